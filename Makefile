@@ -1,0 +1,70 @@
+# Everything a developer or CI runs. `make help` lists it; CONTRIBUTING.md says when to use what.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV ?= .venv
+PORT ?= 8000
+JOBS ?= 2
+ARGS ?=
+export VENV PORT
+
+PY := $(VENV)/bin/python
+SLOW := browser or packaging or postgres or server
+
+.PHONY: help setup browser demo lint lint-format lint-rules lint-mypy lint-pyright lint-imports \
+        format test test-unit screenshots build clean
+
+help: ## list these targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+setup: ## make the environment (.venv, node_modules), or see that it is made
+	@scripts/setup dev
+
+browser: setup ## find a Chromium for the tests, or install one
+	@$(PY) -m scripts.chromium --install
+
+demo: ## start the example with traffic and open it on PORT (8000) until Ctrl-C
+	@scripts/setup demo
+	@exec $(PY) -m example_project $(ARGS)
+
+lint: setup ## format, rules, types and layers
+	@$(MAKE) -k -j$(JOBS) --output-sync=target lint-mypy lint-pyright lint-format lint-rules lint-imports
+
+lint-format:
+	@$(VENV)/bin/ruff format --check --quiet --output-format concise . || { echo "unformatted: run make format"; exit 1; }
+
+lint-rules:
+	@$(VENV)/bin/ruff check --quiet --output-format concise .
+
+lint-mypy:
+	@$(PY) -m mypy
+
+lint-pyright:
+	@node_modules/.bin/pyright --pythonpath $(PY)
+
+lint-imports:
+	@report=$$($(VENV)/bin/lint-imports --no-cache) || { echo "$$report"; exit 1; }
+
+format: setup ## let ruff format and put right what it can
+	@$(VENV)/bin/ruff check --quiet --fix-only .
+	@$(VENV)/bin/ruff format .
+
+test: setup browser lint ## lint and the whole suite with coverage, as CI runs it
+	@$(PY) -m pytest -n $(JOBS) --dist loadscope --cov --cov-report=term $(ARGS)
+
+test-unit: setup ## the fast part: no browser, PostgreSQL, server or build
+	@$(PY) -m pytest -m "not ($(SLOW))" $(ARGS)
+
+screenshots: setup browser ## take docs/screenshots/ from the running demo
+	@$(PY) -m scripts.screenshots
+
+build: setup ## wheel and sdist into dist/
+	@rm -rf dist
+	@$(PY) -m build --no-isolation --outdir dist
+
+clean: ## remove what setup, builds and tests have made
+	@rm -rf $(VENV) node_modules static/fastapi_lens/vendor build dist htmlcov .coverage .coverage.* \
+	    .hypothesis .import_linter_cache example_project/var .mypy_cache .pytest_cache .ruff_cache

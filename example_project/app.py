@@ -1,0 +1,7 @@
+"""What a server is started with: ``uvicorn example_project.app:app``."""
+
+from example_project.factory import create_app
+
+app = create_app()
+
+__all__ = ["app", "create_app"]

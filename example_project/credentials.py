@@ -1,0 +1,16 @@
+"""What the API's clients have to know to be let in. All of it is public: this is a demo."""
+
+import hashlib
+import hmac
+
+DEMO_PARTNER_KEY = "partner-demo"
+DEMO_WEBHOOK_SECRET = b"the-example-has-no-real-secrets"
+
+ACCEPTED = "tok_card"
+DECLINED = "tok_declined"
+PROVIDER_DOWN = "tok_provider_down"
+
+
+def webhook_signature(body: bytes) -> str:
+    """What the payment provider sends with a notice, so that nobody else can send one."""
+    return hmac.new(DEMO_WEBHOOK_SECRET, body, hashlib.sha256).hexdigest()

@@ -1,0 +1,22 @@
+"""Is the API alive? Asked by the load balancer, every few seconds."""
+
+from fastapi import APIRouter
+from sqlmodel import func, select
+
+from example_project.models import Product
+from example_project.schemas import Health
+from example_project.shop import CurrentSession
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/health")
+def health(session: CurrentSession) -> Health:
+    """Say that the API and its database work."""
+    return Health(products=session.exec(select(func.count()).select_from(Product)).one())
+
+
+@router.post("/operations/reindex", status_code=202)
+def reindex(session: CurrentSession) -> Health:
+    """Rebuild the search index. Nobody has called it since search asks the database itself."""
+    return health(session)

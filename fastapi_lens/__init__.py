@@ -1,0 +1,26 @@
+"""fastapi_lens: which endpoints of a FastAPI app are alive, how slow and how faulty they are."""
+
+from fastapi_lens.admin.router import create_lens_admin
+from fastapi_lens.config import LensConfig
+from fastapi_lens.errors import ConfigError, LensError, SchemaTooNewError, StorageError
+from fastapi_lens.plugin import LensMiddleware
+from fastapi_lens.reporting.report import DeadReport, EndpointStats, Report, TopReport
+
+__version__ = "0.1.0"
+
+lens_admin = create_lens_admin()
+
+__all__ = [
+    "ConfigError",
+    "DeadReport",
+    "EndpointStats",
+    "LensConfig",
+    "LensError",
+    "LensMiddleware",
+    "Report",
+    "SchemaTooNewError",
+    "StorageError",
+    "TopReport",
+    "create_lens_admin",
+    "lens_admin",
+]

@@ -1,0 +1,164 @@
+"""Numbers and times as people read them. Pure text: no HTML, no clock, no locale."""
+
+import re
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+SECONDS_PER_MINUTE = 60
+SECONDS_PER_HOUR = 3_600
+SECONDS_PER_DAY = 86_400
+SECONDS_PER_YEAR = 365 * SECONDS_PER_DAY
+NOTHING = "–"
+"""Stands where there is no number: no call, no percentile."""
+
+_LONG_MS = 100_000
+_PARAMETER = re.compile(r"(\{[^{}/]*\})")
+
+
+class PathPart(NamedTuple):
+    """A piece of a path template: literal text, or a parameter in braces."""
+
+    text: str
+    is_parameter: bool
+
+
+def number(value: int) -> str:
+    """A count in groups of three digits: ``154,164``."""
+    return f"{value:,}"
+
+
+def plural(value: int, one: str, many: str = "") -> str:
+    """A count with its noun: ``1 endpoint``, ``12 endpoints``."""
+    return f"{number(value)} {one if value == 1 else many or one + 's'}"
+
+
+def percent(share: float) -> str:
+    """A share from 0 to 1 in percent: ``5.6%``, ``<0.1%`` for less, ``0%`` for none at all."""
+    if share <= 0:
+        return "0%"
+    if share < 0.001:  # noqa: PLR2004  A tenth of a percent, the last digit that is shown.
+        return "<0.1%"
+    if share >= 0.9995 and share < 1:  # noqa: PLR2004  Not all of them, so not 100%.
+        return ">99.9%"
+    return f"{share * 100:.1f}".removesuffix(".0") + "%"
+
+
+def milliseconds(value: float) -> str:
+    """A duration in milliseconds, without its unit: ``<1``, ``4.2``, ``62.1``, ``1,770``.
+
+    Durations of 100 s and more, as WebSockets have them, are in seconds and say so.
+    """
+    if value >= _LONG_MS:
+        return f"{value / 1000:,.0f} s"
+    if value >= 100:  # noqa: PLR2004  Three digits are enough.
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 1 else "<1"
+
+
+def duration(value_ms: float) -> str:
+    """A duration with its unit: ``62.1 ms``."""
+    text = milliseconds(value_ms)
+    return text if text.endswith("s") else f"{text} ms"
+
+
+def ago(then: float, now: float) -> str:
+    """How long something is past: ``just now``, ``35 s ago``, ``3 min ago``, ``5 h ago``, ``9 d ago``.
+
+    Always rounded down. A time that lies ahead (another host's clock) is ``just now``.
+    `lens.js` says the same, so that a page which waits does not jump when it is fetched anew.
+    """
+    seconds = int(now - then)
+    if seconds < 1:
+        return "just now"
+    for limit, unit_seconds, unit in (
+        (SECONDS_PER_MINUTE, 1, "s"),
+        (SECONDS_PER_HOUR, SECONDS_PER_MINUTE, "min"),
+        (SECONDS_PER_DAY, SECONDS_PER_HOUR, "h"),
+        (2 * SECONDS_PER_YEAR, SECONDS_PER_DAY, "d"),
+    ):
+        if seconds < limit:
+            return f"{seconds // unit_seconds} {unit} ago"
+    return f"{seconds // SECONDS_PER_YEAR} y ago"
+
+
+def span(seconds: float) -> str:
+    """A length of time in words, rounded down: ``40 seconds``, ``1 hour``, ``33 days``."""
+    whole = max(0, int(seconds))
+    if whole < SECONDS_PER_MINUTE:
+        return plural(whole, "second")
+    if whole < SECONDS_PER_HOUR:
+        return plural(whole // SECONDS_PER_MINUTE, "minute")
+    if whole < SECONDS_PER_DAY:
+        return plural(whole // SECONDS_PER_HOUR, "hour")
+    return plural(whole // SECONDS_PER_DAY, "day")
+
+
+def days(value: float) -> str:
+    """A number of days as it was set: ``7 days``, ``0.5 days``, ``1 day``."""
+    return f"{value:g} day" if value == 1 else f"{value:g} days"
+
+
+def timestamp(epoch: float) -> str:
+    """A moment for machines, in ``<time datetime>``: ``2026-04-03T14:02:05Z``."""
+    return _utc(epoch).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(epoch: float) -> str:
+    """A moment for people: ``2026-04-03 14:02:05 UTC``."""
+    return _utc(epoch).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def time_of_day(epoch: float) -> str:
+    """The time of a moment that is of today or nearly: ``14:02:05``."""
+    return _utc(epoch).strftime("%H:%M:%S")
+
+
+def step_label(epoch: float, step_seconds: int) -> str:
+    """The start of a step of a chart, no finer than the step: ``3 Apr 14:00``, ``3 Apr 2026``."""
+    at = _utc(epoch)
+    if step_seconds < SECONDS_PER_DAY:
+        return f"{at.day} {at:%b %H:%M}"
+    return f"{at.day} {at:%b %Y}"
+
+
+def step_length(step_seconds: int) -> str:
+    """How long the steps of a chart are: ``5 minutes``, ``6 hours``, ``day``, ``2 weeks``."""
+    for unit_seconds, unit in (
+        (7 * SECONDS_PER_DAY, "week"),
+        (SECONDS_PER_DAY, "day"),
+        (SECONDS_PER_HOUR, "hour"),
+        (SECONDS_PER_MINUTE, "minute"),
+    ):
+        count, rest = divmod(step_seconds, unit_seconds)
+        if count and not rest:
+            return unit if count == 1 else f"{count} {unit}s"
+    return plural(step_seconds, "second")
+
+
+def size(count: int) -> str:
+    """A number of bytes: ``640 bytes``, ``3.1 MB`` (decimal units)."""
+    if count < 1000:  # noqa: PLR2004  The first unit.
+        return plural(count, "byte")
+    value = float(count)
+    unit = ""
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if value < 999.95:  # noqa: PLR2004  What would be shown as 1000.0.
+            break
+    return f"{value:.1f} {unit}"
+
+
+def path_segments(path: str) -> list[list[PathPart]]:
+    """A path template cut before each slash, where a line may break, and around its parameters.
+
+    Put together again, the texts are the path.
+    """
+    return [
+        [PathPart(text, bool(index % 2)) for index, text in enumerate(pieces) if text]
+        for segment in re.split(r"(?=/)", path)
+        if (pieces := _PARAMETER.split(segment)) and segment
+    ]
+
+
+def _utc(epoch: float) -> datetime:
+    return datetime.fromtimestamp(epoch, UTC)

@@ -1,0 +1,323 @@
+"""Templates into responses: the environment with its overrides, page or fragment, headers.
+
+Knows no database and no business rules: what a page says comes in as values.
+"""
+
+import hashlib
+import logging
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fastapi_lens.admin import charts, formats
+from fastapi_lens.admin.assets import FOLDER, folder, static_url
+from fastapi_lens.admin.assets import static_response as static_response
+from fastapi_lens.admin.visit import Visit
+from fastapi_lens.reporting.model import Health
+from fastapi_lens.runtime import Lens
+
+logger = logging.getLogger("fastapi_lens")
+
+BUILTIN = "lens_builtin"
+"""Prefix under which the built-in templates stay reachable whatever is overridden."""
+
+SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "Content-Security-Policy": (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+            "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+            "frame-ancestors 'none'"
+        ),
+        # Not no-referrer: with it, browsers send the Origin of a form as null.
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+    }
+)
+
+PAGE_HEADERS: Mapping[str, str] = MappingProxyType(
+    {"Cache-Control": "private, no-store", "Vary": "HX-Request-Type"}
+)
+
+THEMES = ("auto", "light", "dark")
+NAVIGATION = (("Endpoints", "/"),)
+MIDDLEWARE_LINE = "app.add_middleware(LensMiddleware, config=LensConfig())"
+
+_FILTERS = {
+    "ago": formats.ago,
+    "duration": formats.duration,
+    "moment": formats.moment,
+    "ms": formats.milliseconds,
+    "number": formats.number,
+    "path_segments": formats.path_segments,
+    "percent": formats.percent,
+    "plural": formats.plural,
+    "size": formats.size,
+    "time_of_day": formats.time_of_day,
+    "timestamp": formats.timestamp,
+}
+
+# What the expressions of an overriding template can raise besides Jinja's own errors.
+_TEMPLATE_FAILURES = (
+    jinja2.TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+
+
+class Templates:
+    """The Jinja environment of one lens.
+
+    Args:
+        template_dirs: Folders of the host, whose ``fastapi_lens/…`` win file by file.
+    """
+
+    def __init__(self, template_dirs: Iterable[str] = ()) -> None:
+        """Read nothing yet."""
+        builtin = folder("templates")
+        self._environment = jinja2.Environment(
+            loader=jinja2.ChoiceLoader(
+                [
+                    jinja2.PrefixLoader({BUILTIN: jinja2.FileSystemLoader(builtin)}),
+                    jinja2.FileSystemLoader(list(template_dirs)),
+                    jinja2.PrefixLoader({FOLDER: jinja2.FileSystemLoader(builtin)}),
+                ]
+            ),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        self._environment.filters.update(_FILTERS)
+        self._environment.globals.update(
+            error_bar=charts.error_bar, sparkline=charts.sparkline, nothing=formats.NOTHING
+        )
+
+    def render(self, name: str, context: Mapping[str, Any]) -> str:
+        """The text of a template.
+
+        Args:
+            name: Without the folder: ``endpoints.html``.
+            context: Its variables.
+
+        Raises:
+            jinja2.TemplateError: The template, or an overriding one, cannot be rendered.
+        """
+        return self._environment.get_template(f"{FOLDER}/{name}").render(context)
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """What surrounds a page for somebody who may look.
+
+    Attributes:
+        current: The entry of the navigation that the page belongs to.
+        health: Whether the numbers can be trusted.
+    """
+
+    title: str
+    environment: str | None
+    current: str
+    signed_in: bool
+    csrf_token: str
+    health: Health
+
+
+def wants_fragment(request: Request) -> bool:
+    """Whether only a part of the page is asked for; a restored history asks for all of it."""
+    return request.headers.get("hx-request-type") == "partial"
+
+
+def page(
+    visit: Visit,
+    template: str,
+    context: Mapping[str, Any],
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A page inside the shell, or its fragment alone.
+
+    Args:
+        visit: Whose request it answers.
+        template: ``endpoints.html``; its fragment is ``_endpoints.html``.
+        context: What the template shows; `current` and `heading` among it.
+        headers: More of them.
+    """
+    lens = visit.lens
+    health = lens.reader.health(visit.now)
+    values: dict[str, Any] = {**_common(visit.request, visit.base), "now": visit.now, **context}
+    values["health"] = health
+    if wants_fragment(visit.request):
+        name = f"_{template}"
+        values["shell"] = None
+    else:
+        name = template
+        values["shell"] = Shell(
+            title=lens.title,
+            environment=lens.config.environment,
+            current=str(context.get("current", "")),
+            signed_in=visit.signed_in,
+            csrf_token=visit.csrf_token,
+            health=health,
+        )
+    try:
+        text = _templates(lens).render(name, values)
+    except _TEMPLATE_FAILURES as error:
+        return _broken_template(visit.request, visit.base, error)
+    return html(text, headers=headers)
+
+
+def html(text: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Text as an HTML response with all headers that ours have."""
+    return Response(
+        text,
+        status,
+        {**SECURITY_HEADERS, **PAGE_HEADERS, **(headers or {})},
+        media_type="text/html",
+    )
+
+
+def entity_tag(*parts: object) -> str:
+    """An entity tag of whatever an answer depends on."""
+    digest = hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()
+    return f'W/"{digest[:20]}"'
+
+
+def is_unchanged(request: Request, tag: str) -> bool:
+    """Whether the client shows this very fragment already."""
+    return wants_fragment(request) and tag in request.headers.get("if-none-match", "")
+
+
+def unchanged(visit: Visit, tag: str) -> Response:
+    """304 with the one thing that changes by itself: up to when the numbers are complete."""
+    complete_to = visit.lens.reader.health(visit.now).complete_to
+    headers = {**PAGE_HEADERS, "ETag": tag, "HX-Push-Url": "false"}
+    if complete_to is not None:
+        headers["Lens-Complete-To"] = formats.timestamp(complete_to)
+    return Response(status_code=304, headers=headers)
+
+
+def login_page(
+    request: Request, lens: Lens, base: str, *, target: str, error: str = "", status: int = 200
+) -> Response:
+    """The login form.
+
+    Args:
+        request: What it answers.
+        lens: Whose admin it is.
+        base: The admin's own path.
+        target: Where to go after signing in.
+        error: One sentence; empty at first.
+        status: 422 with an error.
+    """
+    context = {**_common(request, base), "next": target, "error": error, "app_title": lens.title}
+    return _outside(request, lens, "login.html", context, status=status)
+
+
+def error_page(
+    request: Request, base: str, *, status: int, message: str, error_id: str
+) -> Response:
+    """A plain sentence and the number under which the log has more; a toast in a fragment."""
+    context = {
+        **_common(request, base),
+        "message": message,
+        "error_id": error_id,
+        "retry": _address(request),
+    }
+    name = "_error_toast.html" if wants_fragment(request) else "error.html"
+    return _outside(request, _lens_of(request), name, context, status=status)
+
+
+def not_found_page(request: Request, base: str, *, message: str) -> Response:
+    """A page for what is not there, or not any more."""
+    context = {**_common(request, base), "message": message}
+    name = "_error_toast.html" if wants_fragment(request) else "not_found.html"
+    return _outside(request, _lens_of(request), name, {**context, "error_id": ""}, status=404)
+
+
+def not_allowed_page(request: Request, base: str, sentence: str) -> Response:
+    """Says why somebody may not look, and what to set."""
+    context = {**_common(request, base), "message": sentence, "error_id": ""}
+    name = "_error_toast.html" if wants_fragment(request) else "not_allowed.html"
+    return _outside(request, _lens_of(request), name, context, status=403)
+
+
+def missing_middleware_page(request: Request, base: str) -> Response:
+    """Says which line to add to the host application."""
+    context = {**_common(request, base), "line": MIDDLEWARE_LINE}
+    return _outside(request, None, "missing_middleware.html", context, status=503)
+
+
+def _outside(
+    request: Request, lens: Lens | None, name: str, context: Mapping[str, Any], *, status: int
+) -> Response:
+    """A page outside the shell; with the built-in templates where the host's do not work."""
+    context = {**context, "shell": None, "health": None}
+    # Errors change no address, also where htmx would push one by itself.
+    headers = {"HX-Push-Url": "false"} if wants_fragment(request) else {}
+    if lens is not None:
+        try:
+            return html(_templates(lens).render(name, context), status=status, headers=headers)
+        except _TEMPLATE_FAILURES:
+            logger.exception("fastapi_lens cannot render %s with the host's templates", name)
+    return html(Templates().render(name, context), status=status, headers=headers)
+
+
+def _broken_template(request: Request, base: str, error: Exception) -> Response:
+    """Tell the host which of its templates to put right."""
+    error_id = secrets.token_hex(4)
+    logger.error("fastapi_lens error %s: a template cannot be rendered", error_id, exc_info=error)
+    message = f"A template of this admin cannot be rendered: {_described(error)}"
+    return error_page(request, base, status=500, message=message, error_id=error_id)
+
+
+def _described(error: Exception) -> str:
+    """Which template, which line, and why; no paths of this machine."""
+    if isinstance(error, jinja2.TemplateSyntaxError):
+        return f"{error.name}, line {error.lineno}: {error.message}"
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        template = trace.tb_frame.f_globals.get("__jinja_template__")
+        if isinstance(template, jinja2.Template):
+            line = template.get_corresponding_lineno(trace.tb_lineno)
+            place = f"{template.name}, line {line}: "
+        trace = trace.tb_next
+    return f"{place}{error}"
+
+
+def _templates(lens: Lens) -> Templates:
+    return lens.attached(Templates, lambda: Templates(lens.config.template_dirs))
+
+
+def _lens_of(request: Request) -> Lens | None:
+    lens = request.scope.get("fastapi_lens")
+    return lens if isinstance(lens, Lens) else None
+
+
+def _common(request: Request, base: str) -> dict[str, Any]:
+    """What every template may use."""
+    theme = request.cookies.get("lens_theme", "")
+    return {
+        "base": base,
+        "live": request.cookies.get("lens_live") != "off",
+        "keys": request.cookies.get("lens_keys") != "off",
+        "navigation": NAVIGATION,
+        "static": lambda name: static_url(base, name),
+        "theme": theme if theme in THEMES else THEMES[0],
+    }
+
+
+def _address(request: Request) -> str:
+    """The path and query of a request as the client sent it."""
+    query = request.url.query
+    return request.url.path + (f"?{query}" if query else "")

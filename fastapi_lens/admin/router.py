@@ -1,0 +1,259 @@
+"""The admin's routes: find the lens, check access, run the view in a thread, answer.
+
+Plain Starlette routes, so that no dependency, exception handler or schema of the host applies
+to them. Knows no SQL and no HTML.
+"""
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+import anyio.to_thread
+from anyio.lowlevel import RunVar
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from fastapi_lens.admin import api, rendering
+from fastapi_lens.admin.auth import Access, Gate, Refusal
+from fastapi_lens.admin.views import endpoint as endpoint_view
+from fastapi_lens.admin.views import endpoints as endpoints_view
+from fastapi_lens.admin.views import login as login_view
+from fastapi_lens.admin.visit import Visit
+from fastapi_lens.errors import ConfigError, StorageError
+from fastapi_lens.recording.middleware import SCOPE_KEY
+from fastapi_lens.runtime import Lens
+
+logger = logging.getLogger("fastapi_lens")
+
+DEFAULT_PREFIX = "/lens"
+READERS = 4
+"""Threads that read at once, apart from the host's own pool."""
+
+View = Callable[[Visit], Response]
+Endpoint = Callable[[Request], Awaitable[Response]]
+_readers: RunVar[anyio.CapacityLimiter] = RunVar("fastapi_lens_readers")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request found the admin.
+
+    Attributes:
+        base: The admin's path as the client sees it, without a trailing slash.
+        lens: The lens of the app that is asked about.
+    """
+
+    base: str
+    lens: Lens
+
+
+def create_lens_admin(prefix: str = DEFAULT_PREFIX) -> APIRouter:
+    """The admin as a router to include, with its pages and reports under a prefix.
+
+    Args:
+        prefix: Where it is mounted, for example ``/internal/lens``; the prefix of
+            `include_router` comes before it.
+
+    Raises:
+        ConfigError: The prefix does not start with a slash, or ends with one.
+    """
+    if not prefix.startswith("/") or prefix.endswith("/"):
+        raise ConfigError("prefix", f"must start with a slash and not end with one: {prefix!r}")
+    router = APIRouter()
+    for path, methods, handler in (
+        ("", ["GET"], _leads_to("/")),
+        ("/", ["GET"], _page("/", endpoints_view.endpoints_page)),
+        ("/dashboard", ["GET"], _page("/dashboard", _dashboard)),
+        ("/endpoints/{key}", ["GET"], _page("/endpoints/{key}", _endpoint)),
+        ("/login", ["GET", "POST"], _login),
+        ("/logout", ["POST"], _logout),
+        ("/static/{name:path}", ["GET"], _static),
+        ("/report", ["GET"], json_endpoint(api.report, "/report")),
+        ("/report/top", ["GET"], json_endpoint(api.top, "/report/top")),
+        ("/report/dead", ["GET"], json_endpoint(api.dead, "/report/dead")),
+    ):
+        router.routes.append(
+            Route(prefix + path, handler, methods=methods, include_in_schema=False)
+        )
+    return router
+
+
+def json_endpoint(answer: View, local: str) -> Endpoint:
+    """A report as an endpoint of its own, checked like all others."""
+
+    async def endpoint(request: Request) -> Response:
+        lens = _lens(request)
+        if lens is None:
+            return api.refused("LensMiddleware is missing on this app", status=503)
+        try:
+            access = (await gate(lens)).access(request)
+            if isinstance(access, Refusal):
+                return _uncached(api.refused(access.value, status=403))
+            visit = _visit(request, Place(_base(request, local), lens), access)
+            return _uncached(await _in_thread(answer, visit))
+        except api.BadParameterError as error:
+            return _uncached(api.refused(error.sentence, status=422))
+        except StorageError as error:
+            return _uncached(api.refused(_reported(error), status=503))
+
+    return endpoint
+
+
+async def gate(lens: Lens) -> Gate:
+    """The gate of a lens, made at its first use.
+
+    Raises:
+        StorageError: The salt of the session keys cannot be read.
+    """
+
+    def make() -> Gate:
+        lens.prepare()
+        return Gate(lens.config, lens.session_salt() if lens.config.key_required else b"")
+
+    return await run_in_threadpool(lens.attached, Gate, make)
+
+
+def _page(local: str, view: View) -> Endpoint:
+    """A page for people: signs in by redirect, answers errors with a page."""
+
+    async def endpoint(request: Request) -> Response:
+        base, lens = _base(request, local), _lens(request)
+        if lens is None:
+            return rendering.missing_middleware_page(request, base)
+        try:
+            return await _visited(request, Place(base, lens), view)
+        except StorageError as error:
+            return _error_page(request, base, error, status=503)
+        except Exception as error:  # noqa: BLE001  The edge: the host's handlers are not ours.
+            return _error_page(request, base, error, status=500)
+
+    return endpoint
+
+
+async def _visited(request: Request, place: Place, view: View) -> Response:
+    doorkeeper = await gate(place.lens)
+    if "report_key" in request.query_params:
+        return login_view.exchange_key(request, place, doorkeeper)
+    access = doorkeeper.access(request)
+    if access is Refusal.KEY:
+        return login_view.to_login(request, place.base)
+    if isinstance(access, Refusal):
+        return rendering.not_allowed_page(request, place.base, access.value)
+    return await _in_thread(view, _visit(request, place, access))
+
+
+def _dashboard(visit: Visit) -> Response:
+    query = visit.request.url.query
+    return RedirectResponse(visit.url("/") + (f"?{query}" if query else ""), 303)
+
+
+def _endpoint(visit: Visit) -> Response:
+    return endpoint_view.endpoint_page(visit, visit.request.path_params["key"])
+
+
+def _leads_to(target: str) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        query = request.url.query
+        return RedirectResponse(_base(request, "") + target + (f"?{query}" if query else ""), 307)
+
+    return endpoint
+
+
+async def _login(request: Request) -> Response:
+    base, lens = _base(request, "/login"), _lens(request)
+    if lens is None:
+        return rendering.missing_middleware_page(request, base)
+    try:
+        place = Place(base, lens)
+        if request.method == "POST":
+            return await login_view.sign_in(request, place, await gate(lens))
+        return await login_view.login_page(request, place, await gate(lens))
+    except StorageError as error:
+        return _error_page(request, base, error, status=503)
+
+
+async def _logout(request: Request) -> Response:
+    base, lens = _base(request, "/logout"), _lens(request)
+    if lens is None:
+        return rendering.missing_middleware_page(request, base)
+    try:
+        return await login_view.sign_out(request, Place(base, lens), await gate(lens))
+    except StorageError as error:
+        return _error_page(request, base, error, status=503)
+
+
+async def _static(request: Request) -> Response:
+    return rendering.static_response(request.path_params["name"], request.headers)
+
+
+async def _in_thread(view: View, visit: Visit) -> Response:
+    limiter = _readers.get(None)
+    if limiter is None:
+        limiter = anyio.CapacityLimiter(READERS)
+        _readers.set(limiter)
+    return await anyio.to_thread.run_sync(view, visit, limiter=limiter)
+
+
+def _visit(request: Request, place: Place, access: Access) -> Visit:
+    session = access.session
+    return Visit(
+        request=request,
+        lens=place.lens,
+        base=place.base,
+        csrf_token=session.csrf_token if session else "",
+        signed_in=session is not None,
+        now=place.lens.clock(),
+    )
+
+
+def _lens(request: Request) -> Lens | None:
+    lens = request.scope.get(SCOPE_KEY)
+    return lens if isinstance(lens, Lens) else None
+
+
+def _base(request: Request, local: str) -> str:
+    """The admin's path as the client sees it: the request's own, less the page's part.
+
+    Right under every prefix, mount and root path, because the client has just used it.
+    """
+    path, root = request.scope["path"], request.scope.get("root_path", "").rstrip("/")
+    if not path.startswith(root + "/"):
+        path = root + path  # The proxy has stripped what the root path says.
+    for _ in range(local.count("/")):
+        path = path.rpartition("/")[0]
+    return quote(path, safe="/:@!$&'()*+,;=~")
+
+
+def _uncached(response: Response) -> Response:
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _reported(error: Exception) -> str:
+    """Log an error under a number and give the sentence that names the number only."""
+    number = secrets.token_hex(4)
+    logger.error("fastapi_lens error %s", number, exc_info=error)
+    return f"the lens could not read its database; the log has details under error {number}"
+
+
+def _error_page(request: Request, base: str, error: Exception, *, status: int) -> Response:
+    number = secrets.token_hex(4)
+    logger.error("fastapi_lens error %s", number, exc_info=error)
+    message = (
+        "The lens cannot reach its database just now. Your application goes on, and what it "
+        "counts waits in memory."
+        if isinstance(error, StorageError)
+        else "Something went wrong while this page was made."
+    )
+    return rendering.error_page(request, base, status=status, message=message, error_id=number)
+
+
+def login_address(base: str, target: str) -> str:
+    """The login page that leads on to a page of the admin."""
+    return f"{base}/login?{urlencode({'next': target})}"

@@ -1,0 +1,221 @@
+"""The list of all endpoints: what is used, slow and faulty, and what is not used at all."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.responses import Response
+
+from fastapi_lens.admin import formats, rendering
+from fastapi_lens.admin.charts import error_scale
+from fastapi_lens.admin.listing import PAGE_SIZE, STATUS_ORDER, Listing, arrange, page_numbers
+from fastapi_lens.admin.query import (
+    EndpointQuery,
+    EndpointsQuery,
+    Sort,
+    SortKey,
+    WindowChoice,
+)
+from fastapi_lens.admin.visit import Visit
+from fastapi_lens.reporting.model import Endpoint
+from fastapi_lens.reporting.status import Status
+
+STATUS_LABELS = {
+    Status.ACTIVE: "Active",
+    Status.COLD: "Cold",
+    Status.DEAD: "Dead",
+    Status.NEVER_CALLED: "Never called",
+}
+
+COLUMNS = (
+    ("path", "Endpoint", SortKey.PATH),
+    ("status", "Status", SortKey.STATUS),
+    ("calls", "Calls", SortKey.CALLS),
+    ("trend", "Trend", None),
+    ("errors", "Errors", SortKey.ERRORS),
+    ("p50", "p50", SortKey.P50),
+    ("p95", "p95", SortKey.P95),
+    ("p99", "p99", SortKey.P99),
+    ("last", "Last call", SortKey.LAST),
+)
+
+TICK_SECONDS = 60
+"""How long an answer stays valid when nothing is written: windows end now and begin with a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A choice that leads to another view of the same page."""
+
+    label: str
+    href: str
+    current: bool
+    name: str = ""
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table.
+
+    Attributes:
+        href: Sorts by it; empty where it cannot be sorted by.
+        order: ``ascending`` or ``descending`` when rows are sorted by it now.
+    """
+
+    name: str
+    label: str
+    href: str
+    order: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An endpoint as a row of the table.
+
+    Attributes:
+        href: Its own page.
+        hint: Its handler, file and line, and the first line of its docstring.
+        trend: Calls per step of the window.
+        errors: How many calls failed, in words.
+        is_slow: Whether its p95 lies above the configured limit.
+    """
+
+    endpoint: Endpoint
+    href: str
+    hint: str
+    status: str
+    trend: list[int]
+    share_4xx: float
+    share_5xx: float
+    errors: str
+    percentiles_ms: tuple[float, float, float]
+    is_slow: bool
+
+
+def endpoints_page(visit: Visit) -> Response:
+    """``GET /``: the page, its fragment, or 304 when the fragment is what is shown already."""
+    query = EndpointsQuery.parse(f"?{visit.request.url.query}")
+    reader = visit.lens.reader
+    minute = int(visit.now) // TICK_SECONDS
+    tag = rendering.entity_tag("endpoints", query.url(), minute, reader.version())
+    if rendering.is_unchanged(visit.request, tag):
+        return rendering.unchanged(visit, tag)
+    window = query.window.window
+    listing = arrange(reader.endpoints(window=window, now=visit.now), query)
+    trends = reader.trends([row.id for row in listing.rows], window=window, now=visit.now)
+    rows = [_row(visit, listing, row, list(trends[row.id])) for row in listing.rows]
+    headers = {"ETag": tag, **history_headers(visit, listing.query)}
+    return rendering.page(visit, "endpoints.html", _context(visit, listing, rows), headers=headers)
+
+
+def history_headers(visit: Visit, query: EndpointsQuery) -> dict[str, str]:
+    """What an answer to htmx makes of the address: a new entry for an explicit choice.
+
+    While somebody types, the entry of the search is replaced; a live update changes nothing.
+    """
+    if not rendering.wants_fragment(visit.request):
+        return {}
+    address = query.url(visit.url("/"))
+    source = visit.request.headers.get("hx-source", "")
+    shown = urlsplit(visit.request.headers.get("hx-current-url", ""))
+    same = (shown.path + (f"?{shown.query}" if shown.query else "")) == address
+    if same or source.endswith("#lens-live"):
+        return {"HX-Push-Url": "false"}
+    typing = source.endswith("#lens-q") and EndpointsQuery.parse(f"?{shown.query}").q
+    return {"HX-Replace-Url" if typing else "HX-Push-Url": address}
+
+
+def _context(visit: Visit, listing: Listing, rows: list[Row]) -> dict[str, object]:
+    query, base = listing.query, visit.url("/")
+    return {
+        "current": "Endpoints",
+        "heading": "Endpoints",
+        "address": query.url(base),
+        "path": base,
+        "clear": query.without_filters().url(base),
+        "query": query,
+        "listing": listing,
+        "rows": rows,
+        "total": listing.total,
+        "columns": [_column(query, base, *column) for column in COLUMNS],
+        "tabs": _tabs(listing, base),
+        "windows": [
+            Link(choice.label, query.with_window(choice).url(base), choice is query.window)
+            for choice in WindowChoice
+        ],
+        "pages": _pages(listing, base),
+        "page_size": PAGE_SIZE,
+        "scale": error_scale([row.share_4xx + row.share_5xx for row in rows]),
+        "slow_ms": visit.lens.config.slow_threshold_ms,
+        "flush_interval": visit.lens.config.flush_interval,
+        "curl": "" if listing.called else _curl(visit, listing),
+    }
+
+
+def _row(visit: Visit, listing: Listing, endpoint: Endpoint, trend: list[int]) -> Row:
+    usage = endpoint.usage
+    p50, p95, p99 = usage.percentiles_ms
+    calls = usage.calls or 1
+    hints = (endpoint.name, endpoint.source, endpoint.summary)
+    own = EndpointQuery(window=listing.query.window)
+    return Row(
+        endpoint=endpoint,
+        href=own.url(visit.url(f"/endpoints/{endpoint.key}")),
+        hint=" · ".join(hint for hint in hints if hint),
+        status=STATUS_LABELS[endpoint.status],
+        trend=trend,
+        share_4xx=usage.errors_4xx / calls,
+        share_5xx=usage.errors_5xx / calls,
+        errors=f"{formats.number(usage.errors_5xx)} × 5xx, {formats.number(usage.errors_4xx)} × 4xx",
+        percentiles_ms=(p50, p95, p99),
+        is_slow=p95 > visit.lens.config.slow_threshold_ms,
+    )
+
+
+def _column(
+    query: EndpointsQuery, base: str, name: str, label: str, key: SortKey | None
+) -> Column:
+    if key is None:
+        return Column(name, label, "", "")
+    if query.sort.key is not key:
+        return Column(name, label, query.with_sort(Sort.first_of(key)).url(base), "")
+    order = "descending" if query.sort.descending else "ascending"
+    return Column(name, label, query.with_sort(query.sort.reversed()).url(base), order)
+
+
+def _tabs(listing: Listing, base: str) -> list[Link]:
+    query = listing.query
+    choices: list[tuple[Status | None, str, str]] = [(None, "All", "all")]
+    choices += [(status, STATUS_LABELS[status], status.value) for status in STATUS_ORDER]
+    return [
+        Link(
+            label,
+            query.with_status(status).url(base),
+            status is query.status,
+            name,
+            listing.counts[status],
+        )
+        for status, label, name in choices
+    ]
+
+
+def _pages(listing: Listing, base: str) -> list[Link]:
+    """Links to the pages; a link without an address stands for a gap."""
+    if listing.pages == 1:
+        return []
+    query = listing.query
+    return [
+        Link("…", "", current=False)
+        if page is None
+        else Link(str(page), query.with_page(page).url(base), page == query.page)
+        for page in page_numbers(query.page, listing.pages)
+    ]
+
+
+def _curl(visit: Visit, listing: Listing) -> str:
+    """A command that makes the first call: of a GET without parameters, if there is one."""
+    paths = [e.path for e in listing.matching if e.method == "GET" and "{" not in e.path]
+    path = min(paths, key=len) if paths else "/"
+    url = visit.request.url
+    root = visit.request.scope.get("root_path", "")
+    return f"curl {url.scheme}://{url.netloc}{root.rstrip('/')}{path}"

@@ -1,0 +1,135 @@
+"""Signing in and out. Plain POSTs and redirects; works without JavaScript."""
+
+from typing import Protocol
+from urllib.parse import parse_qs, urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from fastapi_lens.admin import rendering
+from fastapi_lens.admin.auth import SESSION_COOKIE, Access, Gate, Refusal, safe_next, same_origin
+from fastapi_lens.runtime import Lens
+
+MAX_FORM_BYTES = 16_384
+WRONG_KEY = "That key is not right."
+FORGED = "This form was not sent from this page. Please try again."
+TOO_LARGE = "That is too long to be a key."
+
+
+class Place(Protocol):
+    """Where the admin was found, see `fastapi_lens.admin.router.Place`."""
+
+    @property
+    def base(self) -> str:
+        """The admin's path as the client sees it."""
+        ...
+
+    @property
+    def lens(self) -> Lens:
+        """The lens that is asked about."""
+        ...
+
+
+async def login_page(request: Request, place: Place, gate: Gate) -> Response:
+    """The form; whoever may look already is led on."""
+    target = safe_next(request.query_params.get("next", ""), place.base)
+    access = gate.access(request)
+    if isinstance(access, Access):
+        return RedirectResponse(target, 303)
+    if access is Refusal.NOT_LOCAL:
+        return rendering.not_allowed_page(request, place.base, access.value)
+    return rendering.login_page(request, place.lens, place.base, target=target)
+
+
+async def sign_in(request: Request, place: Place, gate: Gate) -> Response:
+    """Check the key of the form; 303 with a session, or the form again with one sentence."""
+    form = await _form(request)
+    target = safe_next((form or {}).get("next", ""), place.base)
+    error = _sign_in_error(request, place, gate, form)
+    if error is None:
+        return _with_session(request, place, gate, target)
+    status = 403 if error is FORGED else 422
+    return rendering.login_page(
+        request, place.lens, place.base, target=target, error=error, status=status
+    )
+
+
+async def sign_out(request: Request, place: Place, gate: Gate) -> Response:
+    """End the session of this browser."""
+    access = gate.access(request)
+    session = access.session if isinstance(access, Access) else None
+    form = await _form(request) or {}
+    if not gate.may_post(request, form.get("csrf_token", ""), session):
+        return rendering.not_allowed_page(request, place.base, Refusal.FORGED.value)
+    response = RedirectResponse(place.base + "/login", 303)
+    response.delete_cookie(SESSION_COOKIE, path=_cookie_path(place.base))
+    return response
+
+
+def exchange_key(request: Request, place: Place, gate: Gate) -> Response:
+    """Take a key out of the address: a right one becomes a session, a wrong one is dropped."""
+    others = [(k, v) for k, v in request.query_params.multi_items() if k != "report_key"]
+    path = place.base + "/"
+    if request.path_params.get("key"):
+        path += f"endpoints/{request.path_params['key']}"
+    target = safe_next(path + (f"?{urlencode(others)}" if others else ""), place.base)
+    if gate.is_key(request.query_params["report_key"]):
+        return _with_session(request, place, gate, target)
+    return RedirectResponse(f"{place.base}/login?{urlencode({'next': target})}", 303)
+
+
+def to_login(request: Request, base: str) -> Response:
+    """Lead to the form, and from there back; a fragment takes the whole page along."""
+    path = request.scope["path"]
+    local = path[path.rfind("/endpoints/") :] if request.path_params.get("key") else "/"
+    query = request.url.query
+    target = base + local + (f"?{query}" if query else "")
+    address = f"{base}/login?{urlencode({'next': target})}"
+    if request.headers.get("hx-request") == "true":
+        return Response(status_code=200, headers={"HX-Redirect": address})
+    return RedirectResponse(address, 303)
+
+
+def _sign_in_error(
+    request: Request, place: Place, gate: Gate, form: dict[str, str] | None
+) -> str | None:
+    if not same_origin(request, place.lens.config.trusted_origins):
+        return FORGED
+    if form is None:
+        return TOO_LARGE
+    return None if gate.is_key(form.get("key", "")) else WRONG_KEY
+
+
+def _with_session(request: Request, place: Place, gate: Gate, target: str) -> Response:
+    response = RedirectResponse(target, 303)
+    response.set_cookie(
+        SESSION_COOKIE,
+        gate.new_cookie(),
+        max_age=place.lens.config.session_max_age,
+        path=_cookie_path(place.base),
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+def _cookie_path(base: str) -> str:
+    return base or "/"
+
+
+async def _form(request: Request) -> dict[str, str] | None:
+    """The first value of each field of an URL-encoded form; None when it is too large."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM_BYTES:
+            return None
+    try:
+        fields = parse_qs(
+            body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=32
+        )
+    except ValueError:  # Too many fields.
+        return None
+    return {name: values[0] for name, values in fields.items()}

@@ -1,0 +1,309 @@
+"""LensConfig: every setting, its default and its check, in one place. Opens nothing."""
+
+import math
+import os
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from fastapi_lens.errors import ConfigError
+
+ENV_PREFIX = "LENS_"
+MAX_NAME_LENGTH = 200
+"""What the columns of the app's name and of its release hold."""
+
+DRIVERS: Mapping[str, str] = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mysql+pymysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+    "mariadb+pymysql": "mysql+pymysql",
+}
+"""URL schemes that `database_url` may have, and the SQLAlchemy dialect and driver of each."""
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+_NOTHING = frozenset({"", "none", "null"})
+
+
+def _setting(name: str, default: Any, *, unit: str = "", secret: bool = False) -> Any:
+    """A dataclass field that falls back to its environment variable, then to its default."""
+    return field(
+        default_factory=lambda: os.environ.get(env_name(name), default),
+        repr=not secret,
+        metadata={"default": default, "unit": unit},
+    )
+
+
+def env_name(setting: str) -> str:
+    """The environment variable of a setting: ``LENS_FLUSH_INTERVAL`` of ``flush_interval``."""
+    return ENV_PREFIX + setting.upper()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LensConfig:
+    """All settings, frozen and checked once.
+
+    Each value comes from the argument, else from the environment (``LENS_`` and the name in
+    capitals, lists separated by commas), else from its default.
+
+    Attributes:
+        db_path: SQLite file, created when missing; ``":memory:"`` keeps all in this process.
+        database_url: SQLAlchemy URL (SQLite, PostgreSQL, MariaDB/MySQL); wins over `db_path`.
+        ttl_days: Days that counts are kept; ``None`` keeps the tiers' own retention.
+        security_enabled: ``None`` demands the key as soon as `report_key` is set and answers
+            only this machine without one; ``True`` needs a key; ``False`` is open to all.
+        report_key: The key of the admin and of the reports.
+        report_path: Where the JSON reports answer, besides ``/report`` under the admin.
+        ignore_unmapped: Do not count 404s of paths that no route matches.
+        flush_interval: Seconds between two flushes of the counters to the database.
+        max_batch_size: Rows that one transaction of a flush changes at most.
+        exclude_paths: Globs on path templates, by whole segments, that are not recorded.
+        exclude_methods: HTTP methods that are not recorded.
+        cold_threshold_days: Days without a call after which an endpoint is cold.
+        dead_threshold_days: Days without a call after which an endpoint is dead.
+        slow_threshold_ms: Milliseconds above which a p95 is marked as slow.
+        app_name: Name of the application, which keeps apps in one database apart; ``None``
+            takes the FastAPI title.
+        environment: Shown in the admin's bar, for example ``production``.
+        release: The host's version, kept with each worker.
+        template_dirs: Directories whose templates win over the built-in ones.
+        trusted_origins: Origins besides the own one that may post forms.
+        session_max_age: Seconds that a login lasts.
+
+    Raises:
+        ConfigError: A value cannot work; it names the field and the fix.
+    """
+
+    db_path: str = _setting("db_path", "lens.db", unit="file")
+    database_url: str | None = _setting("database_url", None, unit="URL", secret=True)
+    ttl_days: int | None = _setting("ttl_days", None, unit="days")
+    security_enabled: bool | None = _setting("security_enabled", None)
+    report_key: str | None = _setting("report_key", None, secret=True)
+    report_path: str = _setting("report_path", "/lens/report", unit="path")
+    ignore_unmapped: bool = _setting("ignore_unmapped", default=True)
+    flush_interval: float = _setting("flush_interval", 5.0, unit="seconds")
+    max_batch_size: int = _setting("max_batch_size", 100, unit="rows")
+    exclude_paths: tuple[str, ...] = _setting("exclude_paths", (), unit="globs")
+    exclude_methods: tuple[str, ...] = _setting("exclude_methods", (), unit="methods")
+    cold_threshold_days: float = _setting("cold_threshold_days", 7, unit="days")
+    dead_threshold_days: float = _setting("dead_threshold_days", 30, unit="days")
+    slow_threshold_ms: float = _setting("slow_threshold_ms", 500.0, unit="milliseconds")
+    app_name: str | None = _setting("app_name", None)
+    environment: str | None = _setting("environment", None)
+    release: str | None = _setting("release", None)
+    template_dirs: tuple[str, ...] = _setting("template_dirs", (), unit="directories")
+    trusted_origins: tuple[str, ...] = _setting("trusted_origins", (), unit="origins")
+    session_max_age: int = _setting("session_max_age", 604_800, unit="seconds")
+
+    def __post_init__(self) -> None:
+        """Bring every value to its type, then check each of them and what they mean together."""
+        hints = get_type_hints(type(self))
+        for setting in fields(self):
+            value = _typed(setting.name, getattr(self, setting.name), hints[setting.name])
+            object.__setattr__(self, setting.name, value)
+        _check_times(self)
+        _check_names(self)
+        _check_access(self)
+        _check_places(self)
+        _check_exclusions(self)
+
+    @property
+    def url(self) -> URL:
+        """The SQLAlchemy URL in use, with the driver named; shows no password."""
+        if self.database_url is None:
+            return URL.create("sqlite", database=self.db_path)
+        url = make_url(self.database_url)
+        return url.set(drivername=DRIVERS[url.drivername])
+
+    @property
+    def key_required(self) -> bool:
+        """Whether the admin and the reports ask for the key."""
+        if self.security_enabled is None:
+            return self.report_key is not None
+        return self.security_enabled
+
+
+def _typed(name: str, value: Any, hint: Any) -> Any:
+    """Bring a value to the type of its field; text (of the environment) is parsed."""
+    optional = get_origin(hint) in (Union, types.UnionType)
+    if optional:
+        hint = next(kind for kind in get_args(hint) if kind is not type(None))
+        if value is None or (_from_environment(name, value) and value.lower() in _NOTHING):
+            return None
+    if get_origin(hint) is tuple:
+        return _as_strings(name, value)
+    if hint is bool:
+        return _as_bool(name, value)
+    if hint in (int, float):
+        return _as_number(name, value, hint)
+    if not isinstance(value, str | Path):
+        # Only the type is told: the value may be a secret.
+        raise ConfigError(name, f"must be text, not {type(value).__name__}")
+    return str(value)
+
+
+def _from_environment(name: str, value: Any) -> bool:
+    """Whether the value is text as the environment has it (an explicit one may equal it)."""
+    return isinstance(value, str) and value == os.environ.get(env_name(name))
+
+
+def _as_strings(name: str, value: Any) -> tuple[str, ...]:
+    if _from_environment(name, value):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ConfigError(name, f"must be a list of text, for example [{value!r}]")
+    items: list[str] = []
+    for item in cast("Iterable[object]", value):
+        if not isinstance(item, str | Path) or not str(item):
+            raise ConfigError(name, f"must hold text only, not {item!r}")
+        items.append(str(item))
+    return tuple(items)
+
+
+def _as_bool(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ConfigError(name, f"must be true or false, not {value!r}")
+
+
+def _as_number(name: str, value: Any, kind: type[int] | type[float]) -> int | float:
+    what = "a whole number" if kind is int else "a number"
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ConfigError(name, f"must be {what}, not {value!r}")
+    try:
+        number = kind(value)
+        usable = math.isfinite(number) and (kind is float or number == float(value))
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(name, f"must be {what}, not {value!r}") from error
+    if not usable:
+        raise ConfigError(name, f"must be {what}, not {value!r}")
+    return number
+
+
+def _check_times(config: LensConfig) -> None:
+    for name in ("flush_interval", "max_batch_size", "slow_threshold_ms", "session_max_age"):
+        if getattr(config, name) <= 0:
+            raise ConfigError(name, f"must be greater than 0, not {getattr(config, name)}")
+    if config.ttl_days is not None and config.ttl_days <= 0:
+        raise ConfigError(
+            "ttl_days",
+            f"must be at least 1 day, not {config.ttl_days}; leave it None to keep the defaults",
+        )
+    if config.cold_threshold_days <= 0:
+        raise ConfigError(
+            "cold_threshold_days", f"must be greater than 0, not {config.cold_threshold_days}"
+        )
+    if config.dead_threshold_days <= config.cold_threshold_days:
+        raise ConfigError(
+            "dead_threshold_days",
+            f"({config.dead_threshold_days:g}) must be longer than cold_threshold_days "
+            f"({config.cold_threshold_days:g})",
+        )
+
+
+def _check_names(config: LensConfig) -> None:
+    for name in ("app_name", "release"):
+        if len(getattr(config, name) or "") > MAX_NAME_LENGTH:
+            raise ConfigError(name, f"must have at most {MAX_NAME_LENGTH} characters")
+
+
+def _check_access(config: LensConfig) -> None:
+    if config.report_key is not None and not config.report_key.strip():
+        raise ConfigError("report_key", "is empty; set a secret, or None to have no key")
+    if config.security_enabled and config.report_key is None:
+        raise ConfigError(
+            "report_key", "must be set when security_enabled is true; without a key nobody gets in"
+        )
+    for origin in config.trusted_origins:
+        if not _is_origin(origin):
+            raise ConfigError(
+                "trusted_origins",
+                f"must hold origins like https://admin.example.com, not {origin!r}",
+            )
+
+
+def _is_origin(text: str) -> bool:
+    """Whether a text is a scheme, a host and perhaps a port, and nothing else."""
+    try:
+        parts = urlsplit(text)
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        return False
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return bool(host) and text.lower() in (f"http://{host}{port}", f"https://{host}{port}")
+
+
+def _check_places(config: LensConfig) -> None:
+    if not config.report_path.startswith("/") or config.report_path == "/":
+        raise ConfigError(
+            "report_path",
+            "must start with a slash and name a path, like /lens/report, "
+            f"not {config.report_path!r}",
+        )
+    if config.report_path.endswith("/"):
+        raise ConfigError("report_path", f"must not end with a slash: {config.report_path!r}")
+    for directory in config.template_dirs:
+        if not Path(directory).is_dir():
+            raise ConfigError(
+                "template_dirs", f"names {directory!r}, which is no directory; create it"
+            )
+    if config.database_url is not None:
+        _check_url(config.database_url)
+    elif config.db_path != ":memory:":
+        _check_file("db_path", config.db_path)
+
+
+def _check_url(text: str) -> None:
+    scheme, separator, _ = text.partition(":")
+    if not separator or scheme not in DRIVERS:
+        # Only the scheme is repeated: what follows it holds a password.
+        raise ConfigError(
+            "database_url",
+            f"has the unknown scheme {scheme if separator else ''!r}; "
+            "use one of sqlite, postgresql, mysql, mariadb",
+        )
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        # Without its cause, which may repeat the password.
+        raise ConfigError(
+            "database_url",
+            "cannot be read; write it like postgresql://user:password@host:5432/name",
+        ) from None
+    if scheme == "sqlite" and url.database not in (None, "", ":memory:"):
+        _check_file("database_url", str(url.database))
+
+
+def _check_file(name: str, path: str) -> None:
+    if not path:
+        raise ConfigError(name, 'is empty; name a file, or ":memory:"')
+    parent = Path(path).absolute().parent
+    if not parent.is_dir():
+        raise ConfigError(name, f"lies in {str(parent)!r}, which is no directory; create it")
+    if Path(path).is_dir():
+        raise ConfigError(name, f"names {path!r}, which is a directory; name a file in it")
+
+
+def _check_exclusions(config: LensConfig) -> None:
+    for pattern in config.exclude_paths:
+        if not pattern.startswith("/") and not pattern.startswith("**"):
+            raise ConfigError(
+                "exclude_paths", f"must hold globs that start with a slash, not {pattern!r}"
+            )
+    methods = tuple(method.upper() for method in config.exclude_methods)
+    object.__setattr__(config, "exclude_methods", methods)

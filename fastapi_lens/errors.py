@@ -1,0 +1,59 @@
+"""Every error that fastapi_lens raises, in one tree. No behaviour, no imports of the other modules.
+
+LensError                      the root; catch this to catch them all
+├── ConfigError                a setting is wrong; raised by LensConfig before anything starts
+└── StorageError               the database cannot be used
+    └── SchemaTooNewError      a newer fastapi_lens has migrated this database; counts wait
+"""
+
+
+class LensError(Exception):
+    """The root of all errors of fastapi_lens."""
+
+
+class ConfigError(LensError, ValueError):
+    """A setting has a value that cannot work.
+
+    Raised while a `LensConfig` is built, so that a wrong setting is seen at start and not
+    while requests are served.
+
+    Attributes:
+        field: The name of the setting as `LensConfig` spells it.
+        problem: What is wrong and how to put it right, in one sentence.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        """Name the field and the fix."""
+        super().__init__(field, problem)
+        self.field = field
+        self.problem = problem
+
+    def __str__(self) -> str:
+        """One sentence that begins with the setting."""
+        return f"LensConfig.{self.field} {self.problem}"
+
+
+class StorageError(LensError):
+    """The database cannot be used. The flusher catches it, keeps what it counted and retries."""
+
+
+class SchemaTooNewError(StorageError):
+    """A newer release has migrated this database. The flusher catches it like any StorageError."""
+
+    def __init__(self, found: int, known: int) -> None:
+        """Name both versions.
+
+        Args:
+            found: The schema version that the database has.
+            known: The newest schema version that this release knows.
+        """
+        super().__init__(found, known)
+        self.found = found
+        self.known = known
+
+    def __str__(self) -> str:
+        """One sentence with both versions and what to do."""
+        return (
+            f"the database has schema version {self.found}, this release knows up to "
+            f"{self.known}: upgrade fastapi_lens on this host"
+        )

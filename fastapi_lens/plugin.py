@@ -1,0 +1,86 @@
+"""LensMiddleware: what a host application adds. Ties recording, runtime and admin together."""
+
+from fastapi import FastAPI
+from starlette.requests import Request
+
+from fastapi_lens.admin import api
+from fastapi_lens.admin.router import DEFAULT_PREFIX, Endpoint, create_lens_admin, json_endpoint
+from fastapi_lens.config import LensConfig
+from fastapi_lens.recording.middleware import (
+    ASGIApp,
+    Receive,
+    RecordingMiddleware,
+    Scope,
+    Send,
+)
+from fastapi_lens.runtime import Lens
+
+DEFAULT_REPORT_PATH = DEFAULT_PREFIX + "/report"
+
+
+class LensMiddleware(RecordingMiddleware):
+    """Records the calls of an application.
+
+    ``app.add_middleware(LensMiddleware, config=LensConfig(...))``
+
+    Args:
+        app: The application below; Starlette passes it.
+        config: The settings; None takes them from the environment and the defaults.
+
+    Raises:
+        ConfigError: A setting has a value that cannot work.
+    """
+
+    def __init__(self, app: ASGIApp, config: LensConfig | None = None) -> None:
+        """Start nothing yet; the first lifespan or request does."""
+        config = config or LensConfig()
+        super().__init__(app, Lens(config))
+        if config.report_path != DEFAULT_REPORT_PATH:
+            self.app = ReportPath(app, config.report_path)
+
+    @classmethod
+    def setup(
+        cls, app: FastAPI, config: LensConfig | None = None, *, prefix: str = DEFAULT_PREFIX
+    ) -> None:
+        """Add the middleware and the admin to an application in one line.
+
+        Args:
+            app: The application, before it has started.
+            config: The settings; None takes them from the environment and the defaults.
+            prefix: Where the admin is mounted.
+
+        Raises:
+            ConfigError: The prefix, or a setting, has a value that cannot work.
+        """
+        app.add_middleware(cls, config=config or LensConfig())
+        app.include_router(create_lens_admin(prefix))
+
+
+class ReportPath:
+    """Answers the JSON reports at a path of their own, before the host's routes.
+
+    Args:
+        app: The application below.
+        path: Where the report answers; ``/top`` and ``/dead`` lie below it.
+    """
+
+    def __init__(self, app: ASGIApp, path: str) -> None:
+        """Make the three endpoints."""
+        self.app = app
+        self._endpoints: dict[str, Endpoint] = {
+            path: json_endpoint(api.report, ""),
+            f"{path}/top": json_endpoint(api.top, ""),
+            f"{path}/dead": json_endpoint(api.dead, ""),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a GET of a report; pass on all else."""
+        if scope["type"] == "http":
+            root = scope.get("root_path", "")
+            endpoint = self._endpoints.get(scope["path"].removeprefix(root))
+            if endpoint is not None and scope["method"] in ("GET", "HEAD"):
+                scope["endpoint"] = endpoint  # So that the recorder knows it as the lens's own.
+                response = await endpoint(Request(scope, receive))
+                await response(scope, receive, send)
+                return
+        await self.app(scope, receive, send)

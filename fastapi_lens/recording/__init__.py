@@ -1,0 +1,1 @@
+"""The request path: counting in memory. Knows no SQL."""

@@ -1,0 +1,308 @@
+"""The thread that carries counts from memory to the database. Never in a request's way.
+
+What was drained waits as sums per endpoint, minute and status, is cut into numbered batches,
+and each batch is written until it is known to be applied. A database that is down costs
+memory for sums, not requests.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from fastapi_lens.errors import StorageError
+from fastapi_lens.histogram import Histogram
+from fastapi_lens.recording.recorder import Recorder, SeriesDelta
+from fastapi_lens.storage.batches import Batch, Delta, EndpointFacts, WorkerFacts, endpoint_id
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.retention import prune, take_lease
+from fastapi_lens.storage.writer import Writer
+
+logger = logging.getLogger("fastapi_lens")
+
+MINUTE = 60
+HOUR_MINUTES = 60
+ROWS_PER_DELTA = 4
+MAX_PENDING = 50_000
+PRUNE_EVERY_SECONDS = 60.0
+REDISCOVER_EVERY_SECONDS = 30.0
+HEARTBEAT_SECONDS = 15.0
+LONGEST_BACK_OFF_SECONDS = 60.0
+QUIET_LOG_SECONDS = 60.0
+PAUSE_SECONDS = 0.001
+"""Between two batches, so that the thread of the event loop gets the interpreter."""
+
+PendingKey = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlushSettings:
+    """How the flusher works.
+
+    Attributes:
+        interval: Seconds between two flushes.
+        max_batch_size: Rows that one transaction changes at most.
+        ttl_days: Retention in days; None keeps the tiers' own.
+    """
+
+    interval: float
+    max_batch_size: int
+    ttl_days: int | None
+
+
+class Flusher:
+    """Writes one worker's counts.
+
+    Args:
+        recorder: Where the counts come from.
+        database: Where they go to.
+        worker: Who writes; its app is the app of all endpoints.
+        settings: Intervals and sizes.
+        discover: The endpoints that the app has now, called or not.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        database: Database,
+        worker: WorkerFacts,
+        settings: FlushSettings,
+        discover: Callable[[], Iterable[EndpointFacts]],
+    ) -> None:
+        """Start no thread yet."""
+        self._recorder = recorder
+        self._database = database
+        self._worker = worker
+        self._settings = settings
+        self._discover = discover
+        self._writer = Writer(database, worker)
+        self._pending: dict[PendingKey, Delta] = {}
+        self._in_flight: Batch | None = None
+        self._applied = 0
+        self._known: dict[int, EndpointFacts] = {}
+        self._registered: set[int] | None = None
+        self._collected_at = recorder.clock()
+        self._heartbeat_at = self._discovered_at = self._pruned_at = self._logged_at = float("-inf")
+        self._work = threading.RLock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.dropped = 0
+        self.interval = settings.interval
+
+    def start(self) -> None:
+        """Start the thread; nothing when it runs already."""
+        with self._work:
+            if self._thread is None:
+                self._wake.clear()
+                self._thread = threading.Thread(target=self._run, name="fastapi-lens", daemon=True)
+                self._thread.start()
+
+    def stop(self, *, timeout_seconds: float = 5.0) -> bool:
+        """End the thread and write what is pending.
+
+        Returns:
+            Whether everything is written.
+        """
+        self._wake.set()
+        thread, self._thread = self._thread, None
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout_seconds)
+            if thread.is_alive():
+                return False  # It hangs in the database; the daemon thread ends with us.
+        return self.flush(ending=True)
+
+    def collect(self) -> None:
+        """Take what was counted out of the recorder into the pending sums."""
+        with self._work:
+            self._collected_at = self._recorder.clock()
+            for delta in self._recorder.drain():
+                self._merge(self._as_delta(delta))
+            if len(self._pending) > MAX_PENDING:
+                self._shrink()
+
+    def flush(self, *, ending: bool = False) -> bool:
+        """Collect and write everything pending, in the calling thread.
+
+        Args:
+            ending: This worker writes for the last time.
+
+        Returns:
+            Whether everything is written; what is not stays pending.
+        """
+        with self._work:
+            self.collect()
+            if ending and not self._pending and self._in_flight is None and not self._heartbeated:
+                return True  # It has counted nothing and never announced itself.
+            try:
+                self._write_pending(ending=ending)
+            except StorageError as error:
+                self._registered = None
+                self._warn(f"could not write; counts wait in memory: {error}")
+                return False
+            return True
+
+    def prune(self) -> int:
+        """Delete what is older than its retention; returns the number of rows.
+
+        Raises:
+            StorageError: The database cannot be written.
+        """
+        now = self._recorder.clock()
+        if not take_lease(self._database, "prune", owner=self._worker.id, now=now):
+            return 0
+        return prune(self._database, now=now, ttl_days=self._settings.ttl_days)
+
+    def rediscover(self) -> None:
+        """Look for new endpoints at the next flush, without waiting for their turn."""
+        self._discovered_at = float("-inf")
+
+    @property
+    def pending_calls(self) -> int:
+        """Calls that are counted and not yet known to be written."""
+        with self._work:
+            waiting = sum(delta.calls for delta in self._pending.values())
+            in_flight = self._in_flight.deltas if self._in_flight else ()
+            return waiting + sum(delta.calls for delta in in_flight)
+
+    @property
+    def _heartbeated(self) -> bool:
+        return self._heartbeat_at > float("-inf")
+
+    def _run(self) -> None:
+        failures = 0
+        # The first flush makes the tables and the endpoints known without waiting.
+        delay = 0.0
+        while not self._wake.wait(delay):
+            failures = 0 if self._turn() else failures + 1
+            delay = self._delay(failures)
+
+    def _turn(self) -> bool:
+        """One round of the thread, which nothing may end."""
+        try:
+            written = self.flush()
+            if written:
+                self._prune_when_due()
+        except Exception:
+            logger.exception("fastapi_lens failed to flush; counts wait in memory")
+            return False
+        return written
+
+    def _delay(self, failures: int) -> float:
+        """Seconds to the next flush: at the interval, and at the turn of each minute."""
+        if failures:
+            longest = min(LONGEST_BACK_OFF_SECONDS, self.interval * 2 ** min(failures, 10))
+            return random.uniform(longest / 2, longest)  # noqa: S311  Spreads load, no secret.
+        to_minute = MINUTE - self._recorder.clock() % MINUTE
+        return max(0.01, min(self.interval, to_minute))
+
+    def _prune_when_due(self) -> None:
+        now = time.monotonic()
+        if now - self._pruned_at < PRUNE_EVERY_SECONDS:
+            return
+        self._pruned_at = now
+        try:
+            self.prune()
+        except StorageError as error:
+            self._warn(f"could not delete what is past its retention: {error}")
+
+    def _write_pending(self, *, ending: bool) -> None:
+        complete_to = self._collected_at
+        wrote = False
+        self._register()
+        for batch in self._batches():
+            self._writer.write(batch)
+            self._applied, self._in_flight, wrote = batch.seq, None, True
+            if not ending:
+                time.sleep(PAUSE_SECONDS)
+        now = self._recorder.clock()
+        if wrote or ending or abs(now - self._heartbeat_at) >= HEARTBEAT_SECONDS:
+            self._writer.heartbeat(
+                now_us=_microseconds(now),
+                complete_to_us=_microseconds(complete_to),
+                dropped=self.dropped,
+                ended=ending,
+            )
+            self._heartbeat_at = now
+
+    def _register(self) -> None:
+        """Make the tables, the worker and new endpoints known to the database."""
+        now = time.monotonic()
+        if now - self._discovered_at >= REDISCOVER_EVERY_SECONDS or self._registered is None:
+            self._discovered_at = now
+            self._known.update((fact.id, fact) for fact in self._discover())
+        if self._registered is None:
+            migrate(self._database)
+        done = self._registered or set()
+        new = [fact for fact in self._known.values() if fact.id not in done]
+        if new or self._registered is None:
+            now_us = _microseconds(self._recorder.clock())
+            self._writer.register(new, applied=self._applied, now_us=now_us)
+            self._registered = done | {fact.id for fact in new}
+
+    def _batches(self) -> Iterator[Batch]:
+        """The batch that is in doubt, if any, then new ones cut from the pending sums."""
+        if self._in_flight is not None:
+            yield self._in_flight
+        size = max(1, self._settings.max_batch_size // ROWS_PER_DELTA)
+        keys = sorted(self._pending)
+        for start in range(0, len(keys), size):
+            deltas = tuple(self._pending.pop(key) for key in keys[start : start + size])
+            self._in_flight = Batch(self._applied + 1, deltas)
+            yield self._in_flight
+
+    def _as_delta(self, counted: SeriesDelta) -> Delta:
+        key = counted.key
+        identity = endpoint_id(self._worker.app, key.method, key.path)
+        if identity not in self._known:
+            self._known[identity] = EndpointFacts(
+                id=identity,
+                app=self._worker.app,
+                method=key.method,
+                path=key.path,
+                seen_at_us=_microseconds(counted.first_at),
+            )
+        return Delta(
+            endpoint_id=identity,
+            minute=int(counted.last_at // MINUTE),
+            status=key.status,
+            calls=sum(counted.lanes.values()),
+            duration_us=counted.duration_ns // 1_000,
+            max_us=counted.max_ns // 1_000,
+            first_at_us=_microseconds(counted.first_at),
+            last_at_us=_microseconds(counted.last_at),
+            latency=Histogram.from_counts(counted.lanes),
+        )
+
+    def _merge(self, delta: Delta) -> None:
+        key = (delta.endpoint_id, delta.minute, delta.status)
+        found = self._pending.get(key)
+        self._pending[key] = delta if found is None else found.plus(delta)
+
+    def _shrink(self) -> None:
+        """Give up the minutes of past hours, then the oldest hours, to bound the memory."""
+        waiting, self._pending = self._pending, {}
+        this_hour = int(self._collected_at // MINUTE) // HOUR_MINUTES
+        for delta in waiting.values():
+            hour = delta.minute // HOUR_MINUTES
+            self._merge(delta if hour == this_hour else delta.at_minute(hour * HOUR_MINUTES))
+        for key in sorted(self._pending, key=lambda key: key[1])[:-MAX_PENDING]:
+            self.lose(self._pending.pop(key).calls)
+
+    def lose(self, calls: int) -> None:
+        """Count calls that will never be written."""
+        self.dropped += calls
+        self._warn(f"lost {calls} calls")
+
+    def _warn(self, sentence: str) -> None:
+        """Warn, at most once a minute."""
+        now = time.monotonic()
+        if now - self._logged_at >= QUIET_LOG_SECONDS:
+            self._logged_at = now
+            logger.warning("fastapi_lens %s", sentence)
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1_000_000)

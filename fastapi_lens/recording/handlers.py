@@ -1,0 +1,74 @@
+"""Facts about a handler: where it is written and what its docstring says. Knows no routes."""
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A function or class that answers requests.
+
+    Attributes:
+        name: ``package.module.function``; empty where there is none.
+        source: ``package/module.py:41``; empty where the source is not known.
+        summary: First line of the docstring; empty where there is none.
+    """
+
+    name: str = ""
+    source: str = ""
+    summary: str = ""
+
+
+def describe(endpoint: Any) -> Handler:
+    """The facts about an endpoint's handler; empty texts for what cannot be told."""
+    target = unwrapped(endpoint)
+    if not isinstance(target, type) and not callable(target):
+        return Handler()
+    if not hasattr(target, "__qualname__"):
+        target = type(target)
+    name = f"{target.__module__}.{target.__qualname__}"
+    documentation = (
+        inspect.getdoc(target) if "__doc__" in vars(target) or _is_function(target) else ""
+    )
+    return Handler(name, _source(target), (documentation or "").strip().partition("\n")[0].strip())
+
+
+def unwrapped(endpoint: Any) -> Any:
+    """The function inside partials and decorators that use ``functools.wraps``."""
+    while True:
+        if isinstance(endpoint, partial):
+            endpoint = endpoint.func
+        elif hasattr(endpoint, "__wrapped__"):
+            endpoint = endpoint.__wrapped__
+        else:
+            return endpoint
+
+
+def _is_function(target: Any) -> bool:
+    return inspect.isroutine(target)
+
+
+def _source(target: Callable[..., Any] | type) -> str:
+    code = getattr(target, "__code__", None)
+    if code is not None:
+        return f"{_relative(code.co_filename)}:{code.co_firstlineno}"
+    try:
+        file = inspect.getsourcefile(target)
+        _, line = inspect.findsource(target)
+    except (OSError, TypeError):
+        return ""
+    return f"{_relative(file)}:{line + 1}" if file else ""
+
+
+def _relative(file: str) -> str:
+    """The path below the directory that its package is imported from."""
+    path = Path(file)
+    for base in (Path.cwd(), *map(Path, sys.path)):
+        if base.is_absolute() and path.is_relative_to(base):
+            return path.relative_to(base).as_posix()
+    return path.name

@@ -1,0 +1,159 @@
+"""What the read side answers with: frozen values, times in epoch seconds. No SQL, no HTML."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from fastapi_lens.histogram import Histogram
+from fastapi_lens.reporting.status import SECONDS_PER_DAY, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The last N seconds, or everything that is kept.
+
+    Attributes:
+        seconds: Length of the window; ``None`` for everything.
+    """
+
+    seconds: int | None = None
+
+    @classmethod
+    def of_days(cls, days: float | None) -> "Window":
+        """The last N days; ``None`` for everything."""
+        return cls(None if days is None else round(days * SECONDS_PER_DAY))
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Calls of one endpoint in a window, added up.
+
+    Attributes:
+        calls: All calls; `redirects` (3xx), `errors_4xx` and `errors_5xx` are among them.
+        duration_us: Sum of the durations in microseconds.
+        max_us: The longest duration in microseconds; 0 without calls.
+        latency: How long the calls took.
+    """
+
+    calls: int = 0
+    redirects: int = 0
+    errors_4xx: int = 0
+    errors_5xx: int = 0
+    duration_us: int = 0
+    max_us: int = 0
+    latency: Histogram = Histogram()
+
+    @property
+    def error_share(self) -> float:
+        """4xx and 5xx as a share of the calls, from 0 to 1; 0 without calls."""
+        return (self.errors_4xx + self.errors_5xx) / self.calls if self.calls else 0.0
+
+    @property
+    def avg_ms(self) -> float:
+        """Mean duration in milliseconds; 0 without calls."""
+        return self.duration_us / self.calls / 1000 if self.calls else 0.0
+
+    @property
+    def max_ms(self) -> float:
+        """Longest duration in milliseconds; 0 without calls."""
+        return self.max_us / 1000
+
+    @cached_property
+    def percentiles_ms(self) -> tuple[float, float, float]:
+        """p50, p95 and p99 in milliseconds, nearest rank; zeros without calls."""
+        found = self.latency.quantiles((0.5, 0.95, 0.99), max_ms=self.max_ms)
+        return (found[0], found[1], found[2]) if found else (0.0, 0.0, 0.0)
+
+    @staticmethod
+    def total(usages: "list[Usage]") -> "Usage":
+        """All of them together; an empty list gives no calls."""
+        return Usage(
+            calls=sum(usage.calls for usage in usages),
+            redirects=sum(usage.redirects for usage in usages),
+            errors_4xx=sum(usage.errors_4xx for usage in usages),
+            errors_5xx=sum(usage.errors_5xx for usage in usages),
+            duration_us=sum(usage.duration_us for usage in usages),
+            max_us=max((usage.max_us for usage in usages), default=0),
+            latency=Histogram.merged(usage.latency for usage in usages),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One method on one path template, with what it did in a window.
+
+    Attributes:
+        id: 63 bits of SHA-256 of app, method and path.
+        key: The id in 16 hexadecimal digits, as pages link it.
+        kind: ``http``, ``websocket`` or ``mount`` (an application that the lens cannot see into).
+        name: Qualified name of the handler, ``app.routers.users.get_user``; may be empty.
+        source: File and line of the handler, ``app/routers/users.py:41``; may be empty.
+        summary: First line of the handler's docstring; may be empty.
+        first_called_at: Epoch seconds; ``None`` when it was never called.
+        total_calls: All calls ever, whatever retention has deleted since.
+        usage: The calls in the window.
+    """
+
+    id: int
+    method: str
+    path: str
+    kind: str
+    name: str
+    source: str
+    summary: str
+    tags: tuple[str, ...]
+    deprecated: bool
+    first_seen_at: float
+    first_called_at: float | None
+    last_called_at: float | None
+    total_calls: int
+    status: Status
+    usage: Usage
+
+    @property
+    def key(self) -> str:
+        """The id in 16 hexadecimal digits."""
+        return f"{self.id:016x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One step of a time series.
+
+    Attributes:
+        start: Epoch seconds at which the step begins.
+        usage: The calls in it; no calls where nothing was recorded.
+    """
+
+    start: float
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Calls of one endpoint over time, without gaps.
+
+    Attributes:
+        step_seconds: Length of each step.
+        points: Oldest first; the last one is still filling.
+    """
+
+    step_seconds: int
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the numbers can be trusted, for the footer of every page.
+
+    Attributes:
+        complete_to: Epoch seconds up to which every live worker has written; ``None`` before
+            the first flush.
+        workers: Workers seen within the last minute.
+        dropped: Calls that were counted as lost, ever.
+        database_bytes: Size of the database; ``None`` where it cannot be told.
+    """
+
+    complete_to: float | None
+    workers: int
+    dropped: int
+    database_bytes: int | None

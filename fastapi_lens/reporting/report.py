@@ -1,0 +1,141 @@
+"""The JSON reports as REPORT.md promises them: programs depend on every name. No I/O."""
+
+from collections.abc import Sequence
+from typing import Self
+
+from pydantic import BaseModel
+
+from fastapi_lens.reporting.model import Endpoint
+from fastapi_lens.reporting.status import SECONDS_PER_DAY, UNUSED, Status
+
+
+class EndpointStats(BaseModel):
+    """One endpoint in a report.
+
+    Times are seconds since the epoch (UTC), durations milliseconds, percentages 0 to 100; all
+    are rounded to two decimals but the times. Of a never-called endpoint the times are None,
+    the durations 0.0 and the success rate 100.0.
+    """
+
+    path: str
+    method: str
+    status: Status
+    total_calls: int
+    error_4xx_count: int
+    error_5xx_count: int
+    error_rate_pct: float
+    success_rate_pct: float
+    avg_duration_ms: float
+    p50_duration_ms: float
+    p95_duration_ms: float
+    p99_duration_ms: float
+    max_duration_ms: float
+    last_called_at: float | None
+    first_called_at: float | None
+    days_since_last_call: float | None
+
+    @classmethod
+    def of(cls, endpoint: Endpoint, *, now: float) -> Self:
+        """The report's view of an endpoint; `total_calls` are the calls in the window."""
+        usage = endpoint.usage
+        p50, p95, p99 = usage.percentiles_ms
+        error_rate = round(100 * usage.error_share, 2)
+        last = endpoint.last_called_at
+        return cls(
+            path=endpoint.path,
+            method=endpoint.method,
+            status=endpoint.status,
+            total_calls=usage.calls,
+            error_4xx_count=usage.errors_4xx,
+            error_5xx_count=usage.errors_5xx,
+            error_rate_pct=error_rate,
+            success_rate_pct=round(100 - error_rate, 2),
+            avg_duration_ms=round(usage.avg_ms, 2),
+            p50_duration_ms=round(p50, 2),
+            p95_duration_ms=round(p95, 2),
+            p99_duration_ms=round(p99, 2),
+            max_duration_ms=round(usage.max_ms, 2),
+            last_called_at=last,
+            first_called_at=endpoint.first_called_at,
+            days_since_last_call=(
+                None if last is None else round(max(0.0, now - last) / SECONDS_PER_DAY, 2)
+            ),
+        )
+
+
+class Filters(BaseModel):
+    """What a report was asked for; None where it was not."""
+
+    days: int | None
+    status: Status | None
+
+
+class Summary(BaseModel):
+    """Counts over the endpoints that the report lists; `total_requests` adds up their calls."""
+
+    total_endpoints: int
+    total_requests: int
+    active: int
+    cold: int
+    dead: int
+    never_called: int
+
+
+class Report(BaseModel):
+    """``GET /lens/report``: the endpoints, most-called first, then by path and method."""
+
+    generated_at: float
+    filters: Filters
+    summary: Summary
+    endpoints: list[EndpointStats]
+
+    @classmethod
+    def of(
+        cls, endpoints: Sequence[Endpoint], *, days: int | None, status: Status | None, now: float
+    ) -> Self:
+        """The report of these endpoints, or of those of one status."""
+        chosen = [one for one in endpoints if status is None or one.status is status]
+        counts = {each: sum(one.status is each for one in chosen) for each in Status}
+        return cls(
+            generated_at=now,
+            filters=Filters(days=days, status=status),
+            summary=Summary(
+                total_endpoints=len(chosen),
+                total_requests=sum(one.usage.calls for one in chosen),
+                **{each.value: count for each, count in counts.items()},
+            ),
+            endpoints=_stats(chosen, now),
+        )
+
+
+class TopReport(BaseModel):
+    """``GET /lens/report/top``: called endpoints only; `window_days` None is everything kept."""
+
+    generated_at: float
+    window_days: int | None
+    endpoints: list[EndpointStats]
+
+    @classmethod
+    def of(cls, endpoints: Sequence[Endpoint], *, days: int | None, limit: int, now: float) -> Self:
+        """The `limit` endpoints with the most calls."""
+        called = [one for one in endpoints if one.usage.calls]
+        return cls(generated_at=now, window_days=days, endpoints=_stats(called, now)[:limit])
+
+
+class DeadReport(BaseModel):
+    """``GET /lens/report/dead``: what is dead or was never called."""
+
+    generated_at: float
+    dead_endpoint_count: int
+    endpoints: list[EndpointStats]
+
+    @classmethod
+    def of(cls, endpoints: Sequence[Endpoint], *, now: float) -> Self:
+        """The unused ones of these endpoints."""
+        unused = [one for one in endpoints if one.status in UNUSED]
+        return cls(generated_at=now, dead_endpoint_count=len(unused), endpoints=_stats(unused, now))
+
+
+def _stats(endpoints: Sequence[Endpoint], now: float) -> list[EndpointStats]:
+    ordered = sorted(endpoints, key=lambda one: (-one.usage.calls, one.path, one.method))
+    return [EndpointStats.of(one, now=now) for one in ordered]

@@ -1,0 +1,263 @@
+"""Lens: what belongs to one app, from its recorder to its database. Starts and stops it.
+
+One per LensMiddleware, found by the admin at ``scope["fastapi_lens"]``.
+"""
+
+import atexit
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from fastapi_lens.config import LensConfig
+from fastapi_lens.patterns import matches_any
+from fastapi_lens.recording.flusher import Flusher, FlushSettings
+from fastapi_lens.recording.recorder import Recorder
+from fastapi_lens.recording.routes import Leaf, RouteTable
+from fastapi_lens.reporting.queries import Reader
+from fastapi_lens.reporting.status import Thresholds
+from fastapi_lens.storage.batches import EndpointFacts, WorkerFacts, endpoint_id
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.migrations import migrate, session_salt
+
+logger = logging.getLogger("fastapi_lens")
+
+ALWAYS_EXCLUDED = ("/favicon.ico", "/robots.txt")
+LAZY_FLUSH_SECONDS = 1.0
+STOP_SECONDS = 10.0
+QUIET_LOG_SECONDS = 60.0
+UNNAMED = "app"
+
+Attached = TypeVar("Attached")
+
+
+class Lens:
+    """Records one app and answers questions about it.
+
+    Creating it opens and starts nothing.
+
+    Args:
+        config: The settings.
+        clock: Epoch seconds; another clock simulates other times.
+    """
+
+    def __init__(self, config: LensConfig, *, clock: Callable[[], float] = time.time) -> None:
+        """Prepare everything that needs no database."""
+        self.config = config
+        self.clock = clock
+        self.started = False
+        self.app_name = config.app_name or UNNAMED
+        self.routes = RouteTable(None)
+        self._facts: dict[tuple[str, str], EndpointFacts] = {}
+        self._starting = threading.Lock()
+        self._lost_at = float("-inf")
+        self._watched = False
+        self._attaching = threading.Lock()
+        self._attached: dict[type, object] = {}
+        self._inherited: list[Database] = []
+        self._open()
+
+    def _open(self) -> None:
+        """The parts that belong to this process alone; a forked child gets new ones."""
+        self.database = Database(self.config.url)
+        self.recorder = Recorder(clock=self.clock)
+        self.flusher = self._new_flusher()
+        self.reader = Reader(
+            self.database,
+            app=lambda: self.app_name,
+            thresholds=Thresholds(self.config.cold_threshold_days, self.config.dead_threshold_days),
+            shown=self.records,
+            ttl_days=self.config.ttl_days,
+        )
+
+    def _new_flusher(self) -> Flusher:
+        worker = WorkerFacts(
+            id=uuid.uuid4().hex,
+            app=self.app_name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            release=self.config.release or "",
+            started_at_us=round(self.clock() * 1_000_000),
+        )
+        settings = FlushSettings(
+            interval=self.config.flush_interval,
+            max_batch_size=self.config.max_batch_size,
+            ttl_days=self.config.ttl_days,
+        )
+        return Flusher(self.recorder, self.database, worker, settings, self._catalogue)
+
+    @property
+    def title(self) -> str:
+        """The app's name as the admin shows it."""
+        return self.app_name
+
+    @property
+    def counts_unmapped(self) -> bool:
+        """Whether 404s that no route matched are counted."""
+        return not self.config.ignore_unmapped
+
+    def records(self, method: str, path: str) -> bool:
+        """Whether calls of this endpoint are recorded and shown."""
+        if method in self.config.exclude_methods:
+            return False
+        return not matches_any((*ALWAYS_EXCLUDED, *self.config.exclude_paths), path)
+
+    def attached(self, kind: type[Attached], make: Callable[[], Attached]) -> Attached:
+        """What another room keeps with this lens, made at its first use; safe in threads.
+
+        Args:
+            kind: The class of the value, which is also its name.
+            make: Makes the value; its errors pass through and nothing is kept.
+        """
+        with self._attaching:
+            found = self._attached.get(kind)
+            if not isinstance(found, kind):
+                found = self._attached[kind] = make()
+            return found
+
+    def prepare(self) -> None:
+        """Make the tables where they are missing, so that there is something to read.
+
+        Raises:
+            StorageError: The database cannot be written.
+        """
+        migrate(self.database)
+
+    def session_salt(self) -> bytes:
+        """Random bytes that all workers of the database share.
+
+        Raises:
+            StorageError: The database cannot be read, or is not prepared.
+        """
+        return session_salt(self.database)
+
+    def discover(self, app: Any) -> None:
+        """Take the app whose endpoints are recorded; its routes are read at each flush.
+
+        Args:
+            app: A FastAPI or Starlette application, or anything with ``routes``.
+        """
+        self.routes = RouteTable(app)
+        name = self.config.app_name or getattr(app, "title", None) or UNNAMED
+        if name != self.app_name:
+            self.app_name = name
+            self.flusher = self._new_flusher()
+
+    def begin(self, app: Any, *, lifespan: bool = False) -> None:
+        """Start recording an app; nothing when it has been started in this process.
+
+        Args:
+            app: The application, whose routes are the endpoints.
+            lifespan: Whether the server announces its shutdown to us.
+        """
+        with self._starting:
+            if self.started:
+                return
+            self.discover(app)
+            if not lifespan:
+                self.flusher.interval = min(LAZY_FLUSH_SECONDS, self.flusher.interval)
+                logger.info(
+                    "fastapi_lens sees no lifespan of this app (a mounted app, or a transport "
+                    "without one) and flushes every %g s",
+                    self.flusher.interval,
+                )
+            self._say_when_open()
+            self._watch_process()
+            self.flusher.start()
+            self.started = True
+
+    async def end(self) -> None:
+        """Write what is pending because the server shuts down; takes 10 s at most."""
+        with anyio.move_on_after(STOP_SECONDS, shield=True):
+            await anyio.to_thread.run_sync(self.stop, abandon_on_cancel=True)
+
+    def stop(self) -> None:
+        """End the thread, write what is pending and close the database.
+
+        A later request starts everything anew.
+        """
+        self.started = False
+        if not self.flusher.stop():
+            logger.error(
+                "fastapi_lens could not write %s calls before the process ends",
+                self.flusher.pending_calls,
+            )
+        self.database.close()
+
+    def lost(self, error: Exception) -> None:
+        """Count a call that could not be counted, and log why, at most once a minute."""
+        self.flusher.dropped += 1
+        now = time.monotonic()
+        if now - self._lost_at >= QUIET_LOG_SECONDS:
+            self._lost_at = now
+            logger.error("fastapi_lens could not count a call", exc_info=error)
+
+    def _catalogue(self) -> Iterable[EndpointFacts]:
+        """The endpoints that the app has now; a handler is looked at once."""
+        now_us = round(self.clock() * 1_000_000)
+        for leaf in self.routes.leaves:
+            for method in leaf.methods:
+                key = (method, leaf.template)
+                if key not in self._facts and self.records(*key):
+                    self._facts[key] = self._describe(method, leaf, now_us)
+        return self._facts.values()
+
+    def _describe(self, method: str, leaf: Leaf, now_us: int) -> EndpointFacts:
+        handler = leaf.handler
+        return EndpointFacts(
+            id=endpoint_id(self.app_name, method, leaf.template),
+            app=self.app_name,
+            method=method,
+            path=leaf.template,
+            kind=leaf.kind,
+            name=handler.name,
+            source=handler.source,
+            summary=handler.summary,
+            tags=leaf.tags,
+            deprecated=leaf.deprecated,
+            seen_at_us=now_us,
+        )
+
+    def _say_when_open(self) -> None:
+        if self.config.security_enabled is False:
+            logger.warning("fastapi_lens is open to everybody, because security_enabled is false")
+
+    def _watch_process(self) -> None:
+        """Stop at the interpreter's end, and start anew in a forked child.
+
+        Neither list can be shortened, so each holds a weak reference.
+        """
+        if self._watched:
+            return
+        self._watched = True
+        weak = weakref.ref(self)
+
+        def at_exit() -> None:
+            lens = weak()
+            if lens is not None and lens.started:
+                lens.stop()
+
+        def in_child() -> None:
+            lens = weak()
+            if lens is not None:
+                lens.restart_in_child()
+
+        atexit.register(at_exit)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=in_child)
+
+    def restart_in_child(self) -> None:
+        """Nothing of the parent's is ours: not its counts, its thread or its connections."""
+        self.started = False
+        self._starting, self._attaching = threading.Lock(), threading.Lock()
+        # Kept, so that no finaliser here closes a connection that the parent goes on using.
+        self._inherited.append(self.database)
+        self._open()

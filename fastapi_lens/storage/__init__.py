@@ -1,0 +1,1 @@
+"""The database: tables, migrations, exactly-once writing, retention. Knows no HTTP."""

@@ -1,0 +1,80 @@
+"""The schema's version and the ordered steps to it, safe when many processes start at once."""
+
+import secrets
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.errors import SchemaTooNewError, StorageError
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.models import lens_metadata
+from fastapi_lens.storage.tables import META
+
+SCHEMA_VERSION = "schema_version"
+SESSION_SALT = "session_salt"
+
+
+def _create_tables(connection: Connection) -> None:
+    lens_metadata.create_all(connection)
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_create_tables,)
+"""Step n brings the schema from version n to n + 1; steps are only ever appended."""
+
+
+def migrate(database: Database) -> None:
+    """Bring the database to this release's schema; cheap when it is there already.
+
+    Raises:
+        SchemaTooNewError: A newer release has migrated this database.
+        StorageError: The database cannot be reached or refuses.
+    """
+    if _version_or_none(database) == len(STEPS):
+        return
+    with database.exclusive() as connection:
+        version = _version(connection) if sa.inspect(connection).has_table(META.name) else 0
+        if version > len(STEPS):
+            raise SchemaTooNewError(version, len(STEPS))
+        for step in STEPS[version:]:
+            step(connection)
+        if version == 0:
+            connection.execute(
+                sa.insert(META),
+                [
+                    {"name": SCHEMA_VERSION, "value": str(len(STEPS))},
+                    {"name": SESSION_SALT, "value": secrets.token_hex(16)},
+                ],
+            )
+        elif version < len(STEPS):
+            connection.execute(
+                sa.update(META).where(META.c.name == SCHEMA_VERSION).values(value=str(len(STEPS)))
+            )
+
+
+def session_salt(database: Database) -> bytes:
+    """The random salt that all workers of this database derive session keys with.
+
+    Raises:
+        StorageError: The database cannot be read or has not been migrated yet.
+    """
+    with database.read() as connection:
+        salt = connection.execute(
+            sa.select(META.c.value).where(META.c.name == SESSION_SALT)
+        ).scalar_one()
+    return bytes.fromhex(salt)
+
+
+def _version_or_none(database: Database) -> int | None:
+    try:
+        with database.read() as connection:
+            return _version(connection)
+    except StorageError:
+        return None  # No table yet, or no database: the locked path below tells which.
+
+
+def _version(connection: Connection) -> int:
+    value = connection.execute(
+        sa.select(META.c.value).where(META.c.name == SCHEMA_VERSION)
+    ).scalar_one_or_none()
+    return 0 if value is None else int(value)

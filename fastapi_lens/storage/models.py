@@ -1,0 +1,131 @@
+"""The tables, all prefixed ``lens_``, in a registry and MetaData of their own.
+
+The host's ``SQLModel.metadata`` never learns of them. Every integer is a BigInteger, because
+SQLModel's ``int`` is 32 bits wide on PostgreSQL and MariaDB. Times are integer microseconds
+since the epoch, UTC; 0 stands for never.
+"""
+
+from enum import IntEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, Integer, LargeBinary, MetaData, String, Text
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+lens_metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Tier(IntEnum):
+    """The width of a bucket in seconds. Weeks begin on Thursday, as the epoch did."""
+
+    MINUTE = 60
+    HOUR = 3_600
+    DAY = 86_400
+    WEEK = 604_800
+
+
+class LensModel(SQLModel, registry=registry(metadata=lens_metadata)):
+    """Base of all tables of the lens."""
+
+
+def _key(kind: Any = BigInteger) -> Any:
+    return Field(primary_key=True, sa_type=kind, sa_column_kwargs={"autoincrement": False})
+
+
+def _count() -> Any:
+    return Field(default=0, sa_type=BigInteger)
+
+
+class EndpointRow(LensModel, table=True):
+    """One method on one path template of one app; outlives all retention.
+
+    `id` is 63 bits of SHA-256 of app, method and path: nothing allocates ids, nothing races.
+    """
+
+    __tablename__ = "lens_endpoint"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    id: int = _key()
+    app: str = Field(max_length=200, index=True)
+    method: str = Field(max_length=16)
+    path: str = Field(sa_type=Text)
+    kind: str = Field(default="http", max_length=16)
+    name: str = Field(default="", sa_type=Text)
+    source: str = Field(default="", sa_type=Text)
+    summary: str = Field(default="", sa_type=Text)
+    tags: str = Field(default="[]", sa_type=Text)
+    deprecated: bool = False
+    first_seen_at: int = _count()
+    first_called_at: int = _count()
+    last_called_at: int = _count()
+    total_calls: int = _count()
+
+
+class BucketRow(LensModel, table=True):
+    """The calls of one endpoint in one minute, hour, day or week, added up."""
+
+    __tablename__ = "lens_bucket"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    tier: int = _key(Integer)
+    bucket: int = _key()
+    endpoint_id: int = _key()
+    calls: int = _count()
+    redirects: int = _count()
+    errors_4xx: int = _count()
+    errors_5xx: int = _count()
+    duration_us: int = _count()
+    max_us: int = _count()
+    histogram: bytes = Field(default=b"", sa_type=LargeBinary)
+
+
+class StatusRow(LensModel, table=True):
+    """The calls of one endpoint that one status code answered on one day."""
+
+    __tablename__ = "lens_status"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    day: int = _key()
+    endpoint_id: int = _key()
+    status: int = _key(Integer)
+    calls: int = _count()
+
+
+class WorkerRow(LensModel, table=True):
+    """One process that records, from its start to its end.
+
+    `seq` is the number of its last applied batch, the fence of exactly-once writing.
+    """
+
+    __tablename__ = "lens_worker"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    id: str = _key(String(32))
+    app: str = Field(max_length=200)
+    host: str = Field(max_length=200)
+    pid: int = _count()
+    release: str = Field(default="", max_length=200)
+    started_at: int = _count()
+    seen_at: int = _count()
+    ended_at: int = _count()
+    complete_to: int = _count()
+    seq: int = _count()
+    dropped: int = _count()
+
+
+class LeaseRow(LensModel, table=True):
+    """Who does a periodic job; whoever moves `expires_at` on has it."""
+
+    __tablename__ = "lens_lease"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    name: str = _key(String(64))
+    owner: str = Field(default="", max_length=32)
+    expires_at: int = _count()
+
+
+class MetaRow(LensModel, table=True):
+    """Facts about this database: the schema version, the salt of the session keys."""
+
+    __tablename__ = "lens_meta"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    name: str = _key(String(64))
+    value: str = Field(sa_type=Text)

@@ -1,0 +1,20 @@
+"""The tables as SQLAlchemy Core sees them, for statements that no ORM session should build."""
+
+from typing import Any
+
+from sqlalchemy import Table
+
+from fastapi_lens.storage import models
+
+
+def _table(model: Any) -> Table:
+    table: Table = model.__table__
+    return table
+
+
+ENDPOINT = _table(models.EndpointRow)
+BUCKET = _table(models.BucketRow)
+STATUS = _table(models.StatusRow)
+WORKER = _table(models.WorkerRow)
+LEASE = _table(models.LeaseRow)
+META = _table(models.MetaRow)

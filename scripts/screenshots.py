@@ -1,0 +1,114 @@
+"""Takes docs/screenshots/ from the running demo, which it starts with data of its own.
+
+``make screenshots``, or ``python -m scripts.screenshots``: each page at two widths, in light and
+dark. It says nothing about whether the pages are right; the tests do.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from scripts import chromium
+from tests.support.ports import free_port
+from tests.support.servers import Server
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).parents[1]
+OUT = ROOT / "docs" / "screenshots"
+
+SIZES = ((1440, 900), (390, 844))
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+KEY = "screenshots"
+LIVE_CALLS = 300
+"""Calls that the demo's traffic has to make before its pages are worth a picture."""
+
+
+@contextmanager
+def running_demo() -> Iterator[str]:
+    """Start the example with fresh history and traffic; the address of its admin."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="lens-screenshots-") as folder:
+        environment = {"PORT": str(port), "EXAMPLE_DATA_DIR": folder, "LENS_REPORT_KEY": KEY}
+        argv = [sys.executable, "-m", "example_project"]
+        server = Server(argv, port=port, cwd=Path(folder), env=environment)
+        with server:
+            yield f"{server.url}/lens"
+
+
+def wait_for_traffic(page: Page, base: str) -> None:
+    """Until live calls have come on top of the history."""
+
+    def total() -> int:
+        answer = page.request.get(f"{base}/report", headers={"X-Lens-Key": KEY})
+        calls: int = answer.json()["summary"]["total_requests"]
+        return calls
+
+    before = total()
+    wait_until(lambda: total() >= before + LIVE_CALLS, seconds=120, what="the demo's traffic")
+
+
+def busiest(page: Page, base: str) -> str:
+    """The address of the page of the endpoint with the most calls."""
+    page.goto(f"{base}/?sort=-calls")
+    return page.locator("table tbody a").first.get_attribute("href") or ""
+
+
+def take(browser: Browser, base: str) -> None:
+    """Take every picture."""
+    context = browser.new_context(base_url=base.removesuffix("/lens"))
+    first = context.new_page()
+    wait_for_traffic(first, base)
+    sign_in(first, base)
+    pages = {"endpoints": f"{base}/", "endpoint": busiest(first, base)}
+    session = context.storage_state()
+    context.close()
+    for width, height in SIZES:
+        for scheme in SCHEMES:
+            options: dict[str, Any] = {
+                "base_url": base.removesuffix("/lens"),
+                "color_scheme": scheme,
+                "viewport": {"width": width, "height": height},
+            }
+            picture(browser, f"{base}/login", f"login-{scheme}-{width}", options)
+            for name, url in pages.items():
+                signed_in = {**options, "storage_state": session}
+                picture(browser, url, f"{name}-{scheme}-{width}", signed_in)
+
+
+def sign_in(page: Page, base: str) -> None:
+    """Log in through the form."""
+    page.goto(f"{base}/login")
+    page.fill("input[name=key]", KEY)
+    page.click("button[type=submit]")
+    page.wait_for_url(f"{base}/")
+
+
+def picture(browser: Browser, url: str, name: str, options: dict[str, Any]) -> None:
+    """One page in a fresh window, once its fonts and images are there."""
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.goto(url, wait_until="load")
+    page.screenshot(path=OUT / f"{name}.png", animations="disabled")
+    context.close()
+    print(f"docs/screenshots/{name}.png")
+
+
+def main() -> None:
+    """Start the demo and a browser, take the pictures, stop both."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    with running_demo() as base, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium.find(), args=chromium.launch_arguments()
+        )
+        take(browser, base)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

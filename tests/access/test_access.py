@@ -1,0 +1,278 @@
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+from itsdangerous import TimestampSigner
+
+from fastapi_lens import LensConfig, LensMiddleware, lens_admin
+from fastapi_lens.admin.auth import safe_next
+from tests.recording.probe import lens_of
+
+KEY = "clé-très-secrète"
+ORIGIN = {"origin": "http://testserver"}
+MakeClient = Callable[..., TestClient]
+
+
+@pytest.fixture
+def client_of() -> Iterator[MakeClient]:
+    """Makes a client of an application with a lens under these settings."""
+    apps: list[FastAPI] = []
+
+    def make(
+        *, address: str = "testclient", base_url: str = "http://testserver", **settings: Any
+    ) -> TestClient:
+        app = FastAPI()
+        app.add_middleware(LensMiddleware, config=LensConfig(**{"db_path": ":memory:", **settings}))
+        app.include_router(lens_admin)
+        apps.append(app)
+        return TestClient(app, follow_redirects=False, client=(address, 5000), base_url=base_url)
+
+    yield make
+    for app in apps:
+        if app.middleware_stack is not None:
+            lens_of(app).stop()
+
+
+def login(client: TestClient, key: str = KEY, **form: str) -> Any:
+    return client.post("/lens/login", data={"key": key, **form}, headers=ORIGIN)
+
+
+REPORTS = ["/lens/report", "/lens/report/top", "/lens/report/dead", "/lens/report?days=0"]
+
+
+NO_KEYS: list[dict[str, Any]] = [
+    {},
+    {"X-Lens-Key": ""},
+    {"X-Lens-Key": "wrong"},
+    {"X-Lens-Key": b"\xff\xfe"},
+    {"Authorization": "Bearer wrong"},
+    {"Authorization": "Bearer"},
+    {"Authorization": f"Basic {KEY}".encode()},
+    {"Cookie": "lens_session=forged"},
+    {"Cookie": "lens_session="},
+]
+
+
+def test_no_report_without_the_key(client_of: MakeClient) -> None:
+    client = client_of(report_key=KEY)
+    for path in REPORTS:
+        answers = [client.get(path, headers=headers) for headers in NO_KEYS]
+        assert {answer.status_code for answer in answers} == {403}
+        assert len({answer.text for answer in answers}) == 1
+        assert set(answers[0].json()) == {"detail"}
+
+
+def test_the_key_opens_the_reports_however_it_is_written(client_of: MakeClient) -> None:
+    client = client_of(report_key=KEY)
+    for headers in (
+        {"X-Lens-Key": KEY.encode()},
+        {"X-Lens-Key": unicodedata.normalize("NFD", KEY).encode()},
+        {"Authorization": f"Bearer {KEY}".encode()},
+        {"Authorization": f"bearer  {KEY}".encode()},
+    ):
+        answer = client.get("/lens/report", headers=headers)
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == "private, no-store"
+
+
+def test_signing_in_opens_pages_and_reports_until_signing_out(client_of: MakeClient) -> None:
+    client = client_of(report_key=KEY)
+    refused = client.get("/lens/?status=dead")
+    assert refused.headers["location"] == "/lens/login?next=%2Flens%2F%3Fstatus%3Ddead"
+    assert client.get("/lens/login").status_code == 200
+    answer = login(client, next="/lens/?status=dead")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/lens/?status=dead")
+    cookie = answer.headers["set-cookie"].lower()
+    assert all(word in cookie for word in ("httponly", "samesite=lax", "path=/lens"))
+    assert "secure" not in cookie
+    assert client.get("/lens/").status_code == 200
+    assert client.get("/lens/report").status_code == 200
+    assert client.get("/lens/login").headers["location"] == "/lens/"
+    token = _csrf_token(client)
+    assert client.post("/lens/logout", headers=ORIGIN).status_code == 403
+    gone = client.post("/lens/logout", data={"csrf_token": token}, headers=ORIGIN)
+    assert (gone.status_code, gone.headers["location"]) == (303, "/lens/login")
+    assert client.get("/lens/report").status_code == 403
+
+
+def _csrf_token(client: TestClient) -> str:
+    page = client.get("/lens/").text
+    return page.split('name="csrf_token" value="')[1].split('"')[0]
+
+
+def test_the_session_cookie_is_secure_under_https(client_of: MakeClient) -> None:
+    client = client_of(report_key=KEY, base_url="https://testserver")
+    answer = client.post("/lens/login", data={"key": KEY}, headers={"origin": "https://testserver"})
+    assert "secure" in answer.headers["set-cookie"].lower()
+
+
+def test_a_wrong_key_gets_the_form_again_with_one_sentence(client_of: MakeClient) -> None:
+    answer = login(client_of(report_key=KEY), "guess", next="/lens/?q=1")
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text
+    assert "/lens/?q=1" in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+def test_a_form_that_is_too_large_is_refused(client_of: MakeClient) -> None:
+    client = client_of(report_key=KEY)
+    assert login(client, "x" * 20_000).status_code == 422
+    many = {f"f{number}": "" for number in range(100)}
+    assert login(client, **many).status_code == 422
+
+
+def test_forms_of_other_sites_are_refused(client_of: MakeClient) -> None:
+    client = client_of(report_key=KEY, trusted_origins=["https://trusted.example"])
+    for headers, status in (
+        ({"sec-fetch-site": "same-origin"}, 303),
+        ({"sec-fetch-site": "none"}, 303),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"origin": "http://testserver"}, 303),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({}, 403),
+        ({"origin": "https://trusted.example", "sec-fetch-site": "cross-site"}, 303),
+    ):
+        answer = client.post("/lens/login", data={"key": KEY}, headers=headers)
+        assert (headers, answer.status_code) == (headers, status)
+
+
+def test_changing_the_key_ends_all_sessions(client_of: MakeClient, tmp_path: Any) -> None:
+    database = str(tmp_path / "lens.db")
+    first = client_of(report_key=KEY, db_path=database)
+    assert login(first).status_code == 303
+    cookie = {"Cookie": f"lens_session={first.cookies['lens_session']}"}
+    same = client_of(report_key=KEY, db_path=database)
+    assert same.get("/lens/report", headers=cookie).status_code == 200
+    changed = client_of(report_key="another", db_path=database)
+    assert changed.get("/lens/report", headers=cookie).status_code == 403
+
+
+def test_a_session_ends_after_its_age(client_of: MakeClient) -> None:
+    client = client_of(report_key=KEY, session_max_age=1)
+    assert login(client).status_code == 303
+    value = client.cookies["lens_session"]
+    assert _answer_after(client, value, seconds=0) == 200
+    assert _answer_after(client, value, seconds=5) == 403
+
+
+def _answer_after(client: TestClient, cookie: str, *, seconds: int) -> int:
+    """Ask with a session, with the signer's clock moved on."""
+    with pytest.MonkeyPatch.context() as patch:
+        now = TimestampSigner.get_timestamp
+        patch.setattr(TimestampSigner, "get_timestamp", lambda self: now(self) + seconds)
+        headers = {"Cookie": f"lens_session={cookie}"}
+        client.cookies.clear()
+        return client.get("/lens/report", headers=headers).status_code
+
+
+def test_a_key_in_the_address_becomes_a_session_and_leaves_the_address(
+    client_of: MakeClient,
+) -> None:
+    client = client_of(report_key=KEY)
+    answer = client.get("/lens/dashboard", params={"report_key": KEY, "status": "dead"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/lens/?status=dead")
+    assert client.get("/lens/dashboard?status=dead").headers["location"] == "/lens/?status=dead"
+    other = client_of(report_key=KEY)
+    wrong = other.get("/lens/endpoints/00ab", params={"report_key": "wrong"})
+    assert wrong.headers["location"] == "/lens/login?next=%2Flens%2Fendpoints%2F00ab"
+    assert "set-cookie" not in wrong.headers
+
+
+def test_an_expired_session_of_a_fragment_leads_the_whole_page_to_the_form(
+    client_of: MakeClient,
+) -> None:
+    headers = {"HX-Request": "true", "HX-Request-Type": "partial"}
+    answer = client_of(report_key=KEY).get("/lens/endpoints/00ab?days=1", headers=headers)
+    assert answer.headers["hx-redirect"] == (
+        "/lens/login?next=%2Flens%2Fendpoints%2F00ab%3Fdays%3D1"
+    )
+    assert answer.text == ""
+
+
+LOCAL = {"address": "127.0.0.1", "base_url": "http://localhost:8000"}
+
+
+def test_without_a_key_the_lens_answers_its_own_machine(client_of: MakeClient) -> None:
+    for place in (
+        LOCAL,
+        {"address": "::1", "base_url": "http://[::1]:8000"},
+        {"address": "127.0.0.9", "base_url": "http://lens.localhost"},
+        {},
+    ):
+        client = client_of(**place)
+        assert client.get("/lens/report").status_code == 200
+        assert client.get("/lens/login").headers["location"] == "/lens/"
+
+
+@pytest.mark.parametrize(
+    ("place", "headers"),
+    [
+        ({"address": "10.0.0.7", "base_url": "http://localhost"}, {}),
+        ({"address": "127.0.0.1", "base_url": "http://rebound.example"}, {}),
+        ({"address": "testclient", "base_url": "http://localhost"}, {}),
+        ({"address": "nonsense", "base_url": "http://localhost"}, {}),
+        (LOCAL, {"X-Forwarded-For": "10.0.0.7"}),
+        (LOCAL, {"X-Forwarded-Host": "public.example"}),
+        (LOCAL, {"Forwarded": "for=10.0.0.7"}),
+        (LOCAL, {"X-Real-IP": "127.0.0.1"}),
+    ],
+)
+def test_without_a_key_others_are_told_what_to_set(
+    client_of: MakeClient, place: dict[str, str], headers: dict[str, str]
+) -> None:
+    client = client_of(**place)
+    for path in ("/lens/report", "/lens/", "/lens/login", "/lens/endpoints/00ab"):
+        answer = client.get(path, headers=headers)
+        assert answer.status_code == 403
+        assert "report_key" in answer.text
+
+
+def test_an_open_lens_answers_everybody_and_says_so_once(
+    client_of: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_of(security_enabled=False, address="10.0.0.7", base_url="http://public")
+    assert client.get("/lens/report").status_code == 200
+    assert client.get("/lens/").status_code == 200
+    assert [record.message for record in caplog.records if "open to everybody" in record.message]
+
+
+@given(
+    st.text(max_size=60) | st.sampled_from(["//e.com", "/lens/../x", "/lens//e", "/lens/%2e%2e"])
+)
+def test_the_way_on_after_signing_in_never_leaves_the_admin(target: str) -> None:
+    assert safe_next(target, "/lens").startswith("/lens/")
+    assert safe_next("/lens/" + target, "/lens").startswith("/lens/")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//evil.example",
+        "///evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "javascript:alert(1)",
+        "/lens/../../evil",
+        "/lens/%2e%2e/x",
+        "/lens//evil.example",
+        "/lensx/",
+        "/other/",
+        "/lens/\n/x",
+        "",
+        "/lens/" + "x" * 3_000,
+    ],
+)
+def test_a_way_on_that_is_not_the_admins_becomes_its_start_page(target: str) -> None:
+    assert safe_next(target, "/lens") == "/lens/"
+
+
+def test_a_way_on_within_the_admin_is_kept() -> None:
+    for target in ("/api/lens/", "/api/lens/endpoints/00ab?days=7", "/api/lens/?q=a%2Fb"):
+        assert safe_next(target, "/api/lens") == target

@@ -1,0 +1,155 @@
+"""Fixtures of the whole suite, and the marks that they bring along. No test is skipped here:
+where a browser or a PostgreSQL is missing, what needs it fails and says what to install.
+"""
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from scripts import chromium as chromium_program
+from tests.support.browser import PageWatch
+from tests.support.ports import free_port as find_free_port
+from tests.support.postgres import PostgresServer
+from tests.support.servers import Server, uvicorn
+
+# Nothing is timed in tests: a slow machine is no bug.
+hypothesis_settings.register_profile("lens", deadline=None)
+hypothesis_settings.load_profile("lens")
+
+MARK_OF_FIXTURE = {"chromium": "browser", "postgres_url": "postgres", "run_server": "server"}
+
+_SERVERS = pytest.StashKey[list[Server]]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by what it asks for, so that `make test-unit` can leave it out."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in MARK_OF_FIXTURE:
+                item.add_marker(MARK_OF_FIXTURE[fixture])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the logs of its servers where a test failed."""
+    report = yield
+    if report.failed:
+        for server in item.stash.get(_SERVERS, []):
+            report.sections.append((f"log of {server.url}", server.log))
+    return report
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the developer's own LENS_… settings away."""
+    for name in os.environ:
+        if name.startswith("LENS_") and not name.startswith("LENS_TEST_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    return find_free_port()
+
+
+@pytest.fixture
+def run_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start uvicorn with an application: ``run_server("module:app", env={…}, args=[…])``.
+
+    It runs in ``tmp_path``, listens when the call returns, and is stopped after the test unless
+    the test has called its ``stop()``, which returns the exit code. See `support.servers.uvicorn`.
+    """
+    servers = request.node.stash.setdefault(_SERVERS, [])
+
+    def start(target: str, **options: Any) -> Server:
+        server = uvicorn(target, **{"cwd": tmp_path, **options})
+        servers.append(server)
+        return server.wait()
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The suite's own PostgreSQL, started by the first test that needs it."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """URL of an empty database on PostgreSQL, dropped after the test."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)],
+)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'lens.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> Path:
+    """The browser's program; fails with what to install where there is none."""
+    return chromium_program.find()
+
+
+@pytest.fixture(scope="module")
+def chromium(chromium_path: Path) -> Iterator[Browser]:
+    """A Chromium, driven by Playwright.
+
+    One for each module, not for the session: while Playwright's synchronous interface is open,
+    its event loop counts as running in this thread, and tests that call `asyncio.run` would fail.
+    """
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium_path, args=chromium_program.launch_arguments()
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context_options() -> dict[str, Any]:
+    """Options of the browser context; a test module overrides this fixture to have others."""
+    return {"viewport": {"width": 1440, "height": 900}}
+
+
+@pytest.fixture
+def browser_context(chromium: Browser, context_options: dict[str, Any]) -> Iterator[BrowserContext]:
+    """A fresh context: no cookies, no storage, no cache of another test."""
+    context = chromium.new_context(**context_options)
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page_watch(browser_context: BrowserContext) -> Iterator[PageWatch]:
+    """What the test's pages do wrong; fails the test at its end unless it was expected."""
+    watch = PageWatch(browser_context)
+    yield watch
+    assert watch.findings() == []
+
+
+@pytest.fixture
+def page(browser_context: BrowserContext, page_watch: PageWatch) -> Page:
+    """A page in a fresh context, watched by `page_watch`."""
+    return browser_context.new_page()

@@ -1,0 +1,185 @@
+"""What a user installs: wheel and sdist are complete, build without npm, and run without us."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from dataclasses import dataclass
+from email.parser import Parser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.packaging, pytest.mark.timeout(300)]
+
+ROOT = Path(__file__).parents[2]
+
+RUNTIME = {"fastapi", "itsdangerous", "jinja2", "python-multipart", "sqlmodel"}
+VENDORED = {
+    "fastapi_lens/static/fastapi_lens/vendor/htmx.min.js",
+    "fastapi_lens/static/fastapi_lens/vendor/htmx.LICENSE.txt",
+}
+
+
+@dataclass(frozen=True)
+class Distributions:
+    """The two files that a release consists of."""
+
+    wheel: Path
+    sdist: Path
+
+
+def run_build(source: Path, out: Path, *, what: str, path: str | None = None) -> str:
+    """Build as a packager does, with the tools of this environment; the output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", what, "--outdir", out, source],
+        env={**os.environ, "PATH": os.environ["PATH"] if path is None else path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise AssertionError(done.stdout)
+    return done.stdout
+
+
+def unpacked(sdist: Path, into: Path) -> Path:
+    with tarfile.open(sdist) as archive:
+        archive.extractall(into, filter="data")
+    return next(into.iterdir())
+
+
+def files_of(wheel: Path) -> dict[str, str]:
+    """SHA-256 of each file of the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
+
+
+def sources(folder: str, *, target: str) -> set[str]:
+    """Names in the wheel of what lies in a folder of the checkout."""
+    return {
+        f"{target}/{path.relative_to(ROOT / folder).as_posix()}"
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
+    }
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
+    """Wheel and sdist of this checkout."""
+    out = tmp_path_factory.mktemp("dist")
+    run_build(ROOT, out, what="--wheel")
+    run_build(ROOT, out, what="--sdist")
+    return Distributions(wheel=next(out.glob("*.whl")), sdist=next(out.glob("*.tar.gz")))
+
+
+def test_the_wheel_holds_the_package_its_templates_and_its_assets_and_nothing_else(
+    built: Distributions,
+) -> None:
+    names = set(files_of(built.wheel))
+    metadata = {name for name in names if ".dist-info/" in name}
+
+    assert names - metadata == (
+        sources("fastapi_lens", target="fastapi_lens")
+        | sources("templates", target="fastapi_lens/templates")
+        | sources("static", target="fastapi_lens/static")
+    )
+    assert names >= VENDORED | {"fastapi_lens/py.typed"}
+    assert any(name.endswith("/licenses/LICENSE") for name in metadata)
+
+
+def test_the_wheel_asks_for_the_five_runtime_dependencies_only(built: Distributions) -> None:
+    with zipfile.ZipFile(built.wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
+        metadata = Parser().parsestr(archive.read(name).decode())
+    required = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
+
+    assert {line.partition(">")[0].strip().lower() for line in required} == RUNTIME
+    assert set(metadata.get_all("Provides-Extra", [])) == {"postgresql", "mysql", "demo"}
+    assert metadata["License-Expression"] == "MIT"
+
+
+def test_the_sdist_holds_what_a_build_needs_and_no_tools(built: Distributions) -> None:
+    with tarfile.open(built.sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    tops = {name.partition("/")[0] for name in names}
+
+    assert names >= {
+        "LICENSE",
+        "README.md",
+        "hatch_build.py",
+        "package-lock.json",
+        "pyproject.toml",
+        "static/fastapi_lens/vendor/htmx.min.js",
+    }
+    assert tops.isdisjoint({"node_modules", "tests", ".venv", "example_project", "docs"})
+
+
+def test_a_wheel_built_from_the_sdist_without_npm_is_the_same(
+    built: Distributions, tmp_path: Path
+) -> None:
+    source = unpacked(built.sdist, tmp_path / "source")
+
+    run_build(source, tmp_path / "out", what="--wheel", path="")
+
+    assert files_of(next((tmp_path / "out").glob("*.whl"))) == files_of(built.wheel)
+
+
+@pytest.mark.parametrize("state", ["missing", "of another lock file"])
+def test_a_checkout_without_htmx_and_without_npm_says_what_is_needed(
+    built: Distributions, tmp_path: Path, state: str
+) -> None:
+    source = unpacked(built.sdist, tmp_path / "source")
+    if state == "missing":
+        (source / "static" / "fastapi_lens" / "vendor" / "htmx.min.js").unlink()
+    else:
+        (source / "package-lock.json").write_text("{}", encoding="ascii")
+
+    with pytest.raises(AssertionError, match="npm was not found"):
+        run_build(source, tmp_path / "out", what="--wheel", path="")
+
+
+@pytest.fixture(scope="module")
+def looked(built: Distributions, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the admin answers in an environment that holds the wheel and what it depends on."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    venv.create(folder / "venv", with_pip=False, symlinks=True)
+    python = folder / "venv" / "bin" / "python"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--python", python, "install", "-qq", built.wheel],
+        check=True,
+    )
+    # -I: neither the folder of the script nor PYTHONPATH can bring the checkout in.
+    done = subprocess.run(
+        [python, "-I", Path(__file__).parent / "installed_app.py"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout) | {"log": done.stderr}
+    assert Path(result["package"]).is_relative_to(folder)
+    return result
+
+
+def test_the_admin_renders_where_only_the_wheel_is_installed(looked: dict[str, Any]) -> None:
+    assert looked["lifespan"] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert looked["page"] == [200, "text/html; charset=utf-8"], looked["log"]
+    assert looked["shows_endpoint"]
+    assert looked["without_key"] == 403
+
+
+def test_the_assets_of_the_page_come_with_the_wheel(looked: dict[str, Any]) -> None:
+    assets: dict[str, Any] = looked["assets"]
+
+    assert [status for status, _, _ in assets.values()] == [200] * len(assets)
+    kinds = {kind.partition(";")[0] for _, kind, _ in assets.values()}
+    assert kinds >= {"text/css", "text/javascript"}
+    assert any("htmx" in link and size > 10_000 for link, (_, _, size) in assets.items())

@@ -1,0 +1,368 @@
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Annotated, Any
+
+import pytest
+from fastapi import BackgroundTasks, Depends, FastAPI, WebSocket, WebSocketException
+from fastapi.testclient import TestClient
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.websockets import WebSocketDisconnect
+
+from fastapi_lens import LensConfig, LensMiddleware
+from fastapi_lens.recording import middleware
+from fastapi_lens.reporting.model import Endpoint, Window
+from fastapi_lens.runtime import Lens
+from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope, lens_of
+
+MakeProbe = Callable[..., Probe]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def only_endpoint(probed: Probe) -> Endpoint:
+    assert probed.lens.flusher.flush()
+    (found,) = probed.lens.reader.endpoints(window=Window(), now=probed.lens.clock())
+    return found
+
+
+def test_an_unhandled_exception_is_counted_as_a_server_error(probe: MakeProbe) -> None:
+    app = FastAPI()
+
+    @app.get("/boom")
+    def boom() -> None:
+        raise ValueError
+
+    probed = probe(app)
+    probed.get("/boom", "/boom")
+    assert probed.counts() == {("GET", "/boom"): {500: 2}}
+
+
+def test_an_exception_after_the_first_byte_is_a_server_error(probe: MakeProbe) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise ValueError
+
+    app = FastAPI()
+    app.add_api_route("/stream", lambda: StreamingResponse(broken()))
+    probed = probe(app)
+    with contextlib.suppress(ValueError):
+        probed.get("/stream")
+    assert probed.counts() == {("GET", "/stream"): {500: 1}}
+
+
+def test_a_middleware_below_that_crashes_is_a_server_error_of_the_endpoint(
+    probe: MakeProbe,
+) -> None:
+    async def crash_after(request: Request, call_next: Any) -> Response:
+        await call_next(request)
+        raise RuntimeError
+
+    app = FastAPI()
+    app.add_api_route("/x", lambda: 1)
+    app.add_middleware(BaseHTTPMiddleware, dispatch=crash_after)
+    probed = probe(app)
+    probed.get("/x")
+    assert probed.counts() == {("GET", "/x"): {500: 1}}
+
+
+def test_a_middleware_above_that_crashes_does_not_hide_the_call(probe: MakeProbe) -> None:
+    async def crash_after(request: Request, call_next: Any) -> Response:
+        await call_next(request)
+        raise RuntimeError
+
+    app = FastAPI()
+    app.add_api_route("/x", lambda: 1)
+    probed = probe(app)
+    app.add_middleware(BaseHTTPMiddleware, dispatch=crash_after)
+    assert probed.client.get("/x").status_code == 500
+    assert probed.counts() == {("GET", "/x"): {200: 1}}
+
+
+def _counts_below(app: FastAPI) -> dict[tuple[str, str], int]:
+    lens = lens_of(app)
+    assert lens.flusher.flush()
+    found = lens.reader.endpoints(window=Window(), now=lens.clock())
+    return {(one.method, one.path): one.usage.calls for one in found if one.usage.calls}
+
+
+def test_a_dependency_that_crashes_on_exit_does_not_lose_the_call(probe: MakeProbe) -> None:
+    def resource() -> Iterator[int]:
+        yield 1
+        raise RuntimeError
+
+    app = FastAPI()
+
+    @app.get("/x")
+    def endpoint(value: Annotated[int, Depends(resource)]) -> int:
+        return value
+
+    probed = probe(app)
+    probed.get("/x")
+    assert probed.counts() == {("GET", "/x"): {500: 1}}
+
+
+def test_a_background_task_is_no_part_of_the_duration(probe: MakeProbe) -> None:
+    done = []
+
+    async def slowly() -> None:
+        await asyncio.sleep(0.3)
+        done.append(True)
+
+    app = FastAPI()
+
+    @app.get("/x")
+    def endpoint(tasks: BackgroundTasks) -> None:
+        tasks.add_task(slowly)
+
+    probed = probe(app)
+    probed.get("/x")
+    assert done
+    assert 0 < only_endpoint(probed).usage.max_ms < 300
+
+
+def test_a_stream_lasts_until_its_last_byte(probe: MakeProbe) -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            await asyncio.sleep(0.05)
+            yield b"x"
+
+    app = FastAPI()
+    app.add_api_route("/x", lambda: StreamingResponse(slow()))
+    probed = probe(app)
+    probed.get("/x")
+    assert only_endpoint(probed).usage.max_ms >= 150
+
+
+@pytest.mark.anyio
+async def test_a_client_that_goes_before_the_answer_is_a_499(probe: MakeProbe) -> None:
+    app = FastAPI()
+    waiting = asyncio.Event()
+
+    @app.get("/x")
+    async def endpoint() -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    probed = probe(app)
+    task = asyncio.create_task(call(app, http_scope("/x"), [REQUEST_BODY]))
+    await waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert probed.counts() == {("GET", "/x"): {499: 1}}
+
+
+@pytest.mark.anyio
+async def test_a_client_that_breaks_off_the_answer_keeps_its_status(probe: MakeProbe) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        scope["endpoint"] = application
+        await StreamingResponse(endless())(scope, receive, send)
+
+    app = FastAPI()
+    app.mount("/legacy", application)
+    probed = probe(app)
+    sent = 0
+
+    async def send(message: Any) -> None:
+        nonlocal sent
+        sent += 1
+        if sent > 3:
+            raise OSError
+
+    async def receive() -> Any:
+        return REQUEST_BODY
+
+    scope = {**http_scope("/legacy/x"), "asgi": {"version": "3.0", "spec_version": "2.4"}}
+    with pytest.raises(ClientDisconnect):
+        await app(scope, receive, send)
+    assert probed.counts() == {("ANY", "/legacy/{path}"): {200: 1}}
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status"), [("accept", 101), ("refuse", 403), ("deny", 401), ("crash", 500)]
+)
+def test_a_websocket_has_the_status_of_its_handshake(
+    probe: MakeProbe, behaviour: str, status: int
+) -> None:
+    app = FastAPI()
+
+    @app.websocket("/ws")
+    async def endpoint(websocket: WebSocket) -> None:
+        if behaviour == "accept":
+            await websocket.accept()
+            await websocket.close()
+        elif behaviour == "refuse":
+            raise WebSocketException(1008)
+        elif behaviour == "deny":
+            await websocket.send_denial_response(PlainTextResponse("no", 401))
+        else:
+            raise ValueError
+
+    probed = probe(app)
+    with (
+        contextlib.suppress(WebSocketDisconnect, ValueError),
+        probed.client.websocket_connect("/ws"),
+    ):
+        pass
+    assert probed.counts() == {("WEBSOCKET", "/ws"): {status: 1}}
+
+
+def test_a_websocket_lasts_as_long_as_its_connection(probe: MakeProbe) -> None:
+    app = FastAPI()
+
+    @app.websocket("/ws")
+    async def endpoint(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await asyncio.sleep(0.1)
+        await websocket.close()
+
+    probed = probe(app)
+    with (
+        contextlib.suppress(WebSocketDisconnect),
+        probed.client.websocket_connect("/ws") as socket,
+    ):
+        socket.receive_text()
+    assert only_endpoint(probed).usage.max_ms >= 100
+
+
+def test_what_the_settings_exclude_is_not_recorded(probe: MakeProbe) -> None:
+    app = FastAPI()
+    for path in ("/health", "/healthcare", "/internal/a/b", "/kept"):
+        app.add_api_route(path, lambda: 1, methods=["GET", "DELETE"])
+    probed = probe(app, exclude_paths=["/health", "/internal/**"], exclude_methods=["delete"])
+    probed.get("/health", "/healthcare", "/internal/a/b", "/kept")
+    probed.client.delete("/kept")
+    assert probed.counts() == {("GET", "/healthcare"): {200: 1}, ("GET", "/kept"): {200: 1}}
+    assert probed.discovered() == {("GET", "/healthcare"), ("GET", "/kept")}
+
+
+def test_many_unknown_paths_and_methods_leave_the_memory_bounded(probe: MakeProbe) -> None:
+    app = FastAPI()
+    app.add_api_route("/x", lambda: 1)
+    probed = probe(app, ignore_unmapped=False)
+    for number in range(300):
+        probed.client.request(f"M{number}", f"/scan/{number}")
+        probed.client.request(f"M{number}", "/x")
+    assert probed.counts() == {("_OTHER", "<unmapped>"): {404: 300}}
+
+
+def test_the_cache_of_resolved_calls_starts_anew_when_it_is_full(
+    probe: MakeProbe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(middleware, "MAX_CACHED", 2)
+    app = FastAPI()
+    for number in range(5):
+        app.add_api_route(f"/x{number}", lambda: 1)
+    probed = probe(app)
+    probed.get(*(f"/x{number}" for number in range(5)), "/x0", "/x0")
+    assert sum(sum(codes.values()) for codes in probed.counts().values()) == 7
+
+
+def test_a_fault_of_ours_is_counted_and_does_not_reach_the_request(
+    probe: MakeProbe, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = FastAPI()
+    app.add_api_route("/x", lambda: 1)
+    probed = probe(app)
+    probed.get("/nothing")
+
+    def fail(*_: object) -> None:
+        raise LookupError("ours")
+
+    monkeypatch.setattr(probed.lens.routes, "match", fail)
+    with caplog.at_level(logging.ERROR, "fastapi_lens"):
+        assert [probed.client.get("/x").status_code for _ in range(3)] == [200, 200, 200]
+    assert probed.lens.flusher.dropped == 3
+    assert len(caplog.records) == 1
+
+
+def test_a_lens_around_the_application_records_as_one_inside(probe: MakeProbe) -> None:
+    app = FastAPI(title="wrapped")
+    app.add_api_route("/x/{y}", lambda y: y)
+    probed = probe(_Around(app))
+    probed.get("/x/1")
+    assert probed.counts() == {("GET", "/x/{y}"): {200: 1}}
+
+
+class _Around:
+    """An ASGI application with routes that is no FastAPI itself."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app, self.routes, self.title = app, app.routes, app.title
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+@pytest.mark.anyio
+async def test_scopes_of_other_types_pass_through() -> None:
+    seen = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
+
+    lens = LensMiddleware(application, config=LensConfig(db_path=":memory:"))
+    await lens({"type": "custom"}, None, None)  # type: ignore[arg-type]
+    assert seen == ["custom"]
+
+
+def test_the_shutdown_of_the_server_writes_what_is_pending(tmp_path: Any) -> None:
+    database = tmp_path / "lens.db"
+    settings = LensConfig(db_path=str(database), flush_interval=3600)
+    app = FastAPI()
+    app.add_middleware(LensMiddleware, config=settings)
+    app.add_api_route("/x", lambda: 1)
+    with TestClient(app) as client:
+        for _ in range(7):
+            client.get("/x")
+    after = Lens(settings)
+    after.discover(app)
+    (found,) = after.reader.endpoints(window=Window(), now=after.clock())
+    assert found.usage.calls == 7
+    health = after.reader.health(after.clock())
+    assert (health.workers, health.dropped) == (0, 0)
+    after.stop()
+
+
+def test_two_applications_in_one_process_are_kept_apart(tmp_path: Any) -> None:
+    settings = {"db_path": str(tmp_path / "lens.db"), "flush_interval": 3600}
+    lenses = []
+    for title in ("one", "two"):
+        app = FastAPI(title=title)
+        app.add_middleware(LensMiddleware, config=LensConfig(**settings))
+        app.add_api_route("/x", lambda: 1)
+        with TestClient(app) as client:
+            for _ in range(len(title) + len(lenses)):
+                client.get("/x")
+            lenses.append(lens_of(app))
+    for lens, calls in zip(lenses, (3, 4), strict=True):
+        (found,) = lens.reader.endpoints(window=Window(), now=lens.clock())
+        assert found.usage.calls == calls
+        lens.stop()
+
+
+def test_an_application_inside_an_application_has_a_lens_of_its_own(tmp_path: Any) -> None:
+    outer, inner = FastAPI(title="outer"), FastAPI(title="inner")
+    for app in (outer, inner):
+        app.add_middleware(
+            LensMiddleware, config=LensConfig(db_path=str(tmp_path / f"{app.title}.db"))
+        )
+    inner.add_api_route("/x", lambda: 1)
+    outer.mount("/sub", inner)
+    client = TestClient(outer)
+    client.get("/sub/x")
+    assert _counts_below(outer) == {("GET", "/sub/x"): 1}
+    assert _counts_below(inner) == {("GET", "/x"): 1}
+    for app in (outer, inner):
+        lens_of(app).stop()

@@ -1,0 +1,342 @@
+import dis
+import random
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+from types import CodeType, FrameType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastapi_lens.histogram import bucket_index
+from fastapi_lens.recording.recorder import (
+    KNOWN_METHODS,
+    OTHER_METHOD,
+    OVERFLOW,
+    Recorder,
+    SeriesDelta,
+    SeriesKey,
+)
+
+PATH = "/v1/orders/{order_id}"
+MS = 1_000_000
+
+
+class Clock:
+    """Epoch seconds that stand still until they are set."""
+
+    def __init__(self, now: float = 1_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def get(recorder: Recorder, duration_ms: int = 1, *, status: int = 200, path: str = PATH) -> None:
+    recorder.count(method="GET", path=path, status=status, duration_ns=duration_ms * MS)
+
+
+def calls(deltas: Iterable[SeriesDelta]) -> Counter[SeriesKey]:
+    total = Counter[SeriesKey]()
+    for delta in deltas:
+        total[delta.key] += sum(delta.lanes.values())
+    return total
+
+
+def in_a_thread(work: Callable[[], None]) -> None:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Threads take turns a thousand times as often as usual."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_a_drain_tells_everything_about_the_calls_since_the_one_before() -> None:
+    clock = Clock(1_000.5)
+    recorder = Recorder(clock=clock)
+    get(recorder, 3)
+    clock.now = 1_002.25
+    get(recorder, 5)
+    key = SeriesKey("GET", PATH, 200)
+    assert recorder.drain() == [
+        SeriesDelta(
+            key=key,
+            lanes={bucket_index(3 * MS): 1, bucket_index(5 * MS): 1},
+            duration_ns=8 * MS,
+            max_ns=5 * MS,
+            first_at=1_000.5,
+            last_at=1_002.25,
+        )
+    ]
+    assert recorder.drain() == []
+    clock.now = 1_003
+    get(recorder, 3)
+    assert recorder.drain() == [
+        SeriesDelta(key, {bucket_index(3 * MS): 1}, 3 * MS, 3 * MS, 1_000.5, 1_003)
+    ]
+
+
+def test_calls_are_told_apart_by_method_path_and_status() -> None:
+    recorder = Recorder()
+    get(recorder)
+    get(recorder, status=404)
+    get(recorder, path="/v1/orders")
+    recorder.count(method="DELETE", path=PATH, status=200, duration_ns=0)
+    get(recorder)
+    assert calls(recorder.drain()) == {
+        SeriesKey("GET", PATH, 200): 2,
+        SeriesKey("GET", PATH, 404): 1,
+        SeriesKey("GET", "/v1/orders", 200): 1,
+        SeriesKey("DELETE", PATH, 200): 1,
+    }
+
+
+@pytest.mark.parametrize("method", ["", "get", "BREW", "G" * 10_000, OTHER_METHOD])
+def test_a_method_that_nobody_knows_is_counted_as_other(method: str) -> None:
+    recorder = Recorder()
+    recorder.count(method=method, path=PATH, status=405, duration_ns=MS)
+    assert calls(recorder.drain()) == {SeriesKey("_OTHER", PATH, 405): 1}
+
+
+@pytest.mark.parametrize("method", sorted(KNOWN_METHODS))
+def test_a_known_method_is_counted_as_itself(method: str) -> None:
+    recorder = Recorder()
+    recorder.count(method=method, path=PATH, status=200, duration_ns=MS)
+    assert calls(recorder.drain()) == {SeriesKey(method, PATH, 200): 1}
+
+
+def test_series_beyond_the_cap_share_one_per_status_and_none_is_lost() -> None:
+    recorder = Recorder(max_series=3)
+    for number in range(100):
+        get(recorder, path=f"/{number}", status=200 + number % 2)
+    get(recorder, path="/0")
+    counted = calls(recorder.drain())
+    assert counted == {
+        SeriesKey("GET", "/0", 200): 2,
+        SeriesKey("GET", "/1", 201): 1,
+        SeriesKey("GET", "/2", 200): 1,
+        SeriesKey("ANY", OVERFLOW, 200): 48,
+        SeriesKey("ANY", OVERFLOW, 201): 49,
+    }
+
+
+@given(st.lists(st.lists(st.integers(0, 50) | st.integers(0, 10**13), max_size=5), max_size=8))
+def test_each_drain_has_the_calls_and_the_maximum_of_its_round(rounds: list[list[int]]) -> None:
+    recorder = Recorder(clock=Clock())
+    for durations_ns in rounds:
+        for duration_ns in durations_ns:
+            recorder.count(method="GET", path=PATH, status=200, duration_ns=duration_ns)
+        drained = recorder.drain()
+        if not durations_ns:
+            assert drained == []
+            continue
+        (delta,) = drained
+        assert delta.lanes == Counter(map(bucket_index, durations_ns))
+        assert delta.duration_ns == sum(durations_ns)
+        assert delta.max_ns == max(durations_ns)
+
+
+def thread_switches(code: CodeType) -> list[tuple[CodeType, int]]:
+    """Where CPython may let another thread run in a function: at its start and after calls."""
+    return [
+        (code, following.offset)
+        for instruction, following in pairwise(dis.get_instructions(code))
+        if instruction.opname.startswith(("RESUME", "CALL"))
+    ]
+
+
+def interrupted(
+    work: Callable[[], object], interrupt: Callable[[], object], at: tuple[CodeType, int]
+) -> bool:
+    """Do some work; when it comes to an instruction, the interruption has its turn.
+
+    Returns:
+        Whether it came to the instruction.
+    """
+    came = False
+
+    def trace(frame: FrameType, event: str, _argument: Any) -> Any:
+        nonlocal came
+        if frame.f_code is not at[0]:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode" and frame.f_lasti == at[1]:
+            came = True
+            sys.settrace(None)
+            interrupt()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return came
+
+
+@pytest.mark.parametrize("drains", [1, 2])
+@pytest.mark.parametrize("before_ms", [[], [50], [1_000]])
+@pytest.mark.parametrize("at", thread_switches(Recorder.add.__code__), ids=lambda at: at[1])
+def test_a_drain_in_the_middle_of_a_call_loses_neither_it_nor_its_maximum(
+    at: tuple[CodeType, int], before_ms: list[int], drains: int
+) -> None:
+    recorder = Recorder(clock=Clock())
+    deltas: list[SeriesDelta] = []
+    came: list[bool] = []
+
+    def drain() -> None:
+        for _ in range(drains):
+            deltas.extend(recorder.drain())
+
+    def count() -> None:
+        get(recorder, 10)
+        drain()
+        for duration_ms in before_ms:
+            get(recorder, duration_ms)
+        came.append(interrupted(lambda: get(recorder, 200), drain, at))
+        get(recorder, 3)
+        drain()
+
+    in_a_thread(count)
+    assert came == [True]
+    assert sum(calls(deltas).values()) == len(before_ms) + 3
+    assert sum(delta.duration_ns for delta in deltas) == (sum(before_ms) + 213) * MS
+    for delta in deltas:
+        assert bucket_index(delta.max_ns) == max(delta.lanes)
+
+
+@pytest.mark.parametrize("before_ms", [[], [50], [1_000]])
+@pytest.mark.parametrize(
+    "at",
+    [
+        *thread_switches(Recorder.drain.__code__),
+        *thread_switches(Recorder._drain_series.__code__),
+    ],
+    ids=lambda at: f"{at[0].co_name}-{at[1]}",
+)
+def test_a_call_in_the_middle_of_a_drain_is_counted_once_with_its_duration(
+    at: tuple[CodeType, int], before_ms: list[int]
+) -> None:
+    recorder = Recorder(clock=Clock())
+    deltas: list[SeriesDelta] = []
+
+    def drain() -> None:
+        deltas.extend(recorder.drain())
+
+    def count() -> None:
+        get(recorder, 10)
+        drain()
+        for duration_ms in before_ms:
+            get(recorder, duration_ms)
+        if not interrupted(drain, lambda: get(recorder, 200), at):
+            get(recorder, 200)  # This drain does not come there.
+        get(recorder, 3)
+        drain()
+
+    in_a_thread(count)
+    assert sum(calls(deltas).values()) == len(before_ms) + 3
+    assert sum(delta.duration_ns for delta in deltas) == (sum(before_ms) + 213) * MS
+    assert max(delta.max_ns for delta in deltas) == max(200, *before_ms, 0) * MS
+    for delta in deltas:
+        assert bucket_index(delta.max_ns) >= max(delta.lanes)
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_hasty_threads_and_concurrent_drains_lose_and_double_nothing() -> None:
+    recorder = Recorder()
+    drained: list[SeriesDelta] = []
+    done = threading.Event()
+    sent = [Counter[tuple[SeriesKey, int]]() for _ in range(4)]
+    errors: list[BaseException] = []
+
+    def request(number: int) -> None:
+        chance = random.Random(number)
+        for _ in range(6_000):
+            duration_ns, status = chance.randrange(10 * MS), chance.choice((200, 404, 500))
+            recorder.count(method="GET", path=PATH, status=status, duration_ns=duration_ns)
+            sent[number][SeriesKey("GET", PATH, status), duration_ns] += 1
+
+    def drain() -> None:
+        try:
+            while not done.is_set():
+                found = recorder.drain()
+                drained.extend(found)
+        except BaseException as error:  # noqa: BLE001  Shown by the assertion below.
+            errors.append(error)
+
+    requests = [threading.Thread(target=request, args=(number,)) for number in range(4)]
+    drains = [threading.Thread(target=drain) for _ in range(2)]
+    for thread in (*drains, *requests):
+        thread.start()
+    for thread in requests:
+        thread.join()
+    done.set()
+    for thread in drains:
+        thread.join()
+    drained.extend(recorder.drain())
+    assert errors == []
+
+    expected = sum(sent, Counter[tuple[SeriesKey, int]]())
+    for status in (200, 404, 500):
+        key = SeriesKey("GET", PATH, status)
+        of_key = {ns: count for (counted, ns), count in expected.items() if counted == key}
+        mine = [delta for delta in drained if delta.key == key]
+        lanes = sum((Counter(delta.lanes) for delta in mine), Counter[int]())
+        wanted = Counter[int]()
+        for duration_ns, count in of_key.items():
+            wanted[bucket_index(duration_ns)] += count
+        assert lanes == wanted
+        assert sum(delta.duration_ns for delta in mine) == sum(
+            ns * count for ns, count in of_key.items()
+        )
+        assert max(delta.max_ns for delta in mine) == max(of_key)
+
+
+def test_threads_that_have_ended_leave_their_calls_and_no_memory() -> None:
+    recorder = Recorder()
+    total = Counter[SeriesKey]()
+    for number in range(20):
+        in_a_thread(lambda: get(recorder, status=200))
+        if number % 3 == 0:
+            total += calls(recorder.drain())
+    assert len(recorder._shards) + len(recorder._retired) <= 20
+    for _ in range(3):
+        total += calls(recorder.drain())
+    assert total == {SeriesKey("GET", PATH, 200): 20}
+    assert not recorder._shards
+    assert not recorder._retired
+
+
+def test_a_shard_that_is_taken_up_again_while_it_is_retired_is_drained_once_more() -> None:
+    recorder = Recorder(clock=Clock())
+    shards = []
+    in_a_thread(lambda: shards.append(recorder.shard()))
+    recorder.drain()
+    assert not recorder._shards
+    # A new thread with the old one's id had looked the shard up just before.
+    shards[0].series[SeriesKey("GET", PATH, 200)] = series = recorder.series("GET", "/other", 200)
+    recorder.add(series, MS)
+    assert calls(recorder.drain())[SeriesKey("GET", PATH, 200)] == 1
+
+
+def test_the_shard_of_a_living_thread_stays_with_what_it_has_resolved() -> None:
+    recorder = Recorder()
+    recorder.shard().cache["route"] = "resolved"
+    get(recorder)
+    for _ in range(3):
+        recorder.drain()
+    assert recorder.shard().cache == {"route": "resolved"}
+    get(recorder)
+    assert calls(recorder.drain()) == {SeriesKey("GET", PATH, 200): 1}

@@ -1,0 +1,45 @@
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.context import ForkServerContext
+from typing import Any
+
+import pytest
+
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.migrations import migrate
+
+Together = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A database with tables, once on SQLite and once on PostgreSQL."""
+    made = Database(database_url)
+    migrate(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> ForkServerContext:
+    """Starts processes that have imported the package already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.storage.processes"])
+    return context
+
+
+@pytest.fixture
+def together(fork_server: ForkServerContext) -> Together:
+    """Call a function in as many processes as there are tuples of arguments, all at once."""
+    from tests.storage import processes  # noqa: PLC0415  What the processes import, too.
+
+    def call(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        barrier = fork_server.Barrier(len(arguments))
+        with ProcessPoolExecutor(
+            len(arguments), fork_server, processes.take_barrier, (barrier,)
+        ) as executor:
+            started = [executor.submit(processes.at_once, function, each) for each in arguments]
+            return [each.result(timeout=60) for each in started]
+
+    return call

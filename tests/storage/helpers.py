@@ -1,0 +1,158 @@
+"""A database that misbehaves, deltas to write, and what has to stand in the rows after them.
+
+The sums are counted here once more, row by row, without the code that is tested.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.errors import StorageError
+from fastapi_lens.histogram import Histogram, bucket_index
+from fastapi_lens.storage.batches import Delta, EndpointFacts, WorkerFacts, endpoint_id
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS
+
+APP = "orders"
+MINUTE = 29_550_000
+"""The minute of 2026-03-09 00:00 UTC."""
+
+
+class FlakyDatabase(Database):
+    """A database that can be down, or lose the acknowledgement of a commit.
+
+    Attributes:
+        down: Refuse everything.
+        loses: Asked after each commit, which is reported as failed when the answer is true.
+    """
+
+    def __init__(self, url: str, loses: Callable[[], bool] = lambda: False) -> None:
+        super().__init__(url)
+        self.down = False
+        self.loses = loses
+
+    @contextmanager
+    def read(self) -> Generator[Connection]:
+        self._refuse_when_down()
+        with super().read() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Generator[Connection]:
+        self._refuse_when_down()
+        with super().write() as connection:
+            yield connection
+        if self.loses():
+            raise StorageError("the acknowledgement of the commit got lost")
+
+    def _refuse_when_down(self) -> None:
+        if self.down:
+            raise StorageError("connection refused")
+
+
+def facts(path: str, method: str = "GET", app: str = APP, **more: Any) -> EndpointFacts:
+    return EndpointFacts(endpoint_id(app, method, path), app, method, path, **more)
+
+
+def worker(name: str = "w1", app: str = APP) -> WorkerFacts:
+    return WorkerFacts(name, app, "host-1", 4711, "1.4.2", 1_000_000)
+
+
+def delta(
+    endpoint: int,
+    durations_us: Iterable[int] = (1_000,),
+    *,
+    minute: int = MINUTE,
+    status: int = 200,
+) -> Delta:
+    """Calls that all lie in the first second of a minute."""
+    durations = list(durations_us)
+    return Delta(
+        endpoint_id=endpoint,
+        minute=minute,
+        status=status,
+        calls=len(durations),
+        duration_us=sum(durations),
+        max_us=max(durations),
+        first_at_us=minute * 60_000_000 + min(durations),
+        last_at_us=minute * 60_000_000 + max(durations),
+        latency=Histogram.from_counts(Counter(bucket_index(us * 1_000) for us in durations)),
+    )
+
+
+def random_delta(chance: random.Random, endpoints: int) -> Delta:
+    """Any of a few endpoints, in one of some minutes around the turn of a week."""
+    durations = [chance.randrange(10 ** chance.randrange(1, 8)) for _ in range(chance.randrange(1, 5))]
+    return delta(
+        chance.randrange(1, endpoints + 1),
+        durations,
+        minute=10_080 * 2_930 + chance.choice((-1_500, -61, -60, -1, 0, 1, 59, 60, 1_440)),
+        status=chance.choice((101, 200, 201, 304, 404, 422, 500, 503)),
+    )
+
+
+@dataclass
+class Rows:
+    """What stands in the tables, or has to.
+
+    Attributes:
+        buckets: By tier, bucket and endpoint: calls, 3xx, 4xx, 5xx, microseconds, the maximum.
+        latencies: By the same, the calls per histogram bucket.
+        statuses: Calls by day, endpoint and status.
+        endpoints: By endpoint: calls, first and last call.
+    """
+
+    buckets: dict[tuple[int, ...], list[int]] = field(default_factory=dict)
+    latencies: dict[tuple[int, ...], Counter[int]] = field(default_factory=dict)
+    statuses: Counter[tuple[int, ...]] = field(default_factory=Counter)
+    endpoints: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+
+
+def rows_of(deltas: Iterable[Delta]) -> Rows:
+    """What has to stand in the tables when each of these is written once."""
+    rows = Rows()
+    for one in deltas:
+        for seconds in (60, 3_600, 86_400, 604_800):
+            key = (seconds, one.minute * 60 // seconds, one.endpoint_id)
+            sums = rows.buckets.setdefault(key, [0] * 6)
+            sums[0] += one.calls
+            if 300 <= one.status <= 599:
+                sums[one.status // 100 - 2] += one.calls
+            sums[4] += one.duration_us
+            sums[5] = max(sums[5], one.max_us)
+            rows.latencies.setdefault(key, Counter()).update(dict(one.latency.items()))
+        rows.statuses[one.minute // 1_440, one.endpoint_id, one.status] += one.calls
+        total, first, last = rows.endpoints.get(one.endpoint_id, (0, one.first_at_us, 0))
+        rows.endpoints[one.endpoint_id] = (
+            total + one.calls,
+            min(first, one.first_at_us),
+            max(last, one.last_at_us),
+        )
+    return rows
+
+
+def rows_in(database: Database) -> Rows:
+    """What stands in the tables."""
+    rows = Rows()
+    for row in table_rows(database, BUCKET):
+        key = (row.tier, row.bucket, row.endpoint_id)
+        rows.buckets[key] = [row.calls, row.redirects, row.errors_4xx, row.errors_5xx]
+        rows.buckets[key] += [row.duration_us, row.max_us]
+        rows.latencies[key] = Counter(dict(Histogram.from_bytes(row.histogram).items()))
+    for row in table_rows(database, STATUS):
+        rows.statuses[row.day, row.endpoint_id, row.status] = row.calls
+    for row in table_rows(database, ENDPOINT):
+        if row.total_calls:
+            rows.endpoints[row.id] = (row.total_calls, row.first_called_at, row.last_called_at)
+    return rows
+
+
+def table_rows(database: Database, table: sa.Table) -> list[Any]:
+    with database.read() as connection:
+        return list(connection.execute(sa.select(table)))

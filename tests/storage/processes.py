@@ -1,0 +1,79 @@
+"""What the tests of storage run in processes of their own."""
+
+import random
+from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
+from typing import Any
+
+import psycopg  # noqa: F401  Once, before the fork: it takes long to import.
+
+from fastapi_lens.errors import StorageError
+from fastapi_lens.storage.batches import Batch, Delta
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.retention import take_lease
+from fastapi_lens.storage.writer import Writer
+from tests.storage.helpers import FlakyDatabase, random_delta, worker
+
+ENDPOINTS = 4
+_barrier: list[Barrier] = []
+
+
+def take_barrier(barrier: Barrier) -> None:
+    """Keep what the processes wait at; handed over at their start, as it has to be."""
+    _barrier.append(barrier)
+
+
+def at_once(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Call a function as soon as all processes are there."""
+    _barrier[0].wait(timeout=60)
+    return function(*arguments)
+
+
+def make_tables(url: str) -> None:
+    database = Database(url)
+    migrate(database)
+    database.close()
+
+
+def win_lease(url: str, owner: str, now: float) -> bool:
+    database = Database(url)
+    try:
+        return take_lease(database, "prune", owner=owner, now=now)
+    finally:
+        database.close()
+
+
+def batches(seed: int, number: int) -> list[Batch]:
+    """Batches that are the same in each process for the same seed."""
+    chance = random.Random(seed)
+    return [Batch(seq, tuple(_distinct(chance))) for seq in range(1, number + 1)]
+
+
+def write_all(url: str, seed: int, number: int, share_lost: float) -> int:
+    """Write batches, some of whose acknowledgements get lost; returns how many retries it took."""
+    chance = random.Random(-1 - seed)
+    database = FlakyDatabase(url, loses=lambda: chance.random() < share_lost)
+    writer = Writer(database, worker(f"w{seed}"))
+    retries = _until_it_works(lambda: writer.register([], applied=0, now_us=1))
+    for batch in batches(seed, number):
+        retries += _until_it_works(lambda batch=batch: writer.write(batch))  # type: ignore[misc]
+    database.close()
+    return retries
+
+
+def _until_it_works(work: Callable[[], None]) -> int:
+    for retries in range(100):
+        try:
+            work()
+        except StorageError as error:
+            if "acknowledgement" not in str(error):
+                raise
+        else:
+            return retries
+    raise AssertionError("it never worked")
+
+
+def _distinct(chance: random.Random) -> list[Delta]:
+    found = [random_delta(chance, ENDPOINTS) for _ in range(6)]
+    return list({(one.endpoint_id, one.minute, one.status): one for one in found}.values())

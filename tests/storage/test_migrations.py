@@ -1,0 +1,145 @@
+import pytest
+import sqlalchemy as sa
+from sqlmodel import SQLModel
+
+from fastapi_lens.errors import SchemaTooNewError, StorageError
+from fastapi_lens.storage import migrations
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.migrations import SCHEMA_VERSION, STEPS, migrate, session_salt
+from fastapi_lens.storage.models import lens_metadata
+from fastapi_lens.storage.tables import BUCKET, META
+from tests.storage.conftest import Together
+from tests.storage.helpers import table_rows
+from tests.storage.processes import make_tables
+
+TABLES = {f"lens_{name}" for name in ("endpoint", "bucket", "status", "worker", "lease", "meta")}
+
+
+def tables_in(database: Database) -> set[str]:
+    with database.read() as connection:
+        return set(sa.inspect(connection).get_table_names())
+
+
+def set_version(database: Database, version: int) -> None:
+    with database.write() as connection:
+        connection.execute(
+            sa.update(META).where(META.c.name == SCHEMA_VERSION).values(value=str(version))
+        )
+
+
+def test_an_empty_database_gets_the_tables_of_the_lens_and_no_others(database: Database) -> None:
+    assert tables_in(database) == TABLES
+    assert {(row.name, row.value) for row in table_rows(database, META)} == {
+        ("schema_version", str(len(STEPS))),
+        ("session_salt", session_salt(database).hex()),
+    }
+
+
+def test_migrating_again_changes_nothing(database: Database) -> None:
+    before = table_rows(database, META)
+    migrate(database)
+    assert table_rows(database, META) == before
+
+
+def test_twelve_processes_may_start_at_once(database_url: str, together: Together) -> None:
+    together(make_tables, [(database_url,)] * 12)
+    database = Database(database_url)
+    assert tables_in(database) == TABLES
+    assert len(table_rows(database, META)) == 2
+    database.close()
+
+
+def test_every_database_has_a_salt_of_its_own() -> None:
+    databases = [Database("sqlite://") for _ in range(2)]
+    for database in databases:
+        migrate(database)
+    salts = [session_salt(database) for database in databases]
+    assert salts[0] != salts[1]
+    assert [len(salt) for salt in salts] == [16, 16]
+    for database in databases:
+        database.close()
+
+
+def test_a_salt_that_is_not_there_yet_is_a_storage_error(database_url: str) -> None:
+    database = Database(database_url)
+    with pytest.raises(StorageError):
+        session_salt(database)
+    database.close()
+
+
+def test_a_database_of_a_newer_release_is_left_alone(database: Database) -> None:
+    set_version(database, len(STEPS) + 2)
+    before = table_rows(database, META)
+    with pytest.raises(SchemaTooNewError, match="upgrade fastapi_lens on this host") as caught:
+        migrate(database)
+    assert (caught.value.found, caught.value.known) == (len(STEPS) + 2, len(STEPS))
+    assert table_rows(database, META) == before
+
+
+def test_an_older_database_takes_the_missing_steps_only(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add_column(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("ALTER TABLE lens_worker ADD COLUMN region VARCHAR(20)")
+
+    salt = session_salt(database)
+    monkeypatch.setattr(migrations, "STEPS", (*STEPS, add_column))
+    migrate(database)
+    migrate(database)
+    with database.read() as connection:
+        columns = {column["name"] for column in sa.inspect(connection).get_columns("lens_worker")}
+    assert "region" in columns
+    assert session_salt(database) == salt
+    assert ("schema_version", str(len(STEPS) + 1)) in {
+        (row.name, row.value) for row in table_rows(database, META)
+    }
+
+
+def test_a_step_that_fails_leaves_the_version_where_it_was(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("ALTER TABLE no_such_table ADD COLUMN x INTEGER")
+
+    before = table_rows(database, META)
+    monkeypatch.setattr(migrations, "STEPS", (*STEPS, fail))
+    with pytest.raises(StorageError, match="no_such_table"):
+        migrate(database)
+    assert table_rows(database, META) == before
+
+
+def test_a_database_that_cannot_be_opened_is_a_storage_error() -> None:
+    with pytest.raises(StorageError):
+        migrate(Database("sqlite:////no/such/folder/lens.db"))
+
+
+def test_the_hosts_metadata_never_learns_of_our_tables() -> None:
+    assert not TABLES & set(SQLModel.metadata.tables)
+    assert set(lens_metadata.tables) == TABLES
+    engine = sa.create_engine("sqlite://")
+    SQLModel.metadata.create_all(engine)
+    assert not TABLES & set(sa.inspect(engine).get_table_names())
+    engine.dispose()
+
+
+def test_every_whole_number_is_wide_enough_for_microseconds_and_big_sums() -> None:
+    narrow = {
+        str(column)
+        for table in lens_metadata.tables.values()
+        for column in table.columns
+        if isinstance(column.type, sa.Integer) and not isinstance(column.type, sa.BigInteger)
+    }
+    assert narrow == {"lens_bucket.tier", "lens_status.status"}
+
+
+def test_the_buckets_of_sqlite_lie_in_their_primary_key_alone(tmp_path: object) -> None:
+    database = Database(f"sqlite:///{tmp_path}/lens.db")
+    migrate(database)
+    with database.read() as connection:
+        statement = connection.exec_driver_sql(
+            "SELECT sql FROM sqlite_master WHERE name = 'lens_bucket'"
+        ).scalar_one()
+        indexes = sa.inspect(connection).get_indexes(BUCKET.name)
+    assert "WITHOUT ROWID" in statement
+    assert indexes == []
+    database.close()

@@ -1,0 +1,84 @@
+"""What a page did besides what the test looked at: errors, violations, foreign hosts.
+
+Watches one browser context. Judges at the end; drives nothing.
+"""
+
+import contextlib
+import re
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Request, WebError
+
+_REPORT_VIOLATIONS = """
+addEventListener("securitypolicyviolation", (event) => window.lensTestViolation(
+  `${event.effectiveDirective} blocked ${event.blockedURI || "inline"} on ${event.documentURI}`));
+"""
+
+# The browser cancels what a page still loads when the page is left; that is no failure.
+_LEFT = "net::ERR_ABORTED"
+
+
+class PageWatch:
+    """Collects what no page of ours may do.
+
+    Attributes:
+        hosts: Every host and port that a request went to.
+    """
+
+    def __init__(self, context: BrowserContext) -> None:
+        """Start to watch every page of the context."""
+        self._context = context
+        self.hosts: set[str] = set()
+        self._found: list[str] = []
+        self._expected: list[re.Pattern[str]] = []
+        context.expose_function("lensTestViolation", self._on_violation)
+        context.add_init_script(_REPORT_VIOLATIONS)
+        context.on("console", self._on_console)
+        context.on("weberror", self._on_error)
+        context.on("request", self._on_request)
+        context.on("requestfailed", self._on_failure)
+
+    def expect(self, pattern: str) -> None:
+        """Let findings pass that the regular expression is found in, for this test.
+
+        A finding starts with its kind: ``console:``, ``error:``, ``csp:``, ``failed:``.
+        Foreign hosts never pass.
+        """
+        self._expected.append(re.compile(pattern))
+
+    def findings(self) -> list[str]:
+        """What happened so far and was not expected."""
+        for page in self._context.pages:
+            # A round trip: what the page has reported before it is here afterwards.
+            with contextlib.suppress(Error):
+                page.evaluate("0")
+        unexpected = [
+            finding
+            for finding in self._found
+            if not any(pattern.search(finding) for pattern in self._expected)
+        ]
+        foreign = [f"host: {host}" for host in sorted(self.hosts) if not _is_local(host)]
+        return unexpected + foreign
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self._found.append(f"console: {message.type}: {message.text}")
+
+    def _on_error(self, error: WebError) -> None:
+        self._found.append(f"error: {error.error}")
+
+    def _on_violation(self, text: str) -> None:
+        self._found.append(f"csp: {text}")
+
+    def _on_request(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("about", "blob", "data"):
+            self.hosts.add(parts.netloc)
+
+    def _on_failure(self, request: Request) -> None:
+        if request.failure != _LEFT:
+            self._found.append(f"failed: {request.method} {request.url}: {request.failure}")
+
+
+def _is_local(host: str) -> bool:
+    return host.rpartition(":")[0] in ("127.0.0.1", "localhost")

@@ -1,0 +1,133 @@
+"""Server processes for tests: start one, wait until it listens, stop it, keep its log."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.support.ports import HOST, free_port, is_listening
+from tests.support.waiting import wait_until
+
+
+class ServerError(AssertionError):
+    """A server did not start; the message ends with its log."""
+
+
+class Server:
+    """One server process on a port of 127.0.0.1.
+
+    Attributes:
+        port: Where it listens.
+        url: ``http://127.0.0.1:<port>``, without a slash at the end.
+        process: To look at; stop it with `stop`.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], *, port: int, cwd: Path, env: Mapping[str, str] | None = None
+    ) -> None:
+        """Start the program; `wait` says when it listens.
+
+        Args:
+            argv: Program and arguments.
+            port: The one that the arguments tell it to listen on.
+            cwd: Where it runs; its log goes there, too.
+            env: Put over the environment, which is passed on without its ``LENS_…`` settings.
+        """
+        self.port = port
+        self.url = f"http://{HOST}:{port}"
+        self._log = cwd / f"server-{port}.log"
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("LENS_")}
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                env={**inherited, "PYTHONUNBUFFERED": "1", **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def log(self) -> str:
+        """What the process has printed so far."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def wait(self, *, seconds: float = 30.0) -> Self:
+        """Wait until it listens.
+
+        Raises:
+            ServerError: It ended instead, or the time has passed.
+        """
+        try:
+            wait_until(
+                lambda: self.process.poll() is not None or is_listening(self.port),
+                seconds=seconds,
+                what=f"listening on {self.url}",
+            )
+        except AssertionError as error:
+            self.stop()
+            raise ServerError(f"{error}\n{self.log}") from error
+        if self.process.poll() is not None:
+            raise ServerError(f"the server ended with {self.process.returncode}:\n{self.log}")
+        return self
+
+    def stop(self, *, how: signal.Signals = signal.SIGTERM, seconds: float = 20.0) -> int:
+        """Ask it to stop, as an operator would, and wait; kill what is left of it after that.
+
+        Returns:
+            The exit code; ``-N`` where signal N ended it.
+        """
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return -signal.SIGKILL
+        finally:
+            self._kill_group()
+            self.process.wait()
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def __enter__(self) -> Self:
+        """Wait until it listens."""
+        return self.wait()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop it."""
+        self.stop()
+
+
+def uvicorn(
+    target: str,
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    args: Sequence[str] = (),
+    port: int | None = None,
+) -> Server:
+    """Start uvicorn with an application.
+
+    Args:
+        target: ``module:application``.
+        cwd: Where it runs.
+        env: Put over the environment.
+        args: More arguments of uvicorn, for example ``["--workers", "2"]``.
+        port: Where to listen; a free one by default.
+    """
+    port = free_port() if port is None else port
+    argv = [sys.executable, "-m", "uvicorn", target, "--host", HOST, "--port", str(port), *args]
+    return Server(argv, port=port, cwd=cwd, env=env)

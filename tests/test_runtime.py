@@ -1,0 +1,146 @@
+import logging
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import anyio
+import pytest
+from fastapi import FastAPI
+
+from fastapi_lens import LensConfig
+from fastapi_lens.errors import StorageError
+from fastapi_lens.reporting.model import Window
+from fastapi_lens.runtime import Lens
+from fastapi_lens.storage.database import Database
+
+
+def lens_on(database: Path, **settings: object) -> Lens:
+    return Lens(LensConfig(db_path=str(database), app_name="app", **settings))  # type: ignore[arg-type]
+
+
+def calls_in(database: Path) -> dict[str, int]:
+    lens = lens_on(database)
+    found = lens.reader.endpoints(window=Window(), now=lens.clock())
+    lens.stop()
+    return {one.path: one.usage.calls for one in found}
+
+
+def count(lens: Lens, path: str = "/x", calls: int = 1) -> None:
+    for _ in range(calls):
+        lens.recorder.count(method="GET", path=path, status=200, duration_ns=1_000_000)
+
+
+def test_a_lens_that_was_never_used_makes_no_file(tmp_path: Path) -> None:
+    lens = lens_on(tmp_path / "lens.db")
+    lens.stop()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lens_starts_again_after_it_was_stopped(tmp_path: Path) -> None:
+    lens = lens_on(tmp_path / "lens.db")
+    for _ in range(2):
+        lens.begin(FastAPI(), lifespan=True)
+        lens.begin(FastAPI())
+        count(lens)
+        anyio.run(lens.end)
+    assert calls_in(tmp_path / "lens.db") == {"/x": 2}
+
+
+def test_the_name_comes_from_the_settings_or_from_the_application() -> None:
+    named, unnamed = Lens(LensConfig(app_name="shop")), Lens(LensConfig())
+    for lens in (named, unnamed):
+        lens.discover(FastAPI(title="Title"))
+    assert (named.title, unnamed.title) == ("shop", "Title")
+
+
+def test_counts_that_cannot_be_written_at_the_end_are_named_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lens = lens_on(tmp_path / "lens.db")
+    count(lens, calls=3)
+
+    def down(self: Database) -> None:
+        raise StorageError("down")
+
+    monkeypatch.setattr(Database, "write", down)
+    monkeypatch.setattr(Database, "read", down)
+    with caplog.at_level(logging.ERROR, "fastapi_lens"):
+        lens.stop()
+    assert "could not write 3 calls" in caplog.text
+
+
+def test_what_is_attached_is_made_once_and_not_after_an_error() -> None:
+    lens = Lens(LensConfig())
+    made: list[int] = []
+
+    def make() -> Path:
+        made.append(1)
+        if len(made) == 1:
+            raise StorageError("not yet")
+        return Path()
+
+    with pytest.raises(StorageError):
+        lens.attached(Path, make)
+    assert lens.attached(Path, make) is lens.attached(Path, make)
+    assert len(made) == 2
+
+
+FORKING = """
+    import os, sys
+    from fastapi import FastAPI
+    from fastapi_lens.config import LensConfig
+    from fastapi_lens.runtime import Lens
+
+    lens = Lens(LensConfig(db_path=sys.argv[1], app_name="app", flush_interval=3600))
+    lens.begin(FastAPI(), lifespan=True)
+
+    def count(calls):
+        for _ in range(calls):
+            lens.recorder.count(method="GET", path="/x", status=200, duration_ns=1)
+
+    count(3)
+    child = os.fork()
+    if child == 0:
+        assert not lens.started
+        lens.begin(FastAPI(), lifespan=True)
+        count(2)
+        sys.exit(0)     # the interpreter's end writes the rest
+    os.waitpid(child, 0)
+    count(4)
+    lens.stop()
+"""
+
+
+def test_a_forked_child_counts_for_itself_and_takes_nothing_along(tmp_path: Path) -> None:
+    program = tmp_path / "forking.py"
+    program.write_text(textwrap.dedent(FORKING))
+    database = tmp_path / "lens.db"
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", program, database], capture_output=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr.decode()
+    assert calls_in(database) == {"/x": 9}
+
+
+def test_a_lens_that_is_gone_is_not_kept_by_the_interpreter(tmp_path: Path) -> None:
+    program = tmp_path / "gone.py"
+    program.write_text(
+        textwrap.dedent(
+            """
+            import gc, os
+            from fastapi import FastAPI
+            from fastapi_lens.config import LensConfig
+            from fastapi_lens.runtime import Lens
+
+            lens = Lens(LensConfig(db_path=":memory:"))
+            lens.begin(FastAPI(), lifespan=True)
+            lens.stop()
+            del lens
+            gc.collect()
+            if os.fork():
+                os.wait()
+            """
+        )
+    )
+    subprocess.run([sys.executable, "-W", "ignore", program], check=True)
