@@ -41,6 +41,8 @@ class Database:
         with self._engine.connect() as connection:
             _switch_to_wal(connection)
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+            # The first rows go in in whichever order; what refers to what is checked at the end.
+            connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
             SQLModel.metadata.create_all(connection, tables=tables)
             with Session(connection) as session:
                 seed(session)

@@ -1,12 +1,18 @@
 """Where the example keeps its files and how fast it pretends to be. Reads the environment once."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+MOST = 1_000
 DEFAULT_DATA_DIR = Path(__file__).parent / "var"
+
+
+class SettingsError(Exception):
+    """An environment variable has a value that cannot work; caught by the demo's launcher."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,23 +22,26 @@ class Settings:
     Attributes:
         data_dir: Everything that the example writes goes in here (``EXAMPLE_DATA_DIR``).
         latency_scale: Factor on the simulated latencies; 0 turns them off (``EXAMPLE_LATENCY``).
+        history_days: Days of history that the demo starts with (``EXAMPLE_HISTORY_DAYS``).
     """
 
     data_dir: Path = DEFAULT_DATA_DIR
     latency_scale: float = 1.0
+    history_days: int = 120
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Take the settings from environment variables, where they are set.
 
         Raises:
-            ValueError: ``EXAMPLE_LATENCY`` is no number of at least 0.
+            SettingsError: A value cannot work; it names the variable.
         """
-        latency_scale = float(environment.get("EXAMPLE_LATENCY", "1"))
-        if not 0 <= latency_scale < float("inf"):
-            raise ValueError(f"EXAMPLE_LATENCY must be a number from 0 up, not {latency_scale}")
         data_dir = environment.get("EXAMPLE_DATA_DIR")
-        return cls(Path(data_dir) if data_dir else DEFAULT_DATA_DIR, latency_scale)
+        return cls(
+            Path(data_dir).absolute() if data_dir else DEFAULT_DATA_DIR,
+            _number("EXAMPLE_LATENCY", environment.get("EXAMPLE_LATENCY", "1"), least=0),
+            int(_number("EXAMPLE_HISTORY_DAYS", environment.get("EXAMPLE_HISTORY_DAYS", "120"))),
+        )
 
     @property
     def shop_database(self) -> Path:
@@ -45,6 +54,11 @@ class Settings:
         return self.data_dir / "lens.db"
 
     @property
+    def history_marker(self) -> Path:
+        """Written when the history is complete."""
+        return self.data_dir / "history.json"
+
+    @property
     def images(self) -> Path:
         """Folder of the uploaded product images."""
         return self.data_dir / "images"
@@ -53,3 +67,13 @@ class Settings:
         """Make the folders, and keep what will be in them out of git."""
         self.images.mkdir(parents=True, exist_ok=True)
         (self.data_dir / ".gitignore").write_text("*\n", encoding="utf-8")
+
+
+def _number(name: str, text: str, *, least: float = 1) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not least <= number <= MOST:
+        raise SettingsError(f"{name} must be a number from {least} to {MOST}, not {text!r}")
+    return number

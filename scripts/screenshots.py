@@ -25,6 +25,8 @@ SIZES = ((1440, 900), (390, 844))
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 KEY = "screenshots"
+START_SECONDS = 180.0
+"""The example lays down its history first."""
 LIVE_CALLS = 300
 """Calls that the demo's traffic has to make before its pages are worth a picture."""
 
@@ -37,8 +39,11 @@ def running_demo() -> Iterator[str]:
         environment = {"PORT": str(port), "EXAMPLE_DATA_DIR": folder, "LENS_REPORT_KEY": KEY}
         argv = [sys.executable, "-m", "example_project"]
         server = Server(argv, port=port, cwd=Path(folder), env=environment)
-        with server:
+        try:
+            server.wait(seconds=START_SECONDS)
             yield f"{server.url}/lens"
+        finally:
+            server.stop()
 
 
 def wait_for_traffic(page: Page, base: str) -> None:
@@ -85,7 +90,7 @@ def sign_in(page: Page, base: str) -> None:
     """Log in through the form."""
     page.goto(f"{base}/login")
     page.fill("input[name=key]", KEY)
-    page.click("button[type=submit]")
+    page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(f"{base}/")
 
 

@@ -1,4 +1,4 @@
-"""A customer's addresses. Mounted below a customer, so each path has a ``customer_id``."""
+"""A customer's addresses. Included below a customer, so each path has a ``customer_id``."""
 
 from fastapi import APIRouter
 from sqlmodel import select

@@ -1,9 +1,11 @@
-"""The picture of a product. Mounted below a product, so each path has a ``sku``."""
+"""The picture of a product. Included below a product, so each path has a ``sku``."""
+
+from pathlib import Path
 
 from fastapi import APIRouter, UploadFile
 from fastapi.responses import FileResponse
 
-from example_project.errors import NotFoundError, TooLargeError, WrongMediaTypeError
+from example_project.errors import TooLargeError, WrongMediaTypeError
 from example_project.models import Product
 from example_project.ordering import get_product
 from example_project.schemas import Sku
@@ -11,6 +13,7 @@ from example_project.shop import CurrentSession, CurrentShop, takes
 
 MEDIA_TYPES = {"image/png", "image/jpeg", "image/webp"}
 MAX_BYTES = 1_000_000
+NO_PICTURE = Path(__file__).parents[1] / "static" / "no-picture.svg"
 
 router = APIRouter(tags=["images"])
 
@@ -35,8 +38,8 @@ def replace_image(
 
 @router.get("")
 def read_image(session: CurrentSession, shop: CurrentShop, sku: Sku) -> FileResponse:
-    """Download the picture of a product."""
+    """Download the picture of a product, or one that says that there is none."""
     product = get_product(session, sku)
     if product.image_type is None:
-        raise NotFoundError(f"There is no picture of {sku}.")
+        return FileResponse(NO_PICTURE, media_type="image/svg+xml")
     return FileResponse(shop.settings.images / product.sku, media_type=product.image_type)

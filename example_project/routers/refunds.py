@@ -1,4 +1,4 @@
-"""Money that goes back. Mounted below an order, so each path has an ``order_id``."""
+"""Money that goes back. Included below an order, so each path has an ``order_id``."""
 
 from fastapi import APIRouter
 from sqlmodel import select

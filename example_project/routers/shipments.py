@@ -1,4 +1,4 @@
-"""Parcels: those of an order (mounted below it), and where one is."""
+"""Parcels: those of an order (included below it), and where one is."""
 
 from datetime import timedelta
 

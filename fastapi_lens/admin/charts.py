@@ -6,40 +6,46 @@ presentation attributes, because the content security policy allows no style att
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import floor, log10
 
 from markupsafe import Markup
 
 SPARK_HEIGHT = 20
-BAR_WIDTH = 100
+SPARK_STEP = 4
+SPARK_BARS = 30
+"""Pixels of a sparkline, and how many bars it has at most."""
+
+BAR_WIDTH = 72
+"""Pixels of a full error bar."""
+
 SCALES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""What an error bar may be as long as."""
+"""What share of the calls a full error bar can stand for."""
+
+_ROUND = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12)
 
 STEP = 10
 HEIGHT = 100
 """Units of a chart: each step is as wide, and the whole as high, before it is stretched."""
 
 
-def sparkline(counts: Sequence[int], words: str) -> Markup:
-    """Calls per step as a silhouette of bars; the last step, still filling, is paler.
+def sparkline(counts: Sequence[int]) -> Markup:
+    """Calls per step as a silhouette of bars, the last of which is still filling.
+
+    Steps are put together, counted from the last one, until there are few enough; an odd one
+    at the beginning is left out, because a bar of fewer steps would look like a dip.
 
     Args:
-        counts: Oldest first. Any call at all is at least one unit high.
-        words: What is counted, for example ``calls in the last 7 days``.
+        counts: Oldest first. Any call at all is at least one pixel high.
     """
-    peak = max(counts, default=0)
-    heights = [_height(count, peak, SPARK_HEIGHT) for count in counts]
-    title = f"{words}, peak {peak:,}" if peak else f"no {words}"
+    group = -(-len(counts) // SPARK_BARS) or 1
+    bars = [sum(counts[at : at + group]) for at in range(len(counts) % group, len(counts), group)]
+    peak = max(bars, default=0)
+    title = f"Calls, peak {peak:,}" if peak else "No calls"
+    heights = [max(1, round(bar / peak * SPARK_HEIGHT)) if bar else 0 for bar in bars]
     return Markup(
-        '<svg class="spark" role="img" viewBox="0 0 {} {}" preserveAspectRatio="none">'
-        '<title>{}</title><path d="{}"/><path class="now" d="{}"/></svg>'
-    ).format(
-        max(1, len(counts)),
-        SPARK_HEIGHT,
-        title,
-        _silhouette(heights[:-1], start=0),
-        _silhouette(heights[-1:], start=len(heights) - 1),
-    )
+        '<svg class="spark" role="img" width="{}"><title>{}</title><path d="{}"/></svg>'
+    ).format(len(bars) * SPARK_STEP, title, _silhouette(heights))
 
 
 def error_scale(shares: Sequence[float]) -> float:
@@ -49,21 +55,30 @@ def error_scale(shares: Sequence[float]) -> float:
 
 
 def error_bar(share_4xx: float, share_5xx: float, scale: float, words: str) -> Markup:
-    """5xx (full height) and then 4xx (half height) as parts of a bar that stands for `scale`."""
+    """5xx (a thick line) and then 4xx (a thin one) as parts of a bar that stands for `scale`.
+
+    Args:
+        share_4xx: Of the calls, from 0 to 1.
+        share_5xx: Of the calls, from 0 to 1.
+        scale: The share that a full bar stands for.
+        words: What the bar says.
+    """
     long_5xx = _length(share_5xx, scale)
     long_4xx = min(_length(share_4xx, scale), BAR_WIDTH - long_5xx)
-    return Markup(
-        '<svg class="errs" role="img" viewBox="0 0 {} 8" preserveAspectRatio="none">'
-        '<title>{}</title><path class="e5" d="M0 0h{}v8h-{}z"/><path class="e4" d="M{} 2h{}v4h-{}z"/></svg>'
-    ).format(BAR_WIDTH, words, *(_n(x) for x in (long_5xx, long_5xx, long_5xx, long_4xx, long_4xx)))
+    parts = Markup("").join(
+        Markup('<path class="{}" d="M{} 10h{}"/>').format(name, start, length)
+        for name, start, length in (("c5", 0, long_5xx), ("c4", long_5xx, long_4xx))
+        if length
+    )
+    return Markup('<svg class="errs" role="img"><title>{}</title>{}</svg>').format(words, parts)
 
 
 def nice_ceiling(value: float) -> float:
-    """The next of 1, 2, 2.5, 5 times a power of ten that is not below a value; 1 for none."""
+    """The next round number that is not below a value; 1 for none."""
     if value <= 0:
         return 1.0
     power = 10.0 ** floor(log10(value))
-    return next(step * power for step in (1, 2, 2.5, 5, 10, 20) if step * power >= value)
+    return next(step * power for step in _ROUND if step * power >= value)
 
 
 def stacked_bars(
@@ -147,23 +162,16 @@ def _line(values: Sequence[float | None], peak: float) -> str:
     return "".join(pieces)
 
 
-def _silhouette(heights: Sequence[int], *, start: int) -> str:
-    """Bars of width 1 without gaps; empty where all heights are 0."""
+def _silhouette(heights: Sequence[int]) -> str:
+    """Bars without gaps; empty where all heights are 0."""
     if not any(heights):
         return ""
-    pieces = [f"M{start} {SPARK_HEIGHT}"]
-    level, run = 0, 0
-    for height in heights:
-        if height != level:
-            pieces += [f"h{run}"] if run else []
+    pieces = [f"M0 {SPARK_HEIGHT}"]
+    for level, height in pairwise((0, *heights)):
+        if level != height:
             pieces.append(f"v{level - height}")
-            level, run = height, 0
-        run += 1
-    return "".join([*pieces, f"h{run}", f"V{SPARK_HEIGHT}z"])
-
-
-def _height(count: int, peak: int, full: int) -> int:
-    return max(1, round(count / peak * full)) if count > 0 else 0
+        pieces.append(f"h{SPARK_STEP}")
+    return "".join([*pieces, f"V{SPARK_HEIGHT}z"])
 
 
 def _level(value: float, peak: float) -> float:
@@ -171,9 +179,9 @@ def _level(value: float, peak: float) -> float:
     return HEIGHT - min(1.0, value / peak) * HEIGHT if peak > 0 else float(HEIGHT)
 
 
-def _length(share: float, scale: float) -> float:
-    """Of a full bar; errors that are there are never too short to be seen."""
-    return min(float(BAR_WIDTH), max(2.0, share / scale * BAR_WIDTH)) if share > 0 else 0.0
+def _length(share: float, scale: float) -> int:
+    """Of a part of an error bar in pixels; errors that are there can be seen."""
+    return min(BAR_WIDTH, max(2, round(share / scale * BAR_WIDTH))) if share > 0 else 0
 
 
 def _n(value: float) -> str:

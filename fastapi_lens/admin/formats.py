@@ -33,14 +33,14 @@ def plural(value: int, one: str, many: str = "") -> str:
 
 
 def percent(share: float) -> str:
-    """A share from 0 to 1 in percent: ``5.6%``, ``<0.1%`` for less, ``0%`` for none at all."""
+    """A share from 0 to 1 in percent: ``5.6%``, ``<0.1%``; ``0%`` and ``100%`` are exact."""
     if share <= 0:
         return "0%"
     if share < 0.001:  # noqa: PLR2004  A tenth of a percent, the last digit that is shown.
         return "<0.1%"
-    if share >= 0.9995 and share < 1:  # noqa: PLR2004  Not all of them, so not 100%.
-        return ">99.9%"
-    return f"{share * 100:.1f}".removesuffix(".0") + "%"
+    if share >= 1:
+        return "100%"
+    return f"{min(share * 100, 99.9):.1f}%"
 
 
 def milliseconds(value: float) -> str:
@@ -148,15 +148,10 @@ def size(count: int) -> str:
     return f"{value:.1f} {unit}"
 
 
-def path_segments(path: str) -> list[list[PathPart]]:
-    """A path template cut before each slash, where a line may break, and around its parameters.
-
-    Put together again, the texts are the path.
-    """
+def path_parts(path: str) -> list[PathPart]:
+    """A path template cut around its parameters; put together again, the texts are the path."""
     return [
-        [PathPart(text, bool(index % 2)) for index, text in enumerate(pieces) if text]
-        for segment in re.split(r"(?=/)", path)
-        if (pieces := _PARAMETER.split(segment)) and segment
+        PathPart(text, bool(index % 2)) for index, text in enumerate(_PARAMETER.split(path)) if text
     ]
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -55,10 +56,11 @@ _FILTERS = {
     "moment": formats.moment,
     "ms": formats.milliseconds,
     "number": formats.number,
-    "path_segments": formats.path_segments,
+    "path_parts": formats.path_parts,
     "percent": formats.percent,
     "plural": formats.plural,
     "size": formats.size,
+    "tight": lambda text: text.replace(Markup(">\n<"), Markup("><")),
     "time_of_day": formats.time_of_day,
     "timestamp": formats.timestamp,
 }

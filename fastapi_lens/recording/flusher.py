@@ -25,7 +25,9 @@ logger = logging.getLogger("fastapi_lens")
 
 MINUTE = 60
 HOUR_MINUTES = 60
-ROWS_PER_DELTA = 4
+ROWS_PER_DELTA = 6
+"""One for each tier, one for the status code and the endpoint's own; see `Writer`."""
+
 MAX_PENDING = 50_000
 PRUNE_EVERY_SECONDS = 60.0
 REDISCOVER_EVERY_SECONDS = 30.0
@@ -83,7 +85,7 @@ class Flusher:
         self._in_flight: Batch | None = None
         self._applied = 0
         self._known: dict[int, EndpointFacts] = {}
-        self._registered: set[int] | None = None
+        self._registered: dict[int, EndpointFacts] | None = None
         self._collected_at = recorder.clock()
         self._heartbeat_at = self._discovered_at = self._pruned_at = self._logged_at = float("-inf")
         self._work = threading.RLock()
@@ -161,11 +163,10 @@ class Flusher:
 
     @property
     def pending_calls(self) -> int:
-        """Calls that are counted and not yet known to be written."""
-        with self._work:
-            waiting = sum(delta.calls for delta in self._pending.values())
-            in_flight = self._in_flight.deltas if self._in_flight else ()
-            return waiting + sum(delta.calls for delta in in_flight)
+        """Calls that are counted and not yet known to be written; never waits for the thread."""
+        waiting = list(self._pending.values())
+        batch = self._in_flight
+        return sum(delta.calls for delta in (*waiting, *(batch.deltas if batch else ())))
 
     @property
     def _heartbeated(self) -> bool:
@@ -235,18 +236,20 @@ class Flusher:
             self._known.update((fact.id, fact) for fact in self._discover())
         if self._registered is None:
             migrate(self._database)
-        done = self._registered or set()
-        new = [fact for fact in self._known.values() if fact.id not in done]
+        done = self._registered or {}
+        # Also those that were called before they were discovered and have all their facts now.
+        new = [fact for fact in self._known.values() if done.get(fact.id) != fact]
         if new or self._registered is None:
             now_us = _microseconds(self._recorder.clock())
             self._writer.register(new, applied=self._applied, now_us=now_us)
-            self._registered = done | {fact.id for fact in new}
+            self._registered = done | {fact.id: fact for fact in new}
 
     def _batches(self) -> Iterator[Batch]:
         """The batch that is in doubt, if any, then new ones cut from the pending sums."""
         if self._in_flight is not None:
             yield self._in_flight
-        size = max(1, self._settings.max_batch_size // ROWS_PER_DELTA)
+        # The worker's row is changed in each transaction, too.
+        size = max(1, (self._settings.max_batch_size - 1) // ROWS_PER_DELTA)
         keys = sorted(self._pending)
         for start in range(0, len(keys), size):
             deltas = tuple(self._pending.pop(key) for key in keys[start : start + size])
@@ -282,14 +285,19 @@ class Flusher:
         self._pending[key] = delta if found is None else found.plus(delta)
 
     def _shrink(self) -> None:
-        """Give up the minutes of past hours, then the oldest hours, to bound the memory."""
-        waiting, self._pending = self._pending, {}
+        """Bound the memory: give up minutes for hours, past ones first, then the oldest hours."""
         this_hour = int(self._collected_at // MINUTE) // HOUR_MINUTES
-        for delta in waiting.values():
-            hour = delta.minute // HOUR_MINUTES
-            self._merge(delta if hour == this_hour else delta.at_minute(hour * HOUR_MINUTES))
+        self._give_up_minutes(spared_hour=this_hour)
+        if len(self._pending) > MAX_PENDING:
+            self._give_up_minutes(spared_hour=None)
         for key in sorted(self._pending, key=lambda key: key[1])[:-MAX_PENDING]:
             self.lose(self._pending.pop(key).calls)
+
+    def _give_up_minutes(self, *, spared_hour: int | None) -> None:
+        waiting, self._pending = self._pending, {}
+        for delta in waiting.values():
+            hour = delta.minute // HOUR_MINUTES
+            self._merge(delta if hour == spared_hour else delta.at_minute(hour * HOUR_MINUTES))
 
     def lose(self, calls: int) -> None:
         """Count calls that will never be written."""

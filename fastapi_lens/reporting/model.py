@@ -22,6 +22,10 @@ class Window:
         """The last N days; ``None`` for everything."""
         return cls(None if days is None else round(days * SECONDS_PER_DAY))
 
+    def begin(self, now: float) -> int | None:
+        """The second in which it begins, counted from the epoch; ``None`` for everything."""
+        return None if self.seconds is None else max(0, int(now) - self.seconds)
+
 
 @dataclass(frozen=True)
 class Usage:

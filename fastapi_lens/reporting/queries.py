@@ -18,6 +18,7 @@ from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
 
 WORKER_ALIVE_SECONDS = 60
 MAX_STEPS = 60
+ID_BITS = 63
 _STEPS_SECONDS = (
     *(60 * minutes for minutes in (1, 2, 5, 10, 15, 30)),
     *(3_600 * hours for hours in (1, 2, 3, 6, 12)),
@@ -102,21 +103,22 @@ class Reader:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            start, step, tier = self._steps(connection, ids, window, now)
+            begin, step, tier = self._steps(connection, ids, window, now)
             number = BUCKET.c.bucket * tier.value // step
             rows = connection.execute(
                 sa.select(BUCKET.c.endpoint_id, number, sa.func.sum(BUCKET.c.calls))
                 .where(
                     BUCKET.c.tier == tier.value,
-                    BUCKET.c.bucket >= start // tier,
+                    BUCKET.c.bucket >= begin // tier,
                     BUCKET.c.endpoint_id.in_(sorted(ids)),
                 )
                 .group_by(BUCKET.c.endpoint_id, number)
             ).all()
-        steps = int(now) // step - start // step + 1
+        first = begin // step
+        steps = int(now) // step - first + 1
         found = {identity: [0] * steps for identity in ids}
         for identity, at, calls in rows:
-            position = int(at) - start // step
+            position = int(at) - first
             if 0 <= position < steps:
                 found[identity][position] += int(calls)
         return found
@@ -128,11 +130,11 @@ class Reader:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            start, step, tier = self._steps(connection, [endpoint_id], window, now)
+            begin, step, tier = self._steps(connection, [endpoint_id], window, now)
             rows = connection.execute(
                 sa.select(BUCKET).where(
                     BUCKET.c.tier == tier.value,
-                    BUCKET.c.bucket >= start // tier,
+                    BUCKET.c.bucket >= begin // tier,
                     BUCKET.c.endpoint_id == endpoint_id,
                 )
             ).all()
@@ -143,7 +145,7 @@ class Reader:
             step,
             tuple(
                 Point(float(number * step), _usage(by_step.get(number, ())))
-                for number in range(start // step, int(now) // step + 1)
+                for number in range(begin // step, int(now) // step + 1)
             ),
         )
 
@@ -158,8 +160,9 @@ class Reader:
             StorageError: The database cannot be read.
         """
         condition = STATUS.c.endpoint_id == endpoint_id
-        if window.seconds is not None:
-            condition &= STATUS.c.day >= int(now - window.seconds) // Tier.DAY
+        begin = window.begin(now)
+        if begin is not None:
+            condition &= STATUS.c.day >= begin // Tier.DAY
         calls = sa.func.sum(STATUS.c.calls)
         with self._database.read() as connection:
             rows = connection.execute(
@@ -238,23 +241,27 @@ class Reader:
     def _steps(
         self, connection: Connection, ids: Sequence[int], window: Window, now: float
     ) -> tuple[int, int, Tier]:
-        """Where a series starts, how long its steps are, and the tier they are added up from."""
-        start = start_of(window, now=now, kept=self._kept)
-        if start is None:
+        """Where a series begins, how long its steps are, and the tier they are added up from.
+
+        The first step has the calls from the beginning on only, as far as the tier tells.
+        """
+        begin = window.begin(now)
+        if begin is None:
             oldest = connection.execute(
                 sa.select(sa.func.min(ENDPOINT.c.first_called_at)).where(
                     ENDPOINT.c.id.in_(sorted(ids)), ENDPOINT.c.first_called_at > 0
                 )
             ).scalar()
-            start = int(now if oldest is None else oldest / 1_000_000)
-        span = max(now - start, 60)
-        reach = finest(start, now=now, kept=self._kept)
+            # Another host's clock may be ahead of ours.
+            begin = int(now if oldest is None else min(now, oldest / 1_000_000))
+        reach = finest(begin, now=now, kept=self._kept)
+        span = int(now) - begin
         step = next(
             (size for size in _STEPS_SECONDS if size >= reach and span / size <= MAX_STEPS),
             _STEPS_SECONDS[-1],
         )
         tier = next(tier for tier in reversed(list(Tier)) if step % tier == 0)
-        return start // step * step, step, tier
+        return begin, step, tier
 
     def _endpoint(self, row: Any, usage: Usage, now: float) -> Endpoint:
         last = _seconds(row.last_called_at)
@@ -304,7 +311,9 @@ def _seconds(microseconds: int) -> float | None:
 
 
 def _identity(key: str) -> int | None:
+    """The id that a key stands for; None for a text that is no key of any id."""
     try:
-        return int(key, 16) if len(key) == 16 else None  # noqa: PLR2004  63 bits in hex.
+        identity = int(key, 16)
     except ValueError:
         return None
+    return identity if identity < 1 << ID_BITS and f"{identity:016x}" == key else None

@@ -32,17 +32,18 @@ def start_of(window: Window, *, now: float, kept: Kept) -> int | None:
         Epoch seconds, at the edge of a minute (windows up to 6 hours by default), an hour (35
         days), a day (400 days) or a week; None for everything.
     """
-    if window.seconds is None:
+    begin = window.begin(now)
+    if begin is None:
         return None
-    start = max(0, int(now) - window.seconds)
-    return start // (tier := finest(start, now=now, kept=kept)) * tier
+    return begin // (tier := finest(begin, now=now, kept=kept)) * tier
 
 
 def finest(start: float, *, now: float, kept: Kept) -> Tier:
     """The finest tier whose rows still reach back to a time."""
     for tier in reversed(COARSE_FIRST):
         reach = kept(tier)
-        if reach is None or now - start <= reach:
+        # Whole seconds, as retention counts: the last six hours are minutes all of them.
+        if reach is None or int(now) - start <= reach:
             return tier
     return Tier.WEEK
 

@@ -101,4 +101,7 @@ def _delete_before(
 
 def _give_space_back(database: Database) -> None:
     with database.write() as connection:
-        connection.exec_driver_sql(f"PRAGMA incremental_vacuum({_PAGES_PER_SLICE})")
+        free = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+        # One at a time: sqlite3 never asks for more than the first page of a larger number.
+        for _ in range(min(free, _PAGES_PER_SLICE)):
+            connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")

@@ -48,7 +48,7 @@ class Writer:
         Args:
             facts: The endpoints that the app has, called or not.
             applied: Number of the last batch known to be applied, for a database that has
-                lost the worker's row.
+                lost the worker's row, or has an older one from a backup.
             now_us: Microseconds since the epoch.
 
         Raises:
@@ -70,6 +70,11 @@ class Writer:
         }
         with self._database.write() as connection:
             connection.execute(self._database.insert_ignore(WORKER), worker)
+            connection.execute(
+                sa.update(WORKER)
+                .where(WORKER.c.id == self._worker.id, WORKER.c.seq < applied)
+                .values(seq=applied)
+            )
             if rows:
                 connection.execute(self._database.insert_ignore(ENDPOINT), rows)
                 connection.execute(_UPDATE_FACTS, [_bound(row, "id") for row in rows])
@@ -145,8 +150,9 @@ class Writer:
         applied = connection.execute(
             sa.select(WORKER.c.seq).where(WORKER.c.id == self._worker.id)
         ).scalar_one_or_none()
-        if applied is None:
-            raise WorkerForgottenError("the database no longer has this worker's row")
+        if applied is None or applied < seq:
+            # What it has forgotten of our counts is lost, but not what comes from now on.
+            raise WorkerForgottenError("the database has forgotten this worker's latest writes")
         return False
 
     def _insert_empty(self, missing: "_Missing") -> None:
@@ -165,7 +171,7 @@ class Writer:
 
 
 class WorkerForgottenError(StorageError):
-    """The worker's row is gone (another database, or its tables were dropped): register again."""
+    """The worker's row is gone or old (tables dropped, a backup restored): register again."""
 
 
 @dataclass(slots=True)

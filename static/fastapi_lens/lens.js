@@ -1,190 +1,155 @@
-// What plain links and forms cannot do: live updates, keyboard, theme, toasts. Fetches nothing itself.
+// What links and forms cannot do: live updates, keyboard, theme, toasts. htmx fetches and swaps.
 (() => {
   "use strict";
   const TICK_MS = 5000, TOAST_MS = 6000, YEAR = 31536000;
-  const doc = document, root = doc.documentElement;
-  const $ = (name) => doc.getElementById("lens-" + name);
-  const on = (name, listener) => doc.addEventListener(name, listener);
-  const base = doc.querySelector('meta[name="lens-base"]').content;
+  const $ = (name) => document.getElementById("lens-" + name);
+  const on = (type, listener) => document.addEventListener(type, listener);
+  const base = document.querySelector("meta[name=lens-base]").content || "/";
   const remember = (name, value) => {
-    const secure = location.protocol === "https:" ? ";secure" : "";
-    doc.cookie = `lens_${name}=${value};path=${base || "/"};max-age=${YEAR};samesite=lax${secure}`;
+    document.cookie = `lens_${name}=${value};path=${base};max-age=${YEAR};samesite=lax`;
   };
-  const press = (button, value) => button.setAttribute("aria-pressed", value);
-  const isPressed = (name) => $(name)?.getAttribute("aria-pressed") === "true";
-  const announce = (text) => { $("announce").textContent = text; };
-  let skew = 0, etag = "", forced = false, focused = "", updated = new Date();
-
-  // --- live updates ---------------------------------------------------------------------------
-
-  const now = () => Date.now() / 1000 + skew;
-  const tick = () => htmx.trigger(doc.body, "lens:tick");
-  const isSelecting = () => getSelection().type === "Range";
+  const isOn = (name) => $(name)?.ariaPressed === "true";
+  const say = (text) => ($("announce").textContent = text);
+  let skew = 0, etag = "", forced, focused, updated = new Date();
 
   // Says what formats.ago says.
   const ago = (seconds) => {
-    for (const [limit, unit, name] of [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [2 * YEAR, 86400, "d"]])
-      if (seconds < limit) return seconds < 1 ? "just now" : `${Math.floor(seconds / unit)} ${name} ago`;
-    return `${Math.floor(seconds / YEAR)} y ago`;
+    const units = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [2 * YEAR, 86400, "d"], [Infinity, YEAR, "y"]];
+    const [, size, unit] = units.find(([limit]) => seconds < limit);
+    return seconds < 1 ? "just now" : `${Math.floor(seconds / size)} ${unit} ago`;
   };
   const age = () => {
-    for (const time of doc.querySelectorAll("time[title]")) {
-      const text = ago(Math.floor(now() - Date.parse(time.dateTime) / 1000));
-      // A text node that stays the same keeps what is selected in it.
-      if (time.textContent !== text) time.firstChild.nodeValue = text;
+    for (const time of document.querySelectorAll("time[title]")) {
+      const text = ago(Date.now() / 1000 + skew - Date.parse(time.dateTime) / 1000);
+      // Untouched where it stays the same, so that what is selected in it stays selected.
+      if (time.textContent !== text) time.firstChild.data = text;
     }
   };
-  const healthy = () => {
-    updated = new Date();
-    if ($("toggle")) delete $("toggle").dataset.state;
-    if ($("note")) $("note").textContent = "";
-  };
-  const failed = () => {
-    const text = `Last updated ${updated.toISOString().slice(11, 16)} · retrying`;
-    if ($("note").textContent !== text) announce(text);
-    $("note").textContent = text;
-    $("toggle").dataset.state = "failed";
-  };
-  const settle = () => {
+  const arrived = () => {
     const live = $("live");
     if (live) skew = live.dataset.now - Date.now() / 1000;
-    for (const toast of doc.querySelectorAll(".toast.ok:not([data-seen])")) {
-      toast.dataset.seen = "";
+    for (const toast of document.querySelectorAll(".toast.ok:not([data-seen])")) {
       const leave = () => toast.matches(":hover, :focus-within") ? setTimeout(leave, 1000) : toast.remove();
       setTimeout(leave, TOAST_MS);
+      toast.dataset.seen = "";
     }
   };
+  const state = (text) => {
+    if (!$("note") || $("note").textContent === text) return;
+    $("note").textContent = text;
+    $("toggle").toggleAttribute("data-state", !!text);
+    say(text);
+  };
+  const failed = () => state(`Last updated ${updated.toISOString().slice(11, 16)} · retrying`);
+
+  const tick = () => htmx.trigger(document.body, "lens:tick");
+  const beat = () => {
+    if (!document.hidden && isOn("toggle") && getSelection().type !== "Range") tick();
+  };
+  setInterval(() => (age(), beat()), TICK_MS);
+  on("visibilitychange", beat);
+
   // While the reader is in the rows, their values change but not their order.
   const hold = (fragment) => {
     const shown = $("rows"), fresh = fragment.querySelector("#lens-rows");
-    if (!shown || !fresh || !(shown.matches(":hover") || shown.contains(doc.activeElement))) return;
-    const ids = (rows) => [...rows.children].map((row) => row.id).join();
-    if (ids(shown) === ids(fresh)) return;
-    const byId = new Map([...fresh.children].map((row) => [row.id, row]));
-    fresh.replaceChildren(...[...shown.children].map((row) => byId.get(row.id) || row.cloneNode(true)));
+    if (!fresh || !shown?.matches(":hover, :focus-within")) return;
+    const rows = new Map([...fresh.children].map((row) => [row.id, row]));
+    const order = [...shown.children].map((row) => row.id);
+    if (order.join() === [...rows.keys()].join()) return;
+    fresh.replaceChildren(...order.map((id) => rows.get(id) || document.getElementById(id).cloneNode(true)));
     fragment.querySelector("#lens-order").hidden = false;
     etag = "";
   };
   const isLive = (ctx) => ctx?.sourceElement?.id === "lens-live";
-
-  setInterval(() => {
-    age();
-    if (!doc.hidden && isPressed("toggle") && !isSelecting()) tick();
-  }, TICK_MS);
-  on("visibilitychange", () => { if (!doc.hidden && isPressed("toggle") && !isSelecting()) tick(); });
+  const isByHand = (ctx) => ctx.sourceElement.matches("#lens-filters, #lens-q, #lens-live");
 
   on("htmx:config:request", ({ detail: { ctx } }) => {
     if (isLive(ctx) && etag && !forced) ctx.request.headers["If-None-Match"] = etag;
   });
   on("htmx:before:swap", (event) => {
     const { ctx, tasks } = event.detail, { status, headers } = ctx.response;
-    if (isLive(ctx) && status >= 400) {
-      event.preventDefault();
-      return failed();
+    focused = document.activeElement?.id;
+    if (status >= 400) {
+      if (isLive(ctx)) event.preventDefault(failed());
+      return;
     }
-    if (status < 400) healthy();
-    etag = headers.get("ETag") || etag;
+    state("");
+    updated = new Date();
+    etag = headers.get("ETag") || "";
     const complete = headers.get("Lens-Complete-To");
-    if (complete && $("complete")) {
-      $("complete").dateTime = complete;
-      $("complete").textContent = complete.slice(11, 19);
-    }
+    if (complete) $("complete").textContent = ($("complete").dateTime = complete).slice(11, 19);
     const main = tasks.find((task) => task.type === "main");
     if (isLive(ctx) && !forced && main) hold(main.fragment);
+    // What has been typed since the request was sent is newer than the answer.
+    if (isByHand(ctx)) main?.fragment.querySelector("#lens-q")?.setAttribute("value", $("q").value);
     forced = false;
-    focused = doc.activeElement?.id;
   });
   on("htmx:after:swap", ({ detail: { ctx } }) => {
-    if (focused && doc.activeElement === doc.body) doc.getElementById(focused)?.focus({ preventScroll: true });
-    if (ctx.response.status === 304) return;
-    settle();
+    // Browsers without moveBefore lose the focus of a row that moves.
+    if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true });
+    if (ctx.response.status >= 300) return;
+    arrived();
     if (isLive(ctx)) return;
-    // What the reader has changed by hand stays in a control through a morph; the answer is right.
-    for (const control of $("filters")?.elements ?? []) {
-      if (control.type === "checkbox") control.checked = control.defaultChecked;
-      else if (control.type === "search" && control !== doc.activeElement) control.value = control.defaultValue;
-      for (const option of control.options ?? []) option.selected = option.defaultSelected;
-    }
-    if (ctx.response.status < 400 && $("live")) announce($("live").dataset.announce);
+    if ($("live")) say($("live").dataset.announce);
+    // A control keeps its state through a morph; a link has chosen another one.
+    if (!isByHand(ctx)) $("filters")?.reset();
   });
   on("htmx:error", ({ detail: { ctx } }) => {
     if (isLive(ctx)) failed();
     else if (ctx) toast("The server could not be reached.", "error");
   });
 
-  // --- toasts, copying ------------------------------------------------------------------------
-
   const toast = (text, kind) => {
-    const box = doc.createElement("div"), words = doc.createElement("p"), close = doc.createElement("button");
-    box.className = `toast ${kind}`;
-    words.textContent = text;
-    close.className = "button quiet";
-    close.textContent = "Close";
-    close.dataset.close = "";
-    box.append(words, close);
+    const box = document.createElement("div");
+    box.className = "toast card " + kind;
+    box.innerHTML = '<p></p><button class="button quiet" type="button" data-close>Close</button>';
+    box.firstChild.textContent = text;
     $("toasts").append(box);
-    settle();
+    arrived();
   };
-  const copy = async (element) => {
-    try {
-      await navigator.clipboard.writeText(element.textContent);
-      toast("Copied.", "ok");
-    } catch {
-      // No clipboard without https: leave it selected, ready for Ctrl+C.
-      getSelection().selectAllChildren(element);
-    }
+  const copy = (element) => {
+    // Without https there is no clipboard: then it is selected, ready for Ctrl+C.
+    const select = () => getSelection().selectAllChildren(element);
+    const done = navigator.clipboard?.writeText(element.textContent);
+    done ? done.then(() => toast("Copied.", "ok"), select) : select();
   };
-
-  // --- controls -------------------------------------------------------------------------------
-
-  const toggle = (name) => {
-    const value = !isPressed(name);
-    press($(name), value);
-    remember(name === "toggle" ? "live" : name, value ? "on" : "off");
-    return value;
-  };
-  const theme = () => {
-    const names = ["auto", "light", "dark"], next = names[(names.indexOf(root.dataset.theme) + 1) % 3];
-    root.dataset.theme = next;
-    remember("theme", next);
-    for (const name of ["aria-label", "title"]) $("theme").setAttribute(name, `Theme: ${next}`);
+  const toggle = (name, cookie) => {
+    $(name).ariaPressed = !isOn(name);
+    remember(cookie, isOn(name) ? "on" : "off");
   };
   const actions = {
-    "lens-toggle": () => { healthy(); if (toggle("toggle")) tick(); },
-    "lens-theme": theme,
-    "lens-help-open": () => $("help").showModal(),
-    "lens-keys": () => toggle("keys"),
-    "lens-order": () => { forced = true; tick(); },
+    toggle: () => (toggle("toggle", "live"), state(""), beat()),
+    keys: () => toggle("keys", "keys"),
+    "help-open": () => $("help").showModal(),
+    order: () => tick((forced = true)),
+    theme: () => {
+      const root = document.documentElement;
+      const next = { auto: "light", light: "dark", dark: "auto" }[root.dataset.theme];
+      remember("theme", (root.dataset.theme = next));
+      $("theme").title = $("theme").ariaLabel = "Theme: " + next;
+    },
   };
-  on("click", (event) => {
-    const button = event.target.closest?.("button");
+  on("click", ({ target }) => {
+    const button = target.closest("button");
     if (!button) return;
-    actions[button.id]?.();
-    if ("close" in button.dataset) button.closest(".toast").remove();
-    if (button.dataset.copy) copy(doc.getElementById(button.dataset.copy));
+    actions[button.id.slice(5)]?.();
+    if ("close" in button.dataset) button.parentNode.remove();
+    if (button.dataset.copy) copy(document.getElementById(button.dataset.copy));
   });
 
   const walk = (step) => {
-    const links = [...doc.querySelectorAll("#lens-rows th a")], at = links.indexOf(doc.activeElement);
+    const links = [...document.querySelectorAll("#lens-rows a")], at = links.indexOf(document.activeElement);
     links[at < 0 ? 0 : Math.min(Math.max(at + step, 0), links.length - 1)]?.focus();
   };
-  const keys = {
-    "/": () => { $("q")?.focus(); $("q")?.select(); },
-    j: () => walk(1),
-    k: () => walk(-1),
-    l: () => $("toggle")?.click(),
-    "?": () => $("help")?.showModal(),
-  };
+  const keys = { "/": () => $("q")?.select(), j: () => walk(1), k: () => walk(-1), l: () => $("toggle")?.click(), "?": () => $("help")?.showModal() };
   on("keydown", (event) => {
+    const { key, target } = event;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "Escape" && event.target.id === "lens-q") {
-      event.preventDefault();
-      return event.target.blur();
-    }
-    const typing = event.target.closest?.("input:not([type=checkbox]), textarea, select, dialog, [contenteditable]");
-    if (typing || !isPressed("keys") || !keys[event.key]) return;
+    if (key === "Escape" && target === $("q")) return event.preventDefault(target.blur());
+    const typing = target.closest("input:not([type=checkbox]), textarea, select, dialog");
+    if (typing || !isOn("keys") || !keys[key]) return;
     event.preventDefault();
-    keys[event.key]();
+    keys[key]();
   });
-  settle();
+  arrived();
 })();

@@ -88,7 +88,9 @@ def delta(
 
 def random_delta(chance: random.Random, endpoints: int) -> Delta:
     """Any of a few endpoints, in one of some minutes around the turn of a week."""
-    durations = [chance.randrange(10 ** chance.randrange(1, 8)) for _ in range(chance.randrange(1, 5))]
+    durations = [
+        chance.randrange(10 ** chance.randrange(1, 8)) for _ in range(chance.randrange(1, 5))
+    ]
     return delta(
         chance.randrange(1, endpoints + 1),
         durations,

@@ -267,7 +267,9 @@ class MariaDatabase(Database):
         self.sent.append(f"commit {number}")
 
     def execute(self, statement: sa.Select[Any]) -> "MariaDatabase":
-        compiled = statement.compile(dialect=mysql.dialect(), compile_kwargs={"literal_binds": True})
+        compiled = statement.compile(
+            dialect=mysql.dialect(), compile_kwargs={"literal_binds": True}
+        )
         self.sent.append(str(compiled).split("(", maxsplit=1)[0])
         return self
 

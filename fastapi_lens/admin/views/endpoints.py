@@ -74,7 +74,7 @@ class Row:
 
     Attributes:
         href: Its own page.
-        hint: Its handler, file and line, and the first line of its docstring.
+        hint: Its handler, and the file and line of it.
         trend: Calls per step of the window.
         errors: How many calls failed, in words.
         is_slow: Whether its p95 lies above the configured limit.
@@ -127,6 +127,7 @@ def history_headers(visit: Visit, query: EndpointsQuery) -> dict[str, str]:
 
 def _context(visit: Visit, listing: Listing, rows: list[Row]) -> dict[str, object]:
     query, base = listing.query, visit.url("/")
+    full_bar = error_scale([endpoint.usage.error_share for endpoint in listing.matching])
     return {
         "current": "Endpoints",
         "heading": "Endpoints",
@@ -145,7 +146,8 @@ def _context(visit: Visit, listing: Listing, rows: list[Row]) -> dict[str, objec
         ],
         "pages": _pages(listing, base),
         "page_size": PAGE_SIZE,
-        "scale": error_scale([row.share_4xx + row.share_5xx for row in rows]),
+        "full_bar": full_bar,
+        "scale": f"{full_bar:.0%}",
         "slow_ms": visit.lens.config.slow_threshold_ms,
         "flush_interval": visit.lens.config.flush_interval,
         "curl": "" if listing.called else _curl(visit, listing),
@@ -156,7 +158,7 @@ def _row(visit: Visit, listing: Listing, endpoint: Endpoint, trend: list[int]) -
     usage = endpoint.usage
     p50, p95, p99 = usage.percentiles_ms
     calls = usage.calls or 1
-    hints = (endpoint.name, endpoint.source, endpoint.summary)
+    hints = (endpoint.name, endpoint.source)
     own = EndpointQuery(window=listing.query.window)
     return Row(
         endpoint=endpoint,

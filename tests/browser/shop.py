@@ -1,0 +1,100 @@
+"""An application with two pages of endpoints, and a past for it. Drives no browser."""
+
+from pathlib import Path
+
+from fastapi import FastAPI, Response
+
+from fastapi_lens import LensConfig, LensMiddleware, lens_admin
+from fastapi_lens.runtime import Lens
+
+DAY = 86_400
+KEY = "shop-key-of-the-test"
+NAME = "shop"
+SHELVES = 52
+
+app = FastAPI(title=NAME)
+app.add_middleware(LensMiddleware)
+app.include_router(lens_admin)
+
+
+@app.get("/orders", tags=["orders"])
+def list_orders() -> list[str]:
+    """All orders."""
+    return []
+
+
+@app.post("/orders", tags=["orders"])
+def create_order() -> dict[str, str]:
+    """One more order."""
+    return {}
+
+
+@app.get("/orders/{order_id}", tags=["orders"])
+def read_order(order_id: int) -> dict[str, int]:
+    """One order."""
+    return {"id": order_id}
+
+
+@app.delete("/orders/{order_id}", tags=["orders"], deprecated=True)
+def delete_order(order_id: int) -> Response:
+    """No order of this kind can be deleted."""
+    return Response(status_code=409)
+
+
+@app.get("/users/<script>alert(1)</script>", tags=["<b>users</b>"])
+def hostile() -> None:
+    """A path that would be a script, if it were not escaped."""
+
+
+@app.get("/export", tags=["reports"])
+def cold_export() -> None:
+    """Used two weeks ago."""
+
+
+@app.get("/legacy", tags=["reports"])
+def dead_legacy() -> None:
+    """Used two months ago."""
+
+
+def shelf(number: int) -> dict[str, int]:
+    """One of very many."""
+    return {"shelf": number}
+
+
+for _number in range(SHELVES):
+    app.add_api_route(f"/shelves/{_number:02}/{{number}}", shelf, tags=["shelves"])
+
+
+def lay_down_history(db_path: Path, *, now: float) -> None:
+    """Two months of calls up to an hour ago, by the real recorder and writer.
+
+    Orders are called most, then the shelves, each less than the one before; two shelves never.
+    """
+    time = [now - 60 * DAY]
+    lens = Lens(LensConfig(db_path=str(db_path), app_name=NAME), clock=lambda: time[0])
+    lens.discover(app)
+    for day in range(60):
+        time[0] = now - (60 - day) * DAY
+        _count(lens, "GET", "/legacy", 2 if day < 1 else 0)
+        _count(lens, "GET", "/export", 3 if day < 45 else 0)
+        lens.flusher.collect()
+    for hour in range(48):
+        time[0] = now - (48 - hour) * 3600
+        _count(lens, "GET", "/orders", 20)
+        _count(lens, "GET", "/orders/{order_id}", 6, milliseconds=900)
+        _count(lens, "POST", "/orders", 4, status=503 if hour % 8 == 0 else 201)
+        _count(lens, "DELETE", "/orders/{order_id}", 2, status=409)
+        lens.flusher.collect()
+    for number in range(SHELVES - 2):
+        _count(lens, "GET", f"/shelves/{number:02}/{{number}}", SHELVES - number)
+    assert lens.flusher.flush()
+    time[0] = now
+    lens.stop()
+
+
+def _count(
+    lens: Lens, method: str, path: str, calls: int, *, status: int = 200, milliseconds: float = 12
+) -> None:
+    for call in range(calls):
+        duration_ns = round(milliseconds * (1 + call / 50) * 1e6)
+        lens.recorder.count(method=method, path=path, status=status, duration_ns=duration_ns)

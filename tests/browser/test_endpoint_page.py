@@ -1,0 +1,75 @@
+"""The page of one endpoint as somebody uses it."""
+
+import re
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from tests.support.browser import PageWatch
+from tests.support.servers import Server
+
+
+def open_endpoint(page: Page, name: str) -> None:
+    page.get_by_role("link", name=name, exact=True).click()
+    expect(page).to_have_url(re.compile("/lens/endpoints/[0-9a-f]{16}$"))
+
+
+def test_an_endpoint_says_what_it_is_and_why(shop: Server, signed_in: Page) -> None:
+    page = signed_in
+    page.goto(f"{shop.url}/lens/?q=legacy")
+    open_endpoint(page, "GET /legacy")
+    expect(page.get_by_role("heading", level=1)).to_have_text("GET /legacy")
+    expect(page.get_by_text("no call for 60 days; dead after 30 days")).to_be_visible()
+    expect(page.get_by_text("Used two months ago.")).to_be_visible()
+    expect(page.locator("#lens-source")).to_have_text(re.compile(r"shop\.py:\d+$"))
+    page.get_by_role("link", name="All endpoints").click()
+    expect(page).to_have_url(f"{shop.url}/lens/")
+
+
+def test_windows_are_links_that_back_undoes(shop: Server, signed_in: Page) -> None:
+    page = signed_in
+    open_endpoint(page, "POST /orders")
+    address = page.url
+    expect(page.locator("#lens-k-503 td").first).to_have_text("24")
+    page.get_by_role("link", name="1h").click()
+    expect(page).to_have_url(f"{address}?days=1h")
+    page.go_back()
+    expect(page).to_have_url(address)
+    expect(page.get_by_role("link", name="7d")).to_have_attribute("aria-current", "true")
+
+
+def test_open_tables_stay_open_while_the_page_updates(shop: Server, signed_in: Page) -> None:
+    page = signed_in
+    open_endpoint(page, "DELETE /orders/{order_id}")
+    tables = page.locator("details")
+    assert tables.count() == 2
+    tables.first.locator("summary").click()
+    expect(tables.first.get_by_role("columnheader", name="4xx")).to_be_visible()
+    before = int(page.locator(".figures dd").first.inner_text().replace(",", ""))
+    httpx.delete(f"{shop.url}/orders/1")
+    expect(page.locator(".figures dd").first).to_have_text(f"{before + 1:,}", timeout=15_000)
+    expect(tables.first).to_have_attribute("open", "")
+    expect(tables.first.get_by_role("columnheader", name="4xx")).to_be_visible()
+
+
+def test_an_unknown_endpoint_is_a_page_that_leads_back(
+    shop: Server, signed_in: Page, page_watch: PageWatch
+) -> None:
+    page = signed_in
+    page_watch.expect("404")
+    answer = page.goto(f"{shop.url}/lens/endpoints/00000000000000ff")
+    assert answer is not None
+    assert answer.status == 404
+    page.get_by_role("link", name="All endpoints").click()
+    expect(page).to_have_url(f"{shop.url}/lens/")
+
+
+def test_a_source_is_copied(shop: Server, signed_in: Page) -> None:
+    page = signed_in
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_endpoint(page, "GET /orders")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert re.search(r"shop\.py:\d+$", page.evaluate("navigator.clipboard.readText()"))
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_text("Copied.")).to_be_hidden()

@@ -1,0 +1,280 @@
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from fastapi_lens.errors import StorageError
+from fastapi_lens.storage.batches import Batch, Delta, endpoint_id
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.tables import ENDPOINT, STATUS, WORKER
+from fastapi_lens.storage.writer import WorkerForgottenError, Writer
+from tests.storage.conftest import Together
+from tests.storage.helpers import (
+    MINUTE,
+    FlakyDatabase,
+    delta,
+    facts,
+    rows_in,
+    rows_of,
+    table_rows,
+    worker,
+)
+from tests.storage.processes import ENDPOINTS, batches, write_all
+
+
+@pytest.fixture
+def flaky(database_url: str) -> Any:
+    """A database with tables and endpoints that can misbehave."""
+    made = FlakyDatabase(database_url)
+    migrate(made)
+    make_endpoints(made)
+    yield made
+    made.close()
+
+
+def make_endpoints(database: Database) -> None:
+    """Endpoints with the ids that `random_delta` draws from."""
+    endpoints = [replace(facts(f"/{number}"), id=number) for number in range(1, ENDPOINTS + 1)]
+    Writer(database, worker("setup")).register(endpoints, applied=0, now_us=1)
+
+
+def registered(database: Database, name: str = "w1") -> Writer:
+    writer = Writer(database, worker(name))
+    writer.register([], applied=0, now_us=1)
+    return writer
+
+
+def all_deltas(written: list[Batch]) -> list[Delta]:
+    return list(chain.from_iterable(batch.deltas for batch in written))
+
+
+def worker_row(database: Database, name: str = "w1") -> Any:
+    return next(row for row in table_rows(database, WORKER) if row.id == name)
+
+
+def test_an_endpoint_has_the_same_id_everywhere_and_shares_it_with_no_other() -> None:
+    assert endpoint_id("orders", "GET", "/v1/orders/{order_id}") == 0x67241B3BB4F1FC6C
+    parts = ("a", "b", "ab", "", "é", "\ud800")
+    ids = {endpoint_id(app, method, path) for app in parts for method in parts for path in parts}
+    assert len(ids) == len(parts) ** 3
+    assert all(0 <= each < 2**63 for each in ids)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_batch_is_added_to_every_tier(flaky: Database, seed: int) -> None:
+    writer, written = registered(flaky), batches(seed, 12)
+    for batch in written:
+        writer.write(batch)
+    assert rows_in(flaky) == rows_of(all_deltas(written))
+    assert worker_row(flaky).seq == 12
+
+
+def test_a_batch_that_is_written_again_is_not_added_again(flaky: Database) -> None:
+    writer, written = registered(flaky), batches(1, 3)
+    for batch in written:
+        writer.write(batch)
+        writer.write(batch)
+    assert rows_in(flaky) == rows_of(all_deltas(written))
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_lost_acknowledgement_costs_and_doubles_nothing(flaky: FlakyDatabase, lost: int) -> None:
+    # The first transaction makes the rows, the second one adds to them.
+    writer, (batch,) = registered(flaky), batches(1, 1)
+    commits = iter(range(10))
+    flaky.loses = lambda: next(commits) == lost + 1
+    with pytest.raises(StorageError, match="acknowledgement"):
+        writer.write(batch)
+    flaky.loses = lambda: False
+    writer.write(batch)
+    assert rows_in(flaky) == rows_of(batch.deltas)
+
+
+def test_a_batch_of_many_minutes_is_added_whole(flaky: Database) -> None:
+    deltas = tuple(delta(1 + n % 2, [n + 1], minute=MINUTE + n) for n in range(450))
+    registered(flaky).write(Batch(1, deltas))
+    assert rows_in(flaky) == rows_of(deltas)
+
+
+def test_an_earlier_first_call_and_a_later_last_call_win(flaky: Database) -> None:
+    deltas = [delta(1, minute=MINUTE + offset) for offset in (5, 3, 9, 4)]
+    writer = registered(flaky)
+    for seq, one in enumerate(deltas, 1):
+        writer.write(Batch(seq, (one,)))
+    minute = 60_000_000
+    assert rows_in(flaky).endpoints == {
+        1: (4, (MINUTE + 3) * minute + 1_000, (MINUTE + 9) * minute + 1_000)
+    }
+
+
+def test_processes_that_lose_acknowledgements_add_up_exactly(
+    database_url: str, together: Together
+) -> None:
+    database = Database(database_url)
+    migrate(database)
+    make_endpoints(database)
+    number = 15
+    retries = together(write_all, [(database_url, seed, number, 0.15) for seed in range(4)])
+    expected = all_deltas([batch for seed in range(4) for batch in batches(seed, number)])
+    assert rows_in(database) == rows_of(expected)
+    assert sum(retries) > 0
+    database.close()
+
+
+def test_threads_that_share_a_database_add_up_exactly(flaky: FlakyDatabase) -> None:
+    errors: list[StorageError] = []
+
+    def write(seed: int) -> None:
+        writer = registered(flaky, f"w{seed}")
+        try:
+            for batch in batches(seed, 8):
+                writer.write(batch)
+        except StorageError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    expected = all_deltas([batch for seed in range(4) for batch in batches(seed, 8)])
+    assert rows_in(flaky) == rows_of(expected)
+
+
+def forget_worker(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(sa.delete(WORKER).where(WORKER.c.id == "w1"))
+
+
+def restore_older_backup(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(sa.update(WORKER).where(WORKER.c.id == "w1").values(seq=1))
+
+
+@pytest.mark.parametrize("accident", [forget_worker, restore_older_backup])
+def test_a_database_that_has_forgotten_the_worker_says_so_and_is_told_again(
+    flaky: Database, accident: Callable[[Database], None]
+) -> None:
+    writer, written = registered(flaky), batches(1, 5)
+    for batch in written[:3]:
+        writer.write(batch)
+    accident(flaky)
+    with pytest.raises(WorkerForgottenError):
+        writer.write(written[3])
+    writer.register([], applied=3, now_us=2)
+    for batch in written[3:]:
+        writer.write(batch)
+    assert rows_in(flaky) == rows_of(all_deltas(written))
+    assert worker_row(flaky).seq == 5
+
+
+def test_registering_again_never_takes_a_batch_back(flaky: Database) -> None:
+    # Its acknowledgement got lost, so the worker does not know that it was applied.
+    writer, written = registered(flaky), batches(1, 2)
+    for batch in written:
+        writer.write(batch)
+    writer.register([], applied=1, now_us=2)
+    writer.write(written[1])
+    assert rows_in(flaky) == rows_of(all_deltas(written))
+
+
+class ForgetfulDatabase(Database):
+    """Loses the empty rows again that a batch is about to be added to."""
+
+    transactions = 0
+
+    def write(self) -> Any:
+        self.transactions += 1
+        if self.transactions == 3:
+            with super().write() as connection:
+                connection.execute(sa.delete(STATUS))
+        return super().write()
+
+
+def test_rows_that_vanish_in_between_are_an_error_and_the_retry_finds_them_anew(
+    database: Database, database_url: str
+) -> None:
+    make_endpoints(database)
+    registered(database)
+    forgetful = ForgetfulDatabase(database_url)
+    writer, (batch,) = Writer(forgetful, worker()), batches(1, 1)
+    with pytest.raises(StorageError, match="vanished"):
+        writer.write(batch)
+    assert worker_row(database).seq == 0
+    writer.write(batch)
+    assert rows_in(database) == rows_of(batch.deltas)
+    forgetful.close()
+
+
+def test_registering_brings_facts_up_to_date_and_touches_no_count(database: Database) -> None:
+    old = facts("/old", name="app.old", tags=("a",), seen_at_us=5)
+    new = facts("/new", seen_at_us=6)
+    writer = Writer(database, worker())
+    writer.register([old], applied=0, now_us=7)
+    writer.write(Batch(1, (delta(old.id),)))
+    changed = facts(
+        "/old",
+        kind="websocket",
+        name="app.moved",
+        source="app/moved.py:3",
+        summary="Moved.",
+        tags=("b", "c"),
+        deprecated=True,
+        seen_at_us=99,
+    )
+    writer.register([changed, new], applied=0, now_us=8)
+    rows = {row.path: row._mapping for row in table_rows(database, ENDPOINT)}
+    at_us = MINUTE * 60_000_000 + 1_000
+    assert rows["/old"] == {
+        "id": old.id,
+        "app": "orders",
+        "method": "GET",
+        "path": "/old",
+        "kind": "websocket",
+        "name": "app.moved",
+        "source": "app/moved.py:3",
+        "summary": "Moved.",
+        "tags": '["b", "c"]',
+        "deprecated": True,
+        "first_seen_at": 5,
+        "first_called_at": at_us,
+        "last_called_at": at_us,
+        "total_calls": 1,
+    }
+    assert (rows["/new"].first_seen_at, rows["/new"].total_calls) == (6, 0)
+
+
+def test_a_worker_is_kept_from_its_start_to_its_end(database: Database) -> None:
+    writer = registered(database)
+    assert worker_row(database)._mapping == {
+        "id": "w1",
+        "app": "orders",
+        "host": "host-1",
+        "pid": 4711,
+        "release": "1.4.2",
+        "started_at": 1_000_000,
+        "seen_at": 1,
+        "ended_at": 0,
+        "complete_to": 0,
+        "seq": 0,
+        "dropped": 0,
+    }
+    writer.heartbeat(now_us=20, complete_to_us=19, dropped=3, ended=True)
+    ended = worker_row(database)
+    assert (ended.seen_at, ended.ended_at, ended.complete_to, ended.dropped) == (20, 20, 19, 3)
+    writer.heartbeat(now_us=30, complete_to_us=29, dropped=3, ended=False)
+    assert worker_row(database).ended_at == 0
+
+
+def test_sums_beyond_32_bits_are_kept(flaky: Database) -> None:
+    big = replace(delta(1), calls=2**40 - 1, duration_us=2**53, max_us=2**45)
+    registered(flaky).write(Batch(1, (big,)))
+    assert {tuple(sums) for sums in rows_in(flaky).buckets.values()} == {
+        (2**40 - 1, 0, 0, 0, 2**53, 2**45)
+    }
