@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from random import Random
 
 from example_project.factory import create_app, lens_config
@@ -25,11 +26,20 @@ MINUTELY_HOURS = 6
 PRUNE_EVERY_DAYS = 7
 ROWS_PER_TRANSACTION = 20_000
 
+RELEASE_DAYS_AGO = 5
 INCIDENT_SLOWER = 7.0
 INCIDENT_SIGMA = 0.5
 ONCE_NS = 2_610_000_000
 LATENCIES = 2_000
 FEW = 30.0
+
+
+class Phase(Enum):
+    """What the latencies of a time were like."""
+
+    BEFORE_RELEASE = auto()
+    INCIDENT = auto()
+    NOW = auto()
 
 
 class Clock:
@@ -91,9 +101,9 @@ class Historian:
         self._chance = chance
         self._shares = sum(profile.share for profile in PROFILES.values())
         self._latencies = {
-            (key, is_incident): latencies(profile, chance, is_incident=is_incident)
+            (key, phase): latencies(profile, phase, chance)
             for key, profile in PROFILES.items()
-            for is_incident in (False, True)
+            for phase in Phase
         }
         self.calls = 0
 
@@ -126,24 +136,28 @@ class Historian:
     def _tell_step(self, step: Step) -> None:
         self._clock.now = step.start + (step.end - step.start) * self._chance.uniform(0.2, 0.9)
         expected = self._load.calls(step.start, step.end)
-        begins, ends = self._load.incident
-        is_incident = begins <= step.start < ends
+        phase = self._phase(step)
         for key, profile in PROFILES.items():
             if step.end <= self._load.now - profile.last_days_ago * DAY:
-                calls = expected[profile.rhythm] * profile.share / self._shares
-                self._tell_endpoint(key, profile, calls, is_incident=is_incident)
+                calls = expected[profile.rhythm, profile.trend] * profile.share / self._shares
+                self._tell_endpoint(key, profile, calls, phase)
         for key, days_ago in ONCE_DAYS_AGO.items():
             if step.start <= self._load.now - days_ago * DAY < step.end:
                 self._count(key, 200, [ONCE_NS])
 
-    def _tell_endpoint(
-        self, key: Key, profile: Profile, calls: float, *, is_incident: bool
-    ) -> None:
+    def _phase(self, step: Step) -> Phase:
+        begins, ends = self._load.incident
+        if begins <= step.start < ends:
+            return Phase.INCIDENT
+        is_earlier = step.start < self._load.now - RELEASE_DAYS_AGO * DAY
+        return Phase.BEFORE_RELEASE if is_earlier else Phase.NOW
+
+    def _tell_endpoint(self, key: Key, profile: Profile, calls: float, phase: Phase) -> None:
         statuses = dict(profile.errors)
-        if is_incident:
+        if phase is Phase.INCIDENT:
             statuses[503] = statuses.get(503, 0.0) + profile.incident_5xx
         statuses[profile.ok] = 1.0 - sum(statuses.values())
-        usual_ns = self._latencies[key, is_incident]
+        usual_ns = self._latencies[key, phase]
         for status, share in statuses.items():
             number = poisson(calls * share, self._chance)
             if number:
@@ -158,10 +172,12 @@ class Historian:
             self.calls += 1
 
 
-def latencies(profile: Profile, chance: Random, *, is_incident: bool) -> list[int]:
+def latencies(profile: Profile, phase: Phase, chance: Random) -> list[int]:
     """Latencies in nanoseconds to choose from: drawing each anew would take most of the time."""
     median_ms, sigma = profile.median_ms, profile.sigma
-    if is_incident:
+    if phase is not Phase.NOW:
+        median_ms *= profile.before_release
+    if phase is Phase.INCIDENT:
         median_ms, sigma = median_ms * INCIDENT_SLOWER, sigma + INCIDENT_SIGMA
     mu = math.log(median_ms * 1_000_000)
     return [int(chance.lognormvariate(mu, sigma)) for _ in range(LATENCIES)]
@@ -229,7 +245,7 @@ def endpoints_of(lens: Lens) -> frozenset[Key]:
 def main() -> int:
     """Lay down the history of the demo; returns the exit status."""
     settings = Settings.from_environment()
-    title = f"Laying down {settings.history_days} days of history"
+    title = f"Laying down {settings.history_days:g} days of history"
     is_terminal = sys.stdout.isatty()
 
     def show(share: float) -> None:

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from random import Random
 from typing import Self
 
-from example_project.profiles import Rhythm
+from example_project.profiles import Rhythm, Trend
 
 HOUR = 3_600
 DAY = 24 * HOUR
@@ -19,6 +20,10 @@ CALLS_PER_DAY = 70_000
 CALLS_PER_DAY_ONCE = 8_000
 GROWTH_DAYS = 15
 """The shop became known lately: what was gained fades by a factor of e each so many days back."""
+STEADY_CALLS_PER_DAY = 40_000
+FADED_CALLS_PER_DAY = 10_000
+FADING_BY_DAY = 500
+LAUNCHED_DAYS_AGO = 40
 LIVE_CALLS_PER_SECOND = 20.0
 LIVE_HOURS = 0.6
 """The demo's own traffic sets in; without this way up to it, charts would end in a cliff."""
@@ -29,6 +34,7 @@ INCIDENT_SECONDS = 90 * 60
 
 BURST_EVERY_DAYS = 6.0
 BURST_SECONDS = 3 * HOUR
+BURST_FACTOR = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +66,34 @@ class Load:
         start = (self.now // DAY - INCIDENT_DAYS_AGO) * DAY + INCIDENT_STARTS_AT
         return start, start + INCIDENT_SECONDS
 
-    def calls(self, start: float, end: float) -> Mapping[Rhythm, float]:
-        """Calls to be expected if every caller had that rhythm; added up in pieces of an hour."""
-        total = dict.fromkeys(Rhythm, 0.0)
+    def calls(self, start: float, end: float) -> Mapping[tuple[Rhythm, Trend], float]:
+        """Calls to be expected if all endpoints were called like that."""
+        total = dict.fromkeys(product(Rhythm, Trend), 0.0)
         for piece_start, piece_end in _pieces(start, end):
             middle = (piece_start + piece_end) / 2
             seconds = self.scale * (piece_end - piece_start)
             live = LIVE_CALLS_PER_SECOND * math.exp((middle - self.now) / (LIVE_HOURS * HOUR))
-            usual = self._calls_per_second(middle)
-            for rhythm in Rhythm:
-                total[rhythm] += seconds * (live + usual * activity(rhythm, middle))
+            is_burst = any(0 <= middle - burst < BURST_SECONDS for burst in self.bursts)
+            usual = seconds / DAY * (BURST_FACTOR if is_burst else 1.0)
+            days_ago = (self.now - middle) / DAY
+            volumes = {trend: calls_per_day(trend, days_ago) for trend in Trend}
+            activities = {rhythm: activity(rhythm, middle) for rhythm in Rhythm}
+            for rhythm, trend in total:
+                calls = seconds * live + usual * volumes[trend] * activities[rhythm]
+                total[rhythm, trend] += calls
         return total
 
-    def _calls_per_second(self, at: float) -> float:
-        days_ago = (self.now - at) / DAY
-        gained = (CALLS_PER_DAY - CALLS_PER_DAY_ONCE) * math.exp(-days_ago / GROWTH_DAYS)
-        is_burst = any(0 <= at - burst < BURST_SECONDS for burst in self.bursts)
-        return (CALLS_PER_DAY_ONCE + gained) / DAY * (2.5 if is_burst else 1.0)
+
+def calls_per_day(trend: Trend, days_ago: float) -> float:
+    """Calls of a usual day, so many days ago, if all endpoints had that trend."""
+    if trend is Trend.STEADY:
+        return STEADY_CALLS_PER_DAY
+    if trend is Trend.FADING:
+        return FADED_CALLS_PER_DAY + FADING_BY_DAY * days_ago
+    if trend is Trend.LAUNCHED and days_ago > LAUNCHED_DAYS_AGO:
+        return 0.0
+    gained = (CALLS_PER_DAY - CALLS_PER_DAY_ONCE) * math.exp(-days_ago / GROWTH_DAYS)
+    return CALLS_PER_DAY_ONCE + gained
 
 
 def activity(rhythm: Rhythm, at: float) -> float:

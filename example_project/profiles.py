@@ -16,6 +16,15 @@ class Rhythm(StrEnum):
     MACHINES = "machines"
 
 
+class Trend(StrEnum):
+    """How the number of calls developed."""
+
+    GROWING = "growing"
+    STEADY = "steady"
+    FADING = "fading"
+    LAUNCHED = "launched"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """How one endpoint was used.
@@ -27,6 +36,8 @@ class Profile:
         ok: The status of a call that went well.
         errors: Other statuses, each as a share of the calls.
         rhythm: Whose day it follows.
+        trend: Whether it was called more and more, or less and less.
+        before_release: Factor on the latency before the last release.
         last_days_ago: When it was called last; 0 for up to now.
         incident_5xx: Share of the calls that failed during the incident.
     """
@@ -37,6 +48,8 @@ class Profile:
     ok: int = 200
     errors: Mapping[int, float] = field(default_factory=dict[int, float])
     rhythm: Rhythm = Rhythm.SHOPPERS
+    trend: Trend = Trend.GROWING
+    before_release: float = 1.0
     last_days_ago: float = 0.0
     incident_5xx: float = 0.06
 
@@ -56,34 +69,61 @@ ONCE_DAYS_AGO: Mapping[Key, float] = {("GET", "/v2/reports/quarterly/{year}/{qua
 CATALOG: Mapping[Key, Profile] = {
     ("GET", "/v2/products"): Profile(share=283, median_ms=9.5, sigma=0.55),
     ("POST", "/v2/products"): Profile(
-        share=8, median_ms=6.2, ok=201, errors={409: 0.1, 422: 0.04}, rhythm=Rhythm.OFFICE
+        share=8,
+        trend=Trend.STEADY,
+        median_ms=6.2,
+        ok=201,
+        errors={409: 0.1, 422: 0.04},
+        rhythm=Rhythm.OFFICE,
     ),
     ("GET", "/v2/products/{sku}"): Profile(share=753, median_ms=3.1, sigma=0.6, errors={404: 0.03}),
     ("PATCH", "/v2/products/{sku}"): Profile(
-        share=7, median_ms=4.6, errors={404: 0.01, 422: 0.03}, rhythm=Rhythm.OFFICE
+        share=7,
+        trend=Trend.STEADY,
+        median_ms=4.6,
+        errors={404: 0.01, 422: 0.03},
+        rhythm=Rhythm.OFFICE,
     ),
     ("DELETE", "/v2/products/{sku}"): Profile(
-        share=3, median_ms=4.9, ok=204, errors={404: 0.08}, rhythm=Rhythm.OFFICE, last_days_ago=12.4
+        share=3,
+        trend=Trend.FADING,
+        median_ms=4.9,
+        ok=204,
+        errors={404: 0.08},
+        rhythm=Rhythm.OFFICE,
+        last_days_ago=12.4,
     ),
     ("PUT", "/v2/products/{sku}/inventory"): Profile(
         share=100, median_ms=14.5, errors={422: 0.01}, rhythm=Rhythm.OFFICE
     ),
     ("GET", "/v2/products/{sku}/image"): Profile(share=293, median_ms=3.6, sigma=0.7),
     ("PUT", "/v2/products/{sku}/image"): Profile(
-        share=9, median_ms=55.0, errors={413: 0.02, 415: 0.08}, rhythm=Rhythm.OFFICE
+        share=9,
+        trend=Trend.STEADY,
+        median_ms=55.0,
+        errors={413: 0.02, 415: 0.08},
+        rhythm=Rhythm.OFFICE,
     ),
     ("GET", "/v2/products/{sku}/reviews"): Profile(share=172, median_ms=12.0, errors={404: 0.03}),
     ("POST", "/v2/products/{sku}/reviews"): Profile(
         share=17, median_ms=6.5, ok=201, errors={422: 0.02}
     ),
     ("POST", "/v2/products/import"): Profile(
-        share=7, median_ms=200.0, errors={422: 0.1, 500: 0.2}, rhythm=Rhythm.OFFICE
+        share=7,
+        trend=Trend.STEADY,
+        median_ms=200.0,
+        errors={422: 0.1, 500: 0.2},
+        rhythm=Rhythm.OFFICE,
     ),
-    ("GET", "/v2/search"): Profile(share=58, median_ms=120.0, sigma=0.75, errors={422: 0.05}),
+    ("GET", "/v2/search"): Profile(
+        share=58, median_ms=120.0, sigma=0.75, errors={422: 0.05}, before_release=0.55
+    ),
 }
 
 CUSTOMERS: Mapping[Key, Profile] = {
-    ("GET", "/v2/customers"): Profile(share=43, median_ms=18.0, rhythm=Rhythm.OFFICE),
+    ("GET", "/v2/customers"): Profile(
+        share=43, trend=Trend.STEADY, median_ms=18.0, rhythm=Rhythm.OFFICE
+    ),
     ("POST", "/v2/customers"): Profile(
         share=24, median_ms=27.0, ok=201, errors={409: 0.04, 422: 0.06}
     ),
@@ -97,20 +137,22 @@ CUSTOMERS: Mapping[Key, Profile] = {
         share=42, median_ms=15.5, errors={404: 0.04}, rhythm=Rhythm.OFFICE
     ),
     ("GET", "/v2/customers/{customer_id}/addresses"): Profile(
-        share=13, median_ms=3.6, errors={404: 0.04}, rhythm=Rhythm.OFFICE
+        share=13, trend=Trend.STEADY, median_ms=3.6, errors={404: 0.04}, rhythm=Rhythm.OFFICE
     ),
     ("POST", "/v2/customers/{customer_id}/addresses"): Profile(share=20, median_ms=5.9, ok=201),
 }
 
 ORDERS: Mapping[Key, Profile] = {
     ("GET", "/v2/orders"): Profile(
-        share=52, median_ms=24.0, errors={422: 0.04}, rhythm=Rhythm.OFFICE
+        share=52, trend=Trend.STEADY, median_ms=24.0, errors={422: 0.04}, rhythm=Rhythm.OFFICE
     ),
     ("POST", "/v2/orders"): Profile(
         share=128, median_ms=38.0, ok=201, errors={409: 0.04, 422: 0.05}, incident_5xx=0.22
     ),
     ("GET", "/v2/orders/{order_id}"): Profile(share=124, median_ms=9.5, errors={404: 0.06}),
-    ("POST", "/v2/orders/{order_id}/cancel"): Profile(share=20, median_ms=6.0, errors={409: 0.5}),
+    ("POST", "/v2/orders/{order_id}/cancel"): Profile(
+        share=20, trend=Trend.STEADY, median_ms=6.0, errors={409: 0.5}
+    ),
     ("POST", "/v2/orders/{order_id}/payment"): Profile(
         share=112,
         median_ms=150.0,
@@ -133,10 +175,15 @@ ORDERS: Mapping[Key, Profile] = {
         share=80, median_ms=37.0, sigma=0.8, errors={404: 0.06}
     ),
     ("GET", "/v2/orders/export.csv"): Profile(
-        share=12, median_ms=55.0, errors={422: 0.01, 500: 0.08}, rhythm=Rhythm.OFFICE
+        share=12,
+        trend=Trend.STEADY,
+        median_ms=55.0,
+        errors={422: 0.01, 500: 0.08},
+        rhythm=Rhythm.OFFICE,
     ),
     ("WEBSOCKET", "/v2/orders/events"): Profile(
         share=9,
+        trend=Trend.LAUNCHED,
         median_ms=11_500.0,
         sigma=0.45,
         ok=101,
@@ -150,37 +197,67 @@ ORDERS: Mapping[Key, Profile] = {
 }
 
 THE_REST: Mapping[Key, Profile] = {
-    ("GET", "/health"): Profile(share=87, median_ms=3.0, rhythm=Rhythm.MACHINES, incident_5xx=0.1),
+    ("GET", "/health"): Profile(
+        share=87, trend=Trend.STEADY, median_ms=3.0, rhythm=Rhythm.MACHINES, incident_5xx=0.1
+    ),
     ("GET", "/static/{path}"): Profile(share=79, median_ms=2.4, errors={304: 0.2, 404: 0.06}),
     ("GET", "/v2/coupons/{code}"): Profile(share=26, median_ms=3.3, errors={404: 0.05}),
     ("POST", "/v2/coupons"): Profile(
-        share=4, median_ms=5.2, ok=201, errors={409: 0.1}, rhythm=Rhythm.OFFICE, last_days_ago=78.9
+        share=4,
+        trend=Trend.FADING,
+        median_ms=5.2,
+        ok=201,
+        errors={409: 0.1},
+        rhythm=Rhythm.OFFICE,
+        last_days_ago=78.9,
     ),
     ("POST", "/v2/newsletter/subscribers"): Profile(
-        share=16, median_ms=5.6, ok=201, errors={422: 0.07}, last_days_ago=45.3
+        share=16, trend=Trend.FADING, median_ms=5.6, ok=201, errors={422: 0.07}, last_days_ago=45.3
     ),
     ("GET", "/v2/reports/sales"): Profile(
-        share=6, median_ms=560.0, sigma=0.6, errors={422: 0.01}, rhythm=Rhythm.OFFICE
+        share=6,
+        trend=Trend.STEADY,
+        median_ms=560.0,
+        sigma=0.6,
+        errors={422: 0.01},
+        rhythm=Rhythm.OFFICE,
     ),
-    ("GET", "/v2/reports/low-stock"): Profile(share=13, median_ms=45.0, rhythm=Rhythm.OFFICE),
+    ("GET", "/v2/reports/low-stock"): Profile(
+        share=13, trend=Trend.STEADY, median_ms=45.0, rhythm=Rhythm.OFFICE
+    ),
     ("GET", "/partner/feed"): Profile(
-        share=23, median_ms=95.0, errors={401: 0.04}, rhythm=Rhythm.MACHINES
+        share=23, trend=Trend.LAUNCHED, median_ms=95.0, errors={401: 0.04}, rhythm=Rhythm.MACHINES
     ),
     ("GET", "/partner/stock/{sku}"): Profile(
-        share=78, median_ms=4.1, errors={401: 0.04, 404: 0.01}, rhythm=Rhythm.MACHINES
+        share=78,
+        trend=Trend.LAUNCHED,
+        median_ms=4.1,
+        errors={401: 0.04, 404: 0.01},
+        rhythm=Rhythm.MACHINES,
     ),
     ("POST", "/partner/orders"): Profile(
-        share=24, median_ms=44.0, ok=201, errors={409: 0.03}, incident_5xx=0.2
+        share=24, trend=Trend.LAUNCHED, median_ms=44.0, ok=201, errors={409: 0.03}, incident_5xx=0.2
     ),
     ("GET", "/partner/orders/{reference}"): Profile(
-        share=5, median_ms=6.3, errors={401: 0.03, 404: 0.12}, last_days_ago=11.7
+        share=5,
+        trend=Trend.LAUNCHED,
+        median_ms=6.3,
+        errors={401: 0.03, 404: 0.12},
+        last_days_ago=11.7,
     ),
-    ("GET", "/v1/orders"): Profile(share=15, median_ms=85.0, sigma=0.6, rhythm=Rhythm.OFFICE),
+    ("GET", "/v1/orders"): Profile(
+        share=15, trend=Trend.FADING, median_ms=85.0, sigma=0.6, rhythm=Rhythm.OFFICE
+    ),
     ("POST", "/v1/orders"): Profile(
-        share=11, median_ms=34.0, ok=201, errors={409: 0.03, 422: 0.08}, last_days_ago=61.8
+        share=11,
+        trend=Trend.FADING,
+        median_ms=34.0,
+        ok=201,
+        errors={409: 0.03, 422: 0.08},
+        last_days_ago=61.8,
     ),
     ("GET", "/v1/orders/{order_id}"): Profile(
-        share=19, median_ms=5.0, errors={404: 0.07}, last_days_ago=48.2
+        share=19, trend=Trend.FADING, median_ms=5.0, errors={404: 0.07}, last_days_ago=48.2
     ),
 }
 

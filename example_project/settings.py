@@ -27,7 +27,7 @@ class Settings:
 
     data_dir: Path = DEFAULT_DATA_DIR
     latency_scale: float = 1.0
-    history_days: int = 120
+    history_days: float = 120
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -40,7 +40,7 @@ class Settings:
         return cls(
             Path(data_dir).absolute() if data_dir else DEFAULT_DATA_DIR,
             _number("EXAMPLE_LATENCY", environment.get("EXAMPLE_LATENCY", "1"), least=0),
-            int(_number("EXAMPLE_HISTORY_DAYS", environment.get("EXAMPLE_HISTORY_DAYS", "120"))),
+            _number("EXAMPLE_HISTORY_DAYS", environment.get("EXAMPLE_HISTORY_DAYS", "120")),
         )
 
     @property
@@ -69,7 +69,7 @@ class Settings:
         (self.data_dir / ".gitignore").write_text("*\n", encoding="utf-8")
 
 
-def _number(name: str, text: str, *, least: float = 1) -> float:
+def _number(name: str, text: str, *, least: float = 0.01) -> float:
     try:
         number = float(text)
     except ValueError:

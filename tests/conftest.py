@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -18,10 +19,12 @@ from tests.support.postgres import PostgresServer
 from tests.support.servers import Server, uvicorn
 
 # Nothing is timed in tests: a slow machine is no bug.
-hypothesis_settings.register_profile("lens", deadline=None)
+hypothesis_settings.register_profile(
+    "lens", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 hypothesis_settings.load_profile("lens")
 
-MARK_OF_FIXTURE = {"chromium": "browser", "postgres_url": "postgres", "run_server": "server"}
+MARK_OF_FIXTURE = {"chromium": "browser", "postgres_server": "postgres", "run_server": "server"}
 
 _SERVERS = pytest.StashKey[list[Server]]()
 

@@ -90,7 +90,7 @@ def test_a_setting_comes_from_the_environment(
 
 @pytest.mark.parametrize(("name", "text", "_value", "given"), SETTINGS)
 def test_an_argument_wins_over_the_environment(
-    monkeypatch: pytest.MonkeyPatch, name: str, text: str, _value: object, given: object
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, _value: object, given: Any
 ) -> None:
     monkeypatch.setenv(env_name(name), text)
     assert as_dict(LensConfig(**{name: given})) == {**DEFAULTS, name: given}

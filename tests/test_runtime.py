@@ -86,6 +86,34 @@ def test_what_is_attached_is_made_once_and_not_after_an_error() -> None:
     assert len(made) == 2
 
 
+def test_an_endpoint_that_was_never_called_goes_when_no_living_worker_has_it(
+    tmp_path: Path,
+) -> None:
+    def app_with(*paths: str) -> FastAPI:
+        app = FastAPI()
+        for path in paths:
+            app.add_api_route(path, lambda: 1)
+        return app
+
+    def seen_by(lens: Lens) -> set[str]:
+        found = lens.reader.endpoints(window=Window(), now=lens.clock())
+        return {one.path for one in found}
+
+    old = lens_on(tmp_path / "lens.db")
+    old.discover(app_with("/kept", "/removed", "/removed-but-called"))
+    count(old, "/removed-but-called")
+    assert old.flusher.flush()
+    new = lens_on(tmp_path / "lens.db")
+    new.discover(app_with("/kept", "/added"))
+    assert new.flusher.flush()
+    everything = {"/kept", "/removed", "/removed-but-called", "/added"}
+    assert seen_by(new) == everything  # A rolling release: the old worker still has it.
+    old.stop()
+    assert seen_by(new) == everything - {"/removed"}
+    new.stop()
+    assert seen_by(new) == everything  # Nobody lives who could tell.
+
+
 FORKING = """
     import os, sys
     from fastapi import FastAPI

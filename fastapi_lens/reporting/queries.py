@@ -58,12 +58,19 @@ class Reader:
     def endpoints(self, *, window: Window, now: float) -> list[Endpoint]:
         """All endpoints with what they did in a window, in no particular order.
 
+        One that was never called and that no living worker's app has any more is left out: it
+        is deleted already.
+
         Raises:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
             rows = connection.execute(
-                sa.select(ENDPOINT).where(ENDPOINT.c.app == self._app())
+                sa.select(ENDPOINT).where(
+                    ENDPOINT.c.app == self._app(),
+                    (ENDPOINT.c.total_calls > 0)
+                    | (ENDPOINT.c.last_seen_at >= self._oldest_start(connection, now)),
+                )
             ).all()
             usages = self._usages(connection, self._spans(window, now), None)
         return [
@@ -180,12 +187,7 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
-        mine = WORKER.c.app == self._app()
-        alive = (
-            mine
-            & (WORKER.c.ended_at == 0)
-            & (WORKER.c.seen_at >= round((now - WORKER_ALIVE_SECONDS) * 1_000_000))
-        )
+        mine, alive = WORKER.c.app == self._app(), self._alive(now)
         with self._database.read() as connection:
             workers, complete = connection.execute(
                 sa.select(sa.func.count(), sa.func.min(WORKER.c.complete_to)).where(alive)
@@ -212,6 +214,20 @@ class Reader:
             ).one()
             endpoints = connection.execute(sa.select(sa.func.count()).select_from(ENDPOINT))
             return "-".join(str(part) for part in (*parts, endpoints.scalar_one()))
+
+    def _alive(self, now: float) -> sa.ColumnElement[bool]:
+        return (
+            (WORKER.c.app == self._app())
+            & (WORKER.c.ended_at == 0)
+            & (WORKER.c.seen_at >= round((now - WORKER_ALIVE_SECONDS) * 1_000_000))
+        )
+
+    def _oldest_start(self, connection: Connection, now: float) -> int:
+        """When the oldest living worker started, in microseconds; 0 when none lives."""
+        oldest = connection.execute(
+            sa.select(sa.func.min(WORKER.c.started_at)).where(self._alive(now))
+        ).scalar()
+        return int(oldest or 0)
 
     def _kept(self, tier: Tier) -> int | None:
         return kept_seconds(tier, self._ttl_days)

@@ -46,6 +46,7 @@ def _count() -> Any:
 class EndpointRow(LensModel, table=True):
     """One method on one path template of one app; outlives all retention.
 
+    `last_seen_at` is when a worker last said that its app has this endpoint, called or not.
     `id` is 63 bits of SHA-256 of app, method and path: nothing allocates ids, nothing races.
     """
 
@@ -61,6 +62,7 @@ class EndpointRow(LensModel, table=True):
     tags: str = Field(default="[]", sa_type=Text)
     deprecated: bool = False
     first_seen_at: int = _count()
+    last_seen_at: int = _count()
     first_called_at: int = _count()
     last_called_at: int = _count()
     total_calls: int = _count()

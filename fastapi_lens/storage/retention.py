@@ -66,15 +66,13 @@ def prune(database: Database, *, now: float, ttl_days: int | None) -> int:
     deleted = 0
     for tier in Tier:
         kept = kept_seconds(tier, ttl_days)
-        if kept is not None:
-            oldest = int(now - kept) // tier
-            deleted += _delete_before(
-                database, BUCKET.c.bucket, oldest, where=BUCKET.c.tier == tier.value
-            )
-    kept_days = kept_seconds(Tier.DAY, ttl_days)
-    if kept_days is not None:
-        oldest = int(now - kept_days) // Tier.DAY
-        deleted += _delete_before(database, STATUS.c.day, oldest, where=sa.true())
+        if kept is None:
+            continue
+        oldest = int(now - kept) // tier
+        of_tier = BUCKET.c.tier == tier.value
+        deleted += _delete_before(database, BUCKET.c.bucket, oldest, where=of_tier)
+        if tier is Tier.DAY:
+            deleted += _delete_before(database, STATUS.c.day, oldest, where=sa.true())
     if deleted and database.dialect == "sqlite":
         _give_space_back(database)
     return deleted

@@ -54,7 +54,7 @@ class Writer:
         Raises:
             StorageError: The database cannot be written.
         """
-        rows = sorted((_endpoint_values(fact) for fact in facts), key=lambda row: row["id"])
+        rows = sorted((_endpoint_values(fact, now_us) for fact in facts), key=lambda row: row["id"])
         worker = {
             "id": self._worker.id,
             "app": self._worker.app,
@@ -241,7 +241,7 @@ def _endpoint_changes(deltas: Iterable[Delta]) -> list[dict[str, Any]]:
     return [changes[key] for key in sorted(changes)]
 
 
-def _endpoint_values(fact: EndpointFacts) -> dict[str, Any]:
+def _endpoint_values(fact: EndpointFacts, now_us: int) -> dict[str, Any]:
     return {
         "id": fact.id,
         "app": fact.app,
@@ -254,13 +254,14 @@ def _endpoint_values(fact: EndpointFacts) -> dict[str, Any]:
         "tags": json.dumps(fact.tags),
         "deprecated": fact.deprecated,
         "first_seen_at": fact.seen_at_us,
+        "last_seen_at": now_us,
         "first_called_at": 0,
         "last_called_at": 0,
         "total_calls": 0,
     }
 
 
-_FACTS = ("kind", "name", "source", "summary", "tags", "deprecated")
+_FACTS = ("kind", "name", "source", "summary", "tags", "deprecated", "last_seen_at")
 
 
 def _bound(row: dict[str, Any], key: str) -> dict[str, Any]:

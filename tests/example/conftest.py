@@ -1,11 +1,9 @@
 """The example with a folder of its own, without its simulated latencies."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
 from example_project.factory import create_app
 from example_project.settings import Settings
@@ -19,10 +17,3 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def app(settings: Settings) -> FastAPI:
     return create_app(settings)
-
-
-@pytest.fixture
-def client(app: FastAPI) -> Iterator[TestClient]:
-    """A client that gets a 500 where the app crashes, as over a network."""
-    with TestClient(app, raise_server_exceptions=False) as client:
-        yield client

@@ -128,7 +128,7 @@ def file_rig(tmp_path: Path) -> Iterator[Rig]:
 
 
 @pytest.fixture
-def monotonic(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def monotonic(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds of `time.monotonic` as the flusher sees them; change the first one."""
     seconds = [1_000.0]
 
@@ -137,7 +137,7 @@ def monotonic(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
         monotonic = staticmethod(lambda: seconds[0])
 
     monkeypatch.setattr(flusher_module, "time", Time)
-    return iter([seconds]).__next__()  # type: ignore[return-value]
+    return seconds
 
 
 def worker_row(rig: Rig) -> Any:
@@ -193,31 +193,31 @@ def test_counts_wait_while_the_database_is_down_and_are_written_when_it_is_back(
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_acknowledgements_that_get_lost_cost_and_double_nothing(rig: Rig, seed: int) -> None:
+def test_acknowledgements_that_get_lost_cost_and_double_nothing(file_rig: Rig, seed: int) -> None:
     chance = random.Random(seed)
-    rig.database.loses = lambda: chance.random() < 0.3
+    file_rig.database.loses = lambda: chance.random() < 0.3
     failures = 0
     for _ in range(6):
-        rig.work_for(range(8), chance)
-        failures += not rig.flusher.flush()
-    rig.database.loses = lambda: False
-    assert rig.flusher.flush()
+        file_rig.work_for(range(8), chance)
+        failures += not file_rig.flusher.flush()
+    file_rig.database.loses = lambda: False
+    assert file_rig.flusher.flush()
     assert failures > 0
-    assert rig.rows == rig.expected
+    assert file_rig.rows == file_rig.expected
 
 
-def test_a_worker_that_the_database_has_forgotten_registers_again(rig: Rig) -> None:
+def test_a_worker_that_the_database_has_forgotten_registers_again(file_rig: Rig) -> None:
     chance = random.Random(3)
-    rig.work_for(range(20), chance)
-    assert rig.flusher.flush()
-    with rig.database.write() as connection:
+    file_rig.work_for(range(20), chance)
+    assert file_rig.flusher.flush()
+    with file_rig.database.write() as connection:
         connection.execute(sa.delete(WORKER))
-    rig.work_for(range(20), chance)
-    assert not rig.flusher.flush()
-    rig.work_for(range(3), chance)
-    assert rig.flusher.flush()
-    assert rig.rows == rig.expected
-    assert worker_row(rig).seq > 0
+    file_rig.work_for(range(20), chance)
+    assert not file_rig.flusher.flush()
+    file_rig.work_for(range(3), chance)
+    assert file_rig.flusher.flush()
+    assert file_rig.rows == file_rig.expected
+    assert worker_row(file_rig).seq > 0
 
 
 def test_tables_that_were_dropped_are_made_again(rig: Rig) -> None:
@@ -240,27 +240,25 @@ def test_tables_that_were_dropped_are_made_again(rig: Rig) -> None:
 
 
 def test_a_database_of_a_newer_release_is_waited_for(
-    rig: Rig, caplog: pytest.LogCaptureFixture
+    file_rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    migrate(rig.database)
+    migrate(file_rig.database)
     version = sa.update(META).where(META.c.name == SCHEMA_VERSION)
-    with rig.database.write() as connection:
+    with file_rig.database.write() as connection:
         connection.execute(version.values(value="99"))
-    rig.call()
-    assert not rig.flusher.flush()
-    assert rig.flusher.pending_calls == 1
+    file_rig.call()
+    assert not file_rig.flusher.flush()
+    assert file_rig.flusher.pending_calls == 1
     assert "upgrade fastapi_lens" in caplog.text
-    with rig.database.write() as connection:
+    with file_rig.database.write() as connection:
         connection.execute(version.values(value="1"))
-    assert rig.flusher.flush()
-    assert rig.rows == rig.expected
+    assert file_rig.flusher.flush()
+    assert file_rig.rows == file_rig.expected
 
 
 @pytest.mark.parametrize("size", [7, 30, 100])
-def test_no_transaction_changes_more_rows_than_configured(
-    make_rig: Callable[..., Rig], size: int
-) -> None:
-    rig = make_rig(max_batch_size=size)
+def test_no_transaction_changes_more_rows_than_configured(size: int) -> None:
+    rig = Rig("sqlite://", max_batch_size=size)
     rig.endpoints = [facts(f"/v1/{number}") for number in range(40)]
     assert rig.flusher.flush()
     changed = Counter[int]()
@@ -285,6 +283,7 @@ def test_no_transaction_changes_more_rows_than_configured(
     assert rig.rows == rig.expected
     assert len(changed) > 40 * 6 / size
     assert max(changed.values()) <= size
+    rig.database.close()
 
 
 def calls_per_hour(rows: Rows) -> Counter[int]:
@@ -425,12 +424,13 @@ def test_what_is_unchanged_is_not_registered_again(
     file_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registered: list[object] = []
-    register = file_rig.flusher._writer.register
-    monkeypatch.setattr(
-        file_rig.flusher._writer,
-        "register",
-        lambda new, **options: (registered.append(list(new)), register(new, **options)),
-    )
+    write = file_rig.flusher._writer.register
+
+    def register(new: list[EndpointFacts], **options: Any) -> None:
+        registered.append(new)
+        write(new, **options)
+
+    monkeypatch.setattr(file_rig.flusher._writer, "register", register)
     for _ in range(3):
         file_rig.call()
         file_rig.flusher.rediscover()
@@ -496,8 +496,8 @@ def test_the_thread_writes_until_it_is_stopped_and_can_be_started_again(
     assert rig.flusher.stop()
 
 
-def test_the_thread_outlives_a_database_that_is_down(make_rig: Callable[..., Rig]) -> None:
-    rig = make_rig(interval=0.01)
+def test_the_thread_outlives_a_database_that_is_down(tmp_path: Path) -> None:
+    rig = Rig(f"sqlite:///{tmp_path / 'lens.db'}", interval=0.01)
     rig.database.down = True
     rig.call()
     rig.flusher.start()
@@ -506,6 +506,7 @@ def test_the_thread_outlives_a_database_that_is_down(make_rig: Callable[..., Rig
     wait_until(lambda: rig.flusher.pending_calls == 0)
     assert rig.flusher.stop()
     assert rig.rows == rig.expected
+    rig.database.close()
 
 
 def test_the_thread_outlives_an_error_that_nobody_foresaw(
@@ -587,7 +588,12 @@ def test_the_thread_deletes_what_is_past_its_retention_once_a_minute(
     file_rig: Rig, monotonic: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pruned: list[float] = []
-    monkeypatch.setattr(file_rig.flusher, "prune", lambda: pruned.append(monotonic[0]))
+
+    def prune() -> int:
+        pruned.append(monotonic[0])
+        return 0
+
+    monkeypatch.setattr(file_rig.flusher, "prune", prune)
     for _ in range(7):
         assert file_rig.flusher._turn()
         monotonic[0] += 20
@@ -597,11 +603,12 @@ def test_the_thread_deletes_what_is_past_its_retention_once_a_minute(
 def test_nothing_is_deleted_while_nothing_can_be_written(
     file_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pruned: list[None] = []
-    monkeypatch.setattr(file_rig.flusher, "prune", lambda: pruned.append(None))
+    def prune() -> int:
+        raise AssertionError("it was tried")
+
+    monkeypatch.setattr(file_rig.flusher, "prune", prune)
     file_rig.database.down = True
     assert not file_rig.flusher._turn()
-    assert pruned == []
 
 
 def test_a_deletion_that_fails_is_logged_and_no_failure_to_write(

@@ -253,55 +253,51 @@ def test_a_call_in_the_middle_of_a_drain_is_counted_once_with_its_duration(
         assert bucket_index(delta.max_ns) >= max(delta.lanes)
 
 
+def run_together(*works: Callable[[], None]) -> None:
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def assert_drained(drained: list[SeriesDelta], durations_ns: dict[SeriesKey, list[int]]) -> None:
+    """What came out is what went in, of each series."""
+    assert {delta.key for delta in drained} == set(durations_ns)
+    for key, sent in durations_ns.items():
+        mine = [delta for delta in drained if delta.key == key]
+        lanes = sum((Counter(delta.lanes) for delta in mine), Counter[int]())
+        assert lanes == Counter(map(bucket_index, sent))
+        assert sum(delta.duration_ns for delta in mine) == sum(sent)
+        assert max(delta.max_ns for delta in mine) == max(sent)
+
+
 @pytest.mark.usefixtures("hasty_threads")
 def test_hasty_threads_and_concurrent_drains_lose_and_double_nothing() -> None:
     recorder = Recorder()
     drained: list[SeriesDelta] = []
-    done = threading.Event()
-    sent = [Counter[tuple[SeriesKey, int]]() for _ in range(4)]
-    errors: list[BaseException] = []
+    sent: dict[SeriesKey, list[int]] = {}
+    requesting = [object()] * 4
 
-    def request(number: int) -> None:
-        chance = random.Random(number)
-        for _ in range(6_000):
-            duration_ns, status = chance.randrange(10 * MS), chance.choice((200, 404, 500))
-            recorder.count(method="GET", path=PATH, status=status, duration_ns=duration_ns)
-            sent[number][SeriesKey("GET", PATH, status), duration_ns] += 1
+    def request() -> None:
+        chance = random.Random()
+        mine = [(chance.choice((200, 404, 500)), chance.randrange(10 * MS)) for _ in range(15_000)]
+        try:
+            for status, duration_ns in mine:
+                recorder.count(method="GET", path=PATH, status=status, duration_ns=duration_ns)
+        finally:
+            requesting.pop()
+        for status, duration_ns in mine:
+            sent.setdefault(SeriesKey("GET", PATH, status), []).append(duration_ns)
 
     def drain() -> None:
-        try:
-            while not done.is_set():
-                found = recorder.drain()
-                drained.extend(found)
-        except BaseException as error:  # noqa: BLE001  Shown by the assertion below.
-            errors.append(error)
+        while requesting:
+            found = recorder.drain()
+            drained.extend(found)
 
-    requests = [threading.Thread(target=request, args=(number,)) for number in range(4)]
-    drains = [threading.Thread(target=drain) for _ in range(2)]
-    for thread in (*drains, *requests):
-        thread.start()
-    for thread in requests:
-        thread.join()
-    done.set()
-    for thread in drains:
-        thread.join()
+    run_together(drain, *[request] * 4, drain)
     drained.extend(recorder.drain())
-    assert errors == []
-
-    expected = sum(sent, Counter[tuple[SeriesKey, int]]())
-    for status in (200, 404, 500):
-        key = SeriesKey("GET", PATH, status)
-        of_key = {ns: count for (counted, ns), count in expected.items() if counted == key}
-        mine = [delta for delta in drained if delta.key == key]
-        lanes = sum((Counter(delta.lanes) for delta in mine), Counter[int]())
-        wanted = Counter[int]()
-        for duration_ns, count in of_key.items():
-            wanted[bucket_index(duration_ns)] += count
-        assert lanes == wanted
-        assert sum(delta.duration_ns for delta in mine) == sum(
-            ns * count for ns, count in of_key.items()
-        )
-        assert max(delta.max_ns for delta in mine) == max(of_key)
+    assert_drained(drained, sent)
 
 
 def test_threads_that_have_ended_leave_their_calls_and_no_memory() -> None:

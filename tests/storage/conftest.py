@@ -8,6 +8,7 @@ import pytest
 
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
+from tests.storage.helpers import FlakyDatabase
 
 Together = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]
 
@@ -16,6 +17,15 @@ Together = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]
 def database(database_url: str) -> Iterator[Database]:
     """A database with tables, once on SQLite and once on PostgreSQL."""
     made = Database(database_url)
+    migrate(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sqlite_database() -> Iterator[FlakyDatabase]:
+    """One in memory, for what is the same on every database."""
+    made = FlakyDatabase("sqlite://")
     migrate(made)
     yield made
     made.close()

@@ -60,8 +60,8 @@ def facts(path: str, method: str = "GET", app: str = APP, **more: Any) -> Endpoi
     return EndpointFacts(endpoint_id(app, method, path), app, method, path, **more)
 
 
-def worker(name: str = "w1", app: str = APP) -> WorkerFacts:
-    return WorkerFacts(name, app, "host-1", 4711, "1.4.2", 1_000_000)
+def worker(name: str = "w1", app: str = APP, started_at: float = 1.0) -> WorkerFacts:
+    return WorkerFacts(name, app, "host-1", 4711, "1.4.2", round(started_at * 1_000_000))
 
 
 def delta(

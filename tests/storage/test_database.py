@@ -64,7 +64,9 @@ def test_a_writing_transaction_is_committed_at_its_end(database: Database) -> No
     ]
 
 
-def test_a_writing_transaction_is_rolled_back_on_an_error(database: Database) -> None:
+def test_a_writing_transaction_is_rolled_back_on_an_error(sqlite_database: Database) -> None:
+    database = sqlite_database
+
     def fail() -> None:
         with database.write() as connection:
             insert(connection)
@@ -203,11 +205,9 @@ def test_a_server_that_is_not_there_is_a_storage_error_without_the_password() ->
     assert "\n" not in message
 
 
-def test_an_error_without_words_is_told_by_its_type(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_without_words_is_told_by_its_type(sqlite_database: Database) -> None:
     def fail() -> None:
-        with database.read():
+        with sqlite_database.read():
             raise sa.exc.OperationalError("SELECT 1", {}, sqlite3.OperationalError())
 
     with pytest.raises(StorageError, match=r"^OperationalError: $"):

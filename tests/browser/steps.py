@@ -1,0 +1,46 @@
+"""Steps that several browser tests take."""
+
+from collections.abc import Callable
+
+import httpx
+from playwright.sync_api import Locator, Page
+
+from tests.support.servers import Server
+from tests.support.waiting import wait_until
+
+
+def call(shop: Server, path: str, times: int = 1, *, method: str = "GET") -> None:
+    """Real calls of the shop, recorded like any other."""
+    with httpx.Client(base_url=shop.url) as client:
+        for _ in range(times):
+            client.request(method, path)
+
+
+def row(page: Page, name: str) -> Locator:
+    """The row of an endpoint, by its method and path."""
+    return page.locator("#lens-rows tr").filter(has=page.get_by_role("link", name=name, exact=True))
+
+
+def calls_of(page: Page, name: str) -> int:
+    """The calls that the row of an endpoint shows."""
+    return int(row(page, name).locator("td").nth(1).inner_text().replace(",", ""))
+
+
+def paths(page: Page) -> list[str]:
+    """The paths of all rows, from the top."""
+    return page.locator("#lens-rows a > span").all_text_contents()
+
+
+def tick(page: Page) -> None:
+    """What the page does by itself every five seconds."""
+    page.evaluate("htmx.trigger(document.body, 'lens:tick')")
+
+
+def tick_until(page: Page, look: Callable[[], bool]) -> None:
+    """Let the page update itself, sooner than it would, until it shows something."""
+
+    def ticked() -> bool:
+        tick(page)
+        return look()
+
+    wait_until(ticked, what="the update")

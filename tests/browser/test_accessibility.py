@@ -1,0 +1,62 @@
+"""Axe finds nothing on any page: in light, in dark, and on a phone."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.axe import axe_violations
+from tests.support.servers import Server
+
+WIDE = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+LOOKS = {
+    "light": {"viewport": WIDE, "color_scheme": "light"},
+    "dark": {"viewport": WIDE, "color_scheme": "dark"},
+    "phone": {"viewport": PHONE, "color_scheme": "light"},
+}
+
+
+@pytest.fixture(params=LOOKS)
+def context_options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return LOOKS[request.param]
+
+
+def test_axe_finds_nothing_to_complain_about(shop: Server, page: Page, session_cookie: Any) -> None:
+    def judge(what: str) -> None:
+        found.extend(f"{what}: {line}" for line in axe_violations(page))
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(f"{what}: is wider than the screen")
+
+    found: list[str] = []
+    page.goto(f"{shop.url}/lens/login")
+    judge("login")
+    page.context.add_cookies([session_cookie])
+    page.goto(f"{shop.url}/lens/?method=GET&tag=orders")
+    judge("endpoints, filtered")
+    page.goto(f"{shop.url}/lens/?sort=-errors")
+    judge("endpoints")
+    page.locator("#lens-rows a").first.click()
+    page.locator("summary").first.click()
+    expect(page.get_by_role("columnheader", name="5xx")).to_be_visible()
+    judge("endpoint")
+    page.goto(f"{shop.url}/lens/?q=none-of-them")
+    judge("no match")
+    page.evaluate("document.querySelector('#lens-help-open').click()")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    judge("help")
+    assert found == []
+
+
+def test_controls_are_large_enough_to_hit(signed_in: Page) -> None:
+    page = signed_in
+    width = page.evaluate("innerWidth")
+    least = 44 if width < 640 else 32
+    sizes = page.evaluate(
+        """() => [...document.querySelectorAll(
+             "header :is(a, button), .filters :is(a, select, .search input, .chips label), .tabs a")]
+           .filter((element) => element.checkVisibility())
+           .map((element) => [element.innerText, element.getBoundingClientRect().height])"""
+    )
+    assert len(sizes) > 10
+    assert [size for size in sizes if size[1] < least] == []

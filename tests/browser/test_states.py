@@ -1,0 +1,98 @@
+"""What the pages say when there is nothing to show, or when something does not work."""
+
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import sign_in
+from tests.browser.steps import tick, tick_until
+from tests.support.axe import axe_violations
+from tests.support.browser import PageWatch
+from tests.support.servers import Server
+
+StartShop = Callable[..., Server]
+
+
+def test_the_first_run_lists_all_endpoints_and_says_how_to_make_the_first_call(
+    start_shop: StartShop, page: Page
+) -> None:
+    shop = start_shop(history=False)
+    page.context.add_cookies([sign_in(shop)])
+    page.goto(f"{shop.url}/lens/")
+    # The endpoints come with the first flush, and onto the page without a reload.
+    tick_until(page, page.get_by_role("link", name="Never called 59").is_visible)
+    expect(page.get_by_role("heading", name="No calls recorded yet")).to_be_visible()
+    assert axe_violations(page) == []
+    command = page.locator("#lens-curl").inner_text()
+    assert command.startswith(f"curl {shop.url}/")
+    httpx.get(command.removeprefix("curl "))
+    tick_until(page, page.get_by_role("link", name="Active 1").is_visible)
+    expect(page.get_by_role("heading", name="No calls recorded yet")).to_be_hidden()
+
+
+def test_when_an_update_fails_the_rows_stay_and_the_page_says_since_when(
+    start_shop: StartShop, page: Page, page_watch: PageWatch
+) -> None:
+    page_watch.expect("ERR_CONNECTION_REFUSED|Failed to fetch")
+    shop = start_shop()
+    page.context.add_cookies([sign_in(shop)])
+    page.goto(f"{shop.url}/lens/")
+    shop.stop()
+    tick(page)
+    expect(page.locator("#lens-note")).to_have_text(
+        re.compile(r"^Last updated \d\d:\d\d · retrying$")
+    )
+    expect(page.locator("#lens-rows tr")).to_have_count(50)
+    page.get_by_label("Tag").select_option("orders")
+    expect(page.get_by_text("The server could not be reached.")).to_be_visible()
+    assert axe_violations(page) == []
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_text("The server could not be reached.")).to_be_hidden()
+
+
+def test_a_database_that_cannot_be_read_is_a_page_or_a_toast_with_a_number(
+    start_shop: StartShop, page: Page, page_watch: PageWatch, tmp_path: Path
+) -> None:
+    page_watch.expect("503")
+    shop = start_shop()
+    page.context.add_cookies([sign_in(shop)])
+    page.goto(f"{shop.url}/lens/")
+    with closing(sqlite3.connect(tmp_path / "lens.db", timeout=10)) as database:
+        database.execute("ALTER TABLE lens_bucket RENAME TO lost")
+
+    page.get_by_label("Tag").select_option("orders")
+    toast = page.locator(".toast.error")
+    expect(toast).to_contain_text("The lens cannot reach its database")
+    number = toast.locator("code").inner_text()
+    assert number in shop.log
+    expect(page.locator("#lens-rows tr")).to_have_count(50)
+    expect(page).to_have_url(f"{shop.url}/lens/")
+
+    answer = page.reload()
+    assert answer is not None
+    assert answer.status == 503
+    expect(page.get_by_role("heading", name="This page could not be shown")).to_be_visible()
+    assert axe_violations(page) == []
+    assert page.get_by_role("link", name="Try again").get_attribute("href") == "/lens/"
+
+
+def test_an_admin_without_its_middleware_says_which_line_to_add(
+    page: Page, run_server: Callable[..., Any], tmp_path: Path, page_watch: PageWatch
+) -> None:
+    page_watch.expect("503")
+    (tmp_path / "bare.py").write_text(
+        "from fastapi import FastAPI\n"
+        "from fastapi_lens import lens_admin\n"
+        "app = FastAPI()\n"
+        "app.include_router(lens_admin)\n",
+        encoding="utf-8",
+    )
+    page.goto(f"{run_server('bare:app').url}/lens/")
+    expect(page.get_by_text("app.add_middleware(LensMiddleware")).to_be_visible()
+    assert axe_violations(page) == []
