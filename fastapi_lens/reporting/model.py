@@ -118,6 +118,10 @@ class Endpoint:
         """The id in 16 hexadecimal digits."""
         return f"{self.id:016x}"
 
+    def is_slow(self, *, limit_ms: float) -> bool:
+        """Whether the p95 lies above a limit; a WebSocket is open for long, and never slow."""
+        return self.kind != "websocket" and self.usage.percentiles_ms[1] > limit_ms
+
 
 @dataclass(frozen=True, slots=True)
 class Point:

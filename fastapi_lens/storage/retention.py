@@ -35,10 +35,19 @@ def take_lease(database: Database, name: str, *, owner: str, now: float) -> bool
     Raises:
         StorageError: The database cannot be written.
     """
+    with database.read() as connection:
+        expires_at = connection.execute(
+            sa.select(LEASE.c.expires_at).where(LEASE.c.name == name)
+        ).scalar_one_or_none()
+    if expires_at is not None and expires_at >= int(now):
+        return False
+    if expires_at is None:
+        # In a transaction of its own: on MariaDB those who insert and then update deadlock.
+        with database.write() as connection:
+            connection.execute(
+                database.insert_ignore(LEASE), {"name": name, "owner": "", "expires_at": 0}
+            )
     with database.write() as connection:
-        connection.execute(
-            database.insert_ignore(LEASE), {"name": name, "owner": "", "expires_at": 0}
-        )
         won = connection.execute(
             sa.update(LEASE)
             .where(LEASE.c.name == name, LEASE.c.expires_at < int(now))

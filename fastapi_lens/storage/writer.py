@@ -30,10 +30,6 @@ from fastapi_lens.storage.batches import (
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
 
-_GROUPS_PER_QUERY = 200
-"""SQLite refuses conditions that nest deeper than 1,000."""
-
-
 class Writer:
     """Writes for one worker into one database."""
 
@@ -115,8 +111,8 @@ class Writer:
         with self._database.write() as connection:
             if not self._advance(connection, batch.seq):
                 return None
-            known = _locked(connection, BUCKET, list(buckets), BUCKET.c.max_us, BUCKET.c.histogram)
-            counted = _locked(connection, STATUS, list(statuses))
+            known = _locked(connection, _LOCK_BUCKETS, list(buckets))
+            counted = _locked(connection, _LOCK_STATUSES, list(statuses))
             missing = _Missing(
                 [key for key in buckets if key not in known],
                 [key for key in statuses if key not in counted],
@@ -184,28 +180,15 @@ class _Missing:
 
 
 def _locked(
-    connection: Connection, table: sa.Table, keys: Sequence[tuple[int, int, int]], *columns: Any
+    connection: Connection, select: sa.Select[Any], keys: Sequence[tuple[int, int, int]]
 ) -> dict[tuple[int, int, int], Any]:
-    """Lock the rows of these keys in primary-key order and read some of their columns."""
-    first, second, third = table.primary_key
+    """Lock the rows of these keys in primary-key order and read them."""
     wanted: dict[tuple[int, int], list[int]] = {}
-    for a, b, c in keys:
-        wanted.setdefault((a, b), []).append(c)
-    groups = sorted(wanted.items())
+    for first, second, third in sorted(keys):
+        wanted.setdefault((first, second), []).append(third)
     found: dict[tuple[int, int, int], Any] = {}
-    for start in range(0, len(groups), _GROUPS_PER_QUERY):
-        condition = sa.or_(
-            *(
-                sa.and_(first == a, second == b, third.in_(sorted(cs)))
-                for (a, b), cs in groups[start : start + _GROUPS_PER_QUERY]
-            )
-        )
-        rows = connection.execute(
-            sa.select(first, second, third, *columns)
-            .where(condition)
-            .order_by(first, second, third)
-            .with_for_update()
-        )
+    for (first, second), thirds in wanted.items():
+        rows = connection.execute(select, {"first": first, "second": second, "thirds": thirds})
         found.update(((row[0], row[1], row[2]), row) for row in rows)
     return found
 
@@ -283,6 +266,23 @@ def _adding(table: sa.Table, *names: str) -> dict[str, Any]:
     return {name: table.c[name] + sa.bindparam(f"add_{name}") for name in names}
 
 
+def _locking(table: sa.Table, *columns: Any) -> sa.Select[Any]:
+    """Rows that share the first two columns of their primary key; compiled once by SQLAlchemy."""
+    first, second, third = table.primary_key
+    return (
+        sa.select(first, second, third, *columns)
+        .where(
+            first == sa.bindparam("first"),
+            second == sa.bindparam("second"),
+            third.in_(sa.bindparam("thirds", expanding=True)),
+        )
+        .order_by(third)
+        .with_for_update()
+    )
+
+
+_LOCK_BUCKETS = _locking(BUCKET, BUCKET.c.max_us, BUCKET.c.histogram)
+_LOCK_STATUSES = _locking(STATUS)
 _UPDATE_FACTS = _updating(ENDPOINT).values({name: sa.bindparam(f"new_{name}") for name in _FACTS})
 _FIRST: sa.BindParameter[int] = sa.bindparam("first_at", type_=sa.BigInteger())
 _LAST: sa.BindParameter[int] = sa.bindparam("last_at", type_=sa.BigInteger())

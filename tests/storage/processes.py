@@ -13,7 +13,7 @@ from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.retention import take_lease
 from fastapi_lens.storage.writer import Writer
-from tests.storage.helpers import FlakyDatabase, random_delta, worker
+from tests.storage.helpers import FlakyDatabase, facts, random_delta, worker
 
 ENDPOINTS = 4
 _barrier: list[Barrier] = []
@@ -33,6 +33,15 @@ def at_once(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
 def make_tables(url: str) -> None:
     database = Database(url)
     migrate(database)
+    database.close()
+
+
+def register(url: str, name: str) -> None:
+    """Tell of endpoints that other workers tell of at the same moment."""
+    database = Database(url)
+    writer = Writer(database, worker(name))
+    for turn in range(3):
+        writer.register([facts(f"/{n}", name=name) for n in range(40)], applied=0, now_us=turn)
     database.close()
 
 

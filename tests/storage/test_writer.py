@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from fastapi_lens.errors import StorageError
 from fastapi_lens.storage.batches import Batch, Delta, endpoint_id
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import ENDPOINT, STATUS, WORKER
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
 from fastapi_lens.storage.writer import WorkerForgottenError, Writer
 from tests.storage.conftest import Together
 from tests.storage.helpers import (
@@ -24,7 +25,7 @@ from tests.storage.helpers import (
     table_rows,
     worker,
 )
-from tests.storage.processes import ENDPOINTS, batches, write_all
+from tests.storage.processes import ENDPOINTS, batches, register, write_all
 
 IS_W1 = WORKER.c.id == "w1"
 
@@ -103,6 +104,32 @@ def test_a_lost_acknowledgement_costs_and_doubles_nothing(local: FlakyDatabase, 
     assert rows_in(local) == rows_of(batch.deltas)
 
 
+@pytest.mark.parametrize("table", [BUCKET, STATUS, ENDPOINT], ids=lambda table: table.name)
+def test_rows_are_taken_in_the_order_of_their_keys_so_that_workers_never_deadlock(
+    local: FlakyDatabase, table: sa.Table
+) -> None:
+    taken: list[list[tuple[int, ...]]] = []
+    names = [column.name for column in table.primary_key]
+
+    @event.listens_for(local._opened(), "before_cursor_execute")
+    def note(_connection: Any, _cursor: Any, statement: str, *others: Any) -> None:
+        if statement.startswith((f"UPDATE {table.name} ", f"INSERT INTO {table.name} ")):
+            rows = [
+                {name.removeprefix("key_"): value for name, value in row.items()}
+                for row in others[1].compiled_parameters
+            ]
+            taken.append([tuple(row[name] for name in names) for row in rows])
+
+    deltas = list(batches(1, 1)[0].deltas)
+    backwards = sorted(deltas, key=lambda one: (one.endpoint_id, one.minute), reverse=True)
+    registered(local).write(Batch(1, tuple(backwards)))
+    registered(local, "w2").register(
+        [facts(f"/{number}") for number in range(9)], applied=0, now_us=1
+    )
+    assert max(len(keys) for keys in taken) > 2
+    assert taken == [sorted(keys) for keys in taken]
+
+
 def test_a_batch_of_many_minutes_is_added_whole(flaky: Database) -> None:
     deltas = tuple(delta(1 + n % 2, [n + 1], minute=MINUTE + n) for n in range(450))
     registered(flaky).write(Batch(1, deltas))
@@ -132,6 +159,17 @@ def test_processes_that_lose_acknowledgements_add_up_exactly(
     assert rows_in(database) == rows_of(expected)
     assert sum(retries) > 0
     database.close()
+
+
+def test_workers_that_start_at_once_tell_of_the_same_endpoints(
+    database: Database, database_url: str, together: Together
+) -> None:
+    names = {f"w{number}" for number in range(5)}
+    together(register, [(database_url, name) for name in sorted(names)])
+    assert {row.id for row in table_rows(database, WORKER)} == names
+    rows = table_rows(database, ENDPOINT)
+    assert {row.path for row in rows} == {f"/{number}" for number in range(40)}
+    assert {row.name for row in rows} <= names
 
 
 def test_threads_that_share_a_database_add_up_exactly(flaky: FlakyDatabase) -> None:
@@ -235,7 +273,6 @@ def test_registering_brings_facts_up_to_date_and_touches_no_count(database: Data
         "tags": '["b", "c"]',
         "deprecated": True,
         "first_seen_at": 5,
-        "last_seen_at": 8,
         "last_seen_at": 8,
         "first_called_at": at_us,
         "last_called_at": at_us,

@@ -73,7 +73,7 @@ def endpoint_page(visit: Visit, key: str) -> Response:
         "usage": endpoint.usage,
         "status": STATUS_LABELS[endpoint.status],
         "reason": status_reason(endpoint, config=visit.lens.config, now=now),
-        "is_slow": endpoint.usage.percentiles_ms[1] > visit.lens.config.slow_threshold_ms,
+        "is_slow": endpoint.is_slow(limit_ms=visit.lens.config.slow_threshold_ms),
         "slow_ms": visit.lens.config.slow_threshold_ms,
         "windows": _windows(query, base),
         "charts": [calls_chart(series), latency_chart(series)],

@@ -170,7 +170,7 @@ def _row(visit: Visit, listing: Listing, endpoint: Endpoint, trend: list[int]) -
         share_5xx=usage.errors_5xx / calls,
         errors=f"{formats.number(usage.errors_5xx)} × 5xx, {formats.number(usage.errors_4xx)} × 4xx",
         percentiles_ms=(p50, p95, p99),
-        is_slow=p95 > visit.lens.config.slow_threshold_ms,
+        is_slow=endpoint.is_slow(limit_ms=visit.lens.config.slow_threshold_ms),
     )
 
 

@@ -1,0 +1,141 @@
+import re
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import Markup
+
+from fastapi_lens.admin import charts
+
+# Everything that a chart may be built of: straight lines, no curves.
+STRAIGHT = re.compile(r"[MLHVhvz0-9 .-]*")
+HOSTILE = '"><script>alert(1)</script>'
+
+
+def parsed(svg: Markup) -> ET.Element:
+    """The tree of a chart that keeps all that was promised for every chart."""
+    root = ET.fromstring(svg)
+    assert root.attrib["role"] == "img"
+    title = root[0]
+    assert title.tag == "title"
+    assert title.text
+    for element in root.iter():
+        assert "style" not in element.attrib
+        assert STRAIGHT.fullmatch(element.attrib.get("d", ""))
+    return root
+
+
+def bars(svg: Markup) -> list[int]:
+    """The height of each bar of a sparkline."""
+    path = parsed(svg).findall("path")[0].attrib["d"]
+    level, heights = 0, []
+    for command, value in re.findall(r"([vh])(-?\d+)", path):
+        if command == "v":
+            level -= int(value)
+        else:
+            assert int(value) == charts.SPARK_STEP
+            heights.append(level)
+    return heights
+
+
+@given(st.lists(st.integers(0, 10**9), max_size=charts.SPARK_BARS))
+def test_a_sparkline_shows_every_step_in_proportion(counts: list[int]) -> None:
+    svg = charts.sparkline(counts)
+    peak = max(counts, default=0)
+    if not peak:
+        assert parsed(svg)[0].text == "No calls"
+        assert parsed(svg)[1].attrib["d"] == ""
+        return
+    assert parsed(svg)[0].text == f"Calls, peak {peak:,}"
+    for count, height in zip(counts, bars(svg), strict=True):
+        assert (height == 0) == (count == 0)
+        assert abs(height - count / peak * charts.SPARK_HEIGHT) <= 1
+
+
+@given(st.lists(st.integers(1, 1_000), min_size=1, max_size=200))
+def test_many_steps_are_put_together_from_the_last_one_on(counts: list[int]) -> None:
+    svg = charts.sparkline(counts)
+    found = bars(svg)
+    assert len(found) <= charts.SPARK_BARS
+    group = len(counts) // len(found)
+    sums = [sum(counts[max(0, end - group) : end]) for end in range(len(counts), 0, -group)]
+    assert parsed(svg)[0].text == f"Calls, peak {max(sums[: len(found)]):,}"
+    assert parsed(svg).attrib["width"] == str(len(found) * charts.SPARK_STEP)
+
+
+@given(st.lists(st.floats(0, 1), max_size=5))
+def test_every_error_bar_fits_its_scale(shares: list[float]) -> None:
+    scale = charts.error_scale(shares)
+    assert all(share <= scale for share in shares)
+    assert scale in charts.SCALES
+
+
+@pytest.mark.parametrize(
+    ("share_4xx", "share_5xx", "paths"),
+    [
+        (0.0, 0.0, []),
+        (0.05, 0.0, [("c4", "M0 10h36")]),
+        (0.0, 0.0001, [("c5", "M0 10h2")]),
+        (0.05, 0.025, [("c5", "M0 10h18"), ("c4", "M18 10h36")]),
+        (0.0001, 0.1, [("c5", "M0 10h72")]),
+    ],
+)
+def test_an_error_bar_shows_server_errors_first(
+    share_4xx: float, share_5xx: float, paths: list[tuple[str, str]]
+) -> None:
+    root = parsed(charts.error_bar(share_4xx, share_5xx, 0.1, "1 × 5xx"))
+    assert [(path.attrib["class"], path.attrib["d"]) for path in root.findall("path")] == paths
+
+
+@given(st.floats(1e-6, 1e12))
+def test_a_scale_ends_with_a_round_number_not_far_above(value: float) -> None:
+    ceiling = charts.nice_ceiling(value)
+    assert value <= ceiling <= value * 1.5 * (1 + 1e-9)
+    assert float(f"{ceiling:.2g}") == pytest.approx(ceiling)
+
+
+def test_without_values_a_scale_ends_with_one() -> None:
+    assert charts.nice_ceiling(0) == 1.0
+
+
+def test_bars_are_stacked_from_the_lowest_part_up() -> None:
+    svg = charts.stacked_bars(
+        [(6, 2), (0, 0), (10, 0)],
+        classes=["c2", "c5"],
+        peak=10,
+        hints=["a", "b", "c"],
+        title="three steps",
+    )
+    root = parsed(svg)
+    low, high = root.findall("path")
+    assert low.attrib == {"class": "c2", "d": "M1 100V40h8V100zM21 100V0h8V100z"}
+    assert high.attrib == {"class": "c5", "d": "M1 40V20h8V40z"}
+    hints = [title.text for title in root.findall("g/path/title")]
+    assert hints == ["a", "b", "c"]
+
+
+def test_lines_are_straight_and_leave_gaps_where_nothing_was_measured() -> None:
+    svg = charts.lines(
+        [(0, 5, None, 10, None)], classes=["p50"], peak=10, hints=["x"] * 5, title="one line"
+    )
+    (line,) = parsed(svg).findall("path")
+    # A value between two gaps is a line without length, which round caps make a dot.
+    assert line.attrib["d"] == "M5 100h0L15 50M35 0h0"
+    assert line.attrib["class"] == "p50"
+
+
+def test_charts_of_nothing_are_empty_charts() -> None:
+    assert parsed(charts.lines([()], classes=["p50"], peak=1, hints=[], title="none"))
+    bars_of_nothing = charts.stacked_bars([(0,)], classes=["c2"], peak=0, hints=["-"], title="none")
+    assert parsed(bars_of_nothing)[1].attrib["d"] == ""
+
+
+def test_words_in_charts_are_escaped() -> None:
+    for svg in (
+        charts.error_bar(0.1, 0, 1, HOSTILE),
+        charts.lines([(1,)], classes=["p50"], peak=1, hints=[HOSTILE], title=HOSTILE),
+        charts.stacked_bars([(1,)], classes=["c2"], peak=1, hints=[HOSTILE], title=HOSTILE),
+    ):
+        assert parsed(svg)[0].text == HOSTILE
+        assert "<script" not in svg

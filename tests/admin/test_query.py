@@ -1,0 +1,134 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastapi_lens.admin.query import (
+    DEFAULT_SORT,
+    EndpointQuery,
+    EndpointsQuery,
+    Sort,
+    SortKey,
+    WindowChoice,
+)
+from fastapi_lens.reporting.model import Window
+from fastapi_lens.reporting.status import Status
+
+queries = st.builds(
+    EndpointsQuery,
+    q=st.text(max_size=300),
+    status=st.none() | st.sampled_from(Status),
+    methods=st.lists(st.sampled_from(["GET", "post", "_OTHER", "PROPFIND", "no good"])).map(tuple),
+    tag=st.text(max_size=300),
+    window=st.sampled_from(WindowChoice),
+    sort=st.builds(Sort, st.sampled_from(SortKey), descending=st.booleans()),
+    page=st.integers(),
+)
+
+
+@given(queries, st.sampled_from(["", "/lens/", "https://host/a/lens/"]))
+def test_an_address_gives_back_the_query_that_it_was_made_of(
+    query: EndpointsQuery, path: str
+) -> None:
+    assert EndpointsQuery.parse(query.url(path)) == query
+
+
+@given(st.sampled_from(WindowChoice))
+def test_the_address_of_one_endpoint_gives_back_its_query(window: WindowChoice) -> None:
+    query = EndpointQuery(window=window)
+    assert EndpointQuery.parse(query.url("/lens/endpoints/00ab")) == query
+
+
+@given(st.text())
+def test_whatever_stands_in_the_address_is_a_query_and_its_form_is_stable(text: str) -> None:
+    query = EndpointsQuery.parse(f"?{text}")
+    assert EndpointsQuery.parse(query.url("/")) == query
+    assert EndpointQuery.parse(f"?{text}").window in WindowChoice
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        "status=alive",
+        "days=0",
+        "days=-7",
+        "days=365",
+        "days=",
+        "sort=name",
+        "sort=--calls",
+        "sort=-",
+        "page=0",
+        "page=-1",
+        "page=x",
+        "page=٣",
+        "page=99999999999999999999",
+        "method=",
+        "method=GET;DROP",
+        "method=%3Cscript%3E",
+        "unknown=1",
+        "q=",
+        "q=%20%20",
+        "&&=&",
+        "&".join(f"q{n}=1" for n in range(200)),
+    ],
+)
+def test_garbage_falls_back_to_the_default(garbage: str) -> None:
+    assert EndpointsQuery.parse(f"?{garbage}") == EndpointsQuery()
+
+
+def test_defaults_are_left_out_of_the_address() -> None:
+    assert EndpointsQuery().url("/lens/") == "/lens/"
+    assert EndpointsQuery(page=2).url("/lens/") == "/lens/?page=2"
+    every = EndpointsQuery(
+        q="  a   b ",
+        status=Status.NEVER_CALLED,
+        methods=("POST", "GET", "get"),
+        tag="users",
+        window=WindowChoice.DAY,
+        sort=Sort(SortKey.P95, descending=True),
+        page=3,
+    )
+    assert every.url() == (
+        "?q=a+b&status=never_called&method=GET&method=POST&tag=users&days=1&sort=-p95&page=3"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [
+        ("1h", Window(3_600)),
+        ("1H", Window(3_600)),
+        ("24h", Window(86_400)),
+        ("1", Window(86_400)),
+        ("1d", Window(86_400)),
+        ("7", Window(604_800)),
+        ("7d", Window(604_800)),
+        ("30", Window(2_592_000)),
+        ("90d", Window(7_776_000)),
+        ("all", Window(None)),
+        ("", Window(604_800)),
+    ],
+)
+def test_windows_are_understood_as_people_write_them(text: str, window: Window) -> None:
+    assert EndpointsQuery.parse(f"?days={text}").window.window == window
+
+
+def test_windows_have_a_label_and_words() -> None:
+    assert [choice.label for choice in WindowChoice] == ["1h", "24h", "7d", "30d", "90d", "All"]
+    assert WindowChoice.HOUR.words == "the last hour"
+    assert WindowChoice.QUARTER.words == "the last 90 days"
+
+
+def test_every_other_choice_leads_to_the_first_page() -> None:
+    query = EndpointsQuery(q="x", tag="t", methods=("GET",), status=Status.DEAD, page=4)
+    assert query.with_status(None).url() == "?q=x&method=GET&tag=t"
+    assert query.with_window(WindowChoice.HOUR).page == 1
+    assert query.with_sort(DEFAULT_SORT.reversed()).url().endswith("&sort=calls")
+    assert query.with_page(9).page == 9
+    assert query.without_filters() == EndpointsQuery()
+    assert query.is_filtered
+    assert not EndpointsQuery(window=WindowChoice.ALL).is_filtered
+
+
+def test_a_column_is_sorted_first_as_it_is_asked_for_most() -> None:
+    assert str(Sort.first_of(SortKey.PATH)) == "path"
+    assert str(Sort.first_of(SortKey.P99)) == "-p99"
