@@ -6,8 +6,10 @@ Knows no database and no business rules: what a page says comes in as values.
 import hashlib
 import logging
 import secrets
+import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -286,15 +288,13 @@ def _described(error: Exception) -> str:
     """Which template, which line, and why; no paths of this machine."""
     if isinstance(error, jinja2.TemplateSyntaxError):
         return f"{error.name}, line {error.lineno}: {error.message}"
-    place = ""
-    trace = error.__traceback__
-    while trace is not None:
-        template = trace.tb_frame.f_globals.get("__jinja_template__")
-        if isinstance(template, jinja2.Template):
-            line = template.get_corresponding_lineno(trace.tb_lineno)
-            place = f"{template.name}, line {line}: "
-        trace = trace.tb_next
-    return f"{place}{error}"
+    # Jinja has put the lines of templates in the place of those of the code it made of them.
+    places = [
+        f"{FOLDER}/{Path(frame.f_code.co_filename).name}, line {line}: "
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if "__jinja_exception__" in frame.f_globals
+    ]
+    return f"{places[-1] if places else ''}{error}"
 
 
 def _templates(lens: Lens) -> Templates:

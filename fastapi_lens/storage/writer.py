@@ -30,6 +30,7 @@ from fastapi_lens.storage.batches import (
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
 
+
 class Writer:
     """Writes for one worker into one database."""
 
@@ -64,15 +65,18 @@ class Writer:
             "seq": applied,
             "dropped": 0,
         }
+        # Two transactions: on MariaDB workers that insert and then update in one deadlock.
         with self._database.write() as connection:
             connection.execute(self._database.insert_ignore(WORKER), worker)
+            if rows:
+                connection.execute(self._database.insert_ignore(ENDPOINT), rows)
+        with self._database.write() as connection:
             connection.execute(
                 sa.update(WORKER)
                 .where(WORKER.c.id == self._worker.id, WORKER.c.seq < applied)
                 .values(seq=applied)
             )
             if rows:
-                connection.execute(self._database.insert_ignore(ENDPOINT), rows)
                 connection.execute(_UPDATE_FACTS, [_bound(row, "id") for row in rows])
 
     def heartbeat(self, *, now_us: int, complete_to_us: int, dropped: int, ended: bool) -> None:
@@ -180,7 +184,7 @@ class _Missing:
 
 
 def _locked(
-    connection: Connection, select: sa.Select[Any], keys: Sequence[tuple[int, int, int]]
+    connection: Connection, select: sa.Executable, keys: Sequence[tuple[int, int, int]]
 ) -> dict[tuple[int, int, int], Any]:
     """Lock the rows of these keys in primary-key order and read them."""
     wanted: dict[tuple[int, int], list[int]] = {}
@@ -189,7 +193,7 @@ def _locked(
     found: dict[tuple[int, int, int], Any] = {}
     for (first, second), thirds in wanted.items():
         rows = connection.execute(select, {"first": first, "second": second, "thirds": thirds})
-        found.update(((row[0], row[1], row[2]), row) for row in rows)
+        found.update((tuple(row[:3]), row) for row in rows)
     return found
 
 
@@ -266,7 +270,7 @@ def _adding(table: sa.Table, *names: str) -> dict[str, Any]:
     return {name: table.c[name] + sa.bindparam(f"add_{name}") for name in names}
 
 
-def _locking(table: sa.Table, *columns: Any) -> sa.Select[Any]:
+def _locking(table: sa.Table, *columns: Any) -> sa.Executable:
     """Rows that share the first two columns of their primary key; compiled once by SQLAlchemy."""
     first, second, third = table.primary_key
     return (

@@ -69,13 +69,13 @@ def test_no_report_without_the_key(client_of: MakeClient) -> None:
 
 def test_the_key_opens_the_reports_however_it_is_written(client_of: MakeClient) -> None:
     client = client_of(report_key=KEY)
-    for headers in (
-        {"X-Lens-Key": KEY.encode()},
-        {"X-Lens-Key": unicodedata.normalize("NFD", KEY).encode()},
-        {"Authorization": f"Bearer {KEY}".encode()},
-        {"Authorization": f"bearer  {KEY}".encode()},
+    for name, value in (
+        (b"X-Lens-Key", KEY),
+        (b"X-Lens-Key", unicodedata.normalize("NFD", KEY)),
+        (b"Authorization", f"Bearer {KEY}"),
+        (b"Authorization", f"bearer  {KEY}"),
     ):
-        answer = client.get("/lens/report", headers=headers)
+        answer = client.get("/lens/report", headers={name: value.encode()})
         assert answer.status_code == 200
         assert answer.headers["cache-control"] == "private, no-store"
 

@@ -17,7 +17,7 @@ Counts = dict[tuple[str, str], dict[int, int]]
 
 def lens_of(app: Any) -> Lens:
     """The lens of an application that has been called once."""
-    layer = app.middleware_stack if isinstance(app, FastAPI) else app
+    layer: Any = app.middleware_stack if isinstance(app, FastAPI) else app
     while not isinstance(layer, RecordingMiddleware):
         layer = layer.app
     assert isinstance(layer.lens, Lens)

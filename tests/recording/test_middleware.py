@@ -336,11 +336,11 @@ def test_the_shutdown_of_the_server_writes_what_is_pending(tmp_path: Any) -> Non
 
 
 def test_two_applications_in_one_process_are_kept_apart(tmp_path: Any) -> None:
-    settings = {"db_path": str(tmp_path / "lens.db"), "flush_interval": 3600}
-    lenses = []
+    settings = LensConfig(db_path=str(tmp_path / "lens.db"), flush_interval=3600)
+    lenses: list[Lens] = []
     for title in ("one", "two"):
         app = FastAPI(title=title)
-        app.add_middleware(LensMiddleware, config=LensConfig(**settings))
+        app.add_middleware(LensMiddleware, config=settings)
         app.add_api_route("/x", lambda: 1)
         with TestClient(app) as client:
             for _ in range(len(title) + len(lenses)):

@@ -141,7 +141,7 @@ def test_a_class_based_endpoint_has_the_methods_that_it_defines(probe: MakeProbe
             return PlainTextResponse("gone")
 
     app = FastAPI()
-    app.add_route("/items", Items)
+    app.router.routes.append(Route("/items", Items))
     probed = probe(app)
     probed.get("/items")
     probed.client.post("/items")

@@ -1,0 +1,97 @@
+"""An application with an admin that is called in this process."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from fastapi_lens import LensConfig, LensMiddleware, lens_admin
+from fastapi_lens.runtime import Lens
+from tests.recording.probe import lens_of
+
+
+class Site:
+    """An application, its lens, and a client on this machine.
+
+    Attributes:
+        now: What the lens takes for the time, in epoch seconds.
+    """
+
+    def __init__(
+        self, app: FastAPI, *, root_path: str = "", include: bool = True, **settings: Any
+    ) -> None:
+        """Start the application's lens.
+
+        Args:
+            app: The application.
+            root_path: What a proxy in front of it strips.
+            include: Whether to include the admin.
+            settings: Of the lens.
+        """
+        config = LensConfig(**{"flush_interval": 3600.0, "app_name": "site", **settings})
+        app.add_middleware(LensMiddleware, config=config)
+        if include:
+            app.include_router(lens_admin)
+        self.client = TestClient(app, follow_redirects=False, root_path=root_path)
+        self.client.get("/nothing-here")  # Builds the middleware and starts the lens.
+        self.lens: Lens = lens_of(app)
+
+    def count(self, method: str, path: str, calls: int = 1, **facts: Any) -> None:
+        """Calls that took 10 ms each, or what the facts say."""
+        for _ in range(calls):
+            self.lens.recorder.count(
+                method=method, path=path, **{"status": 200, "duration_ns": 10_000_000, **facts}
+            )
+        assert self.lens.flusher.flush()
+
+    def get(self, path: str = "/lens/", **headers: str) -> Any:
+        return self.client.get(path, headers=headers)
+
+    def fragment(self, path: str = "/lens/", *, source: str = "a#x", **headers: str) -> Any:
+        """What htmx asks for."""
+        asked = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Source": source}
+        return self.client.get(path, headers={**asked, **headers})
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Makes sites, and stops their lenses after the test."""
+    made: list[Site] = []
+
+    def make(app: FastAPI | None = None, **settings: Any) -> Site:
+        site = Site(app or an_app(), **{"db_path": str(tmp_path / "lens.db"), **settings})
+        made.append(site)
+        assert site.lens.flusher.flush()
+        return site
+
+    yield make
+    for site in made:
+        site.lens.stop()
+
+
+@pytest.fixture
+def site(make_site: Callable[..., Site]) -> Site:
+    """A site with three endpoints that nobody has called."""
+    return make_site()
+
+
+def an_app() -> FastAPI:
+    """Three endpoints."""
+    app = FastAPI()
+
+    @app.get("/users/{user_id}", tags=["users"])
+    def read_user(user_id: int) -> None:
+        """One user."""
+
+    @app.post("/users", tags=["users"], deprecated=True)
+    def create_user() -> None:
+        """One more user."""
+
+    @app.get("/health")
+    def health() -> None:
+        """Whether it lives."""
+
+    return app

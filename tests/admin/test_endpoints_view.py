@@ -1,0 +1,228 @@
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi import APIRouter, FastAPI
+
+from fastapi_lens import create_lens_admin
+from tests.admin.conftest import Site
+
+MakeSite = Callable[..., Site]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of each row as text, without what is inside charts."""
+    text = re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)
+    body = text.partition('<tbody id="lens-rows"')[2].partition("</tbody>")[0]
+    return [
+        [" ".join(re.sub(r"<[^>]*>", "", cell).split()) for cell in re.findall(r"<t[hd].*?</t[hd]>", row)]
+        for row in re.findall(r"<tr.*?</tr>", body, flags=re.DOTALL)
+    ]
+
+
+def links(text: str) -> list[str]:
+    return re.findall(r'(?:href|action|src|hx-get)="([^"]*)"', text)
+
+
+def test_a_row_says_what_an_endpoint_did(site: Site) -> None:
+    site.count("GET", "/users/{user_id}", 1_200)
+    site.count("GET", "/users/{user_id}", 30, status=404)
+    site.count("GET", "/users/{user_id}", 20, status=503, duration_ns=900_000_000)
+    text = site.get("/lens/?q=user_id").text
+    ((name, status, calls, trend, errors, p50, p95, p99, last),) = rows(text)
+    assert (name, status, calls, trend) == ("GET /users/{user_id}", "Active", "1,250", "")
+    assert errors == "4.0%"
+    assert [float(p50), float(p95), float(p99)] == pytest.approx([10, 10, 900], rel=0.014)
+    assert re.fullmatch(r"just now|\d+ s ago", last)
+    assert "<title>20 × 5xx, 30 × 4xx</title>" in text
+    assert "0–5%" in text
+    assert "read_user" in text
+    assert "4.0% <small>20 × 5xx</small>" in text
+
+
+def test_a_row_without_calls_has_no_percentiles(site: Site) -> None:
+    ((name, status, *cells, last),) = rows(site.get("/lens/?method=POST").text)
+    assert (name, status) == ("POST /usersdeprecated", "Never called")
+    assert cells == ["0", "", "–", "–", "–", "–"]
+    assert last == "never"
+
+
+def test_a_p95_is_marked_only_above_the_limit(make_site: MakeSite) -> None:
+    site = make_site(slow_threshold_ms=100.0)
+    site.count("GET", "/health", duration_ns=99_000_000)
+    assert 'class="slow"' not in site.get().text
+    site.count("GET", "/health", 30, duration_ns=150_000_000)
+    assert re.search(r'class="slow">1\d\d<span class="sr"> slow</span>', site.get().text)
+
+
+def test_tabs_and_chips_keep_the_rest_of_the_view(site: Site) -> None:
+    text = site.get("/lens/?q=user&method=GET&days=30&sort=p99&page=9&nonsense=1").text
+    found = links(text)
+    assert "/lens/?q=user&amp;status=dead&amp;method=GET&amp;days=30&amp;sort=p99" in found
+    assert "/lens/?q=user&amp;method=GET&amp;days=1h&amp;sort=p99" in found
+    assert "/lens/?q=user&amp;method=GET&amp;days=30&amp;sort=-p99" in found
+    assert "/lens/?days=30&amp;sort=p99" in found
+    assert not any("page=" in link or "nonsense" in link for link in found)
+    assert '<input type="hidden" name="days" value="30">' in text
+    assert '<input type="hidden" name="sort" value="p99">' in text
+
+
+def test_the_sorted_column_is_announced(site: Site) -> None:
+    text = site.get("/lens/?sort=-p95").text
+    assert text.count("aria-sort=") == 1
+    assert re.search(r'aria-sort="descending"><a id="lens-s-p95" href="/lens/\?sort=p95">p95', text)
+    assert 'aria-sort="ascending"><a id="lens-s-path"' in site.get("/lens/?sort=path").text
+
+
+@pytest.mark.parametrize(
+    ("source", "current", "headers"),
+    [
+        ("a#lens-t-dead", "/lens/", {"hx-push-url": "/lens/?q=user&days=30"}),
+        ("form#lens-filters", "/lens/?q=user", {"hx-push-url": "/lens/?q=user&days=30"}),
+        ("input#lens-q", "/lens/?days=30", {"hx-push-url": "/lens/?q=user&days=30"}),
+        ("input#lens-q", "/lens/?q=use&days=30", {"hx-replace-url": "/lens/?q=user&days=30"}),
+        ("form#lens-filters", "/lens/?q=user&days=30", {"hx-push-url": "false"}),
+        ("div#lens-live", "/lens/?q=user", {"hx-push-url": "false"}),
+    ],
+)
+def test_the_address_follows_explicit_choices(
+    site: Site, source: str, current: str, headers: dict[str, str]
+) -> None:
+    answer = site.fragment(
+        "/lens/?status=&days=30&q=+user&method=&sort=bad",
+        source=source,
+        **{"HX-Current-URL": f"http://testserver{current}"},
+    )
+    assert {name: value for name, value in answer.headers.items() if "-url" in name} == headers
+
+
+def test_a_full_page_changes_no_address(site: Site) -> None:
+    answer = site.get("/lens/?days=7")
+    assert not any(name.startswith("hx-") for name in answer.headers)
+
+
+def test_a_fragment_that_is_shown_already_is_not_made_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.count("GET", "/health")
+    now = site.lens.clock() // 60 * 60
+    monkeypatch.setattr(site.lens, "clock", lambda: now + 1)
+    tag = site.fragment().headers["etag"]
+    same = site.fragment(**{"If-None-Match": tag})
+    assert (same.status_code, same.text) == (304, "")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", same.headers["lens-complete-to"])
+    assert same.headers["hx-push-url"] == "false"
+
+    # Another view, a full page, the next minute, or a new call: each is answered in full.
+    assert site.fragment("/lens/?days=1", **{"If-None-Match": tag}).status_code == 200
+    assert site.get(**{"If-None-Match": tag}).status_code == 200
+    monkeypatch.setattr(site.lens, "clock", lambda: now + 61)
+    assert site.fragment(**{"If-None-Match": tag}).status_code == 200
+    monkeypatch.setattr(site.lens, "clock", lambda: now + 1)
+    site.count("GET", "/health")
+    assert site.fragment(**{"If-None-Match": tag}).status_code == 200
+
+
+def test_before_anything_was_flushed_the_page_says_when_to_look_again(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site(flush_interval=2.5)
+    monkeypatch.setattr(site.lens.reader, "endpoints", lambda **_: [])
+    monkeypatch.setattr(site.lens.reader, "health", _no_health)
+    text = site.get().text
+    assert "No endpoints yet" in text
+    assert "within 2.5 seconds" in text
+    assert "nothing recorded yet" in text
+    assert "database" not in text.partition('id="lens-health"')[2]
+    monkeypatch.setattr(site.lens.reader, "version", lambda: "same")
+    tag = site.fragment().headers["etag"]
+    assert "lens-complete-to" not in site.fragment(**{"If-None-Match": tag}).headers
+
+
+def _no_health(now: float) -> Any:
+    from fastapi_lens.reporting.model import Health  # noqa: PLC0415  Only what is missing.
+
+    return Health(complete_to=None, workers=0, dropped=0, database_bytes=None)
+
+
+def test_the_first_run_says_how_to_make_a_call(site: Site) -> None:
+    text = site.get().text
+    assert '<code id="lens-curl" hx-ignore>curl http://testserver/health</code>' in text
+    assert len(rows(text)) == 3
+    site.count("GET", "/health")
+    assert "lens-curl" not in site.get().text
+
+
+def test_the_first_call_is_to_the_root_where_every_path_has_parameters(
+    make_site: MakeSite,
+) -> None:
+    app = FastAPI()
+
+    @app.get("/things/{thing_id}")
+    def thing(thing_id: int) -> None:
+        """One thing."""
+
+    assert "curl http://testserver/api/<" in make_site(app, root_path="/api").get().text
+
+
+def test_no_match_leads_back_to_all(site: Site) -> None:
+    text = site.get("/lens/?q=%3Cscript%3E&days=1").text
+    assert "None of the 3 endpoints matches these filters." in text
+    assert 'value="&lt;script&gt;"' in text
+    assert '<a class="button" href="/lens/?days=1">Clear filters</a>' in text
+
+
+def test_many_endpoints_come_in_pages(make_site: MakeSite) -> None:
+    app = FastAPI()
+    for number in range(120):
+        app.add_api_route(f"/n/{number:03}", lambda: None)
+    site = make_site(app)
+    text = site.get("/lens/?sort=path&page=3").text
+    assert len(rows(text)) == 20
+    assert "101–120 of 120 endpoints" in text
+    assert re.search(r'aria-label="Page 3" aria-current="page"', text)
+    assert '<a id="lens-p-1" href="/lens/?sort=path"' in text
+    assert "101–120" in site.get("/lens/?sort=path&page=77").text
+    assert site.fragment("/lens/?page=77").headers["hx-push-url"] == "/lens/?page=3"
+    wide = site.get("/lens/?q=n/00").text
+    assert "10 endpoints <span>of 120</span>" in wide
+
+
+@pytest.mark.parametrize(
+    ("include", "root_path", "mount", "base"),
+    [
+        ({}, "", "/lens", "/lens"),
+        ({"prefix": "/internal"}, "", "/lens", "/internal/lens"),
+        ({}, "/api", "/lens", "/api/lens"),
+        ({"prefix": "/a"}, "/api", "/ops/lens", "/api/a/ops/lens"),
+    ],
+)
+def test_every_address_is_where_the_client_found_the_admin(
+    make_site: MakeSite, include: dict[str, str], root_path: str, mount: str, base: str
+) -> None:
+    app = FastAPI()
+    app.add_api_route("/health", lambda: None)
+    app.include_router(create_lens_admin(mount), **include)
+    site = make_site(app, root_path=root_path, include=False)
+    text = site.get(base.removeprefix(root_path) + "/").text
+    key = text.split("/endpoints/")[1][:16]
+    texts = text + site.get(f"{base}/endpoints/{key}".removeprefix(root_path)).text
+    found = [link for link in links(texts) if link != "#lens-main"]
+    assert len(found) > 30
+    assert [link for link in found if not link.startswith(base + "/")] == []
+    assert f'<meta name="lens-base" content="{base}">' in text
+
+
+def test_a_path_of_the_host_is_text_wherever_it_is_shown(make_site: MakeSite) -> None:
+    router = APIRouter()
+    router.add_api_route('/x"><img src=y onerror=z>{id}', lambda id: None, tags=["<i>tag</i>"])  # noqa: A006
+    app = FastAPI()
+    app.include_router(router)
+    site = make_site(app)
+    text = site.get().text
+    key = text.split("/endpoints/")[1][:16]
+    for page in (text, site.get(f"/lens/endpoints/{key}").text):
+        assert "<img" not in page
+        assert "<i>tag" not in page
+        assert "onerror=z&gt;" in page

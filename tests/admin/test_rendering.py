@@ -1,0 +1,203 @@
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from fastapi_lens import lens_admin
+from tests.admin.conftest import Site
+
+MakeSite = Callable[..., Site]
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+@pytest.fixture
+def override(tmp_path: Path) -> Callable[[str, str], str]:
+    """Writes a template of the host; gives the directory to name in the configuration."""
+
+    def write(name: str, text: str) -> str:
+        file = tmp_path / "host" / "fastapi_lens" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        return str(tmp_path / "host")
+
+    return write
+
+
+@pytest.mark.parametrize("path", ["/lens/", "/lens/endpoints/00", "/lens/?q=none"])
+def test_every_page_is_kept_safe_by_its_headers(site: Site, path: str) -> None:
+    for answer in (site.get(path), site.fragment(path)):
+        assert answer.headers["content-security-policy"] == POLICY
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["referrer-policy"] == "same-origin"
+        assert answer.headers["cache-control"] == "private, no-store"
+        assert answer.headers["vary"] == "HX-Request-Type"
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_a_page_contains_nothing_that_its_policy_forbids(site: Site) -> None:
+    site.count("GET", "/health", status=500)
+    key = site.get().text.split("/lens/endpoints/")[1][:16]
+    for path in ("/lens/", f"/lens/endpoints/{key}"):
+        text = site.get(path).text
+        for forbidden in ("style=", "<style", "onclick", "hx-on", "js:", "javascript:"):
+            assert forbidden not in text
+        assert text.count("<script ") == text.count('<script src="/lens/static/') == 2
+
+
+def test_the_request_type_alone_decides_between_page_and_fragment(site: Site) -> None:
+    for headers in ({}, {"HX-Request": "true"}, {"HX-Request-Type": "full", "HX-Request": "true"}):
+        assert site.get(**headers).text.startswith("<!doctype html>")
+    fragment = site.get(**{"HX-Request-Type": "partial"}).text
+    assert "<html" not in fragment
+    assert '<hx-partial hx-target="#lens-health">' in fragment
+
+
+def test_an_overridden_fragment_changes_the_page_and_the_answer_to_htmx(
+    make_site: MakeSite, override: Callable[[str, str], str]
+) -> None:
+    folder = override("_endpoints_summary.html", "<p>{{ total.calls }} calls at Acme</p>")
+    site = make_site(template_dirs=(folder,))
+    assert "<p>0 calls at Acme</p>" in site.get().text
+    assert "<p>0 calls at Acme</p>" in site.fragment().text
+
+
+def test_an_override_can_extend_the_template_that_it_replaces(
+    make_site: MakeSite, override: Callable[[str, str], str]
+) -> None:
+    folder = override(
+        "base.html",
+        '{% extends "lens_builtin/base.html" %}'
+        "{% block footer %}<p>Ask the platform team.</p>{{ super() }}{% endblock %}",
+    )
+    text = make_site(template_dirs=(folder,)).get().text
+    assert "<p>Ask the platform team.</p>" in text
+    assert 'id="lens-health"' in text
+
+
+def test_the_built_in_templates_cannot_be_shadowed(
+    make_site: MakeSite, override: Callable[[str, str], str], tmp_path: Path
+) -> None:
+    folder = override("unused.html", "")
+    shadow = tmp_path / "host" / "lens_builtin"
+    shadow.mkdir()
+    (shadow / "base.html").write_text("shadow", encoding="utf-8")
+    override("base.html", '{% extends "lens_builtin/base.html" %}')
+    assert 'id="lens-main"' in make_site(template_dirs=(folder,)).get().text
+
+
+def test_other_templates_of_the_host_do_not_match(make_site: MakeSite, tmp_path: Path) -> None:
+    (tmp_path / "base.html").write_text("the host's own", encoding="utf-8")
+    assert "the host's own" not in make_site(template_dirs=(str(tmp_path),)).get().text
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        (
+            "_endpoints_tabs.html",
+            "<nav>\n{% for tab in %}\n</nav>",
+            "fastapi_lens/_endpoints_tabs.html, line 2: ",
+        ),
+        (
+            "_endpoints_row.html",
+            "<tr>\n<td>{{ row.endpont.path }}</td></tr>",
+            "fastapi_lens/_endpoints_row.html, line 2: ",
+        ),
+        ("_endpoints_row.html", "{% include 'gone.html' %}", "gone.html"),
+        ("_bar.html", "{{ 1 / 0 }}", "division by zero"),
+        ("base.html", "{{ title }}", "fastapi_lens/base.html, line 1: 'title' is undefined"),
+    ],
+)
+def test_a_broken_override_is_named_with_its_line(
+    make_site: MakeSite,
+    override: Callable[[str, str], str],
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    text: str,
+    problem: str,
+) -> None:
+    site = make_site(template_dirs=(override(name, text),))
+    with caplog.at_level(logging.ERROR, logger="fastapi_lens"):
+        answer = site.get()
+    assert answer.status_code == 500
+    assert "This page could not be shown" in answer.text
+    assert problem in answer.text.replace("&#39;", "'")
+    number = answer.text.split("under error <code>")[1][:8]
+    assert f"fastapi_lens error {number}" in caplog.text
+    assert "Traceback" not in answer.text
+    assert str(site.lens.config.template_dirs[0]) not in answer.text
+
+
+def test_a_broken_override_is_a_toast_in_a_fragment(
+    make_site: MakeSite, override: Callable[[str, str], str]
+) -> None:
+    site = make_site(template_dirs=(override("_endpoints_tabs.html", "{{ nothing_like_it }}"),))
+    answer = site.fragment()
+    assert answer.status_code == 500
+    assert answer.text.startswith('<hx-partial hx-target="#lens-toasts"')
+    assert "_endpoints_tabs.html, line 1" in answer.text
+    assert answer.headers["hx-push-url"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("cookie", "theme"),
+    [("dark", "dark"), ("light", "light"), ("auto", "auto"), ("pink", "auto"), ("", "auto")],
+)
+def test_the_theme_is_known_before_the_page_is_painted(
+    site: Site, cookie: str, theme: str
+) -> None:
+    text = site.get(Cookie=f"lens_theme={cookie}").text
+    assert f'<html lang="en" data-theme="{theme}">' in text
+    scheme = "light dark" if theme == "auto" else theme
+    assert f'<meta name="color-scheme" content="{scheme}">' in text
+
+
+def test_what_was_switched_off_stays_off(site: Site) -> None:
+    on = site.get().text
+    off = site.get(Cookie="lens_live=off; lens_keys=off").text
+    assert on.count('aria-pressed="true"') == off.count('aria-pressed="false"') == 2
+
+
+def test_the_shell_names_the_application_and_its_environment(make_site: MakeSite) -> None:
+    text = make_site(app_name="orders <api>", environment="staging").get().text
+    assert "orders &lt;api&gt; <b>staging</b>" in text
+    assert "<title>Endpoints · orders &lt;api&gt;</title>" in text
+    assert "Log out" not in text
+
+
+def test_the_footer_says_whether_the_numbers_can_be_trusted(site: Site) -> None:
+    site.count("GET", "/health")
+    site.lens.flusher.dropped = 1_234
+    site.count("GET", "/health")
+    text = site.get().text
+    assert '<span class="warn">1,234 dropped</span>' in text
+    assert "complete to <time" in text
+    assert "1 worker ·" in text
+
+
+def test_somebody_from_elsewhere_is_told_what_to_set(site: Site) -> None:
+    page = site.get(**{"X-Forwarded-For": "198.51.100.7"})
+    assert page.status_code == 403
+    assert "report_key" in page.text
+    assert page.text.startswith("<!doctype html>")
+    toast = site.fragment(**{"X-Forwarded-For": "198.51.100.7"})
+    assert toast.status_code == 403
+    assert toast.text.startswith("<hx-partial")
+
+
+def test_without_the_middleware_the_page_says_which_line_to_add() -> None:
+    app = FastAPI()
+    app.include_router(lens_admin)
+    answer = TestClient(app).get("/lens/")
+    assert answer.status_code == 503
+    assert "app.add_middleware(LensMiddleware, config=LensConfig())" in answer.text
+    assert answer.headers["content-security-policy"] == POLICY
