@@ -98,9 +98,9 @@ def stacked_bars(
         hints: Text of each step, shown under the pointer.
         title: What the chart says.
     """
-    paths = []
+    paths: list[Markup] = []
     for index, name in enumerate(classes):
-        pieces = []
+        pieces: list[str] = []
         for at, column in enumerate(columns):
             bottom, top = _level(sum(column[:index]), peak), _level(sum(column[: index + 1]), peak)
             if top < bottom:
@@ -149,7 +149,7 @@ def _chart(steps: int, shapes: Markup, hints: Sequence[str], title: str) -> Mark
 
 
 def _line(values: Sequence[float | None], peak: float) -> str:
-    pieces = []
+    pieces: list[str] = []
     open_line = False
     for at, value in enumerate(values):
         if value is None:

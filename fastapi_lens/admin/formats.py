@@ -62,10 +62,10 @@ def duration(value_ms: float) -> str:
 
 
 def ago(then: float, now: float) -> str:
-    """How long something is past: ``just now``, ``35 s ago``, ``3 min ago``, ``5 h ago``, ``9 d ago``.
+    """How long something is past: ``35 s ago``, ``3 min ago``, ``5 h ago``, ``9 d ago``.
 
-    Always rounded down. A time that lies ahead (another host's clock) is ``just now``.
-    `lens.js` says the same, so that a page which waits does not jump when it is fetched anew.
+    Always rounded down. Less than a second, and a time that lies ahead (another host's clock),
+    is ``just now``. `lens.js` says the same, so that nothing jumps when a page is fetched anew.
     """
     seconds = int(now - then)
     if seconds < 1:
@@ -139,13 +139,11 @@ def size(count: int) -> str:
     """A number of bytes: ``640 bytes``, ``3.1 MB`` (decimal units)."""
     if count < 1000:  # noqa: PLR2004  The first unit.
         return plural(count, "byte")
-    value = float(count)
-    unit = ""
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1000
+    for power, unit in enumerate(("kB", "MB", "GB"), start=1):
+        value = count / 1000**power
         if value < 999.95:  # noqa: PLR2004  What would be shown as 1000.0.
-            break
-    return f"{value:.1f} {unit}"
+            return f"{value:.1f} {unit}"
+    return f"{count / 1e12:.1f} TB"
 
 
 def path_parts(path: str) -> list[PathPart]:

@@ -93,7 +93,7 @@ def ordered(endpoints: Iterable[Endpoint], sort: Sort) -> list[Endpoint]:
 
 
 def page_numbers(current: int, pages: int) -> list[int | None]:
-    """The pages to link: the first, the last and those around the present one; ``None`` is a gap."""
+    """The pages to link: first, last and those around the present one; ``None`` is a gap."""
     near = {1, pages, *range(max(1, current - 2), min(pages, current + 2) + 1)}
     numbers: list[int | None] = []
     for page in sorted(near):

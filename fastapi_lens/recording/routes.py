@@ -135,17 +135,13 @@ class RouteTable:
         return self._match_endpoint(scope, outer_root, endpoint)
 
     def _match_route(self, scope: Scope, outer_root: str, route: Any) -> Match:
+        """FastAPI's own routes leave themselves in the scope; they add no HEAD to a GET."""
         context = effective_context(scope)
         source = context if context is not None and context.original_route is route else route
-        template = self._mount_prefix(scope, outer_root) + source.path_format
-        if scope["type"] == "websocket":
-            return Match(WEBSOCKET, template)
-        declared = _methods(route, getattr(source, "methods", None))
-        if isinstance(route, APIRoute):  # FastAPI adds no HEAD to a GET route.
-            method = scope["method"] if scope["method"] in declared else None
-        else:
-            method = _method(scope["method"], declared)
-        return NO_CALL if method is None else Match(method, template)
+        method = WEBSOCKET if scope["type"] == "websocket" else scope["method"]
+        if method not in getattr(source, "methods", (WEBSOCKET,)):
+            return NO_CALL
+        return Match(method, self._mount_prefix(scope, outer_root) + source.path_format)
 
     def _match_endpoint(self, scope: Scope, outer_root: str, endpoint: Any) -> Match | None:
         """Starlette's own routes and mounts leave the endpoint alone in the scope."""

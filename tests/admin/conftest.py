@@ -9,7 +9,6 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
-from fastapi_lens.runtime import Lens
 from tests.recording.probe import lens_of
 
 
@@ -37,7 +36,7 @@ class Site:
             app.include_router(lens_admin)
         self.client = TestClient(app, follow_redirects=False, root_path=root_path)
         self.client.get("/nothing-here")  # Builds the middleware and starts the lens.
-        self.lens: Lens = lens_of(app)
+        self.lens = lens_of(app)
 
     def count(self, method: str, path: str, calls: int = 1, **facts: Any) -> None:
         """Calls that took 10 ms each, or what the facts say."""

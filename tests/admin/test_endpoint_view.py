@@ -85,9 +85,7 @@ def test_it_is_not_sent_again_while_nothing_changes(
         (Status.NEVER_CALLED, 0, "never called since it was first seen 90 days ago"),
     ],
 )
-def test_a_status_is_given_with_its_reason(
-    status: Status, days_ago: float, sentence: str
-) -> None:
+def test_a_status_is_given_with_its_reason(status: Status, days_ago: float, sentence: str) -> None:
     found = endpoint(status=status, last_called_at=NOW - days_ago * DAY)
     assert status_reason(found, config=LensConfig(db_path=":memory:"), now=NOW) == sentence
 

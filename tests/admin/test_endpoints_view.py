@@ -16,7 +16,10 @@ def rows(text: str) -> list[list[str]]:
     text = re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)
     body = text.partition('<tbody id="lens-rows"')[2].partition("</tbody>")[0]
     return [
-        [" ".join(re.sub(r"<[^>]*>", "", cell).split()) for cell in re.findall(r"<t[hd].*?</t[hd]>", row)]
+        [
+            " ".join(re.sub(r"<[^>]*>", "", cell).split())
+            for cell in re.findall(r"<t[hd].*?</t[hd]>", row)
+        ]
         for row in re.findall(r"<tr.*?</tr>", body, flags=re.DOTALL)
     ]
 
@@ -190,20 +193,20 @@ def test_many_endpoints_come_in_pages(make_site: MakeSite) -> None:
 
 
 @pytest.mark.parametrize(
-    ("include", "root_path", "mount", "base"),
+    ("prefix", "root_path", "mount", "base"),
     [
-        ({}, "", "/lens", "/lens"),
-        ({"prefix": "/internal"}, "", "/lens", "/internal/lens"),
-        ({}, "/api", "/lens", "/api/lens"),
-        ({"prefix": "/a"}, "/api", "/ops/lens", "/api/a/ops/lens"),
+        ("", "", "/lens", "/lens"),
+        ("/internal", "", "/lens", "/internal/lens"),
+        ("", "/api", "/lens", "/api/lens"),
+        ("/a", "/api", "/ops/lens", "/api/a/ops/lens"),
     ],
 )
 def test_every_address_is_where_the_client_found_the_admin(
-    make_site: MakeSite, include: dict[str, str], root_path: str, mount: str, base: str
+    make_site: MakeSite, prefix: str, root_path: str, mount: str, base: str
 ) -> None:
     app = FastAPI()
     app.add_api_route("/health", lambda: None)
-    app.include_router(create_lens_admin(mount), **include)
+    app.include_router(create_lens_admin(mount), prefix=prefix)
     site = make_site(app, root_path=root_path, include=False)
     text = site.get(base.removeprefix(root_path) + "/").text
     key = text.split("/endpoints/")[1][:16]

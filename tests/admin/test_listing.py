@@ -133,9 +133,7 @@ def test_statuses_are_sorted_from_alive_to_never_called() -> None:
         ("u_er", set()),
     ],
 )
-def test_every_word_is_searched_for_in_path_method_tag_and_handler(
-    q: str, found: set[str]
-) -> None:
+def test_every_word_is_searched_for_in_path_method_tag_and_handler(q: str, found: set[str]) -> None:
     endpoints = [
         endpoint("/users", method="DELETE"),
         endpoint("/orders", tags=("billing",)),

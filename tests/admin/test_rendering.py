@@ -152,9 +152,7 @@ def test_a_broken_override_is_a_toast_in_a_fragment(
     ("cookie", "theme"),
     [("dark", "dark"), ("light", "light"), ("auto", "auto"), ("pink", "auto"), ("", "auto")],
 )
-def test_the_theme_is_known_before_the_page_is_painted(
-    site: Site, cookie: str, theme: str
-) -> None:
+def test_the_theme_is_known_before_the_page_is_painted(site: Site, cookie: str, theme: str) -> None:
     text = site.get(Cookie=f"lens_theme={cookie}").text
     assert f'<html lang="en" data-theme="{theme}">' in text
     scheme = "light dark" if theme == "auto" else theme

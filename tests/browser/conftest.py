@@ -56,7 +56,7 @@ def shop(past: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
 
 
 @pytest.fixture(scope="session")
-def session_cookie(shop: Server) -> dict[str, Any]:
+def session_cookie(shop: Server) -> Any:
     """The session of somebody who has signed in, as a browser takes it."""
     return sign_in(shop)
 
@@ -78,12 +78,12 @@ def scripts_off(chromium: Browser, context_options: dict[str, Any]) -> Iterator[
     context.close()
 
 
-def sign_in(shop: Server) -> dict[str, Any]:
+def sign_in(shop: Server) -> Any:
     """Sign in without a browser and give the cookie."""
     with httpx.Client(base_url=shop.url) as client:
         answer = client.post(
             "/lens/login", data={"key": the_shop.KEY}, headers={"Origin": shop.url}
         )
         assert answer.status_code == 303
-        (cookie,) = client.cookies.jar
-    return {"name": cookie.name, "value": cookie.value, "url": f"{shop.url}/lens"}
+        ((name, value),) = client.cookies.items()
+    return {"name": name, "value": value, "url": f"{shop.url}/lens"}

@@ -4,7 +4,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.shop import KEY
+from fastapi_lens.admin.formats import ago, timestamp
+from tests.browser.shop import DAY, KEY
 from tests.browser.steps import call, calls_of, paths, row, tick, tick_until
 from tests.support.browser import PageWatch
 from tests.support.servers import Server
@@ -191,7 +192,7 @@ def test_the_order_stays_while_somebody_is_in_the_rows(shop: Server, signed_in: 
 
 def test_an_unchanged_page_is_not_sent_again(shop: Server, signed_in: Page) -> None:
     page = signed_in
-    statuses = []
+    statuses: list[int] = []
     # The turn of a minute is the one thing that changes an answer by itself.
     while statuses[-2:] != [304, 304] and len(statuses) < 6:
         with page.expect_response("**/lens/") as answer:
@@ -259,6 +260,26 @@ def test_the_keyboard_reaches_everything(shop: Server, signed_in: Page) -> None:
     page.locator("#lens-rows a").first.focus()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/lens/endpoints/[0-9a-f]{16}$"))
+
+
+def test_the_browser_tells_ages_as_the_server_does(shop: Server, signed_in: Page) -> None:
+    page = signed_in
+    page.clock.install()
+    page.reload()
+    now = float(page.locator("#lens-live").get_attribute("data-now") or "")
+    # In the middle of each unit: what passes while this test runs changes none of them.
+    ages = [-60, 90, 3_570 - 60, 1.5 * 3_600, 23.5 * 3_600, 36 * 3_600, 500 * DAY, 3 * 365.5 * DAY]
+    page.evaluate(
+        """(moments) => document.body.append(...moments.map((moment) => {
+             const time = document.createElement("time");
+             Object.assign(time, {dateTime: moment, title: "test", textContent: "?"});
+             return time;
+           }))""",
+        [timestamp(now - age) for age in ages],
+    )
+    page.clock.run_for(6_000)
+    texts = page.locator("time[title=test]").all_inner_texts()
+    assert texts == [ago(now - age, now) for age in ages]
 
 
 def test_a_session_that_has_ended_leads_to_the_login_and_back(

@@ -13,6 +13,9 @@ from typing import Self
 from tests.support.ports import HOST, free_port, is_listening
 from tests.support.waiting import wait_until
 
+UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
+"""For the environment of a server whose lines other tests reach: it runs without coverage."""
+
 
 class ServerError(AssertionError):
     """A server did not start; the message ends with its log."""

@@ -97,7 +97,9 @@ def status_reason(endpoint: Endpoint, *, config: LensConfig, now: float) -> str:
         return f"no call for {idle}; dead after {dead}"
     if endpoint.status is Status.COLD:
         return f"no call for {idle}; cold after {cold}, dead after {dead}"
-    return f"last called {formats.ago(endpoint.last_called_at, now)}; cold after {cold} without a call"
+    return (
+        f"last called {formats.ago(endpoint.last_called_at, now)}; cold after {cold} without a call"
+    )
 
 
 def calls_chart(series: Series) -> Chart:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
-from fastapi_lens.admin import formats, rendering
+from fastapi_lens.admin import rendering
 from fastapi_lens.admin.charts import error_scale
 from fastapi_lens.admin.listing import PAGE_SIZE, STATUS_ORDER, Listing, arrange, page_numbers
 from fastapi_lens.admin.query import (
@@ -39,7 +39,7 @@ COLUMNS = (
 )
 
 TICK_SECONDS = 60
-"""How long an answer stays valid when nothing is written: windows end now and begin with a minute."""
+"""How long an answer stays right while nothing is written: windows begin with a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Row:
 
     Attributes:
         href: Its own page.
-        hint: Its handler, and the file and line of it.
+        hint: Its handler.
         trend: Calls per step of the window.
         errors: How many calls failed, in words.
         is_slow: Whether its p95 lies above the configured limit.
@@ -158,25 +158,22 @@ def _row(visit: Visit, listing: Listing, endpoint: Endpoint, trend: list[int]) -
     usage = endpoint.usage
     p50, p95, p99 = usage.percentiles_ms
     calls = usage.calls or 1
-    hints = (endpoint.name, endpoint.source)
     own = EndpointQuery(window=listing.query.window)
     return Row(
         endpoint=endpoint,
         href=own.url(visit.url(f"/endpoints/{endpoint.key}")),
-        hint=" · ".join(hint for hint in hints if hint),
+        hint=endpoint.name or endpoint.source,
         status=STATUS_LABELS[endpoint.status],
         trend=trend,
         share_4xx=usage.errors_4xx / calls,
         share_5xx=usage.errors_5xx / calls,
-        errors=f"{formats.number(usage.errors_5xx)} × 5xx, {formats.number(usage.errors_4xx)} × 4xx",
+        errors=f"{usage.errors_5xx:,} × 5xx, {usage.errors_4xx:,} × 4xx",
         percentiles_ms=(p50, p95, p99),
         is_slow=endpoint.is_slow(limit_ms=visit.lens.config.slow_threshold_ms),
     )
 
 
-def _column(
-    query: EndpointsQuery, base: str, name: str, label: str, key: SortKey | None
-) -> Column:
+def _column(query: EndpointsQuery, base: str, name: str, label: str, key: SortKey | None) -> Column:
     if key is None:
         return Column(name, label, "", "")
     if query.sort.key is not key:

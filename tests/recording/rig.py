@@ -1,0 +1,129 @@
+"""A recorder, a flusher and a database that can be down, under a clock of their own."""
+
+import random
+from collections import Counter
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from fastapi_lens.histogram import Histogram, bucket_index
+from fastapi_lens.recording import flusher as flusher_module
+from fastapi_lens.recording.flusher import Flusher, FlushSettings
+from fastapi_lens.recording.recorder import Recorder
+from fastapi_lens.storage.batches import Delta, EndpointFacts, endpoint_id
+from fastapi_lens.storage.tables import ENDPOINT, WORKER
+from tests.storage.helpers import (
+    APP,
+    FlakyDatabase,
+    Rows,
+    facts,
+    rows_in,
+    rows_of,
+    table_rows,
+    worker,
+)
+
+START = 1_773_014_400.0
+"""2026-03-09 00:00 UTC, the turn of a minute, an hour and a day."""
+
+ORDERS, ORDER, NEVER = facts("/v1/orders"), facts("/v1/orders/{order_id}"), facts("/v1/never")
+
+
+class Rig:
+    """A recorder, a flusher and a database that can be down, under a clock that stands still.
+
+    Attributes:
+        sent: What was counted, as the rows of it have to be.
+        endpoints: What the flusher discovers.
+    """
+
+    def __init__(self, url: str, *, interval: float = 5.0, max_batch_size: int = 100) -> None:
+        self.now = START
+        self.database = FlakyDatabase(url)
+        self.recorder = Recorder(clock=lambda: self.now)
+        self.endpoints: list[EndpointFacts] = [ORDERS, ORDER, NEVER]
+        settings = FlushSettings(interval=interval, max_batch_size=max_batch_size, ttl_days=None)
+        self.flusher = Flusher(
+            self.recorder, self.database, worker(), settings, lambda: self.endpoints
+        )
+        self.sent: list[Delta] = []
+
+    def call(self, path: str = ORDERS.path, *, status: int = 200, duration_us: int = 1_500) -> None:
+        duration_ns = duration_us * 1_000
+        self.recorder.count(method="GET", path=path, status=status, duration_ns=duration_ns)
+        at_us = round(self.now * 1_000_000)
+        self.sent.append(
+            Delta(
+                endpoint_id=endpoint_id(APP, "GET", path),
+                minute=int(self.now // 60),
+                status=status,
+                calls=1,
+                duration_us=duration_us,
+                max_us=duration_us,
+                first_at_us=at_us,
+                last_at_us=at_us,
+                latency=Histogram.from_counts({bucket_index(duration_ns): 1}),
+            )
+        )
+
+    def work_for(self, minutes: Iterable[int], chance: random.Random) -> None:
+        """Some calls in each of these minutes, collected as the thread would."""
+        for _ in minutes:
+            for _ in range(chance.randrange(6)):
+                self.now += 7
+                self.call(
+                    chance.choice((ORDERS.path, ORDER.path)),
+                    status=chance.choice((200, 304, 404, 500)),
+                    duration_us=chance.randrange(10**6),
+                )
+            self.flusher.collect()
+            self.now = (self.now // 60 + 1) * 60
+
+    @property
+    def rows(self) -> Rows:
+        return rows_in(self.database)
+
+    @property
+    def expected(self) -> Rows:
+        return rows_of(self.sent)
+
+
+@contextmanager
+def opened(url: str, **options: Any) -> Generator[Rig]:
+    """A rig whose thread has ended and whose database is closed afterwards."""
+    rig = Rig(url, **options)
+    yield rig
+    rig.database.down = False
+    rig.flusher.stop()
+    rig.database.close()
+
+
+def simulated_monotonic(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds of `time.monotonic` as the flusher sees them; change the only one."""
+    seconds = [1_000.0]
+
+    class Time:
+        sleep = staticmethod(lambda _seconds: None)
+        monotonic = staticmethod(lambda: seconds[0])
+
+    monkeypatch.setattr(flusher_module, "time", Time)
+    return seconds
+
+
+def worker_row(rig: Rig) -> Any:
+    (row,) = table_rows(rig.database, WORKER)
+    return row
+
+
+def paths_in(rig: Rig) -> set[str]:
+    return {row.path for row in table_rows(rig.database, ENDPOINT)}
+
+
+def calls_per_hour(rows: Rows) -> Counter[int]:
+    found = Counter[int]()
+    for (tier, bucket, _), sums in rows.buckets.items():
+        if tier == 3_600:
+            found[bucket] += sums[0]
+    return found

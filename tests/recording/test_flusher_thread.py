@@ -1,0 +1,215 @@
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fastapi_lens.errors import StorageError
+from fastapi_lens.recording.flusher import Flusher, FlushSettings
+from fastapi_lens.storage.batches import EndpointFacts
+from fastapi_lens.storage.migrations import migrate
+from tests.recording.rig import (
+    ORDERS,
+    START,
+    Rig,
+    opened,
+    simulated_monotonic,
+    worker_row,
+)
+from tests.storage.helpers import (
+    FlakyDatabase,
+    worker,
+)
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def quick_rig(database_url: str) -> Iterator[Rig]:
+    """One that flushes all the time, once on SQLite and once on PostgreSQL."""
+    with opened(database_url, interval=0.01) as made:
+        yield made
+
+
+@pytest.fixture
+def file_rig(tmp_path: Path) -> Iterator[Rig]:
+    """On SQLite alone, for what is the same on every database."""
+    with opened(f"sqlite:///{tmp_path / 'lens.db'}") as made:
+        yield made
+
+
+@pytest.fixture
+def monotonic(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds of `time.monotonic`; change the only one."""
+    return simulated_monotonic(monkeypatch)
+
+
+def test_the_thread_waits_until_the_interval_or_the_minute_is_over(file_rig: Rig) -> None:
+    def delay_at(second: float) -> float:
+        file_rig.now = START + second
+        return file_rig.flusher._delay(0)
+
+    assert [delay_at(second) for second in (0, 54, 55, 57.5, 60)] == [5, 5, 5, 2.5, 5]
+    assert delay_at(59.999) == 0.01
+
+
+@pytest.mark.parametrize(
+    ("interval", "failures", "longest"),
+    [(5, 1, 10), (5, 2, 20), (5, 3, 40), (5, 4, 60), (5, 1_000, 60), (0.01, 3, 0.08), (300, 1, 60)],
+)
+def test_after_errors_the_thread_waits_longer_and_not_always_alike(
+    tmp_path: Path, interval: float, failures: int, longest: float
+) -> None:
+    flusher = Rig(f"sqlite:///{tmp_path / 'lens.db'}", interval=interval).flusher
+    delays = {flusher._delay(failures) for _ in range(50)}
+    assert longest / 2 <= min(delays) < max(delays) <= longest
+
+
+def test_the_thread_writes_until_it_is_stopped_and_can_be_started_again(
+    quick_rig: Rig,
+) -> None:
+    rig = quick_rig
+    migrate(rig.database)
+    others = set(threading.enumerate())
+    rig.flusher.start()
+    rig.flusher.start()
+    mine = list(set(threading.enumerate()) - others)
+    assert len(mine) == 1
+    assert mine[0].daemon
+    rig.call()
+    wait_until(lambda: rig.rows == rig.expected)
+    rig.call()
+    assert rig.flusher.stop()
+    assert rig.rows == rig.expected
+    assert not mine[0].is_alive()
+    assert worker_row(rig).ended_at
+    rig.call()
+    rig.flusher.start()
+    wait_until(lambda: rig.rows == rig.expected)
+    wait_until(lambda: not worker_row(rig).ended_at)
+    assert rig.flusher.stop()
+
+
+def test_the_thread_outlives_a_database_that_is_down(tmp_path: Path) -> None:
+    rig = Rig(f"sqlite:///{tmp_path / 'lens.db'}", interval=0.01)
+    rig.database.down = True
+    rig.call()
+    rig.flusher.start()
+    wait_until(lambda: rig.flusher.pending_calls == 1)
+    rig.database.down = False
+    wait_until(lambda: rig.flusher.pending_calls == 0)
+    assert rig.flusher.stop()
+    assert rig.rows == rig.expected
+    rig.database.close()
+
+
+def test_the_thread_outlives_an_error_that_nobody_foresaw(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = Rig(f"sqlite:///{tmp_path / 'lens.db'}", interval=0.01)
+    discovered = iter([LookupError("unforeseen")])
+
+    def discover() -> list[EndpointFacts]:
+        for error in discovered:
+            raise error
+        return [ORDERS]
+
+    rig.flusher._discover = discover
+    rig.call()
+    rig.flusher.start()
+    wait_until(lambda: "unforeseen" in caplog.text)
+    wait_until(lambda: rig.flusher.pending_calls == 0)
+    assert rig.flusher.stop()
+    assert rig.rows == rig.expected
+    rig.database.close()
+
+
+class HangingDatabase(FlakyDatabase):
+    """Answers nobody until it is let go."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.entered, self.released = threading.Event(), threading.Event()
+
+    def _refuse_when_down(self) -> None:
+        self.entered.set()
+        assert self.released.wait(30)
+
+
+def test_a_thread_that_hangs_in_the_database_holds_up_nobody(tmp_path: Path) -> None:
+    rig = Rig("sqlite://")
+    rig.database = HangingDatabase(f"sqlite:///{tmp_path / 'lens.db'}")
+    settings = FlushSettings(interval=1, max_batch_size=100, ttl_days=None)
+    flusher = Flusher(rig.recorder, rig.database, worker(), settings, lambda: [ORDERS])
+    rig.call()
+    flusher.start()
+    thread = flusher._thread
+    assert thread is not None
+    assert rig.database.entered.wait(30)
+    assert not flusher.stop(timeout_seconds=0.01)
+    assert flusher.pending_calls == 1
+    rig.database.released.set()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert flusher.pending_calls == 0
+    assert rig.rows == rig.expected
+    rig.database.close()
+
+
+def test_a_stop_from_within_the_thread_does_not_wait_for_itself(tmp_path: Path) -> None:
+    rig = Rig(f"sqlite:///{tmp_path / 'lens.db'}")
+    stopped: list[bool] = []
+
+    def discover() -> list[EndpointFacts]:
+        if not stopped:
+            stopped.append(False)
+            stopped[0] = rig.flusher.stop()
+        return [ORDERS]
+
+    rig.flusher._discover = discover
+    rig.call()
+    rig.flusher.start()
+    thread = rig.flusher._thread
+    assert thread is not None
+    wait_until(lambda: stopped == [True])
+    thread.join(30)
+    assert not thread.is_alive()
+    assert rig.rows == rig.expected
+    rig.database.close()
+
+
+def test_the_thread_deletes_what_is_past_its_retention_once_a_minute(
+    file_rig: Rig, monotonic: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pruned: list[float] = []
+
+    def prune() -> int:
+        pruned.append(monotonic[0])
+        return 0
+
+    monkeypatch.setattr(file_rig.flusher, "prune", prune)
+    for _ in range(7):
+        assert file_rig.flusher._turn()
+        monotonic[0] += 20
+    assert pruned == [1_000, 1_060, 1_120]
+
+
+def test_nothing_is_deleted_while_nothing_can_be_written(
+    file_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prune() -> int:
+        raise AssertionError("it was tried")
+
+    monkeypatch.setattr(file_rig.flusher, "prune", prune)
+    file_rig.database.down = True
+    assert not file_rig.flusher._turn()
+
+
+def test_a_deletion_that_fails_is_logged_and_no_failure_to_write(
+    file_rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> int:
+        raise StorageError("disk full")
+
+    monkeypatch.setattr(file_rig.flusher, "prune", fail)
+    assert file_rig.flusher._turn()
+    assert "could not delete what is past its retention: disk full" in caplog.text
