@@ -35,6 +35,8 @@ LAZY_FLUSH_SECONDS = 1.0
 STOP_SECONDS = 10.0
 QUIET_LOG_SECONDS = 60.0
 UNNAMED = "app"
+MAX_NAME = 200
+"""Characters that the column of the app's name holds."""
 
 Attached = TypeVar("Attached")
 
@@ -146,7 +148,7 @@ class Lens:
             app: A FastAPI or Starlette application, or anything with ``routes``.
         """
         self.routes = RouteTable(app)
-        name = self.config.app_name or getattr(app, "title", None) or UNNAMED
+        name = self.config.app_name or str(getattr(app, "title", None) or UNNAMED)[:MAX_NAME]
         if name != self.app_name:
             self.app_name = name
             self.flusher = self._new_flusher()
@@ -180,12 +182,18 @@ class Lens:
             await anyio.to_thread.run_sync(self.stop, abandon_on_cancel=True)
 
     def stop(self) -> None:
-        """End the thread, write what is pending and close the database.
+        """End the thread, write what is pending and close the database; never raises.
 
         A later request starts everything anew.
         """
         self.started = False
-        if not self.flusher.stop():
+        try:
+            written = self.flusher.stop()
+        except Exception:
+            # The host's shutdown goes on, whatever went wrong in ours.
+            logger.exception("fastapi_lens failed to stop")
+            written = False
+        if not written:
             logger.error(
                 "fastapi_lens could not write %s calls before the process ends",
                 self.flusher.pending_calls,

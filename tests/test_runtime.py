@@ -70,6 +70,26 @@ def test_counts_that_cannot_be_written_at_the_end_are_named_in_the_log(
     assert "could not write 3 calls" in caplog.text
 
 
+def test_a_fault_while_stopping_does_not_reach_the_hosts_shutdown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lens = lens_on(tmp_path / "lens.db")
+    count(lens, calls=2)
+
+    def fail(**_: object) -> bool:
+        raise LookupError("ours")
+
+    monkeypatch.setattr(lens.flusher, "flush", fail)
+    lens.stop()
+    assert "failed to stop" in caplog.text
+
+
+def test_a_long_title_is_cut_to_what_the_tables_hold() -> None:
+    lens = Lens(LensConfig())
+    lens.discover(FastAPI(title="x" * 300))
+    assert lens.title == "x" * 200
+
+
 def test_what_is_attached_is_made_once_and_not_after_an_error() -> None:
     lens = Lens(LensConfig())
     made: list[int] = []

@@ -9,7 +9,14 @@ from typing import Any, Protocol
 
 from starlette.requests import ClientDisconnect
 
-from fastapi_lens.recording.recorder import KNOWN_METHODS, UNMAPPED, Recorder, Series, Shard
+from fastapi_lens.recording.recorder import (
+    KNOWN_METHODS,
+    SERVER_ERROR,
+    UNMAPPED,
+    Recorder,
+    Series,
+    Shard,
+)
 from fastapi_lens.recording.routes import Match, RouteTable, effective_context
 
 Scope = MutableMapping[str, Any]
@@ -19,7 +26,6 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SCOPE_KEY = "fastapi_lens"
-SERVER_ERROR = 500
 CLIENT_CLOSED_REQUEST = 499
 NOT_FOUND = 404
 SWITCHING_PROTOCOLS = 101

@@ -19,6 +19,8 @@ KNOWN_METHODS = frozenset(
     | {"WEBSOCKET", "ANY"}
 )
 OTHER_METHOD = "_OTHER"
+KNOWN_STATUSES = range(100, 1_000)
+SERVER_ERROR = 500
 UNMAPPED = "<unmapped>"
 OVERFLOW = "<overflow>"
 MAX_SERIES = 10_000
@@ -109,8 +111,13 @@ class Recorder:
         self._drains = threading.Lock()
 
     def series(self, method: str, path: str, status: int) -> Series:
-        """The series of the calling thread to count such calls in, made when missing."""
+        """The series of the calling thread to count such calls in, made when missing.
+
+        A status that HTTP does not know counts as a server error: a column of the database
+        could not hold it, and all that was counted beside it would wait for ever.
+        """
         shard = self.shard()
+        status = status if status in KNOWN_STATUSES else SERVER_ERROR
         key = SeriesKey(method if method in KNOWN_METHODS else OTHER_METHOD, path, status)
         found = shard.series.get(key)
         if found is None:

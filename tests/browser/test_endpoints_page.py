@@ -203,6 +203,26 @@ def test_an_unchanged_page_is_not_sent_again(shop: Server, signed_in: Page) -> N
     expect(page.locator("#lens-complete")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
 
 
+def test_updates_rest_while_text_is_selected_or_live_is_off(shop: Server, signed_in: Page) -> None:
+    page = signed_in
+    asked: list[str] = []
+    page.clock.install()
+    page.reload()
+    page.on("request", lambda request: asked.append(request.url))
+
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('#lens-rows th'))")
+    page.clock.run_for(11_000)
+    page.evaluate("getSelection().removeAllRanges()")
+    page.get_by_role("button", name="Live").click()
+    page.clock.run_for(11_000)
+    assert asked == []
+
+    with page.expect_response("**/lens/"):
+        page.get_by_role("button", name="Live").click()
+    with page.expect_response("**/lens/"):
+        page.clock.run_for(6_000)
+
+
 def test_live_off_stays_off_after_a_reload(shop: Server, signed_in: Page) -> None:
     page = signed_in
     live = page.get_by_role("button", name="Live")

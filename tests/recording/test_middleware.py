@@ -236,6 +236,22 @@ def test_a_websocket_lasts_as_long_as_its_connection(probe: MakeProbe) -> None:
     assert only_endpoint(probed).usage.max_ms >= 100
 
 
+@pytest.mark.parametrize("status", [-1, 0, 99, 1_000, 2**40])
+@pytest.mark.anyio
+async def test_a_status_that_http_does_not_know_counts_as_a_server_error(
+    probe: MakeProbe, status: int
+) -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body"})
+
+    app = FastAPI()
+    app.mount("/legacy", application)
+    probed = probe(app)
+    await call(app, http_scope("/legacy/x"), [REQUEST_BODY])
+    assert probed.counts() == {("ANY", "/legacy/{path}"): {500: 1}}
+
+
 def test_what_the_settings_exclude_is_not_recorded(probe: MakeProbe) -> None:
     app = FastAPI()
     for path in ("/health", "/healthcare", "/internal/a/b", "/kept"):
