@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from example_project.children import Child
+from example_project.pacing import DEFAULT_RATE
 from example_project.settings import Settings, SettingsError
 
 HOST = "127.0.0.1"
@@ -245,7 +246,7 @@ def _log_configuration(path: Path) -> dict[str, object]:
 def main(arguments: Sequence[str]) -> int:
     """Run the demo until Ctrl-C; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m example_project", description=__doc__)
-    parser.add_argument("--rate", type=float, default=20.0, help="requests a second (20)")
+    parser.add_argument("--rate", type=float, default=DEFAULT_RATE, help="requests a second")
     options = parser.parse_args(arguments)
     try:
         found = plan(os.environ)

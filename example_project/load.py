@@ -16,7 +16,7 @@ WEEK_STARTS_ON = 3
 SATURDAY = 5
 
 CALLS_PER_DAY = 70_000
-"""On a usual day now; the demo's own traffic would be twenty times that if it ran all day."""
+"""On a usual day now; the demo's own traffic would be seven times that if it ran all day."""
 CALLS_PER_DAY_ONCE = 8_000
 GROWTH_DAYS = 15
 """The shop became known lately: what was gained fades by a factor of e each so many days back."""
@@ -24,9 +24,6 @@ STEADY_CALLS_PER_DAY = 40_000
 FADED_CALLS_PER_DAY = 10_000
 FADING_BY_DAY = 500
 LAUNCHED_DAYS_AGO = 40
-LIVE_CALLS_PER_SECOND = 20.0
-LIVE_HOURS = 0.6
-"""The demo's own traffic sets in; without this way up to it, charts would end in a cliff."""
 
 INCIDENT_DAYS_AGO = 9
 INCIDENT_STARTS_AT = 14 * HOUR
@@ -72,15 +69,13 @@ class Load:
         for piece_start, piece_end in _pieces(start, end):
             middle = (piece_start + piece_end) / 2
             seconds = self.scale * (piece_end - piece_start)
-            live = LIVE_CALLS_PER_SECOND * math.exp((middle - self.now) / (LIVE_HOURS * HOUR))
             is_burst = any(0 <= middle - burst < BURST_SECONDS for burst in self.bursts)
             usual = seconds / DAY * (BURST_FACTOR if is_burst else 1.0)
             days_ago = (self.now - middle) / DAY
             volumes = {trend: calls_per_day(trend, days_ago) for trend in Trend}
             activities = {rhythm: activity(rhythm, middle) for rhythm in Rhythm}
             for rhythm, trend in total:
-                calls = seconds * live + usual * volumes[trend] * activities[rhythm]
-                total[rhythm, trend] += calls
+                total[rhythm, trend] += usual * volumes[trend] * activities[rhythm]
         return total
 
 

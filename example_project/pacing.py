@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from random import Random
 
+DEFAULT_RATE = 6.0
+"""Requests a second: enough to watch, and not so many that the history looks empty beside it."""
+
 SWING = 0.3
 SWING_SECONDS = 97.0
 BURST_FACTOR = 1.8

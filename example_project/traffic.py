@@ -1,6 +1,6 @@
 """Real traffic for the demo, from a process of its own, until Ctrl-C: HTTP and WebSockets.
 
-``python -m example_project.traffic --base-url http://127.0.0.1:8000 --rate 20``
+``python -m example_project.traffic --base-url http://127.0.0.1:8000 --rate 6``
 """
 
 import argparse
@@ -17,13 +17,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from example_project.catalogue import CATALOGUE
-from example_project.pacing import EnoughError, Pacer
+from example_project.pacing import DEFAULT_RATE, EnoughError, Pacer
 from example_project.scenarios import MIX
 from example_project.shopper import Memory, Shopper
 
 CLIENTS = 12
 LISTENERS = 2
-DEFAULT_RATE = 20.0
 TIMEOUT_SECONDS = 15.0
 PAUSE_SECONDS = (2.0, 12.0)
 LISTENING_SECONDS = (4.0, 25.0)

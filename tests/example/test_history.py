@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from example_project.factory import create_app
 from example_project.history import lay_down, poisson, steps
-from example_project.load import DAY, HOUR, LIVE_CALLS_PER_SECOND, Load, activity
+from example_project.load import DAY, HOUR, Load, activity
 from example_project.profiles import NEVER_CALLED, ONCE_DAYS_AGO, PROFILES, Rhythm, Trend
 from example_project.settings import Settings
 
@@ -83,7 +83,7 @@ def test_a_rhythm_is_1_on_average_over_a_week(rhythm: Rhythm) -> None:
     assert min(hours) >= 0
 
 
-def test_the_shop_grows_and_ends_at_the_rate_of_the_live_traffic() -> None:
+def test_the_shop_grows_and_does_not_end_in_a_cliff() -> None:
     load = Load(NOW)
     machines = [
         load.calls(NOW - (weeks + 1) * 7 * DAY, NOW - weeks * 7 * DAY)[
@@ -92,8 +92,8 @@ def test_the_shop_grows_and_ends_at_the_rate_of_the_live_traffic() -> None:
         for weeks in range(12)
     ]
     assert machines == sorted(machines, reverse=True)
-    last_minute = load.calls(NOW - 60, NOW)[Rhythm.MACHINES, Trend.GROWING] / 60
-    assert last_minute == pytest.approx(LIVE_CALLS_PER_SECOND, rel=0.1)
+    last_hour = load.calls(NOW - HOUR, NOW)[Rhythm.MACHINES, Trend.GROWING]
+    assert last_hour == pytest.approx(machines[0] / (7 * 24), rel=0.3)
 
 
 @pytest.mark.parametrize("mean", [0.0, 0.3, 7.0, 400.0])
