@@ -259,7 +259,7 @@ class Lens:
                 lens.restart_in_child()
 
         atexit.register(at_exit)
-        if hasattr(os, "register_at_fork"):
+        if hasattr(os, "register_at_fork"):  # pragma: no branch  Windows knows no fork.
             os.register_at_fork(after_in_child=in_child)
 
     def restart_in_child(self) -> None:

@@ -171,6 +171,26 @@ def test_a_forked_child_counts_for_itself_and_takes_nothing_along(tmp_path: Path
     assert calls_in(database) == {"/x": 9}
 
 
+def test_the_end_of_the_interpreter_writes_what_is_pending(tmp_path: Path) -> None:
+    program = tmp_path / "ending.py"
+    program.write_text(
+        textwrap.dedent(
+            """
+            import sys
+            from fastapi import FastAPI
+            from fastapi_lens.config import LensConfig
+            from fastapi_lens.runtime import Lens
+
+            lens = Lens(LensConfig(db_path=sys.argv[1], app_name="app", flush_interval=3600))
+            lens.begin(FastAPI(), lifespan=True)
+            lens.recorder.count(method="GET", path="/x", status=200, duration_ns=1)
+            """
+        )
+    )
+    subprocess.run([sys.executable, program, tmp_path / "lens.db"], check=True)
+    assert calls_in(tmp_path / "lens.db") == {"/x": 1}
+
+
 def test_a_lens_that_is_gone_is_not_kept_by_the_interpreter(tmp_path: Path) -> None:
     program = tmp_path / "gone.py"
     program.write_text(

@@ -13,13 +13,13 @@ from markupsafe import Markup
 
 SPARK_HEIGHT = 20
 SPARK_STEP = 4
-SPARK_BARS = 30
+SPARK_BARS = 31
 """Pixels of a sparkline, and how many bars it has at most."""
 
 BAR_WIDTH = 72
 """Pixels of a full error bar."""
 
-SCALES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+SCALES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """What share of the calls a full error bar can stand for."""
 
 _ROUND = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12)
@@ -181,7 +181,7 @@ def _level(value: float, peak: float) -> float:
 
 def _length(share: float, scale: float) -> int:
     """Of a part of an error bar in pixels; errors that are there can be seen."""
-    return min(BAR_WIDTH, max(2, round(share / scale * BAR_WIDTH))) if share > 0 else 0
+    return min(BAR_WIDTH, max(1, round(share / scale * BAR_WIDTH))) if share > 0 else 0
 
 
 def _n(value: float) -> str:

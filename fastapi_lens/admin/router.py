@@ -8,7 +8,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import anyio.to_thread
 from anyio.lowlevel import RunVar
@@ -252,8 +252,3 @@ def _error_page(request: Request, base: str, error: Exception, *, status: int) -
         else "Something went wrong while this page was made."
     )
     return rendering.error_page(request, base, status=status, message=message, error_id=number)
-
-
-def login_address(base: str, target: str) -> str:
-    """The login page that leads on to a page of the admin."""
-    return f"{base}/login?{urlencode({'next': target})}"

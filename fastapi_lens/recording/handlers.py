@@ -27,15 +27,12 @@ class Handler:
 def describe(endpoint: Any) -> Handler:
     """The facts about an endpoint's handler; empty texts for what cannot be told."""
     target = unwrapped(endpoint)
-    if not isinstance(target, type) and not callable(target):
-        return Handler()
     if not hasattr(target, "__qualname__"):
         target = type(target)
     name = f"{target.__module__}.{target.__qualname__}"
-    documentation = (
-        inspect.getdoc(target) if "__doc__" in vars(target) or _is_function(target) else ""
-    )
-    return Handler(name, _source(target), (documentation or "").strip().partition("\n")[0].strip())
+    # Not inspect.getdoc, which takes the docstring of a base class for the handler's own.
+    documentation = inspect.cleandoc(target.__doc__ or "")
+    return Handler(name, _source(target), documentation.partition("\n")[0].strip())
 
 
 def unwrapped(endpoint: Any) -> Any:
@@ -47,10 +44,6 @@ def unwrapped(endpoint: Any) -> Any:
             endpoint = endpoint.__wrapped__
         else:
             return endpoint
-
-
-def _is_function(target: Any) -> bool:
-    return inspect.isroutine(target)
 
 
 def _source(target: Callable[..., Any] | type) -> str:

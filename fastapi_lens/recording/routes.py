@@ -187,6 +187,7 @@ class RouteTable:
             pattern, _, _ = compile_path(leaf.pattern)
             by_endpoint.setdefault(id(leaf.endpoint), []).append((leaf, pattern))
         self._count, self._by_endpoint = len(leaves), by_endpoint
+        self._unknown.clear()
         self._mounts = [
             (compile_path(mount.pattern)[0], mount.template)
             for mount in _mounts(getattr(self._app, "routes", ()), _ROOT)

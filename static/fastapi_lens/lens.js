@@ -1,155 +1,152 @@
 // What links and forms cannot do: live updates, keyboard, theme, toasts. htmx fetches and swaps.
-(() => {
-  "use strict";
-  const TICK_MS = 5000, TOAST_MS = 6000, YEAR = 31536000;
-  const $ = (name) => document.getElementById("lens-" + name);
-  const on = (type, listener) => document.addEventListener(type, listener);
-  const base = document.querySelector("meta[name=lens-base]").content || "/";
-  const remember = (name, value) => {
-    document.cookie = `lens_${name}=${value};path=${base};max-age=${YEAR};samesite=lax`;
-  };
-  const isOn = (name) => $(name)?.ariaPressed === "true";
-  const say = (text) => ($("announce").textContent = text);
-  let skew = 0, etag = "", forced, focused, updated = new Date();
+const TICK_MS = 5000, TOAST_MS = 6000, YEAR = 31536000;
+const $ = (name) => document.getElementById("lens-" + name);
+const on = (type, listener) => document.addEventListener(type, listener);
+const base = document.querySelector("meta[name=lens-base]").content || "/";
+const remember = (name, value) => {
+  document.cookie = `lens_${name}=${value};path=${base};max-age=${YEAR};samesite=lax`;
+};
+const isOn = (name) => $(name)?.ariaPressed === "true";
+const say = (text) => ($("announce").textContent = text);
+let skew = 0, etag = "", forced, focused, updated = new Date();
 
-  // Says what formats.ago says.
-  const ago = (seconds) => {
-    const units = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [2 * YEAR, 86400, "d"], [Infinity, YEAR, "y"]];
-    const [, size, unit] = units.find(([limit]) => seconds < limit);
-    return seconds < 1 ? "just now" : `${Math.floor(seconds / size)} ${unit} ago`;
-  };
-  const age = () => {
-    for (const time of document.querySelectorAll("time[title]")) {
-      const text = ago(Date.now() / 1000 + skew - Date.parse(time.dateTime) / 1000);
-      // Untouched where it stays the same, so that what is selected in it stays selected.
-      if (time.textContent !== text) time.firstChild.data = text;
-    }
-  };
-  const arrived = () => {
-    const live = $("live");
-    if (live) skew = live.dataset.now - Date.now() / 1000;
-    for (const toast of document.querySelectorAll(".toast.ok:not([data-seen])")) {
-      const leave = () => toast.matches(":hover, :focus-within") ? setTimeout(leave, 1000) : toast.remove();
-      setTimeout(leave, TOAST_MS);
-      toast.dataset.seen = "";
-    }
-  };
-  const state = (text) => {
-    if (!$("note") || $("note").textContent === text) return;
-    $("note").textContent = text;
-    $("toggle").toggleAttribute("data-state", !!text);
-    say(text);
-  };
-  const failed = () => state(`Last updated ${updated.toISOString().slice(11, 16)} · retrying`);
+// Says what formats.ago says.
+const ago = (seconds) => {
+  const units = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [2 * YEAR, 86400, "d"], [Infinity, YEAR, "y"]];
+  const [, size, unit] = units.find(([limit]) => seconds < limit);
+  return seconds < 1 ? "just now" : `${Math.floor(seconds / size)} ${unit} ago`;
+};
+const age = () => {
+  for (const time of document.querySelectorAll("time[title]")) {
+    const text = ago(Date.now() / 1000 + skew - Date.parse(time.dateTime) / 1000);
+    // Untouched where it stays the same, so that what is selected in it stays selected.
+    if (time.textContent !== text) time.firstChild.data = text;
+  }
+};
+const arrived = () => {
+  const live = $("live");
+  if (live) skew = live.dataset.now - Date.now() / 1000;
+  for (const toast of document.querySelectorAll(".toast.ok:not([data-seen])")) {
+    const leave = () => toast.matches(":hover, :focus-within") ? setTimeout(leave, 1000) : toast.remove();
+    setTimeout(leave, TOAST_MS);
+    toast.dataset.seen = "";
+  }
+};
+const state = (text) => {
+  if (!$("note") || $("note").textContent === text) return;
+  $("note").textContent = text;
+  $("toggle").toggleAttribute("data-state", !!text);
+  say(text);
+};
+const failed = () => state(`Last updated ${updated.toISOString().slice(11, 16)} · retrying`);
 
-  const tick = () => htmx.trigger(document.body, "lens:tick");
-  const beat = () => {
-    if (!document.hidden && isOn("toggle") && getSelection().type !== "Range") tick();
-  };
-  setInterval(() => (age(), beat()), TICK_MS);
-  on("visibilitychange", beat);
+const tick = () => htmx.trigger(document.body, "lens:tick");
+const beat = () => {
+  if (!document.hidden && isOn("toggle") && getSelection().type !== "Range") tick();
+};
+setInterval(() => (age(), beat()), TICK_MS);
+on("visibilitychange", beat);
 
-  // While the reader is in the rows, their values change but not their order.
-  const hold = (fragment) => {
-    const shown = $("rows"), fresh = fragment.querySelector("#lens-rows");
-    if (!fresh || !shown?.matches(":hover, :focus-within")) return;
-    const rows = new Map([...fresh.children].map((row) => [row.id, row]));
-    const order = [...shown.children].map((row) => row.id);
-    if (order.join() === [...rows.keys()].join()) return;
-    fresh.replaceChildren(...order.map((id) => rows.get(id) || document.getElementById(id).cloneNode(true)));
-    fragment.querySelector("#lens-order").hidden = false;
-    etag = "";
-  };
-  const isLive = (ctx) => ctx?.sourceElement?.id === "lens-live";
-  const isByHand = (ctx) => ctx.sourceElement.matches("#lens-filters, #lens-q, #lens-live");
+// While the reader is in the rows, their values change but not their order.
+const hold = (fragment) => {
+  const shown = $("rows"), fresh = fragment.querySelector("#lens-rows");
+  if (!fresh || !shown?.matches(":hover, :focus-within")) return;
+  const rows = new Map([...fresh.children].map((row) => [row.id, row]));
+  const order = [...shown.children].map((row) => row.id);
+  if (order.join() === [...rows.keys()].join()) return;
+  fresh.replaceChildren(...order.map((id) => rows.get(id) || document.getElementById(id).cloneNode(true)));
+  fragment.querySelector("#lens-order").hidden = false;
+  etag = "";
+};
+const isLive = (ctx) => ctx?.sourceElement?.id === "lens-live";
+const isByHand = (ctx) => ctx.sourceElement.matches("#lens-filters, #lens-q, #lens-live");
 
-  on("htmx:config:request", ({ detail: { ctx } }) => {
-    if (isLive(ctx) && etag && !forced) ctx.request.headers["If-None-Match"] = etag;
-  });
-  on("htmx:before:swap", (event) => {
-    const { ctx, tasks } = event.detail, { status, headers } = ctx.response;
-    focused = document.activeElement?.id;
-    if (status >= 400) {
-      if (isLive(ctx)) event.preventDefault(failed());
-      return;
-    }
-    state("");
-    updated = new Date();
-    etag = headers.get("ETag") || "";
-    const complete = headers.get("Lens-Complete-To");
-    if (complete) $("complete").textContent = ($("complete").dateTime = complete).slice(11, 19);
-    const main = tasks.find((task) => task.type === "main");
-    if (isLive(ctx) && !forced && main) hold(main.fragment);
-    // What has been typed since the request was sent is newer than the answer.
-    if (isByHand(ctx)) main?.fragment.querySelector("#lens-q")?.setAttribute("value", $("q").value);
-    forced = false;
-  });
-  on("htmx:after:swap", ({ detail: { ctx } }) => {
-    // Browsers without moveBefore lose the focus of a row that moves.
-    if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true });
-    if (ctx.response.status >= 300) return;
-    arrived();
-    if (isLive(ctx)) return;
-    if ($("live")) say($("live").dataset.announce);
-    // A control keeps its state through a morph; a link has chosen another one.
-    if (!isByHand(ctx)) $("filters")?.reset();
-  });
-  on("htmx:error", ({ detail: { ctx } }) => {
-    if (isLive(ctx)) failed();
-    else if (ctx) toast("The server could not be reached.", "error");
-  });
-
-  const toast = (text, kind) => {
-    const box = document.createElement("div");
-    box.className = "toast card " + kind;
-    box.innerHTML = '<p></p><button class="button quiet" type="button" data-close>Close</button>';
-    box.firstChild.textContent = text;
-    $("toasts").append(box);
-    arrived();
-  };
-  const copy = (element) => {
-    // Without https there is no clipboard: then it is selected, ready for Ctrl+C.
-    const select = () => getSelection().selectAllChildren(element);
-    const done = navigator.clipboard?.writeText(element.textContent);
-    done ? done.then(() => toast("Copied.", "ok"), select) : select();
-  };
-  const toggle = (name, cookie) => {
-    $(name).ariaPressed = !isOn(name);
-    remember(cookie, isOn(name) ? "on" : "off");
-  };
-  const actions = {
-    toggle: () => (toggle("toggle", "live"), state(""), beat()),
-    keys: () => toggle("keys", "keys"),
-    "help-open": () => $("help").showModal(),
-    order: () => tick((forced = true)),
-    theme: () => {
-      const root = document.documentElement;
-      const next = { auto: "light", light: "dark", dark: "auto" }[root.dataset.theme];
-      remember("theme", (root.dataset.theme = next));
-      $("theme").title = $("theme").ariaLabel = "Theme: " + next;
-    },
-  };
-  on("click", ({ target }) => {
-    const button = target.closest("button");
-    if (!button) return;
-    actions[button.id.slice(5)]?.();
-    if ("close" in button.dataset) button.parentNode.remove();
-    if (button.dataset.copy) copy(document.getElementById(button.dataset.copy));
-  });
-
-  const walk = (step) => {
-    const links = [...document.querySelectorAll("#lens-rows a")], at = links.indexOf(document.activeElement);
-    links[at < 0 ? 0 : Math.min(Math.max(at + step, 0), links.length - 1)]?.focus();
-  };
-  const keys = { "/": () => $("q")?.select(), j: () => walk(1), k: () => walk(-1), l: () => $("toggle")?.click(), "?": () => $("help")?.showModal() };
-  on("keydown", (event) => {
-    const { key, target } = event;
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (key === "Escape" && target === $("q")) return event.preventDefault(target.blur());
-    const typing = target.closest("input:not([type=checkbox]), textarea, select, dialog");
-    if (typing || !isOn("keys") || !keys[key]) return;
-    event.preventDefault();
-    keys[key]();
-  });
+on("htmx:config:request", ({ detail: { ctx } }) => {
+  if (isLive(ctx) && etag && !forced) ctx.request.headers["If-None-Match"] = etag;
+});
+on("htmx:before:swap", (event) => {
+  const { ctx, tasks } = event.detail, { status, headers } = ctx.response;
+  focused = document.activeElement?.id;
+  if (status >= 400) {
+    if (isLive(ctx)) event.preventDefault(failed());
+    return;
+  }
+  state("");
+  updated = new Date();
+  etag = headers.get("ETag") || "";
+  const complete = headers.get("Lens-Complete-To");
+  if (complete) $("complete").textContent = ($("complete").dateTime = complete).slice(11, 19);
+  const main = tasks.find((task) => task.type === "main");
+  if (isLive(ctx) && !forced && main) hold(main.fragment);
+  // What has been typed since the request was sent is newer than the answer.
+  if (isByHand(ctx)) main?.fragment.querySelector("#lens-q")?.setAttribute("value", $("q").value);
+  forced = false;
+});
+on("htmx:after:swap", ({ detail: { ctx } }) => {
+  // Browsers without moveBefore lose the focus of a row that moves.
+  if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true });
+  if (ctx.response.status >= 300) return;
   arrived();
-})();
+  if (isLive(ctx)) return;
+  if ($("live")) say($("live").dataset.announce);
+  // A control keeps its state through a morph; a link has chosen another one.
+  if (!isByHand(ctx)) $("filters")?.reset();
+});
+on("htmx:error", ({ detail: { ctx } }) => {
+  if (isLive(ctx)) failed();
+  else if (ctx) toast("The server could not be reached.", "error");
+});
+
+const toast = (text, kind) => {
+  const box = document.createElement("div");
+  box.className = "toast card " + kind;
+  box.innerHTML = '<p></p><button class="button quiet" type="button" data-close>Close</button>';
+  box.firstChild.textContent = text;
+  $("toasts").append(box);
+  arrived();
+};
+const copy = (element) => {
+  // Without https there is no clipboard: then it is selected, ready for Ctrl+C.
+  const select = () => getSelection().selectAllChildren(element);
+  const done = navigator.clipboard?.writeText(element.textContent);
+  done ? done.then(() => toast("Copied.", "ok"), select) : select();
+};
+const toggle = (name, cookie) => {
+  $(name).ariaPressed = !isOn(name);
+  remember(cookie, isOn(name) ? "on" : "off");
+};
+const actions = {
+  toggle: () => (toggle("toggle", "live"), state(""), beat()),
+  keys: () => toggle("keys", "keys"),
+  "help-open": () => $("help").showModal(),
+  order: () => tick((forced = true)),
+  theme: () => {
+    const root = document.documentElement;
+    const next = { auto: "light", light: "dark", dark: "auto" }[root.dataset.theme];
+    remember("theme", (root.dataset.theme = next));
+    $("theme").title = $("theme").ariaLabel = "Theme: " + next;
+  },
+};
+on("click", ({ target }) => {
+  const button = target.closest("button");
+  if (!button) return;
+  actions[button.id.slice(5)]?.();
+  if ("close" in button.dataset) button.parentNode.remove();
+  if (button.dataset.copy) copy(document.getElementById(button.dataset.copy));
+});
+
+const walk = (step) => {
+  const links = [...document.querySelectorAll("#lens-rows a")], at = links.indexOf(document.activeElement);
+  links[at < 0 ? 0 : Math.min(Math.max(at + step, 0), links.length - 1)]?.focus();
+};
+const keys = { "/": () => $("q")?.select(), j: () => walk(1), k: () => walk(-1), l: () => $("toggle")?.click(), "?": () => $("help")?.showModal() };
+on("keydown", (event) => {
+  const { key, target } = event;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (key === "Escape" && target === $("q")) return event.preventDefault(target.blur());
+  const typing = target.closest("input:not([type=checkbox]), textarea, select, dialog");
+  if (typing || !isOn("keys") || !keys[key]) return;
+  event.preventDefault();
+  keys[key]();
+});
+arrived();

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from itsdangerous import TimestampSigner
 
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
-from fastapi_lens.admin.auth import safe_next
+from fastapi_lens.admin.auth import Gate, safe_next
 from tests.recording.probe import lens_of
 
 KEY = "clé-très-secrète"
@@ -45,11 +45,11 @@ def login(client: TestClient, key: str = KEY, **form: str) -> Any:
 REPORTS = ["/lens/report", "/lens/report/top", "/lens/report/dead", "/lens/report?days=0"]
 
 
-NO_KEYS: list[dict[str, Any]] = [
+NO_KEYS: list[Any] = [
     {},
     {"X-Lens-Key": ""},
     {"X-Lens-Key": "wrong"},
-    {"X-Lens-Key": b"\xff\xfe"},
+    {b"X-Lens-Key": b"\xff\xfe"},
     {"Authorization": "Bearer wrong"},
     {"Authorization": "Bearer"},
     {"Authorization": f"Basic {KEY}".encode()},
@@ -80,6 +80,12 @@ def test_the_key_opens_the_reports_however_it_is_written(client_of: MakeClient) 
         assert answer.headers["cache-control"] == "private, no-store"
 
 
+def test_bytes_that_are_no_text_are_no_key() -> None:
+    gate = Gate(LensConfig(report_key=KEY), b"salt")
+    assert gate.is_key(KEY.encode())
+    assert not gate.is_key(b"\xff\xfe")
+
+
 def test_signing_in_opens_pages_and_reports_until_signing_out(client_of: MakeClient) -> None:
     client = client_of(report_key=KEY)
     refused = client.get("/lens/?status=dead")
@@ -95,6 +101,8 @@ def test_signing_in_opens_pages_and_reports_until_signing_out(client_of: MakeCli
     assert client.get("/lens/login").headers["location"] == "/lens/"
     token = _csrf_token(client)
     assert client.post("/lens/logout", headers=ORIGIN).status_code == 403
+    forged = {"csrf_token": token}, {"origin": "http://evil.example"}
+    assert client.post("/lens/logout", data=forged[0], headers=forged[1]).status_code == 403
     gone = client.post("/lens/logout", data={"csrf_token": token}, headers=ORIGIN)
     assert (gone.status_code, gone.headers["location"]) == (303, "/lens/login")
     assert client.get("/lens/report").status_code == 403
@@ -209,6 +217,9 @@ def test_without_a_key_the_lens_answers_its_own_machine(client_of: MakeClient) -
         client = client_of(**place)
         assert client.get("/lens/report").status_code == 200
         assert client.get("/lens/login").headers["location"] == "/lens/"
+        led = client.get("/lens/?report_key=left-over&q=x").headers["location"]
+        assert led == "/lens/login?next=%2Flens%2F%3Fq%3Dx"
+        assert client.get(led).headers["location"] == "/lens/?q=x"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Steps that several browser tests take."""
 
+import time
 from collections.abc import Callable
 
 import httpx
@@ -29,6 +30,24 @@ def calls_of(page: Page, name: str) -> int:
 def paths(page: Page) -> list[str]:
     """The paths of all rows, from the top."""
     return page.locator("#lens-rows a > span").all_text_contents()
+
+
+def mark(page: Page) -> None:
+    """Leave a mark that only a reload removes."""
+    page.evaluate("window.stillHere = true")
+
+
+def is_still_here(page: Page) -> bool:
+    """Whether the page has not been loaded anew since it was marked."""
+    still: bool = page.evaluate("window.stillHere === true")
+    return still
+
+
+def stop_the_clock(page: Page) -> None:
+    """Load the page anew with timers that only `page.clock.run_for` moves on."""
+    page.clock.install()
+    page.reload(wait_until="networkidle")
+    page.clock.pause_at(time.time() + 3)
 
 
 def tick(page: Page) -> None:

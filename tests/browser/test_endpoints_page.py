@@ -1,25 +1,13 @@
-"""The endpoints page as somebody uses it: a real browser, a real server, real calls."""
+"""The endpoints page as somebody uses it: a real browser, a real server."""
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from fastapi_lens.admin.formats import ago, timestamp
-from tests.browser.shop import DAY, KEY
-from tests.browser.steps import call, calls_of, paths, row, tick, tick_until
+from tests.browser.shop import KEY
+from tests.browser.steps import is_still_here, mark, paths, stop_the_clock
 from tests.support.browser import PageWatch
 from tests.support.servers import Server
-
-ORDERS = "GET /orders"
-
-
-def mark(page: Page) -> None:
-    """Leave a mark that only a reload removes."""
-    page.evaluate("window.stillHere = true")
-
-
-def is_still_here(page: Page) -> bool:
-    return page.evaluate("window.stillHere === true")
 
 
 def test_the_whole_story_from_login_to_logout(
@@ -57,28 +45,6 @@ def test_the_whole_story_from_login_to_logout(
     expect(page).to_have_url(f"{shop.url}/lens/login")
     page.goto(f"{shop.url}/lens/")
     expect(page).to_have_url(re.compile(r"/lens/login\?next="))
-
-
-def test_a_count_rises_while_scroll_focus_and_selection_stay(shop: Server, signed_in: Page) -> None:
-    page = signed_in
-    mark(page)
-    before = calls_of(page, ORDERS)
-    page.evaluate("scrollTo(0, 240)")
-    link = page.get_by_role("link", name="GET /shelves/07/{number}", exact=True)
-    link.evaluate("element => element.focus({preventScroll: true})")
-    call(shop, "/orders", 3)
-    expect(row(page, ORDERS).locator("td").nth(1)).to_have_text(f"{before + 3:,}", timeout=15_000)
-
-    assert is_still_here(page)
-    assert page.evaluate("scrollY") == 240
-    expect(link).to_be_focused()
-
-    cell = row(page, ORDERS).locator("th span")
-    cell.evaluate("element => getSelection().selectAllChildren(element)")
-    call(shop, "/orders", 2)
-    # An update that was on its way already must not take the selection away either.
-    tick_until(page, lambda: calls_of(page, ORDERS) == before + 5)
-    assert page.evaluate("getSelection().toString()") == "/orders"
 
 
 def test_back_and_forward_restore_filters_search_and_rows(shop: Server, signed_in: Page) -> None:
@@ -143,6 +109,31 @@ def test_typing_keeps_the_caret_and_makes_one_entry_of_history(
     expect(page).to_have_url(f"{shop.url}/lens/?q=n")
 
 
+def test_an_answer_does_not_undo_what_was_typed_after_its_question(
+    shop: Server, signed_in: Page
+) -> None:
+    page = signed_in
+    stop_the_clock(page)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/lens/?q=old*", hold)
+    search = page.get_by_role("searchbox")
+    search.fill("old")
+    with page.expect_request("**/lens/?q=old*"):
+        page.clock.run_for(250)
+    search.fill("legacy")
+    search.blur()
+    held[0].continue_()
+    expect(page).to_have_url(f"{shop.url}/lens/?q=old")
+    expect(search).to_have_value("legacy")
+    page.clock.run_for(250)
+    expect(page).to_have_url(f"{shop.url}/lens/?q=legacy")
+    assert paths(page) == ["/legacy"]
+
+
 def test_status_tabs_count_what_the_other_filters_leave(shop: Server, signed_in: Page) -> None:
     page = signed_in
     page.get_by_label("Tag").select_option("reports")
@@ -168,71 +159,6 @@ def test_pages_are_links_and_start_at_their_top(shop: Server, signed_in: Page) -
     assert page.evaluate("document.querySelector('#lens-table').getBoundingClientRect().top") > 0
     page.go_back()
     expect(page.locator("#lens-rows tr")).to_have_count(50)
-
-
-def test_the_order_stays_while_somebody_is_in_the_rows(shop: Server, signed_in: Page) -> None:
-    page = signed_in
-    page.get_by_label("Tag").select_option("shelves")
-    expect(page).to_have_url(re.compile("tag=shelves"))
-    last = page.locator("#lens-rows a").last
-    name = last.inner_text().replace("\n", " ")
-    path = last.locator("span").inner_text()
-    before = calls_of(page, name)
-    last.focus()
-    call(shop, path.replace("{number}", "1"), 60)
-    tick_until(page, lambda: calls_of(page, name) == before + 60)
-    expect(page.get_by_role("button", name="Order changed")).to_be_visible()
-    assert paths(page)[-1] == path
-    expect(last).to_be_focused()
-
-    page.get_by_role("button", name="Order changed").click()
-    expect(page.locator("#lens-rows a > span").first).to_have_text(path)
-    expect(page.get_by_role("button", name="Order changed")).to_be_hidden()
-
-
-def test_an_unchanged_page_is_not_sent_again(shop: Server, signed_in: Page) -> None:
-    page = signed_in
-    statuses: list[int] = []
-    # The turn of a minute is the one thing that changes an answer by itself.
-    while statuses[-2:] != [304, 304] and len(statuses) < 6:
-        with page.expect_response("**/lens/") as answer:
-            tick(page)
-        answer.value.finished()
-        statuses.append(answer.value.status)
-    assert statuses[-2:] == [304, 304]
-    expect(page.locator("#lens-complete")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
-
-
-def test_updates_rest_while_text_is_selected_or_live_is_off(shop: Server, signed_in: Page) -> None:
-    page = signed_in
-    asked: list[str] = []
-    page.clock.install()
-    page.reload()
-    page.on("request", lambda request: asked.append(request.url))
-
-    page.evaluate("getSelection().selectAllChildren(document.querySelector('#lens-rows th'))")
-    page.clock.run_for(11_000)
-    page.evaluate("getSelection().removeAllRanges()")
-    page.get_by_role("button", name="Live").click()
-    page.clock.run_for(11_000)
-    assert asked == []
-
-    with page.expect_response("**/lens/"):
-        page.get_by_role("button", name="Live").click()
-    with page.expect_response("**/lens/"):
-        page.clock.run_for(6_000)
-
-
-def test_live_off_stays_off_after_a_reload(shop: Server, signed_in: Page) -> None:
-    page = signed_in
-    live = page.get_by_role("button", name="Live")
-    expect(live).to_have_attribute("aria-pressed", "true")
-    live.click()
-    expect(live).to_have_attribute("aria-pressed", "false")
-    page.reload()
-    expect(live).to_have_attribute("aria-pressed", "false")
-    live.click()
-    expect(live).to_have_attribute("aria-pressed", "true")
 
 
 def test_the_theme_is_in_the_first_byte_after_a_choice(shop: Server, signed_in: Page) -> None:
@@ -280,26 +206,6 @@ def test_the_keyboard_reaches_everything(shop: Server, signed_in: Page) -> None:
     page.locator("#lens-rows a").first.focus()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/lens/endpoints/[0-9a-f]{16}$"))
-
-
-def test_the_browser_tells_ages_as_the_server_does(shop: Server, signed_in: Page) -> None:
-    page = signed_in
-    page.clock.install()
-    page.reload()
-    now = float(page.locator("#lens-live").get_attribute("data-now") or "")
-    # In the middle of each unit: what passes while this test runs changes none of them.
-    ages = [-60, 90, 3_570 - 60, 1.5 * 3_600, 23.5 * 3_600, 36 * 3_600, 500 * DAY, 3 * 365.5 * DAY]
-    page.evaluate(
-        """(moments) => document.body.append(...moments.map((moment) => {
-             const time = document.createElement("time");
-             Object.assign(time, {dateTime: moment, title: "test", textContent: "?"});
-             return time;
-           }))""",
-        [timestamp(now - age) for age in ages],
-    )
-    page.clock.run_for(6_000)
-    texts = page.locator("time[title=test]").all_inner_texts()
-    assert texts == [ago(now - age, now) for age in ages]
 
 
 def test_a_session_that_has_ended_leads_to_the_login_and_back(

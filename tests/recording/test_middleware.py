@@ -351,6 +351,20 @@ def test_the_shutdown_of_the_server_writes_what_is_pending(tmp_path: Any) -> Non
     after.stop()
 
 
+def test_an_application_that_fails_to_start_starts_no_recording(tmp_path: Any) -> None:
+    @contextlib.asynccontextmanager
+    async def failing(_: FastAPI) -> AsyncIterator[None]:
+        raise RuntimeError("no licence")
+        yield
+
+    app = FastAPI(lifespan=failing)
+    app.add_middleware(LensMiddleware, config=LensConfig(db_path=str(tmp_path / "lens.db")))
+    with pytest.raises(RuntimeError, match="no licence"), TestClient(app):
+        pass
+    assert not lens_of(app).started
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_two_applications_in_one_process_are_kept_apart(tmp_path: Any) -> None:
     settings = LensConfig(db_path=str(tmp_path / "lens.db"), flush_interval=3600)
     lenses: list[Lens] = []

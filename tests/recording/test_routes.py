@@ -9,14 +9,19 @@ from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
+from starlette.routing import BaseRoute, Host, Mount, Route, Router, WebSocketRoute
+from starlette.routing import Match as RouteMatch
 from starlette.staticfiles import StaticFiles
 
 from fastapi_lens import lens_admin
+from fastapi_lens.recording import routes
 from fastapi_lens.reporting.model import Window
 from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope
 
 MakeProbe = Callable[..., Probe]
+
+
+ODD = [partial(print), partial(print)]
 
 
 def plain(request: Request) -> PlainTextResponse:
@@ -325,6 +330,97 @@ def test_unmapped_paths_are_counted_under_one_path_when_wanted(probe: MakeProbe)
         ("GET", "<unmapped>"): {404: 51},
         ("_OTHER", "<unmapped>"): {404: 1},
     }
+
+
+def test_an_endpoint_that_no_route_has_is_not_counted_and_said_once(
+    probe: MakeProbe, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "_MAX_UNKNOWN", 1)
+    app = FastAPI()
+    app.add_route("/known", plain)
+
+    class AnswersByItself:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if scope.get("path", "").startswith("/odd"):
+                scope["endpoint"] = ODD[int(scope["path"][-1])]
+                await PlainTextResponse("odd")(scope, receive, send)
+            else:
+                await self.app(scope, receive, send)
+
+    app.add_middleware(AnswersByItself)
+    probed = probe(app)
+    probed.get("/odd/0", "/odd/0", "/odd/1", "/known")
+    assert probed.counts() == {("GET", "/known"): {200: 1}}
+    hints = [one for one in caplog.records if "does not know the route" in one.getMessage()]
+    assert len(hints) == 1
+
+
+def test_a_root_path_that_no_mount_explains_is_no_part_of_the_template(probe: MakeProbe) -> None:
+    class Moves:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            scope["root_path"] = "/moved"
+            await self.app(scope, receive, send)
+
+    app = FastAPI()
+    app.include_router(users())
+    app.add_middleware(Moves)
+    probed = probe(app)
+    probed.get("/moved/users/1")
+    assert probed.counts() == {("GET", "/users/{user_id}"): {200: 1}}
+
+
+def test_an_application_that_is_mounted_in_itself_has_an_end(probe: MakeProbe) -> None:
+    app = FastAPI()
+    app.add_api_route("/x", lambda: 1)
+    app.mount("/self", app)
+    probed = probe(app)
+    probed.get("/x")
+    assert probed.counts() == {("GET", "/x"): {200: 1}}
+    assert probed.discovered() == {("GET", "/x")}
+
+
+def test_a_mount_below_a_host_keeps_its_template(probe: MakeProbe) -> None:
+    inner = Starlette(routes=[Route("/x", plain)])
+    app = FastAPI()
+    app.host("api.example.org", Router(routes=[Mount("/in/{part}", app=inner)]))
+    probed = probe(app)
+    probed.client.get("/in/1/x", headers={"host": "api.example.org"})
+    assert probed.counts() == {("GET", "/in/{part}/x"): {200: 1}}
+
+
+def test_routes_of_a_kind_of_the_hosts_own_are_passed_over(probe: MakeProbe) -> None:
+    class Own(BaseRoute):
+        def matches(self, scope: Any) -> Any:
+            return RouteMatch.NONE, {}
+
+    app = FastAPI()
+    app.router.routes.append(Own())
+    app.add_api_route("/x", lambda: 1)
+    probed = probe(app)
+    probed.get("/x")
+    assert probed.discovered() == {("GET", "/x")}
+
+
+def test_a_class_that_is_an_application_of_its_own_answers_any_method(probe: MakeProbe) -> None:
+    class Application:
+        def __init__(self, scope: Any, receive: Any, send: Any) -> None:
+            self.answer = PlainTextResponse("ok")(scope, receive, send)
+
+        def __await__(self) -> Any:
+            return self.answer.__await__()
+
+    app = FastAPI()
+    app.router.routes.append(Route("/own", Application))
+    probed = probe(app)
+    probed.get("/own")
+    probed.client.post("/own")
+    assert probed.counts() == {("ANY", "/own"): {200: 2}}
 
 
 def test_the_facts_of_an_endpoint_come_from_its_route(probe: MakeProbe) -> None:
