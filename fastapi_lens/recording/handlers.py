@@ -26,9 +26,8 @@ class Handler:
 
 def describe(endpoint: Any) -> Handler:
     """The facts about an endpoint's handler; empty texts for what cannot be told."""
-    target = unwrapped(endpoint)
-    if not hasattr(target, "__qualname__"):
-        target = type(target)
+    found = unwrapped(endpoint)
+    target: Any = found if hasattr(found, "__qualname__") else type(found)
     name = f"{target.__module__}.{target.__qualname__}"
     # Not inspect.getdoc, which takes the docstring of a base class for the handler's own.
     documentation = inspect.cleandoc(target.__doc__ or "")

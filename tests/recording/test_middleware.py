@@ -352,9 +352,12 @@ def test_the_shutdown_of_the_server_writes_what_is_pending(tmp_path: Any) -> Non
 
 
 def test_an_application_that_fails_to_start_starts_no_recording(tmp_path: Any) -> None:
+    licences: list[str] = []
+
     @contextlib.asynccontextmanager
     async def failing(_: FastAPI) -> AsyncIterator[None]:
-        raise RuntimeError("no licence")
+        if not licences:
+            raise RuntimeError("no licence")
         yield
 
     app = FastAPI(lifespan=failing)
