@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,9 @@ class Handler:
 
 def describe(endpoint: Any) -> Handler:
     """The facts about an endpoint's handler; empty texts for what cannot be told."""
-    found = unwrapped(endpoint)
-    target: Any = found if hasattr(found, "__qualname__") else type(found)
+    target = unwrapped(endpoint)
+    if not hasattr(target, "__qualname__"):
+        target = cast("Any", type(target))
     name = f"{target.__module__}.{target.__qualname__}"
     # Not inspect.getdoc, which takes the docstring of a base class for the handler's own.
     documentation = inspect.cleandoc(target.__doc__ or "")
