@@ -17,6 +17,7 @@ import pytest
 from example_project.launcher import DEMO_KEY, DemoError, plan
 from example_project.profiles import QUIET
 from tests.support.ports import HOST, is_listening
+from tests.support.servers import UNMEASURED
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.server
@@ -37,6 +38,7 @@ class Launched:
                 cwd=ROOT,
                 env={
                     **os.environ,
+                    **UNMEASURED,
                     "PORT": str(port),
                     "EXAMPLE_DATA_DIR": str(self.data),
                     "EXAMPLE_LATENCY": "0",
