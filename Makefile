@@ -15,10 +15,10 @@ PY := $(VENV)/bin/python
 SLOW := browser or packaging or postgres or server
 
 .PHONY: help setup browser demo lint lint-format lint-rules lint-mypy lint-pyright lint-imports \
-        format test test-unit screenshots build clean
+        format test test-unit screenshots bench bench-outages compat build clean
 
 help: ## list these targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup: ## make the environment (.venv, node_modules), or see that it is made
 	@scripts/setup dev
@@ -61,10 +61,20 @@ test-unit: setup ## the fast part: no browser, PostgreSQL, server or build
 screenshots: setup browser ## take docs/screenshots/ from the running demo
 	@$(PY) -m scripts.screenshots
 
+bench: ## what recording costs, beside other packages: benchmarks/RESULTS.md in five minutes
+	@scripts/setup demo
+	@$(PY) -m benchmarks.recording $(ARGS)
+
+bench-outages: setup ## what requests notice of a database in trouble: benchmarks/RESULTS.md
+	@$(PY) -m benchmarks.outages $(ARGS)
+
+compat: setup ## the recording tests with FastAPI from its minimum to today's: docs/compatibility.md
+	@$(PY) -m scripts.compat $(ARGS)
+
 build: setup ## wheel and sdist into dist/
 	@rm -rf dist
 	@$(PY) -m build --no-isolation --outdir dist
 
 clean: ## remove what setup, builds and tests have made
 	@rm -rf $(VENV) node_modules static/fastapi_lens/vendor build dist htmlcov .coverage .coverage.* \
-	    .hypothesis .import_linter_cache example_project/var .mypy_cache .pytest_cache .ruff_cache
+	    .bench .compat .hypothesis .import_linter_cache example_project/var .mypy_cache .pytest_cache .ruff_cache

@@ -3,6 +3,7 @@
 LensError                      the root; catch this to catch them all
 ├── ConfigError                a setting is wrong; raised by LensConfig before anything starts
 └── StorageError               the database cannot be used
+    ├── DamagedFileError       what lies at the path is no SQLite database; counts wait
     └── SchemaTooNewError      a newer fastapi_lens has migrated this database; counts wait
 """
 
@@ -35,6 +36,28 @@ class ConfigError(LensError, ValueError):
 
 class StorageError(LensError):
     """The database cannot be used. The flusher catches it, keeps what it counted and retries."""
+
+
+class DamagedFileError(StorageError):
+    """The file is no SQLite database, or a damaged one. The flusher catches it and logs an error.
+
+    Attributes:
+        path: The file.
+        reason: SQLite's words.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        """Name the file."""
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """One sentence with the file and what to do."""
+        return (
+            f"{self.path} is no database that can be used ({self.reason}): move it away or set "
+            "another db_path"
+        )
 
 
 class SchemaTooNewError(StorageError):

@@ -73,6 +73,13 @@ BUCKET_MS: tuple[float, ...] = tuple(_representative_ms(index) for index in rang
 """What a call in each bucket is taken to have lasted, in milliseconds, shape ``(BUCKETS,)``."""
 
 
+_ABOVE = tuple(
+    int.from_bytes((bytes(width) + b"\xff" * (LANE_BYTES - width)) * BUCKETS, "little")
+    for width in range(1, LANE_BYTES)
+)
+"""The bits of all lanes that do not fit into 1, 2, 3 and 4 bytes."""
+
+
 class Histogram:
     """How many calls fell into each bucket. Immutable; the empty one is ``Histogram()``."""
 
@@ -148,12 +155,7 @@ class Histogram:
         if not lanes:
             return b""
         width = next(
-            (
-                byte
-                for byte in range(LANE_BYTES, 0, -1)
-                if lanes[byte - 1 :: LANE_BYTES].strip(b"\0")
-            ),
-            1,
+            (width for width, above in enumerate(_ABOVE, 1) if not self._lanes & above), LANE_BYTES
         )
         low = (len(lanes) - len(lanes.lstrip(b"\0"))) // LANE_BYTES
         narrow = bytearray((len(lanes) // LANE_BYTES - low) * width)

@@ -2,17 +2,12 @@
 
 from fastapi import FastAPI
 from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fastapi_lens.admin import api
 from fastapi_lens.admin.router import DEFAULT_PREFIX, Endpoint, create_lens_admin, json_endpoint
 from fastapi_lens.config import LensConfig
-from fastapi_lens.recording.middleware import (
-    ASGIApp,
-    Receive,
-    RecordingMiddleware,
-    Scope,
-    Send,
-)
+from fastapi_lens.recording.middleware import RecordingMiddleware
 from fastapi_lens.runtime import Lens
 
 DEFAULT_REPORT_PATH = DEFAULT_PREFIX + "/report"

@@ -5,6 +5,7 @@ One per LensMiddleware, found by the admin at ``scope["fastapi_lens"]``.
 
 import atexit
 import logging
+import multiprocessing
 import os
 import socket
 import threading
@@ -12,6 +13,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterable
+from multiprocessing.util import Finalize
 from typing import Any, TypeVar
 
 import anyio
@@ -33,6 +35,9 @@ logger = logging.getLogger("fastapi_lens")
 ALWAYS_EXCLUDED = ("/favicon.ico", "/robots.txt")
 LAZY_FLUSH_SECONDS = 1.0
 STOP_SECONDS = 10.0
+FORK_SECONDS = 5.0
+"""A fork waits for a flush that is under way, but not for a database that hangs."""
+
 QUIET_LOG_SECONDS = 60.0
 UNNAMED = "app"
 MAX_NAME = 200
@@ -66,6 +71,7 @@ class Lens:
         self._attached: dict[type, object] = {}
         self._inherited: list[Database] = []
         self._open()
+        self._watch_forks()
 
     def _open(self) -> None:
         """The parts that belong to this process alone; a forked child gets new ones."""
@@ -88,6 +94,7 @@ class Lens:
             pid=os.getpid(),
             release=self.config.release or "",
             started_at_us=round(self.clock() * 1_000_000),
+            interval_ms=round(self.config.flush_interval * 1_000),
         )
         settings = FlushSettings(
             interval=self.config.flush_interval,
@@ -172,7 +179,7 @@ class Lens:
                     self.flusher.interval,
                 )
             self._say_when_open()
-            self._watch_process()
+            self._watch_end()
             self.flusher.start()
             self.started = True
 
@@ -238,14 +245,36 @@ class Lens:
         if self.config.security_enabled is False:
             logger.warning("fastapi_lens is open to everybody, because security_enabled is false")
 
-    def _watch_process(self) -> None:
-        """Stop at the interpreter's end, and start anew in a forked child.
+    def _watch_forks(self) -> None:
+        """Start anew in a forked child, also when this process has not started yet.
 
-        Neither list can be shortened, so each holds a weak reference.
+        The interpreter's list cannot be shortened, so it holds a weak reference.
         """
-        if self._watched:
-            return
-        self._watched = True
+        weak = weakref.ref(self)
+        held: dict[int, Flusher] = {}
+
+        def before() -> None:
+            lens = weak()
+            # A child that is forked while our thread is inside SQLite finds its locks taken.
+            if lens is not None and lens.flusher.hold(timeout_seconds=FORK_SECONDS):
+                held[threading.get_ident()] = lens.flusher
+
+        def in_parent() -> None:
+            flusher = held.pop(threading.get_ident(), None)
+            if flusher is not None:
+                flusher.go_on()
+
+        def in_child() -> None:
+            held.clear()
+            lens = weak()
+            if lens is not None:
+                lens.restart_in_child()
+
+        if hasattr(os, "register_at_fork"):  # pragma: no branch  Windows knows no fork.
+            os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
+
+    def _watch_end(self) -> None:
+        """Stop at the interpreter's end, for servers that announce none."""
         weak = weakref.ref(self)
 
         def at_exit() -> None:
@@ -253,14 +282,13 @@ class Lens:
             if lens is not None and lens.started:
                 lens.stop()
 
-        def in_child() -> None:
-            lens = weak()
-            if lens is not None:
-                lens.restart_in_child()
-
-        atexit.register(at_exit)
-        if hasattr(os, "register_at_fork"):  # pragma: no branch  Windows knows no fork.
-            os.register_at_fork(after_in_child=in_child)
+        if not self._watched:
+            self._watched = True
+            atexit.register(at_exit)
+        if multiprocessing.parent_process() is not None:
+            # A forked child of multiprocessing ends without atexit, and forgets at its start
+            # what its parent has put into this list.
+            Finalize(None, at_exit, exitpriority=0)
 
     def restart_in_child(self) -> None:
         """Nothing of the parent's is ours: not its counts, its thread or its connections."""

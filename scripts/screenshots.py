@@ -70,7 +70,11 @@ def take(browser: Browser, base: str) -> None:
     first = context.new_page()
     wait_for_traffic(first, base)
     sign_in(first, base)
-    pages = {"endpoints": f"{base}/", "endpoint": busiest(first, base)}
+    pages = {
+        "endpoints": f"{base}/",
+        "endpoint": busiest(first, base),
+        "settings": f"{base}/settings",
+    }
     session = context.storage_state()
     context.close()
     for width, height in SIZES:

@@ -16,7 +16,7 @@ from scripts import chromium as chromium_program
 from tests.support.browser import PageWatch
 from tests.support.ports import free_port as find_free_port
 from tests.support.postgres import PostgresServer
-from tests.support.servers import Server, uvicorn
+from tests.support.servers import Server, Start, uvicorn
 
 # Nothing is timed in tests: a slow machine is no bug.
 hypothesis_settings.register_profile(
@@ -65,15 +65,16 @@ def free_port() -> int:
 
 @pytest.fixture
 def run_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start uvicorn with an application: ``run_server("module:app", env={…}, args=[…])``.
+    """Start a server with an application: ``run_server("module:app", env={…}, args=[…])``.
 
-    It runs in ``tmp_path``, listens when the call returns, and is stopped after the test unless
-    the test has called its ``stop()``, which returns the exit code. See `support.servers.uvicorn`.
+    It is uvicorn unless the test says ``by=gunicorn``, runs in ``tmp_path``, listens when the
+    call returns, and is stopped after the test unless the test has called its ``stop()``, which
+    returns the exit code. See `support.servers`.
     """
     servers = request.node.stash.setdefault(_SERVERS, [])
 
-    def start(target: str, **options: Any) -> Server:
-        server = uvicorn(target, **{"cwd": tmp_path, **options})
+    def start(target: str, *, by: Start = uvicorn, **options: Any) -> Server:
+        server = by(target, **{"cwd": tmp_path, **options})
         servers.append(server)
         return server.wait()
 

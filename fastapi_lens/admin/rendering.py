@@ -50,7 +50,7 @@ PAGE_HEADERS: Mapping[str, str] = MappingProxyType(
 )
 
 THEMES = ("auto", "light", "dark")
-NAVIGATION = (("Endpoints", "/"),)
+NAVIGATION = (("Endpoints", "/"), ("Settings", "/settings"))
 MIDDLEWARE_LINE = "app.add_middleware(LensMiddleware, config=LensConfig())"
 
 
@@ -62,6 +62,7 @@ def _tight(text: Markup) -> Markup:
 _FILTERS: Mapping[str, Callable[..., object]] = {
     "ago": formats.ago,
     "duration": formats.duration,
+    "microseconds": formats.microseconds,
     "moment": formats.moment,
     "ms": formats.milliseconds,
     "number": formats.number,

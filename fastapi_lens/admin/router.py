@@ -5,6 +5,7 @@ to them. Knows no SQL and no HTML.
 """
 
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,15 +15,17 @@ import anyio.to_thread
 from anyio.lowlevel import RunVar
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, compile_path
 
 from fastapi_lens.admin import api, rendering
 from fastapi_lens.admin.auth import Access, Gate, Refusal
 from fastapi_lens.admin.views import endpoint as endpoint_view
 from fastapi_lens.admin.views import endpoints as endpoints_view
 from fastapi_lens.admin.views import login as login_view
+from fastapi_lens.admin.views import settings as settings_view
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.errors import ConfigError, StorageError
 from fastapi_lens.recording.middleware import SCOPE_KEY
@@ -65,22 +68,25 @@ def create_lens_admin(prefix: str = DEFAULT_PREFIX) -> APIRouter:
     if not prefix.startswith("/") or prefix.endswith("/"):
         raise ConfigError("prefix", f"must start with a slash and not end with one: {prefix!r}")
     router = APIRouter()
-    for path, methods, handler in (
-        ("", ["GET"], _leads_to("/")),
-        ("/", ["GET"], _page("/", endpoints_view.endpoints_page)),
-        ("/dashboard", ["GET"], _page("/dashboard", _dashboard)),
-        ("/endpoints/{key}", ["GET"], _page("/endpoints/{key}", _endpoint)),
-        ("/login", ["GET", "POST"], _login),
-        ("/logout", ["POST"], _logout),
-        ("/static/{name:path}", ["GET"], _static),
-        ("/report", ["GET"], json_endpoint(api.report, "/report")),
-        ("/report/top", ["GET"], json_endpoint(api.top, "/report/top")),
-        ("/report/dead", ["GET"], json_endpoint(api.dead, "/report/dead")),
-    ):
-        router.routes.append(
-            Route(prefix + path, handler, methods=methods, include_in_schema=False)
-        )
+    # One route: FastAPI tries each that comes before the host's own with every request.
+    below = f"{prefix}{{rest:{_REST}}}"
+    methods = ["GET", "POST"]
+    router.routes.append(Route(below, _dispatch, methods=methods, include_in_schema=False))
     return router
+
+
+async def _dispatch(request: Request) -> Response:
+    """Answer with the page that lies at the path below the prefix."""
+    rest = request.path_params["rest"]
+    method = "GET" if request.method == "HEAD" else request.method
+    for page in _PAGES:
+        found = page.pattern.match(rest)
+        if found:
+            if method not in page.methods:
+                return Response(status_code=405, headers={"Allow": ", ".join(page.methods)})
+            request.scope["path_params"] = found.groupdict()
+            return await page.endpoint(request)
+    return await _page(rest, _nothing_here)(request)
 
 
 def json_endpoint(answer: View, local: str) -> Endpoint:
@@ -102,6 +108,16 @@ def json_endpoint(answer: View, local: str) -> Endpoint:
             return _uncached(api.refused(_reported(error), status=503))
 
     return endpoint
+
+
+class _Rest(PathConvertor):
+    """What follows the prefix: nothing, or a slash and more. `/lensfoo` is not below `/lens`."""
+
+    regex = "(?:/.*)?"
+
+
+_REST = "fastapi_lens_rest"
+register_url_convertor(_REST, _Rest())
 
 
 async def gate(lens: Lens) -> Gate:
@@ -154,6 +170,12 @@ def _dashboard(visit: Visit) -> Response:
 
 def _endpoint(visit: Visit) -> Response:
     return endpoint_view.endpoint_page(visit, visit.request.path_params["key"])
+
+
+def _nothing_here(visit: Visit) -> Response:
+    return rendering.not_found_page(
+        visit.request, visit.base, message="There is no such page in the lens."
+    )
 
 
 def _leads_to(target: str) -> Endpoint:
@@ -252,3 +274,31 @@ def _error_page(request: Request, base: str, error: Exception, *, status: int) -
         else "Something went wrong while this page was made."
     )
     return rendering.error_page(request, base, status=status, message=message, error_id=number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What answers at a path below the prefix."""
+
+    pattern: re.Pattern[str]
+    methods: tuple[str, ...]
+    endpoint: Endpoint
+
+
+def _at(path: str, endpoint: Endpoint, *methods: str) -> _Page:
+    return _Page(compile_path(path)[0], methods or ("GET",), endpoint)
+
+
+_PAGES = (
+    _at("", _leads_to("/")),
+    _at("/", _page("/", endpoints_view.endpoints_page)),
+    _at("/dashboard", _page("/dashboard", _dashboard)),
+    _at("/endpoints/{key}", _page("/endpoints/{key}", _endpoint)),
+    _at("/settings", _page("/settings", settings_view.settings_page)),
+    _at("/login", _login, "GET", "POST"),
+    _at("/logout", _logout, "POST"),
+    _at("/static/{name:path}", _static),
+    _at("/report", json_endpoint(api.report, "/report")),
+    _at("/report/top", json_endpoint(api.top, "/report/top")),
+    _at("/report/dead", json_endpoint(api.dead, "/report/dead")),
+)

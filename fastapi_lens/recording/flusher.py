@@ -12,19 +12,29 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from fastapi_lens.errors import StorageError
+from fastapi_lens.errors import DamagedFileError, StorageError
 from fastapi_lens.histogram import Histogram
+from fastapi_lens.recording.pending import Pending
+from fastapi_lens.recording.processes import is_gone
 from fastapi_lens.recording.recorder import Recorder, SeriesDelta
-from fastapi_lens.storage.batches import Batch, Delta, EndpointFacts, WorkerFacts, endpoint_id
+from fastapi_lens.storage.batches import (
+    Batch,
+    Delta,
+    EndpointFacts,
+    Heartbeat,
+    WorkerFacts,
+    endpoint_id,
+)
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.retention import prune, take_lease
+from fastapi_lens.storage.workers import beat, note_killed
 from fastapi_lens.storage.writer import Writer
 
 logger = logging.getLogger("fastapi_lens")
 
 MINUTE = 60
-HOUR_MINUTES = 60
+HOUR = 3_600
 ROWS_PER_DELTA = 6
 """One for each tier, one for the status code and the endpoint's own; see `Writer`."""
 
@@ -32,12 +42,16 @@ MAX_PENDING = 50_000
 PRUNE_EVERY_SECONDS = 60.0
 REDISCOVER_EVERY_SECONDS = 30.0
 HEARTBEAT_SECONDS = 15.0
-LONGEST_BACK_OFF_SECONDS = 60.0
+LONGEST_BACK_OFF_SECONDS = 15.0
+"""So soon after a database is back its numbers are, too; a failed try costs it next to nothing."""
+
 QUIET_LOG_SECONDS = 60.0
 PAUSE_SECONDS = 0.001
 """Between two batches, so that the thread of the event loop gets the interpreter."""
 
-PendingKey = tuple[int, int, int]
+DELTAS_AT_ONCE = 16
+BREATH_SECONDS = 0.0001
+"""Between so many series that are collected, for the same reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +95,7 @@ class Flusher:
         self._settings = settings
         self._discover = discover
         self._writer = Writer(database, worker)
-        self._pending: dict[PendingKey, Delta] = {}
+        self._pending = Pending()
         self._in_flight: Batch | None = None
         self._applied = 0
         self._known: dict[int, EndpointFacts] = {}
@@ -116,14 +130,25 @@ class Flusher:
                 return False  # It hangs in the database; the daemon thread ends with us.
         return self.flush(ending=True)
 
+    def hold(self, *, timeout_seconds: float) -> bool:
+        """Keep the thread out of the database until `go_on`; whether that succeeded in time."""
+        return self._work.acquire(timeout=timeout_seconds)
+
+    def go_on(self) -> None:
+        """Undo a `hold`, in the same thread."""
+        self._work.release()
+
     def collect(self) -> None:
         """Take what was counted out of the recorder into the pending sums."""
         with self._work:
             self._collected_at = self._recorder.clock()
-            for delta in self._recorder.drain():
-                self._merge(self._as_delta(delta))
+            for number, delta in enumerate(self._recorder.drain(), 1):
+                self._pending.add(self._as_delta(delta))
+                if number % DELTAS_AT_ONCE == 0:
+                    time.sleep(BREATH_SECONDS)
             if len(self._pending) > MAX_PENDING:
-                self._shrink()
+                this_hour = int(self._collected_at // HOUR)
+                self.lose(self._pending.shrink(MAX_PENDING, this_hour=this_hour))
 
     def flush(self, *, ending: bool = False) -> bool:
         """Collect and write everything pending, in the calling thread.
@@ -142,7 +167,8 @@ class Flusher:
                 self._write_pending(ending=ending)
             except StorageError as error:
                 self._registered = None
-                self._warn(f"could not write; counts wait in memory: {error}")
+                level = logging.ERROR if isinstance(error, DamagedFileError) else logging.WARNING
+                self._warn(f"could not write; counts wait in memory: {error}", level)
                 return False
             return True
 
@@ -164,9 +190,8 @@ class Flusher:
     @property
     def pending_calls(self) -> int:
         """Calls that are counted and not yet known to be written; never waits for the thread."""
-        waiting = list(self._pending.values())
         batch = self._in_flight
-        return sum(delta.calls for delta in (*waiting, *(batch.deltas if batch else ())))
+        return self._pending.calls + sum(delta.calls for delta in (batch.deltas if batch else ()))
 
     @property
     def _heartbeated(self) -> bool:
@@ -183,9 +208,10 @@ class Flusher:
     def _turn(self) -> bool:
         """One round of the thread, which nothing may end."""
         try:
-            written = self.flush()
-            if written:
-                self._prune_when_due()
+            with self._work:  # Also while pruning: see `hold`.
+                written = self.flush()
+                if written:
+                    self._prune_when_due()
         except Exception:
             logger.exception("fastapi_lens failed to flush; counts wait in memory")
             return False
@@ -210,7 +236,7 @@ class Flusher:
             self._warn(f"could not delete what is past its retention: {error}")
 
     def _write_pending(self, *, ending: bool) -> None:
-        complete_to = self._collected_at
+        begun, complete_to = time.monotonic(), self._collected_at
         wrote = False
         self._register()
         for batch in self._batches():
@@ -220,12 +246,16 @@ class Flusher:
                 time.sleep(PAUSE_SECONDS)
         now = self._recorder.clock()
         if wrote or ending or abs(now - self._heartbeat_at) >= HEARTBEAT_SECONDS:
-            self._writer.heartbeat(
+            heartbeat = Heartbeat(
                 now_us=_microseconds(now),
                 complete_to_us=_microseconds(complete_to),
                 dropped=self.dropped,
+                pending=self.pending_calls,
+                flush_us=_microseconds(time.monotonic() - begun),
+                cost_ns=self._recorder.costs.median_ns,
                 ended=ending,
             )
+            beat(self._database, self._worker, heartbeat)
             self._heartbeat_at = now
 
     def _register(self) -> None:
@@ -236,6 +266,7 @@ class Flusher:
             self._known.update((fact.id, fact) for fact in self._discover())
         if self._registered is None:
             migrate(self._database)
+            self._tell_killed()
         done = self._registered or {}
         # Also those that were called before they were discovered and have all their facts now.
         new = [fact for fact in self._known.values() if done.get(fact.id) != fact]
@@ -244,15 +275,24 @@ class Flusher:
             self._writer.register(new, applied=self._applied, now_us=now_us)
             self._registered = done | {fact.id: fact for fact in new}
 
+    def _tell_killed(self) -> None:
+        """Say which workers of this host did not live to write their last counts."""
+        for gone in note_killed(self._database, self._worker, is_gone):
+            logger.warning(
+                "fastapi_lens: worker %s of %s was killed before it could write its last counts; "
+                "those of up to %g s are lost",
+                gone.pid,
+                gone.app,
+                gone.interval_ms / 1_000,
+            )
+
     def _batches(self) -> Iterator[Batch]:
         """The batch that is in doubt, if any, then new ones cut from the pending sums."""
         if self._in_flight is not None:
             yield self._in_flight
         # The worker's row is changed in each transaction, too.
         size = max(1, (self._settings.max_batch_size - 1) // ROWS_PER_DELTA)
-        keys = sorted(self._pending)
-        for start in range(0, len(keys), size):
-            deltas = tuple(self._pending.pop(key) for key in keys[start : start + size])
+        for deltas in self._pending.take(size):
             self._in_flight = Batch(self._applied + 1, deltas)
             yield self._in_flight
 
@@ -279,37 +319,18 @@ class Flusher:
             latency=Histogram.from_counts(counted.lanes),
         )
 
-    def _merge(self, delta: Delta) -> None:
-        key = (delta.endpoint_id, delta.minute, delta.status)
-        found = self._pending.get(key)
-        self._pending[key] = delta if found is None else found.plus(delta)
-
-    def _shrink(self) -> None:
-        """Bound the memory: give up minutes for hours, past ones first, then the oldest hours."""
-        this_hour = int(self._collected_at // MINUTE) // HOUR_MINUTES
-        self._give_up_minutes(spared_hour=this_hour)
-        if len(self._pending) > MAX_PENDING:
-            self._give_up_minutes(spared_hour=None)
-        for key in sorted(self._pending, key=lambda key: key[1])[:-MAX_PENDING]:
-            self.lose(self._pending.pop(key).calls)
-
-    def _give_up_minutes(self, *, spared_hour: int | None) -> None:
-        waiting, self._pending = self._pending, {}
-        for delta in waiting.values():
-            hour = delta.minute // HOUR_MINUTES
-            self._merge(delta if hour == spared_hour else delta.at_minute(hour * HOUR_MINUTES))
-
     def lose(self, calls: int) -> None:
         """Count calls that will never be written."""
-        self.dropped += calls
-        self._warn(f"lost {calls} calls")
+        if calls:
+            self.dropped += calls
+            self._warn(f"lost {calls} calls")
 
-    def _warn(self, sentence: str) -> None:
+    def _warn(self, sentence: str, level: int = logging.WARNING) -> None:
         """Warn, at most once a minute."""
         now = time.monotonic()
         if now - self._logged_at >= QUIET_LOG_SECONDS:
             self._logged_at = now
-            logger.warning("fastapi_lens %s", sentence)
+            logger.log(level, "fastapi_lens %s", sentence)
 
 
 def _microseconds(seconds: float) -> int:

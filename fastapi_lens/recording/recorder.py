@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi_lens.histogram import bucket_index
+from fastapi_lens.recording.cost import Costs
 
 KNOWN_METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"}
@@ -106,7 +107,8 @@ class Recorder:
         self.clock = clock
         self._max_series = max_series
         self._round = 0
-        self._shards: dict[int, Shard] = {}
+        self.costs = Costs()
+        self.shards: dict[int, Shard] = {}
         self._retired: list[Shard] = []
         self._drains = threading.Lock()
 
@@ -129,9 +131,9 @@ class Recorder:
     def shard(self) -> Shard:
         """The shard of the calling thread, made when missing."""
         thread_id = threading.get_ident()
-        found = self._shards.get(thread_id)
+        found = self.shards.get(thread_id)
         if found is None:
-            found = self._shards.setdefault(thread_id, Shard(thread_id))
+            found = self.shards.setdefault(thread_id, Shard(thread_id))
         return found
 
     def add(self, series: Series, duration_ns: int) -> None:
@@ -170,7 +172,7 @@ class Recorder:
         """
         with self._drains:
             self._round += 1
-            shards = [*self._shards.values()]
+            shards = [*self.shards.values()]
             deltas = [delta for shard in self._retired for delta in self._drain_shard(shard)]
             self._retired = []
             for shard in shards:
@@ -187,7 +189,7 @@ class Recorder:
         taken hold of it a moment before.
         """
         if shard.thread_id not in {thread.ident for thread in threading.enumerate()}:
-            self._shards.pop(shard.thread_id, None)
+            self.shards.pop(shard.thread_id, None)
             self._retired.append(shard)
 
     def _drain_shard(self, shard: Shard) -> list[SeriesDelta]:

@@ -1,6 +1,7 @@
 """What the read side answers with: frozen values, times in epoch seconds. No SQL, no HTML."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 
 from fastapi_lens.histogram import Histogram
@@ -159,9 +160,48 @@ class Health:
         workers: Workers seen within the last minute.
         dropped: Calls that were counted as lost, ever.
         database_bytes: Size of the database; ``None`` where it cannot be told.
+        cost_us: Microseconds that recording adds to a call, measured; ``None`` before the
+            first sample.
     """
 
     complete_to: float | None
     workers: int
     dropped: int
     database_bytes: int | None
+    cost_us: float | None
+
+
+class WorkerState(StrEnum):
+    """What is known of a worker."""
+
+    RUNNING = "running"
+    SILENT = "silent"
+    ENDED = "ended"
+    KILLED = "killed"
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One process that records an app, or has.
+
+    Attributes:
+        release: The host's version; empty where none is set.
+        started_at: Epoch seconds.
+        seen_at: Epoch seconds at which it was last heard of.
+        pending: Calls that waited in its memory then.
+        dropped: Calls that it has lost.
+        flush_ms: Milliseconds that its latest flush took; 0.0 before the first.
+        cost_us: Microseconds that recording adds to a call, measured; ``None`` before the
+            first sample.
+    """
+
+    host: str
+    pid: int
+    release: str
+    state: WorkerState
+    started_at: float
+    seen_at: float
+    pending: int
+    dropped: int
+    flush_ms: float
+    cost_us: float | None

@@ -8,15 +8,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.histogram import Histogram
-from fastapi_lens.reporting.model import Endpoint, Health, Point, Series, Usage, Window
+from fastapi_lens.reporting.model import Endpoint, Health, Point, Series, Usage, Window, Worker
 from fastapi_lens.reporting.status import Thresholds, classify
 from fastapi_lens.reporting.windows import Span, cover, finest, start_of
+from fastapi_lens.reporting.workers import oldest_start, read_health, read_workers
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import kept_seconds
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
 
-WORKER_ALIVE_SECONDS = 60
 MAX_STEPS = 60
 ID_BITS = 63
 _STEPS_SECONDS = (
@@ -64,12 +64,13 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
+        app = self._app()
         with self._database.read() as connection:
             rows = connection.execute(
                 sa.select(ENDPOINT).where(
-                    ENDPOINT.c.app == self._app(),
+                    ENDPOINT.c.app == app,
                     (ENDPOINT.c.total_calls > 0)
-                    | (ENDPOINT.c.last_seen_at >= self._oldest_start(connection, now)),
+                    | (ENDPOINT.c.last_seen_at >= oldest_start(connection, app=app, now=now)),
                 )
             ).all()
             usages = self._usages(connection, self._spans(window, now), None)
@@ -187,20 +188,18 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
-        mine, alive = WORKER.c.app == self._app(), self._alive(now)
         with self._database.read() as connection:
-            workers, complete = connection.execute(
-                sa.select(sa.func.count(), sa.func.min(WORKER.c.complete_to)).where(alive)
-            ).one()
-            if not complete:
-                complete = connection.execute(
-                    sa.select(sa.func.max(WORKER.c.complete_to)).where(mine)
-                ).scalar()
-            dropped = connection.execute(
-                sa.select(sa.func.coalesce(sa.func.sum(WORKER.c.dropped), 0)).where(mine)
-            ).scalar_one()
             size = self._database.size_bytes(connection)
-        return Health(_seconds(complete or 0), int(workers), int(dropped), size)
+            return read_health(connection, app=self._app(), now=now, database_bytes=size)
+
+    def workers(self, now: float) -> list[Worker]:
+        """Who records this app or has, see `read_workers`.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            return read_workers(connection, app=self._app(), now=now)
 
     def version(self) -> str:
         """A text that changes whenever any number may have changed; cheap to ask for.
@@ -214,20 +213,6 @@ class Reader:
             ).one()
             endpoints = connection.execute(sa.select(sa.func.count()).select_from(ENDPOINT))
             return "-".join(str(part) for part in (*parts, endpoints.scalar_one()))
-
-    def _alive(self, now: float) -> sa.ColumnElement[bool]:
-        return (
-            (WORKER.c.app == self._app())
-            & (WORKER.c.ended_at == 0)
-            & (WORKER.c.seen_at >= round((now - WORKER_ALIVE_SECONDS) * 1_000_000))
-        )
-
-    def _oldest_start(self, connection: Connection, now: float) -> int:
-        """When the oldest living worker started, in microseconds; 0 when none lives."""
-        oldest = connection.execute(
-            sa.select(sa.func.min(WORKER.c.started_at)).where(self._alive(now))
-        ).scalar()
-        return int(oldest or 0)
 
     def _kept(self, tier: Tier) -> int | None:
         return kept_seconds(tier, self._ttl_days)

@@ -100,6 +100,7 @@ class WorkerFacts:
 
     Attributes:
         started_at_us: Microseconds since the epoch.
+        interval_ms: Milliseconds between two flushes.
     """
 
     id: str
@@ -108,6 +109,30 @@ class WorkerFacts:
     pid: int
     release: str
     started_at_us: int
+    interval_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """What a worker says of itself now and then.
+
+    Attributes:
+        now_us: Microseconds since the epoch.
+        complete_to_us: Up to when all its calls are written, in microseconds since the epoch.
+        dropped: Calls that it has lost since it started.
+        pending: Calls that wait in its memory.
+        flush_us: Microseconds that its latest flush took.
+        cost_ns: Nanoseconds that recording adds to a call, measured; 0 before the first sample.
+        ended: It writes for the last time.
+    """
+
+    now_us: int
+    complete_to_us: int
+    dropped: int = 0
+    pending: int = 0
+    flush_us: int = 0
+    cost_ns: int = 0
+    ended: bool = False
 
 
 @dataclass(slots=True)

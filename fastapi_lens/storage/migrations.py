@@ -39,17 +39,20 @@ def migrate(database: Database) -> None:
         for step in STEPS[version:]:
             step(connection)
         if version == 0:
+            # All workers keep the salt that they have: a session has to hold in each of them.
+            salt = database.remembered.get(SESSION_SALT) or secrets.token_hex(16)
             connection.execute(
                 sa.insert(META),
                 [
                     {"name": SCHEMA_VERSION, "value": str(len(STEPS))},
-                    {"name": SESSION_SALT, "value": secrets.token_hex(16)},
+                    {"name": SESSION_SALT, "value": salt},
                 ],
             )
         elif version < len(STEPS):
             connection.execute(
                 sa.update(META).where(META.c.name == SCHEMA_VERSION).values(value=str(len(STEPS)))
             )
+        _remember_salt(database, connection)
 
 
 def session_salt(database: Database) -> bytes:
@@ -68,9 +71,17 @@ def session_salt(database: Database) -> bytes:
 def _version_or_none(database: Database) -> int | None:
     try:
         with database.read() as connection:
+            _remember_salt(database, connection)
             return _version(connection)
     except StorageError:
         return None  # No table yet, or no database: the locked path below tells which.
+
+
+def _remember_salt(database: Database, connection: Connection) -> None:
+    rows = connection.execute(
+        sa.select(META.c.name, META.c.value).where(META.c.name == SESSION_SALT)
+    )
+    database.remembered.update((row.name, row.value) for row in rows)
 
 
 def _version(connection: Connection) -> int:

@@ -100,6 +100,7 @@ class WorkerRow(LensModel, table=True):
     """One process that records, from its start to its end.
 
     `seq` is the number of its last applied batch, the fence of exactly-once writing.
+    `ended_at` of one that was killed is when it was last heard of, and `killed` is true.
     """
 
     __tablename__ = "lens_worker"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
@@ -108,12 +109,17 @@ class WorkerRow(LensModel, table=True):
     host: str = Field(max_length=200)
     pid: int = _count()
     release: str = Field(default="", max_length=200)
+    interval_ms: int = _count()
     started_at: int = _count()
     seen_at: int = _count()
     ended_at: int = _count()
+    killed: bool = False
     complete_to: int = _count()
     seq: int = _count()
     dropped: int = _count()
+    pending: int = _count()
+    flush_us: int = _count()
+    cost_ns: int = _count()
 
 
 class LeaseRow(LensModel, table=True):

@@ -7,7 +7,7 @@ each other instead of deadlocking.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,19 @@ from fastapi_lens.storage.batches import (
     status_sums,
 )
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.statements import (
+    ADVANCE,
+    FACTS,
+    UPDATE_BUCKET,
+    UPDATE_ENDPOINT,
+    UPDATE_FACTS,
+    UPDATE_STATUS,
+    key_of,
+    lock_buckets,
+    lock_statuses,
+)
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.storage.workers import new_row
 
 
 class Writer:
@@ -52,19 +64,7 @@ class Writer:
             StorageError: The database cannot be written.
         """
         rows = sorted((_endpoint_values(fact, now_us) for fact in facts), key=lambda row: row["id"])
-        worker = {
-            "id": self._worker.id,
-            "app": self._worker.app,
-            "host": self._worker.host,
-            "pid": self._worker.pid,
-            "release": self._worker.release,
-            "started_at": self._worker.started_at_us,
-            "seen_at": now_us,
-            "ended_at": 0,
-            "complete_to": 0,
-            "seq": applied,
-            "dropped": 0,
-        }
+        worker = new_row(self._worker, applied=applied, now_us=now_us)
         # Two transactions: on MariaDB workers that insert and then update in one deadlock.
         with self._database.write() as connection:
             connection.execute(self._database.insert_ignore(WORKER), worker)
@@ -77,20 +77,7 @@ class Writer:
                 .values(seq=applied)
             )
             if rows:
-                connection.execute(_UPDATE_FACTS, [_bound(row, "id") for row in rows])
-
-    def heartbeat(self, *, now_us: int, complete_to_us: int, dropped: int, ended: bool) -> None:
-        """Say that the worker lives, up to when its counts are written, and what it lost.
-
-        Raises:
-            StorageError: The database cannot be written.
-        """
-        values = {"seen_at": now_us, "complete_to": complete_to_us, "dropped": dropped}
-        values["ended_at"] = now_us if ended else 0
-        with self._database.write() as connection:
-            connection.execute(
-                sa.update(WORKER).where(WORKER.c.id == self._worker.id).values(values)
-            )
+                UPDATE_FACTS.run_all(connection, [_bound(row, "id") for row in rows])
 
     def write(self, batch: Batch) -> None:
         """Add a batch; calling it again with the same batch after an error is safe.
@@ -115,8 +102,8 @@ class Writer:
         with self._database.write() as connection:
             if not self._advance(connection, batch.seq):
                 return None
-            known = _locked(connection, _LOCK_BUCKETS, list(buckets))
-            counted = _locked(connection, _LOCK_STATUSES, list(statuses))
+            known = _locked_buckets(connection, buckets)
+            counted = _locked_statuses(connection, statuses)
             missing = _Missing(
                 [key for key in buckets if key not in known],
                 [key for key in statuses if key not in counted],
@@ -124,28 +111,21 @@ class Writer:
             if missing:
                 connection.rollback()
                 return missing
-            connection.execute(_UPDATE_ENDPOINT, _endpoint_changes(batch.deltas))
-            connection.execute(
-                _UPDATE_BUCKET,
+            UPDATE_ENDPOINT.run_all(connection, _endpoint_changes(batch.deltas))
+            UPDATE_BUCKET.run_all(
+                connection,
                 [_bucket_change(key, buckets[key], known[key]) for key in sorted(buckets)],
             )
-            connection.execute(
-                _UPDATE_STATUS,
-                [
-                    {**_bound_key(STATUS, key), "add_calls": statuses[key]}
-                    for key in sorted(statuses)
-                ],
+            UPDATE_STATUS.run_all(
+                connection,
+                [{**key_of(STATUS, key), "add_calls": statuses[key]} for key in sorted(statuses)],
             )
             return None
 
     def _advance(self, connection: Connection, seq: int) -> bool:
         """Move the worker's fence; False when this batch was applied already."""
-        moved = connection.execute(
-            sa.update(WORKER)
-            .where(WORKER.c.id == self._worker.id, WORKER.c.seq == seq - 1)
-            .values(seq=seq)
-        )
-        if moved.rowcount == 1:
+        worker = {"worker": self._worker.id, "before": seq - 1, "after": seq}
+        if ADVANCE.change(connection, worker) == 1:
             return True
         applied = connection.execute(
             sa.select(WORKER.c.seq).where(WORKER.c.id == self._worker.id)
@@ -183,30 +163,45 @@ class _Missing:
         return bool(self.buckets or self.statuses)
 
 
-def _locked(
-    connection: Connection, select: sa.Executable, keys: Sequence[tuple[int, int, int]]
-) -> dict[tuple[int, int, int], Any]:
+def _locked_buckets(connection: Connection, keys: Iterable[BucketKey]) -> dict[BucketKey, Any]:
     """Lock the rows of these keys in primary-key order and read them."""
     wanted: dict[tuple[int, int], list[int]] = {}
-    for first, second, third in sorted(keys):
-        wanted.setdefault((first, second), []).append(third)
-    found: dict[tuple[int, int, int], Any] = {}
-    for (first, second), thirds in wanted.items():
-        rows = connection.execute(select, {"first": first, "second": second, "thirds": thirds})
-        found.update((tuple(row[:3]), row) for row in rows)
+    for tier, bucket, endpoint in sorted(keys):
+        wanted.setdefault((tier, bucket), []).append(endpoint)
+    found: dict[BucketKey, Any] = {}
+    for (tier, bucket), endpoints in wanted.items():
+        values = {"tier": tier, "bucket": bucket, **_numbered(endpoints)}
+        rows = lock_buckets(len(endpoints)).read(connection, values)
+        found.update(((row[0], row[1], row[2]), row) for row in rows)
     return found
+
+
+def _locked_statuses(connection: Connection, keys: Iterable[StatusKey]) -> set[StatusKey]:
+    """Lock the rows of these keys in primary-key order; those that are there."""
+    wanted: dict[int, dict[int, None]] = {}
+    for day, endpoint, _ in sorted(keys):
+        wanted.setdefault(day, {})[endpoint] = None
+    found: set[StatusKey] = set()
+    for day, endpoints in wanted.items():
+        rows = lock_statuses(len(endpoints)).read(connection, {"day": day, **_numbered(endpoints)})
+        found.update((row[0], row[1], row[2]) for row in rows)
+    return found
+
+
+def _numbered(endpoints: Iterable[int]) -> dict[str, int]:
+    return {f"endpoint_{number}": endpoint for number, endpoint in enumerate(endpoints)}
 
 
 def _bucket_change(key: BucketKey, change: BucketSum, row: Any) -> dict[str, Any]:
     return {
-        **_bound_key(BUCKET, key),
+        **key_of(BUCKET, key),
         "add_calls": change.calls,
         "add_redirects": change.redirects,
         "add_errors_4xx": change.errors_4xx,
         "add_errors_5xx": change.errors_5xx,
         "add_duration_us": change.duration_us,
-        "new_max_us": max(change.max_us, row.max_us),
-        "new_histogram": (Histogram.from_bytes(row.histogram) + change.latency).to_bytes(),
+        "new_max_us": max(change.max_us, row[3]),
+        "new_histogram": (Histogram.from_bytes(row[4]) + change.latency).to_bytes(),
     }
 
 
@@ -216,7 +211,7 @@ def _endpoint_changes(deltas: Iterable[Delta]) -> list[dict[str, Any]]:
         found = changes.setdefault(
             delta.endpoint_id,
             {
-                **_bound_key(ENDPOINT, (delta.endpoint_id,)),
+                **key_of(ENDPOINT, (delta.endpoint_id,)),
                 "add_calls": 0,
                 "first_at": delta.first_at_us,
                 "last_at": delta.last_at_us,
@@ -248,64 +243,5 @@ def _endpoint_values(fact: EndpointFacts, now_us: int) -> dict[str, Any]:
     }
 
 
-_FACTS = ("kind", "name", "source", "summary", "tags", "deprecated", "last_seen_at")
-
-
 def _bound(row: dict[str, Any], key: str) -> dict[str, Any]:
-    return {f"key_{key}": row[key], **{f"new_{name}": row[name] for name in _FACTS}}
-
-
-def _bound_key(table: sa.Table, key: Sequence[int]) -> dict[str, int]:
-    names = [f"key_{column.name}" for column in table.primary_key]
-    return dict(zip(names, key, strict=True))
-
-
-def _updating(table: sa.Table) -> sa.Update:
-    return sa.update(table).where(
-        *(column == sa.bindparam(f"key_{column.name}") for column in table.primary_key)
-    )
-
-
-def _adding(table: sa.Table, *names: str) -> dict[str, Any]:
-    return {name: table.c[name] + sa.bindparam(f"add_{name}") for name in names}
-
-
-def _locking(table: sa.Table, *columns: Any) -> sa.Executable:
-    """Rows that share the first two columns of their primary key; compiled once by SQLAlchemy."""
-    first, second, third = table.primary_key
-    return (
-        sa.select(first, second, third, *columns)
-        .where(
-            first == sa.bindparam("first"),
-            second == sa.bindparam("second"),
-            third.in_(sa.bindparam("thirds", expanding=True)),
-        )
-        .order_by(third)
-        .with_for_update()
-    )
-
-
-_LOCK_BUCKETS = _locking(BUCKET, BUCKET.c.max_us, BUCKET.c.histogram)
-_LOCK_STATUSES = _locking(STATUS)
-_UPDATE_FACTS = _updating(ENDPOINT).values({name: sa.bindparam(f"new_{name}") for name in _FACTS})
-_FIRST: sa.BindParameter[int] = sa.bindparam("first_at", type_=sa.BigInteger())
-_LAST: sa.BindParameter[int] = sa.bindparam("last_at", type_=sa.BigInteger())
-_UPDATE_ENDPOINT = _updating(ENDPOINT).values(
-    total_calls=ENDPOINT.c.total_calls + sa.bindparam("add_calls"),
-    first_called_at=sa.case(
-        (
-            sa.or_(ENDPOINT.c.first_called_at == 0, ENDPOINT.c.first_called_at > _FIRST),
-            _FIRST,
-        ),
-        else_=ENDPOINT.c.first_called_at,
-    ),
-    last_called_at=sa.case(
-        (ENDPOINT.c.last_called_at < _LAST, _LAST), else_=ENDPOINT.c.last_called_at
-    ),
-)
-_UPDATE_BUCKET = _updating(BUCKET).values(
-    max_us=sa.bindparam("new_max_us"),
-    histogram=sa.bindparam("new_histogram"),
-    **_adding(BUCKET, "calls", "redirects", "errors_4xx", "errors_5xx", "duration_us"),
-)
-_UPDATE_STATUS = _updating(STATUS).values(**_adding(STATUS, "calls"))
+    return {f"key_{key}": row[key], **{f"new_{name}": row[name] for name in FACTS}}

@@ -179,7 +179,7 @@ def test_the_footer_says_whether_the_numbers_can_be_trusted(site: Site) -> None:
     text = site.get().text
     assert '<span class="warn">1,234 dropped</span>' in text
     assert "complete to <time" in text
-    assert "1 worker ·" in text
+    assert ">1 worker</a> ·" in text
 
 
 def test_somebody_from_elsewhere_is_told_what_to_set(site: Site) -> None:

@@ -90,8 +90,11 @@ def test_updates_rest_while_text_is_selected_or_live_is_off(shop: Server, signed
     page.clock.run_for(11_000)
     assert asked == []
 
-    with page.expect_response("**/lens/"):
+    with page.expect_response("**/lens/") as first:
         page.get_by_role("button", name="Live").click()
+    first.value.finished()
+    # While an update is under way, the next one is not asked for.
+    page.wait_for_function("!document.querySelector('.htmx-request')")
     with page.expect_response("**/lens/"):
         page.clock.run_for(6_000)
 

@@ -15,13 +15,25 @@ from fastapi_lens.runtime import Lens
 Counts = dict[tuple[str, str], dict[int, int]]
 
 
-def lens_of(app: Any) -> Lens:
-    """The lens of an application that has been called once."""
+def middleware_of(app: Any) -> RecordingMiddleware:
+    """The recording middleware of an application that has been called once."""
     layer: Any = app.middleware_stack if isinstance(app, FastAPI) else app
     while not isinstance(layer, RecordingMiddleware):
         layer = layer.app
-    assert isinstance(layer.lens, Lens)
-    return layer.lens
+    return layer
+
+
+def lens_of(app: Any) -> Lens:
+    """The lens of an application that has been called once."""
+    lens = middleware_of(app).lens
+    assert isinstance(lens, Lens)
+    return lens
+
+
+def calls_in(lens: Lens) -> dict[str, int]:
+    """Calls of every called endpoint by path, as the lens's database has them."""
+    found = lens.reader.endpoints(window=Window(), now=lens.clock())
+    return {one.path: one.usage.calls for one in found if one.usage.calls}
 
 
 class Probe:
@@ -98,6 +110,13 @@ def http_scope(path: str, *, method: str = "GET", root_path: str = "") -> dict[s
         "server": ("127.0.0.1", 80),
         "client": ("127.0.0.1", 1234),
     }
+
+
+def websocket_scope(path: str) -> dict[str, Any]:
+    """The scope of a WebSocket's handshake as a server makes it."""
+    scope = http_scope(path)
+    del scope["method"]
+    return {**scope, "type": "websocket", "scheme": "ws", "subprotocols": []}
 
 
 REQUEST_BODY = {"type": "http.request", "body": b"", "more_body": False}

@@ -1,7 +1,10 @@
 import logging
+import os
 import random
+import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from fastapi_lens.storage.batches import EndpointFacts
 from fastapi_lens.storage.migrations import SCHEMA_VERSION, migrate
 from fastapi_lens.storage.models import lens_metadata
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, META, STATUS, WORKER
+from fastapi_lens.storage.writer import Writer
 from tests.recording.rig import (
     NEVER,
     ORDER,
@@ -302,3 +306,36 @@ def test_one_worker_at_a_time_deletes(rig: Rig, caplog: pytest.LogCaptureFixture
     assert {row.tier for row in table_rows(rig.database, BUCKET)} == {3_600, 86_400, 604_800}
     assert len(table_rows(rig.database, STATUS)) == 1
     assert caplog.records == []
+
+
+def test_workers_of_this_host_that_were_killed_are_named_in_the_log(
+    file_rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed = replace(worker("killed"), pid=os.getpid())
+    migrate(file_rig.database)
+    Writer(file_rig.database, killed).register([], applied=0, now_us=1)
+    assert file_rig.flusher.flush()
+    assert f"worker {os.getpid()} of orders was killed before it could write" in caplog.text
+    caplog.clear()
+    file_rig.database.down = True
+    file_rig.call()
+    assert not file_rig.flusher.flush()
+    file_rig.database.down = False
+    assert file_rig.flusher.flush()
+    assert "was killed" not in caplog.text
+
+
+def test_whoever_holds_the_flusher_keeps_it_out_of_the_database(file_rig: Rig) -> None:
+    flusher, flushed = file_rig.flusher, threading.Event()
+    assert flusher.hold(timeout_seconds=1)
+
+    def flush() -> None:
+        flusher.flush()
+        flushed.set()
+
+    thread = threading.Thread(target=flush)
+    thread.start()
+    assert not flushed.wait(0.05)
+    flusher.go_on()
+    thread.join()
+    assert flushed.is_set()

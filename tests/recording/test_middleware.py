@@ -17,6 +17,7 @@ from fastapi_lens.recording import middleware
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.runtime import Lens
 from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope, lens_of
+from tests.support.releases import needs_client_disconnect
 
 MakeProbe = Callable[..., Probe]
 
@@ -159,6 +160,7 @@ async def test_a_client_that_goes_before_the_answer_is_a_499(probe: MakeProbe) -
     assert probed.counts() == {("GET", "/x"): {499: 1}}
 
 
+@needs_client_disconnect
 @pytest.mark.anyio
 async def test_a_client_that_breaks_off_the_answer_keeps_its_status(probe: MakeProbe) -> None:
     async def endless() -> AsyncIterator[bytes]:
@@ -273,7 +275,18 @@ def test_many_unknown_paths_and_methods_leave_the_memory_bounded(probe: MakeProb
     assert probed.counts() == {("_OTHER", "<unmapped>"): {404: 300}}
 
 
-def test_the_cache_of_resolved_calls_starts_anew_when_it_is_full(
+@pytest.mark.anyio
+async def test_an_endpoint_that_is_excluded_stays_so_when_it_is_known(probe: MakeProbe) -> None:
+    app = FastAPI()
+    app.add_api_route("/x", lambda: 1)
+    probed = probe(app, exclude_paths=["/x"])
+    for _ in range(3):  # In one thread, which remembers it.
+        await call(app, http_scope("/x"), [REQUEST_BODY])
+    assert probed.counts() == {}
+
+
+@pytest.mark.anyio
+async def test_the_cache_of_resolved_calls_starts_anew_when_it_is_full(
     probe: MakeProbe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(middleware, "MAX_CACHED", 2)
@@ -281,7 +294,8 @@ def test_the_cache_of_resolved_calls_starts_anew_when_it_is_full(
     for number in range(5):
         app.add_api_route(f"/x{number}", lambda: 1)
     probed = probe(app)
-    probed.get(*(f"/x{number}" for number in range(5)), "/x0", "/x0")
+    for number in (*range(5), 0, 0):  # In one thread: each has a cache of its own.
+        await call(app, http_scope(f"/x{number}"), [REQUEST_BODY])
     assert sum(sum(codes.values()) for codes in probed.counts().values()) == 7
 
 

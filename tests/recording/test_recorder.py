@@ -307,11 +307,11 @@ def test_threads_that_have_ended_leave_their_calls_and_no_memory() -> None:
         in_a_thread(lambda: get(recorder, status=200))
         if number % 3 == 0:
             total += calls(recorder.drain())
-    assert len(recorder._shards) + len(recorder._retired) <= 20
+    assert len(recorder.shards) + len(recorder._retired) <= 20
     for _ in range(3):
         total += calls(recorder.drain())
     assert total == {SeriesKey("GET", PATH, 200): 20}
-    assert not recorder._shards
+    assert not recorder.shards
     assert not recorder._retired
 
 
@@ -320,7 +320,7 @@ def test_a_shard_that_is_taken_up_again_while_it_is_retired_is_drained_once_more
     shards = []
     in_a_thread(lambda: shards.append(recorder.shard()))
     recorder.drain()
-    assert not recorder._shards
+    assert not recorder.shards
     # A new thread with the old one's id had looked the shard up just before.
     shards[0].series[SeriesKey("GET", PATH, 200)] = series = recorder.series("GET", "/other", 200)
     recorder.add(series, MS)

@@ -17,6 +17,7 @@ from fastapi_lens import lens_admin
 from fastapi_lens.recording import routes
 from fastapi_lens.reporting.model import Window
 from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope
+from tests.support.releases import needs_frontend, needs_included_mounts
 
 MakeProbe = Callable[..., Probe]
 
@@ -88,6 +89,7 @@ def test_a_mount_at_a_templated_path_keeps_the_template(probe: MakeProbe) -> Non
     }
 
 
+@needs_included_mounts
 def test_a_mount_inside_an_included_router_is_counted_in_full(probe: MakeProbe) -> None:
     app, router, inner = FastAPI(), APIRouter(), FastAPI()
     inner.include_router(users())
@@ -224,6 +226,7 @@ def test_websockets_are_endpoints_with_a_method_of_their_own(probe: MakeProbe) -
     }
 
 
+@needs_frontend
 def test_a_front_end_is_one_endpoint(probe: MakeProbe, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("hi")
     app = FastAPI()

@@ -1,5 +1,5 @@
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import ceil
 
 import pytest
@@ -9,9 +9,10 @@ from fastapi_lens.histogram import ABSOLUTE_ERROR_MS, RELATIVE_ERROR
 from fastapi_lens.reporting.model import Endpoint, Usage, Window
 from fastapi_lens.reporting.queries import MAX_STEPS, Reader
 from fastapi_lens.reporting.status import Status
-from fastapi_lens.storage.batches import Batch
+from fastapi_lens.storage.batches import Batch, Heartbeat
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.workers import beat
 from fastapi_lens.storage.writer import Writer
 from tests.reporting.recount import (
     DAY,
@@ -47,22 +48,6 @@ def history(request: pytest.FixtureRequest) -> tuple[list[Call], int | None]:
     """Calls, and the configured retention."""
     seed, ttl_days = request.param
     return random_calls(seed), ttl_days
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """Without tables, once on SQLite and once on PostgreSQL."""
-    made = Database(database_url)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def memory() -> Iterator[Database]:
-    """Without tables and in memory, for what is the same on every database."""
-    made = Database("sqlite://")
-    yield made
-    made.close()
 
 
 def assert_endpoint(
@@ -187,6 +172,10 @@ def test_the_facts_of_an_endpoint_are_told_as_the_app_has_them(memory: Database)
     assert (never.status, never.usage) == (Status.NEVER_CALLED, Usage())
 
 
+def alive(database: Database, name: str, now_us: int, *, ended: bool) -> None:
+    beat(database, worker(name), Heartbeat(now_us=now_us, complete_to_us=now_us, ended=ended))
+
+
 def test_an_endpoint_that_no_living_app_has_and_nobody_called_is_left_out(
     memory: Database,
 ) -> None:
@@ -201,13 +190,29 @@ def test_an_endpoint_that_no_living_app_has_and_nobody_called_is_left_out(
 
     old.register([called, kept, moved], applied=0, now_us=now_us - 39_000_000)
     old.write(Batch(1, (delta(called.id, minute=int(NOW // 60)),)))
+    alive(memory, "old", now_us, ended=False)
     assert paths() == {"/called", "/kept", "/old"}
     new.register([kept, added], applied=0, now_us=now_us - 20_000_000)
+    alive(memory, "new", now_us, ended=False)
     assert paths() == {"/called", "/kept", "/old", "/new"}
-    old.heartbeat(now_us=now_us, complete_to_us=now_us, dropped=0, ended=True)
+    alive(memory, "old", now_us, ended=True)
     assert paths() == {"/called", "/kept", "/new"}
     # Nobody is left to tell.
     assert paths(NOW + 3_600) == {"/called", "/kept", "/old", "/new"}
+
+
+def test_a_worker_that_has_just_started_hides_nothing_before_it_has_told_its_endpoints(
+    memory: Database,
+) -> None:
+    migrate(memory)
+    reader, now_us = reader_of(memory), round(NOW * 1_000_000)
+    old = Writer(memory, worker("old", started_at=NOW - 40))
+    old.register([facts("/never")], applied=0, now_us=now_us - 39_000_000)
+    alive(memory, "old", now_us, ended=True)
+    new = Writer(memory, worker("new", started_at=NOW))
+    new.register([], applied=0, now_us=now_us)  # Its row is there, its endpoints are not yet.
+    (listed,) = reader.endpoints(window=Window(), now=NOW)
+    assert listed.path == "/never"
 
 
 def test_another_app_in_the_same_database_is_not_seen(database: Database) -> None:
@@ -266,14 +271,15 @@ def heartbeat(
     app: str = "orders",
     ended: bool = False,
 ) -> None:
-    writer = Writer(database, worker(name, app))
-    writer.register([], applied=0, now_us=round((NOW - age) * 1_000_000))
-    writer.heartbeat(
+    facts = worker(name, app)
+    Writer(database, facts).register([], applied=0, now_us=round((NOW - age) * 1_000_000))
+    said = Heartbeat(
         now_us=round((NOW - age) * 1_000_000),
         complete_to_us=round((NOW - complete_ago) * 1_000_000),
         dropped=dropped,
         ended=ended,
     )
+    beat(database, facts, said)
 
 
 def test_health_is_that_of_the_slowest_worker_that_lives(database: Database) -> None:

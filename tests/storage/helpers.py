@@ -61,7 +61,7 @@ def facts(path: str, method: str = "GET", app: str = APP, **more: Any) -> Endpoi
 
 
 def worker(name: str = "w1", app: str = APP, started_at: float = 1.0) -> WorkerFacts:
-    return WorkerFacts(name, app, "host-1", 4711, "1.4.2", round(started_at * 1_000_000))
+    return WorkerFacts(name, app, "host-1", 4711, "1.4.2", round(started_at * 1_000_000), 5_000)
 
 
 def delta(

@@ -3,15 +3,18 @@
 import random
 from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
+from pathlib import Path
 from typing import Any
 
 import psycopg  # noqa: F401  Once, before the fork: it takes long to import.
+from sqlalchemy.engine import make_url
 
 from fastapi_lens.errors import StorageError
 from fastapi_lens.storage.batches import Batch, Delta
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.retention import take_lease
+from fastapi_lens.storage.tables import LEASE
 from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import FlakyDatabase, facts, random_delta, worker
 
@@ -51,6 +54,55 @@ def win_lease(url: str, owner: str, now: float) -> bool:
         return take_lease(database, "prune", owner=owner, now=now)
     finally:
         database.close()
+
+
+def outlive(url: str, name: str, harm: Callable[[Path], None] | None) -> int:
+    """Write before and after one of the processes does harm to the file; returns the errors."""
+    database = Database(url)
+    migrate(database)
+    with database.write() as connection:
+        connection.execute(database.insert_ignore(LEASE), _lease(f"{name} before"))
+    _barrier[0].wait(timeout=60)
+    if harm is not None:
+        harm(Path(make_url(url).database or ""))
+    _barrier[0].wait(timeout=60)
+    errors = 0
+    for turn in range(10):
+        while True:
+            try:
+                migrate(database)
+                with database.write() as connection:
+                    connection.execute(database.insert_ignore(LEASE), _lease(f"{name} {turn}"))
+            except StorageError:
+                errors += 1
+                if errors > 100:
+                    raise
+            else:
+                break
+    _barrier[0].wait(timeout=60)
+    database.close()
+    return errors
+
+
+def delete(file: Path) -> None:
+    file.unlink()
+
+
+def fill_with_garbage(file: Path) -> None:
+    file.write_bytes(b"garbage " * 1_000)
+
+
+def replace_with_garbage(file: Path) -> None:
+    (other := file.with_name("other")).write_bytes(b"garbage " * 1_000)
+    other.replace(file)
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def _lease(name: str) -> dict[str, object]:
+    return {"name": name, "owner": "", "expires_at": 0}
 
 
 def batches(seed: int, number: int) -> list[Batch]:

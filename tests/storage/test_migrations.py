@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import sqlalchemy as sa
 from sqlmodel import SQLModel
@@ -140,3 +142,17 @@ def test_the_buckets_of_sqlite_lie_in_their_primary_key_alone(tmp_path: object) 
     assert "WITHOUT ROWID" in statement
     assert indexes == []
     database.close()
+
+
+def test_a_database_that_is_made_anew_keeps_the_salt_that_the_workers_have(tmp_path: Path) -> None:
+    file = tmp_path / "lens.db"
+    maker, other, newcomer = (Database(f"sqlite:///{file}") for _ in range(3))
+    migrate(maker)
+    migrate(other)
+    salt = session_salt(maker)
+    for worker in (other, maker):
+        file.unlink()
+        migrate(worker)
+        assert session_salt(newcomer) == salt
+    for database in (maker, other, newcomer):
+        database.close()

@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from fastapi_lens.errors import StorageError
-from fastapi_lens.storage.batches import Batch, Delta, endpoint_id
+from fastapi_lens.storage.batches import Batch, Delta, Heartbeat, endpoint_id
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.storage.workers import beat, note_killed
 from fastapi_lens.storage.writer import WorkerForgottenError, Writer
 from tests.storage.conftest import Together
 from tests.storage.helpers import (
@@ -113,12 +114,15 @@ def test_rows_are_taken_in_the_order_of_their_keys_so_that_workers_never_deadloc
 
     @event.listens_for(local._opened(), "before_cursor_execute")
     def note(_connection: Any, _cursor: Any, statement: str, *others: Any) -> None:
-        if statement.startswith((f"UPDATE {table.name} ", f"INSERT INTO {table.name} ")):
-            rows = [
-                {name.removeprefix("key_"): value for name, value in row.items()}
-                for row in others[1].compiled_parameters
-            ]
-            taken.append([tuple(row[name] for name in names) for row in rows])
+        parameters, context = others[0], others[1]
+        if statement.startswith(f"UPDATE {table.name} "):
+            # The key comes last, in the WHERE.
+            rows = parameters if isinstance(parameters, list) else [parameters]
+            taken.append([tuple(row[-len(names) :]) for row in rows])
+        elif statement.startswith(f"INSERT INTO {table.name} "):
+            taken.append(
+                [tuple(row[name] for name in names) for row in context.compiled_parameters]
+            )
 
     deltas = list(batches(1, 1)[0].deltas)
     backwards = sorted(deltas, key=lambda one: (one.endpoint_id, one.minute), reverse=True)
@@ -283,25 +287,59 @@ def test_registering_brings_facts_up_to_date_and_touches_no_count(database: Data
 
 def test_a_worker_is_kept_from_its_start_to_its_end(sqlite_database: Database) -> None:
     database = sqlite_database
-    writer = registered(database)
+    registered(database)
     assert worker_row(database)._mapping == {
         "id": "w1",
         "app": "orders",
         "host": "host-1",
         "pid": 4711,
         "release": "1.4.2",
+        "interval_ms": 5_000,
         "started_at": 1_000_000,
         "seen_at": 1,
         "ended_at": 0,
+        "killed": False,
         "complete_to": 0,
         "seq": 0,
         "dropped": 0,
+        "pending": 0,
+        "flush_us": 0,
+        "cost_ns": 0,
     }
-    writer.heartbeat(now_us=20, complete_to_us=19, dropped=3, ended=True)
+    said = Heartbeat(now_us=20, complete_to_us=19, dropped=3, pending=4, flush_us=5, cost_ns=6)
+    beat(database, worker(), replace(said, ended=True))
     ended = worker_row(database)
     assert (ended.seen_at, ended.ended_at, ended.complete_to, ended.dropped) == (20, 20, 19, 3)
-    writer.heartbeat(now_us=30, complete_to_us=29, dropped=3, ended=False)
+    assert (ended.pending, ended.flush_us, ended.cost_ns) == (4, 5, 6)
+    beat(database, worker(), replace(said, now_us=30))
     assert worker_row(database).ended_at == 0
+
+
+def test_workers_of_the_same_host_that_are_gone_are_noted_once(database: Database) -> None:
+    migrate(database)
+    mine = replace(worker("mine"), pid=1)
+    others = {
+        "killed": replace(worker("killed"), pid=2),
+        "alive": replace(worker("alive"), pid=3),
+        "ended": replace(worker("ended"), pid=2),
+        "elsewhere": replace(worker("elsewhere"), pid=2, host="host-2"),
+        "of another app": replace(worker("of another app"), pid=2, app="other"),
+    }
+    for one in (mine, *others.values()):
+        Writer(database, one).register([], applied=0, now_us=9)
+    beat(database, others["ended"], Heartbeat(now_us=10, complete_to_us=10, ended=True))
+
+    def is_gone(pid: int, started_at: float) -> bool:
+        return (pid, started_at) != (3, 1.0)
+
+    assert note_killed(database, mine, is_gone) == [others["killed"]]
+    assert note_killed(database, mine, is_gone) == []
+    noted = worker_row(database, "killed")
+    assert (noted.killed, noted.ended_at) == (True, 9)
+    # It was in another container, and lives.
+    beat(database, others["killed"], Heartbeat(now_us=20, complete_to_us=20))
+    alive = worker_row(database, "killed")
+    assert (alive.killed, alive.ended_at) == (False, 0)
 
 
 def test_sums_beyond_32_bits_are_kept(flaky: Database) -> None:

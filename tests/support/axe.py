@@ -1,5 +1,6 @@
 """Accessibility rules of axe-core, run in a page that a test has opened. Judges nothing itself."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,12 @@ SCRIPT = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 """WCAG 2.2 AA, and what axe recommends beyond it."""
 
-_RUN = "(tags) => axe.run(document, {runOnly: {type: 'tag', values: tags}})"
+RULES_OF_COLOUR = ("color-contrast", "link-in-text-block")
+"""What light and dark can differ in, when the markup is the same."""
+
+_RUN = """([type, values]) => axe.run(document, {
+  runOnly: {type, values}, resultTypes: ['violations'], elementRef: false,
+})"""
 
 
 @cache
@@ -21,17 +27,22 @@ def _source() -> str:
     return SCRIPT.read_text(encoding="utf-8")
 
 
-def axe_violations(page: Page) -> list[str]:
+def axe_violations(page: Page, *, rules: Sequence[str] = ()) -> list[str]:
     """What axe finds on the page as it is now.
 
     The script comes in through the debugger, so that it works under every
     Content-Security-Policy.
 
+    Args:
+        page: Where to look.
+        rules: The only ones that are looked at; by default all of `TAGS`.
+
     Returns:
         One line for each rule that is broken: its id, what it asks for, and the elements.
     """
     page.evaluate(_source())
-    found: dict[str, Any] = page.evaluate(_RUN, list(TAGS))
+    only = ["rule", list(rules)] if rules else ["tag", list(TAGS)]
+    found: dict[str, Any] = page.evaluate(_RUN, only)
     return [_line(violation) for violation in found["violations"]]
 
 

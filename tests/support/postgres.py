@@ -123,9 +123,8 @@ class PostgresServer:
     def stop(self) -> None:
         """Shut the server down and remove what it has left."""
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)  # its fast shutdown: waits for no client
             try:
-                self._process.wait(20)
+                self.halt()
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -155,6 +154,21 @@ class PostgresServer:
         cluster = ("-D", str(data), "-U", USER, "-A", "trust", "-E", "UTF8")
         self._run(str(self._programs / "initdb"), *cluster, "--no-sync", "--no-instructions")
         self.port = free_port()
+        self.resume()
+
+    def halt(self) -> None:
+        """Stop it for a while; its clients' connections are cut."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)  # its fast shutdown: waits for no client
+        self._process.wait(20)
+
+    def resume(self) -> None:
+        """Start it, with the data and at the port that it had.
+
+        Raises:
+            NoPostgresError: It does not start; the message ends with its log.
+        """
+        data = self._folder / "data"
         settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
         settings.append(f"--port={self.port}")
         log = self._folder / "log"

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from tests.support.ports import HOST, free_port, is_listening
 from tests.support.waiting import wait_until
@@ -115,23 +115,61 @@ class Server:
         self.stop()
 
 
-def uvicorn(
-    target: str,
-    *,
-    cwd: Path,
-    env: Mapping[str, str] | None = None,
-    args: Sequence[str] = (),
-    port: int | None = None,
-) -> Server:
-    """Start uvicorn with an application.
+class Start(Protocol):
+    """Starts a server with an application; each of the functions below is one.
 
-    Args:
-        target: ``module:application``.
-        cwd: Where it runs.
-        env: Put over the environment.
-        args: More arguments of uvicorn, for example ``["--workers", "2"]``.
-        port: Where to listen; a free one by default.
+    All of them take ``args=["--workers", "2"]``.
     """
-    port = free_port() if port is None else port
-    argv = [sys.executable, "-m", "uvicorn", target, "--host", HOST, "--port", str(port), *args]
-    return Server(argv, port=port, cwd=cwd, env=env)
+
+    def __call__(
+        self,
+        target: str,
+        *,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        args: Sequence[str] = (),
+        port: int | None = None,
+    ) -> Server:
+        """Start it.
+
+        Args:
+            target: ``module:application``.
+            cwd: Where it runs.
+            env: Put over the environment.
+            args: More arguments of the server.
+            port: Where to listen; a free one by default.
+        """
+
+
+def _starter(module: str, *own: str) -> Start:
+    """What starts ``python -m module``; HOST and PORT are filled into the arguments."""
+
+    def start(
+        target: str,
+        *,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        args: Sequence[str] = (),
+        port: int | None = None,
+    ) -> Server:
+        port = free_port() if port is None else port
+        filled = [part.replace("HOST", HOST).replace("PORT", str(port)) for part in own]
+        argv = [sys.executable, "-m", module, target, *filled, *args]
+        return Server(argv, port=port, cwd=cwd, env=env)
+
+    return start
+
+
+_BIND = ("--bind", "HOST:PORT")
+_ADDRESS = ("--host", "HOST", "--port", "PORT")
+
+uvicorn = _starter("uvicorn", *_ADDRESS)
+gunicorn = _starter(
+    "gunicorn",
+    *_BIND,
+    "--worker-class",
+    "uvicorn_worker.UvicornWorker",
+    "--no-control-socket",  # It would lie in the user's home.
+)
+granian = _starter("granian", *_ADDRESS, "--interface", "asgi")
+hypercorn = _starter("hypercorn", *_BIND)

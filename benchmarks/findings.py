@@ -1,0 +1,96 @@
+"""What one run of the benchmark has found, and the budgets it is held to. No I/O, no text."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks.apps import MANY, ONE
+from benchmarks.inprocess import Cost
+from benchmarks.memory import Memory
+from benchmarks.throughput import PLAIN, Throughput
+from benchmarks.variants import BARE, LENS
+
+ADDED_US = 6.0
+LOST_PERCENT = 2.5
+LAG_MS = 0.5
+GROWTH_KIB = 1_024
+"""Memory comes in pages and arenas; half a byte for each request is no growth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All measurements.
+
+    Attributes:
+        costs: In-process, by application and variant.
+        throughput: End to end by variant; empty when it was left out.
+        lags: 99th percentiles of the event loop's lag in milliseconds by state.
+        memory: Before and after.
+    """
+
+    costs: Mapping[str, Mapping[str, Cost]]
+    throughput: Mapping[str, Throughput]
+    lags: Mapping[str, Sequence[float]]
+    memory: Memory
+
+    @property
+    def lag_added(self) -> float:
+        """Milliseconds above the bare application while flushing, by the medians."""
+        return median(self.lags["flushing"]) - median(self.lags[BARE])
+
+    @property
+    def grown_kib(self) -> int:
+        """Resident memory at the end less that after the warm-up."""
+        return self.memory.after - self.memory.before
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One budget and what was measured, in words."""
+
+    what: str
+    budget: str
+    measured: str
+    within: bool
+
+
+def verdicts(found: Findings) -> list[Verdict]:
+    """Every budget of the recording path that was measured."""
+    judged = [_added(found, ONE), _added(found, MANY)]
+    for name, server in ((PLAIN + LENS, "uvicorn"), (LENS, "uvicorn with uvloop and httptools")):
+        if name in found.throughput:
+            lost = 100 - found.throughput[name].kept
+            judged.append(
+                Verdict(
+                    f"requests per second lost under {server}, where the application does nothing",
+                    f"at most {LOST_PERCENT:g} %",
+                    f"{lost:.1f} %",
+                    lost <= LOST_PERCENT,
+                )
+            )
+    added, grown = found.lag_added, found.grown_kib
+    return [
+        *judged,
+        Verdict(
+            "event-loop lag (p99) added while 200 endpoints are written",
+            f"at most {LAG_MS:g} ms",
+            f"{added:.2f} ms",
+            added <= LAG_MS,
+        ),
+        Verdict(
+            f"resident memory grown over {found.memory.requests:,} requests",
+            f"none (at most {GROWTH_KIB:,} KiB)",
+            f"{grown:,} KiB",
+            grown <= GROWTH_KIB,
+        ),
+    ]
+
+
+def _added(found: Findings, shape: str) -> Verdict:
+    cost = found.costs[shape][LENS]
+    return Verdict(
+        f"added per request, {shape}",
+        f"at most {ADDED_US:g} µs",
+        f"{cost.added:.1f} µs",
+        cost.added <= ADDED_US,
+    )

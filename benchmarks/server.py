@@ -1,0 +1,26 @@
+"""One variant under uvicorn, for the measurement of requests per second. Measures nothing.
+
+``python -m benchmarks.server VARIANT PORT FOLDER``
+"""
+
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from benchmarks.apps import build, one_route
+from benchmarks.throughput import PLAIN
+from benchmarks.variants import VARIANTS
+
+
+def main(name: str, port: int, folder: Path) -> None:
+    """Serve until a signal ends it."""
+    app = build(VARIANTS[name.removeprefix(PLAIN)], one_route(), folder)
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, access_log=False, log_level="warning")
+    if name.startswith(PLAIN):
+        config.loop, config.http = "asyncio", "h11"
+    uvicorn.Server(config).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))

@@ -1,0 +1,206 @@
+"""Requests per second of each variant under uvicorn, in per cent of the bare application.
+
+All servers wait side by side while the load generator asks one after the other in short runs,
+round after round; a run is compared with the bare server's run of the same round. The servers
+are started anew several times, because two processes of the same program differ by a little.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, quantiles
+
+from benchmarks.environments import Environments
+from benchmarks.plan import ThroughputPlan
+from benchmarks.variants import BARE, LENS, VARIANTS
+
+CONNECTIONS = 16
+PATH = "/things/7"
+SERVER_CPU, LOAD_CPU = "0", "1"
+STARTED_WITHIN_SECONDS = 60.0
+STOPPED_WITHIN_SECONDS = 20.0
+PLAIN = "plain-"
+"""Before the name of a variant under uvicorn as it comes alone, without uvloop and httptools."""
+
+PLAIN_NAMES = (PLAIN + BARE, PLAIN + LENS)
+NAMES = (*VARIANTS, *PLAIN_NAMES)
+OFTEN = (BARE, "again", "asgi", LENS, *PLAIN_NAMES)
+"""Asked in every round: what they differ by is small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """What one variant answers.
+
+    Attributes:
+        per_second: Median of requests per second.
+        kept: Median of the per cent of the bare application's in the same round.
+        low: First quartile of these per cent.
+        high: Third quartile.
+        runs: How many.
+        failed: Answers other than 2xx, and errors, over all runs.
+    """
+
+    per_second: float
+    kept: float
+    low: float
+    high: float
+    runs: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One short run of the load generator against one server.
+
+    Attributes:
+        round: Of all generations, counted through.
+        per_second: Answers with 2xx.
+        failed: Other answers, and errors.
+    """
+
+    name: str
+    round: int
+    per_second: float
+    failed: int
+
+
+def measure(environments: Environments, plan: ThroughputPlan) -> dict[str, Throughput]:
+    """Drive all variants that the environments have.
+
+    Args:
+        environments: Where the servers and the load generator are found.
+        plan: How long.
+    """
+    runs: list[Run] = []
+    for generation in range(plan.generations):
+        with ExitStack() as stack:
+            urls = _start_all(environments, stack)
+            _drive(environments, [(name, urls[name]) for name in urls], plan.warm_up_seconds)
+            order = order_of(list(urls), plan)
+            answers = _drive(
+                environments, [(name, urls[name]) for _, name in order], plan.run_seconds
+            )
+            runs.extend(
+                Run(
+                    name,
+                    generation * plan.rounds + number,
+                    answer["answered"] / answer["seconds"],
+                    round(answer["failed"]),
+                )
+                for (number, name), answer in zip(order, answers, strict=True)
+            )
+    return summary_of(runs)
+
+
+def summary_of(runs: Sequence[Run]) -> dict[str, Throughput]:
+    """Medians per variant; each run is compared with the bare one of its round."""
+    found = {}
+    for name in NAMES:
+        base = PLAIN + BARE if name.startswith(PLAIN) else BARE
+        bare = {run.round: run.per_second for run in runs if run.name == base}
+        mine = [run for run in runs if run.name == name]
+        if len(mine) > 1:
+            kept = [100 * run.per_second / bare[run.round] for run in mine]
+            low, middle, high = quantiles(kept, n=4)
+            per_second = median(run.per_second for run in mine)
+            failed = sum(run.failed for run in mine)
+            found[name] = Throughput(per_second, middle, low, high, len(mine), failed)
+    return found
+
+
+def order_of(names: list[str], plan: ThroughputPlan) -> list[tuple[int, str]]:
+    """Which server is asked when: round by round, in random order within each."""
+    order: list[tuple[int, str]] = []
+    for number in range(plan.rounds):
+        asked = [name for name in names if name in OFTEN or number % plan.others_every_rounds == 0]
+        order.extend((number, name) for name in random.sample(asked, len(asked)))
+    return order
+
+
+def _start_all(environments: Environments, stack: ExitStack) -> Mapping[str, str]:
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    ports = {}
+    for name in NAMES:
+        variant = VARIANTS[name.removeprefix(PLAIN)]
+        if environments.has(variant.environment):
+            port = _free_port()
+            python = environments.python(variant.environment)
+            command = [python, "-m", "benchmarks.server", name, str(port), str(folder / name)]
+            stack.enter_context(_process(command, environments, folder / f"{name}.log"))
+            ports[name] = port
+    for name, port in ports.items():
+        _wait_for(port, folder / f"{name}.log")
+    return {name: f"http://127.0.0.1:{port}{PATH}" for name, port in ports.items()}
+
+
+@contextmanager
+def _process(command: Sequence[str], environments: Environments, log: Path) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*_pinned(SERVER_CPU), *command],
+            env=environments.variables(),
+            cwd=log.parent,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOPPED_WITHIN_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_for(port: int, log: Path) -> None:
+    end = time.monotonic() + STARTED_WITHIN_SECONDS
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    sys.exit(f"no server at port {port}:\n{log.read_text(errors='replace')}")
+
+
+def _drive(
+    environments: Environments, runs: Sequence[tuple[str, str]], seconds: float
+) -> list[dict[str, float]]:
+    task = {"runs": runs, "seconds": seconds, "connections": CONNECTIONS}
+    script = Path(__file__).with_name("load") / "drive.cjs"
+    done = subprocess.run(
+        [*_pinned(LOAD_CPU), "node", str(script), json.dumps(task)],
+        env=environments.variables(),
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def _pinned(cpu: str) -> list[str]:
+    """The words before a command that keep it on one core, where that can be."""
+    taskset = shutil.which("taskset")
+    return [taskset, "-c", cpu] if taskset and (os.cpu_count() or 1) > 1 else []
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

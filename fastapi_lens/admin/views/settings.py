@@ -1,0 +1,31 @@
+"""Settings: for now who records, how they do and what recording costs."""
+
+from starlette.responses import Response
+
+from fastapi_lens.admin import rendering
+from fastapi_lens.admin.visit import Visit
+from fastapi_lens.reporting.model import WorkerState
+
+STATE_CLASSES = {
+    WorkerState.RUNNING: "active",
+    WorkerState.SILENT: "cold",
+    WorkerState.ENDED: "never_called",
+    WorkerState.KILLED: "dead",
+}
+"""The dots of the endpoints' statuses mean the same here."""
+
+
+def settings_page(visit: Visit) -> Response:
+    """``GET /settings``: the page or its fragment."""
+    workers = visit.lens.reader.workers(visit.now)
+    headers = {"HX-Push-Url": "false"} if rendering.wants_fragment(visit.request) else {}
+    context = {
+        "current": "Settings",
+        "heading": "Settings",
+        "address": visit.url("/settings"),
+        "workers": workers,
+        "running": sum(worker.state is WorkerState.RUNNING for worker in workers),
+        "some_killed": any(worker.state is WorkerState.KILLED for worker in workers),
+        "state_classes": STATE_CLASSES,
+    }
+    return rendering.page(visit, "settings.html", context, headers=headers)

@@ -1,0 +1,215 @@
+"""All endpoints that an app has: a walk over its route tree. Knows no request.
+
+With `routes`, the only module that knows FastAPI's and Starlette's insides. Until FastAPI 0.136
+`include_router` copies routes (eager); since 0.137 it leaves them where they are (lazy), and
+FastAPI itself tells under which paths they answer.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import routing as fastapi_routing
+from fastapi.routing import APIRoute
+from starlette.endpoints import HTTPEndpoint
+from starlette.routing import Host, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+
+from fastapi_lens.recording.handlers import Handler, describe, unwrapped
+
+WEBSOCKET = "WEBSOCKET"
+ANY = "ANY"
+REST = "/{path}"
+"""What a mount puts behind its own path."""
+
+_MAX_DEPTH = 8
+_FRAMEWORK_MODULES = ("fastapi.applications", "fastapi_lens.")
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One route of an app that answers requests, under its full template.
+
+    Attributes:
+        template: Full path template, mounts and prefixes included.
+        pattern: The same with its converters, ``/files/{path:path}``.
+        methods: Methods it answers; ``("WEBSOCKET",)``, or ``("ANY",)`` of an opaque mount.
+        kind: ``http``, ``websocket`` or ``mount``.
+        endpoint: The handler, or the mounted application.
+    """
+
+    template: str
+    pattern: str
+    methods: tuple[str, ...]
+    kind: str
+    endpoint: Any
+    tags: tuple[str, ...] = ()
+    deprecated: bool = False
+
+    @property
+    def handler(self) -> Handler:
+        """Facts about the handler; none of the framework's own, such as StaticFiles."""
+        module = getattr(unwrapped(self.endpoint), "__module__", None) or ""
+        return (
+            Handler() if module.startswith(("fastapi.", "starlette.")) else describe(self.endpoint)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """What the mounts above put before a path: as a template, and with converters."""
+
+    template: str = ""
+    pattern: str = ""
+
+    def below(self, mount: Any) -> "Prefix":
+        """The prefix of what is mounted there."""
+        return Prefix(
+            self.template + mount.path_format.removesuffix(REST), self.pattern + mount.path
+        )
+
+
+_ROOT = Prefix()
+
+
+def leaves_of(app: Any) -> list[Leaf]:
+    """Every route of an application or router, in routing order; none where it has no routes."""
+    return list(_walk_app(app, _ROOT, ()))
+
+
+def mounts_of(app: Any) -> Iterator[Prefix]:
+    """Every mount of an application, and of what is mounted there."""
+    return _mounts(getattr(app, "routes", ()), _ROOT)
+
+
+def unwrapped_app(app: Any) -> Any:
+    """The application inside middlewares that were put around it by hand, if it has routes."""
+    inner = app
+    for _ in range(_MAX_DEPTH):
+        if getattr(inner, "routes", None) is not None:
+            return inner
+        inner = getattr(inner, "app", None)
+    return app
+
+
+def is_framework(endpoint: Any) -> bool:
+    """Whether FastAPI itself (docs, schema) or the lens answers here."""
+    module = getattr(unwrapped(endpoint), "__module__", None) or ""
+    return module.startswith(_FRAMEWORK_MODULES)
+
+
+def declared_methods(route: Any, methods: Iterable[str] | None) -> tuple[str, ...]:
+    """The methods that an app declares; the HEAD that Starlette adds to GET is left out.
+
+    Args:
+        route: A route of FastAPI or Starlette.
+        methods: The methods under which it is included; none where it leaves them to its endpoint.
+    """
+    if not methods:
+        endpoint = route.endpoint
+        if isinstance(endpoint, type) and issubclass(endpoint, HTTPEndpoint):
+            names = ("get", "head", "post", "put", "patch", "delete", "options", "query")
+            return tuple(name.upper() for name in names if hasattr(endpoint, name))
+        return (ANY,)
+    declared = sorted(methods)
+    if "GET" in declared and "HEAD" in declared and not isinstance(route, APIRoute):
+        declared.remove("HEAD")
+    return tuple(declared)
+
+
+def _walk_app(app: Any, prefix: Prefix, seen: tuple[int, ...]) -> Iterator[Leaf]:
+    """Every route of an application or router, unless it is mounted in itself."""
+    if id(app) not in seen:
+        yield from _walk(getattr(app, "routes", ()), prefix, (*seen, id(app)))
+        yield from _frontends(getattr(app, "router", app), prefix)
+
+
+def _frontends(router: Any, prefix: Prefix) -> Iterator[Leaf]:
+    """The front ends of a router, which FastAPI (0.138) keeps apart from its routes."""
+    for candidate in getattr(router, "_iter_low_priority_routes", tuple)():
+        group = getattr(candidate, "original_route", candidate)
+        inside = getattr(candidate, "frontend_prefix", "")
+        for route in getattr(group, "routes", ()):
+            path = (inside + route.path).rstrip("/")
+            yield Leaf(
+                prefix.template + path + REST,
+                f"{prefix.pattern}{path}/{{path:path}}",
+                ("GET",),
+                "mount",
+                route.app,
+            )
+
+
+def _walk(routes: Iterable[Any], prefix: Prefix, seen: tuple[int, ...]) -> Iterator[Leaf]:
+    """Every route below, in routing order."""
+    for route, context in _contexts(routes):
+        if isinstance(route, Host):
+            yield from _walk_app(unwrapped_app(context.app), prefix, seen)
+        elif isinstance(route, Mount):
+            yield from _walk_mount(context, route, prefix, seen)
+        elif isinstance(route, WebSocketRoute):
+            yield _leaf(context, prefix, (WEBSOCKET,), "websocket")
+        elif isinstance(route, Route):
+            yield _leaf(context, prefix, declared_methods(route, context.methods), "http")
+
+
+def _walk_mount(
+    context: Any, route: Mount, prefix: Prefix, seen: tuple[int, ...]
+) -> Iterator[Leaf]:
+    below = prefix.below(context)
+    inner = _mounted(route)
+    if getattr(inner, "routes", None) is None:
+        methods = ("GET",) if isinstance(inner, StaticFiles) else (ANY,)
+        template, pattern = below.template + REST, below.pattern + "/{path:path}"
+        yield Leaf(template, pattern, methods, "mount", route.app)
+    else:
+        yield from _walk_app(inner, below, seen)
+
+
+def _leaf(context: Any, prefix: Prefix, methods: tuple[str, ...], kind: str) -> Leaf:
+    return Leaf(
+        prefix.template + context.path_format,
+        prefix.pattern + context.path,
+        methods,
+        kind,
+        context.endpoint,
+        tuple(str(getattr(tag, "value", tag)) for tag in getattr(context, "tags", None) or ()),
+        bool(getattr(context, "deprecated", None)),
+    )
+
+
+def _mounts(routes: Iterable[Any], prefix: Prefix, depth: int = _MAX_DEPTH) -> Iterator[Prefix]:
+    """Every mount below."""
+    for route, context in _contexts(routes) if depth else ():
+        if isinstance(route, Mount):
+            below = prefix.below(context)
+            yield below
+            yield from _inner_mounts(_mounted(route), below, depth)
+        elif isinstance(route, Host):
+            yield from _inner_mounts(unwrapped_app(context.app), prefix, depth)
+
+
+def _mounted(route: Mount) -> Any:
+    """What lies at a mount, without the middlewares that Starlette or the host put around it."""
+    return unwrapped_app(getattr(route, "_base_app", route.app))
+
+
+def _inner_mounts(app: Any, prefix: Prefix, depth: int) -> Iterator[Prefix]:
+    return _mounts(getattr(app, "routes", None) or (), prefix, depth - 1)
+
+
+def _contexts(routes: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """Each route as it was made, and what has the path and methods under which it answers."""
+    for context in _iter_contexts(list(routes)):
+        route = getattr(context, "original_route", context)
+        yield route, getattr(context, "starlette_route", None) or context
+
+
+def _iter_included(routes: Iterable[Any]) -> Iterator[Any]:
+    """What `fastapi.routing.iter_route_contexts` does, for FastAPI older than 0.137.2."""
+    for route in routes:
+        included = getattr(route, "effective_route_contexts", None)
+        yield from (route,) if included is None else included()
+
+
+_iter_contexts = getattr(fastapi_routing, "iter_route_contexts", _iter_included)

@@ -1,0 +1,68 @@
+"""Counted calls that wait to be written, as sums. Knows no thread, no clock and no database."""
+
+from collections.abc import Iterator
+
+from fastapi_lens.storage.batches import Delta
+
+HOUR_MINUTES = 60
+
+_Key = tuple[int, int, int]
+"""Endpoint id, minute since the epoch, status code."""
+
+
+class Pending:
+    """The sums of one worker, one for each endpoint, minute and status.
+
+    Their number grows with time and with endpoints, never with calls.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._sums: dict[_Key, Delta] = {}
+
+    def __len__(self) -> int:
+        """How many sums there are."""
+        return len(self._sums)
+
+    @property
+    def calls(self) -> int:
+        """How many calls are in them; may be asked by any thread."""
+        return sum(delta.calls for delta in list(self._sums.values()))
+
+    def add(self, delta: Delta) -> None:
+        """Add calls to those of the same endpoint, minute and status."""
+        key = (delta.endpoint_id, delta.minute, delta.status)
+        found = self._sums.get(key)
+        self._sums[key] = delta if found is None else found.plus(delta)
+
+    def take(self, size: int) -> Iterator[tuple[Delta, ...]]:
+        """Take everything out, in the order of the endpoints.
+
+        Args:
+            size: Sums that are taken at a time, at most; those not yet asked for stay.
+        """
+        keys = sorted(self._sums)
+        for start in range(0, len(keys), size):
+            yield tuple(self._sums.pop(key) for key in keys[start : start + size])
+
+    def shrink(self, limit: int, *, this_hour: int) -> int:
+        """Bound the memory: give up minutes for hours, past ones first, then the oldest hours.
+
+        Args:
+            limit: Sums that may stay.
+            this_hour: Hours since the epoch; its minutes are given up last.
+
+        Returns:
+            How many calls are lost.
+        """
+        self._give_up_minutes(spared_hour=this_hour)
+        if len(self._sums) > limit:
+            self._give_up_minutes(spared_hour=None)
+        oldest_first = sorted(self._sums, key=lambda key: key[1])
+        return sum(self._sums.pop(key).calls for key in oldest_first[:-limit])
+
+    def _give_up_minutes(self, *, spared_hour: int | None) -> None:
+        waiting, self._sums = self._sums, {}
+        for delta in waiting.values():
+            hour = delta.minute // HOUR_MINUTES
+            self.add(delta if hour == spared_hour else delta.at_minute(hour * HOUR_MINUTES))

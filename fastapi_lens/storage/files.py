@@ -1,0 +1,265 @@
+"""The file of a SQLite database: whether it is still the one that was opened. Knows no tables.
+
+SQLite does not look: it goes on writing to a file that was deleted or replaced, or over one that
+was filled with something else, and reports success. A file must never be opened here but by
+SQLite itself: closing a plain descriptor takes away the locks of every connection to the file
+that this process has, also those of the host.
+"""
+
+import contextlib
+import errno
+import itertools
+import logging
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fastapi_lens.errors import DamagedFileError, StorageError
+
+if sys.platform != "win32":  # pragma: no branch
+    import fcntl
+
+logger = logging.getLogger("fastapi_lens")
+
+SIDECARS = ("-wal", "-shm")
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+FOREIGN_TABLES = (
+    "SELECT count(*) FROM sqlite_master WHERE type = 'table' "
+    "AND name NOT LIKE 'lens\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+)
+TURN_SECONDS = 5.0
+
+Identity = tuple[int, int]
+"""Device and inode; an inode in use is not given to another file."""
+
+
+@contextlib.contextmanager
+def _refusals() -> Generator[None]:
+    """Give the operating system's errors as ours."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{type(error).__name__}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What one connection has open.
+
+    Attributes:
+        file: The database.
+        sidecars: Its log and the index of the log, by their suffixes.
+    """
+
+    file: Identity
+    sidecars: dict[str, Identity | None]
+
+
+class DatabaseFile:
+    """One path, at which there may be another file at any time; safe to use from threads.
+
+    Attributes:
+        ours: Whether this process has written here, beside nobody else's tables.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Take an absolute path; it is not looked at yet."""
+        self.path = path
+        self.ours = False
+        self._sound: tuple[Identity, int, int] | None = None
+
+    @_refusals()
+    def make_ready(self) -> Identity:
+        """Make the file where there is none, which is to come before every connection.
+
+        What a deleted database has left beside it would spoil the new one, so one process at
+        a time clears it away.
+
+        Returns:
+            Which file the connection is going to open.
+
+        Raises:
+            StorageError: It cannot be made.
+        """
+        found = _identity(self.path)
+        if found is None:
+            with self._alone() as path:
+                found = _identity(path)
+                if found is None:
+                    for suffix in SIDECARS:
+                        _beside(path, suffix).unlink(missing_ok=True)
+                    path.touch(0o644)
+                    found = _identity(path)
+        return found or (0, 0)
+
+    def held(self, file: Identity) -> Held:
+        """What a connection has open that has read something already."""
+        path = self.path.resolve()
+        return Held(file, {suffix: _identity(_beside(path, suffix)) for suffix in SIDECARS})
+
+    @_refusals()
+    def is_current(self, held: Held) -> bool:
+        """Whether what a connection has open is what lies at the path.
+
+        When not, the connection is to be closed; what the old file has left is cleared away.
+
+        Raises:
+            DamagedFileError: It is the same file, but no database any more.
+            StorageError: It cannot be looked at.
+        """
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return False
+        if (found.st_dev, found.st_ino) != held.file:
+            self._clear_away(held)
+            return False
+        state = (held.file, found.st_size, found.st_mtime_ns)
+        if state != self._sound:
+            # It was written into: a log that was carried over, or something else altogether.
+            if not found.st_size:
+                self._remove_empty(held)
+                return False
+            _look(self.path)
+            self._sound = state
+        return True
+
+    @_refusals()
+    def set_aside(self) -> bool:
+        """Move a file that is no database out of the way; its new name is logged.
+
+        Returns:
+            Whether it was moved: not when another process was faster, or it is sound after all.
+
+        Raises:
+            StorageError: It cannot be moved.
+        """
+        with self._alone() as path:
+            if not _is_damaged(path):
+                return False
+            aside = _unused(path)
+            # First the file: no connection to it writes its log or deletes it after that.
+            path.rename(aside)
+            for suffix in SIDECARS:
+                with contextlib.suppress(FileNotFoundError):
+                    _beside(path, suffix).rename(_beside(aside, suffix))
+        logger.error(
+            "fastapi_lens found %s damaged, moved it to %s and begins a new one; what the old "
+            'one held may come back with: sqlite3 "%s" .recover',
+            path,
+            aside.name,
+            aside,
+        )
+        return True
+
+    def _clear_away(self, held: Held) -> None:
+        """Delete the log of a file that is no longer there, so that no other is read with it."""
+        with self._alone() as path:
+            for suffix, identity in held.sidecars.items():
+                if identity is not None and _identity(_beside(path, suffix)) == identity:
+                    _beside(path, suffix).unlink(missing_ok=True)
+
+    def _remove_empty(self, held: Held) -> None:
+        """Delete a file that was emptied: others may still write what they hold of it into it."""
+        with self._alone() as path:
+            if _identity(path) == held.file and not path.stat().st_size:
+                path.unlink()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Generator[Path]:
+        """Be the only process that changes which file lies at the path; gives the path of it."""
+        path = self.path.resolve()
+        if sys.platform == "win32":  # pragma: no cover  An open file cannot be moved there.
+            yield path
+            return
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            _take_turn(folder)
+            yield path
+        finally:
+            # Closing is not enough: a child that was forked meanwhile has it open, too.
+            _end_turn(folder)
+            os.close(folder)
+
+
+def primary_code(error: BaseException | None) -> int:
+    """SQLite's number of an error, without what it says beyond that; 0 when it has none."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF if isinstance(code, int) else 0
+
+
+def _take_turn(folder: int) -> None:
+    """Lock a folder, but do not wait for ever for whoever else has."""
+    deadline = time.monotonic() + TURN_SECONDS
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise StorageError("another process keeps the folder locked") from error
+            time.sleep(0.02)
+        except OSError as error:
+            if error.errno not in (errno.EBADF, errno.ENOLCK, errno.EINVAL, errno.ENOTSUP):
+                raise
+            return  # A network's file system; SQLite's log works with one host there at most.
+        else:
+            return
+
+
+def _look(path: Path) -> None:
+    """Look at the file itself, past its log and without locks.
+
+    Raises:
+        DamagedFileError: It does not begin as a database does.
+    """
+    try:
+        with contextlib.closing(_opened(path, "mode=ro&immutable=1")) as connection:
+            connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.Error as error:
+        # Another error may come from somebody who is writing right now.
+        if primary_code(error) == sqlite3.SQLITE_NOTADB:
+            raise DamagedFileError(str(path), str(error)) from error
+
+
+def _end_turn(folder: int) -> None:
+    with contextlib.suppress(OSError):
+        fcntl.flock(folder, fcntl.LOCK_UN)
+
+
+def _is_damaged(path: Path) -> bool:
+    try:
+        _look(path)
+        with contextlib.closing(_opened(path, "mode=rw")) as connection:
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except DamagedFileError:
+        return True
+    except sqlite3.Error as error:
+        return primary_code(error) in DAMAGE
+    return bool(found != "ok")
+
+
+def _opened(path: Path, options: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.as_uri()}?{options}", uri=True, timeout=TURN_SECONDS)
+
+
+def _identity(path: Path) -> Identity | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _unused(path: Path) -> Path:
+    name = f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(each for each in map(path.with_name, names) if not each.exists())

@@ -1,0 +1,66 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+from fastapi_lens.storage.batches import Heartbeat, WorkerFacts
+from fastapi_lens.storage.workers import beat, note_killed
+from fastapi_lens.storage.writer import Writer
+from tests.admin.conftest import Site
+
+OTHER = WorkerFacts("other", "site", "web-2", 4712, "2.14.0", 1_000_000, 5_000)
+
+
+def heard_of(site: Site, facts: WorkerFacts, *, ago: float = 0, **said: int) -> None:
+    now_us = round((site.lens.clock() - ago) * 1_000_000)
+    Writer(site.lens.database, facts).register([], applied=0, now_us=now_us)
+    heartbeat = Heartbeat(now_us=now_us, complete_to_us=now_us, **said)  # type: ignore[arg-type]
+    beat(site.lens.database, facts, heartbeat)
+
+
+def test_each_worker_says_how_it_does_and_what_recording_costs(site: Site) -> None:
+    heard_of(site, OTHER, pending=7, dropped=1_234, flush_us=4_500, cost_ns=5_250)
+    page = site.get("/lens/settings").text
+    assert "web-2:4712" in page
+    for told in (">Running<", ">2.14.0<", ">7<", ">1,234<", ">4.5 ms<", ">5.2 µs<"):
+        assert told in page
+    assert "1,234 calls" in page
+    assert '<a href="/lens/settings" aria-current="page">Settings</a>' in page
+
+
+def test_before_the_first_sample_the_cost_is_not_measured_yet(site: Site) -> None:
+    assert "not measured yet" in site.get("/lens/settings").text
+
+
+def test_a_worker_that_was_killed_is_told_from_one_that_ended_or_is_silent(site: Site) -> None:
+    heard_of(site, replace(OTHER, id="killed"), ago=30)
+    note_killed(site.lens.database, replace(OTHER, id="next"), lambda pid, _started: pid == 4712)
+    assert ">Killed<" in (page := site.get("/lens/settings").text)
+    assert "one that was killed has lost the calls of its last flush interval at most" in page
+    heard_of(site, replace(OTHER, id="silent"), ago=100)
+    assert ">Silent<" in site.get("/lens/settings").text
+
+
+def test_the_footer_of_every_page_leads_to_the_workers_and_tells_the_cost(site: Site) -> None:
+    heard_of(site, OTHER, cost_ns=5_250)
+    page = site.get("/lens/").text
+    assert '<a href="/lens/settings#workers">2 workers</a>' in page
+    assert "5.2 µs per call" in page
+
+
+def test_an_update_brings_the_workers_alone(site: Site) -> None:
+    answer = site.fragment("/lens/settings")
+    assert answer.headers["hx-push-url"] == "false"
+    assert "<html" not in answer.text
+    assert 'id="workers"' in answer.text
+
+
+def test_an_admin_that_nobody_records_for_says_so(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    site.lens.app_name = "nobody"
+    assert "No worker has written anything yet." in site.get("/lens/settings").text
+
+
+def test_names_of_hosts_and_releases_are_no_markup(site: Site) -> None:
+    heard_of(site, replace(OTHER, host="<b>web", release="<i>2"))
+    page = site.get("/lens/settings").text
+    assert "&lt;b&gt;web" in page
+    assert "&lt;i&gt;2" in page
