@@ -18,6 +18,7 @@ from fastapi_lens.recording.recorder import (
     OTHER_METHOD,
     OVERFLOW,
     Recorder,
+    Series,
     SeriesDelta,
     SeriesKey,
 )
@@ -251,6 +252,30 @@ def test_a_call_in_the_middle_of_a_drain_is_counted_once_with_its_duration(
     assert max(delta.max_ns for delta in deltas) == max(200, *before_ms, 0) * MS
     for delta in deltas:
         assert bucket_index(delta.max_ns) >= max(delta.lanes)
+
+
+class CallingWhileListed(dict[SeriesKey, Series]):
+    """Has a call come in whenever the drain lists it."""
+
+    def __init__(self, series: dict[SeriesKey, Series], call: Callable[[], None]) -> None:
+        super().__init__(series)
+        self._call = call
+
+    def __iter__(self) -> Iterator[SeriesKey]:
+        self._call()
+        return super().__iter__()
+
+
+@pytest.mark.parametrize(("during_ms", "longest_ms"), [(10, 50), (200, 200)])
+def test_a_call_after_the_round_was_closed_does_not_hide_the_maximum_of_the_round(
+    during_ms: int, longest_ms: int
+) -> None:
+    recorder = Recorder(clock=Clock())
+    get(recorder, 50)
+    shard = recorder.shard()
+    shard.series = CallingWhileListed(shard.series, lambda: get(recorder, during_ms))
+    (delta,) = recorder.drain()
+    assert (sum(delta.lanes.values()), delta.max_ns) == (2, longest_ms * MS)
 
 
 def run_together(*works: Callable[[], None]) -> None:

@@ -199,6 +199,20 @@ def test_a_file_that_is_no_database_is_a_storage_error(tmp_path: Path) -> None:
     assert path.read_bytes() == b"garbage " * 1_000
 
 
+def test_a_file_that_this_process_has_only_read_is_not_moved_when_it_is_damaged(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "lens.db"
+    database = Database(f"sqlite:///{file}")
+    with database.read():
+        pass
+    file.write_bytes(garbage := b"no database " * 500)
+    with pytest.raises(StorageError), database.read():
+        pass
+    database.close()
+    assert file.read_bytes() == garbage
+
+
 def test_a_server_that_is_not_there_is_a_storage_error_without_the_password() -> None:
     message = error_of(f"postgresql+psycopg://lens:hunter2@127.0.0.1:{free_port()}/lens")
     assert "hunter2" not in message
