@@ -7,7 +7,7 @@ from statistics import median
 from benchmarks.apps import MANY, ONE
 from benchmarks.inprocess import Cost
 from benchmarks.memory import Memory
-from benchmarks.throughput import PLAIN, Throughput
+from benchmarks.throughput import PLAIN, TYPICAL, Throughput
 from benchmarks.variants import BARE, LENS
 
 ADDED_US = 6.0
@@ -57,12 +57,16 @@ class Verdict:
 def verdicts(found: Findings) -> list[Verdict]:
     """Every budget of the recording path that was measured."""
     judged = [_added(found, ONE), _added(found, MANY)]
-    for name, server in ((PLAIN + LENS, "uvicorn"), (LENS, "uvicorn with uvloop and httptools")):
+    for name, what in (
+        (TYPICAL + LENS, "a typical endpoint"),
+        (PLAIN + LENS, "an endpoint that does nothing, under plain uvicorn"),
+        (LENS, "an endpoint that does nothing"),
+    ):
         if name in found.throughput:
             lost = 100 - found.throughput[name].kept
             judged.append(
                 Verdict(
-                    f"requests per second lost under {server}, where the application does nothing",
+                    f"requests per second lost, {what}",
                     f"at most {LOST_PERCENT:g} %",
                     f"{lost:.1f} %",
                     lost <= LOST_PERCENT,

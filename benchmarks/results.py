@@ -7,7 +7,7 @@ from statistics import median
 from benchmarks.apps import MANY, ONE
 from benchmarks.chart import Bar, bar_chart
 from benchmarks.findings import ADDED_US, Findings, verdicts
-from benchmarks.throughput import NAMES, PLAIN
+from benchmarks.throughput import NAMES, PLAIN, TYPICAL, variant_of
 from benchmarks.variants import BARE, LENS, VARIANTS
 
 NOT_MEASURED = "not measured"
@@ -18,22 +18,24 @@ STATES = {
 }
 
 INPROCESS = (
-    "The application is called directly, without a server or a client. Blocks of requests of 20 ms "
-    "(3 ms for the packages that run in processes of their own) "
-    "follow each other in random order, and each is compared with the bare application's block of "
-    "the same round; the table has the median of these differences, in brackets their quartiles "
-    "(of several processes, the median of each). "
-    "fastapi-radar and the fastapi-lens of PyPI run in processes of their own, each beside a bare "
-    "application of its own. The middlewares that do nothing and fastapi_lens lie around one and "
-    "the same application, the others have one each. What writes in a thread or a task of its own "
-    "is not in these medians, but in the requests per second."
+    "The application is called directly, without a server or a client. Blocks of requests of 20 "
+    "ms (3 ms for the packages that run in processes of their own) follow each other in random "
+    "order, and each is compared with the bare application's block of the same round; the table "
+    "has the median of these differences, in brackets their quartiles (of several processes, the "
+    "median of each). Each process has a bare application of its own: one those that lie around "
+    "one and the same application (the no-op ASGI middleware and fastapi_lens), one each fastapi- "
+    "radar and the fastapi-lens of PyPI, and one the rest, which have an application each. What "
+    "writes in a thread or a task of its own is not in these medians, but in the requests per "
+    "second."
 )
 THROUGHPUT = (
     "One uvicorn worker per variant (uvloop, httptools, no access log) on one core, autocannon "
-    "with 16 connections on the other. Runs of half a second in random order, each compared with "
-    "the bare server's run of the same round; the table has medians, in brackets the quartiles. "
-    "All servers are started anew twice meanwhile. Plain uvicorn is that without uvloop and "
-    "httptools, compared with the bare application under the same."
+    "with 16 connections on the other. Runs of a third of a second in random order, each compared "
+    "with the bare server's run of the same round; the table has medians, in brackets the "
+    "quartiles. All servers are started anew twice meanwhile. Plain uvicorn is that without "
+    "uvloop and httptools, compared with the bare application under the same. The endpoint "
+    "returns one number; the typical one has a dependency, three checked parameters, and returns "
+    "three orders of five lines each through their Pydantic models."
 )
 LAG = (
     "A task sleeps 1 ms at a time and notes how late it wakes, while every one of 200 endpoints "
@@ -139,9 +141,11 @@ def _throughput(found: Findings) -> str:
     rows = []
     for name in NAMES:
         seen = found.throughput.get(name)
-        label = VARIANTS[name.removeprefix(PLAIN)].label
+        label = VARIANTS[variant_of(name)].label
         if name.startswith(PLAIN):
             label += ", plain uvicorn"
+        elif name.startswith(TYPICAL):
+            label += ", typical endpoint"
         if seen is None:
             rows.append([label, NOT_MEASURED, "", "", ""])
         else:

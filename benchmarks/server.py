@@ -8,14 +8,14 @@ from pathlib import Path
 
 import uvicorn
 
-from benchmarks.apps import build, one_route
-from benchmarks.throughput import PLAIN
+from benchmarks.apps import build
+from benchmarks.throughput import PLAIN, shape_of, variant_of
 from benchmarks.variants import VARIANTS
 
 
 def main(name: str, port: int, folder: Path) -> None:
     """Serve until a signal ends it."""
-    app = build(VARIANTS[name.removeprefix(PLAIN)], one_route(), folder)
+    app = build(VARIANTS[variant_of(name)], shape_of(name), folder)
     config = uvicorn.Config(app, host="127.0.0.1", port=port, access_log=False, log_level="warning")
     if name.startswith(PLAIN):
         config.loop, config.http = "asyncio", "h11"

@@ -21,21 +21,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
+from benchmarks.apps import Shape, one_route, typical_route
 from benchmarks.environments import Environments
 from benchmarks.plan import ThroughputPlan
 from benchmarks.variants import BARE, LENS, VARIANTS
 
 CONNECTIONS = 16
-PATH = "/things/7"
 SERVER_CPU, LOAD_CPU = "0", "1"
 STARTED_WITHIN_SECONDS = 60.0
 STOPPED_WITHIN_SECONDS = 20.0
 PLAIN = "plain-"
 """Before the name of a variant under uvicorn as it comes alone, without uvloop and httptools."""
 
-PLAIN_NAMES = (PLAIN + BARE, PLAIN + LENS)
-NAMES = (*VARIANTS, *PLAIN_NAMES)
-OFTEN = (BARE, "again", "asgi", LENS, *PLAIN_NAMES)
+TYPICAL = "typical-"
+"""Before the name of a variant of the application whose endpoint is a typical one."""
+
+PAIRS = tuple(prefix + name for prefix in (PLAIN, TYPICAL) for name in (BARE, LENS))
+NAMES = (*VARIANTS, *PAIRS)
+OFTEN = (BARE, "again", "asgi", LENS, *PAIRS)
 """Asked in every round: what they differ by is small."""
 
 
@@ -104,11 +107,21 @@ def measure(environments: Environments, plan: ThroughputPlan) -> dict[str, Throu
     return summary_of(runs)
 
 
+def variant_of(name: str) -> str:
+    """The variant that one of `NAMES` stands for."""
+    return name.removeprefix(PLAIN).removeprefix(TYPICAL)
+
+
+def shape_of(name: str) -> Shape:
+    """The routes that one of `NAMES` stands for."""
+    return typical_route() if name.startswith(TYPICAL) else one_route()
+
+
 def summary_of(runs: Sequence[Run]) -> dict[str, Throughput]:
     """Medians per variant; each run is compared with the bare one of its round."""
     found = {}
     for name in NAMES:
-        base = PLAIN + BARE if name.startswith(PLAIN) else BARE
+        base = name.removesuffix(variant_of(name)) + BARE
         bare = {run.round: run.per_second for run in runs if run.name == base}
         mine = [run for run in runs if run.name == name]
         if len(mine) > 1:
@@ -133,7 +146,7 @@ def _start_all(environments: Environments, stack: ExitStack) -> Mapping[str, str
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     ports = {}
     for name in NAMES:
-        variant = VARIANTS[name.removeprefix(PLAIN)]
+        variant = VARIANTS[variant_of(name)]
         if environments.has(variant.environment):
             port = _free_port()
             python = environments.python(variant.environment)
@@ -142,7 +155,7 @@ def _start_all(environments: Environments, stack: ExitStack) -> Mapping[str, str
             ports[name] = port
     for name, port in ports.items():
         _wait_for(port, folder / f"{name}.log")
-    return {name: f"http://127.0.0.1:{port}{PATH}" for name, port in ports.items()}
+    return {name: f"http://127.0.0.1:{port}{shape_of(name).middle}" for name, port in ports.items()}
 
 
 @contextmanager

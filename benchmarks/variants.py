@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 BARE = "bare"
 LENS = "lens"
 OURS = "ours"
+BESIDE = "beside"
 PYPI = "pypi"
 
 
@@ -64,7 +65,9 @@ class Variant:
         needs: Distribution and module that have to be installed, if any.
         environment: The environment of `environments` that has it.
         process: Variants with the same name are measured in one process, each process with a
-            bare application of its own. One that blocks the event loop has its own process.
+            bare application of its own. Those around one application share no process with
+            others, whose code and routes would push theirs out of the processor's caches; one
+            that blocks the event loop has its own.
     """
 
     label: str
@@ -147,22 +150,31 @@ VARIANTS: Mapping[str, Variant] = {
         around=lambda app, _: NoOp(app),
     ),
     LENS: Variant("**fastapi_lens**", _lens, around=_lens_around),
-    "lens_first": Variant("fastapi_lens, set up before the routes", add_first=_lens),
+    "lens_first": Variant(
+        "fastapi_lens, set up before the routes", add_first=_lens, process=BESIDE
+    ),
     "base_http": Variant(
         "no-op BaseHTTPMiddleware",
         lambda app, _: app.add_middleware(NoOpBaseHTTP),
-        around=lambda app, _: NoOpBaseHTTP(app),
+        process=BESIDE,
     ),
     "otel_metrics": Variant(
-        "OpenTelemetry of FastAPI, metrics only", arguments=_metrics_only, needs=SDK
+        "OpenTelemetry of FastAPI, metrics only",
+        arguments=_metrics_only,
+        needs=SDK,
+        process=BESIDE,
     ),
     "otel": Variant(
-        "OpenTelemetry of FastAPI, spans and metrics", arguments=_spans_and_metrics, needs=SDK
+        "OpenTelemetry of FastAPI, spans and metrics",
+        arguments=_spans_and_metrics,
+        needs=SDK,
+        process=BESIDE,
     ),
     "prometheus": Variant(
         "prometheus-fastapi-instrumentator",
         _prometheus,
         needs=("prometheus-fastapi-instrumentator", "prometheus_fastapi_instrumentator"),
+        process=BESIDE,
     ),
     "pypi_lens": Variant(
         "fastapi-lens of PyPI",

@@ -17,6 +17,7 @@ from fastapi_lens.histogram import (
     PER_OCTAVE,
     RELATIVE_ERROR,
     Histogram,
+    add_durations,
     bucket_edges,
     bucket_index,
 )
@@ -153,3 +154,22 @@ def test_the_documented_bounds_are_those_of_the_buckets() -> None:
     assert RELATIVE_ERROR < 0.015
     assert pytest.approx(1 / PER_OCTAVE / (2 + 1 / PER_OCTAVE)) == RELATIVE_ERROR
     assert pytest.approx(0.004096) == ABSOLUTE_ERROR_MS
+
+
+@given(st.lists(st.integers(0, 10**6) | st.integers(0, 10**14)), st.lists(st.integers(0, 10**9)))
+def test_many_durations_at_once_are_counted_as_one_after_the_other(
+    durations_ns: list[int], before_ns: list[int]
+) -> None:
+    expected = Counter(map(bucket_index, [*before_ns, *durations_ns]))
+    counts: dict[int, int] = {}
+    add_durations(counts, before_ns)
+    add_durations(counts, durations_ns)
+    assert counts == expected
+
+
+def test_the_edges_that_are_counted_by_are_those_of_the_buckets() -> None:
+    edges_ns = [ceil(bucket_edges(index)[1]) for index in range(BUCKETS)]
+    durations_ns = [edge + by for edge in edges_ns for by in (-1, 0)]
+    counts: dict[int, int] = {}
+    add_durations(counts, durations_ns)
+    assert counts == Counter(map(bucket_index, durations_ns))

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Awaitable
 from copy import copy
-from threading import get_ident
 from types import CodeType
 from typing import Any, Protocol
 
@@ -36,7 +35,7 @@ MAX_HINTS = 20
 """Requests that are looked into for the hint of `_hint`; it costs as much as routing them."""
 
 MAX_CACHED = 8_192
-"""Resolved calls kept per thread; past that the cache starts anew."""
+"""Resolved calls kept; past that the cache starts anew."""
 
 
 class Recording(Protocol):
@@ -136,10 +135,10 @@ class RecordingMiddleware:
             duration_ns = (ended_ns or time.perf_counter_ns()) - started_ns
             try:
                 recorder = lens.recorder
-                series = recorder.shards[get_ident()].cache[call_key(scope, status)][0]
+                series = recorder.cache[call_key(scope, status)][0]
                 if series is not None:
                     recorder.add(series, duration_ns)
-            except Exception:  # noqa: BLE001  Such a call is new to this thread, or stays unknown.
+            except Exception:  # noqa: BLE001  Such a call is new, or stays unknown.
                 self._count(scope, outer_root, status, duration_ns)
 
     async def _measured(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -203,13 +202,13 @@ class RecordingMiddleware:
         self.lens.begin(self._host or scope.get("app"), lifespan=lifespan)
 
     def _count(self, scope: Scope, outer_root: str, status: int, duration_ns: int) -> None:
-        """Count a call of a kind that this thread has not seen yet, or that is kept by no key."""
+        """Count a call of a kind that was not seen yet, or that is kept by no key."""
         try:
             match = self.lens.routes.match(scope, outer_root)
             series = self._series(match, scope, status)
             reached = identity(scope)
             if match and match.certain and any(reached) and scope.get("method") in KNOWN_METHODS:
-                cache = self.lens.recorder.shard().cache
+                cache = self.lens.recorder.cache
                 if len(cache) >= MAX_CACHED:
                     cache.clear()
                 # The ids in the key stay valid as long as what they belong to is kept.

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fastapi_lens.histogram import bucket_index
 from fastapi_lens.recording.recorder import (
+    FOLD_AT,
     KNOWN_METHODS,
     OTHER_METHOD,
     OVERFLOW,
@@ -187,48 +188,10 @@ def interrupted(
     return came
 
 
-@pytest.mark.parametrize("drains", [1, 2])
-@pytest.mark.parametrize("before_ms", [[], [50], [1_000]])
+@pytest.mark.parametrize("before", [0, 1, FOLD_AT])
 @pytest.mark.parametrize("at", thread_switches(Recorder.add.__code__), ids=lambda at: at[1])
-def test_a_drain_in_the_middle_of_a_call_loses_neither_it_nor_its_maximum(
-    at: tuple[CodeType, int], before_ms: list[int], drains: int
-) -> None:
-    recorder = Recorder(clock=Clock())
-    deltas: list[SeriesDelta] = []
-    came: list[bool] = []
-
-    def drain() -> None:
-        for _ in range(drains):
-            deltas.extend(recorder.drain())
-
-    def count() -> None:
-        get(recorder, 10)
-        drain()
-        for duration_ms in before_ms:
-            get(recorder, duration_ms)
-        came.append(interrupted(lambda: get(recorder, 200), drain, at))
-        get(recorder, 3)
-        drain()
-
-    in_a_thread(count)
-    assert came == [True]
-    assert sum(calls(deltas).values()) == len(before_ms) + 3
-    assert sum(delta.duration_ns for delta in deltas) == (sum(before_ms) + 213) * MS
-    for delta in deltas:
-        assert bucket_index(delta.max_ns) == max(delta.lanes)
-
-
-@pytest.mark.parametrize("before_ms", [[], [50], [1_000]])
-@pytest.mark.parametrize(
-    "at",
-    [
-        *thread_switches(Recorder.drain.__code__),
-        *thread_switches(Recorder._drain_series.__code__),
-    ],
-    ids=lambda at: f"{at[0].co_name}-{at[1]}",
-)
-def test_a_call_in_the_middle_of_a_drain_is_counted_once_with_its_duration(
-    at: tuple[CodeType, int], before_ms: list[int]
+def test_a_drain_in_the_middle_of_a_call_loses_neither_it_nor_its_duration(
+    at: tuple[CodeType, int], before: int
 ) -> None:
     recorder = Recorder(clock=Clock())
     deltas: list[SeriesDelta] = []
@@ -239,43 +202,78 @@ def test_a_call_in_the_middle_of_a_drain_is_counted_once_with_its_duration(
     def count() -> None:
         get(recorder, 10)
         drain()
-        for duration_ms in before_ms:
-            get(recorder, duration_ms)
-        if not interrupted(drain, lambda: get(recorder, 200), at):
-            get(recorder, 200)  # This drain does not come there.
+        for _ in range(before):
+            get(recorder, 50)
+        interrupted(lambda: get(recorder, 200), drain, at)
         get(recorder, 3)
         drain()
 
     in_a_thread(count)
-    assert sum(calls(deltas).values()) == len(before_ms) + 3
-    assert sum(delta.duration_ns for delta in deltas) == (sum(before_ms) + 213) * MS
-    assert max(delta.max_ns for delta in deltas) == max(200, *before_ms, 0) * MS
+    assert sum(calls(deltas).values()) == before + 3
+    assert sum(delta.duration_ns for delta in deltas) == (before * 50 + 213) * MS
     for delta in deltas:
-        assert bucket_index(delta.max_ns) >= max(delta.lanes)
+        assert bucket_index(delta.max_ns) == max(delta.lanes)
 
 
-class CallingWhileListed(dict[SeriesKey, Series]):
-    """Has a call come in whenever the drain lists it."""
-
-    def __init__(self, series: dict[SeriesKey, Series], call: Callable[[], None]) -> None:
-        super().__init__(series)
-        self._call = call
-
-    def __iter__(self) -> Iterator[SeriesKey]:
-        self._call()
-        return super().__iter__()
-
-
-@pytest.mark.parametrize(("during_ms", "longest_ms"), [(10, 50), (200, 200)])
-def test_a_call_after_the_round_was_closed_does_not_hide_the_maximum_of_the_round(
-    during_ms: int, longest_ms: int
+@pytest.mark.parametrize("during", [1, FOLD_AT + 1])
+@pytest.mark.parametrize("before", [0, 1, FOLD_AT])
+@pytest.mark.parametrize(
+    "at",
+    [
+        *thread_switches(Recorder.drain.__code__),
+        *thread_switches(Recorder._drain_series.__code__),
+        *thread_switches(Series.fold.__code__),
+    ],
+    ids=lambda at: f"{at[0].co_name}-{at[1]}",
+)
+def test_calls_in_the_middle_of_a_drain_are_counted_once_with_their_durations(
+    at: tuple[CodeType, int], before: int, during: int
 ) -> None:
     recorder = Recorder(clock=Clock())
-    get(recorder, 50)
-    shard = recorder.shard()
-    shard.series = CallingWhileListed(shard.series, lambda: get(recorder, during_ms))
-    (delta,) = recorder.drain()
-    assert (sum(delta.lanes.values()), delta.max_ns) == (2, longest_ms * MS)
+    deltas: list[SeriesDelta] = []
+
+    def drain() -> None:
+        deltas.extend(recorder.drain())
+
+    def get_many() -> None:
+        for _ in range(during):
+            get(recorder, 200)
+
+    def count() -> None:
+        get(recorder, 10)
+        drain()
+        for _ in range(before):
+            get(recorder, 50)
+        if not interrupted(drain, get_many, at):
+            get_many()  # This drain does not come there.
+        get(recorder, 3)
+        drain()
+
+    in_a_thread(count)
+    assert sum(calls(deltas).values()) == before + during + 2
+    assert sum(delta.duration_ns for delta in deltas) == (before * 50 + during * 200 + 13) * MS
+    for delta in deltas:
+        assert bucket_index(delta.max_ns) == max(delta.lanes)
+
+
+def test_what_waits_in_memory_is_bounded_without_any_drain() -> None:
+    recorder = Recorder()
+    series = recorder.series("GET", PATH, 200)
+    for number in range(10 * FOLD_AT + 7):
+        recorder.add(series, number)
+        assert len(series.recent) < FOLD_AT
+    assert calls(recorder.drain()) == {SeriesKey("GET", PATH, 200): 10 * FOLD_AT + 7}
+
+
+def test_a_call_does_not_wait_for_a_drain_that_is_at_work() -> None:
+    recorder = Recorder()
+    with recorder._folding:
+        for _ in range(FOLD_AT + 5):
+            get(recorder)
+    assert len(recorder.series("GET", PATH, 200).recent) == FOLD_AT + 5
+    get(recorder)
+    assert recorder.series("GET", PATH, 200).recent == []
+    assert calls(recorder.drain()) == {SeriesKey("GET", PATH, 200): FOLD_AT + 6}
 
 
 def run_together(*works: Callable[[], None]) -> None:
@@ -325,39 +323,9 @@ def test_hasty_threads_and_concurrent_drains_lose_and_double_nothing() -> None:
     assert_drained(drained, sent)
 
 
-def test_threads_that_have_ended_leave_their_calls_and_no_memory() -> None:
+def test_threads_that_have_ended_leave_their_calls() -> None:
     recorder = Recorder()
-    total = Counter[SeriesKey]()
-    for number in range(20):
+    for _ in range(20):
         in_a_thread(lambda: get(recorder, status=200))
-        if number % 3 == 0:
-            total += calls(recorder.drain())
-    assert len(recorder.shards) + len(recorder._retired) <= 20
-    for _ in range(3):
-        total += calls(recorder.drain())
-    assert total == {SeriesKey("GET", PATH, 200): 20}
-    assert not recorder.shards
-    assert not recorder._retired
-
-
-def test_a_shard_that_is_taken_up_again_while_it_is_retired_is_drained_once_more() -> None:
-    recorder = Recorder(clock=Clock())
-    shards = []
-    in_a_thread(lambda: shards.append(recorder.shard()))
-    recorder.drain()
-    assert not recorder.shards
-    # A new thread with the old one's id had looked the shard up just before.
-    shards[0].series[SeriesKey("GET", PATH, 200)] = series = recorder.series("GET", "/other", 200)
-    recorder.add(series, MS)
-    assert calls(recorder.drain())[SeriesKey("GET", PATH, 200)] == 1
-
-
-def test_the_shard_of_a_living_thread_stays_with_what_it_has_resolved() -> None:
-    recorder = Recorder()
-    recorder.shard().cache["route"] = "resolved"
-    get(recorder)
-    for _ in range(3):
-        recorder.drain()
-    assert recorder.shard().cache == {"route": "resolved"}
-    get(recorder)
-    assert calls(recorder.drain()) == {SeriesKey("GET", PATH, 200): 1}
+    assert calls(recorder.drain()) == {SeriesKey("GET", PATH, 200): 20}
+    assert recorder.drain() == []
