@@ -1,13 +1,14 @@
 """The JSON reports, as REPORT.md promises them. Thin: parameters, the read side, JSON."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
+from fastapi_lens.admin.sharing import shared_report
 from fastapi_lens.admin.visit import Visit
-from fastapi_lens.reporting.model import Window
+from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.reporting.report import DeadReport, Report, TopReport
 from fastapi_lens.reporting.status import Status
 
@@ -31,23 +32,30 @@ def report(visit: Visit) -> Response:
     """``GET …/report``: all endpoints, or those of one status."""
     days = _days(visit, default=None)
     status = _status(visit)
-    endpoints = visit.lens.reader.endpoints(window=Window.of_days(days), now=visit.now)
-    return _json(Report.of(endpoints, days=days, status=status, now=visit.now))
+
+    def make() -> Report:
+        return Report.of(_endpoints(visit, days), days=days, status=status, now=visit.now)
+
+    return _json(visit, ("report", days, status), make)
 
 
 def top(visit: Visit) -> Response:
     """``GET …/report/top``: the most-called endpoints."""
     limit = _whole_number(visit, "limit", DEFAULT_LIMIT, MAX_LIMIT)
     days = _days(visit, default=DEFAULT_TOP_DAYS, all_allowed=True)
-    endpoints = visit.lens.reader.endpoints(window=Window.of_days(days), now=visit.now)
-    return _json(TopReport.of(endpoints, days=days, limit=limit, now=visit.now))
+
+    def make() -> TopReport:
+        return TopReport.of(_endpoints(visit, days), days=days, limit=limit, now=visit.now)
+
+    return _json(visit, ("top", days, limit), make)
 
 
 def dead(visit: Visit) -> Response:
     """``GET …/report/dead``: endpoints that are dead or were never called."""
     days = _days(visit, default=None)
-    endpoints = visit.lens.reader.endpoints(window=Window.of_days(days), now=visit.now)
-    return _json(DeadReport.of(endpoints, now=visit.now))
+    return _json(
+        visit, ("dead", days), lambda: DeadReport.of(_endpoints(visit, days), now=visit.now)
+    )
 
 
 def refused(sentence: str, *, status: int) -> Response:
@@ -55,8 +63,12 @@ def refused(sentence: str, *, status: int) -> Response:
     return JSONResponse({"detail": sentence}, status)
 
 
-def _json(answer: BaseModel) -> Response:
-    return Response(answer.model_dump_json(), media_type="application/json")
+def _endpoints(visit: Visit, days: int | None) -> list[Endpoint]:
+    return visit.lens.reader.endpoints(window=Window.of_days(days), now=visit.now)
+
+
+def _json(visit: Visit, question: Hashable, make: Callable[[], BaseModel]) -> Response:
+    return shared_report(visit, question, lambda: make().model_dump_json().encode())
 
 
 def _days(visit: Visit, *, default: int | None, all_allowed: bool = False) -> int | None:

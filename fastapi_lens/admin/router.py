@@ -11,8 +11,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import quote
 
-import anyio.to_thread
-from anyio.lowlevel import RunVar
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.convertors import PathConvertor, register_url_convertor
@@ -22,24 +20,22 @@ from starlette.routing import Route, compile_path
 
 from fastapi_lens.admin import api, rendering
 from fastapi_lens.admin.auth import Access, Gate, Refusal
+from fastapi_lens.admin.threads import in_reader_thread
 from fastapi_lens.admin.views import endpoint as endpoint_view
 from fastapi_lens.admin.views import endpoints as endpoints_view
+from fastapi_lens.admin.views import export as export_view
 from fastapi_lens.admin.views import login as login_view
 from fastapi_lens.admin.views import settings as settings_view
 from fastapi_lens.admin.visit import Visit
-from fastapi_lens.errors import ConfigError, StorageError
+from fastapi_lens.errors import ConfigError, SchemaTooNewError, StorageError
 from fastapi_lens.recording.middleware import SCOPE_KEY
 from fastapi_lens.runtime import Lens
 
 logger = logging.getLogger("fastapi_lens")
 
 DEFAULT_PREFIX = "/lens"
-READERS = 4
-"""Threads that read at once, apart from the host's own pool."""
-
 View = Callable[[Visit], Response]
 Endpoint = Callable[[Request], Awaitable[Response]]
-_readers: RunVar[anyio.CapacityLimiter] = RunVar("fastapi_lens_readers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +97,7 @@ def json_endpoint(answer: View, local: str) -> Endpoint:
             if isinstance(access, Refusal):
                 return _uncached(api.refused(access.value, status=403))
             visit = _visit(request, Place(_base(request, local), lens), access)
-            return _uncached(await _in_thread(answer, visit))
+            return _uncached(await in_reader_thread(lambda: answer(visit)))
         except api.BadParameterError as error:
             return _uncached(api.refused(error.sentence, status=422))
         except StorageError as error:
@@ -124,8 +120,11 @@ async def gate(lens: Lens) -> Gate:
     """The gate of a lens, made at its first use.
 
     Raises:
+        SchemaTooNewError: A newer release has the database, so nothing in it may be understood.
         StorageError: The salt of the session keys cannot be read.
     """
+    if lens.flusher.refused is not None:
+        raise lens.flusher.refused
 
     def make() -> Gate:
         lens.prepare()
@@ -160,7 +159,8 @@ async def _visited(request: Request, place: Place, view: View) -> Response:
         return login_view.to_login(request, place.base)
     if isinstance(access, Refusal):
         return rendering.not_allowed_page(request, place.base, access.value)
-    return await _in_thread(view, _visit(request, place, access))
+    visit = _visit(request, place, access)
+    return await in_reader_thread(lambda: view(visit))
 
 
 def _dashboard(visit: Visit) -> Response:
@@ -213,14 +213,6 @@ async def _static(request: Request) -> Response:
     return rendering.static_response(request.path_params["name"], request.headers)
 
 
-async def _in_thread(view: View, visit: Visit) -> Response:
-    limiter = _readers.get(None)
-    if limiter is None:
-        limiter = anyio.CapacityLimiter(READERS)
-        _readers.set(limiter)
-    return await anyio.to_thread.run_sync(view, visit, limiter=limiter)
-
-
 def _visit(request: Request, place: Place, access: Access) -> Visit:
     session = access.session
     return Visit(
@@ -261,19 +253,33 @@ def _reported(error: Exception) -> str:
     """Log an error under a number and give the sentence that names the number only."""
     number = secrets.token_hex(4)
     logger.error("fastapi_lens error %s", number, exc_info=error)
-    return f"the lens could not read its database; the log has details under error {number}"
+    problem = str(error) if isinstance(error, SchemaTooNewError) else _UNREADABLE
+    return f"{problem}; the log has details under error {number}"
+
+
+_UNREADABLE = "the lens could not read its database"
 
 
 def _error_page(request: Request, base: str, error: Exception, *, status: int) -> Response:
     number = secrets.token_hex(4)
     logger.error("fastapi_lens error %s", number, exc_info=error)
-    message = (
-        "The lens cannot reach its database just now. Your application goes on, and what it "
-        "counts waits in memory."
-        if isinstance(error, StorageError)
-        else "Something went wrong while this page was made."
-    )
+    message = _sentence(error)
     return rendering.error_page(request, base, status=status, message=message, error_id=number)
+
+
+def _sentence(error: Exception) -> str:
+    """What people are told of an error."""
+    if isinstance(error, SchemaTooNewError):
+        return (
+            f"The lens records nothing: {error}. Your application goes on, and what it counts "
+            "waits in memory."
+        )
+    if isinstance(error, StorageError):
+        return (
+            "The lens cannot reach its database just now. Your application goes on, and what it "
+            "counts waits in memory."
+        )
+    return "Something went wrong while this page was made."
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +299,8 @@ _PAGES = (
     _at("", _leads_to("/")),
     _at("/", _page("/", endpoints_view.endpoints_page)),
     _at("/dashboard", _page("/dashboard", _dashboard)),
+    _at("/export.csv", _page("/export.csv", export_view.as_csv)),
+    _at("/export.json", _page("/export.json", export_view.as_json)),
     _at("/endpoints/{key}", _page("/endpoints/{key}", _endpoint)),
     _at("/settings", _page("/settings", settings_view.settings_page)),
     _at("/login", _login, "GET", "POST"),

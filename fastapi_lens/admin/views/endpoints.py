@@ -15,6 +15,7 @@ from fastapi_lens.admin.query import (
     SortKey,
     WindowChoice,
 )
+from fastapi_lens.admin.sharing import again, shared_page
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.reporting.status import Status
@@ -100,12 +101,18 @@ def endpoints_page(visit: Visit) -> Response:
     tag = rendering.entity_tag("endpoints", query.url(), minute, reader.version())
     if rendering.is_unchanged(visit.request, tag):
         return rendering.unchanged(visit, tag)
-    window = query.window.window
+    response, shown = shared_page(visit, lambda: _made(visit, query))
+    return again(response, {"ETag": tag, **history_headers(visit, shown)})
+
+
+def _made(visit: Visit, query: EndpointsQuery) -> tuple[Response, EndpointsQuery]:
+    """The page, and what it shows: a page of the list that exists."""
+    reader, window = visit.lens.reader, query.window.window
     listing = arrange(reader.endpoints(window=window, now=visit.now), query)
     trends = reader.trends([row.id for row in listing.rows], window=window, now=visit.now)
     rows = [_row(visit, listing, row, list(trends[row.id])) for row in listing.rows]
-    headers = {"ETag": tag, **history_headers(visit, listing.query)}
-    return rendering.page(visit, "endpoints.html", _context(visit, listing, rows), headers=headers)
+    page = rendering.page(visit, "endpoints.html", _context(visit, listing, rows))
+    return page, listing.query
 
 
 def history_headers(visit: Visit, query: EndpointsQuery) -> dict[str, str]:
@@ -146,6 +153,10 @@ def _context(visit: Visit, listing: Listing, rows: list[Row]) -> dict[str, objec
         ],
         "pages": _pages(listing, base),
         "page_size": PAGE_SIZE,
+        "exports": [
+            Link(kind.upper(), query.with_page(1).url(visit.url(f"/export.{kind}")), current=False)
+            for kind in ("csv", "json")
+        ],
         "full_bar": full_bar,
         "scale": f"{full_bar:.0%}",
         "slow_ms": visit.lens.config.slow_threshold_ms,

@@ -1,0 +1,64 @@
+"""The list of endpoints as a file: what the page shows, on all its pages, with the same filters."""
+
+import itertools
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import UTC, datetime
+
+from starlette.responses import StreamingResponse
+
+from fastapi_lens.admin.listing import arrange
+from fastapi_lens.admin.query import EndpointsQuery
+from fastapi_lens.admin.threads import in_reader_thread
+from fastapi_lens.admin.visit import Visit
+from fastapi_lens.reporting.csv_table import csv_rows
+from fastapi_lens.reporting.report import EndpointStats
+
+ROWS_AT_ONCE = 200
+
+
+def as_csv(visit: Visit) -> StreamingResponse:
+    """``GET /export.csv``: a header, then a row for each endpoint; the names are REPORT.md's."""
+    return _file(
+        visit, csv_rows(_matching(visit)), "csv", "text/csv; charset=utf-8; header=present"
+    )
+
+
+def as_json(visit: Visit) -> StreamingResponse:
+    """``GET /export.json``: ``{"generated_at": …, "view": …, "endpoints": […]}``."""
+    return _file(visit, _json(visit), "json", "application/json")
+
+
+def _json(visit: Visit) -> Iterator[str]:
+    view = json.dumps(EndpointsQuery.parse(f"?{visit.request.url.query}").url())
+    yield f'{{"generated_at": {visit.now!r}, "view": {view}, "endpoints": ['
+    between = "\n"
+    for endpoint in _matching(visit):
+        yield between + endpoint.model_dump_json()
+        between = ",\n"
+    yield "\n]}\n"
+
+
+def _matching(visit: Visit) -> Iterator[EndpointStats]:
+    query = EndpointsQuery.parse(f"?{visit.request.url.query}")
+    endpoints = visit.lens.reader.endpoints(window=query.window.window, now=visit.now)
+    for endpoint in arrange(endpoints, query).matching:
+        yield EndpointStats.of(endpoint, now=visit.now)
+
+
+def _file(visit: Visit, parts: Iterator[str], suffix: str, media_type: str) -> StreamingResponse:
+    # The first part reads the database: an error becomes a page, not a file that breaks off.
+    parts = itertools.chain([next(parts), *itertools.islice(parts, 1)], parts)
+    day = datetime.fromtimestamp(visit.now, UTC).date().isoformat()
+    headers = {
+        "Content-Disposition": f'attachment; filename="endpoints-{day}.{suffix}"',
+        "Cache-Control": "private, no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return StreamingResponse(_in_pieces(parts), headers=headers, media_type=media_type)
+
+
+async def _in_pieces(parts: Iterable[str]) -> AsyncIterator[str]:
+    left = iter(parts)
+    while piece := await in_reader_thread(lambda: "".join(itertools.islice(left, ROWS_AT_ONCE))):
+        yield piece

@@ -1,0 +1,42 @@
+"""Endpoints as CSV (RFC 4180), one row each. Pure: no I/O, no HTTP."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+
+from fastapi_lens.reporting.report import EndpointStats
+
+COLUMNS = tuple(EndpointStats.model_fields)
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_rows(endpoints: Iterable[EndpointStats]) -> Iterator[str]:
+    """The header, then a line for each endpoint; what is None is left empty.
+
+    Args:
+        endpoints: In the order of the rows.
+
+    Yields:
+        Lines that end with CRLF.
+    """
+    yield _line(COLUMNS)
+    for endpoint in endpoints:
+        values = endpoint.model_dump(mode="json")
+        yield _line(values[name] for name in COLUMNS)
+
+
+def harmless(text: str) -> str:
+    """A text that no spreadsheet takes for a formula.
+
+    An apostrophe comes before what could begin one, as OWASP's page "CSV Injection" advises.
+    """
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def _line(values: Iterable[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(
+        harmless(value) if isinstance(value, str) else value for value in values
+    )
+    return line.getvalue()
