@@ -12,10 +12,11 @@ ARGS ?=
 export VENV PORT
 
 PY := $(VENV)/bin/python
-SLOW := browser or packaging or postgres or server
+SLOW := browser or mariadb or packaging or postgres or server
 
-.PHONY: help setup browser demo lint lint-format lint-rules lint-mypy lint-pyright lint-imports \
-        format test test-unit screenshots bench bench-outages compat build clean
+.PHONY: help setup browser mariadb demo lint lint-format lint-rules lint-mypy lint-pyright lint-imports \
+        format test test-unit screenshots bench bench-outages bench-exactly-once bench-failover bench-hosts \
+        bench-retention bench-sizing bench-storage compat build clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -25,6 +26,9 @@ setup: ## make the environment (.venv, node_modules), or see that it is made
 
 browser: setup ## find a Chromium for the tests, or install one
 	@$(PY) -m scripts.chromium --install
+
+mariadb: setup ## find a MariaDB for the tests, or install one
+	@$(PY) -m scripts.mariadb --install
 
 demo: ## start the example with traffic and open it on PORT (8000) until Ctrl-C
 	@scripts/setup demo
@@ -52,10 +56,10 @@ format: setup ## let ruff format and put right what it can
 	@$(VENV)/bin/ruff check --quiet --fix-only .
 	@$(VENV)/bin/ruff format .
 
-test: setup browser lint ## lint and the whole suite with coverage, as CI runs it
+test: setup browser mariadb lint ## lint and the whole suite with coverage, as CI runs it
 	@$(PY) -m pytest -n $(JOBS) --dist loadscope --cov --cov-report=term $(ARGS)
 
-test-unit: setup ## the fast part: no browser, PostgreSQL, server or build
+test-unit: setup ## the fast part: no browser, database server, server or build
 	@$(PY) -m pytest -m "not ($(SLOW))" $(ARGS)
 
 screenshots: setup browser ## take docs/screenshots/ from the running demo
@@ -65,8 +69,26 @@ bench: ## what recording costs, beside other packages: benchmarks/RESULTS.md in 
 	@scripts/setup demo
 	@$(PY) -m benchmarks.recording $(ARGS)
 
+bench-failover: setup ## a primary is killed under load and every call recounted: benchmarks/RESULTS.md
+	@$(PY) -m benchmarks.failover $(ARGS)
+
+bench-hosts: setup ## two hosts, one cut off for a minute, and every call recounted: benchmarks/RESULTS.md
+	@$(PY) -m benchmarks.hosts $(ARGS)
+
 bench-outages: setup ## what requests notice of a database in trouble: benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.outages $(ARGS)
+
+bench-retention: setup ## what requests and flushes notice of a deletion: benchmarks/RESULTS.md
+	@$(PY) -m benchmarks.retention $(ARGS)
+
+bench-sizing: setup ## how large the database becomes: the tables of docs/storage.md
+	@$(PY) -m benchmarks.sizing $(ARGS)
+
+bench-exactly-once: setup mariadb ## every count once, whatever fails: benchmarks/RESULTS.md in four minutes
+	@$(PY) -m benchmarks.exactly_once $(ARGS)
+
+bench-storage: setup ## reports at a billion requests, on SQLite and PostgreSQL: benchmarks/RESULTS.md
+	@$(PY) -m benchmarks.storage $(ARGS)
 
 compat: setup ## the recording tests with FastAPI from its minimum to today's: docs/compatibility.md
 	@$(PY) -m scripts.compat $(ARGS)

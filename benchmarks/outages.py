@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -110,9 +110,10 @@ class Outcome:
 class Asking:
     """Asks a server at a steady rate and keeps count."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, paths: Sequence[str] = ("/things/7",)) -> None:
         """Connect to nothing yet."""
         self._port = port
+        self._paths = paths
         self.sent = 0
 
     async def run(self, seconds: float) -> Answers:
@@ -131,7 +132,7 @@ class Asking:
             due = begin + turn * gap
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             self.sent += 1
-            if await client.get("/things/7") is None:
+            if await client.get(self._paths[self.sent % len(self._paths)]) is None:
                 failed += 1
                 client = await Client.connect(self._port)
             else:

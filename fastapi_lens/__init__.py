@@ -1,6 +1,7 @@
 """fastapi_lens: which endpoints of a FastAPI app are alive, how slow and how faulty they are."""
 
 from fastapi_lens.admin.router import create_lens_admin
+from fastapi_lens.alembic import include_name
 from fastapi_lens.config import LensConfig
 from fastapi_lens.errors import ConfigError, LensError, SchemaTooNewError, StorageError
 from fastapi_lens.plugin import LensMiddleware
@@ -22,5 +23,6 @@ __all__ = [
     "StorageError",
     "TopReport",
     "create_lens_admin",
+    "include_name",
     "lens_admin",
 ]

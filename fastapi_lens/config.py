@@ -30,6 +30,7 @@ DRIVERS: Mapping[str, str] = {
 }
 """URL schemes that `database_url` may have, and the SQLAlchemy dialect and driver of each."""
 
+_MAY_WRITE = "let this process's user write there, or name a file in another directory"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _NOTHING = frozenset({"", "none", "null"})
@@ -292,11 +293,23 @@ def _check_url(text: str) -> None:
 def _check_file(name: str, path: str) -> None:
     if not path:
         raise ConfigError(name, 'is empty; name a file, or ":memory:"')
-    parent = Path(path).absolute().parent
-    if not parent.is_dir():
-        raise ConfigError(name, f"lies in {str(parent)!r}, which is no directory; create it")
-    if Path(path).is_dir():
-        raise ConfigError(name, f"names {path!r}, which is a directory; name a file in it")
+    file = Path(path).absolute()
+    try:
+        if not file.parent.is_dir():
+            raise ConfigError(
+                name, f"lies in {str(file.parent)!r}, which is no directory; create it"
+            )
+        if file.is_dir():
+            raise ConfigError(name, f"names {path!r}, which is a directory; name a file in it")
+        exists = file.exists()
+    except PermissionError as error:
+        raise ConfigError(
+            name, f"lies in {str(file.parent)!r}, which cannot be entered; {_MAY_WRITE}"
+        ) from error
+    # SQLite keeps its log beside the file.
+    for place in (file.parent, file) if exists else (file.parent,):
+        if not os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise ConfigError(name, f"needs to write to {str(place)!r} and may not; {_MAY_WRITE}")
 
 
 def _check_exclusions(config: LensConfig) -> None:

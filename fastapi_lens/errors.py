@@ -4,6 +4,7 @@ LensError                      the root; catch this to catch them all
 ├── ConfigError                a setting is wrong; raised by LensConfig before anything starts
 └── StorageError               the database cannot be used
     ├── DamagedFileError       what lies at the path is no SQLite database; counts wait
+    ├── DeadlockError          the database has undone a transaction so that others can go on
     └── SchemaTooNewError      a newer fastapi_lens has migrated this database; counts wait
 """
 
@@ -58,6 +59,10 @@ class DamagedFileError(StorageError):
             f"{self.path} is no database that can be used ({self.reason}): move it away or set "
             "another db_path"
         )
+
+
+class DeadlockError(StorageError):
+    """The database has undone a transaction to let another one go on. The writer begins it anew."""
 
 
 class SchemaTooNewError(StorageError):

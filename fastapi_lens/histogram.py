@@ -17,6 +17,8 @@ from itertools import accumulate
 from math import ceil, inf
 from typing import Self
 
+from fastapi_lens.lanes import LANE_BITS, LANE_BYTES, pack, unpack
+
 PER_OCTAVE = 36
 LINEAR_SHIFT = 13
 LINEAR_BUCKETS = 32
@@ -32,10 +34,6 @@ RELATIVE_ERROR = 1 / (2 * PER_OCTAVE + 1)
 
 ABSOLUTE_ERROR_MS = (1 << LINEAR_SHIFT) / 2 / 1e6
 """0.004 ms: the same below 0.26 ms."""
-
-LANE_BYTES = 5
-LANE_BITS = 8 * LANE_BYTES
-_HEADER_BYTES = 3
 
 
 def bucket_index(duration_ns: int) -> int:
@@ -102,20 +100,6 @@ BUCKET_MS: tuple[float, ...] = tuple(_representative_ms(index) for index in rang
 """What a call in each bucket is taken to have lasted, in milliseconds, shape ``(BUCKETS,)``."""
 
 
-_ABOVE = tuple(
-    int.from_bytes((fits + b"\xff" * (LANE_BYTES - len(fits))) * BUCKETS, "little")
-    for fits in (b"\xf0", *(bytes(width) for width in range(1, LANE_BYTES)))
-)
-"""The bits of all lanes that do not fit into half a byte, 1, 2, 3 and 4 bytes."""
-
-_HALF = 0
-"""Stands for lanes of half a byte."""
-
-_LOW_HALF = bytes(byte & 15 for byte in range(256))
-_HIGH_HALF = bytes(byte >> 4 for byte in range(256))
-_RAISED = bytes(byte << 4 & 255 for byte in range(256))
-
-
 class Histogram:
     """How many calls fell into each bucket. Immutable; the empty one is ``Histogram()``."""
 
@@ -140,7 +124,7 @@ class Histogram:
     @classmethod
     def from_bytes(cls, blob: bytes) -> Self:
         """The inverse of `to_bytes`; ``b""`` gives the empty histogram."""
-        return cls(_lanes_of(blob))
+        return cls(unpack(blob))
 
     @classmethod
     def merged(cls, histograms: Iterable[Self]) -> Self:
@@ -150,7 +134,7 @@ class Histogram:
     @classmethod
     def merged_bytes(cls, blobs: Iterable[bytes]) -> Self:
         """The sum of several histograms, each as `to_bytes` wrote it; the empty one for none."""
-        return cls(sum(map(_lanes_of, blobs)))
+        return cls(sum(map(unpack, blobs)))
 
     def __add__(self, other: Self) -> Self:
         """The calls of both."""
@@ -179,21 +163,8 @@ class Histogram:
         return ((index, count) for index, count in enumerate(counts, low) if count)
 
     def to_bytes(self) -> bytes:
-        """Compact bytes: lane width, offset of the first lane (2 bytes), then the lanes.
-
-        All integers are little-endian. Lanes take 1, 2, 3, 4 or 5 bytes each, or half a byte
-        (width 0), as the largest count needs, and run from the first bucket in use to the last.
-        """
-        lanes = self._lane_bytes()
-        if not lanes:
-            return b""
-        width = next(
-            (width for width, above in enumerate(_ABOVE) if not self._lanes & above), LANE_BYTES
-        )
-        low = (len(lanes) - len(lanes.lstrip(b"\0"))) // LANE_BYTES
-        lanes = lanes[low * LANE_BYTES :]
-        header = bytes((width,)) + low.to_bytes(_HEADER_BYTES - 1, "little")
-        return header + (_halves(lanes) if width == _HALF else _narrowed(lanes, width))
+        """Compact bytes, see `fastapi_lens.lanes`; ``b""`` of the empty histogram."""
+        return pack(self._lanes)
 
     def quantiles(
         self, fractions: Sequence[float], *, max_ms: float | None = None
@@ -230,42 +201,6 @@ class Histogram:
     def _lane_bytes(self) -> bytes:
         lanes = -(-self._lanes.bit_length() // LANE_BITS)
         return self._lanes.to_bytes(lanes * LANE_BYTES, "little")
-
-
-def _halves(lanes: bytes) -> bytes:
-    """Lanes of half a byte, the first of two in the lower half."""
-    narrow = lanes[::LANE_BYTES]
-    upper = int.from_bytes(narrow[1::2].translate(_RAISED), "little")
-    both = int.from_bytes(narrow[::2], "little") | upper
-    return both.to_bytes((len(narrow) + 1) // 2, "little")
-
-
-def _narrowed(lanes: bytes, width: int) -> bytes:
-    """Lanes of fewer bytes."""
-    narrow = bytearray(len(lanes) // LANE_BYTES * width)
-    for byte in range(width):
-        narrow[byte::width] = lanes[byte::LANE_BYTES]
-    return bytes(narrow)
-
-
-def _lanes_of(blob: bytes) -> int:
-    """The lanes of a histogram as `Histogram.to_bytes` wrote it."""
-    if not blob:
-        return 0
-    width = blob[0]
-    if width == LANE_BYTES:
-        wide = bytearray(blob[_HEADER_BYTES:])
-    elif width == _HALF:
-        halves = blob[_HEADER_BYTES:]
-        wide = bytearray(len(halves) * 2 * LANE_BYTES)
-        wide[:: 2 * LANE_BYTES] = halves.translate(_LOW_HALF)
-        wide[LANE_BYTES :: 2 * LANE_BYTES] = halves.translate(_HIGH_HALF)
-    else:
-        wide = bytearray((len(blob) - _HEADER_BYTES) // width * LANE_BYTES)
-        for byte in range(width):
-            wide[byte::LANE_BYTES] = blob[_HEADER_BYTES + byte :: width]
-    offset = int.from_bytes(blob[1:_HEADER_BYTES], "little")
-    return int.from_bytes(wide, "little") << (LANE_BITS * offset)
 
 
 def _at_rank(low: int, ranks: Sequence[int], rank: int, max_ms: float | None) -> float:

@@ -24,11 +24,13 @@ from fastapi_lens.patterns import matches_any
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.recording.routes import Leaf, RouteTable
+from fastapi_lens.reporting.forecast import Forecaster
 from fastapi_lens.reporting.queries import Reader
 from fastapi_lens.reporting.status import Thresholds
 from fastapi_lens.storage.batches import EndpointFacts, WorkerFacts, endpoint_id
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate, session_salt
+from fastapi_lens.storage.retention import Retention
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -61,6 +63,7 @@ class Lens:
         self.config = config
         self.clock = clock
         self.started = False
+        self.retention = Retention(config.ttl_days)
         self.app_name = config.app_name or UNNAMED
         self.routes = RouteTable(None)
         self._facts: dict[tuple[str, str], EndpointFacts] = {}
@@ -83,8 +86,9 @@ class Lens:
             app=lambda: self.app_name,
             thresholds=Thresholds(self.config.cold_threshold_days, self.config.dead_threshold_days),
             shown=self.records,
-            ttl_days=self.config.ttl_days,
+            retention=self.retention,
         )
+        self.forecaster = Forecaster(self.database, self.retention)
 
     def _new_flusher(self) -> Flusher:
         worker = WorkerFacts(
@@ -99,7 +103,7 @@ class Lens:
         settings = FlushSettings(
             interval=self.config.flush_interval,
             max_batch_size=self.config.max_batch_size,
-            ttl_days=self.config.ttl_days,
+            retention=self.retention,
         )
         return Flusher(self.recorder, self.database, worker, settings, self._catalogue)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from scripts import debian
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 HELP = (
@@ -70,14 +72,16 @@ def install() -> Path:
     except NoChromiumError:
         if os.environ.get("LENS_TEST_CHROMIUM"):
             raise
-    if shutil.which("apt-get") and os.geteuid() == 0:
-        print("chromium: installing Debian's package", flush=True)
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        _run("apt-get", "update", "-qq", env=quiet)
-        _run("apt-get", "install", "-qq", "--yes", "chromium", "fonts-liberation", env=quiet)
-    else:
-        print("chromium: letting Playwright download one", flush=True)
-        _run(sys.executable, "-m", "playwright", "install", "chromium", env=dict(os.environ))
+    try:
+        if debian.can_install():
+            print("chromium: installing Debian's package", flush=True)
+            debian.install("chromium", "fonts-liberation")
+        else:
+            print("chromium: letting Playwright download one", flush=True)
+            command = (sys.executable, "-m", "playwright", "install", "chromium")
+            subprocess.run(command, check=True, stdout=sys.stderr)
+    except subprocess.CalledProcessError as error:
+        raise NoChromiumError(f"{' '.join(error.cmd)} failed. {HELP}") from error
     return find()
 
 
@@ -87,13 +91,6 @@ def _downloaded() -> Path:
     if not path.is_file():
         raise NoChromiumError(HELP)
     return path
-
-
-def _run(*command: str, env: dict[str, str]) -> None:
-    try:
-        subprocess.run(command, check=True, env=env, stdout=sys.stderr)
-    except subprocess.CalledProcessError as error:
-        raise NoChromiumError(f"{' '.join(command)} failed. {HELP}") from error
 
 
 def main() -> int:

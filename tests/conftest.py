@@ -1,5 +1,6 @@
 """Fixtures of the whole suite, and the marks that they bring along. No test is skipped here:
-where a browser or a PostgreSQL is missing, what needs it fails and says what to install.
+where a browser or a PostgreSQL is missing, what needs it fails and says what to install. Only
+where no MariaDB is found the tests that need one are left out, and the run says so.
 """
 
 import os
@@ -13,7 +14,10 @@ from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from scripts import chromium as chromium_program
+from scripts import mariadb as mariadb_program
 from tests.support.browser import PageWatch
+from tests.support.database_server import DatabaseServer
+from tests.support.mariadb import MariadbServer
 from tests.support.ports import free_port as find_free_port
 from tests.support.postgres import PostgresServer
 from tests.support.servers import Server, Start, uvicorn
@@ -24,17 +28,39 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("lens")
 
-MARK_OF_FIXTURE = {"chromium": "browser", "postgres_server": "postgres", "run_server": "server"}
+MARK_OF_FIXTURE = {
+    "chromium": "browser",
+    "mariadb_server": "mariadb",
+    "postgres_server": "postgres",
+    "run_server": "server",
+}
 
 _SERVERS = pytest.StashKey[list[Server]]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)  # Before `-m` looks at the marks.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test by what it asks for, so that `make test-unit` can leave it out."""
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARK_OF_FIXTURE:
                 item.add_marker(MARK_OF_FIXTURE[fixture])
+    if mariadb_program.find() is None:
+        left_out = [item for item in items if item.get_closest_marker("mariadb")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_report_header() -> str:
+    """Say which MariaDB the run uses, or that it uses none."""
+    return f"mariadb: {mariadb_program.find() or mariadb_program.LEFT_OUT}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end, too, what was left out."""
+    if mariadb_program.find() is None:
+        terminalreporter.section("left out", yellow=True)
+        terminalreporter.write_line(mariadb_program.LEFT_OUT)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -98,14 +124,50 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     postgres_server.drop_database(url)
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)],
-)
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[MariadbServer]:
+    """The suite's own MariaDB, started by the first test that needs it."""
+    with MariadbServer() as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: MariadbServer) -> Iterator[str]:
+    """URL of an empty database on MariaDB, dropped after the test."""
+    url = mariadb_server.create_database()
+    yield url
+    mariadb_server.drop_database(url)
+
+
+_SERVERS_OF_DATABASES = {"postgresql": "postgres", "mariadb": "mariadb"}
+_ON_SERVERS = [
+    pytest.param(name, marks=getattr(pytest.mark, fixture))
+    for name, fixture in _SERVERS_OF_DATABASES.items()
+]
+
+
+@pytest.fixture(params=_ON_SERVERS)
+def database_server(request: pytest.FixtureRequest) -> DatabaseServer:
+    """A server of the suite, once PostgreSQL and once MariaDB."""
+    name = f"{_SERVERS_OF_DATABASES[request.param]}_server"
+    server: DatabaseServer = request.getfixturevalue(name)
+    return server
+
+
+@pytest.fixture
+def server_url(database_server: DatabaseServer) -> Iterator[str]:
+    """URL of an empty database, once on PostgreSQL and once on MariaDB, dropped after the test."""
+    url = database_server.create_database()
+    yield url
+    database_server.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", *_ON_SERVERS])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of an empty database, once on SQLite and once on PostgreSQL."""
+    """URL of an empty database, once on SQLite, once on PostgreSQL and once on MariaDB."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'lens.db'}"
-    url: str = request.getfixturevalue("postgres_url")
+    url: str = request.getfixturevalue(f"{_SERVERS_OF_DATABASES[request.param]}_url")
     return url
 
 

@@ -303,6 +303,18 @@ def test_a_database_in_memory_needs_no_folder(settings: dict[str, str]) -> None:
     assert LensConfig(**settings).url.database in (None, ":memory:")  # type: ignore[arg-type]
 
 
+def test_a_url_that_names_several_hosts_reaches_the_driver_whole() -> None:
+    hosts = "host=db-1:5432&host=db-2:5433&target_session_attrs=read-write"
+    url = LensConfig(database_url=f"postgresql://lens:secret@/lens?{hosts}").url
+    _, arguments = url.get_dialect()().create_connect_args(url)
+    assert {name: arguments[name] for name in ("host", "port", "target_session_attrs")} == {
+        "host": "db-1,db-2",
+        "port": "5432,5433",
+        "target_session_attrs": "read-write",
+    }
+    assert (arguments["user"], arguments["password"]) == ("lens", "secret")
+
+
 def test_a_database_url_wins_over_a_path() -> None:
     config = LensConfig(db_path="/no/such/folder/lens.db", database_url="sqlite://")
     assert config.url.database is None

@@ -212,3 +212,28 @@ def test_a_lens_that_is_gone_is_not_kept_by_the_interpreter(tmp_path: Path) -> N
         )
     )
     subprocess.run([sys.executable, "-W", "ignore", program], check=True)
+
+
+def test_a_retention_that_changes_while_the_app_runs_holds_for_reading_and_deleting(
+    tmp_path: Path,
+) -> None:
+    day = 86_400
+    now = 1_773_014_400.0
+    at = now - 20 * day
+    lens = Lens(LensConfig(db_path=str(tmp_path / "lens.db"), ttl_days=90), clock=lambda: at)
+    count(lens)
+    assert lens.flusher.flush()
+    at = now
+
+    def calls(seconds: int) -> tuple[int, int]:
+        (found,) = lens.reader.endpoints(window=Window(seconds), now=now)
+        return found.usage.calls, found.total_calls
+
+    # Hours reach back so far; then only weeks do, and the call is in the first one.
+    assert calls(20 * day - 7_200) == (0, 1)
+    lens.retention.ttl_days = 7
+    assert calls(20 * day - 7_200) == (1, 1)
+    assert lens.flusher.prune() > 0
+    lens.retention.ttl_days = 90
+    assert calls(30 * day) == (0, 1)
+    lens.stop()

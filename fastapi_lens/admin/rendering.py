@@ -61,6 +61,7 @@ def _tight(text: Markup) -> Markup:
 
 _FILTERS: Mapping[str, Callable[..., object]] = {
     "ago": formats.ago,
+    "days": formats.days,
     "duration": formats.duration,
     "microseconds": formats.microseconds,
     "moment": formats.moment,
@@ -70,6 +71,7 @@ _FILTERS: Mapping[str, Callable[..., object]] = {
     "percent": formats.percent,
     "plural": formats.plural,
     "size": formats.size,
+    "span": formats.span,
     "tight": _tight,
     "time_of_day": formats.time_of_day,
     "timestamp": formats.timestamp,

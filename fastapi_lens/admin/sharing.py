@@ -57,8 +57,8 @@ def again(shared: Response, headers: Mapping[str, str]) -> Response:
         shared: Never sent itself: whoever wraps the application may change what is sent.
         headers: More of them for this request, unless the response is an error.
     """
-    more = headers if shared.status_code == HTTPStatus.OK else {}
-    return Response(shared.body, shared.status_code, {**shared.headers, **more})
+    more = headers.items() if shared.status_code == HTTPStatus.OK else ()
+    return Response(shared.body, shared.status_code, dict([*shared.headers.items(), *more]))
 
 
 def _moment(visit: Visit) -> Hashable:

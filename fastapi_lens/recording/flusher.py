@@ -10,9 +10,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from fastapi_lens.errors import DamagedFileError, StorageError
+from fastapi_lens.errors import DamagedFileError, SchemaTooNewError, StorageError
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.recording.pending import Pending
 from fastapi_lens.recording.processes import is_gone
@@ -27,7 +27,7 @@ from fastapi_lens.storage.batches import (
 )
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.retention import prune, take_lease
+from fastapi_lens.storage.retention import Pruner, Retention
 from fastapi_lens.storage.workers import beat, note_killed
 from fastapi_lens.storage.writer import Writer
 
@@ -39,7 +39,9 @@ ROWS_PER_DELTA = 6
 """One for each tier, one for the status code and the endpoint's own; see `Writer`."""
 
 MAX_PENDING = 50_000
-PRUNE_EVERY_SECONDS = 60.0
+VISIT_SECONDS = 1.0
+"""So long one visit of the deletion takes at most; half the time to the next flush, if less."""
+
 REDISCOVER_EVERY_SECONDS = 30.0
 HEARTBEAT_SECONDS = 15.0
 LONGEST_BACK_OFF_SECONDS = 15.0
@@ -61,12 +63,12 @@ class FlushSettings:
     Attributes:
         interval: Seconds between two flushes.
         max_batch_size: Rows that one transaction changes at most.
-        ttl_days: Retention in days; None keeps the tiers' own.
+        retention: How long what was written is kept; may change meanwhile.
     """
 
     interval: float
     max_batch_size: int
-    ttl_days: int | None
+    retention: Retention = field(default_factory=Retention)
 
 
 class Flusher:
@@ -78,6 +80,9 @@ class Flusher:
         worker: Who writes; its app is the app of all endpoints.
         settings: Intervals and sizes.
         discover: The endpoints that the app has now, called or not.
+
+    Attributes:
+        refused: Why nothing is recorded: a newer release has the database; None while it is ours.
     """
 
     def __init__(
@@ -101,11 +106,16 @@ class Flusher:
         self._known: dict[int, EndpointFacts] = {}
         self._registered: dict[int, EndpointFacts] | None = None
         self._collected_at = recorder.clock()
-        self._heartbeat_at = self._discovered_at = self._pruned_at = self._logged_at = float("-inf")
+        self._heartbeat_at = self._discovered_at = self._logged_at = float("-inf")
         self._work = threading.RLock()
         self._wake = threading.Event()
+        # A worker that is to end ends a visit in the middle of its rest.
+        rest = self._wake.wait
+        self._pruner = Pruner(database, settings.retention, owner=worker.id, rest=rest)
         self._thread: threading.Thread | None = None
+        self._visit_seconds = 0.0
         self.dropped = 0
+        self.refused: SchemaTooNewError | None = None
         self.interval = settings.interval
 
     def start(self) -> None:
@@ -167,21 +177,20 @@ class Flusher:
                 self._write_pending(ending=ending)
             except StorageError as error:
                 self._registered = None
+                self.refused = error if isinstance(error, SchemaTooNewError) else None
                 level = logging.ERROR if isinstance(error, DamagedFileError) else logging.WARNING
                 self._warn(f"could not write; counts wait in memory: {error}", level)
                 return False
+            self.refused = None
             return True
 
     def prune(self) -> int:
-        """Delete what is older than its retention; returns the number of rows.
+        """Delete what is older than its retention, at once; returns the number of rows.
 
         Raises:
             StorageError: The database cannot be written.
         """
-        now = self._recorder.clock()
-        if not take_lease(self._database, "prune", owner=self._worker.id, now=now):
-            return 0
-        return prune(self._database, now=now, ttl_days=self._settings.ttl_days)
+        return self._pruner.visit(now=self._recorder.clock())
 
     def rediscover(self) -> None:
         """Look for new endpoints at the next flush, without waiting for their turn."""
@@ -203,37 +212,39 @@ class Flusher:
         delay = 0.0
         while not self._wake.wait(delay):
             failures = 0 if self._turn() else failures + 1
-            delay = self._delay(failures)
+            # What a visit of the deletion took makes no flush later.
+            delay = self._delay(failures, spent=self._visit_seconds)
 
     def _turn(self) -> bool:
         """One round of the thread, which nothing may end."""
+        self._visit_seconds = 0.0
         try:
             with self._work:  # Also while pruning: see `hold`.
                 written = self.flush()
                 if written:
-                    self._prune_when_due()
+                    self._prune_a_little()
         except Exception:
             logger.exception("fastapi_lens failed to flush; counts wait in memory")
             return False
         return written
 
-    def _delay(self, failures: int) -> float:
-        """Seconds to the next flush: at the interval, and at the turn of each minute."""
+    def _delay(self, failures: int, *, spent: float = 0.0) -> float:
+        """Seconds to the next flush: at the interval, less what is `spent`, and at each minute."""
         if failures:
             longest = min(LONGEST_BACK_OFF_SECONDS, self.interval * 2 ** min(failures, 10))
             return random.uniform(longest / 2, longest)  # noqa: S311  Spreads load, no secret.
         to_minute = MINUTE - self._recorder.clock() % MINUTE
-        return max(0.01, min(self.interval, to_minute))
+        return max(0.01, min(self.interval - spent, to_minute))
 
-    def _prune_when_due(self) -> None:
-        now = time.monotonic()
-        if now - self._pruned_at < PRUNE_EVERY_SECONDS:
-            return
-        self._pruned_at = now
+    def _prune_a_little(self) -> None:
+        """Let the deletion go on, if there is any to do."""
+        begun = time.monotonic()
+        budget = min(VISIT_SECONDS, self.interval / 2)
         try:
-            self.prune()
+            self._pruner.visit_when_due(now=self._recorder.clock(), budget_seconds=budget)
         except StorageError as error:
             self._warn(f"could not delete what is past its retention: {error}")
+        self._visit_seconds = time.monotonic() - begun
 
     def _write_pending(self, *, ending: bool) -> None:
         begun, complete_to = time.monotonic(), self._collected_at
@@ -255,7 +266,7 @@ class Flusher:
                 cost_ns=self._recorder.costs.median_ns,
                 ended=ending,
             )
-            beat(self._database, self._worker, heartbeat)
+            beat(self._database, self._worker, heartbeat, self._recorder.clock)
             self._heartbeat_at = now
 
     def _register(self) -> None:

@@ -61,6 +61,8 @@ class Answers:
             found = self._made.get(question)
             mine = found is None
             if found is None:
+                if len(self._made) >= self._max_answers:
+                    self._made.popitem(last=False)
                 found = self._made[question] = _Made(now, Future())
         if mine:
             self._make(question, found.answer, make)
@@ -76,9 +78,9 @@ class Answers:
                 self._made.pop(question, None)
 
     def _drop(self, now: float) -> None:
-        """Forget the oldest until those that are left are young, and few enough for one more."""
+        """Forget what is too old."""
         while self._made:
             oldest = next(iter(self._made.values()))
-            if now - oldest.began < self._max_age_seconds and len(self._made) < self._max_answers:
+            if now - oldest.began < self._max_age_seconds:
                 return
             self._made.popitem(last=False)

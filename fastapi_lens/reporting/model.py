@@ -180,19 +180,25 @@ class WorkerState(StrEnum):
     KILLED = "killed"
 
 
+CLOCK_TOLERANCE_SECONDS = 5.0
+"""So far a worker's clock may be from the database's before it is shown as wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """One process that records an app, or has.
 
     Attributes:
         release: The host's version; empty where none is set.
-        started_at: Epoch seconds.
+        started_at: Epoch seconds by the reader's clock, as is `seen_at`.
         seen_at: Epoch seconds at which it was last heard of.
         pending: Calls that waited in its memory then.
         dropped: Calls that it has lost.
         flush_ms: Milliseconds that its latest flush took; 0.0 before the first.
         cost_us: Microseconds that recording adds to a call, measured; ``None`` before the
             first sample.
+        clock_ahead_seconds: How far its clock is ahead of the database's, negative where it is
+            behind; ``None`` where nobody can tell.
     """
 
     host: str
@@ -205,3 +211,9 @@ class Worker:
     dropped: int
     flush_ms: float
     cost_us: float | None
+    clock_ahead_seconds: float | None
+
+    @property
+    def clock_is_off(self) -> bool:
+        """Whether its clock is so wrong that it shows."""
+        return abs(self.clock_ahead_seconds or 0.0) >= CLOCK_TOLERANCE_SECONDS

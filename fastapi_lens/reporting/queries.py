@@ -1,31 +1,40 @@
 """Reader: windows, sums, series and health, read from the roll-up rows. Knows no HTML."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.histogram import Histogram
+from fastapi_lens.reporting.answers import Answers
 from fastapi_lens.reporting.model import Endpoint, Health, Point, Series, Usage, Window, Worker
 from fastapi_lens.reporting.status import Thresholds, classify
+from fastapi_lens.reporting.sums import Row, Sums, fetched, one_by_one, parted, rows_of, usage_of
 from fastapi_lens.reporting.windows import Span, cover, finest, start_of
 from fastapi_lens.reporting.workers import oldest_start, read_health, read_workers
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.retention import kept_seconds
+from fastapi_lens.storage.retention import Retention
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
 
 MAX_STEPS = 60
 ID_BITS = 63
 _STEPS_SECONDS = (
     *(60 * minutes for minutes in (1, 2, 5, 10, 15, 30)),
-    *(3_600 * hours for hours in (1, 2, 3, 6, 12)),
+    # Half a day would be added up from hours, which are 720 rows of each endpoint in a month.
+    *(3_600 * hours for hours in (1, 2, 3)),
     *(86_400 * days for days in (1, 2, 3)),
     *(604_800 * weeks for weeks in (1, 2, 4, 8, 16, 52)),
 )
-_SUMS = ("calls", "redirects", "errors_4xx", "errors_5xx", "duration_us")
+_NAMES = (
+    *("id", "method", "path", "kind", "name", "source", "summary", "tags", "deprecated"),
+    *("first_seen_at", "first_called_at", "last_called_at", "total_calls"),
+)
+_FACTS = tuple(ENDPOINT.c[name] for name in _NAMES)
+_ID, _METHOD, _PATH, _FIRST = map(_NAMES.index, ("id", "method", "path", "first_called_at"))
+
+Answer = TypeVar("Answer")
 
 
 class Reader:
@@ -36,7 +45,7 @@ class Reader:
         app: The app's name; its endpoints are the only ones that are seen.
         thresholds: When an endpoint is cold, and dead.
         shown: Whether an endpoint (method, path) is to be seen at all.
-        ttl_days: The configured retention.
+        retention: How long each tier is kept; may change meanwhile.
     """
 
     def __init__(
@@ -46,38 +55,48 @@ class Reader:
         app: Callable[[], str],
         thresholds: Thresholds,
         shown: Callable[[str, str], bool],
-        ttl_days: int | None,
+        retention: Retention,
     ) -> None:
         """Read nothing yet."""
         self._database = database
         self._app = app
         self.thresholds = thresholds
         self._shown = shown
-        self._ttl_days = ttl_days
+        self._retention = retention
+        self._sums = Sums()
+        self._answers = Answers()
+        # They are large, and serve those who want another answer from the same rows at once.
+        self._rows = Answers(max_answers=2)
+
+    def shared(self, question: Hashable, make: Callable[[], Answer]) -> Answer:
+        """An answer that all get who ask the same while nothing is written, for a second at most.
+
+        Args:
+            question: Everything that the answer depends on besides the rows, the app, the
+                thresholds and the retention. Two kinds of answers need two questions.
+            make: Makes it; those who ask meanwhile wait for it.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        return self._answers.get((question, self._state()), make)
 
     def endpoints(self, *, window: Window, now: float) -> list[Endpoint]:
         """All endpoints with what they did in a window, in no particular order.
 
         One that was never called and that no living worker's app has any more is left out: it
-        is deleted already.
+        is deleted already. What is in the rows is `shared`.
 
         Raises:
             StorageError: The database cannot be read.
         """
-        app = self._app()
-        with self._database.read() as connection:
-            rows = connection.execute(
-                sa.select(ENDPOINT).where(
-                    ENDPOINT.c.app == app,
-                    (ENDPOINT.c.total_calls > 0)
-                    | (ENDPOINT.c.last_seen_at >= oldest_start(connection, app=app, now=now)),
-                )
-            ).all()
-            usages = self._usages(connection, self._spans(window, now), None)
+        start = start_of(window, now=now, kept=self._kept)
+        question = (self._state(), start, int(now))
+        rows, usages = self._rows.get(question, lambda: self._read(start, now))
         return [
-            self._endpoint(row, usages.get(row.id, Usage()), now)
+            self._endpoint(row, usages.get(row[_ID], Usage()), now)
             for row in rows
-            if self._shown(row.method, row.path)
+            if self._shown(row[_METHOD], row[_PATH])
         ]
 
     def endpoint(self, key: str, *, window: Window, now: float) -> Endpoint | None:
@@ -89,14 +108,17 @@ class Reader:
         identity = _identity(key)
         if identity is None:
             return None
+        start = start_of(window, now=now, kept=self._kept)
+        mine = sa.select(*_FACTS).where(ENDPOINT.c.id == identity, ENDPOINT.c.app == self._app())
         with self._database.read() as connection:
-            row = connection.execute(
-                sa.select(ENDPOINT).where(ENDPOINT.c.id == identity, ENDPOINT.c.app == self._app())
-            ).one_or_none()
-            if row is None or not self._shown(row.method, row.path):
+            row = next(iter(fetched(connection, mine)), None)
+            if row is None or not self._shown(row[_METHOD], row[_PATH]):
                 return None
-            usages = self._usages(connection, self._spans(window, now), [identity])
-        return self._endpoint(row, usages.get(identity, Usage()), now)
+            # No row is older than the week of the first call.
+            oldest = row[_FIRST] // 1_000_000 // Tier.WEEK * Tier.WEEK
+            spans = cover(oldest if start is None else start)
+            usage = self._sums.of(connection, identity, spans, now=now)
+        return self._endpoint(row, usage, now)
 
     def trends(
         self, ids: Sequence[int], *, window: Window, now: float
@@ -104,8 +126,8 @@ class Reader:
         """Calls per step of the window, oldest first, of several endpoints.
 
         Returns:
-            For each id as many numbers as the window has steps (about 30 to 60); the last
-            step is still filling.
+            For each id as many numbers as the window has steps, 60 at most; the last step is
+            still filling.
 
         Raises:
             StorageError: The database cannot be read.
@@ -113,15 +135,16 @@ class Reader:
         with self._database.read() as connection:
             begin, step, tier = self._steps(connection, ids, window, now)
             number = BUCKET.c.bucket * tier.value // step
-            rows = connection.execute(
-                sa.select(BUCKET.c.endpoint_id, number, sa.func.sum(BUCKET.c.calls))
-                .where(
-                    BUCKET.c.tier == tier.value,
-                    BUCKET.c.bucket >= begin // tier,
-                    BUCKET.c.endpoint_id.in_(sorted(ids)),
+            rows = [
+                row
+                for part in parted(Span(tier, begin // tier, None), now)
+                for row in fetched(
+                    connection,
+                    sa.select(BUCKET.c.endpoint_id, number, sa.func.sum(BUCKET.c.calls))
+                    .where(*one_by_one(part), BUCKET.c.endpoint_id.in_(sorted(ids)))
+                    .group_by(BUCKET.c.endpoint_id, number),
                 )
-                .group_by(BUCKET.c.endpoint_id, number)
-            ).all()
+            ]
         first = begin // step
         steps = int(now) // step - first + 1
         found = {identity: [0] * steps for identity in ids}
@@ -139,20 +162,14 @@ class Reader:
         """
         with self._database.read() as connection:
             begin, step, tier = self._steps(connection, [endpoint_id], window, now)
-            rows = connection.execute(
-                sa.select(BUCKET).where(
-                    BUCKET.c.tier == tier.value,
-                    BUCKET.c.bucket >= begin // tier,
-                    BUCKET.c.endpoint_id == endpoint_id,
-                )
-            ).all()
-        by_step: dict[int, list[Any]] = {}
-        for row in rows:
-            by_step.setdefault(row.bucket * tier // step, []).append(row)
+            rows = rows_of(connection, endpoint_id, Span(tier, begin // tier, None), now=now)
+        by_step: dict[int, list[Row]] = {}
+        for bucket, *row in rows:
+            by_step.setdefault(bucket * tier // step, []).append(tuple(row))
         return Series(
             step,
             tuple(
-                Point(float(number * step), _usage(by_step.get(number, ())))
+                Point(float(number * step), usage_of(by_step.get(number, ())))
                 for number in range(begin // step, int(now) // step + 1)
             ),
         )
@@ -167,10 +184,13 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
-        condition = STATUS.c.endpoint_id == endpoint_id
-        begin = window.begin(now)
-        if begin is not None:
-            condition &= STATUS.c.day >= begin // Tier.DAY
+        begin, kept = window.begin(now), self._kept(Tier.DAY)
+        oldest = 0 if kept is None else max(0, int(now) - kept)
+        today = int(now) // Tier.DAY
+        since = (oldest if begin is None else max(begin, oldest)) // Tier.DAY
+        # Named, because rows lie by day. Another host's clock may be ahead of ours.
+        named = STATUS.c.day.in_(range(since, today + 1)) | (STATUS.c.day > today)
+        condition = (STATUS.c.day >= since) & named & (STATUS.c.endpoint_id == endpoint_id)
         calls = sa.func.sum(STATUS.c.calls)
         with self._database.read() as connection:
             rows = connection.execute(
@@ -209,35 +229,34 @@ class Reader:
         """
         with self._database.read() as connection:
             parts = connection.execute(
-                sa.select(sa.func.count(), sa.func.sum(WORKER.c.seq), sa.func.sum(WORKER.c.dropped))
+                sa.select(
+                    sa.func.count(),
+                    *(sa.func.sum(WORKER.c[name]) for name in ("seq", "dropped", "ended_at")),
+                    # The first time that a worker writes, its endpoints are there as well.
+                    sa.func.count(sa.func.nullif(WORKER.c.complete_to, 0)),
+                    sa.select(sa.func.count()).select_from(ENDPOINT).scalar_subquery(),
+                )
             ).one()
-            endpoints = connection.execute(sa.select(sa.func.count()).select_from(ENDPOINT))
-            return "-".join(str(part) for part in (*parts, endpoints.scalar_one()))
+            return "-".join(map(str, parts))
 
     def _kept(self, tier: Tier) -> int | None:
-        return kept_seconds(tier, self._ttl_days)
+        return self._retention.kept_seconds(tier)
 
-    def _spans(self, window: Window, now: float) -> list[Span]:
-        return cover(start_of(window, now=now, kept=self._kept))
+    def _state(self) -> Hashable:
+        """What every answer depends on besides the question and the time."""
+        return (self._app(), self.thresholds, self._retention.ttl_days, self.version())
 
-    def _usages(
-        self, connection: Connection, spans: Sequence[Span], ids: Sequence[int] | None
-    ) -> dict[int, Usage]:
-        columns = (BUCKET.c.endpoint_id, *(BUCKET.c[name] for name in _SUMS))
-        rows = connection.execute(
-            sa.union_all(
-                *(
-                    sa.select(*columns, BUCKET.c.max_us, BUCKET.c.histogram).where(
-                        *_conditions(span, ids)
-                    )
-                    for span in spans
-                )
+    def _read(self, start: int | None, now: float) -> tuple[list[Row], dict[int, Usage]]:
+        """The facts of all endpoints, and what they did since a time."""
+        app = self._app()
+        with self._database.read() as connection:
+            oldest = oldest_start(connection, app=app, now=now)
+            facts = sa.select(*_FACTS).where(
+                ENDPOINT.c.app == app,
+                (ENDPOINT.c.total_calls > 0) | (ENDPOINT.c.last_seen_at >= oldest),
             )
-        )
-        by_endpoint: dict[int, list[Any]] = {}
-        for row in rows:
-            by_endpoint.setdefault(row.endpoint_id, []).append(row)
-        return {identity: _usage(found) for identity, found in by_endpoint.items()}
+            rows = fetched(connection, facts)
+            return rows, self._sums.all(connection, cover(start), now=now)
 
     def _steps(
         self, connection: Connection, ids: Sequence[int], window: Window, now: float
@@ -264,47 +283,27 @@ class Reader:
         tier = next(tier for tier in reversed(list(Tier)) if step % tier == 0)
         return begin, step, tier
 
-    def _endpoint(self, row: Any, usage: Usage, now: float) -> Endpoint:
-        last = _seconds(row.last_called_at)
+    def _endpoint(self, row: Row, usage: Usage, now: float) -> Endpoint:
+        identity, method, path, kind, name, source, summary, tags, deprecated, *times = row
+        first_seen, first, last, total_calls = times
+        last_called_at = _seconds(last)
         return Endpoint(
-            id=row.id,
-            method=row.method,
-            path=row.path,
-            kind=row.kind,
-            name=row.name,
-            source=row.source,
-            summary=row.summary,
-            tags=tuple(json.loads(row.tags)),
-            deprecated=bool(row.deprecated),
-            first_seen_at=row.first_seen_at / 1_000_000,
-            first_called_at=_seconds(row.first_called_at),
-            last_called_at=last,
-            total_calls=row.total_calls,
-            status=classify(last, now=now, thresholds=self.thresholds),
+            id=identity,
+            method=method,
+            path=path,
+            kind=kind,
+            name=name,
+            source=source,
+            summary=summary,
+            tags=tuple(json.loads(tags)),
+            deprecated=bool(deprecated),
+            first_seen_at=first_seen / 1_000_000,
+            first_called_at=_seconds(first),
+            last_called_at=last_called_at,
+            total_calls=total_calls,
+            status=classify(last_called_at, now=now, thresholds=self.thresholds),
             usage=usage,
         )
-
-
-def _conditions(span: Span, ids: Sequence[int] | None) -> list[sa.ColumnElement[bool]]:
-    conditions = [BUCKET.c.tier == span.tier.value, BUCKET.c.bucket >= span.first]
-    if span.last is not None:
-        conditions.append(BUCKET.c.bucket < span.last)
-    if ids is not None:
-        conditions.append(BUCKET.c.endpoint_id.in_(ids))
-    return conditions
-
-
-def _usage(rows: Sequence[Any]) -> Usage:
-    """The rows of one endpoint added up; no rows give no calls."""
-    return Usage(
-        calls=sum(row.calls for row in rows),
-        redirects=sum(row.redirects for row in rows),
-        errors_4xx=sum(row.errors_4xx for row in rows),
-        errors_5xx=sum(row.errors_5xx for row in rows),
-        duration_us=sum(row.duration_us for row in rows),
-        max_us=max((row.max_us for row in rows), default=0),
-        latency=Histogram.merged(Histogram.from_bytes(row.histogram) for row in rows),
-    )
 
 
 def _seconds(microseconds: int) -> float | None:

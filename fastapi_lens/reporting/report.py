@@ -1,6 +1,6 @@
 """The JSON reports as REPORT.md promises them: programs depend on every name. No I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 from pydantic import BaseModel
@@ -118,8 +118,8 @@ class TopReport(BaseModel):
     @classmethod
     def of(cls, endpoints: Sequence[Endpoint], *, days: int | None, limit: int, now: float) -> Self:
         """The `limit` endpoints with the most calls."""
-        called = [one for one in endpoints if one.usage.calls]
-        return cls(generated_at=now, window_days=days, endpoints=_stats(called, now)[:limit])
+        called = _ordered(one for one in endpoints if one.usage.calls)
+        return cls(generated_at=now, window_days=days, endpoints=_stats(called[:limit], now))
 
 
 class DeadReport(BaseModel):
@@ -136,6 +136,9 @@ class DeadReport(BaseModel):
         return cls(generated_at=now, dead_endpoint_count=len(unused), endpoints=_stats(unused, now))
 
 
-def _stats(endpoints: Sequence[Endpoint], now: float) -> list[EndpointStats]:
-    ordered = sorted(endpoints, key=lambda one: (-one.usage.calls, one.path, one.method))
-    return [EndpointStats.of(one, now=now) for one in ordered]
+def _stats(endpoints: Iterable[Endpoint], now: float) -> list[EndpointStats]:
+    return [EndpointStats.of(one, now=now) for one in _ordered(endpoints)]
+
+
+def _ordered(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+    return sorted(endpoints, key=lambda one: (-one.usage.calls, one.path, one.method))

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.model import Health, Worker, WorkerState
+from fastapi_lens.storage.clocks import database_clock
 from fastapi_lens.storage.tables import WORKER
 
 SILENT_SECONDS = 60
@@ -24,7 +25,8 @@ def read_health(
     """Whether the numbers of an app can be trusted."""
     mine = WORKER.c.app == app
     living = _running(connection, app, now)
-    complete = min((row.complete_to for row in living), default=0)
+    told = [_by_our_clock(row, row.complete_to, now) for row in living]
+    complete: int | None = min(told, default=0)
     if not complete:
         complete = connection.execute(
             sa.select(sa.func.max(WORKER.c.complete_to)).where(mine)
@@ -45,8 +47,7 @@ def read_health(
 def read_workers(connection: Connection, *, app: str, now: float) -> list[Worker]:
     """The workers of an app, those that record first, then the latest; at most `MOST`."""
     rows = connection.execute(
-        sa.select(WORKER)
-        .where(WORKER.c.app == app)
+        _rows(connection, app)
         .order_by(WORKER.c.ended_at != 0, WORKER.c.seen_at.desc(), WORKER.c.id)
         .limit(MOST)
     ).all()
@@ -65,22 +66,44 @@ def oldest_start(connection: Connection, *, app: str, now: float) -> int:
 
 def _running(connection: Connection, app: str, now: float) -> list[Any]:
     """The rows of the workers that are neither ended nor silent."""
-    rows = connection.execute(sa.select(WORKER).where(WORKER.c.app == app, WORKER.c.ended_at == 0))
+    rows = connection.execute(_rows(connection, app).where(WORKER.c.ended_at == 0))
     return [row for row in rows if _state(row, now) is WorkerState.RUNNING]
 
 
+def _rows(connection: Connection, app: str) -> sa.Select[Any]:
+    """The rows of an app's workers, each with the time by the database's clock."""
+    clock = database_clock(connection.dialect.name).label("database_now")
+    return sa.select(WORKER, clock).where(WORKER.c.app == app)
+
+
+def _by_our_clock(row: Any, microseconds: int, now: float) -> int:
+    """A time of a worker's clock by ours, as far as both were compared with the database's.
+
+    Args:
+        row: Of the worker.
+        microseconds: Since the epoch; 0, which is never, stays.
+        now: Epoch seconds by our clock.
+    """
+    if not microseconds or row.clock_ahead_us is None or row.database_now is None:
+        return microseconds
+    ours_ahead_us = round(now * 1_000_000) - int(row.database_now)
+    return microseconds + ours_ahead_us - int(row.clock_ahead_us)
+
+
 def _worker(row: Any, now: float) -> Worker:
+    ahead_us = row.clock_ahead_us
     return Worker(
         host=row.host,
         pid=row.pid,
         release=row.release,
         state=_state(row, now),
-        started_at=row.started_at / 1_000_000,
-        seen_at=row.seen_at / 1_000_000,
+        started_at=_by_our_clock(row, row.started_at, now) / 1_000_000,
+        seen_at=_by_our_clock(row, row.seen_at, now) / 1_000_000,
         pending=row.pending,
         dropped=row.dropped,
         flush_ms=row.flush_us / 1_000,
         cost_us=row.cost_ns / 1_000 if row.cost_ns else None,
+        clock_ahead_seconds=None if ahead_us is None else ahead_us / 1_000_000,
     )
 
 
@@ -90,7 +113,8 @@ def _state(row: Any, now: float) -> WorkerState:
     if row.ended_at:
         return WorkerState.ENDED
     patience_ms = max(SILENT_SECONDS * 1_000, _SILENT_INTERVALS * row.interval_ms)
-    silent = row.seen_at + patience_ms * 1_000 < round(now * 1_000_000)
+    seen_at = _by_our_clock(row, row.seen_at, now)
+    silent = seen_at + patience_ms * 1_000 < round(now * 1_000_000)
     return WorkerState.SILENT if silent else WorkerState.RUNNING
 
 

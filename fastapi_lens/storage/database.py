@@ -1,41 +1,36 @@
-"""Engines and the differences between the databases. Knows no table of its own."""
+"""A database and the differences between the kinds of them. Knows no table of its own."""
 
-import sqlite3
 import threading
-import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.engine import URL, Connection, Dialect, Engine, ExceptionContext, make_url
-from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.engine.interfaces import DBAPIModule
+from sqlalchemy.exc import SQLAlchemyError
 
-from fastapi_lens.errors import ConfigError, DamagedFileError, StorageError
-from fastapi_lens.storage.files import DAMAGE, FOREIGN_TABLES, DatabaseFile, Held, primary_code
-
-BUSY_TIMEOUT_MS = 5_000
-CONNECT_TIMEOUT_SECONDS = 5
-_PATIENCE: Mapping[str, Mapping[str, int]] = {
-    "postgresql": {
-        "keepalives_idle": 5,
-        "keepalives_interval": 5,
-        "keepalives_count": 2,
-        "tcp_user_timeout": 15_000,
-    },
-    # Longer than it may wait for a lock, see `exclusive`.
-    "mysql": {"read_timeout": 90, "write_timeout": 30},
-}
-"""How long a connection waits for a host that does not answer any more: seconds, and
-milliseconds for ``tcp_user_timeout``. Else it would be the quarter of an hour of TCP."""
+from fastapi_lens.errors import ConfigError, DamagedFileError, DeadlockError, StorageError
+from fastapi_lens.storage.engines import HELD, SILENCE_SECONDS, create_engine
+from fastapi_lens.storage.files import (
+    DAMAGE,
+    FOREIGN_TABLES,
+    REFUSALS,
+    REMEDY,
+    DatabaseFile,
+    Held,
+    primary_code,
+)
 
 _MIGRATION_LOCK = 7_305_809_914_202_117
 _MIGRATION_LOCK_SECONDS = 60
-_HELD = "fastapi_lens_held"
+_DEADLOCK_STATES = ("40001", "40P01")
+"""Of PostgreSQL: serialisation failure, deadlock."""
+
+_DEADLOCK_ARGS = (1213,)
+"""How PyMySQL's words for it begin."""
 
 
 class Database:
@@ -54,7 +49,9 @@ class Database:
             ConfigError: The driver is not installed.
         """
         self._url = make_url(url)
-        _check_driver(self._url)
+        if self._url.get_backend_name() == "mariadb":
+            self._url = self._url.set(drivername="mysql+pymysql")
+        self._driver_error = _driver_of(self._url).Error
         self.dialect = self._url.get_backend_name()
         self.remembered: dict[str, str] = {}
         self._guard = threading.Lock()
@@ -98,20 +95,21 @@ class Database:
 
     @contextmanager
     def _transaction(self, *, writing: bool) -> Generator[Connection]:
-        options: dict[str, Any] = {"lens_writes": writing}
-        if self.dialect != "sqlite":
-            options["isolation_level"] = "READ COMMITTED" if writing else "REPEATABLE READ"
         try:
             with (
                 self._turns or nullcontext(),
-                self._opened().connect().execution_options(**options) as connection,
+                self._opened().connect().execution_options(lens_writes=writing) as connection,
                 connection.begin(),
             ):
                 yield connection
-        except (SQLAlchemyError, sqlite3.Error) as error:
+        except (SQLAlchemyError, self._driver_error) as error:
             original = getattr(error, "orig", None) or error
             if self._file is not None and primary_code(original) in DAMAGE:
                 raise DamagedFileError(str(self._file.path), str(original)) from error
+            if _is_deadlock(original):
+                raise DeadlockError(_reason(error)) from error
+            if self._file is not None and primary_code(original) in REFUSALS:
+                raise StorageError(f"{_reason(error)}: {self._file.path}{REMEDY}") from error
             raise StorageError(_reason(error)) from error
 
     def _before_writing(self, connection: Connection) -> Callable[[], None]:
@@ -119,7 +117,7 @@ class Database:
         file = self._file
         if file is None:
             return lambda: None
-        held: Held = connection.info[_HELD]
+        held: Held = connection.info[HELD]
         # Past SQLAlchemy: it takes a tenth of the time, and comes before every write.
         driver: Any = connection.connection.driver_connection
         ours = not driver.execute(FOREIGN_TABLES).fetchone()[0]
@@ -148,6 +146,8 @@ class Database:
         """MariaDB's lock, held by a connection of its own until the other one has committed."""
         name = "lens_migration"
         with self.write() as connection:
+            # It says nothing while the other one works.
+            connection.execute(sa.text("SET SESSION wait_timeout = 86400"))
             lock = sa.select(sa.func.get_lock(name, _MIGRATION_LOCK_SECONDS))
             if not connection.execute(lock).scalar():
                 raise StorageError("another process is migrating the database and does not end")
@@ -155,6 +155,7 @@ class Database:
                 yield
             finally:
                 connection.execute(sa.select(sa.func.release_lock(name)))
+                connection.execute(sa.text(f"SET SESSION wait_timeout = {SILENCE_SECONDS}"))
 
     def insert_ignore(self, table: sa.Table) -> Any:
         """An INSERT that leaves rows alone whose primary key is there already."""
@@ -198,13 +199,13 @@ class Database:
         with self._guard:
             if self._engine is None:
                 self._file = self._file or _file_of(self._url)
-                self._engine = _create_engine(self._url, self._file, in_memory=self._in_memory)
+                self._engine = create_engine(self._url, self._file, in_memory=self._in_memory)
             return self._engine
 
 
-def _check_driver(url: URL) -> None:
+def _driver_of(url: URL) -> DBAPIModule:
     try:
-        url.get_dialect().import_dbapi()
+        return url.get_dialect().import_dbapi()
     except ImportError as error:
         raise ConfigError(
             "database_url",
@@ -224,105 +225,9 @@ def _is_in_memory(url: URL) -> bool:
     return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
 
 
-def _create_engine(url: URL, file: DatabaseFile | None, *, in_memory: bool) -> Engine:
-    backend = url.get_backend_name()
-    options: dict[str, Any] = {}
-    if backend == "sqlite":
-        options["connect_args"] = {"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
-        if in_memory:
-            options["poolclass"] = StaticPool
-    else:
-        options["pool_pre_ping"] = True
-        options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **_PATIENCE[backend]}
-    engine = sa.create_engine(url if file is None else url.set(database=str(file.path)), **options)
-    if backend == "sqlite":
-        event.listen(engine, "begin", _begin_sqlite)
-        event.listen(engine, "invalidate", _let_go)
-        if file is None:
-            event.listen(engine, "connect", _prepare_sqlite)
-        else:
-            _watch(engine, file)
-    if not in_memory:
-        event.listen(engine, "handle_error", _connect_anew)
-    return engine
-
-
-def _connect_anew(context: ExceptionContext) -> None:
-    """Trust no connection after an error: the next use opens a new one.
-
-    It may have outlived its database, or remember that a file could not be written to.
-    """
-    context.is_disconnect = True
-
-
-def _watch(engine: Engine, file: DatabaseFile) -> None:
-    """Let no connection be used whose file is not the one at the path."""
-
-    def connect(dialect: Dialect, record: ConnectionPoolEntry, args: Any, options: Any) -> Any:
-        identity = file.make_ready()
-        connection: Any = dialect.connect(*args, **options)
-        try:
-            _prepare_sqlite(connection, record)
-            # Opens the log, too.
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            record.info[_HELD] = file.held(identity)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def checkout(_connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
-        try:
-            current = file.is_current(record.info[_HELD])
-        except DamagedFileError:
-            # Before the connection is closed, which would write its log into that file.
-            if not file.ours or not file.set_aside():
-                raise
-            current = False
-        if not current:
-            raise InvalidatePoolError
-
-    event.listen(engine, "do_connect", connect)
-    event.listen(engine, "checkout", checkout)
-
-
-def _let_go(connection: Any, _record: ConnectionPoolEntry, _error: Any) -> None:
-    """Give SQLite's locks back before a connection is closed.
-
-    It closes for good when its last statement is gone; whoever keeps the exception keeps that.
-    """
-    with suppress(sqlite3.Error):
-        connection.rollback()
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """Settings of a new SQLite connection."""
-    connection.isolation_level = None  # We say BEGIN ourselves, see _begin_sqlite.
-    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    # Takes effect in a new file only; lets retention give space back without a full VACUUM.
-    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-    _switch_to_wal(connection)
-    connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def _switch_to_wal(connection: Any) -> None:
-    """Retry the switch to WAL, which ignores busy_timeout while others open the same file."""
-    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes the lock at once: upgrading a read lock later fails instead of waiting.
-    writes = connection.get_execution_options().get("lens_writes", True)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _is_deadlock(error: BaseException) -> bool:
+    """Whether the database has chosen this transaction to end a deadlock."""
+    return getattr(error, "sqlstate", None) in _DEADLOCK_STATES or error.args[:1] == _DEADLOCK_ARGS
 
 
 def _reason(error: Exception) -> str:

@@ -27,6 +27,10 @@ if sys.platform != "win32":  # pragma: no branch
 logger = logging.getLogger("fastapi_lens")
 
 SIDECARS = ("-wal", "-shm")
+REFUSALS = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY)
+REMEDY = (
+    "; its folder has to be there, and both have to be writable: mend that, or set another db_path"
+)
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 FOREIGN_TABLES = (
     "SELECT count(*) FROM sqlite_master WHERE type = 'table' "
@@ -44,7 +48,7 @@ def _refusals() -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(f"{type(error).__name__}: {error}") from error
+        raise StorageError(f"{type(error).__name__}: {error}{REMEDY}") from error
 
 
 @dataclass(frozen=True, slots=True)

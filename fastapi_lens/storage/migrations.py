@@ -9,18 +9,30 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.errors import SchemaTooNewError, StorageError
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import lens_metadata
-from fastapi_lens.storage.tables import META
+from fastapi_lens.storage.tables import META, SCHEMA_VERSION
 
-SCHEMA_VERSION = "schema_version"
 SESSION_SALT = "session_salt"
 
 
 def _create_tables(connection: Connection) -> None:
     lens_metadata.create_all(connection)
+    for table in lens_metadata.sorted_tables:
+        for index in table.indexes:
+            # Of a table that was there already, because the process that made it was killed.
+            index.create(connection, checkfirst=True)
 
 
 STEPS: tuple[Callable[[Connection], None], ...] = (_create_tables,)
-"""Step n brings the schema from version n to n + 1; steps are only ever appended."""
+"""Step n brings the schema from version n to n + 1; steps are only ever appended.
+
+Each has to work also where it was interrupted between any two statements, since MariaDB commits
+every change of a table at once, and where the first step has made the tables as they are today.
+"""
+
+
+def known_version() -> int:
+    """The schema version of this release."""
+    return len(STEPS)
 
 
 def migrate(database: Database) -> None:
@@ -30,29 +42,47 @@ def migrate(database: Database) -> None:
         SchemaTooNewError: A newer release has migrated this database.
         StorageError: The database cannot be reached or refuses.
     """
-    if _version_or_none(database) == len(STEPS):
+    version = _version_or_none(database)
+    if version == known_version():
         return
+    _refuse_newer(version or 0)
     with database.exclusive() as connection:
         version = _version(connection) if sa.inspect(connection).has_table(META.name) else 0
-        if version > len(STEPS):
-            raise SchemaTooNewError(version, len(STEPS))
-        for step in STEPS[version:]:
+        _refuse_newer(version)
+        for number, step in enumerate(STEPS[version:], version + 1):
             step(connection)
-        if version == 0:
-            # All workers keep the salt that they have: a session has to hold in each of them.
-            salt = database.remembered.get(SESSION_SALT) or secrets.token_hex(16)
-            connection.execute(
-                sa.insert(META),
-                [
-                    {"name": SCHEMA_VERSION, "value": str(len(STEPS))},
-                    {"name": SESSION_SALT, "value": salt},
-                ],
-            )
-        elif version < len(STEPS):
-            connection.execute(
-                sa.update(META).where(META.c.name == SCHEMA_VERSION).values(value=str(len(STEPS)))
-            )
+            _note_version(database, connection, number)
         _remember_salt(database, connection)
+
+
+def require_schema(connection: Connection) -> None:
+    """Make sure that the database has this release's schema while one writes.
+
+    Raises:
+        SchemaTooNewError: A newer release has migrated this database meanwhile.
+        StorageError: It is older, as that of a backup is; `migrate` mends it.
+    """
+    version = _version(connection)
+    _refuse_newer(version)
+    if version < known_version():
+        raise StorageError(f"the database has gone back to schema version {version}")
+
+
+def _refuse_newer(version: int) -> None:
+    if version > known_version():
+        raise SchemaTooNewError(version, known_version())
+
+
+def _note_version(database: Database, connection: Connection, version: int) -> None:
+    # All workers keep the salt that they have: a session has to hold in each of them.
+    salt = database.remembered.get(SESSION_SALT) or secrets.token_hex(16)
+    connection.execute(
+        database.insert_ignore(META),
+        [{"name": SCHEMA_VERSION, "value": "0"}, {"name": SESSION_SALT, "value": salt}],
+    )
+    connection.execute(
+        sa.update(META).where(META.c.name == SCHEMA_VERSION).values(value=str(version))
+    )
 
 
 def session_salt(database: Database) -> bytes:

@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, Integer, LargeBinary, MetaData, String, Text
+from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -31,8 +32,20 @@ class Tier(IntEnum):
     WEEK = 604_800
 
 
+_LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
+"""MariaDB's TEXT ends at 64 KB, which a docstring may reach."""
+
+
 class LensModel(SQLModel, registry=registry(metadata=lens_metadata)):
     """Base of all tables of the lens."""
+
+    # What MariaDB takes by default may know no transactions, no emoji, and no case.
+    __table_args__ = {
+        "mysql_engine": "InnoDB",
+        "mysql_charset": "utf8mb4",
+        "mysql_collate": "utf8mb4_bin",
+        "sqlite_with_rowid": True,
+    }
 
 
 def _key(kind: Any = BigInteger) -> Any:
@@ -54,12 +67,12 @@ class EndpointRow(LensModel, table=True):
     id: int = _key()
     app: str = Field(max_length=200, index=True)
     method: str = Field(max_length=16)
-    path: str = Field(sa_type=Text)
+    path: str = Field(sa_type=_LONG_TEXT)
     kind: str = Field(default="http", max_length=16)
-    name: str = Field(default="", sa_type=Text)
-    source: str = Field(default="", sa_type=Text)
-    summary: str = Field(default="", sa_type=Text)
-    tags: str = Field(default="[]", sa_type=Text)
+    name: str = Field(default="", sa_type=_LONG_TEXT)
+    source: str = Field(default="", sa_type=_LONG_TEXT)
+    summary: str = Field(default="", sa_type=_LONG_TEXT)
+    tags: str = Field(default="[]", sa_type=_LONG_TEXT)
     deprecated: bool = False
     first_seen_at: int = _count()
     last_seen_at: int = _count()
@@ -72,7 +85,7 @@ class BucketRow(LensModel, table=True):
     """The calls of one endpoint in one minute, hour, day or week, added up."""
 
     __tablename__ = "lens_bucket"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = {**LensModel.__table_args__, "sqlite_with_rowid": False}
     tier: int = _key(Integer)
     bucket: int = _key()
     endpoint_id: int = _key()
@@ -89,7 +102,7 @@ class StatusRow(LensModel, table=True):
     """The calls of one endpoint that one status code answered on one day."""
 
     __tablename__ = "lens_status"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = {**LensModel.__table_args__, "sqlite_with_rowid": False}
     day: int = _key()
     endpoint_id: int = _key()
     status: int = _key(Integer)
@@ -101,6 +114,7 @@ class WorkerRow(LensModel, table=True):
 
     `seq` is the number of its last applied batch, the fence of exactly-once writing.
     `ended_at` of one that was killed is when it was last heard of, and `killed` is true.
+    `clock_ahead_us` is how far its clock is ahead of the database's, null where nobody can tell.
     """
 
     __tablename__ = "lens_worker"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
@@ -120,6 +134,7 @@ class WorkerRow(LensModel, table=True):
     pending: int = _count()
     flush_us: int = _count()
     cost_ns: int = _count()
+    clock_ahead_us: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class LeaseRow(LensModel, table=True):
@@ -136,4 +151,4 @@ class MetaRow(LensModel, table=True):
 
     __tablename__ = "lens_meta"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
     name: str = _key(String(64))
-    value: str = Field(sa_type=Text)
+    value: str = Field(sa_type=_LONG_TEXT)

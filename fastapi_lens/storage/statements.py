@@ -12,7 +12,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, META, SCHEMA_VERSION, STATUS, WORKER
 
 Row = Mapping[str, Any]
 
@@ -119,12 +119,20 @@ def _endpoints(count: int) -> list[sa.BindParameter[int]]:
 FACTS = ("kind", "name", "source", "summary", "tags", "deprecated", "last_seen_at")
 """Columns of an endpoint that its app tells, each a parameter ``new_<column>``."""
 
+HAS_SCHEMA = sa.exists().where(
+    META.c.name == sa.literal_column(f"'{SCHEMA_VERSION}'"),
+    META.c.value == sa.bindparam("schema"),
+)
+"""Whether the database has the schema version that the parameter ``schema`` names."""
+
 ADVANCE = Prepared(
     sa.update(WORKER)
-    .where(WORKER.c.id == sa.bindparam("worker"), WORKER.c.seq == sa.bindparam("before"))
+    .where(
+        WORKER.c.id == sa.bindparam("worker"), WORKER.c.seq == sa.bindparam("before"), HAS_SCHEMA
+    )
     .values(seq=sa.bindparam("after"))
 )
-"""Moves a worker's fence from one batch to the next."""
+"""Moves a worker's fence from one batch to the next, unless another release changed the tables."""
 
 UPDATE_FACTS = Prepared(
     _updating(ENDPOINT).values({name: sa.bindparam(f"new_{name}") for name in FACTS})

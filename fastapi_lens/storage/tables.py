@@ -18,3 +18,6 @@ STATUS = _table(models.StatusRow)
 WORKER = _table(models.WorkerRow)
 LEASE = _table(models.LeaseRow)
 META = _table(models.MetaRow)
+
+SCHEMA_VERSION = "schema_version"
+"""The name of the fact in META."""

@@ -6,7 +6,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from fastapi_lens.storage.batches import Heartbeat, WorkerFacts
+from fastapi_lens.storage.clocks import clock_ahead_us
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.migrations import known_version, require_schema
+from fastapi_lens.storage.statements import HAS_SCHEMA
 from fastapi_lens.storage.tables import WORKER
 
 
@@ -35,13 +38,26 @@ def new_row(worker: WorkerFacts, *, applied: int, now_us: int) -> dict[str, Any]
         "pending": 0,
         "flush_us": 0,
         "cost_ns": 0,
+        "clock_ahead_us": None,
     }
 
 
-def beat(database: Database, worker: WorkerFacts, heartbeat: Heartbeat) -> None:
+def beat(
+    database: Database,
+    worker: WorkerFacts,
+    heartbeat: Heartbeat,
+    clock: Callable[[], float] | None = None,
+) -> None:
     """Note that a worker lives, up to when its counts are written, and how it does.
 
+    Args:
+        database: Where its row is.
+        worker: Who it is.
+        heartbeat: What it says.
+        clock: Its own, in epoch seconds, to be compared with the database's.
+
     Raises:
+        SchemaTooNewError: A newer release has migrated the database since this one began.
         StorageError: The database cannot be written.
     """
     values = {
@@ -56,7 +72,15 @@ def beat(database: Database, worker: WorkerFacts, heartbeat: Heartbeat) -> None:
         "cost_ns": heartbeat.cost_ns,
     }
     with database.write() as connection:
-        connection.execute(sa.update(WORKER).where(WORKER.c.id == worker.id).values(values))
+        ahead_us = None if clock is None else clock_ahead_us(connection, clock)
+        if ahead_us is not None:
+            values["clock_ahead_us"] = ahead_us
+        noted = connection.execute(
+            sa.update(WORKER).where(WORKER.c.id == worker.id, HAS_SCHEMA).values(values),
+            {"schema": str(known_version())},
+        )
+        if not noted.rowcount:
+            require_schema(connection)
 
 
 def note_killed(

@@ -7,14 +7,14 @@ each other instead of deadlocking.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.errors import StorageError
+from fastapi_lens.errors import DeadlockError, StorageError
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.storage.batches import (
     Batch,
@@ -28,6 +28,7 @@ from fastapi_lens.storage.batches import (
     status_sums,
 )
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.migrations import known_version, require_schema
 from fastapi_lens.storage.statements import (
     ADVANCE,
     FACTS,
@@ -42,14 +43,22 @@ from fastapi_lens.storage.statements import (
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
 from fastapi_lens.storage.workers import new_row
 
+TRIES = 5
+"""Transactions that are begun before a deadlock is an error, which a later flush puts right."""
+
 
 class Writer:
-    """Writes for one worker into one database."""
+    """Writes for one worker into one database.
+
+    Attributes:
+        deadlocks: How often the database has broken one up, and the writer has begun anew.
+    """
 
     def __init__(self, database: Database, worker: WorkerFacts) -> None:
         """Write nothing yet."""
         self._database = database
         self._worker = worker
+        self.deadlocks = 0
 
     def register(self, facts: Iterable[EndpointFacts], *, applied: int, now_us: int) -> None:
         """Make the worker's row and the endpoints' rows, and bring their facts up to date.
@@ -65,6 +74,9 @@ class Writer:
         """
         rows = sorted((_endpoint_values(fact, now_us) for fact in facts), key=lambda row: row["id"])
         worker = new_row(self._worker, applied=applied, now_us=now_us)
+        self._until_alone(lambda: self._register(worker, rows, applied))
+
+    def _register(self, worker: dict[str, Any], rows: list[dict[str, Any]], applied: int) -> None:
         # Two transactions: on MariaDB workers that insert and then update in one deadlock.
         with self._database.write() as connection:
             connection.execute(self._database.insert_ignore(WORKER), worker)
@@ -85,9 +97,24 @@ class Writer:
         Raises:
             StorageError: The database cannot be written; whether the batch was applied is then
                 unknown, and the next call with the same batch finds out.
+            SchemaTooNewError: A newer release has migrated the database since this one began.
         """
         buckets = bucket_sums(batch.deltas)
         statuses = status_sums(batch.deltas)
+        self._until_alone(lambda: self._write(batch, buckets, statuses))
+
+    def _until_alone(self, work: Callable[[], None]) -> None:
+        """Do something again that the database has undone to let somebody else go on."""
+        for _ in range(TRIES - 1):
+            try:
+                return work()
+            except DeadlockError:
+                self.deadlocks += 1
+        return work()
+
+    def _write(
+        self, batch: Batch, buckets: dict[BucketKey, BucketSum], statuses: dict[StatusKey, int]
+    ) -> None:
         missing = self._try(batch, buckets, statuses)
         if missing:
             # In a transaction of their own, so that inserting never waits while holding locks.
@@ -125,8 +152,9 @@ class Writer:
     def _advance(self, connection: Connection, seq: int) -> bool:
         """Move the worker's fence; False when this batch was applied already."""
         worker = {"worker": self._worker.id, "before": seq - 1, "after": seq}
-        if ADVANCE.change(connection, worker) == 1:
+        if ADVANCE.change(connection, {**worker, "schema": str(known_version())}) == 1:
             return True
+        require_schema(connection)
         applied = connection.execute(
             sa.select(WORKER.c.seq).where(WORKER.c.id == self._worker.id)
         ).scalar_one_or_none()
@@ -226,13 +254,13 @@ def _endpoint_changes(deltas: Iterable[Delta]) -> list[dict[str, Any]]:
 def _endpoint_values(fact: EndpointFacts, now_us: int) -> dict[str, Any]:
     return {
         "id": fact.id,
-        "app": fact.app,
+        "app": _storable(fact.app),
         "method": fact.method,
-        "path": fact.path,
+        "path": _storable(fact.path),
         "kind": fact.kind,
-        "name": fact.name,
-        "source": fact.source,
-        "summary": fact.summary,
+        "name": _storable(fact.name),
+        "source": _storable(fact.source),
+        "summary": _storable(fact.summary),
         "tags": json.dumps(fact.tags),
         "deprecated": fact.deprecated,
         "first_seen_at": fact.seen_at_us,
@@ -241,6 +269,11 @@ def _endpoint_values(fact: EndpointFacts, now_us: int) -> dict[str, Any]:
         "last_called_at": 0,
         "total_calls": 0,
     }
+
+
+def _storable(text: str) -> str:
+    """What every database takes: PostgreSQL has no null character, and no driver half a pair."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 def _bound(row: dict[str, Any], key: str) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from fastapi_lens.storage.batches import Heartbeat, WorkerFacts
 from fastapi_lens.storage.workers import beat, note_killed
 from fastapi_lens.storage.writer import Writer
@@ -64,3 +66,38 @@ def test_names_of_hosts_and_releases_are_no_markup(site: Site) -> None:
     page = site.get("/lens/settings").text
     assert "&lt;b&gt;web" in page
     assert "&lt;i&gt;2" in page
+
+
+def figure(page: str, title: str) -> str:
+    return page.partition(f"<dt>{title}</dt><dd>")[2].partition("</dd>")[0]
+
+
+def test_the_size_of_the_database_and_what_it_comes_to_are_shown(site: Site) -> None:
+    for path in ("/users", "/health"):
+        site.count("GET", path)
+    page = site.get("/lens/settings").text
+    assert figure(page, "Size now").endswith(" kB")
+    assert figure(page, "Endpoints called in a day") == "2"
+    assert figure(page, "Estimate at steady state").endswith(("kB", "MB"))
+    for told in (">6 hours<", ">35 days<", ">400 days<", ">for ever<", ">Status code<"):
+        assert told in page
+    assert "An estimate for everything in this database" in page
+    assert "Weeks are kept for ever" in page
+
+
+def test_the_estimate_follows_a_retention_that_changes_while_the_app_runs(site: Site) -> None:
+    site.count("GET", "/users")
+    before = figure(site.get("/lens/settings").text, "Estimate at steady state")
+    site.lens.retention.ttl_days = 30
+    page = site.get("/lens/settings").text
+    assert figure(page, "Estimate at steady state") != before
+    assert "with a retention of 30 days." in page
+    assert ">for ever<" not in page
+    assert "Weeks are kept" not in page
+
+
+def test_a_size_that_the_database_does_not_tell_is_unknown(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site.lens.database, "size_bytes", lambda _connection: None)
+    assert figure(site.get("/lens/settings").text, "Size now") == "unknown"

@@ -101,7 +101,7 @@ def test_the_wheel_asks_for_the_five_runtime_dependencies_only(built: Distributi
     required = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
 
     assert {line.partition(">")[0].strip().lower() for line in required} == RUNTIME
-    assert set(metadata.get_all("Provides-Extra", [])) == {"postgresql", "mysql", "demo"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"postgresql", "mysql", "cli", "demo"}
     assert metadata["License-Expression"] == "MIT"
 
 

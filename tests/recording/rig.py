@@ -44,7 +44,7 @@ class Rig:
         self.database = FlakyDatabase(url)
         self.recorder = Recorder(clock=lambda: self.now)
         self.endpoints: list[EndpointFacts] = [ORDERS, ORDER, NEVER]
-        settings = FlushSettings(interval=interval, max_batch_size=max_batch_size, ttl_days=None)
+        settings = FlushSettings(interval=interval, max_batch_size=max_batch_size)
         self.flusher = Flusher(
             self.recorder, self.database, worker(), settings, lambda: self.endpoints
         )

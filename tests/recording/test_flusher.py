@@ -15,9 +15,16 @@ from sqlalchemy import event
 
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
 from fastapi_lens.storage.batches import EndpointFacts
-from fastapi_lens.storage.migrations import SCHEMA_VERSION, migrate
+from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.models import lens_metadata
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, META, STATUS, WORKER
+from fastapi_lens.storage.tables import (
+    BUCKET,
+    ENDPOINT,
+    META,
+    SCHEMA_VERSION,
+    STATUS,
+    WORKER,
+)
 from fastapi_lens.storage.writer import Writer
 from tests.recording.rig import (
     NEVER,
@@ -298,7 +305,7 @@ def test_one_worker_at_a_time_deletes(rig: Rig, caplog: pytest.LogCaptureFixture
         rig.recorder,
         rig.database,
         worker("w2"),
-        FlushSettings(interval=5, max_batch_size=100, ttl_days=None),
+        FlushSettings(interval=5, max_batch_size=100),
         list,
     )
     assert rig.flusher.prune() == 1

@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -138,7 +139,7 @@ class HangingDatabase(FlakyDatabase):
 def test_a_thread_that_hangs_in_the_database_holds_up_nobody(tmp_path: Path) -> None:
     rig = Rig("sqlite://")
     rig.database = HangingDatabase(f"sqlite:///{tmp_path / 'lens.db'}")
-    settings = FlushSettings(interval=1, max_batch_size=100, ttl_days=None)
+    settings = FlushSettings(interval=1, max_batch_size=100)
     flusher = Flusher(rig.recorder, rig.database, worker(), settings, lambda: [ORDERS])
     rig.call()
     flusher.start()
@@ -177,39 +178,78 @@ def test_a_stop_from_within_the_thread_does_not_wait_for_itself(tmp_path: Path) 
     rig.database.close()
 
 
-def test_the_thread_deletes_what_is_past_its_retention_once_a_minute(
-    file_rig: Rig, monotonic: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pruned: list[float] = []
+class Visits:
+    """Stands for the deletion.
 
-    def prune() -> int:
-        pruned.append(monotonic[0])
+    Attributes:
+        budgets: Of each visit, in seconds.
+        error: What the next one fails with.
+    """
+
+    def __init__(self, seconds: list[float]) -> None:
+        self.seconds = seconds
+        self.budgets: list[float] = []
+        self.error: Exception | None = None
+
+    def visit_when_due(self, *, now: float, budget_seconds: float) -> int:
+        if self.error is not None:
+            raise self.error
+        self.budgets.append(budget_seconds)
+        self.seconds[0] += budget_seconds
         return 0
 
-    monkeypatch.setattr(file_rig.flusher, "prune", prune)
-    for _ in range(7):
-        assert file_rig.flusher._turn()
-        monotonic[0] += 20
-    assert pruned == [1_000, 1_060, 1_120]
+
+@pytest.fixture
+def visits(file_rig: Rig, monotonic: list[float], monkeypatch: pytest.MonkeyPatch) -> Visits:
+    made = Visits(monotonic)
+    monkeypatch.setattr(file_rig.flusher, "_pruner", made)
+    return made
 
 
-def test_nothing_is_deleted_while_nothing_can_be_written(
-    file_rig: Rig, monkeypatch: pytest.MonkeyPatch
+def test_deleting_takes_no_more_than_a_part_of_the_time_between_two_flushes(
+    file_rig: Rig, visits: Visits
 ) -> None:
-    def prune() -> int:
-        raise AssertionError("it was tried")
+    for interval in (300.0, 5.0, 1.0, 0.1):
+        file_rig.flusher.interval = interval
+        assert file_rig.flusher._turn()
+    assert visits.budgets == [1.0, 1.0, 0.5, 0.05]
 
-    monkeypatch.setattr(file_rig.flusher, "prune", prune)
+
+def test_a_flush_is_not_later_because_rows_are_deleted_before_it(
+    file_rig: Rig, visits: Visits
+) -> None:
+    flusher = file_rig.flusher
+    waited: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        waited.append(seconds)
+        return len(waited) == 3
+
+    flusher._wake = SimpleNamespace(wait=wait, set=lambda: None)  # type: ignore[assignment]
+    flusher._run()
+    # Of the interval of five seconds, one was spent.
+    assert waited == [0.0, 4.0, 4.0]
+
+
+def test_nothing_is_deleted_while_nothing_can_be_written(file_rig: Rig, visits: Visits) -> None:
     file_rig.database.down = True
     assert not file_rig.flusher._turn()
+    assert visits.budgets == []
 
 
 def test_a_deletion_that_fails_is_logged_and_no_failure_to_write(
-    file_rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    file_rig: Rig, visits: Visits, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail() -> int:
-        raise StorageError("disk full")
-
-    monkeypatch.setattr(file_rig.flusher, "prune", fail)
+    visits.error = StorageError("disk full")
     assert file_rig.flusher._turn()
     assert "could not delete what is past its retention: disk full" in caplog.text
+
+
+def test_the_thread_deletes_what_is_past_its_retention(quick_rig: Rig) -> None:
+    rig = quick_rig
+    migrate(rig.database)
+    rig.call()
+    rig.now += 7 * 3_600
+    rig.flusher.start()
+    wait_until(lambda: [key[0] for key in sorted(rig.rows.buckets)] == [3_600, 86_400, 604_800])
+    assert rig.flusher.stop()

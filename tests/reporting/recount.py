@@ -12,6 +12,7 @@ from fastapi_lens.reporting.model import Usage
 from fastapi_lens.reporting.queries import Reader
 from fastapi_lens.reporting.status import Thresholds
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.retention import Retention
 from tests.storage.helpers import facts, worker
 
 NOW = 1_775_243_992.657740
@@ -73,7 +74,7 @@ def record(database: Database, calls: Iterable[Call], *, app: str, ttl_days: int
     """Count calls when they happen, and write and delete as a worker does."""
     at = 0.0
     recorder = Recorder(clock=lambda: at)
-    settings = FlushSettings(interval=5, max_batch_size=2_000, ttl_days=ttl_days)
+    settings = FlushSettings(interval=5, max_batch_size=2_000, retention=Retention(ttl_days))
     endpoints = [facts(one.path, one.method, app) for one in ENDPOINTS] if app else []
     discovered = ENDPOINTS if app == "orders" else endpoints
     flusher = Flusher(recorder, database, worker(app, app), settings, lambda: discovered)
@@ -95,18 +96,18 @@ def reader_of(database: Database, *, app: str = "orders", ttl_days: int | None =
         app=lambda: app,
         thresholds=Thresholds(7, 30),
         shown=lambda method, path: path != "/internal/ping",
-        ttl_days=ttl_days,
+        retention=Retention(ttl_days),
     )
 
 
-def begin_of(seconds: int | None, ttl_days: int | None) -> float:
+def begin_of(seconds: int | None, ttl_days: int | None, now: float = NOW) -> float:
     """Since when a window has every call, to the precision of what is kept that long."""
     limit = FOREVER if ttl_days is None else ttl_days * DAY
     if seconds is None:
-        return -FOREVER if ttl_days is None else (int(NOW) - limit) // WEEK * WEEK
+        return -FOREVER if ttl_days is None else (int(now) - limit) // WEEK * WEEK
     reaches = ((MINUTE, 6 * HOUR), (HOUR, 35 * DAY), (DAY, 400 * DAY))
     fits = [tier for tier, reach in reaches if seconds <= min(reach, limit)]
-    return (int(NOW) - min(seconds, limit)) // (tier := fits[0] if fits else WEEK) * tier
+    return (int(now) - min(seconds, limit)) // (tier := fits[0] if fits else WEEK) * tier
 
 
 def deleted_until(tier: int, ttl_days: int | None) -> float:

@@ -134,7 +134,7 @@ def test_the_trends_of_several_endpoints_share_their_steps(memory: Database) -> 
         (6 * HOUR, 600, 37),
         (DAY, 3_600, 25),
         (7 * DAY, 3 * HOUR, 57),
-        (30 * DAY, 12 * HOUR, 61),
+        (30 * DAY, DAY, 31),
         (90 * DAY, 2 * DAY, 46),
         (365 * DAY, WEEK, 54),
     ],

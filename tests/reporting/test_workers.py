@@ -51,6 +51,7 @@ def test_the_workers_that_record_come_first_and_each_says_how_it_does(database: 
         dropped=3,
         flush_ms=4.5,
         cost_us=5.25,
+        clock_ahead_seconds=None,
     )
     assert found[1].cost_us is None
     health = reader.health(NOW)

@@ -35,7 +35,7 @@ def sqlite_database() -> Iterator[FlakyDatabase]:
 def fork_server() -> ForkServerContext:
     """Starts processes that have imported the package already."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.storage.processes"])
+    context.set_forkserver_preload(["tests.storage.processes", "tests.storage.ordeal"])
     return context
 
 

@@ -1,24 +1,26 @@
 """What the tests of storage run in processes of their own."""
 
-import random
+import itertools
+import os
+import signal
 from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
 import psycopg  # noqa: F401  Once, before the fork: it takes long to import.
+import pymysql  # noqa: F401  The same.
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
 from fastapi_lens.errors import StorageError
-from fastapi_lens.storage.batches import Batch, Delta
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.leases import take_lease
 from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.retention import take_lease
 from fastapi_lens.storage.tables import LEASE
 from fastapi_lens.storage.writer import Writer
-from tests.storage.helpers import FlakyDatabase, facts, random_delta, worker
+from tests.storage.helpers import facts, worker
 
-ENDPOINTS = 4
 _barrier: list[Barrier] = []
 
 
@@ -37,6 +39,12 @@ def make_tables(url: str) -> None:
     database = Database(url)
     migrate(database)
     database.close()
+
+
+def make_tables_together(url: str, barrier: Barrier) -> None:
+    """Make them as soon as all processes are there."""
+    barrier.wait(timeout=60)
+    make_tables(url)
 
 
 def register(url: str, name: str) -> None:
@@ -105,36 +113,14 @@ def _lease(name: str) -> dict[str, object]:
     return {"name": name, "owner": "", "expires_at": 0}
 
 
-def batches(seed: int, number: int) -> list[Batch]:
-    """Batches that are the same in each process for the same seed."""
-    chance = random.Random(seed)
-    return [Batch(seq, tuple(_distinct(chance))) for seq in range(1, number + 1)]
+def die_in_a_migration(url: str, statement: int) -> None:
+    """Be killed before the n-th statement that changes something."""
+    database = Database(url)
+    seen = itertools.count(1)
 
+    def count(_connection: Any, _cursor: Any, text: str, *_others: Any) -> None:
+        if text.lstrip().startswith(("CREATE", "INSERT", "UPDATE")) and next(seen) == statement:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-def write_all(url: str, seed: int, number: int, share_lost: float) -> int:
-    """Write batches, some of whose acknowledgements get lost; returns how many retries it took."""
-    chance = random.Random(-1 - seed)
-    database = FlakyDatabase(url, loses=lambda: chance.random() < share_lost)
-    writer = Writer(database, worker(f"w{seed}"))
-    retries = _until_it_works(lambda: writer.register([], applied=0, now_us=1))
-    for batch in batches(seed, number):
-        retries += _until_it_works(lambda batch=batch: writer.write(batch))  # type: ignore[misc]
-    database.close()
-    return retries
-
-
-def _until_it_works(work: Callable[[], None]) -> int:
-    for retries in range(100):
-        try:
-            work()
-        except StorageError as error:
-            if "acknowledgement" not in str(error):
-                raise
-        else:
-            return retries
-    raise AssertionError("it never worked")
-
-
-def _distinct(chance: random.Random) -> list[Delta]:
-    found = [random_delta(chance, ENDPOINTS) for _ in range(6)]
-    return list({(one.endpoint_id, one.minute, one.status): one for one in found}.values())
+    event.listen(database._opened(), "before_cursor_execute", count)
+    migrate(database)

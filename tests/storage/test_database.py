@@ -12,7 +12,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import ConfigError, StorageError
-from fastapi_lens.storage import database as database_module
+from fastapi_lens.storage import engines as engines_module
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.tables import BUCKET, LEASE
@@ -160,7 +160,7 @@ def test_the_switch_to_wal_waits_for_whoever_else_opens_the_file(
         waited.append(seconds)
         other.close()
 
-    monkeypatch.setattr("fastapi_lens.storage.database.time.sleep", let_go)
+    monkeypatch.setattr("fastapi_lens.storage.engines.time.sleep", let_go)
     database = Database(f"sqlite:///{path}")
     with database.read() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
@@ -173,7 +173,7 @@ def test_the_switch_to_wal_does_not_wait_for_ever(
 ) -> None:
     path = tmp_path / "lens.db"
     other = about_to_write(path)
-    monkeypatch.setattr(database_module, "BUSY_TIMEOUT_MS", 0)
+    monkeypatch.setattr(engines_module, "BUSY_TIMEOUT_MS", 0)
     assert "database is locked" in error_of(f"sqlite:///{path}")
     other.close()
 
@@ -188,7 +188,7 @@ def test_a_file_that_cannot_be_written_is_refused_at_once(
     other = sqlite3.connect(path)
     other.execute("CREATE TABLE t (x)")
     other.close()
-    monkeypatch.setattr("fastapi_lens.storage.database.time.sleep", wait)
+    monkeypatch.setattr("fastapi_lens.storage.engines.time.sleep", wait)
     assert "readonly" in error_of(f"sqlite:///file:{path}?mode=ro&uri=true")
 
 
@@ -254,19 +254,69 @@ def test_the_size_of_a_file_is_known(tmp_path: Path) -> None:
     assert size == (tmp_path / "lens.db").stat().st_size
 
 
-def test_on_a_server_the_tables_of_the_lens_alone_are_measured(postgres_url: str) -> None:
-    database = Database(postgres_url)
+def test_on_a_server_the_tables_of_the_lens_alone_are_measured(server_url: str) -> None:
+    database = Database(server_url)
+    numbers = {"postgresql": "generate_series(1, 40000) n", "mysql": "seq_1_to_40000"}
     with database.write() as connection:
         assert database.size_bytes(connection) is None
-        connection.exec_driver_sql("CREATE TABLE lenses AS SELECT generate_series(1, 100000)")
+        source = numbers[database.dialect]
+        connection.exec_driver_sql(f"CREATE TABLE lenses AS SELECT * FROM {source}")  # noqa: S608
     migrate(database)
     with database.read() as connection:
         assert 0 < (database.size_bytes(connection) or 0) < 1_000_000
     database.close()
 
 
+def test_a_server_waits_a_minute_at_most_for_a_host_that_is_gone(server_url: str) -> None:
+    database = Database(server_url)
+    asked = {
+        "postgresql": "SHOW idle_in_transaction_session_timeout",
+        "mysql": "SELECT concat(@@wait_timeout / 60, 'min')",
+    }
+    with database.read() as connection:
+        limit = connection.exec_driver_sql(asked[database.dialect]).scalar_one()
+    database.close()
+    assert limit.replace(".0000", "") == "1min"
+
+
+def test_a_reading_transaction_on_a_server_changes_nothing(server_url: str) -> None:
+    database = Database(server_url)
+    migrate(database)
+
+    def change() -> None:
+        with database.read() as connection:
+            insert(connection)
+
+    with pytest.raises(StorageError, match=r"(?i)read.only"):
+        change()
+    database.close()
+
+
+def test_a_url_may_say_mariadb(mariadb_url: str) -> None:
+    for scheme in ("mariadb+pymysql", "mysql+pymysql"):
+        database = Database(mariadb_url.replace("mysql+pymysql", scheme))
+        migrate(database)
+        with database.write() as connection:
+            connection.execute(database.insert_ignore(LEASE), ROW)
+        assert len(table_rows(database, LEASE)) == 1
+        database.close()
+
+
+def test_what_a_url_says_itself_wins(server_url: str) -> None:
+    database = Database(f"{server_url}?connect_timeout=77")
+    with database.read() as connection:
+        driver: Any = connection.connection.driver_connection
+        seconds = (
+            driver.info.get_parameters()["connect_timeout"]
+            if database.dialect == "postgresql"
+            else driver.connect_timeout
+        )
+    database.close()
+    assert int(seconds) == 77
+
+
 class MariaDatabase(Database):
-    """Takes down what would be sent to MariaDB, which the suite has none of."""
+    """Takes down what would be sent to MariaDB, also where the suite has none."""
 
     def __init__(self) -> None:
         super().__init__("mysql+pymysql://db.example/lens")
@@ -280,7 +330,7 @@ class MariaDatabase(Database):
         yield self
         self.sent.append(f"commit {number}")
 
-    def execute(self, statement: sa.Select[Any]) -> "MariaDatabase":
+    def execute(self, statement: sa.Select[Any] | sa.TextClause) -> "MariaDatabase":
         compiled = statement.compile(
             dialect=mysql.dialect(), compile_kwargs={"literal_binds": True}
         )
@@ -297,11 +347,13 @@ def test_mariadb_lets_the_next_process_migrate_after_the_commit_only() -> None:
         database.sent.append("work")
     assert database.sent == [
         "begin 0",
+        "SET SESSION wait_timeout = 86400",
         "SELECT get_lock",
         "begin 1",
         "work",
         "commit 1",
         "SELECT release_lock",
+        "SET SESSION wait_timeout = 60",
         "commit 0",
     ]
 
@@ -318,7 +370,12 @@ def test_mariadb_gives_the_lock_back_when_a_step_fails() -> None:
     database = MariaDatabase()
     with pytest.raises(LookupError), database.exclusive():
         raise LookupError
-    assert database.sent == ["begin 0", "SELECT get_lock", "begin 1", "SELECT release_lock"]
+    assert [each for each in database.sent if "timeout" not in each] == [
+        "begin 0",
+        "SELECT get_lock",
+        "begin 1",
+        "SELECT release_lock",
+    ]
 
 
 def test_mariadb_is_asked_in_its_own_words() -> None:

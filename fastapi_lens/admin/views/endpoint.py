@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from fastapi_lens.admin import charts, formats, rendering
 from fastapi_lens.admin.query import EndpointQuery, WindowChoice
+from fastapi_lens.admin.sharing import again, shared_page
 from fastapi_lens.admin.views.endpoints import STATUS_LABELS, TICK_SECONDS, Link
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.config import LensConfig
@@ -50,7 +51,17 @@ def endpoint_page(visit: Visit, key: str) -> Response:
     tag = rendering.entity_tag(key, query.url(), int(now) // TICK_SECONDS, reader.version())
     if rendering.is_unchanged(visit.request, tag):
         return rendering.unchanged(visit, tag)
-    window = query.window.window
+    base = visit.url(f"/endpoints/{key}")
+    headers = {"ETag": tag}
+    if rendering.wants_fragment(visit.request):
+        live = visit.request.headers.get("hx-source", "").endswith("#lens-live")
+        headers["HX-Push-Url"] = "false" if live else query.url(base)
+    return again(shared_page(visit, lambda: _made(visit, key, query)), headers)
+
+
+def _made(visit: Visit, key: str, query: EndpointQuery) -> Response:
+    """The page of an endpoint, or one that says that there is none."""
+    reader, now, window = visit.lens.reader, visit.now, query.window.window
     endpoint = reader.endpoint(key, window=window, now=now)
     if endpoint is None:
         return rendering.not_found_page(
@@ -58,11 +69,7 @@ def endpoint_page(visit: Visit, key: str) -> Response:
         )
     series = reader.series(endpoint.id, window=window, now=now)
     codes = reader.status_codes(endpoint.id, window=window, now=now)
-    base = visit.url(f"/endpoints/{endpoint.key}")
-    headers = {"ETag": tag}
-    if rendering.wants_fragment(visit.request):
-        live = visit.request.headers.get("hx-source", "").endswith("#lens-live")
-        headers["HX-Push-Url"] = "false" if live else query.url(base)
+    base = visit.url(f"/endpoints/{key}")
     context = {
         "current": "Endpoints",
         "heading": f"{endpoint.method} {endpoint.path}",
@@ -80,7 +87,7 @@ def endpoint_page(visit: Visit, key: str) -> Response:
         "codes": _codes(codes),
         "step": formats.step_length(series.step_seconds),
     }
-    return rendering.page(visit, "endpoint.html", context, headers=headers)
+    return rendering.page(visit, "endpoint.html", context)
 
 
 def status_reason(endpoint: Endpoint, *, config: LensConfig, now: float) -> str:

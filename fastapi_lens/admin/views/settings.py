@@ -1,4 +1,4 @@
-"""Settings: for now who records, how they do and what recording costs."""
+"""Settings: for now who records, what recording costs, and what the database comes to."""
 
 from starlette.responses import Response
 
@@ -26,6 +26,9 @@ def settings_page(visit: Visit) -> Response:
         "workers": workers,
         "running": sum(worker.state is WorkerState.RUNNING for worker in workers),
         "some_killed": any(worker.state is WorkerState.KILLED for worker in workers),
+        "some_clock_off": any(worker.clock_is_off for worker in workers),
         "state_classes": STATE_CLASSES,
+        "forecast": visit.lens.forecaster.forecast(visit.now),
+        "ttl_days": visit.lens.retention.ttl_days,
     }
     return rendering.page(visit, "settings.html", context, headers=headers)

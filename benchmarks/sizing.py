@@ -1,0 +1,336 @@
+"""How large the database becomes, and how many writes it takes: the sizing of docs/storage.md.
+
+``python -m benchmarks.sizing`` (`make bench-sizing`) writes six hours of 50 endpoints through the
+writer of the package, in two flushes a minute, looks how large the tables have become, and reckons
+from that what other numbers of endpoints and workers come to. It takes a minute and replaces its
+part of docs/storage.md; ``--quick`` writes half an hour, and no file.
+"""
+
+import argparse
+import random
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from benchmarks.machine import machine
+from benchmarks.sections import write_section
+from fastapi_lens.admin import formats
+from fastapi_lens.histogram import Histogram, bucket_index
+from fastapi_lens.storage.batches import Batch, Delta, EndpointFacts, WorkerFacts, endpoint_id
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.models import Tier
+from fastapi_lens.storage.retention import KEPT_SECONDS
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS
+from fastapi_lens.storage.writer import Writer
+from scripts import mariadb
+from tests.support.mariadb import MariadbServer
+from tests.support.postgres import PostgresServer
+
+ROOT = Path(__file__).parents[1]
+ENDPOINTS = 50
+CALLS_PER_MINUTE = 30
+"""Of each endpoint: 43,200 a day, and 2.2 million of all of them."""
+
+STATUSES = (200, 404, 500)
+"""The first one most of the time, the others now and then."""
+
+DELTAS_PER_BATCH = 16
+FLUSH_SECONDS = 5.0
+FIRST_MINUTE = 29_550_240
+"""The beginning of a day."""
+
+FLUSHES_PER_MINUTE = 2
+ROWS_PER_DELTA = 6
+"""One for each tier, one for the status code and the endpoint's own."""
+
+STATUS_DAYS = 40
+"""Days that are written for the size of the tables that grow by day."""
+
+MANY_ENDPOINTS, MANY_WORKERS = (50, 500, 5_000), (1, 16, 256)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one kind of database was measured at.
+
+    Attributes:
+        name: Of the database.
+        histogram: Bytes of a histogram, by tier.
+        row: Bytes of a row of sums beside its histogram.
+        status: Bytes of a row of a status code.
+        endpoint: Bytes of an endpoint's own row.
+        rows_per_second: Rows that one writer has changed in a second.
+        batch_ms: What one transaction took, on average.
+    """
+
+    name: str
+    histogram: Mapping[Tier, float]
+    row: float
+    status: float
+    endpoint: float
+    rows_per_second: float
+    batch_ms: float
+
+    def busy(self, endpoints: int, workers: int) -> float:
+        """How many connections are writing at any moment, if every worker calls every endpoint."""
+        transactions = -(-endpoints // DELTAS_PER_BATCH)
+        return workers * transactions * self.batch_ms / 1_000 / FLUSH_SECONDS
+
+    def row_bytes(self, tier: Tier) -> float:
+        """Bytes of a row of a tier."""
+        return self.row + self.histogram[tier]
+
+    def per_day(self, tier: Tier) -> float:
+        """Bytes that an endpoint brings in a day, if it is called all day."""
+        return self.row_bytes(tier) * Tier.DAY / tier
+
+    @property
+    def per_endpoint(self) -> float:
+        """Bytes of an endpoint that was called all the time for 400 days."""
+        days = (KEPT_SECONDS[Tier.DAY] or 0) / Tier.DAY
+        return (
+            sum(self.row_bytes(tier) * kept_rows(tier) for tier in Tier)
+            + self.status * len(STATUSES) * days
+            + self.endpoint
+        )
+
+
+def kept_rows(tier: Tier) -> float:
+    """Rows of an endpoint that is called all the time, after 400 days."""
+    return (KEPT_SECONDS[tier] or KEPT_SECONDS[Tier.DAY] or 0) / tier
+
+
+def facts() -> list[EndpointFacts]:
+    """Endpoints as an application has them."""
+    return [
+        EndpointFacts(
+            id=endpoint_id("sizing", "GET", path),
+            app="sizing",
+            method="GET",
+            path=path,
+            name=f"app.routers.things.read_thing_{number}",
+            source=f"app/routers/things.py:{number}",
+            summary="One thing of the many that there are.",
+            tags=("things",),
+            seen_at_us=FIRST_MINUTE * 60_000_000,
+        )
+        for number in range(ENDPOINTS)
+        for path in [f"/api/v1/organisations/{{organisation_id}}/things-{number}/{{thing_id}}"]
+    ]
+
+
+def delta(
+    fact: EndpointFacts, minute: int, chance: random.Random, *, calls: int, status: int = 200
+) -> Delta:
+    """Calls of one endpoint, which has a latency of its own."""
+    usual = 9 + fact.id % 5 / 2
+    durations = [round(chance.lognormvariate(usual, 0.5)) for _ in range(calls)]
+    return Delta(
+        endpoint_id=fact.id,
+        minute=minute,
+        status=status,
+        calls=calls,
+        duration_us=sum(durations),
+        max_us=max(durations),
+        first_at_us=minute * 60_000_000,
+        last_at_us=minute * 60_000_000 + 59_000_000,
+        latency=Histogram.from_counts(Counter(bucket_index(us * 1_000) for us in durations)),
+    )
+
+
+def busy_minutes(minutes: int) -> Iterator[list[Delta]]:
+    """What each flush has to write while everything is called all the time."""
+    chance = random.Random(1)
+    for minute in range(FIRST_MINUTE, FIRST_MINUTE + minutes):
+        for _ in range(FLUSHES_PER_MINUTE):
+            calls = CALLS_PER_MINUTE // FLUSHES_PER_MINUTE
+            yield [delta(fact, minute, chance, calls=calls) for fact in facts()]
+
+
+def many_days(days: int) -> Iterator[list[Delta]]:
+    """Two flushes on each day, with every status of every endpoint."""
+    chance = random.Random(2)
+    for half_day in range(2 * days):
+        minute = FIRST_MINUTE + 720 * half_day
+        yield [
+            delta(fact, minute, chance, calls=3, status=status)
+            for fact in facts()
+            for status in STATUSES
+        ]
+
+
+def write(database: Database, flushes: Iterable[list[Delta]]) -> tuple[int, float, int]:
+    """Write flushes; the rows that were changed, the seconds and the transactions."""
+    worker = WorkerFacts("sizing", "sizing", "host", 1, "1.0", FIRST_MINUTE * 60_000_000, 5_000)
+    writer = Writer(database, worker)
+    writer.register(facts(), applied=0, now_us=FIRST_MINUTE * 60_000_000)
+    seq, rows, seconds = 0, 0, 0.0
+    for flush in flushes:
+        for start in range(0, len(flush), DELTAS_PER_BATCH):
+            seq += 1
+            batch = Batch(seq, tuple(flush[start : start + DELTAS_PER_BATCH]))
+            begun = time.perf_counter()
+            writer.write(batch)
+            seconds += time.perf_counter() - begun
+            rows += len(batch.deltas) * ROWS_PER_DELTA
+    return rows, seconds, seq
+
+
+_TABLE_BYTES = {
+    "sqlite": "SELECT sum(pgsize) FROM dbstat WHERE name = :name",
+    "postgresql": "SELECT pg_total_relation_size(CAST(:name AS regclass))",
+    "mysql": "SELECT data_length + index_length FROM information_schema.tables "
+    "WHERE table_schema = database() AND table_name = :name",
+}
+"""What a table takes, with its indexes; on SQLite these are next to nothing."""
+
+
+def table_bytes(connection: Connection, table: sa.Table, dialect: str) -> int:
+    """What a table and its indexes take."""
+    if dialect == "mysql":
+        connection.exec_driver_sql(f"ANALYZE TABLE {table.name}").all()
+    query = sa.text(_TABLE_BYTES[dialect])
+    return int(connection.execute(query, {"name": table.name}).scalar_one())
+
+
+def bytes_per_row(database: Database, table: sa.Table) -> float:
+    """What a row of a table takes with its share of everything, on average."""
+    with database.read() as connection:
+        rows = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+        return table_bytes(connection, table, database.dialect) / rows
+
+
+def histogram_bytes(database: Database, tier: Tier | None = None) -> float:
+    """The length of a histogram, on average."""
+    length = sa.select(sa.func.avg(sa.func.length(BUCKET.c.histogram)))
+    if tier is not None:
+        length = length.where(BUCKET.c.tier == tier.value)
+    with database.read() as connection:
+        return float(connection.execute(length).scalar_one())
+
+
+def measure(name: str, urls: tuple[str, str], *, minutes: int, days: int) -> Measured:
+    """Write into two empty databases through the writer, and look at the tables."""
+    with closing(Database(urls[0])) as database:
+        migrate(database)
+        changed, seconds, transactions = write(database, busy_minutes(minutes))
+        row = bytes_per_row(database, BUCKET) - histogram_bytes(database)
+        histogram = {tier: histogram_bytes(database, tier) for tier in Tier}
+    with closing(Database(urls[1])) as database:
+        migrate(database)
+        write(database, many_days(days))
+        status, endpoint = bytes_per_row(database, STATUS), bytes_per_row(database, ENDPOINT)
+    return Measured(
+        name=name,
+        histogram=histogram,
+        row=row,
+        status=status,
+        endpoint=endpoint,
+        rows_per_second=changed / seconds,
+        batch_ms=seconds / transactions * 1_000,
+    )
+
+
+def section(found: list[Measured], *, command: str) -> str:
+    """The part of docs/storage.md."""
+    took = ", ".join(f"{one.batch_ms:.1f} ms on {one.name}" for one in found)
+    return f"""`{command}`, {datetime.now(UTC).date().isoformat()}, {machine()}. \
+{ENDPOINTS} endpoints, each called {CALLS_PER_MINUTE} times a minute.
+
+An endpoint that is called all the time takes, in bytes:
+
+| tier | kept | rows | {" | ".join(f"a row, {one.name} | a day, {one.name}" for one in found)} |
+|---|---|---|{"---|" * 2 * len(found)}
+{_tiers(found)}
+
+At steady state, with the default retention, all endpoints called all the time, {len(STATUSES)} \
+status codes each, and 400 days of weeks:
+
+| endpoints | rows | {" | ".join(f"size, {one.name}" for one in found)} |
+|---|---|{"---|" * len(found)}
+{_sizes(found)}
+
+The number of workers makes no difference to the size. It does to the writes: each worker writes \
+what it has counted every {FLUSH_SECONDS:g} s, {ROWS_PER_DELTA} rows for each endpoint and status \
+that were called meanwhile. If every worker calls every endpoint in each interval, so many rows a \
+second are changed, and so many connections are busy with it at any moment (a transaction of \
+{DELTAS_PER_BATCH} endpoints took {took}):
+
+| endpoints | workers | flushes a second | rows a second \
+| {" | ".join(f"busy, {one.name}" for one in found)} |
+|---|---|---|---|{"---|" * len(found)}
+{_writes(found)}
+
+SQLite has one writer: past 0.5 a longer `flush_interval` is due there, which divides these numbers.
+"""
+
+
+def _tiers(found: list[Measured]) -> str:
+    lines = []
+    for tier in Tier:
+        kept = KEPT_SECONDS[tier]
+        until = "for ever" if kept is None else formats.span(kept)
+        sizes = " | ".join(
+            f"{one.row_bytes(tier):,.0f} | {one.per_day(tier):,.0f}" for one in found
+        )
+        lines.append(f"| {tier.name.lower()} | {until} | {kept_rows(tier):,.0f} | {sizes} |")
+    statuses = " | ".join(f"{one.status:,.0f} | {one.status:,.0f}" for one in found)
+    lines.append(f"| status code | 400 days | 400 | {statuses} |")
+    return "\n".join(lines)
+
+
+def _sizes(found: list[Measured]) -> str:
+    rows = sum(kept_rows(tier) for tier in Tier) + len(STATUSES) * 400 + 1
+    return "\n".join(
+        f"| {endpoints:,} | {endpoints * rows:,.0f} "
+        f"| {' | '.join(f'{endpoints * one.per_endpoint / 1e6:,.0f} MB' for one in found)} |"
+        for endpoints in MANY_ENDPOINTS
+    )
+
+
+def _writes(found: list[Measured]) -> str:
+    return "\n".join(
+        f"| {endpoints:,} | {workers} | {workers / FLUSH_SECONDS:,.1f} "
+        f"| {workers / FLUSH_SECONDS * endpoints * ROWS_PER_DELTA:,.0f} "
+        f"| {' | '.join(f'{one.busy(endpoints, workers):.2f}' for one in found)} |"
+        for endpoints in MANY_ENDPOINTS
+        for workers in MANY_WORKERS
+    )
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description="Measure how large the database becomes.")
+    parser.add_argument("--quick", action="store_true", help="half an hour; writes no file")
+    quick = parser.parse_args().quick
+    lengths = {"minutes": 30, "days": 4} if quick else {"minutes": 360, "days": STATUS_DAYS}
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory())
+        files = (f"sqlite:///{folder}/busy.db", f"sqlite:///{folder}/days.db")
+        found = [measure("SQLite", files, **lengths)]
+        servers: list[type[PostgresServer | MariadbServer]] = [PostgresServer]
+        # Where there is none, its column is left out.
+        servers += [MariadbServer] if mariadb.find() else []
+        for kind in servers:
+            server = stack.enter_context(kind())
+            urls = (server.create_database(), server.create_database())
+            found.append(measure(server.name, urls, **lengths))
+    for one in found:
+        print(one)
+    body = section(found, command="make bench-sizing")
+    if not quick:
+        write_section(ROOT / "docs" / "storage.md", "sizing", body)
+    print(body)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""What keeps the host's Alembic away from our tables. Imports nothing of Alembic by itself.
+
+Autogenerate takes a table that the host's metadata does not know for one to drop. The entry
+point in group ``alembic.plugins`` (Alembic 1.18 and newer) names this module and calls `setup`;
+`include_name` is for an ``env.py``, and works with every release.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fastapi_lens.storage.models import lens_metadata
+
+if TYPE_CHECKING:
+    from alembic.autogenerate.api import AutogenContext
+    from alembic.operations.ops import UpgradeOps
+    from alembic.runtime.plugins import Plugin
+    from alembic.util import PriorityDispatchResult
+
+TABLES = frozenset(table.name for table in lens_metadata.sorted_tables)
+
+
+def include_name(name: str | None, type_: str, _parent_names: Mapping[Any, str | None]) -> bool:
+    """Whether autogenerate may look at something that it has found in the database.
+
+    For ``context.configure(include_name=…)`` in ``env.py``; one of the host's own calls it::
+
+        def include_name(name, type_, parent_names):
+            return mine(name) and fastapi_lens.include_name(name, type_, parent_names)
+
+    Args:
+        name: Of a schema, table, column, index or constraint.
+        type_: Which of them it is, as Alembic calls it.
+
+    Returns:
+        False for the tables of the lens, by their exact names; a ``lens_…`` of the host's stays.
+    """
+    return type_ != "table" or name not in TABLES
+
+
+def setup(plugin: "Plugin") -> None:
+    """Register with Alembic, which calls this while it is imported itself."""
+    from alembic.util import DispatchPriority  # noqa: PLC0415  Never a dependency of ours.
+
+    plugin.add_autogenerate_comparator(
+        _leave_alone, "autogenerate", "fastapi_lens", priority=DispatchPriority.LAST
+    )
+
+
+def _leave_alone(context: "AutogenContext", upgrade_ops: "UpgradeOps") -> "PriorityDispatchResult":
+    """Take our tables out of what autogenerate has found to do, after all else has run."""
+    from alembic.operations.ops import DropTableOp, ModifyTableOps  # noqa: PLC0415  See `setup`.
+    from alembic.util import PriorityDispatchResult  # noqa: PLC0415  The same.
+
+    # A host that takes them into its metadata, for whatever reason, means it.
+    ours = TABLES - {table.name for table in context.sorted_tables}
+    upgrade_ops.ops[:] = [
+        operation
+        for operation in upgrade_ops.ops
+        if not (
+            isinstance(operation, DropTableOp | ModifyTableOps) and operation.table_name in ours
+        )
+    ]
+    return PriorityDispatchResult.CONTINUE

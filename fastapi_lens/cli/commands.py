@@ -1,0 +1,245 @@
+"""The commands: what each takes and prints. The work is done in the modules beside this one."""
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+import fastapi_lens
+from fastapi_lens.admin.api import MAX_DAYS
+from fastapi_lens.cli.doctor import Finding, Level, examine, examine_file
+from fastapi_lens.cli.exits import CommandError, Exit, errors_told
+from fastapi_lens.cli.place import chosen_app, find, opened, printable, settings
+from fastapi_lens.cli.report import Format, as_text, read_report, show
+from fastapi_lens.cli.transfer import Progress, export, import_file
+from fastapi_lens.patterns import matches_any
+from fastapi_lens.reporting.status import SECONDS_PER_DAY, Status
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.purging import Amount, Choice, amount, purge
+from fastapi_lens.storage.snapshot import app_names, endpoint_keys
+
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL|FILE",
+        help="SQLAlchemy URL or SQLite file; else LENS_DATABASE_URL, LENS_DB_PATH, ./lens.db.",
+    ),
+]
+AppOption = Annotated[
+    str | None, typer.Option("--app", envvar="LENS_APP_NAME", help="Name of the application.")
+]
+DaysOption = Annotated[int | None, typer.Option(min=1, max=MAX_DAYS)]
+
+
+def create_cli() -> typer.Typer:
+    """The command line with all its commands."""
+    cli = typer.Typer(
+        help="Reports, moves and mends what fastapi_lens has recorded.",
+        no_args_is_help=True,
+        add_completion=False,
+        # A traceback with variables would show the URL's password.
+        pretty_exceptions_enable=False,
+    )
+    cli.command("report")(report_command)
+    cli.command("export")(export_command)
+    cli.command("import")(import_command)
+    cli.command("purge")(purge_command)
+    cli.command("doctor")(doctor_command)
+    cli.command("version")(version_command)
+    return cli
+
+
+def report_command(
+    database: DatabaseOption = None,
+    app: AppOption = None,
+    days: DaysOption = None,
+    status: Annotated[Status | None, typer.Option(help="Only these endpoints.")] = None,
+    form: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.TABLE,
+    output: Annotated[Path | None, typer.Option(help="A file instead of the terminal.")] = None,
+) -> None:
+    """Show every endpoint with status, calls, errors and latencies, as GET /lens/report does."""
+    with errors_told():
+        config = settings()
+        with opened(find(database)) as source:
+            report = read_report(
+                source,
+                config,
+                app=_app(source, app),
+                days=days,
+                status=status,
+                now=time.time(),
+            )
+        console = Console()
+        if output is not None:
+            output.write_text(as_text(report, form), encoding="utf-8", newline="")
+        elif form is Format.TABLE and console.is_terminal:
+            show(report, console)
+        else:
+            # As bytes: CSV has its own ends of lines.
+            typer.echo(as_text(report, form).encode(), nl=False)
+
+
+def export_command(
+    file: Annotated[Path, typer.Argument(help="Where to; gzipped if it ends with .gz.")],
+    database: DatabaseOption = None,
+    app: Annotated[str | None, typer.Option(help="Only this application.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+) -> None:
+    """Write everything into one file, as it stands at one moment; the application may go on."""
+    with errors_told():
+        if file.exists() and not overwrite:
+            raise CommandError(Exit.USAGE, f"{file} is there already: say --overwrite")
+        with opened(find(database)) as source, _bars() as progress:
+            rows = export(source, file, app=app, now=time.time(), progress=progress)
+        typer.echo(f"Exported {rows:,} rows to {file}.", err=True)
+
+
+def import_command(
+    file: Annotated[Path, typer.Argument(help="What export has written.")],
+    database: DatabaseOption = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Add also counts that are in from elsewhere.")
+    ] = False,
+) -> None:
+    """Add everything of a file to a database, once; goes on where an earlier run was ended."""
+    with errors_told():
+        place = find(database)
+        target = Database(place.url)
+        try:
+            with _bars() as progress:
+                rows = import_file(target, file, again=again, progress=progress)
+        finally:
+            target.close()
+        typer.echo(f"Imported {rows:,} rows into {place}." if rows else "All was in.", err=True)
+
+
+def purge_command(
+    database: DatabaseOption = None,
+    app: AppOption = None,
+    path: Annotated[
+        list[str] | None, typer.Option(help="Endpoints of this glob, as /v1/**; repeatable.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="Endpoints of this method.")] = None,
+    older_than: Annotated[
+        int | None, typer.Option(min=1, max=MAX_DAYS, metavar="DAYS", help="Only what is older.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--everything", help="All of the app.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much it is.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete endpoints with all they have, or what is older than some days, or a whole app."""
+    with errors_told():
+        chosen = bool(path or method or older_than)
+        if chosen == everything:
+            raise CommandError(
+                Exit.USAGE, "say either --everything, or --path, --method or --older-than"
+            )
+        with opened(find(database)) as target:
+            name = _app(target, app)
+            choice = Choice(
+                app=name,
+                ids=_matching(target, name, path or [], method),
+                before=None if older_than is None else _days_ago(older_than),
+                whole_app=everything,
+            )
+            much = amount(target, choice)
+            typer.echo(_told(name, much))
+            if dry_run or not much.rows:
+                return
+            if not yes:
+                typer.confirm("Delete this for good?", abort=True)
+            with _bars() as progress:
+                advance = progress("Deleting", much.rows)
+                for rows in purge(target, choice):
+                    advance(rows)
+        typer.echo("Deleted.")
+
+
+def doctor_command(database: DatabaseOption = None) -> None:
+    """Say what is wrong with a database and how to mend it; ends with 1 if anything is."""
+    with errors_told():
+        config = settings()
+        place = find(database)
+        worst = Level.FINE
+        typer.echo(f"Examining {place}")
+        if place.file is not None and place.file.exists():
+            for finding in examine_file(place.file):
+                worst = _show(finding, worst)
+        with opened(place) as source:
+            for finding in examine(source, place, config, now=time.time()):
+                worst = _show(finding, worst)
+        if worst is Level.WRONG:
+            raise typer.Exit(Exit.WRONG)
+
+
+def version_command() -> None:
+    """Say which release this is."""
+    typer.echo(fastapi_lens.__version__)
+
+
+def _app(database: Database, named: str | None) -> str:
+    with database.read() as connection:
+        return chosen_app(named, app_names(connection))
+
+
+def _matching(database: Database, app: str, globs: list[str], method: str | None) -> list[int]:
+    """The ids of the endpoints that are meant; all of the app where nothing narrows it down."""
+    for glob in globs:
+        if not glob.startswith(("/", "**", "<")):
+            raise CommandError(Exit.USAGE, f"a glob starts with a slash, unlike {glob!r}")
+    with database.read() as connection:
+        return [
+            key
+            for key, its_method, its_path in endpoint_keys(connection, app)
+            if (method is None or its_method == method.upper())
+            and (not globs or matches_any(globs, its_path))
+        ]
+
+
+def _days_ago(days: int) -> int:
+    return int(time.time()) - days * SECONDS_PER_DAY
+
+
+def _told(app: str, much: Amount) -> str:
+    return (
+        f"{printable(app)}: {much.endpoints:,} endpoints, {much.buckets:,} sums, "
+        f"{much.statuses:,} status codes of days, {much.workers:,} workers"
+    )
+
+
+def _show(finding: Finding, worst: Level) -> Level:
+    """Print a finding; gives the worse of it and what came before."""
+    mend = f"\n       → {finding.mend}" if finding.mend else ""
+    typer.echo(f"{finding.level.value:>5}  {finding.about}: {finding.says}{mend}")
+    return Level.WRONG if Level.WRONG in (finding.level, worst) else Level.FINE
+
+
+@contextmanager
+def _bars() -> Generator[Progress]:
+    """Progress bars where somebody watches; they leave nothing behind."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bars(
+        *columns,
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bars:
+
+        def begin(title: str, total: int) -> Callable[[int], None]:
+            task = bars.add_task(title, total=total or None)
+
+            def advance(rows: int) -> None:
+                bars.advance(task, rows)
+
+            return advance
+
+        yield begin

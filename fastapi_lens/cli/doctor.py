@@ -1,0 +1,228 @@
+"""Doctor: what is wrong with a database, and how to mend each. Changes nothing, prints nothing."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from fastapi_lens.cli.place import Place, printable
+from fastapi_lens.config import LensConfig
+from fastapi_lens.reporting.model import CLOCK_TOLERANCE_SECONDS, Worker, WorkerState
+from fastapi_lens.reporting.workers import read_workers
+from fastapi_lens.storage.clocks import clock_ahead_us
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.inspection import Contents, contents, damage, journal_mode, log_bytes
+from fastapi_lens.storage.migrations import known_version
+from fastapi_lens.storage.retention import Retention
+from fastapi_lens.storage.snapshot import app_names
+from fastapi_lens.storage.space import LONG_LOG_BYTES, keeps_its_size
+
+LATE_SECONDS = 86_400
+"""Rows are deleted some time after their retention; a day is too late."""
+
+_LOG_FACTOR = 4
+"""A log so many times longer than where it is cut is wrong: somebody reads without an end."""
+
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    FINE = "fine"
+    NOTE = "note"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        about: What, in a word or two.
+        says: What was found.
+        mend: What to do about it; empty when nothing is.
+    """
+
+    level: Level
+    about: str
+    says: str
+    mend: str = ""
+
+
+def examine_file(path: Path) -> Iterator[Finding]:
+    """Whether this user may write a SQLite file and its folder, where the log lies."""
+    locked = [str(one) for one in (path.parent, path) if not os.access(one, os.W_OK)]
+    if locked:
+        yield Finding(
+            Level.WRONG,
+            "permissions",
+            f"this user may not write to {' and '.join(locked)}",
+            "give it to the user that the application runs as: chown, or chmod u+w",
+        )
+    else:
+        yield Finding(Level.FINE, "permissions", "file and folder can be written to")
+
+
+def examine(
+    database: Database, place: Place, config: LensConfig, *, now: float
+) -> Iterator[Finding]:
+    """Everything that can be told of a database with this release's tables.
+
+    Args:
+        database: Is only read.
+        place: Where it is.
+        config: The settings, for the retention.
+        now: Epoch seconds by this host's clock.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    yield Finding(Level.FINE, "schema", f"version {known_version()}, as this release has it")
+    broken = damage(database)
+    if broken is not None:
+        yield Finding(
+            Level.WRONG,
+            "file",
+            f"damaged: {broken}",
+            f'stop the application, then: sqlite3 "{place}" .recover | sqlite3 mended.db',
+        )
+        return
+    found = contents(database)
+    yield _size(found)
+    yield from _journal(database, place)
+    yield from _clock(database)
+    yield from _retention(found, Retention(config.ttl_days), now)
+    yield from _workers(database, now)
+    yield from _never_called(found)
+
+
+def _size(found: Contents) -> Finding:
+    size = "unknown size" if found.size_bytes is None else f"{found.size_bytes / 1e6:.1f} MB"
+    rows = ", ".join(f"{name} {count:,}" for name, count in found.rows.items())
+    return Finding(Level.FINE, "size", f"{size}; rows: {rows}")
+
+
+def _journal(database: Database, place: Place) -> Iterator[Finding]:
+    if place.file is None:
+        return
+    mode = journal_mode(database)
+    if mode == "wal":
+        yield Finding(Level.FINE, "journal", "WAL: readers and writers do not wait for each other")
+    else:
+        yield Finding(
+            Level.WRONG,
+            "journal",
+            f"mode {mode} instead of WAL: readers and writers wait for each other",
+            "move the file to a local disk, on which SQLite can share memory",
+        )
+    log = log_bytes(place.file)
+    if log > _LOG_FACTOR * LONG_LOG_BYTES:
+        yield Finding(
+            Level.WRONG,
+            "log",
+            f"{log / 1e6:.1f} MB long, because somebody has been reading for long",
+            "end the program that keeps a transaction open; the log is cut at the next chance",
+        )
+    if keeps_its_size(database):
+        yield Finding(
+            Level.NOTE,
+            "space",
+            "free space is used again, but the file does not get smaller",
+            f"with the application stopped: "
+            f'sqlite3 "{place}" "PRAGMA auto_vacuum=INCREMENTAL; VACUUM"',
+        )
+
+
+def _clock(database: Database) -> Iterator[Finding]:
+    with database.read() as connection:
+        ahead_us = clock_ahead_us(connection, time.time)
+    if ahead_us is None:
+        return
+    seconds = ahead_us / 1_000_000
+    if abs(seconds) >= CLOCK_TOLERANCE_SECONDS:
+        yield Finding(Level.WRONG, "clock", f"this host's is {_off(seconds)}", _SYNCHRONISE)
+    else:
+        yield Finding(Level.FINE, "clock", "this host's agrees with the database's")
+
+
+_SYNCHRONISE = "synchronise that host's clock: timedatectl set-ntp true"
+
+
+def _off(seconds: float) -> str:
+    return f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} the database's"
+
+
+def _retention(found: Contents, retention: Retention, now: float) -> Iterator[Finding]:
+    late = [
+        f"{tier.name.lower()}s by {(now - kept - end) / 86_400:.0f} days"
+        for tier, end in found.oldest.items()
+        if (kept := retention.kept_seconds(tier)) is not None and end + kept + LATE_SECONDS < now
+    ]
+    if late:
+        yield Finding(
+            Level.WRONG,
+            "retention",
+            f"rows have outlived it: {', '.join(late)}",
+            "start an application that records here, which deletes them, or run purge --older-than",
+        )
+    else:
+        yield Finding(Level.FINE, "retention", "nothing has outlived it")
+
+
+def _workers(database: Database, now: float) -> Iterator[Finding]:
+    with database.read() as connection:
+        by_app = {app: read_workers(connection, app=app, now=now) for app in app_names(connection)}
+    if not by_app:
+        yield Finding(
+            Level.NOTE, "apps", "none has recorded here yet", "start one with LensMiddleware"
+        )
+    for app, workers in by_app.items():
+        name = f"app {printable(app)}"
+        running = sum(worker.state is WorkerState.RUNNING for worker in workers)
+        if running:
+            yield Finding(Level.FINE, name, f"{running} workers record")
+        else:
+            yield Finding(
+                Level.NOTE, name, "no worker records", "start the application if it should"
+            )
+        for worker in workers:
+            yield from _worker(name, worker)
+
+
+def _worker(app: str, worker: Worker) -> Iterator[Finding]:
+    who = f"worker {worker.pid} on {printable(worker.host)}"
+    if worker.state is WorkerState.SILENT:
+        yield Finding(
+            Level.WRONG,
+            app,
+            f"{who} is silent; {worker.pending:,} calls waited in it when it was last heard of",
+            "see whether that process runs and reaches the database; its log says why not",
+        )
+    if worker.state is WorkerState.KILLED:
+        yield Finding(
+            Level.NOTE,
+            app,
+            f"{who} was killed; what it had counted since its last write is lost",
+            "stop it with SIGTERM, and give it time to end",
+        )
+    if worker.dropped:
+        yield Finding(
+            Level.WRONG,
+            app,
+            f"{who} has lost {worker.dropped:,} calls",
+            "its log says why; the reports lack these calls for good",
+        )
+    if worker.state is WorkerState.RUNNING and worker.clock_is_off:
+        ahead = worker.clock_ahead_seconds or 0.0
+        yield Finding(Level.WRONG, app, f"the clock of {who} is {_off(ahead)}", _SYNCHRONISE)
+
+
+def _never_called(found: Contents) -> Iterator[Finding]:
+    for app, count in found.never_called.items():
+        yield Finding(
+            Level.NOTE,
+            f"app {printable(app)}",
+            f"{count:,} endpoints were never called",
+            "list them: report --status never_called",
+        )

@@ -1,0 +1,154 @@
+"""The report as JSON, CSV, Markdown, a table or plain text. Pure but for the terminal's width."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fastapi_lens.cli.place import printable
+from fastapi_lens.config import LensConfig
+from fastapi_lens.patterns import matches_any
+from fastapi_lens.reporting.csv_table import csv_rows
+from fastapi_lens.reporting.model import Window
+from fastapi_lens.reporting.queries import Reader
+from fastapi_lens.reporting.report import EndpointStats, Report
+from fastapi_lens.reporting.status import Status, Thresholds
+from fastapi_lens.runtime import ALWAYS_EXCLUDED
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.retention import Retention
+
+
+class Format(StrEnum):
+    """How a report is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+
+
+_HEADINGS = ("Method", "Path", "Status", "Calls", "Errors %", "p50 ms", "p95 ms", "Last call")
+_LEFT = 3
+"""Columns of words; the others are numbers and stand on the right."""
+
+_COLOURS = {
+    Status.ACTIVE: "green",
+    Status.COLD: "yellow",
+    Status.DEAD: "red",
+    Status.NEVER_CALLED: "magenta",
+}
+
+
+def read_report(
+    database: Database,
+    config: LensConfig,
+    *,
+    app: str,
+    days: int | None,
+    status: Status | None,
+    now: float,
+) -> Report:
+    """The report that ``GET /lens/report`` gives with these settings.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+
+    def shown(method: str, path: str) -> bool:
+        hidden = matches_any((*ALWAYS_EXCLUDED, *config.exclude_paths), path)
+        return not hidden and method not in config.exclude_methods
+
+    reader = Reader(
+        database,
+        app=lambda: app,
+        thresholds=Thresholds(config.cold_threshold_days, config.dead_threshold_days),
+        shown=shown,
+        retention=Retention(config.ttl_days),
+    )
+    endpoints = reader.endpoints(window=Window.of_days(days), now=now)
+    return Report.of(endpoints, days=days, status=status, now=now)
+
+
+def as_text(report: Report, form: Format) -> str:
+    """The report in a form for files and pipes; its lines end as the form has them."""
+    match form:
+        case Format.JSON:
+            return report.model_dump_json() + "\n"
+        case Format.CSV:
+            return "".join(csv_rows(report.endpoints))
+        case Format.MARKDOWN:
+            return _markdown(report)
+        case Format.TABLE:
+            return _plain(report)
+
+
+def show(report: Report, console: Console) -> None:
+    """Draw the report as a table that fits a terminal."""
+    table = Table(caption=_summary(report), caption_justify="left")
+    for number, heading in enumerate(_HEADINGS):
+        words = number < _LEFT
+        folds = number == 1
+        table.add_column(
+            heading,
+            justify="left" if words else "right",
+            overflow="fold" if folds else "ellipsis",
+            no_wrap=not folds,
+        )
+    for endpoint in report.endpoints:
+        method, path, status, *numbers = _cells(endpoint)
+        colour = _COLOURS[endpoint.status]
+        # As Text, because a path such as /a/[b] is no mark-up.
+        table.add_row(method, Text(path), Text(status, style=colour), *numbers)
+    console.print(table)
+
+
+def _cells(endpoint: EndpointStats) -> list[str]:
+    days = endpoint.days_since_last_call
+    return [
+        printable(endpoint.method),
+        printable(endpoint.path),
+        endpoint.status.replace("_", " "),
+        f"{endpoint.total_calls:,}",
+        f"{endpoint.error_rate_pct:.2f}",
+        f"{endpoint.p50_duration_ms:.2f}",
+        f"{endpoint.p95_duration_ms:.2f}",
+        "never" if days is None else f"{days:.1f} days ago",
+    ]
+
+
+def _summary(report: Report) -> str:
+    summary = report.summary
+    return (
+        f"{summary.total_endpoints} endpoints, {summary.total_requests:,} calls: "
+        f"{summary.active} active, {summary.cold} cold, {summary.dead} dead, "
+        f"{summary.never_called} never called"
+    )
+
+
+def _plain(report: Report) -> str:
+    lines = [list(_HEADINGS), *map(_cells, report.endpoints)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "".join(
+        f"{line}\n" for line in (*(_aligned(line, widths) for line in lines), _summary(report))
+    )
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    words = [
+        cell.ljust(width) if number < _LEFT else cell.rjust(width)
+        for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "  ".join(words)
+
+
+def _markdown(report: Report) -> str:
+    rules = ["---" if number < _LEFT else "---:" for number in range(len(_HEADINGS))]
+    rows = [_HEADINGS, rules, *(map(_escaped, _cells(one)) for one in report.endpoints)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows) + f"\n{_summary(report)}\n"
+
+
+def _escaped(text: str) -> str:
+    """A text that Markdown shows as it is."""
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>()#!|~" else letter for letter in text)

@@ -1,0 +1,131 @@
+"""Export and import: between a database and a file. Knows neither the file's lines nor SQL."""
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from itertools import groupby, islice
+from pathlib import Path
+
+import sqlalchemy as sa
+
+import fastapi_lens
+from fastapi_lens.cli.archive import Archive, ExportFile, Found, Header, new_file
+from fastapi_lens.cli.exits import CommandError, Exit
+from fastapi_lens.cli.place import chosen_app, printable
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.importing import SLICE_ROWS, Importer
+from fastapi_lens.storage.migrations import known_version
+from fastapi_lens.storage.snapshot import MOVED, app_names, count_rows, origins, rows_of
+
+Progress = Callable[[str, int], Callable[[int], None]]
+"""Begins a bar with a title and a total; what it gives moves the bar on."""
+
+
+def export(
+    database: Database, path: Path, *, app: str | None, now: float, progress: Progress
+) -> int:
+    """Write everything of one app, or of all, as it stands at one moment.
+
+    Args:
+        database: Is read in one transaction.
+        path: The file, which is there only when all of it is written.
+        app: Its name; None for all apps.
+        now: Epoch seconds.
+        progress: Shows how far it is.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        CommandError: There is no such app.
+        StorageError: The database cannot be read.
+        OSError: The file cannot be written.
+    """
+    with database.read() as connection:
+        there = app_names(connection)
+        apps = there if app is None else [chosen_app(app, there)]
+        header = Header(
+            export_id=uuid.uuid4().hex,
+            schema=known_version(),
+            release=fastapi_lens.__version__,
+            created_at=now,
+            apps=origins(connection, apps),
+        )
+        total = sum(count_rows(connection, table, apps) for table in MOVED)
+        advance = progress("Exporting", total)
+        with new_file(path) as stream:
+            archive = Archive(stream, header)
+            for table in MOVED:
+                rows = rows_of(connection, table, apps)
+                for done in archive.section(table.name, table.c.keys(), rows):
+                    advance(done)
+            archive.end()
+    return total
+
+
+def import_file(database: Database, path: Path, *, again: bool, progress: Progress) -> int:
+    """Add everything that a file has and that is not in already.
+
+    Args:
+        database: Its tables are made where they are missing.
+        path: The file; it is read to its end before anything is written.
+        again: Whether to add also what the database has had from somewhere else.
+        progress: Shows how far it is.
+
+    Returns:
+        The number of rows that were added; 0 when all of them were in.
+
+    Raises:
+        CommandError: The file is damaged or another schema's, or its counts are in already.
+        StorageError: The database cannot be written.
+    """
+    file = ExportFile(path)
+    header = file.header
+    if header.schema != known_version():
+        raise CommandError(
+            Exit.BAD_FILE,
+            f"{path} has rows of schema version {header.schema}, this release writes "
+            f"{known_version()}: export it with the release that imports it",
+        )
+    total = _checked(file, progress)
+    importer = Importer(database, header.export_id, total, header.apps)
+    repeated = importer.repeated_apps()
+    if repeated and not again:
+        raise CommandError(
+            Exit.WRONG,
+            f"calls of {', '.join(map(printable, repeated))} that {path} has are in the database "
+            "already, recorded there or from another export: they would count twice. Purge the "
+            "app first, or say --again",
+        )
+    begun = importer.begin()
+    advance = progress("Importing", total)
+    advance(begun)
+    with closing(file.rows()) as rows:
+        for start, table, slice_ in _slices(islice(rows, begun, None), begun):
+            importer.add(table, start, [row.values for row in slice_])
+            advance(len(slice_))
+    return total - begun
+
+
+def _checked(file: ExportFile, progress: Progress) -> int:
+    """Read a file to its end, to be sure that it is whole; gives the number of its rows."""
+    advance = progress("Checking", 0)
+    known = {table.name: set(table.c.keys()) for table in MOVED}
+    total = 0
+    for row in file.rows():
+        if row.values.keys() != known.get(row.table):
+            raise CommandError(
+                Exit.BAD_FILE, f"{printable(row.table)} has other columns here; nothing is imported"
+            )
+        total += 1
+        advance(1)
+    return total
+
+
+def _slices(rows: Iterator[Found], start: int) -> Iterator[tuple[int, sa.Table, Sequence[Found]]]:
+    """The rows in parts of one table each, with the number of rows before each part."""
+    tables = {table.name: table for table in MOVED}
+    for name, group in groupby(rows, lambda row: row.table):
+        while part := list(islice(group, SLICE_ROWS)):
+            yield start, tables[name], part
+            start += len(part)

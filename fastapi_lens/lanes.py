@@ -1,0 +1,97 @@
+"""The lanes of a histogram as compact bytes. Pure; knows nothing of latencies.
+
+A histogram in memory is one big integer with a lane of `LANE_BITS` bits for each bucket. Its
+counts are high in the middle and low on both sides, so its bytes are layers, each only as long as
+it has to be: the lowest bytes of all counts from the first that is not zero to the last, then the
+second bytes of those counts that have any, and so on. The highest layer is cut once more, into
+the lower and the upper halves of its bytes, where that is shorter.
+"""
+
+from collections.abc import Iterator
+
+LANE_BYTES = 5
+LANE_BITS = 8 * LANE_BYTES
+
+# A layer's header: its kind, the number of its first lane, and its bytes.
+_HEADER_BYTES = 3
+_KIND_BITS, _FIRST_BITS = 4, 10
+_WHOLE = 2 * LANE_BYTES
+"""Kinds below are halves of bytes, two lanes in a byte: the first for the lower halves of the
+lowest bytes, the second for their upper halves, and so on. This one is for all of the lowest
+bytes, the next for the second, and so on."""
+
+_SMALL = bytes(range(16))
+_LOWER = bytes(byte & 15 for byte in range(256))
+_UPPER = bytes(byte >> 4 for byte in range(256))
+_RAISED = bytes(byte << 4 & 255 for byte in range(256))
+_KEPT = bytes(byte & 240 for byte in range(256))
+_HALVES = ((_LOWER, _UPPER), (_RAISED, _KEPT))
+"""From a byte of two lanes to each of them, as lower and as upper halves."""
+
+
+def pack(lanes: int) -> bytes:
+    """The bytes of some lanes; none for empty ones."""
+    count = -(-lanes.bit_length() // LANE_BITS)
+    raw = lanes.to_bytes(count * LANE_BYTES, "little")
+    low = (len(raw) - len(raw.lstrip(b"\0"))) // LANE_BYTES
+    raw = raw[low * LANE_BYTES :]
+    planes = [raw[byte::LANE_BYTES] for byte in range(LANE_BYTES)]
+    while planes and not planes[-1].strip(b"\0"):
+        planes.pop()
+    return b"".join(
+        layer
+        for byte, plane in enumerate(planes)
+        for layer in _layers(byte, plane, low, highest=byte == len(planes) - 1)
+    )
+
+
+def unpack(blob: bytes) -> int:
+    """The inverse of `pack`."""
+    lanes = at = 0
+    while at < len(blob):
+        header = int.from_bytes(blob[at : at + _HEADER_BYTES], "little")
+        kind = header & ((1 << _KIND_BITS) - 1)
+        first = header >> _KIND_BITS & ((1 << _FIRST_BITS) - 1)
+        begin = at + _HEADER_BYTES
+        at = begin + (header >> _KIND_BITS + _FIRST_BITS)
+        data = blob[begin:at]
+        if kind >= _WHOLE:
+            wide = bytearray(len(data) * LANE_BYTES)
+            wide[kind - _WHOLE :: LANE_BYTES] = data
+        else:
+            byte, half = divmod(kind, 2)
+            even, odd = _HALVES[half]
+            wide = bytearray(len(data) * 2 * LANE_BYTES)
+            wide[byte :: 2 * LANE_BYTES] = data.translate(even)
+            wide[LANE_BYTES + byte :: 2 * LANE_BYTES] = data.translate(odd)
+        lanes += int.from_bytes(wide, "little") << (LANE_BITS * first)
+    return lanes
+
+
+def _layers(byte: int, plane: bytes, low: int, *, highest: bool) -> Iterator[bytes]:
+    """One byte of all counts, as one layer or as two of half bytes."""
+    if highest and not plane.translate(None, _SMALL):
+        yield _layer(2 * byte, plane, low)
+        return
+    whole = _layer(_WHOLE + byte, plane, low)
+    if highest:
+        halves = _layer(2 * byte, plane.translate(_LOWER), low)
+        halves += _layer(2 * byte + 1, plane.translate(_UPPER), low)
+        yield min(whole, halves, key=len)
+    else:
+        yield whole
+
+
+def _layer(kind: int, plane: bytes, low: int) -> bytes:
+    """A header and the bytes from the first that is not zero to the last; nothing for zeros."""
+    from_first = plane.lstrip(b"\0")
+    first = low + len(plane) - len(from_first)
+    used = from_first.rstrip(b"\0")
+    if kind < _WHOLE:
+        odd = int.from_bytes(used[1::2].translate(_RAISED), "little")
+        both = int.from_bytes(used[::2], "little") | odd
+        used = both.to_bytes((len(used) + 1) // 2, "little")
+    if not used:
+        return b""
+    header = kind | first << _KIND_BITS | len(used) << _KIND_BITS + _FIRST_BITS
+    return header.to_bytes(_HEADER_BYTES, "little") + used

@@ -1,0 +1,218 @@
+"""How large the database becomes if everything goes on as it does now. An estimate, and cheap.
+
+It counts the rows of a few complete minutes, hours, days and weeks through the primary key, and
+looks at some of them; it never reads a table from one end to the other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.models import Tier
+from fastapi_lens.storage.retention import KEPT_SECONDS, Retention
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS
+
+SAMPLES = 6
+"""Complete buckets of a tier that are counted, spread over the time of `_LOOK_BACK`."""
+
+SAMPLED_ROWS = 200
+"""Rows of a tier whose histograms are looked at."""
+
+FRESH_SECONDS = 60.0
+"""So long an answer holds: the page asks every few seconds."""
+
+_DAYS_PER_YEAR = 365
+_LOOK_BACK: Mapping[Tier, int] = {
+    Tier.MINUTE: Tier.HOUR,
+    Tier.HOUR: Tier.DAY,
+    Tier.DAY: Tier.WEEK,
+    Tier.WEEK: 4 * Tier.WEEK,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RowBytes:
+    """What a row takes on the disk, with its share of indexes and of pages that are not full.
+
+    Measured by ``make bench-sizing``, see docs/storage.md.
+
+    Attributes:
+        bucket: Of a row of sums, beside its histogram.
+        status: Of a row of a status code.
+        endpoint: Of an endpoint's own row.
+    """
+
+    bucket: float
+    status: float
+    endpoint: float
+
+
+ROW_BYTES: Mapping[str, RowBytes] = {
+    "sqlite": RowBytes(bucket=43, status=25, endpoint=330),
+    "postgresql": RowBytes(bucket=250, status=140, endpoint=2_000),
+    "mysql": RowBytes(bucket=140, status=260, endpoint=660),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TierForecast:
+    """One tier, or the status codes, which are kept by day.
+
+    Attributes:
+        name: What a row is a sum of: a minute, or a status code.
+        tier: Whose; of the status codes the day.
+        rows: Rows that are written for each of its buckets, on average.
+        row_bytes: Of each of them on the disk, on average.
+        kept_seconds: How long they are kept; None for ever.
+    """
+
+    name: str
+    tier: Tier
+    rows: float
+    row_bytes: float
+    kept_seconds: int | None
+
+    @property
+    def bytes_per_day(self) -> int:
+        """Bytes of the rows that a day brings."""
+        return round(self.rows * self.row_bytes * Tier.DAY / self.tier)
+
+    @property
+    def steady_bytes(self) -> int:
+        """Bytes when as many rows go as come.
+
+        Of what is kept for ever, after as many days as the tier of the days has.
+        """
+        kept = self.kept_seconds or KEPT_SECONDS[Tier.DAY] or 0
+        # The bucket that is filling is there, too.
+        return round(self.rows * self.row_bytes * (kept / self.tier + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the database comes to, of all apps that share it.
+
+    Attributes:
+        tiers: From minutes to weeks.
+        statuses: The status codes.
+        fixed_bytes: Of the endpoints' own rows.
+    """
+
+    tiers: tuple[TierForecast, ...]
+    statuses: TierForecast
+    fixed_bytes: int
+
+    @property
+    def parts(self) -> tuple[TierForecast, ...]:
+        """The tiers and the status codes."""
+        return (*self.tiers, self.statuses)
+
+    @property
+    def endpoints(self) -> int:
+        """Endpoints that were called in a day, on average."""
+        return round(next(each.rows for each in self.tiers if each.tier is Tier.DAY))
+
+    @property
+    def bytes_per_day(self) -> int:
+        """Bytes of the rows that a day brings; most of them are deleted again."""
+        return sum(each.bytes_per_day for each in self.parts)
+
+    @property
+    def steady_bytes(self) -> int:
+        """Bytes when as many rows go as come."""
+        return self.fixed_bytes + sum(each.steady_bytes for each in self.parts)
+
+    @property
+    def bytes_per_year(self) -> int:
+        """Bytes that come on top each year from then on, because they are kept for ever."""
+        for_ever = [each for each in self.tiers if each.kept_seconds is None]
+        return sum(each.bytes_per_day * _DAYS_PER_YEAR for each in for_ever)
+
+
+class Forecaster:
+    """Forecasts, and remembers its last answer for a minute; safe to use from several threads.
+
+    Args:
+        database: Whose size.
+        retention: How long each tier is kept; may change meanwhile.
+    """
+
+    def __init__(self, database: Database, retention: Retention) -> None:
+        """Read nothing yet."""
+        self._database = database
+        self._retention = retention
+        self._answer: tuple[float, int | None, Forecast] | None = None
+
+    def forecast(self, now: float) -> Forecast:
+        """The size that the database comes to.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        ttl_days, answer = self._retention.ttl_days, self._answer
+        if answer and abs(now - answer[0]) < FRESH_SECONDS and answer[1] == ttl_days:
+            return answer[2]
+        sizes = ROW_BYTES[self._database.dialect]
+        with self._database.read() as connection:
+            made = Forecast(
+                tiers=tuple(
+                    TierForecast(
+                        name=tier.name.lower(),
+                        tier=tier,
+                        rows=_rows_each(connection, BUCKET.c.bucket, tier, now),
+                        row_bytes=_row_bytes(connection, tier, sizes),
+                        kept_seconds=self._retention.kept_seconds(tier),
+                    )
+                    for tier in Tier
+                ),
+                statuses=TierForecast(
+                    name="status code",
+                    tier=Tier.DAY,
+                    rows=_rows_each(connection, STATUS.c.day, Tier.DAY, now),
+                    row_bytes=sizes.status,
+                    kept_seconds=self._retention.kept_seconds(Tier.DAY),
+                ),
+                fixed_bytes=round(_count(connection, sa.select(ENDPOINT.c.id)) * sizes.endpoint),
+            )
+        self._answer = (now, ttl_days, made)
+        return made
+
+
+def _rows_each(connection: Connection, column: sa.Column[int], tier: Tier, now: float) -> float:
+    """Rows that a bucket of a tier has, on average over some complete ones."""
+    rows = sa.select(column).where(*_of_tier(column, tier))
+    oldest = connection.execute(rows.order_by(column).limit(1)).scalar()
+    if oldest is None:
+        return 0.0
+    last = int(now) // tier
+    first = max(oldest, last - _LOOK_BACK[tier] // tier)
+    # In the first minutes there is none that is complete.
+    complete = range(first, last) or range(last, last + 1)
+    sample = complete[:: -(-len(complete) // SAMPLES)]
+    return _count(connection, rows.where(column.in_(sample))) / len(sample)
+
+
+def _row_bytes(connection: Connection, tier: Tier, sizes: RowBytes) -> float:
+    """What the latest rows of a tier take on the disk, on average."""
+    latest = (
+        sa.select(sa.func.length(BUCKET.c.histogram).label("length"))
+        .where(BUCKET.c.tier == tier.value)
+        .order_by(BUCKET.c.bucket.desc(), BUCKET.c.endpoint_id.desc())
+        .limit(SAMPLED_ROWS)
+        .subquery()
+    )
+    length = connection.execute(sa.select(sa.func.avg(latest.c.length))).scalar()
+    return sizes.bucket + float(length or 0)
+
+
+def _of_tier(column: sa.Column[int], tier: Tier) -> list[sa.ColumnElement[bool]]:
+    return [BUCKET.c.tier == tier.value] if column.table is BUCKET else []
+
+
+def _count(connection: Connection, rows: sa.Select[Any]) -> int:
+    found = connection.execute(sa.select(sa.func.count()).select_from(rows.subquery()))
+    return int(found.scalar_one())

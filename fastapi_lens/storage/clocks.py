@@ -1,0 +1,50 @@
+"""The database's clock, which is one for all hosts, and how far a worker's is from it.
+
+Counts are booked by the clock of the worker that counted them; this one only tells whose is wrong.
+"""
+
+import time
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+LONGEST_ANSWER_SECONDS = 1.0
+"""An answer that takes longer tells nothing: its network was cut, or its host asleep."""
+
+
+def database_clock(dialect: str) -> sa.ColumnElement[int | None]:
+    """The server's time in microseconds since the epoch, as a part of any SELECT.
+
+    Null on SQLite, whose file lies on the host that asks.
+    """
+    match dialect:
+        case "postgresql":
+            microseconds = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+        case "mysql":
+            # Whole seconds, but right in the hour that a change of the zone repeats.
+            microseconds = "unix_timestamp() * 1000000 + 500000"
+        case _:
+            microseconds = "NULL"
+    return sa.literal_column(microseconds, sa.BigInteger())
+
+
+def clock_ahead_us(connection: Connection, clock: Callable[[], float]) -> int | None:
+    """How far a clock is ahead of the database's.
+
+    Args:
+        connection: To the database; takes one round trip.
+        clock: Epoch seconds.
+
+    Returns:
+        Microseconds, negative where it is behind, within half the time of the answer (on MariaDB
+        half a second more); None on SQLite, and when the answer took too long to tell.
+    """
+    if connection.dialect.name == "sqlite":
+        return None
+    asked, begun = clock(), time.monotonic()
+    theirs_us = connection.execute(sa.select(database_clock(connection.dialect.name))).scalar_one()
+    took = time.monotonic() - begun
+    if theirs_us is None or took > LONGEST_ANSWER_SECONDS:
+        return None
+    return round((asked + took / 2) * 1_000_000) - int(theirs_us)

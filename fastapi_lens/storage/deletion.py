@@ -1,0 +1,184 @@
+"""Deleting many rows in short transactions. Knows not which rows, or when.
+
+A slice is one transaction. It takes as many rows as the one before shows to be right, so that
+whoever waits for the same lock waits for some milliseconds on any machine and database.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.models import Tier
+from fastapi_lens.storage.tables import BUCKET, STATUS, WORKER
+
+SLICE_SECONDS = 0.005
+"""What a slice aims at; the promise is 50 ms, and a machine may get slower from one to the next."""
+
+WORKER_SECONDS = 7 * Tier.DAY.value
+"""A worker that has ended is remembered for so long, and as one of the latest of its app."""
+
+SILENT_SECONDS = 500 * Tier.DAY.value
+"""One that never said that it ends may come back, and needs its fence then; see `Writer`."""
+
+LATEST_WORKERS = 200
+_FIRST_ROWS, _FEWEST_ROWS, _MOST_ROWS = 100, 10, 5_000
+
+
+class Slice(NamedTuple):
+    """One short transaction: the rows that it has deleted, and how long it took."""
+
+    rows: int
+    seconds: float
+
+
+class Pace:
+    """How much the next slice takes, from how long the last one took.
+
+    Args:
+        timer: Seconds that pass.
+
+    Attributes:
+        size: Rows, or whatever else is counted, of the next slice.
+    """
+
+    def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
+        """Begin with a slice that is short anywhere."""
+        self.timer = timer
+        self.size = _FIRST_ROWS
+
+    def note(self, rows: int, seconds: float) -> None:
+        """Learn from a slice."""
+        if rows:
+            fitting = rows * SLICE_SECONDS / max(seconds, 1e-6)
+            # Not too fast upwards: a single fast one proves little.
+            wanted = min(max(fitting, self.size / 4), self.size * 2)
+            self.size = int(min(max(wanted, _FEWEST_ROWS), _MOST_ROWS))
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Rows that lie before a bucket, in a table whose primary key is in the order of time.
+
+    Attributes:
+        table: Where they are.
+        where: What else they have in common: their tier.
+        bucket: The column of the time.
+        endpoint: The next one of the primary key.
+        limit: The first bucket that stays.
+    """
+
+    table: sa.Table
+    where: sa.ColumnElement[bool]
+    bucket: sa.Column[int]
+    endpoint: sa.Column[int]
+    limit: int
+
+    @classmethod
+    def of_tier(cls, tier: Tier, limit: int) -> "Past":
+        """The sums of one tier."""
+        of_tier = BUCKET.c.tier == tier.value
+        return cls(BUCKET, of_tier, BUCKET.c.bucket, BUCKET.c.endpoint_id, limit)
+
+    @classmethod
+    def of_statuses(cls, limit: int) -> "Past":
+        """The status codes, which are kept by day."""
+        return cls(STATUS, sa.true(), STATUS.c.day, STATUS.c.endpoint_id, limit)
+
+
+def past_slices(database: Database, past: Past, pace: Pace) -> Iterator[Slice]:
+    """Delete rows, the oldest first; gives each slice when it is done.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    # Never again from the beginning: PostgreSQL would walk over what was deleted already.
+    start: int | None = 0
+    while start is not None:
+        with database.read() as connection:
+            found = _next_slice(connection, past, start, pace.size)
+        if found is None:
+            return
+        condition, start = found
+        yield _delete(database, past.table, condition, pace)
+
+
+def _next_slice(
+    connection: Connection, past: Past, start: int, size: int
+) -> tuple[sa.ColumnElement[bool], int | None] | None:
+    """The condition of the next rows and the bucket that they end in; None when there are none.
+
+    The bucket is None when these are the last ones.
+    """
+    left = sa.and_(past.where, past.bucket >= start, past.bucket < past.limit)
+    rows = sa.select(past.bucket, past.endpoint).where(left).order_by(past.bucket, past.endpoint)
+    if connection.execute(rows.limit(1)).first() is None:
+        return None
+    end = connection.execute(rows.limit(1).offset(size - 1)).first()
+    if end is None:
+        return left, None
+    # Bounds of the first column alone, which every database finds through the primary key.
+    condition = sa.and_(
+        past.where,
+        past.bucket >= start,
+        past.bucket <= end[0],
+        (past.bucket < end[0]) | (past.endpoint <= end[1]),
+    )
+    return condition, end[0]
+
+
+def worker_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Slice]:
+    """Delete the rows of workers that ended long ago; gives each slice when it is done.
+
+    One that has lost calls is kept: its row is what counts them.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    while True:
+        with database.read() as connection:
+            ids = _old_workers(connection, now, pace.size)
+        if not ids:
+            return
+        # One that has come back this very moment stays.
+        heard_before = WORKER.c.seen_at < _microseconds(now - WORKER_SECONDS)
+        yield _delete(database, WORKER, WORKER.c.id.in_(ids) & heard_before, pace)
+
+
+def _old_workers(connection: Connection, now: float, most: int) -> list[str]:
+    ended = sa.select(WORKER.c.app).where(WORKER.c.ended_at > 0).group_by(WORKER.c.app)
+    apps = connection.execute(ended.having(sa.func.count() > LATEST_WORKERS)).scalars()
+    old = [
+        (WORKER.c.ended_at == 0) & (WORKER.c.seen_at < _microseconds(now - SILENT_SECONDS)),
+        *(_ended_long_ago(connection, app, now) for app in apps.all()),
+    ]
+    found = sa.select(WORKER.c.id).where(sa.or_(*old), WORKER.c.dropped == 0)
+    return list(connection.execute(found.order_by(WORKER.c.id).limit(most)).scalars())
+
+
+def _ended_long_ago(connection: Connection, app: str, now: float) -> sa.ColumnElement[bool]:
+    of_app = (WORKER.c.app == app) & (WORKER.c.ended_at > 0)
+    latest = sa.select(WORKER.c.ended_at).where(of_app).order_by(WORKER.c.ended_at.desc())
+    last_kept = connection.execute(latest.limit(1).offset(LATEST_WORKERS - 1)).scalar_one()
+    before = min(int(last_kept), _microseconds(now - WORKER_SECONDS))
+    return of_app & (WORKER.c.ended_at < before) & (WORKER.c.seen_at < before)
+
+
+def _delete(
+    database: Database, table: sa.Table, condition: sa.ColumnElement[bool], pace: Pace
+) -> Slice:
+    with database.write() as connection:
+        # Whoever waits for the lock holds up nobody yet.
+        begun = pace.timer()
+        rows = connection.execute(sa.delete(table).where(condition)).rowcount
+    done = Slice(rows, pace.timer() - begun)
+    pace.note(*done)
+    return done
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1_000_000)

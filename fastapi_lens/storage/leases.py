@@ -1,0 +1,57 @@
+"""Who of many workers does a periodic job. Knows no job."""
+
+import sqlalchemy as sa
+
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.tables import LEASE
+
+LEASE_SECONDS = 120
+"""So long after its last sign of life a worker's job goes to another one."""
+
+_LONGEST_SECONDS = 3_600
+"""A lease that ends later than that was written by a clock that is wrong; nobody waits for it."""
+
+
+def take_lease(database: Database, name: str, *, owner: str, now: float) -> bool:
+    """Whether this worker is to do a periodic job now; at most one gets it at a time.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    with database.read() as connection:
+        expires_at = connection.execute(
+            sa.select(LEASE.c.expires_at).where(LEASE.c.name == name)
+        ).scalar_one_or_none()
+    if expires_at is None:
+        # In a transaction of its own: on MariaDB those who insert and then update deadlock.
+        with database.write() as connection:
+            connection.execute(
+                database.insert_ignore(LEASE), {"name": name, "owner": "", "expires_at": 0}
+            )
+    elif int(now) <= expires_at <= int(now) + _LONGEST_SECONDS:
+        return False
+    free = (LEASE.c.expires_at < int(now)) | (LEASE.c.expires_at > int(now) + _LONGEST_SECONDS)
+    return _move_on(database, name, free, owner=owner, now=now)
+
+
+def renew_lease(database: Database, name: str, *, owner: str, now: float) -> bool:
+    """Whether the lease is still this worker's, which has it for the full time again then.
+
+    One that has run out and that nobody has taken meanwhile is, too.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    return _move_on(database, name, LEASE.c.owner == owner, owner=owner, now=now)
+
+
+def _move_on(
+    database: Database, name: str, where: sa.ColumnElement[bool], *, owner: str, now: float
+) -> bool:
+    with database.write() as connection:
+        moved = connection.execute(
+            sa.update(LEASE)
+            .where(LEASE.c.name == name, where)
+            .values(owner=owner, expires_at=int(now) + LEASE_SECONDS)
+        )
+        return moved.rowcount == 1

@@ -1,0 +1,119 @@
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+
+from fastapi_lens.reporting.status import Thresholds
+from tests.admin.conftest import Site, an_app
+
+MakeSite = Callable[..., Site]
+NOW = 1_775_243_992.25
+
+
+def standing(site: Site) -> Site:
+    """A site whose time stands still, so that everything is asked in one second."""
+    site.lens.clock = lambda: NOW
+    return site
+
+
+def calls(site: Site) -> int:
+    found = site.get("/lens/report").json()["summary"]["total_requests"]
+    assert isinstance(found, int)
+    return found
+
+
+def test_what_is_written_is_in_the_next_answer(site: Site) -> None:
+    standing(site)
+    for expected in (0, 1, 2):
+        assert calls(site) == expected
+        assert f">{expected}</td>" in site.get("/lens/?q=health").text
+        site.count("GET", "/health")
+
+
+def test_the_same_report_is_made_once_within_a_second(site: Site) -> None:
+    first = site.get("/lens/report").json()["generated_at"]
+    standing(site)
+    made = [site.get("/lens/report").json()["generated_at"] for _ in range(3)]
+    assert made == [NOW] * 3
+    site.lens.clock = lambda: NOW + 0.5
+    assert site.get("/lens/report").json()["generated_at"] == NOW
+    assert site.get("/lens/report?days=7").json()["generated_at"] == NOW + 0.5
+    site.lens.clock = lambda: NOW + 1
+    assert site.get("/lens/report").json()["generated_at"] == NOW + 1
+    assert first != NOW
+
+
+def test_other_thresholds_apply_at_once(site: Site) -> None:
+    site.count("GET", "/health")
+    later = time.time() + 2 * 86_400
+    site.lens.clock = lambda: later
+    assert site.get("/lens/report").json()["summary"]["active"] == 1
+    site.lens.reader.thresholds = Thresholds(1, 30)
+    assert site.get("/lens/report").json()["summary"]["cold"] == 1
+
+
+def test_what_a_browser_has_chosen_is_its_own(site: Site) -> None:
+    standing(site)
+    dark, auto = (
+        site.client.get("/lens/", headers={"cookie": f"lens_theme={theme}"}).text
+        for theme in ("dark", "auto")
+    )
+    assert dark != auto
+
+
+def test_no_session_sees_the_page_of_another(make_site: MakeSite) -> None:
+    site = standing(make_site(report_key="correct horse"))
+
+    def token() -> str:
+        site.client.cookies.clear()
+        form = {"key": "correct horse", "next": ""}
+        same = {"Origin": "http://testserver"}
+        assert site.client.post("/lens/login", data=form, headers=same).status_code == 303
+        found = re.search(r'name="csrf_token" value="([^"]+)"', site.get().text)
+        assert found is not None
+        return found[1]
+
+    assert token() != token()
+    site.client.cookies.clear()
+    assert site.get().status_code == 303
+    assert 'name="csrf_token"' not in site.get(**{"X-Lens-Key": "correct horse"}).text
+
+
+def test_an_address_names_the_page_that_exists_each_time(site: Site) -> None:
+    standing(site)
+    for _ in range(2):
+        assert site.fragment("/lens/?page=9&sort=p99").headers["hx-push-url"] == "/lens/?sort=p99"
+
+
+class Stamp:
+    """A middleware that changes the headers of what is sent, as many do."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def stamped(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).append("X-Stamp", "1")
+            await send(message)
+
+        await self.app(scope, receive, stamped)
+
+
+def test_a_shared_answer_does_not_keep_what_the_host_adds_to_it(make_site: MakeSite) -> None:
+    app = an_app()
+    app.add_middleware(Stamp)
+    site = standing(make_site(app))
+    for path in ("/lens/", "/lens/report"):
+        for _ in range(3):
+            assert site.get(path).headers.get_list("x-stamp") == ["1"]
+
+
+def test_a_missing_endpoint_is_missing_each_time(site: Site) -> None:
+    standing(site)
+    for _ in range(2):
+        answer = site.get("/lens/endpoints/0000000000000001")
+        assert answer.status_code == 404
+        assert "etag" not in answer.headers

@@ -1,0 +1,66 @@
+"""Databases with calls in them, and the command line as a test runs it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from click.testing import Result
+from typer.testing import CliRunner
+
+from fastapi_lens.cli.commands import create_cli
+from fastapi_lens.storage.batches import Batch, Delta, EndpointFacts
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.snapshot import MOVED
+from fastapi_lens.storage.writer import Writer
+from tests.storage.helpers import APP, table_rows, worker
+
+NOW = 1_773_014_400.0
+"""2026-03-09 00:00 UTC, where the deltas of `storage.helpers` lie."""
+
+
+def run(*arguments: object, stdin: str = "") -> Result:
+    return CliRunner().invoke(create_cli(), [str(one) for one in arguments], input=stdin)
+
+
+def url_of(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def fill(
+    url: str,
+    deltas: Sequence[Delta],
+    *,
+    app: str = APP,
+    first: int = 1,
+    paths: Sequence[str] = ("/orders", "/orders/{id}", "/users", "/v1/users/{id}"),
+) -> None:
+    """Write deltas of the endpoints `first`, `first` + 1 … as a worker does."""
+    database = Database(url)
+    migrate(database)
+    facts = [
+        EndpointFacts(number, app, "GET", path, tags=("a",), seen_at_us=round(NOW * 1e6))
+        for number, path in enumerate(paths, first)
+    ]
+    writer = Writer(database, worker(f"{app}-{first}", app))
+    writer.register(facts, applied=0, now_us=round(NOW * 1e6))
+    if deltas:
+        writer.write(Batch(1, tuple(deltas)))
+    database.close()
+
+
+def moved(url: str) -> list[list[tuple[Any, ...]]]:
+    """All rows that an export has, sorted; those without calls are no difference."""
+    database = Database(url)
+    try:
+        return [sorted(map(tuple, table_rows(database, table)), key=repr) for table in MOVED]
+    finally:
+        database.close()
+
+
+def change(url: str, statement: sa.Executable) -> None:
+    database = Database(url)
+    with database.write() as connection:
+        connection.execute(statement)
+    database.close()

@@ -1,0 +1,151 @@
+"""`doctor`: what is wrong is named, with what to do, and the exit code says so."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from fastapi_lens.cli import doctor
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from tests.cli.helpers import change, fill, run, url_of
+from tests.storage.helpers import delta
+
+NOW_US = round(time.time() * 1_000_000)
+
+
+def healthy(url: str) -> None:
+    fill(url, [delta(1, minute=int(time.time()) // 60)], paths=("/orders",))
+    change(url, sa.update(WORKER).values(seen_at=NOW_US, complete_to=NOW_US))
+
+
+def test_a_healthy_database_is_fine(database_url: str) -> None:
+    healthy(database_url)
+
+    done = run("doctor", "--database", database_url)
+
+    assert (done.exit_code, "wrong" in done.stdout) == (0, False)
+    for word in ("schema: version 1", "rows: lens_endpoint 1", "retention", "1 workers record"):
+        assert word in done.stdout
+    assert ("WAL" in done.stdout) == database_url.startswith("sqlite")
+    assert ("this host's agrees" in done.stdout) != database_url.startswith("sqlite")
+
+
+@pytest.mark.parametrize(
+    ("values", "says", "code"),
+    [
+        ({"seen_at": NOW_US - 600_000_000, "pending": 1_234}, "is silent; 1,234 calls waited", 1),
+        ({"ended_at": NOW_US, "killed": True}, "was killed", 0),
+        ({"dropped": 7}, "has lost 7 calls", 1),
+        ({"clock_ahead_us": -90_000_000}, "is 90 s behind the database's", 1),
+        ({"clock_ahead_us": 90_000_000}, "is 90 s ahead of the database's", 1),
+        ({"ended_at": NOW_US}, "no worker records", 0),
+    ],
+)
+def test_what_its_workers_suffer_from_is_told(
+    values: dict[str, Any], says: str, code: int, tmp_path: Path
+) -> None:
+    url = url_of(tmp_path / "lens.db")
+    healthy(url)
+    change(url, sa.update(WORKER).values(values))
+
+    done = run("doctor", "--database", url)
+
+    assert (done.exit_code, says in done.stdout) == (code, True)
+    assert "→" in done.stdout
+
+
+def test_endpoints_without_calls_and_rows_that_outlive_the_retention_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = url_of(tmp_path / "lens.db")
+    fill(url, [delta(1, minute=int(time.time()) // 60 - 3 * 1_440)])
+
+    assert "rows have outlived it: minutes by 3 days" in run("doctor", "--database", url).stdout
+    monkeypatch.setenv("LENS_TTL_DAYS", "1")
+    done = run("doctor", "--database", url)
+
+    assert done.exit_code == 1
+    assert "hours by 2 days" in done.stdout
+    assert "3 endpoints were never called" in done.stdout
+
+
+def test_a_database_without_apps_is_no_error(tmp_path: Path) -> None:
+    database = Database(url_of(tmp_path / "lens.db"))
+    migrate(database)
+    database.close()
+
+    done = run("doctor", "--database", tmp_path / "lens.db")
+
+    assert (done.exit_code, "none has recorded here yet" in done.stdout) == (0, True)
+
+
+def test_a_damaged_file_is_told_with_the_way_out(tmp_path: Path) -> None:
+    url = url_of(tmp_path / "lens.db")
+    fill(url, [delta(1)])
+    with closing(sqlite3.connect(tmp_path / "lens.db")) as connection:
+        # The rows of one table where another one's should be.
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute(
+            "UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM sqlite_master "
+            "WHERE name = 'lens_lease') WHERE name = 'ix_lens_endpoint_app'"
+        )
+        connection.commit()
+
+    done = run("doctor", "--database", url)
+
+    assert (done.exit_code, ".recover" in done.stdout) == (1, True)
+
+
+def test_a_file_that_may_not_be_written_to_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    healthy(url_of(tmp_path / "lens.db"))
+    access: Callable[..., bool] = os.access
+    monkeypatch.setattr(
+        doctor.os, "access", lambda path, mode: Path(path) != tmp_path and access(path, mode)
+    )
+
+    done = run("doctor", "--database", tmp_path / "lens.db")
+
+    assert (done.exit_code, f"may not write to {tmp_path}" in done.stdout) == (1, True)
+
+
+def test_a_file_in_another_mode_with_a_long_log_and_free_space_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    healthy(url_of(tmp_path / "lens.db"))
+    monkeypatch.setattr(doctor, "journal_mode", lambda database: "delete")
+    monkeypatch.setattr(doctor, "log_bytes", lambda path: 100_000_000)
+    monkeypatch.setattr(doctor, "keeps_its_size", lambda database: True)
+
+    done = run("doctor", "--database", tmp_path / "lens.db")
+
+    assert done.exit_code == 1
+    for says in ("mode delete instead of WAL", "100.0 MB long", "does not get smaller"):
+        assert says in done.stdout
+
+
+def test_a_wrong_clock_of_this_host_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    healthy(url_of(tmp_path / "lens.db"))
+    monkeypatch.setattr(doctor, "clock_ahead_us", lambda connection, clock: 61_000_000)
+
+    done = run("doctor", "--database", tmp_path / "lens.db")
+
+    assert (done.exit_code, "61 s ahead of the database's" in done.stdout) == (1, True)
+
+
+def test_an_unknown_size_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    healthy(url_of(tmp_path / "lens.db"))
+    monkeypatch.setattr(Database, "size_bytes", lambda self, connection: None)
+
+    assert "size: unknown size" in run("doctor", "--database", tmp_path / "lens.db").stdout

@@ -1,0 +1,158 @@
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from fastapi_lens.reporting.forecast import ROW_BYTES, Forecast, Forecaster, TierForecast
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.models import Tier
+from fastapi_lens.storage.retention import Retention
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS
+
+DAY = 86_400
+NOW = 29_550_240 * 60 + 30_000.5
+EMPTY = {column.name: b"" if column.name == "histogram" else 0 for column in BUCKET.columns}
+
+
+def fill(
+    database: Database, tier: Tier, ages: range, *, endpoints: int, histogram: int = 100
+) -> None:
+    """Rows of a tier, in the buckets that are so many back from the present one."""
+    last = int(NOW) // tier
+    rows = [
+        {
+            **EMPTY,
+            "tier": tier.value,
+            "bucket": last - age,
+            "endpoint_id": endpoint,
+            "histogram": bytes(histogram),
+        }
+        for age in ages
+        for endpoint in range(endpoints)
+    ]
+    with database.write() as connection:
+        connection.execute(sa.insert(BUCKET), rows)
+
+
+def fill_all(database: Database, endpoints: int) -> None:
+    fill(database, Tier.MINUTE, range(300), endpoints=endpoints)
+    fill(database, Tier.HOUR, range(48), endpoints=2 * endpoints, histogram=200)
+    fill(database, Tier.DAY, range(20), endpoints=3 * endpoints, histogram=300)
+    fill(database, Tier.WEEK, range(3), endpoints=4 * endpoints, histogram=400)
+    statuses = [
+        {"day": int(NOW) // DAY - age, "endpoint_id": endpoint, "status": status, "calls": 1}
+        for age in range(1, 4)
+        for endpoint in range(endpoints)
+        for status in (200, 404)
+    ]
+    with database.write() as connection:
+        connection.execute(sa.insert(STATUS), statuses)
+
+
+def forecast(database: Database, ttl_days: int | None = None, *, now: float = NOW) -> Forecast:
+    return Forecaster(database, Retention(ttl_days)).forecast(now)
+
+
+def test_what_a_day_brings_and_what_it_comes_to_is_reckoned_from_the_latest_buckets(
+    database: Database,
+) -> None:
+    migrate(database)
+    fill_all(database, 5)
+    found = forecast(database)
+    size = ROW_BYTES[database.dialect]
+    assert [each.name for each in found.parts] == ["minute", "hour", "day", "week", "status code"]
+    assert [each.rows for each in found.parts] == [5, 10, 15, 20, 10]
+    assert [each.row_bytes for each in found.tiers] == [
+        size.bucket + length for length in (100, 200, 300, 400)
+    ]
+    assert found.statuses.row_bytes == size.status
+    assert [each.kept_seconds for each in found.parts] == [
+        6 * 3_600, 35 * DAY, 400 * DAY, None, 400 * DAY,
+    ]  # fmt: skip
+    assert found.endpoints == 15
+    minute = found.tiers[0]
+    assert minute.bytes_per_day == 5 * 1_440 * (size.bucket + 100)
+    assert minute.steady_bytes == 5 * 361 * (size.bucket + 100)
+    assert found.bytes_per_day == sum(each.bytes_per_day for each in found.parts)
+    assert found.steady_bytes == sum(each.steady_bytes for each in found.parts)
+    week = found.tiers[3]
+    assert week.steady_bytes == round(20 * (400 / 7 + 1) * week.row_bytes)
+    assert found.bytes_per_year == week.bytes_per_day * 365 > 0
+
+
+def test_a_shorter_retention_makes_the_estimate_smaller_at_once(memory: Database) -> None:
+    migrate(memory)
+    fill_all(memory, 5)
+    retention = Retention()
+    forecaster = Forecaster(memory, retention)
+    before = forecaster.forecast(NOW)
+    retention.ttl_days = 30
+    after = forecaster.forecast(NOW)
+    assert after.steady_bytes < before.steady_bytes
+    assert after.bytes_per_day == before.bytes_per_day
+    assert after.bytes_per_year == 0
+
+
+def test_an_answer_holds_for_a_minute(memory: Database) -> None:
+    migrate(memory)
+    forecaster = Forecaster(memory, Retention())
+    first = forecaster.forecast(NOW)
+    fill_all(memory, 5)
+    assert forecaster.forecast(NOW + 59) is first
+    assert forecaster.forecast(NOW + 60).endpoints == 15
+    # A clock that was set back by much.
+    assert forecaster.forecast(NOW - 600) is not first
+
+
+def test_before_the_first_call_only_the_endpoints_take_room(memory: Database) -> None:
+    migrate(memory)
+    assert forecast(memory).steady_bytes == 0
+    texts = {"app": "a", "method": "GET", "path": "/a"}
+    with memory.write() as connection:
+        connection.execute(sa.insert(ENDPOINT), [{"id": number, **texts} for number in range(7)])
+    found = forecast(memory)
+    assert found.steady_bytes == 7 * ROW_BYTES["sqlite"].endpoint
+    assert (found.endpoints, found.bytes_per_day, found.bytes_per_year) == (0, 0, 0)
+
+
+def test_what_is_not_complete_counts_only_while_there_is_nothing_else(memory: Database) -> None:
+    migrate(memory)
+    fill(memory, Tier.MINUTE, range(1), endpoints=3)
+    assert forecast(memory).tiers[0].rows == 3
+    fill(memory, Tier.MINUTE, range(1, 3), endpoints=9)
+    assert forecast(memory).tiers[0].rows == 9
+
+
+def test_quiet_minutes_count_as_such(memory: Database) -> None:
+    migrate(memory)
+    # Of the last hour every tenth minute is looked at: three of them were busy.
+    fill(memory, Tier.MINUTE, range(10, 31), endpoints=12)
+    fill(memory, Tier.MINUTE, range(100, 101), endpoints=1)
+    assert forecast(memory).tiers[0].rows == 6.0
+
+
+@pytest.mark.parametrize("endpoints", [10, 100])
+def test_no_more_rows_are_read_than_a_few_buckets_have(memory: Database, endpoints: int) -> None:
+    migrate(memory)
+    fill(memory, Tier.MINUTE, range(70), endpoints=endpoints)
+    plans: list[str] = []
+
+    @event.listens_for(memory._opened(), "before_cursor_execute")
+    def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "lens_bucket" in statement or "lens_status" in statement:
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.extend(row[3] for row in cursor.fetchall())
+
+    assert forecast(memory).tiers[0].rows == endpoints
+    assert {plan for plan in plans if "lens_bucket" in plan} <= {
+        "SEARCH lens_bucket USING PRIMARY KEY (tier=?)",
+        "SEARCH lens_bucket USING PRIMARY KEY (tier=? AND bucket=?)",
+    }
+
+
+def test_the_forecast_of_a_tier_is_plain_arithmetic() -> None:
+    part = TierForecast("hour", Tier.HOUR, rows=2.5, row_bytes=200, kept_seconds=10 * DAY)
+    assert part.bytes_per_day == 2.5 * 200 * 24
+    assert part.steady_bytes == 2.5 * 200 * 241

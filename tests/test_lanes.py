@@ -1,0 +1,40 @@
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fastapi_lens.histogram import BUCKETS
+from fastapi_lens.lanes import LANE_BITS, pack, unpack
+
+COUNTS = st.integers(0, 20) | st.integers(0, 256**5 - 1)
+
+
+def lanes(counts: list[int], first: int = 0) -> int:
+    return sum(count << LANE_BITS * at for at, count in enumerate(counts, first))
+
+
+@given(st.lists(COUNTS, max_size=60), st.integers(0, BUCKETS - 60))
+@example([], 0)
+@example([255, 0, 256], 0)
+@example([65_536], BUCKETS - 1)
+@example([1, 16 * 256, 1], 7)
+@example([256**5 - 1] * 60, BUCKETS - 60)
+def test_unpacking_brings_every_count_back(counts: list[int], first: int) -> None:
+    assert unpack(pack(lanes(counts, first))) == lanes(counts, first)
+
+
+@pytest.mark.parametrize(
+    ("counts", "size"),
+    [
+        ([], 0),
+        ([1], 3 + 1),
+        ([15] * 100, 3 + 50),
+        ([255] * 100, 3 + 100),
+        # The tails need half a byte, and only the middle more.
+        ([3] * 50 + [90] * 10 + [3] * 50, 3 + 55 + 3 + 5),
+        ([3] * 50 + [900] * 10 + [3] * 50, 3 + 110 + 3 + 5),
+        # Of a count whose lowest byte is zero nothing but the higher ones.
+        ([65_536], 3 + 1),
+    ],
+)
+def test_bytes_are_as_few_as_the_shape_allows(counts: list[int], size: int) -> None:
+    assert len(pack(lanes(counts, 300))) == size
