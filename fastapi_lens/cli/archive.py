@@ -148,7 +148,7 @@ class ExportFile:
             for line, value in lines:
                 if isinstance(value, list):
                     counts[table] += 1
-                    yield Found(table, _decoded(columns, value))
+                    yield Found(table, _decoded(columns, value))  # pyright: ignore[reportUnknownArgumentType]  JSON.
                 elif "table" in value:
                     table, columns = value["table"], value["columns"]
                     counts[table] = 0

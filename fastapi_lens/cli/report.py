@@ -33,6 +33,10 @@ _HEADINGS = ("Method", "Path", "Status", "Calls", "Errors %", "p50 ms", "p95 ms"
 _LEFT = 3
 """Columns of words; the others are numbers and stand on the right."""
 
+_CALLS, _LAST_CALL = _HEADINGS.index("Calls"), _HEADINGS.index("Last call")
+_WIDE = 110
+"""Letters of a terminal that all columns fit into; a narrower one shows those two numbers."""
+
 _COLOURS = {
     Status.ACTIVE: "green",
     Status.COLD: "yellow",
@@ -80,14 +84,17 @@ def as_text(report: Report, form: Format) -> str:
             return "".join(csv_rows(report.endpoints))
         case Format.MARKDOWN:
             return _markdown(report)
-        case Format.TABLE:
+        case _:
             return _plain(report)
 
 
 def show(report: Report, console: Console) -> None:
     """Draw the report as a table that fits a terminal."""
     table = Table(caption=_summary(report), caption_justify="left")
+    numbers = range(_LEFT, len(_HEADINGS)) if console.width >= _WIDE else (_CALLS, _LAST_CALL)
     for number, heading in enumerate(_HEADINGS):
+        if number >= _LEFT and number not in numbers:
+            continue
         words = number < _LEFT
         folds = number == 1
         table.add_column(
@@ -97,10 +104,13 @@ def show(report: Report, console: Console) -> None:
             no_wrap=not folds,
         )
     for endpoint in report.endpoints:
-        method, path, status, *numbers = _cells(endpoint)
+        cells = _cells(endpoint)
+        method, path, status = cells[:_LEFT]
         colour = _COLOURS[endpoint.status]
         # As Text, because a path such as /a/[b] is no mark-up.
-        table.add_row(method, Text(path), Text(status, style=colour), *numbers)
+        table.add_row(
+            method, Text(path), Text(status, style=colour), *(cells[at] for at in numbers)
+        )
     console.print(table)
 
 
@@ -114,7 +124,7 @@ def _cells(endpoint: EndpointStats) -> list[str]:
         f"{endpoint.error_rate_pct:.2f}",
         f"{endpoint.p50_duration_ms:.2f}",
         f"{endpoint.p95_duration_ms:.2f}",
-        "never" if days is None else f"{days:.1f} days ago",
+        "never" if days is None else f"{days:.1f} d ago",
     ]
 
 

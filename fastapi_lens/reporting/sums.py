@@ -52,6 +52,7 @@ class Sums:
         self._max_remembered = max_remembered
         self._remembered: OrderedDict[Span, Past] = OrderedDict()
         self._guard = threading.Lock()
+        self._merging = threading.Lock()
 
     def all(self, connection: Connection, spans: Iterable[Span], *, now: float) -> dict[int, Usage]:
         """What every endpoint did in these spans together; none that has no row there.
@@ -87,27 +88,47 @@ class Sums:
         if part.last is None:
             yield from fetched(connection, _blobs(part, None))
             return
-        with self._guard:
-            past = self._remembered.get(part, {})
         now = {identity: _PACKED.pack(*row) for identity, row in sums.items()}
-        changed = [
-            identity for identity, row in now.items() if past.get(identity, b"")[:_SUMS] != row
-        ]
-        if changed:
-            merged = _merged(connection, part, changed if len(changed) <= FEW else None)
-            past = {
-                identity: row + merged[identity] if identity in merged else past[identity]
-                for identity, row in now.items()
-            }
-        with self._guard:
+        past = self._recalled(part)
+        if _changed(past, now):
+            # One at a time: it takes the interpreter and some memory, and whoever has waited
+            # finds most of it done.
+            with self._merging:
+                past = self._merged_anew(connection, part, now)
+        else:
             self._remember(part, past)
         yield from ((identity, past[identity][_SUMS:]) for identity in sums)
 
+    def _merged_anew(self, connection: Connection, part: Span, now: Past) -> Past:
+        past = self._recalled(part)
+        changed = _changed(past, now)
+        asked = changed if len(changed) <= FEW else None
+        merged = _merged(connection, part, asked) if changed else {}
+        past = {
+            identity: row + merged[identity] if identity in merged else past[identity]
+            for identity, row in now.items()
+        }
+        self._remember(part, past)
+        return past
+
+    def _recalled(self, part: Span) -> Past:
+        with self._guard:
+            return self._remembered.get(part, {})
+
     def _remember(self, part: Span, past: Past) -> None:
+        with self._guard:
+            self._keep(part, past)
+
+    def _keep(self, part: Span, past: Past) -> None:
         self._remembered[part] = past
         self._remembered.move_to_end(part)
         while sum(map(len, self._remembered.values())) > self._max_remembered:
             self._remembered.popitem(last=False)
+
+
+def _changed(past: Past, now: Past) -> list[int]:
+    """The endpoints whose sums are not those of what is remembered."""
+    return [identity for identity, row in now.items() if past.get(identity, b"")[:_SUMS] != row]
 
 
 def usage_of(rows: Sequence[Row]) -> Usage:

@@ -48,14 +48,12 @@ def contents(database: Database) -> Contents:
         )
 
 
-def journal_mode(database: Database) -> str | None:
-    """SQLite's journal mode; None on a server.
+def journal_mode(database: Database) -> str:
+    """The journal mode of a SQLite database, which this has to be.
 
     Raises:
         StorageError: The database cannot be read.
     """
-    if database.dialect != "sqlite":
-        return None
     with database.read() as connection:
         return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one())
 

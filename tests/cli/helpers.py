@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from fastapi_lens.cli.commands import create_cli
 from fastapi_lens.storage.batches import Batch, Delta, EndpointFacts

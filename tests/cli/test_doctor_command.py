@@ -3,10 +3,9 @@
 import os
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,9 +13,12 @@ import sqlalchemy as sa
 from fastapi_lens.cli import doctor
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.storage.tables import WORKER
 from tests.cli.helpers import change, fill, run, url_of
 from tests.storage.helpers import delta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NOW_US = round(time.time() * 1_000_000)
 
@@ -110,7 +112,8 @@ def test_a_file_that_may_not_be_written_to_is_told(
     healthy(url_of(tmp_path / "lens.db"))
     access: Callable[..., bool] = os.access
     monkeypatch.setattr(
-        doctor.os, "access", lambda path, mode: Path(path) != tmp_path and access(path, mode)
+        "fastapi_lens.cli.doctor.os.access",
+        lambda path, mode: Path(path) != tmp_path and access(path, mode),
     )
 
     done = run("doctor", "--database", tmp_path / "lens.db")

@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastapi_lens.errors import DeadlockError
+from fastapi_lens.storage import snapshot
+from fastapi_lens.storage.batches import Delta
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.importing import TRIES, Importer
 from fastapi_lens.storage.tables import ENDPOINT, META, STATUS
 from tests.cli.helpers import change, fill, moved, run, url_of
-from tests.storage.helpers import Delta, delta, random_delta, rows_in, rows_of
+from tests.storage.helpers import delta, random_delta, rows_in, rows_of
 
 KILLED = """
 import os, signal, sys
@@ -268,9 +270,7 @@ def test_an_export_is_one_moment_and_has_no_secret(tmp_path: Path) -> None:
     source, file = url_of(tmp_path / "source.db"), tmp_path / "out.jsonl"
     fill(source, deltas(7))
     before = moved(source)
-    from fastapi_lens.cli import transfer  # noqa: PLC0415  Watched from inside.
-
-    count = transfer.count_rows
+    count = snapshot.count_rows
 
     def written_meanwhile(*arguments: object) -> int:
         found = count(*arguments)  # type: ignore[arg-type]
@@ -278,7 +278,7 @@ def test_an_export_is_one_moment_and_has_no_secret(tmp_path: Path) -> None:
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transfer, "count_rows", written_meanwhile)
+        patch.setattr("fastapi_lens.cli.transfer.count_rows", written_meanwhile)
         assert run("export", file, "--database", source).exit_code == 0
     run("import", file, "--database", tmp_path / "target.db")
 

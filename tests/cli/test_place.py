@@ -1,5 +1,6 @@
 """Which database a command takes, and what it says of one that it cannot use."""
 
+import runpy
 import sqlite3
 import sys
 from contextlib import closing
@@ -130,8 +131,9 @@ def test_the_package_runs_as_a_program(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["fastapi_lens", "version"])
+    monkeypatch.delitem(sys.modules, program.__name__)
 
     with pytest.raises(SystemExit) as ended:
-        program.main()
+        runpy.run_module("fastapi_lens", run_name="__main__")
 
     assert (ended.value.code, capsys.readouterr().out) == (0, f"{fastapi_lens.__version__}\n")
