@@ -176,8 +176,8 @@ def section(outcomes: list[Outcome], *, command: str, server: str) -> str:
 `{command}`, {datetime.now(UTC).date().isoformat()}, {machine()}, PostgreSQL {server}. A primary \
 with a synchronous standby, and a URL that names both. uvicorn with {WORKERS} workers is asked \
 over {CONNECTIONS} connections as often as they are answered, at most {PER_SECOND} times a second, \
-and its lens writes every {FLUSH_SECONDS:g} s. The primary is killed (SIGKILL) under load, the standby promoted some seconds \
-later, and the server stopped at the end.
+and its lens writes every {FLUSH_SECONDS:g} s. The primary is killed (SIGKILL) under load, the \
+standby promoted some seconds later, and the server stopped at the end.
 
 | answered | failed | counted | dropped | promoted after | recording resumed after another | \
 calls waiting at most | requests a second |
