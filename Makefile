@@ -10,6 +10,8 @@ PORT ?= 8000
 JOBS ?= 2
 ARGS ?=
 export VENV PORT
+# Compiled once, not again by each of a hundred processes, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
 
 PY := $(VENV)/bin/python
 SLOW := browser or mariadb or packaging or postgres or server

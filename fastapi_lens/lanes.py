@@ -7,7 +7,10 @@ second bytes of those counts that have any, and so on. The highest layer is cut 
 the lower and the upper halves of its bytes, where that is shorter.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+Lanes = tuple[int, int]
+"""The lanes as one big integer, and the number of the first of them."""
 
 LANE_BYTES = 5
 LANE_BITS = 8 * LANE_BYTES
@@ -29,12 +32,13 @@ _HALVES = ((_LOWER, _UPPER), (_RAISED, _KEPT))
 """From a byte of two lanes to each of them, as lower and as upper halves."""
 
 
-def pack(lanes: int) -> bytes:
-    """The bytes of some lanes; none for empty ones."""
+def pack(lanes: int, low: int = 0) -> bytes:
+    """The bytes of some lanes, the first of which has the number `low`; none for empty ones."""
     count = -(-lanes.bit_length() // LANE_BITS)
     raw = lanes.to_bytes(count * LANE_BYTES, "little")
-    low = (len(raw) - len(raw.lstrip(b"\0"))) // LANE_BYTES
-    raw = raw[low * LANE_BYTES :]
+    empty = (len(raw) - len(raw.lstrip(b"\0"))) // LANE_BYTES
+    raw = raw[empty * LANE_BYTES :]
+    low += empty
     planes = [raw[byte::LANE_BYTES] for byte in range(LANE_BYTES)]
     while planes and not planes[-1].strip(b"\0"):
         planes.pop()
@@ -45,9 +49,22 @@ def pack(lanes: int) -> bytes:
     )
 
 
-def unpack(blob: bytes) -> int:
-    """The inverse of `pack`."""
-    lanes = at = 0
+def add_up(parts: Iterable[Lanes]) -> Lanes:
+    """The sum of some lanes; nothing gives ``(0, 0)``."""
+    total = low = 0
+    for lanes, first in parts:
+        if not total:
+            total, low = lanes, first
+        elif first >= low:
+            total += lanes << LANE_BITS * (first - low)
+        else:
+            total, low = (total << LANE_BITS * (low - first)) + lanes, first
+    return total, low
+
+
+def layers(blob: bytes) -> Iterator[Lanes]:
+    """The inverse of `pack`, in parts that add up."""
+    at = 0
     while at < len(blob):
         header = int.from_bytes(blob[at : at + _HEADER_BYTES], "little")
         kind = header & ((1 << _KIND_BITS) - 1)
@@ -64,8 +81,7 @@ def unpack(blob: bytes) -> int:
             wide = bytearray(len(data) * 2 * LANE_BYTES)
             wide[byte :: 2 * LANE_BYTES] = data.translate(even)
             wide[LANE_BYTES + byte :: 2 * LANE_BYTES] = data.translate(odd)
-        lanes += int.from_bytes(wide, "little") << (LANE_BITS * first)
-    return lanes
+        yield int.from_bytes(wide, "little"), first
 
 
 def _layers(byte: int, plane: bytes, low: int, *, highest: bool) -> Iterator[bytes]:

@@ -1,15 +1,15 @@
 """A known script of calls on the example project, and what each of them must be counted as."""
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
 
-import httpx2
 import websockets
 
 from example_project.credentials import DEMO_PARTNER_KEY, webhook_signature
+from tests.support.clients import Answer, Body, Pool
 
 Counts = Counter[tuple[str, str, int]]
 """Calls by method, path template and status code."""
@@ -30,19 +30,17 @@ class Script:
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
         self.counts: Counts = Counter()
-        self._gate = asyncio.Semaphore(AT_ONCE)
 
     async def run(self) -> None:
         """Send everything."""
-        async with httpx2.AsyncClient(base_url=self.base_url, timeout=60) as self._client:
+        port = urlsplit(self.base_url).port
+        assert port is not None
+        async with Pool(port, at_once=AT_ONCE) as self._pool:
             skus = [one["sku"] for one in (await self._get("/v2/products", limit=100)).json()]
             order = await self._order(skus[0])
             await asyncio.gather(*self._reads(skus, order["id"]), *self._writes(skus))
         # After a crash the server closes the connection without saying so: use each one once.
-        once = httpx2.Limits(max_keepalive_connections=0)
-        async with httpx2.AsyncClient(
-            base_url=self.base_url, timeout=60, limits=once
-        ) as self._client:
+        async with Pool(port, at_once=AT_ONCE, keeps=False) as self._pool:
             await asyncio.gather(*self._faults(), *self._no_calls())
         await asyncio.gather(*(self._socket(only) for only in ("", "?only=paid", "?only=no")))
 
@@ -86,17 +84,28 @@ class Script:
             review = {"customer_id": number + 1, "stars": 4, "text": "Fine."}
             calls += [
                 self._order(sku),
-                self._call("PUT", "/v2/products/{sku}/inventory", sku=sku, json={"stock": 900}),
-                self._call("PATCH", "/v2/products/{sku}", sku=sku, json={"is_listed": True}),
-                self._call("POST", "/v2/products/{sku}/reviews", sku=sku, json=review),
+                self._call(
+                    "PUT",
+                    "/v2/products/{sku}/inventory",
+                    sku=sku,
+                    body=Body.of_json({"stock": 900}),
+                ),
+                self._call(
+                    "PATCH", "/v2/products/{sku}", sku=sku, body=Body.of_json({"is_listed": True})
+                ),
+                self._call(
+                    "POST", "/v2/products/{sku}/reviews", sku=sku, body=Body.of_json(review)
+                ),
                 self._call(
                     "PUT",
                     "/v2/products/{sku}/image",
                     sku=sku,
-                    files={"image": ("a.png", PNG, "image/png")},
+                    body=Body.of_file("image", ("a.png", PNG, "image/png")),
                 ),
                 self._call(
-                    "POST", "/v2/newsletter/subscribers", json={"email": f"a{number}@example.com"}
+                    "POST",
+                    "/v2/newsletter/subscribers",
+                    body=Body.of_json({"email": f"a{number}@example.com"}),
                 ),
                 self._webhook(signed=bool(number % 2)),
             ]
@@ -105,6 +114,7 @@ class Script:
     def _faults(self) -> list[Awaitable[Any]]:
         """Every way to fail: unknown, invalid, conflicting, crashing, broken while streaming."""
         price_list = "sku,name,category,price_cents\nTEA-900,Tee,tea,500\n"
+        coupon = {"code": "SPRING10", "percent_off": 5}
         calls: list[Awaitable[Any]] = []
         for _ in range(15):
             calls += [
@@ -112,8 +122,8 @@ class Script:
                 self._get("/v2/products/{sku}", sku="not-a-sku"),
                 self._get("/v2/orders/{order_id}", order_id="none"),
                 self._get("/static/{path}", path="missing.svg"),
-                self._call("POST", "/v2/orders", json={}),
-                self._call("POST", "/v2/coupons", json={"code": "SPRING10", "percent_off": 5}),
+                self._call("POST", "/v2/orders", body=Body.of_json({})),
+                self._call("POST", "/v2/coupons", body=Body.of_json(coupon)),
                 self._upload(price_list.encode()),
                 self._upload("sku,näme\n".encode("latin-1")),
                 self._broken_stream(),
@@ -123,7 +133,7 @@ class Script:
     def _no_calls(self) -> list[Awaitable[Any]]:
         """What is no call of an endpoint: 404, 405, the other slash, the lens and the docs."""
         return [
-            self._send(method, path)
+            self._send(method, path, {})
             for method, path in (
                 ("GET", "/nothing"),
                 ("GET", "/v2/nothing"),
@@ -138,45 +148,45 @@ class Script:
             for _ in range(5)
         ]
 
-    async def _get(self, template: str, **values: Any) -> httpx2.Response:
+    async def _get(self, template: str, **values: Any) -> Answer:
         return await self._call("GET", template, **values)
 
-    async def _call(self, method: str, template: str, **values: Any) -> httpx2.Response:
+    async def _call(self, method: str, template: str, **values: Any) -> Answer:
         """Call an endpoint; values that its template does not name go into the query."""
-        sent = {name: values.pop(name, None) for name in ("headers", "json", "files", "content")}
+        sent = {name: values.pop(name, None) for name in ("headers", "body")}
         path = template
         for name in [name for name in values if f"{{{name}}}" in template]:
-            path = path.replace(f"{{{name}}}", str(values.pop(name)))
-        answer = await self._send(method, path, params=values or None, **sent)
-        self.counts[method, template, answer.status_code] += 1
+            path = path.replace(f"{{{name}}}", quote(str(values.pop(name))))
+        answer = await self._send(method, path, values, **sent)
+        assert answer is not None, f"{method} {path}"
+        self.counts[method, template, answer.status] += 1
         return answer
 
-    async def _send(self, method: str, path: str, **sent: Any) -> httpx2.Response:
-        async with self._gate:
-            return await self._client.request(method, path, **sent)
+    async def _send(
+        self, method: str, path: str, query: Mapping[str, Any], **sent: Any
+    ) -> Answer | None:
+        target = f"{path}?{urlencode(query)}" if query else path
+        return await self._pool.send(method, target, **sent)
 
     async def _order(self, sku: str) -> Mapping[str, Any]:
-        lines = [{"sku": sku, "quantity": 1}]
-        answer = await self._call("POST", "/v2/orders", json={"customer_id": 1, "lines": lines})
-        order: Mapping[str, Any] = answer.json()
-        return order
+        order = {"customer_id": 1, "lines": [{"sku": sku, "quantity": 1}]}
+        answer = await self._call("POST", "/v2/orders", body=Body.of_json(order))
+        made: Mapping[str, Any] = answer.json()
+        return made
 
     async def _upload(self, content: bytes) -> None:
-        files = {"price_list": ("prices.csv", content, "text/csv")}
-        await self._call("POST", "/v2/products/import", files=files)
+        body = Body.of_file("price_list", ("prices.csv", content, "text/csv"))
+        await self._call("POST", "/v2/products/import", body=body)
 
     async def _webhook(self, *, signed: bool) -> None:
-        body = b'{"provider_reference": "unknown", "event": "settled"}'
-        headers = {"Content-Type": "application/json"}
-        if signed:
-            headers["X-Signature"] = webhook_signature(body)
-        await self._call("POST", "/webhooks/payments", content=body, headers=headers)
+        body = Body(b'{"provider_reference": "unknown", "event": "settled"}', "application/json")
+        headers = {"X-Signature": webhook_signature(body.content)} if signed else {}
+        await self._call("POST", "/webhooks/payments", body=body, headers=headers)
 
     async def _broken_stream(self) -> None:
         """The client gets a 200 and then no end: to us that is a 500."""
         path = "/v2/orders/export.csv"
-        with contextlib.suppress(httpx2.RemoteProtocolError, httpx2.ReadError):
-            await self._send("GET", path, params={"columns": "id,unknown"})
+        assert await self._send("GET", path, {"columns": "id,unknown"}) is None
         self.counts["GET", path, 500] += 1
 
     async def _socket(self, query: str) -> None:
