@@ -25,7 +25,7 @@ SERVER_ERROR = 500
 UNMAPPED = "<unmapped>"
 OVERFLOW = "<overflow>"
 MAX_SERIES = 10_000
-FOLD_AT = 256
+FOLD_AT = 32
 """Durations that wait in a series at most; the call that makes them so many folds them."""
 
 
