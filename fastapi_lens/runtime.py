@@ -26,11 +26,12 @@ from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.recording.routes import Leaf, RouteTable
 from fastapi_lens.reporting.forecast import Forecaster
 from fastapi_lens.reporting.queries import Reader
-from fastapi_lens.reporting.status import Thresholds
+from fastapi_lens.reporting.settings import Settings
 from fastapi_lens.storage.batches import EndpointFacts, WorkerFacts, endpoint_id
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate, session_salt
 from fastapi_lens.storage.retention import Retention
+from fastapi_lens.storage.settings import read_sections
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -63,6 +64,7 @@ class Lens:
         self.config = config
         self.clock = clock
         self.started = False
+        self.settings = Settings.of(config)
         self.retention = Retention(config.ttl_days)
         self.app_name = config.app_name or UNNAMED
         self.routes = RouteTable(None)
@@ -84,7 +86,7 @@ class Lens:
         self.reader = Reader(
             self.database,
             app=lambda: self.app_name,
-            thresholds=Thresholds(self.config.cold_threshold_days, self.config.dead_threshold_days),
+            thresholds=lambda: self.settings.thresholds,
             shown=self.records,
             retention=self.retention,
         )
@@ -105,7 +107,9 @@ class Lens:
             max_batch_size=self.config.max_batch_size,
             retention=self.retention,
         )
-        return Flusher(self.recorder, self.database, worker, settings, self._catalogue)
+        flusher = Flusher(self.recorder, self.database, worker, settings, self._catalogue)
+        flusher.refresh = self.refresh_settings
+        return flusher
 
     @property
     def title(self) -> str:
@@ -143,6 +147,17 @@ class Lens:
             StorageError: The database cannot be written.
         """
         migrate(self.database)
+
+    def refresh_settings(self) -> None:
+        """Take the stored settings, if they have changed; each worker does so at each flush.
+
+        Raises:
+            StorageError: The database cannot be read; what was in force stays so.
+        """
+        stored = read_sections(self.database, self.app_name)
+        if {name: section.version for name, section in stored.items()} != self.settings.versions:
+            self.settings = Settings.of(self.config, stored)
+            self.retention.ttl_days = self.settings.ttl_days
 
     def session_salt(self) -> bytes:
         """Random bytes that all workers of the database share.

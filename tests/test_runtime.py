@@ -11,8 +11,10 @@ from fastapi import FastAPI
 from fastapi_lens import LensConfig
 from fastapi_lens.errors import StorageError
 from fastapi_lens.reporting.model import Window
+from fastapi_lens.reporting.status import Thresholds
 from fastapi_lens.runtime import Lens
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.settings import AuditEntry, Stored, write_section
 
 
 def lens_on(database: Path, **settings: object) -> Lens:
@@ -236,4 +238,17 @@ def test_a_retention_that_changes_while_the_app_runs_holds_for_reading_and_delet
     assert lens.flusher.prune() > 0
     lens.retention.ttl_days = 90
     assert calls(30 * day) == (0, 1)
+    lens.stop()
+
+
+def test_settings_that_are_stored_are_in_force_after_the_next_flush(tmp_path: Path) -> None:
+    lens = Lens(LensConfig(db_path=str(tmp_path / "lens.db"), ttl_days=90))
+    assert lens.flusher.flush()
+    entry = AuditEntry(at_us=0, actor="", client="", action="save")
+    section = Stored({"ttl_days": 7, "cold_threshold_days": 2}, 0)
+    assert write_section(lens.database, lens.app_name, "retention", section, entry)
+    assert lens.settings.ttl_days == 90
+    assert lens.flusher.flush()
+    assert (lens.settings.ttl_days, lens.retention.ttl_days) == (7, 7)
+    assert lens.settings.thresholds == Thresholds(2, 30)
     lens.stop()

@@ -49,6 +49,9 @@ PAGE_HEADERS: Mapping[str, str] = MappingProxyType(
     {"Cache-Control": "private, no-store", "Vary": "HX-Request-Type"}
 )
 
+TICK_SECONDS = 60
+"""How long an answer stays right while nothing is written: windows begin with a minute."""
+
 THEMES = ("auto", "light", "dark")
 NAVIGATION = (("Endpoints", "/"), ("Settings", "/settings"))
 MIDDLEWARE_LINE = "app.add_middleware(LensMiddleware, config=LensConfig())"
@@ -202,8 +205,11 @@ def html(text: str, *, status: int = 200, headers: Mapping[str, str] | None = No
     )
 
 
-def entity_tag(*parts: object) -> str:
-    """An entity tag of whatever an answer depends on."""
+def entity_tag(visit: Visit, *parts: object) -> str:
+    """An entity tag of whatever an answer depends on: rows, settings, the minute, and `parts`."""
+    settings = sorted(visit.lens.settings.versions.items())
+    minute = int(visit.now) // TICK_SECONDS
+    parts = (*parts, minute, visit.lens.reader.version(), settings)
     digest = hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()
     return f'W/"{digest[:20]}"'
 

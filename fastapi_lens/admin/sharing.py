@@ -63,4 +63,4 @@ def again(shared: Response, headers: Mapping[str, str]) -> Response:
 
 def _moment(visit: Visit) -> Hashable:
     """What an answer depends on besides the question and the rows."""
-    return (int(visit.now), visit.lens.config)
+    return (int(visit.now), visit.lens.config, visit.lens.settings)

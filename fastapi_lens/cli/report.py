@@ -14,7 +14,8 @@ from fastapi_lens.reporting.csv_table import csv_rows
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.reporting.queries import Reader
 from fastapi_lens.reporting.report import EndpointStats, Report
-from fastapi_lens.reporting.status import Status, Thresholds
+from fastapi_lens.reporting.settings import Settings
+from fastapi_lens.reporting.status import Status
 from fastapi_lens.runtime import ALWAYS_EXCLUDED
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.retention import Retention
@@ -67,7 +68,7 @@ def read_report(
     reader = Reader(
         database,
         app=lambda: app,
-        thresholds=Thresholds(config.cold_threshold_days, config.dead_threshold_days),
+        thresholds=lambda: Settings.of(config).thresholds,
         shown=shown,
         retention=Retention(config.ttl_days),
     )

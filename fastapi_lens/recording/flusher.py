@@ -83,6 +83,7 @@ class Flusher:
 
     Attributes:
         refused: Why nothing is recorded: a newer release has the database; None while it is ours.
+        refresh: Called at each flush, in its thread: takes settings that have changed.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Flusher:
         self._visit_seconds = 0.0
         self.dropped = 0
         self.refused: SchemaTooNewError | None = None
+        self.refresh: Callable[[], None] = lambda: None
         self.interval = settings.interval
 
     def start(self) -> None:
@@ -250,6 +252,7 @@ class Flusher:
         begun, complete_to = time.monotonic(), self._collected_at
         wrote = False
         self._register()
+        self.refresh()
         for batch in self._batches():
             self._writer.write(batch)
             self._applied, self._in_flight, wrote = batch.seq, None, True

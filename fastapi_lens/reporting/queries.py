@@ -43,7 +43,7 @@ class Reader:
     Args:
         database: Where the rows are.
         app: The app's name; its endpoints are the only ones that are seen.
-        thresholds: When an endpoint is cold, and dead.
+        thresholds: When an endpoint is cold, and dead; may change meanwhile.
         shown: Whether an endpoint (method, path) is to be seen at all.
         retention: How long each tier is kept; may change meanwhile.
     """
@@ -53,14 +53,14 @@ class Reader:
         database: Database,
         *,
         app: Callable[[], str],
-        thresholds: Thresholds,
+        thresholds: Callable[[], Thresholds],
         shown: Callable[[str, str], bool],
         retention: Retention,
     ) -> None:
         """Read nothing yet."""
         self._database = database
         self._app = app
-        self.thresholds = thresholds
+        self._thresholds = thresholds
         self._shown = shown
         self._retention = retention
         self._sums = Sums()
@@ -244,7 +244,7 @@ class Reader:
 
     def _state(self) -> Hashable:
         """What every answer depends on besides the question and the time."""
-        return (self._app(), self.thresholds, self._retention.ttl_days, self.version())
+        return (self._app(), self._thresholds(), self._retention.ttl_days, self.version())
 
     def _read(self, start: int | None, now: float) -> tuple[list[Row], dict[int, Usage]]:
         """The facts of all endpoints, and what they did since a time."""
@@ -301,7 +301,7 @@ class Reader:
             first_called_at=_seconds(first),
             last_called_at=last_called_at,
             total_calls=total_calls,
-            status=classify(last_called_at, now=now, thresholds=self.thresholds),
+            status=classify(last_called_at, now=now, thresholds=self._thresholds()),
             usage=usage,
         )
 

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.errors import SchemaTooNewError, StorageError
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import lens_metadata
-from fastapi_lens.storage.tables import META, SCHEMA_VERSION
+from fastapi_lens.storage.tables import META, SCHEMA_VERSION, WORKER
 
 SESSION_SALT = "session_salt"
 
@@ -22,7 +22,18 @@ def _create_tables(connection: Connection) -> None:
             index.create(connection, checkfirst=True)
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_create_tables,)
+def _add_log_and_settings(connection: Connection) -> None:
+    """The request log, settings, audit log and throttle, and the worker's fence of the log."""
+    _create_tables(connection)
+    columns = {column["name"] for column in sa.inspect(connection).get_columns(WORKER.name)}
+    if WORKER.c.log_seq.name not in columns:
+        # The same words on each database.
+        connection.exec_driver_sql(
+            "ALTER TABLE lens_worker ADD COLUMN log_seq BIGINT DEFAULT 0 NOT NULL"
+        )
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_create_tables, _add_log_and_settings)
 """Step n brings the schema from version n to n + 1; steps are only ever appended.
 
 Each has to work also where it was interrupted between any two statements, since MariaDB commits

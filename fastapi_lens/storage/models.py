@@ -32,6 +32,9 @@ class Tier(IntEnum):
     WEEK = 604_800
 
 
+REQUEST_ID_BITS = 11
+"""Of a request's id, below the microseconds since the epoch; 63 bits last until the year 2112."""
+
 _LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 """MariaDB's TEXT ends at 64 KB, which a docstring may reach."""
 
@@ -114,6 +117,7 @@ class WorkerRow(LensModel, table=True):
 
     `seq` is the number of its last applied batch, the fence of exactly-once writing.
     `ended_at` of one that was killed is when it was last heard of, and `killed` is true.
+    `log_seq` is the same for what the request log counts.
     `clock_ahead_us` is how far its clock is ahead of the database's, null where nobody can tell.
     """
 
@@ -135,6 +139,7 @@ class WorkerRow(LensModel, table=True):
     flush_us: int = _count()
     cost_ns: int = _count()
     clock_ahead_us: int | None = Field(default=None, sa_type=BigInteger)
+    log_seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
 class LeaseRow(LensModel, table=True):
@@ -152,3 +157,83 @@ class MetaRow(LensModel, table=True):
     __tablename__ = "lens_meta"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
     name: str = _key(String(64))
     value: str = Field(sa_type=_LONG_TEXT)
+
+
+class RequestRow(LensModel, table=True):
+    """One request of the log, which is a sample and bounded.
+
+    `id` is the microsecond of its arrival, `REQUEST_ID_BITS` further left, and a number that keeps
+    those of one microsecond apart: newest first is the primary key backwards.
+    """
+
+    __tablename__ = "lens_request"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    __table_args__ = {**LensModel.__table_args__, "sqlite_with_rowid": False}
+    id: int = _key()
+    app: str = Field(max_length=200)
+    endpoint_id: int = _count()
+    method: str = Field(max_length=16)
+    path: str = Field(sa_type=_LONG_TEXT)
+    query: str = Field(default="", sa_type=_LONG_TEXT)
+    status: int = Field(default=0, sa_type=Integer)
+    duration_us: int = _count()
+    reason: str = Field(default="", max_length=16)
+    client: str = Field(default="", max_length=64)
+    agent: str = Field(default="", max_length=64)
+    failure_id: int = _count()
+
+
+class FailureRow(LensModel, table=True):
+    """Unhandled exceptions of one type, at one line, of one endpoint: how many, and the latest.
+
+    `id` is 63 bits of SHA-256 of what they have in common.
+    """
+
+    __tablename__ = "lens_failure"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    id: int = _key()
+    app: str = Field(max_length=200, index=True)
+    endpoint_id: int = _count()
+    type: str = Field(sa_type=_LONG_TEXT)
+    message: str = Field(default="", sa_type=_LONG_TEXT)
+    place: str = Field(default="", sa_type=_LONG_TEXT)
+    traceback: str = Field(default="", sa_type=_LONG_TEXT)
+    calls: int = _count()
+    first_at: int = _count()
+    last_at: int = _count()
+
+
+class SettingRow(LensModel, table=True):
+    """One section of an app's settings, as JSON, over what its code says.
+
+    `version` counts the changes; who saves names the one that was read.
+    """
+
+    __tablename__ = "lens_setting"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    app: str = _key(String(200))
+    name: str = _key(String(64))
+    value: str = Field(default="{}", sa_type=_LONG_TEXT)
+    version: int = _count()
+
+
+class AuditRow(LensModel, table=True):
+    """Who did what in the admin; nothing there changes or deletes one. `id` is as a request's."""
+
+    __tablename__ = "lens_audit"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    id: int = _key()
+    app: str = Field(max_length=200)
+    actor: str = Field(default="", max_length=200)
+    client: str = Field(default="", max_length=64)
+    action: str = Field(max_length=32)
+    target: str = Field(default="", sa_type=_LONG_TEXT)
+    before: str = Field(default="", sa_type=_LONG_TEXT)
+    after: str = Field(default="", sa_type=_LONG_TEXT)
+
+
+class ThrottleRow(LensModel, table=True):
+    """A client that has given wrong keys. `client` is a keyed hash of app and address."""
+
+    __tablename__ = "lens_throttle"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    client: str = _key(String(64))
+    failures: int = _count()
+    first_at: int = _count()
+    last_at: int = _count()
+    blocked_until: int = _count()

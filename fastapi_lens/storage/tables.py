@@ -18,6 +18,11 @@ STATUS = _table(models.StatusRow)
 WORKER = _table(models.WorkerRow)
 LEASE = _table(models.LeaseRow)
 META = _table(models.MetaRow)
+REQUEST = _table(models.RequestRow)
+FAILURE = _table(models.FailureRow)
+SETTING = _table(models.SettingRow)
+AUDIT = _table(models.AuditRow)
+THROTTLE = _table(models.ThrottleRow)
 
 SCHEMA_VERSION = "schema_version"
 """The name of the fact in META."""

@@ -39,6 +39,7 @@ def new_row(worker: WorkerFacts, *, applied: int, now_us: int) -> dict[str, Any]
         "flush_us": 0,
         "cost_ns": 0,
         "clock_ahead_us": None,
+        "log_seq": 0,
     }
 
 

@@ -2,10 +2,9 @@ import re
 
 import pytest
 
-from fastapi_lens import LensConfig
 from fastapi_lens.admin.views.endpoint import calls_chart, latency_chart, status_reason
 from fastapi_lens.reporting.model import Point, Series
-from fastapi_lens.reporting.status import Status
+from fastapi_lens.reporting.status import Status, Thresholds
 from tests.admin.conftest import Site
 from tests.admin.make import DAY, NOW, endpoint, usage
 
@@ -87,7 +86,7 @@ def test_it_is_not_sent_again_while_nothing_changes(
 )
 def test_a_status_is_given_with_its_reason(status: Status, days_ago: float, sentence: str) -> None:
     found = endpoint(status=status, last_called_at=NOW - days_ago * DAY)
-    assert status_reason(found, config=LensConfig(db_path=":memory:"), now=NOW) == sentence
+    assert status_reason(found, thresholds=Thresholds(7, 30), now=NOW) == sentence
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
@@ -50,7 +51,7 @@ def test_other_thresholds_apply_at_once(site: Site) -> None:
     later = time.time() + 2 * 86_400
     site.lens.clock = lambda: later
     assert site.get("/lens/report").json()["summary"]["active"] == 1
-    site.lens.reader.thresholds = Thresholds(1, 30)
+    site.lens.settings = replace(site.lens.settings, thresholds=Thresholds(1, 30))
     assert site.get("/lens/report").json()["summary"]["cold"] == 1
 
 

@@ -94,7 +94,7 @@ def reader_of(database: Database, *, app: str = "orders", ttl_days: int | None =
     return Reader(
         database,
         app=lambda: app,
-        thresholds=Thresholds(7, 30),
+        thresholds=lambda: Thresholds(7, 30),
         shown=lambda method, path: path != "/internal/ping",
         retention=Retention(ttl_days),
     )

@@ -11,12 +11,18 @@ from fastapi_lens.storage import migrations
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import STEPS, migrate, session_salt
 from fastapi_lens.storage.models import lens_metadata
-from fastapi_lens.storage.tables import BUCKET, META, SCHEMA_VERSION
+from fastapi_lens.storage.tables import BUCKET, META, SCHEMA_VERSION, WORKER
 from tests.storage.conftest import Together
 from tests.storage.helpers import table_rows
 from tests.storage.processes import die_in_a_migration, make_tables
 
-TABLES = {f"lens_{name}" for name in ("endpoint", "bucket", "status", "worker", "lease", "meta")}
+TABLES = {
+    f"lens_{name}"
+    for name in (
+        *("endpoint", "bucket", "status", "worker", "lease", "meta"),
+        *("request", "failure", "setting", "audit", "throttle"),
+    )
+}
 
 
 def tables_in(database: Database) -> set[str]:
@@ -94,6 +100,20 @@ def test_an_older_database_takes_the_missing_steps_only(
     assert ("schema_version", str(len(STEPS) + 1)) in {
         (row.name, row.value) for row in table_rows(database, META)
     }
+
+
+def test_a_database_of_the_first_schema_gets_the_log_the_settings_and_their_column(
+    database: Database,
+) -> None:
+    with database.write() as connection:
+        for name in ("request", "failure", "setting", "audit", "throttle"):
+            connection.exec_driver_sql(f"DROP TABLE lens_{name}")
+        connection.exec_driver_sql("ALTER TABLE lens_worker DROP COLUMN log_seq")
+    set_version(database, 1)
+    migrate(database)
+    assert tables_in(database) == TABLES
+    with database.read() as connection:
+        assert connection.execute(sa.select(sa.func.sum(WORKER.c.log_seq))).scalar() is None
 
 
 def test_a_step_that_fails_leaves_the_version_where_it_was(
@@ -183,7 +203,7 @@ def test_every_whole_number_is_wide_enough_for_microseconds_and_big_sums() -> No
         for column in table.columns
         if isinstance(column.type, sa.Integer) and not isinstance(column.type, sa.BigInteger)
     }
-    assert narrow == {"lens_bucket.tier", "lens_status.status"}
+    assert narrow == {"lens_bucket.tier", "lens_status.status", "lens_request.status"}
 
 
 def test_the_buckets_of_sqlite_lie_in_their_primary_key_alone(tmp_path: object) -> None:

@@ -8,13 +8,14 @@ from fastapi import FastAPI
 
 from fastapi_lens import lens_admin
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.migrations import known_version, migrate
 from fastapi_lens.storage.tables import META, SCHEMA_VERSION
 from tests.recording.probe import Probe, calls_in
 
+NEWER = known_version() + 1
 PROBLEM = (
-    "the database has schema version 2, this release knows up to 1: upgrade fastapi_lens on "
-    "this host"
+    f"the database has schema version {NEWER}, this release knows up to {NEWER - 1}: upgrade "
+    "fastapi_lens on this host"
 )
 
 
@@ -59,7 +60,7 @@ def url(database_url: str) -> str:
 def test_a_release_that_is_too_old_from_the_start_says_so_and_serves(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    set_version(url, 2)
+    set_version(url, NEWER)
     probe = shop(url)
     with probe.client:
         assert_refused(probe)
@@ -78,7 +79,7 @@ def test_a_release_that_has_become_too_old_stops_writing_until_the_schema_is_its
         probe.client.get("/orders")
         assert probe.lens.flusher.flush()
         assert probe.client.get("/lens/").status_code == 200
-        set_version(url, 2)
+        set_version(url, NEWER)
         probe.client.get("/orders")
         assert not probe.lens.flusher.flush()
         assert_refused(probe)

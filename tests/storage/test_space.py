@@ -58,7 +58,7 @@ def pages(database: Database) -> tuple[int, int]:
 
 
 def test_a_file_gets_smaller_when_rows_go(database: Database, file: Path, few_spare: int) -> None:
-    fill(database, 2_000)
+    fill(database, 4_000)
     before, free = pages(database)
     assert free < few_spare
     prune(database, now=NOW + 50 * DAY, ttl_days=None)

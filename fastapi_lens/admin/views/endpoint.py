@@ -9,11 +9,10 @@ from starlette.responses import Response
 from fastapi_lens.admin import charts, formats, rendering
 from fastapi_lens.admin.query import EndpointQuery, WindowChoice
 from fastapi_lens.admin.sharing import again, shared_page
-from fastapi_lens.admin.views.endpoints import STATUS_LABELS, TICK_SECONDS, Link
+from fastapi_lens.admin.views.endpoints import STATUS_LABELS, Link
 from fastapi_lens.admin.visit import Visit
-from fastapi_lens.config import LensConfig
 from fastapi_lens.reporting.model import Endpoint, Series, Usage
-from fastapi_lens.reporting.status import Status
+from fastapi_lens.reporting.status import Status, Thresholds
 
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
 PERCENTILES = ("p50", "p95", "p99")
@@ -47,8 +46,7 @@ class Chart:
 def endpoint_page(visit: Visit, key: str) -> Response:
     """``GET /endpoints/{key}``: the page, its fragment, or 304 when nothing has changed."""
     query = EndpointQuery.parse(f"?{visit.request.url.query}")
-    reader, now = visit.lens.reader, visit.now
-    tag = rendering.entity_tag(key, query.url(), int(now) // TICK_SECONDS, reader.version())
+    tag = rendering.entity_tag(visit, key, query.url())
     if rendering.is_unchanged(visit.request, tag):
         return rendering.unchanged(visit, tag)
     base = visit.url(f"/endpoints/{key}")
@@ -79,9 +77,9 @@ def _made(visit: Visit, key: str, query: EndpointQuery) -> Response:
         "endpoint": endpoint,
         "usage": endpoint.usage,
         "status": STATUS_LABELS[endpoint.status],
-        "reason": status_reason(endpoint, config=visit.lens.config, now=now),
-        "is_slow": endpoint.is_slow(limit_ms=visit.lens.config.slow_threshold_ms),
-        "slow_ms": visit.lens.config.slow_threshold_ms,
+        "reason": status_reason(endpoint, thresholds=visit.lens.settings.thresholds, now=now),
+        "is_slow": endpoint.is_slow(limit_ms=visit.lens.settings.slow_threshold_ms),
+        "slow_ms": visit.lens.settings.slow_threshold_ms,
         "windows": _windows(query, base),
         "charts": [calls_chart(series), latency_chart(series)],
         "codes": _codes(codes),
@@ -90,12 +88,9 @@ def _made(visit: Visit, key: str, query: EndpointQuery) -> Response:
     return rendering.page(visit, "endpoint.html", context)
 
 
-def status_reason(endpoint: Endpoint, *, config: LensConfig, now: float) -> str:
+def status_reason(endpoint: Endpoint, *, thresholds: Thresholds, now: float) -> str:
     """Why an endpoint has the status that it has: ``no call for 33 days; dead after 30 days``."""
-    cold, dead = (
-        formats.days(config.cold_threshold_days),
-        formats.days(config.dead_threshold_days),
-    )
+    cold, dead = formats.days(thresholds.cold_days), formats.days(thresholds.dead_days)
     if endpoint.last_called_at is None:
         seen = formats.span(now - endpoint.first_seen_at)
         return f"never called since it was first seen {seen} ago"

@@ -39,9 +39,6 @@ COLUMNS = (
     ("last", "Last call", SortKey.LAST),
 )
 
-TICK_SECONDS = 60
-"""How long an answer stays right while nothing is written: windows begin with a minute."""
-
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -96,9 +93,7 @@ class Row:
 def endpoints_page(visit: Visit) -> Response:
     """``GET /``: the page, its fragment, or 304 when the fragment is what is shown already."""
     query = EndpointsQuery.parse(f"?{visit.request.url.query}")
-    reader = visit.lens.reader
-    minute = int(visit.now) // TICK_SECONDS
-    tag = rendering.entity_tag("endpoints", query.url(), minute, reader.version())
+    tag = rendering.entity_tag(visit, "endpoints", query.url())
     if rendering.is_unchanged(visit.request, tag):
         return rendering.unchanged(visit, tag)
     response, shown = shared_page(visit, lambda: _made(visit, query))
@@ -159,7 +154,7 @@ def _context(visit: Visit, listing: Listing, rows: list[Row]) -> dict[str, objec
         ],
         "full_bar": full_bar,
         "scale": f"{full_bar:.0%}",
-        "slow_ms": visit.lens.config.slow_threshold_ms,
+        "slow_ms": visit.lens.settings.slow_threshold_ms,
         "flush_interval": visit.lens.config.flush_interval,
         "curl": "" if listing.called else _curl(visit, listing),
     }
@@ -180,7 +175,7 @@ def _row(visit: Visit, listing: Listing, endpoint: Endpoint, trend: list[int]) -
         share_5xx=usage.errors_5xx / calls,
         errors=f"{usage.errors_5xx:,} × 5xx, {usage.errors_4xx:,} × 4xx",
         percentiles_ms=(p50, p95, p99),
-        is_slow=endpoint.is_slow(limit_ms=visit.lens.config.slow_threshold_ms),
+        is_slow=endpoint.is_slow(limit_ms=visit.lens.settings.slow_threshold_ms),
     )
 
 

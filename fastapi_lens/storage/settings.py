@@ -1,0 +1,132 @@
+"""The rows of the settings, one for each section of an app, and of the audit log.
+
+Knows no section and no setting: a value is whatever JSON holds.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.models import REQUEST_ID_BITS
+from fastapi_lens.storage.tables import AUDIT, SETTING
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A section as it is stored.
+
+    Attributes:
+        values: By name of the setting; what is not there is as the code says.
+        version: How often it was changed; 0 for one that never was.
+    """
+
+    values: Mapping[str, Any]
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """What somebody did.
+
+    Attributes:
+        at_us: Microseconds since the epoch.
+        actor: Whose key or session it was.
+        client: The address it came from.
+        action: One word: ``save``, ``sign_in`` …
+        target: What it was done to.
+        before: What was there before, as text; empty where that says nothing.
+        after: What is there now.
+    """
+
+    at_us: int
+    actor: str
+    client: str
+    action: str
+    target: str = ""
+    before: str = ""
+    after: str = ""
+
+
+def read_sections(database: Database, app: str) -> dict[str, Stored]:
+    """The sections of an app that were ever changed, by name.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    with database.read() as connection:
+        rows = connection.execute(
+            sa.select(SETTING.c.name, SETTING.c.value, SETTING.c.version).where(
+                SETTING.c.app == app
+            )
+        )
+        return {row.name: Stored(json.loads(row.value), row.version) for row in rows}
+
+
+def write_section(
+    database: Database, app: str, name: str, section: Stored, entry: AuditEntry
+) -> bool:
+    """Change a section, and note who did it.
+
+    Args:
+        database: Where it is.
+        app: Whose section.
+        name: Its name.
+        section: The new values, and the version that they are a change of.
+        entry: For the audit log.
+
+    Returns:
+        False, with nothing changed, where somebody else has changed it since that version.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    with database.write() as connection:
+        connection.execute(
+            database.insert_ignore(SETTING),
+            {"app": app, "name": name, "value": "{}", "version": 0},
+        )
+        changed = connection.execute(
+            sa.update(SETTING)
+            .where(
+                SETTING.c.app == app, SETTING.c.name == name, SETTING.c.version == section.version
+            )
+            .values(value=json.dumps(section.values), version=section.version + 1)
+        )
+        if changed.rowcount != 1:
+            connection.rollback()
+            return False
+        _add_entry(connection, app, entry)
+        return True
+
+
+def add_audit_entry(database: Database, app: str, entry: AuditEntry) -> None:
+    """Note what somebody did.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    with database.write() as connection:
+        _add_entry(connection, app, entry)
+
+
+def _add_entry(connection: Connection, app: str, entry: AuditEntry) -> None:
+    identity = entry.at_us << REQUEST_ID_BITS | secrets.randbits(REQUEST_ID_BITS)
+    connection.execute(
+        sa.insert(AUDIT),
+        {
+            "id": identity,
+            "app": app,
+            "actor": entry.actor,
+            "client": entry.client,
+            "action": entry.action,
+            "target": entry.target,
+            "before": entry.before,
+            "after": entry.after,
+        },
+    )

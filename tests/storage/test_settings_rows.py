@@ -1,0 +1,44 @@
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.settings import (
+    AuditEntry,
+    Stored,
+    add_audit_entry,
+    read_sections,
+    write_section,
+)
+from fastapi_lens.storage.tables import AUDIT
+from tests.storage.helpers import table_rows
+
+NOW_US = 1_790_000_000_000_000
+
+
+def entry(**values: str) -> AuditEntry:
+    return AuditEntry(at_us=NOW_US, **{"actor": "alice", "client": "", "action": "save", **values})
+
+
+def test_a_section_comes_back_as_it_was_written(database: Database) -> None:
+    assert read_sections(database, "shop") == {}
+    values = {"ttl_days": 30, "name": "ä☃"}
+    assert write_section(database, "shop", "retention", Stored(values, 0), entry())
+    assert read_sections(database, "shop") == {"retention": Stored(values, 1)}
+    assert read_sections(database, "another") == {}
+
+
+def test_who_saves_an_older_version_is_told_and_changes_nothing(database: Database) -> None:
+    write_section(database, "shop", "retention", Stored({"ttl_days": 30}, 0), entry())
+    late = Stored({"ttl_days": 10}, 0)
+    assert not write_section(database, "shop", "retention", late, entry(actor="bob"))
+    assert read_sections(database, "shop")["retention"].values == {"ttl_days": 30}
+    assert [row.actor for row in table_rows(database, AUDIT)] == ["alice"]
+
+
+def test_an_audit_entry_says_who_did_what_when(database: Database) -> None:
+    done = entry(action="purge", target="GET /old", before="3 rows", after="")
+    add_audit_entry(database, "shop", done)
+    add_audit_entry(database, "shop", entry(action="sign_in"))
+    rows = table_rows(database, AUDIT)
+    assert {(row.app, row.actor, row.action, row.target, row.before) for row in rows} == {
+        ("shop", "alice", "purge", "GET /old", "3 rows"),
+        ("shop", "alice", "sign_in", "", ""),
+    }
+    assert {row.id >> 11 for row in rows} == {NOW_US}
