@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from fastapi_lens.errors import ConfigError
+from fastapi_lens.log_settings import LogSettings
 
 ENV_PREFIX = "LENS_"
 MAX_NAME_LENGTH = 200
@@ -73,6 +74,8 @@ class LensConfig:
         cold_threshold_days: Days without a call after which an endpoint is cold.
         dead_threshold_days: Days without a call after which an endpoint is dead.
         slow_threshold_ms: Milliseconds above which a p95 is marked as slow.
+        log_sample_rate: Share of the requests that the request log keeps, from 0 to 1; this and
+            those that follow are explained by `LogSettings`.
         app_name: Name of the application, which keeps apps in one database apart; ``None``
             takes the FastAPI title.
         environment: Shown in the admin's bar, for example ``production``.
@@ -99,6 +102,12 @@ class LensConfig:
     cold_threshold_days: float = _setting("cold_threshold_days", 7, unit="days")
     dead_threshold_days: float = _setting("dead_threshold_days", 30, unit="days")
     slow_threshold_ms: float = _setting("slow_threshold_ms", 500.0, unit="milliseconds")
+    log_sample_rate: float = _setting("log_sample_rate", 0.01, unit="share")
+    log_errors_per_minute: int = _setting("log_errors_per_minute", 60, unit="requests")
+    log_slowest: int = _setting("log_slowest", 10, unit="requests")
+    log_max_rows: int = _setting("log_max_rows", 10_000, unit="rows")
+    log_query_values: bool = _setting("log_query_values", default=False)
+    log_clients: str = _setting("log_clients", "off", unit="off, masked, hashed")
     app_name: str | None = _setting("app_name", None)
     environment: str | None = _setting("environment", None)
     release: str | None = _setting("release", None)
@@ -117,6 +126,7 @@ class LensConfig:
         _check_access(self)
         _check_places(self)
         _check_exclusions(self)
+        LogSettings.of(vars(self))
 
     @property
     def url(self) -> URL:

@@ -23,3 +23,12 @@ def test_what_is_stored_wins_and_the_rest_stays() -> None:
     assert settings.ttl_days is None
     assert settings.thresholds == Thresholds(7, 60)
     assert settings.versions == {"thresholds": 3, "retention": 1}
+
+
+def test_the_log_is_kept_as_the_code_says_until_something_else_is_stored() -> None:
+    assert Settings.of(CONFIG).log.log_max_rows == 10_000
+
+    stored = {"recording": Stored({"log_clients": "masked", "log_sample_rate": 1.0}, 1)}
+    log = Settings.of(CONFIG, stored).log
+
+    assert (log.log_clients, log.log_sample_rate, log.log_max_rows) == ("masked", 1.0, 10_000)
