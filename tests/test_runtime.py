@@ -252,3 +252,16 @@ def test_settings_that_are_stored_are_in_force_after_the_next_flush(tmp_path: Pa
     assert (lens.settings.ttl_days, lens.retention.ttl_days) == (7, 7)
     assert lens.settings.thresholds == Thresholds(2, 30)
     lens.stop()
+
+
+def test_settings_that_cannot_be_read_stay_and_hold_no_count_up(tmp_path: Path) -> None:
+    lens = lens_on(tmp_path / "lens.db")
+    assert lens.flusher.flush()
+    with lens.database.write() as connection:
+        connection.exec_driver_sql("DROP TABLE lens_setting")
+    before = lens.settings
+    count(lens)
+    assert lens.flusher.flush()
+    assert lens.settings is before
+    assert lens.flusher.pending_calls == 0
+    lens.stop()

@@ -252,7 +252,6 @@ class Flusher:
         begun, complete_to = time.monotonic(), self._collected_at
         wrote = False
         self._register()
-        self.refresh()
         for batch in self._batches():
             self._writer.write(batch)
             self._applied, self._in_flight, wrote = batch.seq, None, True
@@ -271,6 +270,15 @@ class Flusher:
             )
             beat(self._database, self._worker, heartbeat, self._recorder.clock)
             self._heartbeat_at = now
+        self._take_settings()
+
+    def _take_settings(self) -> None:
+        """After the counts, which a database that cannot be read must not keep from it."""
+        try:
+            self.refresh()
+        except StorageError as error:
+            # The next write finds out what is wrong, and says so.
+            logger.debug("fastapi_lens could not read its settings: %s", error)
 
     def _register(self) -> None:
         """Make the tables, the worker and new endpoints known to the database."""
