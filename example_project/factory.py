@@ -32,6 +32,8 @@ from fastapi_lens import LensConfig, LensMiddleware, lens_admin
 APP_NAME = "orders-api"
 RELEASE = "2.14.0"
 STATIC = Path(__file__).parent / "static"
+TEMPLATES = Path(__file__).parent / "templates"
+"""Of the lens: what this application says in its admin; see docs/templates.md."""
 
 
 def lens_config(settings: Settings) -> LensConfig:
@@ -41,6 +43,7 @@ def lens_config(settings: Settings) -> LensConfig:
         environment="demo",
         release=RELEASE,
         db_path=os.environ.get("LENS_DB_PATH", str(settings.lens_database)),
+        template_dirs=(str(TEMPLATES),),
     )
 
 

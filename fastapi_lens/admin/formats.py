@@ -151,6 +151,11 @@ def size(count: int) -> str:
     return f"{count / 1e12:.1f} TB"
 
 
+def last_parts(source: str) -> str:
+    """The end of where a handler is written, as people look for it: ``routers/users.py:41``."""
+    return "/".join(source.split("/")[-2:])
+
+
 def path_parts(path: str) -> list[PathPart]:
     """A path template cut around its parameters; put together again, the texts are the path."""
     return [

@@ -33,7 +33,7 @@ def test_a_row_says_what_an_endpoint_did(site: Site) -> None:
     site.count("GET", "/users/{user_id}", 30, status=404)
     site.count("GET", "/users/{user_id}", 20, status=503, duration_ns=900_000_000)
     text = site.get("/lens/?q=user_id").text
-    ((name, status, calls, trend, errors, p50, p95, p99, last),) = rows(text)
+    ((name, status, calls, trend, errors, p50, p95, p99, last, handler),) = rows(text)
     assert (name, status, calls, trend) == ("GET /users/{user_id}", "Active", "1,250", "")
     assert errors == "4.0%"
     assert [float(p50), float(p95), float(p99)] == pytest.approx([10, 10, 900], rel=0.014)
@@ -41,14 +41,16 @@ def test_a_row_says_what_an_endpoint_did(site: Site) -> None:
     assert "<title>20 × 5xx, 30 × 4xx</title>" in text
     assert "0–5%" in text
     assert "read_user" in text
+    assert re.fullmatch(r"admin/conftest\.py:\d+", handler)
     assert "4.0% <small>20 × 5xx</small>" in text
 
 
 def test_a_row_without_calls_has_no_percentiles(site: Site) -> None:
-    ((name, status, *cells, last),) = rows(site.get("/lens/?method=POST").text)
+    ((name, status, *cells, last, handler),) = rows(site.get("/lens/?method=POST").text)
     assert (name, status) == ("POST /usersdeprecated", "Never called")
     assert cells == ["0", "", "–", "–", "–", "–"]
     assert last == "never"
+    assert handler.startswith("admin/conftest.py:")
 
 
 def test_a_p95_is_marked_only_above_the_limit(make_site: MakeSite) -> None:
@@ -229,3 +231,23 @@ def test_a_path_of_the_host_is_text_wherever_it_is_shown(make_site: MakeSite) ->
         assert "<img" not in page
         assert "<i>tag" not in page
         assert "onerror=z&gt;" in page
+
+
+def test_the_file_and_line_of_each_handler_is_a_column(site: Site) -> None:
+    row = re.search(r'<tr id="r[0-9a-f]+".*?</tr>', site.get().text, re.DOTALL)
+    assert row is not None
+    assert re.search(r'<td title="tests/admin/conftest.py:[0-9]+">admin/conftest.py:', row[0])
+
+
+def test_a_page_of_a_thousand_of_endpoints_weighs_less_than_a_hundred_kilobytes(
+    make_site: MakeSite,
+) -> None:
+    async def handler() -> None: ...
+
+    app = FastAPI()
+    for number in range(1_000):
+        app.add_api_route(f"/a/rather/long/path/{{to}}/things/{number}", handler)
+    text = make_site(app).get().text
+    assert text.count('<tr id="r') == 50
+    assert "<b>1,000</b>" in text
+    assert len(text.encode()) < 100_000

@@ -139,3 +139,15 @@ def test_parameters_are_told_from_text() -> None:
         ("/b-", False),
         ("{x:path}", True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("app/routers/users.py:41", "routers/users.py:41"),
+        ("users.py:41", "users.py:41"),
+        ("", ""),
+    ],
+)
+def test_a_handlers_file_is_named_without_the_folders_above(source: str, shown: str) -> None:
+    assert formats.last_parts(source) == shown

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
-from fastapi_lens.admin import rendering
+from fastapi_lens.admin import formats, rendering
 from fastapi_lens.admin.charts import error_scale
 from fastapi_lens.admin.listing import PAGE_SIZE, STATUS_ORDER, Listing, arrange, page_numbers
 from fastapi_lens.admin.query import (
@@ -37,6 +37,7 @@ COLUMNS = (
     ("p95", "p95", SortKey.P95),
     ("p99", "p99", SortKey.P99),
     ("last", "Last call", SortKey.LAST),
+    ("handler", "Handler", None),
 )
 
 
@@ -72,7 +73,8 @@ class Row:
 
     Attributes:
         href: Its own page.
-        hint: Its handler.
+        hint: Its handler, named in full.
+        handler: File and line of the handler, without the folders above; may be empty.
         trend: Calls per step of the window.
         errors: How many calls failed, in words.
         is_slow: Whether its p95 lies above the configured limit.
@@ -81,6 +83,7 @@ class Row:
     endpoint: Endpoint
     href: str
     hint: str
+    handler: str
     status: str
     trend: list[int]
     share_4xx: float
@@ -169,6 +172,7 @@ def _row(visit: Visit, listing: Listing, endpoint: Endpoint, trend: list[int]) -
         endpoint=endpoint,
         href=own.url(visit.url(f"/endpoints/{endpoint.key}")),
         hint=endpoint.name or endpoint.source,
+        handler=formats.last_parts(endpoint.source),
         status=STATUS_LABELS[endpoint.status],
         trend=trend,
         share_4xx=usage.errors_4xx / calls,
