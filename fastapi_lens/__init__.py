@@ -4,6 +4,7 @@ from fastapi_lens.admin.router import create_lens_admin
 from fastapi_lens.alembic import include_name
 from fastapi_lens.config import LensConfig
 from fastapi_lens.errors import ConfigError, LensError, SchemaTooNewError, StorageError
+from fastapi_lens.keys import KeyConfig, Scope
 from fastapi_lens.plugin import LensMiddleware
 from fastapi_lens.reporting.report import DeadReport, EndpointStats, Report, TopReport
 
@@ -15,11 +16,13 @@ __all__ = [
     "ConfigError",
     "DeadReport",
     "EndpointStats",
+    "KeyConfig",
     "LensConfig",
     "LensError",
     "LensMiddleware",
     "Report",
     "SchemaTooNewError",
+    "Scope",
     "StorageError",
     "TopReport",
     "create_lens_admin",

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from fastapi_lens.errors import ConfigError
+from fastapi_lens.keys import SINGLE_KEY, KeyConfig, check_different, check_key, named_keys
 from fastapi_lens.log_settings import LogSettings
 
 ENV_PREFIX = "LENS_"
@@ -37,11 +38,14 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 _NOTHING = frozenset({"", "none", "null"})
 
 
-def _setting(name: str, default: Any, *, unit: str = "", secret: bool = False) -> Any:
+def _setting(
+    name: str, default: Any, *, unit: str = "", secret: bool = False, hashed: bool | None = None
+) -> Any:
     """A dataclass field that falls back to its environment variable, then to its default."""
     return field(
         default_factory=lambda: os.environ.get(env_name(name), default),
         repr=not secret,
+        hash=hashed,
         metadata={"default": default, "unit": unit},
     )
 
@@ -65,6 +69,7 @@ class LensConfig:
         security_enabled: ``None`` demands the key as soon as `report_key` is set and answers
             only this machine without one; ``True`` needs a key; ``False`` is open to all.
         report_key: The key of the admin and of the reports.
+        report_keys: Several keys by name, each text or a `KeyConfig` with its scope.
         report_path: Where the JSON reports answer, besides ``/report`` under the admin.
         ignore_unmapped: Do not count 404s of paths that no route matches.
         flush_interval: Seconds between two flushes of the counters to the database.
@@ -93,6 +98,9 @@ class LensConfig:
     ttl_days: int | None = _setting("ttl_days", None, unit="days")
     security_enabled: bool | None = _setting("security_enabled", None)
     report_key: str | None = _setting("report_key", None, secret=True)
+    report_keys: Mapping[str, str | KeyConfig] = _setting(
+        "report_keys", {}, unit="keys by name", secret=True, hashed=False
+    )
     report_path: str = _setting("report_path", "/lens/report", unit="path")
     ignore_unmapped: bool = _setting("ignore_unmapped", default=True)
     flush_interval: float = _setting("flush_interval", 5.0, unit="seconds")
@@ -140,8 +148,14 @@ class LensConfig:
     def key_required(self) -> bool:
         """Whether the admin and the reports ask for the key."""
         if self.security_enabled is None:
-            return self.report_key is not None
+            return bool(self.keys)
         return self.security_enabled
+
+    @property
+    def keys(self) -> dict[str, KeyConfig]:
+        """All keys by name, the single one among them."""
+        single = {} if self.report_key is None else {SINGLE_KEY: KeyConfig(self.report_key)}
+        return {**single, **named_keys(self.report_keys, as_json=False)}
 
 
 def _typed(name: str, value: Any, hint: Any) -> Any:
@@ -153,6 +167,8 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
             return None
     if get_origin(hint) is tuple:
         return _as_strings(name, value)
+    if get_origin(hint) is Mapping:
+        return named_keys(value, as_json=_from_environment(name, value))
     if hint is bool:
         return _as_bool(name, value)
     if hint in (int, float):
@@ -234,9 +250,10 @@ def _check_names(config: LensConfig) -> None:
 
 
 def _check_access(config: LensConfig) -> None:
-    if config.report_key is not None and not config.report_key.strip():
-        raise ConfigError("report_key", "is empty; set a secret, or None to have no key")
-    if config.security_enabled and config.report_key is None:
+    if config.report_key is not None:
+        check_key("report_key", config.report_key)
+        check_different(config.keys)
+    if config.security_enabled and not config.keys:
         raise ConfigError(
             "report_key", "must be set when security_enabled is true; without a key nobody gets in"
         )

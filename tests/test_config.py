@@ -7,13 +7,15 @@ import pytest
 
 from fastapi_lens.config import DRIVERS, LensConfig, env_name
 from fastapi_lens.errors import ConfigError, LensError, SchemaTooNewError, StorageError
+from fastapi_lens.keys import KeyConfig
 
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "db_path": "lens.db",
     "database_url": None,
     "ttl_days": None,
     "security_enabled": None,
     "report_key": None,
+    "report_keys": {},
     "report_path": "/lens/report",
     "ignore_unmapped": True,
     "flush_interval": 5.0,
@@ -44,6 +46,12 @@ SETTINGS = [
     ("ttl_days", "90", 90, 7),
     ("security_enabled", "no", False, None),
     ("report_key", "from outside", "from outside", "given"),
+    (
+        "report_keys",
+        '{"ci": {"key": "s", "scope": "read"}}',
+        {"ci": KeyConfig("s", "read")},
+        {"alice": KeyConfig("t")},
+    ),
     ("report_path", "/usage", "/usage", "/calls"),
     ("ignore_unmapped", "0", False, True),
     ("flush_interval", "0.25", 0.25, 2.5),

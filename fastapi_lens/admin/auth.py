@@ -7,20 +7,26 @@ import hashlib
 import hmac
 import posixpath
 import secrets
-import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 
+from fastapi_lens.admin.keyring import Keyring
 from fastapi_lens.config import LensConfig
+from fastapi_lens.keys import Scope
 
 SESSION_COOKIE = "lens_session"
 KEY_HEADER = "x-lens-key"
 MAX_NEXT_LENGTH = 2_048
+LOCAL = "this machine"
+ANYBODY = "anybody"
+"""Names in the audit log, of those who need no key."""
+
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _TEST_CLIENT = ("testclient", "testserver")
 _FORWARDING = frozenset({"forwarded", "x-real-ip", "true-client-ip", "cf-connecting-ip", "via"})
@@ -35,6 +41,7 @@ class Refusal(Enum):
         "no report_key is set, so the lens answers only on its own machine: "
         "set LensConfig(report_key=...) or LENS_REPORT_KEY to open it to others"
     )
+    READ_ONLY = "this key may only look: what changes something needs a key with the scope admin"
     FORGED = "this form was not sent from this site: reload the page and try again"
 
 
@@ -53,54 +60,61 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Somebody may look; `session` is None for a key header, local mode and an open lens."""
+    """Somebody may look.
+
+    Attributes:
+        session: None for a key header, local mode and an open lens.
+        scope: What they may do.
+        actor: Who they are, for the audit log.
+    """
 
     session: Session | None
+    scope: Scope
+    actor: str
 
 
 class Gate:
-    """Decides for one lens. Making one takes some 50 ms (scrypt): once per process.
+    """Decides for one lens.
 
     Args:
         config: The settings.
         salt: Random bytes that all workers of the database share.
+        app: The app's name: a session opens no other app of the database.
     """
 
-    def __init__(self, config: LensConfig, salt: bytes) -> None:
-        """Derive the key that signs sessions; a changed report_key ends all of them."""
+    def __init__(self, config: LensConfig, salt: bytes, app: str = "") -> None:
+        """Take the keys; what signs sessions is derived when a key is first used."""
         self._config = config
-        self._secret = _session_secret(config.report_key, salt)
-        self._serializer = URLSafeTimedSerializer(
-            self._secret,
-            salt="lens-session",
-            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
-        )
+        self._salt = salt
+        self._app = app
+        self._keys = Keyring(config.keys)
+        self._signers: dict[str, _Signer] = {}
 
-    def access(self, request: HTTPConnection) -> Access | Refusal:
+    async def access(self, request: HTTPConnection) -> Access | Refusal:
         """Whether this request may see the admin and the reports."""
         if not self._config.key_required:
-            if self._config.security_enabled is False or is_local(request):
-                return Access(None)
-            return Refusal.NOT_LOCAL
+            if self._config.security_enabled is False:
+                return Access(None, Scope.ADMIN, ANYBODY)
+            return Access(None, Scope.ADMIN, LOCAL) if is_local(request) else Refusal.NOT_LOCAL
         presented = presented_key(request)
         if presented is not None:
-            return Access(None) if self.is_key(presented) else Refusal.KEY
-        session = self._session(request.cookies.get(SESSION_COOKIE))
-        return Refusal.KEY if session is None else Access(session)
+            name = await self.holder(presented)
+            return Refusal.KEY if name is None else self._let_in(name, None)
+        return await self._by_session(request.cookies.get(SESSION_COOKIE))
 
-    def is_key(self, presented: str | bytes) -> bool:
-        """Compare with the report key, in a time that tells nothing about it."""
-        expected = self._config.report_key
-        if expected is None:
-            return False
-        return hmac.compare_digest(
-            hashlib.sha256(_normalised(presented)).digest(),
-            hashlib.sha256(_normalised(expected)).digest(),
-        )
+    async def holder(self, presented: str | bytes) -> str | None:
+        """The name of a key; None for a wrong one."""
+        return await run_in_threadpool(self._keys.name_of, presented)
 
-    def new_cookie(self) -> str:
-        """The value of a cookie that signs a browser in."""
-        return self._serializer.dumps({"session": secrets.token_urlsafe(12)})
+    async def new_cookie(self, name: str) -> str:
+        """The value of a cookie that signs a browser in.
+
+        Args:
+            name: Of its key.
+        """
+        signer = await run_in_threadpool(self._signer, name)
+        signed = signer.serializer.dumps({"session": secrets.token_urlsafe(12)})
+        return f"{name.encode().hex()}.{signed}"
 
     def may_post(self, request: Request, token: str, session: Session | None) -> bool:
         """Whether an unsafe request is our own page's: same origin and, in a session, its token."""
@@ -108,23 +122,48 @@ class Gate:
             return False
         return session is None or hmac.compare_digest(session.csrf_token.encode(), token.encode())
 
-    def _session(self, cookie: str | None) -> Session | None:
-        if not cookie:
-            return None
+    async def _by_session(self, cookie: str | None) -> Access | Refusal:
+        head, _, signed = (cookie or "").partition(".")
         try:
-            payload = self._serializer.loads(cookie, max_age=self._config.session_max_age)
+            name = bytes.fromhex(head).decode()
+        except ValueError:
+            return Refusal.KEY
+        if self._keys.scope_of(name) is None:
+            return Refusal.KEY
+        signer = await run_in_threadpool(self._signer, name)
+        try:
+            payload = signer.serializer.loads(signed, max_age=self._config.session_max_age)
         except BadSignature:
-            return None
-        session_id = str(payload["session"])
-        token = hmac.new(self._secret, b"csrf" + session_id.encode(), hashlib.sha256)
-        return Session(session_id, token.hexdigest()[:32])
+            return Refusal.KEY
+        return self._let_in(name, signer.session(str(payload["session"])))
+
+    def _let_in(self, name: str, session: Session | None) -> Access:
+        scope = self._keys.scope_of(name)
+        return Access(session, scope or Scope.READ, name)
+
+    def _signer(self, name: str) -> "_Signer":
+        """Two threads may make the same one at once; the first is kept."""
+        if name not in self._signers:
+            secret = self._keys.session_secret(name, self._salt)
+            secret = hmac.digest(secret, self._app.encode(), "sha256")
+            self._signers.setdefault(name, _Signer(secret))
+        return self._signers[name]
 
 
-def _session_secret(report_key: str | None, salt: bytes) -> bytes:
-    if report_key is None:
-        return secrets.token_bytes(32)  # Nobody signs in.
-    key = hashlib.scrypt(_normalised(report_key), salt=salt, n=2**14, r=8, p=1, dklen=32)
-    return hmac.digest(key, b"fastapi-lens session 1", "sha256")
+class _Signer:
+    """Signs the sessions of one key."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self.serializer = URLSafeTimedSerializer(
+            secret,
+            salt="lens-session",
+            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+        )
+
+    def session(self, identity: str) -> Session:
+        token = hmac.new(self._secret, b"csrf" + identity.encode(), hashlib.sha256)
+        return Session(identity, token.hexdigest()[:32])
 
 
 def presented_key(request: HTTPConnection) -> str | bytes | None:
@@ -189,12 +228,3 @@ def _is_loopback(client: str) -> bool:
         return ip_address(client).is_loopback
     except ValueError:
         return False
-
-
-def _normalised(key: str | bytes) -> bytes:
-    """UTF-8 of the composed form, so that a key matches however a keyboard has typed it."""
-    try:
-        text = key.decode("utf-8") if isinstance(key, bytes) else key
-    except UnicodeDecodeError:
-        return b""  # No key is empty, so this is none.
-    return unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")

@@ -28,12 +28,14 @@ from fastapi_lens.admin.views import login as login_view
 from fastapi_lens.admin.views import settings as settings_view
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.errors import ConfigError, SchemaTooNewError, StorageError
+from fastapi_lens.keys import Scope
 from fastapi_lens.recording.middleware import SCOPE_KEY
 from fastapi_lens.runtime import Lens
 
 logger = logging.getLogger("fastapi_lens")
 
 DEFAULT_PREFIX = "/lens"
+SAFE_METHODS = ("GET", "HEAD")
 View = Callable[[Visit], Response]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -93,7 +95,7 @@ def json_endpoint(answer: View, local: str) -> Endpoint:
         if lens is None:
             return api.refused("LensMiddleware is missing on this app", status=503)
         try:
-            access = (await gate(lens)).access(request)
+            access = await (await gate(lens)).access(request)
             if isinstance(access, Refusal):
                 return _uncached(api.refused(access.value, status=403))
             visit = _visit(request, Place(_base(request, local), lens), access)
@@ -128,7 +130,8 @@ async def gate(lens: Lens) -> Gate:
 
     def make() -> Gate:
         lens.prepare()
-        return Gate(lens.config, lens.session_salt() if lens.config.key_required else b"")
+        salt = lens.session_salt() if lens.config.key_required else b""
+        return Gate(lens.config, salt, lens.app_name)
 
     return await run_in_threadpool(lens.attached, Gate, make)
 
@@ -153,12 +156,14 @@ def _page(local: str, view: View) -> Endpoint:
 async def _visited(request: Request, place: Place, view: View) -> Response:
     doorkeeper = await gate(place.lens)
     if "report_key" in request.query_params:
-        return login_view.exchange_key(request, place, doorkeeper)
-    access = doorkeeper.access(request)
+        return await login_view.exchange_key(request, place, doorkeeper)
+    access = await doorkeeper.access(request)
     if access is Refusal.KEY:
         return login_view.to_login(request, place.base)
     if isinstance(access, Refusal):
         return rendering.not_allowed_page(request, place.base, access.value)
+    if request.method not in SAFE_METHODS and access.scope is not Scope.ADMIN:
+        return rendering.not_allowed_page(request, place.base, Refusal.READ_ONLY.value)
     visit = _visit(request, place, access)
     return await in_reader_thread(lambda: view(visit))
 
@@ -221,6 +226,8 @@ def _visit(request: Request, place: Place, access: Access) -> Visit:
         base=place.base,
         csrf_token=session.csrf_token if session else "",
         signed_in=session is not None,
+        scope=access.scope,
+        actor=access.actor,
         now=place.lens.clock(),
     )
 

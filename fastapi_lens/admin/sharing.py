@@ -45,7 +45,13 @@ def shared_page(visit: Visit, make: Callable[[], Made]) -> Made:
         StorageError: The database cannot be read.
     """
     request = visit.request
-    session = (visit.csrf_token, visit.signed_in, *map(request.cookies.get, COOKIES))
+    session = (
+        visit.csrf_token,
+        visit.signed_in,
+        visit.scope,
+        visit.actor,
+        *map(request.cookies.get, COOKIES),
+    )
     address = (str(request.url), visit.base, rendering.wants_fragment(request))
     return visit.lens.reader.shared(("page", address, session, _moment(visit)), make)
 

@@ -4,7 +4,11 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from fastapi_lens.keys import Scope
 from fastapi_lens.runtime import Lens
+
+MAX_CLIENT = 64
+"""Characters that the columns of a client's address hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,8 @@ class Visit:
         csrf_token: Goes into every form; empty where there is no session (local mode or key
             header), whose POSTs the origin check alone protects.
         signed_in: Whether there is a session to log out of.
+        scope: What this visitor may do.
+        actor: Who it is, for the audit log: the name of the key, or of what let them in.
         now: Epoch seconds of this request.
     """
 
@@ -27,7 +33,19 @@ class Visit:
     base: str
     csrf_token: str
     signed_in: bool
+    scope: Scope
+    actor: str
     now: float
+
+    @property
+    def may_change(self) -> bool:
+        """Whether forms that change something are shown; the router refuses their POSTs itself."""
+        return self.scope is Scope.ADMIN
+
+    @property
+    def client(self) -> str:
+        """The address that the server gives, for the audit log; empty where it gives none."""
+        return self.request.client.host[:MAX_CLIENT] if self.request.client else ""
 
     def url(self, path: str) -> str:
         """The address of a page of the admin as the client sees it.

@@ -15,6 +15,7 @@ import fastapi_lens
 from fastapi_lens.admin.api import MAX_DAYS
 from fastapi_lens.cli.doctor import Finding, Level, examine, examine_file
 from fastapi_lens.cli.exits import CommandError, Exit, errors_told
+from fastapi_lens.cli.hashing import hashed_key
 from fastapi_lens.cli.place import chosen_app, find, opened, printable, settings
 from fastapi_lens.cli.report import Format, as_text, read_report, show
 from fastapi_lens.cli.transfer import Progress, export, import_file
@@ -52,6 +53,7 @@ def create_cli() -> typer.Typer:
     cli.command("import")(import_command)
     cli.command("purge")(purge_command)
     cli.command("doctor")(doctor_command)
+    cli.command("hash-key")(hash_key_command)
     cli.command("version")(version_command)
     return cli
 
@@ -177,6 +179,12 @@ def doctor_command(database: DatabaseOption = None) -> None:
                 worst = _show(finding, worst)
         if worst is Level.WRONG:
             raise typer.Exit(Exit.WRONG)
+
+
+def hash_key_command() -> None:
+    """Turn a key (prompted for, or a line of standard input) into text for LensConfig."""
+    with errors_told():
+        typer.echo(hashed_key())
 
 
 def version_command() -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from itsdangerous import TimestampSigner
 
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
-from fastapi_lens.admin.auth import Gate, safe_next
+from fastapi_lens.admin.auth import safe_next
+from fastapi_lens.admin.keyring import Keyring
 from tests.recording.probe import lens_of
 
 KEY = "clé-très-secrète"
@@ -67,6 +68,9 @@ NO_KEYS: list[Any] = [
     {"Authorization": f"Basic {KEY}".encode()},
     {"Cookie": "lens_session=forged"},
     {"Cookie": "lens_session="},
+    {"Cookie": "lens_session=ff.forged"},
+    {"Cookie": f"lens_session={b'report_key'.hex()}.forged"},
+    {"Cookie": f"lens_session={b'nobody'.hex()}.forged"},
 ]
 
 
@@ -93,9 +97,9 @@ def test_the_key_opens_the_reports_however_it_is_written(client_of: MakeClient) 
 
 
 def test_bytes_that_are_no_text_are_no_key() -> None:
-    gate = Gate(LensConfig(report_key=KEY), b"salt")
-    assert gate.is_key(KEY.encode())
-    assert not gate.is_key(b"\xff\xfe")
+    keys = Keyring(LensConfig(report_key=KEY).keys)
+    assert keys.name_of(KEY.encode()) == "report_key"
+    assert keys.name_of(b"\xff\xfe") is None
 
 
 def test_signing_in_opens_pages_and_reports_until_signing_out(client_of: MakeClient) -> None:

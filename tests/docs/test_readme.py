@@ -75,6 +75,7 @@ def test_the_variable_of_the_table_sets_the_setting(
         "log_clients": "masked",
         "log_query_values": "true",
         "log_sample_rate": "1",
+        "report_keys": '{"named": "3"}',
         "report_path": "/named",
         "security_enabled": "false",
         "template_dirs": str(tmp_path),

@@ -33,7 +33,7 @@ class Place(Protocol):
 async def login_page(request: Request, place: Place, gate: Gate) -> Response:
     """The form; whoever may look already is led on."""
     target = safe_next(request.query_params.get("next", ""), place.base)
-    access = gate.access(request)
+    access = await gate.access(request)
     if isinstance(access, Access):
         return RedirectResponse(target, 303)
     if access is Refusal.NOT_LOCAL:
@@ -45,9 +45,11 @@ async def sign_in(request: Request, place: Place, gate: Gate) -> Response:
     """Check the key of the form; 303 with a session, or the form again with one sentence."""
     form = await _form(request)
     target = safe_next((form or {}).get("next", ""), place.base)
-    error = _sign_in_error(request, place, gate, form)
-    if error is None:
-        return _with_session(request, place, gate, target)
+    error = _sign_in_error(request, place, form)
+    name = None if form is None or error else await gate.holder(form.get("key", ""))
+    if name is not None:
+        return _with_session(request, place, await gate.new_cookie(name), target)
+    error = error or WRONG_KEY
     status = 403 if error is FORGED else 422
     return rendering.login_page(
         request, place.lens, place.base, target=target, error=error, status=status
@@ -56,7 +58,7 @@ async def sign_in(request: Request, place: Place, gate: Gate) -> Response:
 
 async def sign_out(request: Request, place: Place, gate: Gate) -> Response:
     """End the session of this browser."""
-    access = gate.access(request)
+    access = await gate.access(request)
     session = access.session if isinstance(access, Access) else None
     form = await _form(request) or {}
     if not gate.may_post(request, form.get("csrf_token", ""), session):
@@ -66,15 +68,16 @@ async def sign_out(request: Request, place: Place, gate: Gate) -> Response:
     return response
 
 
-def exchange_key(request: Request, place: Place, gate: Gate) -> Response:
+async def exchange_key(request: Request, place: Place, gate: Gate) -> Response:
     """Take a key out of the address: a right one becomes a session, a wrong one is dropped."""
     others = [(k, v) for k, v in request.query_params.multi_items() if k != "report_key"]
     path = place.base + "/"
     if request.path_params.get("key"):
         path += f"endpoints/{request.path_params['key']}"
     target = safe_next(path + (f"?{urlencode(others)}" if others else ""), place.base)
-    if gate.is_key(request.query_params["report_key"]):
-        return _with_session(request, place, gate, target)
+    name = await gate.holder(request.query_params["report_key"])
+    if name is not None:
+        return _with_session(request, place, await gate.new_cookie(name), target)
     return RedirectResponse(f"{place.base}/login?{urlencode({'next': target})}", 303)
 
 
@@ -90,21 +93,17 @@ def to_login(request: Request, base: str) -> Response:
     return RedirectResponse(address, 303)
 
 
-def _sign_in_error(
-    request: Request, place: Place, gate: Gate, form: dict[str, str] | None
-) -> str | None:
+def _sign_in_error(request: Request, place: Place, form: dict[str, str] | None) -> str | None:
     if not same_origin(request, place.lens.config.trusted_origins):
         return FORGED
-    if form is None:
-        return TOO_LARGE
-    return None if gate.is_key(form.get("key", "")) else WRONG_KEY
+    return TOO_LARGE if form is None else None
 
 
-def _with_session(request: Request, place: Place, gate: Gate, target: str) -> Response:
+def _with_session(request: Request, place: Place, cookie: str, target: str) -> Response:
     response = RedirectResponse(target, 303)
     response.set_cookie(
         SESSION_COOKIE,
-        gate.new_cookie(),
+        cookie,
         max_age=place.lens.config.session_max_age,
         path=_cookie_path(place.base),
         secure=request.url.scheme == "https",

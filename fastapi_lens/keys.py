@@ -1,0 +1,205 @@
+"""Keys of the admin: what each opens, and how one is written down without being readable.
+
+Pure: no configuration, no HTTP, no storage.
+"""
+
+import hashlib
+import hmac
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, cast
+
+from fastapi_lens.errors import ConfigError
+
+SINGLE_KEY = "report_key"
+"""The name of the one key of `LensConfig(report_key=…)`."""
+
+MAX_NAME = 64
+HASHED = "scrypt$"
+"""How the text of a hashed key begins: ``scrypt$n$r$p$salt$hash``, the last two in hex."""
+
+SETTING = "report_keys"
+_COST = (2**14, 8, 1)
+_MAX_MEMORY = 64 * 1024 * 1024
+_MIN_N, _MIN_SALT, _DIGEST = 2**14, 16, 32
+_HOW_TO_HASH = "make one with: python -m fastapi_lens hash-key"
+
+
+class Scope(StrEnum):
+    """What somebody may do in the admin."""
+
+    READ = "read"
+    """See pages and reports, and change nothing."""
+
+    ADMIN = "admin"
+    """Everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyConfig:
+    """One of several keys.
+
+    Attributes:
+        key: The secret, or what ``python -m fastapi_lens hash-key`` has made of it.
+        scope: ``read`` or ``admin``.
+
+    Raises:
+        ConfigError: The scope is neither.
+    """
+
+    key: str = field(repr=False)
+    scope: Scope | str = Scope.ADMIN
+
+    def __post_init__(self) -> None:
+        """Bring the scope to its type."""
+        if self.scope not in list(Scope):
+            raise ConfigError(SETTING, f"has a scope that is neither {' nor '.join(Scope)}")
+        object.__setattr__(self, "scope", Scope(self.scope))
+
+
+@dataclass(frozen=True, slots=True)
+class HashedKey:
+    """A key as scrypt has left it."""
+
+    n: int
+    r: int
+    p: int
+    salt: bytes = field(repr=False)
+    digest: bytes = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> "HashedKey":
+        """Read ``scrypt$n$r$p$salt$hash``.
+
+        Raises:
+            ValueError: It is something else, or costs too little or too much.
+        """
+        name, n, r, p, salt, digest = text.split("$")
+        found = cls(int(n), int(r), int(p), bytes.fromhex(salt), bytes.fromhex(digest))
+        usable = (
+            name + "$" == HASHED
+            and found.n >= _MIN_N
+            and found.n & (found.n - 1) == 0
+            and found.r > 0
+            and found.p == 1
+            and 2 * 128 * found.n * found.r <= _MAX_MEMORY
+            and len(found.salt) >= _MIN_SALT
+            and len(found.digest) == _DIGEST
+        )
+        if not usable:
+            raise ValueError("not a hash that hash-key has made")
+        return found
+
+    def matches(self, key: bytes) -> bool:
+        """Whether this is the hash of a key; takes some 50 ms."""
+        return hmac.compare_digest(_scrypt(key, self.salt, (self.n, self.r, self.p)), self.digest)
+
+
+def hash_key(key: str, salt: bytes) -> str:
+    """A key as text that does not tell it; takes some 50 ms.
+
+    Args:
+        key: The secret.
+        salt: 16 random bytes.
+    """
+    digest = _scrypt(normalised(key), salt, _COST)
+    return HASHED + "$".join((*map(str, _COST), salt.hex(), digest.hex()))
+
+
+def normalised(key: str | bytes) -> bytes:
+    """UTF-8 of the composed form, so that a key matches however a keyboard has typed it."""
+    try:
+        text = key.decode("utf-8") if isinstance(key, bytes) else key
+    except UnicodeDecodeError:
+        return b""  # No key is empty, so this is none.
+    return unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")
+
+
+def check_key(setting: str, key: str) -> None:
+    """Refuse a key that cannot work.
+
+    Raises:
+        ConfigError: It is empty, or begins like a hash and is none.
+    """
+    if not key.strip():
+        raise ConfigError(setting, "is empty; set a secret, or None to have no key")
+    if key.startswith(HASHED):
+        try:
+            HashedKey.parse(key)
+        except ValueError:
+            # Without its cause, which may repeat the hash.
+            problem = f"holds a hashed key that cannot be read; {_HOW_TO_HASH}"
+            raise ConfigError(setting, problem) from None
+
+
+def named_keys(value: Any, *, as_json: bool) -> dict[str, KeyConfig]:
+    """Several keys by name.
+
+    Args:
+        value: A mapping of names to keys, each text, a `KeyConfig`, or a mapping with ``key`` and
+            ``scope``; or JSON of one.
+        as_json: Whether it is JSON, as the environment has it.
+
+    Raises:
+        ConfigError: It is none, a name or a key is missing, or two names have the same key.
+    """
+    if as_json:
+        try:
+            value = json.loads(value)
+        except ValueError:
+            # Without its cause, which repeats the keys.
+            value = None
+    if not isinstance(value, Mapping):
+        raise ConfigError(
+            SETTING,
+            'must be keys by name: {"alice": "…", "ci": {"key": "…", "scope": "read"}} '
+            "(as JSON in the environment)",
+        )
+    keys: dict[str, KeyConfig] = {}
+    for name, entry in cast("Mapping[str, Any]", value).items():
+        _check_name(name)
+        keys[name] = _key_of(name, entry)
+    check_different(keys)
+    return keys
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise ConfigError(SETTING, f"has a name that is no readable text: {name!r}")
+    if len(name) > MAX_NAME or name == SINGLE_KEY:
+        problem = f"has a name that is too long ({MAX_NAME}) or taken: {name!r}"
+        raise ConfigError(SETTING, problem)
+
+
+def _key_of(name: str, entry: Any) -> KeyConfig:
+    if isinstance(entry, Mapping):
+        parts: dict[str, Any] = dict(cast("Mapping[str, Any]", entry))
+        key, scope = parts.pop("key", None), parts.pop("scope", Scope.ADMIN)
+        entry = None if parts or not isinstance(key, str) else KeyConfig(key, scope)
+    if isinstance(entry, str):
+        entry = KeyConfig(entry)
+    if not isinstance(entry, KeyConfig):
+        raise ConfigError(SETTING, f"needs text or KeyConfig(key, scope=…) for {name!r}")
+    check_key(SETTING, entry.key)
+    return entry
+
+
+def check_different(keys: Mapping[str, KeyConfig]) -> None:
+    """Refuse the same key under two names.
+
+    Raises:
+        ConfigError: Two are the same.
+    """
+    names: dict[bytes, str] = {}
+    for name, entry in keys.items():
+        other = names.setdefault(normalised(entry.key), name)
+        if other != name:
+            raise ConfigError(SETTING, f"has the same key for {other!r} and {name!r}")
+
+
+def _scrypt(key: bytes, salt: bytes, cost: tuple[int, int, int]) -> bytes:
+    n, r, p = cost
+    return hashlib.scrypt(key, salt=salt, n=n, r=r, p=p, maxmem=2 * _MAX_MEMORY, dklen=_DIGEST)

@@ -1,0 +1,179 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from fastapi_lens import ConfigError, KeyConfig, LensConfig, LensMiddleware, lens_admin
+from fastapi_lens.admin import router
+from fastapi_lens.admin.keyring import Keyring
+from fastapi_lens.admin.visit import Visit
+from fastapi_lens.keys import HashedKey, Scope, hash_key
+from tests.recording.probe import lens_of
+
+ALICE, CI = "alices-own-key", "the-key-of-ci"
+HASHED = hash_key("a-hashed-key", b"0123456789abcdef")
+KEYS: dict[str, str | KeyConfig] = {
+    "alice": ALICE,
+    "ci": KeyConfig(CI, scope="read"),
+    "bob": HASHED,
+}
+ORIGIN = {"origin": "http://testserver"}
+MakeClient = Callable[..., TestClient]
+
+
+@pytest.fixture
+def client_with(tmp_path: Path) -> Iterator[MakeClient]:
+    """Makes clients of applications that share a database."""
+    apps: list[FastAPI] = []
+
+    def make(**settings: Any) -> TestClient:
+        app = FastAPI()
+        config = LensConfig(
+            **{
+                "db_path": str(tmp_path / "lens.db"),
+                "app_name": "one",
+                "flush_interval": 3600.0,
+                **settings,
+            }
+        )
+        app.add_middleware(LensMiddleware, config=config)
+        app.include_router(lens_admin)
+        apps.append(app)
+        return TestClient(app, follow_redirects=False)
+
+    yield make
+    for app in apps:
+        if app.middleware_stack is not None:
+            lens_of(app).stop()
+
+
+def session(client: TestClient, key: str) -> dict[str, str]:
+    answer = client.post("/lens/login", data={"key": key}, headers=ORIGIN)
+    assert answer.status_code == 303
+    client.cookies.clear()
+    return {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
+
+
+def test_every_key_opens_the_reports_by_header_and_by_session(client_with: MakeClient) -> None:
+    client = client_with(report_keys=KEYS, report_key="the-single-one")
+    for key in (ALICE, CI, "a-hashed-key", "the-single-one"):
+        for headers in ({"X-Lens-Key": key}, session(client, key)):
+            assert client.get("/lens/report", headers=headers).status_code == 200
+    for key in ("alice", HASHED, "a-hashed-key ", ALICE + CI):
+        assert client.get("/lens/report", headers={"X-Lens-Key": key}).status_code == 403
+
+
+def test_removing_or_changing_a_key_ends_its_sessions_and_no_others(
+    client_with: MakeClient,
+) -> None:
+    client = client_with(report_keys=KEYS)
+    sessions = {name: session(client, key) for name, key in (("alice", ALICE), ("ci", CI))}
+    changed = client_with(report_keys={**KEYS, "alice": "another-key"})
+    removed = client_with(report_keys={"ci": KEYS["ci"]})
+    for now in (changed, removed):
+        assert now.get("/lens/report", headers=sessions["alice"]).status_code == 403
+        assert now.get("/lens/report", headers=sessions["ci"]).status_code == 200
+
+
+def test_a_session_opens_no_other_app_of_the_database(client_with: MakeClient) -> None:
+    cookie = session(client_with(report_keys=KEYS), ALICE)
+    other = client_with(report_keys=KEYS, app_name="two")
+    assert other.get("/lens/report", headers=cookie).status_code == 403
+
+
+def test_a_key_that_may_only_read_changes_nothing(
+    client_with: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, Scope, bool, str]] = []
+
+    def change(visit: Visit) -> Response:
+        seen.append((visit.actor, visit.scope, visit.may_change, visit.client))
+        return PlainTextResponse("changed")
+
+    page = router._at("/change", router._page("/change", change), "GET", "POST")
+    monkeypatch.setattr(router, "_PAGES", (page, *router._PAGES))
+    client = client_with(report_keys=KEYS)
+    for key, status in ((ALICE, 200), (CI, 403)):
+        for headers in ({"X-Lens-Key": key}, session(client, key)):
+            assert client.post("/lens/change", headers={**ORIGIN, **headers}).status_code == status
+            assert client.get("/lens/change", headers=headers).status_code == 200
+    assert {one for one in seen if one[1] is Scope.READ} == {
+        ("ci", Scope.READ, False, "testclient")
+    }
+    assert ("alice", Scope.ADMIN, True, "testclient") in seen
+
+
+def test_a_visit_of_nobody_with_an_address_has_none() -> None:
+    request = Request({"type": "http", "client": None, "headers": []})
+    lens: Any = None
+    visit = Visit(request, lens, "", "", signed_in=False, scope=Scope.READ, actor="x", now=0)
+    assert visit.client == ""
+
+
+def test_a_hashed_key_costs_one_scrypt_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = Keyring(LensConfig(report_keys=KEYS).keys)
+    tried: list[bytes] = []
+    matches = HashedKey.matches
+
+    def counted(self: HashedKey, key: bytes) -> bool:
+        tried.append(key)
+        return matches(self, key)
+
+    monkeypatch.setattr(HashedKey, "matches", counted)
+    assert keys.name_of(ALICE) == "alice"
+    assert keys.name_of(b"") is None
+    assert tried == []
+    for _ in range(3):
+        assert keys.name_of("a-hashed-key") == "bob"
+    assert len(tried) == 1
+    assert keys.name_of("wrong") is None
+    assert len(tried) == 1
+
+
+def test_a_configuration_shows_no_key() -> None:
+    shown = repr(LensConfig(report_key="the-single-one", report_keys=KEYS)) + repr(KEYS["ci"])
+    assert not any(key in shown for key in (ALICE, CI, HASHED, "the-single-one"))
+    assert hash(LensConfig(report_keys=KEYS)) == hash(LensConfig(report_keys=KEYS))
+
+
+BAD: list[tuple[Any, str]] = [
+    (["x"], "keys by name"),
+    ({"": "x"}, "no readable text"),
+    ({7: "x"}, "no readable text"),
+    ({"a\n": "x"}, "no readable text"),
+    ({"a" * 65: "x"}, "too long"),
+    ({"report_key": "x"}, "taken"),
+    ({"a": " "}, "empty"),
+    ({"a": 7}, "needs text or KeyConfig"),
+    ({"a": {"key": 7}}, "needs text or KeyConfig"),
+    ({"a": {"key": "x", "scoop": "read"}}, "needs text or KeyConfig"),
+    ({"a": {"key": "x", "scope": "write"}}, "neither read nor admin"),
+    ({"a": "same", "b": KeyConfig("same")}, "same key for 'a' and 'b'"),
+    ({"a": "scrypt$1"}, "hash-key"),
+    ({"a": HASHED.replace("16384", "1024")}, "hash-key"),
+    ({"a": HASHED.replace("$8$", "$800$")}, "hash-key"),
+]
+
+
+@pytest.mark.parametrize(("keys", "words"), BAD)
+def test_keys_that_cannot_work_are_refused_by_name(keys: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=r"LensConfig\.report_keys") as caught:
+        LensConfig(report_keys=keys)
+    assert words in str(caught.value)
+    assert "scrypt$" not in str(caught.value)
+
+
+def test_the_single_key_is_held_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="same key for 'report_key' and 'alice'"):
+        LensConfig(report_key=ALICE, report_keys=KEYS)
+    with pytest.raises(ConfigError, match=r"LensConfig\.report_key holds a hashed key"):
+        LensConfig(report_key="scrypt$x")
+    monkeypatch.setenv("LENS_REPORT_KEYS", "alice=secret")
+    with pytest.raises(ConfigError, match=r"JSON in the environment") as caught:
+        LensConfig()
+    assert "secret" not in str(caught.value)

@@ -1,0 +1,27 @@
+import getpass
+import sys
+
+import pytest
+
+from fastapi_lens.cli.hashing import hashed_key
+from fastapi_lens.keys import HashedKey
+from tests.cli.helpers import run
+
+
+def test_a_key_of_standard_input_is_hashed_and_not_shown() -> None:
+    result = run("hash-key", stdin="my-key\n")
+    assert result.exit_code == 0
+    assert "my-key" not in result.output
+    assert HashedKey.parse(result.output.strip()).matches(b"my-key")
+
+
+def test_an_empty_key_is_refused() -> None:
+    result = run("hash-key", stdin="\n")
+    assert result.exit_code != 0
+    assert "the key is empty" in result.output
+
+
+def test_at_a_terminal_the_key_is_asked_for_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: "typed")
+    assert HashedKey.parse(hashed_key()).matches(b"typed")
