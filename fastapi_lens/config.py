@@ -4,6 +4,7 @@ import math
 import os
 import types
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
@@ -17,6 +18,9 @@ from fastapi_lens.keys import SINGLE_KEY, KeyConfig, check_different, check_key,
 from fastapi_lens.log_settings import LogSettings
 
 ENV_PREFIX = "LENS_"
+MAX_DAYS = 36_500
+"""A century: longer ones are no time that a database is asked about."""
+
 MAX_NAME_LENGTH = 200
 """What the columns of the app's name and of its release hold."""
 
@@ -136,6 +140,23 @@ class LensConfig:
         _check_exclusions(self)
         LogSettings.of(vars(self))
 
+    def with_values(self, values: Mapping[str, Any]) -> "LensConfig":
+        """The same settings but for some, which are brought to their types and checked alike.
+
+        Args:
+            values: By name, of those that may change while the app runs.
+
+        Raises:
+            ConfigError: A value cannot work.
+        """
+        hints = get_type_hints(type(self))
+        other = copy(self)
+        for name, value in values.items():
+            object.__setattr__(other, name, _typed(name, value, hints[name]))
+        _check_times(other)
+        LogSettings.of(vars(other))
+        return other
+
     @property
     def url(self) -> URL:
         """The SQLAlchemy URL in use, with the driver named; shows no password."""
@@ -226,6 +247,9 @@ def _check_times(config: LensConfig) -> None:
     for name in ("flush_interval", "max_batch_size", "slow_threshold_ms", "session_max_age"):
         if getattr(config, name) <= 0:
             raise ConfigError(name, f"must be greater than 0, not {getattr(config, name)}")
+    for name in ("ttl_days", "cold_threshold_days", "dead_threshold_days"):
+        if (getattr(config, name) or 0) > MAX_DAYS:
+            raise ConfigError(name, f"must be at most {MAX_DAYS:,} days")
     if config.ttl_days is not None and config.ttl_days <= 0:
         raise ConfigError(
             "ttl_days",

@@ -20,9 +20,8 @@ import anyio
 import anyio.to_thread
 
 from fastapi_lens.config import LensConfig
-from fastapi_lens.patterns import matches_any
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
-from fastapi_lens.recording.recorder import Recorder
+from fastapi_lens.recording.recorder import KNOWN_METHODS, OTHER_METHOD, Recorder
 from fastapi_lens.recording.routes import Leaf, RouteTable
 from fastapi_lens.reporting.forecast import Forecaster
 from fastapi_lens.reporting.queries import Reader
@@ -35,7 +34,6 @@ from fastapi_lens.storage.settings import read_sections
 
 logger = logging.getLogger("fastapi_lens")
 
-ALWAYS_EXCLUDED = ("/favicon.ico", "/robots.txt")
 LAZY_FLUSH_SECONDS = 1.0
 STOP_SECONDS = 10.0
 FORK_SECONDS = 5.0
@@ -70,6 +68,7 @@ class Lens:
         self.routes = RouteTable(None)
         self._facts: dict[tuple[str, str], EndpointFacts] = {}
         self._starting = threading.Lock()
+        self._refreshing = threading.Lock()
         self._lost_at = float("-inf")
         self._watched = False
         self._attaching = threading.Lock()
@@ -87,7 +86,8 @@ class Lens:
             self.database,
             app=lambda: self.app_name,
             thresholds=lambda: self.settings.thresholds,
-            shown=self.records,
+            shown=self._has,
+            ignored=self._ignores,
             retention=self.retention,
         )
         self.forecaster = Forecaster(self.database, self.retention)
@@ -123,9 +123,20 @@ class Lens:
 
     def records(self, method: str, path: str) -> bool:
         """Whether calls of this endpoint are recorded and shown."""
-        if method in self.config.exclude_methods:
-            return False
-        return not matches_any((*ALWAYS_EXCLUDED, *self.config.exclude_paths), path)
+        return self.settings.shows(method, path)
+
+    def _has(self, method: str, path: str) -> bool:
+        return self.settings.has(method, path)
+
+    def _ignores(self, method: str, path: str) -> bool:
+        return self.settings.rules.ignores(method, path)
+
+    def skips(self, method: str, path: str, status: int) -> bool:
+        """Whether a rule keeps such an answer from being counted."""
+        rules = self.settings.rules
+        # Methods that nobody knows are counted as one, and are hidden as one.
+        other = method not in KNOWN_METHODS and rules.skips(OTHER_METHOD, path, status)
+        return other or rules.skips(method, path, status)
 
     def attached(self, kind: type[Attached], make: Callable[[], Attached]) -> Attached:
         """What another room keeps with this lens, made at its first use; safe in threads.
@@ -154,10 +165,19 @@ class Lens:
         Raises:
             StorageError: The database cannot be read; what was in force stays so.
         """
-        stored = read_sections(self.database, self.app_name)
-        if {name: section.version for name, section in stored.items()} != self.settings.versions:
-            self.settings = Settings.of(self.config, stored)
-            self.retention.ttl_days = self.settings.ttl_days
+        with self._refreshing:  # Else what was read first could be taken last.
+            stored = read_sections(self.database, self.app_name)
+            versions = {name: section.version for name, section in stored.items()}
+            if versions != self.settings.versions:
+                self._take(Settings.of(self.config, stored))
+
+    def _take(self, settings: Settings) -> None:
+        if new := [one for one in settings.unusable if one not in self.settings.unusable]:
+            logger.warning("fastapi_lens ignores stored settings that cannot be used: %s", new)
+        self.settings = settings
+        self.retention.ttl_days = settings.ttl_days
+        # After the settings: who resolves a call takes the cache first.
+        self.recorder.cache = {}
 
     def session_salt(self) -> bytes:
         """Random bytes that all workers of the database share.
@@ -240,7 +260,7 @@ class Lens:
         for leaf in self.routes.leaves:
             for method in leaf.methods:
                 key = (method, leaf.template)
-                if key not in self._facts and self.records(*key):
+                if key not in self._facts and self.settings.has(*key):
                     self._facts[key] = self._describe(method, leaf, now_us)
         return self._facts.values()
 
@@ -313,6 +333,7 @@ class Lens:
         """Nothing of the parent's is ours: not its counts, its thread or its connections."""
         self.started = False
         self._starting, self._attaching = threading.Lock(), threading.Lock()
+        self._refreshing = threading.Lock()
         # Kept, so that no finaliser here closes a connection that the parent goes on using.
         self._inherited.append(self.database)
         self._open()

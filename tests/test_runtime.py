@@ -245,8 +245,11 @@ def test_settings_that_are_stored_are_in_force_after_the_next_flush(tmp_path: Pa
     lens = Lens(LensConfig(db_path=str(tmp_path / "lens.db"), ttl_days=90))
     assert lens.flusher.flush()
     entry = AuditEntry(at_us=0, actor="", client="", action="save")
-    section = Stored({"ttl_days": 7, "cold_threshold_days": 2}, 0)
-    assert write_section(lens.database, lens.app_name, "retention", section, entry)
+    for name, values in (
+        ("retention", {"ttl_days": 7}),
+        ("thresholds", {"cold_threshold_days": 2}),
+    ):
+        assert write_section(lens.database, lens.app_name, name, Stored(values, 0), entry)
     assert lens.settings.ttl_days == 90
     assert lens.flusher.flush()
     assert (lens.settings.ttl_days, lens.retention.ttl_days) == (7, 7)

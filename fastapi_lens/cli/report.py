@@ -9,16 +9,15 @@ from rich.text import Text
 
 from fastapi_lens.cli.place import printable
 from fastapi_lens.config import LensConfig
-from fastapi_lens.patterns import matches_any
 from fastapi_lens.reporting.csv_table import csv_rows
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.reporting.queries import Reader
 from fastapi_lens.reporting.report import EndpointStats, Report
 from fastapi_lens.reporting.settings import Settings
 from fastapi_lens.reporting.status import Status
-from fastapi_lens.runtime import ALWAYS_EXCLUDED
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.retention import Retention
+from fastapi_lens.storage.settings import read_sections
 
 
 class Format(StrEnum):
@@ -60,17 +59,13 @@ def read_report(
     Raises:
         StorageError: The database cannot be read.
     """
-
-    def shown(method: str, path: str) -> bool:
-        hidden = matches_any((*ALWAYS_EXCLUDED, *config.exclude_paths), path)
-        return not hidden and method not in config.exclude_methods
-
+    settings = Settings.of(config, read_sections(database, app))
     reader = Reader(
         database,
         app=lambda: app,
-        thresholds=lambda: Settings.of(config).thresholds,
-        shown=shown,
-        retention=Retention(config.ttl_days),
+        thresholds=lambda: settings.thresholds,
+        shown=settings.shows,
+        retention=Retention(settings.ttl_days),
     )
     endpoints = reader.endpoints(window=Window.of_days(days), now=now)
     return Report.of(endpoints, days=days, status=status, now=now)

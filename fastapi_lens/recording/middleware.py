@@ -53,6 +53,10 @@ class Recording(Protocol):
         """Whether calls of an endpoint are to be counted."""
         ...
 
+    def skips(self, method: str, path: str, status: int) -> bool:
+        """Whether an answer with this status code is not to be counted."""
+        ...
+
     @property
     def counts_unmapped(self) -> bool:
         """Whether 404s that no route matched are to be counted."""
@@ -205,10 +209,11 @@ class RecordingMiddleware:
         """Count a call of a kind that was not seen yet, or that is kept by no key."""
         try:
             match = self.lens.routes.match(scope, outer_root)
+            # Before the settings are asked: a new cache comes after new ones.
+            cache = self.lens.recorder.cache
             series = self._series(match, scope, status)
             reached = identity(scope)
             if match and match.certain and any(reached) and scope.get("method") in KNOWN_METHODS:
-                cache = self.lens.recorder.cache
                 if len(cache) >= MAX_CACHED:
                     cache.clear()
                 # The ids in the key stay valid as long as what they belong to is kept.
@@ -236,6 +241,8 @@ class RecordingMiddleware:
         if match is None or not match.method:
             return self._unmapped(scope, status)
         if not self.lens.records(match.method, match.template):
+            return None
+        if self.lens.skips(match.method, match.template, status):
             return None
         return self.lens.recorder.series(match.method, match.template, status)
 

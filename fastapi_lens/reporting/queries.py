@@ -45,6 +45,7 @@ class Reader:
         app: The app's name; its endpoints are the only ones that are seen.
         thresholds: When an endpoint is cold, and dead; may change meanwhile.
         shown: Whether an endpoint (method, path) is to be seen at all.
+        ignored: Whether a rule ignores it, so that it is seen only by who asks for such.
         retention: How long each tier is kept; may change meanwhile.
     """
 
@@ -56,12 +57,14 @@ class Reader:
         thresholds: Callable[[], Thresholds],
         shown: Callable[[str, str], bool],
         retention: Retention,
+        ignored: Callable[[str, str], bool] = lambda _method, _path: False,
     ) -> None:
         """Read nothing yet."""
         self._database = database
         self._app = app
         self._thresholds = thresholds
         self._shown = shown
+        self._ignored = ignored
         self._retention = retention
         self._sums = Sums()
         self._answers = Answers()
@@ -81,7 +84,9 @@ class Reader:
         """
         return self._answers.get((question, self._state()), make)
 
-    def endpoints(self, *, window: Window, now: float) -> list[Endpoint]:
+    def endpoints(
+        self, *, window: Window, now: float, with_ignored: bool = False
+    ) -> list[Endpoint]:
         """All endpoints with what they did in a window, in no particular order.
 
         One that was never called and that no living worker's app has any more is left out: it
@@ -96,7 +101,7 @@ class Reader:
         return [
             self._endpoint(row, usages.get(row[_ID], Usage()), now)
             for row in rows
-            if self._shown(row[_METHOD], row[_PATH])
+            if self._seen(row, with_ignored=with_ignored)
         ]
 
     def endpoint(self, key: str, *, window: Window, now: float) -> Endpoint | None:
@@ -112,7 +117,7 @@ class Reader:
         mine = sa.select(*_FACTS).where(ENDPOINT.c.id == identity, ENDPOINT.c.app == self._app())
         with self._database.read() as connection:
             row = next(iter(fetched(connection, mine)), None)
-            if row is None or not self._shown(row[_METHOD], row[_PATH]):
+            if row is None or not self._seen(row):
                 return None
             # No row is older than the week of the first call.
             oldest = row[_FIRST] // 1_000_000 // Tier.WEEK * Tier.WEEK
@@ -238,6 +243,10 @@ class Reader:
                 )
             ).one()
             return "-".join(map(str, parts))
+
+    def _seen(self, row: Row, *, with_ignored: bool = False) -> bool:
+        its = row[_METHOD], row[_PATH]
+        return self._shown(*its) and (with_ignored or not self._ignored(*its))
 
     def _kept(self, tier: Tier) -> int | None:
         return self._retention.kept_seconds(tier)

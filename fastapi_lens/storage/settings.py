@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -24,10 +24,12 @@ class Stored:
     Attributes:
         values: By name of the setting; what is not there is as the code says.
         version: How often it was changed; 0 for one that never was.
+        damaged: What is there instead of values; empty for a section that can be read.
     """
 
     values: Mapping[str, Any]
     version: int
+    damaged: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ def read_sections(database: Database, app: str) -> dict[str, Stored]:
                 SETTING.c.app == app
             )
         )
-        return {row.name: Stored(json.loads(row.value), row.version) for row in rows}
+        return {row.name: _stored(row.value, row.version) for row in rows}
 
 
 def write_section(
@@ -113,6 +115,16 @@ def add_audit_entry(database: Database, app: str, entry: AuditEntry) -> None:
     """
     with database.write() as connection:
         _add_entry(connection, app, entry)
+
+
+def _stored(text: str, version: int) -> Stored:
+    try:
+        values: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        return Stored({}, version, text)
+    return Stored(cast("dict[str, Any]", values), version)
 
 
 def _add_entry(connection: Connection, app: str, entry: AuditEntry) -> None:

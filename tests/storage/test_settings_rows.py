@@ -1,3 +1,6 @@
+import pytest
+import sqlalchemy as sa
+
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.settings import (
     AuditEntry,
@@ -6,7 +9,7 @@ from fastapi_lens.storage.settings import (
     read_sections,
     write_section,
 )
-from fastapi_lens.storage.tables import AUDIT
+from fastapi_lens.storage.tables import AUDIT, SETTING
 from tests.storage.helpers import table_rows
 
 NOW_US = 1_790_000_000_000_000
@@ -42,3 +45,11 @@ def test_an_audit_entry_says_who_did_what_when(database: Database) -> None:
         ("shop", "alice", "sign_in", "", ""),
     }
     assert {row.id >> 11 for row in rows} == {NOW_US}
+
+
+@pytest.mark.parametrize("text", ["{", "[1]"])
+def test_a_section_that_is_damaged_is_told_instead_of_raised(database: Database, text: str) -> None:
+    row = {"app": "shop", "name": "retention", "value": text, "version": 3}
+    with database.write() as connection:
+        connection.execute(sa.insert(SETTING), row)
+    assert read_sections(database, "shop") == {"retention": Stored({}, 3, text)}

@@ -1,0 +1,125 @@
+"""Rules are in force: what they cover is neither counted nor shown, and comes back."""
+
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastapi_lens import LensConfig
+from fastapi_lens.cli.report import read_report
+from fastapi_lens.reporting.model import Window
+from fastapi_lens.reporting.rules import Rule, Rules
+from fastapi_lens.reporting.settings import Settings
+from fastapi_lens.storage.settings import AuditEntry, Stored, write_section
+from tests.admin.conftest import Site
+
+
+def save(site: Site, section: str, values: dict[str, Any]) -> None:
+    """What another worker's admin has saved, taken as at a flush."""
+    version = site.lens.settings.versions.get(section, 0)
+    entry = AuditEntry(at_us=1, actor="alice", client="", action="save")
+    assert write_section(site.lens.database, "site", section, Stored(values, version), entry)
+    assert site.lens.flusher.flush()
+
+
+def save_rules(site: Site, *rules: Rule) -> None:
+    save(site, "rules", {"rules": [rule.as_stored() for rule in rules]})
+
+
+def calls(site: Site) -> dict[str, int]:
+    assert site.lens.flusher.flush()
+    report = site.get("/lens/report").json()
+    return {f"{one['method']} {one['path']}": one["total_calls"] for one in report["endpoints"]}
+
+
+def test_an_ignored_endpoint_is_neither_counted_nor_shown_and_comes_back(site: Site) -> None:
+    site.get("/health")
+    assert calls(site)["GET /health"] == 1
+    health = next(iter(site.lens.reader.endpoints(window=Window(), now=site.lens.clock())))
+    rule = Rule(id="a", pattern=health.path)
+    save_rules(site, rule)
+    site.get("/health")
+    site.get("/users/1")
+    shown = calls(site)
+    assert f"GET {health.path}" not in shown
+    assert health.path + "</span>" not in site.get("/lens/").text
+    assert site.get(f"/lens/endpoints/{health.key}").status_code == 404
+    everything = site.lens.reader.endpoints(
+        window=Window(), now=site.lens.clock(), with_ignored=True
+    )
+    assert len(everything) == 3
+    save_rules(site)
+    site.get("/health")
+    assert calls(site)["GET /health"] == (2 if health.path == "/health" else 3)
+
+
+def test_answers_of_a_status_class_are_not_counted(site: Site) -> None:
+    site.get("/users/x")
+    save_rules(site, Rule(id="a", pattern="/users/*", statuses=(4,)))
+    site.get("/users/x")
+    site.get("/users/1")
+    assert calls(site)["GET /users/{user_id}"] == 2
+
+
+def test_methods_that_nobody_knows_are_ignored_as_the_one_that_they_are_counted_as(
+    site: Site,
+) -> None:
+    save_rules(site, Rule(id="a", pattern="/users/*", methods=("_OTHER",)))
+    assert site.lens.skips("PURGE", "/users/{user_id}", 200)
+    assert not site.lens.skips("GET", "/users/{user_id}", 200)
+
+
+def test_the_report_of_the_command_line_obeys_the_stored_settings(site: Site) -> None:
+    save_rules(site, Rule(id="a", pattern="/users/**"), Rule(id="b", pattern="/users"))
+    report = read_report(
+        site.lens.database,
+        LensConfig(db_path=":memory:"),
+        app="site",
+        days=None,
+        status=None,
+        now=site.lens.clock(),
+    )
+    assert [one.path for one in report.endpoints] == ["/health"]
+
+
+def test_what_is_stored_and_cannot_be_used_is_logged_once(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "fastapi_lens"):
+        save(site, "retention", {"ttl_days": "soon"})
+        save(site, "thresholds", {"slow_threshold_ms": 5})
+    (record,) = caplog.records
+    assert "ttl_days must be a whole number" in record.getMessage()
+    assert site.lens.settings.slow_threshold_ms == 5
+
+
+SEGMENTS = st.sampled_from(["a", "b", "ab", "{id}", "*", "**"])
+PATTERNS = st.lists(SEGMENTS, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
+PATHS = st.lists(st.sampled_from(["a", "b", "ab", "{id}"]), max_size=4).map(
+    lambda parts: "/" + "/".join(parts)
+)
+METHODS = st.sampled_from(["GET", "POST"])
+RULES = st.lists(
+    st.builds(
+        Rule,
+        id=st.uuids().map(lambda uuid: uuid.hex),
+        pattern=PATTERNS,
+        methods=st.sets(METHODS).map(lambda chosen: tuple(sorted(chosen))),
+        paused=st.booleans(),
+    ),
+    max_size=5,
+)
+
+
+@given(rules=RULES, table=st.sets(st.tuples(METHODS, PATHS), max_size=12))
+def test_what_rules_say_they_cover_is_exactly_what_is_not_shown_whatever_their_order(
+    rules: list[Rule], table: set[tuple[str, str]]
+) -> None:
+    listed = {each for each in table for rule in rules if not rule.paused and rule.covers(*each)}
+    for order in (rules, rules[::-1]):
+        stored = Stored({"rules": [rule.as_stored() for rule in order]}, 1)
+        settings = Settings.of(LensConfig(db_path=":memory:"), {"rules": stored})
+        assert {each for each in table if not settings.shows(*each)} == listed
+        assert {each for each in table if Rules(tuple(order)).skips(*each, 200)} == listed
