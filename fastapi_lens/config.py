@@ -40,16 +40,15 @@ _MAY_WRITE = "let this process's user write there, or name a file in another dir
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _NOTHING = frozenset({"", "none", "null"})
+_LOGINS = ("session_max_age", "login_max_failures", "login_window_seconds")
 
 
-def _setting(
-    name: str, default: Any, *, unit: str = "", secret: bool = False, hashed: bool | None = None
-) -> Any:
+def _setting(name: str, default: Any, *, unit: str = "", secret: bool = False) -> Any:
     """A dataclass field that falls back to its environment variable, then to its default."""
     return field(
         default_factory=lambda: os.environ.get(env_name(name), default),
         repr=not secret,
-        hash=hashed,
+        hash=False if isinstance(default, dict) else None,
         metadata={"default": default, "unit": unit},
     )
 
@@ -92,6 +91,8 @@ class LensConfig:
         template_dirs: Directories whose templates win over the built-in ones.
         trusted_origins: Origins besides the own one that may post forms.
         session_max_age: Seconds that a login lasts.
+        login_max_failures: Wrong keys of a client after which it has to wait.
+        login_window_seconds: Seconds after which they are forgotten; also the longest wait.
 
     Raises:
         ConfigError: A value cannot work; it names the field and the fix.
@@ -102,9 +103,7 @@ class LensConfig:
     ttl_days: int | None = _setting("ttl_days", None, unit="days")
     security_enabled: bool | None = _setting("security_enabled", None)
     report_key: str | None = _setting("report_key", None, secret=True)
-    report_keys: Mapping[str, str | KeyConfig] = _setting(
-        "report_keys", {}, unit="keys by name", secret=True, hashed=False
-    )
+    report_keys: Mapping[str, str | KeyConfig] = _setting("report_keys", {}, secret=True)
     report_path: str = _setting("report_path", "/lens/report", unit="path")
     ignore_unmapped: bool = _setting("ignore_unmapped", default=True)
     flush_interval: float = _setting("flush_interval", 5.0, unit="seconds")
@@ -126,6 +125,8 @@ class LensConfig:
     template_dirs: tuple[str, ...] = _setting("template_dirs", (), unit="directories")
     trusted_origins: tuple[str, ...] = _setting("trusted_origins", (), unit="origins")
     session_max_age: int = _setting("session_max_age", 604_800, unit="seconds")
+    login_max_failures: int = _setting("login_max_failures", 5)
+    login_window_seconds: int = _setting("login_window_seconds", 300, unit="seconds")
 
     def __post_init__(self) -> None:
         """Bring every value to its type, then check each of them and what they mean together."""
@@ -244,7 +245,7 @@ def _as_number(name: str, value: Any, kind: type[int] | type[float]) -> int | fl
 
 
 def _check_times(config: LensConfig) -> None:
-    for name in ("flush_interval", "max_batch_size", "slow_threshold_ms", "session_max_age"):
+    for name in ("flush_interval", "max_batch_size", "slow_threshold_ms", *_LOGINS):
         if getattr(config, name) <= 0:
             raise ConfigError(name, f"must be greater than 0, not {getattr(config, name)}")
     for name in ("ttl_days", "cold_threshold_days", "dead_threshold_days"):

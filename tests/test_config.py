@@ -37,6 +37,8 @@ DEFAULTS: dict[str, Any] = {
     "template_dirs": (),
     "trusted_origins": (),
     "session_max_age": 604_800,
+    "login_max_failures": 5,
+    "login_window_seconds": 300,
 }
 
 # Setting, text in the environment, what it means, another value given as an argument.
@@ -73,6 +75,8 @@ SETTINGS = [
     ("template_dirs", "tests,tests/support", ("tests", "tests/support"), ("fastapi_lens",)),
     ("trusted_origins", "https://a.example", ("https://a.example",), ("http://b.example:81",)),
     ("session_max_age", "3600", 3_600, 60),
+    ("login_max_failures", "9", 9, 3),
+    ("login_window_seconds", "60", 60, 30),
 ]
 
 

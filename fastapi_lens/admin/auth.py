@@ -17,6 +17,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 
 from fastapi_lens.admin.keyring import Keyring
+from fastapi_lens.admin.threads import in_reader_thread
+from fastapi_lens.admin.throttle import Throttle
 from fastapi_lens.config import LensConfig
 from fastapi_lens.keys import Scope
 
@@ -73,24 +75,43 @@ class Access:
     actor: str
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Somebody has given too many wrong keys, and is not listened to for some seconds."""
+
+    seconds: int
+
+    @property
+    def sentence(self) -> str:
+        """What people are told."""
+        return f"too many wrong keys came from your address: try again in {self.seconds} s"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the answer."""
+        return {"Retry-After": str(self.seconds)}
+
+
 class Gate:
     """Decides for one lens.
 
     Args:
         config: The settings.
         salt: Random bytes that all workers of the database share.
+        throttle: Holds off those who guess.
         app: The app's name: a session opens no other app of the database.
     """
 
-    def __init__(self, config: LensConfig, salt: bytes, app: str = "") -> None:
+    def __init__(self, config: LensConfig, salt: bytes, throttle: Throttle, app: str = "") -> None:
         """Take the keys; what signs sessions is derived when a key is first used."""
         self._config = config
         self._salt = salt
         self._app = app
+        self._throttle = throttle
         self._keys = Keyring(config.keys)
         self._signers: dict[str, _Signer] = {}
 
-    async def access(self, request: HTTPConnection) -> Access | Refusal:
+    async def access(self, request: HTTPConnection, now: float) -> Access | Refusal | Wait:
         """Whether this request may see the admin and the reports."""
         if not self._config.key_required:
             if self._config.security_enabled is False:
@@ -98,13 +119,25 @@ class Gate:
             return Access(None, Scope.ADMIN, LOCAL) if is_local(request) else Refusal.NOT_LOCAL
         presented = presented_key(request)
         if presented is not None:
-            name = await self.holder(presented)
+            name = await self.holder(request, presented, now)
+            if isinstance(name, Wait):
+                return name
             return Refusal.KEY if name is None else self._let_in(name, None)
         return await self._by_session(request.cookies.get(SESSION_COOKIE))
 
-    async def holder(self, presented: str | bytes) -> str | None:
-        """The name of a key; None for a wrong one."""
-        return await run_in_threadpool(self._keys.name_of, presented)
+    async def holder(
+        self, request: HTTPConnection, presented: str | bytes, now: float
+    ) -> str | Wait | None:
+        """The name of a key; None for a wrong one, and a wait after too many of them."""
+        if not presented:
+            return None  # Nobody guesses nothing.
+        address = request.client.host if request.client else ""
+
+        def attempt() -> str | int | None:
+            return self._throttle.attempt(address, lambda: self._keys.name_of(presented), now=now)
+
+        found = await in_reader_thread(attempt)
+        return Wait(found) if isinstance(found, int) else found
 
     async def new_cookie(self, name: str) -> str:
         """The value of a cookie that signs a browser in.

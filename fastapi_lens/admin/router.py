@@ -4,6 +4,7 @@ Plain Starlette routes, so that no dependency, exception handler or schema of th
 to them. Knows no SQL and no HTML.
 """
 
+import hmac
 import logging
 import re
 import secrets
@@ -19,8 +20,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, compile_path
 
 from fastapi_lens.admin import api, rendering
-from fastapi_lens.admin.auth import Access, Gate, Refusal
+from fastapi_lens.admin.auth import Access, Gate, Refusal, Wait
 from fastapi_lens.admin.threads import in_reader_thread
+from fastapi_lens.admin.throttle import Throttle
 from fastapi_lens.admin.views import endpoint as endpoint_view
 from fastapi_lens.admin.views import endpoints as endpoints_view
 from fastapi_lens.admin.views import export as export_view
@@ -95,7 +97,11 @@ def json_endpoint(answer: View, local: str) -> Endpoint:
         if lens is None:
             return api.refused("LensMiddleware is missing on this app", status=503)
         try:
-            access = await (await gate(lens)).access(request)
+            access = await (await gate(lens)).access(request, lens.clock())
+            if isinstance(access, Wait):
+                response = api.refused(access.sentence, status=429)
+                response.headers.update(access.headers)
+                return _uncached(response)
             if isinstance(access, Refusal):
                 return _uncached(api.refused(access.value, status=403))
             visit = _visit(request, Place(_base(request, local), lens), access)
@@ -131,7 +137,13 @@ async def gate(lens: Lens) -> Gate:
     def make() -> Gate:
         lens.prepare()
         salt = lens.session_salt() if lens.config.key_required else b""
-        return Gate(lens.config, salt, lens.app_name)
+        throttle = Throttle(
+            lens.database,
+            hmac.digest(salt, lens.app_name.encode(), "sha256"),
+            max_failures=lens.config.login_max_failures,
+            window_seconds=lens.config.login_window_seconds,
+        )
+        return Gate(lens.config, salt, throttle, lens.app_name)
 
     return await run_in_threadpool(lens.attached, Gate, make)
 
@@ -157,7 +169,9 @@ async def _visited(request: Request, place: Place, view: View) -> Response:
     doorkeeper = await gate(place.lens)
     if "report_key" in request.query_params:
         return await login_view.exchange_key(request, place, doorkeeper)
-    access = await doorkeeper.access(request)
+    access = await doorkeeper.access(request, place.lens.clock())
+    if isinstance(access, Wait):
+        return login_view.wait_page(request, place, access)
     if access is Refusal.KEY:
         return login_view.to_login(request, place.base)
     if isinstance(access, Refusal):

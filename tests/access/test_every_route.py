@@ -39,6 +39,7 @@ def client(folder: Path, *, key: str = KEY, name: str = "one", **settings: Any) 
         report_key=key,
         app_name=name,
         flush_interval=3600.0,
+        login_max_failures=10_000,
         **settings,
     )
     app.add_middleware(LensMiddleware, config=config)

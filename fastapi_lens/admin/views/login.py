@@ -7,7 +7,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin import rendering
-from fastapi_lens.admin.auth import SESSION_COOKIE, Access, Gate, Refusal, safe_next, same_origin
+from fastapi_lens.admin.auth import (
+    SESSION_COOKIE,
+    Access,
+    Gate,
+    Refusal,
+    Wait,
+    safe_next,
+    same_origin,
+)
 from fastapi_lens.runtime import Lens
 
 MAX_FORM_BYTES = 16_384
@@ -33,9 +41,11 @@ class Place(Protocol):
 async def login_page(request: Request, place: Place, gate: Gate) -> Response:
     """The form; whoever may look already is led on."""
     target = safe_next(request.query_params.get("next", ""), place.base)
-    access = await gate.access(request)
+    access = await gate.access(request, place.lens.clock())
     if isinstance(access, Access):
         return RedirectResponse(target, 303)
+    if isinstance(access, Wait):
+        return wait_page(request, place, access, target=target)
     if access is Refusal.NOT_LOCAL:
         return rendering.not_allowed_page(request, place.base, access.value)
     return rendering.login_page(request, place.lens, place.base, target=target)
@@ -46,7 +56,11 @@ async def sign_in(request: Request, place: Place, gate: Gate) -> Response:
     form = await _form(request)
     target = safe_next((form or {}).get("next", ""), place.base)
     error = _sign_in_error(request, place, form)
-    name = None if form is None or error else await gate.holder(form.get("key", ""))
+    name = None
+    if form is not None and error is None:
+        name = await gate.holder(request, form.get("key", ""), place.lens.clock())
+    if isinstance(name, Wait):
+        return wait_page(request, place, name, target=target)
     if name is not None:
         return _with_session(request, place, await gate.new_cookie(name), target)
     error = error or WRONG_KEY
@@ -56,9 +70,19 @@ async def sign_in(request: Request, place: Place, gate: Gate) -> Response:
     )
 
 
+def wait_page(request: Request, place: Place, wait: Wait, *, target: str = "") -> Response:
+    """The form again, with how long to wait."""
+    error = f"{wait.sentence[0].upper()}{wait.sentence[1:]}."
+    response = rendering.login_page(
+        request, place.lens, place.base, target=target, error=error, status=429
+    )
+    response.headers.update(wait.headers)
+    return response
+
+
 async def sign_out(request: Request, place: Place, gate: Gate) -> Response:
     """End the session of this browser."""
-    access = await gate.access(request)
+    access = await gate.access(request, place.lens.clock())
     session = access.session if isinstance(access, Access) else None
     form = await _form(request) or {}
     if not gate.may_post(request, form.get("csrf_token", ""), session):
@@ -75,7 +99,9 @@ async def exchange_key(request: Request, place: Place, gate: Gate) -> Response:
     if request.path_params.get("key"):
         path += f"endpoints/{request.path_params['key']}"
     target = safe_next(path + (f"?{urlencode(others)}" if others else ""), place.base)
-    name = await gate.holder(request.query_params["report_key"])
+    name = await gate.holder(request, request.query_params["report_key"], place.lens.clock())
+    if isinstance(name, Wait):
+        return wait_page(request, place, name, target=target)
     if name is not None:
         return _with_session(request, place, await gate.new_cookie(name), target)
     return RedirectResponse(f"{place.base}/login?{urlencode({'next': target})}", 303)
