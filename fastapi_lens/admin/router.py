@@ -9,7 +9,7 @@ import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -21,6 +21,7 @@ from starlette.routing import Route, compile_path
 
 from fastapi_lens.admin import api, rendering
 from fastapi_lens.admin.auth import Access, Gate, Refusal, Wait
+from fastapi_lens.admin.forms import read_form
 from fastapi_lens.admin.threads import in_reader_thread
 from fastapi_lens.admin.throttle import Throttle
 from fastapi_lens.admin.views import endpoint as endpoint_view
@@ -28,6 +29,7 @@ from fastapi_lens.admin.views import endpoints as endpoints_view
 from fastapi_lens.admin.views import export as export_view
 from fastapi_lens.admin.views import login as login_view
 from fastapi_lens.admin.views import settings as settings_view
+from fastapi_lens.admin.views import settings_forms
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.errors import ConfigError, SchemaTooNewError, StorageError
 from fastapi_lens.keys import Scope
@@ -179,6 +181,12 @@ async def _visited(request: Request, place: Place, view: View) -> Response:
     if request.method not in SAFE_METHODS and access.scope is not Scope.ADMIN:
         return rendering.not_allowed_page(request, place.base, Refusal.READ_ONLY.value)
     visit = _visit(request, place, access)
+    if request.method not in SAFE_METHODS:
+        # Here for all pages, so that none can forget it.
+        form = await read_form(request) or {}
+        if not doorkeeper.may_post(request, form.get("csrf_token", ""), access.session):
+            return rendering.not_allowed_page(request, place.base, Refusal.FORGED.value)
+        visit = replace(visit, form=form)
     return await in_reader_thread(lambda: view(visit))
 
 
@@ -324,6 +332,8 @@ _PAGES = (
     _at("/export.json", _page("/export.json", export_view.as_json)),
     _at("/endpoints/{key}", _page("/endpoints/{key}", _endpoint)),
     _at("/settings", _page("/settings", settings_view.settings_page)),
+    _at("/settings/now", _page("/settings/now", settings_view.now_page)),
+    _at("/settings/{section}", _page("/settings/{section}", settings_forms.save_section), "POST"),
     _at("/login", _login, "GET", "POST"),
     _at("/logout", _logout, "POST"),
     _at("/static/{name:path}", _static),

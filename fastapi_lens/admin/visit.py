@@ -1,6 +1,7 @@
 """Visit: one request to the admin by somebody who may see it. What every view is given."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
@@ -26,6 +27,7 @@ class Visit:
         scope: What this visitor may do.
         actor: Who it is, for the audit log: the name of the key, or of what let them in.
         now: Epoch seconds of this request.
+        form: What a POST has sent, which the router has checked to come from our own page.
     """
 
     request: Request
@@ -36,6 +38,7 @@ class Visit:
     scope: Scope
     actor: str
     now: float
+    form: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def may_change(self) -> bool:

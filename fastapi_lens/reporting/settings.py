@@ -86,6 +86,16 @@ class Settings:
             versions={name: section.version for name, section in stored.items()},
         )
 
+    def value(self, name: str) -> object:
+        """One of the settings that pages can change, by its name in `LensConfig`."""
+        thresholds = self.thresholds
+        return {
+            "ttl_days": self.ttl_days,
+            "cold_threshold_days": thresholds.cold_days,
+            "dead_threshold_days": thresholds.dead_days,
+            "slow_threshold_ms": self.slow_threshold_ms,
+        }[name]
+
     def has(self, method: str, path: str) -> bool:
         """Whether the code leaves an endpoint in, ignored by a rule or not."""
         return method not in self.exclude_methods and not matches_any(self.exclude_paths, path)

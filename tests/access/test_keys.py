@@ -93,15 +93,17 @@ def test_a_key_that_may_only_read_changes_nothing(
 
     def change(visit: Visit) -> Response:
         seen.append((visit.actor, visit.scope, visit.may_change, visit.client))
-        return PlainTextResponse("changed")
+        return PlainTextResponse(visit.csrf_token)
 
     page = router._at("/change", router._page("/change", change), "GET", "POST")
     monkeypatch.setattr(router, "_PAGES", (page, *router._PAGES))
     client = client_with(report_keys=KEYS)
     for key, status in ((ALICE, 200), (CI, 403)):
         for headers in ({"X-Lens-Key": key}, session(client, key)):
-            assert client.post("/lens/change", headers={**ORIGIN, **headers}).status_code == status
-            assert client.get("/lens/change", headers=headers).status_code == 200
+            shown = client.get("/lens/change", headers=headers)
+            assert shown.status_code == 200
+            form, sent = {"csrf_token": shown.text}, {**ORIGIN, **headers}
+            assert client.post("/lens/change", data=form, headers=sent).status_code == status
     assert {one for one in seen if one[1] is Scope.READ} == {
         ("ci", Scope.READ, False, "testclient")
     }

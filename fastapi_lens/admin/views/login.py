@@ -1,7 +1,7 @@
 """Signing in and out. Plain POSTs and redirects; works without JavaScript."""
 
 from typing import Protocol
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -16,9 +16,9 @@ from fastapi_lens.admin.auth import (
     safe_next,
     same_origin,
 )
+from fastapi_lens.admin.forms import read_form
 from fastapi_lens.runtime import Lens
 
-MAX_FORM_BYTES = 16_384
 WRONG_KEY = "That key is not right."
 FORGED = "This form was not sent from this page. Please try again."
 TOO_LARGE = "That is too long to be a key."
@@ -53,7 +53,7 @@ async def login_page(request: Request, place: Place, gate: Gate) -> Response:
 
 async def sign_in(request: Request, place: Place, gate: Gate) -> Response:
     """Check the key of the form; 303 with a session, or the form again with one sentence."""
-    form = await _form(request)
+    form = await read_form(request)
     target = safe_next((form or {}).get("next", ""), place.base)
     error = _sign_in_error(request, place, form)
     name = None
@@ -84,7 +84,7 @@ async def sign_out(request: Request, place: Place, gate: Gate) -> Response:
     """End the session of this browser."""
     access = await gate.access(request, place.lens.clock())
     session = access.session if isinstance(access, Access) else None
-    form = await _form(request) or {}
+    form = await read_form(request) or {}
     if not gate.may_post(request, form.get("csrf_token", ""), session):
         return rendering.not_allowed_page(request, place.base, Refusal.FORGED.value)
     response = RedirectResponse(place.base + "/login", 303)
@@ -142,19 +142,3 @@ def _with_session(request: Request, place: Place, cookie: str, target: str) -> R
 
 def _cookie_path(base: str) -> str:
     return base or "/"
-
-
-async def _form(request: Request) -> dict[str, str] | None:
-    """The first value of each field of an URL-encoded form; None when it is too large."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_FORM_BYTES:
-            return None
-    try:
-        fields = parse_qs(
-            body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=32
-        )
-    except ValueError:  # Too many fields.
-        return None
-    return {name: values[0] for name, values in fields.items()}
