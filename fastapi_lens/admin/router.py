@@ -178,16 +178,22 @@ async def _visited(request: Request, place: Place, view: View) -> Response:
         return login_view.to_login(request, place.base)
     if isinstance(access, Refusal):
         return rendering.not_allowed_page(request, place.base, access.value)
-    if request.method not in SAFE_METHODS and access.scope is not Scope.ADMIN:
-        return rendering.not_allowed_page(request, place.base, Refusal.READ_ONLY.value)
     visit = _visit(request, place, access)
     if request.method not in SAFE_METHODS:
         # Here for all pages, so that none can forget it.
         form = await read_form(request) or {}
-        if not doorkeeper.may_post(request, form.get("csrf_token", ""), access.session):
-            return rendering.not_allowed_page(request, place.base, Refusal.FORGED.value)
+        refused = _refused_change(request, doorkeeper, access, form.get("csrf_token", ""))
+        if refused is not None:
+            return rendering.not_allowed_page(request, place.base, refused.value)
         visit = replace(visit, form=form)
     return await in_reader_thread(lambda: view(visit))
+
+
+def _refused_change(request: Request, keeper: Gate, access: Access, token: str) -> Refusal | None:
+    """Why somebody who may look may not change anything with this request."""
+    if access.scope is not Scope.ADMIN:
+        return Refusal.READ_ONLY
+    return None if keeper.may_post(request, token, access.session) else Refusal.FORGED
 
 
 def _dashboard(visit: Visit) -> Response:
