@@ -5,9 +5,10 @@ may be stretched to any width. Curves are never smoothed. All styling is by clas
 presentation attributes, because the content security policy allows no style attribute.
 """
 
-from collections.abc import Sequence
-from itertools import pairwise
-from math import floor, log10
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from itertools import groupby, pairwise
+from math import exp, floor, log, log10
 
 from markupsafe import Markup
 
@@ -27,6 +28,10 @@ _ROUND = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12)
 STEP = 10
 HEIGHT = 100
 """Units of a chart: each step is as wide, and the whole as high, before it is stretched."""
+
+
+HEAT_LEVELS = 5
+"""Colours of a heat map."""
 
 
 def sparkline(counts: Sequence[int]) -> Markup:
@@ -73,6 +78,18 @@ def error_bar(share_4xx: float, share_5xx: float, scale: float, words: str) -> M
     return Markup('<svg class="errs" role="img"><title>{}</title>{}</svg>').format(words, parts)
 
 
+def share_bar(share: float, name: str) -> Markup:
+    """A share of a whole as a bar; the number stands beside it.
+
+    Args:
+        share: From 0 to 1.
+        name: CSS class of its colour.
+    """
+    return Markup(
+        '<svg class="errs" aria-hidden="true"><path class="{}" d="M0 10h{}"/></svg>'
+    ).format(name, _length(share, 1.0))
+
+
 def nice_ceiling(value: float) -> float:
     """The next round number that is not below a value; 1 for none."""
     if value <= 0:
@@ -86,7 +103,6 @@ def stacked_bars(
     *,
     classes: Sequence[str],
     peak: float,
-    hints: Sequence[str],
     title: str,
 ) -> Markup:
     """One bar for each step, its parts one upon the other.
@@ -95,7 +111,6 @@ def stacked_bars(
         columns: For each step as many values as there are classes, the lowest part first.
         classes: CSS class of each part.
         peak: The value at the upper edge.
-        hints: Text of each step, shown under the pointer.
         title: What the chart says.
     """
     paths: list[Markup] = []
@@ -106,7 +121,7 @@ def stacked_bars(
             if top < bottom:
                 pieces.append(f"M{at * STEP + 1} {_n(bottom)}V{_n(top)}h{STEP - 2}V{_n(bottom)}z")
         paths.append(Markup('<path class="{}" d="{}"/>').format(name, "".join(pieces)))
-    return _chart(len(columns), Markup("").join(paths), hints, title)
+    return _plot(len(columns) * STEP, HEIGHT, Markup("").join(paths), title)
 
 
 def lines(
@@ -114,7 +129,6 @@ def lines(
     *,
     classes: Sequence[str],
     peak: float,
-    hints: Sequence[str],
     title: str,
 ) -> Markup:
     """One line for each series through the middle of each step, straight from value to value.
@@ -123,7 +137,6 @@ def lines(
         series: For each line as many values as there are steps; ``None`` leaves a gap.
         classes: CSS class of each line.
         peak: The value at the upper edge.
-        hints: Text of each step, shown under the pointer.
         title: What the chart says.
     """
     paths = [
@@ -132,20 +145,83 @@ def lines(
         )
         for name, values in zip(classes, series, strict=True)
     ]
-    return _chart(len(hints), Markup("").join(paths), hints, title)
+    steps = max((len(values) for values in series), default=0)
+    return _plot(steps * STEP, HEIGHT, Markup("").join(paths), title)
 
 
-def _chart(steps: int, shapes: Markup, hints: Sequence[str], title: str) -> Markup:
-    columns = Markup("").join(
-        Markup('<path d="M{} 0h{}v{}h-{}z"><title>{}</title></path>').format(
-            at * STEP, STEP, HEIGHT, STEP, hint
-        )
-        for at, hint in enumerate(hints)
-    )
+def heat_limits(values: Iterable[float]) -> list[float]:
+    """The largest value of each colour of a heat map, the palest first; empty without values.
+
+    They grow by the same factor, because calls differ by powers of ten.
+    """
+    positive = [value for value in values if value > 0]
+    if not positive:
+        return []
+    least, peak = min(positive), max(positive)
+    factor = exp(log(peak / least) / HEAT_LEVELS)
+    limits = {least * factor**level for level in range(1, HEAT_LEVELS)}
+    whole = all(float(value).is_integer() for value in positive)
+    return sorted({float(floor(limit)) if whole else limit for limit in limits} | {float(peak)})
+
+
+def heat_level(value: float, limits: Sequence[float]) -> int:
+    """The number of a value's colour, 1 for the palest; the darkest is always the last one."""
+    return bisect_left(limits, value) + 1 + HEAT_LEVELS - len(limits)
+
+
+def heat_map(columns: Sequence[Sequence[float]], *, limits: Sequence[float], title: str) -> Markup:
+    """A cell for each step and band that has anything, as one shape for each colour.
+
+    Args:
+        columns: For each step a value for each band, the lowest band first; none is ``0``.
+        limits: See `heat_limits`.
+        title: What the chart says.
+    """
+    bands = max((len(column) for column in columns), default=0)
+    pieces: dict[int, list[str]] = {}
+    for band in range(bands):
+        levels = [heat_level(c[band], limits) if c[band] else 0 for c in columns]
+        at = 0
+        for level, run in groupby(levels):
+            length = len(list(run))
+            if level:
+                top = bands - 1 - band
+                pieces.setdefault(level, []).append(f"M{at} {top}h{length}v1H{at}z")
+            at += length
+    paths = [
+        Markup('<path class="h{}" d="{}"/>').format(level, "".join(pieces[level]))
+        for level in sorted(pieces)
+    ]
+    return _plot(len(columns), bands, Markup("").join(paths), title)
+
+
+def columns_of(links: Sequence[str]) -> Markup:
+    """What lies over charts for the pointer: a column for each step, most of them links.
+
+    Not for the keyboard and not read aloud, because the table of the charts has the same links
+    and all numbers; `lens.js` takes from it what a column says.
+
+    Args:
+        links: Address of each step; empty where it leads nowhere.
+    """
+    shapes: list[Markup] = []
+    for at, link in enumerate(links):
+        # The stylesheet makes it as wide and high as its step.
+        shape = Markup('<rect x="{}"/>').format(at)
+        if link:
+            shape = Markup('<a href="{}" tabindex="-1">{}</a>').format(link, shape)
+        shapes.append(shape)
+    return Markup(
+        '<svg class="hits" aria-hidden="true" viewBox="0 0 {} 1" preserveAspectRatio="none">'
+        "{}</svg>"
+    ).format(max(1, len(links)), Markup("").join(shapes))
+
+
+def _plot(width: int, height: int, shapes: Markup, title: str) -> Markup:
     return Markup(
         '<svg class="plot" role="img" viewBox="0 0 {} {}" preserveAspectRatio="none">'
-        '<title>{}</title>{}<g class="hits">{}</g></svg>'
-    ).format(max(1, steps) * STEP, HEIGHT, title, shapes, columns)
+        "<title>{}</title>{}</svg>"
+    ).format(max(1, width), max(1, height), title, shapes)
 
 
 def _line(values: Sequence[float | None], peak: float) -> str:

@@ -118,6 +118,37 @@ def time_of_day(epoch: float) -> str:
     return _utc(epoch).strftime("%H:%M:%S")
 
 
+def minute(epoch: float) -> str:
+    """A moment to the minute, for headings: ``3 Apr 2026 14:02``."""
+    at = _utc(epoch)
+    return f"{at.day} {at:%b %Y %H:%M}"
+
+
+def day(epoch: float) -> str:
+    """A day: ``3 Apr 2026``."""
+    at = _utc(epoch)
+    return f"{at.day} {at:%b %Y}"
+
+
+def between(start: float, end: float) -> str:
+    """A part of time: ``3 Apr 2026 14:00 – 15:00 UTC``, with both days where there are two."""
+    same = day(start) == day(end)
+    return f"{minute(start)} – {f'{_utc(end):%H:%M}' if same else minute(end)} UTC"
+
+
+def lasting(seconds: float) -> str:
+    """A length of time in the largest unit that is near enough: ``7 days``, ``90 minutes``."""
+    for unit_seconds, unit in (
+        (SECONDS_PER_DAY, "day"),
+        (SECONDS_PER_HOUR, "hour"),
+        (SECONDS_PER_MINUTE, "minute"),
+    ):
+        # Windows are a little longer than their names, because rows begin before them.
+        if seconds >= 2 * unit_seconds or seconds % unit_seconds == 0:
+            return plural(round(seconds / unit_seconds), unit)
+    return plural(round(seconds), "second")
+
+
 def step_label(epoch: float, step_seconds: int) -> str:
     """The start of a step of a chart, no finer than the step: ``3 Apr 14:00``, ``3 Apr 2026``."""
     at = _utc(epoch)

@@ -7,6 +7,7 @@ parameters, values that make no sense) falls back to the defaults and is never a
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Self
 from urllib.parse import parse_qsl, urlencode
@@ -18,8 +19,13 @@ MAX_TEXT = 200
 """Characters of a search or a tag that are looked at."""
 
 MAX_PAGE = 100_000
+MAX_MOMENT = 4_102_444_800
+"""The year 2100: times in addresses lie before it."""
+
 _MAX_FIELDS = 100
 _MAX_METHODS = 20
+_MINUTE = 60
+_MOMENT = "%Y-%m-%dT%H:%MZ"
 _METHOD = re.compile(r"[A-Z_]{1,20}")
 
 
@@ -198,18 +204,64 @@ class EndpointsQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointQuery:
-    """What the page of one endpoint shows."""
+    """What the page of one endpoint shows.
+
+    Attributes:
+        window: The window that was chosen; the way back from a part of time leads to it.
+        part: A part of time that is shown instead: epoch seconds at which it begins and ends,
+            both whole minutes. What makes no sense becomes ``None``.
+    """
 
     window: WindowChoice = DEFAULT_WINDOW
+    part: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Whole minutes, and only a time that has been or will be."""
+        if self.part is not None:
+            start, end = self.part
+            start, end = start // _MINUTE * _MINUTE, -(-end // _MINUTE) * _MINUTE
+            sensible = start >= 0 and end <= MAX_MOMENT and self.part[0] < self.part[1]
+            object.__setattr__(self, "part", (start, end) if sensible else None)
 
     @classmethod
     def parse(cls, url: str) -> Self:
         """Read an address, or the part of it from the question mark on."""
-        return cls(window=WindowChoice.read(_fields(url).get("days", [""])[-1]))
+        fields = _fields(url)
+        start, end = (_moment(fields.get(name, [""])[-1]) for name in ("from", "to"))
+        return cls(
+            window=WindowChoice.read(fields.get("days", [""])[-1]),
+            part=None if start is None or end is None else (start, end),
+        )
 
     def url(self, path: str = "") -> str:
         """The canonical address, see `EndpointsQuery.url`."""
-        return _url(path, [] if self.window is DEFAULT_WINDOW else [("days", self.window)])
+        pairs = [] if self.window is DEFAULT_WINDOW else [("days", str(self.window))]
+        if self.part is not None:
+            pairs += zip(("from", "to"), map(_moment_text, self.part), strict=True)
+        return _url(path, pairs)
+
+    def with_part(self, start: int, end: int) -> Self:
+        """The same with a part of time, in epoch seconds."""
+        return replace(self, part=(start, end))
+
+    @property
+    def shown(self) -> Window:
+        """Which calls are counted."""
+        return self.window.window if self.part is None else Window.between(*self.part)
+
+
+def _moment(text: str) -> int | None:
+    """Epoch seconds of ``2026-04-03T14:00Z`` or of minutes since the epoch; else None."""
+    if re.fullmatch("[0-9]{1,9}", text):
+        return int(text) * _MINUTE
+    try:
+        return int(datetime.strptime(text, _MOMENT).replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return None
+
+
+def _moment_text(epoch: int) -> str:
+    return datetime.fromtimestamp(epoch, UTC).strftime(_MOMENT)
 
 
 def _fields(url: str) -> Mapping[str, list[str]]:
@@ -231,4 +283,5 @@ def _text(value: str) -> str:
 
 
 def _url(path: str, pairs: list[tuple[str, str]]) -> str:
-    return f"{path}?{urlencode(pairs)}" if pairs else path
+    # A colon may stand for itself in a query, and times are read by people.
+    return f"{path}?{urlencode(pairs, safe=':')}" if pairs else path

@@ -117,7 +117,10 @@ class Templates:
         )
         environment.filters.update(_FILTERS)
         environment.globals.update(
-            error_bar=charts.error_bar, sparkline=charts.sparkline, nothing=formats.NOTHING
+            error_bar=charts.error_bar,
+            nothing=formats.NOTHING,
+            share_bar=charts.share_bar,
+            sparkline=charts.sparkline,
         )
         self._environment: jinja2.Environment = environment
 

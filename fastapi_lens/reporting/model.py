@@ -10,22 +10,43 @@ from fastapi_lens.reporting.status import SECONDS_PER_DAY, Status
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The last N seconds, or everything that is kept.
+    """N seconds up to now or up to a moment, or everything that is kept.
 
     Attributes:
         seconds: Length of the window; ``None`` for everything.
+        end: Epoch seconds at which it ends; ``None`` for now.
     """
 
     seconds: int | None = None
+    end: int | None = None
 
     @classmethod
     def of_days(cls, days: float | None) -> "Window":
         """The last N days; ``None`` for everything."""
         return cls(None if days is None else round(days * SECONDS_PER_DAY))
 
+    @classmethod
+    def between(cls, start: int, end: int) -> "Window":
+        """From one moment (epoch seconds) to a later one."""
+        return cls(end - start, end)
+
     def begin(self, now: float) -> int | None:
         """The second in which it begins, counted from the epoch; ``None`` for everything."""
-        return None if self.seconds is None else max(0, int(now) - self.seconds)
+        end = int(now) if self.end is None else self.end
+        return None if self.seconds is None else max(0, end - self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where a window begins and ends once the rows that are kept have widened it.
+
+    Attributes:
+        start: Epoch seconds at the edge of a bucket; ``None`` for everything.
+        end: Epoch seconds at the edge of a bucket, not counted itself; ``None`` for up to now.
+    """
+
+    start: int | None = None
+    end: int | None = None
 
 
 @dataclass(frozen=True)
@@ -129,12 +150,16 @@ class Point:
     """One step of a time series.
 
     Attributes:
-        start: Epoch seconds at which the step begins.
+        start: Epoch seconds at which the step begins, or the window inside of it.
+        end: Epoch seconds at which it ends, or the window does; it may lie ahead.
         usage: The calls in it; no calls where nothing was recorded.
+        divides: Whether finer rows of it are kept, so that it can be looked into.
     """
 
-    start: float
+    start: int
+    end: int
     usage: Usage
+    divides: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +168,53 @@ class Series:
 
     Attributes:
         step_seconds: Length of each step.
-        points: Oldest first; the last one is still filling.
+        points: Oldest first; the last one of a window that ends now is still filling.
     """
 
     step_seconds: int
     points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What an endpoint did in the period before a window, which is as long as the window is.
+
+    Attributes:
+        start: Epoch seconds at which it begins, to the precision of the rows that are kept.
+        end: Epoch seconds at which it ends: where the window begins, to the same precision.
+        seconds: Length of the window that it is compared with; its own may differ by a tenth.
+    """
+
+    start: int
+    end: int
+    seconds: int
+    usage: Usage
+
+    @property
+    def calls(self) -> float:
+        """As many calls as it would have had, were it exactly as long as the window."""
+        return self.usage.calls * self.seconds / (self.end - self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class WeekHours:
+    """When an endpoint is called: hours of the week, the first one Monday from 00:00 UTC.
+
+    Attributes:
+        start: Epoch seconds from which on hours were looked at.
+        end: Epoch seconds of the present hour, which is not over and not in it.
+        calls: Calls in each hour of the week, 168 numbers.
+        hours: How often each of them was looked at, 168 numbers.
+    """
+
+    start: int
+    end: int
+    calls: tuple[int, ...]
+    hours: tuple[int, ...]
+
+    def mean(self, hour: int) -> float | None:
+        """Calls in an hour of the week, on average; ``None`` when none was looked at yet."""
+        return self.calls[hour] / self.hours[hour] if self.hours[hour] else None
 
 
 @dataclass(frozen=True, slots=True)

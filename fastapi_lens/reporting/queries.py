@@ -5,28 +5,35 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.answers import Answers
-from fastapi_lens.reporting.model import Endpoint, Health, Point, Series, Usage, Window, Worker
+from fastapi_lens.reporting.model import (
+    Before,
+    Bounds,
+    Endpoint,
+    Health,
+    Series,
+    Usage,
+    WeekHours,
+    Window,
+    Worker,
+)
+from fastapi_lens.reporting.over_time import (
+    Times,
+    read_hours_of_week,
+    read_series,
+    read_trends,
+)
 from fastapi_lens.reporting.status import Thresholds, classify
-from fastapi_lens.reporting.sums import Row, Sums, fetched, one_by_one, parted, rows_of, usage_of
-from fastapi_lens.reporting.windows import Span, cover, finest, start_of
+from fastapi_lens.reporting.sums import Row, Sums, fetched
+from fastapi_lens.reporting.windows import bounds_of, code_days, cover, period_before
 from fastapi_lens.reporting.workers import oldest_start, read_health, read_workers
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import Retention
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.storage.tables import ENDPOINT, STATUS, WORKER
 
-MAX_STEPS = 60
 ID_BITS = 63
-_STEPS_SECONDS = (
-    *(60 * minutes for minutes in (1, 2, 5, 10, 15, 30)),
-    # Half a day would be added up from hours, which are 720 rows of each endpoint in a month.
-    *(3_600 * hours for hours in (1, 2, 3)),
-    *(86_400 * days for days in (1, 2, 3)),
-    *(604_800 * weeks for weeks in (1, 2, 4, 8, 16, 52)),
-)
 _NAMES = (
     *("id", "method", "path", "kind", "name", "source", "summary", "tags", "deprecated"),
     *("first_seen_at", "first_called_at", "last_called_at", "total_calls"),
@@ -95,9 +102,9 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
-        start = start_of(window, now=now, kept=self._kept)
-        question = (self._state(), start, int(now))
-        rows, usages = self._rows.get(question, lambda: self._read(start, now))
+        bounds = self.bounds(window, now=now)
+        question = (self._state(), bounds, int(now))
+        rows, usages = self._rows.get(question, lambda: self._read(bounds, now))
         return [
             self._endpoint(row, usages.get(row[_ID], Usage()), now)
             for row in rows
@@ -113,7 +120,7 @@ class Reader:
         identity = _identity(key)
         if identity is None:
             return None
-        start = start_of(window, now=now, kept=self._kept)
+        bounds = self.bounds(window, now=now)
         mine = sa.select(*_FACTS).where(ENDPOINT.c.id == identity, ENDPOINT.c.app == self._app())
         with self._database.read() as connection:
             row = next(iter(fetched(connection, mine)), None)
@@ -121,9 +128,29 @@ class Reader:
                 return None
             # No row is older than the week of the first call.
             oldest = row[_FIRST] // 1_000_000 // Tier.WEEK * Tier.WEEK
-            spans = cover(oldest if start is None else start)
+            spans = cover(oldest if bounds.start is None else bounds.start, end=bounds.end)
             usage = self._sums.of(connection, identity, spans, now=now)
         return self._endpoint(row, usage, now)
+
+    def bounds(self, window: Window, *, now: float) -> Bounds:
+        """Where a window begins and ends, as far as the rows that are kept can tell."""
+        return bounds_of(window, now=now, kept=self._kept)
+
+    def before(self, endpoint_id: int, *, window: Window, now: float) -> Before | None:
+        """What one endpoint did in the period before a window, see `period_before`.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        bounds = self.bounds(window, now=now)
+        before = period_before(bounds, now=now, kept=self._kept)
+        if before is None or before.start is None or before.end is None or bounds.start is None:
+            return None
+        with self._database.read() as connection:
+            spans = cover(before.start, end=before.end)
+            usage = self._sums.of(connection, endpoint_id, spans, now=now)
+        seconds = (int(now) if bounds.end is None else bounds.end) - bounds.start
+        return Before(before.start, before.end, seconds, usage)
 
     def trends(
         self, ids: Sequence[int], *, window: Window, now: float
@@ -131,33 +158,14 @@ class Reader:
         """Calls per step of the window, oldest first, of several endpoints.
 
         Returns:
-            For each id as many numbers as the window has steps, 60 at most; the last step is
-            still filling.
+            For each id as many numbers as the window has steps, 60 at most; the last step of a
+            window that ends now is still filling.
 
         Raises:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            begin, step, tier = self._steps(connection, ids, window, now)
-            number = BUCKET.c.bucket * tier.value // step
-            rows = [
-                row
-                for part in parted(Span(tier, begin // tier, None), now)
-                for row in fetched(
-                    connection,
-                    sa.select(BUCKET.c.endpoint_id, number, sa.func.sum(BUCKET.c.calls))
-                    .where(*one_by_one(part), BUCKET.c.endpoint_id.in_(sorted(ids)))
-                    .group_by(BUCKET.c.endpoint_id, number),
-                )
-            ]
-        first = begin // step
-        steps = int(now) // step - first + 1
-        found = {identity: [0] * steps for identity in ids}
-        for identity, at, calls in rows:
-            position = int(at) - first
-            if 0 <= position < steps:
-                found[identity][position] += int(calls)
-        return found
+            return read_trends(connection, ids, Times(window, now, self._kept))
 
     def series(self, endpoint_id: int, *, window: Window, now: float) -> Series:
         """What one endpoint did over time, without gaps.
@@ -166,35 +174,39 @@ class Reader:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            begin, step, tier = self._steps(connection, [endpoint_id], window, now)
-            rows = rows_of(connection, endpoint_id, Span(tier, begin // tier, None), now=now)
-        by_step: dict[int, list[Row]] = {}
-        for bucket, *row in rows:
-            by_step.setdefault(bucket * tier // step, []).append(tuple(row))
-        return Series(
-            step,
-            tuple(
-                Point(float(number * step), usage_of(by_step.get(number, ())))
-                for number in range(begin // step, int(now) // step + 1)
-            ),
-        )
+            return read_series(connection, endpoint_id, Times(window, now, self._kept))
+
+    def hours_of_week(self, endpoint_id: int, *, since: float, now: float) -> WeekHours:
+        """When one endpoint is called, from all the hours that are kept.
+
+        Args:
+            endpoint_id: The endpoint.
+            since: Epoch seconds at which it was first seen; hours before it do not count.
+            now: Epoch seconds.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            times = Times(Window(self._kept(Tier.HOUR)), now, self._kept)
+            return read_hours_of_week(connection, endpoint_id, times, since=since)
 
     def status_codes(
         self, endpoint_id: int, *, window: Window, now: float
     ) -> list[tuple[int, int]]:
         """Status codes of one endpoint and how many calls had them, most frequent first.
 
-        They are kept by day, so a window begins with the day that its start falls on.
+        They are kept by day, so a window consists of whole days for them: `code_days`.
 
         Raises:
             StorageError: The database cannot be read.
         """
-        begin, kept = window.begin(now), self._kept(Tier.DAY)
-        oldest = 0 if kept is None else max(0, int(now) - kept)
+        since, until = self.code_days(window, now=now)
         today = int(now) // Tier.DAY
-        since = (oldest if begin is None else max(begin, oldest)) // Tier.DAY
         # Named, because rows lie by day. Another host's clock may be ahead of ours.
-        named = STATUS.c.day.in_(range(since, today + 1)) | (STATUS.c.day > today)
+        named = STATUS.c.day.in_(range(since, min(until, today) + 1))
+        if until >= today:
+            named |= STATUS.c.day > today
         condition = (STATUS.c.day >= since) & named & (STATUS.c.endpoint_id == endpoint_id)
         calls = sa.func.sum(STATUS.c.calls)
         with self._database.read() as connection:
@@ -206,6 +218,10 @@ class Reader:
                 .order_by(calls.desc(), STATUS.c.status)
             ).all()
         return [(int(status), int(count)) for status, count in rows]
+
+    def code_days(self, window: Window, *, now: float) -> tuple[int, int]:
+        """The first and the last day of a window's status codes, counted from the epoch."""
+        return code_days(window, now=now, kept=self._kept)
 
     def health(self, now: float) -> Health:
         """Whether the numbers can be trusted.
@@ -255,8 +271,8 @@ class Reader:
         """What every answer depends on besides the question and the time."""
         return (self._app(), self._thresholds(), self._retention.ttl_days, self.version())
 
-    def _read(self, start: int | None, now: float) -> tuple[list[Row], dict[int, Usage]]:
-        """The facts of all endpoints, and what they did since a time."""
+    def _read(self, bounds: Bounds, now: float) -> tuple[list[Row], dict[int, Usage]]:
+        """The facts of all endpoints, and what they did in a window."""
         app = self._app()
         with self._database.read() as connection:
             oldest = oldest_start(connection, app=app, now=now)
@@ -265,32 +281,7 @@ class Reader:
                 (ENDPOINT.c.total_calls > 0) | (ENDPOINT.c.last_seen_at >= oldest),
             )
             rows = fetched(connection, facts)
-            return rows, self._sums.all(connection, cover(start), now=now)
-
-    def _steps(
-        self, connection: Connection, ids: Sequence[int], window: Window, now: float
-    ) -> tuple[int, int, Tier]:
-        """Where a series begins, how long its steps are, and the tier they are added up from.
-
-        The first step has the calls from the beginning on only, as far as the tier tells.
-        """
-        begin = window.begin(now)
-        if begin is None:
-            oldest = connection.execute(
-                sa.select(sa.func.min(ENDPOINT.c.first_called_at)).where(
-                    ENDPOINT.c.id.in_(sorted(ids)), ENDPOINT.c.first_called_at > 0
-                )
-            ).scalar()
-            # Another host's clock may be ahead of ours.
-            begin = int(now if oldest is None else min(now, oldest / 1_000_000))
-        reach = finest(begin, now=now, kept=self._kept)
-        span = int(now) - begin
-        step = next(
-            (size for size in _STEPS_SECONDS if size >= reach and span / size <= MAX_STEPS),
-            _STEPS_SECONDS[-1],
-        )
-        tier = next(tier for tier in reversed(list(Tier)) if step % tier == 0)
-        return begin, step, tier
+            return rows, self._sums.all(connection, cover(bounds.start, end=bounds.end), now=now)
 
     def _endpoint(self, row: Row, usage: Usage, now: float) -> Endpoint:
         identity, method, path, kind, name, source, summary, tags, deprecated, *times = row

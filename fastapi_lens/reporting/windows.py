@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fastapi_lens.reporting.model import Window
+from fastapi_lens.reporting.model import Bounds, Window
 from fastapi_lens.storage.models import Tier
 
 COARSE_FIRST = (Tier.WEEK, Tier.DAY, Tier.HOUR, Tier.MINUTE)
@@ -25,17 +25,71 @@ class Span:
     last: int | None
 
 
-def start_of(window: Window, *, now: float, kept: Kept) -> int | None:
-    """Where a window begins, to the precision of the finest tier that reaches back to it.
+def bounds_of(window: Window, *, now: float, kept: Kept) -> Bounds:
+    """A window as rows make it up: widened to edges of the finest tier that still reaches back.
 
     Returns:
-        Epoch seconds, at the edge of a minute (windows up to 6 hours by default), an hour (35
-        days), a day (400 days) or a week; None for everything.
+        Edges of minutes (windows that begin up to 6 hours ago, by default), hours (35 days),
+        days (400 days) or weeks. An end that is not past, or that lies in the present bucket,
+        is None: now.
     """
     begin = window.begin(now)
     if begin is None:
+        return Bounds()
+    tier = finest(begin, now=now, kept=kept)
+    start = begin // tier * tier
+    if window.end is None:
+        return Bounds(start)
+    end = -(-max(window.end, start + 1) // tier) * tier
+    return Bounds(start, None if end > now else end)
+
+
+def period_before(bounds: Bounds, *, now: float, kept: Kept) -> Bounds | None:
+    """The period before a window, as long as the window is, to the precision of what is kept.
+
+    Returns:
+        None for a window of everything, and where the rows that are kept do not reach back or
+        are so coarse that the period would be off by more than a tenth of its length.
+    """
+    if bounds.start is None:
         return None
-    return begin // (tier := finest(begin, now=now, kept=kept)) * tier
+    length = (int(now) if bounds.end is None else bounds.end) - bounds.start
+    begin, reach = bounds.start - length, kept(Tier.WEEK)
+    if length <= 0 or begin < 0 or (reach is not None and int(now) - begin > reach):
+        return None
+    tier = finest(begin, now=now, kept=kept)
+    start = _nearest(begin, tier)
+    end = _nearest(bounds.start, _tier_at_end(bounds.start, tier, now=now, kept=kept))
+    off = max(abs(end - start - length), abs(end - bounds.start))
+    return Bounds(start, end) if off <= length / 10 else None
+
+
+def code_days(window: Window, *, now: float, kept: Kept) -> tuple[int, int]:
+    """The first and the last day of a window, counted from the epoch, as far as days are kept.
+
+    The last one is today where the window ends now; without any day it lies before the first.
+    """
+    reach, begin = kept(Tier.DAY), window.begin(now) or 0
+    oldest = 0 if reach is None else max(0, int(now) - reach)
+    last = int(now) if window.end is None else min(window.end - 1, int(now))
+    return max(begin, oldest) // Tier.DAY, last // Tier.DAY
+
+
+def _nearest(moment: int, tier: Tier) -> int:
+    return (moment + tier // 2) // tier * tier
+
+
+def _tier_at_end(end: int, tier: Tier, *, now: float, kept: Kept) -> Tier:
+    """The finest tier at whose edge a window can end that begins at an edge of a coarse one.
+
+    From the last whole bucket of a tier to the end there have to be rows of the next finer one.
+    """
+    for finer in COARSE_FIRST[COARSE_FIRST.index(tier) + 1 :]:
+        reach = kept(finer)
+        if reach is not None and int(now) - end // tier * tier > reach:
+            return tier
+        tier = finer
+    return tier
 
 
 def finest(start: float, *, now: float, kept: Kept) -> Tier:
@@ -48,12 +102,13 @@ def finest(start: float, *, now: float, kept: Kept) -> Tier:
     return Tier.WEEK
 
 
-def cover(start: int | None, *, end: int | None = None) -> list[Span]:
+def cover(start: int | None, *, end: int | None = None, coarsest: Tier = Tier.WEEK) -> list[Span]:
     """The fewest rows that make up a window exactly.
 
     Args:
         start: Epoch seconds at the edge of a tier's bucket; None for everything.
         end: Epoch seconds at the edge of a bucket; None for up to now.
+        coarsest: Longer rows than of this tier are not taken.
 
     Returns:
         Spans that do not overlap, without empty ones.
@@ -61,7 +116,7 @@ def cover(start: int | None, *, end: int | None = None) -> list[Span]:
     if start is None:
         start = 0
     spans: list[Span] = []
-    _cover(start, end, COARSE_FIRST, spans)
+    _cover(start, end, COARSE_FIRST[COARSE_FIRST.index(coarsest) :], spans)
     return spans
 
 

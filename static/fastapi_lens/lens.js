@@ -127,12 +127,30 @@ const actions = {
     $("theme").title = $("theme").ariaLabel = "Theme: " + next;
   },
 };
-on("click", ({ target }) => {
+on("click", (event) => {
+  const { target } = event, step = target.closest(".hits a");
+  // htmx boosts no links of an SVG; the table has the same ones.
+  const same = step && document.querySelector(`th a[href="${step.getAttribute("href")}"]`);
+  if (same && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+    event.preventDefault();
+    return same.click();
+  }
   const button = target.closest("button");
   if (!button) return;
   actions[button.id.slice(5)]?.();
   if ("close" in button.dataset) button.parentNode.remove();
   if (button.dataset.copy) copy(document.getElementById(button.dataset.copy));
+});
+
+// What a column over the charts says stands in its row of the table.
+on("mouseover", ({ target }) => {
+  if (!target.matches(".hits rect") || target.firstChild) return;
+  const [head, ...rows] = $("d-numbers").querySelectorAll("tr");
+  const row = rows.at(-1 - [...document.querySelectorAll(".hits rect")].indexOf(target));
+  const cells = [...row.cells].slice(0, 9).map((cell, at) => `${at ? head.cells[at].textContent : ""} ${cell.textContent}`);
+  const title = document.createElementNS(target.namespaceURI, "title");
+  title.textContent = cells.join("\n").trim();
+  target.append(title);
 });
 
 const walk = (step) => {

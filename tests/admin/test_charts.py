@@ -104,21 +104,16 @@ def test_bars_are_stacked_from_the_lowest_part_up() -> None:
         [(6, 2), (0, 0), (10, 0)],
         classes=["c2", "c5"],
         peak=10,
-        hints=["a", "b", "c"],
         title="three steps",
     )
     root = parsed(svg)
     low, high = root.findall("path")
     assert low.attrib == {"class": "c2", "d": "M1 100V40h8V100zM21 100V0h8V100z"}
     assert high.attrib == {"class": "c5", "d": "M1 40V20h8V40z"}
-    hints = [title.text for title in root.findall("g/path/title")]
-    assert hints == ["a", "b", "c"]
 
 
 def test_lines_are_straight_and_leave_gaps_where_nothing_was_measured() -> None:
-    svg = charts.lines(
-        [(0, 5, None, 10, None)], classes=["p50"], peak=10, hints=["x"] * 5, title="one line"
-    )
+    svg = charts.lines([(0, 5, None, 10, None)], classes=["p50"], peak=10, title="one line")
     (line,) = parsed(svg).findall("path")
     # A value between two gaps is a line without length, which round caps make a dot.
     assert line.attrib["d"] == "M5 100h0L15 50M35 0h0"
@@ -126,16 +121,54 @@ def test_lines_are_straight_and_leave_gaps_where_nothing_was_measured() -> None:
 
 
 def test_charts_of_nothing_are_empty_charts() -> None:
-    assert parsed(charts.lines([()], classes=["p50"], peak=1, hints=[], title="none"))
-    bars_of_nothing = charts.stacked_bars([(0,)], classes=["c2"], peak=0, hints=["-"], title="none")
+    assert parsed(charts.lines([()], classes=["p50"], peak=1, title="none"))
+    bars_of_nothing = charts.stacked_bars([(0,)], classes=["c2"], peak=0, title="none")
     assert parsed(bars_of_nothing)[1].attrib["d"] == ""
+
+
+@given(st.lists(st.integers(0, 10**6), max_size=40))
+def test_a_heat_map_has_five_colours_at_most_and_each_value_one(values: list[int]) -> None:
+    limits = charts.heat_limits(values)
+    assert limits == sorted(set(limits))
+    assert len(limits) <= charts.HEAT_LEVELS
+    if any(values):
+        assert limits[-1] == max(values)
+        assert charts.heat_level(max(values), limits) == charts.HEAT_LEVELS
+    levels = [charts.heat_level(value, limits) for value in sorted(values) if value]
+    assert levels == sorted(levels)
+    assert all(1 <= level <= charts.HEAT_LEVELS for level in levels)
+
+
+def test_neighbours_of_one_colour_are_one_shape() -> None:
+    svg = charts.heat_map([(9, 0), (9, 1), (0, 9)], limits=[1, 9], title="cells")
+    root = parsed(svg)
+    assert root.attrib["viewBox"] == "0 0 3 2"
+    assert [(path.attrib["class"], path.attrib["d"]) for path in root.findall("path")] == [
+        ("h4", "M1 0h1v1H1z"),
+        ("h5", "M0 1h2v1H0zM2 0h1v1H2z"),
+    ]
+
+
+def test_shares_without_whole_numbers_have_limits_between() -> None:
+    assert charts.heat_limits([0.5, 8.0])[0] == pytest.approx(0.5 * 16**0.2)
+
+
+def test_a_share_is_a_part_of_a_full_bar() -> None:
+    assert 'd="M0 10h36"' in charts.share_bar(0.5, "c2")
+
+
+def test_columns_are_links_for_the_pointer_only() -> None:
+    svg = charts.columns_of(["?a&b", ""])
+    assert svg.count("<rect") == 2
+    assert '<a href="?a&amp;b" tabindex="-1"><rect x="0"/></a><rect x="1"/>' in svg
+    assert 'aria-hidden="true"' in svg
 
 
 def test_words_in_charts_are_escaped() -> None:
     for svg in (
         charts.error_bar(0.1, 0, 1, HOSTILE),
-        charts.lines([(1,)], classes=["p50"], peak=1, hints=[HOSTILE], title=HOSTILE),
-        charts.stacked_bars([(1,)], classes=["c2"], peak=1, hints=[HOSTILE], title=HOSTILE),
+        charts.lines([(1,)], classes=["p50"], peak=1, title=HOSTILE),
+        charts.stacked_bars([(1,)], classes=["c2"], peak=1, title=HOSTILE),
     ):
         assert parsed(svg)[0].text == HOSTILE
         assert "<script" not in svg

@@ -1,12 +1,16 @@
 import re
+import time
+from collections.abc import Callable
 
 import pytest
 
-from fastapi_lens.admin.views.endpoint import calls_chart, latency_chart, status_reason
-from fastapi_lens.reporting.model import Point, Series
+from fastapi_lens.admin.formats import day, minute, timestamp
+from fastapi_lens.admin.views.endpoint import status_reason
 from fastapi_lens.reporting.status import Status, Thresholds
 from tests.admin.conftest import Site
-from tests.admin.make import DAY, NOW, endpoint, usage
+from tests.admin.make import DAY, NOW, endpoint
+
+HOUR = 3_600
 
 
 def key_of(site: Site, path: str) -> str:
@@ -29,6 +33,7 @@ def test_the_page_says_what_is_known_of_an_endpoint(site: Site) -> None:
     assert "read_user" in text
     assert re.search(r"conftest\.py:\d+", text)
     assert "Errors 10.0% 0 × 5xx, 1 × 4xx" in text
+    assert 'href="/lens/?tag=users">users' in answer.text
     assert re.search(r"p95 [67]\d\d ms slow", text)
     assert "All-time calls 10" in text
     assert "200 9 90.0% 404 1 10.0%" in text
@@ -40,6 +45,8 @@ def test_an_endpoint_that_was_never_called_has_an_empty_page(site: Site) -> None
     assert "never called since it was first seen" in text
     assert "First call never Last call never All-time calls 0" in text
     assert "No call in the last 7 days." in text
+    everything = site.get(f"/lens/endpoints/{key_of(site, 'users&method=POST')}?days=all")
+    assert "no call yet" in plain(everything.text)
     assert "p95 – " in text
 
 
@@ -89,39 +96,106 @@ def test_a_status_is_given_with_its_reason(status: Status, days_ago: float, sent
     assert status_reason(found, thresholds=Thresholds(7, 30), now=NOW) == sentence
 
 
+AFTERNOON = int(time.time()) // DAY * DAY + 31 * DAY + 14 * HOUR
+"""14:00 UTC, a month after the endpoints were first seen."""
+
+
+def stand(days: float = 0.0) -> str:
+    """A moment in an address, so many days from that afternoon."""
+    return timestamp(AFTERNOON + days * DAY)[:16] + "Z"
+
+
+def at(monkeypatch: pytest.MonkeyPatch, site: Site, moment: float) -> None:
+    """Set the clock of a site."""
+    monkeypatch.setattr(site.lens, "clock", lambda: moment)
+    monkeypatch.setattr(site.lens.recorder, "clock", lambda: moment)
+
+
 @pytest.fixture
-def series() -> Series:
-    used = [usage(100, redirects=10, errors_4xx=5, errors_5xx=1, ms=20), usage(), usage(40, ms=90)]
-    return Series(3_600, tuple(Point(NOW + 3_600 * n, one) for n, one in enumerate(used)))
+def past(site: Site, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an endpoint with calls of two weeks; it is half past two."""
+    at(monkeypatch, site, AFTERNOON - 20 * DAY)
+    site.count("GET", "/health")
+    for days in range(14, 0, -1):
+        at(monkeypatch, site, AFTERNOON - days * DAY)
+        site.count("GET", "/health", 2 if days > 7 else 3, duration_ns=days * 10_000_000)
+    at(monkeypatch, site, AFTERNOON + 100)
+    site.count("GET", "/health", 5, status=503)
+    at(monkeypatch, site, AFTERNOON + 1_800)
+    return f"/lens/endpoints/{key_of(site, 'health')}"
 
 
-def test_the_chart_of_calls_has_the_same_numbers_as_its_table(series: Series) -> None:
-    chart = calls_chart(series)
-    assert chart.peak == "100"
-    assert [row[1:] for row in chart.table] == [
-        ("40", "40", "0", "0", "0"),
-        ("0", "0", "0", "0", "0"),
-        ("100", "84", "10", "5", "1"),
-    ]
-    assert "Calls per hour by status class, 140 in all" in chart.svg
-    first = chart.table[-1][0]
-    assert f"{first}: 100 calls, 84 2xx, 10 3xx, 5 4xx, 1 5xx" in chart.svg
+def test_the_page_says_which_window_it_shows(site: Site, past: str) -> None:
+    assert f"{minute(AFTERNOON - 7 * DAY)} UTC – now" in plain(site.get(past).text)
+    everything = plain(site.get(f"{past}?days=all").text)
+    assert f"{minute(AFTERNOON - 20 * DAY)} UTC – now" in everything
 
 
-def test_the_chart_of_latencies_leaves_out_what_nobody_measured(series: Series) -> None:
-    chart = latency_chart(series)
-    newest, empty, oldest = (row[1:] for row in chart.table)
-    assert empty == ("–", "–", "–")
-    assert [float(cell.removesuffix(" ms")) for cell in oldest] == pytest.approx([20] * 3, rel=0.02)
-    assert [float(cell.removesuffix(" ms")) for cell in newest] == pytest.approx([90] * 3, rel=0.02)
-    assert chart.peak == "100 ms"
+def test_a_step_narrows_the_window_and_the_page_leads_back(site: Site, past: str) -> None:
+    today = f"?days=30&amp;from={stand(-14 / 24)}&amp;to={stand(10 / 24)}"
+    page = site.get(f"{past}?days=30").text
+    # Once for the pointer, over the charts, and once in the table.
+    assert page.count(f'href="{today}"') == 2
+    assert f'href="{today}" tabindex="-1"' in page
+    narrowed = site.get(past + today.replace("&amp;", "&")).text
+    hour = f"?days=30&amp;from={stand()}&amp;to={stand(1 / 24)}"
+    assert narrowed.count(f'href="{hour}"') == 2
+    assert f"{minute(AFTERNOON - 14 * HOUR)} UTC – now" in plain(narrowed)
+    minutes = site.get(past + hour.replace("&amp;", "&")).text
+    assert "Calls 5 " in plain(minutes)
+    assert "Errors 100%" in plain(minutes)
+    assert 'href="?' not in minutes
+    back = f'id="lens-back" class="button" href="{past}?days=30">Back to the last 30 days'
+    assert back in minutes
+    assert f'id="lens-earlier" href="{past}?days=30&amp;from={stand(-1 / 24)}' in minutes
+    assert "lens-later" not in minutes
+    earlier = site.get(f"{past}?from={stand(-1 / 24)}&to={stand()}").text
+    assert f"{minute(AFTERNOON - HOUR)} – 14:00 UTC" in plain(earlier)
+    assert f'id="lens-later" href="{past}?from={stand()}' in earlier
+    assert "Calls 0 " in plain(earlier)
 
 
-def test_a_chart_of_no_calls_has_a_scale_all_the_same() -> None:
-    nothing = Series(60, tuple(Point(NOW + 60 * n, usage()) for n in range(8)))
-    assert calls_chart(nothing).peak == "1"
-    assert latency_chart(nothing).peak == "1.0 ms"
-    assert len(calls_chart(nothing).ticks) == 4
+def test_a_part_of_time_of_which_less_is_kept_says_so(site: Site, past: str) -> None:
+    asked = f"from={stand(-14 - 1 / 48)}&to={stand(-14 + 1 / 144)}"
+    text = plain(site.get(f"{past}?{asked}").text)
+    began = AFTERNOON - 14 * DAY - HOUR
+    assert f"{minute(began)} – 15:00 UTC as precise as is kept" in text
+    assert "Calls 2 " in text
+    assert f"Counted by whole days (UTC): {day(began)}." in text
+
+
+def test_a_time_that_has_not_come_or_makes_no_sense_falls_back(site: Site, past: str) -> None:
+    for garbage in (f"from={stand(1)}&to={stand(2)}", "from=x&to=y", "from=1"):
+        answer = site.fragment(f"{past}?{garbage}")
+        assert answer.headers["hx-push-url"] == past
+        assert f"{minute(AFTERNOON - 7 * DAY)} UTC – now" in plain(answer.text)
+
+
+def test_the_first_of_all_times_has_nothing_earlier(site: Site, past: str) -> None:
+    assert "lens-earlier" not in site.get(f"{past}?from=0&to=1").text
+
+
+def test_figures_stand_beside_those_of_the_period_before(site: Site, past: str) -> None:
+    text = plain(site.get(past).text)
+    assert "Calls 26 +85% was 14" in text
+    assert "Errors 19.2% 5 × 5xx, 0 × 4xx +19.2 points , worse was 0%" in text
+    assert f"before: {minute(AFTERNOON - 14 * DAY)} – {minute(AFTERNOON - 7 * DAY)} UTC." in text
+    assert "All time has no period before" in plain(site.get(f"{past}?days=all").text)
+    assert "First seen" in plain(site.get(f"{past}?days=90").text)
+
+
+def test_where_retention_has_taken_the_period_before_the_page_says_so(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(ttl_days=8)
+    site.count("GET", "/health")
+    text = plain(site.get(f"/lens/endpoints/{key_of(site, 'health')}").text)
+    assert "No data is kept of the period before" in text
+
+
+def test_a_page_of_charts_is_light(site: Site, past: str) -> None:
+    for days in ("1h", "1", "7", "30", "90", "all"):
+        assert len(site.get(f"{past}?days={days}").content) < 40_000
 
 
 def test_a_duration_of_minutes_is_told_in_seconds(site: Site) -> None:

@@ -151,3 +151,24 @@ def test_parameters_are_told_from_text() -> None:
 )
 def test_a_handlers_file_is_named_without_the_folders_above(source: str, shown: str) -> None:
     assert formats.last_parts(source) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (7 * 86_400 + 1_800, "7 days"),
+        (86_400, "1 day"),
+        (25 * 3_600, "25 hours"),
+        (3_600, "1 hour"),
+        (90 * 60, "90 minutes"),
+        (60, "1 minute"),
+        (90, "90 seconds"),
+    ],
+)
+def test_a_length_of_time_is_told_in_the_largest_unit_that_is_near(seconds: int, text: str) -> None:
+    assert formats.lasting(seconds) == text
+
+
+def test_a_part_of_time_names_a_day_once() -> None:
+    assert formats.between(0, 3_600) == "1 Jan 1970 00:00 – 01:00 UTC"
+    assert formats.between(0, 86_400) == "1 Jan 1970 00:00 – 2 Jan 1970 00:00 UTC"

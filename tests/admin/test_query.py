@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fastapi_lens.admin.query import (
@@ -32,9 +32,24 @@ def test_an_address_gives_back_the_query_that_it_was_made_of(
     assert EndpointsQuery.parse(query.url(path)) == query
 
 
-@given(st.sampled_from(WindowChoice))
-def test_the_address_of_one_endpoint_gives_back_its_query(window: WindowChoice) -> None:
-    query = EndpointQuery(window=window)
+MOMENTS = st.integers(-100, 5_000_000_000)
+
+
+@given(st.sampled_from(WindowChoice), st.none() | st.tuples(MOMENTS, MOMENTS))
+@example(WindowChoice.DAY, (0, 1))
+def test_the_address_of_one_endpoint_gives_back_its_query(
+    window: WindowChoice, part: tuple[int, int] | None
+) -> None:
+    query = EndpointQuery(window=window, part=part)
+    if query.part is not None and part is not None:
+        start, end = query.part
+        assert (start % 60, end % 60) == (0, 0)
+        assert start <= part[0] < part[1] <= end
+        assert query.shown == Window.between(start, end)
+        minutes = f"?days={window}&from={start // 60}&to={end // 60}"
+        assert EndpointQuery.parse(minutes) == query
+    else:
+        assert query.shown == window.window
     assert EndpointQuery.parse(query.url("/lens/endpoints/00ab")) == query
 
 
@@ -42,7 +57,30 @@ def test_the_address_of_one_endpoint_gives_back_its_query(window: WindowChoice) 
 def test_whatever_stands_in_the_address_is_a_query_and_its_form_is_stable(text: str) -> None:
     query = EndpointsQuery.parse(f"?{text}")
     assert EndpointsQuery.parse(query.url("/")) == query
-    assert EndpointQuery.parse(f"?{text}").window in WindowChoice
+    own = EndpointQuery.parse(f"?{text}")
+    assert EndpointQuery.parse(own.url("/")) == own
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        "from=2026-04-03T14:00Z",
+        "from=2026-04-03T14:00Z&to=2026-04-03T14:00Z",
+        "from=2026-04-03T14:00Z&to=2026-04-03T13:00Z",
+        "from=1960-04-03T14:00Z&to=2026-04-03T13:00Z",
+        "from=0&to=999999999",
+        "from=2026-13-03T14:00Z&to=2026-14-03T13:00Z",
+        "from=-1&to=1.5",
+    ],
+)
+def test_a_part_of_time_that_makes_no_sense_is_none(garbage: str) -> None:
+    assert EndpointQuery.parse(f"?{garbage}") == EndpointQuery()
+
+
+def test_a_part_of_time_reads_like_a_time() -> None:
+    part = (1_775_224_800, 1_775_228_400)
+    address = EndpointQuery(part=part).url("/x")
+    assert address == "/x?from=2026-04-03T14:00Z&to=2026-04-03T15:00Z"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import call, tick_until
+from tests.browser.steps import call, is_still_here, mark, tick_until
+from tests.support.axe import axe_violations
 from tests.support.browser import PageWatch
 from tests.support.servers import Server
 
@@ -69,8 +70,34 @@ def test_a_source_is_copied(shop: Server, signed_in: Page) -> None:
     page = signed_in
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     open_endpoint(page, "GET /orders")
-    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copy", exact=True).click()
     expect(page.get_by_text("Copied.")).to_be_visible()
     assert re.search(r"shop\.py:\d+$", page.evaluate("navigator.clipboard.readText()"))
     page.get_by_role("button", name="Close").click()
     expect(page.get_by_text("Copied.")).to_be_hidden()
+
+
+def test_a_column_over_the_charts_narrows_the_window_and_back_leads_out(
+    shop: Server, signed_in: Page
+) -> None:
+    page = signed_in
+    open_endpoint(page, "GET /orders")
+    address = page.url
+    mark(page)
+    column = page.locator(".hits a rect").last
+    column.hover()
+    expect(column.locator("title")).to_have_text(re.compile(r"\d+ .*\nCalls \d+\n2xx"))
+    column.click()
+    expect(page).to_have_url(re.compile(r"\?from=\d{4}-.*Z&to=.*Z$"))
+    assert is_still_here(page)
+    expect(page.locator("#lens-period")).to_contain_text("UTC")
+    # The same links are in the table, for the keyboard.
+    page.get_by_text("As a table, per").first.click()
+    links = page.locator("#lens-d-numbers th a")
+    if links.count():
+        links.first.focus()
+        page.keyboard.press("Enter")
+    assert axe_violations(page) == []
+    page.get_by_role("link", name="Back to the last 7 days").click()
+    expect(page).to_have_url(address)
+    assert is_still_here(page)

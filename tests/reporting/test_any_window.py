@@ -1,17 +1,20 @@
 """Any window of any history, compared with a recount of the calls themselves."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fastapi_lens.reporting.model import Window
+from fastapi_lens.reporting.model import Bounds, Usage, Window
 from fastapi_lens.reporting.queries import Reader
 from fastapi_lens.storage.database import Database
 from tests.reporting.recount import (
     DAY,
+    FOREVER,
     HOUR,
     MINUTE,
     NOW,
@@ -33,11 +36,16 @@ LATER = st.integers(0, 3 * DAY) | st.sampled_from([MINUTE, HOUR, DAY, WEEK])
 """How long after the last call somebody asks: windows have moved on, and nothing was deleted."""
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     calls: list[Call]
     ttl_days: int | None
     reader: Reader
+
+    def reach(self, tier: int) -> float:
+        """Seconds that rows of a tier are kept."""
+        kept = {MINUTE: 6 * HOUR, HOUR: 35 * DAY, DAY: 400 * DAY}[tier]
+        return kept if self.ttl_days is None else min(kept, self.ttl_days * DAY)
 
 
 @pytest.fixture(scope="module", params=[(11, None), (12, 3), (13, 90)], ids=str)
@@ -68,3 +76,94 @@ def test_any_window_at_any_time_equals_a_recount(
         mine = [one for one in history.calls if one.path == endpoint.path]
         assert endpoint.usage == recount([one for one in mine if one.at >= begin])
         assert reader.endpoint(endpoint.key, window=Window(seconds), now=now) == endpoint
+
+
+@given(SECONDS, st.integers(0, 900 * DAY) | NEAR, LATER)
+@example(MINUTE, MINUTE, 0)
+@example(HOUR, 6 * HOUR, 0)
+@example(40 * DAY, 2 * HOUR, 0)
+@example(None, DAY, 0)
+def test_any_window_with_an_end_equals_a_recount_and_so_does_its_series(
+    history: History, seconds: int | None, ended: int, later: int
+) -> None:
+    now, reader = NOW + later, history.reader
+    window = Window(seconds, max(1, int(now) - ended))
+    bounds = reader.bounds(window, now=now)
+    begin, wanted = window.begin(now), window.end
+    assert wanted is not None
+    if begin is None:
+        assert bounds == Bounds()
+    else:
+        # It holds what was asked for, and at each side less than a row more.
+        widest = next(
+            (tier for tier in (MINUTE, HOUR, DAY) if int(now) - begin <= history.reach(tier)), WEEK
+        )
+        assert bounds.start == begin // widest * widest
+        ends = int(now) + WEEK if bounds.end is None else bounds.end
+        assert wanted <= ends < wanted + widest or bounds.end is None
+        assert bounds.end is not None or wanted + widest > now
+    start, end = bounds.start or 0, bounds.end or FOREVER
+    # Of what lies beyond retention, weeks are left that were not over yet.
+    kept_since = max(start, deleted_until(WEEK, history.ttl_days))
+    for endpoint in reader.endpoints(window=window, now=now):
+        mine = [one for one in history.calls if one.path == endpoint.path]
+        called = recount([one for one in mine if kept_since <= one.at < end])
+        assert endpoint.usage == called
+        assert reader.endpoint(endpoint.key, window=window, now=now) == endpoint
+        points = reader.series(endpoint.id, window=window, now=now).points
+        assert Usage.total([point.usage for point in points]) == called
+
+
+@given(SECONDS, st.none() | NEAR | st.integers(0, 500 * DAY))
+@example(30 * DAY, None)
+@example(HOUR, None)
+@example(5 * HOUR, HOUR - 1)
+def test_the_period_before_ends_where_the_window_begins_and_is_as_long(
+    history: History, seconds: int | None, ended: int | None
+) -> None:
+    reader = history.reader
+    window = Window(seconds, None if ended is None else int(NOW) - ended)
+    bounds = reader.bounds(window, now=NOW)
+    for endpoint in reader.endpoints(window=window, now=NOW):
+        before = reader.before(endpoint.id, window=window, now=NOW)
+        if before is None:
+            continue
+        assert bounds.start is not None
+        length = (int(NOW) if bounds.end is None else bounds.end) - bounds.start
+        assert before.seconds == length
+        assert abs(before.end - before.start - length) <= length / 10
+        assert abs(before.end - bounds.start) <= length / 10
+        mine = [one for one in history.calls if one.path == endpoint.path]
+        assert before.usage == recount([o for o in mine if before.start <= o.at < before.end])
+        assert before.calls == pytest.approx(
+            before.usage.calls * length / (before.end - before.start)
+        )
+
+
+def test_windows_of_the_pages_have_a_period_before_unless_retention_has_taken_it(
+    history: History,
+) -> None:
+    first = history.reader.endpoints(window=Window(), now=NOW)[0]
+    for days in (1 / 24, 1, 7, 30, 90):
+        before = history.reader.before(first.id, window=Window.of_days(days), now=NOW)
+        reaches = history.ttl_days is None or 2 * days < history.ttl_days
+        assert (before is not None) is reaches, days
+    assert history.reader.before(first.id, window=Window(), now=NOW) is None
+
+
+def test_the_hours_of_the_week_add_up_to_the_calls_of_five_weeks(history: History) -> None:
+    now = NOW
+    reach = min(35, history.ttl_days or 35) * DAY
+    for endpoint in history.reader.endpoints(window=Window(), now=now):
+        found = history.reader.hours_of_week(endpoint.id, since=0.0, now=now)
+        start, end = (int(now) - reach) // HOUR * HOUR, int(now) // HOUR * HOUR
+        assert (found.start, found.end) == (start, end)
+        mine = [o for o in history.calls if o.path == endpoint.path and start <= o.at < end]
+        by_hour = Counter(
+            (at.weekday(), at.hour) for at in (datetime.fromtimestamp(o.at, UTC) for o in mine)
+        )
+        assert {divmod(n, 24): c for n, c in enumerate(found.calls) if c} == by_hour
+        assert sum(found.hours) == reach // HOUR
+    young = history.reader.hours_of_week(endpoint.id, since=now - 2.5 * HOUR, now=now)
+    assert sum(young.hours) == 3
+    assert [young.mean(hour) is None for hour in range(168)].count(False) == 3

@@ -7,7 +7,8 @@ import pytest
 from fastapi_lens.errors import StorageError
 from fastapi_lens.histogram import ABSOLUTE_ERROR_MS, RELATIVE_ERROR
 from fastapi_lens.reporting.model import Endpoint, Usage, Window
-from fastapi_lens.reporting.queries import MAX_STEPS, Reader
+from fastapi_lens.reporting.over_time import MAX_STEPS
+from fastapi_lens.reporting.queries import Reader
 from fastapi_lens.reporting.status import Status
 from fastapi_lens.storage.batches import Batch, Heartbeat
 from fastapi_lens.storage.database import Database
@@ -19,7 +20,6 @@ from tests.reporting.recount import (
     ENDPOINTS,
     FOREVER,
     HOUR,
-    MINUTE,
     NOW,
     PATHS,
     WEEK,
@@ -80,17 +80,19 @@ def assert_chart(
     step, starts = series.step_seconds, [point.start for point in series.points]
     oldest = calls[0].at if calls else NOW
     begin = int(oldest) if seconds is None else int(NOW) - seconds
-    # The first step has the calls since the beginning, to the precision of its rows.
-    tier = next(tier for tier in (WEEK, DAY, HOUR, MINUTE) if step % tier == 0)
-    since = max(begin // tier * tier, deleted_until(tier, ttl))
+    bounds = reader.bounds(Window(seconds), now=NOW)
     assert 1 <= len(starts) <= MAX_STEPS + 2
-    assert starts == [starts[0] + number * step for number in range(len(starts))]
-    assert starts[0] % step == 0
+    # Steps are multiples of their length, and the first one begins inside of it, if need be.
     assert starts[0] <= begin < starts[0] + step
+    assert bounds.start in (None, starts[0])
+    first = starts[0] // step
+    assert starts[1:] == [(first + number) * step for number in range(1, len(starts))]
     assert starts[-1] <= NOW < starts[-1] + step
+    since = deleted_until(WEEK, ttl)
     for point in series.points:
+        assert point.end == (point.start // step + 1) * step
         assert point.usage == recount(
-            [c for c in calls if c.at >= since and point.start <= c.at < point.start + step]
+            [c for c in calls if since <= c.at and point.start <= c.at < point.end]
         )
     trends = reader.trends([endpoint.id], window=Window(seconds), now=NOW)
     assert trends == {endpoint.id: [point.usage.calls for point in series.points]}

@@ -1,8 +1,8 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fastapi_lens.reporting.model import Window
-from fastapi_lens.reporting.windows import Span, cover, finest, start_of
+from fastapi_lens.reporting.model import Bounds, Window
+from fastapi_lens.reporting.windows import Span, bounds_of, cover, finest
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import kept_seconds
 
@@ -54,7 +54,7 @@ def test_the_spans_are_as_few_rows_as_whole_weeks_and_days_allow(one: int, two: 
 
 def test_everything_is_all_weeks() -> None:
     assert cover(None) == [Span(Tier.WEEK, 0, None)]
-    assert start_of(Window(), now=NOW, kept=lambda tier: kept_seconds(tier, None)) is None
+    assert bounds_of(Window(), now=NOW, kept=lambda tier: kept_seconds(tier, None)) == Bounds()
 
 
 @given(st.integers(0, 3_000 * DAY), TTL_DAYS, st.floats(1e9, 2e9))
@@ -66,7 +66,9 @@ def test_everything_is_all_weeks() -> None:
 def test_a_window_begins_at_the_edge_of_the_finest_tier_that_still_has_its_start(
     seconds: int, ttl_days: int | None, now: float
 ) -> None:
-    start = start_of(Window(seconds), now=now, kept=lambda tier: kept_seconds(tier, ttl_days))
+    start = bounds_of(
+        Window(seconds), now=now, kept=lambda tier: kept_seconds(tier, ttl_days)
+    ).start
     assert start is not None
     wanted = int(now) - seconds
     limit = float("inf") if ttl_days is None else ttl_days * DAY
@@ -81,7 +83,9 @@ def test_a_window_begins_at_the_edge_of_the_finest_tier_that_still_has_its_start
 def test_the_rows_that_a_window_begins_with_have_not_been_deleted(
     seconds: int, ttl_days: int | None, now: int
 ) -> None:
-    start = start_of(Window(seconds), now=now, kept=lambda tier: kept_seconds(tier, ttl_days))
+    start = bounds_of(
+        Window(seconds), now=now, kept=lambda tier: kept_seconds(tier, ttl_days)
+    ).start
     for span in cover(start):
         kept = kept_seconds(span.tier, ttl_days)
         oldest = 0 if kept is None else (now - kept) // span.tier
@@ -92,8 +96,9 @@ def test_a_window_that_is_older_than_time_begins_with_it() -> None:
     def kept(tier: Tier) -> int | None:
         return kept_seconds(tier, None)
 
-    assert start_of(Window(10**12), now=NOW, kept=kept) == 0
-    assert start_of(Window.of_days(0.5), now=NOW, kept=kept) == (int(NOW) - 43_200) // 3_600 * 3_600
+    assert bounds_of(Window(10**12), now=NOW, kept=kept) == Bounds(0)
+    half_a_day = bounds_of(Window.of_days(0.5), now=NOW, kept=kept)
+    assert half_a_day == Bounds((int(NOW) - 43_200) // 3_600 * 3_600)
     assert Window.of_days(None) == Window()
 
 

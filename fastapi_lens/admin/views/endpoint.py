@@ -1,51 +1,57 @@
 """One endpoint: whether it is alive and why, how often it is called, how slow and how faulty."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from markupsafe import Markup
 from starlette.responses import Response
 
-from fastapi_lens.admin import charts, formats, rendering
-from fastapi_lens.admin.query import EndpointQuery, WindowChoice
+from fastapi_lens.admin import formats, rendering
+from fastapi_lens.admin.comparing import comparison, figures, is_seen
+from fastapi_lens.admin.endpoint_charts import OverTime, by_hour, over_time
+from fastapi_lens.admin.query import EndpointQuery, EndpointsQuery, WindowChoice
 from fastapi_lens.admin.sharing import again, shared_page
 from fastapi_lens.admin.views.endpoints import STATUS_LABELS, Link
 from fastapi_lens.admin.visit import Visit
-from fastapi_lens.reporting.model import Endpoint, Series, Usage
-from fastapi_lens.reporting.status import Status, Thresholds
-
-CLASSES = ("2xx", "3xx", "4xx", "5xx")
-PERCENTILES = ("p50", "p95", "p99")
-TICKS = 4
-"""Times that are written below a chart."""
+from fastapi_lens.reporting.model import Endpoint, Window
+from fastapi_lens.reporting.status import SECONDS_PER_DAY, Status, Thresholds
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
-    """A chart with what is read beside it.
+class Period:
+    """Which window is shown, and what lies around it.
 
     Attributes:
-        name: Part of the ids on the page.
-        peak: The value at the upper edge, with its unit.
-        legend: Name and CSS class of each series.
-        ticks: Times below it, evenly spaced, oldest first.
-        head: Names of the columns of its table.
-        table: The same numbers, newest first.
+        words: Completes a sentence: ``calls in …``.
+        exact: From when to when, to the minute.
+        widened: Whether less precise rows than asked for are all that is kept.
+        back: The window that a part of time was narrowed from; None where none was.
+        earlier: The part of time before it.
+        later: The part of time after it, where it has begun.
     """
 
-    name: str
-    heading: str
-    svg: Markup
-    peak: str
-    legend: Sequence[tuple[str, str]]
-    ticks: Sequence[str]
-    head: Sequence[str]
-    table: Sequence[Sequence[str]]
+    words: str
+    exact: str
+    widened: bool = False
+    back: Link | None = None
+    earlier: Link | None = None
+    later: Link | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A row of the table of status codes."""
+
+    status: int
+    css: str
+    calls: str
+    share: float
 
 
 def endpoint_page(visit: Visit, key: str) -> Response:
     """``GET /endpoints/{key}``: the page, its fragment, or 304 when nothing has changed."""
     query = EndpointQuery.parse(f"?{visit.request.url.query}")
+    if query.part is not None and query.part[0] > visit.now:
+        query = replace(query, part=None)
     tag = rendering.entity_tag(visit, key, query.url())
     if rendering.is_unchanged(visit.request, tag):
         return rendering.unchanged(visit, tag)
@@ -59,33 +65,74 @@ def endpoint_page(visit: Visit, key: str) -> Response:
 
 def _made(visit: Visit, key: str, query: EndpointQuery) -> Response:
     """The page of an endpoint, or one that says that there is none."""
-    reader, now, window = visit.lens.reader, visit.now, query.window.window
+    reader, now, window = visit.lens.reader, visit.now, query.shown
     endpoint = reader.endpoint(key, window=window, now=now)
     if endpoint is None:
         return rendering.not_found_page(
             visit.request, visit.base, message="There is no such endpoint in this application."
         )
-    series = reader.series(endpoint.id, window=window, now=now)
-    codes = reader.status_codes(endpoint.id, window=window, now=now)
-    base = visit.url(f"/endpoints/{key}")
+    base, settings = visit.url(f"/endpoints/{key}"), visit.lens.settings
+    before = reader.before(endpoint.id, window=window, now=now)
+    comparable = before if before is not None and is_seen(endpoint, before) else None
+    is_slow = endpoint.is_slow(limit_ms=settings.slow_threshold_ms)
+    week = reader.hours_of_week(endpoint.id, since=endpoint.first_seen_at, now=now)
     context = {
         "current": "Endpoints",
         "heading": f"{endpoint.method} {endpoint.path}",
         "address": query.url(base),
         "back": visit.url("/"),
         "query": query,
+        "period": _period(visit, endpoint, query, base),
         "endpoint": endpoint,
         "usage": endpoint.usage,
+        "figures": figures(endpoint.usage, comparable, slow=is_slow),
+        "comparison": comparison(endpoint, before, everything=window.seconds is None),
         "status": STATUS_LABELS[endpoint.status],
-        "reason": status_reason(endpoint, thresholds=visit.lens.settings.thresholds, now=now),
-        "is_slow": endpoint.is_slow(limit_ms=visit.lens.settings.slow_threshold_ms),
-        "slow_ms": visit.lens.settings.slow_threshold_ms,
+        "reason": status_reason(endpoint, thresholds=settings.thresholds, now=now),
+        "slow_ms": settings.slow_threshold_ms,
+        "tags": _tags(visit, endpoint, query),
         "windows": _windows(query, base),
-        "charts": [calls_chart(series), latency_chart(series)],
-        "codes": _codes(codes),
-        "step": formats.step_length(series.step_seconds),
+        "over_time": _over_time(visit, endpoint, query),
+        "by_hour": by_hour(week),
+        "codes": _codes(reader.status_codes(endpoint.id, window=window, now=now)),
+        "code_days": _code_days(visit, endpoint, window),
     }
     return rendering.page(visit, "endpoint.html", context)
+
+
+def _over_time(visit: Visit, endpoint: Endpoint, query: EndpointQuery) -> OverTime:
+    reader, now, window = visit.lens.reader, visit.now, query.shown
+    return over_time(
+        reader.series(endpoint.id, window=window, now=now),
+        # Without a path: charts have very many of these links, and they stay on this page.
+        narrow=lambda start, end: query.with_part(start, end).url(""),
+        ends_now=reader.bounds(window, now=now).end is None,
+    )
+
+
+def _period(visit: Visit, endpoint: Endpoint, query: EndpointQuery, base: str) -> Period:
+    bounds = visit.lens.reader.bounds(query.shown, now=visit.now)
+    start = endpoint.first_called_at if bounds.start is None else bounds.start
+    if start is None:
+        return Period(query.window.words, "no call yet")
+    exact = (
+        formats.between(start, bounds.end) if bounds.end else f"{formats.minute(start)} UTC – now"
+    )
+    if query.part is None:
+        return Period(query.window.words, exact)
+    first, last = query.part
+    length = last - first
+    widened = bounds.start != first or bounds.end not in (last, None)
+    earlier = query.with_part(first - length, first)
+    later = query.with_part(last, last + length)
+    return Period(
+        formats.between(*query.part),
+        exact,
+        widened,
+        Link(query.window.words, replace(query, part=None).url(base), current=False),
+        Link("Earlier", earlier.url(base), current=False) if earlier.part else None,
+        Link("Later", later.url(base), current=False) if later.part and last <= visit.now else None,
+    )
 
 
 def status_reason(endpoint: Endpoint, *, thresholds: Thresholds, now: float) -> str:
@@ -104,98 +151,37 @@ def status_reason(endpoint: Endpoint, *, thresholds: Thresholds, now: float) -> 
     )
 
 
-def calls_chart(series: Series) -> Chart:
-    """Calls per step, stacked by status class."""
-    columns = [_classes(point.usage) for point in series.points]
-    peak = charts.nice_ceiling(max((sum(column) for column in columns), default=0))
-    labels = _labels(series)
-    table = [
-        (label, *(formats.number(count) for count in (sum(column), *column)))
-        for label, column in zip(labels, columns, strict=True)
-    ]
-    step = formats.step_length(series.step_seconds)
-    return Chart(
-        name="calls",
-        heading="Calls by status class",
-        svg=charts.stacked_bars(
-            columns,
-            classes=[f"c{name[0]}" for name in CLASSES],
-            peak=peak,
-            hints=[_hint(("calls", *CLASSES), row) for row in table],
-            title=f"Calls per {step} by status class, {sum(map(sum, columns)):,} in all",
-        ),
-        peak=f"{peak:,.0f}" if peak >= 1 else f"{peak:g}",
-        legend=[(name, f"c{name[0]}") for name in CLASSES],
-        ticks=_ticks(labels),
-        head=("From (UTC)", "Calls", *CLASSES),
-        table=table[::-1],
-    )
-
-
-def latency_chart(series: Series) -> Chart:
-    """p50, p95 and p99 per step; a gap where there was no call."""
-    values = [
-        point.usage.percentiles_ms if point.usage.calls else (None,) * len(PERCENTILES)
-        for point in series.points
-    ]
-    peak = charts.nice_ceiling(max((v for row in values for v in row if v is not None), default=0))
-    labels = _labels(series)
-    table = [
-        (label, *(formats.NOTHING if v is None else formats.duration(v) for v in row))
-        for label, row in zip(labels, values, strict=True)
-    ]
-    step = formats.step_length(series.step_seconds)
-    return Chart(
-        name="latency",
-        heading="Latency",
-        svg=charts.lines(
-            list(zip(*values, strict=True)),
-            classes=PERCENTILES,
-            peak=peak,
-            hints=[_hint(PERCENTILES, row) for row in table],
-            title=f"p50, p95 and p99 of the duration per {step}, estimated within 1.4 %",
-        ),
-        peak=formats.duration(peak),
-        legend=[(name, name) for name in PERCENTILES],
-        ticks=_ticks(labels),
-        head=("From (UTC)", *PERCENTILES),
-        table=table[::-1],
-    )
-
-
-def _classes(usage: Usage) -> tuple[int, int, int, int]:
-    """Calls by status class; informational answers, which end nothing, count as 2xx."""
-    rest = usage.calls - usage.redirects - usage.errors_4xx - usage.errors_5xx
-    return (rest, usage.redirects, usage.errors_4xx, usage.errors_5xx)
-
-
-def _labels(series: Series) -> list[str]:
-    return [formats.step_label(point.start, series.step_seconds) for point in series.points]
-
-
-def _ticks(labels: Sequence[str]) -> list[str]:
-    """A few of the labels, evenly spaced, each at the left edge of its part."""
-    if len(labels) < TICKS:
-        return list(labels)
-    return [labels[len(labels) * tick // TICKS] for tick in range(TICKS)]
-
-
-def _hint(names: Sequence[str], row: Sequence[str]) -> str:
-    label, *values = row
-    return f"{label}: " + ", ".join(f"{v} {n}" for n, v in zip(names, values, strict=True))
-
-
-def _codes(codes: Sequence[tuple[int, int]]) -> list[tuple[int, str, str, float]]:
-    """Status code, CSS class, calls and share of each."""
+def _codes(codes: Sequence[tuple[int, int]]) -> list[Code]:
     total = sum(calls for _, calls in codes)
     return [
-        (status, f"c{status // 100}", formats.number(calls), calls / total)
+        Code(status, f"c{status // 100}", formats.number(calls), calls / total)
         for status, calls in codes
+    ]
+
+
+def _code_days(visit: Visit, endpoint: Endpoint, window: Window) -> str:
+    """Of which days status codes are counted."""
+    first, last = visit.lens.reader.code_days(window, now=visit.now)
+    called = endpoint.first_called_at
+    first = max(first, int(called) // SECONDS_PER_DAY) if called is not None else last
+    days = [formats.day(day * SECONDS_PER_DAY) for day in (first, last)]
+    return days[0] if first >= last else " – ".join(days)
+
+
+def _tags(visit: Visit, endpoint: Endpoint, query: EndpointQuery) -> list[Link]:
+    """Each tag leads to the list of its endpoints, in the same window."""
+    return [
+        Link(tag, EndpointsQuery(tag=tag, window=query.window).url(visit.url("/")), current=False)
+        for tag in endpoint.tags
     ]
 
 
 def _windows(query: EndpointQuery, base: str) -> list[Link]:
     return [
-        Link(choice.label, EndpointQuery(window=choice).url(base), choice is query.window)
+        Link(
+            choice.label,
+            EndpointQuery(window=choice).url(base),
+            choice is query.window and query.part is None,
+        )
         for choice in WindowChoice
     ]

@@ -1,0 +1,75 @@
+import pytest
+
+from fastapi_lens.admin.comparing import Figure, comparison, figures
+from fastapi_lens.reporting.model import Before, Usage
+from tests.admin.make import DAY, NOW, endpoint, usage
+
+
+def before(used: Usage, *, days: float = 7, ends: float = NOW - 7 * DAY) -> Before:
+    return Before(int(ends - days * DAY), int(ends), 7 * DAY, used)
+
+
+def of(now: Usage, then: Usage | None, *, slow: bool = False) -> dict[str, Figure]:
+    found = figures(now, None if then is None else before(then), slow=slow)
+    return {figure.name: figure for figure in found}
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "change"),
+    [
+        (100, 100, "±0%"),
+        (112, 100, "+12%"),
+        (92, 100, "−8%"),
+        (1_200, 100, "×12"),
+        (5, 0, "new"),
+    ],
+)
+def test_calls_change_by_percent_or_by_a_factor(now: int, then: int, change: str) -> None:
+    calls = of(usage(now), usage(then))["Calls"]
+    assert (calls.change, calls.before, calls.kind) == (change, f"{then:,}", "")
+
+
+def test_without_calls_in_both_periods_nothing_has_changed() -> None:
+    found = of(usage(), usage())
+    assert found["Calls"].change == "±0%"
+    assert (found["p95"].value, found["p95"].change) == ("–", "")
+    assert of(usage(3), usage())["Errors"].change == ""
+    assert of(usage(3), usage())["p50"].change == ""
+
+
+def test_calls_are_compared_as_if_both_periods_were_as_long() -> None:
+    longer = before(usage(120), days=7 * 1.05)
+    (calls, *_) = figures(usage(100), longer, slow=False)
+    assert calls.before == "114"
+    assert calls.change == "−12%"
+
+
+def test_errors_change_by_points_and_slower_is_worse() -> None:
+    worse = of(usage(100, errors_5xx=5, ms=20), usage(100, errors_5xx=1, ms=10))
+    assert (worse["Errors"].change, worse["Errors"].kind) == ("+4.0 points", "worse")
+    assert (worse["p95"].change, worse["p95"].kind, worse["p95"].before) == (
+        "+100%",
+        "worse",
+        "9.9 ms",
+    )
+    better = of(usage(100, ms=10), usage(100, errors_4xx=1, ms=20), slow=True)
+    assert (better["Errors"].change, better["Errors"].kind) == ("−1.0 points", "better")
+    assert (better["p50"].change, better["p50"].kind) == ("−50%", "better")
+    assert better["p95"].slow
+    same = of(usage(100, errors_5xx=1), usage(100, errors_5xx=1))
+    assert same["Errors"].change == "±0 points"
+    assert same["p95"].kind == ""
+
+
+def test_without_a_period_before_there_is_no_change() -> None:
+    assert {figure.change for figure in of(usage(9), None).values()} == {""}
+
+
+def test_a_sentence_says_what_is_compared_or_why_nothing_is() -> None:
+    seen = endpoint()
+    text = comparison(seen, before(usage(1)), everything=False)
+    assert text.startswith("Compared with the 7 days before: 20 Mar 2026 ")
+    assert "nothing to compare" in comparison(seen, None, everything=False)
+    assert "All time" in comparison(seen, None, everything=True)
+    older = before(usage(1), ends=NOW - 100 * DAY)
+    assert comparison(seen, older, everything=False).startswith("First seen 3 Jan 2026 ")
