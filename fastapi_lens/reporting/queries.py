@@ -204,7 +204,7 @@ class Reader:
         since, until = self.code_days(window, now=now)
         today = int(now) // Tier.DAY
         # Named, because rows lie by day. Another host's clock may be ahead of ours.
-        named = STATUS.c.day.in_(range(since, min(until, today) + 1))
+        named: sa.ColumnElement[bool] = STATUS.c.day.in_(range(since, min(until, today) + 1))
         if until >= today:
             named |= STATUS.c.day > today
         condition = (STATUS.c.day >= since) & named & (STATUS.c.endpoint_id == endpoint_id)
