@@ -65,8 +65,10 @@ class Lens:
         self.clock = clock
         self.started = False
         self.settings = Settings.of(config)
-        self.retention = Retention(config.ttl_days)
         self.app_name = config.app_name or UNNAMED
+        self.retention = Retention(config.ttl_days)
+        self.retention.log_app = self.app_name
+        self.retention.log_max_rows = config.log_max_rows
         self.routes = RouteTable(None)
         self._facts: dict[tuple[str, str], EndpointFacts] = {}
         self._starting = threading.Lock()
@@ -82,6 +84,7 @@ class Lens:
         """The parts that belong to this process alone; a forked child gets new ones."""
         self.database = Database(self.config.url)
         self.recorder = Recorder(clock=self.clock)
+        self.recorder.log.apply(self.settings.log)
         self.flusher = self._new_flusher()
         self.reader = Reader(
             self.database,
@@ -158,6 +161,8 @@ class Lens:
         if {name: section.version for name, section in stored.items()} != self.settings.versions:
             self.settings = Settings.of(self.config, stored)
             self.retention.ttl_days = self.settings.ttl_days
+            self.retention.log_max_rows = self.settings.log.log_max_rows
+            self.recorder.log.apply(self.settings.log)
 
     def session_salt(self) -> bytes:
         """Random bytes that all workers of the database share.
@@ -176,7 +181,7 @@ class Lens:
         self.routes = RouteTable(app)
         name = self.config.app_name or str(getattr(app, "title", None) or UNNAMED)[:MAX_NAME]
         if name != self.app_name:
-            self.app_name = name
+            self.app_name = self.retention.log_app = name
             self.flusher = self._new_flusher()
 
     def begin(self, app: Any, *, lifespan: bool = False) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from fastapi_lens.errors import DamagedFileError, SchemaTooNewError, StorageError
-from fastapi_lens.histogram import Histogram
-from fastapi_lens.recording.pending import Pending
+from fastapi_lens.recording.log_carrier import LogCarrier
+from fastapi_lens.recording.pending import Pending, as_delta
 from fastapi_lens.recording.processes import is_gone
 from fastapi_lens.recording.recorder import Recorder, SeriesDelta
 from fastapi_lens.storage.batches import (
@@ -101,6 +101,7 @@ class Flusher:
         self._settings = settings
         self._discover = discover
         self._writer = Writer(database, worker)
+        self._log = LogCarrier(recorder, database, worker, max_rows=settings.max_batch_size)
         self._pending = Pending()
         self._in_flight: Batch | None = None
         self._applied = 0
@@ -173,7 +174,8 @@ class Flusher:
         """
         with self._work:
             self.collect()
-            if ending and not self._pending and self._in_flight is None and not self._heartbeated:
+            waiting = self._pending or self._log or self._in_flight is not None
+            if ending and not waiting and not self._heartbeated:
                 return True  # It has counted nothing and never announced itself.
             try:
                 self._write_pending(ending=ending)
@@ -271,6 +273,8 @@ class Flusher:
             beat(self._database, self._worker, heartbeat, self._recorder.clock)
             self._heartbeat_at = now
         self._take_settings()
+        # Last: what the database refuses of it holds up nothing else.
+        self._log.carry(ending=ending)
 
     def _take_settings(self) -> None:
         """After the counts, which a database that cannot be read must not keep from it."""
@@ -294,7 +298,9 @@ class Flusher:
         new = [fact for fact in self._known.values() if done.get(fact.id) != fact]
         if new or self._registered is None:
             now_us = _microseconds(self._recorder.clock())
-            self._writer.register(new, applied=self._applied, now_us=now_us)
+            self._writer.register(
+                new, applied=self._applied, now_us=now_us, log_applied=self._log.applied
+            )
             self._registered = done | {fact.id: fact for fact in new}
 
     def _tell_killed(self) -> None:
@@ -329,17 +335,7 @@ class Flusher:
                 path=key.path,
                 seen_at_us=_microseconds(counted.first_at),
             )
-        return Delta(
-            endpoint_id=identity,
-            minute=int(counted.last_at // MINUTE),
-            status=key.status,
-            calls=sum(counted.lanes.values()),
-            duration_us=counted.duration_ns // 1_000,
-            max_us=counted.max_ns // 1_000,
-            first_at_us=_microseconds(counted.first_at),
-            last_at_us=_microseconds(counted.last_at),
-            latency=Histogram.from_counts(counted.lanes),
-        )
+        return as_delta(counted, identity)
 
     def lose(self, calls: int) -> None:
         """Count calls that will never be written."""

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.answers import Answers
 from fastapi_lens.reporting.model import Endpoint, Health, Point, Series, Usage, Window, Worker
+from fastapi_lens.reporting.request_log import LogReader, id_of
 from fastapi_lens.reporting.status import Thresholds, classify
 from fastapi_lens.reporting.sums import Row, Sums, fetched, one_by_one, parted, rows_of, usage_of
 from fastapi_lens.reporting.windows import Span, cover, finest, start_of
@@ -19,7 +20,6 @@ from fastapi_lens.storage.retention import Retention
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
 
 MAX_STEPS = 60
-ID_BITS = 63
 _STEPS_SECONDS = (
     *(60 * minutes for minutes in (1, 2, 5, 10, 15, 30)),
     # Half a day would be added up from hours, which are 720 rows of each endpoint in a month.
@@ -46,6 +46,9 @@ class Reader:
         thresholds: When an endpoint is cold, and dead; may change meanwhile.
         shown: Whether an endpoint (method, path) is to be seen at all.
         retention: How long each tier is kept; may change meanwhile.
+
+    Attributes:
+        log: Answers questions about single requests and exceptions.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Reader:
         self._thresholds = thresholds
         self._shown = shown
         self._retention = retention
+        self.log = LogReader(database, app=app, shown=shown)
         self._sums = Sums()
         self._answers = Answers()
         # They are large, and serve those who want another answer from the same rows at once.
@@ -105,9 +109,7 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
-        identity = _identity(key)
-        if identity is None:
-            return None
+        identity = id_of(key)
         start = start_of(window, now=now, kept=self._kept)
         mine = sa.select(*_FACTS).where(ENDPOINT.c.id == identity, ENDPOINT.c.app == self._app())
         with self._database.read() as connection:
@@ -227,11 +229,15 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
+        names = ("seq", "log_seq", "dropped", "ended_at")
         with self._database.read() as connection:
             parts = connection.execute(
                 sa.select(
                     sa.func.count(),
-                    *(sa.func.sum(WORKER.c[name]) for name in ("seq", "dropped", "ended_at")),
+                    *(
+                        sa.func.sum(WORKER.c[name])
+                        for name in ("seq", "log_seq", "dropped", "ended_at")
+                    ),
                     # The first time that a worker writes, its endpoints are there as well.
                     sa.func.count(sa.func.nullif(WORKER.c.complete_to, 0)),
                     sa.select(sa.func.count()).select_from(ENDPOINT).scalar_subquery(),
@@ -308,12 +314,3 @@ class Reader:
 
 def _seconds(microseconds: int) -> float | None:
     return microseconds / 1_000_000 if microseconds else None
-
-
-def _identity(key: str) -> int | None:
-    """The id that a key stands for; None for a text that is no key of any id."""
-    try:
-        identity = int(key, 16)
-    except ValueError:
-        return None
-    return identity if identity < 1 << ID_BITS and f"{identity:016x}" == key else None

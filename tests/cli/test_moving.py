@@ -243,7 +243,7 @@ def test_a_purged_app_can_be_imported_again(tmp_path: Path) -> None:
 
     for url in (source, target):
         assert run("purge", "--everything", "--yes", "--database", url).exit_code == 0
-        assert moved(url) == [[], [], [], []]
+        assert not any(moved(url))
         assert run("import", file, "--database", url).exit_code == 0
         assert recounted(url) == rows_of([delta(1)])
 
