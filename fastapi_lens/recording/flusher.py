@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from fastapi_lens.errors import DamagedFileError, SchemaTooNewError, StorageError
 from fastapi_lens.recording.log_carrier import LogCarrier
 from fastapi_lens.recording.pending import Pending, as_delta
-from fastapi_lens.recording.processes import is_gone
+from fastapi_lens.recording.processes import tell_killed
 from fastapi_lens.recording.recorder import Recorder, SeriesDelta
 from fastapi_lens.storage.batches import (
     Batch,
@@ -28,7 +28,7 @@ from fastapi_lens.storage.batches import (
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.retention import Pruner, Retention
-from fastapi_lens.storage.workers import beat, note_killed
+from fastapi_lens.storage.workers import beat
 from fastapi_lens.storage.writer import Writer
 
 logger = logging.getLogger("fastapi_lens")
@@ -292,7 +292,7 @@ class Flusher:
             self._known.update((fact.id, fact) for fact in self._discover())
         if self._registered is None:
             migrate(self._database)
-            self._tell_killed()
+            tell_killed(self._database, self._worker)
         done = self._registered or {}
         # Also those that were called before they were discovered and have all their facts now.
         new = [fact for fact in self._known.values() if done.get(fact.id) != fact]
@@ -302,17 +302,6 @@ class Flusher:
                 new, applied=self._applied, now_us=now_us, log_applied=self._log.applied
             )
             self._registered = done | {fact.id: fact for fact in new}
-
-    def _tell_killed(self) -> None:
-        """Say which workers of this host did not live to write their last counts."""
-        for gone in note_killed(self._database, self._worker, is_gone):
-            logger.warning(
-                "fastapi_lens: worker %s of %s was killed before it could write its last counts; "
-                "those of up to %g s are lost",
-                gone.pid,
-                gone.app,
-                gone.interval_ms / 1_000,
-            )
 
     def _batches(self) -> Iterator[Batch]:
         """The batch that is in doubt, if any, then new ones cut from the pending sums."""

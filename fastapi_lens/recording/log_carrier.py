@@ -69,7 +69,9 @@ class LogCarrier:
         self._failures: list[CountedFailure] = []
         self._in_flight: LogBatch | None = None
         self._tries = 0
-        self._minute = 0
+        # Workers begin at different numbers, so that theirs of one microsecond differ, too.
+        self._distinct = random.getrandbits(REQUEST_ID_BITS)
+        self._minute = int(recorder.clock() // 60)
         self.applied = 0
 
     def __bool__(self) -> bool:
@@ -142,9 +144,9 @@ class LogCarrier:
 
     def _request(self, entry: Entry, salt: bytes) -> LoggedRequest:
         settings = self._recorder.log.settings
-        distinct = random.getrandbits(REQUEST_ID_BITS)
+        self._distinct = (self._distinct + 1) % (1 << REQUEST_ID_BITS)
         return LoggedRequest(
-            id=_microseconds(entry.at) << REQUEST_ID_BITS | distinct,
+            id=_microseconds(entry.at) << REQUEST_ID_BITS | self._distinct,
             endpoint_id=endpoint_id(self._worker.app, entry.endpoint_method, entry.template),
             method=entry.method,
             path=entry.path,

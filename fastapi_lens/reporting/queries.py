@@ -234,10 +234,7 @@ class Reader:
             parts = connection.execute(
                 sa.select(
                     sa.func.count(),
-                    *(
-                        sa.func.sum(WORKER.c[name])
-                        for name in ("seq", "log_seq", "dropped", "ended_at")
-                    ),
+                    *(sa.func.sum(WORKER.c[name]) for name in names),
                     # The first time that a worker writes, its endpoints are there as well.
                     sa.func.count(sa.func.nullif(WORKER.c.complete_to, 0)),
                     sa.select(sa.func.count()).select_from(ENDPOINT).scalar_subquery(),
