@@ -63,8 +63,10 @@ class Lens:
         self.clock = clock
         self.started = False
         self.settings = Settings.of(config)
-        self.retention = Retention(config.ttl_days)
         self.app_name = config.app_name or UNNAMED
+        self.retention = Retention(config.ttl_days)
+        self.retention.log_app = self.app_name
+        self.retention.log_max_rows = config.log_max_rows
         self.routes = RouteTable(None)
         self._facts: dict[tuple[str, str], EndpointFacts] = {}
         self._starting = threading.Lock()
@@ -81,6 +83,7 @@ class Lens:
         """The parts that belong to this process alone; a forked child gets new ones."""
         self.database = Database(self.config.url)
         self.recorder = Recorder(clock=self.clock)
+        self.recorder.log.apply(self.settings.log)
         self.flusher = self._new_flusher()
         self.reader = Reader(
             self.database,
@@ -176,6 +179,8 @@ class Lens:
             logger.warning("fastapi_lens ignores stored settings that cannot be used: %s", new)
         self.settings = settings
         self.retention.ttl_days = settings.ttl_days
+        self.retention.log_max_rows = settings.log.log_max_rows
+        self.recorder.log.apply(settings.log)
         # After the settings: who resolves a call takes the cache first.
         self.recorder.cache = {}
 
@@ -196,7 +201,7 @@ class Lens:
         self.routes = RouteTable(app)
         name = self.config.app_name or str(getattr(app, "title", None) or UNNAMED)[:MAX_NAME]
         if name != self.app_name:
-            self.app_name = name
+            self.app_name = self.retention.log_app = name
             self.flusher = self._new_flusher()
 
     def begin(self, app: Any, *, lifespan: bool = False) -> None:

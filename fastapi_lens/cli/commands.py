@@ -218,7 +218,8 @@ def _days_ago(days: int) -> int:
 def _told(app: str, much: Amount) -> str:
     return (
         f"{printable(app)}: {much.endpoints:,} endpoints, {much.buckets:,} sums, "
-        f"{much.statuses:,} status codes of days, {much.workers:,} workers"
+        f"{much.statuses:,} status codes of days, {much.workers:,} workers, "
+        f"{much.requests:,} requests and {much.failures:,} kinds of exceptions of the log"
     )
 
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from fastapi_lens.errors import DamagedFileError, SchemaTooNewError, StorageError
-from fastapi_lens.histogram import Histogram
-from fastapi_lens.recording.pending import Pending
-from fastapi_lens.recording.processes import is_gone
+from fastapi_lens.recording.log_carrier import LogCarrier
+from fastapi_lens.recording.pending import Pending, as_delta
+from fastapi_lens.recording.processes import tell_killed
 from fastapi_lens.recording.recorder import Recorder, SeriesDelta
 from fastapi_lens.storage.batches import (
     Batch,
@@ -28,7 +28,7 @@ from fastapi_lens.storage.batches import (
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.retention import Pruner, Retention
-from fastapi_lens.storage.workers import beat, note_killed
+from fastapi_lens.storage.workers import beat
 from fastapi_lens.storage.writer import Writer
 
 logger = logging.getLogger("fastapi_lens")
@@ -101,6 +101,7 @@ class Flusher:
         self._settings = settings
         self._discover = discover
         self._writer = Writer(database, worker)
+        self._log = LogCarrier(recorder, database, worker, max_rows=settings.max_batch_size)
         self._pending = Pending()
         self._in_flight: Batch | None = None
         self._applied = 0
@@ -173,7 +174,8 @@ class Flusher:
         """
         with self._work:
             self.collect()
-            if ending and not self._pending and self._in_flight is None and not self._heartbeated:
+            waiting = self._pending or self._log or self._in_flight is not None
+            if ending and not waiting and not self._heartbeated:
                 return True  # It has counted nothing and never announced itself.
             try:
                 self._write_pending(ending=ending)
@@ -271,6 +273,8 @@ class Flusher:
             beat(self._database, self._worker, heartbeat, self._recorder.clock)
             self._heartbeat_at = now
         self._take_settings()
+        # Last: what the database refuses of it holds up nothing else.
+        self._log.carry(ending=ending)
 
     def _take_settings(self) -> None:
         """After the counts, which a database that cannot be read must not keep from it."""
@@ -288,25 +292,16 @@ class Flusher:
             self._known.update((fact.id, fact) for fact in self._discover())
         if self._registered is None:
             migrate(self._database)
-            self._tell_killed()
+            tell_killed(self._database, self._worker)
         done = self._registered or {}
         # Also those that were called before they were discovered and have all their facts now.
         new = [fact for fact in self._known.values() if done.get(fact.id) != fact]
         if new or self._registered is None:
             now_us = _microseconds(self._recorder.clock())
-            self._writer.register(new, applied=self._applied, now_us=now_us)
-            self._registered = done | {fact.id: fact for fact in new}
-
-    def _tell_killed(self) -> None:
-        """Say which workers of this host did not live to write their last counts."""
-        for gone in note_killed(self._database, self._worker, is_gone):
-            logger.warning(
-                "fastapi_lens: worker %s of %s was killed before it could write its last counts; "
-                "those of up to %g s are lost",
-                gone.pid,
-                gone.app,
-                gone.interval_ms / 1_000,
+            self._writer.register(
+                new, applied=self._applied, now_us=now_us, log_applied=self._log.applied
             )
+            self._registered = done | {fact.id: fact for fact in new}
 
     def _batches(self) -> Iterator[Batch]:
         """The batch that is in doubt, if any, then new ones cut from the pending sums."""
@@ -329,17 +324,7 @@ class Flusher:
                 path=key.path,
                 seen_at_us=_microseconds(counted.first_at),
             )
-        return Delta(
-            endpoint_id=identity,
-            minute=int(counted.last_at // MINUTE),
-            status=key.status,
-            calls=sum(counted.lanes.values()),
-            duration_us=counted.duration_ns // 1_000,
-            max_us=counted.max_ns // 1_000,
-            first_at_us=_microseconds(counted.first_at),
-            last_at_us=_microseconds(counted.last_at),
-            latency=Histogram.from_counts(counted.lanes),
-        )
+        return as_delta(counted, identity)
 
     def lose(self, calls: int) -> None:
         """Count calls that will never be written."""

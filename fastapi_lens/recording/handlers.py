@@ -49,16 +49,16 @@ def unwrapped(endpoint: Any) -> Any:
 def _source(target: Callable[..., Any] | type) -> str:
     code = getattr(target, "__code__", None)
     if code is not None:
-        return f"{_relative(code.co_filename)}:{code.co_firstlineno}"
+        return f"{relative(code.co_filename)}:{code.co_firstlineno}"
     try:
         file = inspect.getsourcefile(target)
         _, line = inspect.findsource(target)
     except (OSError, TypeError):
         return ""
-    return f"{_relative(file)}:{line + 1}" if file else ""
+    return f"{relative(file)}:{line + 1}" if file else ""
 
 
-def _relative(file: str) -> str:
+def relative(file: str) -> str:
     """The path below the directory that its package is imported from."""
     path = Path(file)
     for base in (Path.cwd(), *map(Path, sys.path)):

@@ -21,6 +21,7 @@ from fastapi_lens.recording.recorder import (
     Recorder,
     Series,
 )
+from fastapi_lens.recording.request_log import SPREAD, Ended
 from fastapi_lens.recording.routes import Match, RouteTable, call_key, identity
 
 logger = logging.getLogger("fastapi_lens")
@@ -91,7 +92,7 @@ class RecordingMiddleware:
         self._sample_mask = SAMPLE_MASK
         self._hints = iter(range(MAX_HINTS))
 
-    async def __call__(  # noqa: C901  One function for the sake of speed, see below.
+    async def __call__(  # noqa: C901, PLR0915  One function for the sake of speed, see below.
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Serve one request, WebSocket or lifespan.
@@ -110,6 +111,7 @@ class RecordingMiddleware:
         outer_root = scope.get("root_path", "")
         status = CLIENT_CLOSED_REQUEST
         ended_ns = 0
+        failure: Exception | None = None
 
         def observe(message: Message) -> Awaitable[None]:
             nonlocal status
@@ -133,7 +135,7 @@ class RecordingMiddleware:
             # The response that the client gets is made above us. Where the server's `send` has
             # failed, the client broke off.
             if not (isinstance(error, OSError) and _passed_through(error, finish.__code__)):
-                status = SERVER_ERROR
+                status, failure = SERVER_ERROR, error
             raise
         finally:
             duration_ns = (ended_ns or time.perf_counter_ns()) - started_ns
@@ -142,8 +144,17 @@ class RecordingMiddleware:
                 series = recorder.cache[call_key(scope, status)][0]
                 if series is not None:
                     recorder.add(series, duration_ns)
+                    if (
+                        started_ns % SPREAD < recorder.log.share
+                        or duration_ns > series.slow_ns
+                        or status >= SERVER_ERROR
+                    ):
+                        recorder.log.take(
+                            series, Ended(scope, status, started_ns, duration_ns, failure)
+                        )
             except Exception:  # noqa: BLE001  Such a call is new, or stays unknown.
-                self._count(scope, outer_root, status, duration_ns)
+                self._count(Ended(scope, status, started_ns, duration_ns, failure), outer_root)
+            failure = None  # Else the exception holds this frame, and the frame it.
 
     async def _measured(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request and measure what counting it costs."""
@@ -182,13 +193,16 @@ class RecordingMiddleware:
             return send(message)
 
         started_ns = time.perf_counter_ns()
+        failure: Exception | None = None
         try:
             await self.app(scope, receive, observe)
-        except Exception:
-            status = SERVER_ERROR
+        except Exception as error:
+            status, failure = SERVER_ERROR, error
             raise
         finally:
-            self._count(scope, outer_root, status, time.perf_counter_ns() - started_ns)
+            duration_ns = time.perf_counter_ns() - started_ns
+            self._count(Ended(scope, status, started_ns, duration_ns, failure), outer_root)
+            failure = None
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def observe(message: Message) -> None:
@@ -205,8 +219,9 @@ class RecordingMiddleware:
     def _begin(self, scope: Scope, *, lifespan: bool = False) -> None:
         self.lens.begin(self._host or scope.get("app"), lifespan=lifespan)
 
-    def _count(self, scope: Scope, outer_root: str, status: int, duration_ns: int) -> None:
+    def _count(self, ended: Ended, outer_root: str) -> None:
         """Count a call of a kind that was not seen yet, or that is kept by no key."""
+        scope, status = ended.scope, ended.status
         try:
             match = self.lens.routes.match(scope, outer_root)
             # Before the settings are asked: a new cache comes after new ones.
@@ -219,11 +234,22 @@ class RecordingMiddleware:
                 # The ids in the key stay valid as long as what they belong to is kept.
                 cache[call_key(scope, status)] = (series, reached)
             if series is not None:
-                self.lens.recorder.add(series, duration_ns)
+                self._add(series, ended)
             elif status in SUCCESS and not any(reached):
                 self._hint(scope, outer_root)
         except Exception as error:  # noqa: BLE001  The host never fails because of us.
             self.lens.lost(error)
+
+    def _add(self, series: Series, ended: Ended) -> None:
+        """What `__call__` does with a call whose series is at hand."""
+        recorder = self.lens.recorder
+        recorder.add(series, ended.duration_ns)
+        if (
+            ended.started_ns % SPREAD < recorder.log.share
+            or ended.duration_ns > series.slow_ns
+            or ended.status >= SERVER_ERROR
+        ):
+            recorder.log.take(series, ended)
 
     def _hint(self, scope: Scope, outer_root: str) -> None:
         """Say once that answers come from where no route is seen, if routes would give them."""

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 
+from fastapi_lens.histogram import Histogram
+from fastapi_lens.recording.recorder import SeriesDelta
 from fastapi_lens.storage.batches import Delta
 
+MINUTE = 60
 HOUR_MINUTES = 60
 
 _Key = tuple[int, int, int]
@@ -66,3 +69,18 @@ class Pending:
         for delta in waiting.values():
             hour = delta.minute // HOUR_MINUTES
             self.add(delta if hour == spared_hour else delta.at_minute(hour * HOUR_MINUTES))
+
+
+def as_delta(counted: SeriesDelta, endpoint_id: int) -> Delta:
+    """What was counted, as a sum of the minute of its last call."""
+    return Delta(
+        endpoint_id=endpoint_id,
+        minute=int(counted.last_at // MINUTE),
+        status=counted.key.status,
+        calls=sum(counted.lanes.values()),
+        duration_us=counted.duration_ns // 1_000,
+        max_us=counted.max_ns // 1_000,
+        first_at_us=round(counted.first_at * 1_000_000),
+        last_at_us=round(counted.last_at * 1_000_000),
+        latency=Histogram.from_counts(counted.lanes),
+    )

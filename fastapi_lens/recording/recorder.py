@@ -14,6 +14,7 @@ from typing import Any
 
 from fastapi_lens.histogram import add_durations
 from fastapi_lens.recording.cost import Costs
+from fastapi_lens.recording.request_log import NEVER_SLOW, RequestLog
 
 KNOWN_METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"}
@@ -48,15 +49,27 @@ class Series:
     """The calls of one key.
 
     Attributes:
+        slow_ns: A call that takes longer is worth a look of the request log.
         recent: Durations in nanoseconds that are not folded yet.
         lanes: Calls per histogram bucket since the last drain, of those that are folded; so are
             their sum and their maximum.
     """
 
-    __slots__ = ("duration_ns", "first_at", "lanes", "last_at", "max_ns", "recent")
+    __slots__ = (
+        "duration_ns",
+        "first_at",
+        "key",
+        "lanes",
+        "last_at",
+        "max_ns",
+        "recent",
+        "slow_ns",
+    )
 
-    def __init__(self, first_at: float) -> None:
+    def __init__(self, key: SeriesKey, first_at: float, slow_ns: int) -> None:
         """Start with no calls."""
+        self.key = key
+        self.slow_ns = slow_ns
         self.first_at = self.last_at = first_at
         self.recent: list[int] = []
         self.clear()
@@ -106,6 +119,7 @@ class Recorder:
 
     Attributes:
         cache: For the middleware: what it has resolved.
+        log: What is kept of single calls.
     """
 
     def __init__(
@@ -114,6 +128,7 @@ class Recorder:
         """Start with no calls."""
         self.clock = clock
         self.costs = Costs()
+        self.log = RequestLog(clock)
         self.cache: dict[Any, Any] = {}
         self._max_series = max_series
         self._series: dict[SeriesKey, Series] = {}
@@ -131,7 +146,7 @@ class Recorder:
         if found is None:
             if len(self._series) >= self._max_series:
                 key = SeriesKey("ANY", OVERFLOW, status)
-            found = self._series.setdefault(key, Series(self.clock()))
+            found = self._series.setdefault(key, Series(key, self.clock(), self.log.first_slow_ns))
         return found
 
     def add(self, series: Series, duration_ns: int) -> None:
@@ -154,6 +169,13 @@ class Recorder:
     def count(self, *, method: str, path: str, status: int, duration_ns: int) -> None:
         """Count one call of an endpoint that is known by its template."""
         self.add(self.series(method, path, status), duration_ns)
+
+    def relax(self) -> None:
+        """Let calls of every series be slow again that were not while it was slower."""
+        for series in list(self._series.values()):
+            first = self.log.first_slow_ns
+            # Nothing is slow while the log keeps no slow ones.
+            series.slow_ns = first or (0 if series.slow_ns == NEVER_SLOW else series.slow_ns // 2)
 
     def drain(self) -> list[SeriesDelta]:
         """What was counted since the last drain; each call comes out exactly once.

@@ -24,6 +24,7 @@ from fastapi_lens.reporting.over_time import (
     read_series,
     read_trends,
 )
+from fastapi_lens.reporting.request_log import LogReader, id_of
 from fastapi_lens.reporting.status import Thresholds, classify
 from fastapi_lens.reporting.sums import Row, Sums, fetched
 from fastapi_lens.reporting.windows import bounds_of, code_days, cover, period_before
@@ -33,7 +34,6 @@ from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import Retention
 from fastapi_lens.storage.tables import ENDPOINT, STATUS, WORKER
 
-ID_BITS = 63
 _NAMES = (
     *("id", "method", "path", "kind", "name", "source", "summary", "tags", "deprecated"),
     *("first_seen_at", "first_called_at", "last_called_at", "total_calls"),
@@ -54,6 +54,9 @@ class Reader:
         shown: Whether an endpoint (method, path) is to be seen at all.
         ignored: Whether a rule ignores it, so that it is seen only by who asks for such.
         retention: How long each tier is kept; may change meanwhile.
+
+    Attributes:
+        log: Answers questions about single requests and exceptions.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Reader:
         self._shown = shown
         self._ignored = ignored
         self._retention = retention
+        self.log = LogReader(database, app=app, shown=shown)
         self._sums = Sums()
         self._answers = Answers()
         # They are large, and serve those who want another answer from the same rows at once.
@@ -117,9 +121,7 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
-        identity = _identity(key)
-        if identity is None:
-            return None
+        identity = id_of(key)
         bounds = self.bounds(window, now=now)
         mine = sa.select(*_FACTS).where(ENDPOINT.c.id == identity, ENDPOINT.c.app == self._app())
         with self._database.read() as connection:
@@ -248,11 +250,12 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
+        names = ("seq", "log_seq", "dropped", "ended_at")
         with self._database.read() as connection:
             parts = connection.execute(
                 sa.select(
                     sa.func.count(),
-                    *(sa.func.sum(WORKER.c[name]) for name in ("seq", "dropped", "ended_at")),
+                    *(sa.func.sum(WORKER.c[name]) for name in names),
                     # The first time that a worker writes, its endpoints are there as well.
                     sa.func.count(sa.func.nullif(WORKER.c.complete_to, 0)),
                     sa.select(sa.func.count()).select_from(ENDPOINT).scalar_subquery(),
@@ -308,12 +311,3 @@ class Reader:
 
 def _seconds(microseconds: int) -> float | None:
     return microseconds / 1_000_000 if microseconds else None
-
-
-def _identity(key: str) -> int | None:
-    """The id that a key stands for; None for a text that is no key of any id."""
-    try:
-        identity = int(key, 16)
-    except ValueError:
-        return None
-    return identity if identity < 1 << ID_BITS and f"{identity:016x}" == key else None

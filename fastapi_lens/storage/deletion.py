@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.tables import BUCKET, STATUS, WORKER
+from fastapi_lens.storage.tables import BUCKET, REQUEST, STATUS, WORKER
 
 SLICE_SECONDS = 0.005
 """What a slice aims at; the promise is 50 ms, and a machine may get slower from one to the next."""
@@ -89,6 +89,11 @@ class Past:
         """The status codes, which are kept by day."""
         return cls(STATUS, sa.true(), STATUS.c.day, STATUS.c.endpoint_id, limit)
 
+    @classmethod
+    def of_requests(cls, where: sa.ColumnElement[bool], limit: int) -> "Past":
+        """The requests of the log, whose ids are in the order of time."""
+        return cls(REQUEST, where, REQUEST.c.id, REQUEST.c.id, limit)
+
 
 def past_slices(database: Database, past: Past, pace: Pace) -> Iterator[Slice]:
     """Delete rows, the oldest first; gives each slice when it is done.
@@ -104,7 +109,7 @@ def past_slices(database: Database, past: Past, pace: Pace) -> Iterator[Slice]:
         if found is None:
             return
         condition, start = found
-        yield _delete(database, past.table, condition, pace)
+        yield delete_slice(database, past.table, condition, pace)
 
 
 def _next_slice(
@@ -146,7 +151,7 @@ def worker_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Sli
             return
         # One that has come back this very moment stays.
         heard_before = WORKER.c.seen_at < _microseconds(now - WORKER_SECONDS)
-        yield _delete(database, WORKER, WORKER.c.id.in_(ids) & heard_before, pace)
+        yield delete_slice(database, WORKER, WORKER.c.id.in_(ids) & heard_before, pace)
 
 
 def _old_workers(connection: Connection, now: float, most: int) -> list[str]:
@@ -168,9 +173,14 @@ def _ended_long_ago(connection: Connection, app: str, now: float) -> sa.ColumnEl
     return of_app & (WORKER.c.ended_at < before) & (WORKER.c.seen_at < before)
 
 
-def _delete(
+def delete_slice(
     database: Database, table: sa.Table, condition: sa.ColumnElement[bool], pace: Pace
 ) -> Slice:
+    """Delete rows in one transaction, and learn from it.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
     with database.write() as connection:
         # Whoever waits for the lock holds up nobody yet.
         begun = pace.timer()

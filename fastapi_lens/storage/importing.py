@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.errors import DeadlockError
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.log_writer import ADD_FAILURE, failure_change
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.snapshot import IMPORT_NOTE, Origins, import_notes, origins
 from fastapi_lens.storage.statements import (
@@ -24,7 +25,7 @@ from fastapi_lens.storage.statements import (
     key_of,
     lock_buckets,
 )
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, META, STATUS
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, META, STATUS
 
 SLICE_ROWS = 400
 """Rows that one transaction adds: some milliseconds that a flush may have to wait."""
@@ -58,6 +59,7 @@ class Importer:
             ENDPOINT: _add_endpoints,
             BUCKET: _add_buckets,
             STATUS: _add_statuses,
+            FAILURE: _add_failures,
         }
 
     def repeated_apps(self) -> list[str]:
@@ -138,7 +140,11 @@ class Importer:
 
 
 def _emptied(table: sa.Table, row: Row) -> Row:
-    """A row that changes no sum, to be added to; workers have their own ids and come whole."""
+    """A row that changes no sum, to be added to.
+
+    Workers, requests and what was done in the admin have ids of their own and come whole; so do
+    settings, which leave those alone that are there.
+    """
     if table is ENDPOINT:
         # Not seen yet, so that no report shows it before its counts are in.
         return {
@@ -150,6 +156,8 @@ def _emptied(table: sa.Table, row: Row) -> Row:
         }
     if table is BUCKET:
         return {**row, **dict.fromkeys(_ADDED, 0), "max_us": 0, "histogram": b""}
+    if table is FAILURE:
+        return {**row, "calls": 0, "first_at": 0, "last_at": 0}
     return {**row, "calls": 0} if table is STATUS else row
 
 
@@ -222,3 +230,8 @@ def _add_statuses(connection: Connection, rows: Sequence[Row]) -> None:
             for row in rows
         ],
     )
+
+
+def _add_failures(connection: Connection, rows: Sequence[Row]) -> None:
+    for row in rows:
+        connection.execute(ADD_FAILURE, failure_change(row))

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, REQUEST, STATUS, WORKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def contents(database: Database) -> Contents:
         StorageError: The database cannot be read.
     """
     with database.read() as connection:
-        tables = (ENDPOINT, BUCKET, STATUS, WORKER)
+        tables = (ENDPOINT, BUCKET, STATUS, WORKER, REQUEST, FAILURE)
         counts = {table.name: _count(connection, table) for table in tables}
         never = sa.select(ENDPOINT.c.app, sa.func.count()).where(ENDPOINT.c.total_calls == 0)
         found = connection.execute(never.group_by(ENDPOINT.c.app))

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.deletion import Pace, Past, past_slices
+from fastapi_lens.storage.deletion import Pace, Past, Slice, past_slices
+from fastapi_lens.storage.log_deletion import failure_slices, request_id_at
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.snapshot import import_notes
 from fastapi_lens.storage.space import space_slices
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, META, STATUS, WORKER
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, META, REQUEST, STATUS, WORKER
 
-_END = 1 << 62
-"""Later than every bucket."""
+_END = (1 << 63) - 1
+"""Later than every bucket and every request."""
 
 _IDS = 500
 
@@ -27,7 +28,9 @@ class Choice:
         ids: The endpoints.
         before: Only what ended before this time, in epoch seconds, and no endpoint itself;
             None for everything of these endpoints.
-        whole_app: Whether the app's workers, and that it was imported, are to be forgotten, too.
+        whole_app: Whether the app's workers, and that it was imported, are to be forgotten, too,
+            and requests in the log that belong to none of the endpoints. Settings and the audit
+            log stay.
     """
 
     app: str
@@ -45,17 +48,22 @@ class Amount:
         buckets: Sums of minutes, hours, days and weeks.
         statuses: Status codes by day.
         workers: Workers.
+        requests: Requests in the log.
+        failures: Kinds of exceptions.
     """
 
     endpoints: int
     buckets: int
     statuses: int
     workers: int
+    requests: int = 0
+    failures: int = 0
 
     @property
     def rows(self) -> int:
         """All of them."""
-        return self.endpoints + self.buckets + self.statuses + self.workers
+        counted = self.endpoints + self.buckets + self.statuses + self.workers
+        return counted + self.requests + self.failures
 
 
 def amount(database: Database, choice: Choice) -> Amount:
@@ -64,15 +72,21 @@ def amount(database: Database, choice: Choice) -> Amount:
     Raises:
         StorageError: The database cannot be read.
     """
-    found = {BUCKET: 0, STATUS: 0}
+    found = {BUCKET: 0, STATUS: 0, REQUEST: 0}
     with database.read() as connection:
         for past in _pasts(choice):
             rows = sa.select(sa.func.count()).where(past.where, past.bucket < past.limit)
             found[past.table] += connection.execute(rows).scalar_one()
         of_app = sa.select(sa.func.count()).where(WORKER.c.app == choice.app)
         workers = connection.execute(of_app).scalar_one() if choice.whole_app else 0
+        failures = sum(
+            connection.execute(
+                sa.select(sa.func.count()).select_from(FAILURE).where(where)
+            ).scalar_one()
+            for where in _failures(choice)
+        )
     endpoints = len(choice.ids) if choice.before is None else 0
-    return Amount(endpoints, found[BUCKET], found[STATUS], workers)
+    return Amount(endpoints, found[BUCKET], found[STATUS], workers, found[REQUEST], failures)
 
 
 def purge(database: Database, choice: Choice) -> Iterator[int]:
@@ -82,9 +96,8 @@ def purge(database: Database, choice: Choice) -> Iterator[int]:
         StorageError: The database cannot be written; what was deleted before stays so.
     """
     pace = Pace()
-    for past in _pasts(choice):
-        for done in past_slices(database, past, pace):
-            yield done.rows
+    for done in _row_slices(database, choice, pace):
+        yield done.rows
     if choice.before is None:
         for ids in _parts(choice.ids):
             yield _delete(database, sa.delete(ENDPOINT).where(ENDPOINT.c.id.in_(ids)))
@@ -93,6 +106,13 @@ def purge(database: Database, choice: Choice) -> Iterator[int]:
         _forget_imports(database, choice.app)
     for _ in space_slices(database, pace):
         yield 0
+
+
+def _row_slices(database: Database, choice: Choice, pace: Pace) -> Iterator[Slice]:
+    for past in _pasts(choice):
+        yield from past_slices(database, past, pace)
+    for where in _failures(choice):
+        yield from failure_slices(database, where, pace)
 
 
 def _pasts(choice: Choice) -> Iterator[Past]:
@@ -104,6 +124,23 @@ def _pasts(choice: Choice) -> Iterator[Past]:
         limit = _END if choice.before is None else choice.before // Tier.DAY
         of_days = STATUS.c.endpoint_id.in_(ids)
         yield Past(STATUS, of_days, STATUS.c.day, STATUS.c.endpoint_id, limit)
+    end = _END if choice.before is None else request_id_at(choice.before * 1_000_000)
+    for where in _of_choice(REQUEST, choice):
+        yield Past.of_requests(where, end)
+
+
+def _failures(choice: Choice) -> Iterator[sa.ColumnElement[bool]]:
+    end = _END if choice.before is None else choice.before * 1_000_000
+    for where in _of_choice(FAILURE, choice):
+        yield where & (FAILURE.c.last_at < end)
+
+
+def _of_choice(table: sa.Table, choice: Choice) -> Iterator[sa.ColumnElement[bool]]:
+    """The rows of the log: of the whole app, or by the endpoints."""
+    if choice.whole_app:
+        yield table.c.app == choice.app
+    else:
+        yield from (table.c.endpoint_id.in_(ids) for ids in _parts(choice.ids))
 
 
 def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:

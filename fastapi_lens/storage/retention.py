@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.deletion import Pace, Past, Slice, past_slices, worker_slices
 from fastapi_lens.storage.leases import renew_lease, take_lease
+from fastapi_lens.storage.log_deletion import log_slices
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.space import keeps_its_size, space_slices
 
@@ -24,6 +25,9 @@ KEPT_SECONDS: Mapping[Tier, int | None] = {
     Tier.WEEK: None,
 }
 """Seconds that each tier is kept when `ttl_days` is not set; None is for ever."""
+
+LOG_KEPT_SECONDS = 35 * 86_400
+"""Seconds that the request log is kept at most; the number of its rows ends it sooner."""
 
 LEASE = "prune"
 EVERY_SECONDS = 60.0
@@ -49,11 +53,20 @@ class Retention:
 
     Attributes:
         ttl_days: Days that counts are kept at most; None keeps the tiers' own retention.
+        log_app: The app whose log is cut to so many rows; None cuts none.
+        log_max_rows: Rows of its requests that are kept, and of its exceptions.
     """
 
     def __init__(self, ttl_days: int | None = None) -> None:
         """Begin with what is configured."""
         self.ttl_days = ttl_days
+        self.log_app: str | None = None
+        self.log_max_rows = 0
+
+    @property
+    def log_kept_seconds(self) -> int:
+        """Seconds that the request log is kept at most."""
+        return min(LOG_KEPT_SECONDS, (self.ttl_days or LOG_KEPT_SECONDS) * Tier.DAY.value)
 
     def kept_seconds(self, tier: Tier) -> int | None:
         """Seconds that a tier is kept; None for ever."""
@@ -104,6 +117,13 @@ def slices(
         yield from past_slices(database, Past.of_tier(tier, oldest), pace)
         if tier is Tier.DAY:
             yield from past_slices(database, Past.of_statuses(oldest), pace)
+    yield from log_slices(
+        database,
+        before_us=round((now - retention.log_kept_seconds) * 1_000_000),
+        app=retention.log_app,
+        max_rows=retention.log_max_rows,
+        pace=pace,
+    )
     yield from worker_slices(database, now=now, pace=pace)
     yield from space_slices(database, Pace(timer))
 

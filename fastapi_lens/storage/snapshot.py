@@ -12,10 +12,24 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.migrations import SESSION_SALT
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, META, STATUS, WORKER
+from fastapi_lens.storage.tables import (
+    AUDIT,
+    BUCKET,
+    ENDPOINT,
+    FAILURE,
+    META,
+    REQUEST,
+    SETTING,
+    STATUS,
+    WORKER,
+)
 
-MOVED: tuple[sa.Table, ...] = (ENDPOINT, WORKER, BUCKET, STATUS)
-"""What moves, in this order. Leases and the salt of the sessions stay where they are."""
+MOVED: tuple[sa.Table, ...] = (
+    *(ENDPOINT, WORKER, BUCKET, STATUS),
+    *(FAILURE, REQUEST, SETTING, AUDIT),
+)
+"""What moves, in this order. Leases, the salt of the sessions, and who has given wrong keys stay
+where they are."""
 
 IMPORT_NOTE = "import:"
 """How the names of the facts begin that tell what was imported; see `importing.Importer`."""

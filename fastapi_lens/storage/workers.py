@@ -13,13 +13,16 @@ from fastapi_lens.storage.statements import HAS_SCHEMA
 from fastapi_lens.storage.tables import WORKER
 
 
-def new_row(worker: WorkerFacts, *, applied: int, now_us: int) -> dict[str, Any]:
+def new_row(
+    worker: WorkerFacts, *, applied: int, now_us: int, log_applied: int = 0
+) -> dict[str, Any]:
     """The row of a worker that has said nothing of itself yet.
 
     Args:
         worker: Who it is.
         applied: Number of its last batch known to be applied.
         now_us: Microseconds since the epoch.
+        log_applied: Number of its last batch of the request log.
     """
     return {
         "id": worker.id,
@@ -39,7 +42,7 @@ def new_row(worker: WorkerFacts, *, applied: int, now_us: int) -> dict[str, Any]
         "flush_us": 0,
         "cost_ns": 0,
         "clock_ahead_us": None,
-        "log_seq": 0,
+        "log_seq": log_applied,
     }
 
 

@@ -60,7 +60,9 @@ class Writer:
         self._worker = worker
         self.deadlocks = 0
 
-    def register(self, facts: Iterable[EndpointFacts], *, applied: int, now_us: int) -> None:
+    def register(
+        self, facts: Iterable[EndpointFacts], *, applied: int, now_us: int, log_applied: int = 0
+    ) -> None:
         """Make the worker's row and the endpoints' rows, and bring their facts up to date.
 
         Args:
@@ -68,26 +70,28 @@ class Writer:
             applied: Number of the last batch known to be applied, for a database that has
                 lost the worker's row, or has an older one from a backup.
             now_us: Microseconds since the epoch.
+            log_applied: The same of the request log.
 
         Raises:
             StorageError: The database cannot be written.
         """
         rows = sorted((_endpoint_values(fact, now_us) for fact in facts), key=lambda row: row["id"])
-        worker = new_row(self._worker, applied=applied, now_us=now_us)
-        self._until_alone(lambda: self._register(worker, rows, applied))
+        worker = new_row(self._worker, applied=applied, now_us=now_us, log_applied=log_applied)
+        self._until_alone(lambda: self._register(worker, rows))
 
-    def _register(self, worker: dict[str, Any], rows: list[dict[str, Any]], applied: int) -> None:
+    def _register(self, worker: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         # Two transactions: on MariaDB workers that insert and then update in one deadlock.
         with self._database.write() as connection:
             connection.execute(self._database.insert_ignore(WORKER), worker)
             if rows:
                 connection.execute(self._database.insert_ignore(ENDPOINT), rows)
         with self._database.write() as connection:
-            connection.execute(
-                sa.update(WORKER)
-                .where(WORKER.c.id == self._worker.id, WORKER.c.seq < applied)
-                .values(seq=applied)
-            )
+            for fence in (WORKER.c.seq, WORKER.c.log_seq):
+                connection.execute(
+                    sa.update(WORKER)
+                    .where(WORKER.c.id == self._worker.id, fence < worker[fence.name])
+                    .values({fence: worker[fence.name]})
+                )
             if rows:
                 UPDATE_FACTS.run_all(connection, [_bound(row, "id") for row in rows])
 
@@ -254,13 +258,13 @@ def _endpoint_changes(deltas: Iterable[Delta]) -> list[dict[str, Any]]:
 def _endpoint_values(fact: EndpointFacts, now_us: int) -> dict[str, Any]:
     return {
         "id": fact.id,
-        "app": _storable(fact.app),
+        "app": storable(fact.app),
         "method": fact.method,
-        "path": _storable(fact.path),
+        "path": storable(fact.path),
         "kind": fact.kind,
-        "name": _storable(fact.name),
-        "source": _storable(fact.source),
-        "summary": _storable(fact.summary),
+        "name": storable(fact.name),
+        "source": storable(fact.source),
+        "summary": storable(fact.summary),
         "tags": json.dumps(fact.tags),
         "deprecated": fact.deprecated,
         "first_seen_at": fact.seen_at_us,
@@ -271,7 +275,7 @@ def _endpoint_values(fact: EndpointFacts, now_us: int) -> dict[str, Any]:
     }
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """What every database takes: PostgreSQL has no null character, and no driver half a pair."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 

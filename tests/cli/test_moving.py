@@ -17,10 +17,14 @@ from fastapi_lens.storage import snapshot
 from fastapi_lens.storage.batches import Delta
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.importing import TRIES, Importer
+from fastapi_lens.storage.log_writer import LogBatch, LogWriter
 from fastapi_lens.storage.migrations import known_version
-from fastapi_lens.storage.tables import ENDPOINT, META, STATUS
+from fastapi_lens.storage.settings import AuditEntry, Stored, write_section
+from fastapi_lens.storage.snapshot import MOVED
+from fastapi_lens.storage.tables import AUDIT, ENDPOINT, FAILURE, META, REQUEST, SETTING, STATUS
 from tests.cli.helpers import change, fill, moved, run, url_of
-from tests.storage.helpers import delta, random_delta, rows_in, rows_of
+from tests.storage.helpers import APP, delta, random_delta, rows_in, rows_of, worker
+from tests.storage.test_log_writer import failure, request
 
 KILLED = """
 import os, signal, sys
@@ -243,7 +247,7 @@ def test_a_purged_app_can_be_imported_again(tmp_path: Path) -> None:
 
     for url in (source, target):
         assert run("purge", "--everything", "--yes", "--database", url).exit_code == 0
-        assert moved(url) == [[], [], [], []]
+        assert not any(moved(url))
         assert run("import", file, "--database", url).exit_code == 0
         assert recounted(url) == rows_of([delta(1)])
 
@@ -389,3 +393,28 @@ def test_the_note_of_an_import_stays_in_the_database(tmp_path: Path) -> None:
     assert run("import", file, "--database", target).stderr == "All was in.\n"
     assert moved(target)[3] == []
     change(target, sa.delete(META).where(META.c.name.startswith("import:")))
+
+
+def test_the_log_the_settings_and_what_was_done_move_too_and_exceptions_are_added_up(
+    database_url: str, tmp_path: Path
+) -> None:
+    source, file = url_of(tmp_path / "source.db"), tmp_path / "out.jsonl"
+    for url, second in ((source, 1), (database_url, 2)):
+        fill(url, deltas(1))
+        database = Database(url)
+        LogWriter(database, worker(f"{APP}-1", APP)).write(
+            LogBatch(1, (request(second),), (failure(second, calls=second),))
+        )
+        entry = AuditEntry(at_us=second, actor="ci", client="", action="save")
+        write_section(database, APP, "retention", Stored({"ttl_days": second}, 0), entry)
+        database.close()
+
+    run("export", file, "--database", source)
+    assert run("import", file, "--database", database_url).exit_code == 0
+
+    by_table = dict(zip(MOVED, moved(database_url), strict=True))
+    ((_, _, _, _, message, _, _, calls, first_at, _),) = by_table[FAILURE]
+    assert (calls, message, first_at) == (3, "at 2", failure(1).first_at)
+    assert len(by_table[REQUEST]) == len(by_table[AUDIT]) == 2
+    # Those that are there already win.
+    assert by_table[SETTING] == [(APP, "retention", '{"ttl_days": 2}', 1)]

@@ -81,7 +81,10 @@ def test_a_dry_run_and_a_no_change_nothing(filled: str) -> None:
     refused = run("purge", *options, stdin="n\n")
 
     assert (dry.exit_code, refused.exit_code) == (0, 1)
-    assert dry.stdout == "orders: 4 endpoints, 24 sums, 6 status codes of days, 1 workers\n"
+    assert dry.stdout == (
+        "orders: 4 endpoints, 24 sums, 6 status codes of days, 1 workers, "
+        "0 requests and 0 kinds of exceptions of the log\n"
+    )
     assert moved(filled) == before
     assert run("purge", *options, stdin="y\n").exit_code == 0
     assert moved(filled) != before

@@ -1,0 +1,59 @@
+"""What is kept of a client's address and of a query. Pure; the rest of either is never written."""
+
+import hashlib
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from fastapi_lens.log_settings import Clients
+
+LONGEST_QUERY = 1_000
+"""Characters."""
+
+_LONGEST_KEY = 64
+_LONGEST_BARE = 32
+"""What stands alone and is longer is rather a secret than a key."""
+
+_MASK_BITS = {4: 24, 6: 48}
+_HASH_BYTES = 8
+_CUT = "…"
+
+
+def client_text(address: str, clients: Clients, salt: bytes) -> str:
+    """What is kept of an address; empty for what is none, like the name of a socket.
+
+    Args:
+        address: An IPv4 or IPv6 address.
+        clients: How much of it.
+        salt: Random bytes, the key of the hash.
+    """
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    if clients is Clients.MASKED:
+        return str(ip_network((parsed.packed, _MASK_BITS[parsed.version]), strict=False))
+    if clients is Clients.HASHED:
+        key = hashlib.sha256(b"fastapi_lens client\0" + salt).digest()
+        return hashlib.blake2b(parsed.packed, key=key, digest_size=_HASH_BYTES).hexdigest()
+    return ""
+
+
+def query_text(query: bytes, *, values: bool) -> str:
+    """A query as it was sent, with or without its values; `LONGEST_QUERY` characters at most."""
+    text = query.decode("latin-1")
+    if not values:
+        text = "&".join(map(_key, text[: 4 * LONGEST_QUERY].split("&"))) if text else ""
+    return shortened(text, LONGEST_QUERY)
+
+
+def shortened(text: str, longest: int) -> str:
+    """A text of so many characters at most, with an ellipsis where something is missing."""
+    return text if len(text) <= longest else text[: longest - 1] + _CUT
+
+
+def _key(part: str) -> str:
+    key, has_value, _ = part.partition("=")
+    if not has_value:
+        return key if len(key) <= _LONGEST_BARE else _CUT
+    return shortened(key, _LONGEST_KEY)

@@ -1,0 +1,309 @@
+"""LogReader: the single requests and the exceptions that the request log has. Knows no HTML."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.models import REQUEST_ID_BITS
+from fastapi_lens.storage.tables import ENDPOINT, FAILURE, REQUEST
+
+KEY_DIGITS = 16
+MOST_NEWER = 1_000
+"""So far newer requests are counted."""
+
+MOST_FAILURES = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFilter:
+    """Which requests are asked for; what is empty or None lets all through.
+
+    Attributes:
+        endpoint: Key of an endpoint, 16 hexadecimal digits.
+        statuses: Lowest and highest status code.
+        text: In the path as requested, or in the type or message of the exception.
+        reason: ``error``, ``slow`` or ``sample``.
+    """
+
+    endpoint: str = ""
+    statuses: tuple[int, int] | None = None
+    method: str = ""
+    min_ms: float | None = None
+    text: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedCall:
+    """One request of the log.
+
+    Attributes:
+        id: Greater for later ones; `key` is the same in 16 hexadecimal digits.
+        at: Epoch seconds of its arrival.
+        endpoint_key: Of its endpoint; `template` is that endpoint's path, empty where the
+            endpoint is forgotten.
+        path: As it was requested; `query` holds keys alone unless values are kept.
+        failure_key: Of its exception, and `failure_type` and `message`; empty without.
+    """
+
+    id: int
+    at: float
+    endpoint_key: str
+    endpoint_method: str
+    template: str
+    method: str
+    path: str
+    query: str
+    status: int
+    duration_ms: float
+    reason: str
+    client: str
+    agent: str
+    failure_key: str
+    failure_type: str
+    message: str
+
+    @property
+    def key(self) -> str:
+        """The id in 16 hexadecimal digits."""
+        return key_of(self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Exceptions of one type, at one line, of one endpoint.
+
+    Attributes:
+        key: 16 hexadecimal digits.
+        endpoint_key: Of their endpoint, `method` and `path` of which are empty where it is
+            forgotten.
+        type: Qualified name of the class.
+        message: Of one of the latest, and so is `traceback`.
+        place: ``app/routers/users.py:41 in read_user``; empty where nothing is known.
+        calls: How many there were.
+        first_at: Epoch seconds, as is `last_at`.
+    """
+
+    key: str
+    endpoint_key: str
+    method: str
+    path: str
+    type: str
+    message: str
+    place: str
+    traceback: str
+    calls: int
+    first_at: float
+    last_at: float
+
+
+class LogReader:
+    """Answers questions about the log of one app.
+
+    Args:
+        database: Where the rows are.
+        app: The app's name.
+        shown: Whether an endpoint (method, path) is to be seen at all.
+    """
+
+    def __init__(
+        self, database: Database, *, app: Callable[[], str], shown: Callable[[str, str], bool]
+    ) -> None:
+        """Read nothing yet."""
+        self._database = database
+        self._app = app
+        self._shown = shown
+
+    def requests(
+        self, wanted: LogFilter, *, before: int | None = None, limit: int = 50
+    ) -> list[LoggedCall]:
+        """Requests, the newest first.
+
+        Args:
+            wanted: Which ones.
+            before: Id that theirs are less than; None for the newest.
+            limit: How many at most.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            rows = _joined().where(*self._conditions(connection, wanted))
+            if before is not None:
+                rows = rows.where(REQUEST.c.id < before)
+            found = connection.execute(rows.order_by(REQUEST.c.id.desc()).limit(limit))
+            return [_call(row) for row in found]
+
+    def newer(self, wanted: LogFilter, *, after: int) -> int:
+        """How many requests there are that are newer than one; `MOST_NEWER` at most.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            rows = _joined().where(REQUEST.c.id > after, *self._conditions(connection, wanted))
+            ids = rows.with_only_columns(REQUEST.c.id).limit(MOST_NEWER).subquery()
+            return int(connection.execute(sa.select(sa.func.count()).select_from(ids)).scalar_one())
+
+    def request(self, key: str) -> LoggedCall | None:
+        """One request by its key; None when there is no such one (any more).
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            shown = self._conditions(connection, LogFilter())
+            rows = _joined().where(REQUEST.c.id == id_of(key), *shown)
+            row = connection.execute(rows).first()
+        return None if row is None else _call(row)
+
+    def failures(
+        self, *, endpoint: str = "", text: str = "", limit: int = MOST_FAILURES
+    ) -> list[Failure]:
+        """Kinds of exceptions, that which was seen last first.
+
+        Args:
+            endpoint: Key of an endpoint; empty for all.
+            text: In the type, the message or the place; empty for all.
+            limit: How many at most.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            rows = _kinds().where(*self._of_app(connection, FAILURE), FAILURE.c.calls > 0)
+            if endpoint:
+                rows = rows.where(FAILURE.c.endpoint_id == id_of(endpoint))
+            if text:
+                rows = rows.where(_has(text, FAILURE.c.type, FAILURE.c.message, FAILURE.c.place))
+            newest_first = rows.order_by(FAILURE.c.last_at.desc(), FAILURE.c.id).limit(limit)
+            return [_failure(row) for row in connection.execute(newest_first)]
+
+    def failure(self, key: str) -> Failure | None:
+        """One kind of exception by its key; None when there is no such one (any more).
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            mine = self._of_app(connection, FAILURE)
+            row = connection.execute(_kinds().where(FAILURE.c.id == id_of(key), *mine)).first()
+        return None if row is None else _failure(row)
+
+    def _of_app(self, connection: Connection, table: sa.Table) -> list[sa.ColumnElement[bool]]:
+        """Rows of this app, but of no endpoint that is not to be seen."""
+        app = self._app()
+        facts = sa.select(ENDPOINT.c.id, ENDPOINT.c.method, ENDPOINT.c.path)
+        hidden = [
+            row.id
+            for row in connection.execute(facts.where(ENDPOINT.c.app == app))
+            if not self._shown(row.method, row.path)
+        ]
+        shown = [table.c.endpoint_id.not_in(hidden)] if hidden else []
+        return [table.c.app == app, *shown]
+
+    def _conditions(
+        self, connection: Connection, wanted: LogFilter
+    ) -> list[sa.ColumnElement[bool]]:
+        found = self._of_app(connection, REQUEST)
+        if wanted.endpoint:
+            found.append(REQUEST.c.endpoint_id == id_of(wanted.endpoint))
+        if wanted.statuses is not None:
+            found.append(REQUEST.c.status.between(*wanted.statuses))
+        if wanted.method:
+            found.append(REQUEST.c.method == wanted.method)
+        if wanted.min_ms is not None:
+            found.append(REQUEST.c.duration_us >= round(wanted.min_ms * 1_000))
+        if wanted.text:
+            found.append(_has(wanted.text, REQUEST.c.path, FAILURE.c.type, FAILURE.c.message))
+        if wanted.reason:
+            found.append(REQUEST.c.reason == wanted.reason)
+        return found
+
+
+def key_of(identity: int) -> str:
+    """An id as pages link it."""
+    return f"{identity:0{KEY_DIGITS}x}"
+
+
+def id_of(key: str) -> int:
+    """The id that a key stands for; -1, which no row has, for a text that is no key."""
+    try:
+        identity = int(key, 16)
+    except ValueError:
+        return -1
+    return identity if identity < 1 << 63 and key_of(identity) == key else -1
+
+
+def _joined() -> sa.Select[Any]:
+    """Requests with their endpoints and exceptions."""
+    return (
+        sa.select(
+            REQUEST,
+            ENDPOINT.c.method.label("endpoint_method"),
+            ENDPOINT.c.path.label("template"),
+            FAILURE.c.type.label("failure_type"),
+            FAILURE.c.message,
+        )
+        .select_from(REQUEST)
+        .outerjoin(ENDPOINT, ENDPOINT.c.id == REQUEST.c.endpoint_id)
+        .outerjoin(FAILURE, FAILURE.c.id == REQUEST.c.failure_id)
+    )
+
+
+def _kinds() -> sa.Select[Any]:
+    """Exceptions with their endpoints."""
+    return (
+        sa.select(FAILURE, ENDPOINT.c.method, ENDPOINT.c.path)
+        .select_from(FAILURE)
+        .outerjoin(ENDPOINT, ENDPOINT.c.id == FAILURE.c.endpoint_id)
+    )
+
+
+def _has(text: str, *columns: sa.Column[str]) -> sa.ColumnElement[bool]:
+    """Whether one of the columns has a text, in whatever case; wildcards mean themselves."""
+    # As it is, too: SQLite knows the small letters of ASCII only.
+    exact = [column.contains(text, autoescape=True) for column in columns]
+    lowered = [sa.func.lower(column).contains(text.lower(), autoescape=True) for column in columns]
+    return sa.or_(*exact, *lowered)
+
+
+def _call(row: Any) -> LoggedCall:
+    return LoggedCall(
+        id=row.id,
+        at=(row.id >> REQUEST_ID_BITS) / 1_000_000,
+        endpoint_key=key_of(row.endpoint_id),
+        endpoint_method=row.endpoint_method or "",
+        template=row.template or "",
+        method=row.method,
+        path=row.path,
+        query=row.query,
+        status=row.status,
+        duration_ms=row.duration_us / 1_000,
+        reason=row.reason,
+        client=row.client,
+        agent=row.agent,
+        failure_key=key_of(row.failure_id) if row.failure_id and row.failure_type else "",
+        failure_type=row.failure_type or "",
+        message=row.message or "",
+    )
+
+
+def _failure(row: Any) -> Failure:
+    return Failure(
+        key=key_of(row.id),
+        endpoint_key=key_of(row.endpoint_id),
+        method=row.method or "",
+        path=row.path or "",
+        type=row.type,
+        message=row.message,
+        place=row.place,
+        traceback=row.traceback,
+        calls=int(row.calls),
+        first_at=row.first_at / 1_000_000,
+        last_at=row.last_at / 1_000_000,
+    )

@@ -1,0 +1,221 @@
+"""Adding to the request log: one batch, one transaction; exceptions are counted exactly once.
+
+It has a fence of its own, `log_seq` of the worker's row, which works as `seq` does for `Writer`.
+A request's row has an id that no other has, so that one which is there already is left alone.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.errors import DeadlockError
+from fastapi_lens.storage.batches import WorkerFacts
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.migrations import known_version, require_schema
+from fastapi_lens.storage.statements import HAS_SCHEMA
+from fastapi_lens.storage.tables import FAILURE, REQUEST, WORKER
+from fastapi_lens.storage.writer import TRIES, WorkerForgottenError, storable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedRequest:
+    """One row of the log.
+
+    Attributes:
+        id: See `RequestRow`.
+        failure_id: Of its exception; 0 without.
+    """
+
+    id: int
+    endpoint_id: int
+    method: str
+    path: str
+    query: str
+    status: int
+    duration_us: int
+    reason: str
+    client: str
+    agent: str
+    failure_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedFailure:
+    """Exceptions of one kind; times in microseconds since the epoch.
+
+    Attributes:
+        id: `failure_id` of what they have in common.
+        calls: How many they were.
+    """
+
+    id: int
+    endpoint_id: int
+    type: str
+    message: str
+    place: str
+    traceback: str
+    calls: int
+    first_at: int
+    last_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogBatch:
+    """What one transaction adds.
+
+    Attributes:
+        seq: Number of the batch in its worker, 1 for the first.
+    """
+
+    seq: int
+    requests: tuple[LoggedRequest, ...]
+    failures: tuple[CountedFailure, ...]
+
+
+def failure_id(endpoint_id: int, kind: str, place: str) -> int:
+    """63 bits of SHA-256 of endpoint, type and place; never 0, which stands for none."""
+    text = f"{endpoint_id}\0{kind}\0{place}".encode("utf-8", "surrogatepass")
+    return (int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1) or 1
+
+
+class LogWriter:
+    """Writes the log of one worker into one database."""
+
+    def __init__(self, database: Database, worker: WorkerFacts) -> None:
+        """Write nothing yet."""
+        self._database = database
+        self._worker = worker
+
+    def write(self, batch: LogBatch) -> None:
+        """Add a batch; calling it again with the same batch after an error is safe.
+
+        Raises:
+            StorageError: The database cannot be written; whether the batch was applied is then
+                unknown, and the next call with the same batch finds out.
+            SchemaTooNewError: A newer release has migrated the database since this one began.
+        """
+        for _ in range(TRIES - 1):
+            try:
+                return self._write(batch)
+            except DeadlockError:
+                continue
+        return self._write(batch)
+
+    def _write(self, batch: LogBatch) -> None:
+        failures = sorted(batch.failures, key=lambda failure: failure.id)
+        if failures:
+            # In a transaction of their own, so that inserting never waits while holding locks.
+            with self._database.write() as connection:
+                connection.execute(
+                    self._database.insert_ignore(FAILURE), [self._empty(one) for one in failures]
+                )
+        with self._database.write() as connection:
+            if not self._advance(connection, batch.seq):
+                return
+            if batch.requests:
+                connection.execute(
+                    self._database.insert_ignore(REQUEST), self._rows(batch.requests)
+                )
+            for failure in failures:
+                connection.execute(ADD_FAILURE, failure_change(asdict(failure)))
+
+    def _advance(self, connection: Connection, seq: int) -> bool:
+        """Move the worker's fence; False when this batch was applied already."""
+        moved = connection.execute(
+            sa.update(WORKER)
+            .where(WORKER.c.id == self._worker.id, WORKER.c.log_seq == seq - 1, HAS_SCHEMA)
+            .values(log_seq=seq),
+            {"schema": str(known_version())},
+        )
+        if moved.rowcount == 1:
+            return True
+        require_schema(connection)
+        applied = connection.execute(
+            sa.select(WORKER.c.log_seq).where(WORKER.c.id == self._worker.id)
+        ).scalar_one_or_none()
+        if applied is None or applied < seq:
+            raise WorkerForgottenError("the database has forgotten this worker's latest writes")
+        return False
+
+    def _rows(self, requests: Sequence[LoggedRequest]) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": one.id,
+                "app": storable(self._worker.app),
+                "endpoint_id": one.endpoint_id,
+                "method": storable(one.method),
+                "path": storable(one.path),
+                "query": storable(one.query),
+                "status": one.status,
+                "duration_us": one.duration_us,
+                "reason": one.reason,
+                "client": one.client,
+                "agent": one.agent,
+                "failure_id": one.failure_id,
+            }
+            for one in sorted(requests, key=lambda request: request.id)
+        ]
+
+    def _empty(self, failure: CountedFailure) -> dict[str, Any]:
+        """The row of a kind of exception of which none is counted yet; readers leave it out."""
+        return {
+            "id": failure.id,
+            "app": storable(self._worker.app),
+            "endpoint_id": failure.endpoint_id,
+            "type": storable(failure.type),
+            "message": "",
+            "place": storable(failure.place),
+            "traceback": "",
+            "calls": 0,
+            "first_at": 0,
+            "last_at": 0,
+        }
+
+
+_FIRST: sa.BindParameter[int] = sa.bindparam("new_first_at", type_=sa.BigInteger())
+_LAST: sa.BindParameter[int] = sa.bindparam("new_last_at", type_=sa.BigInteger())
+
+
+def _latest(name: str) -> sa.ColumnElement[str]:
+    """The new text, unless another worker has written a later one."""
+    new: sa.BindParameter[str] = sa.bindparam(f"new_{name}", type_=sa.Text())
+    return sa.case((FAILURE.c.last_at <= _LAST, new), else_=FAILURE.c[name])
+
+
+ADD_FAILURE = (
+    sa.update(FAILURE)
+    .where(FAILURE.c.id == sa.bindparam("key_id"))
+    # MariaDB assigns from the left to the right, and sees what it has assigned.
+    .ordered_values(
+        (FAILURE.c.message, _latest("message")),
+        (FAILURE.c.traceback, _latest("traceback")),
+        (FAILURE.c.calls, FAILURE.c.calls + sa.bindparam("add_calls")),
+        (
+            FAILURE.c.first_at,
+            sa.case(
+                (sa.or_(FAILURE.c.first_at == 0, FAILURE.c.first_at > _FIRST), _FIRST),
+                else_=FAILURE.c.first_at,
+            ),
+        ),
+        (
+            FAILURE.c.last_at,
+            sa.case((FAILURE.c.last_at < _LAST, _LAST), else_=FAILURE.c.last_at),
+        ),
+    )
+)
+
+
+def failure_change(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of `ADD_FAILURE` that add what a row counts to the one with its id."""
+    return {
+        "key_id": row["id"],
+        "add_calls": row["calls"],
+        "new_first_at": row["first_at"],
+        "new_last_at": row["last_at"],
+        "new_message": storable(row["message"]),
+        "new_traceback": storable(row["traceback"]),
+    }

@@ -1,0 +1,68 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastapi_lens.log_settings import Clients
+from fastapi_lens.recording.redaction import LONGEST_QUERY, client_text, query_text
+
+SALT = b"salt"
+
+
+@pytest.mark.parametrize(
+    ("address", "masked"),
+    [
+        ("203.0.113.77", "203.0.113.0/24"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1::/48"),
+        ("::ffff:203.0.113.77", "203.0.113.0/24"),
+        ("fe80::1%eth0", "fe80::/48"),
+        ("testclient", ""),
+        ("", ""),
+    ],
+)
+def test_a_masked_address_is_its_network(address: str, masked: str) -> None:
+    assert client_text(address, Clients.MASKED, SALT) == masked
+    assert client_text(address, Clients.OFF, SALT) == ""
+
+
+def test_a_hashed_address_is_the_same_for_one_client_and_tells_nothing_without_the_salt() -> None:
+    one = client_text("203.0.113.77", Clients.HASHED, SALT)
+
+    assert re.fullmatch("[0-9a-f]{16}", one)
+    assert client_text("::ffff:203.0.113.77", Clients.HASHED, SALT) == one
+    assert client_text("203.0.113.78", Clients.HASHED, SALT) != one
+    assert client_text("203.0.113.77", Clients.HASHED, b"another") != one
+    assert client_text("a socket", Clients.HASHED, SALT) == ""
+
+
+@pytest.mark.parametrize(
+    ("query", "keys"),
+    [
+        (b"", ""),
+        (b"b=1&a=2&b=3", "b&a&b"),
+        (b"token=hunter2&verbose", "token&verbose"),
+        (b"a%20b=1&%3Cscript%3E=1", "a%20b&%3Cscript%3E"),
+        (b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.secret", "…"),
+        (b"k" * 80 + b"=1", "k" * 63 + "…"),
+        (b"a=\xff&\xff=1", "a&\xff"),
+    ],
+)
+def test_a_query_keeps_its_keys_as_they_were_sent(query: bytes, keys: str) -> None:
+    assert query_text(query, values=False) == keys
+
+
+def test_a_query_keeps_its_values_when_that_is_switched_on() -> None:
+    assert query_text(b"b=1&a=2&b=3", values=True) == "b=1&a=2&b=3"
+
+
+@given(st.lists(st.text(min_size=1), min_size=1), st.text("XYZ", min_size=3, max_size=40))
+def test_no_value_is_left_in_the_keys(keys: list[str], secret: str) -> None:
+    plain = [re.sub("[&=XYZ]", "", key) for key in keys]
+    query = "&".join(f"{key}={secret}" for key in plain).encode()
+    assert secret not in query_text(query, values=False)
+
+
+@given(st.binary(max_size=6_000), st.booleans())
+def test_a_query_is_bounded(query: bytes, values: bool) -> None:  # noqa: FBT001  Of Hypothesis.
+    assert len(query_text(query, values=values)) <= LONGEST_QUERY

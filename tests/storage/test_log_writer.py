@@ -1,0 +1,145 @@
+"""The rows of the request log on each database."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from fastapi_lens.errors import DeadlockError, SchemaTooNewError
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.log_writer import (
+    CountedFailure,
+    LogBatch,
+    LoggedRequest,
+    LogWriter,
+    failure_id,
+)
+from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.models import REQUEST_ID_BITS
+from fastapi_lens.storage.tables import FAILURE, META, REQUEST
+from fastapi_lens.storage.writer import TRIES, Writer
+from tests.storage.helpers import table_rows, worker
+
+AT = 1_773_014_400_000_000
+
+
+def request(second: int = 0, **facts: Any) -> LoggedRequest:
+    values: dict[str, Any] = {
+        "id": (AT + second * 1_000_000) << REQUEST_ID_BITS,
+        "endpoint_id": 7,
+        "method": "GET",
+        "path": "/orders/7",
+        "query": "a&b",
+        "status": 200,
+        "duration_us": 1_500,
+        "reason": "sample",
+        "client": "",
+        "agent": "curl",
+        "failure_id": 0,
+    }
+    return LoggedRequest(**{**values, **facts})
+
+
+def failure(second: int = 0, **facts: Any) -> CountedFailure:
+    values: dict[str, Any] = {
+        "id": failure_id(7, "ValueError", "app.py:1 in f"),
+        "endpoint_id": 7,
+        "type": "ValueError",
+        "message": f"at {second}",
+        "place": "app.py:1 in f",
+        "traceback": f"trace {second}",
+        "calls": 1,
+        "first_at": AT + second * 1_000_000,
+        "last_at": AT + second * 1_000_000,
+    }
+    return CountedFailure(**{**values, **facts})
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    opened = Database(database_url)
+    migrate(opened)
+    yield opened
+    opened.close()
+
+
+def writer_of(database: Database, name: str = "w1") -> LogWriter:
+    Writer(database, worker(name)).register([], applied=0, now_us=AT)
+    return LogWriter(database, worker(name))
+
+
+def test_a_batch_is_applied_once_however_often_it_is_written(database: Database) -> None:
+    writer = writer_of(database)
+    batch = LogBatch(1, (request(1), request(2)), (failure(1, calls=3),))
+    for _ in range(3):
+        writer.write(batch)
+    writer.write(LogBatch(2, (request(2), request(3)), (failure(9, calls=2),)))
+
+    assert len(table_rows(database, REQUEST)) == 3
+    (row,) = table_rows(database, FAILURE)
+    assert (row.calls, row.message, row.traceback) == (5, "at 9", "trace 9")
+    assert (row.first_at, row.last_at) == (AT + 1_000_000, AT + 9_000_000)
+
+
+def test_an_older_message_of_another_worker_replaces_no_newer_one(database: Database) -> None:
+    writer_of(database).write(LogBatch(1, (), (failure(5),)))
+    writer_of(database, "w2").write(LogBatch(1, (), (failure(2),)))
+
+    (row,) = table_rows(database, FAILURE)
+    assert (row.calls, row.message) == (2, "at 5")
+    assert (row.first_at, row.last_at) == (AT + 2_000_000, AT + 5_000_000)
+
+
+def test_what_a_database_cannot_hold_is_replaced(database: Database) -> None:
+    odd = "/\0\ud800" + "\N{PILE OF POO}" * 2_000
+    row = request(path=odd, query=odd, failure_id=failure_id(1, odd, odd))
+    writer_of(database).write(LogBatch(1, (row,), (failure(message=odd, type=odd, place=odd),)))
+
+    (found,) = table_rows(database, REQUEST)
+    assert found.path.startswith("/\N{REPLACEMENT CHARACTER}?\N{PILE OF POO}")
+    assert len(table_rows(database, FAILURE)[0].message) == 2_003
+
+
+def test_a_deadlock_is_tried_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = writer_of(database)
+    tries: list[int] = []
+    write = writer._write
+
+    def deadlocked(batch: LogBatch) -> None:
+        tries.append(batch.seq)
+        if len(tries) < TRIES:
+            raise DeadlockError("of two")
+        write(batch)
+
+    monkeypatch.setattr(writer, "_write", deadlocked)
+    writer.write(LogBatch(1, (request(),), ()))
+
+    assert len(tries) == TRIES
+    assert len(table_rows(database, REQUEST)) == 1
+
+
+def test_nothing_is_written_into_the_tables_of_a_newer_release(database: Database) -> None:
+    writer = writer_of(database)
+    with database.write() as connection:
+        connection.execute(
+            sa.update(META).where(META.c.name == "schema_version").values(value="99")
+        )
+    with pytest.raises(SchemaTooNewError):
+        writer.write(LogBatch(1, (request(),), ()))
+    assert table_rows(database, REQUEST) == []
+
+
+def test_the_id_of_a_kind_of_exception_depends_on_all_that_it_is_made_of() -> None:
+    kinds = [(7, "A", "b"), (8, "A", "b"), (7, "B", "b"), (7, "A", "c"), (7, "A\0", "b")]
+    assert len({failure_id(*kind) for kind in kinds}) == len(kinds)
+    assert all(0 < failure_id(*kind) < 1 << 63 for kind in kinds)
+
+
+def test_a_batch_of_exceptions_adds_each_of_them(database: Database) -> None:
+    kinds = [replace(failure(), id=number, place=str(number)) for number in (3, 1, 2)]
+    writer_of(database).write(LogBatch(1, (), tuple(kinds)))
+    assert sorted((row.id, row.calls) for row in table_rows(database, FAILURE)) == [
+        *((1, 1), (2, 1), (3, 1))
+    ]
