@@ -73,6 +73,7 @@ def take(browser: Browser, base: str) -> None:
     pages = {
         "endpoints": f"{base}/",
         "endpoint": busiest(first, base),
+        "requests": f"{base}/requests",
         "settings": f"{base}/settings",
     }
     session = context.storage_state()

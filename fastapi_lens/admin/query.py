@@ -138,15 +138,15 @@ class EndpointsQuery:
         """One form for each meaning, so that equal views have equal addresses."""
         methods = {method.upper() for method in self.methods}
         known = sorted(method for method in methods if _METHOD.fullmatch(method))
-        object.__setattr__(self, "q", _text(" ".join(self.q.split())))
-        object.__setattr__(self, "tag", _text(self.tag))
+        object.__setattr__(self, "q", clean_text(" ".join(self.q.split())))
+        object.__setattr__(self, "tag", clean_text(self.tag))
         object.__setattr__(self, "methods", tuple(known[:_MAX_METHODS]))
         object.__setattr__(self, "page", min(max(1, self.page), MAX_PAGE))
 
     @classmethod
     def parse(cls, url: str) -> Self:
         """Read an address, or the part of it from the question mark on."""
-        fields = _fields(url)
+        fields = fields_of(url)
         status = fields.get("status", [""])[-1]
         page = fields.get("page", [""])[-1]
         return cls(
@@ -174,7 +174,7 @@ class EndpointsQuery:
             ("sort", "" if self.sort == DEFAULT_SORT else str(self.sort)),
             ("page", "" if self.page == 1 else str(self.page)),
         ]
-        return _url(path, [(name, value) for name, value in pairs if value])
+        return address(path, [(name, value) for name, value in pairs if value])
 
     def with_status(self, status: Status | None) -> Self:
         """The first page of the same, with another status."""
@@ -226,7 +226,7 @@ class EndpointQuery:
     @classmethod
     def parse(cls, url: str) -> Self:
         """Read an address, or the part of it from the question mark on."""
-        fields = _fields(url)
+        fields = fields_of(url)
         start, end = (_moment(fields.get(name, [""])[-1]) for name in ("from", "to"))
         return cls(
             window=WindowChoice.read(fields.get("days", [""])[-1]),
@@ -238,7 +238,7 @@ class EndpointQuery:
         pairs = [] if self.window is DEFAULT_WINDOW else [("days", str(self.window))]
         if self.part is not None:
             pairs += zip(("from", "to"), map(_moment_text, self.part), strict=True)
-        return _url(path, pairs)
+        return address(path, pairs)
 
     def with_part(self, start: int, end: int) -> Self:
         """The same with a part of time, in epoch seconds."""
@@ -264,7 +264,7 @@ def _moment_text(epoch: int) -> str:
     return datetime.fromtimestamp(epoch, UTC).strftime(_MOMENT)
 
 
-def _fields(url: str) -> Mapping[str, list[str]]:
+def fields_of(url: str) -> Mapping[str, list[str]]:
     """The values of each parameter, in order; nothing where there are absurdly many."""
     text = url.partition("#")[0].partition("?")[2]
     try:
@@ -277,11 +277,12 @@ def _fields(url: str) -> Mapping[str, list[str]]:
     return fields
 
 
-def _text(value: str) -> str:
+def clean_text(value: str) -> str:
     """Text that an address can hold and give back: no halves of surrogate pairs, not too long."""
     return value.encode("utf-8", "replace").decode()[:MAX_TEXT].strip()
 
 
-def _url(path: str, pairs: list[tuple[str, str]]) -> str:
+def address(path: str, pairs: list[tuple[str, str]]) -> str:
+    """A path with these parameters; without any, the path alone."""
     # A colon may stand for itself in a query, and times are read by people.
     return f"{path}?{urlencode(pairs, safe=':')}" if pairs else path

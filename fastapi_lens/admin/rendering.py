@@ -53,7 +53,7 @@ TICK_SECONDS = 60
 """How long an answer stays right while nothing is written: windows begin with a minute."""
 
 THEMES = ("auto", "light", "dark")
-NAVIGATION = (("Endpoints", "/"), ("Settings", "/settings"))
+NAVIGATION = (("Endpoints", "/"), ("Requests", "/requests"), ("Settings", "/settings"))
 MIDDLEWARE_LINE = "app.add_middleware(LensMiddleware, config=LensConfig())"
 
 

@@ -28,8 +28,9 @@ from fastapi_lens.admin.views import endpoint as endpoint_view
 from fastapi_lens.admin.views import endpoints as endpoints_view
 from fastapi_lens.admin.views import export as export_view
 from fastapi_lens.admin.views import login as login_view
+from fastapi_lens.admin.views import requests as requests_view
+from fastapi_lens.admin.views import requests_export, settings_forms
 from fastapi_lens.admin.views import settings as settings_view
-from fastapi_lens.admin.views import settings_forms
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.errors import ConfigError, SchemaTooNewError, StorageError
 from fastapi_lens.keys import Scope
@@ -337,6 +338,13 @@ _PAGES = (
     _at("/export.csv", _page("/export.csv", export_view.as_csv)),
     _at("/export.json", _page("/export.json", export_view.as_json)),
     _at("/endpoints/{key}", _page("/endpoints/{key}", _endpoint)),
+    _at("/requests", _page("/requests", requests_view.requests_page)),
+    _at("/requests.csv", _page("/requests.csv", requests_export.as_csv)),
+    _at("/requests.json", _page("/requests.json", requests_export.as_json)),
+    _at("/requests/new", _page("/requests/new", requests_view.new_requests)),
+    _at("/requests/{key}", _page("/requests/{key}", requests_view.request_page)),
+    _at("/failures", _page("/failures", requests_view.failures_page)),
+    _at("/failures/{key}", _page("/failures/{key}", requests_view.failure_page)),
     _at("/settings", _page("/settings", settings_view.settings_page)),
     _at("/settings/now", _page("/settings/now", settings_view.now_page)),
     _at("/settings/{section}", _page("/settings/{section}", settings_forms.save_section), "POST"),

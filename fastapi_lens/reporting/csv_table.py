@@ -20,10 +20,10 @@ def csv_rows(endpoints: Iterable[EndpointStats]) -> Iterator[str]:
     Yields:
         Lines that end with CRLF.
     """
-    yield _line(COLUMNS)
+    yield csv_line(COLUMNS)
     for endpoint in endpoints:
         values = endpoint.model_dump(mode="json")
-        yield _line(values[name] for name in COLUMNS)
+        yield csv_line(values[name] for name in COLUMNS)
 
 
 def harmless(text: str) -> str:
@@ -34,7 +34,8 @@ def harmless(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
-def _line(values: Iterable[object]) -> str:
+def csv_line(values: Iterable[object]) -> str:
+    """One line, which ends with CRLF; texts are `harmless`, None is left empty."""
     line = io.StringIO()
     csv.writer(line).writerow(
         harmless(value) if isinstance(value, str) else value for value in values

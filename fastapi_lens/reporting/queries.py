@@ -76,7 +76,7 @@ class Reader:
         self._shown = shown
         self._ignored = ignored
         self._retention = retention
-        self.log = LogReader(database, app=app, shown=shown)
+        self.log = LogReader(database, app=app, shown=self._is_seen)
         self._sums = Sums()
         self._answers = Answers()
         # They are large, and serve those who want another answer from the same rows at once.
@@ -264,8 +264,10 @@ class Reader:
             return "-".join(map(str, parts))
 
     def _seen(self, row: Row, *, with_ignored: bool = False) -> bool:
-        its = row[_METHOD], row[_PATH]
-        return self._shown(*its) and (with_ignored or not self._ignored(*its))
+        return self._is_seen(row[_METHOD], row[_PATH], with_ignored=with_ignored)
+
+    def _is_seen(self, method: str, path: str, *, with_ignored: bool = False) -> bool:
+        return self._shown(method, path) and (with_ignored or not self._ignored(method, path))
 
     def _kept(self, tier: Tier) -> int | None:
         return self._retention.kept_seconds(tier)

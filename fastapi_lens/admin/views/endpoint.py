@@ -11,6 +11,7 @@ from fastapi_lens.admin.endpoint_charts import OverTime, by_hour, over_time
 from fastapi_lens.admin.query import EndpointQuery, EndpointsQuery, WindowChoice
 from fastapi_lens.admin.sharing import again, shared_page
 from fastapi_lens.admin.views.endpoints import STATUS_LABELS, Link
+from fastapi_lens.admin.views.requests import of_endpoint
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.reporting.status import SECONDS_PER_DAY, Status, Thresholds
@@ -96,6 +97,7 @@ def _made(visit: Visit, key: str, query: EndpointQuery) -> Response:
         "by_hour": by_hour(week),
         "codes": _codes(reader.status_codes(endpoint.id, window=window, now=now)),
         "code_days": _code_days(visit, endpoint, window),
+        "log": of_endpoint(visit, endpoint),
     }
     return rendering.page(visit, "endpoint.html", context)
 

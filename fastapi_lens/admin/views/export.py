@@ -19,14 +19,17 @@ ROWS_AT_ONCE = 200
 
 def as_csv(visit: Visit) -> StreamingResponse:
     """``GET /export.csv``: a header, then a row for each endpoint; the names are REPORT.md's."""
-    return _file(
-        visit, csv_rows(_matching(visit)), "csv", "text/csv; charset=utf-8; header=present"
+    return file_response(
+        visit,
+        csv_rows(_matching(visit)),
+        "endpoints.csv",
+        "text/csv; charset=utf-8; header=present",
     )
 
 
 def as_json(visit: Visit) -> StreamingResponse:
     """``GET /export.json``: ``{"generated_at": …, "view": …, "endpoints": […]}``."""
-    return _file(visit, _json(visit), "json", "application/json")
+    return file_response(visit, _json(visit), "endpoints.json", "application/json")
 
 
 def _json(visit: Visit) -> Iterator[str]:
@@ -46,12 +49,26 @@ def _matching(visit: Visit) -> Iterator[EndpointStats]:
         yield EndpointStats.of(endpoint, now=visit.now)
 
 
-def _file(visit: Visit, parts: Iterator[str], suffix: str, media_type: str) -> StreamingResponse:
+def file_response(
+    visit: Visit, parts: Iterator[str], name: str, media_type: str
+) -> StreamingResponse:
+    """A file that is sent as it is made.
+
+    Args:
+        visit: Who asks for it.
+        parts: Its text.
+        name: ``endpoints.csv``; the day is put before the dot.
+        media_type: What it is.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
     # The first part reads the database: an error becomes a page, not a file that breaks off.
     parts = itertools.chain([next(parts), *itertools.islice(parts, 1)], parts)
+    stem, _, suffix = name.partition(".")
     day = datetime.fromtimestamp(visit.now, UTC).date().isoformat()
     headers = {
-        "Content-Disposition": f'attachment; filename="endpoints-{day}.{suffix}"',
+        "Content-Disposition": f'attachment; filename="{stem}-{day}.{suffix}"',
         "Cache-Control": "private, no-store",
         "X-Content-Type-Options": "nosniff",
     }

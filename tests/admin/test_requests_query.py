@@ -1,0 +1,69 @@
+"""The addresses of the request log's pages."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastapi_lens.admin.requests_query import REASONS, FailuresQuery, RequestsQuery
+from fastapi_lens.reporting.request_log import LogFilter, key_of
+
+KEYS = st.one_of(st.just(""), st.integers(0, (1 << 63) - 1).map(key_of), st.text(max_size=20))
+QUERIES = st.builds(
+    RequestsQuery,
+    q=st.text(max_size=250),
+    endpoint=KEYS,
+    status=st.one_of(st.sampled_from(["", "5xx", "404", "2XX"]), st.text(max_size=4)),
+    method=st.one_of(st.sampled_from(["", "get", "M-SEARCH"]), st.text(max_size=20)),
+    min_ms=st.integers(-10, 10**12),
+    reason=st.sampled_from(["", *REASONS, "other"]),
+    before=KEYS,
+)
+
+
+@given(QUERIES)
+def test_every_view_has_an_address_that_leads_back_to_it(query: RequestsQuery) -> None:
+    assert RequestsQuery.parse(query.url()) == query
+    assert RequestsQuery.parse(query.url("/lens/requests")) == query
+
+
+@given(st.builds(FailuresQuery, q=st.text(max_size=250), endpoint=KEYS))
+def test_every_list_of_exceptions_has_an_address_that_leads_back_to_it(
+    query: FailuresQuery,
+) -> None:
+    assert FailuresQuery.parse(query.url()) == query
+
+
+@given(st.text())
+def test_no_address_is_an_error(text: str) -> None:
+    RequestsQuery.parse(f"?{text}")
+    FailuresQuery.parse(f"?{text}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "status=6x",
+        "status=abc",
+        "min_ms=-5",
+        "min_ms=1e3",
+        "before=zz",
+        "reason=no",
+        "method=G%20T",
+    ],
+)
+def test_what_makes_no_sense_is_left_out(text: str) -> None:
+    assert RequestsQuery.parse(f"?{text}") == RequestsQuery()
+
+
+def test_a_view_is_the_filter_that_its_address_says() -> None:
+    key = key_of(7)
+    text = f"?q=a+b&endpoint={key}&status=5xx&method=get&min_ms=500&reason=slow&before={key}"
+    query = RequestsQuery.parse(text)
+
+    assert query.wanted == LogFilter(
+        endpoint=key, statuses=(500, 599), method="GET", min_ms=500, text="a b", reason="slow"
+    )
+    assert RequestsQuery(status="404").wanted.statuses == (404, 404)
+    assert query.is_filtered
+    assert not RequestsQuery(before=key).is_filtered
+    assert query.newest().older(key) == query
