@@ -31,7 +31,7 @@ from fastapi_lens.admin.views import login as login_view
 from fastapi_lens.admin.views import requests as requests_view
 from fastapi_lens.admin.views import requests_export, settings_forms
 from fastapi_lens.admin.views import settings as settings_view
-from fastapi_lens.admin.visit import Visit
+from fastapi_lens.admin.visit import Place, Visit
 from fastapi_lens.errors import ConfigError, SchemaTooNewError, StorageError
 from fastapi_lens.keys import Scope
 from fastapi_lens.recording.middleware import SCOPE_KEY
@@ -43,19 +43,6 @@ DEFAULT_PREFIX = "/lens"
 SAFE_METHODS = ("GET", "HEAD")
 View = Callable[[Visit], Response]
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a request found the admin.
-
-    Attributes:
-        base: The admin's path as the client sees it, without a trailing slash.
-        lens: The lens of the app that is asked about.
-    """
-
-    base: str
-    lens: Lens
 
 
 def create_lens_admin(prefix: str = DEFAULT_PREFIX) -> APIRouter:
@@ -151,15 +138,23 @@ async def gate(lens: Lens) -> Gate:
     return await run_in_threadpool(lens.attached, Gate, make)
 
 
-def _page(local: str, view: View) -> Endpoint:
-    """A page for people: signs in by redirect, answers errors with a page."""
+def _page(local: str, view: View, *, back: str | None = None) -> Endpoint:
+    """A page for people: signs in by redirect, answers errors with a page.
+
+    Args:
+        local: Its path below the prefix.
+        view: Makes it.
+        back: The page to come back to after signing in; None for this one.
+    """
 
     async def endpoint(request: Request) -> Response:
-        base, lens = _base(request, local), _lens(request)
+        path, base, lens = _client_path(request), _base(request, local), _lens(request)
         if lens is None:
             return rendering.missing_middleware_page(request, base)
         try:
-            return await _visited(request, Place(base, lens), view)
+            return await _visited(
+                request, Place(base, lens, path if back is None else base + back), view
+            )
         except StorageError as error:
             return _error_page(request, base, error, status=503)
         except Exception as error:  # noqa: BLE001  The edge: the host's handlers are not ours.
@@ -176,7 +171,7 @@ async def _visited(request: Request, place: Place, view: View) -> Response:
     if isinstance(access, Wait):
         return login_view.wait_page(request, place, access)
     if access is Refusal.KEY:
-        return login_view.to_login(request, place.base)
+        return login_view.to_login(request, place)
     if isinstance(access, Refusal):
         return rendering.not_allowed_page(request, place.base, access.value)
     visit = _visit(request, place, access)
@@ -271,11 +266,17 @@ def _base(request: Request, local: str) -> str:
 
     Right under every prefix, mount and root path, because the client has just used it.
     """
+    path = _client_path(request)
+    for _ in range(local.count("/")):
+        path = path.rpartition("/")[0]
+    return path
+
+
+def _client_path(request: Request) -> str:
+    """The path of a request as the client has asked for it."""
     path, root = request.scope["path"], request.scope.get("root_path", "").rstrip("/")
     if not path.startswith(root + "/"):
         path = root + path  # The proxy has stripped what the root path says.
-    for _ in range(local.count("/")):
-        path = path.rpartition("/")[0]
     return quote(path, safe="/:@!$&'()*+,;=~")
 
 
@@ -331,10 +332,11 @@ def _at(path: str, endpoint: Endpoint, *methods: str) -> _Page:
     return _Page(compile_path(path)[0], methods or ("GET",), endpoint)
 
 
+_SAVE = _page("/settings/{section}", settings_forms.save_section, back="/settings")
 _PAGES = (
     _at("", _leads_to("/")),
     _at("/", _page("/", endpoints_view.endpoints_page)),
-    _at("/dashboard", _page("/dashboard", _dashboard)),
+    _at("/dashboard", _page("/dashboard", _dashboard, back="/")),
     _at("/export.csv", _page("/export.csv", export_view.as_csv)),
     _at("/export.json", _page("/export.json", export_view.as_json)),
     _at("/endpoints/{key}", _page("/endpoints/{key}", _endpoint)),
@@ -347,7 +349,7 @@ _PAGES = (
     _at("/failures/{key}", _page("/failures/{key}", requests_view.failure_page)),
     _at("/settings", _page("/settings", settings_view.settings_page)),
     _at("/settings/now", _page("/settings/now", settings_view.now_page)),
-    _at("/settings/{section}", _page("/settings/{section}", settings_forms.save_section), "POST"),
+    _at("/settings/{section}", _SAVE, "POST"),
     _at("/login", _login, "GET", "POST"),
     _at("/logout", _logout, "POST"),
     _at("/static/{name:path}", _static),

@@ -13,6 +13,21 @@ MAX_CLIENT = 64
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request found the admin.
+
+    Attributes:
+        base: The admin's path as the client sees it, without a trailing slash.
+        lens: The lens of the app that is asked about.
+        back: The path of the page to come back to after signing in, as the client sees it.
+    """
+
+    base: str
+    lens: Lens
+    back: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Visit:
     """One request to the admin that has passed the access check.
 

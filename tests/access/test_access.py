@@ -1,6 +1,7 @@
 import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from fastapi import FastAPI
@@ -305,3 +306,28 @@ def test_a_way_on_that_is_not_the_admins_becomes_its_start_page(target: str) -> 
 def test_a_way_on_within_the_admin_is_kept() -> None:
     for target in ("/api/lens/", "/api/lens/endpoints/00ab?days=7", "/api/lens/?q=a%2Fb"):
         assert safe_next(target, "/api/lens") == target
+
+
+@pytest.mark.parametrize(
+    ("asked", "back"),
+    [
+        ("/lens/requests?status=5xx", "/lens/requests?status=5xx"),
+        ("/lens/requests/0123456789abcdef", "/lens/requests/0123456789abcdef"),
+        ("/lens/failures/0123456789abcdef", "/lens/failures/0123456789abcdef"),
+        ("/lens/settings", "/lens/settings"),
+        ("/lens/dashboard?status=dead", "/lens/?status=dead"),
+    ],
+)
+def test_every_page_is_what_one_comes_back_to_after_signing_in(
+    client_of: MakeClient, asked: str, back: str
+) -> None:
+    client = client_of(report_key=KEY)
+    led = client.get(asked).headers["location"]
+    assert parse_qs(urlsplit(led).query)["next"] == [back]
+    asked += f"{'&' if '?' in asked else '?'}report_key={KEY}"
+    assert client.get(asked).headers["location"] == back
+
+
+def test_a_form_that_came_too_late_leads_back_to_its_page(client_of: MakeClient) -> None:
+    led = client_of(report_key=KEY).post("/lens/settings/retention").headers["location"]
+    assert parse_qs(urlsplit(led).query)["next"] == ["/lens/settings"]

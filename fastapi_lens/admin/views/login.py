@@ -1,6 +1,5 @@
 """Signing in and out. Plain POSTs and redirects; works without JavaScript."""
 
-from typing import Protocol
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -17,25 +16,11 @@ from fastapi_lens.admin.auth import (
     same_origin,
 )
 from fastapi_lens.admin.forms import read_form
-from fastapi_lens.runtime import Lens
+from fastapi_lens.admin.visit import Place
 
 WRONG_KEY = "That key is not right."
 FORGED = "This form was not sent from this page. Please try again."
 TOO_LARGE = "That is too long to be a key."
-
-
-class Place(Protocol):
-    """Where the admin was found, see `fastapi_lens.admin.router.Place`."""
-
-    @property
-    def base(self) -> str:
-        """The admin's path as the client sees it."""
-        ...
-
-    @property
-    def lens(self) -> Lens:
-        """The lens that is asked about."""
-        ...
 
 
 async def login_page(request: Request, place: Place, gate: Gate) -> Response:
@@ -95,10 +80,7 @@ async def sign_out(request: Request, place: Place, gate: Gate) -> Response:
 async def exchange_key(request: Request, place: Place, gate: Gate) -> Response:
     """Take a key out of the address: a right one becomes a session, a wrong one is dropped."""
     others = [(k, v) for k, v in request.query_params.multi_items() if k != "report_key"]
-    path = place.base + "/"
-    if request.path_params.get("key"):
-        path += f"endpoints/{request.path_params['key']}"
-    target = safe_next(path + (f"?{urlencode(others)}" if others else ""), place.base)
+    target = safe_next(place.back + (f"?{urlencode(others)}" if others else ""), place.base)
     name = await gate.holder(request, request.query_params["report_key"], place.lens.clock())
     if isinstance(name, Wait):
         return wait_page(request, place, name, target=target)
@@ -107,13 +89,11 @@ async def exchange_key(request: Request, place: Place, gate: Gate) -> Response:
     return RedirectResponse(f"{place.base}/login?{urlencode({'next': target})}", 303)
 
 
-def to_login(request: Request, base: str) -> Response:
+def to_login(request: Request, place: Place) -> Response:
     """Lead to the form, and from there back; a fragment takes the whole page along."""
-    path = request.scope["path"]
-    local = path[path.rfind("/endpoints/") :] if request.path_params.get("key") else "/"
     query = request.url.query
-    target = base + local + (f"?{query}" if query else "")
-    address = f"{base}/login?{urlencode({'next': target})}"
+    target = place.back + (f"?{query}" if query else "")
+    address = f"{place.base}/login?{urlencode({'next': target})}"
     if request.headers.get("hx-request") == "true":
         return Response(status_code=200, headers={"HX-Redirect": address})
     return RedirectResponse(address, 303)
