@@ -18,7 +18,12 @@ StatusKey = tuple[int, int, int]
 
 def endpoint_id(app: str, method: str, path: str) -> int:
     """63 bits of SHA-256 of app, method and path: the same everywhere, never allocated."""
-    text = f"{app}\0{method}\0{path}".encode("utf-8", "surrogatepass")
+    return identity_of(app, method, path)
+
+
+def identity_of(*parts: object) -> int:
+    """63 bits of SHA-256 of some texts and numbers, in their order."""
+    text = "\0".join(map(str, parts)).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.errors import DeadlockError
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.fence import until_alone
 from fastapi_lens.storage.log_writer import ADD_FAILURE, failure_change
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.snapshot import IMPORT_NOTE, Origins, import_notes, origins
@@ -106,12 +106,7 @@ class Importer:
         Raises:
             StorageError: The database cannot be written.
         """
-        for _ in range(TRIES - 1):
-            try:
-                return self._add(table, start, rows)
-            except DeadlockError:
-                continue
-        return self._add(table, start, rows)
+        until_alone(lambda: self._add(table, start, rows), tries=TRIES)
 
     def _add(self, table: sa.Table, start: int, rows: Sequence[Row]) -> None:
         # Two transactions: on MariaDB those who insert and then update in one deadlock.

@@ -4,21 +4,17 @@ It has a fence of its own, `log_seq` of the worker's row, which works as `seq` d
 A request's row has an id that no other has, so that one which is there already is left alone.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
-from fastapi_lens.errors import DeadlockError
-from fastapi_lens.storage.batches import WorkerFacts
+from fastapi_lens.storage.batches import WorkerFacts, identity_of
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import known_version, require_schema
-from fastapi_lens.storage.statements import HAS_SCHEMA
+from fastapi_lens.storage.fence import Fence, until_alone
 from fastapi_lens.storage.tables import FAILURE, REQUEST, WORKER
-from fastapi_lens.storage.writer import TRIES, WorkerForgottenError, storable
+from fastapi_lens.storage.writer import storable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +74,7 @@ class LogBatch:
 
 def failure_id(endpoint_id: int, kind: str, place: str) -> int:
     """63 bits of SHA-256 of endpoint, type and place; never 0, which stands for none."""
-    text = f"{endpoint_id}\0{kind}\0{place}".encode("utf-8", "surrogatepass")
-    return (int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1) or 1
+    return identity_of(endpoint_id, kind, place) or 1
 
 
 class LogWriter:
@@ -89,6 +84,7 @@ class LogWriter:
         """Write nothing yet."""
         self._database = database
         self._worker = worker
+        self._fence = Fence(worker, WORKER.c.log_seq)
 
     def write(self, batch: LogBatch) -> None:
         """Add a batch; calling it again with the same batch after an error is safe.
@@ -98,12 +94,7 @@ class LogWriter:
                 unknown, and the next call with the same batch finds out.
             SchemaTooNewError: A newer release has migrated the database since this one began.
         """
-        for _ in range(TRIES - 1):
-            try:
-                return self._write(batch)
-            except DeadlockError:
-                continue
-        return self._write(batch)
+        until_alone(lambda: self._write(batch))
 
     def _write(self, batch: LogBatch) -> None:
         failures = sorted(batch.failures, key=lambda failure: failure.id)
@@ -114,7 +105,7 @@ class LogWriter:
                     self._database.insert_ignore(FAILURE), [self._empty(one) for one in failures]
                 )
         with self._database.write() as connection:
-            if not self._advance(connection, batch.seq):
+            if not self._fence.advance(connection, batch.seq):
                 return
             if batch.requests:
                 connection.execute(
@@ -122,24 +113,6 @@ class LogWriter:
                 )
             for failure in failures:
                 connection.execute(ADD_FAILURE, failure_change(asdict(failure)))
-
-    def _advance(self, connection: Connection, seq: int) -> bool:
-        """Move the worker's fence; False when this batch was applied already."""
-        moved = connection.execute(
-            sa.update(WORKER)
-            .where(WORKER.c.id == self._worker.id, WORKER.c.log_seq == seq - 1, HAS_SCHEMA)
-            .values(log_seq=seq),
-            {"schema": str(known_version())},
-        )
-        if moved.rowcount == 1:
-            return True
-        require_schema(connection)
-        applied = connection.execute(
-            sa.select(WORKER.c.log_seq).where(WORKER.c.id == self._worker.id)
-        ).scalar_one_or_none()
-        if applied is None or applied < seq:
-            raise WorkerForgottenError("the database has forgotten this worker's latest writes")
-        return False
 
     def _rows(self, requests: Sequence[LoggedRequest]) -> list[dict[str, Any]]:
         return [

@@ -125,14 +125,16 @@ HAS_SCHEMA = sa.exists().where(
 )
 """Whether the database has the schema version that the parameter ``schema`` names."""
 
-ADVANCE = Prepared(
-    sa.update(WORKER)
-    .where(
-        WORKER.c.id == sa.bindparam("worker"), WORKER.c.seq == sa.bindparam("before"), HAS_SCHEMA
+
+@cache
+def advancing(number: sa.Column[int]) -> Prepared:
+    """Moves a worker's number from ``before`` to ``after``, unless the tables have changed."""
+    return Prepared(
+        sa.update(WORKER)
+        .where(WORKER.c.id == sa.bindparam("worker"), number == sa.bindparam("before"), HAS_SCHEMA)
+        .values({number: sa.bindparam("after")})
     )
-    .values(seq=sa.bindparam("after"))
-)
-"""Moves a worker's fence from one batch to the next, unless another release changed the tables."""
+
 
 UPDATE_FACTS = Prepared(
     _updating(ENDPOINT).values({name: sa.bindparam(f"new_{name}") for name in FACTS})

@@ -7,14 +7,14 @@ each other instead of deadlocking.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.errors import DeadlockError, StorageError
+from fastapi_lens.errors import StorageError
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.storage.batches import (
     Batch,
@@ -28,9 +28,8 @@ from fastapi_lens.storage.batches import (
     status_sums,
 )
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import known_version, require_schema
+from fastapi_lens.storage.fence import Fence, until_alone
 from fastapi_lens.storage.statements import (
-    ADVANCE,
     FACTS,
     UPDATE_BUCKET,
     UPDATE_ENDPOINT,
@@ -42,9 +41,6 @@ from fastapi_lens.storage.statements import (
 )
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
 from fastapi_lens.storage.workers import new_row
-
-TRIES = 5
-"""Transactions that are begun before a deadlock is an error, which a later flush puts right."""
 
 
 class Writer:
@@ -58,6 +54,7 @@ class Writer:
         """Write nothing yet."""
         self._database = database
         self._worker = worker
+        self._fence = Fence(worker, WORKER.c.seq)
         self.deadlocks = 0
 
     def register(
@@ -77,7 +74,7 @@ class Writer:
         """
         rows = sorted((_endpoint_values(fact, now_us) for fact in facts), key=lambda row: row["id"])
         worker = new_row(self._worker, applied=applied, now_us=now_us, log_applied=log_applied)
-        self._until_alone(lambda: self._register(worker, rows))
+        until_alone(lambda: self._register(worker, rows), undone=self._note_deadlock)
 
     def _register(self, worker: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         # Two transactions: on MariaDB workers that insert and then update in one deadlock.
@@ -105,16 +102,10 @@ class Writer:
         """
         buckets = bucket_sums(batch.deltas)
         statuses = status_sums(batch.deltas)
-        self._until_alone(lambda: self._write(batch, buckets, statuses))
+        until_alone(lambda: self._write(batch, buckets, statuses), undone=self._note_deadlock)
 
-    def _until_alone(self, work: Callable[[], None]) -> None:
-        """Do something again that the database has undone to let somebody else go on."""
-        for _ in range(TRIES - 1):
-            try:
-                return work()
-            except DeadlockError:
-                self.deadlocks += 1
-        return work()
+    def _note_deadlock(self) -> None:
+        self.deadlocks += 1
 
     def _write(
         self, batch: Batch, buckets: dict[BucketKey, BucketSum], statuses: dict[StatusKey, int]
@@ -131,7 +122,7 @@ class Writer:
     ) -> "_Missing | None":
         """Apply the batch unless it has been; tell which rows have to be made first."""
         with self._database.write() as connection:
-            if not self._advance(connection, batch.seq):
+            if not self._fence.advance(connection, batch.seq):
                 return None
             known = _locked_buckets(connection, buckets)
             counted = _locked_statuses(connection, statuses)
@@ -153,20 +144,6 @@ class Writer:
             )
             return None
 
-    def _advance(self, connection: Connection, seq: int) -> bool:
-        """Move the worker's fence; False when this batch was applied already."""
-        worker = {"worker": self._worker.id, "before": seq - 1, "after": seq}
-        if ADVANCE.change(connection, {**worker, "schema": str(known_version())}) == 1:
-            return True
-        require_schema(connection)
-        applied = connection.execute(
-            sa.select(WORKER.c.seq).where(WORKER.c.id == self._worker.id)
-        ).scalar_one_or_none()
-        if applied is None or applied < seq:
-            # What it has forgotten of our counts is lost, but not what comes from now on.
-            raise WorkerForgottenError("the database has forgotten this worker's latest writes")
-        return False
-
     def _insert_empty(self, missing: "_Missing") -> None:
         with self._database.write() as connection:
             for table, keys in ((BUCKET, missing.buckets), (STATUS, missing.statuses)):
@@ -180,10 +157,6 @@ class Writer:
                         self._database.insert_ignore(table),
                         [{**zeros, **dict(zip(names, key, strict=True))} for key in sorted(keys)],
                     )
-
-
-class WorkerForgottenError(StorageError):
-    """The worker's row is gone or old (tables dropped, a backup restored): register again."""
 
 
 @dataclass(slots=True)

@@ -1,13 +1,9 @@
 """What the request log keeps no longer: by age, by number of rows, and by choice."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-
-import pytest
 
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.log_writer import LogBatch, LogWriter
-from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.purging import Choice, amount, purge
 from fastapi_lens.storage.retention import LOG_KEPT_SECONDS, Retention, slices
 from fastapi_lens.storage.tables import FAILURE, REQUEST
@@ -16,14 +12,6 @@ from tests.storage.helpers import table_rows, worker
 from tests.storage.test_log_writer import AT, failure, request
 
 DAY = 86_400
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(database_url)
-    migrate(opened)
-    yield opened
-    opened.close()
 
 
 def fill(database: Database, app: str, days: range, *, endpoint: int = 7) -> None:

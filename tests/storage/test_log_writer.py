@@ -1,6 +1,5 @@
 """The rows of the request log on each database."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +8,7 @@ import sqlalchemy as sa
 
 from fastapi_lens.errors import DeadlockError, SchemaTooNewError
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.fence import TRIES
 from fastapi_lens.storage.log_writer import (
     CountedFailure,
     LogBatch,
@@ -16,10 +16,9 @@ from fastapi_lens.storage.log_writer import (
     LogWriter,
     failure_id,
 )
-from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.models import REQUEST_ID_BITS
 from fastapi_lens.storage.tables import FAILURE, META, REQUEST
-from fastapi_lens.storage.writer import TRIES, Writer
+from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import table_rows, worker
 
 AT = 1_773_014_400_000_000
@@ -55,14 +54,6 @@ def failure(second: int = 0, **facts: Any) -> CountedFailure:
         "last_at": AT + second * 1_000_000,
     }
     return CountedFailure(**{**values, **facts})
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(database_url)
-    migrate(opened)
-    yield opened
-    opened.close()
 
 
 def writer_of(database: Database, name: str = "w1") -> LogWriter:

@@ -7,10 +7,11 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.storage import deletion
 from fastapi_lens.storage.batches import Batch
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.fence import WorkerForgottenError
 from fastapi_lens.storage.retention import prune
 from fastapi_lens.storage.tables import WORKER
 from fastapi_lens.storage.workers import new_row
-from fastapi_lens.storage.writer import WorkerForgottenError, Writer
+from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import (
     MINUTE,
     FlakyDatabase,

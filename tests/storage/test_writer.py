@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.errors import DeadlockError, SchemaTooNewError, StorageError
 from fastapi_lens.storage.batches import Batch, Delta, Heartbeat, endpoint_id
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.fence import TRIES, WorkerForgottenError
 from fastapi_lens.storage.migrations import known_version, migrate
 from fastapi_lens.storage.tables import (
     BUCKET,
@@ -25,7 +26,7 @@ from fastapi_lens.storage.tables import (
     WORKER,
 )
 from fastapi_lens.storage.workers import beat, note_killed
-from fastapi_lens.storage.writer import TRIES, WorkerForgottenError, Writer
+from fastapi_lens.storage.writer import Writer
 from tests.storage.conftest import Together
 from tests.storage.helpers import (
     APP,
