@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from fastapi_lens.admin.query import address, clean_text, fields_of
-from fastapi_lens.reporting.request_log import LogFilter, id_of
+from fastapi_lens.reporting.model import id_of
+from fastapi_lens.reporting.request_log import LogFilter
 
 REASONS = ("error", "slow", "sample")
 MAX_MS = 999_999_999

@@ -7,6 +7,23 @@ from functools import cached_property
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.reporting.status import SECONDS_PER_DAY, Status
 
+KEY_DIGITS = 16
+ID_BITS = 63
+
+
+def key_of(identity: int) -> str:
+    """An id as pages link it."""
+    return f"{identity:0{KEY_DIGITS}x}"
+
+
+def id_of(key: str) -> int:
+    """The id that a key stands for; -1, which no row has, for a text that is no key."""
+    try:
+        identity = int(key, 16)
+    except ValueError:
+        return -1
+    return identity if identity < 1 << ID_BITS and key_of(identity) == key else -1
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -138,7 +155,7 @@ class Endpoint:
     @property
     def key(self) -> str:
         """The id in 16 hexadecimal digits."""
-        return f"{self.id:016x}"
+        return key_of(self.id)
 
     def is_slow(self, *, limit_ms: float) -> bool:
         """Whether the p95 lies above a limit; a WebSocket is open for long, and never slow."""

@@ -17,6 +17,7 @@ from fastapi_lens.reporting.model import (
     WeekHours,
     Window,
     Worker,
+    id_of,
 )
 from fastapi_lens.reporting.over_time import (
     Times,
@@ -24,7 +25,7 @@ from fastapi_lens.reporting.over_time import (
     read_series,
     read_trends,
 )
-from fastapi_lens.reporting.request_log import LogReader, id_of
+from fastapi_lens.reporting.request_log import LogReader
 from fastapi_lens.reporting.status import Thresholds, classify
 from fastapi_lens.reporting.sums import Row, Sums, fetched
 from fastapi_lens.reporting.windows import bounds_of, code_days, cover, period_before

@@ -7,11 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.reporting.model import id_of, key_of
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import REQUEST_ID_BITS
 from fastapi_lens.storage.tables import ENDPOINT, FAILURE, REQUEST
 
-KEY_DIGITS = 16
 MOST_NEWER = 1_000
 """So far newer requests are counted."""
 
@@ -223,20 +223,6 @@ class LogReader:
         if wanted.reason:
             found.append(REQUEST.c.reason == wanted.reason)
         return found
-
-
-def key_of(identity: int) -> str:
-    """An id as pages link it."""
-    return f"{identity:0{KEY_DIGITS}x}"
-
-
-def id_of(key: str) -> int:
-    """The id that a key stands for; -1, which no row has, for a text that is no key."""
-    try:
-        identity = int(key, 16)
-    except ValueError:
-        return -1
-    return identity if identity < 1 << 63 and key_of(identity) == key else -1
 
 
 def _joined() -> sa.Select[Any]:

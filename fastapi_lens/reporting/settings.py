@@ -4,7 +4,7 @@ Pure: no I/O, no clock. What is stored and cannot be used is told, and the code'
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from fastapi_lens.config import LensConfig
@@ -22,14 +22,7 @@ RULES = "rules"
 NAMES: Mapping[str, tuple[str, ...]] = {
     RETENTION: ("ttl_days",),
     THRESHOLDS: ("cold_threshold_days", "dead_threshold_days", "slow_threshold_ms"),
-    RECORDING: (
-        "log_sample_rate",
-        "log_errors_per_minute",
-        "log_slowest",
-        "log_max_rows",
-        "log_query_values",
-        "log_clients",
-    ),
+    RECORDING: tuple(setting.name for setting in fields(LogSettings)),
 }
 """The settings of each section, besides the rules."""
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_lens.admin.requests_query import REASONS, FailuresQuery, RequestsQuery
-from fastapi_lens.reporting.request_log import LogFilter, key_of
+from fastapi_lens.reporting.model import key_of
+from fastapi_lens.reporting.request_log import LogFilter
 
 KEYS = st.one_of(st.just(""), st.integers(0, (1 << 63) - 1).map(key_of), st.text(max_size=20))
 QUERIES = st.builds(

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.reporting.request_log import LogFilter, LogReader, id_of, key_of
+from fastapi_lens.reporting.model import id_of, key_of
+from fastapi_lens.reporting.request_log import LogFilter, LogReader
 from fastapi_lens.storage.batches import EndpointFacts
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.log_writer import LogBatch, LogWriter, failure_id
