@@ -4,6 +4,7 @@ from fastapi_lens.admin.router import create_lens_admin
 from fastapi_lens.alembic import include_name
 from fastapi_lens.config import LensConfig
 from fastapi_lens.errors import ConfigError, LensError, SchemaTooNewError, StorageError
+from fastapi_lens.hooks import Access
 from fastapi_lens.keys import KeyConfig, Scope
 from fastapi_lens.plugin import LensMiddleware
 from fastapi_lens.reporting.report import DeadReport, EndpointStats, Report, TopReport
@@ -13,6 +14,7 @@ __version__ = "0.1.0"
 lens_admin = create_lens_admin()
 
 __all__ = [
+    "Access",
     "ConfigError",
     "DeadReport",
     "EndpointStats",

@@ -1,45 +1,27 @@
 """LensConfig: every setting, its default and its check, in one place. Opens nothing."""
 
-import math
 import os
-import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Union, cast, get_args, get_origin, get_type_hints
-from urllib.parse import urlsplit
+from typing import Any, get_type_hints
 
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
+from fastapi_lens.config_checks import DRIVERS, check_file, check_url, is_origin
+from fastapi_lens.config_values import env_name, typed
 from fastapi_lens.errors import ConfigError
+from fastapi_lens.hooks import Authorize
 from fastapi_lens.keys import SINGLE_KEY, KeyConfig, check_different, check_key, named_keys
 from fastapi_lens.log_settings import LogSettings
 
-ENV_PREFIX = "LENS_"
 MAX_DAYS = 36_500
 """A century: longer ones are no time that a database is asked about."""
 
 MAX_NAME_LENGTH = 200
 """What the columns of the app's name and of its release hold."""
 
-DRIVERS: Mapping[str, str] = {
-    "sqlite": "sqlite",
-    "postgresql": "postgresql+psycopg",
-    "postgres": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-    "mysql": "mysql+pymysql",
-    "mysql+pymysql": "mysql+pymysql",
-    "mariadb": "mysql+pymysql",
-    "mariadb+pymysql": "mysql+pymysql",
-}
-"""URL schemes that `database_url` may have, and the SQLAlchemy dialect and driver of each."""
-
-_MAY_WRITE = "let this process's user write there, or name a file in another directory"
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
-_NOTHING = frozenset({"", "none", "null"})
 _LOGINS = ("session_max_age", "login_max_failures", "login_window_seconds")
 
 
@@ -48,14 +30,9 @@ def _setting(name: str, default: Any, *, unit: str = "", secret: bool = False) -
     return field(
         default_factory=lambda: os.environ.get(env_name(name), default),
         repr=not secret,
-        hash=False if isinstance(default, dict) else None,
+        hash=False if isinstance(default, dict) or name == "authorize" else None,
         metadata={"default": default, "unit": unit},
     )
-
-
-def env_name(setting: str) -> str:
-    """The environment variable of a setting: ``LENS_FLUSH_INTERVAL`` of ``flush_interval``."""
-    return ENV_PREFIX + setting.upper()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +46,12 @@ class LensConfig:
         db_path: SQLite file, created when missing; ``":memory:"`` keeps all in this process.
         database_url: SQLAlchemy URL (SQLite, PostgreSQL, MariaDB/MySQL); wins over `db_path`.
         ttl_days: Days that counts are kept; ``None`` keeps the tiers' own retention.
-        security_enabled: ``None`` demands the key as soon as `report_key` is set and answers
-            only this machine without one; ``True`` needs a key; ``False`` is open to all.
+        security_enabled: ``None`` demands a key or asks `authorize` as soon as there is one, and
+            answers only this machine without; ``True`` needs one; ``False`` is open to all.
         report_key: The key of the admin and of the reports.
         report_keys: Several keys by name, each text or a `KeyConfig` with its scope.
+        authorize: Says who may look instead of keys, see `fastapi_lens.hooks`; a callable, or
+            ``module:name`` of one.
         report_path: Where the JSON reports answer, besides ``/report`` under the admin.
         ignore_unmapped: Do not count 404s of paths that no route matches.
         flush_interval: Seconds between two flushes of the counters to the database.
@@ -104,6 +83,7 @@ class LensConfig:
     security_enabled: bool | None = _setting("security_enabled", None)
     report_key: str | None = _setting("report_key", None, secret=True)
     report_keys: Mapping[str, str | KeyConfig] = _setting("report_keys", {}, secret=True)
+    authorize: Authorize | None = _setting("authorize", None)  # noqa: RUF009  As the others are.
     report_path: str = _setting("report_path", "/lens/report", unit="path")
     ignore_unmapped: bool = _setting("ignore_unmapped", default=True)
     flush_interval: float = _setting("flush_interval", 5.0, unit="seconds")
@@ -132,7 +112,7 @@ class LensConfig:
         """Bring every value to its type, then check each of them and what they mean together."""
         hints = get_type_hints(type(self))
         for setting in fields(self):
-            value = _typed(setting.name, getattr(self, setting.name), hints[setting.name])
+            value = typed(setting.name, getattr(self, setting.name), hints[setting.name])
             object.__setattr__(self, setting.name, value)
         _check_times(self)
         _check_names(self)
@@ -153,7 +133,7 @@ class LensConfig:
         hints = get_type_hints(type(self))
         other = copy(self)
         for name, value in values.items():
-            object.__setattr__(other, name, _typed(name, value, hints[name]))
+            object.__setattr__(other, name, typed(name, value, hints[name]))
         _check_times(other)
         LogSettings.of(vars(other))
         return other
@@ -168,80 +148,16 @@ class LensConfig:
 
     @property
     def key_required(self) -> bool:
-        """Whether the admin and the reports ask for the key."""
+        """Whether the admin and the reports ask for a key, which they never do with a hook."""
         if self.security_enabled is None:
             return bool(self.keys)
-        return self.security_enabled
+        return self.security_enabled and self.authorize is None
 
     @property
     def keys(self) -> dict[str, KeyConfig]:
         """All keys by name, the single one among them."""
         single = {} if self.report_key is None else {SINGLE_KEY: KeyConfig(self.report_key)}
         return {**single, **named_keys(self.report_keys, as_json=False)}
-
-
-def _typed(name: str, value: Any, hint: Any) -> Any:
-    """Bring a value to the type of its field; text (of the environment) is parsed."""
-    optional = get_origin(hint) in (Union, types.UnionType)
-    if optional:
-        hint = next(kind for kind in get_args(hint) if kind is not type(None))
-        if value is None or (_from_environment(name, value) and value.lower() in _NOTHING):
-            return None
-    if get_origin(hint) is tuple:
-        return _as_strings(name, value)
-    if get_origin(hint) is Mapping:
-        return named_keys(value, as_json=_from_environment(name, value))
-    if hint is bool:
-        return _as_bool(name, value)
-    if hint in (int, float):
-        return _as_number(name, value, hint)
-    if not isinstance(value, str | Path):
-        # Only the type is told: the value may be a secret.
-        raise ConfigError(name, f"must be text, not {type(value).__name__}")
-    return str(value)
-
-
-def _from_environment(name: str, value: Any) -> bool:
-    """Whether the value is text as the environment has it (an explicit one may equal it)."""
-    return isinstance(value, str) and value == os.environ.get(env_name(name))
-
-
-def _as_strings(name: str, value: Any) -> tuple[str, ...]:
-    if _from_environment(name, value):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ConfigError(name, f"must be a list of text, for example [{value!r}]")
-    items: list[str] = []
-    for item in cast("Iterable[object]", value):
-        if not isinstance(item, str | Path) or not str(item):
-            raise ConfigError(name, f"must hold text only, not {item!r}")
-        items.append(str(item))
-    return tuple(items)
-
-
-def _as_bool(name: str, value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    word = value.strip().lower() if isinstance(value, str) else ""
-    if word in _TRUE:
-        return True
-    if word in _FALSE:
-        return False
-    raise ConfigError(name, f"must be true or false, not {value!r}")
-
-
-def _as_number(name: str, value: Any, kind: type[int] | type[float]) -> int | float:
-    what = "a whole number" if kind is int else "a number"
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ConfigError(name, f"must be {what}, not {value!r}")
-    try:
-        number = kind(value)
-        usable = math.isfinite(number) and (kind is float or number == float(value))
-    except (ValueError, OverflowError) as error:
-        raise ConfigError(name, f"must be {what}, not {value!r}") from error
-    if not usable:
-        raise ConfigError(name, f"must be {what}, not {value!r}")
-    return number
 
 
 def _check_times(config: LensConfig) -> None:
@@ -278,27 +194,22 @@ def _check_access(config: LensConfig) -> None:
     if config.report_key is not None:
         check_key("report_key", config.report_key)
         check_different(config.keys)
-    if config.security_enabled and not config.keys:
+    if config.authorize is not None and (config.keys or config.security_enabled is False):
+        raise ConfigError(
+            "authorize",
+            "decides alone who may look: set no report_key, no report_keys and no "
+            "security_enabled=False beside it",
+        )
+    if config.security_enabled and not config.keys and config.authorize is None:
         raise ConfigError(
             "report_key", "must be set when security_enabled is true; without a key nobody gets in"
         )
     for origin in config.trusted_origins:
-        if not _is_origin(origin):
+        if not is_origin(origin):
             raise ConfigError(
                 "trusted_origins",
                 f"must hold origins like https://admin.example.com, not {origin!r}",
             )
-
-
-def _is_origin(text: str) -> bool:
-    """Whether a text is a scheme, a host and perhaps a port, and nothing else."""
-    try:
-        parts = urlsplit(text)
-        port = "" if parts.port is None else f":{parts.port}"
-    except ValueError:
-        return False
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return bool(host) and text.lower() in (f"http://{host}{port}", f"https://{host}{port}")
 
 
 def _check_places(config: LensConfig) -> None:
@@ -316,52 +227,9 @@ def _check_places(config: LensConfig) -> None:
                 "template_dirs", f"names {directory!r}, which is no directory; create it"
             )
     if config.database_url is not None:
-        _check_url(config.database_url)
+        check_url(config.database_url)
     elif config.db_path != ":memory:":
-        _check_file("db_path", config.db_path)
-
-
-def _check_url(text: str) -> None:
-    scheme, separator, _ = text.partition(":")
-    if not separator or scheme not in DRIVERS:
-        # Only the scheme is repeated: what follows it holds a password.
-        raise ConfigError(
-            "database_url",
-            f"has the unknown scheme {scheme if separator else ''!r}; "
-            "use one of sqlite, postgresql, mysql, mariadb",
-        )
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        # Without its cause, which may repeat the password.
-        raise ConfigError(
-            "database_url",
-            "cannot be read; write it like postgresql://user:password@host:5432/name",
-        ) from None
-    if scheme == "sqlite" and url.database not in (None, "", ":memory:"):
-        _check_file("database_url", str(url.database))
-
-
-def _check_file(name: str, path: str) -> None:
-    if not path:
-        raise ConfigError(name, 'is empty; name a file, or ":memory:"')
-    file = Path(path).absolute()
-    try:
-        if not file.parent.is_dir():
-            raise ConfigError(
-                name, f"lies in {str(file.parent)!r}, which is no directory; create it"
-            )
-        if file.is_dir():
-            raise ConfigError(name, f"names {path!r}, which is a directory; name a file in it")
-        exists = file.exists()
-    except PermissionError as error:
-        raise ConfigError(
-            name, f"lies in {str(file.parent)!r}, which cannot be entered; {_MAY_WRITE}"
-        ) from error
-    # SQLite keeps its log beside the file.
-    for place in (file.parent, file) if exists else (file.parent,):
-        if not os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-            raise ConfigError(name, f"needs to write to {str(place)!r} and may not; {_MAY_WRITE}")
+        check_file("db_path", config.db_path)
 
 
 def _check_exclusions(config: LensConfig) -> None:

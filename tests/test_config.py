@@ -1,11 +1,14 @@
 from copy import copy
 from dataclasses import FrozenInstanceError, fields
+from hmac import compare_digest
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fastapi_lens.config import DRIVERS, LensConfig, env_name
+from fastapi_lens.config import LensConfig
+from fastapi_lens.config_checks import DRIVERS
+from fastapi_lens.config_values import env_name
 from fastapi_lens.errors import ConfigError, LensError, SchemaTooNewError, StorageError
 from fastapi_lens.keys import KeyConfig
 
@@ -16,6 +19,7 @@ DEFAULTS: dict[str, Any] = {
     "security_enabled": None,
     "report_key": None,
     "report_keys": {},
+    "authorize": None,
     "report_path": "/lens/report",
     "ignore_unmapped": True,
     "flush_interval": 5.0,
@@ -54,6 +58,7 @@ SETTINGS = [
         {"ci": KeyConfig("s", "read")},
         {"alice": KeyConfig("t")},
     ),
+    ("authorize", "hmac:compare_digest", compare_digest, print),
     ("report_path", "/usage", "/usage", "/calls"),
     ("ignore_unmapped", "0", False, True),
     ("flush_interval", "0.25", 0.25, 2.5),
@@ -189,6 +194,14 @@ def test_paths_may_be_path_objects(tmp_path: Path) -> None:
         ({"security_enabled": True}, "report_key", "must be set when security_enabled is true"),
         ({"security_enabled": "maybe"}, "security_enabled", "true or false, not 'maybe'"),
         ({"security_enabled": 1}, "security_enabled", "true or false, not 1"),
+        ({"authorize": 5}, "authorize", "something to call with the request"),
+        ({"authorize": "hmac:nothing"}, "authorize", "'hmac:nothing', which cannot be imported"),
+        ({"authorize": "no.such.module:x"}, "authorize", "write it like myapp.security:may_look"),
+        ({"authorize": ":"}, "authorize", "cannot be imported"),
+        ({"authorize": "hmac:__name__"}, "authorize", "gives a Scope or None, not str"),
+        ({"authorize": print, "report_key": "k"}, "authorize", "decides alone"),
+        ({"authorize": print, "report_keys": {"a": "k"}}, "authorize", "decides alone"),
+        ({"authorize": print, "security_enabled": False}, "authorize", "decides alone"),
         ({"ignore_unmapped": None}, "ignore_unmapped", "true or false, not None"),
         ({"report_path": "lens/report"}, "report_path", "start with a slash"),
         ({"report_path": "/"}, "report_path", "name a path"),
@@ -366,3 +379,8 @@ def test_the_key_is_asked_for_as_soon_as_there_is_one(
     required: bool,  # noqa: FBT001  A parameter of the test.
 ) -> None:
     assert LensConfig(security_enabled=enabled, report_key=key).key_required is required
+
+
+def test_with_a_hook_no_key_is_asked_for() -> None:
+    for enabled in (None, True):
+        assert LensConfig(security_enabled=enabled, authorize=print).key_required is False

@@ -1,4 +1,4 @@
-"""Who may look: the key, the signed session, this machine only; and whose forms are believed.
+"""Who may look: by key, session or the host's hook, or from this machine; whose forms count.
 
 No pages and no routes: the router asks and answers.
 """
@@ -10,16 +10,19 @@ import secrets
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 
+from fastapi_lens.admin.hook import Denied, Hook
 from fastapi_lens.admin.keyring import Keyring
 from fastapi_lens.admin.threads import in_reader_thread
 from fastapi_lens.admin.throttle import Throttle
 from fastapi_lens.config import LensConfig
+from fastapi_lens.hooks import Access
 from fastapi_lens.keys import Scope
 
 SESSION_COOKIE = "lens_session"
@@ -61,18 +64,20 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class Entry:
     """Somebody may look.
 
     Attributes:
-        session: None for a key header, local mode and an open lens.
         scope: What they may do.
         actor: Who they are, for the audit log.
+        session: None for a key header, a hook, local mode and an open lens.
+        csrf_token: What their forms have to bring along; empty where the origin alone tells.
     """
 
-    session: Session | None
     scope: Scope
     actor: str
+    session: Session | None = None
+    csrf_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ class Wait:
     """Somebody has given too many wrong keys, and is not listened to for some seconds."""
 
     seconds: int
+    status: ClassVar[int] = 429
 
     @property
     def sentence(self) -> str:
@@ -109,28 +115,37 @@ class Gate:
         self._app = app
         self._throttle = throttle
         self._keys = Keyring(config.keys)
+        self._hook = None if config.authorize is None else Hook(config.authorize)
         self._signers: dict[str, _Signer] = {}
 
-    async def access(self, request: HTTPConnection, now: float) -> Access | Refusal | Wait:
+    @property
+    def takes_keys(self) -> bool:
+        """Whether there is something to sign in with."""
+        return self._config.key_required
+
+    async def access(self, request: HTTPConnection, now: float) -> Entry | Refusal | Wait | Denied:
         """Whether this request may see the admin and the reports."""
+        if self._hook is not None:
+            found = await self._hook.ask(request)
+            return found if isinstance(found, Denied) else self._by_hook(found)
         if not self._config.key_required:
             if self._config.security_enabled is False:
-                return Access(None, Scope.ADMIN, ANYBODY)
-            return Access(None, Scope.ADMIN, LOCAL) if is_local(request) else Refusal.NOT_LOCAL
+                return Entry(Scope.ADMIN, ANYBODY)
+            return Entry(Scope.ADMIN, LOCAL) if is_local(request) else Refusal.NOT_LOCAL
         presented = presented_key(request)
         if presented is not None:
             name = await self.holder(request, presented, now)
             if isinstance(name, Wait):
                 return name
-            return Refusal.KEY if name is None else self._let_in(name, None)
+            return Refusal.KEY if name is None else Entry(self._scope(name), name)
         return await self._by_session(request.cookies.get(SESSION_COOKIE))
 
     async def holder(
         self, request: HTTPConnection, presented: str | bytes, now: float
     ) -> str | Wait | None:
         """The name of a key; None for a wrong one, and a wait after too many of them."""
-        if not presented:
-            return None  # Nobody guesses nothing.
+        if not presented or not self.takes_keys:
+            return None  # Nobody guesses nothing, and nothing can be guessed where there is no key.
         address = request.client.host if request.client else ""
 
         def attempt() -> str | int | None:
@@ -149,13 +164,14 @@ class Gate:
         signed = signer.serializer.dumps({"session": secrets.token_urlsafe(12)})
         return f"{name.encode().hex()}.{signed}"
 
-    def may_post(self, request: Request, token: str, session: Session | None) -> bool:
-        """Whether an unsafe request is our own page's: same origin and, in a session, its token."""
+    def may_post(self, request: Request, token: str, entry: Entry) -> bool:
+        """Whether an unsafe request is our own page's: same origin and, where it has one, token."""
         if not same_origin(request, self._config.trusted_origins):
             return False
-        return session is None or hmac.compare_digest(session.csrf_token.encode(), token.encode())
+        known = entry.csrf_token
+        return not known or hmac.compare_digest(known.encode(), token.encode())
 
-    async def _by_session(self, cookie: str | None) -> Access | Refusal:
+    async def _by_session(self, cookie: str | None) -> Entry | Refusal:
         head, _, signed = (cookie or "").partition(".")
         try:
             name = bytes.fromhex(head).decode()
@@ -168,11 +184,17 @@ class Gate:
             payload = signer.serializer.loads(signed, max_age=self._config.session_max_age)
         except BadSignature:
             return Refusal.KEY
-        return self._let_in(name, signer.session(str(payload["session"])))
+        session = signer.session(str(payload["session"]))
+        return Entry(self._scope(name), name, session, session.csrf_token)
 
-    def _let_in(self, name: str, session: Session | None) -> Access:
-        scope = self._keys.scope_of(name)
-        return Access(session, scope or Scope.READ, name)
+    def _by_hook(self, person: Access) -> Entry:
+        """Without a session of ours: the token is the person's, made of a secret of the workers."""
+        whose = f"{self._app}\0{person.name}".encode()
+        token = hmac.new(self._salt, b"csrf\0" + whose, hashlib.sha256).hexdigest()[:32]
+        return Entry(person.scope, person.name, csrf_token=token)
+
+    def _scope(self, name: str) -> Scope:
+        return self._keys.scope_of(name) or Scope.READ
 
     def _signer(self, name: str) -> "_Signer":
         """Two threads may make the same one at once; the first is kept."""

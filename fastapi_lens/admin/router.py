@@ -20,8 +20,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, compile_path
 
 from fastapi_lens.admin import api, rendering
-from fastapi_lens.admin.auth import Access, Gate, Refusal, Wait
+from fastapi_lens.admin.auth import Entry, Gate, Refusal, Wait
 from fastapi_lens.admin.forms import read_form
+from fastapi_lens.admin.hook import Denied
 from fastapi_lens.admin.threads import in_reader_thread
 from fastapi_lens.admin.throttle import Throttle
 from fastapi_lens.admin.views import endpoint as endpoint_view
@@ -87,14 +88,14 @@ def json_endpoint(answer: View, local: str) -> Endpoint:
         if lens is None:
             return api.refused("LensMiddleware is missing on this app", status=503)
         try:
-            access = await (await gate(lens)).access(request, lens.clock())
-            if isinstance(access, Wait):
-                response = api.refused(access.sentence, status=429)
-                response.headers.update(access.headers)
+            entry = await (await gate(lens)).access(request, lens.clock())
+            if isinstance(entry, Wait | Denied):
+                response = api.refused(entry.sentence, status=entry.status)
+                response.headers.update(entry.headers)
                 return _uncached(response)
-            if isinstance(access, Refusal):
-                return _uncached(api.refused(access.value, status=403))
-            visit = _visit(request, Place(_base(request, local), lens), access)
+            if isinstance(entry, Refusal):
+                return _uncached(api.refused(entry.value, status=403))
+            visit = _visit(request, Place(_base(request, local), lens), entry)
             return _uncached(await in_reader_thread(lambda: answer(visit)))
         except api.BadParameterError as error:
             return _uncached(api.refused(error.sentence, status=422))
@@ -126,7 +127,8 @@ async def gate(lens: Lens) -> Gate:
 
     def make() -> Gate:
         lens.prepare()
-        salt = lens.session_salt() if lens.config.key_required else b""
+        secret = lens.config.key_required or lens.config.authorize is not None
+        salt = lens.session_salt() if secret else b""
         throttle = Throttle(
             lens.database,
             hmac.digest(salt, lens.app_name.encode(), "sha256"),
@@ -167,29 +169,25 @@ async def _visited(request: Request, place: Place, view: View) -> Response:
     doorkeeper = await gate(place.lens)
     if "report_key" in request.query_params:
         return await login_view.exchange_key(request, place, doorkeeper)
-    access = await doorkeeper.access(request, place.lens.clock())
-    if isinstance(access, Wait):
-        return login_view.wait_page(request, place, access)
-    if access is Refusal.KEY:
-        return login_view.to_login(request, place)
-    if isinstance(access, Refusal):
-        return rendering.not_allowed_page(request, place.base, access.value)
-    visit = _visit(request, place, access)
+    entry = await doorkeeper.access(request, place.lens.clock())
+    if not isinstance(entry, Entry):
+        return login_view.refused_page(request, place, entry)
+    visit = _visit(request, place, entry)
     if request.method not in SAFE_METHODS:
         # Here for all pages, so that none can forget it.
         form = await read_form(request) or {}
-        refused = _refused_change(request, doorkeeper, access, form.get("csrf_token", ""))
+        refused = _refused_change(request, doorkeeper, entry, form.get("csrf_token", ""))
         if refused is not None:
             return rendering.not_allowed_page(request, place.base, refused.value)
         visit = replace(visit, form=form)
     return await in_reader_thread(lambda: view(visit))
 
 
-def _refused_change(request: Request, keeper: Gate, access: Access, token: str) -> Refusal | None:
+def _refused_change(request: Request, keeper: Gate, entry: Entry, token: str) -> Refusal | None:
     """Why somebody who may look may not change anything with this request."""
-    if access.scope is not Scope.ADMIN:
+    if entry.scope is not Scope.ADMIN:
         return Refusal.READ_ONLY
-    return None if keeper.may_post(request, token, access.session) else Refusal.FORGED
+    return None if keeper.may_post(request, token, entry) else Refusal.FORGED
 
 
 def _dashboard(visit: Visit) -> Response:
@@ -242,16 +240,15 @@ async def _static(request: Request) -> Response:
     return rendering.static_response(request.path_params["name"], request.headers)
 
 
-def _visit(request: Request, place: Place, access: Access) -> Visit:
-    session = access.session
+def _visit(request: Request, place: Place, entry: Entry) -> Visit:
     return Visit(
         request=request,
         lens=place.lens,
         base=place.base,
-        csrf_token=session.csrf_token if session else "",
-        signed_in=session is not None,
-        scope=access.scope,
-        actor=access.actor,
+        csrf_token=entry.csrf_token,
+        signed_in=entry.session is not None,
+        scope=entry.scope,
+        actor=entry.actor,
         now=place.lens.clock(),
     )
 

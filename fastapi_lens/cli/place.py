@@ -12,7 +12,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from fastapi_lens.cli.exits import CommandError, Exit
-from fastapi_lens.config import DRIVERS, LensConfig, env_name
+from fastapi_lens.config import LensConfig
+from fastapi_lens.config_checks import DRIVERS
+from fastapi_lens.config_values import env_name
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import require_schema
 from fastapi_lens.storage.tables import META

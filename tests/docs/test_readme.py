@@ -68,6 +68,7 @@ def test_the_variable_of_the_table_sets_the_setting(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     values = {
+        "authorize": "json:loads",
         "database_url": "sqlite://",
         "db_path": str(tmp_path / "named.db"),
         "dead_threshold_days": "31",

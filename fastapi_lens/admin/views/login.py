@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from fastapi_lens.admin import rendering
 from fastapi_lens.admin.auth import (
     SESSION_COOKIE,
-    Access,
+    Entry,
     Gate,
     Refusal,
     Wait,
@@ -16,6 +16,7 @@ from fastapi_lens.admin.auth import (
     same_origin,
 )
 from fastapi_lens.admin.forms import read_form
+from fastapi_lens.admin.hook import Denied
 from fastapi_lens.admin.visit import Place
 
 WRONG_KEY = "That key is not right."
@@ -26,18 +27,20 @@ TOO_LARGE = "That is too long to be a key."
 async def login_page(request: Request, place: Place, gate: Gate) -> Response:
     """The form; whoever may look already is led on."""
     target = safe_next(request.query_params.get("next", ""), place.base)
-    access = await gate.access(request, place.lens.clock())
-    if isinstance(access, Access):
+    entry = await gate.access(request, place.lens.clock())
+    if isinstance(entry, Entry):
         return RedirectResponse(target, 303)
-    if isinstance(access, Wait):
-        return wait_page(request, place, access, target=target)
-    if access is Refusal.NOT_LOCAL:
-        return rendering.not_allowed_page(request, place.base, access.value)
+    if isinstance(entry, Wait):
+        return wait_page(request, place, entry, target=target)
+    if entry is not Refusal.KEY:
+        return refused_page(request, place, entry)
     return rendering.login_page(request, place.lens, place.base, target=target)
 
 
 async def sign_in(request: Request, place: Place, gate: Gate) -> Response:
     """Check the key of the form; 303 with a session, or the form again with one sentence."""
+    if not gate.takes_keys:
+        return await login_page(request, place, gate)
     form = await read_form(request)
     target = safe_next((form or {}).get("next", ""), place.base)
     error = _sign_in_error(request, place, form)
@@ -67,10 +70,11 @@ def wait_page(request: Request, place: Place, wait: Wait, *, target: str = "") -
 
 async def sign_out(request: Request, place: Place, gate: Gate) -> Response:
     """End the session of this browser."""
-    access = await gate.access(request, place.lens.clock())
-    session = access.session if isinstance(access, Access) else None
+    entry = await gate.access(request, place.lens.clock())
+    if not isinstance(entry, Entry):
+        return refused_page(request, place, entry)
     form = await read_form(request) or {}
-    if not gate.may_post(request, form.get("csrf_token", ""), session):
+    if not gate.may_post(request, form.get("csrf_token", ""), entry):
         return rendering.not_allowed_page(request, place.base, Refusal.FORGED.value)
     response = RedirectResponse(place.base + "/login", 303)
     response.delete_cookie(SESSION_COOKIE, path=_cookie_path(place.base))
@@ -87,6 +91,28 @@ async def exchange_key(request: Request, place: Place, gate: Gate) -> Response:
     if name is not None:
         return _with_session(request, place, await gate.new_cookie(name), target)
     return RedirectResponse(f"{place.base}/login?{urlencode({'next': target})}", 303)
+
+
+def refused_page(request: Request, place: Place, refused: Refusal | Wait | Denied) -> Response:
+    """What somebody gets who may not look."""
+    if isinstance(refused, Wait):
+        return wait_page(request, place, refused)
+    if isinstance(refused, Denied):
+        return _denied_page(request, place, refused)
+    if refused is Refusal.KEY:
+        return to_login(request, place)
+    return rendering.not_allowed_page(request, place.base, refused.value)
+
+
+def _denied_page(request: Request, place: Place, denied: Denied) -> Response:
+    """As the hook has said: elsewhere, or a page that says why not."""
+    if denied.location is not None and request.headers.get("hx-request") == "true":
+        # The whole page goes there, not the fragment.
+        return Response(status_code=200, headers={"HX-Redirect": denied.location})
+    response = rendering.not_allowed_page(request, place.base, denied.sentence)
+    response.status_code = denied.status
+    response.headers.update(denied.headers)
+    return response
 
 
 def to_login(request: Request, place: Place) -> Response:
