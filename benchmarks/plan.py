@@ -57,7 +57,7 @@ FULL = Plan(
     settle_seconds=1.2,
     requests=2_000_000,
     throughput=ThroughputPlan(
-        generations=3, rounds=8, others_every_rounds=3, run_seconds=0.33, warm_up_seconds=0.3
+        generations=2, rounds=16, others_every_rounds=8, run_seconds=0.33, warm_up_seconds=0.3
     ),
 )
 QUICK = Plan(

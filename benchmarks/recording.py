@@ -23,12 +23,16 @@ from benchmarks.plan import FULL, QUICK, SMOKE, Plan
 from benchmarks.results import Circumstances, chart, quote, section
 from benchmarks.sections import replace_section, write_section
 from benchmarks.throughput import Throughput
-from benchmarks.variants import OURS, VARIANTS
+from benchmarks.variants import ALONE, OURS, VARIANTS
 
 FEW = 10
 """Endpoints of an application that only has to run."""
 
-PROCESSES = {variant.process: variant.environment for variant in VARIANTS.values()}
+PROCESSES = {
+    variant.process: variant.environment
+    for variant in VARIANTS.values()
+    if variant.process != ALONE
+}
 
 
 class Runner(Protocol):

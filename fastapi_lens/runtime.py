@@ -21,6 +21,7 @@ import anyio.to_thread
 
 from fastapi_lens.config import LensConfig
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
+from fastapi_lens.recording.heap import freeze_once
 from fastapi_lens.recording.recorder import KNOWN_METHODS, OTHER_METHOD, Recorder
 from fastapi_lens.recording.routes import Leaf, RouteTable
 from fastapi_lens.reporting.forecast import Forecaster
@@ -225,6 +226,9 @@ class Lens:
             self._say_when_open()
             self._watch_end()
             self.flusher.start()
+            if self.config.freeze_gc:
+                # Before a lifespan the server waits for us; later a request would.
+                freeze_once(collect=lifespan)
             self.started = True
 
     async def end(self) -> None:

@@ -11,7 +11,7 @@ from benchmarks.inprocess import Cost, costs_of, middle_of
 from benchmarks.plan import ThroughputPlan
 from benchmarks.sections import replace_section
 from benchmarks.throughput import Run, order_of, summary_of
-from benchmarks.variants import BARE, VARIANTS
+from benchmarks.variants import ALONE, BARE, VARIANTS
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_the_results_have_a_row_for_every_variant(written: Path) -> None:
     costs = text.partition("### Microseconds per request")[2].partition("\n### ")[0]
 
     assert re.findall(r"^\| ((?!---| ).+?) \|", costs, re.MULTILINE) == [
-        variant.label for variant in VARIANTS.values()
+        variant.label for variant in VARIANTS.values() if variant.process != ALONE
     ]
 
 
@@ -90,6 +90,16 @@ def test_a_throughput_is_compared_with_the_bare_run_of_the_same_round() -> None:
     ]
 
     assert summary_of(runs)["lens"].kept == pytest.approx(98.0)
+
+
+def test_a_pause_in_one_run_of_many_is_lost_time() -> None:
+    lens = [1_000] * 9 + [500]
+    runs = [Run(BARE, number, 1_000, failed=0) for number in range(10)]
+    runs += [Run("lens", number, per_second, failed=0) for number, per_second in enumerate(lens)]
+    found = summary_of(runs)["lens"]
+
+    assert found.kept == pytest.approx(95.0)
+    assert found.low < 95.0 < found.high <= 100.0
 
 
 def test_every_round_asks_the_bare_server_and_some_rounds_the_expensive_ones() -> None:
