@@ -131,5 +131,5 @@ def _squeezed(source: bytes, suffix: str) -> bytes:
     lines = (line.strip() for line in source.splitlines())
     kept = b"\n".join(line for line in lines if line and not line.startswith(_COMMENT)) + b"\n"
     if suffix == ".css":
-        kept = re.sub(rb" ?([{};]) ?|(?<=:) ", rb"\1", kept)
+        kept = re.sub(rb"\s?([{};,>])\s?|(?<=:) ", rb"\1", kept)
     return kept

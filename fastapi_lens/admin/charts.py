@@ -7,18 +7,24 @@ presentation attributes, because the content security policy allows no style att
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from itertools import groupby, pairwise
-from math import exp, floor, log, log10
+from itertools import groupby
+from math import ceil, exp, floor, log, log10
 
 from markupsafe import Markup
 
-SPARK_HEIGHT = 20
+SPARK_HEIGHT = 10
 SPARK_STEP = 4
 SPARK_BARS = 31
-"""Pixels of a sparkline, and how many bars it has at most."""
+"""Of a sparkline: levels, pixels of a bar, and how many bars it has at most.
+
+Few levels, which the stylesheet makes two pixels high: a page has fifty of them, and so a height
+is one digit.
+"""
 
 BAR_WIDTH = 72
 """Pixels of a full error bar."""
+
+_CUT = f"M{BAR_WIDTH - 10} 18L{BAR_WIDTH - 4} 0"
 
 SCALES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """What share of the calls a full error bar can stand for."""
@@ -28,6 +34,9 @@ _ROUND = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12)
 STEP = 10
 HEIGHT = 100
 """Units of a chart: each step is as wide, and the whole as high, before it is stretched."""
+
+DASH = 4
+"""How wide the line of a value between two gaps is."""
 
 
 HEAT_LEVELS = 5
@@ -41,26 +50,34 @@ def sparkline(counts: Sequence[int]) -> Markup:
     at the beginning is left out, because a bar of fewer steps would look like a dip.
 
     Args:
-        counts: Oldest first. Any call at all is at least one pixel high.
+        counts: Oldest first. Any call at all is at least one level high; without any there is
+            nothing to show.
     """
     group = -(-len(counts) // SPARK_BARS) or 1
     bars = [sum(counts[at : at + group]) for at in range(len(counts) % group, len(counts), group)]
     peak = max(bars, default=0)
-    title = f"Calls, peak {peak:,}" if peak else "No calls"
+    if not peak:
+        return Markup("")
     heights = [max(1, round(bar / peak * SPARK_HEIGHT)) if bar else 0 for bar in bars]
     return Markup(
         '<svg class="spark" role="img" width="{}"><title>{}</title><path d="{}"/></svg>'
-    ).format(len(bars) * SPARK_STEP, title, _silhouette(heights))
+    ).format(len(bars) * SPARK_STEP, f"Peak {peak:,}", _silhouette(heights))
 
 
 def error_scale(shares: Sequence[float]) -> float:
-    """What share a full error bar stands for, so that the largest of these fits in."""
-    largest = max(shares, default=0.0)
-    return next((scale for scale in SCALES if largest <= scale), SCALES[-1])
+    """What share a full error bar stands for, so that nine in ten of those with errors fit in.
+
+    One that fails always would make all others dots.
+    """
+    erring = sorted(share for share in shares if share > 0)
+    large = erring[ceil(len(erring) * 0.9) - 1] if erring else 0.0
+    return next((scale for scale in SCALES if large <= scale), SCALES[-1])
 
 
 def error_bar(share_4xx: float, share_5xx: float, scale: float, words: str) -> Markup:
     """5xx (a thick line) and then 4xx (a thin one) as parts of a bar that stands for `scale`.
+
+    One that would be longer is cut through near its end.
 
     Args:
         share_4xx: Of the calls, from 0 to 1.
@@ -75,6 +92,8 @@ def error_bar(share_4xx: float, share_5xx: float, scale: float, words: str) -> M
         for name, start, length in (("c5", 0, long_5xx), ("c4", long_5xx, long_4xx))
         if length
     )
+    if share_4xx + share_5xx > scale:
+        parts += Markup('<path class="cut" d="{}"/>').format(_CUT)
     return Markup('<svg class="errs" role="img"><title>{}</title>{}</svg>').format(words, parts)
 
 
@@ -226,28 +245,26 @@ def _plot(width: int, height: int, shapes: Markup, title: str) -> Markup:
 
 def _line(values: Sequence[float | None], peak: float) -> str:
     pieces: list[str] = []
-    open_line = False
-    for at, value in enumerate(values):
-        if value is None:
-            open_line = False
+    points = [
+        None if value is None else (at * STEP + STEP // 2, _n(_level(value, peak)))
+        for at, value in enumerate(values)
+    ]
+    for before, point, after in zip((None, *points), points, (*points[1:], None), strict=False):
+        if point is None:
             continue
-        x, y = at * STEP + STEP // 2, _n(_level(value, peak))
-        # A line of no length: its round caps make a dot of a value between two gaps.
-        pieces.append(f"L{x} {y}" if open_line else f"M{x} {y}h0")
-        open_line = True
+        x, y = point
+        if before is None and after is None:
+            pieces.append(f"M{x - DASH // 2} {y}h{DASH}")  # A dot would hardly be seen.
+        else:
+            pieces.append(f"{'M' if before is None else 'L'}{x} {y}")
     return "".join(pieces)
 
 
 def _silhouette(heights: Sequence[int]) -> str:
-    """Bars without gaps; empty where all heights are 0."""
-    if not any(heights):
-        return ""
-    pieces = [f"M0 {SPARK_HEIGHT}"]
-    for level, height in pairwise((0, *heights)):
-        if level != height:
-            pieces.append(f"v{level - height}")
-        pieces.append(f"h{SPARK_STEP}")
-    return "".join([*pieces, f"V{SPARK_HEIGHT}z"])
+    """Bars without gaps."""
+    runs = [(SPARK_HEIGHT - height, len(list(run))) for height, run in groupby(heights)]
+    steps = "".join(f"V{top}h{SPARK_STEP * bars}" for top, bars in runs)
+    return f"M0 {SPARK_HEIGHT}{steps}V{SPARK_HEIGHT}z"
 
 
 def _level(value: float, peak: float) -> float:

@@ -70,6 +70,8 @@ def comparison(endpoint: Endpoint, before: Before | None, *, everything: bool) -
         since = formats.minute(endpoint.first_seen_at)
         return f"First seen {since} UTC: there is no whole period before to compare with."
     length = formats.lasting(before.seconds)
+    if not (endpoint.usage.calls or before.calls):
+        return f"Nor was there any in the {length} before."
     return f"Compared with the {length} before: {formats.between(before.start, before.end)}."
 
 
@@ -80,7 +82,7 @@ def is_seen(endpoint: Endpoint, before: Before) -> bool:
 
 def _calls(usage: Usage, before: Before | None) -> Figure:
     value = formats.number(usage.calls)
-    if before is None:
+    if before is None or not (usage.calls or before.calls):
         return Figure("Calls", value)
     was = formats.number(round(before.calls))
     return Figure("Calls", value, change=_change(usage.calls, before.calls), before=was)

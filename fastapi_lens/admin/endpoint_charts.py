@@ -180,14 +180,13 @@ def by_hour(found: WeekHours) -> ByHour:
     columns = [[day[hour] or 0.0 for day in reversed(days)] for hour in range(HOURS)]
     limits = charts.heat_limits([mean for column in columns for mean in column])
     names = [f"{hour:02}:00" for hour in range(HOURS)]
-    span = formats.between(found.start, found.end)
     chart = Chart(
         name="week",
         heading="When it is used",
         svg=charts.heat_map(columns, limits=limits, title="Calls by weekday and hour of the day"),
         legend=_heat_legend(limits),
         scale=WEEKDAYS,
-        note=f"Calls in an hour on average, {span}" if sum(found.hours) else "No hour is over yet.",
+        note=_hours_note(formats.between(found.start, found.end), found, limits),
     )
     lines = [
         Line(name, "", [_mean(mean) for mean in day])
@@ -251,6 +250,12 @@ def _scale(heat: Heat) -> list[str]:
     every = -(-len(heat.bands_ms) // LABELS)
     edges = [low for low, _ in heat.bands_ms]
     return [_edge(low) if low and not at % every else "" for at, low in enumerate(edges)][::-1]
+
+
+def _hours_note(span: str, found: WeekHours, limits: Sequence[float]) -> str:
+    if not sum(found.hours):
+        return "No hour is over yet."
+    return f"Calls in an hour on average, {span}" if limits else f"No call, {span}"
 
 
 def _mean(value: float | None) -> str:

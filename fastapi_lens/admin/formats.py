@@ -12,6 +12,7 @@ NOTHING = "–"
 """Stands where there is no number: no call, no percentile."""
 
 _LONG_MS = 100_000
+_LONG_SOURCE = 24
 _PARAMETER = re.compile(r"(\{[^{}/]*\})")
 
 
@@ -183,8 +184,22 @@ def size(count: int) -> str:
 
 
 def last_parts(source: str) -> str:
-    """The end of where a handler is written, as people look for it: ``routers/users.py:41``."""
-    return "/".join(source.split("/")[-2:])
+    """The end of where a handler is written, as people look for it: ``routers/users.py:41``.
+
+    The file alone where it would be too long for its column.
+    """
+    last = "/".join(source.split("/")[-2:])
+    return last if len(last) <= _LONG_SOURCE else source.rpartition("/")[2]
+
+
+def short_name(name: str) -> str:
+    """The end of a qualified name, as people know a handler: ``users.read_user``."""
+    return ".".join(name.split(".")[-2:])
+
+
+def pieces(path: str) -> list[str]:
+    """A path cut after its slashes, where it may go on in another line."""
+    return re.findall(r"[^/]*/|[^/]+", path)
 
 
 def path_parts(path: str) -> list[PathPart]:

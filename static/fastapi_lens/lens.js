@@ -66,7 +66,8 @@ on("htmx:config:request", ({ detail: { ctx } }) => {
 });
 on("htmx:before:swap", (event) => {
   const { ctx, tasks } = event.detail, { status, headers } = ctx.response;
-  focused = document.activeElement?.id;
+  const active = document.activeElement;
+  focused = (active.closest("tbody tr") || active).id;
   if (status >= 400) {
     if (isLive(ctx)) event.preventDefault(failed());
     return;
@@ -84,7 +85,8 @@ on("htmx:before:swap", (event) => {
 });
 on("htmx:after:swap", ({ detail: { ctx } }) => {
   // Browsers without moveBefore lose the focus of a row that moves.
-  if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true });
+  const lost = document.activeElement === document.body && focused && document.getElementById(focused);
+  if (lost) (lost.querySelector("a") || lost).focus({ preventScroll: true });
   if (ctx.response.status >= 300) return;
   arrived();
   if (isLive(ctx)) return;

@@ -30,12 +30,13 @@ def bars(svg: Markup) -> list[int]:
     """The height of each bar of a sparkline."""
     path = parsed(svg).findall("path")[0].attrib["d"]
     level, heights = 0, []
-    for command, value in re.findall(r"([vh])(-?\d+)", path):
-        if command == "v":
-            level -= int(value)
+    for command, value in re.findall(r"([Vh])(\d+)", path):
+        if command == "V":
+            level = charts.SPARK_HEIGHT - int(value)
         else:
-            assert int(value) == charts.SPARK_STEP
-            heights.append(level)
+            count, rest = divmod(int(value), charts.SPARK_STEP)
+            assert rest == 0
+            heights += [level] * count
     return heights
 
 
@@ -44,10 +45,9 @@ def test_a_sparkline_shows_every_step_in_proportion(counts: list[int]) -> None:
     svg = charts.sparkline(counts)
     peak = max(counts, default=0)
     if not peak:
-        assert parsed(svg)[0].text == "No calls"
-        assert parsed(svg)[1].attrib["d"] == ""
+        assert svg == ""
         return
-    assert parsed(svg)[0].text == f"Calls, peak {peak:,}"
+    assert parsed(svg)[0].text == f"Peak {peak:,}"
     for count, height in zip(counts, bars(svg), strict=True):
         assert (height == 0) == (count == 0)
         assert abs(height - count / peak * charts.SPARK_HEIGHT) <= 1
@@ -60,15 +60,19 @@ def test_many_steps_are_put_together_from_the_last_one_on(counts: list[int]) -> 
     assert len(found) <= charts.SPARK_BARS
     group = len(counts) // len(found)
     sums = [sum(counts[max(0, end - group) : end]) for end in range(len(counts), 0, -group)]
-    assert parsed(svg)[0].text == f"Calls, peak {max(sums[: len(found)]):,}"
+    assert parsed(svg)[0].text == f"Peak {max(sums[: len(found)]):,}"
     assert parsed(svg).attrib["width"] == str(len(found) * charts.SPARK_STEP)
 
 
 @given(st.lists(st.floats(0, 1), max_size=5))
-def test_every_error_bar_fits_its_scale(shares: list[float]) -> None:
+def test_every_error_bar_of_a_few_fits_their_scale(shares: list[float]) -> None:
     scale = charts.error_scale(shares)
     assert all(share <= scale for share in shares)
     assert scale in charts.SCALES
+
+
+def test_one_in_ten_error_bars_does_not_make_the_others_dots() -> None:
+    assert charts.error_scale([0.0] * 50 + [0.04] * 9 + [0.9]) == 0.05
 
 
 @pytest.mark.parametrize(
@@ -78,7 +82,8 @@ def test_every_error_bar_fits_its_scale(shares: list[float]) -> None:
         (0.05, 0.0, [("c4", "M0 10h36")]),
         (0.0, 0.0001, [("c5", "M0 10h1")]),
         (0.05, 0.025, [("c5", "M0 10h18"), ("c4", "M18 10h36")]),
-        (0.0001, 0.1, [("c5", "M0 10h72")]),
+        (0.0001, 0.1, [("c5", "M0 10h72"), ("cut", "M62 18L68 0")]),
+        (0.3, 0.05, [("c5", "M0 10h36"), ("c4", "M36 10h36"), ("cut", "M62 18L68 0")]),
     ],
 )
 def test_an_error_bar_shows_server_errors_first(
@@ -115,8 +120,8 @@ def test_bars_are_stacked_from_the_lowest_part_up() -> None:
 def test_lines_are_straight_and_leave_gaps_where_nothing_was_measured() -> None:
     svg = charts.lines([(0, 5, None, 10, None)], classes=["p50"], peak=10, title="one line")
     (line,) = parsed(svg).findall("path")
-    # A value between two gaps is a line without length, which round caps make a dot.
-    assert line.attrib["d"] == "M5 100h0L15 50M35 0h0"
+    # A value between two gaps is a dash.
+    assert line.attrib["d"] == "M5 100L15 50M33 0h4"
     assert line.attrib["class"] == "p50"
 
 

@@ -31,7 +31,7 @@ def test_calls_change_by_percent_or_by_a_factor(now: int, then: int, change: str
 
 def test_without_calls_in_both_periods_nothing_has_changed() -> None:
     found = of(usage(), usage())
-    assert found["Calls"].change == "±0%"
+    assert found["Calls"].change == ""
     assert (found["p95"].value, found["p95"].change) == ("–", "")
     assert of(usage(3), usage())["Errors"].change == ""
     assert of(usage(3), usage())["p50"].change == ""
@@ -70,6 +70,8 @@ def test_a_sentence_says_what_is_compared_or_why_nothing_is() -> None:
     text = comparison(seen, before(usage(1)), everything=False)
     assert text.startswith("Compared with the 7 days before: 20 Mar 2026 ")
     assert "nothing to compare" in comparison(seen, None, everything=False)
+    idle = comparison(endpoint(), before(usage()), everything=False)
+    assert idle == "Nor was there any in the 7 days before."
     assert "All time" in comparison(seen, None, everything=True)
     older = before(usage(1), ends=NOW - 100 * DAY)
     assert comparison(seen, older, everything=False).startswith("First seen 3 Jan 2026 ")

@@ -113,3 +113,9 @@ def test_before_an_hour_is_over_nothing_can_be_said_of_the_week() -> None:
     shown = by_hour(WeekHours(BEGIN, BEGIN, (0,) * 168, (0,) * 168))
     assert shown.chart.note == "No hour is over yet."
     assert shown.chart.legend == []
+
+
+def test_hours_in_which_nobody_called_are_said_in_words() -> None:
+    shown = by_hour(WeekHours(BEGIN - 86_400, BEGIN, (0,) * 168, (1,) * 168))
+    assert shown.chart.note == "No call, 2 Apr 2026 14:00 – 3 Apr 2026 14:00 UTC"
+    assert shown.chart.legend == []

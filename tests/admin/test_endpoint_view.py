@@ -42,9 +42,10 @@ def test_the_page_says_what_is_known_of_an_endpoint(site: Site) -> None:
 def test_an_endpoint_that_was_never_called_has_an_empty_page(site: Site) -> None:
     text = plain(site.get(f"/lens/endpoints/{key_of(site, 'users&method=POST')}").text)
     assert "deprecated" in text
-    assert "never called since it was first seen" in text
+    assert "Never called : no call since it was first seen" in text
     assert "First call never Last call never All-time calls 0" in text
-    assert "No call in the last 7 days." in text
+    assert "No call in the last 7 days Nor before" in text
+    assert "As a table" not in text
     everything = site.get(f"/lens/endpoints/{key_of(site, 'users&method=POST')}?days=all")
     assert "no call yet" in plain(everything.text)
     assert "p95 – " in text
@@ -88,7 +89,7 @@ def test_it_is_not_sent_again_while_nothing_changes(
         (Status.ACTIVE, 2, "last called 2 d ago; cold after 7 days without a call"),
         (Status.COLD, 9.5, "no call for 9 days; cold after 7 days, dead after 30 days"),
         (Status.DEAD, 33, "no call for 33 days; dead after 30 days"),
-        (Status.NEVER_CALLED, 0, "never called since it was first seen 90 days ago"),
+        (Status.NEVER_CALLED, 0, "no call since it was first seen 90 days ago"),
     ],
 )
 def test_a_status_is_given_with_its_reason(status: Status, days_ago: float, sentence: str) -> None:

@@ -132,6 +132,13 @@ def test_the_parts_of_a_path_are_the_path(path: str) -> None:
     assert "".join(part.text for part in formats.path_parts(path)) == path
 
 
+@given(st.text(alphabet="/ab?"))
+def test_a_path_may_go_on_in_another_line_after_each_slash(path: str) -> None:
+    found = formats.pieces(path)
+    assert "".join(found) == path
+    assert all("/" not in piece[:-1] for piece in found)
+
+
 def test_parameters_are_told_from_text() -> None:
     assert formats.path_parts("/a/{id}/b-{x:path}") == [
         ("/a/", False),
@@ -146,6 +153,7 @@ def test_parameters_are_told_from_text() -> None:
     [
         ("app/routers/users.py:41", "routers/users.py:41"),
         ("users.py:41", "users.py:41"),
+        ("application/partnership_api.py:41", "partnership_api.py:41"),
         ("", ""),
     ],
 )

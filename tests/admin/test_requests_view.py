@@ -17,7 +17,7 @@ from fastapi_lens.storage.tables import ENDPOINT
 from tests.admin.conftest import Site, an_app
 
 MakeSite = Callable[..., Site]
-ROW = re.compile(r'<tr id="q(\w+)">')
+ROW = re.compile(r"<tr id=q(\w+)>")
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -56,7 +56,7 @@ def logged(make_site: MakeSite) -> Logged:
 
 
 def paths(text: str) -> list[str]:
-    return re.findall(r"</b> <span>([^<]*)", text)
+    return re.findall(r"</b> <span>([^<]*)", text.replace("<wbr>", ""))
 
 
 def test_the_list_has_the_newest_first_with_all_that_is_kept(logged: Logged) -> None:
@@ -67,9 +67,9 @@ def test_the_list_has_the_newest_first_with_all_that_is_kept(logged: Logged) -> 
     assert paths(text) == ["/crash/x", "/users/1"]
     assert "<i>?page&amp;secret</i>" in text
     assert "hunter2" not in text
-    for cell in ("<td>curl</td>", ">LookupError</td>", '<span class="code c5">500</span>'):
+    for cell in ("<td>curl<", ">LookupError<", '<span class="code c5">500</span>'):
         assert cell in text
-    assert "<td>Error</td>" in text
+    assert "<td>Error<" in text
     assert 'href="/lens/requests" aria-current="page">Requests</a>' in text
     assert "every server error up to 60 a minute and 100% of all requests" in text
 
@@ -240,7 +240,7 @@ def test_addresses_have_a_column_when_they_are_kept(make_site: MakeSite) -> None
     logged.client = TestClient(logged.site.client.app, client=("203.0.113.9", 1))
     logged.ask("/users/1")
     text = logged.page()
-    assert "<td>203.0.113.0/24</td>" in text
+    assert "<td>203.0.113.0/24<" in text
     (key,) = ROW.findall(text)
     assert "<code>203.0.113.0/24</code>" in logged.page(f"/{key}")
 

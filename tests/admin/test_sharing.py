@@ -29,7 +29,7 @@ def test_what_is_written_is_in_the_next_answer(site: Site) -> None:
     standing(site)
     for expected in (0, 1, 2):
         assert calls(site) == expected
-        assert f">{expected}</td>" in site.get("/lens/?q=health").text
+        assert f"<td>{expected}<td>" in site.get("/lens/?q=health").text
         site.count("GET", "/health")
 
 

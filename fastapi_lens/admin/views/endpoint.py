@@ -93,6 +93,7 @@ def _made(visit: Visit, key: str, query: EndpointQuery) -> Response:
         "slow_ms": settings.slow_threshold_ms,
         "tags": _tags(visit, endpoint, query),
         "windows": _windows(query, base),
+        "whole": EndpointQuery(window=WindowChoice.ALL).url(base),
         "over_time": _over_time(visit, endpoint, query),
         "by_hour": by_hour(week),
         "codes": _codes(reader.status_codes(endpoint.id, window=window, now=now)),
@@ -142,7 +143,7 @@ def status_reason(endpoint: Endpoint, *, thresholds: Thresholds, now: float) -> 
     cold, dead = formats.days(thresholds.cold_days), formats.days(thresholds.dead_days)
     if endpoint.last_called_at is None:
         seen = formats.span(now - endpoint.first_seen_at)
-        return f"never called since it was first seen {seen} ago"
+        return f"no call since it was first seen {seen} ago"
     idle = formats.span(now - endpoint.last_called_at)
     if endpoint.status is Status.DEAD:
         return f"no call for {idle}; dead after {dead}"

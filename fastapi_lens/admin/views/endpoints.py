@@ -73,8 +73,8 @@ class Row:
 
     Attributes:
         href: Its own page.
-        hint: Its handler, named in full.
-        handler: File and line of the handler, without the folders above; may be empty.
+        hint: The name of its handler, with that of its module; may be empty, as `handler` may.
+        handler: File and line of the handler, without the folders above.
         trend: Calls per step of the window.
         errors: How many calls failed, in words.
         is_slow: Whether its p95 lies above the configured limit.
@@ -167,17 +167,18 @@ def _row(visit: Visit, listing: Listing, endpoint: Endpoint, trend: list[int]) -
     usage = endpoint.usage
     p50, p95, p99 = usage.percentiles_ms
     calls = usage.calls or 1
+    errors = ((usage.errors_5xx, "5xx"), (usage.errors_4xx, "4xx"))
     own = EndpointQuery(window=listing.query.window)
     return Row(
         endpoint=endpoint,
         href=own.url(visit.url(f"/endpoints/{endpoint.key}")),
-        hint=endpoint.name or endpoint.source,
+        hint=formats.short_name(endpoint.name),
         handler=formats.last_parts(endpoint.source),
         status=STATUS_LABELS[endpoint.status],
         trend=trend,
         share_4xx=usage.errors_4xx / calls,
         share_5xx=usage.errors_5xx / calls,
-        errors=f"{usage.errors_5xx:,} × 5xx, {usage.errors_4xx:,} × 4xx",
+        errors=", ".join(f"{count:,} × {name}" for count, name in errors if count),
         percentiles_ms=(p50, p95, p99),
         is_slow=endpoint.is_slow(limit_ms=visit.lens.settings.slow_threshold_ms),
     )

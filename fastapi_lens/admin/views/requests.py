@@ -145,6 +145,9 @@ def request_page(visit: Visit) -> Response:
 def failures_page(visit: Visit) -> Response:
     """``GET /failures``: kinds of exceptions, the latest first."""
     query = FailuresQuery.parse(f"?{visit.request.url.query}")
+    tag = rendering.entity_tag(visit, "failures", query.url())
+    if rendering.is_unchanged(visit.request, tag):
+        return rendering.unchanged(visit, tag)
     base = visit.url("/failures")
     found = visit.lens.reader.log.failures(endpoint=query.endpoint, text=query.q)
     context = {
@@ -158,7 +161,8 @@ def failures_page(visit: Visit) -> Response:
         "rows": [failure_row(visit, failure) for failure in found],
         "clear": base,
     }
-    return rendering.page(visit, "failures.html", context, headers=_history(visit, query.url(base)))
+    headers = {"ETag": tag, **_history(visit, query.url(base))}
+    return rendering.page(visit, "failures.html", context, headers=headers)
 
 
 def failure_page(visit: Visit) -> Response:
