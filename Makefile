@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 SLOW := browser or mariadb or packaging or postgres or server
 
 .PHONY: help setup browser mariadb demo lint lint-format lint-rules lint-mypy lint-pyright lint-imports \
-        format test test-unit screenshots bench bench-outages bench-exactly-once bench-failover bench-hosts \
+        format test test-unit fuzz screenshots bench bench-outages bench-exactly-once bench-failover bench-hosts \
         bench-retention bench-sizing bench-storage compat build clean
 
 help: ## list these targets
@@ -63,6 +63,9 @@ test: setup browser mariadb lint ## lint and the whole suite with coverage, as C
 
 test-unit: setup ## the fast part: no browser, database server, server or build
 	@$(PY) -m pytest -m "not ($(SLOW))" $(ARGS)
+
+fuzz: setup ## 20,000 requests of every kind to every page of the admin, in four minutes
+	@$(PY) -m tests.attack.fuzz $(ARGS)
 
 screenshots: setup browser ## take docs/screenshots/ from the running demo
 	@$(PY) -m scripts.screenshots

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 
+from fastapi_lens.admin.edge import parts_of
 from fastapi_lens.admin.hook import Denied, Hook
 from fastapi_lens.admin.keyring import Keyring
 from fastapi_lens.admin.threads import in_reader_thread
@@ -239,7 +239,7 @@ def is_local(request: HTTPConnection) -> bool:
     if any(name in _FORWARDING or name.startswith("x-forwarded-") for name in request.headers):
         return False
     client = request.client.host if request.client else ""
-    host = urlsplit("//" + request.headers.get("host", "")).hostname or ""
+    host = parts_of("//" + request.headers.get("host", "")).hostname or ""
     if (client, host) == _TEST_CLIENT:
         return True
     return _is_loopback(client) and (host in _LOCAL_NAMES or host.endswith(".localhost"))
@@ -253,7 +253,8 @@ def same_origin(request: HTTPConnection, trusted: tuple[str, ...]) -> bool:
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
-    return origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    host = request.headers.get("host", "")
+    return bool(host) and origin is not None and parts_of(origin).netloc == host
 
 
 def safe_next(target: str, base: str) -> str:
@@ -266,7 +267,7 @@ def safe_next(target: str, base: str) -> str:
     start = base + "/"
     if len(target) > MAX_NEXT_LENGTH or "\\" in target or any(map(_is_control, target)):
         return start
-    parts = urlsplit(target)
+    parts = parts_of(target)
     if parts.scheme or parts.netloc or "//" in parts.path or "%2e" in parts.path.lower():
         return start
     if parts.path != start and not posixpath.normpath(parts.path).startswith(start):

@@ -278,8 +278,12 @@ def fields_of(url: str) -> Mapping[str, list[str]]:
 
 
 def clean_text(value: str) -> str:
-    """Text that an address can hold and give back: no halves of surrogate pairs, not too long."""
-    return value.encode("utf-8", "replace").decode()[:MAX_TEXT].strip()
+    """Text that an address and a database can hold: no halves of characters, no NUL, not too long.
+
+    What a database does not take in text was written with the same mark in its place.
+    """
+    text = value.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+    return text[:MAX_TEXT].strip()
 
 
 def address(path: str, pairs: list[tuple[str, str]]) -> str:

@@ -10,7 +10,6 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from urllib.parse import quote
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
@@ -21,6 +20,7 @@ from starlette.routing import Route, compile_path
 
 from fastapi_lens.admin import api, rendering
 from fastapi_lens.admin.auth import Entry, Gate, Refusal, Wait
+from fastapi_lens.admin.edge import base_of, client_path, finished, readable
 from fastapi_lens.admin.forms import read_form
 from fastapi_lens.admin.hook import Denied
 from fastapi_lens.admin.threads import in_reader_thread
@@ -67,8 +67,17 @@ def create_lens_admin(prefix: str = DEFAULT_PREFIX) -> APIRouter:
 
 
 async def _dispatch(request: Request) -> Response:
-    """Answer with the page that lies at the path below the prefix."""
+    """Answer below the prefix, whatever happens: the host's error handlers are not ours."""
     rest = request.path_params["rest"]
+    try:
+        response = await _answer(readable(request), rest)
+    except Exception as error:  # noqa: BLE001  The edge: nothing of it may get out.
+        response = _error_page(request, base_of(request, rest), error, status=500)
+    return finished(response)
+
+
+async def _answer(request: Request, rest: str) -> Response:
+    """What the page says that lies at this path."""
     method = "GET" if request.method == "HEAD" else request.method
     for page in _PAGES:
         found = page.pattern.match(rest)
@@ -84,25 +93,35 @@ def json_endpoint(answer: View, local: str) -> Endpoint:
     """A report as an endpoint of its own, checked like all others."""
 
     async def endpoint(request: Request) -> Response:
-        lens = _lens(request)
-        if lens is None:
-            return api.refused("LensMiddleware is missing on this app", status=503)
-        try:
-            entry = await (await gate(lens)).access(request, lens.clock())
-            if isinstance(entry, Wait | Denied):
-                response = api.refused(entry.sentence, status=entry.status)
-                response.headers.update(entry.headers)
-                return _uncached(response)
-            if isinstance(entry, Refusal):
-                return _uncached(api.refused(entry.value, status=403))
-            visit = _visit(request, Place(_base(request, local), lens), entry)
-            return _uncached(await in_reader_thread(lambda: answer(visit)))
-        except api.BadParameterError as error:
-            return _uncached(api.refused(error.sentence, status=422))
-        except StorageError as error:
-            return _uncached(api.refused(_reported(error), status=503))
+        return finished(await _report(readable(request), answer, local))
 
     return endpoint
+
+
+async def _report(request: Request, answer: View, local: str) -> Response:
+    lens = _lens(request)
+    if lens is None:
+        return api.refused("LensMiddleware is missing on this app", status=503)
+    try:
+        return await _allowed_report(request, Place(base_of(request, local), lens), answer)
+    except api.BadParameterError as error:
+        return api.refused(error.sentence, status=422)
+    except StorageError as error:
+        return api.refused(_reported(error, _UNREADABLE), status=503)
+    except Exception as error:  # noqa: BLE001  The edge: the host's handlers are not ours.
+        return api.refused(_reported(error, _FAULT), status=500)
+
+
+async def _allowed_report(request: Request, place: Place, answer: View) -> Response:
+    entry = await (await gate(place.lens)).access(request, place.lens.clock())
+    if isinstance(entry, Wait | Denied):
+        response = api.refused(entry.sentence, status=entry.status)
+        response.headers.update(entry.headers)
+        return response
+    if isinstance(entry, Refusal):
+        return api.refused(entry.value, status=403)
+    visit = _visit(request, place, entry)
+    return await in_reader_thread(lambda: answer(visit))
 
 
 class _Rest(PathConvertor):
@@ -150,7 +169,7 @@ def _page(local: str, view: View, *, back: str | None = None) -> Endpoint:
     """
 
     async def endpoint(request: Request) -> Response:
-        path, base, lens = _client_path(request), _base(request, local), _lens(request)
+        path, base, lens = client_path(request), base_of(request, local), _lens(request)
         if lens is None:
             return rendering.missing_middleware_page(request, base)
         try:
@@ -159,8 +178,6 @@ def _page(local: str, view: View, *, back: str | None = None) -> Endpoint:
             )
         except StorageError as error:
             return _error_page(request, base, error, status=503)
-        except Exception as error:  # noqa: BLE001  The edge: the host's handlers are not ours.
-            return _error_page(request, base, error, status=500)
 
     return endpoint
 
@@ -205,16 +222,8 @@ def _nothing_here(visit: Visit) -> Response:
     )
 
 
-def _leads_to(target: str) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        query = request.url.query
-        return RedirectResponse(_base(request, "") + target + (f"?{query}" if query else ""), 307)
-
-    return endpoint
-
-
 async def _login(request: Request) -> Response:
-    base, lens = _base(request, "/login"), _lens(request)
+    base, lens = base_of(request, "/login"), _lens(request)
     if lens is None:
         return rendering.missing_middleware_page(request, base)
     try:
@@ -227,7 +236,7 @@ async def _login(request: Request) -> Response:
 
 
 async def _logout(request: Request) -> Response:
-    base, lens = _base(request, "/logout"), _lens(request)
+    base, lens = base_of(request, "/logout"), _lens(request)
     if lens is None:
         return rendering.missing_middleware_page(request, base)
     try:
@@ -258,40 +267,16 @@ def _lens(request: Request) -> Lens | None:
     return lens if isinstance(lens, Lens) else None
 
 
-def _base(request: Request, local: str) -> str:
-    """The admin's path as the client sees it: the request's own, less the page's part.
-
-    Right under every prefix, mount and root path, because the client has just used it.
-    """
-    path = _client_path(request)
-    for _ in range(local.count("/")):
-        path = path.rpartition("/")[0]
-    return path
-
-
-def _client_path(request: Request) -> str:
-    """The path of a request as the client has asked for it."""
-    path, root = request.scope["path"], request.scope.get("root_path", "").rstrip("/")
-    if not path.startswith(root + "/"):
-        path = root + path  # The proxy has stripped what the root path says.
-    return quote(path, safe="/:@!$&'()*+,;=~")
-
-
-def _uncached(response: Response) -> Response:
-    response.headers["Cache-Control"] = "private, no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
-
-
-def _reported(error: Exception) -> str:
+def _reported(error: Exception, problem: str) -> str:
     """Log an error under a number and give the sentence that names the number only."""
     number = secrets.token_hex(4)
     logger.error("fastapi_lens error %s", number, exc_info=error)
-    problem = str(error) if isinstance(error, SchemaTooNewError) else _UNREADABLE
+    problem = str(error) if isinstance(error, SchemaTooNewError) else problem
     return f"{problem}; the log has details under error {number}"
 
 
 _UNREADABLE = "the lens could not read its database"
+_FAULT = "something went wrong while this report was made"
 
 
 def _error_page(request: Request, base: str, error: Exception, *, status: int) -> Response:
@@ -331,7 +316,7 @@ def _at(path: str, endpoint: Endpoint, *methods: str) -> _Page:
 
 _SAVE = _page("/settings/{section}", settings_forms.save_section, back="/settings")
 _PAGES = (
-    _at("", _leads_to("/")),
+    _at("", _page("", _dashboard, back="/")),
     _at("/", _page("/", endpoints_view.endpoints_page)),
     _at("/dashboard", _page("/dashboard", _dashboard, back="/")),
     _at("/export.csv", _page("/export.csv", export_view.as_csv)),

@@ -1,12 +1,12 @@
 """The list of all endpoints: what is used, slow and faulty, and what is not used at all."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
 from fastapi_lens.admin import formats, rendering
 from fastapi_lens.admin.charts import error_scale
+from fastapi_lens.admin.edge import parts_of
 from fastapi_lens.admin.listing import PAGE_SIZE, STATUS_ORDER, Listing, arrange, page_numbers
 from fastapi_lens.admin.query import (
     EndpointQuery,
@@ -122,7 +122,7 @@ def history_headers(visit: Visit, query: EndpointsQuery) -> dict[str, str]:
         return {}
     address = query.url(visit.url("/"))
     source = visit.request.headers.get("hx-source", "")
-    shown = urlsplit(visit.request.headers.get("hx-current-url", ""))
+    shown = parts_of(visit.request.headers.get("hx-current-url", ""))
     same = (shown.path + (f"?{shown.query}" if shown.query else "")) == address
     if same or source.endswith("#lens-live"):
         return {"HX-Push-Url": "false"}

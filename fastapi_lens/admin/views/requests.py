@@ -2,11 +2,11 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin import rendering
+from fastapi_lens.admin.edge import parts_of
 from fastapi_lens.admin.requests_query import FailuresQuery, RequestsQuery
 from fastapi_lens.admin.views.endpoints import Link
 from fastapi_lens.admin.visit import Visit
@@ -288,7 +288,7 @@ def _history(visit: Visit, address: str) -> dict[str, str]:
     """What an answer to htmx makes of the address: see `endpoints.history_headers`."""
     if not rendering.wants_fragment(visit.request):
         return {}
-    shown = urlsplit(visit.request.headers.get("hx-current-url", ""))
+    shown = parts_of(visit.request.headers.get("hx-current-url", ""))
     if shown.path + (f"?{shown.query}" if shown.query else "") == address:
         return {"HX-Push-Url": "false"}
     source = visit.request.headers.get("hx-source", "")

@@ -1,0 +1,72 @@
+"""The edge of the admin: requests made readable, and the headers that no answer goes without.
+
+Knows no pages and no access.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from urllib.parse import SplitResult, quote, quote_from_bytes, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+_EVERYWHERE: Mapping[str, str] = MappingProxyType(
+    {
+        # Static files say themselves for how long they may be kept.
+        "Cache-Control": "private, no-store",
+        "X-Content-Type-Options": "nosniff",
+        # No other site embeds an answer, even where this machine needs no key.
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+)
+
+
+def readable(request: Request) -> Request:
+    """The request, with nothing in its query that cannot be read as text.
+
+    Servers hand on whatever bytes the request line had; percent-encoded they mean the same.
+    """
+    query = request.scope.get("query_string", b"")
+    if not query.isascii():
+        request.scope["query_string"] = quote_from_bytes(query, safe=_PRINTABLE).encode()
+    return request
+
+
+def finished(response: Response) -> Response:
+    """The answer, with what it does not say itself."""
+    for name, value in _EVERYWHERE.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def parts_of(address: str) -> SplitResult:
+    """The parts of an address that came from outside; none of one that cannot be taken apart."""
+    try:
+        return urlsplit(address)
+    except ValueError:  # An open bracket, or letters that look like a slash or a colon.
+        return urlsplit("")
+
+
+def base_of(request: Request, local: str) -> str:
+    """The admin's path as the client sees it: the request's own, less the page's part.
+
+    Right under every prefix, mount and root path, because the client has just used it.
+
+    Args:
+        request: To a page of the admin.
+        local: The page's path below the prefix.
+    """
+    path = client_path(request)
+    for _ in range(local.count("/")):
+        path = path.rpartition("/")[0]
+    return path
+
+
+def client_path(request: Request) -> str:
+    """The path of a request as the client has asked for it; never that of another host."""
+    path, root = request.scope["path"], request.scope.get("root_path", "").rstrip("/")
+    if not path.startswith(root + "/"):
+        path = root + path  # The proxy has stripped what the root path says.
+    # Under a prefix that takes any path, two slashes at its beginning would name a host.
+    return "/" + quote(path, safe="/:@!$&'()*+,;=~").lstrip("/")

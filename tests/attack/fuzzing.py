@@ -1,0 +1,226 @@
+"""Requests of every kind to every route of the admin, and what no answer may be.
+
+The routes come from the router's own table, so that a new one is fuzzed by itself. They are in no
+OpenAPI schema, so that a fuzzer which reads one would find nothing here.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from hypothesis import strategies as st
+
+from fastapi_lens.admin import router
+from tests.attack.asgi import Answer, Header, Raw
+from tests.attack.corpus import FORMULAS, SCRIPTS, SITES, TEXTS
+from tests.attack.target import INSIDE, KEY, ORIGIN, READ_KEY, REPORT_PATH, Target
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "x")
+FIELDS = (
+    *("q", "status", "method", "tag", "days", "sort", "page", "from", "to", "endpoint"),
+    *("min_ms", "reason", "before", "limit", "saved", "next", "report_key", "csrf_token"),
+    *("version", "ttl_days", "cold_threshold_days", "dead_threshold_days", "slow_threshold_ms"),
+    *(
+        "pattern",
+        "methods",
+        "statuses",
+        "paused",
+        "id",
+        "name",
+        "confirm",
+        "action",
+        "undo",
+        "\x00",
+    ),
+)
+USUAL = (
+    *("1", "7", "30", "all", "1h", "active", "dead", "5xx", "404", "GET", "-p95", "path", "2"),
+    *("error", "slow", "500", "2026-04-03T14:00Z", "/internal/**", "/health", "on", "read"),
+    *("retention", "thresholds", "rules", "recording", "fuzzed", "lens.css", "htmx.min.js"),
+)
+HEADERS = (
+    *(b"accept-encoding", b"content-type", b"forwarded", b"hx-current-url", b"hx-request"),
+    *(b"hx-request-type", b"hx-source", b"if-none-match", b"origin", b"range", b"sec-fetch-site"),
+    *(b"user-agent", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-prefix"),
+)
+USUAL_HEADERS = (
+    (b"hx-request-type", b"partial"),
+    (b"hx-request", b"true"),
+    (b"hx-current-url", b"http://testserver/lens/?q=x"),
+    (b"origin", ORIGIN.encode()),
+    (b"sec-fetch-site", b"same-origin"),
+    (b"if-none-match", b"*"),
+    (b"content-type", b"application/x-www-form-urlencoded"),
+)
+LEAKS = re.compile(
+    rf"Traceback \(most recent|site-packages|sqlalchemy\.|sqlite3\.|\.py\", line|{KEY}|{READ_KEY}"
+)
+"""What is in no answer: a stack trace, a path of the server, a driver's words, a key."""
+
+SECURITY = {
+    "content-security-policy": "frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+}
+
+texts = (
+    st.sampled_from(USUAL)
+    | st.sampled_from(TEXTS + SCRIPTS + FORMULAS + SITES)
+    | st.text(max_size=30)
+)
+"""What people type and what attackers do."""
+
+# A server lets neither line breaks nor NUL into a header, and everything else.
+header_bytes = st.binary(max_size=40).map(
+    lambda value: value.translate(None, b"\x00\r\n")
+) | texts.map(lambda text: text.encode("utf-8", "replace").translate(None, b"\x00\r\n"))
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A request, and whether its credentials let it in."""
+
+    raw: Raw
+    let_in: bool
+
+
+def table() -> list[str]:
+    """Every path of the router's table, parameters as ``{}``."""
+    patterns = [page.pattern.pattern for page in router._PAGES]
+    return [re.sub(r"\(\?P<\w+>.*?\)", "{}", one).strip("^$").replace("\\", "") for one in patterns]
+
+
+def attempts(target: Target) -> st.SearchStrategy[Attempt]:
+    """Requests to an application."""
+
+    def made(
+        line: tuple[str, str],
+        known: tuple[list[Header], bool],
+        others: list[Header],
+        more: dict[str, Any],
+    ) -> Attempt:
+        headers, let_in = known
+        return Attempt(Raw(*line, headers=(*headers, *others), **more), let_in)
+
+    methods = st.sampled_from(("GET",) * 30 + ("POST",) * 10 + METHODS)
+    more = st.fixed_dictionaries(
+        {
+            "query": queries(target),
+            "body": bodies(target),
+            "client": st.sampled_from(["testclient", "127.0.0.1", "::ffff:10.0.0.1", ""]),
+            "scheme": st.sampled_from(["http", "https"]),
+        }
+    )
+    return st.builds(
+        made, st.tuples(methods, paths(target)), credentials(target), other_headers, more
+    )
+
+
+def paths(target: Target) -> st.SearchStrategy[str]:
+    """Paths of the table and of the reports, with something in place of their parameters."""
+
+    def made(route: str, name: str, safe: str, rest: str) -> str:
+        return route.replace("{}", quote(name.encode("utf-8", "replace"), safe=safe)) + rest
+
+    local = [f"/lens{path}" for path in table()]
+    reports = [REPORT_PATH, f"{REPORT_PATH}/top", f"{REPORT_PATH}/dead"]
+    return st.builds(
+        made,
+        st.sampled_from([*local, *reports, "/lens/{}", "/lens{}"]),
+        st.sampled_from(target.ids) | texts,
+        st.sampled_from(["", "/%", "/%\\:?#[]@"]),
+        st.sampled_from([*[""] * 30, "/", "//", "/..", "%0a", "%00", "%ff", ";x"]),
+    )
+
+
+def credentials(target: Target) -> st.SearchStrategy[tuple[list[Header], bool]]:
+    """Who asks: cookies and headers, and whether that is somebody who may look."""
+
+    def made(who: str, theme: bytes, junk: bytes) -> tuple[list[Header], bool]:
+        name, value = target.good.get(who, (who.encode(), junk))
+        cookie = b"lens_session=" + junk if who == "forged" else value * (name == b"cookie")
+        headers = [(b"cookie", b"; ".join(filter(None, (theme, cookie))))]
+        if name in (b"x-lens-key", b"authorization"):
+            headers.append((name, value))
+        return headers, who in target.good or not target.good
+
+    return st.builds(
+        made,
+        st.sampled_from(["nobody", "forged", "x-lens-key", "authorization", *target.good]),
+        st.sampled_from([b"", b"lens_theme=dark", b'lens_theme="><x', b"lens_live=off"]),
+        header_bytes,
+    )
+
+
+other_headers = st.builds(
+    lambda host, usual, odd: [(b"host", host), *usual, *odd],
+    st.sampled_from([b"testserver"] * 4 + [b"[", b"", b"evil.example", b"x:y:z"]),
+    st.lists(st.sampled_from(USUAL_HEADERS), max_size=4),
+    st.lists(st.tuples(st.sampled_from(HEADERS), header_bytes), max_size=2),
+)
+"""Host, and whatever else a client may say."""
+
+
+def queries(target: Target) -> st.SearchStrategy[bytes]:
+    """Parameters that pages know, with any value; or any bytes."""
+    found = pairs(target, "report_key")
+    encoded = found.map(lambda drawn: urlencode(drawn, errors="replace").encode())
+    raw = found.map(lambda drawn: "&".join(map("=".join, drawn)).encode("utf-8", "replace"))
+    return st.just(b"") | encoded | raw | st.binary(max_size=60)
+
+
+def bodies(target: Target) -> st.SearchStrategy[tuple[bytes, ...]]:
+    """Forms with the right token or not, other bytes, and too many of them; in pieces."""
+    forms = pairs(target, "key").map(lambda drawn: urlencode(drawn, errors="replace").encode())
+    signed = forms.map(lambda form: f"csrf_token={target.token}&version=0&".encode() + form)
+    cut = st.tuples(forms | signed | st.binary(max_size=60), st.integers(0, 40))
+    pieces = cut.map(lambda drawn: (drawn[0][: drawn[1]], drawn[0][drawn[1] :]))
+    return (
+        st.just((b"",)) | signed.map(lambda form: (form,)) | pieces | st.just((b"x" * 9_000,) * 2)
+    )
+
+
+def pairs(target: Target, key: str) -> st.SearchStrategy[list[tuple[str, str]]]:
+    """Names and values of parameters; a right key only where one belongs."""
+    known = st.tuples(st.sampled_from(FIELDS), texts | st.sampled_from(target.ids))
+    right = st.tuples(st.just(key), st.sampled_from([KEY, READ_KEY]))
+    return st.lists(known | known | known | right | st.tuples(texts, texts), max_size=5)
+
+
+def problems(attempt: Attempt, answer: Answer) -> list[str]:
+    """What is wrong with an answer; nothing should be."""
+    if answer.error is not None:
+        return [f"raised {answer.error!r}"]
+    found: list[str] = []
+    told = answer.text + repr(answer.headers)
+    if not 200 <= answer.status < 500:
+        found.append(f"status {answer.status}")
+    if leak := LEAKS.search(told):
+        found.append(f"leaks {leak.group()!r}")
+    if INSIDE in told and not attempt.let_in:
+        found.append("shows the inside")
+    if any(set(value) & set(b"\r\n\x00") for _, value in answer.headers):
+        found.append("a line break in a header")
+    path = attempt.raw.scope()["path"]
+    if any(attempt.raw.method in methods and ours.fullmatch(path) for methods, ours in _OURS):
+        found += _wrong_headers(answer, static=path.startswith("/lens/static/"))
+    return found
+
+
+_OURS = (
+    (("GET", "HEAD", "POST"), re.compile(r"/lens(/[^\n]*)?\n?")),
+    (("GET", "HEAD"), re.compile(rf"{REPORT_PATH}(/top|/dead)?")),
+)
+"""What the admin itself answers; the rest is the host's."""
+
+
+def _wrong_headers(answer: Answer, *, static: bool) -> list[str]:
+    found = [] if answer.header("location")[:5] in ("", "/lens") else ["leads elsewhere"]
+    wanted = {"x-content-type-options": "nosniff"}
+    if answer.header("content-type").startswith("text/html"):
+        wanted |= SECURITY
+    if not static:
+        wanted["cache-control"] = "private, no-store"
+    return found + [f"no {name}" for name in wanted if wanted[name] not in answer.header(name)]

@@ -1,0 +1,95 @@
+"""An application with an admin to attack, and everything that opens it. Attacks nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from fastapi_lens import KeyConfig, LensConfig, LensMiddleware, lens_admin
+from fastapi_lens.reporting.model import Window
+from fastapi_lens.reporting.request_log import LogFilter
+from fastapi_lens.runtime import Lens
+from tests.attack.asgi import Caller, Header
+from tests.recording.probe import lens_of
+
+KEY, READ_KEY = "the-fuzzed-key-admin", "the-fuzzed-key-read"
+INSIDE = "/only-for-those-who-may-look"
+ORIGIN = "http://testserver"
+REPORT_PATH = "/reports/of-their-own"
+
+
+@dataclass
+class Target:
+    """An application with an admin, and what opens it.
+
+    Attributes:
+        good: Headers of somebody who may look, by name.
+        token: Goes into the forms of the session among them.
+        ids: Keys of endpoints, requests and exceptions that are there.
+    """
+
+    call: Caller
+    lens: Lens
+    good: dict[str, Header]
+    token: str
+    ids: list[str]
+
+    def close(self) -> None:
+        """Stop everything."""
+        self.call.close()
+        self.lens.stop()
+
+
+def build(folder: Path, **settings: Any) -> Target:
+    """The application, with a request and an exception in its log."""
+    app = FastAPI(title="fuzzed")
+
+    @app.get("/crash/{what}")
+    def crash(what: str) -> None:
+        raise LookupError(what)
+
+    app.add_api_route(INSIDE, lambda: None, tags=["in & out"])
+    config = LensConfig(
+        **{
+            "db_path": str(folder / "lens.db"),
+            "app_name": "fuzzed",
+            "report_keys": {"root": KEY, "ci": KeyConfig(READ_KEY, scope="read")},
+            "report_path": REPORT_PATH,
+            "flush_interval": 3600.0,
+            "login_max_failures": 1_000_000_000,
+            "log_sample_rate": 1.0,
+            **settings,
+        }
+    )
+    app.add_middleware(LensMiddleware, config=config)
+    app.include_router(lens_admin)
+    client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+    client.get(INSIDE)
+    client.get("/crash/it?secret=1")
+    lens = lens_of(app)
+    assert lens.flusher.flush()
+    if not config.key_required:
+        return Target(Caller(app), lens, {}, "", ids_of(lens))
+    cookie = client.post("/lens/login", data={"key": KEY}, headers={"origin": ORIGIN}).headers
+    session = cookie["set-cookie"].partition(";")[0]
+    client.cookies.clear()
+    page = client.get("/lens/", headers={"Cookie": session}).text
+    token = page.split('name="csrf_token" value="')[1].split('"')[0]
+    good = {
+        "key": (b"x-lens-key", KEY.encode()),
+        "read": (b"authorization", f"Bearer {READ_KEY}".encode()),
+        "session": (b"cookie", session.encode()),
+    }
+    return Target(Caller(app), lens, good, token, ids_of(lens))
+
+
+def ids_of(lens: Lens) -> list[str]:
+    """What pages can be asked for."""
+    log, endpoints = lens.reader.log, lens.reader.endpoints
+    found = [one.key for one in endpoints(window=Window(), now=lens.clock())]
+    calls, failures = log.requests(LogFilter()), log.failures()
+    assert calls
+    assert failures
+    return [*found, *(one.key for one in calls), *(one.key for one in failures)]
