@@ -22,7 +22,10 @@ MAX_DAYS = 36_500
 MAX_NAME_LENGTH = 200
 """What the columns of the app's name and of its release hold."""
 
-_LOGINS = ("session_max_age", "login_max_failures", "login_window_seconds")
+_LOGINS = (
+    *("session_max_age", "session_idle_seconds", "login_max_failures"),
+    "login_window_seconds",
+)
 
 
 def _setting(name: str, default: Any, *, unit: str = "", secret: bool = False) -> Any:
@@ -70,7 +73,8 @@ class LensConfig:
         release: The host's version, kept with each worker.
         template_dirs: Directories whose templates win over the built-in ones.
         trusted_origins: Origins besides the own one that may post forms.
-        session_max_age: Seconds that a login lasts.
+        session_max_age: Seconds that a login lasts at most.
+        session_idle_seconds: Seconds without a request after which it ends.
         login_max_failures: Wrong keys of a client after which it has to wait.
         login_window_seconds: Seconds after which they are forgotten; also the longest wait.
 
@@ -107,6 +111,7 @@ class LensConfig:
     template_dirs: tuple[str, ...] = _setting("template_dirs", (), unit="directories")
     trusted_origins: tuple[str, ...] = _setting("trusted_origins", (), unit="origins")
     session_max_age: int = _setting("session_max_age", 604_800, unit="seconds")
+    session_idle_seconds: int = _setting("session_idle_seconds", 86_400, unit="seconds")
     login_max_failures: int = _setting("login_max_failures", 5)
     login_window_seconds: int = _setting("login_window_seconds", 300, unit="seconds")
 

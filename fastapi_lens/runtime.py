@@ -343,6 +343,7 @@ class Lens:
         self.started = False
         self._starting, self._attaching = threading.Lock(), threading.Lock()
         self._refreshing = threading.Lock()
+        self._attached = {}  # What it holds has the parent's database.
         # Kept, so that no finaliser here closes a connection that the parent goes on using.
         self._inherited.append(self.database)
         self._open()

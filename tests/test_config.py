@@ -42,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "template_dirs": (),
     "trusted_origins": (),
     "session_max_age": 604_800,
+    "session_idle_seconds": 86_400,
     "login_max_failures": 5,
     "login_window_seconds": 300,
 }
@@ -82,6 +83,7 @@ SETTINGS = [
     ("template_dirs", "tests,tests/support", ("tests", "tests/support"), ("fastapi_lens",)),
     ("trusted_origins", "https://a.example", ("https://a.example",), ("http://b.example:81",)),
     ("session_max_age", "3600", 3_600, 60),
+    ("session_idle_seconds", "1800", 1_800, 90),
     ("login_max_failures", "9", 9, 3),
     ("login_window_seconds", "60", 60, 30),
 ]

@@ -6,19 +6,19 @@ No pages and no routes: the router asks and answers.
 import hashlib
 import hmac
 import posixpath
-import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from ipaddress import ip_address
 from typing import ClassVar
 
-from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 
 from fastapi_lens.admin.edge import parts_of
 from fastapi_lens.admin.hook import Denied, Hook
+from fastapi_lens.admin.journal import SIGN_IN, entry_of
 from fastapi_lens.admin.keyring import Keyring
+from fastapi_lens.admin.sessions import Session, Sessions, Signer
 from fastapi_lens.admin.threads import in_reader_thread
 from fastapi_lens.admin.throttle import Throttle
 from fastapi_lens.config import LensConfig
@@ -51,19 +51,6 @@ class Refusal(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """A signed-in browser.
-
-    Attributes:
-        id: Random, in the cookie.
-        csrf_token: Bound to the session; goes into its forms.
-    """
-
-    id: str
-    csrf_token: str
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
     """Somebody may look.
 
@@ -78,6 +65,14 @@ class Entry:
     actor: str
     session: Session | None = None
     csrf_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """What a browser is to keep, and for how many seconds."""
+
+    value: str
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +100,22 @@ class Gate:
         config: The settings.
         salt: Random bytes that all workers of the database share.
         throttle: Holds off those who guess.
+        sessions: Begins and ends them.
         app: The app's name: a session opens no other app of the database.
     """
 
-    def __init__(self, config: LensConfig, salt: bytes, throttle: Throttle, app: str = "") -> None:
+    def __init__(
+        self, config: LensConfig, salt: bytes, throttle: Throttle, sessions: Sessions, app: str
+    ) -> None:
         """Take the keys; what signs sessions is derived when a key is first used."""
         self._config = config
         self._salt = salt
         self._app = app
         self._throttle = throttle
+        self._sessions = sessions
         self._keys = Keyring(config.keys)
         self._hook = None if config.authorize is None else Hook(config.authorize)
-        self._signers: dict[str, _Signer] = {}
+        self._signers: dict[str, Signer] = {}
 
     @property
     def takes_keys(self) -> bool:
@@ -138,7 +137,7 @@ class Gate:
             if isinstance(name, Wait):
                 return name
             return Refusal.KEY if name is None else Entry(self._scope(name), name)
-        return await self._by_session(request.cookies.get(SESSION_COOKIE))
+        return await self._by_session(request.cookies.get(SESSION_COOKIE), now)
 
     async def holder(
         self, request: HTTPConnection, presented: str | bytes, now: float
@@ -154,15 +153,31 @@ class Gate:
         found = await in_reader_thread(attempt)
         return Wait(found) if isinstance(found, int) else found
 
-    async def new_cookie(self, name: str) -> str:
-        """The value of a cookie that signs a browser in.
+    async def sign_in(self, request: HTTPConnection, name: str, now: float) -> Cookie:
+        """Begin a session.
 
         Args:
-            name: Of its key.
+            request: Of the browser.
+            name: Of the key that it has given.
+            now: Epoch seconds.
+
+        Raises:
+            StorageError: It cannot be noted, so it is not begun.
         """
-        signer = await run_in_threadpool(self._signer, name)
-        signed = signer.serializer.dumps({"session": secrets.token_urlsafe(12)})
-        return f"{name.encode().hex()}.{signed}"
+        entry = entry_of(request, SIGN_IN, actor=name, now=now)
+        session = await in_reader_thread(lambda: self._sessions.begin(name, entry, now))
+        return await self._cookie(session, now)
+
+    async def renewed(self, entry: Entry, now: float) -> Cookie | None:
+        """The cookie of a session that is in use, from time to time; else None."""
+        session = entry.session
+        if session is None or not self._sessions.lifetime.is_worn(session, now):
+            return None
+        return await self._cookie(replace(session, seen=now), now)
+
+    async def _cookie(self, session: Session, now: float) -> Cookie:
+        signer = await run_in_threadpool(self._signer, session.key)
+        return Cookie(signer.cookie(session), int(self._sessions.lifetime.left(session, now)))
 
     def may_post(self, request: Request, token: str, entry: Entry) -> bool:
         """Whether an unsafe request is our own page's: same origin and, where it has one, token."""
@@ -171,7 +186,7 @@ class Gate:
         known = entry.csrf_token
         return not known or hmac.compare_digest(known.encode(), token.encode())
 
-    async def _by_session(self, cookie: str | None) -> Entry | Refusal:
+    async def _by_session(self, cookie: str | None, now: float) -> Entry | Refusal:
         head, _, signed = (cookie or "").partition(".")
         try:
             name = bytes.fromhex(head).decode()
@@ -180,12 +195,12 @@ class Gate:
         if self._keys.scope_of(name) is None:
             return Refusal.KEY
         signer = await run_in_threadpool(self._signer, name)
-        try:
-            payload = signer.serializer.loads(signed, max_age=self._config.session_max_age)
-        except BadSignature:
+        session = signer.read(signed)
+        if session is None or self._sessions.lifetime.left(session, now) <= 0:
             return Refusal.KEY
-        session = signer.session(str(payload["session"]))
-        return Entry(self._scope(name), name, session, session.csrf_token)
+        if await in_reader_thread(lambda: self._sessions.is_ended(session)):
+            return Refusal.KEY
+        return Entry(self._scope(name), name, session, signer.csrf_token(session))
 
     def _by_hook(self, person: Access) -> Entry:
         """Without a session of ours: the token is the person's, made of a secret of the workers."""
@@ -196,29 +211,13 @@ class Gate:
     def _scope(self, name: str) -> Scope:
         return self._keys.scope_of(name) or Scope.READ
 
-    def _signer(self, name: str) -> "_Signer":
+    def _signer(self, name: str) -> Signer:
         """Two threads may make the same one at once; the first is kept."""
         if name not in self._signers:
             secret = self._keys.session_secret(name, self._salt)
             secret = hmac.digest(secret, self._app.encode(), "sha256")
-            self._signers.setdefault(name, _Signer(secret))
+            self._signers.setdefault(name, Signer(name, secret))
         return self._signers[name]
-
-
-class _Signer:
-    """Signs the sessions of one key."""
-
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
-        self.serializer = URLSafeTimedSerializer(
-            secret,
-            salt="lens-session",
-            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
-        )
-
-    def session(self, identity: str) -> Session:
-        token = hmac.new(self._secret, b"csrf" + identity.encode(), hashlib.sha256)
-        return Session(identity, token.hexdigest()[:32])
 
 
 def presented_key(request: HTTPConnection) -> str | bytes | None:

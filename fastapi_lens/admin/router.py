@@ -4,7 +4,6 @@ Plain Starlette routes, so that no dependency, exception handler or schema of th
 to them. Knows no SQL and no HTML.
 """
 
-import hmac
 import logging
 import re
 import secrets
@@ -12,25 +11,24 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, compile_path
 
 from fastapi_lens.admin import api, rendering
-from fastapi_lens.admin.auth import Entry, Gate, Refusal, Wait
+from fastapi_lens.admin.auth import Entry, Refusal, Wait
 from fastapi_lens.admin.edge import base_of, client_path, finished, readable
 from fastapi_lens.admin.forms import read_form
+from fastapi_lens.admin.gates import gate_of
 from fastapi_lens.admin.hook import Denied
 from fastapi_lens.admin.threads import in_reader_thread
-from fastapi_lens.admin.throttle import Throttle
+from fastapi_lens.admin.views import account, requests_export, settings_forms
 from fastapi_lens.admin.views import endpoint as endpoint_view
 from fastapi_lens.admin.views import endpoints as endpoints_view
 from fastapi_lens.admin.views import export as export_view
 from fastapi_lens.admin.views import login as login_view
 from fastapi_lens.admin.views import requests as requests_view
-from fastapi_lens.admin.views import requests_export, settings_forms
 from fastapi_lens.admin.views import settings as settings_view
 from fastapi_lens.admin.visit import Place, Visit
 from fastapi_lens.errors import ConfigError, SchemaTooNewError, StorageError
@@ -113,7 +111,7 @@ async def _report(request: Request, answer: View, local: str) -> Response:
 
 
 async def _allowed_report(request: Request, place: Place, answer: View) -> Response:
-    entry = await (await gate(place.lens)).access(request, place.lens.clock())
+    entry = await (await gate_of(place.lens)).access(request, place.lens.clock())
     if isinstance(entry, Wait | Denied):
         response = api.refused(entry.sentence, status=entry.status)
         response.headers.update(entry.headers)
@@ -134,38 +132,16 @@ _REST = "fastapi_lens_rest"
 register_url_convertor(_REST, _Rest())
 
 
-async def gate(lens: Lens) -> Gate:
-    """The gate of a lens, made at its first use.
-
-    Raises:
-        SchemaTooNewError: A newer release has the database, so nothing in it may be understood.
-        StorageError: The salt of the session keys cannot be read.
-    """
-    if lens.flusher.refused is not None:
-        raise lens.flusher.refused
-
-    def make() -> Gate:
-        lens.prepare()
-        secret = lens.config.key_required or lens.config.authorize is not None
-        salt = lens.session_salt() if secret else b""
-        throttle = Throttle(
-            lens.database,
-            hmac.digest(salt, lens.app_name.encode(), "sha256"),
-            max_failures=lens.config.login_max_failures,
-            window_seconds=lens.config.login_window_seconds,
-        )
-        return Gate(lens.config, salt, throttle, lens.app_name)
-
-    return await run_in_threadpool(lens.attached, Gate, make)
-
-
-def _page(local: str, view: View, *, back: str | None = None) -> Endpoint:
+def _page(
+    local: str, view: View, *, back: str | None = None, needs: Scope = Scope.ADMIN
+) -> Endpoint:
     """A page for people: signs in by redirect, answers errors with a page.
 
     Args:
         local: Its path below the prefix.
         view: Makes it.
         back: The page to come back to after signing in; None for this one.
+        needs: The scope that its POSTs need.
     """
 
     async def endpoint(request: Request) -> Response:
@@ -173,38 +149,35 @@ def _page(local: str, view: View, *, back: str | None = None) -> Endpoint:
         if lens is None:
             return rendering.missing_middleware_page(request, base)
         try:
-            return await _visited(
-                request, Place(base, lens, path if back is None else base + back), view
-            )
+            place = Place(base, lens, path if back is None else base + back)
+            return await _visited(request, place, view, needs)
         except StorageError as error:
             return _error_page(request, base, error, status=503)
 
     return endpoint
 
 
-async def _visited(request: Request, place: Place, view: View) -> Response:
-    doorkeeper = await gate(place.lens)
+async def _visited(request: Request, place: Place, view: View, needs: Scope) -> Response:
+    doorkeeper = await gate_of(place.lens)
     if "report_key" in request.query_params:
         return await login_view.exchange_key(request, place, doorkeeper)
     entry = await doorkeeper.access(request, place.lens.clock())
     if not isinstance(entry, Entry):
         return login_view.refused_page(request, place, entry)
     visit = _visit(request, place, entry)
-    if request.method not in SAFE_METHODS:
-        # Here for all pages, so that none can forget it.
-        form = await read_form(request) or {}
-        refused = _refused_change(request, doorkeeper, entry, form.get("csrf_token", ""))
-        if refused is not None:
-            return rendering.not_allowed_page(request, place.base, refused.value)
-        visit = replace(visit, form=form)
-    return await in_reader_thread(lambda: view(visit))
-
-
-def _refused_change(request: Request, keeper: Gate, entry: Entry, token: str) -> Refusal | None:
-    """Why somebody who may look may not change anything with this request."""
-    if entry.scope is not Scope.ADMIN:
-        return Refusal.READ_ONLY
-    return None if keeper.may_post(request, token, entry) else Refusal.FORGED
+    if request.method in SAFE_METHODS:
+        response = await in_reader_thread(lambda: view(visit))
+        cookie = await doorkeeper.renewed(entry, visit.now)
+        if cookie is not None:
+            login_view.set_session(response, request, place.base, cookie)
+        return response
+    # Here for all pages, so that none can forget it.
+    form = await read_form(request) or {}
+    if needs is Scope.ADMIN and entry.scope is not Scope.ADMIN:
+        return login_view.refused_page(request, place, Refusal.READ_ONLY)
+    if not doorkeeper.may_post(request, form.get("csrf_token", ""), entry):
+        return login_view.refused_page(request, place, Refusal.FORGED)
+    return await in_reader_thread(lambda: view(replace(visit, form=form)))
 
 
 def _dashboard(visit: Visit) -> Response:
@@ -229,18 +202,8 @@ async def _login(request: Request) -> Response:
     try:
         place = Place(base, lens)
         if request.method == "POST":
-            return await login_view.sign_in(request, place, await gate(lens))
-        return await login_view.login_page(request, place, await gate(lens))
-    except StorageError as error:
-        return _error_page(request, base, error, status=503)
-
-
-async def _logout(request: Request) -> Response:
-    base, lens = base_of(request, "/logout"), _lens(request)
-    if lens is None:
-        return rendering.missing_middleware_page(request, base)
-    try:
-        return await login_view.sign_out(request, Place(base, lens), await gate(lens))
+            return await login_view.sign_in(request, place, await gate_of(lens))
+        return await login_view.login_page(request, place, await gate_of(lens))
     except StorageError as error:
         return _error_page(request, base, error, status=503)
 
@@ -259,6 +222,7 @@ def _visit(request: Request, place: Place, entry: Entry) -> Visit:
         scope=entry.scope,
         actor=entry.actor,
         now=place.lens.clock(),
+        session=entry.session,
     )
 
 
@@ -315,6 +279,10 @@ def _at(path: str, endpoint: Endpoint, *methods: str) -> _Page:
 
 
 _SAVE = _page("/settings/{section}", settings_forms.save_section, back="/settings")
+_SIGN_OUT = _page("/logout", account.sign_out, back="/", needs=Scope.READ)
+_SIGN_OUT_EVERYWHERE = _page(
+    "/logout/everywhere", account.sign_out_everywhere, back="/", needs=Scope.READ
+)
 _PAGES = (
     _at("", _page("", _dashboard, back="/")),
     _at("/", _page("/", endpoints_view.endpoints_page)),
@@ -333,7 +301,8 @@ _PAGES = (
     _at("/settings/now", _page("/settings/now", settings_view.now_page)),
     _at("/settings/{section}", _SAVE, "POST"),
     _at("/login", _login, "GET", "POST"),
-    _at("/logout", _logout, "POST"),
+    _at("/logout", _SIGN_OUT, "POST"),
+    _at("/logout/everywhere", _SIGN_OUT_EVERYWHERE, "POST"),
     _at("/static/{name:path}", _static),
     _at("/report", json_endpoint(api.report, "/report")),
     _at("/report/top", json_endpoint(api.top, "/report/top")),

@@ -32,16 +32,24 @@ class Throttle:
     Args:
         database: Where all workers count.
         secret: Keys the hash under which an address is noted.
+        told: Called with the address, its wrong keys up to now and the time in microseconds.
         max_failures: Wrong keys that are free.
         window_seconds: A client that is quiet for so long begins anew; also the longest wait.
     """
 
     def __init__(
-        self, database: Database, secret: bytes, *, max_failures: int, window_seconds: int
+        self,
+        database: Database,
+        secret: bytes,
+        told: Callable[[str, int, int], None],
+        *,
+        max_failures: int,
+        window_seconds: int,
     ) -> None:
         """Know of nobody yet."""
         self._database = database
         self._secret = secret
+        self._told = told
         self._max = max_failures
         self._window_us = window_seconds * _US
         self._turn = threading.Lock()
@@ -67,7 +75,9 @@ class Throttle:
                 return -(-wait_us // _US)
             found = find()
             if found is None:
-                self._note(client, now_us)
+                count = self._note(client, now_us)
+                if count is not None:
+                    self._told(address, count, now_us)
             return found
 
     def _noted(self, client: str) -> Failures:
@@ -78,16 +88,21 @@ class Throttle:
         mine = self._memory.get(client, noted)
         return max(noted, mine, key=lambda failures: failures.blocked_until_us)
 
-    def _note(self, client: str, now_us: int) -> None:
+    def _note(self, client: str, now_us: int) -> int | None:
+        """The client's failures up to now; None while the database is down."""
+
         def step(before: Failures) -> Failures:
             return self._after(before, now_us)
 
         try:
-            add_failure(self._database, client, step, forget_before_us=now_us - 2 * self._window_us)
+            forget_before_us = now_us - 2 * self._window_us
+            noted = add_failure(self._database, client, step, forget_before_us=forget_before_us)
         except StorageError:
             self._memory[client] = step(self._memory.pop(client, Failures()))
             while len(self._memory) > MAX_CLIENTS:
                 self._memory.popitem(last=False)
+            return None
+        return noted.count
 
     def _after(self, before: Failures, now_us: int) -> Failures:
         """One more failure than before."""

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+from fastapi_lens.admin.journal import client_of
+from fastapi_lens.admin.sessions import Session
 from fastapi_lens.keys import Scope
 from fastapi_lens.runtime import Lens
-
-MAX_CLIENT = 64
-"""Characters that the columns of a client's address hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,7 @@ class Visit:
         actor: Who it is, for the audit log: the name of the key, or of what let them in.
         now: Epoch seconds of this request.
         form: What a POST has sent, which the router has checked to come from our own page.
+        session: What there is to log out of, else None.
     """
 
     request: Request
@@ -54,6 +54,7 @@ class Visit:
     actor: str
     now: float
     form: Mapping[str, str] = field(default_factory=dict[str, str])
+    session: Session | None = None
 
     @property
     def may_change(self) -> bool:
@@ -63,7 +64,7 @@ class Visit:
     @property
     def client(self) -> str:
         """The address that the server gives, for the audit log; empty where it gives none."""
-        return self.request.client.host[:MAX_CLIENT] if self.request.client else ""
+        return client_of(self.request)
 
     def url(self, path: str) -> str:
         """The address of a page of the admin as the client sees it.

@@ -16,6 +16,7 @@ from fastapi_lens.admin.api import MAX_DAYS
 from fastapi_lens.cli.doctor import Finding, Level, examine, examine_file
 from fastapi_lens.cli.exits import CommandError, Exit, errors_told
 from fastapi_lens.cli.hashing import hashed_key
+from fastapi_lens.cli.noting import note_purge
 from fastapi_lens.cli.place import chosen_app, find, opened, printable, settings
 from fastapi_lens.cli.report import Format, as_text, read_report, show
 from fastapi_lens.cli.transfer import Progress, export, import_file
@@ -157,6 +158,7 @@ def purge_command(
                 return
             if not yes:
                 typer.confirm("Delete this for good?", abort=True)
+            note_purge(target, choice, _told(name, much), now=time.time())
             with _bars() as progress:
                 advance = progress("Deleting", much.rows)
                 for rows in purge(target, choice):

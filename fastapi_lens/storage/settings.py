@@ -70,6 +70,20 @@ def read_sections(database: Database, app: str) -> dict[str, Stored]:
         return {row.name: _stored(row.value, row.version) for row in rows}
 
 
+def read_section(database: Database, app: str, name: str) -> Stored:
+    """One section of an app; without values where it was never changed.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    wanted = sa.select(SETTING.c.value, SETTING.c.version).where(
+        SETTING.c.app == app, SETTING.c.name == name
+    )
+    with database.read() as connection:
+        row = connection.execute(wanted).first()
+    return Stored({}, 0) if row is None else _stored(row.value, row.version)
+
+
 def write_section(
     database: Database, app: str, name: str, section: Stored, entry: AuditEntry
 ) -> bool:
@@ -115,6 +129,19 @@ def add_audit_entry(database: Database, app: str, entry: AuditEntry) -> None:
     """
     with database.write() as connection:
         _add_entry(connection, app, entry)
+
+
+def count_entries(database: Database, app: str, action: str, *, since_us: int) -> int:
+    """How many entries of an action an app has, of this microsecond and later ones.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    rows = sa.select(sa.func.count()).where(
+        AUDIT.c.id >= since_us << REQUEST_ID_BITS, AUDIT.c.app == app, AUDIT.c.action == action
+    )
+    with database.read() as connection:
+        return connection.execute(rows).scalar_one()
 
 
 def _stored(text: str, version: int) -> Stored:

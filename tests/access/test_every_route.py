@@ -1,14 +1,17 @@
 """No path of the router's own table answers without access: a route that forgets fails here."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
-from itsdangerous import TimestampSigner
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
 
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.admin import router
@@ -16,11 +19,19 @@ from tests.recording.probe import lens_of
 
 KEY = "the-key-of-the-matrix"
 SECRET_PATH = "/only-for-those-who-may-look"
-OPEN = ("/static/", "/login")
-"""What answers everybody: the login form, and the files that it needs."""
+REPORTS = ("/usage", "/usage/top", "/usage/dead")
+"""What lies at the `report_path`, outside the router."""
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+METHODS = ("GET", "POST")
+OTHER_METHODS = ("HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""Which no page takes, or which are another one: tried without a key only."""
+
 ORIGIN = {"origin": "http://testserver"}
+
+
+def is_open(path: str) -> bool:
+    """Whether it answers everybody: the login form, and the files that it needs."""
+    return path == "/login" or path.startswith("/static/")
 
 
 def paths() -> list[str]:
@@ -40,6 +51,7 @@ def client(folder: Path, *, key: str = KEY, name: str = "one", **settings: Any) 
         app_name=name,
         flush_interval=3600.0,
         login_max_failures=10_000,
+        report_path=REPORTS[0],
         **settings,
     )
     app.add_middleware(LensMiddleware, config=config)
@@ -57,14 +69,25 @@ def cookie(client: TestClient, key: str = KEY) -> str:
     return value
 
 
+def sign_out(client: TestClient, session: str) -> None:
+    page = client.get("/lens/", headers={"Cookie": session}).text
+    token = page.split('name="csrf_token" value="')[1].split('"')[0]
+    headers = {**ORIGIN, "Cookie": session}
+    out = client.post("/lens/logout", data={"csrf_token": token}, headers=headers)
+    assert out.headers["location"] == "/lens/login"
+    client.cookies.clear()
+
+
 @pytest.fixture(scope="module")
 def credentials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient, Any]]:
     """A client, and what opens nothing, by name."""
     folder = tmp_path_factory.mktemp("matrix")
     site = client(folder)
     others = {"other app": client(folder, name="two"), "old key": client(folder, key="old")}
-    good = cookie(site)
-    assert SECRET_PATH in site.get("/lens/report", headers={"Cookie": good}).text
+    good, gone = cookie(site), cookie(site)
+    for path in ("/lens/report", REPORTS[0]):
+        assert SECRET_PATH in site.get(path, headers={"Cookie": good}).text
+    sign_out(site, gone)
     middle = len(good) - 10
     yield (
         site,
@@ -80,6 +103,7 @@ def credentials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Test
             },
             "cut short": {"Cookie": good[:-5]},
             "other app's": {"Cookie": cookie(others["other app"])},
+            "signed out": {"Cookie": gone},
             "before the key changed": {"Cookie": cookie(others["old key"], "old")},
         },
     )
@@ -87,35 +111,90 @@ def credentials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Test
         lens_of(one.app).stop()
 
 
+def answering(site: TestClient, refused: Any) -> set[tuple[str, str, str]]:
+    """Path, method and credentials of what answers in spite of them."""
+    found = [f"/lens{path}" for path in paths() if not is_open(path)]
+    cases = [(method, name) for method in METHODS for name in refused]
+    cases += [(method, "no key") for method in OTHER_METHODS]
+    return {
+        (path, method, name)
+        for path in (*found, *REPORTS)
+        for method, name in cases
+        if not refuses(site, path, method, refused[name])
+    }
+
+
+def refuses(site: TestClient, path: str, method: str, headers: dict[str, str]) -> bool:
+    answer = site.request(method, path, headers={**ORIGIN, **headers})
+    told = answer.text + str(answer.headers)
+    if SECRET_PATH in told or KEY in told:
+        return False
+    if answer.status_code in (303, 307):
+        led: str = answer.headers["location"]
+        return led.startswith("/lens/login?")
+    # What is no route of the host's at all is not found.
+    gone = answer.status_code == 404 and path in REPORTS and method not in ("GET", "HEAD")
+    return answer.status_code in (403, 405) or gone
+
+
 def test_no_route_answers_any_method_without_access(
     credentials: tuple[TestClient, Any],
 ) -> None:
-    site, refused = credentials
     found = paths()
-    assert {"/", "/settings", "/export.csv", "/report", "/endpoints/00ab"} <= set(found)
-    for path in (one for one in found if not one.startswith(OPEN)):
-        for method in METHODS:
-            for name, headers in refused.items():
-                answer = site.request(method, f"/lens{path}", headers={**ORIGIN, **headers})
-                case = (method, path, name, answer.status_code)
-                assert answer.status_code in (303, 307, 403, 405), case
-                assert SECRET_PATH not in answer.text, case
-                assert KEY not in answer.text + str(answer.headers), case
-                if answer.status_code in (303, 307):
-                    assert answer.headers["location"].startswith(
-                        ("/lens/login", "/lens/") if path in ("", "/logout") else "/lens/login"
-                    ), case
+    assert {"/", "/settings", "/export.csv", "/report", "/endpoints/00ab", "/logout"} <= set(found)
+    assert answering(*credentials) == set()
+
+
+async def forgetful(request: Request) -> Response:
+    return PlainTextResponse("the keys of the kingdom")
+
+
+async def changing(request: Request) -> Response:
+    return RedirectResponse("/lens/settings?saved=everything", 303)
+
+
+async def failing(request: Request) -> Response:
+    raise HTTPException(404)
+
+
+def test_a_route_that_forgets_the_check_is_found_out(
+    credentials: tuple[TestClient, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, refused = credentials
+    added = (
+        router._at("/forgotten", forgetful),
+        router._at("/login-as/{name}", forgetful),
+        router._at("/change", changing, "POST"),
+        router._at("/missing", failing),
+    )
+    monkeypatch.setattr(router, "_PAGES", (*added, *router._PAGES))
+    few = {name: refused[name] for name in ("no key", "tampered")}
+    found = {(path, method) for path, method, _ in answering(site, few)}
+    assert found == {
+        ("/lens/forgotten", "GET"),
+        ("/lens/forgotten", "HEAD"),
+        ("/lens/login-as/00ab", "GET"),
+        ("/lens/login-as/00ab", "HEAD"),
+        ("/lens/change", "POST"),
+        ("/lens/missing", "GET"),
+        ("/lens/missing", "HEAD"),
+    }
+
+
+def test_everything_of_the_admin_is_in_the_table_that_is_tried() -> None:
+    (only,) = lens_admin.routes
+    assert isinstance(only, Route)
+    assert only.endpoint is router._dispatch
 
 
 def test_an_expired_session_opens_no_route(tmp_path: Path) -> None:
-    site = client(tmp_path, session_max_age=1)
+    site = client(tmp_path)
     good = cookie(site)
-    with pytest.MonkeyPatch.context() as patch:
-        now = TimestampSigner.get_timestamp
-        patch.setattr(TimestampSigner, "get_timestamp", lambda self: now(self) + 60)
-        for path in (one for one in paths() if not one.startswith((*OPEN, "/logout"))):
-            answer = site.get(f"/lens{path}", headers={"Cookie": good})
-            # What takes a POST alone is no page.
-            assert answer.status_code in (303, 307, 403, 405), path
-            assert SECRET_PATH not in answer.text
+    later = time.time() + 30 * 86_400
+    lens_of(site.app).clock = lambda: later
+    for path in (one for one in paths() if not is_open(one)):
+        answer = site.get(f"/lens{path}", headers={"Cookie": good})
+        # What takes a POST alone is no page.
+        assert answer.status_code in (303, 307, 403, 405), path
+        assert SECRET_PATH not in answer.text
     lens_of(site.app).stop()

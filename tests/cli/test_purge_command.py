@@ -1,12 +1,13 @@
 """`purge`: what was chosen goes, after a question, and nothing else."""
 
+import socket
 import time
 from pathlib import Path
 
 import pytest
 
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.storage.tables import AUDIT, BUCKET, ENDPOINT, STATUS, WORKER
 from tests.cli.helpers import fill, moved, run
 from tests.storage.helpers import delta, table_rows
 
@@ -88,6 +89,29 @@ def test_a_dry_run_and_a_no_change_nothing(filled: str) -> None:
     assert moved(filled) == before
     assert run("purge", *options, stdin="y\n").exit_code == 0
     assert moved(filled) != before
+
+
+def nobody() -> str:
+    raise KeyError("getpwuid(): uid not found: 1000")
+
+
+def test_who_has_deleted_what_is_noted(filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ("--database", filled, "--app", "orders", "--yes")
+    assert run("purge", "--path", "/v1/**", "--dry-run", *options).exit_code == 0
+    assert run("purge", "--older-than", 30, *options).exit_code == 0
+    # As in a container whose user has no name.
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert run("purge", "--everything", *options).exit_code == 0
+    database = Database(filled)
+    older, all_of_it = table_rows(database, AUDIT)
+    database.close()
+    day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 30 * 86_400))
+    assert older.target == f"4 endpoints, up to {day}"
+    assert older.before.startswith("orders: 0 endpoints, ")
+    assert older.actor.startswith("command line: ")
+    assert older.client == all_of_it.client == socket.gethostname()[:64]
+    assert (all_of_it.target, all_of_it.actor) == ("everything", "command line")
+    assert {(one.app, one.action) for one in (older, all_of_it)} == {("orders", "purge")}
 
 
 def test_a_large_file_gets_smaller(tmp_path: Path) -> None:

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 
 from starlette.responses import StreamingResponse
 
+from fastapi_lens.admin.journal import EXPORT, entry_of
 from fastapi_lens.admin.listing import arrange
 from fastapi_lens.admin.query import EndpointsQuery
 from fastapi_lens.admin.threads import in_reader_thread
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.reporting.csv_table import csv_rows
 from fastapi_lens.reporting.report import EndpointStats
+from fastapi_lens.storage.settings import add_audit_entry
 
 ROWS_AT_ONCE = 200
 
@@ -24,16 +26,22 @@ def as_csv(visit: Visit) -> StreamingResponse:
         csv_rows(_matching(visit)),
         "endpoints.csv",
         "text/csv; charset=utf-8; header=present",
+        view=_query(visit).url(),
     )
 
 
 def as_json(visit: Visit) -> StreamingResponse:
     """``GET /export.json``: ``{"generated_at": …, "view": …, "endpoints": […]}``."""
-    return file_response(visit, _json(visit), "endpoints.json", "application/json")
+    view = _query(visit).url()
+    return file_response(visit, _json(visit), "endpoints.json", "application/json", view=view)
+
+
+def _query(visit: Visit) -> EndpointsQuery:
+    return EndpointsQuery.parse(f"?{visit.request.url.query}")
 
 
 def _json(visit: Visit) -> Iterator[str]:
-    view = json.dumps(EndpointsQuery.parse(f"?{visit.request.url.query}").url())
+    view = json.dumps(_query(visit).url())
     yield f'{{"generated_at": {visit.now!r}, "view": {view}, "endpoints": ['
     between = "\n"
     for endpoint in _matching(visit):
@@ -43,28 +51,33 @@ def _json(visit: Visit) -> Iterator[str]:
 
 
 def _matching(visit: Visit) -> Iterator[EndpointStats]:
-    query = EndpointsQuery.parse(f"?{visit.request.url.query}")
+    query = _query(visit)
     endpoints = visit.lens.reader.endpoints(window=query.window.window, now=visit.now)
     for endpoint in arrange(endpoints, query).matching:
         yield EndpointStats.of(endpoint, now=visit.now)
 
 
 def file_response(
-    visit: Visit, parts: Iterator[str], name: str, media_type: str
+    visit: Visit, parts: Iterator[str], name: str, media_type: str, *, view: str
 ) -> StreamingResponse:
-    """A file that is sent as it is made.
+    """A file that is sent as it is made, once it is noted who has taken it.
 
     Args:
         visit: Who asks for it.
         parts: Its text.
         name: ``endpoints.csv``; the day is put before the dot.
         media_type: What it is.
+        view: Which part of everything, as the query string of the page.
 
     Raises:
-        StorageError: The database cannot be read.
+        StorageError: The database cannot be read or written.
     """
     # The first part reads the database: an error becomes a page, not a file that breaks off.
     parts = itertools.chain([next(parts), *itertools.islice(parts, 1)], parts)
+    entry = entry_of(
+        visit.request, EXPORT, actor=visit.actor, now=visit.now, target=name, after=view
+    )
+    add_audit_entry(visit.lens.database, visit.lens.app_name, entry)
     stem, _, suffix = name.partition(".")
     day = datetime.fromtimestamp(visit.now, UTC).date().isoformat()
     headers = {

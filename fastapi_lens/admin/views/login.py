@@ -1,4 +1,4 @@
-"""Signing in and out. Plain POSTs and redirects; works without JavaScript."""
+"""Signing in, and what those get who may not look. Plain POSTs and redirects."""
 
 from urllib.parse import urlencode
 
@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from fastapi_lens.admin import rendering
 from fastapi_lens.admin.auth import (
     SESSION_COOKIE,
+    Cookie,
     Entry,
     Gate,
     Refusal,
@@ -50,7 +51,7 @@ async def sign_in(request: Request, place: Place, gate: Gate) -> Response:
     if isinstance(name, Wait):
         return wait_page(request, place, name, target=target)
     if name is not None:
-        return _with_session(request, place, await gate.new_cookie(name), target)
+        return await _signed_in(request, place, gate, name, target)
     error = error or WRONG_KEY
     status = 403 if error is FORGED else 422
     return rendering.login_page(
@@ -68,19 +69,6 @@ def wait_page(request: Request, place: Place, wait: Wait, *, target: str = "") -
     return response
 
 
-async def sign_out(request: Request, place: Place, gate: Gate) -> Response:
-    """End the session of this browser."""
-    entry = await gate.access(request, place.lens.clock())
-    if not isinstance(entry, Entry):
-        return refused_page(request, place, entry)
-    form = await read_form(request) or {}
-    if not gate.may_post(request, form.get("csrf_token", ""), entry):
-        return rendering.not_allowed_page(request, place.base, Refusal.FORGED.value)
-    response = RedirectResponse(place.base + "/login", 303)
-    response.delete_cookie(SESSION_COOKIE, path=_cookie_path(place.base))
-    return response
-
-
 async def exchange_key(request: Request, place: Place, gate: Gate) -> Response:
     """Take a key out of the address: a right one becomes a session, a wrong one is dropped."""
     others = [(k, v) for k, v in request.query_params.multi_items() if k != "report_key"]
@@ -89,8 +77,8 @@ async def exchange_key(request: Request, place: Place, gate: Gate) -> Response:
     if isinstance(name, Wait):
         return wait_page(request, place, name, target=target)
     if name is not None:
-        return _with_session(request, place, await gate.new_cookie(name), target)
-    return RedirectResponse(f"{place.base}/login?{urlencode({'next': target})}", 303)
+        return await _signed_in(request, place, gate, name, target)
+    return _away(f"{place.base}/login?{urlencode({'next': target})}")
 
 
 def refused_page(request: Request, place: Place, refused: Refusal | Wait | Denied) -> Response:
@@ -131,19 +119,37 @@ def _sign_in_error(request: Request, place: Place, form: dict[str, str] | None) 
     return TOO_LARGE if form is None else None
 
 
-def _with_session(request: Request, place: Place, cookie: str, target: str) -> Response:
-    response = RedirectResponse(target, 303)
+async def _signed_in(
+    request: Request, place: Place, gate: Gate, name: str, target: str
+) -> Response:
+    response = _away(target)
+    cookie = await gate.sign_in(request, name, place.lens.clock())
+    set_session(response, request, place.base, cookie)
+    return response
+
+
+def set_session(response: Response, request: Request, base: str, cookie: Cookie) -> None:
+    """Let the browser keep a session."""
     response.set_cookie(
         SESSION_COOKIE,
-        cookie,
-        max_age=place.lens.config.session_max_age,
-        path=_cookie_path(place.base),
+        cookie.value,
+        max_age=cookie.seconds,
+        path=_cookie_path(base),
         secure=request.url.scheme == "https",
         httponly=True,
         samesite="lax",
     )
-    response.headers["Cache-Control"] = "private, no-store"
-    return response
+
+
+def forget_session(response: Response, base: str) -> None:
+    """Let the browser forget its session, and nothing else."""
+    response.delete_cookie(SESSION_COOKIE, path=_cookie_path(base))
+
+
+def _away(target: str) -> Response:
+    """From an address that may have had a key in it: nobody is told of it, nothing kept."""
+    headers = {"Cache-Control": "private, no-store", "Referrer-Policy": "no-referrer"}
+    return RedirectResponse(target, 303, headers=headers)
 
 
 def _cookie_path(base: str) -> str:

@@ -23,14 +23,18 @@ def as_csv(visit: Visit) -> StreamingResponse:
     """``GET /requests.csv``: a header, then a row for each request; times are epoch seconds."""
     lines = (csv_line(record.values()) for record in _records(visit))
     return file_response(
-        visit, _after(csv_line(COLUMNS), lines), "requests.csv", "text/csv; charset=utf-8"
+        visit,
+        _after(csv_line(COLUMNS), lines),
+        "requests.csv",
+        "text/csv; charset=utf-8",
+        view=_query(visit).url(),
     )
 
 
 def as_json(visit: Visit) -> StreamingResponse:
     """``GET /requests.json``: ``{"generated_at": …, "view": …, "requests": […]}``."""
-    view = json.dumps(_query(visit).url())
-    head = f'{{"generated_at": {visit.now!r}, "view": {view}, "requests": ['
+    view = _query(visit).url()
+    head = f'{{"generated_at": {visit.now!r}, "view": {json.dumps(view)}, "requests": ['
 
     def parts() -> Iterator[str]:
         between = "\n"
@@ -39,7 +43,8 @@ def as_json(visit: Visit) -> StreamingResponse:
             between = ",\n"
         yield "\n]}\n"
 
-    return file_response(visit, _after(head, parts()), "requests.json", "application/json")
+    texts = _after(head, parts())
+    return file_response(visit, texts, "requests.json", "application/json", view=view)
 
 
 def _query(visit: Visit) -> RequestsQuery:

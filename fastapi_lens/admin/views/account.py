@@ -1,0 +1,30 @@
+"""Signing out: of this browser, or of all that have signed in with the same key."""
+
+from starlette.responses import RedirectResponse, Response
+
+from fastapi_lens.admin.journal import SIGN_OUT, SIGN_OUT_EVERYWHERE, entry_of
+from fastapi_lens.admin.sessions import sessions_of
+from fastapi_lens.admin.views.login import forget_session
+from fastapi_lens.admin.visit import Visit
+
+
+def sign_out(visit: Visit) -> Response:
+    """``POST /logout``: the session is over, in whatever browser somebody may have put it."""
+    if visit.session is not None:
+        entry = entry_of(visit.request, SIGN_OUT, actor=visit.actor, now=visit.now)
+        sessions_of(visit.lens).end(visit.session, entry, visit.now)
+    return _signed_out(visit)
+
+
+def sign_out_everywhere(visit: Visit) -> Response:
+    """``POST /logout/everywhere``: all sessions of the key are over, this one among them."""
+    if visit.session is not None:
+        entry = entry_of(visit.request, SIGN_OUT_EVERYWHERE, actor=visit.actor, now=visit.now)
+        sessions_of(visit.lens).end_all(visit.session.key, entry)
+    return _signed_out(visit)
+
+
+def _signed_out(visit: Visit) -> Response:
+    response = RedirectResponse(visit.url("/login"), 303)
+    forget_session(response, visit.base)
+    return response
