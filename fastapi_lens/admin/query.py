@@ -124,6 +124,7 @@ class EndpointsQuery:
         window: Which calls are counted.
         sort: The order of the rows.
         page: From 1.
+        ignored: Whether endpoints that a rule ignores are among them.
     """
 
     q: str = ""
@@ -133,6 +134,7 @@ class EndpointsQuery:
     window: WindowChoice = DEFAULT_WINDOW
     sort: Sort = DEFAULT_SORT
     page: int = 1
+    ignored: bool = False
 
     def __post_init__(self) -> None:
         """One form for each meaning, so that equal views have equal addresses."""
@@ -157,6 +159,7 @@ class EndpointsQuery:
             window=WindowChoice.read(fields.get("days", [""])[-1]),
             sort=Sort.read(fields.get("sort", [""])[-1]),
             page=int(page) if re.fullmatch("[0-9]{1,9}", page) else 1,
+            ignored=fields.get("ignored", [""])[-1] == "1",
         )
 
     def url(self, path: str = "") -> str:
@@ -173,6 +176,7 @@ class EndpointsQuery:
             ("days", "" if self.window is DEFAULT_WINDOW else self.window),
             ("sort", "" if self.sort == DEFAULT_SORT else str(self.sort)),
             ("page", "" if self.page == 1 else str(self.page)),
+            ("ignored", "1" if self.ignored else ""),
         ]
         return address(path, [(name, value) for name, value in pairs if value])
 

@@ -29,11 +29,13 @@ from fastapi_lens.admin.views import endpoints as endpoints_view
 from fastapi_lens.admin.views import export as export_view
 from fastapi_lens.admin.views import login as login_view
 from fastapi_lens.admin.views import requests as requests_view
+from fastapi_lens.admin.views import rules as rules_view
 from fastapi_lens.admin.views import settings as settings_view
 from fastapi_lens.admin.visit import Place, Visit
 from fastapi_lens.errors import ConfigError, SchemaTooNewError, StorageError
 from fastapi_lens.keys import Scope
 from fastapi_lens.recording.middleware import SCOPE_KEY
+from fastapi_lens.reporting.settings import RULES
 from fastapi_lens.runtime import Lens
 
 logger = logging.getLogger("fastapi_lens")
@@ -278,7 +280,14 @@ def _at(path: str, endpoint: Endpoint, *methods: str) -> _Page:
     return _Page(compile_path(path)[0], methods or ("GET",), endpoint)
 
 
-_SAVE = _page("/settings/{section}", settings_forms.save_section, back="/settings")
+def _section(visit: Visit) -> Response:
+    if visit.request.method in SAFE_METHODS:
+        return settings_view.opened_section(visit)
+    if visit.request.path_params["section"] == RULES:
+        return rules_view.save_rules(visit)
+    return settings_forms.save_section(visit)
+
+
 _SIGN_OUT = _page("/logout", account.sign_out, back="/", needs=Scope.READ)
 _SIGN_OUT_EVERYWHERE = _page(
     "/logout/everywhere", account.sign_out_everywhere, back="/", needs=Scope.READ
@@ -299,7 +308,12 @@ _PAGES = (
     _at("/failures/{key}", _page("/failures/{key}", requests_view.failure_page)),
     _at("/settings", _page("/settings", settings_view.settings_page)),
     _at("/settings/now", _page("/settings/now", settings_view.now_page)),
-    _at("/settings/{section}", _SAVE, "POST"),
+    _at("/settings/rules/preview", _page("/settings/rules/preview", rules_view.preview_rule)),
+    _at(
+        "/settings/{section}/preview",
+        _page("/settings/{section}/preview", settings_forms.preview_section),
+    ),
+    _at("/settings/{section}", _page("/settings/{section}", _section), "GET", "POST"),
     _at("/login", _login, "GET", "POST"),
     _at("/logout", _SIGN_OUT, "POST"),
     _at("/logout/everywhere", _SIGN_OUT_EVERYWHERE, "POST"),

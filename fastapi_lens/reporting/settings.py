@@ -81,6 +81,8 @@ class Settings:
 
     def value(self, name: str) -> object:
         """One of the settings that pages can change, by its name in `LensConfig`."""
+        if name in NAMES[RECORDING]:
+            return getattr(self.log, name)
         thresholds = self.thresholds
         return {
             "ttl_days": self.ttl_days,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from fastapi_lens.storage.audit import audit_slices
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.deletion import Pace, Past, Slice, past_slices, worker_slices
 from fastapi_lens.storage.leases import renew_lease, take_lease
@@ -124,6 +125,7 @@ def slices(
         max_rows=retention.log_max_rows,
         pace=pace,
     )
+    yield from audit_slices(database, now=now, pace=pace)
     yield from worker_slices(database, now=now, pace=pace)
     yield from space_slices(database, Pace(timer))
 

@@ -90,7 +90,8 @@ on("htmx:after:swap", ({ detail: { ctx } }) => {
   if (ctx.response.status >= 300) return;
   arrived();
   if (isLive(ctx)) return;
-  if ($("live")) say($("live").dataset.announce);
+  const told = ctx.target.isConnected && ctx.target.querySelector("[data-announce]");
+  if (told) say(told.dataset.announce);
   // A control keeps its state through a morph; a link has chosen another one.
   if (!isByHand(ctx)) $("filters")?.reset();
 });

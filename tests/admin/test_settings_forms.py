@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
+from fastapi_lens.reporting.settings import RECORDING, RETENTION, THRESHOLDS
 from fastapi_lens.storage.tables import AUDIT
 from tests.admin.conftest import Site
 from tests.admin.test_ignored import save
 from tests.storage.helpers import table_rows
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
+FRAGMENT = {**OWN, "HX-Request": "true", "HX-Request-Type": "partial", "HX-Source": "button#x"}
 
 
 def post(site: Site, path: str, headers: dict[str, str] = OWN, **fields: Any) -> Any:
@@ -21,13 +23,26 @@ def thresholds(**fields: Any) -> dict[str, Any]:
     return {"version": 0, **typed, **fields}
 
 
+def recording(**fields: Any) -> dict[str, Any]:
+    typed = {
+        "log_sample_rate": "0.01",
+        "log_errors_per_minute": "60",
+        "log_slowest": "10",
+        "log_max_rows": "10000",
+        "log_query_values": "off",
+        "log_clients": "off",
+    }
+    return {"version": 0, **typed, **fields}
+
+
 def test_a_change_is_in_force_at_once_and_in_the_audit_log(site: Site) -> None:
     answer = post(site, "retention", version=0, ttl_days=14)
     assert answer.status_code == 303
+    assert answer.headers["location"] == "/lens/settings?saved=retention#retention"
     assert site.lens.retention.ttl_days == 14
     page = site.get(answer.headers["location"]).text
-    assert "Saved." in page
-    assert "The code says nothing." in page
+    assert "Saved. Every worker goes by it within 3600 s." in page
+    assert "The code says each tier&#39;s own time." in page
     (row,) = table_rows(site.lens.database, AUDIT)
     assert (row.actor, row.target, row.before, row.after) == (
         "this machine",
@@ -39,24 +54,110 @@ def test_a_change_is_in_force_at_once_and_in_the_audit_log(site: Site) -> None:
     assert site.lens.retention.ttl_days is None
 
 
+def test_what_the_request_log_keeps_can_be_changed(site: Site) -> None:
+    answer = post(
+        site, RECORDING, **recording(log_query_values="on", log_clients="hashed", log_slowest="0")
+    )
+    assert answer.status_code == 303
+    log = site.lens.settings.log
+    assert (log.log_query_values, log.log_clients, log.log_slowest) == (True, "hashed", 0)
+    assert site.lens.recorder.log.settings == log
+    page = site.get("/lens/settings").text
+    assert '<option value="hashed" selected>A keyed hash of it</option>' in page
+    assert "Back to Off" in page
+
+
 def test_what_is_wrong_is_told_beside_the_field_and_nothing_typed_is_lost(site: Site) -> None:
     answer = post(site, "thresholds", **thresholds(dead_threshold_days=3, slow_threshold_ms=77))
     assert answer.status_code == 422
     assert "must be longer than cold_threshold_days" in answer.text
-    assert 'aria-describedby="lens-thresholds-error"' in answer.text
+    assert 'aria-describedby="lens-dead_threshold_days-error ' in answer.text
     assert 'value="77"' in answer.text
     assert site.lens.settings.slow_threshold_ms == 500
 
 
+@pytest.mark.parametrize(
+    ("section", "fields", "told"),
+    [
+        (THRESHOLDS, thresholds(cold_threshold_days=""), "must be a number, not &#39;&#39;"),
+        (RETENTION, {"version": 0, "ttl_days": "1.5"}, "must be a whole number"),
+        (RECORDING, recording(log_sample_rate="2"), "must be a share from 0 (none) to 1"),
+        (RECORDING, recording(log_clients="all"), "must be off, masked or hashed"),
+        (RECORDING, {"version": 0}, "must be a number, not"),
+    ],
+)
+def test_each_wrong_value_is_named_with_what_would_be_right(
+    site: Site, section: str, fields: dict[str, Any], told: str
+) -> None:
+    answer = post(site, section, **fields)
+    assert answer.status_code == 422
+    assert told in answer.text
+    assert 'aria-invalid="true"' in answer.text
+
+
 @pytest.mark.parametrize("version", ["0", "x", "9" * 30])
-def test_the_second_of_two_browsers_is_told_and_its_values_stay(site: Site, version: str) -> None:
+def test_the_second_of_two_browsers_is_told_who_and_what_and_its_values_stay(
+    site: Site, version: str
+) -> None:
     assert post(site, "thresholds", **thresholds(slow_threshold_ms=100)).status_code == 303
     second = post(site, "thresholds", **thresholds(slow_threshold_ms=200, version=version))
     assert second.status_code == 409
-    assert "Somebody changed this meanwhile" in second.text
+    assert "this machine (testclient) changed this meanwhile, just now." in second.text
+    assert "It says 100 ms now." in second.text
     assert 'value="200"' in second.text
     assert site.lens.settings.slow_threshold_ms == 100
     assert 'name="version" value="1"' in second.text
+    assert (
+        post(site, "thresholds", **thresholds(slow_threshold_ms=200, version=1)).status_code == 303
+    )
+
+
+def test_one_value_goes_back_to_what_the_code_says_and_nothing_typed_is_lost(site: Site) -> None:
+    post(site, THRESHOLDS, **thresholds(slow_threshold_ms=100, dead_threshold_days=60))
+    page = site.get("/lens/settings").text
+    assert "Back to 500 ms" in page
+    assert "Back to 30 days" in page
+    assert "Back to 7 days" not in page
+
+    stored = thresholds(slow_threshold_ms=100, dead_threshold_days=60, version=1)
+    answer = post(site, THRESHOLDS, **stored, reset="slow_threshold_ms")
+    assert answer.status_code == 303
+    assert site.lens.settings.slow_threshold_ms == 500
+    assert site.lens.settings.thresholds.dead_days == 60
+
+    typed = {**stored, "version": 2, "cold_threshold_days": 9}
+    answer = post(site, THRESHOLDS, **typed, reset="dead_threshold_days")
+    assert answer.status_code == 200
+    assert 'name="cold_threshold_days" value="9"' in answer.text
+    assert 'name="dead_threshold_days" value="30"' in answer.text
+    assert site.lens.settings.thresholds.cold_days == 7
+
+
+def test_a_value_cannot_go_back_where_another_one_is_in_its_way(site: Site) -> None:
+    post(site, THRESHOLDS, **thresholds(cold_threshold_days=40, dead_threshold_days=60))
+    stored = thresholds(cold_threshold_days=40, dead_threshold_days=60, version=1)
+    answer = post(site, THRESHOLDS, **stored, reset="dead_threshold_days")
+    assert answer.status_code == 422
+    assert "must be longer than cold_threshold_days (40)" in answer.text
+    behind = {**stored, "version": 0}
+    assert post(site, THRESHOLDS, **behind, reset="slow_threshold_ms").status_code == 409
+
+
+def test_saving_through_htmx_answers_with_the_section_a_toast_and_the_latest_changes(
+    site: Site,
+) -> None:
+    answer = post(site, THRESHOLDS, FRAGMENT, **thresholds(slow_threshold_ms=100))
+    assert answer.status_code == 200
+    assert answer.headers["hx-push-url"] == "false"
+    assert answer.text.startswith('<section id="thresholds"')
+    assert 'hx-target="#lens-toasts"' in answer.text
+    assert "<code>slow_threshold_ms</code> 500 → 100" in answer.text
+    assert 'id="retention"' not in answer.text
+
+    wrong = post(site, THRESHOLDS, FRAGMENT, **thresholds(cold_threshold_days="-1", version=1))
+    assert wrong.status_code == 422
+    assert "hx-partial" not in wrong.text
+    assert "must be greater than 0" in wrong.text
 
 
 @pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Site": "cross-site"}])
@@ -65,8 +166,16 @@ def test_forms_of_other_sites_change_nothing(site: Site, headers: dict[str, str]
     assert site.lens.retention.ttl_days is None
 
 
-def test_sections_without_a_form_are_not_found(site: Site) -> None:
-    assert post(site, "rules", version=0).status_code == 404
+def test_sections_that_there_are_not_are_not_found(site: Site) -> None:
+    assert post(site, "later", version=0).status_code == 404
+    assert site.get("/lens/settings/later").status_code == 404
+    assert site.get("/lens/settings/later/preview").status_code == 404
+
+
+def test_the_address_of_a_form_leads_to_its_section(site: Site) -> None:
+    answer = site.get("/lens/settings/retention")
+    assert answer.headers["location"] == "/lens/settings#retention"
+    assert 'id="retention"' in site.fragment("/lens/settings/retention").text
 
 
 def test_what_changes_by_itself_comes_without_the_forms(site: Site) -> None:

@@ -1,14 +1,21 @@
 """Settings: forms, who records, what recording costs, and what the database comes to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin import rendering
+from fastapi_lens.admin.audit import AuditLine, audit_lines
+from fastapi_lens.admin.limit_previews import PREVIEWED
+from fastapi_lens.admin.rules_section import edited, rules_section
+from fastapi_lens.admin.settings_fields import SECTIONS, Field, fields
+from fastapi_lens.admin.settings_reply import Preview, Reply
+from fastapi_lens.admin.views.endpoints import Link
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.reporting.model import WorkerState
-from fastapi_lens.reporting.settings import RETENTION, THRESHOLDS
+from fastapi_lens.reporting.settings import RULES
+from fastapi_lens.storage.audit import read_audit
 
 STATE_CLASSES = {
     WorkerState.RUNNING: "active",
@@ -18,57 +25,79 @@ STATE_CLASSES = {
 }
 """The dots of the endpoints' statuses mean the same here."""
 
-
-LABELS = {
-    RETENTION: {"ttl_days": "Keep counts for so many days; empty keeps each tier's own time"},
-    THRESHOLDS: {
-        "cold_threshold_days": "Cold after so many days without a call",
-        "dead_threshold_days": "Dead after so many days without a call",
-        "slow_threshold_ms": "Slow above a p95 of so many ms",
-    },
-}
+LATEST = 5
+"""Entries of the audit log at the foot of the settings."""
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a section was not saved, and what was typed.
+class Form:
+    """A section of settings as a form.
 
     Attributes:
-        field: The setting that is wrong; empty where it is none of them.
+        version: Of the section that is shown.
+        error: By setting, what is wrong with it.
+        sentence: What is wrong with none of them.
+        preview: What a change would do; None where nothing was asked.
+        previews: Whether there is anything to preview.
     """
 
-    section: str
-    typed: Mapping[str, str]
-    field: str
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One setting in a form."""
-
     name: str
-    label: str
-    value: str
-    code: str
-    differs: bool
+    version: int
+    fields: Sequence[Field]
+    error: Mapping[str, str]
+    sentence: str
+    preview: Preview | None
+    previews: bool
 
 
-def settings_page(visit: Visit, problem: Problem | None = None, status: int = 200) -> Response:
-    """``GET /settings``: the page or its fragment; after a form that was wrong, with it."""
+def settings_page(visit: Visit, reply: Reply | None = None, status: int = 200) -> Response:
+    """``GET /settings``: the page or its fragment; after a form, with what came of it."""
+    params = visit.request.query_params
+    reply = reply or edited(visit, params.get("rule", ""))
     context = {
         **_now(visit),
-        "may_change": visit.may_change,
-        "csrf_token": visit.csrf_token,
-        "forms": [(name, _fields(visit, name, problem)) for name in LABELS],
-        "versions": visit.lens.settings.versions,
+        **_forms(visit, reply),
+        "forms": [_form(visit, name, reply) for name in SECTIONS],
+        "rules": rules_section(visit, reply),
         "unusable": visit.lens.settings.unusable,
-        "problem": problem,
-        "saved": visit.request.query_params.get("saved") in LABELS,
+        "saved": params.get("saved") in (*SECTIONS, RULES),
+        "tabs": settings_tabs(visit, "settings"),
     }
     response = rendering.page(visit, "settings.html", context, headers=_headers(visit))
     response.status_code = status
     return response
+
+
+def section_page(visit: Visit, reply: Reply, status: int = 200) -> Response:
+    """What came of a form: the whole page, or for htmx its section alone."""
+    if not rendering.wants_fragment(visit.request):
+        return settings_page(visit, reply, status)
+    context: dict[str, object] = {**_forms(visit, reply), "form": None, "rules": None}
+    if reply.section == RULES:
+        context["rules"] = rules_section(visit, reply)
+    else:
+        context["form"] = _form(visit, reply.section, reply)
+    response = rendering.page(visit, "settings_section.html", context, headers=_headers(visit))
+    response.status_code = status
+    return response
+
+
+def opened_section(visit: Visit) -> Response:
+    """``GET /settings/{section}``: a section alone for htmx, as it is; else the page with it."""
+    section = visit.request.path_params["section"]
+    if section not in (*SECTIONS, RULES):
+        return no_section(visit)
+    if not rendering.wants_fragment(visit.request):
+        return RedirectResponse(visit.url(f"/settings#{section}"), 303)
+    reply = edited(visit, visit.request.query_params.get("rule", ""))
+    return section_page(visit, reply or Reply(section=section))
+
+
+def no_section(visit: Visit) -> Response:
+    """For a section that there is not."""
+    return rendering.not_found_page(
+        visit.request, visit.base, message="There is no such section of the settings."
+    )
 
 
 def now_page(visit: Visit) -> Response:
@@ -78,24 +107,56 @@ def now_page(visit: Visit) -> Response:
     return rendering.page(visit, "settings_now.html", _now(visit), headers=_headers(visit))
 
 
+def preview_page(visit: Visit, reply: Reply) -> Response:
+    """What a change would do: the whole page, or for htmx that alone."""
+    if not rendering.wants_fragment(visit.request):
+        return settings_page(visit, reply)
+    context = {"preview": reply.preview}
+    return rendering.page(visit, "settings_preview.html", context, headers=_headers(visit))
+
+
+def settings_tabs(visit: Visit, current: str) -> list[Link]:
+    """The pages of the settings; what tells of people is for those alone who may change them."""
+    pages = [("Settings", "settings", "/settings")]
+    return [Link(label, visit.url(path), name == current, name) for label, name, path in pages]
+
+
 def _headers(visit: Visit) -> dict[str, str]:
     return {"HX-Push-Url": "false"} if rendering.wants_fragment(visit.request) else {}
 
 
-def _fields(visit: Visit, section: str, problem: Problem | None) -> list[Field]:
-    typed: Mapping[str, str] = {}
-    if problem and problem.section == section:
-        typed = problem.typed
-    fields: list[Field] = []
-    for name, label in LABELS[section].items():
-        value, code = visit.lens.settings.value(name), getattr(visit.lens.config, name)
-        shown = typed.get(name, _text(value))
-        fields.append(Field(name, label, shown, _text(code) or "nothing", value != code))
-    return fields
+def _forms(visit: Visit, reply: Reply | None) -> dict[str, object]:
+    """What each of the sections needs."""
+    return {
+        "may_change": visit.may_change,
+        "csrf_token": visit.csrf_token,
+        "reply": reply,
+        "flush_interval": visit.lens.config.flush_interval,
+        "audit": _latest(visit),
+        "audit_href": visit.url("/settings/audit"),
+    }
 
 
-def _text(value: object) -> str:
-    return "" if value is None else f"{value:.15g}"
+def _latest(visit: Visit) -> list[AuditLine]:
+    if not visit.may_change:
+        return []
+    return audit_lines(read_audit(visit.lens.database, visit.lens.app_name, limit=LATEST))
+
+
+def _form(visit: Visit, section: str, reply: Reply | None) -> Form:
+    mine = reply if reply is not None and reply.section == section else Reply(section=section)
+    settings = visit.lens.settings
+    return Form(
+        name=section,
+        version=settings.versions.get(section, 0),
+        fields=fields(
+            section, settings, visit.lens.config, typed=mine.typed, conflict=mine.conflict
+        ),
+        error={mine.field: mine.sentence} if mine.field else {},
+        sentence="" if mine.field else mine.sentence,
+        preview=mine.preview,
+        previews=section in PREVIEWED,
+    )
 
 
 def _now(visit: Visit) -> dict[str, object]:

@@ -7,58 +7,148 @@ from typing import Any
 from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin import rendering
-from fastapi_lens.admin.views.settings import Problem, settings_page
+from fastapi_lens.admin.audit import changed_by
+from fastapi_lens.admin.limit_previews import preview_of
+from fastapi_lens.admin.settings_fields import SECTIONS, changes, chosen, text_of, typed_in
+from fastapi_lens.admin.settings_reply import Preview, Reply
+from fastapi_lens.admin.views.settings import (
+    no_section,
+    preview_page,
+    section_page,
+)
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.errors import ConfigError
-from fastapi_lens.reporting.settings import NAMES, RETENTION, THRESHOLDS
+from fastapi_lens.reporting.settings import NAMES
+from fastapi_lens.storage.audit import read_audit
 from fastapi_lens.storage.settings import AuditEntry, Stored, write_section
 
-EDITABLE = (RETENTION, THRESHOLDS)
-CHANGED_MEANWHILE = (
-    "Somebody changed this meanwhile. Your values are still in the form: save once more to let "
-    "them win."
-)
+STAYS = "Your values are still in the form: save once more to let them win."
 
 
 def save_section(visit: Visit) -> Response:
     """``POST /settings/{section}``: 303 when saved; else the page, with what was typed."""
     section = visit.request.path_params["section"]
-    if section not in EDITABLE:
-        return rendering.not_found_page(
-            visit.request, visit.base, message="There is no such section of the settings."
-        )
-    typed = {name: visit.form.get(name, "").strip() for name in NAMES[section]}
-    code = visit.lens.config
+    if section not in SECTIONS:
+        return no_section(visit)
+    if visit.form.get("do") == "preview":
+        return section_page(visit, _previewed(visit, section, typed_in(section, visit.form)))
+    return _reset(visit, section) if "reset" in visit.form else _save(visit, section)
+
+
+def preview_section(visit: Visit) -> Response:
+    """``GET /settings/{section}/preview``: what a change would do."""
+    section = visit.request.path_params["section"]
+    if section not in SECTIONS:
+        return no_section(visit)
+    typed = typed_in(section, visit.request.query_params)
+    return preview_page(visit, _previewed(visit, section, typed))
+
+
+def _previewed(visit: Visit, section: str, typed: dict[str, str]) -> Reply:
     try:
-        chosen = code.with_values({name: text or None for name, text in typed.items()})
+        preview = preview_of(visit, section, chosen(visit.lens.config, typed))
     except ConfigError as error:
-        return settings_page(visit, Problem(section, typed, error.field, error.problem), 422)
-    # What is as the code has it goes on following the code.
-    values = {
-        name: getattr(chosen, name)
-        for name in NAMES[section]
-        if getattr(chosen, name) != getattr(code, name)
-    }
-    if _write(visit, section, values):
-        visit.lens.refresh_settings()
-        return RedirectResponse(visit.url(f"/settings?saved={section}"), 303)
-    visit.lens.refresh_settings()
-    return settings_page(visit, Problem(section, typed, "", CHANGED_MEANWHILE), 409)
+        preview = Preview(error=f"{error.field} {error.problem}")
+    return Reply(section=section, typed=typed, preview=preview)
 
 
-def _write(visit: Visit, section: str, values: dict[str, Any]) -> bool:
+def _save(visit: Visit, section: str) -> Response:
+    typed, code = typed_in(section, visit.form), visit.lens.config
+    try:
+        values = changes(code, chosen(code, typed), section)
+    except ConfigError as error:
+        return _wrong(visit, section, typed, error)
+    if not write(visit, section, values, *_texts(visit, section, values)):
+        return _conflict(visit, section, typed)
+    return saved(visit, Reply(section=section, said=_said(visit)))
+
+
+def _reset(visit: Visit, section: str) -> Response:
+    """One value goes back to the code's; what else was typed stays typed, and is not saved."""
+    name, code, settings = visit.form["reset"], visit.lens.config, visit.lens.settings
+    typed = typed_in(section, visit.form)
+    in_force = {one: settings.value(one) for one in NAMES[section]}
+    values = {n: v for n, v in in_force.items() if n != name and v != getattr(code, n)}
+    try:
+        code.with_values(values)
+    except ConfigError as error:
+        return _wrong(visit, section, typed, error)
+    if not write(visit, section, values, *_texts(visit, section, values)):
+        return _conflict(visit, section, typed)
+    typed = {n: text for n, text in typed.items() if n != name and text != text_of(in_force[n])}
+    reply = Reply(section=section, typed=typed, said=_said(visit))
+    return section_page(visit, reply) if typed else saved(visit, reply)
+
+
+def _wrong(visit: Visit, section: str, typed: dict[str, str], error: ConfigError) -> Response:
+    field = error.field if error.field in typed else ""
+    sentence = error.problem if field else f"{error.field} {error.problem}"
+    reply = Reply(section=section, typed=typed, field=field, sentence=sentence)
+    return section_page(visit, reply, 422)
+
+
+def _conflict(visit: Visit, section: str, typed: dict[str, str]) -> Response:
+    sentence = f"{who_changed(visit, section)}. {STAYS}"
+    reply = Reply(section=section, typed=typed, sentence=sentence, conflict=True)
+    return section_page(visit, reply, 409)
+
+
+def _said(visit: Visit) -> str:
+    return f"Saved. Every worker goes by it within {visit.lens.config.flush_interval:g} s."
+
+
+def _texts(visit: Visit, section: str, values: dict[str, Any]) -> tuple[str, str]:
+    """The section before and after, for the audit log."""
+    code, settings = visit.lens.config, visit.lens.settings
+    before = {name: settings.value(name) for name in NAMES[section]}
+    after = {**{name: getattr(code, name) for name in before}, **values}
+    return json.dumps(before), json.dumps(after)
+
+
+def write(visit: Visit, section: str, values: dict[str, Any], before: str, after: str) -> bool:
+    """Store a section, and take it in this worker; False where somebody else was quicker.
+
+    Args:
+        visit: Whose form names the version that it is a change of.
+        section: Its name.
+        values: All of it.
+        before: For the audit log.
+        after: For the audit log.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
     version = visit.form.get("version", "")
     known = int(version) if re.fullmatch("[0-9]{1,9}", version) else -1
-    settings = visit.lens.settings
-    before = {name: settings.value(name) for name in NAMES[section]}
     entry = AuditEntry(
         at_us=round(visit.now * 1_000_000),
         actor=visit.actor,
         client=visit.client,
         action="save",
         target=section,
-        before=json.dumps(before),
-        after=json.dumps({**{n: getattr(visit.lens.config, n) for n in before}, **values}),
+        before=before,
+        after=after,
     )
     lens = visit.lens
-    return write_section(lens.database, lens.app_name, section, Stored(values, known), entry)
+    written = write_section(lens.database, lens.app_name, section, Stored(values, known), entry)
+    # Also after a conflict: the form is to say what the setting says now.
+    lens.refresh_settings()
+    return written
+
+
+def who_changed(visit: Visit, section: str) -> str:
+    """Who was quicker, as a sentence without its full stop.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    lens = visit.lens
+    last = read_audit(lens.database, lens.app_name, target=section, limit=1)
+    return changed_by(next(iter(last), None), now=visit.now)
+
+
+def saved(visit: Visit, reply: Reply) -> Response:
+    """A change was made: its section for htmx, else the way back to the page."""
+    if rendering.wants_fragment(visit.request):
+        return section_page(visit, reply)
+    return RedirectResponse(visit.url(f"/settings?saved={reply.section}#{reply.section}"), 303)

@@ -1,0 +1,99 @@
+"""Entries of the audit log as people read them. Pure text; no I/O, no HTML."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from fastapi_lens.admin import formats
+from fastapi_lens.admin.settings_fields import text_of
+from fastapi_lens.reporting.model import key_of
+from fastapi_lens.storage.audit import Noted
+from fastapi_lens.storage.settings import AuditEntry
+
+NOT_SET = "not set"
+SOMEBODY = "Somebody"
+ACTIONS = {
+    "save": "changed",
+    "purge": "deleted history",
+}
+"""What the words of the log mean; another word stands for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What was changed of one thing.
+
+    Attributes:
+        name: Of the setting; empty where the entry is about one thing alone.
+        before: Empty where it was not there.
+        after: Empty where it is not there any more.
+    """
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """An entry of the audit log as a row of a table.
+
+    Attributes:
+        key: Of the entry, as addresses have it.
+        at: Epoch seconds.
+        action: In words.
+    """
+
+    key: str
+    at: float
+    entry: AuditEntry
+    action: str
+    differences: Sequence[Difference]
+
+
+def audit_lines(found: Iterable[Noted]) -> list[AuditLine]:
+    """Entries as rows."""
+    return [
+        AuditLine(
+            key=key_of(one.id),
+            at=one.at,
+            entry=one.entry,
+            action=ACTIONS.get(one.entry.action, one.entry.action.replace("_", " ")),
+            differences=differences(one.entry.before, one.entry.after),
+        )
+        for one in found
+    ]
+
+
+def differences(before: str, after: str) -> list[Difference]:
+    """What differs between two states: of each setting where they are JSON objects."""
+    old, new = _object(before), _object(after)
+    if old is None or new is None:
+        return [Difference("", before, after)] if before or after else []
+    return [
+        Difference(name, _word(old.get(name)), _word(new.get(name)))
+        for name in {**old, **new}
+        if old.get(name) != new.get(name)
+    ]
+
+
+def changed_by(last: Noted | None, *, now: float) -> str:
+    """Who has changed something, from where and when: ``alice (10.0.0.1) … 12 s ago``."""
+    if last is None:
+        return f"{SOMEBODY} changed this meanwhile"
+    client = f" ({last.entry.client})" if last.entry.client else ""
+    actor = last.entry.actor or SOMEBODY
+    return f"{actor}{client} changed this meanwhile, {formats.ago(last.at, now)}"
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        found: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
+
+
+def _word(value: object) -> str:
+    return text_of(value) or NOT_SET

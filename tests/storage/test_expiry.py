@@ -1,0 +1,72 @@
+"""What another retention would delete is counted by the bounds that the deletion has."""
+
+import random
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.expiry import Expired, expired
+from fastapi_lens.storage.log_deletion import request_id_at
+from fastapi_lens.storage.models import Tier
+from fastapi_lens.storage.retention import Retention, prune
+from fastapi_lens.storage.tables import BUCKET, FAILURE, REQUEST, STATUS
+
+NOW = 1_775_243_992.5
+DAY = 86_400
+
+
+def fill(database: Database, chance: random.Random) -> None:
+    """Rows of every kind, of the last two years."""
+    zeros = {one.name: b"" if one.name == "histogram" else 0 for one in BUCKET.columns}
+    request = dict.fromkeys(("app", "method", "path", "query", "reason", "client", "agent"), "")
+    request |= {"endpoint_id": 1, "status": 200, "duration_us": 1, "failure_id": 0}
+    failure = dict.fromkeys(("app", "type", "message", "place", "traceback"), "")
+    failure |= {"endpoint_id": 1, "calls": 1, "first_at": 1}
+    times = sorted(NOW - chance.random() * 730 * DAY for _ in range(200))
+    buckets = {(tier, int(at) // tier, int(at) % 3) for at in times for tier in Tier}
+    rows: dict[sa.Table, list[dict[str, Any]]] = {
+        BUCKET: [
+            {**zeros, "tier": tier.value, "bucket": bucket, "endpoint_id": endpoint}
+            for tier, bucket, endpoint in buckets
+        ],
+        STATUS: [
+            {"day": day, "endpoint_id": 1, "status": 200, "calls": 1}
+            for day in {int(at) // DAY for at in times}
+        ],
+        REQUEST: [{**request, "id": request_id_at(round(at * 1e6))} for at in times],
+        FAILURE: [
+            {**failure, "id": number, "last_at": round(at * 1e6)} for number, at in enumerate(times)
+        ],
+    }
+    with database.write() as connection:
+        for table, values in rows.items():
+            connection.execute(sa.insert(table), values)
+
+
+@pytest.mark.parametrize(("now_days", "then_days"), [(None, 90), (200, 10), (500, 400)])
+def test_what_is_counted_is_what_is_then_deleted(
+    database: Database, now_days: int | None, then_days: int
+) -> None:
+    fill(database, random.Random(5))
+    prune(database, now=NOW, ttl_days=now_days)
+    found = expired(database, Retention(now_days), Retention(then_days), now=NOW)
+    assert found.rows == prune(database, now=NOW, ttl_days=then_days) > 0
+    assert found.before == int(NOW) - then_days * DAY
+    kept = 730 if now_days is None else now_days
+    assert kept - then_days - 30 < found.days <= kept - then_days + 14
+
+
+def test_a_longer_retention_deletes_nothing(sqlite_database: Database) -> None:
+    fill(sqlite_database, random.Random(5))
+    for then in (Retention(10), Retention(11), Retention(None)):
+        found = expired(sqlite_database, Retention(10), then, now=NOW)
+        assert (found.rows, found.days) == (0, 0)
+
+
+def test_days_that_have_begun_count() -> None:
+    assert Expired(1, more=False, oldest=1_000 * DAY - 1, before=1_000 * DAY).days == 1
+    assert Expired(1, more=False, oldest=998 * DAY, before=1_000 * DAY).days == 2
+    # Other rows of the same day are kept.
+    assert Expired(1, more=False, oldest=1_000 * DAY + 5, before=1_000 * DAY).days == 1
