@@ -6,18 +6,34 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from fastapi_lens.admin import formats
+from fastapi_lens.admin.journal import (
+    EXPORT,
+    PURGE,
+    SIGN_IN,
+    SIGN_OUT,
+    SIGN_OUT_EVERYWHERE,
+    WRONG_KEY,
+)
 from fastapi_lens.admin.settings_fields import text_of
 from fastapi_lens.reporting.model import key_of
 from fastapi_lens.storage.audit import Noted
 from fastapi_lens.storage.settings import AuditEntry
 
+SAVE = "save"
 NOT_SET = "not set"
 SOMEBODY = "Somebody"
 ACTIONS = {
-    "save": "changed",
-    "purge": "deleted history",
+    SAVE: "changed",
+    PURGE: "deleted history of",
+    EXPORT: "took",
+    SIGN_IN: "signed in",
+    SIGN_OUT: "signed out",
+    SIGN_OUT_EVERYWHERE: "signed out everywhere",
+    WRONG_KEY: "gave a wrong key",
 }
 """What the words of the log mean; another word stands for itself."""
+
+CHANGES = (SAVE, PURGE)
 
 
 @dataclass(frozen=True, slots=True)

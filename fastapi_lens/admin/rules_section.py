@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from fastapi_lens.admin import formats
 from fastapi_lens.admin.listing import METHOD_ORDER
@@ -169,6 +170,12 @@ def _row(visit: Visit, rule: Rule, endpoints: Sequence[Endpoint]) -> RuleRow:
 def rule_href(visit: Visit, rule: Rule) -> str:
     """Where a rule is shown, and changed."""
     return visit.url(f"/settings?rule={rule.id}#rules")
+
+
+def new_rule_href(visit: Visit, endpoint: Endpoint) -> str:
+    """Where a rule for one endpoint alone is in the form, to be added."""
+    form = RuleForm(pattern=endpoint.path, methods=(endpoint.method,))
+    return f"{visit.url('/settings/rules/preview')}?{urlencode(form.fields())}#rules"
 
 
 def _classes(rule: Rule) -> str:

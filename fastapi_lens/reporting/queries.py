@@ -116,7 +116,9 @@ class Reader:
             if self._seen(row, with_ignored=with_ignored)
         ]
 
-    def endpoint(self, key: str, *, window: Window, now: float) -> Endpoint | None:
+    def endpoint(
+        self, key: str, *, window: Window, now: float, with_ignored: bool = False
+    ) -> Endpoint | None:
         """One endpoint by its key; None when there is no such endpoint.
 
         Raises:
@@ -127,7 +129,7 @@ class Reader:
         mine = sa.select(*_FACTS).where(ENDPOINT.c.id == identity, ENDPOINT.c.app == self._app())
         with self._database.read() as connection:
             row = next(iter(fetched(connection, mine)), None)
-            if row is None or not self._seen(row):
+            if row is None or not self._seen(row, with_ignored=with_ignored):
                 return None
             # No row is older than the week of the first call.
             oldest = row[_FIRST] // 1_000_000 // Tier.WEEK * Tier.WEEK

@@ -113,10 +113,15 @@ class Rules:
         """Whether an endpoint is not recorded and hidden."""
         known = self._known.get((method, path))
         if known is None:
-            known = any(rule.covers(method, path) for rule in self._active if not rule.statuses)
+            known = bool(self.ignoring(method, path))
             if len(self._known) < _MAX_KNOWN:
                 self._known[method, path] = known
         return known
+
+    def ignoring(self, method: str, path: str) -> list[Rule]:
+        """The rules because of which it is so."""
+        covering = (rule for rule in self._active if not rule.statuses)
+        return [rule for rule in covering if rule.covers(method, path)]
 
     def skips(self, method: str, path: str, status: int) -> bool:
         """Whether an answer with this status code is not counted."""

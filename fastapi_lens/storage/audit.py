@@ -3,7 +3,7 @@
 Nothing here changes an entry, and only the bound deletes one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -44,6 +44,7 @@ def read_audit(
     *,
     before: int | None = None,
     target: str | None = None,
+    actions: Collection[str] | None = None,
     limit: int = 50,
 ) -> list[Noted]:
     """Entries of an app, the newest first.
@@ -53,6 +54,7 @@ def read_audit(
         app: Whose entries.
         before: Id that theirs are less than; None for the newest.
         target: Only those about this; None for all.
+        actions: Only these; None for all.
         limit: How many at most.
 
     Raises:
@@ -63,6 +65,8 @@ def read_audit(
         rows = rows.where(AUDIT.c.id < before)
     if target is not None:
         rows = rows.where(AUDIT.c.target == target)
+    if actions is not None:
+        rows = rows.where(AUDIT.c.action.in_(actions))
     with database.read() as connection:
         found = connection.execute(rows.order_by(AUDIT.c.id.desc()).limit(limit))
         return [

@@ -1,6 +1,8 @@
 """Rules are in force: what they cover is neither counted nor shown, and comes back."""
 
+import html
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from fastapi_lens import LensConfig
 from fastapi_lens.cli.report import read_report
-from fastapi_lens.reporting.model import Window
+from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.reporting.rules import Rule, Rules
 from fastapi_lens.reporting.settings import Settings
 from fastapi_lens.storage.settings import AuditEntry, Stored, write_section
@@ -45,14 +47,46 @@ def test_an_ignored_endpoint_is_neither_counted_nor_shown_and_comes_back(site: S
     shown = calls(site)
     assert f"GET {health.path}" not in shown
     assert health.path + "</span>" not in site.get("/lens/").text
-    assert site.get(f"/lens/endpoints/{health.key}").status_code == 404
-    everything = site.lens.reader.endpoints(
-        window=Window(), now=site.lens.clock(), with_ignored=True
-    )
-    assert len(everything) == 3
+    page = site.get(f"/lens/endpoints/{health.key}").text
+    assert '<a href="/lens/settings?rule=a#rules" hx-boost="false"><code hx-ignore>' in page
+    assert "Recent requests" not in page
+    assert len(everything(site)) == 3
     save_rules(site)
     site.get("/health")
     assert calls(site)["GET /health"] == (2 if health.path == "/health" else 3)
+
+
+def test_one_switch_shows_the_ignored_and_every_link_keeps_it(site: Site) -> None:
+    assert "lens-ignored" not in site.get("/lens/").text
+    site.count("GET", "/health")
+    save_rules(site, Rule(id="a", pattern="/health"), Rule(id="b", pattern="/users"))
+    hidden = site.get("/lens/").text
+    assert "Show 2 ignored" in hidden
+    assert "<em>ignored</em>" not in hidden
+    shown = site.get("/lens/?ignored=1").text
+    assert shown.count("<em>ignored</em>") == 2
+    assert 'value="1" checked><span>Show 2 ignored' in shown
+    own = re.findall(r'href="(/lens/(?:export\.\w+)?\?[^"]*)"', shown)
+    assert len(own) > 15
+    assert [link for link in own if "ignored=1" not in link] == []
+    assert "/health" in site.get("/lens/export.csv?ignored=1").text
+    assert "/health" not in site.get("/lens/export.csv").text
+    assert "/health" not in site.get("/lens/report").text
+
+
+def test_the_page_of_an_endpoint_leads_to_a_rule_for_it_alone(site: Site) -> None:
+    (create,) = (one for one in everything(site) if one.method == "POST")
+    page = site.get(f"/lens/endpoints/{create.key}").text
+    (link,) = re.findall(r'id="lens-ignore" class="button" href="([^"]+)"', page)
+    form = site.get(html.unescape(link)).text
+    assert 'value="/users"' in form
+    assert 'name="method.POST" value="on" checked' in form
+    assert "Hides 1 of 3 endpoints" in form
+
+
+def everything(site: Site) -> list[Endpoint]:
+    reader, now = site.lens.reader, site.lens.clock()
+    return reader.endpoints(window=Window(), now=now, with_ignored=True)
 
 
 def test_answers_of_a_status_class_are_not_counted(site: Site) -> None:

@@ -22,6 +22,7 @@ queries = st.builds(
     window=st.sampled_from(WindowChoice),
     sort=st.builds(Sort, st.sampled_from(SortKey), descending=st.booleans()),
     page=st.integers(),
+    ignored=st.booleans(),
 )
 
 

@@ -14,7 +14,7 @@ OWN = {"Sec-Fetch-Site": "same-origin"}
 FRAGMENT = {**OWN, "HX-Request": "true", "HX-Request-Type": "partial", "HX-Source": "button#x"}
 
 
-def post(site: Site, path: str, headers: dict[str, str] = OWN, **fields: Any) -> Any:
+def post(site: Site, path: str, headers: Any = OWN, **fields: Any) -> Any:
     return site.client.post(f"/lens/settings/{path}", data=fields, headers=headers)
 
 

@@ -20,9 +20,10 @@ DAY = 86_400
 def fill(database: Database, chance: random.Random) -> None:
     """Rows of every kind, of the last two years."""
     zeros = {one.name: b"" if one.name == "histogram" else 0 for one in BUCKET.columns}
-    request = dict.fromkeys(("app", "method", "path", "query", "reason", "client", "agent"), "")
+    names = ("app", "method", "path", "query", "reason", "client", "agent")
+    request: dict[str, Any] = dict.fromkeys(names, "")
     request |= {"endpoint_id": 1, "status": 200, "duration_us": 1, "failure_id": 0}
-    failure = dict.fromkeys(("app", "type", "message", "place", "traceback"), "")
+    failure: dict[str, Any] = dict.fromkeys(("app", "type", "message", "place", "traceback"), "")
     failure |= {"endpoint_id": 1, "calls": 1, "first_at": 1}
     times = sorted(NOW - chance.random() * 730 * DAY for _ in range(200))
     buckets = {(tier, int(at) // tier, int(at) % 3) for at in times for tier in Tier}

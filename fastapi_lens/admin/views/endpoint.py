@@ -9,6 +9,7 @@ from fastapi_lens.admin import formats, rendering
 from fastapi_lens.admin.comparing import comparison, figures, is_seen
 from fastapi_lens.admin.endpoint_charts import OverTime, by_hour, over_time
 from fastapi_lens.admin.query import EndpointQuery, EndpointsQuery, WindowChoice
+from fastapi_lens.admin.rules_section import new_rule_href, rule_href
 from fastapi_lens.admin.sharing import again, shared_page
 from fastapi_lens.admin.views.endpoints import STATUS_LABELS, Link
 from fastapi_lens.admin.views.requests import of_endpoint
@@ -67,7 +68,7 @@ def endpoint_page(visit: Visit, key: str) -> Response:
 def _made(visit: Visit, key: str, query: EndpointQuery) -> Response:
     """The page of an endpoint, or one that says that there is none."""
     reader, now, window = visit.lens.reader, visit.now, query.shown
-    endpoint = reader.endpoint(key, window=window, now=now)
+    endpoint = reader.endpoint(key, window=window, now=now, with_ignored=True)
     if endpoint is None:
         return rendering.not_found_page(
             visit.request, visit.base, message="There is no such endpoint in this application."
@@ -99,6 +100,8 @@ def _made(visit: Visit, key: str, query: EndpointQuery) -> Response:
         "codes": _codes(reader.status_codes(endpoint.id, window=window, now=now)),
         "code_days": _code_days(visit, endpoint, window),
         "log": of_endpoint(visit, endpoint),
+        "ignored_by": _ignored_by(visit, endpoint),
+        "ignore_href": new_rule_href(visit, endpoint) if visit.may_change else "",
     }
     return rendering.page(visit, "endpoint.html", context)
 
@@ -176,6 +179,14 @@ def _tags(visit: Visit, endpoint: Endpoint, query: EndpointQuery) -> list[Link]:
     return [
         Link(tag, EndpointsQuery(tag=tag, window=query.window).url(visit.url("/")), current=False)
         for tag in endpoint.tags
+    ]
+
+
+def _ignored_by(visit: Visit, endpoint: Endpoint) -> list[Link]:
+    """The rules that ignore it; each leads to where it is changed."""
+    return [
+        Link(rule.pattern, rule_href(visit, rule), current=True)
+        for rule in visit.lens.settings.rules.ignoring(endpoint.method, endpoint.path)
     ]
 
 

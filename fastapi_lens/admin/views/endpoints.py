@@ -78,6 +78,7 @@ class Row:
         trend: Calls per step of the window.
         errors: How many calls failed, in words.
         is_slow: Whether its p95 lies above the configured limit.
+        is_ignored: Whether a rule ignores it.
     """
 
     endpoint: Endpoint
@@ -91,6 +92,7 @@ class Row:
     errors: str
     percentiles_ms: tuple[float, float, float]
     is_slow: bool
+    is_ignored: bool
 
 
 def endpoints_page(visit: Visit) -> Response:
@@ -106,11 +108,18 @@ def endpoints_page(visit: Visit) -> Response:
 def _made(visit: Visit, query: EndpointsQuery) -> tuple[Response, EndpointsQuery]:
     """The page, and what it shows: a page of the list that exists."""
     reader, window = visit.lens.reader, query.window.window
-    listing = arrange(reader.endpoints(window=window, now=visit.now), query)
+    everything = reader.endpoints(window=window, now=visit.now, with_ignored=True)
+    shown = [one for one in everything if query.ignored or not _is_ignored(visit, one)]
+    listing = arrange(shown, query)
     trends = reader.trends([row.id for row in listing.rows], window=window, now=visit.now)
     rows = [_row(visit, listing, row, list(trends[row.id])) for row in listing.rows]
-    page = rendering.page(visit, "endpoints.html", _context(visit, listing, rows))
-    return page, listing.query
+    context = _context(visit, listing, rows)
+    context["ignored"] = sum(_is_ignored(visit, one) for one in everything)
+    return rendering.page(visit, "endpoints.html", context), listing.query
+
+
+def _is_ignored(visit: Visit, endpoint: Endpoint) -> bool:
+    return visit.lens.settings.rules.ignores(endpoint.method, endpoint.path)
 
 
 def history_headers(visit: Visit, query: EndpointsQuery) -> dict[str, str]:
@@ -181,6 +190,7 @@ def _row(visit: Visit, listing: Listing, endpoint: Endpoint, trend: list[int]) -
         errors=", ".join(f"{count:,} × {name}" for count, name in errors if count),
         percentiles_ms=(p50, p95, p99),
         is_slow=endpoint.is_slow(limit_ms=visit.lens.settings.slow_threshold_ms),
+        is_ignored=_is_ignored(visit, endpoint),
     )
 
 

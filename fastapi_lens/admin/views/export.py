@@ -52,7 +52,9 @@ def _json(visit: Visit) -> Iterator[str]:
 
 def _matching(visit: Visit) -> Iterator[EndpointStats]:
     query = _query(visit)
-    endpoints = visit.lens.reader.endpoints(window=query.window.window, now=visit.now)
+    endpoints = visit.lens.reader.endpoints(
+        window=query.window.window, now=visit.now, with_ignored=query.ignored
+    )
     for endpoint in arrange(endpoints, query).matching:
         yield EndpointStats.of(endpoint, now=visit.now)
 

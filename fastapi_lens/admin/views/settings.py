@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin import rendering
-from fastapi_lens.admin.audit import AuditLine, audit_lines
+from fastapi_lens.admin.audit import CHANGES, AuditLine, audit_lines
 from fastapi_lens.admin.limit_previews import PREVIEWED
 from fastapi_lens.admin.rules_section import edited, rules_section
 from fastapi_lens.admin.settings_fields import SECTIONS, Field, fields
@@ -140,7 +140,8 @@ def _forms(visit: Visit, reply: Reply | None) -> dict[str, object]:
 def _latest(visit: Visit) -> list[AuditLine]:
     if not visit.may_change:
         return []
-    return audit_lines(read_audit(visit.lens.database, visit.lens.app_name, limit=LATEST))
+    lens = visit.lens
+    return audit_lines(read_audit(lens.database, lens.app_name, actions=CHANGES, limit=LATEST))
 
 
 def _form(visit: Visit, section: str, reply: Reply | None) -> Form:

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin import rendering
-from fastapi_lens.admin.audit import changed_by
+from fastapi_lens.admin.audit import SAVE, changed_by
 from fastapi_lens.admin.limit_previews import preview_of
 from fastapi_lens.admin.settings_fields import SECTIONS, changes, chosen, text_of, typed_in
 from fastapi_lens.admin.settings_reply import Preview, Reply
@@ -124,7 +124,7 @@ def write(visit: Visit, section: str, values: dict[str, Any], before: str, after
         at_us=round(visit.now * 1_000_000),
         actor=visit.actor,
         client=visit.client,
-        action="save",
+        action=SAVE,
         target=section,
         before=before,
         after=after,
