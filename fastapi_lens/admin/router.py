@@ -288,6 +288,7 @@ def _section(visit: Visit) -> Response:
     return settings_forms.save_section(visit)
 
 
+_SECTION = _page("/settings/{section}", _section, back="/settings")
 _SIGN_OUT = _page("/logout", account.sign_out, back="/", needs=Scope.READ)
 _SIGN_OUT_EVERYWHERE = _page(
     "/logout/everywhere", account.sign_out_everywhere, back="/", needs=Scope.READ
@@ -313,7 +314,7 @@ _PAGES = (
         "/settings/{section}/preview",
         _page("/settings/{section}/preview", settings_forms.preview_section),
     ),
-    _at("/settings/{section}", _page("/settings/{section}", _section), "GET", "POST"),
+    _at("/settings/{section}", _SECTION, "GET", "POST"),
     _at("/login", _login, "GET", "POST"),
     _at("/logout", _SIGN_OUT, "POST"),
     _at("/logout/everywhere", _SIGN_OUT_EVERYWHERE, "POST"),
