@@ -5,12 +5,16 @@ Knows no pages and no access.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from urllib.parse import SplitResult, quote, quote_from_bytes, urlsplit
+from urllib.parse import SplitResult, quote, quote_from_bytes, unquote_plus, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+KEY_PARAMETER = "report_key"
+"""Of the older habit to give a key in the address."""
+
+_KEY = "fastapi_lens.key"
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("#", "")
 _EVERYWHERE: Mapping[str, str] = MappingProxyType(
     {
         # Static files say themselves for how long they may be kept.
@@ -23,14 +27,27 @@ _EVERYWHERE: Mapping[str, str] = MappingProxyType(
 
 
 def readable(request: Request) -> Request:
-    """The request, with nothing in its query that cannot be read as text.
+    """The request, with nothing in its query that cannot be read as text, and without a key.
 
-    Servers hand on whatever bytes the request line had; percent-encoded they mean the same.
+    Servers hand on whatever bytes the request line had; percent-encoded they mean the same. A key
+    is kept for `key_of` alone: what comes after the answer, such as a server's log of requests,
+    finds none in the scope any more, and no address that is made of the query has one.
     """
-    query = request.scope.get("query_string", b"")
-    if not query.isascii():
-        request.scope["query_string"] = quote_from_bytes(query, safe=_PRINTABLE).encode()
+    query: bytes = request.scope.get("query_string", b"")
+    others: list[bytes] = []
+    for pair in query.split(b"&"):
+        name, _, value = pair.partition(b"=")
+        if unquote_plus(name.decode("latin-1")) == KEY_PARAMETER:
+            request.scope.setdefault(_KEY, unquote_plus(value.decode("utf-8", "replace")))
+        else:
+            others.append(pair)
+    request.scope["query_string"] = quote_from_bytes(b"&".join(others), safe=_PRINTABLE).encode()
     return request
+
+
+def key_of(request: Request) -> str | None:
+    """The key that the address of a `readable` request had; None without."""
+    return request.scope.get(_KEY)
 
 
 def finished(response: Response) -> Response:

@@ -18,7 +18,7 @@ from starlette.routing import Route, compile_path
 
 from fastapi_lens.admin import api, rendering
 from fastapi_lens.admin.auth import Entry, Refusal, Wait
-from fastapi_lens.admin.edge import base_of, client_path, finished, readable
+from fastapi_lens.admin.edge import base_of, client_path, finished, key_of, readable
 from fastapi_lens.admin.forms import read_form
 from fastapi_lens.admin.gates import gate_of
 from fastapi_lens.admin.hook import Denied
@@ -161,8 +161,8 @@ def _page(
 
 async def _visited(request: Request, place: Place, view: View, needs: Scope) -> Response:
     doorkeeper = await gate_of(place.lens)
-    if "report_key" in request.query_params:
-        return await login_view.exchange_key(request, place, doorkeeper)
+    if (key := key_of(request)) is not None:
+        return await login_view.exchange_key(request, place, doorkeeper, key)
     entry = await doorkeeper.access(request, place.lens.clock())
     if not isinstance(entry, Entry):
         return login_view.refused_page(request, place, entry)

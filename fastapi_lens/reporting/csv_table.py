@@ -2,13 +2,18 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 
 from fastapi_lens.reporting.report import EndpointStats
 
 COLUMNS = tuple(EndpointStats.model_fields)
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_CELL_STARTS = re.compile(r"(^|[;\t\r\n])(?=[ \"]*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n])")
+"""Where a spreadsheet might see the beginning of a formula, also in the wide letters of the East.
+
+Where numbers have a comma, spreadsheets take a semicolon for what divides cells, quoted or not.
+"""
 
 
 def csv_rows(endpoints: Iterable[EndpointStats]) -> Iterator[str]:
@@ -31,7 +36,7 @@ def harmless(text: str) -> str:
 
     An apostrophe comes before what could begin one, as OWASP's page "CSV Injection" advises.
     """
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    return _CELL_STARTS.sub(r"\1'", text)
 
 
 def csv_line(values: Iterable[object]) -> str:

@@ -14,8 +14,9 @@ from fastapi_lens.runtime import Lens
 from tests.attack.asgi import Caller, Header
 from tests.recording.probe import lens_of
 
-KEY, READ_KEY = "the-fuzzed-key-admin", "the-fuzzed-key-read"
-INSIDE = "/only-for-those-who-may-look"
+# Put together, because hypothesis sends the texts that it finds in the source.
+KEY, READ_KEY = (f"the-fuzzed-key-{scope}" for scope in ("admin", "read"))
+INSIDE = f"/{len(KEY)}-things-for-those-who-may-look"
 ORIGIN = "http://testserver"
 REPORT_PATH = "/reports/of-their-own"
 
@@ -42,8 +43,14 @@ class Target:
         self.lens.stop()
 
 
-def build(folder: Path, **settings: Any) -> Target:
-    """The application, with a request and an exception in its log."""
+def build(folder: Path, *, key: str = KEY, **settings: Any) -> Target:
+    """The application, with a request and an exception in its log.
+
+    Args:
+        folder: Of its database.
+        key: With the scope admin.
+        settings: Of the lens.
+    """
     app = FastAPI(title="fuzzed")
 
     @app.get("/crash/{what}")
@@ -55,7 +62,7 @@ def build(folder: Path, **settings: Any) -> Target:
         **{
             "db_path": str(folder / "lens.db"),
             "app_name": "fuzzed",
-            "report_keys": {"root": KEY, "ci": KeyConfig(READ_KEY, scope="read")},
+            "report_keys": {"root": key, "ci": KeyConfig(READ_KEY, scope="read")},
             "report_path": REPORT_PATH,
             "flush_interval": 3600.0,
             "login_max_failures": 1_000_000_000,
@@ -72,13 +79,13 @@ def build(folder: Path, **settings: Any) -> Target:
     assert lens.flusher.flush()
     if not config.key_required:
         return Target(Caller(app), lens, {}, "", ids_of(lens))
-    cookie = client.post("/lens/login", data={"key": KEY}, headers={"origin": ORIGIN}).headers
+    cookie = client.post("/lens/login", data={"key": key}, headers={"origin": ORIGIN}).headers
     session = cookie["set-cookie"].partition(";")[0]
     client.cookies.clear()
     page = client.get("/lens/", headers={"Cookie": session}).text
     token = page.split('name="csrf_token" value="')[1].split('"')[0]
     good = {
-        "key": (b"x-lens-key", KEY.encode()),
+        "key": (b"x-lens-key", key.encode()),
         "read": (b"authorization", f"Bearer {READ_KEY}".encode()),
         "session": (b"cookie", session.encode()),
     }

@@ -25,6 +25,9 @@ FOUND = {
     "no cache header on a redirect": Raw(path="/lens"),
     "no cache header on a wrong method": Raw("POST", "/lens/export.csv"),
     "a key that a redirect repeats": Raw(path="/lens", query=f"report_key={KEY}".encode()),
+    "a key that the way on from another page repeats": Raw(
+        "POST", "/lens/logout", query=f"x=%22&report%5fkey={KEY}&a=b".encode()
+    ),
     "null characters in a path": Raw(path="/lens/endpoints/%00"),
     "a line break at the end of a path": Raw(path="/lens/%0a"),
     "a form that says it is longer than it may be": Raw("POST", "/lens/login", body=(b"x",) * 9),

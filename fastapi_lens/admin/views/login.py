@@ -69,11 +69,11 @@ def wait_page(request: Request, place: Place, wait: Wait, *, target: str = "") -
     return response
 
 
-async def exchange_key(request: Request, place: Place, gate: Gate) -> Response:
-    """Take a key out of the address: a right one becomes a session, a wrong one is dropped."""
-    others = [(k, v) for k, v in request.query_params.multi_items() if k != "report_key"]
-    target = safe_next(place.back + (f"?{urlencode(others)}" if others else ""), place.base)
-    name = await gate.holder(request, request.query_params["report_key"], place.lens.clock())
+async def exchange_key(request: Request, place: Place, gate: Gate, key: str) -> Response:
+    """A key that was in the address: a right one becomes a session, a wrong one is dropped."""
+    query = request.url.query
+    target = safe_next(place.back + (f"?{query}" if query else ""), place.base)
+    name = await gate.holder(request, key, place.lens.clock())
     if isinstance(name, Wait):
         return wait_page(request, place, name, target=target)
     if name is not None:
