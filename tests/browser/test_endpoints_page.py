@@ -41,7 +41,8 @@ def test_the_whole_story_from_login_to_logout(
     assert paths(page) == sorted(paths(page))
     assert is_still_here(page)
 
-    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("button", name="You: report_key").click()
+    page.get_by_role("button", name="Log out", exact=True).click()
     expect(page).to_have_url(f"{shop.url}/lens/login")
     page.goto(f"{shop.url}/lens/")
     expect(page).to_have_url(re.compile(r"/lens/login\?next="))

@@ -40,5 +40,6 @@ def test_signing_in_filtering_sorting_and_signing_out_need_no_script(
     expect(page.get_by_role("heading", level=1)).to_have_text("GET /export")
     page.get_by_text("As a table").first.click()
     expect(page.get_by_role("columnheader", name="2xx")).to_be_visible()
-    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("button", name="You: report_key").click()
+    page.get_by_role("button", name="Log out", exact=True).click()
     expect(page).to_have_url(f"{shop.url}/lens/login")

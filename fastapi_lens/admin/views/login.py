@@ -22,6 +22,7 @@ from fastapi_lens.admin.visit import Place
 
 WRONG_KEY = "That key is not right."
 FORGED = "This form was not sent from this page. Please try again."
+TRY_AGAIN = "Try again"
 TOO_LARGE = "That is too long to be a key."
 
 
@@ -61,7 +62,7 @@ async def sign_in(request: Request, place: Place, gate: Gate) -> Response:
 
 def wait_page(request: Request, place: Place, wait: Wait, *, target: str = "") -> Response:
     """The form again, with how long to wait."""
-    error = f"{wait.sentence[0].upper()}{wait.sentence[1:]}."
+    error = _sentence(wait.sentence)
     response = rendering.login_page(
         request, place.lens, place.base, target=target, error=error, status=429
     )
@@ -89,7 +90,9 @@ def refused_page(request: Request, place: Place, refused: Refusal | Wait | Denie
         return _denied_page(request, place, refused)
     if refused is Refusal.KEY:
         return to_login(request, place)
-    return rendering.not_allowed_page(request, place.base, refused.value)
+    way_on = TRY_AGAIN if refused is Refusal.NOT_LOCAL else "All endpoints"
+    sentence = _sentence(refused.value)
+    return rendering.not_allowed_page(request, place.base, sentence, way_on=way_on)
 
 
 def _denied_page(request: Request, place: Place, denied: Denied) -> Response:
@@ -97,7 +100,8 @@ def _denied_page(request: Request, place: Place, denied: Denied) -> Response:
     if denied.location is not None and request.headers.get("hx-request") == "true":
         # The whole page goes there, not the fragment.
         return Response(status_code=200, headers={"HX-Redirect": denied.location})
-    response = rendering.not_allowed_page(request, place.base, denied.sentence)
+    sentence = _sentence(denied.sentence)
+    response = rendering.not_allowed_page(request, place.base, sentence, way_on=TRY_AGAIN)
     response.status_code = denied.status
     response.headers.update(denied.headers)
     return response
@@ -144,6 +148,11 @@ def set_session(response: Response, request: Request, base: str, cookie: Cookie)
 def forget_session(response: Response, base: str) -> None:
     """Let the browser forget its session, and nothing else."""
     response.delete_cookie(SESSION_COOKIE, path=_cookie_path(base))
+
+
+def _sentence(words: str) -> str:
+    """As people write it; programs get the words alone."""
+    return words[:1].upper() + words[1:] + ("." if words[-1:].isalnum() else "")
 
 
 def _away(target: str) -> Response:
