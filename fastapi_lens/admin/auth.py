@@ -6,6 +6,7 @@ No pages and no routes: the router asks and answers.
 import hashlib
 import hmac
 import posixpath
+import re
 from dataclasses import dataclass, replace
 from enum import Enum
 from ipaddress import ip_address
@@ -34,7 +35,13 @@ ANYBODY = "anybody"
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _TEST_CLIENT = ("testclient", "testserver")
-_FORWARDING = frozenset({"forwarded", "x-real-ip", "true-client-ip", "cf-connecting-ip", "via"})
+_FORWARDING = re.compile(
+    r"(x-)?forwarded(-.*)?|x-(original|envoy|appengine|azure|amz|arr|vercel|proxyuser)-.*|via|"
+    r"(.*-)?(client|real|connecting|user|remote|cluster)-?ip(v6)?|x-(host|remote-addr|scheme)|"
+    r"cdn-loop"
+)
+"""Headers that only a proxy adds; one that adds none cannot be told from the machine itself."""
+
 _LAST_CONTROL, _DELETE = 32, 127
 
 
@@ -235,7 +242,7 @@ def is_local(request: HTTPConnection) -> bool:
     Client and Host must both be loopback names (Host keeps other sites' scripts out that
     rebind their name to 127.0.0.1), and no forwarding header may be there.
     """
-    if any(name in _FORWARDING or name.startswith("x-forwarded-") for name in request.headers):
+    if any(map(_FORWARDING.fullmatch, request.headers)):
         return False
     client = request.client.host if request.client else ""
     host = parts_of("//" + request.headers.get("host", "")).hostname or ""

@@ -121,7 +121,8 @@ class Throttle:
         """A keyed hash, so that the table tells no address; IPv6 by the network of /64."""
         try:
             known = ip_address(address)
-            if isinstance(known, IPv6Address):
+            # A socket for both gives IPv4 clients as ::ffff:10.0.0.7; they share no network.
+            if isinstance(known, IPv6Address) and known.ipv4_mapped is None:
                 address = f"{int(known) >> _NETWORK_BITS:x}::"
         except ValueError:
             pass  # A server may name a socket or nothing.

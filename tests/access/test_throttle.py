@@ -65,6 +65,8 @@ def test_a_network_of_ipv6_is_one_client(tmp_path: Path) -> None:
     waits = [guess(one, f"2001:db8::{number:x}") for number in range(1, 7)]
     assert waits == [None] * 5 + [4]
     assert guess(one, "2001:db8:0:1::1") is None
+    mapped = [guess(one, f"::ffff:10.0.0.{number}") for number in range(1, 9)]
+    assert mapped == [None] * 8  # IPv4 clients of a socket for both: each its own.
     database.close()
 
 

@@ -12,12 +12,13 @@ from starlette.responses import PlainTextResponse, Response
 from fastapi_lens import create_lens_admin
 from fastapi_lens.admin import router
 from tests.attack.asgi import Caller, Header, Raw
-from tests.attack.fuzzing import METHODS, table
+from tests.attack.fuzzing import table
 from tests.attack.target import INSIDE, KEY, ORIGIN, REPORT_PATH, Target, build
 
 OPEN = ("/lens/static/", "/lens/login")
 """What answers everybody: the login form, and the files that it needs."""
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "x")
 REPORTS = (REPORT_PATH, f"{REPORT_PATH}/top", f"{REPORT_PATH}/dead")
 
 

@@ -1,0 +1,105 @@
+"""No text that comes from outside takes longer than its length allows: nothing goes back and tries
+again. What would take years otherwise is over at once, or the suite's own limit of time ends it.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fastapi_lens
+from fastapi_lens.admin.auth import safe_next
+from fastapi_lens.admin.listing import arrange
+from fastapi_lens.admin.query import EndpointQuery, EndpointsQuery
+from fastapi_lens.admin.requests_query import FailuresQuery, RequestsQuery
+from fastapi_lens.patterns import matches
+from fastapi_lens.recording.agents import family
+from fastapi_lens.recording.redaction import query_text
+from fastapi_lens.reporting.csv_table import harmless
+from tests.admin.make import endpoint
+
+PACKAGE = Path(fastapi_lens.__file__).parent
+
+
+class Counted(str):
+    """A segment that counts how often it is compared."""
+
+    __slots__ = ()
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return str.__eq__(self, other)
+
+
+def steps(pattern: str, path: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Comparisons of segments that a glob takes on a path that it does not cover."""
+
+    def segments(text: str) -> tuple[str, ...]:
+        return tuple(map(Counted, text.split("/")))
+
+    monkeypatch.setattr("fastapi_lens.patterns._segments", segments)
+    Counted.compared = 0
+    assert not matches(pattern, path)
+    return Counted.compared
+
+
+def test_a_globs_time_grows_with_the_product_of_both_lengths_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Each ** could stand for any number of segments: 2 to the power of their number tries.
+    found = [
+        steps("/**/a" * stars + "/b", "/a" * segments, monkeypatch)
+        for stars, segments in ((10, 40), (20, 80), (40, 160))
+    ]
+    bounds = [6 * 2 * stars * segments for stars, segments in ((10, 40), (20, 80), (40, 160))]
+    assert all(0 < count <= bound for count, bound in zip(found, bounds, strict=True)), found
+
+
+@pytest.mark.parametrize(
+    "pattern", ["/**" * 100 + "/x", "/**/a" * 100 + "/x", "/*" * 200 + "/x", "/**/*" * 99 + "/**/x"]
+)
+def test_a_glob_that_would_take_years_is_over_at_once(pattern: str) -> None:
+    assert not matches(pattern, "/a" * 200)
+
+
+LONG = [
+    *("a" * 60_000, " " * 60_000, "%" * 60_000, "&" * 60_000, "=" * 60_000, ";" * 60_000),
+    *('"' * 60_000, "/" * 60_000, "\t=" * 30_000, ';"' * 30_000, "9" * 60_000, "é" * 30_000),
+    *("../" * 20_000, "(" * 60_000, "a=b&" * 15_000, "Mozilla/" * 7_000, "-" * 60_000),
+]
+
+
+@pytest.mark.parametrize("text", LONG, ids=lambda text: f"{len(text)} x {text[:2]!r}")
+def test_a_very_long_text_is_read_at_once(text: str) -> None:
+    for kind in (EndpointsQuery, EndpointQuery, RequestsQuery, FailuresQuery):
+        for name in ("q", "tag", "status", "method", "days", "sort", "from", "min_ms", "endpoint"):
+            kind.parse(f"?{name}={text}&to={text[:9]}")
+    arrange([endpoint(text[:5_000])], EndpointsQuery(q=text))
+    safe_next(f"/lens/{text}"[:2_048], "/lens")
+    harmless(text)
+    query_text(text.encode("latin-1", "replace"), values=False)
+    family(text.encode())
+
+
+@given(st.text(max_size=40))
+def test_a_search_is_no_pattern(text: str) -> None:
+    found = arrange([endpoint(f"/{text}x")], EndpointsQuery(q=text))
+    assert len(found.matching) == 1 or not text.isprintable() or text != text.casefold()
+
+
+def test_no_pattern_is_made_of_what_comes_from_outside() -> None:
+    """Every regular expression of the package stands in it as it is."""
+    found = [
+        f"{file.name}: {ast.unparse(node)}"
+        for file in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and ast.unparse(node.func.value) in ("re", "fnmatch")
+        and not isinstance(node.args[0], ast.Constant)
+    ]
+    assert found == []
