@@ -7,12 +7,12 @@ import hashlib
 import hmac
 import posixpath
 import re
+import threading
 from dataclasses import dataclass, replace
 from enum import Enum
 from ipaddress import ip_address
 from typing import ClassVar
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 
 from fastapi_lens.admin.edge import parts_of
@@ -20,7 +20,7 @@ from fastapi_lens.admin.hook import Denied, Hook
 from fastapi_lens.admin.journal import SIGN_IN, entry_of
 from fastapi_lens.admin.keyring import Keyring
 from fastapi_lens.admin.sessions import Session, Sessions, Signer
-from fastapi_lens.admin.threads import in_reader_thread
+from fastapi_lens.admin.threads import BusyError, in_key_thread, in_reader_thread
 from fastapi_lens.admin.throttle import Throttle
 from fastapi_lens.config import LensConfig
 from fastapi_lens.hooks import Access
@@ -33,6 +33,9 @@ LOCAL = "this machine"
 ANYBODY = "anybody"
 """Names in the audit log, of those who need no key."""
 
+TOO_MANY = "too many wrong keys came from your address"
+BUSY = "more keys are sent than can be compared"
+BUSY_SECONDS = 2
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _TEST_CLIENT = ("testclient", "testserver")
 _FORWARDING = re.compile(
@@ -84,15 +87,20 @@ class Cookie:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Somebody has given too many wrong keys, and is not listened to for some seconds."""
+    """Somebody is not listened to for some seconds.
+
+    Attributes:
+        reason: Why not.
+    """
 
     seconds: int
+    reason: str = TOO_MANY
     status: ClassVar[int] = 429
 
     @property
     def sentence(self) -> str:
         """What people are told."""
-        return f"too many wrong keys came from your address: try again in {self.seconds} s"
+        return f"{self.reason}: try again in {self.seconds} s"
 
     @property
     def headers(self) -> dict[str, str]:
@@ -123,6 +131,7 @@ class Gate:
         self._keys = Keyring(config.keys)
         self._hook = None if config.authorize is None else Hook(config.authorize)
         self._signers: dict[str, Signer] = {}
+        self._making = threading.Lock()
 
     @property
     def takes_keys(self) -> bool:
@@ -157,7 +166,10 @@ class Gate:
         def attempt() -> str | int | None:
             return self._throttle.attempt(address, lambda: self._keys.name_of(presented), now=now)
 
-        found = await in_reader_thread(attempt)
+        try:
+            found = await in_key_thread(attempt)
+        except BusyError:
+            return Wait(BUSY_SECONDS, BUSY)
         return Wait(found) if isinstance(found, int) else found
 
     async def sign_in(self, request: HTTPConnection, name: str, now: float) -> Cookie:
@@ -183,7 +195,7 @@ class Gate:
         return await self._cookie(replace(session, seen=now), now)
 
     async def _cookie(self, session: Session, now: float) -> Cookie:
-        signer = await run_in_threadpool(self._signer, session.key)
+        signer = await self._signer(session.key)
         return Cookie(signer.cookie(session), int(self._sessions.lifetime.left(session, now)))
 
     def may_post(self, request: Request, token: str, entry: Entry) -> bool:
@@ -201,7 +213,7 @@ class Gate:
             return Refusal.KEY
         if self._keys.scope_of(name) is None:
             return Refusal.KEY
-        signer = await run_in_threadpool(self._signer, name)
+        signer = await self._signer(name)
         session = signer.read(signed)
         if session is None or self._sessions.lifetime.left(session, now) <= 0:
             return Refusal.KEY
@@ -218,12 +230,19 @@ class Gate:
     def _scope(self, name: str) -> Scope:
         return self._keys.scope_of(name) or Scope.READ
 
-    def _signer(self, name: str) -> Signer:
-        """Two threads may make the same one at once; the first is kept."""
-        if name not in self._signers:
-            secret = self._keys.session_secret(name, self._salt)
-            secret = hmac.digest(secret, self._app.encode(), "sha256")
-            self._signers.setdefault(name, Signer(name, secret))
+    async def _signer(self, name: str) -> Signer:
+        signer = self._signers.get(name)
+        if signer is None:
+            signer = await in_reader_thread(lambda: self._made_signer(name))
+        return signer
+
+    def _made_signer(self, name: str) -> Signer:
+        """Made once: each takes some 50 ms, and anybody can ask for that of any key."""
+        with self._making:
+            if name not in self._signers:
+                secret = self._keys.session_secret(name, self._salt)
+                secret = hmac.digest(secret, self._app.encode(), "sha256")
+                self._signers[name] = Signer(name, secret)
         return self._signers[name]
 
 

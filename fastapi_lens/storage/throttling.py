@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.tables import THROTTLE
@@ -25,6 +26,9 @@ class Failures:
     last_us: int = 0
     blocked_until_us: int = 0
 
+
+MAX_CLIENTS = 10_000
+"""Rows of clients; beyond them, the tenth that has been quiet for longest is forgotten."""
 
 _COLUMNS = (
     THROTTLE.c.failures,
@@ -63,6 +67,8 @@ def add_failure(
     with database.write() as connection:
         connection.execute(database.insert_ignore(THROTTLE), {"client": client})
         found = connection.execute(sa.select(*_COLUMNS).where(mine).with_for_update()).one()
+        if not found.failures:
+            _make_room(connection)
         after = step(Failures(*found))
         connection.execute(
             sa.update(THROTTLE)
@@ -81,3 +87,16 @@ def add_failure(
             )
         )
     return after
+
+
+def _make_room(connection: Connection) -> None:
+    count = connection.execute(sa.select(sa.func.count()).select_from(THROTTLE)).scalar_one()
+    if count <= MAX_CLIENTS:
+        return
+    # Those that are new have no time yet, this client among them.
+    noted = sa.select(THROTTLE.c.last_at).where(THROTTLE.c.last_at > 0)
+    tenth = noted.order_by(THROTTLE.c.last_at).offset(MAX_CLIENTS // 10).limit(1)
+    limit = connection.execute(tenth).scalar_one()
+    connection.execute(
+        sa.delete(THROTTLE).where(THROTTLE.c.last_at > 0, THROTTLE.c.last_at <= limit)
+    )

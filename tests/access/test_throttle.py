@@ -1,21 +1,35 @@
-from concurrent.futures import ThreadPoolExecutor
+"""Who guesses keys waits, across all workers, and holds up nobody else."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
+from fastapi_lens.admin import threads as threads_of_the_admin
 from fastapi_lens.admin.throttle import Throttle
 from fastapi_lens.errors import StorageError
+from fastapi_lens.keys import HashedKey
+from fastapi_lens.storage import throttling
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.tables import THROTTLE
+from tests.access.guarded import KEY
 from tests.access.test_keys import ALICE, KEYS, ORIGIN, MakeClient, client_with, session
 from tests.recording.probe import lens_of
+from tests.storage.helpers import table_rows
+from tests.support.clients import Client
+from tests.support.servers import Server
 
 __all__ = ["client_with"]
 
 NOW = 1_775_243_992.0
+ROOT = Path(__file__).parents[2]
 
 
 def throttle(database: Database) -> Throttle:
@@ -70,25 +84,94 @@ def test_a_network_of_ipv6_is_one_client(tmp_path: Path) -> None:
     database.close()
 
 
+async def guesses(port: int, *, total: int, connections: int) -> Counter[int]:
+    """How often each status answered wrong keys that came over several connections at once."""
+    answers: Counter[int] = Counter()
+
+    async def guess() -> None:
+        client = await Client.connect(port)
+        for number in range(total // connections):
+            headers = {"X-Lens-Key": f"guess-{number}"}
+            answer = await client.send("GET", "/lens/report", headers=headers)
+            answers[answer.status if answer else 0] += 1
+        await client.close()
+
+    await asyncio.gather(*(guess() for _ in range(connections)))
+    return answers
+
+
+@pytest.mark.server
 def test_a_thousand_guesses_against_four_workers_get_at_most_twenty_comparisons(
-    tmp_path: Path,
+    run_server: Callable[..., Server], tmp_path: Path
 ) -> None:
-    databases = [Database(f"sqlite:///{tmp_path / 'lens.db'}") for _ in range(4)]
-    migrate(databases[0])
-    workers = [throttle(database) for database in databases]
-    compared: list[int] = []
+    args = ["--app-dir", str(ROOT), "--workers", "4", "--log-level", "warning"]
+    server = run_server("tests.access.guarded:app", args=args)
+    address = f"{server.url}/lens/report"
+    answers = asyncio.run(guesses(server.port, total=1_000, connections=20))
+    blocked = httpx.get(address, headers={"X-Lens-Key": KEY})
+    assert answers.total() == 1_000
+    assert set(answers) == {403, 429}
+    assert 5 <= answers[403] <= 20
+    assert blocked.status_code == 429
+    assert 1 <= int(blocked.headers["retry-after"]) <= 300
+    # Whoever comes from elsewhere notices nothing.
+    elsewhere = httpx.HTTPTransport(local_address="127.0.0.2")
+    with httpx.Client(transport=elsewhere) as client:
+        assert client.get(address, headers={"X-Lens-Key": KEY}).status_code == 200
+    database = Database(f"sqlite:///{tmp_path / 'lens.db'}")
+    (row,) = table_rows(database, THROTTLE)
+    database.close()
+    assert row.failures == answers[403]
 
-    def attempt(number: int) -> None:
-        # A hundred guesses a second.
-        workers[number % 4].attempt(
-            "10.0.0.7", lambda: compared.append(number), now=NOW + number / 100
-        )
 
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(attempt, range(1_000)))
-    assert 5 <= len(compared) <= 20
-    for database in databases:
-        database.close()
+def test_the_table_keeps_so_many_clients_at_most(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttling, "MAX_CLIENTS", 20)
+    one = throttle(database)
+    for number in range(30):
+        guess(one, f"10.0.0.{number}", now=NOW + number)
+    rows = table_rows(database, THROTTLE)
+    assert 15 < len(rows) <= 20
+    latest = max(rows, key=lambda row: row.last_at)
+    assert latest.last_at == round((NOW + 29) * 1e6)
+    assert min(row.last_at for row in rows) >= round((NOW + 10) * 1e6)
+
+
+def test_guesses_at_hashed_keys_hold_up_nobody_who_is_signed_in(
+    client_with: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_with(report_keys=KEYS)
+    mine = session(client, ALICE)
+    comparing = threading.Event()
+    monkeypatch.setattr(HashedKey, "matches", lambda *_: comparing.wait(30) is None)
+    monkeypatch.setattr(threads_of_the_admin, "MAX_WAITING", 3)
+
+    async def ask(address: str, **headers: str) -> httpx.Response:
+        transport = httpx.ASGITransport(client.app, client=(address, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as one:
+            return await one.get("/lens/report", headers=headers)
+
+    async def scenario() -> list[httpx.Response]:
+        sent = [
+            asyncio.create_task(ask(f"10.0.0.{number}", **{"X-Lens-Key": "guess"}))
+            for number in range(6)
+        ]
+        # One is compared, three wait, and the others are told to come back.
+        told: set[asyncio.Task[httpx.Response]] = set()
+        while len(told) < 2:
+            left = [one for one in sent if one not in told]
+            told |= (await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED))[0]
+        assert {answer.result().status_code for answer in told} == {429}
+        assert (await ask("10.0.0.9", **mine)).status_code == 200
+        comparing.set()
+        return list(await asyncio.gather(*sent))
+
+    answers = asyncio.run(scenario())
+    assert sorted(answer.status_code for answer in answers) == [403] * 4 + [429] * 2
+    busy = next(answer for answer in answers if answer.status_code == 429)
+    assert busy.headers["retry-after"] == "2"
+    assert "more keys are sent than can be compared" in busy.text
 
 
 def test_while_the_database_is_down_each_worker_counts_in_bounded_memory(
