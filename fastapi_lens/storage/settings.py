@@ -117,7 +117,7 @@ def write_section(
         if changed.rowcount != 1:
             connection.rollback()
             return False
-        _add_entry(connection, app, entry)
+        _add_entry(database, connection, app, entry)
         return True
 
 
@@ -128,7 +128,7 @@ def add_audit_entry(database: Database, app: str, entry: AuditEntry) -> None:
         StorageError: The database cannot be written.
     """
     with database.write() as connection:
-        _add_entry(connection, app, entry)
+        _add_entry(database, connection, app, entry)
 
 
 def count_entries(database: Database, app: str, action: str, *, since_us: int) -> int:
@@ -154,18 +154,18 @@ def _stored(text: str, version: int) -> Stored:
     return Stored(cast("dict[str, Any]", values), version)
 
 
-def _add_entry(connection: Connection, app: str, entry: AuditEntry) -> None:
-    identity = entry.at_us << REQUEST_ID_BITS | secrets.randbits(REQUEST_ID_BITS)
-    connection.execute(
-        sa.insert(AUDIT),
-        {
-            "id": identity,
-            "app": app,
-            "actor": entry.actor,
-            "client": entry.client,
-            "action": entry.action,
-            "target": entry.target,
-            "before": entry.before,
-            "after": entry.after,
-        },
-    )
+def _add_entry(database: Database, connection: Connection, app: str, entry: AuditEntry) -> None:
+    row = {
+        "app": app,
+        "actor": entry.actor,
+        "client": entry.client,
+        "action": entry.action,
+        "target": entry.target,
+        "before": entry.before,
+        "after": entry.after,
+    }
+    add, added = database.insert_ignore(AUDIT).execution_options(preserve_rowcount=True), 0
+    while not added:
+        # Two entries of one microsecond may have drawn the same number.
+        identity = entry.at_us << REQUEST_ID_BITS | secrets.randbits(REQUEST_ID_BITS)
+        added = connection.execute(add, {**row, "id": identity}).rowcount

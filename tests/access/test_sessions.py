@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from fastapi_lens import KeyConfig
 from fastapi_lens.admin import sessions
+from fastapi_lens.admin.auth import Gate
 from fastapi_lens.admin.sessions import Lifetime, Session, Sessions
 from fastapi_lens.errors import StorageError
 from fastapi_lens.storage.database import Database
@@ -147,6 +148,14 @@ def test_who_needs_no_session_has_nothing_to_sign_out_of(client_with: MakeClient
     for path in ("/lens/logout", "/lens/logout/everywhere"):
         assert client.post(path, headers=ORIGIN).headers["location"] == "/lens/login"
     assert table_rows(lens_of(client.app).database, SETTING) == []
+
+
+def test_what_signs_the_sessions_of_a_key_is_made_once(client_with: MakeClient) -> None:
+    client = started(client_with(report_keys=KEYS))
+    signed_in(client)
+    gate = lens_of(client.app).attached(Gate, pytest.fail)
+    # As two threads may do at once.
+    assert gate._made_signer("alice") is gate._made_signer("alice")
 
 
 @pytest.fixture

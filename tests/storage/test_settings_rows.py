@@ -47,6 +47,17 @@ def test_an_audit_entry_says_who_did_what_when(database: Database) -> None:
     assert {row.id >> 11 for row in rows} == {NOW_US}
 
 
+def test_entries_of_the_same_microsecond_are_all_kept(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter([7, 7, 7, 8])
+    monkeypatch.setattr("secrets.randbits", lambda _: next(drawn))
+    add_audit_entry(database, "shop", entry(action="sign_in"))
+    add_audit_entry(database, "shop", entry(action="sign_out"))
+    rows = table_rows(database, AUDIT)
+    assert {row.id & 2_047: row.action for row in rows} == {7: "sign_in", 8: "sign_out"}
+
+
 @pytest.mark.parametrize("text", ["{", "[1]"])
 def test_a_section_that_is_damaged_is_told_instead_of_raised(database: Database, text: str) -> None:
     row = {"app": "shop", "name": "retention", "value": text, "version": 3}
