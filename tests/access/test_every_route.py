@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from fastapi_lens import LensConfig, LensMiddleware, lens_admin
+from fastapi_lens import KeyConfig, LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.admin import router
 from tests.recording.probe import lens_of
 
@@ -185,6 +185,32 @@ def test_everything_of_the_admin_is_in_the_table_that_is_tried() -> None:
     (only,) = lens_admin.routes
     assert isinstance(only, Route)
     assert only.endpoint is router._dispatch
+
+
+OWN_POSTS = {"/lens/logout", "/lens/logout/everywhere"}
+"""What those may send who may only look."""
+
+
+def test_who_may_only_look_is_shown_no_form_and_refused_by_every_post(tmp_path: Path) -> None:
+    reader = KeyConfig("who-only-looks", scope="read")
+    site = client(tmp_path, report_keys={"reader": reader})
+    session = {"Cookie": cookie(site, reader.key)}
+    home = site.get("/lens/", headers=session).text
+    token = home.split('name="csrf_token" value="')[1].split('"')[0]
+    shown = 0
+    for path in (f"/lens{one}" for one in paths()):
+        answer = site.get(path, headers=session)
+        forms = re.findall(r'<form[^>]* method="post"[^>]* action="([^"]+)"', answer.text)
+        forms += re.findall(r'<form[^>]* action="([^"]+)"[^>]* method="post"', answer.text)
+        assert set(forms) <= OWN_POSTS, path
+        shown += answer.status_code == 200
+        if path in OWN_POSTS or is_open(path.removeprefix("/lens")):
+            continue
+        sent = {**ORIGIN, **session}
+        refused = site.post(path, data={"csrf_token": token}, headers=sent)
+        assert refused.status_code in (403, 405), path
+    assert shown > 8
+    lens_of(site.app).stop()
 
 
 def test_an_expired_session_opens_no_route(tmp_path: Path) -> None:
