@@ -1,7 +1,7 @@
 """Entries of the audit log as people read them. Pure text; no I/O, no HTML."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -34,6 +34,21 @@ ACTIONS = {
 """What the words of the log mean; another word stands for itself."""
 
 CHANGES = (SAVE, PURGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Actions that are looked at together."""
+
+    label: str
+    actions: tuple[str, ...]
+
+
+GROUPS: Mapping[str, Group] = {
+    "changes": Group("Changes", CHANGES),
+    "access": Group("Sign-ins", (SIGN_IN, SIGN_OUT, SIGN_OUT_EVERYWHERE, WRONG_KEY)),
+    "exports": Group("Exports", (EXPORT,)),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ from fastapi_lens.admin.gates import gate_of
 from fastapi_lens.admin.hook import Denied
 from fastapi_lens.admin.threads import in_reader_thread
 from fastapi_lens.admin.views import account, requests_export, settings_forms
+from fastapi_lens.admin.views import audit as audit_view
+from fastapi_lens.admin.views import danger as danger_view
 from fastapi_lens.admin.views import endpoint as endpoint_view
 from fastapi_lens.admin.views import endpoints as endpoints_view
 from fastapi_lens.admin.views import export as export_view
@@ -289,6 +291,7 @@ def _section(visit: Visit) -> Response:
 
 
 _SECTION = _page("/settings/{section}", _section, back="/settings")
+_DANGER = _page("/settings/danger", danger_view.danger_page)
 _SIGN_OUT = _page("/logout", account.sign_out, back="/", needs=Scope.READ)
 _SIGN_OUT_EVERYWHERE = _page(
     "/logout/everywhere", account.sign_out_everywhere, back="/", needs=Scope.READ
@@ -309,6 +312,8 @@ _PAGES = (
     _at("/failures/{key}", _page("/failures/{key}", requests_view.failure_page)),
     _at("/settings", _page("/settings", settings_view.settings_page)),
     _at("/settings/now", _page("/settings/now", settings_view.now_page)),
+    _at("/settings/audit", _page("/settings/audit", audit_view.audit_page)),
+    _at("/settings/danger", _DANGER, "GET", "POST"),
     _at("/settings/rules/preview", _page("/settings/rules/preview", rules_view.preview_rule)),
     _at(
         "/settings/{section}/preview",

@@ -69,6 +69,11 @@ class Answers:
         answer: Answer = found.answer.result()
         return answer
 
+    def clear(self) -> None:
+        """Give none of them any more."""
+        with self._guard:
+            self._made.clear()
+
     def _make(self, question: Hashable, answer: Future[Any], make: Callable[[], Any]) -> None:
         try:
             answer.set_result(make())

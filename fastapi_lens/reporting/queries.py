@@ -96,6 +96,11 @@ class Reader:
         """
         return self._answers.get((question, self._state()), make)
 
+    def forget(self) -> None:
+        """Make every answer anew from now on: rows have changed that no worker has written."""
+        self._answers.clear()
+        self._rows.clear()
+
     def endpoints(
         self, *, window: Window, now: float, with_ignored: bool = False
     ) -> list[Endpoint]:

@@ -19,6 +19,9 @@ RETENTION = "retention"
 THRESHOLDS = "thresholds"
 RECORDING = "recording"
 RULES = "rules"
+HISTORY = "history"
+"""Holds no setting: its version changes when somebody has deleted history."""
+
 NAMES: Mapping[str, tuple[str, ...]] = {
     RETENTION: ("ttl_days",),
     THRESHOLDS: ("cold_threshold_days", "dead_threshold_days", "slow_threshold_ms"),

@@ -1,12 +1,15 @@
 """Deleting what somebody chose to delete, in short transactions. Knows nothing of retention."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from fastapi_lens.errors import DeadlockError
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.deletion import Pace, Past, Slice, past_slices
+from fastapi_lens.storage.fence import TRIES
 from fastapi_lens.storage.log_deletion import failure_slices, request_id_at
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.snapshot import import_notes
@@ -31,12 +34,15 @@ class Choice:
         whole_app: Whether the app's workers, and that it was imported, are to be forgotten, too,
             and requests in the log that belong to none of the endpoints. Settings and the audit
             log stay.
+        keeps_endpoints: Whether the endpoints stay, as if they had never been called, and the
+            workers, which may be at work.
     """
 
     app: str
     ids: Sequence[int]
     before: int | None = None
     whole_app: bool = False
+    keeps_endpoints: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +84,16 @@ def amount(database: Database, choice: Choice) -> Amount:
             rows = sa.select(sa.func.count()).where(past.where, past.bucket < past.limit)
             found[past.table] += connection.execute(rows).scalar_one()
         of_app = sa.select(sa.func.count()).where(WORKER.c.app == choice.app)
-        workers = connection.execute(of_app).scalar_one() if choice.whole_app else 0
+        gone = choice.whole_app and not choice.keeps_endpoints
+        workers = connection.execute(of_app).scalar_one() if gone else 0
         failures = sum(
             connection.execute(
                 sa.select(sa.func.count()).select_from(FAILURE).where(where)
             ).scalar_one()
             for where in _failures(choice)
         )
-    endpoints = len(choice.ids) if choice.before is None else 0
+    stay = choice.before is not None or choice.keeps_endpoints
+    endpoints = 0 if stay else len(choice.ids)
     return Amount(endpoints, found[BUCKET], found[STATUS], workers, found[REQUEST], failures)
 
 
@@ -96,16 +104,58 @@ def purge(database: Database, choice: Choice) -> Iterator[int]:
         StorageError: The database cannot be written; what was deleted before stays so.
     """
     pace = Pace()
+    if choice.keeps_endpoints:
+        # First: what says how often one was called is not to outlive the calls.
+        _forget_calls(database, choice.ids)
     for done in _row_slices(database, choice, pace):
         yield done.rows
+    if not choice.keeps_endpoints:
+        yield from _whole_rows(database, choice)
+    if choice.whole_app:
+        _forget_imports(database, choice.app)
+    for _ in space_slices(database, pace):
+        yield 0
+
+
+def _whole_rows(database: Database, choice: Choice) -> Iterator[int]:
+    """The endpoints themselves, and the workers."""
     if choice.before is None:
         for ids in _parts(choice.ids):
             yield _delete(database, sa.delete(ENDPOINT).where(ENDPOINT.c.id.in_(ids)))
     if choice.whole_app:
         yield _delete(database, sa.delete(WORKER).where(WORKER.c.app == choice.app))
-        _forget_imports(database, choice.app)
-    for _ in space_slices(database, pace):
-        yield 0
+
+
+def purge_for(
+    database: Database,
+    choice: Choice,
+    *,
+    seconds: float,
+    timer: Callable[[], float] = time.monotonic,
+) -> bool:
+    """Delete it, as far as that gets in so many seconds; whether all of it is deleted.
+
+    Args:
+        database: Whose rows.
+        choice: Which ones.
+        seconds: After them no further transaction is begun.
+        timer: Seconds that pass.
+
+    Raises:
+        StorageError: The database cannot be written; what was deleted before stays so.
+    """
+    end = timer() + seconds
+
+    def begin() -> bool:
+        return all(timer() < end for _ in purge(database, choice))
+
+    # Workers write to the same rows meanwhile, and the database ends a deadlock at our cost.
+    for _ in range(TRIES - 1):
+        try:
+            return begin()
+        except DeadlockError:
+            continue
+    return begin()
 
 
 def _row_slices(database: Database, choice: Choice, pace: Pace) -> Iterator[Slice]:
@@ -151,6 +201,14 @@ def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
 def _delete(database: Database, statement: sa.Delete) -> int:
     with database.write() as connection:
         return connection.execute(statement).rowcount
+
+
+def _forget_calls(database: Database, ids: Sequence[int]) -> None:
+    """Let endpoints look as if nobody had ever called them."""
+    never = {"first_called_at": 0, "last_called_at": 0, "total_calls": 0}
+    for some in _parts(ids):
+        with database.write() as connection:
+            connection.execute(sa.update(ENDPOINT).where(ENDPOINT.c.id.in_(some)).values(never))
 
 
 def _forget_imports(database: Database, app: str) -> None:

@@ -101,7 +101,9 @@ def _made(visit: Visit, key: str, query: EndpointQuery) -> Response:
         "code_days": _code_days(visit, endpoint, window),
         "log": of_endpoint(visit, endpoint),
         "ignored_by": _ignored_by(visit, endpoint),
-        "ignore_href": new_rule_href(visit, endpoint) if visit.may_change else "",
+        "ignore_href": new_rule_href(visit, endpoint),
+        "delete_href": visit.url(f"/settings/danger?endpoint={endpoint.key}"),
+        "may_change": visit.may_change,
     }
     return rendering.page(visit, "endpoint.html", context)
 

@@ -118,6 +118,9 @@ def preview_page(visit: Visit, reply: Reply) -> Response:
 def settings_tabs(visit: Visit, current: str) -> list[Link]:
     """The pages of the settings; what tells of people is for those alone who may change them."""
     pages = [("Settings", "settings", "/settings")]
+    if visit.may_change:
+        pages += [("Audit log", "audit", "/settings/audit")]
+        pages += [("Danger zone", "danger", "/settings/danger")]
     return [Link(label, visit.url(path), name == current, name) for label, name, path in pages]
 
 

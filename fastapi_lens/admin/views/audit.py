@@ -1,0 +1,56 @@
+"""The audit log: who did what in the admin, newest first. Shows it, and changes nothing."""
+
+from starlette.responses import Response
+
+from fastapi_lens.admin import rendering
+from fastapi_lens.admin.audit import GROUPS, audit_lines
+from fastapi_lens.admin.audit_query import AuditQuery
+from fastapi_lens.admin.auth import Refusal
+from fastapi_lens.admin.views.endpoints import Link
+from fastapi_lens.admin.views.settings import settings_tabs
+from fastapi_lens.admin.visit import Visit
+from fastapi_lens.reporting.model import id_of, key_of
+from fastapi_lens.storage.audit import AUDIT_KEPT_EACH, AUDIT_KEPT_SECONDS, read_audit
+
+PAGE_SIZE = 50
+
+
+def audit_page(visit: Visit) -> Response:
+    """``GET /settings/audit``: for those alone who may change something."""
+    if not visit.may_change:
+        return rendering.not_allowed_page(visit.request, visit.base, Refusal.READ_ONLY.value)
+    query = AuditQuery.parse(f"?{visit.request.url.query}")
+    base, lens = visit.url("/settings/audit"), visit.lens
+    found = read_audit(
+        lens.database,
+        lens.app_name,
+        before=id_of(query.before) if query.before else None,
+        actions=GROUPS[query.group].actions if query.group else None,
+        limit=PAGE_SIZE + 1,
+    )
+    shown = found[:PAGE_SIZE]
+    more = len(found) > PAGE_SIZE
+    context = {
+        "current": "Settings",
+        "heading": "Audit log",
+        "tabs": settings_tabs(visit, "audit"),
+        "groups": _groups(query, base),
+        "lines": audit_lines(shown),
+        "query": query,
+        "newest": query.newest().url(base),
+        "older": query.older(key_of(shown[-1].id)).url(base) if more else "",
+        "kept_seconds": AUDIT_KEPT_SECONDS,
+        "kept_each": AUDIT_KEPT_EACH,
+    }
+    return rendering.page(visit, "audit.html", context)
+
+
+def _groups(query: AuditQuery, base: str) -> list[Link]:
+    every = Link("All", query.with_group("").url(base), not query.group, "all")
+    return [
+        every,
+        *(
+            Link(group.label, query.with_group(name).url(base), name == query.group, name)
+            for name, group in GROUPS.items()
+        ),
+    ]
