@@ -23,14 +23,12 @@ class RuleRow:
     """A rule as a row of the table.
 
     Attributes:
-        what: What it ignores.
-        covers: How many endpoints it is about.
+        what: What it ignores, as far as there is such a thing now.
         href: Where it is changed.
     """
 
     rule: Rule
     what: str
-    covers: int
     href: str
 
 
@@ -159,12 +157,10 @@ def _sentence(rule: Rule, found: RulePreview) -> str:
 
 
 def _row(visit: Visit, rule: Rule, endpoints: Sequence[Endpoint]) -> RuleRow:
-    return RuleRow(
-        rule=rule,
-        what=f"{_classes(rule)} answers" if rule.statuses else "endpoints",
-        covers=sum(rule.covers(one.method, one.path) for one in endpoints),
-        href=rule_href(visit, rule),
-    )
+    count = sum(rule.covers(one.method, one.path) for one in endpoints)
+    some = formats.plural(count, "endpoint")
+    what = f"{_classes(rule)} answers of {some}" if rule.statuses else some
+    return RuleRow(rule, what, rule_href(visit, rule))
 
 
 def rule_href(visit: Visit, rule: Rule) -> str:

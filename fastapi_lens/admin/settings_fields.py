@@ -26,7 +26,7 @@ class Setting:
     Attributes:
         name: In LensConfig.
         label: For people.
-        unit: What a number of it counts.
+        unit: What a number of it counts; words of several are left out beside other numbers.
         hint: One sentence more; may be empty.
         choices: Value and label of each; empty for a number.
         nothing: How people call it when it is not set.
@@ -47,9 +47,8 @@ class Field:
     Attributes:
         value: What stands in the form.
         code: What the code says, for people.
-        differs: Whether another value is stored.
-        now: What is in force, for people, where that is neither typed nor known to who typed.
-        chosen: The label of the value, where there are choices.
+        differs: Whether another value is in force.
+        now: What is in force, for people, where somebody else has changed it meanwhile.
     """
 
     setting: Setting
@@ -82,11 +81,11 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = {
     ),
     RECORDING: (
         Setting(
-            "log_sample_rate", "Log this share of all requests", "", "From 0 (none) to 1 (all)."
+            "log_sample_rate", "Share of all requests", hint="From 0 (none) to 1 (all requests)."
         ),
-        Setting("log_errors_per_minute", "Log server errors, up to", "a minute and worker"),
-        Setting("log_slowest", "Log the slowest", "a minute and worker"),
-        Setting("log_max_rows", "Keep in the log at most", "requests"),
+        Setting("log_errors_per_minute", "Server errors, up to", "a minute and worker"),
+        Setting("log_slowest", "The slowest, up to", "a minute and worker"),
+        Setting("log_max_rows", "Kept at most", "requests"),
         Setting(
             "log_query_values",
             "Values of queries",
@@ -170,4 +169,6 @@ def words(setting: Setting, text: str) -> str:
     """A value as people read it, with its unit."""
     if setting.choices:
         return dict(setting.choices).get(text, text)
-    return f"{text} {setting.unit}".strip() if text else setting.nothing
+    number = f"{int(text):,}" if text.isdecimal() else text
+    unit = "" if " " in setting.unit else f" {setting.unit}".rstrip()
+    return f"{number}{unit}" if text else setting.nothing

@@ -4,17 +4,18 @@ It counts the rows of a few complete minutes, hours, days and weeks through the 
 looks at some of them; it never reads a table from one end to the other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.storage.audit import AUDIT_KEPT_EACH, AUDIT_KEPT_SECONDS
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import KEPT_SECONDS, Retention
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS
+from fastapi_lens.storage.tables import AUDIT, BUCKET, ENDPOINT, FAILURE, STATUS
 
 SAMPLES = 6
 """Complete buckets of a tier that are counted, spread over the time of `_LOOK_BACK`."""
@@ -44,17 +45,23 @@ class RowBytes:
         bucket: Of a row of sums, beside its histogram.
         status: Of a row of a status code.
         endpoint: Of an endpoint's own row.
+        request: Of a request in the log, with a path of usual length.
+        failure: Of a kind of exception, beside its message and traceback.
+        audit: Of an entry of the audit log that changes a section of the settings.
     """
 
     bucket: float
     status: float
     endpoint: float
+    request: float
+    failure: float
+    audit: float
 
 
 ROW_BYTES: Mapping[str, RowBytes] = {
-    "sqlite": RowBytes(bucket=43, status=25, endpoint=330),
-    "postgresql": RowBytes(bucket=250, status=140, endpoint=2_000),
-    "mysql": RowBytes(bucket=140, status=260, endpoint=660),
+    "sqlite": RowBytes(43, 25, 330, request=110, failure=240, audit=260),
+    "postgresql": RowBytes(250, 140, 2_000, request=170, failure=400, audit=290),
+    "mysql": RowBytes(140, 260, 660, request=130, failure=400, audit=290),
 }
 
 
@@ -93,6 +100,28 @@ class TierForecast:
 
 
 @dataclass(frozen=True, slots=True)
+class LogForecast:
+    """A log, which is cut to so many rows.
+
+    Attributes:
+        name: What a row is.
+        rows: As many as there can be.
+        row_bytes: Of each of them on the disk, on average.
+        kept_seconds: How long they are kept at most.
+    """
+
+    name: str
+    rows: int
+    row_bytes: float
+    kept_seconds: int
+
+    @property
+    def most_bytes(self) -> int:
+        """Bytes when it is full."""
+        return round(self.rows * self.row_bytes)
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
     """What the database comes to, of all apps that share it.
 
@@ -100,11 +129,13 @@ class Forecast:
         tiers: From minutes to weeks.
         statuses: The status codes.
         fixed_bytes: Of the endpoints' own rows.
+        logs: Requests, exceptions, and the audit log.
     """
 
     tiers: tuple[TierForecast, ...]
     statuses: TierForecast
     fixed_bytes: int
+    logs: tuple[LogForecast, ...] = ()
 
     @property
     def parts(self) -> tuple[TierForecast, ...]:
@@ -123,8 +154,13 @@ class Forecast:
 
     @property
     def steady_bytes(self) -> int:
-        """Bytes when as many rows go as come."""
+        """Bytes when as many rows go as come, without the logs."""
         return self.fixed_bytes + sum(each.steady_bytes for each in self.parts)
+
+    @property
+    def log_bytes(self) -> int:
+        """Bytes of the logs when they are full, which come on top."""
+        return sum(each.most_bytes for each in self.logs)
 
     @property
     def bytes_per_year(self) -> int:
@@ -145,7 +181,7 @@ class Forecaster:
         """Read nothing yet."""
         self._database = database
         self._retention = retention
-        self._answer: tuple[float, int | None, Forecast] | None = None
+        self._answer: tuple[float, Hashable, Forecast] | None = None
 
     def forecast(self, now: float) -> Forecast:
         """The size that the database comes to.
@@ -153,8 +189,8 @@ class Forecaster:
         Raises:
             StorageError: The database cannot be read.
         """
-        ttl_days, answer = self._retention.ttl_days, self._answer
-        if answer and abs(now - answer[0]) < FRESH_SECONDS and answer[1] == ttl_days:
+        kept, answer = (self._retention.ttl_days, self._retention.log_max_rows), self._answer
+        if answer and abs(now - answer[0]) < FRESH_SECONDS and answer[1] == kept:
             return answer[2]
         sizes = ROW_BYTES[self._database.dialect]
         with self._database.read() as connection:
@@ -177,9 +213,33 @@ class Forecaster:
                     kept_seconds=self._retention.kept_seconds(Tier.DAY),
                 ),
                 fixed_bytes=round(_count(connection, sa.select(ENDPOINT.c.id)) * sizes.endpoint),
+                logs=_logs(connection, self._retention, sizes),
             )
-        self._answer = (now, ttl_days, made)
+        self._answer = (now, kept, made)
         return made
+
+
+def _logs(connection: Connection, retention: Retention, sizes: RowBytes) -> tuple[LogForecast, ...]:
+    """The logs of all apps, as if each kept as many rows as the one that asks.
+
+    Of exceptions there are as many kinds as there are, which their bound is far from.
+    """
+    apps = max(1, _count(connection, sa.select(ENDPOINT.c.app).distinct()))
+    texts = sa.func.length(FAILURE.c.traceback) + sa.func.length(FAILURE.c.message)
+    some = sa.select(texts.label("length")).limit(SAMPLED_ROWS).subquery()
+    length = connection.execute(sa.select(sa.func.avg(some.c.length))).scalar()
+    actions = _count(connection, sa.select(AUDIT.c.app, AUDIT.c.action).distinct())
+    kept = retention.log_kept_seconds
+    return (
+        LogForecast("request", apps * (retention.log_max_rows or 0), sizes.request, kept),
+        LogForecast(
+            "kind of exception",
+            _count(connection, sa.select(FAILURE.c.id)),
+            sizes.failure + float(length or 0),
+            kept,
+        ),
+        LogForecast("audit entry", actions * AUDIT_KEPT_EACH, sizes.audit, AUDIT_KEPT_SECONDS),
+    )
 
 
 def _rows_each(connection: Connection, column: sa.Column[int], tier: Tier, now: float) -> float:

@@ -45,7 +45,7 @@ def test_the_history_of_an_endpoint_goes_and_the_endpoint_stays(site: Site) -> N
     assert (health.total_calls, health.first_called_at, health.last_called_at) == (0, None, None)
     entry = table_rows(site.lens.database, AUDIT)[-1]
     assert (entry.actor, entry.action, entry.target) == ("this machine", "purge", "GET /health")
-    assert entry.after.startswith("5 calls since ")
+    assert entry.before.startswith("5 calls since ")
     assert "deleted history of GET /health" in text_of(site.get("/lens/settings/audit").text)
     site.count("GET", "/health")
     assert calls(site)["GET /health"] == 1

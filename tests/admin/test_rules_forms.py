@@ -43,7 +43,7 @@ def test_a_rule_is_added_changed_paused_resumed_and_deleted(site: Site) -> None:
     assert answer.headers["location"] == "/lens/settings?saved=rules#rules"
     assert "GET /health" not in calls(site)
     page = text_of(site.get("/lens/settings").text)
-    assert "GET /health endpoints, 1 match In force" in page
+    assert "GET /health 1 endpoint In force" in page
     assert "1 endpoint ignored now" in page
 
     mine = {"rule": rule_id(site)}
@@ -75,7 +75,7 @@ def test_answers_of_some_classes_are_left_uncounted(site: Site) -> None:
     site.get("/users/1")
     assert calls(site)["GET /users/{user_id}"] == 1
     page = site.get("/lens/settings").text
-    assert "4xx, 5xx answers, 1 match" in page
+    assert "4xx, 5xx answers of 1 endpoint" in page
     saved = post(site, "rules", FRAGMENT, version=1, pattern="/users", **{"status.4": "on"})
     assert "Saved. Leaves 4xx answers of 1 of 3 endpoints uncounted; they stay visible." in (
         text_of(saved.text)
@@ -245,8 +245,8 @@ def test_a_key_that_may_only_look_sees_the_rules_and_no_form(make_site: Any) -> 
     assert "Paused" in page
     for hidden in ('<form class="rule"', 'name="version"', 'id="audit"', "Delete"):
         assert hidden not in page
-    assert "Keep in the log at most" in page
-    assert "10000 requests" in page
+    assert "Kept at most" in page
+    assert "10,000 requests" in page
     save_rules(site)
     assert "There is no rule." in site.get("/lens/settings", **{"X-Lens-Key": "b-key"}).text
     assert 'class="rule"' in site.get("/lens/settings", **{"X-Lens-Key": "a-key"}).text

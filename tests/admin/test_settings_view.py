@@ -83,6 +83,8 @@ def test_the_size_of_the_database_and_what_it_comes_to_are_shown(site: Site) -> 
         assert told in page
     assert "An estimate for everything in this database" in page
     assert "Weeks are kept for ever" in page
+    assert figure(page, "And full logs") == "1.1 MB"
+    assert ">35 days, 10,000 at most<" in page
 
 
 def test_the_estimate_follows_a_retention_that_changes_while_the_app_runs(site: Site) -> None:

@@ -9,7 +9,10 @@ from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import Retention
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS
+from fastapi_lens.storage.settings import AuditEntry, add_audit_entry
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, STATUS
+from fastapi_lens.storage.writer import Writer
+from tests.storage.helpers import facts, worker
 
 DAY = 86_400
 NOW = 29_550_240 * 60 + 30_000.5
@@ -156,3 +159,39 @@ def test_the_forecast_of_a_tier_is_plain_arithmetic() -> None:
     part = TierForecast("hour", Tier.HOUR, rows=2.5, row_bytes=200, kept_seconds=10 * DAY)
     assert part.bytes_per_day == 2.5 * 200 * 24
     assert part.steady_bytes == 2.5 * 200 * 241
+
+
+def exception(app: str, identity: int) -> dict[str, Any]:
+    texts = {"type": "E", "message": "12345", "place": "", "traceback": "x" * 995}
+    numbers = {"id": identity, "endpoint_id": 1, "calls": 1, "first_at": 1, "last_at": 1}
+    return {"app": app, **texts, **numbers}
+
+
+def test_the_logs_are_reckoned_as_full_and_come_on_top(database: Database) -> None:
+    migrate(database)
+    size, retention = ROW_BYTES[database.dialect], Retention(20)
+    retention.log_max_rows = 5_000
+    endpoints = [facts(f"/{app}", app=app) for app in ("one", "two")]
+    Writer(database, worker()).register(endpoints, applied=0, now_us=1)
+    with database.write() as connection:
+        connection.execute(sa.insert(FAILURE), [exception("one", 1), exception("two", 2)])
+    for app, action in (("one", "save"), ("one", "save"), ("one", "export"), ("two", "save")):
+        add_audit_entry(database, app, AuditEntry(at_us=1, actor="", client="", action=action))
+
+    found = Forecaster(database, retention).forecast(NOW)
+    assert [(one.name, one.rows, one.row_bytes) for one in found.logs] == [
+        ("request", 10_000, size.request),
+        ("kind of exception", 2, size.failure + 1_000),
+        ("audit entry", 3_000, size.audit),
+    ]
+    assert [one.kept_seconds for one in found.logs] == [20 * DAY, 20 * DAY, 400 * DAY]
+    assert found.log_bytes == sum(one.most_bytes for one in found.logs)
+
+
+def test_a_bound_that_changes_while_the_app_runs_is_followed(memory: Database) -> None:
+    migrate(memory)
+    retention = Retention()
+    forecaster = Forecaster(memory, retention)
+    assert forecaster.forecast(NOW).log_bytes == 0
+    retention.log_max_rows = 100
+    assert forecaster.forecast(NOW).log_bytes == 100 * ROW_BYTES["sqlite"].request

@@ -1,7 +1,7 @@
 """Danger zone: deleting the history of an endpoint, or of all, once its name is typed."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.responses import RedirectResponse, Response
 
@@ -134,8 +134,8 @@ def _noted(visit: Visit, target: Target) -> bool:
         actor=visit.actor,
         now=visit.now,
         target=target.name if target.key else EVERYTHING,
-        after=target.words,
     )
+    entry = replace(entry, before=target.words)
     stored = Stored({"deleted_at": visit.now}, known)
     written = write_section(lens.database, lens.app_name, HISTORY, stored, entry)
     lens.refresh_settings()
