@@ -6,7 +6,6 @@ looks at some of them; it never reads a table from one end to the other.
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -273,6 +272,6 @@ def _of_tier(column: sa.Column[int], tier: Tier) -> list[sa.ColumnElement[bool]]
     return [BUCKET.c.tier == tier.value] if column.table is BUCKET else []
 
 
-def _count(connection: Connection, rows: sa.Select[Any]) -> int:
+def _count(connection: Connection, rows: sa.SelectBase) -> int:
     found = connection.execute(sa.select(sa.func.count()).select_from(rows.subquery()))
     return int(found.scalar_one())

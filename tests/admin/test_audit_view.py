@@ -75,7 +75,7 @@ def test_only_who_may_change_something_sees_it_and_nobody_changes_it(make_site: 
     for path in (AUDIT, "/lens/settings/danger"):
         refused = site.get(path, **{"X-Lens-Key": "b-key"})
         assert refused.status_code == 403
-        assert "this key may only look" in refused.text
+        assert "may only look" in refused.text
     assert "alice" in site.get(AUDIT, **{"X-Lens-Key": "a-key"}).text
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         answer = site.client.request(method, AUDIT, headers={"X-Lens-Key": "a-key"})

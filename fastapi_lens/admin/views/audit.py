@@ -7,8 +7,9 @@ from fastapi_lens.admin.audit import GROUPS, audit_lines
 from fastapi_lens.admin.audit_query import AuditQuery
 from fastapi_lens.admin.auth import Refusal
 from fastapi_lens.admin.views.endpoints import Link
+from fastapi_lens.admin.views.login import refused_page
 from fastapi_lens.admin.views.settings import settings_tabs
-from fastapi_lens.admin.visit import Visit
+from fastapi_lens.admin.visit import Place, Visit
 from fastapi_lens.reporting.model import id_of, key_of
 from fastapi_lens.storage.audit import AUDIT_KEPT_EACH, AUDIT_KEPT_SECONDS, read_audit
 
@@ -18,7 +19,7 @@ PAGE_SIZE = 50
 def audit_page(visit: Visit) -> Response:
     """``GET /settings/audit``: for those alone who may change something."""
     if not visit.may_change:
-        return rendering.not_allowed_page(visit.request, visit.base, Refusal.READ_ONLY.value)
+        return refused_page(visit.request, Place(visit.base, visit.lens), Refusal.READ_ONLY)
     query = AuditQuery.parse(f"?{visit.request.url.query}")
     base, lens = visit.url("/settings/audit"), visit.lens
     found = read_audit(

@@ -8,8 +8,9 @@ from starlette.responses import RedirectResponse, Response
 from fastapi_lens.admin import formats, rendering
 from fastapi_lens.admin.auth import Refusal
 from fastapi_lens.admin.journal import PURGE, entry_of
+from fastapi_lens.admin.views.login import refused_page
 from fastapi_lens.admin.views.settings import settings_tabs
-from fastapi_lens.admin.visit import Visit
+from fastapi_lens.admin.visit import Place, Visit
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.reporting.settings import HISTORY
 from fastapi_lens.storage.purging import Choice, purge_for
@@ -64,7 +65,7 @@ class Target:
 def danger_page(visit: Visit) -> Response:
     """``GET /settings/danger``, for those alone who may change something; ``POST`` deletes."""
     if not visit.may_change:
-        return rendering.not_allowed_page(visit.request, visit.base, Refusal.READ_ONLY.value)
+        return refused_page(visit.request, Place(visit.base, visit.lens), Refusal.READ_ONLY)
     if visit.request.method == "POST":
         return _delete(visit)
     params = visit.request.query_params
