@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -239,7 +240,7 @@ def unchanged(visit: Visit, tag: str) -> Response:
 
 
 def login_page(
-    request: Request, lens: Lens, base: str, *, target: str, error: str = "", status: int = 200
+    request: Request, lens: Lens, base: str, *, target: str, said: str = "", status: int = 200
 ) -> Response:
     """The login form.
 
@@ -248,10 +249,12 @@ def login_page(
         lens: Whose admin it is.
         base: The admin's own path.
         target: Where to go after signing in.
-        error: One sentence; empty at first.
-        status: 422 with an error.
+        said: One sentence; empty at first.
+        status: Not 200 where that is an error.
     """
-    context = {**_common(request, base), "next": target, "error": error, "app_title": lens.title}
+    wrong = status != HTTPStatus.OK
+    context = {"next": target, "said": said, "wrong": wrong, "app_title": lens.title}
+    context |= _common(request, base)
     return _outside(request, lens, "login.html", context, status=status)
 
 

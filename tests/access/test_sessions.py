@@ -128,7 +128,9 @@ def test_logging_out_everywhere_ends_all_sessions_of_the_key_at_once(
     assert forged.status_code == 403
     assert get(there, mine[1], "/lens/report").status_code == 200
     out = post(here, mine[0], "/lens/logout/everywhere")
-    assert (out.status_code, out.headers["location"]) == (303, "/lens/login")
+    assert (out.status_code, out.headers["location"]) == (303, "/lens/login?ended=everywhere")
+    assert "All sessions of this key have ended." in here.get("/lens/login?ended=everywhere").text
+    assert 'role="status" id="lens-said"' not in here.get("/lens/login?ended=<b>").text
     for client in (here, there):
         assert {get(client, one, "/lens/report").status_code for one in mine} == {403}
         assert get(client, readers, "/lens/report").status_code == 200
@@ -146,7 +148,8 @@ def test_who_may_only_look_may_sign_out(client_with: MakeClient) -> None:
 def test_who_needs_no_session_has_nothing_to_sign_out_of(client_with: MakeClient) -> None:
     client = started(client_with())
     for path in ("/lens/logout", "/lens/logout/everywhere"):
-        assert client.post(path, headers=ORIGIN).headers["location"] == "/lens/login"
+        led = client.post(path, headers=ORIGIN).headers["location"]
+        assert client.get(led).headers["location"] == "/lens/"
     assert table_rows(lens_of(client.app).database, SETTING) == []
 
 

@@ -4,7 +4,7 @@ from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin.journal import SIGN_OUT, SIGN_OUT_EVERYWHERE, entry_of
 from fastapi_lens.admin.sessions import sessions_of
-from fastapi_lens.admin.views.login import forget_session
+from fastapi_lens.admin.views.login import ENDED, forget_session
 from fastapi_lens.admin.visit import Visit
 
 
@@ -13,7 +13,7 @@ def sign_out(visit: Visit) -> Response:
     if visit.session is not None:
         entry = entry_of(visit.request, SIGN_OUT, actor=visit.actor, now=visit.now)
         sessions_of(visit.lens).end(visit.session, entry, visit.now)
-    return _signed_out(visit)
+    return _signed_out(visit, "/login")
 
 
 def sign_out_everywhere(visit: Visit) -> Response:
@@ -21,10 +21,10 @@ def sign_out_everywhere(visit: Visit) -> Response:
     if visit.session is not None:
         entry = entry_of(visit.request, SIGN_OUT_EVERYWHERE, actor=visit.actor, now=visit.now)
         sessions_of(visit.lens).end_all(visit.session.key, entry)
-    return _signed_out(visit)
+    return _signed_out(visit, f"/login?{ENDED}=everywhere")
 
 
-def _signed_out(visit: Visit) -> Response:
-    response = RedirectResponse(visit.url("/login"), 303)
+def _signed_out(visit: Visit, path: str) -> Response:
+    response = RedirectResponse(visit.url(path), 303)
     forget_session(response, visit.base)
     return response

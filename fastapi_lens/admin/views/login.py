@@ -22,6 +22,8 @@ from fastapi_lens.admin.visit import Place
 
 WRONG_KEY = "That key is not right."
 FORGED = "This form was not sent from this page. Please try again."
+ENDED = "ended"
+NOTICES = {"everywhere": "All sessions of this key have ended."}
 TRY_AGAIN = "Try again"
 TOO_LARGE = "That is too long to be a key."
 
@@ -36,7 +38,8 @@ async def login_page(request: Request, place: Place, gate: Gate) -> Response:
         return wait_page(request, place, entry, target=target)
     if entry is not Refusal.KEY:
         return refused_page(request, place, entry)
-    return rendering.login_page(request, place.lens, place.base, target=target)
+    said = NOTICES.get(request.query_params.get(ENDED, ""), "")
+    return rendering.login_page(request, place.lens, place.base, target=target, said=said)
 
 
 async def sign_in(request: Request, place: Place, gate: Gate) -> Response:
@@ -56,7 +59,7 @@ async def sign_in(request: Request, place: Place, gate: Gate) -> Response:
     error = error or WRONG_KEY
     status = 403 if error is FORGED else 422
     return rendering.login_page(
-        request, place.lens, place.base, target=target, error=error, status=status
+        request, place.lens, place.base, target=target, said=error, status=status
     )
 
 
@@ -64,7 +67,7 @@ def wait_page(request: Request, place: Place, wait: Wait, *, target: str = "") -
     """The form again, with how long to wait."""
     error = _sentence(wait.sentence)
     response = rendering.login_page(
-        request, place.lens, place.base, target=target, error=error, status=429
+        request, place.lens, place.base, target=target, said=error, status=429
     )
     response.headers.update(wait.headers)
     return response
