@@ -75,6 +75,9 @@ def take(browser: Browser, base: str) -> None:
         "endpoint": busiest(first, base),
         "requests": f"{base}/requests",
         "settings": f"{base}/settings",
+        "rules": f"{base}/settings/rules/preview?pattern=/v1/**#rules",
+        "audit": f"{base}/settings/audit",
+        "danger": f"{base}/settings/danger",
     }
     session = context.storage_state()
     context.close()

@@ -1,0 +1,134 @@
+"""The settings in a browser: previews as one types, toasts, and all of it without scripts."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import sign_in
+from tests.browser.steps import is_still_here, mark
+from tests.support.axe import axe_violations
+from tests.support.browser import PageWatch
+from tests.support.servers import Server
+
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture
+def own_shop(start_shop: Callable[..., Server]) -> Server:
+    """A shop whose settings may be changed."""
+    return start_shop()
+
+
+def test_rules_and_values_are_changed_without_leaving_the_page(
+    own_shop: Server, page: Page, page_watch: PageWatch
+) -> None:
+    page.context.add_cookies([sign_in(own_shop)])
+    page.goto(f"{own_shop.url}/lens/settings")
+    mark(page)
+    preview = page.locator("#lens-rules-preview")
+    page.get_by_label("Path").press_sequentially("/orders/**")
+    expect(preview).to_contain_text("Hides 4 of ")
+    expect(preview.get_by_role("listitem")).to_have_count(4)
+    expect(page.locator("#lens-announce")).to_contain_text("Hides 4 of ")
+    page.locator("#rules").get_by_role("checkbox", name="GET").check()
+    expect(preview.get_by_role("listitem")).to_have_count(2)
+    assert axe_violations(page) == []
+
+    page.get_by_role("button", name="Add rule").click()
+    toast = page.locator(".toast")
+    expect(toast).to_contain_text("Saved. Hides 2 of")
+    expect(page.get_by_label("Path")).to_have_value("")
+    page.get_by_role("button", name="Pause /orders/**").click()
+    expect(page.get_by_role("button", name="Resume /orders/**")).to_be_focused()
+    expect(page.locator("#audit tbody tr")).to_have_count(2)
+    page.get_by_role("link", name="Edit /orders/**").click()
+    expect(page.get_by_role("heading", name="Change /orders/**")).to_be_visible()
+    page.get_by_role("button", name="Delete /orders/**").click()
+    expect(page.locator("table.rules")).to_have_count(0)
+
+    page.get_by_role("textbox", name="Cold without a call for").fill("0.01")
+    expect(page.locator("#lens-thresholds-preview")).to_contain_text("Active → Cold")
+    page.get_by_role("textbox", name="Cold without a call for").press("Enter")
+    back = page.get_by_role("button", name="Cold without a call for: back to 7 days")
+    expect(back).to_be_visible()
+    page.get_by_role("textbox", name="Slow above a p95 of").fill("77")
+    back.click()
+    expect(back).to_have_count(0)
+    expect(page.get_by_role("textbox", name="Cold without a call for")).to_have_value("7")
+    expect(page.get_by_role("textbox", name="Slow above a p95 of")).to_have_value("77")
+
+    page_watch.expect("422")
+    page.get_by_role("textbox", name="Slow above a p95 of").fill("fast")
+    page.locator("#lens-thresholds-save").click()
+    expect(page.get_by_text("must be a number, not 'fast'")).to_be_visible()
+    expect(page.get_by_role("textbox", name="Slow above a p95 of")).to_have_value("fast")
+    assert axe_violations(page) == []
+    assert is_still_here(page)
+
+
+class TestOnAPhoneInTheDark:
+    @pytest.fixture
+    def context_options(self) -> dict[str, Any]:
+        return {"viewport": PHONE, "color_scheme": "dark"}
+
+    def test_the_pages_fit_and_axe_finds_nothing(self, own_shop: Server, page: Page) -> None:
+        page.context.add_cookies([sign_in(own_shop)])
+        found: list[str] = []
+
+        def judge() -> None:
+            found.extend(f"{page.url}: {line}" for line in axe_violations(page))
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                found.append(f"{page.url} is wider than the screen")
+
+        page.goto(f"{own_shop.url}/lens/settings/rules/preview?pattern=/legacy&method.GET=on")
+        page.get_by_role("button", name="Add rule").click()
+        page.get_by_role("textbox", name="Keep counts for at most").fill("1")
+        page.locator("#lens-retention-save").click()
+        expect(page.get_by_role("button", name="back to each tier's own time")).to_be_visible()
+        judge()
+        page.goto(f"{own_shop.url}/lens/?ignored=1&q=legacy")
+        expect(page.get_by_text("ignored", exact=True)).to_be_visible()
+        judge()
+        page.locator("#lens-rows a").first.click()
+        expect(page.get_by_text("Ignored by the rule")).to_be_visible()
+        judge()
+        page.get_by_role("link", name="Delete its history …").click()
+        judge()
+        page.get_by_label("Type GET /legacy to confirm").fill("GET /legacy")
+        page.get_by_role("button", name="Delete for good").click()
+        expect(page.get_by_text("The history is deleted.")).to_be_visible()
+        page.get_by_role("link", name="Audit log").click()
+        expect(page.get_by_text("deleted history of")).to_be_visible()
+        judge()
+        assert found == []
+
+
+def test_everything_can_be_changed_without_scripts(own_shop: Server, scripts_off: Page) -> None:
+    page = scripts_off
+    page.context.add_cookies([sign_in(own_shop)])
+    page.goto(f"{own_shop.url}/lens/settings")
+    page.get_by_label("Path").fill("/orders/*")
+    page.locator("#rules").get_by_role("button", name="Preview").click()
+    expect(page.locator("#lens-rules-preview li")).to_have_count(2)
+    expect(page.get_by_label("Path")).to_have_value("/orders/*")
+    page.get_by_role("button", name="Add rule").click()
+    expect(page).to_have_url(re.compile(r"/lens/settings\?saved=rules#rules$"))
+    expect(page.get_by_text("Saved. Every worker goes by it")).to_be_visible()
+
+    page.get_by_role("textbox", name="Dead without a call for").fill("5")
+    page.get_by_role("textbox", name="Dead without a call for").press("Enter")
+    expect(page.get_by_text("must be longer than cold_threshold_days (7)")).to_be_visible()
+    page.get_by_role("textbox", name="Cold without a call for").fill("4")
+    page.locator("#lens-thresholds-save").click()
+    page.get_by_role("button", name="Dead without a call for: back to 30 days").click()
+    expect(page.get_by_role("textbox", name="Dead without a call for")).to_have_value("30")
+    expect(page.get_by_role("textbox", name="Cold without a call for")).to_have_value("4")
+
+    page.get_by_role("link", name="ignored now").click()
+    expect(page.locator("#lens-rows em").filter(has_text="ignored")).to_have_count(2)
+    page.get_by_label("Show 2 ignored").uncheck()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#lens-rows em").filter(has_text="ignored")).to_have_count(0)
