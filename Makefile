@@ -17,8 +17,8 @@ PY := $(VENV)/bin/python
 SLOW := browser or mariadb or packaging or postgres or server
 
 .PHONY: help setup browser mariadb demo lint lint-format lint-rules lint-mypy lint-pyright lint-imports \
-        format test test-unit fuzz screenshots bench bench-outages bench-exactly-once bench-failover bench-hosts \
-        bench-retention bench-sizing bench-storage compat build clean
+        format test test-unit audit fuzz screenshots bench bench-outages bench-exactly-once \
+        bench-failover bench-hosts bench-retention bench-sizing bench-storage compat build clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -64,6 +64,9 @@ test: setup browser mariadb lint ## lint and the whole suite with coverage, as C
 test-unit: setup ## the fast part: no browser, database server, server or build
 	@$(PY) -m pytest -m "not ($(SLOW))" $(ARGS)
 
+audit: setup ## known vulnerabilities of what the package needs; AUDIT=offline where there is no network
+	@$(PY) -m scripts.audit
+
 fuzz: setup ## 20,000 requests of every kind to every page of the admin, in four minutes
 	@$(PY) -m tests.attack.fuzz $(ARGS)
 
@@ -104,4 +107,5 @@ build: setup ## wheel and sdist into dist/
 
 clean: ## remove what setup, builds and tests have made
 	@rm -rf $(VENV) node_modules static/fastapi_lens/vendor build dist htmlcov .coverage .coverage.* \
-	    .bench .compat .hypothesis .import_linter_cache example_project/var .mypy_cache .pytest_cache .ruff_cache
+	    .audit .bench .compat .hypothesis .import_linter_cache example_project/var .mypy_cache \
+	    .pytest_cache .ruff_cache
