@@ -6,7 +6,15 @@ import pytest
 from fastapi_lens.admin import assets
 from tests.admin.conftest import Site
 
-OURS = ["lens.css", "detail.css", "lens.js", "icon.svg", "vendor/htmx.min.js"]
+OURS = [
+    "lens.css",
+    "detail.css",
+    "settings.css",
+    "outside.css",
+    "lens.js",
+    "icon.svg",
+    "vendor/htmx.min.js",
+]
 
 
 @pytest.mark.parametrize("name", OURS)
