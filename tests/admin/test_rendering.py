@@ -1,6 +1,8 @@
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -146,6 +148,25 @@ def test_a_broken_override_is_a_toast_in_a_fragment(
     assert answer.text.startswith('<hx-partial hx-target="#lens-toasts"')
     assert "_endpoints_tabs.html, line 1" in answer.text
     assert answer.headers["hx-push-url"] == "false"
+
+
+def test_an_error_of_our_own_is_a_page_or_a_toast_with_a_number_that_the_log_has(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(**_: Any) -> None:
+        raise LookupError("a secret of ours")
+
+    monkeypatch.setattr(site.lens.reader, "endpoints", fail)
+    with caplog.at_level(logging.ERROR, logger="fastapi_lens"):
+        page, toast = site.get("/lens/?q=a&days=30"), site.fragment("/lens/?q=b")
+    assert (page.status_code, toast.status_code) == (500, 500)
+    assert "Something went wrong while this page was made." in page.text
+    assert 'href="/lens/?q=a&amp;days=30">Try again' in page.text
+    assert toast.text.startswith('<hx-partial hx-target="#lens-toasts"')
+    assert "a secret of ours" not in page.text + toast.text
+    for text in (page.text, toast.text):
+        (number,) = re.findall(r"rror <code>([0-9a-f]{8})</code>", text)
+        assert f"fastapi_lens error {number}" in caplog.text
 
 
 @pytest.mark.parametrize(

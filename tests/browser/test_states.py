@@ -12,6 +12,7 @@ import httpx
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import sign_in
+from tests.browser.shop import KEY
 from tests.browser.steps import tick, tick_until
 from tests.support.axe import axe_violations
 from tests.support.browser import PageWatch
@@ -87,6 +88,28 @@ def test_a_database_that_cannot_be_read_is_a_page_or_a_toast_with_a_number(
     expect(page.get_by_role("heading", name="This page could not be shown")).to_be_visible()
     assert axe_violations(page) == []
     assert page.get_by_role("link", name="Try again").get_attribute("href") == "/lens/"
+
+
+def test_a_session_that_ends_leads_from_a_live_page_to_the_login_and_back(
+    shop: Server, signed_in: Page
+) -> None:
+    page = signed_in
+    endpoint = page.locator("#lens-rows a").first.get_attribute("href") or ""
+    for address in (
+        "/lens/?days=30&sort=-p95",
+        endpoint,
+        "/lens/requests",
+        "/lens/failures?q=lookup",
+        "/lens/settings",
+    ):
+        page.goto(shop.url + address)
+        page.context.clear_cookies()
+        tick(page)
+        expect(page).to_have_url(re.compile(r"/lens/login\?next="))
+        expect(page.get_by_role("heading", name="Sign in to shop")).to_be_visible()
+        page.get_by_label("Key").fill(KEY)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page).to_have_url(shop.url + address)
 
 
 def test_an_admin_without_its_middleware_says_which_line_to_add(
