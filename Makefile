@@ -14,9 +14,9 @@ export VENV PORT
 export PYTHONDONTWRITEBYTECODE :=
 
 PY := $(VENV)/bin/python
-SLOW := browser or mariadb or packaging or postgres or server
+SLOW := browser or mariadb or nginx or packaging or postgres or server
 
-.PHONY: help setup browser mariadb demo lint lint-format lint-rules lint-mypy lint-pyright lint-imports \
+.PHONY: help setup browser mariadb nginx demo lint lint-format lint-rules lint-mypy lint-pyright lint-imports \
         format test test-unit audit fuzz screenshots bench bench-outages bench-exactly-once \
         bench-failover bench-hosts bench-retention bench-sizing bench-storage compat build clean
 
@@ -31,6 +31,9 @@ browser: setup ## find a Chromium for the tests, or install one
 
 mariadb: setup ## find a MariaDB for the tests, or install one
 	@$(PY) -m scripts.mariadb --install
+
+nginx: setup ## find an nginx for the tests, or unpack one
+	@$(PY) -m scripts.nginx --install
 
 demo: ## start the example with traffic and open it on PORT (8000) until Ctrl-C
 	@scripts/setup demo
@@ -58,7 +61,7 @@ format: setup ## let ruff format and put right what it can
 	@$(VENV)/bin/ruff check --quiet --fix-only .
 	@$(VENV)/bin/ruff format .
 
-test: setup browser mariadb lint ## lint and the whole suite with coverage, as CI runs it
+test: setup browser mariadb nginx lint ## lint and the whole suite with coverage, as CI runs it
 	@$(PY) -m pytest -n $(JOBS) --dist loadscope --cov --cov-report=term $(ARGS)
 
 test-unit: setup ## the fast part: no browser, database server, server or build
@@ -107,5 +110,5 @@ build: setup ## wheel and sdist into dist/
 
 clean: ## remove what setup, builds and tests have made
 	@rm -rf $(VENV) node_modules static/fastapi_lens/vendor build dist htmlcov .coverage .coverage.* \
-	    .audit .bench .compat .hypothesis .import_linter_cache example_project/var .mypy_cache \
+	    .audit .bench .compat .nginx .hypothesis .import_linter_cache example_project/var .mypy_cache \
 	    .pytest_cache .ruff_cache

@@ -1,9 +1,11 @@
-"""Installs packages of Debian, where this is root there. Knows no package's name."""
+"""Installs or unpacks packages of Debian. Knows no package's name."""
 
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 
 def can_install() -> bool:
@@ -24,12 +26,40 @@ def install(*packages: str) -> None:
         _install(packages)
 
 
+def can_unpack() -> bool:
+    """Whether packages can be fetched and unpacked, which needs no root."""
+    return shutil.which("apt-get") is not None and shutil.which("dpkg-deb") is not None
+
+
+def unpack(package: str, folder: Path) -> None:
+    """Unpack a package into a folder, without what it depends on and without its scripts.
+
+    Raises:
+        subprocess.CalledProcessError: apt-get or dpkg-deb cannot.
+    """
+    with tempfile.TemporaryDirectory() as fetched:
+        try:
+            _fetch(package, fetched)
+        except subprocess.CalledProcessError:
+            if not can_install():
+                raise
+            _run("apt-get", "update", "-qq")
+            _fetch(package, fetched)
+        (archive,) = Path(fetched).glob("*.deb")
+        _run("dpkg-deb", "--extract", str(archive), str(folder))
+
+
+def _fetch(package: str, folder: str) -> None:
+    # apt-get's own account must be able to write there, or it warns.
+    _run("apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", package, folder=folder)
+
+
 def _install(packages: tuple[str, ...]) -> None:
     # Somebody else may be installing something at this moment.
     patient = ("-o", "DPkg::Lock::Timeout=120")
     _run("apt-get", "install", *patient, "-qq", "--yes", *packages)
 
 
-def _run(*command: str) -> None:
+def _run(*command: str, folder: str | None = None) -> None:
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(command, check=True, env=quiet, stdout=sys.stderr)
+    subprocess.run(command, check=True, env=quiet, stdout=sys.stderr, cwd=folder)

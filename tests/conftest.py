@@ -1,6 +1,6 @@
 """Fixtures of the whole suite, and the marks that they bring along. No test is skipped here:
 where a browser or a PostgreSQL is missing, what needs it fails and says what to install. Only
-where no MariaDB is found the tests that need one are left out, and the run says so.
+where no MariaDB or no nginx is found the tests that need one are left out, and the run says so.
 """
 
 import os
@@ -15,9 +15,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from scripts import chromium as chromium_program
 from scripts import mariadb as mariadb_program
+from scripts import nginx as nginx_program
 from tests.support.browser import PageWatch
 from tests.support.database_server import DatabaseServer
 from tests.support.mariadb import MariadbServer
+from tests.support.nginx import stripping
 from tests.support.ports import free_port as find_free_port
 from tests.support.postgres import PostgresServer
 from tests.support.servers import Server, Start, uvicorn
@@ -31,9 +33,13 @@ hypothesis_settings.load_profile("lens")
 MARK_OF_FIXTURE = {
     "chromium": "browser",
     "mariadb_server": "mariadb",
+    "nginx": "nginx",
     "postgres_server": "postgres",
     "run_server": "server",
 }
+
+MAY_BE_MISSING = {"mariadb": mariadb_program, "nginx": nginx_program}
+"""Programs without which the tests of a mark are left out."""
 
 _SERVERS = pytest.StashKey[list[Server]]()
 
@@ -45,22 +51,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARK_OF_FIXTURE:
                 item.add_marker(MARK_OF_FIXTURE[fixture])
-    if mariadb_program.find() is None:
-        left_out = [item for item in items if item.get_closest_marker("mariadb")]
+    missing = [mark for mark, program in MAY_BE_MISSING.items() if program.find() is None]
+    left_out = [item for item in items if any(map(item.get_closest_marker, missing))]
+    if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
 
 
-def pytest_report_header() -> str:
-    """Say which MariaDB the run uses, or that it uses none."""
-    return f"mariadb: {mariadb_program.find() or mariadb_program.LEFT_OUT}"
+def pytest_report_header() -> list[str]:
+    """Say which MariaDB and which nginx the run uses, or that it uses none."""
+    return [
+        f"{mark}: {program.find() or program.LEFT_OUT}" for mark, program in MAY_BE_MISSING.items()
+    ]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say at the end, too, what was left out."""
-    if mariadb_program.find() is None:
-        terminalreporter.section("left out", yellow=True)
-        terminalreporter.write_line(mariadb_program.LEFT_OUT)
+    for program in MAY_BE_MISSING.values():
+        if program.find() is None:
+            terminalreporter.section("left out", yellow=True)
+            terminalreporter.write_line(program.LEFT_OUT)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -137,6 +147,20 @@ def mariadb_url(mariadb_server: MariadbServer) -> Iterator[str]:
     url = mariadb_server.create_database()
     yield url
     mariadb_server.drop_database(url)
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts an nginx in front of a server: ``nginx(server, prefix="/shop/api")`` strips it."""
+    started: list[Server] = []
+
+    def start(target: Server, *, prefix: str) -> Server:
+        started.append(stripping(target, prefix=prefix, folder=tmp_path))
+        return started[-1].wait()
+
+    yield start
+    for server in started:
+        server.stop()
 
 
 _SERVERS_OF_DATABASES = {"postgresql": "postgres", "mariadb": "mariadb"}

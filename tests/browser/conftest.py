@@ -38,10 +38,12 @@ def start_shop(
 ) -> Callable[..., Server]:
     """Starts a shop of its own for one test: ``start_shop(history=False, LENS_TTL_DAYS="3")``."""
 
-    def start(*, history: bool = True, app: str = _APP, **settings: str) -> Server:
+    def start(
+        *, history: bool = True, app: str = _APP, args: tuple[str, ...] = (), **settings: str
+    ) -> Server:
         if history:
             (tmp_path / "lens.db").write_bytes(past.read_bytes())
-        return run_server(app, args=_ARGS, env={**_ENV, **settings})
+        return run_server(app, args=[*_ARGS, *args], env={**_ENV, **settings})
 
     return start
 

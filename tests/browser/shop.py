@@ -11,6 +11,7 @@ DAY = 86_400
 KEY = "shop-key-of-the-test"
 NAME = "shop"
 SHELVES = 52
+UNLUCKY = 13
 
 app = FastAPI(title=NAME)
 app.add_middleware(LensMiddleware)
@@ -31,7 +32,9 @@ def create_order() -> dict[str, str]:
 
 @app.get("/orders/{order_id}", tags=["orders"])
 def read_order(order_id: int) -> dict[str, int]:
-    """One order."""
+    """One order, unless its number brings bad luck."""
+    if order_id == UNLUCKY:
+        raise LookupError(f"no order {order_id}")
     return {"id": order_id}
 
 
