@@ -18,7 +18,8 @@ SLOW := browser or mariadb or nginx or packaging or postgres or server
 
 .PHONY: help setup browser mariadb nginx demo lint lint-format lint-rules lint-mypy lint-pyright lint-imports \
         format test test-unit audit fuzz screenshots bench bench-outages bench-exactly-once \
-        bench-failover bench-hosts bench-retention bench-sizing bench-storage compat build clean
+        bench-failover bench-hosts bench-pages bench-retention bench-sizing bench-storage bench-tabs \
+        compat build clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -89,6 +90,9 @@ bench-hosts: setup ## two hosts, one cut off for a minute, and every call recoun
 bench-outages: setup ## what requests notice of a database in trouble: benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.outages $(ARGS)
 
+bench-pages: setup browser ## how quick pages are with thousands of endpoints: benchmarks/RESULTS.md
+	@$(PY) -m benchmarks.pages $(ARGS)
+
 bench-retention: setup ## what requests and flushes notice of a deletion: benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.retention $(ARGS)
 
@@ -100,6 +104,9 @@ bench-exactly-once: setup mariadb ## every count once, whatever fails: benchmark
 
 bench-storage: setup ## reports at a billion requests, on SQLite and PostgreSQL: benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.storage $(ARGS)
+
+bench-tabs: setup ## what twenty open tabs cost the server: benchmarks/RESULTS.md in three minutes
+	@$(PY) -m benchmarks.tabs $(ARGS)
 
 compat: setup ## the recording tests with FastAPI from its minimum to today's: docs/compatibility.md
 	@$(PY) -m scripts.compat $(ARGS)

@@ -5,8 +5,11 @@ from functools import lru_cache
 
 ANY_DEPTH = "**"
 ANY_SEGMENT = "*"
+MAX_KNOWN = 65_536
+"""Answers that are remembered: each page and each report asks for every endpoint."""
 
 
+@lru_cache(maxsize=MAX_KNOWN)
 def matches(pattern: str, path: str) -> bool:
     """Whether a glob covers a whole path template.
 
@@ -25,7 +28,6 @@ def matches_any(patterns: Iterable[str], path: str) -> bool:
     return any(matches(pattern, path) for pattern in patterns)
 
 
-@lru_cache(maxsize=4096)
 def _segments(path: str) -> tuple[str, ...]:
     return tuple(path.split("/"))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from fastapi_lens.admin.query import EndpointsQuery, Sort, SortKey
@@ -84,7 +85,7 @@ def ordered(endpoints: Iterable[Endpoint], sort: Sort) -> list[Endpoint]:
     Those that have nothing to compare (no call in the window, so no percentile) come last in
     both directions. A last call that never happened is older than all others.
     """
-    rows = sorted(endpoints, key=lambda endpoint: (endpoint.path, endpoint.method))
+    rows = sorted(endpoints, key=attrgetter("path", "method"))
     needs_calls = sort.key in (SortKey.ERRORS, SortKey.P50, SortKey.P95, SortKey.P99)
     comparable = [e for e in rows if e.usage.calls or not needs_calls]
     rest = [e for e in rows if not e.usage.calls and needs_calls]
@@ -111,6 +112,8 @@ def _matches(endpoint: Endpoint, query: EndpointsQuery) -> bool:
         return False
     if query.tag and query.tag not in endpoint.tags:
         return False
+    if not query.q:
+        return True
     text = "\n".join((endpoint.method, endpoint.path, endpoint.name, *endpoint.tags)).casefold()
     return all(word in text for word in query.q.casefold().split())
 

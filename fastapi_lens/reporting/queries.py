@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -41,6 +42,8 @@ _NAMES = (
 )
 _FACTS = tuple(ENDPOINT.c[name] for name in _NAMES)
 _ID, _METHOD, _PATH, _FIRST = map(_NAMES.index, ("id", "method", "path", "first_called_at"))
+
+_UNUSED = Usage()
 
 Answer = TypeVar("Answer")
 
@@ -115,8 +118,9 @@ class Reader:
         bounds = self.bounds(window, now=now)
         question = (self._state(), bounds, int(now))
         rows, usages = self._rows.get(question, lambda: self._read(bounds, now))
+        thresholds = self._thresholds()
         return [
-            self._endpoint(row, usages.get(row[_ID], Usage()), now)
+            _endpoint(row, usages.get(row[_ID], _UNUSED), thresholds, now=now)
             for row in rows
             if self._seen(row, with_ignored=with_ignored)
         ]
@@ -140,7 +144,7 @@ class Reader:
             oldest = row[_FIRST] // 1_000_000 // Tier.WEEK * Tier.WEEK
             spans = cover(oldest if bounds.start is None else bounds.start, end=bounds.end)
             usage = self._sums.of(connection, identity, spans, now=now)
-        return self._endpoint(row, usage, now)
+        return _endpoint(row, usage, self._thresholds(), now=now)
 
     def bounds(self, window: Window, *, now: float) -> Bounds:
         """Where a window begins and ends, as far as the rows that are kept can tell."""
@@ -296,27 +300,34 @@ class Reader:
             rows = fetched(connection, facts)
             return rows, self._sums.all(connection, cover(bounds.start, end=bounds.end), now=now)
 
-    def _endpoint(self, row: Row, usage: Usage, now: float) -> Endpoint:
-        identity, method, path, kind, name, source, summary, tags, deprecated, *times = row
-        first_seen, first, last, total_calls = times
-        last_called_at = _seconds(last)
-        return Endpoint(
-            id=identity,
-            method=method,
-            path=path,
-            kind=kind,
-            name=name,
-            source=source,
-            summary=summary,
-            tags=tuple(json.loads(tags)),
-            deprecated=bool(deprecated),
-            first_seen_at=first_seen / 1_000_000,
-            first_called_at=_seconds(first),
-            last_called_at=last_called_at,
-            total_calls=total_calls,
-            status=classify(last_called_at, now=now, thresholds=self._thresholds()),
-            usage=usage,
-        )
+
+def _endpoint(row: Row, usage: Usage, thresholds: Thresholds, *, now: float) -> Endpoint:
+    identity, method, path, kind, name, source, summary, tags, deprecated, *times = row
+    first_seen, first, last, total_calls = times
+    last_called_at = _seconds(last)
+    return Endpoint(
+        id=identity,
+        method=method,
+        path=path,
+        kind=kind,
+        name=name,
+        source=source,
+        summary=summary,
+        tags=_tags(tags),
+        deprecated=bool(deprecated),
+        first_seen_at=first_seen / 1_000_000,
+        first_called_at=_seconds(first),
+        last_called_at=last_called_at,
+        total_calls=total_calls,
+        status=classify(last_called_at, now=now, thresholds=thresholds),
+        usage=usage,
+    )
+
+
+@lru_cache(maxsize=1_024)
+def _tags(text: str) -> tuple[str, ...]:
+    """Of many endpoints few have tags that no other has."""
+    return tuple(json.loads(text))
 
 
 def _seconds(microseconds: int) -> float | None:

@@ -1,6 +1,6 @@
 """LogReader: the single requests and the exceptions that the request log has. Knows no HTML."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.model import id_of, key_of
+from fastapi_lens.reporting.sums import Row, fetched
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import REQUEST_ID_BITS
 from fastapi_lens.storage.tables import ENDPOINT, FAILURE, REQUEST
@@ -117,6 +118,7 @@ class LogReader:
         self._database = database
         self._app = app
         self._shown = shown
+        self._known: tuple[Hashable, list[Row]] = (None, [])
 
     def requests(
         self, wanted: LogFilter, *, before: int | None = None, limit: int = 50
@@ -156,10 +158,11 @@ class LogReader:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            shown = self._conditions(connection, LogFilter())
-            rows = _joined().where(REQUEST.c.id == id_of(key), *shown)
-            row = connection.execute(rows).first()
-        return None if row is None else _call(row)
+            mine = REQUEST.c.app == self._app()
+            row = connection.execute(_joined().where(REQUEST.c.id == id_of(key), mine)).first()
+        if row is None or self._is_hidden(row.endpoint_method, row.template):
+            return None
+        return _call(row)
 
     def failures(
         self, *, endpoint: str = "", text: str = "", limit: int = MOST_FAILURES
@@ -175,9 +178,8 @@ class LogReader:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            rows = _kinds().where(*self._of_app(connection, FAILURE), FAILURE.c.calls > 0)
-            if endpoint:
-                rows = rows.where(FAILURE.c.endpoint_id == id_of(endpoint))
+            shown = self._of(connection, FAILURE, endpoint)
+            rows = _kinds().where(*shown, FAILURE.c.calls > 0)
             if text:
                 rows = rows.where(_has(text, FAILURE.c.type, FAILURE.c.message, FAILURE.c.place))
             newest_first = rows.order_by(FAILURE.c.last_at.desc(), FAILURE.c.id).limit(limit)
@@ -190,28 +192,54 @@ class LogReader:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            mine = self._of_app(connection, FAILURE)
-            row = connection.execute(_kinds().where(FAILURE.c.id == id_of(key), *mine)).first()
-        return None if row is None else _failure(row)
+            mine = FAILURE.c.app == self._app()
+            row = connection.execute(_kinds().where(FAILURE.c.id == id_of(key), mine)).first()
+        if row is None or self._is_hidden(row.method, row.path):
+            return None
+        return _failure(row)
 
-    def _of_app(self, connection: Connection, table: sa.Table) -> list[sa.ColumnElement[bool]]:
-        """Rows of this app, but of no endpoint that is not to be seen."""
-        app = self._app()
-        facts = sa.select(ENDPOINT.c.id, ENDPOINT.c.method, ENDPOINT.c.path)
+    def _of(
+        self, connection: Connection, table: sa.Table, endpoint: str
+    ) -> list[sa.ColumnElement[bool]]:
+        """Rows of one endpoint, or of all of this app, but of none that is not to be seen.
+
+        Args:
+            connection: In a transaction.
+            table: Of the rows.
+            endpoint: Key of the endpoint; empty for all.
+        """
+        mine = table.c.app == self._app()
+        of_it = [table.c.endpoint_id == id_of(endpoint)] if endpoint else []
         hidden = [
-            row.id
-            for row in connection.execute(facts.where(ENDPOINT.c.app == app))
-            if not self._shown(row.method, row.path)
+            identity
+            for identity, method, path in self._endpoints(connection, endpoint)
+            if self._is_hidden(method, path)
         ]
-        shown = [table.c.endpoint_id.not_in(hidden)] if hidden else []
-        return [table.c.app == app, *shown]
+        return [mine, *of_it, *([table.c.endpoint_id.not_in(hidden)] if hidden else [])]
+
+    def _is_hidden(self, method: str | None, path: str | None) -> bool:
+        """Whether an endpoint is not to be seen; one that is forgotten has nothing to hide."""
+        return method is not None and path is not None and not self._shown(method, path)
+
+    def _endpoints(self, connection: Connection, endpoint: str) -> list[Row]:
+        """Id, method and path of one or of all, which are read anew where there may be others."""
+        app = self._app()
+        mine = ENDPOINT.c.app == app
+        facts = sa.select(ENDPOINT.c.id, ENDPOINT.c.method, ENDPOINT.c.path).where(mine)
+        if endpoint:
+            return fetched(connection, facts.where(ENDPOINT.c.id == id_of(endpoint)))
+        newest = sa.select(sa.func.count(), sa.func.max(ENDPOINT.c.first_seen_at)).where(mine)
+        basis = (app, tuple(connection.execute(newest).one()))
+        known, endpoints = self._known
+        if known != basis:
+            endpoints = fetched(connection, facts)
+            self._known = (basis, endpoints)
+        return endpoints
 
     def _conditions(
         self, connection: Connection, wanted: LogFilter
     ) -> list[sa.ColumnElement[bool]]:
-        found = self._of_app(connection, REQUEST)
-        if wanted.endpoint:
-            found.append(REQUEST.c.endpoint_id == id_of(wanted.endpoint))
+        found = self._of(connection, REQUEST, wanted.endpoint)
         if wanted.statuses is not None:
             found.append(REQUEST.c.status.between(*wanted.statuses))
         if wanted.method:

@@ -4,7 +4,8 @@ The database adds the numbers, which takes it a few milliseconds for all endpoin
 added here, which takes longer, so those of rows that belong to the past are remembered merged. A
 row only ever grows by calls, and the sums of the same rows are read each time: as long as they are
 what they were, so are the rows and the histogram. Counts that come late (another host's, or after
-an outage) change the sums, and those endpoints are merged anew.
+an outage) change the sums, and those endpoints are merged anew. In the same way what an endpoint
+did is made anew only if it was called since: of thousands few are between two looks at a page.
 """
 
 import struct
@@ -24,6 +25,9 @@ from fastapi_lens.storage.tables import BUCKET
 MAX_REMEMBERED = 20_000
 """Merged histograms that are remembered; one takes about 400 bytes."""
 
+MAX_WINDOWS = 2
+"""Windows of which it is remembered what every endpoint did; 5,000 endpoints take 10 MB."""
+
 FEW = 50
 """So many endpoints are asked for by name; for more, all rows are read."""
 
@@ -34,8 +38,12 @@ Row = tuple[Any, ...]
 Past = dict[int, bytes]
 """By endpoint: the sums of its rows, packed, and after them their histograms merged."""
 
+Known = dict[int, tuple[bytes, Usage]]
+"""By endpoint: the sums of its rows in each part of a window, packed, and what they come to."""
+
 _PACKED = struct.Struct("<6q")
 _SUMS = _PACKED.size
+_UNKNOWN = (b"", Usage())
 
 _ADDED = ("calls", "redirects", "errors_4xx", "errors_5xx", "duration_us")
 
@@ -45,12 +53,17 @@ class Sums:
 
     Args:
         max_remembered: Histograms that are remembered, of the spans that were asked for last.
+        max_windows: Windows of which all is remembered, those that were asked for last.
     """
 
-    def __init__(self, *, max_remembered: int = MAX_REMEMBERED) -> None:
+    def __init__(
+        self, *, max_remembered: int = MAX_REMEMBERED, max_windows: int = MAX_WINDOWS
+    ) -> None:
         """Remember nothing yet."""
         self._max_remembered = max_remembered
+        self._max_windows = max_windows
         self._remembered: OrderedDict[Span, Past] = OrderedDict()
+        self._known: OrderedDict[tuple[Span, ...], Known] = OrderedDict()
         self._guard = threading.Lock()
         self._merging = threading.Lock()
 
@@ -62,17 +75,25 @@ class Sums:
             spans: Without overlaps; one without an end is added up to the present and beyond.
             now: Epoch seconds.
         """
-        parts = [part for span in spans for part in parted(span, now)]
-        found: list[dict[int, Row]] = [{} for _ in parts]
+        parts = tuple(part for span in spans for part in parted(span, now))
+        found: list[dict[int, bytes]] = [{} for _ in parts]
         for row in fetched(connection, _grouped(parts)):
-            found[row[0]][row[1]] = row[2:]
-        adding: dict[int, _Adding] = {}
-        for part, sums_of in zip(parts, found, strict=True):
-            for identity, sums in sums_of.items():
-                adding.setdefault(identity, _Adding()).add(sums)
-            for identity, blob in self._histograms(connection, part, sums_of):
-                adding[identity].blobs.append(blob)
-        return {identity: one.usage() for identity, one in adding.items()}
+            found[row[0]][row[1]] = _PACKED.pack(*row[2:])
+        sums = _joined(found)
+        with self._guard:
+            known = self._known.get(parts, {})
+        called = {one for one, row in sums.items() if known.get(one, _UNKNOWN)[0] != row}
+        added = self._added(connection, parts, found, called) if called else {}
+        made = {
+            identity: (row, added[identity] if identity in called else known[identity][1])
+            for identity, row in sums.items()
+        }
+        with self._guard:
+            self._known[parts] = made
+            self._known.move_to_end(parts)
+            while len(self._known) > self._max_windows:
+                self._known.popitem(last=False)
+        return {identity: usage for identity, (_, usage) in made.items()}
 
     def of(
         self, connection: Connection, endpoint_id: int, spans: Iterable[Span], *, now: float
@@ -81,14 +102,31 @@ class Sums:
         rows = [row for span in spans for row in rows_of(connection, endpoint_id, span, now=now)]
         return usage_of([row[1:] for row in rows])
 
+    def _added(
+        self,
+        connection: Connection,
+        parts: Sequence[Span],
+        found: Sequence[dict[int, bytes]],
+        called: set[int],
+    ) -> dict[int, Usage]:
+        """What some endpoints did in all parts together."""
+        adding = {identity: _Adding() for identity in called}
+        for part, sums in zip(parts, found, strict=True):
+            for identity in called & sums.keys():
+                adding[identity].add(_PACKED.unpack(sums[identity]))
+            for identity, blob in self._histograms(connection, part, sums, called):
+                adding[identity].blobs.append(blob)
+        return {identity: one.usage() for identity, one in adding.items()}
+
     def _histograms(
-        self, connection: Connection, part: Span, sums: dict[int, Row]
+        self, connection: Connection, part: Span, now: Past, called: set[int]
     ) -> Iterator[tuple[int, bytes]]:
         """Endpoint and histogram: of the past merged, of the present row by row."""
         if part.last is None:
-            yield from fetched(connection, _blobs(part, None))
+            asked = list(called) if len(called) <= FEW else None
+            rows = fetched(connection, _blobs(part, asked))
+            yield from (row for row in rows if row[0] in called)
             return
-        now = {identity: _PACKED.pack(*row) for identity, row in sums.items()}
         past = self._recalled(part)
         if _changed(past, now):
             # One at a time: it takes the interpreter and some memory, and whoever has waited
@@ -97,7 +135,7 @@ class Sums:
                 past = self._merged_anew(connection, part, now)
         else:
             self._remember(part, past)
-        yield from ((identity, past[identity][_SUMS:]) for identity in sums)
+        yield from ((identity, past[identity][_SUMS:]) for identity in called & now.keys())
 
     def _merged_anew(self, connection: Connection, part: Span, now: Past) -> Past:
         past = self._recalled(part)
@@ -124,6 +162,16 @@ class Sums:
         self._remembered.move_to_end(part)
         while sum(map(len, self._remembered.values())) > self._max_remembered:
             self._remembered.popitem(last=False)
+
+
+def _joined(found: Sequence[dict[int, bytes]]) -> dict[int, bytes]:
+    """By endpoint what it has in each part, with the part's number before it."""
+    joined: dict[int, bytes] = {}
+    for at, sums in enumerate(found):
+        number = at.to_bytes()
+        for identity, row in sums.items():
+            joined[identity] = joined.get(identity, b"") + number + row
+    return joined
 
 
 def _changed(past: Past, now: Past) -> list[int]:

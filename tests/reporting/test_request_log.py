@@ -120,6 +120,23 @@ def test_a_request_of_a_hidden_endpoint_or_of_another_app_is_not_found(reader: L
     assert [reader.failure(key_of(one)) for one in (3, 4)] == [None, None]
 
 
+def test_an_endpoint_that_is_hidden_from_now_on_is_so_in_the_next_answer(
+    database: Database, reader: LogReader
+) -> None:
+    hidden = {HIDDEN}
+    asked = LogReader(database, app=lambda: APP, shown=lambda *one: one not in hidden)
+    assert len(seconds(asked)) == 6
+    hidden.add(("GET", "/orders/{order_id}"))
+    assert seconds(asked) == [6]
+    assert seconds(asked, endpoint=KEY) == []
+    assert asked.failures(endpoint=KEY) == []
+    late = EndpointFacts(9, APP, "GET", "/late", seen_at_us=AT + 1)
+    hidden.add(("GET", "/late"))
+    Writer(database, worker("w3")).register([late], applied=0, now_us=AT)
+    assert seconds(asked) == []
+    assert seconds(reader) == [6, 4, 3, 2, 1, 0]
+
+
 def test_an_endpoint_that_is_forgotten_leaves_its_requests(reader: LogReader) -> None:
     (one,) = reader.requests(LogFilter(text="gone"))
     assert (one.endpoint_method, one.template, one.failure_key) == ("", "", "")

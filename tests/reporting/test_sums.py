@@ -86,7 +86,7 @@ def calls(endpoint: int, minute: int, *durations_us: int) -> Delta:
 
 
 def test_histograms_of_the_past_are_read_once(written: Written) -> None:
-    sums = Sums()
+    sums = Sums(max_windows=0)
     written.add(*(calls(one, minute) for one in ENDPOINTS for minute in (0, 7)))
     assert written.summed(sums, PAST) == written.expected(PAST)
     with histograms_read(written.database) as statements:
@@ -94,8 +94,9 @@ def test_histograms_of_the_past_are_read_once(written: Written) -> None:
     assert statements == []
 
 
-def test_counts_that_come_late_are_in_the_next_answer(database: Database) -> None:
-    sums, written = Sums(), Written(database)
+@pytest.mark.parametrize("max_windows", [0, 2])
+def test_counts_that_come_late_are_in_the_next_answer(database: Database, max_windows: int) -> None:
+    sums, written = Sums(max_windows=max_windows), Written(database)
     written.add(*(calls(one, 3) for one in ENDPOINTS))
     assert written.summed(sums, PAST) == written.expected(PAST)
     written.add(calls(ENDPOINTS[1], 3, 77), calls(ENDPOINTS[2], 29, 5_000_000))
@@ -129,8 +130,32 @@ def test_rows_that_are_deleted_are_forgotten(written: Written) -> None:
     assert written.summed(sums, PAST) == {}
 
 
+def test_what_an_endpoint_did_is_made_anew_only_after_another_call(written: Written) -> None:
+    sums = Sums()
+    written.add(*(calls(one, minute) for one in ENDPOINTS for minute in (0, 59, 60)))
+    first = written.summed(sums, OPEN)
+    with histograms_read(written.database) as statements:
+        assert written.summed(sums, OPEN) == first
+        assert statements == []
+        written.add(calls(ENDPOINTS[3], 60), calls(ENDPOINTS[4], 5))
+        second = written.summed(sums, OPEN)
+        assert all(" IN (" in statement for statement in statements)
+    assert second == written.expected(OPEN)
+    anew = {one for one in ENDPOINTS if second[one] is not first[one]}
+    assert anew == {ENDPOINTS[3], ENDPOINTS[4]}
+
+
+def test_windows_that_nobody_asked_for_lately_are_forgotten(written: Written) -> None:
+    sums = Sums(max_windows=1)
+    written.add(calls(ENDPOINTS[0], 3))
+    first = written.summed(sums, PAST)[ENDPOINTS[0]]
+    assert written.summed(sums, PAST)[ENDPOINTS[0]] is first
+    written.summed(sums, OPEN)
+    assert written.summed(sums, PAST)[ENDPOINTS[0]] is not first
+
+
 def test_only_so_many_histograms_are_remembered(written: Written) -> None:
-    sums = Sums(max_remembered=3)
+    sums = Sums(max_remembered=3, max_windows=0)
     spans = [Span(Tier.MINUTE, MINUTE, MINUTE + length) for length in (10, 20)]
     written.add(*(calls(one, 3) for one in ENDPOINTS[:2]))
     with histograms_read(written.database) as statements:

@@ -1,0 +1,234 @@
+"""How quick the admin's pages are with thousands of endpoints: `make bench-pages`.
+
+Lays a past down for 1,000 and for 5,000 endpoints on SQLite, serves it with uvicorn, and asks for
+pages over HTTP, each so late that no answer is shared, while requests are recorded. Then a
+Chromium opens the list of the first with an empty cache, again and again. ``--quick`` asks less;
+the section of RESULTS.md says which it was. Takes four minutes, and its numbers are worth
+something only while the machine does nothing else.
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from playwright.sync_api import Browser, sync_playwright
+
+from benchmarks.machine import machine, versions
+from benchmarks.pages_app import APP, OLD_DAYS, UNUSED_OF_TEN, lay_down, paths, serving
+from benchmarks.sections import write_section
+from benchmarks.storage_results import percentile
+from fastapi_lens.reporting.answers import MAX_AGE_SECONDS
+from fastapi_lens.storage.batches import endpoint_id
+from scripts import chromium
+from tests.support.clients import Client
+from tests.support.servers import Server
+
+SIZES = (1_000, 5_000)
+LIST_MS, ENDPOINT_MS, FIRST_ROW_MS, PAGE_BYTES = 80.0, 60.0, 300.0, 100_000
+PER_SECOND = 20
+SETTLE_SECONDS = 2.0
+LISTS = {
+    "the list": "/lens/",
+    "by p95, page 7": "/lens/?sort=-p95&page=7",
+    "a search": "/lens/?q=thing3&method=GET",
+    "all time": "/lens/?days=all",
+}
+_FIRST = f"/lens/endpoints/{endpoint_id(APP, 'GET', paths(UNUSED_OF_TEN + 1)[-1]):016x}"
+OTHERS = {
+    "an endpoint, 7 days": _FIRST,
+    f"an endpoint, {OLD_DAYS} days": f"{_FIRST}?days=all",
+    "requests": "/lens/requests",
+}
+
+# When the first row is there and painted, in milliseconds since the address was asked for.
+_WATCH = """
+new MutationObserver((_, observer) => {
+  if (!document.querySelector("#lens-rows tr")) return;
+  observer.disconnect();
+  requestAnimationFrame(() => setTimeout(() => { window.firstRow = performance.now() }));
+}).observe(document, { childList: true, subtree: true });
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Answers to one question.
+
+    Attributes:
+        first: The very first one, in milliseconds.
+        times: Later ones.
+        bytes: Of the page.
+    """
+
+    first: float
+    times: list[float]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How often each question is asked, and how often a browser opens the list."""
+
+    rounds: int
+    openings: int
+
+
+FULL, QUICK = Plan(8, 12), Plan(3, 3)
+
+
+async def ask(port: int, plan: Plan) -> dict[str, Asked]:
+    """Each question first once, then in turns, while requests are recorded."""
+    asking, calling = await Client.connect(port), await Client.connect(port)
+    using = asyncio.create_task(_use(calling))
+    questions = {**LISTS, **OTHERS}
+    first = {name: await _timed(asking, path) for name, path in questions.items()}
+    times: dict[str, list[float]] = {name: [] for name in questions}
+    for _ in range(plan.rounds):
+        for name, path in questions.items():
+            await asyncio.sleep(MAX_AGE_SECONDS + 0.05)
+            times[name].append((await _timed(asking, path))[0])
+    using.cancel()
+    for client in (asking, calling):
+        await client.close()
+    return {name: Asked(first[name][0], times[name], first[name][1]) for name in questions}
+
+
+async def _use(client: Client) -> None:
+    while True:
+        for path in paths(PER_SECOND):
+            await client.get(path.replace("{thing_id}", "7"))
+            await asyncio.sleep(1 / PER_SECOND)
+
+
+async def _timed(client: Client, path: str) -> tuple[float, int]:
+    began = time.perf_counter()
+    body = await client.get(path)
+    assert body, path
+    return 1_000 * (time.perf_counter() - began), len(body)
+
+
+def first_rows(server: Server, openings: int) -> tuple[list[float], int]:
+    """How soon a browser shows the first row, in milliseconds, and how much it has loaded."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium.find(), args=chromium.launch_arguments()
+        )
+        found = []
+        for _ in range(openings + 1):
+            time.sleep(MAX_AGE_SECONDS)
+            found.append(_opened(browser, f"{server.url}/lens/"))
+        browser.close()
+    # The browser itself starts with the first one.
+    return [first_row for first_row, _ in found[1:]], found[-1][1]
+
+
+def _opened(browser: Browser, address: str) -> tuple[float, int]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.add_init_script(_WATCH)
+    page, bodies = context.new_page(), list[int]()
+    page.on("response", lambda answer: bodies.append(len(answer.body())))
+    page.goto(address, wait_until="networkidle")
+    first_row = float(page.evaluate("window.firstRow"))
+    context.close()
+    return first_row, sum(bodies)
+
+
+def run(plan: Plan) -> tuple[dict[int, dict[str, Asked]], list[float], int]:
+    """Everything, one after the other."""
+    asked: dict[int, dict[str, Asked]] = {}
+    rows: list[float] = []
+    loaded = 0
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        urls = {size: f"sqlite:///{folder / f'{size}.db'}" for size in SIZES}
+        for size, url in urls.items():
+            print(f"bench: laying down {size:,} endpoints", flush=True)
+            lay_down(url, endpoints=size, now=time.time())
+        for size, url in urls.items():
+            print(f"bench: asking for pages of {size:,} endpoints", flush=True)
+            with serving(url, endpoints=size, folder=folder) as server:
+                time.sleep(SETTLE_SECONDS)
+                asked[size] = asyncio.run(ask(server.port, plan))
+                if size == SIZES[0]:
+                    rows, loaded = first_rows(server, plan.openings)
+    return asked, rows, loaded
+
+
+def section(
+    asked: dict[int, dict[str, Asked]], rows: list[float], loaded: int, *, command: str
+) -> str:
+    """The section of RESULTS.md."""
+    known = versions()
+    head = " | ".join(f"{size:,}: first | p50 / p95 | bytes" for size in SIZES)
+    lines = "\n".join(
+        f"| {name} | " + " | ".join(_cells(asked[size][name]) for size in SIZES) + " |"
+        for name in (*LISTS, *OTHERS)
+    )
+    return f"""## Pages with thousands of endpoints
+
+`{command}`, {datetime.now(UTC).date().isoformat()}, {machine()}, Python {known["Python"]}, \
+FastAPI {known["fastapi"]}, uvicorn {known["uvicorn"]}. {SIZES[0]:,} and {SIZES[1]:,} endpoints on \
+SQLite, one in ten never called, the others four times a day in the last week; one of them has \
+{OLD_DAYS} days. Milliseconds over HTTP to the last byte, one question at a time and so far apart \
+that no answer is shared, while {PER_SECOND} requests a second are recorded and written every 5 s. \
+*First* is the first answer of the process.
+
+| page | {head} |
+|---|{"---|" * 3 * len(SIZES)}
+{lines}
+
+A Chromium on the same machine, with an empty cache, {SIZES[0]:,} endpoints: the first row is \
+painted {percentile(rows, 50):.0f} / {percentile(rows, 95):.0f} ms (p50 / p95) after the address \
+was asked for; the page with all it needs has {loaded:,} bytes.
+
+| what | budget | measured |  |
+|---|---|---|---|
+{_budgets(asked, rows, loaded)}
+"""
+
+
+def _cells(asked: Asked) -> str:
+    p50, p95 = (percentile(asked.times, q) for q in (50, 95))
+    return f"{asked.first:.0f} | {p50:.0f} / {p95:.0f} | {asked.bytes:,}"
+
+
+def _budgets(asked: dict[int, dict[str, Asked]], rows: list[float], loaded: int) -> str:
+    lines: list[str] = []
+    for size, found in asked.items():
+        slowest = max(percentile(found[name].times, 50) for name in LISTS)
+        lines.append(_line(f"{size:,} endpoints: slowest list, p50", slowest, LIST_MS, "ms"))
+        detail = max(percentile(found[name].times, 50) for name in OTHERS)
+        lines.append(_line(f"{size:,} endpoints: an endpoint, p50", detail, ENDPOINT_MS, "ms"))
+        largest = max(one.bytes for one in found.values())
+        lines.append(_line(f"{size:,} endpoints: largest page", largest, PAGE_BYTES, "bytes"))
+    first = percentile(rows, 95)
+    lines.append(_line("first row in a browser, p95", first, FIRST_ROW_MS, "ms"))
+    lines.append(_line("first load of the list", loaded, PAGE_BYTES, "bytes"))
+    return "\n".join(lines)
+
+
+def _line(what: str, found: float, limit: float, unit: str) -> str:
+    verdict = "within" if found <= limit else "**above**"
+    return f"| {what} | {limit:,.0f} {unit} | {found:,.0f} {unit} | {verdict} |"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description="Measure pages with thousands of endpoints.")
+    parser.add_argument("--quick", action="store_true", help="rough numbers")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="of RESULTS.md")
+    options = parser.parse_args(arguments)
+    found = run(QUICK if options.quick else FULL)
+    command = "make bench-pages" + (" ARGS=--quick" if options.quick else "")
+    body = section(*found, command=command)
+    write_section(options.out / "RESULTS.md", "pages", body)
+    print(body)
+
+
+if __name__ == "__main__":
+    main()
