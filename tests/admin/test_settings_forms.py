@@ -160,6 +160,13 @@ def test_saving_through_htmx_answers_with_the_section_a_toast_and_the_latest_cha
     assert "must be greater than 0" in wrong.text
 
 
+def test_what_changes_nothing_is_not_noted(site: Site) -> None:
+    answer = post(site, THRESHOLDS, FRAGMENT, **thresholds(), reset="no such setting")
+    assert "Nothing to save: it is so already." in answer.text
+    assert table_rows(site.lens.database, AUDIT) == []
+    assert site.lens.settings.versions == {}
+
+
 @pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Site": "cross-site"}])
 def test_forms_of_other_sites_change_nothing(site: Site, headers: dict[str, str]) -> None:
     assert post(site, "retention", headers, version=0, ttl_days=1).status_code == 403

@@ -22,6 +22,7 @@ from fastapi_lens.reporting.settings import NAMES
 from fastapi_lens.storage.audit import read_audit
 from fastapi_lens.storage.settings import AuditEntry, Stored, write_section
 
+NOTHING_NEW = "Nothing to save: it is so already."
 STAYS = "Your values are still in the form: save once more to let them win."
 
 
@@ -32,7 +33,8 @@ def save_section(visit: Visit) -> Response:
         return no_section(visit)
     if visit.form.get("do") == "preview":
         return section_page(visit, _previewed(visit, section, typed_in(section, visit.form)))
-    return _reset(visit, section) if "reset" in visit.form else _save(visit, section)
+    resets = visit.form.get("reset") in NAMES[section]
+    return _reset(visit, section) if resets else _save(visit, section)
 
 
 def preview_section(visit: Visit) -> Response:
@@ -58,7 +60,10 @@ def _save(visit: Visit, section: str) -> Response:
         values = changes(code, chosen(code, typed), section)
     except ConfigError as error:
         return _wrong(visit, section, typed, error)
-    if not write(visit, section, values, *_texts(visit, section, values)):
+    before, after = _texts(visit, section, values)
+    if before == after:
+        return saved(visit, Reply(section=section, said=NOTHING_NEW))
+    if not write(visit, section, values, before, after):
         return _conflict(visit, section, typed)
     return saved(visit, Reply(section=section, said=_said(visit)))
 
