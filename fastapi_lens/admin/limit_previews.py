@@ -34,7 +34,8 @@ def preview_of(visit: Visit, section: str, other: LensConfig) -> Preview:
 
 def _retention_sentence(visit: Visit, ttl_days: int | None) -> str:
     lens = visit.lens
-    found = expired(lens.database, lens.retention, Retention(ttl_days), now=visit.now)
+    then = Retention(ttl_days)
+    found = expired(lens.database, lens.retention, then, app=lens.app_name, now=visit.now)
     if not found.rows or found.before is None:
         return "Deletes nothing that is kept now. What was deleted before does not come back."
     rows = formats.plural(found.rows, "row")

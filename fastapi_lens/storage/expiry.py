@@ -4,7 +4,7 @@ Counts and deletes nothing; the deletion itself is `retention.slices`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,7 +13,7 @@ from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.log_deletion import request_id_at
 from fastapi_lens.storage.models import REQUEST_ID_BITS, Tier
 from fastapi_lens.storage.retention import Retention
-from fastapi_lens.storage.tables import BUCKET, FAILURE, REQUEST, STATUS
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, REQUEST, STATUS
 
 MOST_COUNTED = 1_000_000
 """So far rows of one kind are counted: a count takes time, and more of them say no more."""
@@ -57,14 +57,26 @@ class _Kind:
     times: int = 1
     over: int = 1
 
+    def of(self, app: str) -> "_Kind":
+        """Those of an app."""
+        table = self.column.table
+        if "app" in table.c:
+            mine = table.c.app == app
+        else:
+            mine = table.c.endpoint_id.in_(sa.select(ENDPOINT.c.id).where(ENDPOINT.c.app == app))
+        return replace(self, where=self.where & mine)
 
-def expired(database: Database, now_kept: Retention, then: Retention, *, now: float) -> Expired:
+
+def expired(
+    database: Database, now_kept: Retention, then: Retention, *, app: str, now: float
+) -> Expired:
     """What would be deleted if another retention were in force, besides what is due anyway.
 
     Args:
-        database: Whose rows, of all apps that share it.
+        database: Where the rows are.
         now_kept: The retention in force.
         then: The other one.
+        app: Whose rows.
         now: Epoch seconds.
 
     Raises:
@@ -73,7 +85,7 @@ def expired(database: Database, now_kept: Retention, then: Retention, *, now: fl
     rows, more, oldest = 0, False, list[int]()
     with database.read() as connection:
         for kind in _kinds(now_kept, then, now):
-            found, first = _counted(connection, kind)
+            found, first = _counted(connection, kind.of(app))
             rows, more = rows + min(found, MOST_COUNTED), more or found > MOST_COUNTED
             oldest += [] if first is None else [first * kind.times // kind.over]
     ttl_days = then.ttl_days

@@ -12,6 +12,8 @@ from fastapi_lens.storage.log_deletion import request_id_at
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import Retention, prune
 from fastapi_lens.storage.tables import BUCKET, FAILURE, REQUEST, STATUS
+from fastapi_lens.storage.writer import Writer
+from tests.storage.helpers import APP, facts, worker
 
 NOW = 1_775_243_992.5
 DAY = 86_400
@@ -19,21 +21,23 @@ DAY = 86_400
 
 def fill(database: Database, chance: random.Random) -> None:
     """Rows of every kind, of the last two years."""
+    mine = [facts(f"/{number}") for number in range(3)]
+    Writer(database, worker()).register(mine, applied=0, now_us=round(NOW * 1e6))
     zeros = {one.name: b"" if one.name == "histogram" else 0 for one in BUCKET.columns}
     names = ("app", "method", "path", "query", "reason", "client", "agent")
     request: dict[str, Any] = dict.fromkeys(names, "")
-    request |= {"endpoint_id": 1, "status": 200, "duration_us": 1, "failure_id": 0}
+    request |= {"app": APP, "endpoint_id": 1, "status": 200, "duration_us": 1, "failure_id": 0}
     failure: dict[str, Any] = dict.fromkeys(("app", "type", "message", "place", "traceback"), "")
-    failure |= {"endpoint_id": 1, "calls": 1, "first_at": 1}
+    failure |= {"app": APP, "endpoint_id": 1, "calls": 1, "first_at": 1}
     times = sorted(NOW - chance.random() * 730 * DAY for _ in range(200))
-    buckets = {(tier, int(at) // tier, int(at) % 3) for at in times for tier in Tier}
+    buckets = {(tier, int(at) // tier, mine[int(at) % 3].id) for at in times for tier in Tier}
     rows: dict[sa.Table, list[dict[str, Any]]] = {
         BUCKET: [
             {**zeros, "tier": tier.value, "bucket": bucket, "endpoint_id": endpoint}
             for tier, bucket, endpoint in buckets
         ],
         STATUS: [
-            {"day": day, "endpoint_id": 1, "status": 200, "calls": 1}
+            {"day": day, "endpoint_id": mine[0].id, "status": 200, "calls": 1}
             for day in {int(at) // DAY for at in times}
         ],
         REQUEST: [{**request, "id": request_id_at(round(at * 1e6))} for at in times],
@@ -46,13 +50,19 @@ def fill(database: Database, chance: random.Random) -> None:
             connection.execute(sa.insert(table), values)
 
 
+def counted(database: Database, now_kept: Retention, then: Retention) -> Expired:
+    return expired(database, now_kept, then, app=APP, now=NOW)
+
+
 @pytest.mark.parametrize(("now_days", "then_days"), [(None, 90), (200, 10), (500, 400)])
 def test_what_is_counted_is_what_is_then_deleted(
     database: Database, now_days: int | None, then_days: int
 ) -> None:
     fill(database, random.Random(5))
     prune(database, now=NOW, ttl_days=now_days)
-    found = expired(database, Retention(now_days), Retention(then_days), now=NOW)
+    found = counted(database, Retention(now_days), Retention(then_days))
+    other = expired(database, Retention(now_days), Retention(then_days), app="other", now=NOW)
+    assert (other.rows, other.days) == (0, 0)
     assert found.rows == prune(database, now=NOW, ttl_days=then_days) > 0
     assert found.before == int(NOW) - then_days * DAY
     kept = 730 if now_days is None else now_days
@@ -62,7 +72,7 @@ def test_what_is_counted_is_what_is_then_deleted(
 def test_a_longer_retention_deletes_nothing(sqlite_database: Database) -> None:
     fill(sqlite_database, random.Random(5))
     for then in (Retention(10), Retention(11), Retention(None)):
-        found = expired(sqlite_database, Retention(10), then, now=NOW)
+        found = counted(sqlite_database, Retention(10), then)
         assert (found.rows, found.days) == (0, 0)
 
 
