@@ -39,9 +39,10 @@ LISTS = {
     "all time": "/lens/?days=all",
 }
 _FIRST = f"/lens/endpoints/{endpoint_id(APP, 'GET', paths(UNUSED_OF_TEN + 1)[-1]):016x}"
+_OLD = f"an endpoint, {OLD_DAYS} days"
 OTHERS = {
     "an endpoint, 7 days": _FIRST,
-    f"an endpoint, {OLD_DAYS} days": f"{_FIRST}?days=all",
+    _OLD: f"{_FIRST}?days=all",
     "requests": "/lens/requests",
 }
 
@@ -202,8 +203,8 @@ def _budgets(asked: dict[int, dict[str, Asked]], rows: list[float], loaded: int)
     for size, found in asked.items():
         slowest = max(percentile(found[name].times, 50) for name in LISTS)
         lines.append(_line(f"{size:,} endpoints: slowest list, p50", slowest, LIST_MS, "ms"))
-        detail = max(percentile(found[name].times, 50) for name in OTHERS)
-        lines.append(_line(f"{size:,} endpoints: an endpoint, p50", detail, ENDPOINT_MS, "ms"))
+        detail = percentile(found[_OLD].times, 50)
+        lines.append(_line(f"{size:,} endpoints: {_OLD}, p50", detail, ENDPOINT_MS, "ms"))
         largest = max(one.bytes for one in found.values())
         lines.append(_line(f"{size:,} endpoints: largest page", largest, PAGE_BYTES, "bytes"))
     first = percentile(rows, 95)

@@ -5,11 +5,8 @@ from functools import lru_cache
 
 ANY_DEPTH = "**"
 ANY_SEGMENT = "*"
-MAX_KNOWN = 65_536
-"""Answers that are remembered: each page and each report asks for every endpoint."""
 
 
-@lru_cache(maxsize=MAX_KNOWN)
 def matches(pattern: str, path: str) -> bool:
     """Whether a glob covers a whole path template.
 
@@ -28,6 +25,7 @@ def matches_any(patterns: Iterable[str], path: str) -> bool:
     return any(matches(pattern, path) for pattern in patterns)
 
 
+@lru_cache(maxsize=4096)
 def _segments(path: str) -> tuple[str, ...]:
     return tuple(path.split("/"))
 

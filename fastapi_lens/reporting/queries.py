@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -45,6 +46,10 @@ _ID, _METHOD, _PATH, _FIRST = map(_NAMES.index, ("id", "method", "path", "first_
 
 _UNUSED = Usage()
 
+ROWS_SECONDS = 5.0
+"""What all endpoints did is kept for so long, unless counts are written meanwhile. What somebody
+deletes is shown for no longer than counts wait to be written."""
+
 Answer = TypeVar("Answer")
 
 
@@ -83,8 +88,8 @@ class Reader:
         self.log = LogReader(database, app=app, shown=self._is_seen)
         self._sums = Sums()
         self._answers = Answers()
-        # They are large, and serve those who want another answer from the same rows at once.
-        self._rows = Answers(max_answers=2)
+        # They are large, and serve those who want another answer from the same rows.
+        self._rows = Answers(max_age_seconds=ROWS_SECONDS, max_answers=2)
 
     def shared(self, question: Hashable, make: Callable[[], Answer]) -> Answer:
         """An answer that all get who ask the same while nothing is written, for a second at most.
@@ -115,14 +120,14 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
-        bounds = self.bounds(window, now=now)
-        question = (self._state(), bounds, int(now))
-        rows, usages = self._rows.get(question, lambda: self._read(bounds, now))
-        thresholds = self._thresholds()
+        bounds, thresholds = self.bounds(window, now=now), self._thresholds()
+        # While nothing is written, what is there is the same until the next minute begins.
+        question = (self._state(), bounds, int(now) // Tier.MINUTE)
+        found = self._rows.get(question, lambda: self._read(bounds, thresholds, now))
         return [
-            _endpoint(row, usages.get(row[_ID], _UNUSED), thresholds, now=now)
-            for row in rows
-            if self._seen(row, with_ignored=with_ignored)
+            _as_of(endpoint, thresholds, now=now)
+            for endpoint in found
+            if self._is_seen(endpoint.method, endpoint.path, with_ignored=with_ignored)
         ]
 
     def endpoint(
@@ -288,8 +293,8 @@ class Reader:
         """What every answer depends on besides the question and the time."""
         return (self._app(), self._thresholds(), self._retention.ttl_days, self.version())
 
-    def _read(self, bounds: Bounds, now: float) -> tuple[list[Row], dict[int, Usage]]:
-        """The facts of all endpoints, and what they did in a window."""
+    def _read(self, bounds: Bounds, thresholds: Thresholds, now: float) -> list[Endpoint]:
+        """All endpoints with what they did in a window."""
         app = self._app()
         with self._database.read() as connection:
             oldest = oldest_start(connection, app=app, now=now)
@@ -298,7 +303,8 @@ class Reader:
                 (ENDPOINT.c.total_calls > 0) | (ENDPOINT.c.last_seen_at >= oldest),
             )
             rows = fetched(connection, facts)
-            return rows, self._sums.all(connection, cover(bounds.start, end=bounds.end), now=now)
+            usages = self._sums.all(connection, cover(bounds.start, end=bounds.end), now=now)
+        return [_endpoint(row, usages.get(row[_ID], _UNUSED), thresholds, now=now) for row in rows]
 
 
 def _endpoint(row: Row, usage: Usage, thresholds: Thresholds, *, now: float) -> Endpoint:
@@ -322,6 +328,12 @@ def _endpoint(row: Row, usage: Usage, thresholds: Thresholds, *, now: float) -> 
         status=classify(last_called_at, now=now, thresholds=thresholds),
         usage=usage,
     )
+
+
+def _as_of(endpoint: Endpoint, thresholds: Thresholds, *, now: float) -> Endpoint:
+    """An endpoint with the status that it has at a moment."""
+    status = classify(endpoint.last_called_at, now=now, thresholds=thresholds)
+    return endpoint if status is endpoint.status else replace(endpoint, status=status)
 
 
 @lru_cache(maxsize=1_024)

@@ -29,6 +29,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """The settings of each section, besides the rules."""
 
+_MAX_KNOWN = 16_384
+"""Endpoints of which it is remembered whether the code leaves them in: pages ask for all."""
+
 ALWAYS_EXCLUDED = ("/favicon.ico", "/robots.txt")
 
 
@@ -57,6 +60,9 @@ class Settings:
     exclude_methods: tuple[str, ...] = ()
     unusable: tuple[str, ...] = ()
     versions: Mapping[str, int] = field(default_factory=dict[str, int], hash=False)
+    _known: dict[tuple[str, str], bool] = field(
+        default_factory=dict[tuple[str, str], bool], init=False, compare=False, repr=False
+    )
 
     @classmethod
     def of(cls, config: LensConfig, stored: Mapping[str, Stored] | None = None) -> "Settings":
@@ -96,7 +102,13 @@ class Settings:
 
     def has(self, method: str, path: str) -> bool:
         """Whether the code leaves an endpoint in, ignored by a rule or not."""
-        return method not in self.exclude_methods and not matches_any(self.exclude_paths, path)
+        known = self._known.get((method, path))
+        if known is None:
+            excluded = method in self.exclude_methods or matches_any(self.exclude_paths, path)
+            known = not excluded
+            if len(self._known) < _MAX_KNOWN:
+                self._known[method, path] = known
+        return known
 
     def shows(self, method: str, path: str) -> bool:
         """Whether an endpoint is recorded and shown."""
