@@ -58,27 +58,46 @@ def wait_for_traffic(page: Page, base: str) -> None:
     wait_until(lambda: total() >= before + LIVE_CALLS, seconds=120, what="the demo's traffic")
 
 
-def busiest(page: Page, base: str) -> str:
-    """The address of the page of the endpoint with the most calls."""
-    page.goto(f"{base}/?sort=-calls")
-    return page.locator("table tbody a").first.get_attribute("href") or ""
+def first(page: Page, address: str) -> str:
+    """Where the first row of a list leads."""
+    page.goto(address)
+    rows = page.locator("#lens-rows a")
+    return (rows.first.get_attribute("href") or "") if rows.count() else ""
+
+
+def addresses(page: Page, base: str) -> dict[str, str]:
+    """Every page by the name of its pictures."""
+    busiest = first(page, f"{base}/?sort=-calls")
+    return {
+        "endpoints": f"{base}/",
+        "endpoint": busiest,
+        "endpoint-all-time": f"{busiest}?days=all",
+        "endpoint-never-called": first(page, f"{base}/?status=never_called"),
+        "requests": f"{base}/requests",
+        "request": first(page, f"{base}/requests?status=5xx&q=Error"),
+        "failures": f"{base}/failures",
+        "failure": first(page, f"{base}/failures"),
+        "settings": f"{base}/settings",
+        "rules": f"{base}/settings/rules/preview?pattern=/v1/**#rules",
+        "audit": f"{base}/settings/audit",
+        "danger": f"{base}/settings/danger",
+        "no-match": f"{base}/?q=nothing-like-it",
+        "not-found": f"{base}/endpoints/0000000000000000",
+    }
 
 
 def take(browser: Browser, base: str) -> None:
     """Take every picture."""
     context = browser.new_context(base_url=base.removesuffix("/lens"))
-    first = context.new_page()
-    wait_for_traffic(first, base)
-    sign_in(first, base)
-    pages = {
-        "endpoints": f"{base}/",
-        "endpoint": busiest(first, base),
-        "requests": f"{base}/requests",
-        "settings": f"{base}/settings",
-        "rules": f"{base}/settings/rules/preview?pattern=/v1/**#rules",
-        "audit": f"{base}/settings/audit",
-        "danger": f"{base}/settings/danger",
-    }
+    page = context.new_page()
+    wait_for_traffic(page, base)
+    sign_in(page, base)
+    wait_until(
+        lambda: first(page, f"{base}/requests?status=5xx&q=Error") != "",
+        seconds=180,
+        what="an exception of the demo",
+    )
+    pages = addresses(page, base)
     session = context.storage_state()
     context.close()
     for width, height in SIZES:
