@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from fastapi_lens import ConfigError, LensConfig
+from fastapi_lens.reporting import settings as of_settings
 from fastapi_lens.reporting.settings import Settings
 from fastapi_lens.reporting.status import Thresholds
 from fastapi_lens.storage.settings import Stored
@@ -76,3 +77,13 @@ def test_a_section_that_nobody_can_read_is_told_and_one_of_a_later_release_is_no
 def test_days_beyond_a_century_are_refused() -> None:
     with pytest.raises(ConfigError, match="at most 36,500 days"):
         LensConfig(db_path=":memory:", ttl_days=10**9)
+
+
+def test_only_so_many_endpoints_are_remembered_and_the_others_are_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(of_settings, "_MAX_KNOWN", 1)
+    settings = Settings.of(LensConfig(exclude_paths=("/internal/**",), exclude_methods=("TRACE",)))
+    asked = [("GET", "/internal/a"), ("GET", "/a"), ("TRACE", "/a")]
+    for _ in range(2):
+        assert [settings.has(*one) for one in asked] == [False, True, False]
