@@ -18,7 +18,7 @@ from fastapi_lens.histogram import BUCKET_MS, Histogram, bucket_index
 from fastapi_lens.storage.batches import Batch, Delta, EndpointFacts, WorkerFacts, endpoint_id
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.retention import prune
+from fastapi_lens.storage.retention import Retention, prune
 from fastapi_lens.storage.writer import Writer
 from tests.support.ports import free_port
 from tests.support.servers import Server
@@ -85,7 +85,7 @@ def lay_down(url: str, *, endpoints: int, now: float) -> None:
     old = [calls[at % DRAWS].at(first, minute) for at, minute in minutes]
     for seq, written in enumerate([old, *_recent(called, calls, now)], start=1):
         writer.write(Batch(seq, tuple(written)))
-    prune(database, now=now, ttl_days=None)
+    prune(database, Retention(), now=now)
     database.close()
 
 

@@ -20,7 +20,7 @@ from fastapi_lens.histogram import BUCKET_MS, Histogram, bucket_index
 from fastapi_lens.storage.batches import Batch, Delta, EndpointFacts, WorkerFacts, endpoint_id
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.retention import prune
+from fastapi_lens.storage.retention import Retention, prune
 from fastapi_lens.storage.writer import Writer
 
 DAYS = 400
@@ -237,8 +237,8 @@ def lay_down(url: str, *, now: float, days: int = DAYS) -> Laid:
         calls += sum(delta.calls for delta in written)
         if at // DAY >= pruned_day + PRUNE_EVERY_DAYS:
             pruned_day = at // DAY
-            prune(database, now=min(now, at), ttl_days=None)
-    prune(database, now=now, ttl_days=None)
+            prune(database, Retention(), now=min(now, at))
+    prune(database, Retention(), now=now)
     with database.read() as connection:
         size = database.size_bytes(connection)
     database.close()

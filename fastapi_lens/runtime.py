@@ -65,8 +65,7 @@ class Lens:
         self.started = False
         self.settings = Settings.of(config)
         self.app_name = config.app_name or UNNAMED
-        self.retention = Retention(config.ttl_days)
-        self.retention.log_app = self.app_name
+        self.retention = Retention(config.ttl_days, app=self.app_name)
         self.retention.log_max_rows = config.log_max_rows
         self.routes = RouteTable(None)
         self._facts: dict[tuple[str, str], EndpointFacts] = {}
@@ -202,7 +201,7 @@ class Lens:
         self.routes = RouteTable(app)
         name = self.config.app_name or str(getattr(app, "title", None) or UNNAMED)[:MAX_NAME]
         if name != self.app_name:
-            self.app_name = self.retention.log_app = name
+            self.app_name = self.retention.app = name
             self.flusher = self._new_flusher()
 
     def begin(self, app: Any, *, lifespan: bool = False) -> None:

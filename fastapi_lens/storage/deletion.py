@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.tables import BUCKET, REQUEST, STATUS, WORKER
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, REQUEST, STATUS, WORKER
 
 SLICE_SECONDS = 0.005
 """What a slice aims at; the promise is 50 ms, and a machine may get slower from one to the next."""
@@ -66,7 +66,7 @@ class Past:
 
     Attributes:
         table: Where they are.
-        where: What else they have in common: their tier.
+        where: What else they have in common: their tier, their app.
         bucket: The column of the time.
         endpoint: The next one of the primary key.
         limit: The first bucket that stays.
@@ -79,20 +79,37 @@ class Past:
     limit: int
 
     @classmethod
-    def of_tier(cls, tier: Tier, limit: int) -> "Past":
-        """The sums of one tier."""
+    def of_tier(cls, tier: Tier, limit: int, app: str | None = None) -> "Past":
+        """The sums of one tier, of one app or of all."""
         of_tier = BUCKET.c.tier == tier.value
-        return cls(BUCKET, of_tier, BUCKET.c.bucket, BUCKET.c.endpoint_id, limit)
+        where = of_tier if app is None else of_tier & BUCKET.c.endpoint_id.in_(_ids_of(app))
+        return cls(BUCKET, where, BUCKET.c.bucket, BUCKET.c.endpoint_id, limit)
 
     @classmethod
-    def of_statuses(cls, limit: int) -> "Past":
-        """The status codes, which are kept by day."""
-        return cls(STATUS, sa.true(), STATUS.c.day, STATUS.c.endpoint_id, limit)
+    def of_statuses(cls, limit: int, app: str | None = None) -> "Past":
+        """The status codes, which are kept by day, of one app or of all."""
+        where = sa.true() if app is None else STATUS.c.endpoint_id.in_(_ids_of(app))
+        return cls(STATUS, where, STATUS.c.day, STATUS.c.endpoint_id, limit)
 
     @classmethod
     def of_requests(cls, where: sa.ColumnElement[bool], limit: int) -> "Past":
         """The requests of the log, whose ids are in the order of time."""
         return cls(REQUEST, where, REQUEST.c.id, REQUEST.c.id, limit)
+
+
+def _ids_of(app: str) -> sa.Select[tuple[int]]:
+    return sa.select(ENDPOINT.c.id).where(ENDPOINT.c.app == app)
+
+
+def is_only_app(database: Database, app: str) -> bool:
+    """Whether no other app has counts in this database, so that nobody has to look whose they are.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    with database.read() as connection:
+        other = connection.execute(sa.select(ENDPOINT.c.id).where(ENDPOINT.c.app != app).limit(1))
+        return other.first() is None
 
 
 def past_slices(database: Database, past: Past, pace: Pace) -> Iterator[Slice]:

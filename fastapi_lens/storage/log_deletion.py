@@ -11,32 +11,45 @@ from fastapi_lens.storage.tables import FAILURE, REQUEST
 
 
 def log_slices(
-    database: Database, *, before_us: int, app: str | None, max_rows: int, pace: Pace
+    database: Database, *, before_us: int, pace: Pace, app: str | None = None
 ) -> Iterator[Slice]:
-    """Delete from the log; gives each slice when it is done.
+    """Delete what is too old; gives each slice when it is done.
 
     Args:
         database: Whose log.
-        before_us: Microseconds since the epoch; what is older goes, of all apps.
-        app: The app of which so many rows are kept; None for none.
-        max_rows: How many of its requests, and how many kinds of its exceptions.
+        before_us: Microseconds since the epoch; what is older goes.
+        pace: Of the rows.
+        app: Whose rows; None for those of all apps.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    requests = sa.true() if app is None else REQUEST.c.app == app
+    yield from past_slices(database, Past.of_requests(requests, request_id_at(before_us)), pace)
+    failures = sa.true() if app is None else FAILURE.c.app == app
+    yield from failure_slices(database, failures & (FAILURE.c.last_at < before_us), pace)
+
+
+def surplus_slices(database: Database, app: str, *, max_rows: int, pace: Pace) -> Iterator[Slice]:
+    """Delete what an app has too much of; gives each slice when it is done.
+
+    Args:
+        database: Whose log.
+        app: Whose rows.
+        max_rows: How many of its requests are kept, and how many kinds of its exceptions.
         pace: Of the rows.
 
     Raises:
         StorageError: The database cannot be written.
     """
-    oldest = request_id_at(before_us)
-    yield from past_slices(database, Past.of_requests(sa.true(), oldest), pace)
-    yield from failure_slices(database, FAILURE.c.last_at < before_us, pace)
-    if app is not None:
-        of_app = REQUEST.c.app == app
-        last = _first_too_many(database, REQUEST.c.id, of_app, max_rows)
-        if last is not None:
-            yield from past_slices(database, Past.of_requests(of_app, last + 1), pace)
-        mine = FAILURE.c.app == app
-        last = _first_too_many(database, FAILURE.c.last_at, mine, max_rows)
-        if last is not None:
-            yield from failure_slices(database, mine & (FAILURE.c.last_at <= last), pace)
+    of_app = REQUEST.c.app == app
+    last = _first_too_many(database, REQUEST.c.id, of_app, max_rows)
+    if last is not None:
+        yield from past_slices(database, Past.of_requests(of_app, last + 1), pace)
+    mine = FAILURE.c.app == app
+    last = _first_too_many(database, FAILURE.c.last_at, mine, max_rows)
+    if last is not None:
+        yield from failure_slices(database, mine & (FAILURE.c.last_at <= last), pace)
 
 
 def request_id_at(at_us: int) -> int:

@@ -4,6 +4,7 @@ First and last calls, all-time totals and which endpoints were never called lie 
 own rows, which nothing here touches.
 """
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,9 +12,16 @@ from dataclasses import dataclass
 
 from fastapi_lens.storage.audit import audit_slices
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.deletion import Pace, Past, Slice, past_slices, worker_slices
+from fastapi_lens.storage.deletion import (
+    Pace,
+    Past,
+    Slice,
+    is_only_app,
+    past_slices,
+    worker_slices,
+)
 from fastapi_lens.storage.leases import renew_lease, take_lease
-from fastapi_lens.storage.log_deletion import log_slices
+from fastapi_lens.storage.log_deletion import log_slices, surplus_slices
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.space import keeps_its_size, space_slices
 
@@ -55,16 +63,16 @@ class Retention:
     """What is kept, asked for by whoever reads or deletes; may change while the app runs.
 
     Attributes:
-        ttl_days: Days that counts are kept at most; None keeps the tiers' own retention.
-        log_app: The app whose log is cut to so many rows; None cuts none.
-        log_max_rows: Rows of its requests that are kept, and of its exceptions.
+        ttl_days: Days that the app's counts are kept at most; None keeps the tiers' own retention.
+        app: Whose counts; other apps of the same database have a retention of their own.
+        log_max_rows: Rows of its requests that are kept, and of its exceptions; None is all.
     """
 
-    def __init__(self, ttl_days: int | None = None) -> None:
+    def __init__(self, ttl_days: int | None = None, *, app: str = "") -> None:
         """Begin with what is configured."""
         self.ttl_days = ttl_days
-        self.log_app: str | None = None
-        self.log_max_rows = 0
+        self.app = app
+        self.log_max_rows: int | None = None
 
     @property
     def log_kept_seconds(self) -> int:
@@ -76,13 +84,13 @@ class Retention:
         return kept_seconds(tier, self.ttl_days)
 
 
-def prune(database: Database, *, now: float, ttl_days: int | None) -> int:
+def prune(database: Database, retention: Retention, *, now: float) -> int:
     """Delete everything that is past its retention, at once and whoever else does.
 
     Args:
         database: Whose rows.
+        retention: Of one app; those of others go by the tiers' own.
         now: Epoch seconds.
-        ttl_days: The retention in days, or None.
 
     Returns:
         The number of rows deleted.
@@ -90,21 +98,17 @@ def prune(database: Database, *, now: float, ttl_days: int | None) -> int:
     Raises:
         StorageError: The database cannot be written.
     """
-    return sum(done.rows for done in slices(database, Retention(ttl_days), now=now))
+    shared = slices(database, now=now)
+    return sum(done.rows for done in (*app_slices(database, retention, now=now), *shared))
 
 
 def slices(
-    database: Database,
-    retention: Retention,
-    *,
-    now: float,
-    timer: Callable[[], float] = time.monotonic,
+    database: Database, *, now: float, timer: Callable[[], float] = time.monotonic
 ) -> Iterator[Slice]:
-    """Delete what is past its retention, and give its space back; gives each slice when it is done.
+    """Delete what no app keeps, and give its space back; gives each slice when it is done.
 
     Args:
         database: Whose rows.
-        retention: How long they are kept.
         now: Epoch seconds.
         timer: Seconds that pass.
 
@@ -113,23 +117,63 @@ def slices(
     """
     pace = Pace(timer)
     for tier in Tier:
-        kept = retention.kept_seconds(tier)
-        if kept is None:
-            continue
-        oldest = int(now - kept) // tier
-        yield from past_slices(database, Past.of_tier(tier, oldest), pace)
-        if tier is Tier.DAY:
-            yield from past_slices(database, Past.of_statuses(oldest), pace)
-    yield from log_slices(
-        database,
-        before_us=round((now - retention.log_kept_seconds) * 1_000_000),
-        app=retention.log_app,
-        max_rows=retention.log_max_rows,
-        pace=pace,
-    )
+        kept = KEPT_SECONDS[tier]
+        if kept is not None:
+            yield from _tier_slices(database, tier, int(now - kept) // tier, pace)
+    yield from log_slices(database, before_us=_microseconds(now - LOG_KEPT_SECONDS), pace=pace)
     yield from audit_slices(database, now=now, pace=pace)
     yield from worker_slices(database, now=now, pace=pace)
     yield from space_slices(database, Pace(timer))
+
+
+def app_slices(
+    database: Database,
+    retention: Retention,
+    *,
+    now: float,
+    timer: Callable[[], float] = time.monotonic,
+) -> Iterator[Slice]:
+    """Delete what an app keeps for less time than others may; gives each slice when it is done.
+
+    Args:
+        database: Whose rows.
+        retention: How long they are kept, and whose.
+        now: Epoch seconds.
+        timer: Seconds that pass.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    pace, app = Pace(timer), retention.app
+    if retention.ttl_days is not None:
+        alone = is_only_app(database, app)
+        for tier in Tier:
+            kept = retention.kept_seconds(tier)
+            if kept is not None and kept != KEPT_SECONDS[tier]:
+                oldest = int(now - kept) // tier
+                yield from _tier_slices(database, tier, oldest, pace, app=None if alone else app)
+    before_us = _microseconds(now - retention.log_kept_seconds)
+    yield from log_slices(database, before_us=before_us, pace=pace, app=app)
+    if retention.log_max_rows is not None:
+        yield from surplus_slices(database, app, max_rows=retention.log_max_rows, pace=pace)
+
+
+def _tier_slices(
+    database: Database, tier: Tier, oldest: int, pace: Pace, *, app: str | None = None
+) -> Iterator[Slice]:
+    """The sums before a bucket, and what is kept as long as they are, of one app or of all."""
+    yield from past_slices(database, Past.of_tier(tier, oldest, app), pace)
+    if tier is Tier.DAY:
+        yield from past_slices(database, Past.of_statuses(oldest, app), pace)
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1_000_000)
+
+
+def lease_of(app: str) -> str:
+    """The name of the lease of an app's own deletion: as long as the column, for any app."""
+    return f"{LEASE} {hashlib.sha256(app.encode()).hexdigest()[:32]}"
 
 
 @dataclass(slots=True)
@@ -145,16 +189,74 @@ class _Tally:
         self.slices += 1
         self.longest_seconds = max(self.longest_seconds, done.seconds)
 
+    def tell(self) -> None:
+        if self.slices:
+            logger.debug(
+                "fastapi_lens deleted %d rows past their retention; the longest of %d slices "
+                "took %.1f ms",
+                self.rows,
+                self.slices,
+                self.longest_seconds * 1_000,
+            )
+
+
+class _Job:
+    """A deletion that one worker at a time does, over many visits.
+
+    Whoever has begun goes on until all is done; when it dies, another one begins anew as soon as
+    its lease has run out.
+
+    Args:
+        lease: Names it in the database.
+        begin: Gives the slices of a deletion that begins at this time, in epoch seconds.
+    """
+
+    def __init__(
+        self, database: Database, lease: str, owner: str, begin: Callable[[float], Iterator[Slice]]
+    ) -> None:
+        self._database = database
+        self._lease = lease
+        self._owner = owner
+        self._begin = begin
+        self._left: Iterator[Slice] | None = None
+        self._tally = _Tally()
+
+    @property
+    def is_under_way(self) -> bool:
+        return self._left is not None
+
+    def visit(self, *, now: float, over: Callable[[Slice], bool]) -> tuple[int, bool]:
+        """Begin, or go on; gives the rows deleted, and whether the visit is over.
+
+        Args:
+            now: Epoch seconds.
+            over: Rests after a slice, and says whether the visit is over.
+        """
+        left, self._left = self._left, None
+        turn = take_lease if left is None else renew_lease
+        if not turn(self._database, self._lease, owner=self._owner, now=now):
+            return 0, False
+        if left is None:
+            left, self._tally = self._begin(now), _Tally()
+        before = self._tally.rows
+        for done in left:
+            self._tally.add(done)
+            if over(done):
+                self._left = left
+                return self._tally.rows - before, True
+        self._tally.tell()
+        return self._tally.rows - before, False
+
 
 class Pruner:
     """Deletes what is past its retention, a little at each visit, for all workers.
 
-    One worker at a time does it. Whoever has begun goes on until all is done; when it dies,
-    another one begins anew as soon as its lease has run out.
+    What no app keeps is one job, and what one keeps for less time is another: so several apps
+    can share a database, and each has its own retention.
 
     Args:
         database: Whose rows.
-        retention: How long they are kept.
+        retention: How long they are kept, and whose; the app stays the same.
         owner: The worker who asks.
         rest: Waits so many seconds between two slices; true when the visit has to end.
         timer: Seconds that pass.
@@ -171,19 +273,24 @@ class Pruner:
     ) -> None:
         """Delete nothing yet."""
         self._database = database
-        self._retention = retention
-        self._owner = owner
         self._rest = rest
         self._timer = timer
-        self._left: Iterator[Slice] | None = None
-        self._tally = _Tally()
         self._asked_at = float("-inf")
         self._said = False
+        self._jobs = (
+            _Job(database, LEASE, owner, lambda now: slices(database, now=now, timer=timer)),
+            _Job(
+                database,
+                lease_of(retention.app),
+                owner,
+                lambda now: app_slices(database, retention, now=now, timer=timer),
+            ),
+        )
 
     def visit_when_due(self, *, now: float, budget_seconds: float) -> int:
         """A `visit`, where this worker has one under way or has not asked for a minute."""
         at = self._timer()
-        if self._left is None:
+        if not any(job.is_under_way for job in self._jobs):
             if at - self._asked_at < EVERY_SECONDS:
                 return 0
             self._asked_at = at
@@ -203,39 +310,25 @@ class Pruner:
         Raises:
             StorageError: The database cannot be written; the next turn begins anew.
         """
-        left, self._left = self._left, None
-        turn = take_lease if left is None else renew_lease
-        if not turn(self._database, LEASE, owner=self._owner, now=now):
-            return 0
-        if left is None:
-            left = slices(self._database, self._retention, now=now, timer=self._timer)
-            self._tally = _Tally()
-        before, end = self._tally.rows, self._timer() + (budget_seconds or 0.0)
-        for done in left:
-            self._tally.add(done)
-            if budget_seconds is not None and self._ends(done, end):
-                self._left = left
-                break
-        else:
-            self._tell()
-        return self._tally.rows - before
+        end = self._timer() + (budget_seconds or 0.0)
+        deleted = 0
+        for job in self._jobs:
+            rows, is_over = job.visit(
+                now=now, over=lambda done: budget_seconds is not None and self._ends(done, end)
+            )
+            deleted += rows
+            if is_over:
+                return deleted
+        self._say_what_stays()
+        return deleted
 
     def _ends(self, done: Slice, end: float) -> bool:
         """Rest after a slice; whether the visit is over."""
         pause = max(PAUSE_SECONDS, PAUSE_FACTOR * done.seconds)
         return self._timer() + pause > end or self._rest(pause)
 
-    def _tell(self) -> None:
-        """Say what came of a deletion, and once what cannot be done about this file."""
-        tally = self._tally
-        if tally.slices:
-            logger.debug(
-                "fastapi_lens deleted %d rows past their retention; the longest of %d slices "
-                "took %.1f ms",
-                tally.rows,
-                tally.slices,
-                tally.longest_seconds * 1_000,
-            )
+    def _say_what_stays(self) -> None:
+        """Say once what cannot be done about this file."""
         if not self._said and keeps_its_size(self._database):
             self._said = True
             logger.info(

@@ -6,7 +6,7 @@ import pytest
 
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.storage import expiry
-from fastapi_lens.storage.retention import slices
+from fastapi_lens.storage.retention import prune
 from tests.admin.conftest import Site
 from tests.admin.test_rules_forms import listed, text_of
 from tests.admin.test_settings_forms import post, recording, thresholds
@@ -93,7 +93,7 @@ def test_a_section_without_consequences_for_what_is_kept_has_no_preview(site: Si
 def pruned(site: Site) -> int:
     """Delete at once what is past the retention in force; how many rows that was."""
     lens = site.lens
-    return sum(done.rows for done in slices(lens.database, lens.retention, now=lens.clock()))
+    return prune(lens.database, lens.retention, now=lens.clock())
 
 
 def endpoints(site: Site) -> list[Any]:

@@ -59,11 +59,11 @@ def test_what_is_counted_is_what_is_then_deleted(
     database: Database, now_days: int | None, then_days: int
 ) -> None:
     fill(database, random.Random(5))
-    prune(database, now=NOW, ttl_days=now_days)
+    prune(database, Retention(now_days, app=APP), now=NOW)
     found = counted(database, Retention(now_days), Retention(then_days))
     other = expired(database, Retention(now_days), Retention(then_days), app="other", now=NOW)
     assert (other.rows, other.days) == (0, 0)
-    assert found.rows == prune(database, now=NOW, ttl_days=then_days) > 0
+    assert found.rows == prune(database, Retention(then_days, app=APP), now=NOW) > 0
     assert found.before == int(NOW) - then_days * DAY
     kept = 730 if now_days is None else now_days
     assert kept - then_days - 30 < found.days <= kept - then_days + 14

@@ -8,11 +8,12 @@ from fastapi_lens.storage import deletion
 from fastapi_lens.storage.batches import Batch
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.fence import WorkerForgottenError
-from fastapi_lens.storage.retention import prune
+from fastapi_lens.storage.retention import Retention, prune
 from fastapi_lens.storage.tables import WORKER
 from fastapi_lens.storage.workers import new_row
 from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import (
+    APP,
     MINUTE,
     FlakyDatabase,
     delta,
@@ -65,7 +66,7 @@ def test_workers_that_ended_long_ago_are_forgotten_but_the_latest_of_each_app(
     # One that is back already.
     change_worker(database, "old-228", ended_at=0, seen_at=round(NOW * 1e6))
     gone = {f"old-{age:03}" for age in range(200, 228)}
-    assert prune(database, now=NOW, ttl_days=None) == len(gone)
+    assert prune(database, Retention(app=APP), now=NOW) == len(gone)
     assert before - worker_names(database) == gone
 
 
@@ -76,7 +77,7 @@ def test_a_worker_that_never_said_that_it_ends_keeps_its_fence(
     for name, days in (("silent-000", 499), ("silent-001", 501)):
         at_us = round((NOW - days * DAY) * 1e6)
         change_worker(sqlite_database, name, ended_at=0, seen_at=at_us)
-    assert prune(sqlite_database, now=NOW, ttl_days=1) == 1
+    assert prune(sqlite_database, Retention(1, app=APP), now=NOW) == 1
     assert worker_names(sqlite_database) == {"silent-000"}
 
 
@@ -93,7 +94,7 @@ def test_a_worker_that_comes_back_between_two_transactions_is_not_forgotten(
         return names
 
     monkeypatch.setattr(deletion, "_old_workers", come_back)
-    assert prune(sqlite_database, now=NOW, ttl_days=None) == 0
+    assert prune(sqlite_database, Retention(app=APP), now=NOW) == 0
     assert "old-200" in worker_names(sqlite_database)
 
 
@@ -106,7 +107,7 @@ def test_a_forgotten_worker_that_comes_back_loses_and_doubles_nothing(database: 
     ended_us = round((NOW - 9 * DAY) * 1e6)
     change_worker(database, "back", ended_at=ended_us, seen_at=ended_us)
     ended_workers(database, 200, app="old")
-    prune(database, now=NOW, ttl_days=None)
+    prune(database, Retention(app=APP), now=NOW)
     assert "back" not in worker_names(database)
     with pytest.raises(WorkerForgottenError):
         writer.write(rest[0])

@@ -17,6 +17,7 @@ from fastapi_lens.storage.tables import BUCKET, ENDPOINT, LEASE
 from fastapi_lens.storage.writer import Writer
 from tests.storage.conftest import Together
 from tests.storage.helpers import (
+    APP,
     MINUTE,
     FlakyDatabase,
     Rows,
@@ -89,8 +90,8 @@ def test_what_is_past_its_retention_goes_and_nothing_else(database: Database) ->
         expected = not_past(before, kept)
         gone = len(before.buckets) - len(expected.buckets)
         gone += len(before.statuses) - len(expected.statuses)
-        assert prune(database, now=NOW, ttl_days=ttl_days) == gone > 0
-        assert prune(database, now=NOW, ttl_days=ttl_days) == 0
+        assert prune(database, Retention(ttl_days, app=APP), now=NOW) == gone > 0
+        assert prune(database, Retention(ttl_days, app=APP), now=NOW) == 0
         before = rows_in(database)
         assert before == expected
 
@@ -101,7 +102,7 @@ def test_first_and_last_calls_totals_and_never_called_endpoints_outlive_all_rete
     write(database, history([500 * DAY, 900 * DAY]))
     before = table_rows(database, ENDPOINT)
     assert sorted(row.total_calls for row in before) == [0, 2]
-    prune(database, now=NOW, ttl_days=1)
+    prune(database, Retention(1, app=APP), now=NOW)
     assert rows_in(database).buckets == {}
     assert table_rows(database, ENDPOINT) == before
 
@@ -119,13 +120,41 @@ def test_what_is_kept_may_change_while_the_app_runs(
     database: Database, ttl_days: int | None
 ) -> None:
     write(database, history([DAY, 2 * DAY, 10 * DAY]))
-    retention = Retention(5)
+    retention = Retention(5, app=APP)
     pruner = Pruner(database, retention, owner="w1", rest=no_rest)
     retention.ttl_days = ttl_days
     pruner.visit(now=NOW)
     days = {key[1] for key in rows_in(database).buckets if key[0] == DAY}
     assert len(days) == (3 if ttl_days is None else 2)
     assert retention.kept_seconds(Tier.DAY) == kept_seconds(Tier.DAY, ttl_days)
+
+
+def test_each_app_of_a_database_has_a_retention_of_its_own(database: Database) -> None:
+    ages: list[float] = [0, 2 * DAY, 10 * DAY, 50 * DAY, 500 * DAY]
+    write(database, history(ages))
+    other = facts("/called", app="other")
+    minutes = sorted({int((NOW - age) // 60) for age in ages})
+    writer = Writer(database, worker("w2", "other"))
+    writer.register([other], applied=0, now_us=round(NOW * 1e6))
+    writer.write(Batch(1, tuple(delta(other.id, [900], minute=minute) for minute in minutes)))
+
+    def ages_of(endpoint: int) -> list[int]:
+        days = [key[1] for key in rows_in(database).buckets if key[0] == DAY and key[2] == endpoint]
+        return sorted(int(NOW) // DAY - day for day in days)
+
+    shorter = Pruner(database, Retention(7, app=APP), owner="w1", rest=no_rest)
+    longer = Pruner(database, Retention(app="other"), owner="w2", rest=no_rest)
+    for pruner in (shorter, longer):
+        pruner.visit(now=NOW)
+    assert ages_of(CALLED.id) == [0, 2]
+    assert ages_of(other.id) == [0, 2, 10, 50]
+    statuses = {(key[0], key[1]) for key in rows_in(database).statuses}
+    assert len([day for day, endpoint in statuses if endpoint == other.id]) == 4
+
+    Pruner(database, Retention(20, app="other"), owner="w2", rest=no_rest).visit(
+        now=NOW + LEASE_SECONDS + 1
+    )
+    assert (ages_of(CALLED.id), ages_of(other.id)) == ([0, 2], [0, 2, 10])
 
 
 class Work:
@@ -349,5 +378,5 @@ def test_a_database_without_tables_is_a_storage_error() -> None:
     with pytest.raises(StorageError):
         take_lease(database, "prune", owner="w1", now=NOW)
     with pytest.raises(StorageError):
-        prune(database, now=NOW, ttl_days=None)
+        prune(database, Retention(app=APP), now=NOW)
     database.close()

@@ -14,7 +14,7 @@ from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.retention import Pruner, Retention, prune
 from fastapi_lens.storage.space import keeps_its_size, shorten_log, space_slices
 from fastapi_lens.storage.writer import Writer
-from tests.storage.helpers import MINUTE, delta, facts, worker
+from tests.storage.helpers import APP, MINUTE, delta, facts, worker
 
 DAY = 86_400
 NOW = MINUTE * 60
@@ -61,7 +61,7 @@ def test_a_file_gets_smaller_when_rows_go(database: Database, file: Path, few_sp
     fill(database, 4_000)
     before, free = pages(database)
     assert free < few_spare
-    prune(database, now=NOW + 50 * DAY, ttl_days=None)
+    prune(database, Retention(app=APP), now=NOW + 50 * DAY)
     after, free = pages(database)
     assert after < before / 2
     assert free == few_spare
@@ -89,7 +89,7 @@ def test_space_is_given_back_in_slices_like_rows(database: Database, few_spare: 
 def test_a_file_with_next_to_nothing_free_in_it_is_left_alone(database: Database) -> None:
     fill(database, 300)
     before, _ = pages(database)
-    prune(database, now=NOW + 50 * DAY, ttl_days=None)
+    prune(database, Retention(app=APP), now=NOW + 50 * DAY)
     after, free = pages(database)
     assert after == before
     assert free > 0
