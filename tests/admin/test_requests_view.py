@@ -304,3 +304,17 @@ def test_what_htmx_pushes_is_the_address_of_the_view(logged: Logged) -> None:
 
 def _endpoints(site: Site) -> list[Any]:
     return site.lens.reader.endpoints(window=Window(), now=site.lens.clock())
+
+
+def test_exceptions_are_not_sent_again_while_nothing_changes(
+    logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged.ask("/crash/x")
+    now = logged.site.lens.clock() // 60 * 60 + 30
+    monkeypatch.setattr(logged.site.lens, "clock", lambda: now)
+    tag = logged.site.fragment("/lens/failures").headers["etag"]
+    again = logged.site.fragment("/lens/failures", **{"If-None-Match": tag})
+    assert (again.status_code, again.text) == (304, "")
+    logged.ask("/crash/y")
+    more = logged.site.fragment("/lens/failures", **{"If-None-Match": tag})
+    assert (more.status_code, "<td>2<" in more.text) == (200, True)
