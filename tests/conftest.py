@@ -3,6 +3,7 @@ where a browser or a PostgreSQL is missing, what needs it fails and says what to
 where no MariaDB or no nginx is found the tests that need one are left out, and the run says so.
 """
 
+import gc
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from fastapi_lens.recording.heap import freeze_once
 from scripts import chromium as chromium_program
 from scripts import mariadb as mariadb_program
 from scripts import nginx as nginx_program
@@ -42,6 +44,16 @@ MAY_BE_MISSING = {"mariadb": mariadb_program, "nginx": nginx_program}
 """Programs without which the tests of a mark are left out."""
 
 _SERVERS = pytest.StashKey[list[Server]]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_process_that_freezes_nothing() -> None:
+    """A test process makes hundreds of lenses; none of them is to stay for ever.
+
+    The first start of one in a process takes what is alive by then from the garbage collector.
+    """
+    freeze_once(collect=False)
+    gc.unfreeze()
 
 
 @pytest.hookimpl(tryfirst=True)  # Before `-m` looks at the marks.

@@ -24,6 +24,7 @@ def a_process_that_has_frozen_nothing() -> Iterator[None]:
     freeze_once.cache_clear()
     gc.unfreeze()
     yield
+    freeze_once(collect=False)
     gc.unfreeze()
 
 

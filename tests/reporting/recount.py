@@ -74,7 +74,8 @@ def record(database: Database, calls: Iterable[Call], *, app: str, ttl_days: int
     """Count calls when they happen, and write and delete as a worker does."""
     at = 0.0
     recorder = Recorder(clock=lambda: at)
-    settings = FlushSettings(interval=5, max_batch_size=2_000, retention=Retention(ttl_days))
+    retention = Retention(ttl_days, app=app)
+    settings = FlushSettings(interval=5, max_batch_size=2_000, retention=retention)
     endpoints = [facts(one.path, one.method, app) for one in ENDPOINTS] if app else []
     discovered = ENDPOINTS if app == "orders" else endpoints
     flusher = Flusher(recorder, database, worker(app, app), settings, lambda: discovered)
@@ -96,7 +97,7 @@ def reader_of(database: Database, *, app: str = "orders", ttl_days: int | None =
         app=lambda: app,
         thresholds=lambda: Thresholds(7, 30),
         shown=lambda method, path: path != "/internal/ping",
-        retention=Retention(ttl_days),
+        retention=Retention(ttl_days, app=app),
     )
 
 
