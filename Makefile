@@ -17,7 +17,7 @@ PY := $(VENV)/bin/python
 SLOW := browser or mariadb or nginx or packaging or postgres or server
 
 .PHONY: help setup browser mariadb nginx demo lint lint-format lint-rules lint-mypy lint-pyright lint-imports \
-        format test test-unit audit fuzz screenshots bench bench-outages bench-exactly-once \
+        format test test-unit audit fuzz screenshots bench bench-admin-load bench-outages bench-exactly-once \
         bench-failover bench-hosts bench-pages bench-retention bench-sizing bench-storage bench-tabs \
         compat build clean
 
@@ -80,6 +80,9 @@ screenshots: setup browser ## take docs/screenshots/ from the running demo
 bench: ## what recording costs, beside other packages: benchmarks/RESULTS.md in five minutes
 	@scripts/setup demo
 	@$(PY) -m benchmarks.recording $(ARGS)
+
+bench-admin-load: setup ## fifty reports at once, without a key and with one: benchmarks/RESULTS.md
+	@$(PY) -m benchmarks.admin_load $(ARGS)
 
 bench-failover: setup ## a primary is killed under load and every call recounted: benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.failover $(ARGS)

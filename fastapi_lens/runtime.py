@@ -154,6 +154,11 @@ class Lens:
                 found = self._attached[kind] = make()
             return found
 
+    def known(self, kind: type[Attached]) -> Attached | None:
+        """What `attached` has made already; None before. Never waits."""
+        found = self._attached.get(kind)
+        return found if isinstance(found, kind) else None
+
     def prepare(self) -> None:
         """Make the tables where they are missing, so that there is something to read.
 

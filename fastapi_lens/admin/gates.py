@@ -21,6 +21,9 @@ async def gate_of(lens: Lens) -> Gate:
     if lens.flusher.refused is not None:
         raise lens.flusher.refused
 
+    gate = lens.known(Gate)
+    if gate is not None:
+        return gate  # At once: a stranger's request takes no thread.
     sessions = sessions_of(lens)
 
     def make() -> Gate:

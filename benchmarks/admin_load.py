@@ -1,0 +1,247 @@
+"""Fifty reports at once, without a key and with one: `make bench-admin-load`.
+
+Without: they are refused, in memory that does not grow. With: the application's own endpoints are
+asked at a steady rate, in turn while nobody asks for reports and while fifty do; the medians of the
+rounds are compared. Writes its section of RESULTS.md in under three minutes; ``--quick`` measures
+less. Its numbers are worth something only while the machine does nothing else. Linux only: it
+reads ``/proc``.
+"""
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from benchmarks.admin_load_clients import CLIENTS
+from benchmarks.machine import machine, versions
+from benchmarks.sections import write_section
+from benchmarks.storage import lay_down, resident_kib
+from benchmarks.storage_results import percentile
+from benchmarks.storage_routes import BUSY, UNUSED, paths
+from tests.support.clients import Client
+from tests.support.ports import free_port
+from tests.support.servers import Server
+
+ROOT = Path(__file__).parents[1]
+KEY = "the-key-of-the-benchmark"
+CONNECTIONS, PER_SECOND = 4, 400
+"""Of the application's own requests."""
+
+EVERY_SECONDS = 5.0
+"""In which a page of the admin asks anew by itself."""
+
+SLOWER_PERCENT, GROWTH_KIB = 20.0, 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured.
+
+    Attributes:
+        days: Length of the history.
+        refused_seconds: How long reports are refused; half as long before that, to warm up.
+        rounds: How often the two are compared, of each kind of load.
+        seconds: Length of each half of a round.
+    """
+
+    days: int
+    refused_seconds: float
+    rounds: int
+    seconds: float
+
+
+FULL = Plan(2, refused_seconds=4.0, rounds=3, seconds=5.0)
+QUICK = Plan(1, refused_seconds=1.0, rounds=1, seconds=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Reports without a key: how many, in what time, and resident memory before and after."""
+
+    answers: int
+    seconds: float
+    before_kib: int
+    after_kib: int
+    peak_kib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The application's own requests: milliseconds of each round, idle and under load."""
+
+    idle: list[list[float]]
+    loaded: list[list[float]]
+    reports: int
+    took_ms: list[float]
+
+    def ms(self, rounds: list[list[float]], percent: int) -> float:
+        """The median of the rounds' percentiles."""
+        return median(percentile(times, percent) for times in rounds)
+
+    @property
+    def slower_percent(self) -> float:
+        """By how much the p99 is above that of idle rounds."""
+        return 100 * (self.ms(self.loaded, 99) / self.ms(self.idle, 99) - 1)
+
+
+@contextmanager
+def reports(port: int, *, seconds: float, every: float, key: str, how: str) -> Iterator[list[str]]:
+    """Fifty clients in a process of their own; its output is in the list afterwards."""
+    arguments = [str(port), str(seconds), str(every), key, how]
+    argv = [sys.executable, "-m", "benchmarks.admin_load_clients", *arguments]
+    output: list[str] = []
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as asking:
+        time.sleep(0.5)  # Until it has connected; it asks for half a second longer.
+        yield output
+        output.append(asking.communicate()[0])
+    assert asking.returncode == 0
+
+
+async def use(port: int, seconds: float) -> list[float]:
+    """Call the application's own endpoints for a while; milliseconds of each call."""
+    found: list[float] = []
+    urls = [path.replace("{thing_id}", "7") for path in paths()[:BUSY]]
+    gap = CONNECTIONS / PER_SECOND
+
+    async def one(number: int) -> None:
+        client = await Client.connect(port)
+        begin = time.perf_counter() + gap * number / CONNECTIONS
+        for turn in range(round(seconds / gap)):
+            await asyncio.sleep(max(0.0, begin + turn * gap - time.perf_counter()))
+            asked = time.perf_counter()
+            assert await client.get(urls[(turn * CONNECTIONS + number) % len(urls)])
+            found.append(1_000 * (time.perf_counter() - asked))
+        await client.close()
+
+    await asyncio.gather(*map(one, range(CONNECTIONS)))
+    return found
+
+
+def refused(server: Server, plan: Plan) -> Refused:
+    """Ask for reports without a key, without a pause."""
+
+    def flood(seconds: float) -> int:
+        with reports(server.port, seconds=seconds, every=0.0, key="", how="spread") as output:
+            pass
+        statuses = json.loads(output[0])["statuses"]
+        assert set(statuses) == {"403"}, statuses
+        return int(statuses["403"])
+
+    flood(plan.refused_seconds / 2)
+    before = resident_kib(server.process.pid)
+    answers = flood(plan.refused_seconds)
+    pid = server.process.pid
+    after, peak = resident_kib(pid), resident_kib(pid, "VmHWM")
+    return Refused(answers, plan.refused_seconds, before, after, peak)
+
+
+def compared(server: Server, plan: Plan, *, every: float, how: str) -> Compared:
+    """Ask the application alone and beside fifty reports, in turn."""
+    idle: list[list[float]] = []
+    loaded: list[list[float]] = []
+    took_ms: list[float] = []
+    for _ in range(plan.rounds):
+        idle.append(asyncio.run(use(server.port, plan.seconds)))
+        with reports(
+            server.port, seconds=plan.seconds + 0.5, every=every, key=KEY, how=how
+        ) as output:
+            loaded.append(asyncio.run(use(server.port, plan.seconds)))
+        answer = json.loads(output[0])
+        assert set(answer["statuses"]) == {"200"}, answer["statuses"]
+        took_ms += answer["took_ms"]
+    return Compared(idle, loaded, len(took_ms), took_ms)
+
+
+def section(flood: Refused, live: Compared, burst: Compared, *, command: str, days: int) -> str:
+    """The section."""
+    known = versions()
+    grown = flood.after_kib - flood.before_kib
+    rows = [
+        ("refused without a key: memory grown", GROWTH_KIB / 1_024, grown / 1_024, "MiB"),
+        (
+            f"p99 of the application's own requests while {CLIENTS} read, above idle",
+            SLOWER_PERCENT,
+            live.slower_percent,
+            "%",
+        ),
+    ]
+    budgets = "\n".join(
+        f"| {what} | at most {limit:g} {unit} | {found:.1f} {unit} | "
+        f"{'within' if found <= limit else '**above**'} |"
+        for what, limit, found, unit in rows
+    )
+    return f"""## Fifty reports at once
+
+`{command}`, {datetime.now(UTC).date().isoformat()}, {machine()}, Python {known["Python"]}, \
+FastAPI {known["fastapi"]}, uvicorn {known["uvicorn"]}. One uvicorn worker, {BUSY + UNUSED} \
+endpoints with a history of {days} days on SQLite, a flush every 5 s. The application's own \
+endpoints get {PER_SECOND} requests a second all the while.
+
+**Without a key**, {CLIENTS} clients ask for `/lens/report` without a pause: {flood.answers:,} \
+refusals in {flood.seconds:g} s. Resident memory of the server: {flood.before_kib / 1_024:.1f} MiB \
+before, {flood.after_kib / 1_024:.1f} MiB after, {flood.peak_kib / 1_024:.1f} MiB at most ever.
+
+**With a key**, in turn with rounds in which nobody asks. *Reading*: each of {CLIENTS} clients \
+asks every {EVERY_SECONDS:g} s, as an open page does. *At the same moment*: all {CLIENTS} ask at once, \
+every second. Milliseconds of the application's own requests: medians of {len(live.idle)} rounds.
+
+| {CLIENTS} clients | reports | p50 idle | p50 then | p99 idle | p99 then |  | a report, p50 / p99 |
+|---|---|---|---|---|---|---|---|
+{_row("reading", live)}
+{_row("at the same moment", burst)}
+
+### Budgets
+
+| what | budget | measured |  |
+|---|---|---|---|
+{budgets}
+"""
+
+
+def _row(name: str, one: Compared) -> str:
+    idle, loaded = ([one.ms(rounds, q) for q in (50, 99)] for rounds in (one.idle, one.loaded))
+    return (
+        f"| {name} | {one.reports} | {idle[0]:.2f} | {loaded[0]:.2f} | {idle[1]:.2f} | "
+        f"{loaded[1]:.2f} | {one.slower_percent:+.0f} % | "
+        f"{percentile(one.took_ms, 50):.0f} / {percentile(one.took_ms, 99):.0f} |"
+    )
+
+
+def run(plan: Plan) -> tuple[Refused, Compared, Compared]:
+    """Everything, one after the other."""
+    with TemporaryDirectory() as name:
+        url = f"sqlite:///{name}/lens.db"
+        lay_down(url, time.time(), plan.days)
+        port = free_port()
+        argv = [sys.executable, "-m", "benchmarks.admin_load_server", url, str(port), KEY]
+        with Server(argv, port=port, cwd=Path(name), env={"PYTHONPATH": str(ROOT)}) as server:
+            asyncio.run(use(port, plan.seconds))
+            flood = refused(server, plan)
+            live = compared(server, plan, every=EVERY_SECONDS, how="spread")
+            burst = compared(server, plan, every=1.0, how="together")
+    return flood, live, burst
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description="Measure fifty reports at once.")
+    parser.add_argument("--quick", action="store_true", help="rough numbers, and no file")
+    options = parser.parse_args(arguments)
+    plan = QUICK if options.quick else FULL
+    body = section(*run(plan), command="make bench-admin-load", days=plan.days)
+    print(body)
+    if not options.quick:
+        write_section(Path(__file__).parent / "RESULTS.md", "admin-load", body)
+
+
+if __name__ == "__main__":
+    main()
