@@ -191,8 +191,9 @@ refusals in {flood.seconds:g} s. Resident memory of the server: {flood.before_ki
 before, {flood.after_kib / 1_024:.1f} MiB after, {flood.peak_kib / 1_024:.1f} MiB at most ever.
 
 **With a key**, in turn with rounds in which nobody asks. *Reading*: each of {CLIENTS} clients \
-asks every {EVERY_SECONDS:g} s, as an open page does. *At the same moment*: all {CLIENTS} ask at once, \
-every second. Milliseconds of the application's own requests: medians of {len(live.idle)} rounds.
+asks every {EVERY_SECONDS:g} s, as an open page does. *At the same moment*: all {CLIENTS} ask at \
+once, every second. Milliseconds of the application's own requests: medians of {len(live.idle)} \
+rounds.
 
 | {CLIENTS} clients | reports | p50 idle | p50 then | p99 idle | p99 then |  | a report, p50 / p99 |
 |---|---|---|---|---|---|---|---|
