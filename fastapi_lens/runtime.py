@@ -227,7 +227,8 @@ class Lens:
                     "without one) and flushes every %g s",
                     self.flusher.interval,
                 )
-            self._say_when_open()
+            if self.config.security_enabled is False:
+                logger.warning("fastapi_lens is open to everybody: security_enabled is false")
             self._watch_end()
             self.flusher.start()
             if self.config.freeze_gc:
@@ -292,10 +293,6 @@ class Lens:
             deprecated=leaf.deprecated,
             seen_at_us=now_us,
         )
-
-    def _say_when_open(self) -> None:
-        if self.config.security_enabled is False:
-            logger.warning("fastapi_lens is open to everybody, because security_enabled is false")
 
     def _watch_forks(self) -> None:
         """Start anew in a forked child, also when this process has not started yet.

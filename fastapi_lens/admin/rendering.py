@@ -5,7 +5,6 @@ Knows no database and no business rules: what a page says comes in as values.
 
 import hashlib
 import logging
-import re
 import secrets
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -17,13 +16,13 @@ from types import MappingProxyType
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fastapi_lens.admin import charts, formats
 from fastapi_lens.admin.assets import FOLDER, folder, static_url
 from fastapi_lens.admin.assets import static_response as static_response  # noqa: PLC0414  Handed on.
+from fastapi_lens.admin.tight import tight
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.reporting.model import Health
 from fastapi_lens.runtime import Lens
@@ -59,17 +58,6 @@ NAVIGATION = (("Endpoints", "/"), ("Requests", "/requests"), ("Settings", "/sett
 MIDDLEWARE_LINE = "app.add_middleware(LensMiddleware, config=LensConfig())"
 
 
-_NEEDLESS = re.compile(r'(?<=>)\n(?=<)|</t[dhr]>|(?<==)"([\w-]+)"(?=[ >])')
-
-
-def _tight(text: Markup) -> Markup:
-    """Rows as they are sent, without what HTML does not need: line breaks, ends of cells, quotes.
-
-    What came from outside is escaped by now, so that only the template's own tags are found.
-    """
-    return Markup(_NEEDLESS.sub(r"\1", text))  # noqa: S704  Escaped already.
-
-
 _FILTERS: Mapping[str, Callable[..., object]] = {
     "ago": formats.ago,
     "days": formats.days,
@@ -84,7 +72,7 @@ _FILTERS: Mapping[str, Callable[..., object]] = {
     "plural": formats.plural,
     "size": formats.size,
     "span": formats.span,
-    "tight": _tight,
+    "tight": tight,
     "time_of_day": formats.time_of_day,
     "timestamp": formats.timestamp,
 }
