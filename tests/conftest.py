@@ -3,7 +3,6 @@ where a browser or a PostgreSQL is missing, what needs it fails and says what to
 where no MariaDB or no nginx is found the tests that need one are left out, and the run says so.
 """
 
-import gc
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from fastapi_lens.recording.heap import freeze_once
+from fastapi_lens.recording.heap import starts
 from scripts import chromium as chromium_program
 from scripts import mariadb as mariadb_program
 from scripts import nginx as nginx_program
@@ -52,8 +51,7 @@ def a_process_that_freezes_nothing() -> None:
 
     The first start of one in a process takes what is alive by then from the garbage collector.
     """
-    freeze_once(collect=False)
-    gc.unfreeze()
+    next(starts())
 
 
 @pytest.hookimpl(tryfirst=True)  # Before `-m` looks at the marks.

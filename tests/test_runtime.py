@@ -1,8 +1,13 @@
+import atexit
+import gc
 import logging
+import os
 import subprocess
 import sys
 import textwrap
+import weakref
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -47,6 +52,23 @@ def test_a_lens_starts_again_after_it_was_stopped(tmp_path: Path) -> None:
         count(lens)
         anyio.run(lens.end)
     assert calls_in(tmp_path / "lens.db") == {"/x": 2}
+
+
+def test_a_lens_that_is_gone_is_asked_nothing_at_a_fork_or_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks: list[Any] = []
+    monkeypatch.setattr(os, "register_at_fork", lambda **given: hooks.extend(given.values()))
+    monkeypatch.setattr(atexit, "register", hooks.append)
+    lens = lens_on(tmp_path / "lens.db")
+    lens.begin(FastAPI(), lifespan=True)
+    lens.stop()
+
+    gone = weakref.ref(lens)
+    del lens
+    gc.collect()
+    assert gone() is None
+    assert [hook() for hook in hooks] == [None] * 4
 
 
 def test_the_name_comes_from_the_settings_or_from_the_application() -> None:

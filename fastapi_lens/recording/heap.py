@@ -8,11 +8,17 @@ per second, far more than counting the requests does.
 
 import gc
 from functools import cache
+from itertools import count
 
 
 @cache
+def starts() -> "count[int]":
+    """Counts the starts of lenses in this process, and in what it was forked from."""
+    return count()
+
+
 def freeze_once(*, collect: bool) -> None:
-    """Take the objects alive now out of the collector's rounds; once per process, then nothing.
+    """Take the objects alive now out of the collector's rounds; at the first start alone.
 
     They are still freed when the last reference to them goes; only a cycle of them that loses
     its last reference later stays in memory. Once, so that a process that makes many
@@ -22,6 +28,7 @@ def freeze_once(*, collect: bool) -> None:
     Args:
         collect: Run a full collection before, some 0.1 s, so that no garbage is kept.
     """
-    if collect:
-        gc.collect()
-    gc.freeze()
+    if next(starts()) == 0:
+        if collect:
+            gc.collect()
+        gc.freeze()

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from fastapi_lens import LensConfig
-from fastapi_lens.recording.heap import freeze_once
+from fastapi_lens.recording.heap import starts
 from fastapi_lens.runtime import Lens
 
 
@@ -21,10 +21,10 @@ class Cycle:
 
 @pytest.fixture(autouse=True)
 def a_process_that_has_frozen_nothing() -> Iterator[None]:
-    freeze_once.cache_clear()
+    starts.cache_clear()
     gc.unfreeze()
     yield
-    freeze_once(collect=False)
+    next(starts())
     gc.unfreeze()
 
 
@@ -43,8 +43,9 @@ def test_the_first_start_spares_the_collector_what_lives_by_then(
     assert gc.get_freeze_count() > 0.9 * tracked
 
 
-def test_a_second_start_spares_it_nothing_more(tmp_path: Path) -> None:
-    start_lens(tmp_path / "first.db")
+@pytest.mark.parametrize("lifespan", [True, False])
+def test_a_second_start_spares_it_nothing_more(tmp_path: Path, *, lifespan: bool) -> None:
+    start_lens(tmp_path / "first.db", lifespan=lifespan)
     frozen = gc.get_freeze_count()
     later = [Cycle() for _ in range(1_000)]
     start_lens(tmp_path / "second.db")

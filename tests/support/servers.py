@@ -172,4 +172,5 @@ gunicorn = _starter(
     "--no-control-socket",  # It would lie in the user's home.
 )
 granian = _starter("granian", *_ADDRESS, "--interface", "asgi")
-hypercorn = _starter("hypercorn", *_BIND)
+# Its own three seconds are too few for a busy machine.
+hypercorn = _starter("hypercorn", *_BIND, "--graceful-timeout", "30")
