@@ -69,16 +69,20 @@ class Answer:
 
 
 class Caller:
-    """Calls an application in an event loop of its own; close it afterwards."""
+    """Calls an application in an event loop of its own; close it afterwards.
+
+    Attributes:
+        app: The application.
+    """
 
     def __init__(self, app: Any) -> None:
         """Call nothing yet."""
-        self._app = app
+        self.app = app
         self._runner = asyncio.Runner()
 
     def __call__(self, raw: Raw) -> Answer:
         """Send one request and wait for the whole answer."""
-        return self._runner.run(answer_of(self._app, raw))
+        return self._runner.run(answer_of(self.app, raw))
 
     def close(self) -> None:
         """End the loop."""

@@ -13,6 +13,7 @@ ATTACKS = (
     *("session fixation", "timing of the comparison", "header injection", "path injection"),
     *("stored scripts (XSS)", "formulas", "SQL and its wildcards", "caches", "DNS rebinding"),
     *("forwarding headers", "make fuzz", "patterns and texts", "a known key", "guesses"),
+    *("reports at once without a key", "reports at once with a key"),
 )
 
 
