@@ -38,6 +38,7 @@ def start_lens(database: Path, *, lifespan: bool = True, freeze_gc: bool = True)
 def test_the_first_start_spares_the_collector_what_lives_by_then(
     tmp_path: Path, *, lifespan: bool
 ) -> None:
+    gc.collect()
     tracked = len(gc.get_objects())
     start_lens(tmp_path / "lens.db", lifespan=lifespan)
     assert gc.get_freeze_count() > 0.9 * tracked
