@@ -129,7 +129,7 @@ async def _allowed_report(request: Request, place: Place, answer: View) -> Respo
 class _Rest(PathConvertor):
     """What follows the prefix: nothing, or a slash and more. `/lensfoo` is not below `/lens`."""
 
-    regex = "(?:/.*)?"
+    regex = r"(?:/[\s\S]*)?"  # Also what has line breaks: else the host would look for it.
 
 
 _REST = "fastapi_lens_rest"

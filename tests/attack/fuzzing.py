@@ -12,32 +12,30 @@ from urllib.parse import quote, urlencode
 from hypothesis import strategies as st
 
 from fastapi_lens.admin import router
+from fastapi_lens.admin.assets import folder
+from fastapi_lens.reporting.settings import NAMES
 from tests.attack.asgi import Answer, Header, Raw
 from tests.attack.corpus import FORMULAS, SCRIPTS, SITES, TEXTS
 from tests.attack.target import INSIDE, KEY, ORIGIN, READ_KEY, REPORT_PATH, Target
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "x")
+NAMED = {
+    name
+    for template in (folder("templates")).rglob("*.html")
+    for name in re.findall(r'name="([\w.]+)"', template.read_text(encoding="utf-8"))
+}
 FIELDS = (
-    *("q", "status", "method", "tag", "days", "sort", "page", "from", "to", "endpoint"),
-    *("min_ms", "reason", "before", "limit", "saved", "next", "report_key", "csrf_token"),
-    *("version", "ttl_days", "cold_threshold_days", "dead_threshold_days", "slow_threshold_ms"),
-    *(
-        "pattern",
-        "methods",
-        "statuses",
-        "paused",
-        "id",
-        "name",
-        "confirm",
-        "action",
-        "undo",
-        "\x00",
-    ),
+    *sorted(NAMED | {name for section in NAMES.values() for name in section}),
+    *("page", "from", "to", "min_ms", "reason", "before", "limit", "saved", "report_key", "\x00"),
+    *("method.GET", "status.4", "password"),
 )
+"""Of every form that there is, and of addresses."""
+
 USUAL = (
     *("1", "7", "30", "all", "1h", "active", "dead", "5xx", "404", "GET", "-p95", "path", "2"),
     *("error", "slow", "500", "2026-04-03T14:00Z", "/internal/**", "/health", "on", "read"),
     *("retention", "thresholds", "rules", "recording", "fuzzed", "lens.css", "htmx.min.js"),
+    *("save", "preview", "pause", "resume", "delete", "audit", "danger"),
 )
 HEADERS = (
     *(b"accept-encoding", b"content-type", b"forwarded", b"hx-current-url", b"hx-request"),
@@ -210,7 +208,7 @@ def problems(attempt: Attempt, answer: Answer) -> list[str]:
 
 
 _OURS = (
-    (("GET", "HEAD", "POST"), re.compile(r"/lens(/[^\n]*)?\n?")),
+    (("GET", "HEAD", "POST"), re.compile(r"/lens(/.*|\n?)", re.DOTALL)),
     (("GET", "HEAD"), re.compile(rf"{REPORT_PATH}(/top|/dead)?")),
 )
 """What the admin itself answers; the rest is the host's."""

@@ -29,6 +29,7 @@ FOUND = {
         "POST", "/lens/logout", query=f"x=%22&report%5fkey={KEY}&a=b".encode()
     ),
     "null characters in a path": Raw(path="/lens/endpoints/%00"),
+    "a line break that made the host look for a path": Raw(path="/lens/x%0a/", query=b"\x80"),
     "a line break at the end of a path": Raw(path="/lens/%0a"),
     "a form that says it is longer than it may be": Raw("POST", "/lens/login", body=(b"x",) * 9),
 }
