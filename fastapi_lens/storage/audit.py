@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.deletion import Pace, Past, Slice, past_slices
+from fastapi_lens.storage.log_deletion import request_id_at
 from fastapi_lens.storage.models import REQUEST_ID_BITS, Tier
 from fastapi_lens.storage.settings import AuditEntry
 from fastapi_lens.storage.tables import AUDIT
@@ -92,7 +93,7 @@ def audit_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Slic
     Raises:
         StorageError: The database cannot be written.
     """
-    oldest = max(0, round((now - AUDIT_KEPT_SECONDS) * 1_000_000)) << REQUEST_ID_BITS
+    oldest = request_id_at(round((now - AUDIT_KEPT_SECONDS) * 1_000_000))
     yield from past_slices(database, _past(sa.true(), oldest), pace)
     for past in _too_many(database):
         yield from past_slices(database, past, pace)

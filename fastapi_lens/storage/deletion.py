@@ -82,13 +82,13 @@ class Past:
     def of_tier(cls, tier: Tier, limit: int, app: str | None = None) -> "Past":
         """The sums of one tier, of one app or of all."""
         of_tier = BUCKET.c.tier == tier.value
-        where = of_tier if app is None else of_tier & BUCKET.c.endpoint_id.in_(_ids_of(app))
+        where = of_tier if app is None else of_tier & BUCKET.c.endpoint_id.in_(ids_of(app))
         return cls(BUCKET, where, BUCKET.c.bucket, BUCKET.c.endpoint_id, limit)
 
     @classmethod
     def of_statuses(cls, limit: int, app: str | None = None) -> "Past":
         """The status codes, which are kept by day, of one app or of all."""
-        where = sa.true() if app is None else STATUS.c.endpoint_id.in_(_ids_of(app))
+        where = sa.true() if app is None else STATUS.c.endpoint_id.in_(ids_of(app))
         return cls(STATUS, where, STATUS.c.day, STATUS.c.endpoint_id, limit)
 
     @classmethod
@@ -97,7 +97,8 @@ class Past:
         return cls(REQUEST, where, REQUEST.c.id, REQUEST.c.id, limit)
 
 
-def _ids_of(app: str) -> sa.Select[tuple[int]]:
+def ids_of(app: str) -> sa.Select[tuple[int]]:
+    """The ids of an app's endpoints, for a condition on tables that know no app."""
     return sa.select(ENDPOINT.c.id).where(ENDPOINT.c.app == app)
 
 

@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.deletion import ids_of
 from fastapi_lens.storage.log_deletion import request_id_at
 from fastapi_lens.storage.models import REQUEST_ID_BITS, Tier
 from fastapi_lens.storage.retention import Retention
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, REQUEST, STATUS
+from fastapi_lens.storage.tables import BUCKET, FAILURE, REQUEST, STATUS
 
 MOST_COUNTED = 1_000_000
 """So far rows of one kind are counted: a count takes time, and more of them say no more."""
@@ -60,10 +61,7 @@ class _Kind:
     def of(self, app: str) -> "_Kind":
         """Those of an app."""
         table = self.column.table
-        if "app" in table.c:
-            mine = table.c.app == app
-        else:
-            mine = table.c.endpoint_id.in_(sa.select(ENDPOINT.c.id).where(ENDPOINT.c.app == app))
+        mine = table.c.app == app if "app" in table.c else table.c.endpoint_id.in_(ids_of(app))
         return replace(self, where=self.where & mine)
 
 

@@ -152,8 +152,8 @@ def app_slices(
             if kept is not None and kept != KEPT_SECONDS[tier]:
                 oldest = int(now - kept) // tier
                 yield from _tier_slices(database, tier, oldest, pace, app=None if alone else app)
-    before_us = _microseconds(now - retention.log_kept_seconds)
-    yield from log_slices(database, before_us=before_us, pace=pace, app=app)
+        before_us = _microseconds(now - retention.log_kept_seconds)
+        yield from log_slices(database, before_us=before_us, pace=pace, app=app)
     if retention.log_max_rows is not None:
         yield from surplus_slices(database, app, max_rows=retention.log_max_rows, pace=pace)
 
