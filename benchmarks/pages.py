@@ -46,6 +46,9 @@ OTHERS = {
     "requests": "/lens/requests",
 }
 
+APART_SECONDS = (MAX_AGE_SECONDS + 0.1) / len(LISTS | OTHERS)
+"""Between two questions: no answer is young enough to be given twice."""
+
 # When the first row is there and painted, in milliseconds since the address was asked for.
 _WATCH = """
 new MutationObserver((_, observer) => {
@@ -91,7 +94,7 @@ async def ask(port: int, plan: Plan) -> dict[str, Asked]:
     times: dict[str, list[float]] = {name: [] for name in questions}
     for _ in range(plan.rounds):
         for name, path in questions.items():
-            await asyncio.sleep(MAX_AGE_SECONDS + 0.05)
+            await asyncio.sleep(APART_SECONDS)
             times[name].append((await _timed(asking, path))[0])
     using.cancel()
     for client in (asking, calling):

@@ -19,6 +19,7 @@ from fastapi_lens.admin.edge import parts_of
 from fastapi_lens.admin.hook import Denied, Hook
 from fastapi_lens.admin.journal import SIGN_IN, entry_of
 from fastapi_lens.admin.keyring import Keyring
+from fastapi_lens.admin.passes import Passes
 from fastapi_lens.admin.sessions import Session, Sessions, Signer
 from fastapi_lens.admin.threads import BusyError, in_key_thread, in_reader_thread
 from fastapi_lens.admin.throttle import Throttle
@@ -129,6 +130,7 @@ class Gate:
         self._throttle = throttle
         self._sessions = sessions
         self._keys = Keyring(config.keys)
+        self._passes = Passes()
         self._hook = None if config.authorize is None else Hook(config.authorize)
         self._signers: dict[str, Signer] = {}
         self._making = threading.Lock()
@@ -149,10 +151,7 @@ class Gate:
             return Entry(Scope.ADMIN, LOCAL) if is_local(request) else Refusal.NOT_LOCAL
         presented = presented_key(request)
         if presented is not None:
-            name = await self.holder(request, presented, now)
-            if isinstance(name, Wait):
-                return name
-            return Refusal.KEY if name is None else Entry(self._scope(name), name)
+            return await self._by_header(request, presented, now)
         return await self._by_session(request.cookies.get(SESSION_COOKIE), now)
 
     async def holder(
@@ -161,7 +160,7 @@ class Gate:
         """The name of a key; None for a wrong one, and a wait after too many of them."""
         if not presented or not self.takes_keys:
             return None  # Nobody guesses nothing, and nothing can be guessed where there is no key.
-        address = request.client.host if request.client else ""
+        address = _address(request)
 
         def attempt() -> str | int | None:
             return self._throttle.attempt(address, lambda: self._keys.name_of(presented), now=now)
@@ -204,6 +203,21 @@ class Gate:
             return False
         known = entry.csrf_token
         return not known or hmac.compare_digest(known.encode(), token.encode())
+
+    async def _by_header(
+        self, request: HTTPConnection, presented: str | bytes, now: float
+    ) -> Entry | Refusal | Wait:
+        address = _address(request)
+        name = self._passes.name_of(address, presented, now)
+        if name is None:
+            found = await self.holder(request, presented, now)
+            if isinstance(found, Wait):
+                return found
+            if found is None:
+                return Refusal.KEY
+            name = found
+            self._passes.note(address, presented, name, now)
+        return Entry(self._scope(name), name)
 
     async def _by_session(self, cookie: str | None, now: float) -> Entry | Refusal:
         head, _, signed = (cookie or "").partition(".")
@@ -255,6 +269,10 @@ def presented_key(request: HTTPConnection) -> str | bytes | None:
     return None if header is None else header.encode("latin-1")
 
 
+def _address(request: HTTPConnection) -> str:
+    return request.client.host if request.client else ""
+
+
 def is_local(request: HTTPConnection) -> bool:
     """Whether the client is this machine itself, with no proxy in between.
 
@@ -263,7 +281,7 @@ def is_local(request: HTTPConnection) -> bool:
     """
     if any(map(_FORWARDING.fullmatch, request.headers)):
         return False
-    client = request.client.host if request.client else ""
+    client = _address(request)
     host = parts_of("//" + request.headers.get("host", "")).hostname or ""
     if (client, host) == _TEST_CLIENT:
         return True

@@ -22,6 +22,8 @@ from fastapi_lens.admin.edge import base_of, client_path, finished, key_of, read
 from fastapi_lens.admin.forms import read_form
 from fastapi_lens.admin.gates import gate_of
 from fastapi_lens.admin.hook import Denied
+from fastapi_lens.admin.rounds import in_round
+from fastapi_lens.admin.sharing import again
 from fastapi_lens.admin.threads import in_reader_thread
 from fastapi_lens.admin.views import account, requests_export, settings_forms
 from fastapi_lens.admin.views import audit as audit_view
@@ -123,7 +125,9 @@ async def _allowed_report(request: Request, place: Place, answer: View) -> Respo
     if isinstance(entry, Refusal):
         return api.refused(entry.value, status=403)
     visit = _visit(request, place, entry)
-    return await in_reader_thread(lambda: answer(visit))
+    # The same for everybody who may see it.
+    question = (place.lens, answer, request.url.query)
+    return again(await in_round(question, lambda: answer(visit)))
 
 
 class _Rest(PathConvertor):

@@ -6,15 +6,19 @@ where a page shows it.
 
 from collections.abc import Callable, Hashable, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TypeVar
 
 from starlette.responses import Response
 
 from fastapi_lens.admin import rendering
 from fastapi_lens.admin.visit import Visit
+from fastapi_lens.reporting.answers import MAX_AGE_SECONDS
 
 COOKIES = ("lens_theme", "lens_live", "lens_keys")
 """What a browser has set for itself."""
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 Made = TypeVar("Made")
 
@@ -56,7 +60,7 @@ def shared_page(visit: Visit, make: Callable[[], Made]) -> Made:
     return visit.lens.reader.shared(("page", address, session, _moment(visit)), make)
 
 
-def again(shared: Response, headers: Mapping[str, str]) -> Response:
+def again(shared: Response, headers: Mapping[str, str] = NOTHING) -> Response:
     """A shared response for one request.
 
     Args:
@@ -69,4 +73,5 @@ def again(shared: Response, headers: Mapping[str, str]) -> Response:
 
 def _moment(visit: Visit) -> Hashable:
     """What an answer depends on besides the question and the rows."""
-    return (int(visit.now), visit.lens.config, visit.lens.settings)
+    seconds = int(visit.now) // int(MAX_AGE_SECONDS)
+    return (seconds, visit.lens.config, visit.lens.settings)

@@ -8,8 +8,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-MAX_AGE_SECONDS = 1.0
-"""Statuses depend on the time, so no answer is given for longer."""
+MAX_AGE_SECONDS = 5.0
+"""Statuses and windows depend on the time, so no answer is given for longer."""
 
 MAX_ANSWERS = 16
 

@@ -1,7 +1,7 @@
 """Reader: windows, sums, series and health, read from the roll-up rows. Knows no HTML."""
 
 import json
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TypeVar
@@ -35,6 +35,7 @@ from fastapi_lens.reporting.workers import oldest_start, read_health, read_worke
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import Retention
+from fastapi_lens.storage.rewriting import rewriting_sign
 from fastapi_lens.storage.tables import ENDPOINT, STATUS, WORKER
 
 _NAMES = (
@@ -42,7 +43,9 @@ _NAMES = (
     *("first_seen_at", "first_called_at", "last_called_at", "total_calls"),
 )
 _FACTS = tuple(ENDPOINT.c[name] for name in _NAMES)
-_ID, _METHOD, _PATH, _FIRST = map(_NAMES.index, ("id", "method", "path", "first_called_at"))
+_ID, _METHOD, _PATH, _FIRST, _TOTAL = map(
+    _NAMES.index, ("id", "method", "path", "first_called_at", "total_calls")
+)
 
 _UNUSED = Usage()
 
@@ -90,9 +93,11 @@ class Reader:
         self._answers = Answers()
         # They are large, and serve those who want another answer from the same rows.
         self._rows = Answers(max_age_seconds=ROWS_SECONDS, max_answers=2)
+        # Of the window that was read last.
+        self._made: Mapping[int, tuple[Row, Endpoint]] = {}
 
     def shared(self, question: Hashable, make: Callable[[], Answer]) -> Answer:
-        """An answer that all get who ask the same while nothing is written, for a second at most.
+        """An answer that all get who ask the same while nothing is written, for 5 s at most.
 
         Args:
             question: Everything that the answer depends on besides the rows, the app, the
@@ -108,6 +113,7 @@ class Reader:
         """Make every answer anew from now on: rows have changed that no worker has written."""
         self._answers.clear()
         self._rows.clear()
+        self._sums.forget()
 
     def endpoints(
         self, *, window: Window, now: float, with_ignored: bool = False
@@ -145,9 +151,8 @@ class Reader:
             row = next(iter(fetched(connection, mine)), None)
             if row is None or not self._seen(row, with_ignored=with_ignored):
                 return None
-            # No row is older than the week of the first call.
-            oldest = row[_FIRST] // 1_000_000 // Tier.WEEK * Tier.WEEK
-            spans = cover(oldest if bounds.start is None else bounds.start, end=bounds.end)
+            start = _first_week([row[_FIRST]]) if bounds.start is None else bounds.start
+            spans = cover(start, end=bounds.end)
             usage = self._sums.of(connection, identity, spans, now=now)
         return _endpoint(row, usage, self._thresholds(), now=now)
 
@@ -276,6 +281,7 @@ class Reader:
                     # The first time that a worker writes, its endpoints are there as well.
                     sa.func.count(sa.func.nullif(WORKER.c.complete_to, 0)),
                     sa.select(sa.func.count()).select_from(ENDPOINT).scalar_subquery(),
+                    rewriting_sign(),
                 )
             ).one()
             return "-".join(map(str, parts))
@@ -303,8 +309,31 @@ class Reader:
                 (ENDPOINT.c.total_calls > 0) | (ENDPOINT.c.last_seen_at >= oldest),
             )
             rows = fetched(connection, facts)
-            usages = self._sums.all(connection, cover(bounds.start, end=bounds.end), now=now)
-        return [_endpoint(row, usages.get(row[_ID], _UNUSED), thresholds, now=now) for row in rows]
+            start = bounds.start
+            if start is None:
+                start = _first_week(row[_FIRST] for row in rows if row[_TOTAL])
+            usages = self._sums.all(
+                connection,
+                cover(start, end=bounds.end),
+                now=now,
+                totals={row[_ID]: row[_TOTAL] for row in rows},
+            )
+        made: list[tuple[Row, Endpoint]] = []
+        before = self._made
+        for row in rows:
+            usage = usages.get(row[_ID], _UNUSED)
+            known = before.get(row[_ID])
+            # Of thousands few were called since.
+            if known is None or known[0] != row or known[1].usage is not usage:
+                known = (row, _endpoint(row, usage, thresholds, now=now))
+            made.append(known)
+        self._made = {endpoint.id: (row, endpoint) for row, endpoint in made}
+        return [endpoint for _, endpoint in made]
+
+
+def _first_week(first_called_us: Iterable[int]) -> int:
+    """Where the first week with calls begins: there are no older rows."""
+    return min(first_called_us, default=0) // 1_000_000 // Tier.WEEK * Tier.WEEK
 
 
 def _endpoint(row: Row, usage: Usage, thresholds: Thresholds, *, now: float) -> Endpoint:

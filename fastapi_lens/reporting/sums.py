@@ -5,13 +5,17 @@ added here, which takes longer, so those of rows that belong to the past are rem
 row only ever grows by calls, and the sums of the same rows are read each time: as long as they are
 what they were, so are the rows and the histogram. Counts that come late (another host's, or after
 an outage) change the sums, and those endpoints are merged anew. In the same way what an endpoint
-did is made anew only if it was called since: of thousands few are between two looks at a page.
+did is read and made anew only if it was called since, which its calls of all time tell: of
+thousands few are between two looks at a page. What nobody has told us of (rows that are gone) is
+found when everything is read again, which it is from time to time.
 """
 
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,8 +32,13 @@ MAX_REMEMBERED = 20_000
 MAX_WINDOWS = 2
 """Windows of which it is remembered what every endpoint did; 5,000 endpoints take 10 MB."""
 
-FEW = 50
-"""So many endpoints are asked for by name; for more, all rows are read."""
+FEW, FEW_OF = 50, 5
+"""So many endpoints, or one in so many, are asked for by name; for more, all rows are read."""
+
+COMPLETE_SECONDS = 60.0
+"""After them all rows of a window are read again, whoever was called."""
+
+NO_TOTALS: Mapping[int, int] = MappingProxyType({})
 
 AT_ONCE = 1_000
 """Rows that are taken from the database at once."""
@@ -38,7 +47,7 @@ Row = tuple[Any, ...]
 Past = dict[int, bytes]
 """By endpoint: the sums of its rows, packed, and after them their histograms merged."""
 
-Known = dict[int, tuple[bytes, Usage]]
+Made = dict[int, tuple[bytes, Usage]]
 """By endpoint: the sums of its rows in each part of a window, packed, and what they come to."""
 
 _PACKED = struct.Struct("<6q")
@@ -46,6 +55,31 @@ _SUMS = _PACKED.size
 _UNKNOWN = (b"", Usage())
 
 _ADDED = ("calls", "redirects", "errors_4xx", "errors_5xx", "duration_us")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A window, and what all endpoints did in it.
+
+    Attributes:
+        since: Epoch seconds at which all of its rows were read.
+        totals: Calls of all time, by endpoint, when they were last read.
+        made: What each endpoint did.
+    """
+
+    since: float
+    totals: Mapping[int, int]
+    made: Made
+
+    def called(self, totals: Mapping[int, int], now: float) -> list[int] | None:
+        """The endpoints that were called since; None when everything is to be read again."""
+        if not totals or not 0 <= now - self.since < COMPLETE_SECONDS:
+            return None
+        called = [one for one, calls in totals.items() if self.totals.get(one) != calls]
+        return _few(called, len(totals))
+
+
+_NOTHING = _Known(float("-inf"), NO_TOTALS, {})
 
 
 class Sums:
@@ -63,37 +97,60 @@ class Sums:
         self._max_remembered = max_remembered
         self._max_windows = max_windows
         self._remembered: OrderedDict[Span, Past] = OrderedDict()
-        self._known: OrderedDict[tuple[Span, ...], Known] = OrderedDict()
+        self._known: OrderedDict[tuple[Span, ...], _Known] = OrderedDict()
         self._guard = threading.Lock()
         self._merging = threading.Lock()
 
-    def all(self, connection: Connection, spans: Iterable[Span], *, now: float) -> dict[int, Usage]:
+    def all(
+        self,
+        connection: Connection,
+        spans: Iterable[Span],
+        *,
+        now: float,
+        totals: Mapping[int, int] = NO_TOTALS,
+    ) -> dict[int, Usage]:
         """What every endpoint did in these spans together; none that has no row there.
 
         Args:
             connection: In a transaction that sees one state.
             spans: Without overlaps; one without an end is added up to the present and beyond.
             now: Epoch seconds.
+            totals: Calls of all time, by endpoint, in the same state: they tell who was called
+                since these spans were asked for last. Without them all rows are read.
         """
         parts = tuple(part for span in spans for part in parted(span, now))
-        found: list[dict[int, bytes]] = [{} for _ in parts]
-        for row in fetched(connection, _grouped(parts)):
-            found[row[0]][row[1]] = _PACKED.pack(*row[2:])
-        sums = _joined(found)
         with self._guard:
-            known = self._known.get(parts, {})
-        called = {one for one, row in sums.items() if known.get(one, _UNKNOWN)[0] != row}
-        added = self._added(connection, parts, found, called) if called else {}
-        made = {
-            identity: (row, added[identity] if identity in called else known[identity][1])
-            for identity, row in sums.items()
-        }
+            known = self._known.get(parts, _NOTHING)
+        called = known.called(totals, now)
+        if called != []:
+            known = self._read(connection, parts, known, called)
+        since = now if called is None else known.since
         with self._guard:
-            self._known[parts] = made
+            self._known[parts] = _Known(since, totals, known.made)
             self._known.move_to_end(parts)
             while len(self._known) > self._max_windows:
                 self._known.popitem(last=False)
-        return {identity: usage for identity, (_, usage) in made.items()}
+        return {identity: usage for identity, (_, usage) in known.made.items()}
+
+    def _read(
+        self, connection: Connection, parts: Sequence[Span], known: _Known, ids: list[int] | None
+    ) -> _Known:
+        """A window anew, or some endpoints of it."""
+        found: list[dict[int, bytes]] = [{} for _ in parts]
+        for row in fetched(connection, _grouped(parts, ids)):
+            found[row[0]][row[1]] = _PACKED.pack(*row[2:])
+        sums, before = _joined(found), known.made
+        changed = {one for one, mine in sums.items() if before.get(one, _UNKNOWN)[0] != mine}
+        added = self._added(connection, parts, found, changed) if changed else {}
+        made = {} if ids is None else {one: before[one] for one in before.keys() - set(ids)}
+        for one, mine in sums.items():
+            made[one] = (mine, added[one] if one in changed else before[one][1])
+        return _Known(known.since, known.totals, made)
+
+    def forget(self) -> None:
+        """Read everything again from now on."""
+        with self._guard:
+            self._known.clear()
 
     def of(
         self, connection: Connection, endpoint_id: int, spans: Iterable[Span], *, now: float
@@ -123,8 +180,7 @@ class Sums:
     ) -> Iterator[tuple[int, bytes]]:
         """Endpoint and histogram: of the past merged, of the present row by row."""
         if part.last is None:
-            asked = list(called) if len(called) <= FEW else None
-            rows = fetched(connection, _blobs(part, asked))
+            rows = fetched(connection, _blobs(part, _few(called, len(now))))
             yield from (row for row in rows if row[0] in called)
             return
         past = self._recalled(part)
@@ -140,12 +196,9 @@ class Sums:
     def _merged_anew(self, connection: Connection, part: Span, now: Past) -> Past:
         past = self._recalled(part)
         changed = _changed(past, now)
-        asked = changed if len(changed) <= FEW else None
-        merged = _merged(connection, part, asked) if changed else {}
-        past = {
-            identity: row + merged[identity] if identity in merged else past[identity]
-            for identity, row in now.items()
-        }
+        merged = _merged(connection, part, _few(changed, len(now))) if changed else {}
+        # Those of whom nothing was asked stay as they are.
+        past = past | {identity: now[identity] + merged[identity] for identity in changed}
         self._remember(part, past)
         return past
 
@@ -243,14 +296,26 @@ def one_by_one(part: Span) -> list[sa.ColumnElement[bool]]:
     return [*_within(part), BUCKET.c.bucket.in_(range(part.first, part.last))]
 
 
-def _grouped(parts: Sequence[Span]) -> sa.Executable:
+def _few(ids: Collection[int], all_of_them: int) -> list[int] | None:
+    """Endpoints to be asked for by name; None when they are too many for that."""
+    return list(ids) if len(ids) <= max(FEW, all_of_them // FEW_OF) else None
+
+
+def _of(part: Span, ids: Sequence[int] | None) -> list[sa.ColumnElement[bool]]:
+    """The rows of a part: all of them, or those of some endpoints."""
+    if ids is None:
+        return _within(part)
+    return [*one_by_one(part), BUCKET.c.endpoint_id.in_(ids)]
+
+
+def _grouped(parts: Sequence[Span], ids: Sequence[int] | None) -> sa.Executable:
     """The sums of each part's rows by endpoint, with the number of the part before them."""
     # PostgreSQL adds big integers up to a decimal number.
     added = [sa.cast(sa.func.sum(BUCKET.c[name]), sa.BigInteger) for name in _ADDED]
     columns: list[Any] = [BUCKET.c.endpoint_id, *added, sa.func.max(BUCKET.c.max_us)]
     selects: list[Any] = [
         sa.select(sa.literal_column(str(at), sa.Integer), *columns)
-        .where(*_within(part))
+        .where(*_of(part, ids))
         .group_by(BUCKET.c.endpoint_id)
         for at, part in enumerate(parts)
     ]
@@ -258,8 +323,7 @@ def _grouped(parts: Sequence[Span]) -> sa.Executable:
 
 
 def _blobs(part: Span, ids: Sequence[int] | None) -> sa.Executable:
-    statement = sa.select(BUCKET.c.endpoint_id, BUCKET.c.histogram).where(*_within(part))
-    return statement if ids is None else statement.where(BUCKET.c.endpoint_id.in_(ids))
+    return sa.select(BUCKET.c.endpoint_id, BUCKET.c.histogram).where(*_of(part, ids))
 
 
 def _merged(connection: Connection, part: Span, ids: Sequence[int] | None) -> dict[int, bytes]:

@@ -12,6 +12,7 @@ from fastapi_lens.storage.deletion import Pace, Past, Slice, past_slices
 from fastapi_lens.storage.fence import TRIES
 from fastapi_lens.storage.log_deletion import failure_slices, request_id_at
 from fastapi_lens.storage.models import Tier
+from fastapi_lens.storage.rewriting import note_rewriting
 from fastapi_lens.storage.snapshot import import_notes
 from fastapi_lens.storage.space import space_slices
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, META, REQUEST, STATUS, WORKER
@@ -104,6 +105,8 @@ def purge(database: Database, choice: Choice) -> Iterator[int]:
         StorageError: The database cannot be written; what was deleted before stays so.
     """
     pace = Pace()
+    # Also at the beginning: it may be stopped before the end.
+    _note(database)
     if choice.keeps_endpoints:
         # First: what says how often one was called is not to outlive the calls.
         _forget_calls(database, choice.ids)
@@ -113,8 +116,14 @@ def purge(database: Database, choice: Choice) -> Iterator[int]:
         yield from _whole_rows(database, choice)
     if choice.whole_app:
         _forget_imports(database, choice.app)
+    _note(database)
     for _ in space_slices(database, pace):
         yield 0
+
+
+def _note(database: Database) -> None:
+    with database.write() as connection:
+        note_rewriting(database, connection)
 
 
 def _whole_rows(database: Database, choice: Choice) -> Iterator[int]:

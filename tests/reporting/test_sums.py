@@ -1,12 +1,13 @@
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 import sqlalchemy as sa
 
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.reporting.model import Usage
-from fastapi_lens.reporting.sums import FEW, Sums
+from fastapi_lens.reporting.sums import FEW, NO_TOTALS, Sums
 from fastapi_lens.reporting.windows import Span
 from fastapi_lens.storage.batches import Batch, Delta
 from fastapi_lens.storage.database import Database
@@ -20,6 +21,7 @@ MINUTE = 29_550_000
 
 NOW = MINUTE * 60.0 + 3_600
 PAST = Span(Tier.MINUTE, MINUTE, MINUTE + 30)
+LATER = Span(Tier.MINUTE, MINUTE + 30, None)
 OPEN = Span(Tier.MINUTE, MINUTE, None)
 ENDPOINTS = [facts(f"/{number}").id for number in range(FEW + 10)]
 
@@ -56,9 +58,17 @@ class Written:
             for identity, mine in found.items()
         }
 
-    def summed(self, sums: Sums, *spans: Span) -> dict[int, Usage]:
+    def summed(
+        self, sums: Sums, *spans: Span, now: float = NOW, totals: Mapping[int, int] = NO_TOTALS
+    ) -> dict[int, Usage]:
         with self.database.read() as connection:
-            return sums.all(connection, spans, now=NOW)
+            return sums.all(connection, spans, now=now, totals=totals)
+
+    def totals(self) -> dict[int, int]:
+        found: Counter[int] = Counter()
+        for one in self._deltas:
+            found[one.endpoint_id] += one.calls
+        return dict(found)
 
 
 @pytest.fixture
@@ -66,13 +76,18 @@ def written(memory: Database) -> Written:
     return Written(memory)
 
 
-@contextmanager
-def histograms_read(database: Database) -> Iterator[list[str]]:
+def histograms_read(database: Database) -> AbstractContextManager[list[str]]:
     """Statements that ask for histograms."""
+    return reads(database, "histogram")
+
+
+@contextmanager
+def reads(database: Database, what: str = "") -> Iterator[list[str]]:
+    """Statements that ask for something."""
     statements: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
-        if statement.startswith("SELECT") and "histogram" in statement:
+        if statement.startswith("SELECT") and what in statement:
             statements.append(statement)
 
     engine = database._opened()
@@ -162,3 +177,49 @@ def test_only_so_many_histograms_are_remembered(written: Written) -> None:
         for span in (*spans, *spans[1:], spans[0]):
             assert written.summed(sums, span) == written.expected(span)
     assert len(statements) == 3
+
+
+def test_with_the_calls_of_all_time_only_those_that_were_called_are_read(
+    database: Database,
+) -> None:
+    sums, written = Sums(), Written(database)
+    written.add(*(calls(one, minute) for one in ENDPOINTS for minute in (0, 59, 60)))
+    first = written.summed(sums, PAST, LATER, totals=written.totals())
+    assert first == written.expected(OPEN)
+    with reads(database) as statements:
+        assert written.summed(sums, PAST, LATER, totals=written.totals()) == first
+        assert statements == []
+        # Late counts, present ones, and an endpoint that was never called before.
+        written.add(calls(ENDPOINTS[3], 60), calls(ENDPOINTS[4], 5), calls(facts("/new").id, 60))
+        second = written.summed(sums, PAST, LATER, totals=written.totals())
+        assert statements
+        assert all("endpoint_id IN (" in statement for statement in statements)
+    assert second == written.expected(OPEN)
+    assert {one for one in second if first.get(one) is not second[one]} == {
+        *(ENDPOINTS[3], ENDPOINTS[4], facts("/new").id)
+    }
+
+
+def test_all_rows_are_read_again_after_a_minute_and_when_told_to(written: Written) -> None:
+    sums = Sums()
+    written.add(*(calls(one, 3) for one in ENDPOINTS[:2]))
+    totals = written.totals()
+    before = written.summed(sums, PAST, totals=totals)
+    with written.database.write() as connection:
+        connection.execute(sa.text("DELETE FROM lens_bucket"))
+    assert written.summed(sums, PAST, totals=totals, now=NOW + 59) == before
+    assert written.summed(sums, PAST, totals=totals, now=NOW + 60) == {}
+    written.add(*(calls(one, 3) for one in ENDPOINTS[:2]))
+    assert written.summed(sums, PAST, totals=totals, now=NOW + 61) == {}
+    sums.forget()
+    assert written.summed(sums, PAST, totals=totals, now=NOW + 61) == before
+
+
+def test_when_many_were_called_all_rows_are_read(written: Written) -> None:
+    sums = Sums()
+    written.add(*(calls(one, 3) for one in ENDPOINTS))
+    written.summed(sums, PAST, totals=written.totals())
+    written.add(*(calls(one, 3) for one in ENDPOINTS))
+    with reads(written.database) as statements:
+        assert written.summed(sums, PAST, totals=written.totals()) == written.expected(PAST)
+    assert not any("endpoint_id IN (" in statement for statement in statements)

@@ -1,0 +1,87 @@
+"""Requests for the same answer take one thread, not one each. Knows neither answers nor HTTP."""
+
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+import anyio
+from anyio.lowlevel import RunVar
+
+from fastapi_lens.admin.threads import in_reader_thread
+
+Answer = TypeVar("Answer")
+
+
+class _Round:
+    """One piece of work, and all who wait for it."""
+
+    __slots__ = ("answer", "done", "error", "is_made")
+
+    def __init__(self) -> None:
+        self.done = anyio.Event()
+        self.is_made = False
+        self.answer: Any = None
+        self.error: Exception | None = None
+
+
+class _Rounds:
+    """The rounds of one event loop."""
+
+    __slots__ = ("following", "running")
+
+    def __init__(self) -> None:
+        self.running: dict[Hashable, _Round] = {}
+        self.following: dict[Hashable, _Round] = {}
+
+
+_rounds: RunVar[_Rounds] = RunVar("fastapi_lens_rounds")
+
+
+async def in_round(question: Hashable, work: Callable[[], Answer]) -> Answer:
+    """Do something in a reader thread, once for all who ask before it begins.
+
+    Whoever asks while it is done waits for the next round, so that nobody gets an answer that is
+    older than the question.
+
+    Args:
+        question: Everything that the answer depends on. The same question is always asked with
+            the same kind of work.
+        work: Blocks. Its error goes to all who wait.
+    """
+    rounds = _of_this_loop()
+    while (round_ := rounds.following.get(question)) is not None:
+        await round_.done.wait()
+        if round_.error is not None:
+            raise round_.error
+        if round_.is_made:
+            answer: Answer = round_.answer
+            return answer
+        # Whoever did it was cancelled.
+    return await _led(rounds, question, work)
+
+
+async def _led(rounds: _Rounds, question: Hashable, work: Callable[[], Answer]) -> Answer:
+    mine = rounds.following[question] = _Round()
+    try:
+        if (before := rounds.running.get(question)) is not None:
+            await before.done.wait()
+        rounds.running[question] = mine
+        del rounds.following[question]
+        mine.answer = answer = await in_reader_thread(work)
+        mine.is_made = True
+    except Exception as error:
+        mine.error = error
+        raise
+    finally:
+        for each in (rounds.following, rounds.running):
+            if each.get(question) is mine:
+                del each[question]
+        mine.done.set()
+    return answer
+
+
+def _of_this_loop() -> _Rounds:
+    rounds = _rounds.get(None)
+    if rounds is None:
+        rounds = _Rounds()
+        _rounds.set(rounds)
+    return rounds

@@ -1,0 +1,22 @@
+from fastapi_lens.admin import passes
+from fastapi_lens.admin.passes import Passes
+
+NOW = 1_775_243_992.25
+
+
+def test_a_right_key_is_good_for_ten_more_seconds_at_the_same_address() -> None:
+    known = Passes()
+    known.note("10.0.0.7", "right", "alice", NOW)
+    assert known.name_of("10.0.0.7", b"right", NOW + 9.9) == "alice"
+    assert known.name_of("10.0.0.7", "right", NOW + 10) is None
+    assert known.name_of("10.0.0.7", "right", NOW - 1) is None
+    assert known.name_of("10.0.0.8", "right", NOW) is None
+    assert known.name_of("10.0.0.7", "wrong", NOW) is None
+
+
+def test_only_so_many_are_known_at_a_time() -> None:
+    known = Passes()
+    for number in range(passes.MAX_PASSES + 3):
+        known.note(f"client {number}", "right", "alice", NOW)
+    found = [known.name_of(f"client {number}", "right", NOW) for number in range(5)]
+    assert found == [None, None, None, "alice", "alice"]

@@ -1,0 +1,108 @@
+import threading
+from collections.abc import Callable
+
+import anyio
+import pytest
+
+from fastapi_lens.admin.rounds import in_round
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    backend: str = request.param
+    return backend
+
+
+class Work:
+    """Work that goes on until it may end; it numbers its answers."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.may_end = threading.Event()
+
+    def __call__(self) -> int:
+        self.begun += 1
+        number = self.begun
+        assert self.may_end.wait(timeout=10)
+        return number
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with anyio.fail_after(10):
+        while not condition():  # noqa: ASYNC110  A thread makes it true.
+            await anyio.sleep(0.001)
+
+
+async def test_all_who_ask_while_it_is_done_share_the_next_round() -> None:
+    work, found = Work(), list[int]()
+
+    async def ask() -> None:
+        found.append(await in_round("calls", work))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await until(lambda: work.begun == 1)
+        for _ in range(20):
+            tasks.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        work.may_end.set()
+    assert sorted(found) == [1] + [2] * 20
+    assert await in_round("calls", work) == 3
+
+
+async def test_another_question_does_not_wait() -> None:
+    work = Work()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(in_round, "calls", work)
+        await until(lambda: work.begun == 1)
+        assert await in_round("other", lambda: "at once") == "at once"
+        work.may_end.set()
+
+
+async def test_an_error_goes_to_all_who_wait_and_to_nobody_later() -> None:
+    work, told = Work(), list[str]()
+
+    def fail() -> int:
+        raise LookupError("no such table")
+
+    async def ask() -> None:
+        with pytest.raises(LookupError, match="no such table"):
+            await in_round("calls", fail)
+        told.append("no such table")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(in_round, "calls", work)
+        await until(lambda: work.begun == 1)
+        for _ in range(3):
+            tasks.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        work.may_end.set()
+    assert len(told) == 3
+    assert await in_round("calls", work) == 2
+
+
+async def test_one_who_is_cancelled_leaves_the_work_to_the_others() -> None:
+    work, found = Work(), list[int]()
+    leader = anyio.CancelScope()
+
+    async def lead() -> None:
+        with leader:
+            await in_round("calls", work)
+
+    async def follow() -> None:
+        found.append(await in_round("calls", work))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(in_round, "calls", work)
+        await until(lambda: work.begun == 1)
+        tasks.start_soon(lead)
+        await anyio.wait_all_tasks_blocked()
+        for _ in range(3):
+            tasks.start_soon(follow)
+        await anyio.wait_all_tasks_blocked()
+        leader.cancel()
+        await anyio.wait_all_tasks_blocked()
+        work.may_end.set()
+    assert found == [2] * 3
