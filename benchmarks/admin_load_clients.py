@@ -15,6 +15,8 @@ from tests.support.clients import Client
 
 CLIENTS = 50
 REPORT = "/lens/report"
+CONNECTED = "connected"
+"""Is printed when all are."""
 
 
 async def ask(
@@ -32,13 +34,15 @@ async def ask(
     Returns:
         Answers by status, and milliseconds to the last byte of each.
     """
-    headers = {"X-Lens-Key": key} if key else {}
+    # As browsers and most libraries do by themselves.
+    headers = {"Accept-Encoding": "gzip", **({"X-Lens-Key": key} if key else {})}
     statuses: Counter[int] = Counter()
     took_ms: list[float] = []
+    clients = [await Client.connect(port) for _ in range(CLIENTS)]
+    print(CONNECTED, flush=True)
     begin = time.perf_counter()
 
-    async def one(number: int) -> None:
-        client = await Client.connect(port)
+    async def one(number: int, client: Client) -> None:
         due = begin + (0.0 if together else every * number / CLIENTS)
         while due < begin + seconds and time.perf_counter() < begin + seconds:
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
@@ -50,7 +54,7 @@ async def ask(
             due += every
         await client.close()
 
-    await asyncio.gather(*map(one, range(CLIENTS)))
+    await asyncio.gather(*(one(number, client) for number, client in enumerate(clients)))
     return statuses, took_ms
 
 

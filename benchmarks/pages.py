@@ -22,6 +22,7 @@ from benchmarks.machine import machine, versions
 from benchmarks.pages_app import APP, OLD_DAYS, UNUSED_OF_TEN, lay_down, paths, serving
 from benchmarks.sections import write_section
 from benchmarks.storage_results import percentile
+from fastapi_lens import LensConfig
 from fastapi_lens.reporting.answers import MAX_AGE_SECONDS
 from fastapi_lens.storage.batches import endpoint_id
 from scripts import chromium
@@ -46,8 +47,10 @@ OTHERS = {
     "requests": "/lens/requests",
 }
 
-APART_SECONDS = (MAX_AGE_SECONDS + 0.1) / len(LISTS | OTHERS)
-"""Between two questions: no answer is young enough to be given twice."""
+FLUSH_SECONDS = LensConfig().flush_interval
+APART_SECONDS = (FLUSH_SECONDS + 0.1) / len(LISTS | OTHERS)
+"""Between two questions: new counts are written before one is asked again, so that no answer is
+given twice."""
 
 # When the first row is there and painted, in milliseconds since the address was asked for.
 _WATCH = """
@@ -124,7 +127,7 @@ def first_rows(server: Server, openings: int) -> tuple[list[float], int]:
         )
         found = []
         for _ in range(openings + 1):
-            time.sleep(MAX_AGE_SECONDS)
+            time.sleep(MAX_AGE_SECONDS + 0.1)
             found.append(_opened(browser, f"{server.url}/lens/"))
         browser.close()
     # The browser itself starts with the first one.

@@ -93,6 +93,7 @@ class Lens:
             ignored=self._ignores,
             retention=self.retention,
         )
+        self.reader.written = lambda: self.flusher.writes
         self.forecaster = Forecaster(self.database, self.retention)
 
     def _new_flusher(self) -> Flusher:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from fastapi_lens.admin.sharing import shared_report
+from fastapi_lens.admin.sharing import Asked
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.reporting.report import DeadReport, Report, TopReport
@@ -18,7 +18,7 @@ DEFAULT_LIMIT = 10
 DEFAULT_TOP_DAYS = 7
 EVERYTHING = "all"
 
-Api = Callable[[Visit], Response]
+Api = Callable[[Visit], Asked]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class BadParameterError(Exception):
     sentence: str
 
 
-def report(visit: Visit) -> Response:
+def report(visit: Visit) -> Asked:
     """``GET …/report``: all endpoints, or those of one status."""
     days = _days(visit, default=None)
     status = _status(visit)
@@ -36,10 +36,10 @@ def report(visit: Visit) -> Response:
     def make() -> Report:
         return Report.of(_endpoints(visit, days), days=days, status=status, now=visit.now)
 
-    return _json(visit, ("report", days, status), make)
+    return _asked(("report", days, status), make)
 
 
-def top(visit: Visit) -> Response:
+def top(visit: Visit) -> Asked:
     """``GET …/report/top``: the most-called endpoints."""
     limit = _whole_number(visit, "limit", DEFAULT_LIMIT, MAX_LIMIT)
     days = _days(visit, default=DEFAULT_TOP_DAYS, all_allowed=True)
@@ -47,15 +47,13 @@ def top(visit: Visit) -> Response:
     def make() -> TopReport:
         return TopReport.of(_endpoints(visit, days), days=days, limit=limit, now=visit.now)
 
-    return _json(visit, ("top", days, limit), make)
+    return _asked(("top", days, limit), make)
 
 
-def dead(visit: Visit) -> Response:
+def dead(visit: Visit) -> Asked:
     """``GET …/report/dead``: endpoints that are dead or were never called."""
     days = _days(visit, default=None)
-    return _json(
-        visit, ("dead", days), lambda: DeadReport.of(_endpoints(visit, days), now=visit.now)
-    )
+    return _asked(("dead", days), lambda: DeadReport.of(_endpoints(visit, days), now=visit.now))
 
 
 def refused(sentence: str, *, status: int) -> Response:
@@ -67,8 +65,8 @@ def _endpoints(visit: Visit, days: int | None) -> list[Endpoint]:
     return visit.lens.reader.endpoints(window=Window.of_days(days), now=visit.now)
 
 
-def _json(visit: Visit, question: Hashable, make: Callable[[], BaseModel]) -> Response:
-    return shared_report(visit, question, lambda: make().model_dump_json().encode())
+def _asked(question: Hashable, make: Callable[[], BaseModel]) -> Asked:
+    return Asked(question, lambda: make().model_dump_json().encode())
 
 
 def _days(visit: Visit, *, default: int | None, all_allowed: bool = False) -> int | None:

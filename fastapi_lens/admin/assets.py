@@ -11,6 +11,8 @@ from types import MappingProxyType
 
 from starlette.responses import Response
 
+from fastapi_lens.admin.edge import takes_gzip
+
 FOLDER = "fastapi_lens"
 """The folder inside ``templates`` and ``static`` that keeps anybody else's from matching."""
 
@@ -106,7 +108,7 @@ def static_response(name: str, headers: Mapping[str, str]) -> Response:
     if f'"{found.digest}"' in headers.get("if-none-match", ""):
         return Response(status_code=304, headers=answer)
     body = found.body
-    if "gzip" in headers.get("accept-encoding", "") and len(found.packed) < len(body):
+    if takes_gzip(headers) and len(found.packed) < len(body):
         body = found.packed
         answer["Content-Encoding"] = "gzip"
     return Response(body, headers=answer, media_type=found.media_type)

@@ -65,6 +65,15 @@ def parts_of(address: str) -> SplitResult:
         return urlsplit("")
 
 
+def takes_gzip(headers: Mapping[str, str]) -> bool:
+    """Whether a client can read what is compressed with gzip."""
+    for one in headers.get("accept-encoding", "").split(","):
+        name, _, weight = one.partition(";")
+        if name.strip().lower() == "gzip":
+            return weight.replace(" ", "").rstrip("0") not in ("q=", "q=0.")
+    return False
+
+
 def base_of(request: Request, local: str) -> str:
     """The admin's path as the client sees it: the request's own, less the page's part.
 

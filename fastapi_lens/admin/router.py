@@ -22,8 +22,7 @@ from fastapi_lens.admin.edge import base_of, client_path, finished, key_of, read
 from fastapi_lens.admin.forms import read_form
 from fastapi_lens.admin.gates import gate_of
 from fastapi_lens.admin.hook import Denied
-from fastapi_lens.admin.rounds import in_round
-from fastapi_lens.admin.sharing import again
+from fastapi_lens.admin.sharing import shared_report
 from fastapi_lens.admin.threads import in_reader_thread
 from fastapi_lens.admin.views import account, requests_export, settings_forms
 from fastapi_lens.admin.views import audit as audit_view
@@ -93,7 +92,7 @@ async def _answer(request: Request, rest: str) -> Response:
     return await _page(rest, _nothing_here)(request)
 
 
-def json_endpoint(answer: View, local: str) -> Endpoint:
+def json_endpoint(answer: api.Api, local: str) -> Endpoint:
     """A report as an endpoint of its own, checked like all others."""
 
     async def endpoint(request: Request) -> Response:
@@ -102,7 +101,7 @@ def json_endpoint(answer: View, local: str) -> Endpoint:
     return endpoint
 
 
-async def _report(request: Request, answer: View, local: str) -> Response:
+async def _report(request: Request, answer: api.Api, local: str) -> Response:
     lens = _lens(request)
     if lens is None:
         return api.refused("LensMiddleware is missing on this app", status=503)
@@ -116,7 +115,7 @@ async def _report(request: Request, answer: View, local: str) -> Response:
         return api.refused(_reported(error, _FAULT), status=500)
 
 
-async def _allowed_report(request: Request, place: Place, answer: View) -> Response:
+async def _allowed_report(request: Request, place: Place, answer: api.Api) -> Response:
     entry = await (await gate_of(place.lens)).access(request, place.lens.clock())
     if isinstance(entry, Wait | Denied):
         response = api.refused(entry.sentence, status=entry.status)
@@ -125,9 +124,7 @@ async def _allowed_report(request: Request, place: Place, answer: View) -> Respo
     if isinstance(entry, Refusal):
         return api.refused(entry.value, status=403)
     visit = _visit(request, place, entry)
-    # The same for everybody who may see it.
-    question = (place.lens, answer, request.url.query)
-    return again(await in_round(question, lambda: answer(visit)))
+    return await shared_report(visit, answer(visit))
 
 
 class _Rest(PathConvertor):

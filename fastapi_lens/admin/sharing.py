@@ -4,38 +4,73 @@ Two requests share an answer only if everything is the same that it depends on: 
 where a page shows it.
 """
 
+import gzip
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from types import MappingProxyType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from starlette.responses import Response
 
 from fastapi_lens.admin import rendering
+from fastapi_lens.admin.edge import takes_gzip
+from fastapi_lens.admin.rounds import in_round, in_turn
 from fastapi_lens.admin.visit import Visit
-from fastapi_lens.reporting.answers import MAX_AGE_SECONDS
 
 COOKIES = ("lens_theme", "lens_live", "lens_keys")
 """What a browser has set for itself."""
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
+JSON = "application/json"
+_GZIP_LEVEL = 3
 
 Made = TypeVar("Made")
 
 
-def shared_report(visit: Visit, question: Hashable, make: Callable[[], bytes]) -> Response:
-    """A report as JSON; everybody who may ask for it gets the same.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A report that somebody asks for; everybody who may ask for it gets the same.
 
-    Args:
-        visit: Who asks.
-        question: The report's name and parameters.
-        make: Makes the JSON.
+    Attributes:
+        question: Its name and parameters.
+        make: Makes its JSON; blocks.
+    """
+
+    question: Hashable
+    make: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """JSON as it is, and compressed with gzip."""
+
+    plain: bytes
+    packed: bytes
+
+    @classmethod
+    def made(cls, make: Callable[[], bytes]) -> Self:
+        plain = make()
+        return cls(plain, gzip.compress(plain, _GZIP_LEVEL, mtime=0))
+
+
+async def shared_report(visit: Visit, asked: Asked) -> Response:
+    """A report as JSON: from memory, or made for all who ask for it now.
 
     Raises:
         StorageError: The database cannot be read.
     """
-    body = visit.lens.reader.shared((question, _moment(visit)), make)
-    return Response(body, media_type="application/json")
+    reader = visit.lens.reader
+    question = (asked.question, _moment(visit))
+    body = reader.ready(question)
+    if body is None:
+        work = partial(reader.shared, question, partial(_Body.made, asked.make))
+        body = await in_round((reader, question), work)
+    await in_turn()
+    headers = {"Vary": "Accept-Encoding"}
+    if takes_gzip(visit.request.headers):
+        headers["Content-Encoding"] = "gzip"
+        return Response(body.packed, headers=headers, media_type=JSON)
+    return Response(body.plain, headers=headers, media_type=JSON)
 
 
 def shared_page(visit: Visit, make: Callable[[], Made]) -> Made:
@@ -60,7 +95,7 @@ def shared_page(visit: Visit, make: Callable[[], Made]) -> Made:
     return visit.lens.reader.shared(("page", address, session, _moment(visit)), make)
 
 
-def again(shared: Response, headers: Mapping[str, str] = NOTHING) -> Response:
+def again(shared: Response, headers: Mapping[str, str]) -> Response:
     """A shared response for one request.
 
     Args:
@@ -73,5 +108,5 @@ def again(shared: Response, headers: Mapping[str, str] = NOTHING) -> Response:
 
 def _moment(visit: Visit) -> Hashable:
     """What an answer depends on besides the question and the rows."""
-    seconds = int(visit.now) // int(MAX_AGE_SECONDS)
-    return (seconds, visit.lens.config, visit.lens.settings)
+    minute = int(visit.now) // rendering.TICK_SECONDS
+    return (minute, visit.lens.config, visit.lens.settings)

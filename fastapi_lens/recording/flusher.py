@@ -84,6 +84,7 @@ class Flusher:
     Attributes:
         refused: Why nothing is recorded: a newer release has the database; None while it is ours.
         refresh: Called at each flush, in its thread: takes settings that have changed.
+        writes: How often it has written, or tried to.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class Flusher:
         self._pruner = Pruner(database, settings.retention, owner=worker.id, rest=rest)
         self._thread: threading.Thread | None = None
         self._visit_seconds = 0.0
-        self.dropped = 0
+        self.dropped = self.writes = 0
         self.refused: SchemaTooNewError | None = None
         self.refresh: Callable[[], None] = lambda: None
         self.interval = settings.interval
@@ -185,6 +186,8 @@ class Flusher:
                 level = logging.ERROR if isinstance(error, DamagedFileError) else logging.WARNING
                 self._warn(f"could not write; counts wait in memory: {error}", level)
                 return False
+            finally:
+                self.writes += 1
             self.refused = None
             return True
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-MAX_AGE_SECONDS = 5.0
+MAX_AGE_SECONDS = 10.0
 """Statuses and windows depend on the time, so no answer is given for longer."""
 
 MAX_ANSWERS = 16
@@ -68,6 +68,15 @@ class Answers:
             self._make(question, found.answer, make)
         answer: Answer = found.answer.result()
         return answer
+
+    def known(self, question: Hashable) -> Any:
+        """The answer that `get` would give at once; None where it had to be made or waited for."""
+        with self._guard:
+            self._drop(self._clock())
+            found = self._made.get(question)
+        if found is None or not found.answer.done() or found.answer.exception() is not None:
+            return None
+        return found.answer.result()
 
     def clear(self) -> None:
         """Give none of them any more."""

@@ -1,10 +1,11 @@
 """Reader: windows, sums, series and health, read from the roll-up rows. Knows no HTML."""
 
 import json
+import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -30,6 +31,7 @@ from fastapi_lens.reporting.over_time import (
 from fastapi_lens.reporting.request_log import LogReader
 from fastapi_lens.reporting.status import Thresholds, classify
 from fastapi_lens.reporting.sums import Row, Sums, fetched
+from fastapi_lens.reporting.unhurried import unhurried
 from fastapi_lens.reporting.windows import bounds_of, code_days, cover, period_before
 from fastapi_lens.reporting.workers import oldest_start, read_health, read_workers
 from fastapi_lens.storage.database import Database
@@ -49,9 +51,14 @@ _ID, _METHOD, _PATH, _FIRST, _TOTAL = map(
 
 _UNUSED = Usage()
 
-ROWS_SECONDS = 5.0
-"""What all endpoints did is kept for so long, unless counts are written meanwhile. What somebody
-deletes is shown for no longer than counts wait to be written."""
+FRESH_SECONDS = 1.0
+"""After them it is looked up whether other workers have written."""
+
+_NEVER = (float("-inf"), 0, "")
+"""When the version was read, how often this process had written by then, and the version."""
+
+ROWS_SECONDS = 60.0
+"""What all endpoints did is kept for so long, unless counts are written or deleted meanwhile."""
 
 Answer = TypeVar("Answer")
 
@@ -69,6 +76,7 @@ class Reader:
 
     Attributes:
         log: Answers questions about single requests and exceptions.
+        written: Gives a number that changes whenever this process has written.
     """
 
     def __init__(
@@ -90,6 +98,9 @@ class Reader:
         self._retention = retention
         self.log = LogReader(database, app=app, shown=self._is_seen)
         self._sums = Sums()
+        self.written: Callable[[], int] = lambda: 0
+        self._clock = time.monotonic
+        self._latest = _NEVER
         self._answers = Answers()
         # They are large, and serve those who want another answer from the same rows.
         self._rows = Answers(max_age_seconds=ROWS_SECONDS, max_answers=2)
@@ -97,7 +108,7 @@ class Reader:
         self._made: Mapping[int, tuple[Row, Endpoint]] = {}
 
     def shared(self, question: Hashable, make: Callable[[], Answer]) -> Answer:
-        """An answer that all get who ask the same while nothing is written, for 5 s at most.
+        """An answer that all get who ask the same while nothing is written, for 10 s at most.
 
         Args:
             question: Everything that the answer depends on besides the rows, the app, the
@@ -109,8 +120,22 @@ class Reader:
         """
         return self._answers.get((question, self._state()), make)
 
+    def ready(self, question: Hashable) -> Any:
+        """What `shared` would give, from memory, as good as it was within the last second.
+
+        What this process has written since is seen at once, what others have a second later.
+
+        Returns:
+            None where it has to be asked for.
+        """
+        began, written, version = self._latest
+        if self._clock() - began >= FRESH_SECONDS or written != self.written():
+            return None
+        return self._answers.known((question, self._state_of(version)))
+
     def forget(self) -> None:
         """Make every answer anew from now on: rows have changed that no worker has written."""
+        self._latest = _NEVER
         self._answers.clear()
         self._rows.clear()
         self._sums.forget()
@@ -132,7 +157,7 @@ class Reader:
         found = self._rows.get(question, lambda: self._read(bounds, thresholds, now))
         return [
             _as_of(endpoint, thresholds, now=now)
-            for endpoint in found
+            for endpoint in unhurried(found)
             if self._is_seen(endpoint.method, endpoint.path, with_ignored=with_ignored)
         ]
 
@@ -297,7 +322,13 @@ class Reader:
 
     def _state(self) -> Hashable:
         """What every answer depends on besides the question and the time."""
-        return (self._app(), self._thresholds(), self._retention.ttl_days, self.version())
+        began, written = self._clock(), self.written()
+        version = self.version()
+        self._latest = (began, written, version)
+        return self._state_of(version)
+
+    def _state_of(self, version: str) -> Hashable:
+        return (self._app(), self._thresholds(), self._retention.ttl_days, version)
 
     def _read(self, bounds: Bounds, thresholds: Thresholds, now: float) -> list[Endpoint]:
         """All endpoints with what they did in a window."""
@@ -320,7 +351,7 @@ class Reader:
             )
         made: list[tuple[Row, Endpoint]] = []
         before = self._made
-        for row in rows:
+        for row in unhurried(rows):
             usage = usages.get(row[_ID], _UNUSED)
             known = before.get(row[_ID])
             # Of thousands few were called since.

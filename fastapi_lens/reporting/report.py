@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.reporting.status import SECONDS_PER_DAY, UNUSED, Status
+from fastapi_lens.reporting.unhurried import unhurried
 
 
 class EndpointStats(BaseModel):
@@ -137,7 +138,7 @@ class DeadReport(BaseModel):
 
 
 def _stats(endpoints: Iterable[Endpoint], now: float) -> list[EndpointStats]:
-    return [EndpointStats.of(one, now=now) for one in _ordered(endpoints)]
+    return [EndpointStats.of(one, now=now) for one in unhurried(_ordered(endpoints))]
 
 
 def _ordered(endpoints: Iterable[Endpoint]) -> list[Endpoint]:

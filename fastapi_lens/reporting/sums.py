@@ -23,6 +23,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.reporting.model import Usage
+from fastapi_lens.reporting.unhurried import unhurried
 from fastapi_lens.reporting.windows import Span
 from fastapi_lens.storage.tables import BUCKET
 
@@ -137,7 +138,7 @@ class Sums:
     ) -> _Known:
         """A window anew, or some endpoints of it."""
         found: list[dict[int, bytes]] = [{} for _ in parts]
-        for row in fetched(connection, _grouped(parts, ids)):
+        for row in unhurried(fetched(connection, _grouped(parts, ids))):
             found[row[0]][row[1]] = _PACKED.pack(*row[2:])
         sums, before = _joined(found), known.made
         changed = {one for one, mine in sums.items() if before.get(one, _UNKNOWN)[0] != mine}
@@ -169,11 +170,11 @@ class Sums:
         """What some endpoints did in all parts together."""
         adding = {identity: _Adding() for identity in called}
         for part, sums in zip(parts, found, strict=True):
-            for identity in called & sums.keys():
+            for identity in unhurried(called & sums.keys()):
                 adding[identity].add(_PACKED.unpack(sums[identity]))
             for identity, blob in self._histograms(connection, part, sums, called):
                 adding[identity].blobs.append(blob)
-        return {identity: one.usage() for identity, one in adding.items()}
+        return {identity: one.usage() for identity, one in unhurried(adding.items())}
 
     def _histograms(
         self, connection: Connection, part: Span, now: Past, called: set[int]
@@ -332,10 +333,10 @@ def _merged(connection: Connection, part: Span, ids: Sequence[int] | None) -> di
     rows: Iterable[Any] = connection.execute(
         _blobs(part, ids), execution_options={"yield_per": AT_ONCE}
     )
-    for identity, blob in rows:
+    for identity, blob in unhurried(rows):
         one = Histogram.from_bytes(blob)
         sums[identity] = sums[identity] + one if identity in sums else one
-    return {identity: one.to_bytes() for identity, one in sums.items()}
+    return {identity: one.to_bytes() for identity, one in unhurried(sums.items())}
 
 
 def fetched(connection: Connection, statement: sa.Executable) -> list[Row]:
