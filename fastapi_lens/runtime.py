@@ -69,8 +69,7 @@ class Lens:
         self.retention.log_max_rows = config.log_max_rows
         self.routes = RouteTable(None)
         self._facts: dict[tuple[str, str], EndpointFacts] = {}
-        self._starting = threading.Lock()
-        self._refreshing = threading.Lock()
+        self._starting, self._refreshing = threading.Lock(), threading.Lock()
         self._lost_at = float("-inf")
         self._watched = False
         self._attaching = threading.Lock()
@@ -93,7 +92,7 @@ class Lens:
             ignored=self._ignores,
             retention=self.retention,
         )
-        self.reader.written = lambda: self.flusher.writes
+        self.reader.shared.writes = lambda: self.flusher.writes
         self.forecaster = Forecaster(self.database, self.retention)
 
     def _new_flusher(self) -> Flusher:

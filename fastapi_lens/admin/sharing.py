@@ -59,12 +59,17 @@ async def shared_report(visit: Visit, asked: Asked) -> Response:
     Raises:
         StorageError: The database cannot be read.
     """
-    reader = visit.lens.reader
+    shared = visit.lens.reader.shared
     question = (asked.question, _moment(visit))
-    body = reader.ready(question)
+    body = shared.ready(question)
     if body is None:
-        work = partial(reader.shared, question, partial(_Body.made, asked.make))
-        body = await in_round((reader, question), work)
+
+        def work() -> _Body:
+            # Made meanwhile: not once more for each part of a flush that is under way.
+            found: _Body | None = shared.ready(question)
+            return found or shared.get(question, partial(_Body.made, asked.make))
+
+        body = await in_round((shared, question), work)
     await in_turn()
     headers = {"Vary": "Accept-Encoding"}
     if takes_gzip(visit.request.headers):
@@ -92,7 +97,7 @@ def shared_page(visit: Visit, make: Callable[[], Made]) -> Made:
         *map(request.cookies.get, COOKIES),
     )
     address = (str(request.url), visit.base, rendering.wants_fragment(request))
-    return visit.lens.reader.shared(("page", address, session, _moment(visit)), make)
+    return visit.lens.reader.shared.get(("page", address, session, _moment(visit)), make)
 
 
 def again(shared: Response, headers: Mapping[str, str]) -> Response:

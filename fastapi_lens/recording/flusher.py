@@ -84,7 +84,7 @@ class Flusher:
     Attributes:
         refused: Why nothing is recorded: a newer release has the database; None while it is ours.
         refresh: Called at each flush, in its thread: takes settings that have changed.
-        writes: How often it has written, or tried to.
+        writes: Grows by one at the begin of a flush, and at its end.
     """
 
     def __init__(
@@ -178,6 +178,7 @@ class Flusher:
             waiting = self._pending or self._log or self._in_flight is not None
             if ending and not waiting and not self._heartbeated:
                 return True  # It has counted nothing and never announced itself.
+            self.writes += 1
             try:
                 self._write_pending(ending=ending)
             except StorageError as error:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.reporting.bucket_rows import Row, fetched, one_by_one, parted
 from fastapi_lens.reporting.model import Point, Series, WeekHours, Window
-from fastapi_lens.reporting.sums import Row, fetched, one_by_one, parted, rows_of, usage_of
+from fastapi_lens.reporting.sums import rows_of, usage_of
 from fastapi_lens.reporting.windows import Kept, Span, bounds_of, cover, finest
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT

@@ -1,15 +1,21 @@
 """Reader: windows, sums, series and health, read from the roll-up rows. Knows no HTML."""
 
-import json
-import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import lru_cache
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import sqlalchemy as sa
 
 from fastapi_lens.reporting.answers import Answers
+from fastapi_lens.reporting.bucket_rows import Row, fetched
+from fastapi_lens.reporting.facts import (
+    FACTS,
+    ID,
+    METHOD,
+    PATH,
+    TOTAL_CALLS,
+    as_of,
+    endpoint_of,
+    first_week,
+)
 from fastapi_lens.reporting.model import (
     Before,
     Bounds,
@@ -29,8 +35,9 @@ from fastapi_lens.reporting.over_time import (
     read_trends,
 )
 from fastapi_lens.reporting.request_log import LogReader
-from fastapi_lens.reporting.status import Thresholds, classify
-from fastapi_lens.reporting.sums import Row, Sums, fetched
+from fastapi_lens.reporting.shared import Shared
+from fastapi_lens.reporting.status import Thresholds
+from fastapi_lens.reporting.sums import State, Sums
 from fastapi_lens.reporting.unhurried import unhurried
 from fastapi_lens.reporting.windows import bounds_of, code_days, cover, period_before
 from fastapi_lens.reporting.workers import oldest_start, read_health, read_workers
@@ -40,27 +47,10 @@ from fastapi_lens.storage.retention import Retention
 from fastapi_lens.storage.rewriting import rewriting_sign
 from fastapi_lens.storage.tables import ENDPOINT, STATUS, WORKER
 
-_NAMES = (
-    *("id", "method", "path", "kind", "name", "source", "summary", "tags", "deprecated"),
-    *("first_seen_at", "first_called_at", "last_called_at", "total_calls"),
-)
-_FACTS = tuple(ENDPOINT.c[name] for name in _NAMES)
-_ID, _METHOD, _PATH, _FIRST, _TOTAL = map(
-    _NAMES.index, ("id", "method", "path", "first_called_at", "total_calls")
-)
-
 _UNUSED = Usage()
-
-FRESH_SECONDS = 1.0
-"""After them it is looked up whether other workers have written."""
-
-_NEVER = (float("-inf"), 0, "")
-"""When the version was read, how often this process had written by then, and the version."""
 
 ROWS_SECONDS = 60.0
 """What all endpoints did is kept for so long, unless counts are written or deleted meanwhile."""
-
-Answer = TypeVar("Answer")
 
 
 class Reader:
@@ -76,7 +66,7 @@ class Reader:
 
     Attributes:
         log: Answers questions about single requests and exceptions.
-        written: Gives a number that changes whenever this process has written.
+        shared: Answers that are given to all who ask the same.
     """
 
     def __init__(
@@ -98,45 +88,15 @@ class Reader:
         self._retention = retention
         self.log = LogReader(database, app=app, shown=self._is_seen)
         self._sums = Sums()
-        self.written: Callable[[], int] = lambda: 0
-        self._clock = time.monotonic
-        self._latest = _NEVER
-        self._answers = Answers()
+        self.shared = Shared(self.version, self._depends)
         # They are large, and serve those who want another answer from the same rows.
         self._rows = Answers(max_age_seconds=ROWS_SECONDS, max_answers=2)
         # Of the window that was read last.
         self._made: Mapping[int, tuple[Row, Endpoint]] = {}
 
-    def shared(self, question: Hashable, make: Callable[[], Answer]) -> Answer:
-        """An answer that all get who ask the same while nothing is written, for 10 s at most.
-
-        Args:
-            question: Everything that the answer depends on besides the rows, the app, the
-                thresholds and the retention. Two kinds of answers need two questions.
-            make: Makes it; those who ask meanwhile wait for it.
-
-        Raises:
-            StorageError: The database cannot be read.
-        """
-        return self._answers.get((question, self._state()), make)
-
-    def ready(self, question: Hashable) -> Any:
-        """What `shared` would give, from memory, as good as it was within the last second.
-
-        What this process has written since is seen at once, what others have a second later.
-
-        Returns:
-            None where it has to be asked for.
-        """
-        began, written, version = self._latest
-        if self._clock() - began >= FRESH_SECONDS or written != self.written():
-            return None
-        return self._answers.known((question, self._state_of(version)))
-
     def forget(self) -> None:
         """Make every answer anew from now on: rows have changed that no worker has written."""
-        self._latest = _NEVER
-        self._answers.clear()
+        self.shared.forget()
         self._rows.clear()
         self._sums.forget()
 
@@ -146,17 +106,17 @@ class Reader:
         """All endpoints with what they did in a window, in no particular order.
 
         One that was never called and that no living worker's app has any more is left out: it
-        is deleted already. What is in the rows is `shared`.
+        is deleted already. What is in the rows is shared.
 
         Raises:
             StorageError: The database cannot be read.
         """
         bounds, thresholds = self.bounds(window, now=now), self._thresholds()
         # While nothing is written, what is there is the same until the next minute begins.
-        question = (self._state(), bounds, int(now) // Tier.MINUTE)
+        question = (self.shared.state(), bounds, int(now) // Tier.MINUTE)
         found = self._rows.get(question, lambda: self._read(bounds, thresholds, now))
         return [
-            _as_of(endpoint, thresholds, now=now)
+            as_of(endpoint, thresholds, now=now)
             for endpoint in unhurried(found)
             if self._is_seen(endpoint.method, endpoint.path, with_ignored=with_ignored)
         ]
@@ -171,15 +131,15 @@ class Reader:
         """
         identity = id_of(key)
         bounds = self.bounds(window, now=now)
-        mine = sa.select(*_FACTS).where(ENDPOINT.c.id == identity, ENDPOINT.c.app == self._app())
+        mine = sa.select(*FACTS).where(ENDPOINT.c.id == identity, ENDPOINT.c.app == self._app())
         with self._database.read() as connection:
             row = next(iter(fetched(connection, mine)), None)
             if row is None or not self._seen(row, with_ignored=with_ignored):
                 return None
-            start = _first_week([row[_FIRST]]) if bounds.start is None else bounds.start
+            start = first_week([row]) if bounds.start is None else bounds.start
             spans = cover(start, end=bounds.end)
             usage = self._sums.of(connection, identity, spans, now=now)
-        return _endpoint(row, usage, self._thresholds(), now=now)
+        return endpoint_of(row, usage, self._thresholds(), now=now)
 
     def bounds(self, window: Window, *, now: float) -> Bounds:
         """Where a window begins and ends, as far as the rows that are kept can tell."""
@@ -312,7 +272,7 @@ class Reader:
             return "-".join(map(str, parts))
 
     def _seen(self, row: Row, *, with_ignored: bool = False) -> bool:
-        return self._is_seen(row[_METHOD], row[_PATH], with_ignored=with_ignored)
+        return self._is_seen(row[METHOD], row[PATH], with_ignored=with_ignored)
 
     def _is_seen(self, method: str, path: str, *, with_ignored: bool = False) -> bool:
         return self._shown(method, path) and (with_ignored or not self._ignored(method, path))
@@ -320,87 +280,35 @@ class Reader:
     def _kept(self, tier: Tier) -> int | None:
         return self._retention.kept_seconds(tier)
 
-    def _state(self) -> Hashable:
-        """What every answer depends on besides the question and the time."""
-        began, written = self._clock(), self.written()
-        version = self.version()
-        self._latest = (began, written, version)
-        return self._state_of(version)
-
-    def _state_of(self, version: str) -> Hashable:
-        return (self._app(), self._thresholds(), self._retention.ttl_days, version)
+    def _depends(self) -> Hashable:
+        """What every answer depends on besides the question, the rows and the time."""
+        return (self._app(), self._thresholds(), self._retention.ttl_days)
 
     def _read(self, bounds: Bounds, thresholds: Thresholds, now: float) -> list[Endpoint]:
         """All endpoints with what they did in a window."""
         app = self._app()
         with self._database.read() as connection:
             oldest = oldest_start(connection, app=app, now=now)
-            facts = sa.select(*_FACTS).where(
+            facts = sa.select(*FACTS).where(
                 ENDPOINT.c.app == app,
                 (ENDPOINT.c.total_calls > 0) | (ENDPOINT.c.last_seen_at >= oldest),
             )
             rows = fetched(connection, facts)
             start = bounds.start
             if start is None:
-                start = _first_week(row[_FIRST] for row in rows if row[_TOTAL])
-            usages = self._sums.all(
-                connection,
-                cover(start, end=bounds.end),
-                now=now,
-                totals={row[_ID]: row[_TOTAL] for row in rows},
-            )
+                start = first_week(rows)
+            sign = connection.execute(sa.select(rewriting_sign())).scalar_one()
+            state = State({row[ID]: row[TOTAL_CALLS] for row in rows}, sign)
+            spans = cover(start, end=bounds.end)
+            usages = self._sums.all(connection, spans, now=now, state=state)
         made: list[tuple[Row, Endpoint]] = []
         before = self._made
         for row in unhurried(rows):
-            usage = usages.get(row[_ID], _UNUSED)
-            known = before.get(row[_ID])
+            usage = usages.get(row[ID], _UNUSED)
+            known = before.get(row[ID])
             # Of thousands few were called since.
             if known is None or known[0] != row or known[1].usage is not usage:
-                known = (row, _endpoint(row, usage, thresholds, now=now))
+                known = (row, endpoint_of(row, usage, thresholds, now=now))
             made.append(known)
         self._made = {endpoint.id: (row, endpoint) for row, endpoint in made}
         return [endpoint for _, endpoint in made]
-
-
-def _first_week(first_called_us: Iterable[int]) -> int:
-    """Where the first week with calls begins: there are no older rows."""
-    return min(first_called_us, default=0) // 1_000_000 // Tier.WEEK * Tier.WEEK
-
-
-def _endpoint(row: Row, usage: Usage, thresholds: Thresholds, *, now: float) -> Endpoint:
-    identity, method, path, kind, name, source, summary, tags, deprecated, *times = row
-    first_seen, first, last, total_calls = times
-    last_called_at = _seconds(last)
-    return Endpoint(
-        id=identity,
-        method=method,
-        path=path,
-        kind=kind,
-        name=name,
-        source=source,
-        summary=summary,
-        tags=_tags(tags),
-        deprecated=bool(deprecated),
-        first_seen_at=first_seen / 1_000_000,
-        first_called_at=_seconds(first),
-        last_called_at=last_called_at,
-        total_calls=total_calls,
-        status=classify(last_called_at, now=now, thresholds=thresholds),
-        usage=usage,
-    )
-
-
-def _as_of(endpoint: Endpoint, thresholds: Thresholds, *, now: float) -> Endpoint:
-    """An endpoint with the status that it has at a moment."""
-    status = classify(endpoint.last_called_at, now=now, thresholds=thresholds)
-    return endpoint if status is endpoint.status else replace(endpoint, status=status)
-
-
-@lru_cache(maxsize=1_024)
-def _tags(text: str) -> tuple[str, ...]:
-    """Of many endpoints few have tags that no other has."""
-    return tuple(json.loads(text))
-
-
-def _seconds(microseconds: int) -> float | None:
-    return microseconds / 1_000_000 if microseconds else None

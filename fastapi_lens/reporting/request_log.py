@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.reporting.bucket_rows import Row, fetched
 from fastapi_lens.reporting.model import id_of, key_of
-from fastapi_lens.reporting.sums import Row, fetched
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import REQUEST_ID_BITS
 from fastapi_lens.storage.tables import ENDPOINT, FAILURE, REQUEST

@@ -13,7 +13,7 @@ found when everything is read again, which it is from time to time.
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +22,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.histogram import Histogram
+from fastapi_lens.reporting.bucket_rows import (
+    ADDED,
+    Row,
+    blobs,
+    fetched,
+    few,
+    grouped,
+    one_by_one,
+    parted,
+)
 from fastapi_lens.reporting.model import Usage
 from fastapi_lens.reporting.unhurried import unhurried
 from fastapi_lens.reporting.windows import Span
@@ -33,18 +43,13 @@ MAX_REMEMBERED = 20_000
 MAX_WINDOWS = 2
 """Windows of which it is remembered what every endpoint did; 5,000 endpoints take 10 MB."""
 
-FEW, FEW_OF = 50, 5
-"""So many endpoints, or one in so many, are asked for by name; for more, all rows are read."""
-
 COMPLETE_SECONDS = 60.0
 """After them all rows of a window are read again, whoever was called."""
 
-NO_TOTALS: Mapping[int, int] = MappingProxyType({})
 
 AT_ONCE = 1_000
 """Rows that are taken from the database at once."""
 
-Row = tuple[Any, ...]
 Past = dict[int, bytes]
 """By endpoint: the sums of its rows, packed, and after them their histograms merged."""
 
@@ -55,7 +60,21 @@ _PACKED = struct.Struct("<6q")
 _SUMS = _PACKED.size
 _UNKNOWN = (b"", Usage())
 
-_ADDED = ("calls", "redirects", "errors_4xx", "errors_5xx", "duration_us")
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What tells whether rows have changed, read in the same transaction as the rows.
+
+    Attributes:
+        totals: Calls of all time, by endpoint; empty where that is not known.
+        sign: See `storage.rewriting`.
+    """
+
+    totals: Mapping[int, int]
+    sign: str | None = None
+
+
+UNKNOWN = State(MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +83,26 @@ class _Known:
 
     Attributes:
         since: Epoch seconds at which all of its rows were read.
-        totals: Calls of all time, by endpoint, when they were last read.
+        state: Of the rows when they were last read.
         made: What each endpoint did.
     """
 
     since: float
-    totals: Mapping[int, int]
+    state: State
     made: Made
 
-    def called(self, totals: Mapping[int, int], now: float) -> list[int] | None:
+    def called(self, state: State, now: float) -> list[int] | None:
         """The endpoints that were called since; None when everything is to be read again."""
-        if not totals or not 0 <= now - self.since < COMPLETE_SECONDS:
+        totals = state.totals
+        if not totals or state.sign != self.state.sign:
             return None
-        called = [one for one, calls in totals.items() if self.totals.get(one) != calls]
-        return _few(called, len(totals))
+        if not 0 <= now - self.since < COMPLETE_SECONDS:
+            return None
+        called = [one for one, calls in totals.items() if self.state.totals.get(one) != calls]
+        return few(called, len(totals))
 
 
-_NOTHING = _Known(float("-inf"), NO_TOTALS, {})
+_NOTHING = _Known(float("-inf"), UNKNOWN, {})
 
 
 class Sums:
@@ -108,7 +130,7 @@ class Sums:
         spans: Iterable[Span],
         *,
         now: float,
-        totals: Mapping[int, int] = NO_TOTALS,
+        state: State = UNKNOWN,
     ) -> dict[int, Usage]:
         """What every endpoint did in these spans together; none that has no row there.
 
@@ -116,18 +138,18 @@ class Sums:
             connection: In a transaction that sees one state.
             spans: Without overlaps; one without an end is added up to the present and beyond.
             now: Epoch seconds.
-            totals: Calls of all time, by endpoint, in the same state: they tell who was called
-                since these spans were asked for last. Without them all rows are read.
+            state: Tells who was called since these spans were asked for last; without it all
+                rows are read.
         """
         parts = tuple(part for span in spans for part in parted(span, now))
         with self._guard:
             known = self._known.get(parts, _NOTHING)
-        called = known.called(totals, now)
+        called = known.called(state, now)
         if called != []:
             known = self._read(connection, parts, known, called)
         since = now if called is None else known.since
         with self._guard:
-            self._known[parts] = _Known(since, totals, known.made)
+            self._known[parts] = _Known(since, state, known.made)
             self._known.move_to_end(parts)
             while len(self._known) > self._max_windows:
                 self._known.popitem(last=False)
@@ -138,7 +160,7 @@ class Sums:
     ) -> _Known:
         """A window anew, or some endpoints of it."""
         found: list[dict[int, bytes]] = [{} for _ in parts]
-        for row in unhurried(fetched(connection, _grouped(parts, ids))):
+        for row in unhurried(fetched(connection, grouped(parts, ids))):
             found[row[0]][row[1]] = _PACKED.pack(*row[2:])
         sums, before = _joined(found), known.made
         changed = {one for one, mine in sums.items() if before.get(one, _UNKNOWN)[0] != mine}
@@ -146,7 +168,7 @@ class Sums:
         made = {} if ids is None else {one: before[one] for one in before.keys() - set(ids)}
         for one, mine in sums.items():
             made[one] = (mine, added[one] if one in changed else before[one][1])
-        return _Known(known.since, known.totals, made)
+        return _Known(known.since, known.state, made)
 
     def forget(self) -> None:
         """Read everything again from now on."""
@@ -181,7 +203,7 @@ class Sums:
     ) -> Iterator[tuple[int, bytes]]:
         """Endpoint and histogram: of the past merged, of the present row by row."""
         if part.last is None:
-            rows = fetched(connection, _blobs(part, _few(called, len(now))))
+            rows = fetched(connection, blobs(part, few(called, len(now))))
             yield from (row for row in rows if row[0] in called)
             return
         past = self._recalled(part)
@@ -197,7 +219,7 @@ class Sums:
     def _merged_anew(self, connection: Connection, part: Span, now: Past) -> Past:
         past = self._recalled(part)
         changed = _changed(past, now)
-        merged = _merged(connection, part, _few(changed, len(now))) if changed else {}
+        merged = _merged(connection, part, few(changed, len(now))) if changed else {}
         # Those of whom nothing was asked stay as they are.
         past = past | {identity: now[identity] + merged[identity] for identity in changed}
         self._remember(part, past)
@@ -244,7 +266,7 @@ def usage_of(rows: Sequence[Row]) -> Usage:
 
 def rows_of(connection: Connection, endpoint_id: int, span: Span, *, now: float) -> list[Row]:
     """The rows of one endpoint in a span: bucket, sums, maximum and histogram."""
-    columns = (BUCKET.c.bucket, *(BUCKET.c[name] for name in _ADDED), BUCKET.c.max_us)
+    columns = (BUCKET.c.bucket, *(BUCKET.c[name] for name in ADDED), BUCKET.c.max_us)
     mine = BUCKET.c.endpoint_id == endpoint_id
     return [
         row
@@ -274,76 +296,13 @@ class _Adding:
         return Usage(*self.sums, latency=Histogram.merged_bytes(self.blobs))
 
 
-def _within(span: Span) -> list[sa.ColumnElement[bool]]:
-    conditions = [BUCKET.c.tier == span.tier.value, BUCKET.c.bucket >= span.first]
-    if span.last is not None:
-        conditions.append(BUCKET.c.bucket < span.last)
-    return conditions
-
-
-def parted(span: Span, now: float) -> list[Span]:
-    """A span without an end as what is over and what is not; another is over already."""
-    present = int(now) // span.tier
-    if span.last is not None or span.first >= present:
-        return [span]
-    return [Span(span.tier, span.first, present), Span(span.tier, present, None)]
-
-
-def one_by_one(part: Span) -> list[sa.ColumnElement[bool]]:
-    """Conditions for few endpoints: buckets are named, else the rows of all would be read."""
-    if part.last is None:
-        return _within(part)
-    # The bounds, too: where PostgreSQL does not follow the names, it reads no more than these.
-    return [*_within(part), BUCKET.c.bucket.in_(range(part.first, part.last))]
-
-
-def _few(ids: Collection[int], all_of_them: int) -> list[int] | None:
-    """Endpoints to be asked for by name; None when they are too many for that."""
-    return list(ids) if len(ids) <= max(FEW, all_of_them // FEW_OF) else None
-
-
-def _of(part: Span, ids: Sequence[int] | None) -> list[sa.ColumnElement[bool]]:
-    """The rows of a part: all of them, or those of some endpoints."""
-    if ids is None:
-        return _within(part)
-    return [*one_by_one(part), BUCKET.c.endpoint_id.in_(ids)]
-
-
-def _grouped(parts: Sequence[Span], ids: Sequence[int] | None) -> sa.Executable:
-    """The sums of each part's rows by endpoint, with the number of the part before them."""
-    # PostgreSQL adds big integers up to a decimal number.
-    added = [sa.cast(sa.func.sum(BUCKET.c[name]), sa.BigInteger) for name in _ADDED]
-    columns: list[Any] = [BUCKET.c.endpoint_id, *added, sa.func.max(BUCKET.c.max_us)]
-    selects: list[Any] = [
-        sa.select(sa.literal_column(str(at), sa.Integer), *columns)
-        .where(*_of(part, ids))
-        .group_by(BUCKET.c.endpoint_id)
-        for at, part in enumerate(parts)
-    ]
-    return sa.union_all(*selects)
-
-
-def _blobs(part: Span, ids: Sequence[int] | None) -> sa.Executable:
-    return sa.select(BUCKET.c.endpoint_id, BUCKET.c.histogram).where(*_of(part, ids))
-
-
 def _merged(connection: Connection, part: Span, ids: Sequence[int] | None) -> dict[int, bytes]:
     sums: dict[int, Histogram] = {}
     # A year of weeks at once would be 10 MB.
     rows: Iterable[Any] = connection.execute(
-        _blobs(part, ids), execution_options={"yield_per": AT_ONCE}
+        blobs(part, ids), execution_options={"yield_per": AT_ONCE}
     )
     for identity, blob in unhurried(rows):
         one = Histogram.from_bytes(blob)
         sums[identity] = sums[identity] + one if identity in sums else one
     return {identity: one.to_bytes() for identity, one in unhurried(sums.items())}
-
-
-def fetched(connection: Connection, statement: sa.Executable) -> list[Row]:
-    """All rows as the driver has them: SQLAlchemy's own cost as much as what is done to them."""
-    result = connection.execute(statement)
-    cursor: Any = result.cursor
-    rows = cursor.fetchall()
-    result.close()
-    # PyMySQL gives a tuple.
-    return list(rows)

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-WORK_SECONDS = 0.00025
-"""So long a thread works at a stretch. Without a rest it would be ten times as long, and again
+WORK_SECONDS = 0.001
+"""So long a thread works at a stretch. Without a rest it would be five times as long, and again
 each time that the other thread lets go of the interpreter, which it does to read and to send."""
 
 REST_SECONDS = 0.00005
@@ -14,8 +14,9 @@ REST_SECONDS = 0.00005
 WANTED_SECONDS = 0.0003
 """A rest that takes longer has waited for somebody who wants the interpreter."""
 
-LONG_REST_SECONDS = 0.001
-"""Then, for a request to be answered meanwhile."""
+WANTED_WORK_SECONDS, WANTED_REST_SECONDS = 0.0001, 0.0005
+"""Work and rest from then on, until nobody wants it: a request comes to lie beside one or two
+stretches of work, and none of them is long."""
 
 Item = TypeVar("Item")
 
@@ -26,13 +27,16 @@ def unhurried(
     timer: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Item]:
-    """The items, with a rest whenever half a millisecond was spent on them."""
-    since = timer()
+    """The items, with rests in between that are as long as others need them to be."""
+    work, since = WORK_SECONDS, timer()
     for item in items:
         yield item
         now = timer()
-        if now - since >= WORK_SECONDS:
-            sleep(REST_SECONDS)
-            if timer() - now >= WANTED_SECONDS:
-                sleep(LONG_REST_SECONDS)
-            since = timer()
+        if now - since < work:
+            continue
+        sleep(REST_SECONDS)
+        work = WORK_SECONDS
+        if timer() - now >= WANTED_SECONDS:
+            sleep(WANTED_REST_SECONDS)
+            work = WANTED_WORK_SECONDS
+        since = timer()

@@ -1,10 +1,11 @@
+import itertools
 import threading
 from collections.abc import Callable
 
 import anyio
 import pytest
 
-from fastapi_lens.admin.rounds import in_round
+from fastapi_lens.admin.rounds import EACH_SECONDS, TURN_SECONDS, in_round, in_turn
 
 pytestmark = pytest.mark.anyio
 
@@ -106,3 +107,22 @@ async def test_one_who_is_cancelled_leaves_the_work_to_the_others() -> None:
         await anyio.wait_all_tasks_blocked()
         work.may_end.set()
     assert found == [2] * 3
+
+
+async def test_answers_go_out_one_by_one_and_the_more_wait_the_further_apart() -> None:
+    sent: list[float] = []
+
+    async def answer() -> None:
+        await in_turn()
+        sent.append(anyio.current_time())
+
+    await anyio.sleep(0.1)  # Whatever was sent before is past.
+    begun = anyio.current_time()
+    await answer()
+    assert sent[0] - begun < TURN_SECONDS
+    async with anyio.create_task_group() as tasks:
+        for _ in range(12):
+            tasks.start_soon(answer)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(sent)]
+    assert min(gaps) >= TURN_SECONDS * 0.9
+    assert sent[-1] - sent[0] >= 12 * TURN_SECONDS + sum(range(10)) * EACH_SECONDS

@@ -4,9 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+import sqlalchemy as sa
 from starlette.datastructures import MutableHeaders
 
+from fastapi_lens.reporting import shared
 from fastapi_lens.reporting.status import Thresholds
+from fastapi_lens.runtime import Lens
+from fastapi_lens.storage.tables import WORKER
 from tests.admin.conftest import Site, an_app
 
 MakeSite = Callable[..., Site]
@@ -118,3 +123,54 @@ def test_a_missing_endpoint_is_missing_each_time(site: Site) -> None:
         answer = site.get("/lens/endpoints/0000000000000001")
         assert answer.status_code == 404
         assert "etag" not in answer.headers
+
+
+def test_a_report_is_compressed_for_who_takes_that(site: Site) -> None:
+    for accepted, encoding in (
+        ("gzip", "gzip"),
+        ("br;q=1.0, GZIP;q=0.5", "gzip"),
+        ("identity", None),
+        ("gzip;q=0", None),
+        ("br, gzip; q=0.0", None),
+        ("", None),
+    ):
+        answer = site.get("/lens/report", **{"Accept-Encoding": accepted})
+        assert answer.headers.get("content-encoding") == encoding
+        assert answer.headers["vary"] == "Accept-Encoding"
+        assert answer.json()["summary"]["total_endpoints"] == 3
+
+
+def test_what_another_worker_writes_is_in_a_report_a_second_later(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "FRESH_SECONDS", 1e-9)
+    standing(site)
+    other = Lens(site.lens.config, clock=lambda: NOW)
+    other.discover(site.client.app)
+    try:
+        for expected in (1, 2):
+            other.recorder.count(method="GET", path="/health", status=200, duration_ns=1_000)
+            assert other.flusher.flush()
+            assert calls(site) == expected
+    finally:
+        other.stop()
+    monkeypatch.setattr(shared, "FRESH_SECONDS", 3_600.0)
+    assert calls(site) == 2
+    site.count("GET", "/health")
+    assert calls(site) == 3
+
+
+def test_a_flush_in_parts_is_one_change(site: Site) -> None:
+    standing(site)
+    site.count("GET", "/health")
+    assert calls(site) == 1
+    site.lens.flusher.writes += 1
+    made = [calls(site)]
+    with site.lens.database.write() as connection:
+        connection.execute(sa.update(WORKER).values(seq=WORKER.c.seq + 1))
+    made.append(site.get("/lens/report").json()["generated_at"])
+    site.lens.clock = lambda: NOW + 2
+    made.append(site.get("/lens/report").json()["generated_at"])
+    assert made == [1, NOW, NOW]
+    site.lens.flusher.writes += 1
+    assert site.get("/lens/report").json()["generated_at"] == NOW + 2

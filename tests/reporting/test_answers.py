@@ -75,3 +75,33 @@ def test_the_oldest_answer_makes_room_for_one_too_many() -> None:
     assert [answers.get(question, make) for question in "abc"] == [1, 2, 3]
     assert [answers.get(question, make) for question in "bc"] == [2, 3]
     assert answers.get("a", make) == 4
+
+
+def test_only_an_answer_that_is_made_and_young_enough_is_known() -> None:
+    clock, make = Clock(), Maker()
+    answers = Answers(max_age_seconds=1.0, clock=clock)
+    assert answers.known("calls") is None
+    known_meanwhile = list[object]()
+
+    def make_slowly() -> int:
+        known_meanwhile.append(answers.known("calls"))
+        return make()
+
+    assert answers.get("calls", make_slowly) == 1
+    assert known_meanwhile == [None]
+    assert answers.known("calls") == 1
+    clock.now += 1.0
+    assert answers.known("calls") is None
+
+
+def test_an_error_is_never_known() -> None:
+    answers, asked = Answers(), list[object]()
+
+    def fail() -> int:
+        raise LookupError("no such table")
+
+    for _ in range(2):
+        with pytest.raises(LookupError, match="no such table"):
+            answers.get("calls", fail)
+        asked.append(answers.known("calls"))
+    assert asked == [None, None]

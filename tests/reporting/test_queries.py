@@ -1,8 +1,10 @@
+import random
 from collections import Counter
 from collections.abc import Sequence
 from math import ceil
 
 import pytest
+import sqlalchemy as sa
 
 from fastapi_lens.errors import StorageError
 from fastapi_lens.histogram import ABSOLUTE_ERROR_MS, RELATIVE_ERROR
@@ -13,6 +15,10 @@ from fastapi_lens.reporting.status import Status
 from fastapi_lens.storage.batches import Batch, Heartbeat
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.models import Tier
+from fastapi_lens.storage.purging import Choice, purge
+from fastapi_lens.storage.rewriting import note_rewriting
+from fastapi_lens.storage.tables import ENDPOINT
 from fastapi_lens.storage.workers import beat
 from fastapi_lens.storage.writer import Writer
 from tests.reporting.recount import (
@@ -314,9 +320,47 @@ def test_the_version_changes_with_every_write_and_with_nothing_else(database: Da
     versions.append(reader.version())
     heartbeat(database, "w2", age=0, complete_ago=0, dropped=3)
     versions.append(reader.version())
+    for _ in range(2):
+        with database.write() as connection:
+            note_rewriting(database, connection)
+        versions.append(reader.version())
     assert len(set(versions)) == len(versions)
     reader.endpoints(window=Window(), now=NOW)
     assert reader.version() == versions[-1]
+
+
+def test_who_has_asked_before_gets_what_a_new_reader_gets(database: Database) -> None:
+    migrate(database)
+    old = reader_of(database)
+    calls = random_calls(11)
+    random.Random(11).shuffle(calls)
+    for begin in range(0, len(calls), len(calls) // 5):
+        # Of any age: late counts for windows that have been asked for are among them.
+        record(database, calls[begin : begin + len(calls) // 5], app="orders", ttl_days=None)
+        for seconds in (None, HOUR, WEEK, 90 * DAY):
+            window = Window() if seconds is None else Window(seconds)
+            found, anew = (
+                {one.id: one for one in reader.endpoints(window=window, now=NOW)}
+                for reader in (old, reader_of(database))
+            )
+            assert found == anew
+
+
+def test_what_somebody_else_deletes_is_gone_from_the_next_answer(database: Database) -> None:
+    migrate(database)
+    reader = reader_of(database)
+    record(database, random_calls(7), app="orders", ttl_days=None)
+
+    def calls() -> int:
+        return sum(one.usage.calls for one in reader.endpoints(window=Window(), now=NOW))
+
+    before = calls()
+    with database.read() as connection:
+        ids = connection.execute(sa.select(ENDPOINT.c.id)).scalars().all()
+    for _ in purge(database, Choice("orders", ids, before=int(NOW) - 40 * Tier.DAY)):
+        pass
+    anew = reader_of(database).endpoints(window=Window(), now=NOW)
+    assert calls() == sum(one.usage.calls for one in anew) < before
 
 
 def test_without_tables_every_question_is_a_storage_error(database: Database) -> None:

@@ -6,8 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from fastapi_lens.histogram import Histogram
+from fastapi_lens.reporting.bucket_rows import FEW
 from fastapi_lens.reporting.model import Usage
-from fastapi_lens.reporting.sums import FEW, NO_TOTALS, Sums
+from fastapi_lens.reporting.sums import UNKNOWN, State, Sums
 from fastapi_lens.reporting.windows import Span
 from fastapi_lens.storage.batches import Batch, Delta
 from fastapi_lens.storage.database import Database
@@ -59,10 +60,11 @@ class Written:
         }
 
     def summed(
-        self, sums: Sums, *spans: Span, now: float = NOW, totals: Mapping[int, int] = NO_TOTALS
+        self, sums: Sums, *spans: Span, now: float = NOW, totals: Mapping[int, int] | None = None
     ) -> dict[int, Usage]:
         with self.database.read() as connection:
-            return sums.all(connection, spans, now=now, totals=totals)
+            state = UNKNOWN if totals is None else State(totals)
+            return sums.all(connection, spans, now=now, state=state)
 
     def totals(self) -> dict[int, int]:
         found: Counter[int] = Counter()

@@ -1,0 +1,85 @@
+"""Which bucket rows are read, and how: SQL for spans and endpoints. Adds nothing up itself."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.reporting.windows import Span
+from fastapi_lens.storage.tables import BUCKET
+
+FEW, FEW_OF, MOST = 50, 5, 1_000
+"""So many endpoints, or one in so many up to the last number, are asked for by name; for more, all
+rows are read."""
+
+Row = tuple[Any, ...]
+"""As the driver has it."""
+
+ADDED = ("calls", "redirects", "errors_4xx", "errors_5xx", "duration_us")
+"""The columns that are added up."""
+
+
+def within(span: Span) -> list[sa.ColumnElement[bool]]:
+    """Conditions for the rows of a span."""
+    conditions = [BUCKET.c.tier == span.tier.value, BUCKET.c.bucket >= span.first]
+    if span.last is not None:
+        conditions.append(BUCKET.c.bucket < span.last)
+    return conditions
+
+
+def parted(span: Span, now: float) -> list[Span]:
+    """A span without an end as what is over and what is not; another is over already."""
+    present = int(now) // span.tier
+    if span.last is not None or span.first >= present:
+        return [span]
+    return [Span(span.tier, span.first, present), Span(span.tier, present, None)]
+
+
+def one_by_one(part: Span) -> list[sa.ColumnElement[bool]]:
+    """Conditions for few endpoints: buckets are named, else the rows of all would be read."""
+    if part.last is None:
+        return within(part)
+    # The bounds, too: where PostgreSQL does not follow the names, it reads no more than these.
+    return [*within(part), BUCKET.c.bucket.in_(range(part.first, part.last))]
+
+
+def few(ids: Collection[int], all_of_them: int) -> list[int] | None:
+    """Endpoints to be asked for by name; None when they are too many for that."""
+    return list(ids) if len(ids) <= max(FEW, min(MOST, all_of_them // FEW_OF)) else None
+
+
+def rows_at(part: Span, ids: Sequence[int] | None) -> list[sa.ColumnElement[bool]]:
+    """The rows of a part: all of them, or those of some endpoints."""
+    if ids is None:
+        return within(part)
+    return [*one_by_one(part), BUCKET.c.endpoint_id.in_(ids)]
+
+
+def grouped(parts: Sequence[Span], ids: Sequence[int] | None) -> sa.Executable:
+    """The sums of each part's rows by endpoint, with the number of the part before them."""
+    # PostgreSQL adds big integers up to a decimal number.
+    added = [sa.cast(sa.func.sum(BUCKET.c[name]), sa.BigInteger) for name in ADDED]
+    columns: list[Any] = [BUCKET.c.endpoint_id, *added, sa.func.max(BUCKET.c.max_us)]
+    selects: list[Any] = [
+        sa.select(sa.literal_column(str(at), sa.Integer), *columns)
+        .where(*rows_at(part, ids))
+        .group_by(BUCKET.c.endpoint_id)
+        for at, part in enumerate(parts)
+    ]
+    return sa.union_all(*selects)
+
+
+def blobs(part: Span, ids: Sequence[int] | None) -> sa.Executable:
+    """Endpoint and histogram of a part's rows."""
+    return sa.select(BUCKET.c.endpoint_id, BUCKET.c.histogram).where(*rows_at(part, ids))
+
+
+def fetched(connection: Connection, statement: sa.Executable) -> list[Row]:
+    """All rows as the driver has them: SQLAlchemy's own cost as much as what is done to them."""
+    result = connection.execute(statement)
+    cursor: Any = result.cursor
+    rows = cursor.fetchall()
+    result.close()
+    # PyMySQL gives a tuple.
+    return list(rows)

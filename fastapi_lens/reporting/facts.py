@@ -1,0 +1,70 @@
+"""What is known of an endpoint: its row, and with what it did, an `Endpoint`. Reads nothing."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import lru_cache
+
+from fastapi_lens.reporting.bucket_rows import Row
+from fastapi_lens.reporting.model import Endpoint, Usage
+from fastapi_lens.reporting.status import Thresholds, classify
+from fastapi_lens.storage.models import Tier
+from fastapi_lens.storage.tables import ENDPOINT
+
+_NAMES = (
+    *("id", "method", "path", "kind", "name", "source", "summary", "tags", "deprecated"),
+    *("first_seen_at", "first_called_at", "last_called_at", "total_calls"),
+)
+FACTS = tuple(ENDPOINT.c[name] for name in _NAMES)
+"""The columns of a row."""
+
+ID, METHOD, PATH, FIRST_CALLED, TOTAL_CALLS = map(
+    _NAMES.index, ("id", "method", "path", "first_called_at", "total_calls")
+)
+"""Where they are in it."""
+
+
+def endpoint_of(row: Row, usage: Usage, thresholds: Thresholds, *, now: float) -> Endpoint:
+    """An endpoint with the status that it has at a moment."""
+    identity, method, path, kind, name, source, summary, tags, deprecated, *times = row
+    first_seen, first, last, total_calls = times
+    last_called_at = _seconds(last)
+    return Endpoint(
+        id=identity,
+        method=method,
+        path=path,
+        kind=kind,
+        name=name,
+        source=source,
+        summary=summary,
+        tags=_tags(tags),
+        deprecated=bool(deprecated),
+        first_seen_at=first_seen / 1_000_000,
+        first_called_at=_seconds(first),
+        last_called_at=last_called_at,
+        total_calls=total_calls,
+        status=classify(last_called_at, now=now, thresholds=thresholds),
+        usage=usage,
+    )
+
+
+def as_of(endpoint: Endpoint, thresholds: Thresholds, *, now: float) -> Endpoint:
+    """An endpoint with the status that it has at another moment."""
+    status = classify(endpoint.last_called_at, now=now, thresholds=thresholds)
+    return endpoint if status is endpoint.status else replace(endpoint, status=status)
+
+
+def first_week(rows: Iterable[Row]) -> int:
+    """Where the first week with calls begins, in epoch seconds: there are no older counts."""
+    first_us = min((row[FIRST_CALLED] for row in rows if row[TOTAL_CALLS]), default=0)
+    return int(first_us) // 1_000_000 // Tier.WEEK * Tier.WEEK
+
+
+@lru_cache(maxsize=1_024)
+def _tags(text: str) -> tuple[str, ...]:
+    """Of many endpoints few have tags that no other has."""
+    return tuple(json.loads(text))
+
+
+def _seconds(microseconds: int) -> float | None:
+    return microseconds / 1_000_000 if microseconds else None

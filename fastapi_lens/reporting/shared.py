@@ -1,0 +1,85 @@
+"""Answers that are given again while nothing is written. Knows no questions and no SQL."""
+
+import time
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+from fastapi_lens.reporting.answers import Answers
+
+FRESH_SECONDS, WRITING_SECONDS = 1.0, 3.0
+"""After them it is looked up whether other workers have written; later while this one does."""
+
+_NEVER = (float("-inf"), 0, "")
+
+Answer = TypeVar("Answer")
+
+
+class Shared:
+    """Answers to one app's questions, and up to when they are good.
+
+    Args:
+        version: Reads a text that changes whenever any row may have changed; blocks.
+        depends: What every answer depends on besides the question, the rows and the time.
+
+    Attributes:
+        writes: Gives a number that grows by one when this process begins to write, and when it
+            has written: it is odd in between.
+    """
+
+    def __init__(self, version: Callable[[], str], depends: Callable[[], Hashable]) -> None:
+        """Know no answer yet."""
+        self._version = version
+        self._depends = depends
+        self.writes: Callable[[], int] = lambda: 0
+        self._clock = time.monotonic
+        # When the version was read, the number of `writes` by then, and the version.
+        self._latest = _NEVER
+        self._answers = Answers()
+
+    def get(self, question: Hashable, make: Callable[[], Answer]) -> Answer:
+        """An answer that all get who ask the same while nothing is written, for 10 s at most.
+
+        Args:
+            question: Everything that the answer depends on besides the rows and what every answer
+                depends on. Two kinds of answers need two questions.
+            make: Makes it; those who ask meanwhile wait for it.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        return self._answers.get((question, self.state()), make)
+
+    def ready(self, question: Hashable) -> Any:
+        """What `get` would give, from memory, as good as it was within the last second.
+
+        What this process has written since is seen at once, when all of it is written; what
+        others have a second later.
+
+        Returns:
+            None where it has to be asked for.
+        """
+        began, then, version = self._latest
+        now = self.writes()
+        # A flush in several transactions is one change, and not one for each of them.
+        is_writing = now % 2
+        if now - then > is_writing:
+            return None
+        if self._clock() - began >= (WRITING_SECONDS if is_writing else FRESH_SECONDS):
+            return None
+        return self._answers.known((question, (self._depends(), version)))
+
+    def state(self) -> Hashable:
+        """What every answer depends on besides the question and the time; blocks.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        began, writes = self._clock(), self.writes()
+        version = self._version()
+        self._latest = (began, writes, version)
+        return (self._depends(), version)
+
+    def forget(self) -> None:
+        """Make every answer anew from now on."""
+        self._latest = _NEVER
+        self._answers.clear()
