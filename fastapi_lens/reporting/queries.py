@@ -88,7 +88,7 @@ class Reader:
         self._retention = retention
         self.log = LogReader(database, app=app, shown=self._is_seen)
         self._sums = Sums()
-        self.shared = Shared(self.version, self._depends)
+        self.shared = Shared(self._version, self._depends)
         # They are large, and serve those who want another answer from the same rows.
         self._rows = Answers(max_age_seconds=ROWS_SECONDS, max_answers=2)
         # Of the window that was read last.
@@ -257,9 +257,14 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
+        return self._version()[0]
+
+    def _version(self) -> tuple[str, bool]:
+        """The version, and whether there is no more than one worker that writes."""
         names = ("seq", "log_seq", "dropped", "ended_at")
+        at_work = sa.case((WORKER.c.ended_at == 0, 1), else_=0)
         with self._database.read() as connection:
-            parts = connection.execute(
+            *parts, workers = connection.execute(
                 sa.select(
                     sa.func.count(),
                     *(sa.func.sum(WORKER.c[name]) for name in names),
@@ -267,9 +272,10 @@ class Reader:
                     sa.func.count(sa.func.nullif(WORKER.c.complete_to, 0)),
                     sa.select(sa.func.count()).select_from(ENDPOINT).scalar_subquery(),
                     rewriting_sign(),
+                    sa.func.sum(at_work),
                 )
             ).one()
-            return "-".join(map(str, parts))
+        return "-".join(map(str, parts)), workers == 1
 
     def _seen(self, row: Row, *, with_ignored: bool = False) -> bool:
         return self._is_seen(row[METHOD], row[PATH], with_ignored=with_ignored)

@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 from fastapi_lens.reporting.answers import Answers
 
 FRESH_SECONDS, WRITING_SECONDS = 1.0, 3.0
-"""After them it is looked up whether other workers have written; later while this one does."""
+"""After them it is looked up whether somebody else has written; later while this process does."""
 
 _NEVER = (float("-inf"), 0, "")
 
+Version = Callable[[], tuple[str, bool]]
 Answer = TypeVar("Answer")
 
 
@@ -18,7 +19,8 @@ class Shared:
     """Answers to one app's questions, and up to when they are good.
 
     Args:
-        version: Reads a text that changes whenever any row may have changed; blocks.
+        version: Reads a text that changes whenever any row may have changed, and whether this
+            process is the only one that writes; blocks.
         depends: What every answer depends on besides the question, the rows and the time.
 
     Attributes:
@@ -26,7 +28,9 @@ class Shared:
             has written: it is odd in between.
     """
 
-    def __init__(self, version: Callable[[], str], depends: Callable[[], Hashable]) -> None:
+    def __init__(
+        self, version: Callable[[], tuple[str, bool]], depends: Callable[[], Hashable]
+    ) -> None:
         """Know no answer yet."""
         self._version = version
         self._depends = depends
@@ -50,10 +54,10 @@ class Shared:
         return self._answers.get((question, self.state()), make)
 
     def ready(self, question: Hashable) -> Any:
-        """What `get` would give, from memory, as good as it was within the last second.
+        """What `get` would give, from memory, where this process is the only one that writes.
 
-        What this process has written since is seen at once, when all of it is written; what
-        others have a second later.
+        What it has written is seen at once, when all of it is written. Several workers look the
+        version up each time: else one would give lower numbers than another has given before.
 
         Returns:
             None where it has to be asked for.
@@ -75,8 +79,8 @@ class Shared:
             StorageError: The database cannot be read.
         """
         began, writes = self._clock(), self.writes()
-        version = self._version()
-        self._latest = (began, writes, version)
+        version, alone = self._version()
+        self._latest = (began, writes, version) if alone else _NEVER
         return (self._depends(), version)
 
     def forget(self) -> None:
