@@ -209,7 +209,7 @@ def many(make_site: Any) -> Site:
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(pattern=PATTERNS, methods=st.sets(METHODS))
 def test_what_the_preview_lists_is_what_is_then_neither_recorded_nor_shown_anywhere(
