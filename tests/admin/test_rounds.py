@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from fastapi_lens.admin.rounds import EACH_SECONDS, TURN_SECONDS, in_round, in_turn
 
@@ -112,25 +113,28 @@ async def test_one_who_is_cancelled_leaves_the_work_to_the_others() -> None:
 async def test_answers_go_out_one_by_one_and_the_more_wait_the_further_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sent: list[float] = []
+    # A clock that only moves while somebody sleeps: far ahead of whatever was sent before.
+    now = anyio.current_time() + 60
     slept: list[float] = []
-    sleep = anyio.sleep
+    sent: list[float] = []
 
-    async def noted_sleep(seconds: float) -> None:
+    async def sleep(seconds: float) -> None:
+        nonlocal now
         slept.append(seconds)
-        await sleep(seconds)
+        await checkpoint()
+        now += seconds
 
     async def answer() -> None:
         await in_turn()
-        sent.append(anyio.current_time())
+        sent.append(now)
 
-    await anyio.sleep(0.1)  # Whatever was sent before is past.
-    monkeypatch.setattr(anyio, "sleep", noted_sleep)
+    monkeypatch.setattr(anyio, "sleep", sleep)
+    monkeypatch.setattr(anyio, "current_time", lambda: now)
     await answer()
     assert slept == []
     async with anyio.create_task_group() as tasks:
         for _ in range(12):
             tasks.start_soon(answer)
     gaps = [later - earlier for earlier, later in itertools.pairwise(sent)]
-    assert min(gaps) >= TURN_SECONDS * 0.9
-    assert sent[-1] - sent[0] >= 12 * TURN_SECONDS + sum(range(10)) * EACH_SECONDS
+    waiting = [0, *range(11, 0, -1)]
+    assert gaps == pytest.approx([TURN_SECONDS + EACH_SECONDS * each for each in waiting])
