@@ -12,4 +12,7 @@ def tight(text: Markup) -> Markup:
 
     What came from outside is escaped by now, so that only the template's own tags are found.
     """
-    return Markup(_NEEDLESS.sub(r"\1", text))  # noqa: S704  Escaped already.
+    # The text around what is needless, and what stood in needless quotes. Of a `str`, because the
+    # pieces of a `Markup` are some more, and ten times as slow.
+    kept = filter(None, _NEEDLESS.split(str(text)))
+    return Markup("".join(kept))  # noqa: S704  Escaped already.

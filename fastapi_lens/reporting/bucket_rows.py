@@ -5,6 +5,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from fastapi_lens.reporting.windows import Span
 from fastapi_lens.storage.tables import BUCKET
@@ -40,8 +43,29 @@ def one_by_one(part: Span) -> list[sa.ColumnElement[bool]]:
     """Conditions for few endpoints: buckets are named, else the rows of all would be read."""
     if part.last is None:
         return within(part)
-    # The bounds, too: where PostgreSQL does not follow the names, it reads no more than these.
-    return [*within(part), BUCKET.c.bucket.in_(range(part.first, part.last))]
+    tier, *bounds = within(part)
+    return [tier, _Hint(*bounds), BUCKET.c.bucket.in_(range(part.first, part.last))]
+
+
+class _Hint(FunctionElement[bool]):
+    """Conditions that follow from others; `one_by_one` has them as bounds of the named buckets.
+
+    Where PostgreSQL does not follow the names, it reads no more than these. SQLite would follow
+    the bounds instead of the names, so it is not told.
+    """
+
+    inherit_cache = True
+    type = sa.Boolean()
+
+
+@compiles(_Hint)
+def _told(hint: _Hint, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(sa.and_(*hint.clauses), **options)
+
+
+@compiles(_Hint, "sqlite")
+def _not_told(_hint: _Hint, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "1"
 
 
 def few(ids: Collection[int], all_of_them: int) -> list[int] | None:

@@ -40,8 +40,9 @@ from fastapi_lens.storage.tables import BUCKET
 MAX_REMEMBERED = 20_000
 """Merged histograms that are remembered; one takes about 400 bytes."""
 
-MAX_WINDOWS = 2
-"""Windows of which it is remembered what every endpoint did; 5,000 endpoints take 10 MB."""
+MAX_WINDOWS, MAX_MADE = 6, 10_000
+"""Windows of which it is remembered what every endpoint did, as many as a page offers; fewer where
+they come to more endpoints than this in all. One takes 2 kB."""
 
 COMPLETE_SECONDS = 60.0
 """After them all rows of a window are read again, whoever was called."""
@@ -111,14 +112,20 @@ class Sums:
     Args:
         max_remembered: Histograms that are remembered, of the spans that were asked for last.
         max_windows: Windows of which all is remembered, those that were asked for last.
+        max_made: Endpoints that all of these windows come to at most, unless it is one.
     """
 
     def __init__(
-        self, *, max_remembered: int = MAX_REMEMBERED, max_windows: int = MAX_WINDOWS
+        self,
+        *,
+        max_remembered: int = MAX_REMEMBERED,
+        max_windows: int = MAX_WINDOWS,
+        max_made: int = MAX_MADE,
     ) -> None:
         """Remember nothing yet."""
         self._max_remembered = max_remembered
         self._max_windows = max_windows
+        self._max_made = max_made
         self._remembered: OrderedDict[Span, Past] = OrderedDict()
         self._known: OrderedDict[tuple[Span, ...], _Known] = OrderedDict()
         self._guard = threading.Lock()
@@ -148,12 +155,17 @@ class Sums:
         if called != []:
             known = self._read(connection, parts, known, called)
         since = now if called is None else known.since
-        with self._guard:
-            self._known[parts] = _Known(since, state, known.made)
-            self._known.move_to_end(parts)
-            while len(self._known) > self._max_windows:
-                self._known.popitem(last=False)
+        self._know(parts, _Known(since, state, known.made))
         return {identity: usage for identity, (_, usage) in known.made.items()}
+
+    def _know(self, parts: tuple[Span, ...], known: _Known) -> None:
+        with self._guard:
+            self._known[parts] = known
+            self._known.move_to_end(parts)
+            made = sum(len(one.made) for one in self._known.values())
+            while len(self._known) > (self._max_windows if made <= self._max_made else 1):
+                _, oldest = self._known.popitem(last=False)
+                made -= len(oldest.made)
 
     def _read(
         self, connection: Connection, parts: Sequence[Span], known: _Known, ids: list[int] | None

@@ -171,6 +171,16 @@ def test_windows_that_nobody_asked_for_lately_are_forgotten(written: Written) ->
     assert written.summed(sums, PAST)[ENDPOINTS[0]] is not first
 
 
+def test_fewer_windows_are_remembered_where_they_are_of_many_endpoints(written: Written) -> None:
+    sums = Sums(max_made=3)
+    written.add(*(calls(one, 3) for one in ENDPOINTS[:2]))
+    first = written.summed(sums, PAST)[ENDPOINTS[0]]
+    assert written.summed(sums, PAST)[ENDPOINTS[0]] is first
+    second = written.summed(sums, OPEN)[ENDPOINTS[0]]
+    assert written.summed(sums, OPEN)[ENDPOINTS[0]] is second
+    assert written.summed(sums, PAST)[ENDPOINTS[0]] is not first
+
+
 def test_only_so_many_histograms_are_remembered(written: Written) -> None:
     sums = Sums(max_remembered=3, max_windows=0)
     spans = [Span(Tier.MINUTE, MINUTE, MINUTE + length) for length in (10, 20)]

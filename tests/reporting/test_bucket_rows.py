@@ -1,0 +1,60 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import mysql, postgresql
+
+from fastapi_lens.reporting.bucket_rows import one_by_one
+from fastapi_lens.reporting.model import Window
+from fastapi_lens.reporting.queries import Reader
+from fastapi_lens.reporting.windows import Span
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.models import Tier
+from fastapi_lens.storage.tables import BUCKET
+from tests.reporting.recount import DAY, NOW, PATHS, random_calls, reader_of, record
+from tests.storage.helpers import facts
+
+PART = Span(Tier.HOUR, 400_000, 400_003)
+ONE = facts(PATHS[0]).id
+QUESTIONS: dict[str, Callable[[Reader], object]] = {
+    "the endpoint": lambda reader: reader.endpoint(
+        f"{ONE:016x}", window=Window.of_days(7), now=NOW, with_ignored=True
+    ),
+    "the period before": lambda reader: reader.before(ONE, window=Window.of_days(7), now=NOW),
+    "trends": lambda reader: reader.trends([ONE], window=Window.of_days(7), now=NOW),
+    "a series": lambda reader: reader.series(ONE, window=Window.of_days(30), now=NOW),
+    "hours of the week": lambda reader: reader.hours_of_week(ONE, since=NOW - 30 * DAY, now=NOW),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_of_one_endpoint_sqlite_reads_no_other_endpoints_rows(
+    memory: Database, question: str
+) -> None:
+    reader = reader_of(memory)
+    record(memory, random_calls(1), app="orders", ttl_days=None)
+    plans: list[str] = []
+
+    @event.listens_for(memory._opened(), "before_cursor_execute")
+    def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        # What goes up to the present has few buckets.
+        if "lens_bucket.bucket IN (" in statement:
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.extend(row[3] for row in cursor.fetchall() if "lens_bucket" in row[3])
+
+    QUESTIONS[question](reader)
+    assert set(plans) == {
+        "SEARCH lens_bucket USING PRIMARY KEY (tier=? AND bucket=? AND endpoint_id=?)"
+    }
+
+
+@pytest.mark.parametrize("dialect", [postgresql.dialect(), mysql.dialect()])
+def test_a_database_that_may_not_follow_the_names_of_buckets_is_told_their_bounds(
+    dialect: sa.Dialect,
+) -> None:
+    statement = sa.select(BUCKET.c.calls).where(*one_by_one(PART))
+    text = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    assert "lens_bucket.bucket >= 400000 AND lens_bucket.bucket < 400003" in text
+    assert "lens_bucket.bucket IN (400000, 400001, 400002)" in text
