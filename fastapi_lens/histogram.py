@@ -17,7 +17,7 @@ from itertools import accumulate
 from math import ceil, inf
 from typing import Self
 
-from fastapi_lens.lanes import LANE_BITS, LANE_BYTES, add_up, layers, pack
+from fastapi_lens.lanes import LANE_BITS, LANE_BYTES, add_up, add_up_many, layers, pack
 
 PER_OCTAVE = 36
 LINEAR_SHIFT = 13
@@ -136,7 +136,7 @@ class Histogram:
     @classmethod
     def merged(cls, histograms: Iterable[Self]) -> Self:
         """The sum of several histograms; the empty one for none."""
-        return cls(*add_up((one._lanes, one._low) for one in histograms))  # noqa: SLF001  Its own.
+        return cls(*add_up_many((one._lanes, one._low) for one in histograms))  # noqa: SLF001  Its own.
 
     @classmethod
     def merged_bytes(cls, blobs: Iterable[bytes]) -> Self:

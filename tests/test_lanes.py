@@ -3,7 +3,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fastapi_lens.histogram import BUCKETS
-from fastapi_lens.lanes import LANE_BITS, add_up, layers, pack
+from fastapi_lens.lanes import LANE_BITS, add_up, add_up_many, layers, pack
 
 COUNTS = st.integers(0, 20) | st.integers(0, 256**5 - 1)
 
@@ -22,6 +22,14 @@ def test_unpacking_brings_every_count_back(counts: list[int], first: int) -> Non
     found, low = add_up(layers(pack(lanes(counts), first)))
     assert found << LANE_BITS * low == lanes(counts, first)
     assert pack(found, low) == pack(lanes(counts, first))
+
+
+@given(st.lists(st.tuples(st.lists(COUNTS, max_size=8), st.integers(0, BUCKETS - 8))))
+def test_many_add_up_to_what_they_are_one_by_one(parts: list[tuple[list[int], int]]) -> None:
+    expected = sum(lanes(counts, first) for counts, first in parts)
+    for adding in (add_up, add_up_many):
+        total, low = adding((lanes(counts), first) for counts, first in parts)
+        assert total << LANE_BITS * low == expected
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ class Listing:
 
 def arrange(endpoints: Sequence[Endpoint], query: EndpointsQuery) -> Listing:
     """Filter, count, sort and cut into pages."""
-    others = [endpoint for endpoint in endpoints if _matches(endpoint, query)]
+    is_filtered = bool(query.methods or query.tag or query.q)
+    others = [one for one in endpoints if _matches(one, query)] if is_filtered else endpoints
     matching = ordered((e for e in others if query.status in (None, e.status)), query.sort)
     pages = max(1, -(-len(matching) // PAGE_SIZE))
     query = query.with_page(min(query.page, pages))
@@ -85,10 +86,10 @@ def ordered(endpoints: Iterable[Endpoint], sort: Sort) -> list[Endpoint]:
     Those that have nothing to compare (no call in the window, so no percentile) come last in
     both directions. A last call that never happened is older than all others.
     """
-    rows = sorted(endpoints, key=attrgetter("path", "method"))
-    needs_calls = sort.key in (SortKey.ERRORS, SortKey.P50, SortKey.P95, SortKey.P99)
-    comparable = [e for e in rows if e.usage.calls or not needs_calls]
-    rest = [e for e in rows if not e.usage.calls and needs_calls]
+    comparable, rest = sorted(endpoints, key=attrgetter("path", "method")), list[Endpoint]()
+    if sort.key in (SortKey.ERRORS, SortKey.P50, SortKey.P95, SortKey.P99):
+        rest = [e for e in comparable if not e.usage.calls]
+        comparable = [e for e in comparable if e.usage.calls]
     comparable.sort(key=_KEYS[sort.key], reverse=sort.descending)
     return comparable + rest
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from operator import attrgetter
 
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.reporting.status import SECONDS_PER_DAY, Status
@@ -109,15 +110,17 @@ class Usage:
     @staticmethod
     def total(usages: "list[Usage]") -> "Usage":
         """All of them together; an empty list gives no calls."""
+        if not usages:
+            return Usage()
+        *added, longest = zip(*map(_NUMBERS, usages), strict=True)
+        calls, redirects, errors_4xx, errors_5xx, duration_us = map(sum, added)
+        latency = Histogram.merged(usage.latency for usage in usages)
         return Usage(
-            calls=sum(usage.calls for usage in usages),
-            redirects=sum(usage.redirects for usage in usages),
-            errors_4xx=sum(usage.errors_4xx for usage in usages),
-            errors_5xx=sum(usage.errors_5xx for usage in usages),
-            duration_us=sum(usage.duration_us for usage in usages),
-            max_us=max((usage.max_us for usage in usages), default=0),
-            latency=Histogram.merged(usage.latency for usage in usages),
+            calls, redirects, errors_4xx, errors_5xx, duration_us, max(longest), latency=latency
         )
+
+
+_NUMBERS = attrgetter("calls", "redirects", "errors_4xx", "errors_5xx", "duration_us", "max_us")
 
 
 @dataclass(frozen=True, slots=True)

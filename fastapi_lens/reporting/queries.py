@@ -6,9 +6,9 @@ import sqlalchemy as sa
 
 from fastapi_lens.reporting.answers import Answers
 from fastapi_lens.reporting.bucket_rows import Row, fetched
+from fastapi_lens.reporting.catalogue import Catalogue
 from fastapi_lens.reporting.facts import (
     FACTS,
-    ID,
     METHOD,
     PATH,
     TOTAL_CALLS,
@@ -38,7 +38,7 @@ from fastapi_lens.reporting.request_log import LogReader
 from fastapi_lens.reporting.shared import Shared
 from fastapi_lens.reporting.status import Thresholds
 from fastapi_lens.reporting.sums import State, Sums
-from fastapi_lens.reporting.unhurried import unhurried
+from fastapi_lens.reporting.unhurried import QUICK, unhurried
 from fastapi_lens.reporting.windows import bounds_of, code_days, cover, period_before
 from fastapi_lens.reporting.workers import oldest_start, read_health, read_workers
 from fastapi_lens.storage.database import Database
@@ -87,6 +87,7 @@ class Reader:
         self._ignored = ignored
         self._retention = retention
         self.log = LogReader(database, app=app, shown=self._is_seen)
+        self._catalogue = Catalogue()
         self._sums = Sums()
         self.shared = Shared(self._version, self._depends)
         # They are large, and serve those who want another answer from the same rows.
@@ -98,12 +99,13 @@ class Reader:
         """Make every answer anew from now on: rows have changed that no worker has written."""
         self.shared.forget()
         self._rows.clear()
+        self._catalogue.forget()
         self._sums.forget()
 
     def endpoints(
         self, *, window: Window, now: float, with_ignored: bool = False
     ) -> list[Endpoint]:
-        """All endpoints with what they did in a window, in no particular order.
+        """All endpoints with what they did in a window, ordered by path and method.
 
         One that was never called and that no living worker's app has any more is left out: it
         is deleted already. What is in the rows is shared.
@@ -115,10 +117,12 @@ class Reader:
         # While nothing is written, what is there is the same until the next minute begins.
         question = (self.shared.state(), bounds, int(now) // Tier.MINUTE)
         found = self._rows.get(question, lambda: self._read(bounds, thresholds, now))
+        shown, ignored = self._shown, self._ignored
         return [
-            as_of(endpoint, thresholds, now=now)
-            for endpoint in unhurried(found)
-            if self._is_seen(endpoint.method, endpoint.path, with_ignored=with_ignored)
+            as_of(one, thresholds, now=now)
+            for one in unhurried(found, every=QUICK)
+            # `_is_seen`, written out for thousands of them.
+            if shown(one.method, one.path) and (with_ignored or not ignored(one.method, one.path))
         ]
 
     def endpoint(
@@ -291,30 +295,24 @@ class Reader:
         return (self._app(), self._thresholds(), self._retention.ttl_days)
 
     def _read(self, bounds: Bounds, thresholds: Thresholds, now: float) -> list[Endpoint]:
-        """All endpoints with what they did in a window."""
+        """All endpoints with what they did in a window, ordered by path and method."""
         app = self._app()
         with self._database.read() as connection:
             oldest = oldest_start(connection, app=app, now=now)
-            facts = sa.select(*FACTS).where(
-                ENDPOINT.c.app == app,
-                (ENDPOINT.c.total_calls > 0) | (ENDPOINT.c.last_seen_at >= oldest),
-            )
-            rows = fetched(connection, facts)
-            start = bounds.start
-            if start is None:
-                start = first_week(rows)
             sign = connection.execute(sa.select(rewriting_sign())).scalar_one()
-            state = State({row[ID]: row[TOTAL_CALLS] for row in rows}, sign)
+            rows = self._catalogue.read(connection, app=app, oldest=oldest, sign=sign, now=now)
+            start = first_week(rows.values()) if bounds.start is None else bounds.start
+            state = State({identity: row[TOTAL_CALLS] for identity, row in rows.items()}, sign)
             spans = cover(start, end=bounds.end)
             usages = self._sums.all(connection, spans, now=now, state=state)
-        made: list[tuple[Row, Endpoint]] = []
+        made: dict[int, tuple[Row, Endpoint]] = {}
         before = self._made
-        for row in unhurried(rows):
-            usage = usages.get(row[ID], _UNUSED)
-            known = before.get(row[ID])
+        for identity, row in unhurried(rows.items(), every=QUICK):
+            usage = usages.get(identity, _UNUSED)
+            known = before.get(identity)
             # Of thousands few were called since.
-            if known is None or known[0] != row or known[1].usage is not usage:
+            if known is None or known[0] is not row or known[1].usage is not usage:
                 known = (row, endpoint_of(row, usage, thresholds, now=now))
-            made.append(known)
-        self._made = {endpoint.id: (row, endpoint) for row, endpoint in made}
-        return [endpoint for _, endpoint in made]
+            made[identity] = known
+        self._made = made
+        return [endpoint for _, endpoint in made.values()]

@@ -111,6 +111,8 @@ class Rules:
 
     def ignores(self, method: str, path: str) -> bool:
         """Whether an endpoint is not recorded and hidden."""
+        if not self.all:
+            return False
         known = self._known.get((method, path))
         if known is None:
             known = bool(self.ignoring(method, path))

@@ -18,19 +18,32 @@ WANTED_WORK_SECONDS, WANTED_REST_SECONDS = 0.0001, 0.0005
 """Work and rest from then on, until nobody wants it: a request comes to lie beside one or two
 stretches of work, and none of them is long."""
 
+QUICK = 32
+"""Items of loops that take a microsecond for each of them."""
+
 Item = TypeVar("Item")
 
 
 def unhurried(
     items: Iterable[Item],
     *,
+    every: int = 1,
     timer: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Item]:
-    """The items, with rests in between that are as long as others need them to be."""
+    """The items, with rests in between that are as long as others need them to be.
+
+    Args:
+        items: What is to be done.
+        every: The time is looked at once in so many items.
+        timer: Seconds.
+        sleep: Waits so many seconds.
+    """
     work, since = WORK_SECONDS, timer()
-    for item in items:
+    for number, item in enumerate(items, 1):
         yield item
+        if number % every:
+            continue
         now = timer()
         if now - since < work:
             continue

@@ -22,9 +22,10 @@ class Machine:
         self.now += WANTED_SECONDS if len(self.rests) in self._busy else seconds
         self.rests.append(seconds)
 
-    def work(self, steps: int, *, each: float) -> list[int]:
+    def work(self, steps: int, *, each: float, every: int = 1) -> list[int]:
         found = []
-        for number in unhurried(range(steps), timer=self.timer, sleep=self.sleep):
+        numbers = unhurried(range(steps), every=every, timer=self.timer, sleep=self.sleep)
+        for number in numbers:
             self.now += each
             found.append(number)
         return found
@@ -40,6 +41,12 @@ def test_long_work_rests_briefly_each_millisecond() -> None:
     machine = Machine()
     assert machine.work(40, each=WORK_SECONDS / 7.5) == list(range(40))
     assert machine.rests == [REST_SECONDS] * 5
+
+
+def test_of_quick_steps_the_time_is_looked_at_once_in_some() -> None:
+    machine = Machine()
+    assert machine.work(40, each=WORK_SECONDS, every=10) == list(range(40))
+    assert machine.rests == [REST_SECONDS] * 4
 
 
 def test_while_somebody_else_wants_the_interpreter_the_work_goes_on_in_small_pieces() -> None:

@@ -109,12 +109,14 @@ def _made(visit: Visit, query: EndpointsQuery) -> tuple[Response, EndpointsQuery
     """The page, and what it shows: a page of the list that exists."""
     reader, window = visit.lens.reader, query.window.window
     everything = reader.endpoints(window=window, now=visit.now, with_ignored=True)
-    shown = [one for one in everything if query.ignored or not _is_ignored(visit, one)]
+    ignored = {one.id for one in everything if _is_ignored(visit, one)}
+    hidden = frozenset[int]() if query.ignored else ignored
+    shown = [one for one in everything if one.id not in hidden] if hidden else everything
     listing = arrange(shown, query)
     trends = reader.trends([row.id for row in listing.rows], window=window, now=visit.now)
     rows = [_row(visit, listing, row, list(trends[row.id])) for row in listing.rows]
     context = _context(visit, listing, rows)
-    context["ignored"] = sum(_is_ignored(visit, one) for one in everything)
+    context["ignored"] = len(ignored)
     return rendering.page(visit, "endpoints.html", context), listing.query
 
 
