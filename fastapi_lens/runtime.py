@@ -70,8 +70,7 @@ class Lens:
         self.routes = RouteTable(None)
         self._facts: dict[tuple[str, str], EndpointFacts] = {}
         self._starting, self._refreshing = threading.Lock(), threading.Lock()
-        self._lost_at = float("-inf")
-        self._watched = False
+        self._lost_at, self._watched = float("-inf"), False
         self._attaching = threading.Lock()
         self._attached: dict[type, object] = {}
         self._inherited: list[Database] = []
@@ -112,6 +111,7 @@ class Lens:
         )
         flusher = Flusher(self.recorder, self.database, worker, settings, self._catalogue)
         flusher.refresh = self.refresh_settings
+        flusher.flushed = lambda: self.reader.look_ahead(self.clock())
         return flusher
 
     @property

@@ -23,7 +23,7 @@ from fastapi_lens.admin.forms import read_form
 from fastapi_lens.admin.gates import gate_of
 from fastapi_lens.admin.hook import Denied
 from fastapi_lens.admin.sharing import shared_report
-from fastapi_lens.admin.threads import in_reader_thread
+from fastapi_lens.admin.threads import in_changing_thread, in_reader_thread
 from fastapi_lens.admin.views import account, requests_export, settings_forms
 from fastapi_lens.admin.views import audit as audit_view
 from fastapi_lens.admin.views import danger as danger_view
@@ -182,7 +182,7 @@ async def _visited(request: Request, place: Place, view: View, needs: Scope) -> 
         return login_view.refused_page(request, place, Refusal.READ_ONLY)
     if not doorkeeper.may_post(request, form.get("csrf_token", ""), entry):
         return login_view.refused_page(request, place, Refusal.FORGED)
-    return await in_reader_thread(lambda: view(replace(visit, form=form)))
+    return await in_changing_thread(lambda: view(replace(visit, form=form)))
 
 
 def _dashboard(visit: Visit) -> Response:

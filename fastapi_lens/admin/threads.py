@@ -1,4 +1,7 @@
-"""Threads for what blocks, apart from the host's own pool: readers, and one that compares keys."""
+"""Threads for what blocks, apart from the host's own pool.
+
+Some read, some change what is stored, and one compares keys.
+"""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -6,8 +9,12 @@ from typing import TypeVar
 import anyio.to_thread
 from anyio.lowlevel import RunVar
 
-READERS = 4
-"""So many read at once, so that reports never starve the host's pool."""
+READERS = 2
+"""So many read at once, so that reports never starve the host's pool. More would wait for the
+interpreter most of the time, and each has memory of its own."""
+
+CHANGERS = 2
+"""A deletion may take many seconds, in which others read on."""
 
 MAX_WAITING = 100
 """Keys that wait to be compared; a comparison may take 50 ms for each hashed key."""
@@ -28,12 +35,18 @@ class _Pool:
 
 
 _readers: RunVar[_Pool] = RunVar("fastapi_lens_readers")
+_changers: RunVar[_Pool] = RunVar("fastapi_lens_changers")
 _comparer: RunVar[_Pool] = RunVar("fastapi_lens_comparer")
 
 
 async def in_reader_thread(work: Callable[[], Answer]) -> Answer:
     """Do something that blocks, as soon as one of the threads is free."""
     return await anyio.to_thread.run_sync(work, limiter=_pool(_readers, READERS).limiter)
+
+
+async def in_changing_thread(work: Callable[[], Answer]) -> Answer:
+    """Do something that blocks and that somebody has asked for by a form."""
+    return await anyio.to_thread.run_sync(work, limiter=_pool(_changers, CHANGERS).limiter)
 
 
 async def in_key_thread(work: Callable[[], Answer]) -> Answer:

@@ -84,6 +84,7 @@ class Flusher:
     Attributes:
         refused: Why nothing is recorded: a newer release has the database; None while it is ours.
         refresh: Called at each flush, in its thread: takes settings that have changed.
+        flushed: Called in its thread after a flush that has written all, and the deletion's visit.
         writes: Grows by one at the begin of a flush, and at its end.
     """
 
@@ -116,10 +117,11 @@ class Flusher:
         rest = self._wake.wait
         self._pruner = Pruner(database, settings.retention, owner=worker.id, rest=rest)
         self._thread: threading.Thread | None = None
-        self._visit_seconds = 0.0
+        self._spent_seconds = 0.0
         self.dropped = self.writes = 0
         self.refused: SchemaTooNewError | None = None
         self.refresh: Callable[[], None] = lambda: None
+        self.flushed: Callable[[], None] = lambda: None
         self.interval = settings.interval
 
     def start(self) -> None:
@@ -220,17 +222,19 @@ class Flusher:
         delay = 0.0
         while not self._wake.wait(delay):
             failures = 0 if self._turn() else failures + 1
-            # What a visit of the deletion took makes no flush later.
-            delay = self._delay(failures, spent=self._visit_seconds)
+            # What the thread did after a flush makes the next one no later.
+            delay = self._delay(failures, spent=self._spent_seconds)
 
     def _turn(self) -> bool:
         """One round of the thread, which nothing may end."""
-        self._visit_seconds = 0.0
+        self._spent_seconds = 0.0
         try:
-            with self._work:  # Also while pruning: see `hold`.
-                written = self.flush()
+            with self._work:  # Also after the flush: see `hold`.
+                written, begun = self.flush(), time.monotonic()
                 if written:
                     self._prune_a_little()
+                    self.flushed()
+                    self._spent_seconds = time.monotonic() - begun
         except Exception:
             logger.exception("fastapi_lens failed to flush; counts wait in memory")
             return False
@@ -246,13 +250,11 @@ class Flusher:
 
     def _prune_a_little(self) -> None:
         """Let the deletion go on, if there is any to do."""
-        begun = time.monotonic()
         budget = min(VISIT_SECONDS, self.interval / 2)
         try:
             self._pruner.visit_when_due(now=self._recorder.clock(), budget_seconds=budget)
         except StorageError as error:
             self._warn(f"could not delete what is past its retention: {error}")
-        self._visit_seconds = time.monotonic() - begun
 
     def _write_pending(self, *, ending: bool) -> None:
         begun, complete_to = time.monotonic(), self._collected_at

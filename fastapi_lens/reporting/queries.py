@@ -4,25 +4,15 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from fastapi_lens.reporting.answers import Answers
 from fastapi_lens.reporting.bucket_rows import Row, fetched
-from fastapi_lens.reporting.catalogue import Catalogue
-from fastapi_lens.reporting.facts import (
-    FACTS,
-    METHOD,
-    PATH,
-    TOTAL_CALLS,
-    as_of,
-    endpoint_of,
-    first_week,
-)
+from fastapi_lens.reporting.facts import FACTS, METHOD, PATH, as_of, endpoint_of, first_week
+from fastapi_lens.reporting.listed import Listed
 from fastapi_lens.reporting.model import (
     Before,
     Bounds,
     Endpoint,
     Health,
     Series,
-    Usage,
     WeekHours,
     Window,
     Worker,
@@ -37,20 +27,15 @@ from fastapi_lens.reporting.over_time import (
 from fastapi_lens.reporting.request_log import LogReader
 from fastapi_lens.reporting.shared import Shared
 from fastapi_lens.reporting.status import Thresholds
-from fastapi_lens.reporting.sums import State, Sums
+from fastapi_lens.reporting.sums import usage_in
 from fastapi_lens.reporting.unhurried import QUICK, unhurried
 from fastapi_lens.reporting.windows import bounds_of, code_days, cover, period_before
-from fastapi_lens.reporting.workers import oldest_start, read_health, read_workers
+from fastapi_lens.reporting.workers import read_health, read_workers
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import Retention
 from fastapi_lens.storage.rewriting import rewriting_sign
 from fastapi_lens.storage.tables import ENDPOINT, STATUS, WORKER
-
-_UNUSED = Usage()
-
-ROWS_SECONDS = 60.0
-"""What all endpoints did is kept for so long, unless counts are written or deleted meanwhile."""
 
 
 class Reader:
@@ -87,20 +72,19 @@ class Reader:
         self._ignored = ignored
         self._retention = retention
         self.log = LogReader(database, app=app, shown=self._is_seen)
-        self._catalogue = Catalogue()
-        self._sums = Sums()
         self.shared = Shared(self._version, self._depends)
-        # They are large, and serve those who want another answer from the same rows.
-        self._rows = Answers(max_age_seconds=ROWS_SECONDS, max_answers=2)
-        # Of the window that was read last.
-        self._made: Mapping[int, tuple[Row, Endpoint]] = {}
+        self._listed = Listed(
+            database, app=app, thresholds=thresholds, kept=self._kept, shared=self.shared
+        )
 
     def forget(self) -> None:
         """Make every answer anew from now on: rows have changed that no worker has written."""
         self.shared.forget()
-        self._rows.clear()
-        self._catalogue.forget()
-        self._sums.forget()
+        self._listed.forget()
+
+    def look_ahead(self, now: float) -> None:
+        """Prepare answers that are likely to be asked for again; nothing while nobody looks."""
+        self._listed.look_ahead(now)
 
     def endpoints(
         self, *, window: Window, now: float, with_ignored: bool = False
@@ -113,10 +97,7 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
-        bounds, thresholds = self.bounds(window, now=now), self._thresholds()
-        # While nothing is written, what is there is the same until the next minute begins.
-        question = (self.shared.state(), bounds, int(now) // Tier.MINUTE)
-        found = self._rows.get(question, lambda: self._read(bounds, thresholds, now))
+        found, thresholds = self._listed.get(window, now=now), self._thresholds()
         shown, ignored = self._shown, self._ignored
         return [
             as_of(one, thresholds, now=now)
@@ -142,7 +123,7 @@ class Reader:
                 return None
             start = first_week([row]) if bounds.start is None else bounds.start
             spans = cover(start, end=bounds.end)
-            usage = self._sums.of(connection, identity, spans, now=now)
+            usage = usage_in(connection, identity, spans, now=now)
         return endpoint_of(row, usage, self._thresholds(), now=now)
 
     def bounds(self, window: Window, *, now: float) -> Bounds:
@@ -161,7 +142,7 @@ class Reader:
             return None
         with self._database.read() as connection:
             spans = cover(before.start, end=before.end)
-            usage = self._sums.of(connection, endpoint_id, spans, now=now)
+            usage = usage_in(connection, endpoint_id, spans, now=now)
         seconds = (int(now) if bounds.end is None else bounds.end) - bounds.start
         return Before(before.start, before.end, seconds, usage)
 
@@ -293,26 +274,3 @@ class Reader:
     def _depends(self) -> Hashable:
         """What every answer depends on besides the question, the rows and the time."""
         return (self._app(), self._thresholds(), self._retention.ttl_days)
-
-    def _read(self, bounds: Bounds, thresholds: Thresholds, now: float) -> list[Endpoint]:
-        """All endpoints with what they did in a window, ordered by path and method."""
-        app = self._app()
-        with self._database.read() as connection:
-            oldest = oldest_start(connection, app=app, now=now)
-            sign = connection.execute(sa.select(rewriting_sign())).scalar_one()
-            rows = self._catalogue.read(connection, app=app, oldest=oldest, sign=sign, now=now)
-            start = first_week(rows.values()) if bounds.start is None else bounds.start
-            state = State({identity: row[TOTAL_CALLS] for identity, row in rows.items()}, sign)
-            spans = cover(start, end=bounds.end)
-            usages = self._sums.all(connection, spans, now=now, state=state)
-        made: dict[int, tuple[Row, Endpoint]] = {}
-        before = self._made
-        for identity, row in unhurried(rows.items(), every=QUICK):
-            usage = usages.get(identity, _UNUSED)
-            known = before.get(identity)
-            # Of thousands few were called since.
-            if known is None or known[0] is not row or known[1].usage is not usage:
-                known = (row, endpoint_of(row, usage, thresholds, now=now))
-            made[identity] = known
-        self._made = made
-        return [endpoint for _, endpoint in made.values()]

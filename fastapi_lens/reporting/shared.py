@@ -26,6 +26,7 @@ class Shared:
     Attributes:
         writes: Gives a number that grows by one when this process begins to write, and when it
             has written: it is odd in between.
+        alone: Whether this process was the only one that writes when that was looked up last.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Shared:
         self._version = version
         self._depends = depends
         self.writes: Callable[[], int] = lambda: 0
+        self.alone = False
         self._clock = time.monotonic
         # When the version was read, the number of `writes` by then, and the version.
         self._latest = _NEVER
@@ -79,8 +81,8 @@ class Shared:
             StorageError: The database cannot be read.
         """
         began, writes = self._clock(), self.writes()
-        version, alone = self._version()
-        self._latest = (began, writes, version) if alone else _NEVER
+        version, self.alone = self._version()
+        self._latest = (began, writes, version) if self.alone else _NEVER
         return (self._depends(), version)
 
     def forget(self) -> None:

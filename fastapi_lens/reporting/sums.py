@@ -187,13 +187,6 @@ class Sums:
         with self._guard:
             self._known.clear()
 
-    def of(
-        self, connection: Connection, endpoint_id: int, spans: Iterable[Span], *, now: float
-    ) -> Usage:
-        """What one endpoint did in these spans together; see `all`."""
-        rows = [row for span in spans for row in rows_of(connection, endpoint_id, span, now=now)]
-        return usage_of([row[1:] for row in rows])
-
     def _added(
         self,
         connection: Connection,
@@ -265,6 +258,14 @@ def _joined(found: Sequence[dict[int, bytes]]) -> dict[int, bytes]:
 def _changed(past: Past, now: Past) -> list[int]:
     """The endpoints whose sums are not those of what is remembered."""
     return [identity for identity, row in now.items() if past.get(identity, b"")[:_SUMS] != row]
+
+
+def usage_in(
+    connection: Connection, endpoint_id: int, spans: Iterable[Span], *, now: float
+) -> Usage:
+    """What one endpoint did in these spans together; see `Sums.all`."""
+    rows = [row for span in spans for row in rows_of(connection, endpoint_id, span, now=now)]
+    return usage_of([row[1:] for row in rows])
 
 
 def usage_of(rows: Sequence[Row]) -> Usage:

@@ -84,9 +84,11 @@ def test_a_column_over_the_charts_narrows_the_window_and_back_leads_out(
     open_endpoint(page, "GET /orders")
     address = page.url
     mark(page)
-    column = page.locator(".hits a rect").last
+    columns = page.locator(".hits a rect")
+    # Not the last one: it may have begun a moment ago, without any call yet.
+    column = columns.nth(columns.count() - 2)
     column.hover()
-    expect(column.locator("title")).to_have_text(re.compile(r"\d+ .*\nCalls \d+\n2xx"))
+    expect(column.locator("title")).to_have_text(re.compile(r"\d+ .*\nCalls [1-9]\d*\n2xx"))
     column.click()
     expect(page).to_have_url(re.compile(r"\?from=\d{4}-.*Z&to=.*Z$"))
     assert is_still_here(page)
