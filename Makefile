@@ -63,7 +63,7 @@ format: setup ## let ruff format and put right what it can
 	@$(VENV)/bin/ruff format .
 
 test: setup browser mariadb nginx lint ## lint and the whole suite with coverage, as CI runs it
-	@$(PY) -m pytest -n $(JOBS) --dist loadscope --cov --cov-report=term $(ARGS)
+	@$(PY) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 test-unit: setup ## the fast part: no browser, database server, server or build
 	@$(PY) -m pytest -m "not ($(SLOW))" $(ARGS)

@@ -39,6 +39,9 @@ MARK_OF_FIXTURE = {
     "run_server": "server",
 }
 
+SLOW = ("packaging", *MARK_OF_FIXTURE.values())
+"""Marks of tests that start programs."""
+
 MAY_BE_MISSING = {"mariadb": mariadb_program, "nginx": nginx_program}
 """Programs without which the tests of a mark are left out."""
 
@@ -54,9 +57,15 @@ def a_process_that_freezes_nothing() -> None:
     next(starts())
 
 
-@pytest.hookimpl(tryfirst=True)  # Before `-m` looks at the marks.
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark each test by what it asks for, so that `make test-unit` can leave it out."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # Before `-m` looks at the marks.
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None]:
+    """Mark each test by what it asks for, so that `make test-unit` can leave it out.
+
+    Modules that start programs come first, in random order among themselves: whichever of several
+    processes is done earlier finds something left to do until the end.
+    """
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARK_OF_FIXTURE:
@@ -66,6 +75,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    yield
+    slow = {item.path for item in items if any(map(item.get_closest_marker, SLOW))}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_report_header() -> list[str]:

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import secrets
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -204,11 +204,17 @@ def html(text: str, *, status: int = 200, headers: Mapping[str, str] | None = No
     )
 
 
-def entity_tag(visit: Visit, *parts: object) -> str:
-    """An entity tag of whatever an answer depends on: rows, settings, the minute, and `parts`."""
+def entity_tag(visit: Visit, state: Hashable, *parts: object) -> str:
+    """An entity tag of whatever an answer depends on: rows, settings, the minute, and `parts`.
+
+    Args:
+        visit: Who asks, and when.
+        state: Of the rows, see `Shared.state`.
+        parts: What else distinguishes the answer.
+    """
     settings = sorted(visit.lens.settings.versions.items())
     minute = int(visit.now) // TICK_SECONDS
-    parts = (*parts, minute, visit.lens.reader.version(), settings)
+    parts = (*parts, minute, state, settings)
     digest = hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()
     return f'W/"{digest[:20]}"'
 

@@ -78,11 +78,12 @@ async def shared_report(visit: Visit, asked: Asked) -> Response:
     return Response(body.plain, headers=headers, media_type=JSON)
 
 
-def shared_page(visit: Visit, make: Callable[[], Made]) -> Made:
+def shared_page(visit: Visit, state: Hashable, make: Callable[[], Made]) -> Made:
     """What a page shows to everybody who asks for this address with the same session.
 
     Args:
         visit: Who asks.
+        state: Of the rows, see `Shared.state`.
         make: Makes the page's or the fragment's response, and what goes with it.
 
     Raises:
@@ -97,7 +98,8 @@ def shared_page(visit: Visit, make: Callable[[], Made]) -> Made:
         *map(request.cookies.get, COOKIES),
     )
     address = (str(request.url), visit.base, rendering.wants_fragment(request))
-    return visit.lens.reader.shared.get(("page", address, session, _moment(visit)), make)
+    question = ("page", address, session, _moment(visit))
+    return visit.lens.reader.shared.get(question, make, state=state)
 
 
 def again(shared: Response, headers: Mapping[str, str]) -> Response:

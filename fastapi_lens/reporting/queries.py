@@ -236,16 +236,8 @@ class Reader:
         with self._database.read() as connection:
             return read_workers(connection, app=self._app(), now=now)
 
-    def version(self) -> str:
-        """A text that changes whenever any number may have changed; cheap to ask for.
-
-        Raises:
-            StorageError: The database cannot be read.
-        """
-        return self._version()[0]
-
     def _version(self) -> tuple[str, bool]:
-        """The version, and whether there is no more than one worker that writes."""
+        """A text that changes whenever any number may have, and whether one worker writes."""
         names = ("seq", "log_seq", "dropped", "ended_at")
         at_work = sa.case((WORKER.c.ended_at == 0, 1), else_=0)
         with self._database.read() as connection:

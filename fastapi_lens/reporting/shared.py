@@ -42,18 +42,21 @@ class Shared:
         self._latest = _NEVER
         self._answers = Answers()
 
-    def get(self, question: Hashable, make: Callable[[], Answer]) -> Answer:
+    def get(
+        self, question: Hashable, make: Callable[[], Answer], *, state: Hashable | None = None
+    ) -> Answer:
         """An answer that all get who ask the same while nothing is written, for 10 s at most.
 
         Args:
             question: Everything that the answer depends on besides the rows and what every answer
                 depends on. Two kinds of answers need two questions.
             make: Makes it; those who ask meanwhile wait for it.
+            state: What `state` gave a moment ago, where it was asked for already.
 
         Raises:
             StorageError: The database cannot be read.
         """
-        return self._answers.get((question, self.state()), make)
+        return self._answers.get((question, self.state() if state is None else state), make)
 
     def ready(self, question: Hashable) -> Any:
         """What `get` would give, from memory, where this process is the only one that writes.

@@ -140,7 +140,7 @@ def test_before_anything_was_flushed_the_page_says_when_to_look_again(
     assert "within 2.5 seconds" in text
     assert "nothing recorded yet" in text
     assert "database" not in text.partition('id="lens-health"')[2]
-    monkeypatch.setattr(site.lens.reader, "version", lambda: "same")
+    monkeypatch.setattr(site.lens.reader.shared, "state", lambda: "same")
     tag = site.fragment().headers["etag"]
     assert "lens-complete-to" not in site.fragment(**{"If-None-Match": tag}).headers
 

@@ -311,22 +311,22 @@ def test_the_version_changes_with_every_write_and_with_nothing_else(database: Da
     calls = random_calls(7)
     migrate(database)
     reader = reader_of(database)
-    versions = [reader.version()]
+    versions = [reader.shared.state()]
     record(database, [], app="orders", ttl_days=None)
-    versions.append(reader.version())
+    versions.append(reader.shared.state())
     record(database, calls[:1], app="other", ttl_days=None)
-    versions.append(reader.version())
+    versions.append(reader.shared.state())
     heartbeat(database, "w2", age=1, complete_ago=1)
-    versions.append(reader.version())
+    versions.append(reader.shared.state())
     heartbeat(database, "w2", age=0, complete_ago=0, dropped=3)
-    versions.append(reader.version())
+    versions.append(reader.shared.state())
     for _ in range(2):
         with database.write() as connection:
             note_rewriting(database, connection)
-        versions.append(reader.version())
+        versions.append(reader.shared.state())
     assert len(set(versions)) == len(versions)
     reader.endpoints(window=Window(), now=NOW)
-    assert reader.version() == versions[-1]
+    assert reader.shared.state() == versions[-1]
 
 
 def test_who_has_asked_before_gets_what_a_new_reader_gets(database: Database) -> None:
@@ -372,7 +372,7 @@ def test_without_tables_every_question_is_a_storage_error(database: Database) ->
         lambda: reader.series(1, window=window, now=NOW),
         lambda: reader.status_codes(1, window=window, now=NOW),
         lambda: reader.health(NOW),
-        reader.version,
+        reader.shared.state,
     ):
         with pytest.raises(StorageError):
             ask()

@@ -54,7 +54,8 @@ def endpoint_page(visit: Visit, key: str) -> Response:
     query = EndpointQuery.parse(f"?{visit.request.url.query}")
     if query.part is not None and query.part[0] > visit.now:
         query = replace(query, part=None)
-    tag = rendering.entity_tag(visit, key, query.url())
+    state = visit.lens.reader.shared.state()
+    tag = rendering.entity_tag(visit, state, key, query.url())
     if rendering.is_unchanged(visit.request, tag):
         return rendering.unchanged(visit, tag)
     base = visit.url(f"/endpoints/{key}")
@@ -62,7 +63,7 @@ def endpoint_page(visit: Visit, key: str) -> Response:
     if rendering.wants_fragment(visit.request):
         live = visit.request.headers.get("hx-source", "").endswith("#lens-live")
         headers["HX-Push-Url"] = "false" if live else query.url(base)
-    return again(shared_page(visit, lambda: _made(visit, key, query)), headers)
+    return again(shared_page(visit, state, lambda: _made(visit, key, query)), headers)
 
 
 def _made(visit: Visit, key: str, query: EndpointQuery) -> Response:

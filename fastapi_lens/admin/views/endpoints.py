@@ -98,10 +98,11 @@ class Row:
 def endpoints_page(visit: Visit) -> Response:
     """``GET /``: the page, its fragment, or 304 when the fragment is what is shown already."""
     query = EndpointsQuery.parse(f"?{visit.request.url.query}")
-    tag = rendering.entity_tag(visit, "endpoints", query.url())
+    state = visit.lens.reader.shared.state()
+    tag = rendering.entity_tag(visit, state, "endpoints", query.url())
     if rendering.is_unchanged(visit.request, tag):
         return rendering.unchanged(visit, tag)
-    response, shown = shared_page(visit, lambda: _made(visit, query))
+    response, shown = shared_page(visit, state, lambda: _made(visit, query))
     return again(response, {"ETag": tag, **history_headers(visit, shown)})
 
 

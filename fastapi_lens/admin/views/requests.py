@@ -145,7 +145,7 @@ def request_page(visit: Visit) -> Response:
 def failures_page(visit: Visit) -> Response:
     """``GET /failures``: kinds of exceptions, the latest first."""
     query = FailuresQuery.parse(f"?{visit.request.url.query}")
-    tag = rendering.entity_tag(visit, "failures", query.url())
+    tag = rendering.entity_tag(visit, visit.lens.reader.shared.state(), "failures", query.url())
     if rendering.is_unchanged(visit.request, tag):
         return rendering.unchanged(visit, tag)
     base = visit.url("/failures")
