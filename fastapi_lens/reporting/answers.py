@@ -78,6 +78,13 @@ class Answers:
             return None
         return found.answer.result()
 
+    def limit(self, max_answers: int) -> None:
+        """Keep no more than so many from now on, and drop the oldest of those that are more."""
+        with self._guard:
+            self._max_answers = max_answers
+            while len(self._made) > max_answers:
+                self._made.popitem(last=False)
+
     def clear(self) -> None:
         """Give none of them any more."""
         with self._guard:

@@ -20,7 +20,7 @@ from fastapi_lens.reporting.facts import TOTAL_CALLS, endpoint_of, first_week
 from fastapi_lens.reporting.model import Bounds, Endpoint, Usage, Window
 from fastapi_lens.reporting.shared import Shared
 from fastapi_lens.reporting.status import Thresholds
-from fastapi_lens.reporting.sums import MAX_WINDOWS, State, Sums
+from fastapi_lens.reporting.sums import MAX_MADE, MAX_WINDOWS, State, Sums
 from fastapi_lens.reporting.unhurried import QUICK, unhurried
 from fastapi_lens.reporting.windows import Kept, bounds_of, cover
 from fastapi_lens.reporting.workers import oldest_start
@@ -97,9 +97,14 @@ class Listed:
             asked = self._asked.setdefault(window, _Asked())
             asked.at = now
             self._asked.move_to_end(window)
-            while len(self._asked) > MAX_WINDOWS:
+        found = self._get(window, asked, now)
+        # An endpoint takes 2 kB in each window, so of very many fewer windows are remembered.
+        windows = max(1, min(MAX_WINDOWS, MAX_MADE // max(1, len(found))))
+        self._lists.limit(windows)
+        with self._guard:
+            while len(self._asked) > windows:
                 self._asked.popitem(last=False)
-        return self._get(window, asked, now)
+        return found
 
     def look_ahead(self, now: float) -> None:
         """Make the lists that were asked for lately, where nobody else writes meanwhile."""
@@ -116,6 +121,9 @@ class Listed:
         except StorageError as error:
             # Whoever asks next is told.
             logger.debug("fastapi_lens could not look ahead: %s", error)
+        except Exception:
+            # Nothing that is wrong here may hold up a flush.
+            logger.exception("fastapi_lens failed to look ahead")
 
     def forget(self) -> None:
         """Read everything again from now on."""

@@ -77,6 +77,17 @@ def test_the_oldest_answer_makes_room_for_one_too_many() -> None:
     assert answers.get("a", make) == 4
 
 
+def test_with_a_lower_limit_the_oldest_answers_are_dropped_at_once() -> None:
+    answers, make = Answers(max_answers=3), Maker()
+    for question in ("a", "b", "c"):
+        answers.get(question, make)
+    answers.limit(1)
+    assert answers.known("b") is None
+    assert answers.known("c") == 3
+    answers.get("d", make)
+    assert answers.known("c") is None
+
+
 def test_only_an_answer_that_is_made_and_young_enough_is_known() -> None:
     clock, make = Clock(), Maker()
     answers = Answers(max_age_seconds=1.0, clock=clock)

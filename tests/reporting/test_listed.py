@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from fastapi_lens.errors import StorageError
+from fastapi_lens.reporting import listed
 from fastapi_lens.reporting.listed import LOOKING_SECONDS
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.reporting.sums import MAX_WINDOWS
-from fastapi_lens.storage.batches import Batch
+from fastapi_lens.reporting.sums import MAX_WINDOWS, Sums
+from fastapi_lens.storage.batches import Batch, EndpointFacts
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.tables import BUCKET
@@ -33,8 +34,11 @@ class Watched:
         self.reader = reader_of(database)
         self.writers = [Writer(database, worker(f"worker {n}")) for n in range(workers)]
         self._seq = count(1)
+        self.register(ORDERS)
+
+    def register(self, *endpoints: EndpointFacts) -> None:
         for writer in self.writers:
-            writer.register([ORDERS], applied=0, now_us=round(NOW * 1e6))
+            writer.register(endpoints, applied=0, now_us=round(NOW * 1_000_000))
 
     def write(self) -> None:
         one = delta(ORDERS.id, (1_000,), minute=int(NOW) // 60)
@@ -115,6 +119,36 @@ def test_windows_that_were_asked_for_long_ago_are_not_read_ahead(watched: Watche
     with watched.reading() as read:
         watched.reader.look_ahead(NOW)
     assert sum("sum(" in one for one in read) == MAX_WINDOWS < len(days)
+
+
+def test_an_error_that_nobody_foresaw_holds_up_no_flush(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.calls()
+    watched.write()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise LookupError("unforeseen")
+
+    monkeypatch.setattr(Sums, "all", fail)
+    watched.reader.look_ahead(NOW)
+    assert "failed to look ahead" in caplog.text
+    assert "unforeseen" in caplog.text
+    with pytest.raises(LookupError, match="unforeseen"):
+        watched.calls()
+
+
+def test_of_very_many_endpoints_fewer_windows_are_remembered(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listed, "MAX_MADE", 3)
+    watched.register(*(facts(f"/{number}") for number in range(2)))
+    for days in (7, 30):
+        watched.calls(Window.of_days(days))
+    with watched.reading() as read:
+        watched.write()
+        watched.reader.look_ahead(NOW)
+    assert sum("sum(" in one for one in read) == 1
 
 
 def test_told_to_forget_it_reads_what_nobody_has_written(watched: Watched) -> None:
