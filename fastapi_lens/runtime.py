@@ -69,9 +69,8 @@ class Lens:
         self.retention.log_max_rows = config.log_max_rows
         self.routes = RouteTable(None)
         self._facts: dict[tuple[str, str], EndpointFacts] = {}
-        self._starting, self._refreshing = threading.Lock(), threading.Lock()
+        self._starting, self._refreshing, self._attaching = (threading.Lock() for _ in range(3))
         self._lost_at, self._watched = float("-inf"), False
-        self._attaching = threading.Lock()
         self._attached: dict[type, object] = {}
         self._inherited: list[Database] = []
         self._open()
@@ -91,11 +90,12 @@ class Lens:
             ignored=self._ignores,
             retention=self.retention,
         )
+        self.reader.worker = lambda: self._worker.id
         self.reader.shared.writes = lambda: self.flusher.writes
         self.forecaster = Forecaster(self.database, self.retention)
 
     def _new_flusher(self) -> Flusher:
-        worker = WorkerFacts(
+        self._worker = worker = WorkerFacts(
             id=uuid.uuid4().hex,
             app=self.app_name,
             host=socket.gethostname(),
@@ -342,8 +342,7 @@ class Lens:
     def restart_in_child(self) -> None:
         """Nothing of the parent's is ours: not its counts, its thread or its connections."""
         self.started = False
-        self._starting, self._attaching = threading.Lock(), threading.Lock()
-        self._refreshing = threading.Lock()
+        self._starting, self._refreshing, self._attaching = (threading.Lock() for _ in range(3))
         self._attached = {}  # What it holds has the parent's database.
         # Kept, so that no finaliser here closes a connection that the parent goes on using.
         self._inherited.append(self.database)

@@ -52,6 +52,7 @@ class Reader:
     Attributes:
         log: Answers questions about single requests and exceptions.
         shared: Answers that are given to all who ask the same.
+        worker: Gives the id of this process's own worker; empty where it has none.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Reader:
         self._shown = shown
         self._ignored = ignored
         self._retention = retention
+        self.worker: Callable[[], str] = lambda: ""
         self.log = LogReader(database, app=app, shown=self._is_seen)
         self.shared = Shared(self._version, self._depends)
         self._listed = Listed(
@@ -237,11 +239,11 @@ class Reader:
             return read_workers(connection, app=self._app(), now=now)
 
     def _version(self) -> tuple[str, bool]:
-        """A text that changes whenever any number may have, and whether one worker writes."""
+        """A text that changes whenever any number may have, and whether nobody else writes."""
         names = ("seq", "log_seq", "dropped", "ended_at")
-        at_work = sa.case((WORKER.c.ended_at == 0, 1), else_=0)
+        is_other = (WORKER.c.ended_at == 0) & (WORKER.c.id != self.worker())
         with self._database.read() as connection:
-            *parts, workers = connection.execute(
+            *parts, others = connection.execute(
                 sa.select(
                     sa.func.count(),
                     *(sa.func.sum(WORKER.c[name]) for name in names),
@@ -249,10 +251,10 @@ class Reader:
                     sa.func.count(sa.func.nullif(WORKER.c.complete_to, 0)),
                     sa.select(sa.func.count()).select_from(ENDPOINT).scalar_subquery(),
                     rewriting_sign(),
-                    sa.func.sum(at_work),
+                    sa.func.count(sa.case((is_other, 1))),
                 )
             ).one()
-        return "-".join(map(str, parts)), workers == 1
+        return "-".join(map(str, parts)), others == 0
 
     def _seen(self, row: Row, *, with_ignored: bool = False) -> bool:
         return self._is_seen(row[METHOD], row[PATH], with_ignored=with_ignored)

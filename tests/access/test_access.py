@@ -13,21 +13,11 @@ from fastapi_lens import LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.admin.auth import safe_next
 from fastapi_lens.admin.keyring import Keyring
 from tests.recording.probe import lens_of
+from tests.support.addresses import ClientAt
 
 KEY = "clé-très-secrète"
 ORIGIN = {"origin": "http://testserver"}
 MakeClient = Callable[..., TestClient]
-
-
-class ClientAt:
-    """Gives requests their client's address; TestClient(client=…) needs Starlette 0.44."""
-
-    def __init__(self, app: Any, address: str) -> None:
-        self.app, self.address = app, address
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        scope["client"] = (self.address, 5000)
-        await self.app(scope, receive, send)
 
 
 @pytest.fixture

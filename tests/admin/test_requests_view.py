@@ -15,6 +15,7 @@ from fastapi_lens.reporting.model import Window
 from fastapi_lens.reporting.request_log import LogFilter
 from fastapi_lens.storage.tables import ENDPOINT
 from tests.admin.conftest import Site, an_app
+from tests.support.addresses import ClientAt
 
 MakeSite = Callable[..., Site]
 ROW = re.compile(r"<tr id=q(\w+)>")
@@ -237,7 +238,7 @@ def test_a_single_way_to_keep_requests_is_told_without_an_and(make_site: MakeSit
 
 def test_addresses_have_a_column_when_they_are_kept(make_site: MakeSite) -> None:
     logged = Logged(make_site, log_clients="masked")
-    logged.client = TestClient(logged.site.client.app, client=("203.0.113.9", 1))
+    logged.client = TestClient(ClientAt(logged.site.client.app, "203.0.113.9"))
     logged.ask("/users/1")
     text = logged.page()
     assert "<td>203.0.113.0/24<" in text

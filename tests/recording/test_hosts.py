@@ -168,6 +168,8 @@ def test_a_clock_that_is_ahead_or_behind_is_shown_and_deceives_nobody(
 ) -> None:
     ahead = start_host("ahead", shared_url, ahead_seconds=AHEAD_SECONDS)
     behind = start_host("behind", shared_url, ahead_seconds=-AHEAD_SECONDS)
+    # An onlooker who believes to be the only worker looks once a second whether there are others.
+    wait_until(lambda: {"ahead", "behind"} <= by_host(ahead.lens).keys())
     onlooker.get("/lens/report")  # Starts the onlooker's own worker, which records this app, too.
     for host in (ahead, behind):
         host.count(3)

@@ -12,6 +12,7 @@ from fastapi_lens import lens_admin
 from fastapi_lens.recording.request_log import MAX_KEPT, SPREAD
 from fastapi_lens.reporting.request_log import Failure, LogFilter, LoggedCall
 from tests.recording.probe import Probe
+from tests.support.addresses import ClientAt
 
 ALL = LogFilter()
 QUIET = {"log_sample_rate": 0.0, "log_slowest": 0}
@@ -77,7 +78,7 @@ def test_a_request_is_kept_with_what_was_asked_and_not_with_its_values() -> None
 
 def test_values_and_addresses_are_kept_when_that_is_switched_on() -> None:
     made = probe(log_query_values=True, log_clients="masked", log_slowest=0)
-    made.client = type(made.client)(made.app, client=("203.0.113.9", 1))
+    made.client = type(made.client)(ClientAt(made.app, "203.0.113.9"))
     made.get("/orders/7?b=2")
 
     assert [(one.query, one.client) for one in logged(made)] == [("b=2", "203.0.113.0/24")]
@@ -86,7 +87,7 @@ def test_values_and_addresses_are_kept_when_that_is_switched_on() -> None:
 def test_the_hash_of_an_address_lasts_for_one_database_alone() -> None:
     def hashes() -> set[str]:
         made = probe(log_clients="hashed", log_slowest=0)
-        made.client = type(made.client)(made.app, client=("203.0.113.9", 1))
+        made.client = type(made.client)(ClientAt(made.app, "203.0.113.9"))
         made.get("/orders/7", "/orders/8")
         return {one.client for one in logged(made)}
 

@@ -31,7 +31,7 @@ class Watched:
     def __init__(self, database: Database, *, workers: int = 1) -> None:
         migrate(database)
         self.database = database
-        self.reader = reader_of(database)
+        self.reader = reader_of(database, worker="worker 0")
         self.writers = [Writer(database, worker(f"worker {n}")) for n in range(workers)]
         self._seq = count(1)
         self.register(ORDERS)
@@ -97,6 +97,19 @@ def test_where_others_write_as_well_it_would_be_in_vain(memory: Database) -> Non
         watched.reader.look_ahead(NOW)
     assert read == []
     assert watched.calls() == 1
+
+
+@pytest.mark.parametrize(
+    ("mine", "writers", "alone"),
+    [("worker 0", 1, True), ("", 1, False), ("worker 0", 2, False), ("", 0, True)],
+)
+def test_it_is_known_whether_somebody_else_writes(
+    memory: Database, *, mine: str, writers: int, alone: bool
+) -> None:
+    Watched(memory, workers=writers)
+    reader = reader_of(memory, worker=mine)
+    reader.endpoints(window=WEEK, now=NOW)
+    assert reader.shared.alone is alone
 
 
 def test_looking_ahead_never_fails_and_who_asks_is_told(tmp_path: Path) -> None:
