@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from starlette.requests import HTTPConnection, Request
 
-from fastapi_lens.admin.edge import parts_of
+from fastapi_lens.admin.edge import address_of, parts_of
 from fastapi_lens.admin.hook import Denied, Hook
 from fastapi_lens.admin.journal import SIGN_IN, entry_of
 from fastapi_lens.admin.keyring import Keyring
@@ -160,7 +160,7 @@ class Gate:
         """The name of a key; None for a wrong one, and a wait after too many of them."""
         if not presented or not self.takes_keys:
             return None  # Nobody guesses nothing, and nothing can be guessed where there is no key.
-        address = _address(request)
+        address = address_of(request)
 
         def attempt() -> str | int | None:
             return self._throttle.attempt(address, lambda: self._keys.name_of(presented), now=now)
@@ -207,7 +207,7 @@ class Gate:
     async def _by_header(
         self, request: HTTPConnection, presented: str | bytes, now: float
     ) -> Entry | Refusal | Wait:
-        address = _address(request)
+        address = address_of(request)
         name = self._passes.name_of(address, presented, now)
         if name is None:
             found = await self.holder(request, presented, now)
@@ -269,10 +269,6 @@ def presented_key(request: HTTPConnection) -> str | bytes | None:
     return None if header is None else header.encode("latin-1")
 
 
-def _address(request: HTTPConnection) -> str:
-    return request.client.host if request.client else ""
-
-
 def is_local(request: HTTPConnection) -> bool:
     """Whether the client is this machine itself, with no proxy in between.
 
@@ -281,7 +277,7 @@ def is_local(request: HTTPConnection) -> bool:
     """
     if any(map(_FORWARDING.fullmatch, request.headers)):
         return False
-    client = _address(request)
+    client = address_of(request)
     host = parts_of("//" + request.headers.get("host", "")).hostname or ""
     if (client, host) == _TEST_CLIENT:
         return True

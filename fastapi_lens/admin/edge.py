@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import SplitResult, quote, quote_from_bytes, unquote_plus, urlsplit
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 KEY_PARAMETER = "report_key"
@@ -63,6 +63,11 @@ def parts_of(address: str) -> SplitResult:
         return urlsplit(address)
     except ValueError:  # An open bracket, or letters that look like a slash or a colon.
         return urlsplit("")
+
+
+def address_of(request: HTTPConnection) -> str:
+    """The client's address as the server gives it; empty where it gives none."""
+    return request.client.host if request.client else ""
 
 
 def takes_gzip(headers: Mapping[str, str]) -> bool:

@@ -2,6 +2,7 @@
 
 from starlette.requests import HTTPConnection
 
+from fastapi_lens.admin.edge import address_of
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.settings import AuditEntry, add_audit_entry, count_entries
 
@@ -19,8 +20,8 @@ _HOUR_US = 3_600_000_000
 
 
 def client_of(request: HTTPConnection) -> str:
-    """The address that the server gives; empty where it gives none."""
-    return request.client.host[:MAX_CLIENT] if request.client else ""
+    """The client's address, as much of it as an entry holds; empty where the server gives none."""
+    return address_of(request)[:MAX_CLIENT]
 
 
 def entry_of(

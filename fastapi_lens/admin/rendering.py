@@ -212,8 +212,7 @@ def entity_tag(visit: Visit, state: Hashable, *parts: object) -> str:
         state: Of the rows, see `Shared.state`.
         parts: What else distinguishes the answer.
     """
-    settings = sorted(visit.lens.settings.versions.items())
-    minute = int(visit.now) // TICK_SECONDS
+    settings, minute = sorted(visit.lens.settings.versions.items()), int(visit.now) // TICK_SECONDS
     parts = (*parts, minute, state, settings)
     digest = hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()
     return f'W/"{digest[:20]}"'

@@ -14,10 +14,8 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.bucket_rows import Row, fetched, few
 from fastapi_lens.reporting.facts import FACTS, ID, METHOD, PATH
+from fastapi_lens.reporting.sums import COMPLETE_SECONDS
 from fastapi_lens.storage.tables import ENDPOINT
-
-COMPLETE_SECONDS = 60.0
-"""After them all rows are read again, whatever has changed."""
 
 _MARKS = (ENDPOINT.c.id, ENDPOINT.c.total_calls, ENDPOINT.c.last_seen_at)
 _NOTHING: Mapping[int, Row] = MappingProxyType({})

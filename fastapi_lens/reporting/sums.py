@@ -45,8 +45,7 @@ MAX_WINDOWS, MAX_MADE = 6, 10_000
 they come to more endpoints than this in all. One takes 2 kB."""
 
 COMPLETE_SECONDS = 60.0
-"""After them all rows of a window are read again, whoever was called."""
-
+"""After them all rows are read again, those of endpoints as well, whoever was called."""
 
 AT_ONCE = 1_000
 """Rows that are taken from the database at once."""

@@ -94,3 +94,10 @@ def an_app() -> FastAPI:
         """Whether it lives."""
 
     return app
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Both event loops."""
+    backend: str = request.param
+    return backend

@@ -1,5 +1,4 @@
 import itertools
-import threading
 from collections.abc import Callable
 
 import anyio
@@ -7,28 +6,9 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from fastapi_lens.admin.rounds import EACH_SECONDS, TURN_SECONDS, in_round, in_turn
+from tests.admin.working import Work
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    backend: str = request.param
-    return backend
-
-
-class Work:
-    """Work that goes on until it may end; it numbers its answers."""
-
-    def __init__(self) -> None:
-        self.begun = 0
-        self.may_end = threading.Event()
-
-    def __call__(self) -> int:
-        self.begun += 1
-        number = self.begun
-        assert self.may_end.wait(timeout=10)
-        return number
 
 
 async def until(condition: Callable[[], bool]) -> None:

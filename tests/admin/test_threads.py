@@ -1,4 +1,3 @@
-import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -6,32 +5,15 @@ import anyio
 import pytest
 
 from fastapi_lens.admin.threads import CHANGERS, READERS, in_changing_thread, in_reader_thread
+from tests.admin.working import Work
 
-InThread = Callable[[Callable[[], None]], Coroutine[Any, Any, None]]
+InThread = Callable[[Callable[[], int]], Coroutine[Any, Any, int]]
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    backend: str = request.param
-    return backend
-
-
-class Slow:
-    """Work that goes on until it may end."""
-
-    def __init__(self) -> None:
-        self.begun = 0
-        self.may_end = threading.Event()
-
-    def __call__(self) -> None:
-        self.begun += 1
-        assert self.may_end.wait(timeout=10)
-
-
 async def test_what_is_changed_slowly_keeps_nobody_from_reading() -> None:
-    slow = Slow()
+    slow = Work()
     async with anyio.create_task_group() as tasks:
         for _ in range(CHANGERS + 1):
             tasks.start_soon(in_changing_thread, slow)
@@ -45,7 +27,7 @@ async def test_what_is_changed_slowly_keeps_nobody_from_reading() -> None:
     ("in_thread", "at_once"), [(in_reader_thread, READERS), (in_changing_thread, CHANGERS)]
 )
 async def test_no_more_than_a_few_work_at_once(in_thread: InThread, at_once: int) -> None:
-    slow = Slow()
+    slow = Work()
     async with anyio.create_task_group() as tasks:
         for _ in range(at_once + 3):
             tasks.start_soon(in_thread, slow)

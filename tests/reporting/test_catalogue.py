@@ -7,8 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from fastapi_lens.reporting.bucket_rows import FEW, Row
-from fastapi_lens.reporting.catalogue import COMPLETE_SECONDS, Catalogue
+from fastapi_lens.reporting.catalogue import Catalogue
 from fastapi_lens.reporting.facts import FACTS, METHOD, PATH, TOTAL_CALLS
+from fastapi_lens.reporting.sums import COMPLETE_SECONDS
 from fastapi_lens.storage.batches import Batch, EndpointFacts
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
