@@ -1,31 +1,81 @@
-"""Fifty clients that ask for a report at once, in a process of their own.
+"""Fifty clients that ask for the same at once, in a process of their own.
 
-``python -m benchmarks.admin_load_clients PORT SECONDS EVERY KEY [together]``: each asks every so
-many seconds, spread over them unless ``together``; 0 means without a pause, an empty key none.
+``python -m benchmarks.admin_load_clients PORT PATH SECONDS EVERY KEY [together]``: each asks every
+so many seconds, spread over them unless ``together``; 0 means without a pause, an empty key none.
 Prints JSON: answers by status, and how long they took. Measures no application.
+
+Bare sockets, because whatever these clients compute is taken from those whose time is measured:
+fifty requests by asyncio keep a core busy for as long as the server needs for them.
 """
 
-import asyncio
 import json
+import selectors
+import socket
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
 
-from tests.support.clients import Client
+from tests.support.ports import HOST
 
 CLIENTS = 50
-REPORT = "/lens/report"
 CONNECTED = "connected"
 """Is printed when all are."""
 
+LAST_SECONDS = 1.0
+"""After the end it is looked so often whether all answers are there."""
 
-async def ask(
-    port: int, *, seconds: float, every: float, key: str, together: bool
+LARGEST = 1 << 20
+"""Bytes that are taken of an answer at a time."""
+
+
+@dataclass(slots=True)
+class _Client:
+    """One connection, and its question that is not answered yet.
+
+    Attributes:
+        due: When it asks next, by `time.perf_counter`.
+        asked: When it has asked; None while it waits for its time.
+        answer: What has come of the answer.
+    """
+
+    connection: socket.socket
+    due: float
+    asked: float | None = None
+    answer: bytes = b""
+
+    def ask(self, request: bytes) -> None:
+        self.asked, self.answer = time.perf_counter(), b""
+        self.connection.sendall(request)
+
+    def take(self) -> int | None:
+        """Take what has come; the status when that was all of it."""
+        piece = self.connection.recv(LARGEST)
+        assert piece, "the server has hung up"
+        self.answer += piece
+        head, end, body = self.answer.partition(b"\r\n\r\n")
+        if not end:
+            return None
+        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+        return int(head.split(b" ", 2)[1]) if len(body) >= int(length) else None
+
+    def rest(self, seconds: float) -> float:
+        """Ask again so long after it was due; milliseconds that the answer took."""
+        assert self.asked is not None
+        took_ms = 1_000 * (time.perf_counter() - self.asked)
+        self.asked, self.due = None, self.due + seconds
+        return took_ms
+
+
+def ask(
+    port: int, path: str, *, seconds: float, every: float, key: str, together: bool
 ) -> tuple[Counter[int], list[float]]:
     """Ask, each client on a connection of its own.
 
     Args:
         port: Of the server.
+        path: What they ask for.
         seconds: How long.
         every: Seconds between two questions of a client.
         key: Of the admin; empty for none.
@@ -34,38 +84,58 @@ async def ask(
     Returns:
         Answers by status, and milliseconds to the last byte of each.
     """
-    # As browsers and most libraries do by themselves.
-    headers = {"Accept-Encoding": "gzip", **({"X-Lens-Key": key} if key else {})}
     statuses: Counter[int] = Counter()
     took_ms: list[float] = []
-    clients = [await Client.connect(port) for _ in range(CLIENTS)]
-    print(CONNECTED, flush=True)
-    begin = time.perf_counter()
-
-    async def one(number: int, client: Client) -> None:
-        due = begin + (0.0 if together else every * number / CLIENTS)
-        while due < begin + seconds and time.perf_counter() < begin + seconds:
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            asked = time.perf_counter()
-            answer = await client.send("GET", REPORT, headers=headers)
-            assert answer is not None
-            statuses[answer.status] += 1
-            took_ms.append(1_000 * (time.perf_counter() - asked))
-            due += every
-        await client.close()
-
-    await asyncio.gather(*(one(number, client) for number, client in enumerate(clients)))
+    with ExitStack() as stack:
+        connections = [
+            stack.enter_context(socket.create_connection((HOST, port))) for _ in range(CLIENTS)
+        ]
+        selector = stack.enter_context(selectors.DefaultSelector())
+        print(CONNECTED, flush=True)
+        begin = time.perf_counter()
+        clients = [
+            _Client(connection, begin + (0.0 if together else every * number / CLIENTS))
+            for number, connection in enumerate(connections)
+        ]
+        for client in clients:
+            selector.register(client.connection, selectors.EVENT_READ, client)
+        while begin + seconds > time.perf_counter() or any(one.asked for one in clients):
+            wait = _ask_the_due(clients, _request(path, key), end=begin + seconds)
+            for ready, _ in selector.select(wait):
+                if (status := ready.data.take()) is not None:
+                    statuses[status] += 1
+                    took_ms.append(ready.data.rest(every))
     return statuses, took_ms
 
 
+def _ask_the_due(clients: list[_Client], request: bytes, *, end: float) -> float:
+    """Ask with every client that is due before the end; seconds until the next one may be."""
+    now = time.perf_counter()
+    waits = [end - now]
+    for client in clients if now < end else ():
+        if client.asked is None and client.due <= now:
+            client.ask(request)
+        elif client.asked is None:
+            waits.append(client.due - now)
+    # After the end the last answers are waited for.
+    return min(waits) if now < end else LAST_SECONDS
+
+
+def _request(path: str, key: str) -> bytes:
+    # As browsers and most libraries ask by themselves.
+    lines = [f"GET {path} HTTP/1.1", f"Host: {HOST}", "Accept-Encoding: gzip"]
+    if key:
+        lines.append(f"X-Lens-Key: {key}")
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
 if __name__ == "__main__":
-    found, took = asyncio.run(
-        ask(
-            int(sys.argv[1]),
-            seconds=float(sys.argv[2]),
-            every=float(sys.argv[3]),
-            key=sys.argv[4],
-            together="together" in sys.argv[5:],
-        )
+    found, took = ask(
+        int(sys.argv[1]),
+        sys.argv[2],
+        seconds=float(sys.argv[3]),
+        every=float(sys.argv[4]),
+        key=sys.argv[5],
+        together="together" in sys.argv[6:],
     )
     print(json.dumps({"statuses": found, "took_ms": sorted(took)}))

@@ -17,4 +17,12 @@ if __name__ == "__main__":
     app.add_middleware(LensMiddleware, config=LensConfig(database_url=url, report_key=key))
     app.include_router(lens_admin)
     add_routes(app)
-    uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning", access_log=False)
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=int(port),
+        log_level="warning",
+        access_log=False,
+        # Clients that ask every five seconds are connected all the time.
+        timeout_keep_alive=60,
+    )

@@ -17,10 +17,18 @@ from random import Random
 
 from benchmarks.storage_routes import APP, AREAS, BUSY, UNUSED, paths
 from fastapi_lens.histogram import BUCKET_MS, Histogram, bucket_index
-from fastapi_lens.storage.batches import Batch, Delta, EndpointFacts, WorkerFacts, endpoint_id
+from fastapi_lens.storage.batches import (
+    Batch,
+    Delta,
+    EndpointFacts,
+    Heartbeat,
+    WorkerFacts,
+    endpoint_id,
+)
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.retention import Retention, prune
+from fastapi_lens.storage.workers import beat
 from fastapi_lens.storage.writer import Writer
 
 DAYS = 400
@@ -222,7 +230,8 @@ def lay_down(url: str, *, now: float, days: int = DAYS) -> Laid:
     database = Database(url)
     migrate(database)
     begin_us = round((now - days * DAY) * 1_000_000)
-    writer = Writer(database, WorkerFacts("history", APP, "past", 1, "1.0", begin_us, 5_000))
+    worker = WorkerFacts("history", APP, "past", 1, "1.0", begin_us, 5_000)
+    writer = Writer(database, worker)
     facts = catalogue(now - days * DAY)
     writer.register(facts, applied=0, now_us=begin_us)
     endpoints = draw(Random(SEED), calls_per_day=CALLS / DAYS)
@@ -239,6 +248,8 @@ def lay_down(url: str, *, now: float, days: int = DAYS) -> Laid:
             pruned_day = at // DAY
             prune(database, Retention(), now=min(now, at))
     prune(database, Retention(), now=now)
+    end_us = round(now * 1_000_000)
+    beat(database, worker, Heartbeat(now_us=end_us, complete_to_us=end_us, ended=True))
     with database.read() as connection:
         size = database.size_bytes(connection)
     database.close()

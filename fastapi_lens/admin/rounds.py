@@ -1,4 +1,4 @@
-"""Requests for the same answer take one thread, not one each; answers go out one by one.
+"""Requests for the same answer take one thread, not one each; a crowd's answers go out one by one.
 
 Knows neither answers nor HTTP.
 """
@@ -12,7 +12,10 @@ from anyio.lowlevel import RunVar
 from fastapi_lens.admin.threads import in_reader_thread
 
 TURN_SECONDS, EACH_SECONDS = 0.002, 0.0002
-"""From one answer to the next; more of it for each that waits."""
+"""From one answer of a crowd to the next; more of it for each that waits."""
+
+FEW = 10
+"""So many may wait at once without being a crowd."""
 
 Answer = TypeVar("Answer")
 
@@ -32,10 +35,11 @@ class _Round:
 class _Rounds:
     """The rounds of one event loop."""
 
-    __slots__ = ("following", "next_turn", "running", "turn")
+    __slots__ = ("following", "next_turn", "running", "turn", "waited")
 
     def __init__(self) -> None:
         self.turn = anyio.Lock()
+        self.waited = 0  # The most that waited at once since nobody did.
         self.next_turn = float("-inf")
         self.running: dict[Hashable, _Round] = {}
         self.following: dict[Hashable, _Round] = {}
@@ -68,7 +72,7 @@ async def in_round(question: Hashable, work: Callable[[], Answer]) -> Answer:
 
 
 async def in_turn() -> None:
-    """Wait until an answer of the lens may be sent; at once unless another one just was.
+    """Wait until an answer of the lens may be sent; at once unless it is one of many.
 
     What the event loop does for fifty answers takes as long as many requests of the host, so that
     these get their turn between any two of them.
@@ -79,7 +83,9 @@ async def in_turn() -> None:
         if wait > 0:
             await anyio.sleep(wait)
         waiting = rounds.turn.statistics().tasks_waiting
-        rounds.next_turn = anyio.current_time() + TURN_SECONDS + EACH_SECONDS * waiting
+        rounds.waited = max(rounds.waited, waiting) if waiting else 0
+        turn = TURN_SECONDS + EACH_SECONDS * waiting if rounds.waited > FEW else 0.0
+        rounds.next_turn = anyio.current_time() + turn
 
 
 async def _led(rounds: _Rounds, question: Hashable, work: Callable[[], Answer]) -> Answer:

@@ -1,11 +1,11 @@
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from fastapi_lens.admin.rounds import EACH_SECONDS, TURN_SECONDS, in_round, in_turn
+from fastapi_lens.admin.rounds import EACH_SECONDS, FEW, TURN_SECONDS, in_round, in_turn
 from tests.admin.working import Work
 
 pytestmark = pytest.mark.anyio
@@ -90,17 +90,14 @@ async def test_one_who_is_cancelled_leaves_the_work_to_the_others() -> None:
     assert found == [2] * 3
 
 
-async def test_answers_go_out_one_by_one_and_the_more_wait_the_further_apart(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # A clock that only moves while somebody sleeps: far ahead of whatever was sent before.
-    now = anyio.current_time() + 60
-    slept: list[float] = []
+@pytest.fixture
+def gaps_between(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Awaitable[list[float]]]:
+    """Seconds between the answers to so many who ask at once, on a clock that only sleep moves."""
+    now = 0.0
     sent: list[float] = []
 
     async def sleep(seconds: float) -> None:
         nonlocal now
-        slept.append(seconds)
         await checkpoint()
         now += seconds
 
@@ -108,13 +105,31 @@ async def test_answers_go_out_one_by_one_and_the_more_wait_the_further_apart(
         await in_turn()
         sent.append(now)
 
+    async def ask(how_many: int) -> list[float]:
+        sent.clear()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(how_many):
+                tasks.start_soon(answer)
+        return [later - earlier for earlier, later in itertools.pairwise(sent)]
+
     monkeypatch.setattr(anyio, "sleep", sleep)
     monkeypatch.setattr(anyio, "current_time", lambda: now)
-    await answer()
-    assert slept == []
-    async with anyio.create_task_group() as tasks:
-        for _ in range(12):
-            tasks.start_soon(answer)
-    gaps = [later - earlier for earlier, later in itertools.pairwise(sent)]
-    waiting = [0, *range(11, 0, -1)]
-    assert gaps == pytest.approx([TURN_SECONDS + EACH_SECONDS * each for each in waiting])
+    return ask
+
+
+async def test_answers_to_a_crowd_go_out_one_by_one_and_the_more_wait_the_further_apart(
+    gaps_between: Callable[[int], Awaitable[list[float]]],
+) -> None:
+    gaps = await gaps_between(FEW + 2)
+
+    assert gaps == pytest.approx(
+        [TURN_SECONDS + EACH_SECONDS * waiting for waiting in range(FEW + 1, 0, -1)]
+    )
+
+
+async def test_answers_to_a_few_do_not_wait_for_each_other_also_after_a_crowd(
+    gaps_between: Callable[[int], Awaitable[list[float]]],
+) -> None:
+    await gaps_between(3 * FEW)
+
+    assert await gaps_between(FEW + 1) == [0.0] * FEW

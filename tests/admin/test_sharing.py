@@ -141,7 +141,7 @@ def test_a_report_is_compressed_for_who_takes_that(site: Site) -> None:
 def test_what_another_worker_writes_is_in_the_next_report(site: Site) -> None:
     standing(site)
     assert [calls(site), calls(site)] == [0, 0]
-    other = Lens(site.lens.config, clock=lambda: NOW)
+    other = Lens(site.lens.config)
     other.discover(site.client.app)
     try:
         # Known to the first one from now on: it has looked a second ago at the latest.

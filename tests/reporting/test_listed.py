@@ -12,11 +12,12 @@ from fastapi_lens.errors import StorageError
 from fastapi_lens.reporting import listed
 from fastapi_lens.reporting.listed import LOOKING_SECONDS
 from fastapi_lens.reporting.model import Window
+from fastapi_lens.reporting.queries import GONE_SECONDS
 from fastapi_lens.reporting.sums import MAX_WINDOWS, Sums
 from fastapi_lens.storage.batches import Batch, EndpointFacts
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import BUCKET
+from fastapi_lens.storage.tables import BUCKET, WORKER
 from fastapi_lens.storage.writer import Writer
 from tests.reporting.recount import NOW, reader_of
 from tests.storage.helpers import FlakyDatabase, delta, facts, worker
@@ -108,6 +109,21 @@ def test_it_is_known_whether_somebody_else_writes(
 ) -> None:
     Watched(memory, workers=writers)
     reader = reader_of(memory, worker=mine)
+    reader.endpoints(window=WEEK, now=NOW)
+    assert reader.shared.alone is alone
+
+
+@pytest.mark.parametrize(("silent_seconds", "alone"), [(GONE_SECONDS, False), (301, True)])
+def test_a_worker_that_was_killed_where_nobody_could_tell_writes_no_more(
+    memory: Database, silent_seconds: int, *, alone: bool
+) -> None:
+    Watched(memory, workers=2)
+    with memory.write() as connection:
+        seen_at = sa.case((WORKER.c.id == "worker 1", round(NOW - silent_seconds) * 1_000_000))
+        connection.execute(
+            sa.update(WORKER).values(seen_at=sa.func.coalesce(seen_at, round(NOW) * 1_000_000))
+        )
+    reader = reader_of(memory, worker="worker 0")
     reader.endpoints(window=WEEK, now=NOW)
     assert reader.shared.alone is alone
 
