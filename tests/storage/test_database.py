@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.errors import ConfigError, StorageError
 from fastapi_lens.storage import engines as engines_module
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.engines import CACHE_KIB
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.tables import BUCKET, LEASE
 from tests.storage.helpers import table_rows
@@ -137,15 +138,15 @@ def test_the_threads_of_a_process_share_a_database_in_memory() -> None:
     database.close()
 
 
-def test_a_file_lets_readers_in_while_somebody_writes_and_gives_space_back(tmp_path: Path) -> None:
+def test_a_file_lets_readers_in_gives_space_back_and_takes_little_memory(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'lens.db'}")
     migrate(database)
     with database.read() as connection:
         modes = [
             connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-            for name in ("journal_mode", "auto_vacuum", "synchronous")
+            for name in ("journal_mode", "auto_vacuum", "synchronous", "cache_size")
         ]
-    assert modes == ["wal", 2, 1]
+    assert modes == ["wal", 2, 1, -CACHE_KIB]
     database.close()
 
 
