@@ -12,7 +12,7 @@ from benchmarks.storage_routes import BUSY, UNUSED
 from benchmarks.storage_server import FLUSH_SECONDS
 
 P50_MS, P95_MS = 60.0, 120.0
-FILE_MB, GROWTH_KIB = 120.0, 30 * 1_024
+FILE_MB, GROWTH_MB = 120.0, 30.0
 LABELS = {"/lens/": "endpoints page"}
 
 
@@ -123,8 +123,8 @@ def _budgets(measured: Sequence[Measured]) -> str:
                 _budget(f"{one.name}, {name}: slowest p50", "ms", P50_MS, p50),
                 _budget(f"{one.name}, {name}: slowest p95", "ms", P95_MS, p95),
             ]
-        grown = (one.peak_kib - one.idle_kib) / 1_024
-        rows.append(_budget(f"{one.name}: memory grown, at most", "MiB", GROWTH_KIB / 1_024, grown))
+        grown = (one.peak_kib - one.idle_kib) * 1_024 / 1e6
+        rows.append(_budget(f"{one.name}: memory grown, at most", "MB", GROWTH_MB, grown))
     size = (measured[0].laid.bytes or 0) / 1e6
     return "\n".join([*rows, _budget(f"{measured[0].name}: size of the file", "MB", FILE_MB, size)])
 

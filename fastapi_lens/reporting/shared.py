@@ -41,6 +41,7 @@ class Shared:
         # When the version was read, the number of `writes` by then, and the version.
         self._latest = _NEVER
         self._answers = Answers()
+        self._answered: Hashable = None
 
     def get(
         self, question: Hashable, make: Callable[[], Answer], *, state: Hashable | None = None
@@ -56,7 +57,12 @@ class Shared:
         Raises:
             StorageError: The database cannot be read.
         """
-        return self._answers.get((question, self.state() if state is None else state), make)
+        state = self.state() if state is None else state
+        if state != self._answered:
+            # Nobody asks for those of another state again; they are large.
+            self._answers.clear()
+            self._answered = state
+        return self._answers.get((question, state), make)
 
     def ready(self, question: Hashable) -> Any:
         """What `get` would give, from memory, where this process is the only one that writes.
