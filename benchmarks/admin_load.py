@@ -169,7 +169,9 @@ def refused(server: Server, plan: Plan) -> Refused:
     return Refused(answers, plan.refused_seconds, before, after, peak)
 
 
-def compared(server: Server, plan: Plan, *, every: float, how: str, path: str = REPORT) -> Compared:
+def compared(
+    server: Server, plan: Plan, *, every: float, how: str = "spread", path: str = REPORT
+) -> Compared:
     """Ask the application alone and beside fifty who ask for something, in turn."""
     idle: list[list[float]] = []
     loaded: list[list[float]] = []

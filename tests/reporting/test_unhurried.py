@@ -2,6 +2,7 @@ from fastapi_lens.reporting.unhurried import (
     REST_SECONDS,
     WANTED_REST_SECONDS,
     WANTED_SECONDS,
+    WANTED_WORK_SECONDS,
     WORK_SECONDS,
     unhurried,
 )
@@ -37,7 +38,7 @@ def test_short_work_is_done_at_a_stretch() -> None:
     assert machine.rests == []
 
 
-def test_long_work_rests_briefly_each_millisecond() -> None:
+def test_long_work_rests_briefly_after_each_stretch() -> None:
     machine = Machine()
     assert machine.work(40, each=WORK_SECONDS / 7.5) == list(range(40))
     assert machine.rests == [REST_SECONDS] * 5
@@ -51,7 +52,7 @@ def test_of_quick_steps_the_time_is_looked_at_once_in_some() -> None:
 
 def test_while_somebody_else_wants_the_interpreter_the_work_goes_on_in_small_pieces() -> None:
     machine = Machine(busy=frozenset({0, 2}))
-    machine.work(20, each=WORK_SECONDS / 7.5)
+    machine.work(8, each=1.1 * WANTED_WORK_SECONDS)
     small = [REST_SECONDS, WANTED_REST_SECONDS]
     # Twice it was wanted: each time one small piece of work comes next, then long ones again.
     assert machine.rests == [*small, *small, REST_SECONDS, REST_SECONDS]
