@@ -43,10 +43,10 @@ EVERY_SECONDS = 60.0
 """Between two questions of one worker whether it is its turn."""
 
 PAUSE_SECONDS = 0.01
-PAUSE_FACTOR = 30
+PAUSE_FACTOR = 60
 """So many times as long as a slice nobody is held up after it, and `PAUSE_SECONDS` at least:
 SQLite's writers ask for the lock now and then instead of queueing for it. And whoever is served
-while a slice takes a core of a busy machine is one in thirty then, whose slower answers do not
+while a slice takes a core of a busy machine is one in sixty then, whose slower answers do not
 move the 99th percentile by a tenth."""
 
 
