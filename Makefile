@@ -18,7 +18,7 @@ SLOW := browser or mariadb or nginx or packaging or postgres or server
 
 .PHONY: help setup browser mariadb nginx demo lint lint-format lint-rules lint-mypy lint-pyright lint-imports \
         format test test-unit audit fuzz screenshots bench bench-admin-load bench-outages bench-exactly-once \
-        bench-failover bench-hosts bench-pages bench-retention bench-sizing bench-storage bench-tabs \
+        bench-failover bench-hosts bench-log bench-pages bench-retention bench-sizing bench-storage bench-tabs \
         compat build clean
 
 help: ## list these targets
@@ -89,6 +89,9 @@ bench-failover: setup ## a primary is killed under load and every call recounted
 
 bench-hosts: setup ## two hosts, one cut off for a minute, and every call recounted: benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.hosts $(ARGS)
+
+bench-log: setup ## what the request log adds to a request: benchmarks/RESULTS.md in half a minute
+	@$(PY) -m benchmarks.log_cost $(ARGS)
 
 bench-outages: setup ## what requests notice of a database in trouble: benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.outages $(ARGS)

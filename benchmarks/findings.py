@@ -8,10 +8,9 @@ from benchmarks.apps import MANY, ONE
 from benchmarks.inprocess import Cost
 from benchmarks.memory import Memory
 from benchmarks.throughput import PLAIN, TYPICAL, Throughput
-from benchmarks.variants import BARE, LENS, UNLOGGED
+from benchmarks.variants import BARE, LENS
 
 ADDED_US = 6.0
-LOG_US = 1.0
 LOST_PERCENT = 2.5
 LAG_MS = 0.5
 GROWTH_KIB = 1_024
@@ -33,12 +32,6 @@ class Findings:
     throughput: Mapping[str, Throughput]
     lags: Mapping[str, Sequence[float]]
     memory: Memory
-
-    @property
-    def log_added_us(self) -> float:
-        """Microseconds of these that the request log adds, in the application of one route."""
-        costs = self.costs[ONE]
-        return costs[LENS].added - costs[UNLOGGED].added
 
     @property
     def lag_added(self) -> float:
@@ -63,17 +56,7 @@ class Verdict:
 
 def verdicts(found: Findings) -> list[Verdict]:
     """Every budget of the recording path that was measured."""
-    logs = found.log_added_us
-    judged = [
-        _added(found, ONE),
-        _added(found, MANY),
-        Verdict(
-            "of this by the request log, which keeps one in a hundred",
-            f"at most {LOG_US:g} µs",
-            f"{logs:.1f} µs",
-            logs <= LOG_US,
-        ),
-    ]
+    judged = [_added(found, ONE), _added(found, MANY)]
     for name, what in (
         (TYPICAL + LENS, "a typical endpoint"),
         (PLAIN + LENS, "an endpoint that does nothing, under plain uvicorn"),

@@ -8,7 +8,7 @@ from benchmarks.apps import MANY, ONE
 from benchmarks.chart import Bar, bar_chart
 from benchmarks.findings import ADDED_US, Findings, verdicts
 from benchmarks.throughput import NAMES, PLAIN, TYPICAL, variant_of
-from benchmarks.variants import ALONE, BARE, LENS, UNLOGGED, VARIANTS
+from benchmarks.variants import ALONE, BARE, LENS, VARIANTS
 
 NOT_MEASURED = "not measured"
 STATES = {
@@ -23,11 +23,10 @@ INPROCESS = (
     "order, and each is compared with the bare application's block of the same round; the table "
     "has the median of these differences, in brackets their quartiles (of several processes, the "
     "median of each). Each process has a bare application of its own: one those that lie around "
-    "one and the same application (the no-op ASGI middleware and fastapi_lens with and without "
-    "its request log), one fastapi-radar, one the fastapi-lens of PyPI, and one the rest, which "
-    "have an application each. fastapi_lens without its request log is the same code less the "
-    "one statement that asks the log. What writes in a thread or a task of its own is not in "
-    "these medians, but in the requests per second."
+    "one and the same application (the no-op ASGI middleware and fastapi_lens), one each fastapi- "
+    "radar and the fastapi-lens of PyPI, and one the rest, which have an application each. What "
+    "writes in a thread or a task of its own is not in these medians, but in the requests per "
+    "second."
 )
 THROUGHPUT = (
     "One uvicorn worker per variant (uvloop, httptools, no access log) on one core, autocannon "
@@ -113,7 +112,7 @@ def chart(found: Findings) -> str:
     bars = [
         Bar(variant.label.strip("*"), costs[name].added, ours=name.startswith(LENS))
         for name, variant in VARIANTS.items()
-        if name in costs and name not in (BARE, "again", UNLOGGED)
+        if name in costs and name not in (BARE, "again")
     ]
     return bar_chart(
         sorted(bars, key=lambda bar: bar.value),

@@ -5,6 +5,7 @@ request goes through it; the others are answered by a table that leaves in the s
 left there. A middleware above cannot tell one from the other.
 """
 
+from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
@@ -24,13 +25,14 @@ class Table:
 
     Args:
         app: Serves every hundredth request, and the first of every path.
+        statuses: Those of the other answers, in turn.
     """
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, statuses: Sequence[int] = STATUSES) -> None:
         """Know no path yet."""
         self._app = app
         self._left: dict[str, dict[str, Any]] = {}
-        self._statuses = cycle(STATUSES)
+        self._statuses = cycle(statuses)
         self._served = 0
         self.routes = app.routes
 

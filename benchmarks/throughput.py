@@ -24,7 +24,7 @@ from statistics import mean
 from benchmarks.apps import Shape, one_route, typical_route
 from benchmarks.environments import Environments
 from benchmarks.plan import ThroughputPlan
-from benchmarks.variants import BARE, FROZEN, LENS, THAWED, UNLOGGED, VARIANTS
+from benchmarks.variants import BARE, FROZEN, LENS, THAWED, VARIANTS
 
 CONNECTIONS = 16
 SERVER_CPU, LOAD_CPU = "0", "1"
@@ -44,7 +44,7 @@ PAIRS = (
     TYPICAL + LENS,
     TYPICAL + THAWED,
 )
-NAMES = (*(name for name in VARIANTS if name not in (FROZEN, THAWED, UNLOGGED)), *PAIRS)
+NAMES = (*(name for name in VARIANTS if name not in (FROZEN, THAWED)), *PAIRS)
 OFTEN = (BARE, "again", "asgi", LENS, *PAIRS)
 """Asked in every round: what they differ by is small."""
 

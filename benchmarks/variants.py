@@ -16,11 +16,8 @@ from fastapi import FastAPI
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from benchmarks.unlogged import unlogged
-
 BARE = "bare"
 LENS = "lens"
-UNLOGGED = "unlogged"
 FROZEN = "frozen"
 THAWED = "thawed"
 OURS = "ours"
@@ -111,18 +108,8 @@ def _freeze(_app: FastAPI, _folder: Path) -> None:
 
 def _lens_around(app: Any, folder: Path) -> Any:
     lens = import_module("fastapi_lens")
-    return _around(lens.LensMiddleware, app, folder)
-
-
-def _unlogged_around(app: Any, folder: Path) -> Any:
-    lens = import_module("fastapi_lens")
-    return _around(unlogged(lens.LensMiddleware), app, folder)
-
-
-def _around(middleware: type[Any], app: Any, folder: Path) -> Any:
-    lens = import_module("fastapi_lens")
     folder.mkdir(parents=True, exist_ok=True)
-    return middleware(app, lens.LensConfig(db_path=str(folder / "around.db")))
+    return lens.LensMiddleware(app, lens.LensConfig(db_path=str(folder / "around.db")))
 
 
 def _itself(app: Any, _: Path) -> Any:
@@ -177,7 +164,6 @@ VARIANTS: Mapping[str, Variant] = {
         around=lambda app, _: NoOp(app),
     ),
     LENS: Variant("**fastapi_lens**", _lens, around=_lens_around),
-    UNLOGGED: Variant("fastapi_lens without its request log", around=_unlogged_around),
     FROZEN: Variant("bare FastAPI after `gc.freeze()`", _freeze, process=ALONE),
     THAWED: Variant("fastapi_lens with `freeze_gc=False`", _thawed, process=ALONE),
     "lens_first": Variant(

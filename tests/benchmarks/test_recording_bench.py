@@ -11,9 +11,7 @@ from benchmarks.inprocess import Cost, costs_of, middle_of
 from benchmarks.plan import ThroughputPlan
 from benchmarks.sections import replace_section
 from benchmarks.throughput import Run, order_of, summary_of
-from benchmarks.unlogged import unlogged
 from benchmarks.variants import ALONE, BARE, VARIANTS
-from fastapi_lens import LensMiddleware
 
 
 @pytest.fixture(scope="module")
@@ -110,45 +108,3 @@ def test_every_round_asks_the_bare_server_and_some_rounds_the_expensive_ones() -
 
     assert sorted(number for number, name in order if name == BARE) == [0, 1, 2, 3, 4, 5]
     assert sorted(number for number, name in order if name == "radar") == [0, 3]
-
-
-class _Asking:
-    """The shape of the middleware's method."""
-
-    def __init__(self, taken: list[str]) -> None:
-        self.taken = taken
-
-    def __call__(self, call: str, *, kept: bool) -> str:
-        recorder = _Recorder(self.taken)
-        if kept:
-            recorder.log.take(call)
-        return call
-
-
-class _Log:
-    def __init__(self, taken: list[str]) -> None:
-        self.take = taken.append
-
-
-class _Recorder:
-    def __init__(self, taken: list[str]) -> None:
-        self.log = _Log(taken)
-
-
-class _AskingNothing:
-    def __call__(self) -> None: ...
-
-
-def test_without_its_log_a_middleware_does_all_but_ask_the_log() -> None:
-    taken: list[str] = []
-
-    assert _Asking(taken)("first", kept=True) == "first"
-    assert unlogged(_Asking)(taken)("second", kept=True) == "second"
-    assert taken == ["first"]
-
-
-def test_the_lens_asks_its_log_in_exactly_one_place_that_can_be_left_out() -> None:
-    assert unlogged(LensMiddleware).__call__.__code__ != LensMiddleware.__call__.__code__
-
-    with pytest.raises(AssertionError, match="asks the log 0 times"):
-        unlogged(_AskingNothing)
