@@ -51,16 +51,15 @@ async def measure(*, seconds: float, folder: Path) -> Rounds:
     """
     shape = one_route()
     below = Table(build(VARIANTS[BARE], shape, folder), statuses=(200,))
-    apps: dict[str, Any] = {
+    kinds: Sequence[tuple[str, type[Any], float]] = (
+        (WITHOUT, unlogged(LensMiddleware), 0.0),
+        (AGAIN, unlogged(LensMiddleware), 0.0),
+        (NOT_KEPT, LensMiddleware, 0.0),
+        (DEFAULT, LensMiddleware, LensConfig().log_sample_rate),
+    )
+    apps = {
         name: kind(below, LensConfig(db_path=str(folder / f"{at}.db"), log_sample_rate=rate))
-        for at, (name, kind, rate) in enumerate(
-            (
-                (WITHOUT, unlogged(LensMiddleware), 0.0),
-                (AGAIN, unlogged(LensMiddleware), 0.0),
-                (NOT_KEPT, LensMiddleware, 0.0),
-                (DEFAULT, LensMiddleware, LensConfig().log_sample_rate),
-            )
-        )
+        for at, (name, kind, rate) in enumerate(kinds)
     }
     async with AsyncExitStack() as stack:
         callers: dict[str, Caller] = {}

@@ -1,7 +1,6 @@
 """Reader: windows, sums, series and health, read from the roll-up rows. Knows no HTML."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -43,7 +42,7 @@ GONE_SECONDS = 300
 where nobody could tell, as containers are. It is much more than clocks of hosts differ by."""
 
 
-def _versions() -> sa.Select[Any]:
+def _versions() -> sa.Executable:
     """What changes whenever any number may have, and how many others write than ``mine``."""
     me = sa.bindparam("mine", type_=sa.String)
     own = WORKER.alias()
