@@ -84,6 +84,7 @@ def ask(
     Returns:
         Answers by status, and milliseconds to the last byte of each.
     """
+    request = _request(path, key)
     statuses: Counter[int] = Counter()
     took_ms: list[float] = []
     with ExitStack() as stack:
@@ -100,7 +101,7 @@ def ask(
         for client in clients:
             selector.register(client.connection, selectors.EVENT_READ, client)
         while begin + seconds > time.perf_counter() or any(one.asked for one in clients):
-            wait = _ask_the_due(clients, _request(path, key), end=begin + seconds)
+            wait = _ask_the_due(clients, request, end=begin + seconds)
             for ready, _ in selector.select(wait):
                 if (status := ready.data.take()) is not None:
                     statuses[status] += 1

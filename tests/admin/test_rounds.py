@@ -92,7 +92,10 @@ async def test_one_who_is_cancelled_leaves_the_work_to_the_others() -> None:
 
 @pytest.fixture
 def gaps_between(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Awaitable[list[float]]]:
-    """Seconds between the answers to so many who ask at once, on a clock that only sleep moves."""
+    """Seconds to the first answer to so many who ask at once, and from each to the next.
+
+    The clock moves only while somebody sleeps.
+    """
     now = 0.0
     sent: list[float] = []
 
@@ -106,7 +109,7 @@ def gaps_between(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Awaitable[l
         sent.append(now)
 
     async def ask(how_many: int) -> list[float]:
-        sent.clear()
+        sent[:] = [now]
         async with anyio.create_task_group() as tasks:
             for _ in range(how_many):
                 tasks.start_soon(answer)
@@ -122,9 +125,8 @@ async def test_answers_to_a_crowd_go_out_one_by_one_and_the_more_wait_the_furthe
 ) -> None:
     gaps = await gaps_between(FEW + 2)
 
-    assert gaps == pytest.approx(
-        [TURN_SECONDS + EACH_SECONDS * waiting for waiting in range(FEW + 1, 0, -1)]
-    )
+    waits = [TURN_SECONDS + EACH_SECONDS * waiting for waiting in range(FEW + 1, 0, -1)]
+    assert gaps == pytest.approx([0.0, *waits])
 
 
 async def test_answers_to_a_few_do_not_wait_for_each_other_also_after_a_crowd(
@@ -132,4 +134,4 @@ async def test_answers_to_a_few_do_not_wait_for_each_other_also_after_a_crowd(
 ) -> None:
     await gaps_between(3 * FEW)
 
-    assert await gaps_between(FEW + 1) == [0.0] * FEW
+    assert await gaps_between(FEW + 1) == [0.0] * (FEW + 1)
