@@ -3,15 +3,15 @@
 Pure ASGI. Nothing here waits, raises, logs per request or touches a database.
 """
 
+# Else each request would make the annotations of `observe` anew.
+from __future__ import annotations
+
 import logging
-import time
-from collections.abc import Awaitable
 from copy import copy
-from types import CodeType
-from typing import Any, Protocol
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fastapi_lens.recording.cost import SAMPLE_MASK, CostMeter
 from fastapi_lens.recording.recorder import (
@@ -23,6 +23,12 @@ from fastapi_lens.recording.recorder import (
 )
 from fastapi_lens.recording.request_log import SPREAD, Ended
 from fastapi_lens.recording.routes import Match, RouteTable, call_key, identity
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from types import CodeType
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -92,7 +98,7 @@ class RecordingMiddleware:
         self._sample_mask = SAMPLE_MASK
         self._hints = iter(range(MAX_HINTS))
 
-    async def __call__(  # noqa: C901, PLR0915  One function for the sake of speed, see below.
+    async def __call__(  # noqa: C901  One function for the sake of speed, see below.
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Serve one request, WebSocket or lifespan.
@@ -100,7 +106,7 @@ class RecordingMiddleware:
         The request's path is written out here: each function that it would be cut into costs
         every request of the host some tenths of a microsecond.
         """
-        started_ns = time.perf_counter_ns()
+        started_ns = perf_counter_ns()
         lens = scope[SCOPE_KEY] = self.lens
         if scope["type"] != "http":
             return await self._other(scope, receive, send)
@@ -109,63 +115,65 @@ class RecordingMiddleware:
         if not started_ns & self._sample_mask:
             return await self._measured(scope, receive, send)
         outer_root = scope.get("root_path", "")
-        status = CLIENT_CLOSED_REQUEST
-        ended_ns = 0
-        failure: Exception | None = None
+        seen = [CLIENT_CLOSED_REQUEST, 0]  # The status, and when the last byte was sent.
 
         def observe(message: Message) -> Awaitable[None]:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
-            elif not message.get("more_body"):
-                return finish(message)
+                seen[0] = message["status"]
+            elif "more_body" not in message or not message["more_body"]:
+                return _finish(send, message, seen)
             return send(message)
-
-        async def finish(message: Message) -> None:
-            nonlocal ended_ns
-            await send(message)
-            # Background tasks run after the last byte and are no part of the call.
-            ended_ns = time.perf_counter_ns()
 
         try:
             await self.app(scope, receive, observe)
-        except ClientDisconnect:
-            raise  # The client broke off: what was sent to it stands.
-        except Exception as error:
-            # The response that the client gets is made above us. Where the server's `send` has
-            # failed, the client broke off.
-            if not (isinstance(error, OSError) and _passed_through(error, finish.__code__)):
-                status, failure = SERVER_ERROR, error
+        except BaseException as error:
+            duration_ns = (seen[1] or perf_counter_ns()) - started_ns
+            self._raised(Ended(scope, seen[0], started_ns, duration_ns), outer_root, error)
             raise
-        finally:
-            duration_ns = (ended_ns or time.perf_counter_ns()) - started_ns
-            try:
-                recorder = lens.recorder
-                series = recorder.cache[call_key(scope, status)][0]
-                if series is not None:
-                    recorder.add(series, duration_ns)
-                    if (
-                        started_ns % SPREAD < recorder.log.share
-                        or duration_ns > series.slow_ns
-                        or status >= SERVER_ERROR
-                    ):
-                        recorder.log.take(
-                            series, Ended(scope, status, started_ns, duration_ns, failure)
-                        )
-            except Exception:  # noqa: BLE001  Such a call is new, or stays unknown.
-                self._count(Ended(scope, status, started_ns, duration_ns, failure), outer_root)
-            failure = None  # Else the exception holds this frame, and the frame it.
+        duration_ns = (seen[1] or perf_counter_ns()) - started_ns
+        status = seen[0]
+        try:
+            recorder = lens.recorder
+            # The `call_key` of most calls: those of FastAPI's own routes.
+            series = recorder.cache[
+                id(scope["route"]),
+                id(scope["endpoint"]),
+                id(scope["fastapi"]["effective_route_context"]) if "fastapi" in scope else 0,
+                scope["method"],
+                scope["root_path"],
+                status,
+            ][0]
+            if series is not None:
+                recorder.add(series, duration_ns)
+                if (
+                    started_ns % SPREAD < recorder.log.share
+                    or duration_ns > series.slow_ns
+                    or status >= SERVER_ERROR
+                ):
+                    recorder.log.take(series, Ended(scope, status, started_ns, duration_ns))
+        except Exception:  # noqa: BLE001  Such a call is new, of another kind, or stays unknown.
+            self._count(Ended(scope, status, started_ns, duration_ns), outer_root)
+
+    def _raised(self, ended: Ended, outer_root: str, error: BaseException) -> None:
+        """Count a call that ended with an exception; the response is made above us, if any."""
+        # Where the client broke off, also by the server's `send`, what was sent to it stands.
+        broken_off = isinstance(error, ClientDisconnect) or (
+            isinstance(error, OSError) and _passed_through(error, _finish.__code__)
+        )
+        if isinstance(error, Exception) and not broken_off:
+            ended = ended._replace(status=SERVER_ERROR, error=error)
+        self._count(ended, outer_root)
 
     async def _measured(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request and measure what counting it costs."""
         meter = CostMeter(self.app)
         counting = copy(self)
         counting.app, counting._sample_mask = meter.below, -1  # noqa: SLF001  Its own class.
-        begun_ns = time.perf_counter_ns()
+        begun_ns = perf_counter_ns()
         try:
             await counting(scope, receive, meter.above(send))
         finally:
-            self.lens.recorder.costs.add(meter.own_ns(time.perf_counter_ns() - begun_ns))
+            self.lens.recorder.costs.add(meter.own_ns(perf_counter_ns() - begun_ns))
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -192,7 +200,7 @@ class RecordingMiddleware:
                 status = message["status"]
             return send(message)
 
-        started_ns = time.perf_counter_ns()
+        started_ns = perf_counter_ns()
         failure: Exception | None = None
         try:
             await self.app(scope, receive, observe)
@@ -200,7 +208,7 @@ class RecordingMiddleware:
             status, failure = SERVER_ERROR, error
             raise
         finally:
-            duration_ns = time.perf_counter_ns() - started_ns
+            duration_ns = perf_counter_ns() - started_ns
             self._count(Ended(scope, status, started_ns, duration_ns, failure), outer_root)
             failure = None
 
@@ -220,9 +228,14 @@ class RecordingMiddleware:
         self.lens.begin(self._host or scope.get("app"), lifespan=lifespan)
 
     def _count(self, ended: Ended, outer_root: str) -> None:
-        """Count a call of a kind that was not seen yet, or that is kept by no key."""
+        """Count any call: known, of a kind that was not seen yet, or kept by no key."""
         scope, status = ended.scope, ended.status
         try:
+            known = self.lens.recorder.cache.get(call_key(scope, status))
+            if known is not None:
+                if known[0] is not None:
+                    self._add(known[0], ended)
+                return
             match = self.lens.routes.match(scope, outer_root)
             # Before the settings are asked: a new cache comes after new ones.
             cache = self.lens.recorder.cache
@@ -276,6 +289,13 @@ class RecordingMiddleware:
         if status != NOT_FOUND or not self.lens.counts_unmapped:
             return None
         return self.lens.recorder.series(scope.get("method", ""), UNMAPPED, status)
+
+
+async def _finish(send: Send, message: Message, seen: list[int]) -> None:
+    """Send the last message and note when it was sent."""
+    await send(message)
+    # Background tasks run after the last byte and are no part of the call.
+    seen[1] = perf_counter_ns()
 
 
 def _passed_through(error: BaseException, code: CodeType) -> bool:
