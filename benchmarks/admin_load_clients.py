@@ -17,6 +17,7 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from benchmarks.answers import status_of
 from tests.support.ports import HOST
 
 CLIENTS = 50
@@ -54,11 +55,7 @@ class _Client:
         piece = self.connection.recv(LARGEST)
         assert piece, "the server has hung up"
         self.answer += piece
-        head, end, body = self.answer.partition(b"\r\n\r\n")
-        if not end:
-            return None
-        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-        return int(head.split(b" ", 2)[1]) if len(body) >= int(length) else None
+        return status_of(self.answer)
 
     def rest(self, seconds: float) -> float:
         """Ask again so long after it was due; milliseconds that the answer took."""

@@ -3,13 +3,12 @@
 ``ours`` has the dependencies of this package and every rival that can live beside it; ``pypi``
 has the package that goes by our own name. Neither installs this checkout: a path file names it,
 *after* the installed packages, so that ``fastapi_lens`` is the checkout in one and PyPI's in the
-other. ``load`` has the load generator.
+other.
 """
 
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -21,7 +20,6 @@ from benchmarks.variants import OURS, PYPI
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".bench"
-LOAD = Path(__file__).with_name("load")
 SERVER = "uvicorn[standard]>=0.32"
 BESIDE_OURS = (
     SERVER,
@@ -41,7 +39,7 @@ HANGS_AFTER_SECONDS = 120.0
 
 
 class Environments:
-    """Finds interpreters and the load generator.
+    """Finds interpreters.
 
     Args:
         folder: Where they are made.
@@ -56,12 +54,10 @@ class Environments:
 
         Raises:
             subprocess.CalledProcessError: An installation failed; it has said why.
-            SystemExit: npm is missing.
         """
         self._make_python(OURS, [*_own_requirements(), *BESIDE_OURS], constraints="")
         # The same FastAPI, Starlette and uvicorn in both.
         self._make_python(PYPI, UNDER_OUR_NAME, constraints=self._installed(OURS))
-        self._make_load()
 
     def has(self, name: str) -> bool:
         """Whether an environment is made."""
@@ -75,7 +71,6 @@ class Environments:
         """The environment variables of everything that is measured: no setting of the lens."""
         kept = {key: text for key, text in os.environ.items() if not key.startswith("LENS_")}
         return kept | {
-            "NODE_PATH": str(self._folder / "load" / "node_modules"),
             # Else the current folder would come before what is installed.
             "PYTHONSAFEPATH": "1",
             # The order in sets and dicts of strings is the same in every process.
@@ -84,8 +79,7 @@ class Environments:
 
     def pinned(self) -> dict[str, str]:
         """Versions of what is not in the first environment."""
-        load: dict[str, str] = json.loads((LOAD / "package.json").read_text())["devDependencies"]
-        return {"fastapi-lens of PyPI": UNDER_OUR_NAME[-1].partition("==")[2]} | load
+        return {"fastapi-lens of PyPI": UNDER_OUR_NAME[-1].partition("==")[2]}
 
     def run(self, name: str, module: str, *arguments: str) -> str:
         """What a module of ours prints in an environment."""
@@ -112,22 +106,6 @@ class Environments:
         subprocess.run([*pip, "--constraint", str(pinned), *requirements], check=True)
         site_packages = next((folder / "lib").glob("python*/site-packages"))
         (site_packages / "checkout.pth").write_text(f"{ROOT}\n")
-        (folder / STAMP).write_text(made_of)
-
-    def _make_load(self) -> None:
-        folder = self._folder / "load"
-        inputs = [LOAD / "package.json", LOAD / "package-lock.json", ROOT / ".npmrc"]
-        made_of = _digest(*(path.read_text() for path in inputs))
-        if _is_made_of(folder, made_of):
-            return
-        npm = shutil.which("npm")
-        if npm is None:
-            sys.exit("bench: npm is missing; it fetches the load generator. Install Node.js")
-        print("bench: making .bench/load", flush=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in inputs:
-            shutil.copy(path, folder)
-        subprocess.run([npm, "ci", "--silent"], cwd=folder, check=True)
         (folder / STAMP).write_text(made_of)
 
     def _installed(self, name: str) -> str:

@@ -52,12 +52,12 @@ FULL = Plan(
     processes=3,
     inprocess_seconds=4.0,
     few_seconds=2.0,
-    lag_rounds=3,
-    lag_seconds=3.0,
+    lag_rounds=5,
+    lag_seconds=1.6,
     settle_seconds=1.2,
     requests=2_000_000,
     throughput=ThroughputPlan(
-        generations=2, rounds=16, others_every_rounds=8, run_seconds=0.33, warm_up_seconds=0.3
+        generations=3, rounds=36, others_every_rounds=18, run_seconds=0.06, warm_up_seconds=0.3
     ),
 )
 QUICK = Plan(

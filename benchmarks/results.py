@@ -29,15 +29,17 @@ INPROCESS = (
     "second."
 )
 THROUGHPUT = (
-    "One uvicorn worker per variant (uvloop, httptools, no access log) on one core, autocannon "
-    "with 16 connections on the other. Runs of a third of a second in random order, all compared "
-    "with the bare server's runs of the same rounds; the table has means, in brackets the "
-    "interval that holds the true one in 95 of 100 cases, as far as this machine's noise is "
-    "alike from round to round. All servers are started anew meanwhile. Plain uvicorn is that "
-    "without uvloop and httptools, compared with the bare application under the same. The "
-    "endpoint returns one number; the typical one has a dependency, three checked parameters, "
-    "and returns three orders of five lines each through their Pydantic models: enough objects "
-    "for the garbage collector to run, which is where `freeze_gc` counts."
+    "One uvicorn worker per variant (uvloop, httptools, no access log) on one core, a load "
+    "generator of ours with 16 connections on the other, which asks anew on each as soon as it has "
+    "its answer. Runs of 60 ms in random order, all compared with the bare server's runs of the "
+    "same rounds, so that what slows the machine for a second slows all; the table has means, in "
+    "brackets the interval that holds the true one in 95 of 100 cases, as far as this machine's "
+    "noise is alike from round to round. All servers are started three times: two "
+    "processes of one program differ by up to 2 %. Plain uvicorn is that without uvloop and "
+    "httptools, compared with the bare application under the same. The endpoint returns one "
+    "number; the typical one has a dependency, three checked parameters, and returns three orders "
+    "of five lines each through their Pydantic models: enough objects for the garbage collector "
+    "to run, which is where `freeze_gc` counts."
 )
 LAG = (
     "A task sleeps 1 ms at a time and notes how late it wakes, while every one of 200 endpoints "

@@ -24,7 +24,7 @@ from statistics import mean
 from benchmarks.apps import Shape, one_route, typical_route
 from benchmarks.environments import Environments
 from benchmarks.plan import ThroughputPlan
-from benchmarks.variants import BARE, FROZEN, LENS, THAWED, VARIANTS
+from benchmarks.variants import BARE, FROZEN, LENS, OURS, THAWED, VARIANTS
 
 CONNECTIONS = 16
 SERVER_CPU, LOAD_CPU = "0", "1"
@@ -218,9 +218,9 @@ def _drive(
     environments: Environments, runs: Sequence[tuple[str, str]], seconds: float
 ) -> list[dict[str, float]]:
     task = {"runs": runs, "seconds": seconds, "connections": CONNECTIONS}
-    script = Path(__file__).with_name("load") / "drive.cjs"
+    python = environments.python(OURS)
     done = subprocess.run(
-        [*_pinned(LOAD_CPU), "node", str(script), json.dumps(task)],
+        [*_pinned(LOAD_CPU), python, "-m", "benchmarks.load_generator", json.dumps(task)],
         env=environments.variables(),
         check=True,
         stdout=subprocess.PIPE,
