@@ -81,8 +81,14 @@ class Environments:
         """Versions of what is not in the first environment."""
         return {"fastapi-lens of PyPI": UNDER_OUR_NAME[-1].partition("==")[2]}
 
-    def run(self, name: str, module: str, *arguments: str) -> str:
-        """What a module of ours prints in an environment."""
+    def run(
+        self, name: str, module: str, *arguments: str, seconds: float = HANGS_AFTER_SECONDS
+    ) -> str:
+        """What a module of ours prints in an environment.
+
+        Raises:
+            subprocess.TimeoutExpired: After so many seconds it had not ended; it has now.
+        """
         done = subprocess.run(
             [self.python(name), "-m", module, *arguments],
             env=self.variables(),
@@ -90,7 +96,7 @@ class Environments:
             check=True,
             stdout=subprocess.PIPE,
             text=True,
-            timeout=HANGS_AFTER_SECONDS,
+            timeout=seconds,
         )
         return done.stdout
 
