@@ -4,6 +4,8 @@ Everything else of the request's path is byte for byte the same, so that what th
 is what the log costs a request that it does not keep.
 """
 
+import __future__
+
 import ast
 import inspect
 import textwrap
@@ -46,5 +48,8 @@ def unlogged(middleware: type[Any]) -> type[Any]:
     less.visit(tree)
     assert less.left_out == 1, f"{original.__qualname__} asks the log {less.left_out} times"
     made: dict[str, Any] = {}
-    exec(compile(tree, original.__code__.co_filename, "exec"), original.__globals__, made)  # noqa: S102  Its own source.
+    # Annotations that its module does not evaluate are not evaluated here either.
+    flags = original.__code__.co_flags & __future__.annotations.compiler_flag
+    code = compile(tree, original.__code__.co_filename, "exec", flags=flags)
+    exec(code, original.__globals__, made)  # noqa: S102  Its own source.
     return type("Unlogged", (middleware,), {"__call__": made["__call__"]})
