@@ -136,7 +136,8 @@ def test_a_host_whose_network_is_cut_loses_nothing_and_the_workers_tell_it(
     wait_until(lambda: states(east.lens)["west"] is WorkerState.SILENT)
     page = onlooker.get("/lens/settings").text
     assert ">Silent<" in page
-    assert west.lens.flusher.pending_calls == 30
+    # None yet where its thread has been waiting for the database since before they came.
+    assert west.lens.flusher.pending_calls in (0, 30)
 
     proxy.cut()
     proxy.go_on()
