@@ -25,6 +25,7 @@ from benchmarks.apps import Shape, one_route, typical_route
 from benchmarks.environments import Environments
 from benchmarks.plan import ThroughputPlan
 from benchmarks.variants import BARE, FROZEN, LENS, OURS, THAWED, VARIANTS
+from tests.support.ports import HOST, free_port
 
 CONNECTIONS = 16
 SERVER_CPU, LOAD_CPU = "0", "1"
@@ -171,14 +172,14 @@ def _start_all(environments: Environments, stack: ExitStack) -> Mapping[str, str
     for name in NAMES:
         variant = VARIANTS[variant_of(name)]
         if environments.has(variant.environment):
-            port = _free_port()
+            port = free_port()
             python = environments.python(variant.environment)
             command = [python, "-m", "benchmarks.server", name, str(port), str(folder / name)]
             stack.enter_context(_process(command, environments, folder / f"{name}.log"))
             ports[name] = port
     for name, port in ports.items():
         _wait_for(port, folder / f"{name}.log")
-    return {name: f"http://127.0.0.1:{port}{shape_of(name).middle}" for name, port in ports.items()}
+    return {name: f"http://{HOST}:{port}{shape_of(name).middle}" for name, port in ports.items()}
 
 
 @contextmanager
@@ -206,7 +207,7 @@ def _wait_for(port: int, log: Path) -> None:
     end = time.monotonic() + STARTED_WITHIN_SECONDS
     while time.monotonic() < end:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection((HOST, port), timeout=1).close()
         except OSError:
             time.sleep(0.05)
         else:
@@ -233,10 +234,3 @@ def _pinned(cpu: str) -> list[str]:
     """The words before a command that keep it on one core, where that can be."""
     taskset = shutil.which("taskset")
     return [taskset, "-c", cpu] if taskset and (os.cpu_count() or 1) > 1 else []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
