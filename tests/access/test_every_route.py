@@ -137,6 +137,7 @@ def refuses(site: TestClient, path: str, method: str, headers: dict[str, str]) -
     return answer.status_code in (403, 405) or gone
 
 
+@pytest.mark.unmeasured
 def test_no_route_answers_any_method_without_access(
     credentials: tuple[TestClient, Any],
 ) -> None:
@@ -157,6 +158,7 @@ async def failing(request: Request) -> Response:
     raise HTTPException(404)
 
 
+@pytest.mark.unmeasured
 def test_a_route_that_forgets_the_check_is_found_out(
     credentials: tuple[TestClient, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +193,7 @@ OWN_POSTS = {"/lens/logout", "/lens/logout/everywhere"}
 """What those may send who may only look."""
 
 
+@pytest.mark.unmeasured
 def test_who_may_only_look_is_shown_no_form_and_refused_by_every_post(tmp_path: Path) -> None:
     reader = KeyConfig("who-only-looks", scope="read")
     site = client(tmp_path, report_keys={"reader": reader})

@@ -173,8 +173,9 @@ def test_a_database_that_is_down_gets_an_error_page_with_a_number_and_no_traceba
     lens_of(app).stop()
 
 
+@pytest.mark.parametrize("path", ["/lens/", "/lens/report"])
 def test_a_fault_in_a_view_gets_an_error_page_and_not_the_hosts(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     lens = lens_of(client.app)
 
@@ -182,7 +183,7 @@ def test_a_fault_in_a_view_gets_an_error_page_and_not_the_hosts(
         raise LookupError("ours")
 
     monkeypatch.setattr(lens.reader, "endpoints", fail)
-    answer = client.get("/lens/")
+    answer = client.get(path)
     assert answer.status_code == 500
     assert "LookupError" not in answer.text
 

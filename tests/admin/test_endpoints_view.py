@@ -240,6 +240,7 @@ def test_the_file_and_line_of_each_handler_is_a_column(site: Site) -> None:
     assert 'title="<locals>.read_user"'.replace("<", "&lt;").replace(">", "&gt;") in site.get().text
 
 
+@pytest.mark.unmeasured
 def test_the_first_load_of_a_thousand_busy_endpoints_weighs_less_than_a_hundred_kilobytes(
     make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -208,6 +208,7 @@ def many(make_site: Any) -> Site:
     return make_site(app)
 
 
+@pytest.mark.unmeasured
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

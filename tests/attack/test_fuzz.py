@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from fastapi_lens.admin.edge import parts_of
 from tests.attack.asgi import HOST, Answer, Raw
 from tests.attack.fuzz import fuzz, main
 from tests.attack.fuzzing import Attempt, problems
@@ -114,9 +113,3 @@ def test_a_fault_of_ours_gets_an_answer_without_a_word_of_it(
         answer = target.call(raw)
         assert problems(Attempt(raw, let_in=True), answer) == ["status 500"]
         assert "log" in answer.text
-
-
-def test_an_address_that_cannot_be_taken_apart_has_no_parts() -> None:
-    for address in ("//[", "http://[::1", "//a\u2100b"):
-        assert parts_of(address).geturl() == ""
-    assert parts_of("//a:1/b").netloc == "a:1"

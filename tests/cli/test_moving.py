@@ -110,6 +110,7 @@ def test_a_database_with_rows_of_its_own_gets_each_call_once(
     assert recounted(database_url) == rows_of([*deltas(2), *deltas(3)])
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=12)
 @given(
     theirs=st.integers(0, 999), ours=st.integers(0, 999), sizes=st.tuples(*[st.integers(0, 9)] * 2)

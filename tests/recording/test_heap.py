@@ -34,6 +34,7 @@ def start_lens(database: Path, *, lifespan: bool = True, freeze_gc: bool = True)
     lens.stop()
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("lifespan", [True, False])
 def test_the_first_start_spares_the_collector_what_lives_by_then(
     tmp_path: Path, *, lifespan: bool

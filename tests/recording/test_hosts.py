@@ -120,6 +120,7 @@ def by_host(lens: Lens) -> dict[str, Worker]:
     return {one.host: one for one in lens.reader.workers(time.time())}
 
 
+@pytest.mark.unmeasured
 def test_a_host_whose_network_is_cut_loses_nothing_and_the_workers_tell_it(
     shared_url: str,
     proxy: Proxy,

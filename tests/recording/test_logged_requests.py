@@ -229,6 +229,7 @@ def test_changed_settings_are_in_force_at_once() -> None:
     assert [one.path for one in logged(made)] == ["/orders/2"]
 
 
+@pytest.mark.unmeasured
 def test_memory_is_bounded_while_nothing_can_be_written() -> None:
     made = probe(log_errors_per_minute=10_000, log_slowest=0)
     made.get(*["/teapot?status=200"] * (MAX_KEPT // 2 + 5), *["/teapot?status=500"] * 3)

@@ -152,6 +152,7 @@ def limited(_shop: Shop, _pragma: str) -> Generator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("trouble", "pragma", "reason"),
     [

@@ -295,6 +295,7 @@ def assert_drained(drained: list[SeriesDelta], durations_ns: dict[SeriesKey, lis
         assert max(delta.max_ns for delta in mine) == max(sent)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.usefixtures("hasty_threads")
 def test_hasty_threads_and_concurrent_drains_lose_and_double_nothing() -> None:
     recorder = Recorder()

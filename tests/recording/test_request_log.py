@@ -94,6 +94,17 @@ def test_candidates_and_what_is_remembered_of_them_are_bounded(
     assert set(log.recorder.log._told_at) == {("GET", "/0"), ("GET", "/7")}
 
 
+def test_what_waits_is_bounded_and_chosen_calls_go_before_the_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(request_log, "MAX_KEPT", 4)
+    log = Log(log_slowest=1, log_sample_rate=1.0)
+    for number in range(9):
+        log.call(f"/{number}", ms=5)
+    reasons = [one.reason for one in log.harvested()]
+    assert sorted(reasons) == ["sample", "sample", "slow"]
+
+
 def test_further_kinds_of_exceptions_wait_until_the_others_are_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

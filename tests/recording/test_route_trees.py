@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fastapi import APIRouter, FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -187,6 +188,7 @@ async def scope_after(app: Any, method: str, path: str) -> Any:
     return kept.scope
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=60)
 @given(
     top=st.sampled_from((FastAPI, Starlette)),

@@ -116,6 +116,7 @@ async def until(look: Callable[[], object], *, what: str) -> None:
     await asyncio.to_thread(wait_until, look, what=what)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("by", "workers", "args", "target"),
     [

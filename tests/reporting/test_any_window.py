@@ -58,6 +58,7 @@ def history(request: pytest.FixtureRequest) -> Iterator[History]:
     database.close()
 
 
+@pytest.mark.unmeasured
 @given(SECONDS, LATER)
 @example(None, 0)
 @example(1, 0)
@@ -78,6 +79,7 @@ def test_any_window_at_any_time_equals_a_recount(
         assert reader.endpoint(endpoint.key, window=Window(seconds), now=now) == endpoint
 
 
+@pytest.mark.unmeasured
 @given(SECONDS, st.integers(0, 900 * DAY) | NEAR, LATER)
 @example(MINUTE, MINUTE, 0)
 @example(HOUR, 6 * HOUR, 0)
@@ -114,6 +116,7 @@ def test_any_window_with_an_end_equals_a_recount_and_so_does_its_series(
         assert Usage.total([point.usage for point in points]) == called
 
 
+@pytest.mark.unmeasured
 @given(SECONDS, st.none() | NEAR | st.integers(0, 500 * DAY))
 @example(30 * DAY, None)
 @example(HOUR, None)

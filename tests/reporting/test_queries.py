@@ -104,6 +104,7 @@ def assert_chart(
     assert trends == {endpoint.id: [point.usage.calls for point in series.points]}
 
 
+@pytest.mark.unmeasured
 def test_every_answer_equals_a_recount_of_the_calls(
     database: Database, history: tuple[list[Call], int | None]
 ) -> None:

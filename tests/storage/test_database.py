@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import ConfigError, StorageError
 from fastapi_lens.storage import engines as engines_module
+from fastapi_lens.storage.clocks import database_clock
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.engines import CACHE_KIB
 from fastapi_lens.storage.migrations import migrate
@@ -385,3 +386,5 @@ def test_mariadb_is_asked_in_its_own_words() -> None:
     assert str(statement.compile(dialect=mysql.dialect())).startswith("INSERT IGNORE INTO lens_")
     database.answer = 81_920
     assert database.size_bytes(database) == 81_920  # type: ignore[arg-type]
+    assert "unix_timestamp()" in str(database_clock("mysql"))
+    assert Database("mariadb://lens@localhost/lens").dialect == "mysql"

@@ -3,10 +3,13 @@
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+import pytest
+
 from tests.storage.ordeal import Ordeal
 from tests.support.database_server import DatabaseServer
 
 
+@pytest.mark.unmeasured
 def test_eight_processes_add_up_exactly_while_a_server_fails_them(
     database_server: DatabaseServer,
     server_url: str,

@@ -54,6 +54,7 @@ def counted(database: Database, now_kept: Retention, then: Retention) -> Expired
     return expired(database, now_kept, then, app=APP, now=NOW)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(("now_days", "then_days"), [(None, 90), (200, 10), (500, 400)])
 def test_what_is_counted_is_what_is_then_deleted(
     database: Database, now_days: int | None, then_days: int

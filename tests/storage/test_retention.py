@@ -205,6 +205,7 @@ def fill(database: Database, rows: int) -> None:
 EMPTY = {column.name: b"" if column.name == "histogram" else 0 for column in BUCKET.columns}
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("row_us", [1, 40, 400])
 def test_no_slice_takes_longer_than_promised_however_slow_the_machine_becomes(
     sqlite_database: FlakyDatabase, row_us: int

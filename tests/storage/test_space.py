@@ -57,6 +57,7 @@ def pages(database: Database) -> tuple[int, int]:
     return count, free
 
 
+@pytest.mark.unmeasured
 def test_a_file_gets_smaller_when_rows_go(database: Database, file: Path, few_spare: int) -> None:
     fill(database, 4_000)
     before, free = pages(database)

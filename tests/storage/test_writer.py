@@ -180,6 +180,7 @@ def test_workers_that_start_at_once_tell_of_the_same_endpoints(
     assert {row.name for row in rows} <= names
 
 
+@pytest.mark.unmeasured
 def test_threads_that_share_a_database_add_up_exactly(flaky: FlakyDatabase) -> None:
     errors: list[StorageError] = []
 

@@ -1,0 +1,9 @@
+"""What comes in from outside is taken apart without a fault."""
+
+from fastapi_lens.admin.edge import parts_of
+
+
+def test_an_address_that_cannot_be_taken_apart_has_no_parts() -> None:
+    for address in ("//[", "http://[::1", "//a\u2100b"):
+        assert parts_of(address).geturl() == ""
+    assert parts_of("//a:1/b").netloc == "a:1"
