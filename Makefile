@@ -7,7 +7,8 @@ MAKEFLAGS += --no-print-directory
 
 VENV ?= .venv
 PORT ?= 8000
-JOBS ?= 2
+# One more than there are cores: tests that start programs also wait.
+JOBS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
 ARGS ?=
 export VENV PORT
 # Compiled once, not again by each of a hundred processes, whatever the environment says.
@@ -62,8 +63,8 @@ format: setup ## let ruff format and put right what it can
 	@$(VENV)/bin/ruff check --quiet --fix-only .
 	@$(VENV)/bin/ruff format .
 
-test: setup browser mariadb nginx lint ## lint and the whole suite with coverage, as CI runs it
-	@$(PY) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder --cov --cov-report=term $(ARGS)
+test: setup browser mariadb nginx lint ## lint and the whole suite with coverage, as CI runs it; FRESH=1
+	@$(PY) -m scripts.suite -n $(JOBS) --dist loadscope --no-loadscope-reorder -- "$(SLOW) or unmeasured" $(ARGS)
 
 test-unit: setup ## the fast part: no browser, database server, server or build
 	@$(PY) -m pytest -m "not ($(SLOW))" $(ARGS)
