@@ -256,7 +256,7 @@ class Lens:
         if not written:
             logger.error(
                 "fastapi_lens could not write %s calls before the process ends",
-                self.flusher.pending_calls,
+                self.flusher.pending_calls + self.recorder.waiting_calls,
             )
         self.database.close()
 

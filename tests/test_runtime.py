@@ -113,6 +113,20 @@ def test_counts_that_cannot_be_written_at_the_end_are_named_in_the_log(
     assert "could not write 3 calls" in caplog.text
 
 
+def test_counts_that_no_flush_has_taken_are_named_in_the_log_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lens = lens_on(tmp_path / "lens.db")
+    count(lens, calls=2)
+    lens.flusher.collect()
+    count(lens, calls=40)  # Of which some are folded and some are not.
+    # As it is where the thread hangs in the database for longer than the host may wait.
+    monkeypatch.setattr(lens.flusher, "stop", lambda: False)
+    with caplog.at_level(logging.ERROR, "fastapi_lens"):
+        lens.stop()
+    assert "could not write 42 calls" in caplog.text
+
+
 def test_a_fault_while_stopping_does_not_reach_the_hosts_shutdown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

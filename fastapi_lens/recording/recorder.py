@@ -177,6 +177,13 @@ class Recorder:
             # Nothing is slow while the log keeps no slow ones.
             series.slow_ns = first or (0 if series.slow_ns == NEVER_SLOW else series.slow_ns // 2)
 
+    @property
+    def waiting_calls(self) -> int:
+        """Calls that no drain has taken yet."""
+        with self._folding:
+            waiting = list(self._series.values())
+            return sum(len(one.recent) + sum(one.lanes.values()) for one in waiting)
+
     def drain(self) -> list[SeriesDelta]:
         """What was counted since the last drain; each call comes out exactly once.
 

@@ -107,9 +107,7 @@ def onlooker(shared_url: str) -> Iterator[TestClient]:
 
 def waiting_calls(lens: Lens) -> int:
     """Calls that are not written: pending, or not taken by a thread that waits for the database."""
-    counted = lens.recorder._series.values()
-    untaken = sum(len(series.recent) + sum(series.lanes.values()) for series in counted)
-    return untaken + lens.flusher.pending_calls
+    return lens.recorder.waiting_calls + lens.flusher.pending_calls
 
 
 def states(lens: Lens) -> dict[str, WorkerState]:
