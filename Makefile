@@ -63,7 +63,7 @@ format: setup ## let ruff format and put right what it can
 	@$(VENV)/bin/ruff check --quiet --fix-only .
 	@$(VENV)/bin/ruff format .
 
-test: setup browser mariadb nginx lint ## lint and the whole suite with coverage, as CI runs it; FRESH=1
+test: setup browser mariadb nginx lint ## lint and the whole suite with coverage, as CI runs it; FRESH=1: what has passed, too
 	@$(PY) -m scripts.suite -n $(JOBS) --dist loadscope --no-loadscope-reorder -- "$(SLOW) or unmeasured" $(ARGS)
 
 test-unit: setup ## the fast part: no browser, database server, server or build

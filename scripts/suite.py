@@ -1,9 +1,9 @@
 """Runs the suite for `make test`: all of it, with coverage, and again only what is quick.
 
 Where all of it has passed with the very same files, programs and packages, the tests that start
-programs (browsers, database servers, servers, builds) would be told the same once more, for some
-minutes. They are then left out, which the run says; ``FRESH=1`` runs all. Without git nothing is
-known of the files, and all of it runs each time.
+programs (browsers, database servers, servers, builds) or take long would tell the same once more,
+for some minutes. They are then left out, which the run says; ``FRESH=1`` runs all. Without git
+nothing is known of the files, and all of it runs each time.
 """
 
 import os
@@ -15,6 +15,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from scripts import chromium, mariadb, nginx
+from tests.support.postgres import find_programs
 
 ROOT = Path(__file__).parents[1]
 PASSED = ".suite-passed"
@@ -96,13 +97,17 @@ def _files(root: Path, listed: bytes) -> Iterator[bytes]:
 
 
 def _programs() -> Iterator[bytes]:
-    for program in (chromium, mariadb, nginx):
+    for find in (chromium.find, mariadb.find, nginx.find, _postgres):
         try:
-            found = program.find()
+            found = find()
         except RuntimeError:  # The test that needs it says what is missing.
             found = None
         facts = (found, found.stat().st_size, found.stat().st_mtime_ns) if found else None
         yield repr(facts).encode()
+
+
+def _postgres() -> Path:
+    return find_programs() / "postgres"
 
 
 def _packages() -> Iterator[bytes]:

@@ -95,7 +95,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         or item.get_closest_marker("mariadb")
     ):
         return (yield)
-    settings_of_children = os.environ.pop("COVERAGE_PROCESS_CONFIG")
+    settings_of_children = os.environ.pop("COVERAGE_PROCESS_CONFIG", "")
     coverage.stop()
     try:
         return (yield)

@@ -121,7 +121,10 @@ def test_other_packages_programs_and_settings_make_another_fingerprint(
     with monkeypatch.context() as patch:
         patch.setattr(chromium, "find", lambda: tmp_path / "package.py")
         found.add(fingerprint(checkout.root, {}))
-    assert len(found) == 4
+    with monkeypatch.context() as patch:
+        patch.setenv("LENS_TEST_PG_BIN", str(tmp_path))
+        found.add(fingerprint(checkout.root, {}))
+    assert len(found) == 5
     assert fingerprint(checkout.root, {"HOME": "/root"}) in found
 
 
