@@ -32,6 +32,13 @@ def paths(page: Page) -> list[str]:
     return page.locator("#lens-rows a > span").all_text_contents()
 
 
+def follow(link: Locator) -> None:
+    """Click a link, and wait until the other page is there."""
+    before = link.page.url
+    link.click()
+    link.page.wait_for_url(lambda url: url != before)
+
+
 def mark(page: Page) -> None:
     """Leave a mark that only a reload removes."""
     page.evaluate("window.stillHere = true")

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import sign_in
+from tests.browser.steps import follow
 from tests.support.axe import axe_violations
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
@@ -86,14 +87,14 @@ class TestOnAPhone:
 
         page.goto(f"{crashing.url}/lens/requests?status=5xx")
         judge()
-        page.locator("#lens-rows a").first.click()
+        follow(page.locator("#lens-rows a").first)
         judge()
         page.locator(".facts a").first.click()
         expect(page.get_by_role("heading", name="Recent requests")).to_be_visible()
         judge()
         page.goto(f"{crashing.url}/lens/failures")
         judge()
-        page.locator("#lens-rows a").first.click()
+        follow(page.locator("#lens-rows a").first)
         judge()
         assert found == []
 

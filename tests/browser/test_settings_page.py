@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import sign_in
-from tests.browser.steps import is_still_here, mark
+from tests.browser.steps import follow, is_still_here, mark
 from tests.support.axe import axe_violations
 from tests.support.browser import PageWatch
 from tests.support.servers import Server
@@ -97,7 +97,7 @@ class TestOnAPhoneInTheDark:
         page.locator("#lens-rows a").first.click()
         expect(page.get_by_text("Ignored by the rule")).to_be_visible()
         judge()
-        page.get_by_role("link", name="Delete its history …").click()
+        follow(page.get_by_role("link", name="Delete its history …"))
         judge()
         page.get_by_label("Type GET /legacy to confirm").fill("GET /legacy")
         page.get_by_role("button", name="Delete for good").click()
