@@ -24,7 +24,7 @@ from tests.support.mariadb import MariadbServer
 from tests.support.nginx import stripping
 from tests.support.ports import free_port as find_free_port
 from tests.support.postgres import PostgresServer
-from tests.support.servers import Server, Start, uvicorn
+from tests.support.servers import UNMEASURED, Server, Start, uvicorn
 
 # Nothing is timed in tests: a slow machine is no bug.
 hypothesis_settings.register_profile(
@@ -95,13 +95,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         or item.get_closest_marker("mariadb")
     ):
         return (yield)
-    settings_of_children = os.environ.pop("COVERAGE_PROCESS_CONFIG", "")
-    coverage.stop()
-    try:
-        return (yield)
-    finally:
-        coverage.start()
-        os.environ["COVERAGE_PROCESS_CONFIG"] = settings_of_children
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in UNMEASURED.items():
+            patch.setenv(name, value)
+        coverage.stop()
+        try:
+            return (yield)
+        finally:
+            coverage.start()
 
 
 def pytest_report_header() -> list[str]:

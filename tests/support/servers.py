@@ -14,8 +14,9 @@ from tests.support.ports import HOST, free_port, is_listening
 from tests.support.waiting import wait_until
 
 UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
-"""For the environment of a server: it runs without coverage, since tests in the suite's own
-process reach every line, and measuring takes a third of a server's time."""
+"""For the environment of a server, and of a test that is not to cover lines: what is started runs
+without coverage, since quick tests in the suite's own process reach every line, and measuring
+takes a third of a server's time."""
 
 
 class ServerError(AssertionError):
