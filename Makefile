@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 VENV ?= .venv
 PORT ?= 8000
-JOBS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores : 8)))
+JOBS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
 ARGS ?=
 export VENV PORT
 # Compiled once, not again by each of a hundred processes, whatever the environment says.

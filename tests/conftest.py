@@ -12,13 +12,13 @@ import pytest
 from coverage import Coverage
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from fastapi_lens.recording.heap import starts
 from scripts import chromium as chromium_program
 from scripts import mariadb as mariadb_program
 from scripts import nginx as nginx_program
-from tests.support.browser import PageWatch
+from tests.support.browser import PageWatch, SharedBrowser
 from tests.support.database_server import DatabaseServer
 from tests.support.mariadb import MariadbServer
 from tests.support.nginx import stripping
@@ -50,6 +50,8 @@ UNMEASURED_FOLDERS = {"attack", "benchmarks", "browser", "docs", "end_to_end", "
 """Tests of the whole, of tools and of the example: they show much, but are not to cover lines."""
 
 _SERVERS = pytest.StashKey[list[Server]]()
+_BROWSER = pytest.StashKey[SharedBrowser]()
+_MODULES_IN_A_BROWSER = pytest.StashKey[set[Path]]()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -61,6 +63,23 @@ def a_process_that_freezes_nothing() -> None:
     next(starts())
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Have a browser for those who ask for it."""
+    config.stash[_BROWSER] = SharedBrowser()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Close it where the last test had it."""
+    config.stash[_BROWSER].close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Close the browser before modules that have no use for one."""
+    if item.path not in item.config.stash[_MODULES_IN_A_BROWSER]:
+        item.config.stash[_BROWSER].close()
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # Before `-m` looks at the marks.
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
@@ -68,7 +87,8 @@ def pytest_collection_modifyitems(
     """Mark each test by what it asks for, so that `make test-unit` can leave it out.
 
     Modules that start programs come first, in random order among themselves: whichever of several
-    processes is done earlier finds something left to do until the end.
+    processes is done earlier finds something left to do until the end. Those in a browser come
+    before all others, so that few browsers have to be started.
     """
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
@@ -81,19 +101,16 @@ def pytest_collection_modifyitems(
         items[:] = [item for item in items if item not in left_out]
     yield
     slow = {item.path for item in items if any(map(item.get_closest_marker, SLOW))}
-    items.sort(key=lambda item: item.path not in slow)
+    in_a_browser = {item.path for item in items if item.get_closest_marker("browser")}
+    items.sort(key=lambda item: (item.path not in in_a_browser, item.path not in slow))
+    config.stash[_MODULES_IN_A_BROWSER] = in_a_browser
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Measure no coverage while a test runs that is not to cover lines: it is twice as quick."""
     coverage = Coverage.current()
-    folder = item.path.relative_to(Path(__file__).parent).parts[0]
-    if coverage is None or not (
-        folder in UNMEASURED_FOLDERS
-        or item.get_closest_marker("unmeasured")
-        or item.get_closest_marker("mariadb")
-    ):
+    if coverage is None or _is_to_cover_lines(item):
         return (yield)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in UNMEASURED.items():
@@ -103,6 +120,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             return (yield)
         finally:
             coverage.start()
+
+
+def _is_to_cover_lines(item: pytest.Item) -> bool:
+    """What runs on every database is measured on SQLite, and on servers what is theirs alone."""
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    if folder in UNMEASURED_FOLDERS or item.get_closest_marker("unmeasured"):
+        return False
+    if item.get_closest_marker("mariadb"):
+        return False
+    fixtures = getattr(item, "fixturenames", ())
+    return not (item.get_closest_marker("postgres") and "database_url" in fixtures)
 
 
 def pytest_report_header() -> list[str]:
@@ -248,19 +276,10 @@ def chromium_path() -> Path:
     return chromium_program.find()
 
 
-@pytest.fixture(scope="module")
-def chromium(chromium_path: Path) -> Iterator[Browser]:
-    """A Chromium, driven by Playwright.
-
-    One for each module, not for the session: while Playwright's synchronous interface is open,
-    its event loop counts as running in this thread, and tests that call `asyncio.run` would fail.
-    """
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium_path, args=chromium_program.launch_arguments()
-        )
-        yield browser
-        browser.close()
+@pytest.fixture
+def chromium(chromium_path: Path, request: pytest.FixtureRequest) -> Browser:
+    """A Chromium, driven by Playwright; that of the test before where it had one."""
+    return request.config.stash[_BROWSER].get(chromium_path)
 
 
 @pytest.fixture

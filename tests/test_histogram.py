@@ -130,6 +130,7 @@ def test_a_known_maximum_is_never_exceeded_and_exact(durations_ns: list[int], ea
     assert_within_the_bound(quantiles[0], nearest_rank_ms(durations_ns, each))
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("percent", range(1, 101))
 def test_a_share_that_is_no_binary_fraction_gets_its_own_rank(percent: int) -> None:
     hundred = [Histogram.from_counts({40 + call: 1}) for call in range(100)]

@@ -118,6 +118,7 @@ def test_logging_out_ends_the_session_wherever_its_cookie_is(client_with: MakeCl
     assert 'data-theme="dark"' in login.text
 
 
+@pytest.mark.unmeasured
 def test_logging_out_everywhere_ends_all_sessions_of_the_key_at_once(
     client_with: MakeClient,
 ) -> None:

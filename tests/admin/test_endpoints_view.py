@@ -194,6 +194,7 @@ def test_many_endpoints_come_in_pages(make_site: MakeSite) -> None:
     assert "10 endpoints <span>of 120</span>" in wide
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("prefix", "root_path", "mount", "base"),
     [

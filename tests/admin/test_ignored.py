@@ -147,6 +147,7 @@ RULES = st.lists(
 )
 
 
+@pytest.mark.unmeasured
 @given(rules=RULES, table=st.sets(st.tuples(METHODS, PATHS), max_size=12))
 def test_what_rules_say_they_cover_is_exactly_what_is_not_shown_whatever_their_order(
     rules: list[Rule], table: set[tuple[str, str]]

@@ -44,6 +44,7 @@ queries = st.builds(
 )
 
 
+@pytest.mark.unmeasured
 @given(endpoint_lists, queries)
 def test_each_tab_counts_what_it_would_show(
     endpoints: list[Endpoint], query: EndpointsQuery
@@ -56,6 +57,7 @@ def test_each_tab_counts_what_it_would_show(
     )
 
 
+@pytest.mark.unmeasured
 @given(endpoint_lists, queries)
 def test_all_pages_together_are_all_that_matches_once_and_in_order(
     endpoints: list[Endpoint], query: EndpointsQuery
@@ -82,6 +84,7 @@ def test_a_page_that_does_not_exist_is_the_last_one(
     assert bool(listing.rows) == bool(listing.matching) == (listing.first > 0)
 
 
+@pytest.mark.unmeasured
 @given(endpoint_lists, sorts)
 def test_the_order_depends_on_nothing_but_the_endpoints(
     endpoints: list[Endpoint], sort: Sort
@@ -99,6 +102,7 @@ def test_rows_without_anything_to_compare_come_last_both_ways(
         assert empty == sorted(empty)
 
 
+@pytest.mark.unmeasured
 @given(endpoint_lists)
 def test_calls_fall_and_equal_ones_stand_by_path(endpoints: list[Endpoint]) -> None:
     rows = ordered(endpoints, Sort(SortKey.CALLS, descending=True))

@@ -169,6 +169,7 @@ def test_an_error_of_our_own_is_a_page_or_a_toast_with_a_number_that_the_log_has
         assert f"fastapi_lens error {number}" in caplog.text
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("cookie", "theme"),
     [("dark", "dark"), ("light", "light"), ("auto", "auto"), ("pink", "auto"), ("", "auto")],

@@ -75,6 +75,7 @@ def test_the_list_has_the_newest_first_with_all_that_is_kept(logged: Logged) -> 
     assert "every server error up to 60 a minute and 100% of all requests" in text
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("query", "found"),
     [

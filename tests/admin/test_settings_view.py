@@ -8,6 +8,8 @@ from fastapi_lens.storage.workers import beat, note_killed
 from fastapi_lens.storage.writer import Writer
 from tests.admin.conftest import Site
 
+pytestmark = pytest.mark.unmeasured
+
 OTHER = WorkerFacts("other", "site", "web-2", 4712, "2.14.0", 1_000_000, 5_000)
 
 

@@ -33,11 +33,9 @@ def healthy(url: str) -> None:
     change(url, sa.update(WORKER).values(seen_at=now_us(), complete_to=now_us()))
 
 
-def test_a_healthy_database_is_fine(database_url: str) -> None:
-    healthy(database_url)
-
-    done = run("doctor", "--database", database_url)
-
+def what_is_said_of_a_healthy(url: str) -> str:
+    healthy(url)
+    done = run("doctor", "--database", url)
     assert (done.exit_code, "wrong" in done.stdout) == (0, False)
     for word in (
         f"schema: version {known_version()}",
@@ -46,8 +44,19 @@ def test_a_healthy_database_is_fine(database_url: str) -> None:
         "1 workers record",
     ):
         assert word in done.stdout
-    assert ("WAL" in done.stdout) == database_url.startswith("sqlite")
-    assert ("this host's agrees" in done.stdout) != database_url.startswith("sqlite")
+    return done.stdout
+
+
+def test_a_healthy_file_is_fine(tmp_path: Path) -> None:
+    said = what_is_said_of_a_healthy(url_of(tmp_path / "lens.db"))
+    assert "WAL" in said
+    assert "this host's" not in said
+
+
+def test_a_healthy_database_on_a_server_is_fine(server_url: str) -> None:
+    said = what_is_said_of_a_healthy(server_url)
+    assert "WAL" not in said
+    assert "this host's agrees" in said
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,7 @@ def test_any_two_histories_add_up(
         assert recounted(target) == rows_of([*deltas(theirs, sizes[0]), *deltas(ours, sizes[1])])
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("commit", ["pass", "connection.commit()"])
 def test_an_import_that_was_killed_goes_on_where_it_was(commit: str, tmp_path: Path) -> None:
     source, file = url_of(tmp_path / "source.db"), tmp_path / "out.jsonl"

@@ -1,12 +1,13 @@
 """What has passed is remembered for exactly what it has passed with, and for nothing else."""
 
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from scripts import chromium, suite
+from scripts import chromium
 from scripts.suite import AGAIN, PASSED, fingerprint, run
 
 ALL = ["-n", "2", "--cov", "--cov-report=term"]
@@ -116,7 +117,8 @@ def test_other_packages_programs_and_settings_make_another_fingerprint(
     found = {fingerprint(checkout.root, {})}
     found.add(fingerprint(checkout.root, {"LENS_TEST_PG_BIN": "/opt/pg/bin"}))
     with monkeypatch.context() as patch:
-        patch.setattr(suite, "distributions", lambda: iter(()))
+        (tmp_path / "other-1.0.dist-info").mkdir()
+        patch.setattr(sys, "path", [*sys.path, str(tmp_path)])
         found.add(fingerprint(checkout.root, {}))
     with monkeypatch.context() as patch:
         patch.setattr(chromium, "find", lambda: tmp_path / "package.py")

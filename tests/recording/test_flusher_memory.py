@@ -21,6 +21,7 @@ def file_rig(tmp_path: Path) -> Iterator[Rig]:
         yield made
 
 
+@pytest.mark.unmeasured
 def test_memory_stays_bounded_and_what_is_given_up_is_counted(
     file_rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -201,6 +201,7 @@ def test_what_memory_cannot_hold_is_lost_counted_and_shown(
 # --- another file, or none ------------------------------------------------------------------------
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("left", [(), ("-wal",), ("-shm",), SIDECARS], ids=str)
 def test_a_file_that_is_deleted_is_made_anew_with_all_that_waits(
     open_shop: Callable[[], Shop], file: Path, left: tuple[str, ...]
@@ -300,6 +301,7 @@ def replace_and_clean(file: Path) -> None:
         beside(file, suffix).unlink()
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("how", [overwrite, replace, replace_and_clean])
 def test_garbage_is_moved_aside_and_recording_goes_on(
     open_shop: Callable[[], Shop],

@@ -73,6 +73,7 @@ def app_with(endpoint: Callable[..., Any], **options: Any) -> FastAPI:
     return app
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("endpoint", "status"),
     [
@@ -101,6 +102,7 @@ def test_an_answer_that_its_model_forbids_is_a_server_error(probe: MakeProbe) ->
     assert probed.counts() == {ENDPOINT: {500: 1}}
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("before", [True, False])
 def test_a_dependency_that_fails_before_or_after_is_a_server_error(
     probe: MakeProbe, *, before: bool

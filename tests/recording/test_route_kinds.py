@@ -20,6 +20,8 @@ from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope
 from tests.recording.rooted import plain, shop
 from tests.support.releases import needs_included_mounts
 
+pytestmark = pytest.mark.unmeasured
+
 MakeProbe = Callable[..., Probe]
 
 

@@ -448,6 +448,7 @@ def test_the_facts_of_an_endpoint_come_from_its_route(probe: MakeProbe) -> None:
     assert (found.summary, found.tags, found.deprecated) == ("What it does.", ("one", "two"), True)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("status", [201, 204, 302, 400, 404, 409, 418, 500, 503])
 def test_a_status_that_a_handler_answers_is_counted(probe: MakeProbe, status: int) -> None:
     app = FastAPI()

@@ -28,6 +28,7 @@ QUESTIONS: dict[str, Callable[[Reader], object]] = {
 }
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_of_one_endpoint_sqlite_reads_no_other_endpoints_rows(
     memory: Database, question: str

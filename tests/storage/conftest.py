@@ -1,6 +1,7 @@
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from tests.storage.helpers import FlakyDatabase
+from tests.support.servers import UNMEASURED
 
 Together = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]
 
@@ -33,9 +35,13 @@ def sqlite_database() -> Iterator[FlakyDatabase]:
 
 @pytest.fixture(scope="session")
 def fork_server() -> ForkServerContext:
-    """Starts processes that have imported the package already."""
+    """Starts processes that have imported the package already, and measure no coverage."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.storage.processes", "tests.storage.ordeal"])
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in UNMEASURED.items():
+            patch.setenv(name, value)
+        forkserver.ensure_running()
     return context
 
 

@@ -70,6 +70,7 @@ def test_a_file_gets_smaller_when_rows_go(database: Database, file: Path, few_sp
     assert file.stat().st_size == after * 4_096
 
 
+@pytest.mark.unmeasured
 def test_space_is_given_back_in_slices_like_rows(database: Database, few_spare: int) -> None:
     fill(database, 2_000)
     with database.write() as connection:

@@ -1,13 +1,26 @@
-"""What a page did besides what the test looked at: errors, violations, foreign hosts.
+"""One Chromium for test after test, and what a page did besides what the test looked at.
 
-Watches one browser context. Judges at the end; drives nothing.
+A watch collects errors, violations and foreign hosts of one browser context, and judges at the
+end. Nothing here drives a page.
 """
 
 import contextlib
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Request, WebError
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Playwright,
+    Request,
+    WebError,
+    sync_playwright,
+)
+
+from scripts import chromium
 
 _REPORT_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) => window.lensTestViolation(
@@ -16,6 +29,37 @@ addEventListener("securitypolicyviolation", (event) => window.lensTestViolation(
 
 # The browser cancels what a page still loads when the page is left; that is no failure.
 _LEFT = "net::ERR_ABORTED"
+
+
+class SharedBrowser:
+    """A Chromium that stays open from one test to the next: a start costs two seconds of CPU.
+
+    While Playwright's synchronous interface is open, its event loop counts as running in this
+    thread, and tests that call `asyncio.run` would fail: `close` it before them.
+    """
+
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self._playwright: Playwright | None = None
+        self._browser: Browser | None = None
+
+    def get(self, program: Path) -> Browser:
+        """The browser, started where none is open."""
+        if self._browser is None or not self._browser.is_connected():
+            self.close()
+            self._playwright = sync_playwright().start()
+            self._browser = self._playwright.chromium.launch(
+                executable_path=program, args=chromium.launch_arguments()
+            )
+        return self._browser
+
+    def close(self) -> None:
+        """End the browser, if one is open, and let go of this thread's event loop."""
+        if self._browser is not None:
+            self._browser.close()
+        if self._playwright is not None:
+            self._playwright.stop()
+        self._browser = self._playwright = None
 
 
 class PageWatch:
