@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 VENV ?= .venv
 PORT ?= 8000
+# One more than there are cores: tests that start programs also wait.
 JOBS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
 ARGS ?=
 export VENV PORT

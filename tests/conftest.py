@@ -24,7 +24,7 @@ from tests.support.mariadb import MariadbServer
 from tests.support.nginx import stripping
 from tests.support.ports import free_port as find_free_port
 from tests.support.postgres import PostgresServer
-from tests.support.servers import UNMEASURED, Server, Start, uvicorn
+from tests.support.servers import Server, Start, unmeasured, uvicorn
 
 # Nothing is timed in tests: a slow machine is no bug.
 hypothesis_settings.register_profile(
@@ -112,9 +112,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     coverage = Coverage.current()
     if coverage is None or _is_to_cover_lines(item):
         return (yield)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in UNMEASURED.items():
-            patch.setenv(name, value)
+    with unmeasured():
         coverage.stop()
         try:
             return (yield)

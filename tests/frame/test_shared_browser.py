@@ -8,10 +8,6 @@ import pytest
 from tests.support.browser import SharedBrowser
 
 
-async def loop_of_a_test() -> int:
-    return 7
-
-
 @pytest.mark.server  # Not "browser": before this module the suite's own one has to be closed.
 def test_a_browser_goes_on_until_it_is_closed_or_has_died_and_then_an_event_loop_may_run(
     chromium_path: Path,
@@ -27,4 +23,4 @@ def test_a_browser_goes_on_until_it_is_closed_or_has_died_and_then_an_event_loop
     finally:
         shared.close()
     shared.close()
-    assert asyncio.run(loop_of_a_test()) == 7
+    assert asyncio.run(asyncio.sleep(0, 7)) == 7

@@ -10,7 +10,7 @@ import pytest
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from tests.storage.helpers import FlakyDatabase
-from tests.support.servers import UNMEASURED
+from tests.support.servers import unmeasured
 
 Together = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]
 
@@ -38,9 +38,7 @@ def fork_server() -> ForkServerContext:
     """Starts processes that have imported the package already, and measure no coverage."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.storage.processes", "tests.storage.ordeal"])
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in UNMEASURED.items():
-            patch.setenv(name, value)
+    with unmeasured():
         forkserver.ensure_running()
     return context
 

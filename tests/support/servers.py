@@ -5,10 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
+from unittest.mock import patch
 
 from tests.support.ports import HOST, free_port, is_listening
 from tests.support.waiting import wait_until
@@ -17,6 +18,13 @@ UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
 """For the environment of a server, and of a test that is not to cover lines: what is started runs
 without coverage, since quick tests in the suite's own process reach every line, and measuring
 takes a third of a server's time."""
+
+
+@contextlib.contextmanager
+def unmeasured() -> Iterator[None]:
+    """Whatever is started meanwhile runs without coverage."""
+    with patch.dict(os.environ, UNMEASURED):
+        yield
 
 
 class ServerError(AssertionError):
