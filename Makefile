@@ -17,10 +17,11 @@ export PYTHONDONTWRITEBYTECODE :=
 PY := $(VENV)/bin/python
 SLOW := browser or mariadb or nginx or packaging or postgres or server
 
-.PHONY: help setup browser mariadb nginx demo lint lint-format lint-rules lint-mypy lint-pyright lint-imports \
-        format test test-unit audit fuzz screenshots bench bench-admin-load bench-outages bench-exactly-once \
-        bench-failover bench-hosts bench-log bench-pages bench-retention bench-sizing bench-storage bench-tabs \
-        compat build clean
+.PHONY: help setup browser mariadb nginx programs demo \
+        lint lint-format lint-rules lint-mypy lint-pyright lint-imports format \
+        test test-quick test-unit audit fuzz screenshots \
+        bench bench-admin-load bench-exactly-once bench-failover bench-hosts bench-log bench-outages \
+        bench-pages bench-retention bench-sizing bench-storage bench-tabs compat build clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -63,10 +64,17 @@ format: setup ## let ruff format and put right what it can
 	@$(VENV)/bin/ruff check --quiet --fix-only .
 	@$(VENV)/bin/ruff format .
 
-test: setup browser mariadb nginx lint ## lint and the whole suite with coverage, as CI runs it; FRESH=1: what has passed, too
+programs: setup ## find the browser and the servers that the tests start, or install them one by one
+	@$(MAKE) -j1 browser mariadb nginx
+
+test: setup ## lint and the whole suite with coverage, as CI runs it; FRESH=1: what has passed, too
+	@$(MAKE) -j2 programs lint
 	@$(PY) -m scripts.suite -n $(JOBS) --dist loadscope --no-loadscope-reorder -- "$(SLOW) or unmeasured" $(ARGS)
 
-test-unit: setup ## the fast part: no browser, database server, server or build
+test-unit: setup ## a thousand tests in a few seconds: what is marked as unit
+	@$(PY) -m pytest $$(grep -rl --include='test_*.py' '^pytestmark = pytest.mark.unit' tests) $(ARGS)
+
+test-quick: setup ## all but what starts a browser, a server, a database server or a build
 	@$(PY) -m pytest -m "not ($(SLOW))" $(ARGS)
 
 audit: setup ## known vulnerabilities of what the package needs; AUDIT=offline where there is no network

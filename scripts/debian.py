@@ -14,7 +14,9 @@ def can_install() -> bool:
 
 
 def install(*packages: str) -> None:
-    """Install packages, with what apt-get knows of them or, if that fails, with fresh lists.
+    """Install packages, without what they only recommend.
+
+    With what apt-get knows of them or, if that fails, with fresh lists.
 
     Raises:
         subprocess.CalledProcessError: apt-get cannot.
@@ -57,7 +59,7 @@ def _fetch(package: str, folder: str) -> None:
 def _install(packages: tuple[str, ...]) -> None:
     # Somebody else may be installing something at this moment.
     patient = ("-o", "DPkg::Lock::Timeout=120")
-    _run("apt-get", "install", *patient, "-qq", "--yes", *packages)
+    _run("apt-get", "install", *patient, "-qq", "--yes", "--no-install-recommends", *packages)
 
 
 def _run(*command: str, folder: str | None = None) -> None:

@@ -84,7 +84,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None]:
-    """Mark each test by what it asks for, so that `make test-unit` can leave it out.
+    """Mark each test by what it asks for, so that `make test-quick` can leave it out.
 
     Modules that start programs come first, in random order among themselves: whichever of several
     processes is done earlier finds something left to do until the end. Those in a browser come
@@ -94,6 +94,8 @@ def pytest_collection_modifyitems(
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARK_OF_FIXTURE:
                 item.add_marker(MARK_OF_FIXTURE[fixture])
+        if item.get_closest_marker("unit") and any(map(item.get_closest_marker, SLOW)):
+            raise pytest.UsageError(f"{item.nodeid} is marked as unit, but starts a program")
     missing = [mark for mark, program in MAY_BE_MISSING.items() if program.find() is None]
     left_out = [item for item in items if any(map(item.get_closest_marker, missing))]
     if left_out:

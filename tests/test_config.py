@@ -12,6 +12,8 @@ from fastapi_lens.config_values import env_name
 from fastapi_lens.errors import ConfigError, LensError, SchemaTooNewError, StorageError
 from fastapi_lens.keys import KeyConfig
 
+pytestmark = pytest.mark.unit
+
 DEFAULTS: dict[str, Any] = {
     "db_path": "lens.db",
     "database_url": None,

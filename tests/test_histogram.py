@@ -22,6 +22,8 @@ from fastapi_lens.histogram import (
     bucket_index,
 )
 
+pytestmark = pytest.mark.unit
+
 # Shrinks to small durations, yet reaches every octave.
 DURATIONS_NS = st.integers(0, 41).flatmap(
     lambda bits: st.integers(0, min(1 << bits, CEILING_NS - 1))

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from fastapi_lens.patterns import matches, matches_any
 
+pytestmark = pytest.mark.unit
+
 SEGMENTS = st.sampled_from(["", "a", "b", "ab", "{id}"])
 PATHS = st.lists(SEGMENTS, max_size=6).map("/".join)
 PATTERNS = st.lists(SEGMENTS | st.sampled_from(["*", "**"]), max_size=6).map("/".join)

@@ -1,5 +1,9 @@
+import pytest
+
 from fastapi_lens.admin import passes
 from fastapi_lens.admin.passes import Passes
+
+pytestmark = pytest.mark.unit
 
 NOW = 1_775_243_992.25
 

@@ -8,6 +8,8 @@ from markupsafe import Markup
 
 from fastapi_lens.admin import charts
 
+pytestmark = pytest.mark.unit
+
 # Everything that a chart may be built of: straight lines, no curves.
 STRAIGHT = re.compile(r"[MLHVhvz0-9 .-]*")
 HOSTILE = '"><script>alert(1)</script>'

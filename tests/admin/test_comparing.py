@@ -4,6 +4,8 @@ from fastapi_lens.admin.comparing import Figure, comparison, figures
 from fastapi_lens.reporting.model import Before, Usage
 from tests.admin.make import DAY, NOW, endpoint, usage
 
+pytestmark = pytest.mark.unit
+
 
 def before(used: Usage, *, days: float = 7, ends: float = NOW - 7 * DAY) -> Before:
     return Before(int(ends - days * DAY), int(ends), 7 * DAY, used)

@@ -1,6 +1,10 @@
 """What comes in from outside is taken apart without a fault."""
 
+import pytest
+
 from fastapi_lens.admin.edge import parts_of
+
+pytestmark = pytest.mark.unit
 
 
 def test_an_address_that_cannot_be_taken_apart_has_no_parts() -> None:

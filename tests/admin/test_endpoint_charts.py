@@ -6,6 +6,8 @@ from fastapi_lens.admin.endpoint_charts import by_hour, over_time
 from fastapi_lens.reporting.model import Point, Series, Usage, WeekHours
 from tests.admin.make import usage
 
+pytestmark = pytest.mark.unit
+
 BEGIN = 1_775_224_800
 
 

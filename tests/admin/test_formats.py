@@ -4,6 +4,8 @@ from hypothesis import strategies as st
 
 from fastapi_lens.admin import formats
 
+pytestmark = pytest.mark.unit
+
 DAY = 86_400
 
 

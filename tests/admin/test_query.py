@@ -13,6 +13,8 @@ from fastapi_lens.admin.query import (
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.reporting.status import Status
 
+pytestmark = pytest.mark.unit
+
 queries = st.builds(
     EndpointsQuery,
     q=st.text(max_size=300),

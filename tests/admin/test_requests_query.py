@@ -8,6 +8,8 @@ from fastapi_lens.admin.requests_query import REASONS, FailuresQuery, RequestsQu
 from fastapi_lens.reporting.model import key_of
 from fastapi_lens.reporting.request_log import LogFilter
 
+pytestmark = pytest.mark.unit
+
 KEYS = st.one_of(st.just(""), st.integers(0, (1 << 63) - 1).map(key_of), st.text(max_size=20))
 QUERIES = st.builds(
     RequestsQuery,

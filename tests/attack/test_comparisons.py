@@ -11,6 +11,8 @@ import fastapi_lens
 from fastapi_lens import LensConfig
 from fastapi_lens.admin.keyring import Keyring
 
+pytestmark = pytest.mark.unit
+
 PACKAGE = Path(fastapi_lens.__file__).parent
 MODULES = ("admin/auth.py", "admin/keyring.py", "admin/throttle.py", "admin/router.py", "keys.py",
            "admin/views/login.py", "admin/edge.py", "admin/hook.py", "hooks.py")  # fmt: skip

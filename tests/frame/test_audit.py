@@ -6,6 +6,8 @@ import pytest
 
 from scripts import audit
 
+pytestmark = pytest.mark.unit
+
 REQUIRES = {
     "fastapi-lens": ["A>=1", "b[x]; extra == 'cli'", "c; extra == 'demo'", "d; python_version<'3'"],
     "a": ["E_e"],

@@ -8,6 +8,8 @@ import pytest
 
 from scripts import compat
 
+pytestmark = pytest.mark.unit
+
 ROOT = Path(__file__).parents[2]
 TODAY = date(2026, 3, 9)
 REPORT = """<testsuites><testsuite>

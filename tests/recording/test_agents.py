@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from fastapi_lens.recording.agents import LONGEST_NAME, family
 
+pytestmark = pytest.mark.unit
+
 MOZILLA = "Mozilla/5.0 (X11; Linux x86_64) "
 
 

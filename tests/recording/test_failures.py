@@ -18,6 +18,8 @@ from fastapi_lens.recording.failures import (
     unwrapped,
 )
 
+pytestmark = pytest.mark.unit
+
 HERE = "tests/recording/test_failures.py"
 
 

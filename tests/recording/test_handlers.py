@@ -1,7 +1,11 @@
 from functools import partial, wraps
 from typing import Any
 
+import pytest
+
 from fastapi_lens.recording.handlers import Handler, describe, unwrapped
+
+pytestmark = pytest.mark.unit
 
 
 def documented() -> None:

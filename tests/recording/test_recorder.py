@@ -24,6 +24,8 @@ from fastapi_lens.recording.recorder import (
     SeriesKey,
 )
 
+pytestmark = pytest.mark.unit
+
 PATH = "/v1/orders/{order_id}"
 MS = 1_000_000
 

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from fastapi_lens.log_settings import Clients
 from fastapi_lens.recording.redaction import LONGEST_QUERY, client_text, query_text
 
+pytestmark = pytest.mark.unit
+
 SALT = b"salt"
 
 

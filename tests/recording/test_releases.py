@@ -3,6 +3,8 @@ from fastapi import __version__ as fastapi_version
 
 from tests.support import releases
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize("brought", releases.ALL, ids=lambda brought: brought.what)
 def test_a_test_is_left_out_only_where_the_release_lacks_what_it_is_about(

@@ -9,6 +9,8 @@ from fastapi_lens.recording import request_log
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.recording.request_log import OFF, Ended, Entry, Reason
 
+pytestmark = pytest.mark.unit
+
 
 class Log:
     """A recorder's log under a clock that stands still."""

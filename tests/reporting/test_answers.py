@@ -4,6 +4,8 @@ import pytest
 
 from fastapi_lens.reporting.answers import Answers
 
+pytestmark = pytest.mark.unit
+
 
 class Clock:
     def __init__(self) -> None:

@@ -22,6 +22,8 @@ from fastapi_lens.storage.writer import Writer
 from tests.reporting.recount import NOW, reader_of
 from tests.storage.helpers import FlakyDatabase, delta, facts, worker
 
+pytestmark = pytest.mark.unit
+
 WEEK, MONTH = Window.of_days(7), Window.of_days(30)
 ORDERS = facts("/v1/orders")
 

@@ -6,6 +6,8 @@ from fastapi_lens.histogram import Histogram, bucket_index
 from fastapi_lens.reporting.model import Endpoint, Usage
 from fastapi_lens.reporting.status import Status
 
+pytestmark = pytest.mark.unit
+
 
 def endpoint(kind: str, lasting_ms: int) -> Endpoint:
     took_ns = lasting_ms * 1_000_000

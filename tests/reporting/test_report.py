@@ -13,6 +13,8 @@ from fastapi_lens.reporting.report import DeadReport, EndpointStats, Report, Top
 from fastapi_lens.reporting.status import Status, Thresholds, classify
 from fastapi_lens.storage.batches import endpoint_id
 
+pytestmark = pytest.mark.unit
+
 NOW = 1_775_243_992.65774
 DAY = 86_400
 

@@ -8,6 +8,8 @@ from fastapi_lens.errors import ConfigError
 from fastapi_lens.reporting import rules as of_rules
 from fastapi_lens.reporting.rules import Rule, Rules, read_rules
 
+pytestmark = pytest.mark.unit
+
 
 def test_a_rule_covers_whole_segments_of_the_methods_it_names() -> None:
     rule = Rule(id="a", pattern="/doc", methods=("GET",))

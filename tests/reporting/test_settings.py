@@ -8,6 +8,8 @@ from fastapi_lens.reporting.settings import Settings
 from fastapi_lens.reporting.status import Thresholds
 from fastapi_lens.storage.settings import Stored
 
+pytestmark = pytest.mark.unit
+
 CONFIG = LensConfig(db_path=":memory:", ttl_days=90, slow_threshold_ms=250)
 
 

@@ -1,7 +1,11 @@
 import weakref
 from typing import Any
 
+import pytest
+
 from fastapi_lens.reporting.shared import Shared
+
+pytestmark = pytest.mark.unit
 
 
 class Body:

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from fastapi_lens.reporting.status import UNUSED, Status, Thresholds, classify
 
+pytestmark = pytest.mark.unit
+
 NOW = 1_775_000_000.0
 DAY = 86_400
 LIMITS = Thresholds(cold_days=7, dead_days=30)

@@ -1,3 +1,5 @@
+import pytest
+
 from fastapi_lens.reporting.unhurried import (
     REST_SECONDS,
     WANTED_REST_SECONDS,
@@ -6,6 +8,8 @@ from fastapi_lens.reporting.unhurried import (
     WORK_SECONDS,
     unhurried,
 )
+
+pytestmark = pytest.mark.unit
 
 
 class Machine:
