@@ -13,8 +13,6 @@ from benchmarks.load_generator import Server, main
 from tests.support.ports import HOST, free_port
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.unit
-
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CONNECTIONS = 3
 

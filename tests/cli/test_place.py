@@ -16,8 +16,6 @@ from tests.cli.helpers import change, fill, run, url_of
 from tests.storage.helpers import delta
 from tests.support.ports import free_port
 
-pytestmark = pytest.mark.unit
-
 READING = [("report",), ("export", "out.jsonl"), ("doctor",), ("purge", "--everything")]
 
 

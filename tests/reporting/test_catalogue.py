@@ -17,8 +17,6 @@ from fastapi_lens.storage.tables import ENDPOINT
 from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import delta, facts, worker
 
-pytestmark = pytest.mark.unit
-
 NOW = 1_000_000.0
 APP = facts("/any").app
 MANY = [facts(f"/things/{number}") for number in range(FEW + 10)]
