@@ -151,7 +151,8 @@ def measure(
 
     Args:
         process: Which variants; see `Variant`. Nothing is found where none is installed.
-        seconds: For each shape.
+        seconds: For the larger application, where a request takes ten times as long and so differs
+            by more; half of it for the other.
         endpoints: Of the larger application.
     """
     variants = {
@@ -163,8 +164,9 @@ def measure(
     if len(variants) == 1 and process != OURS:
         return found
     with tempfile.TemporaryDirectory() as folder:
-        for name, shape in ((ONE, one_route()), (MANY, many_routes(endpoints))):
-            costs = asyncio.run(compare(variants, shape, seconds=seconds, folder=Path(folder)))
+        shapes = ((ONE, one_route(), seconds / 2), (MANY, many_routes(endpoints), seconds))
+        for name, shape, spent in shapes:
+            costs = asyncio.run(compare(variants, shape, seconds=spent, folder=Path(folder)))
             found[name] = {variant: asdict(cost) for variant, cost in costs.items()}
     return found
 

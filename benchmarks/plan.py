@@ -29,7 +29,7 @@ class Plan:
     Attributes:
         processes: How often the process with most variants is started anew: where objects happen
             to lie in memory makes some microseconds at 200 routes.
-        inprocess_seconds: For each application of that process.
+        inprocess_seconds: For the larger application of that process; half for the other.
         few_seconds: The same of a process with two variants.
         lag_rounds: How often each state is measured.
         lag_seconds: How long each time.
@@ -49,7 +49,7 @@ class Plan:
 
 
 FULL = Plan(
-    processes=3,
+    processes=6,
     inprocess_seconds=4.0,
     few_seconds=2.0,
     lag_rounds=5,

@@ -46,7 +46,7 @@ PAIRS = (
     TYPICAL + THAWED,
 )
 NAMES = (*(name for name in VARIANTS if name not in (FROZEN, THAWED)), *PAIRS)
-OFTEN = (BARE, "again", "asgi", LENS, *PAIRS)
+OFTEN = (BARE, "again", "asgi", LENS, "lens_first", *PAIRS)
 """Asked in every round: what they differ by is small."""
 
 RESAMPLES = 1_000

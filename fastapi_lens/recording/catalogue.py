@@ -98,6 +98,31 @@ def is_framework(endpoint: Any) -> bool:
     return module.startswith(_FRAMEWORK_MODULES)
 
 
+def lift_own_route(app: Any) -> None:
+    """Put the lens's own route in the place of the router that an app includes it with.
+
+    Since FastAPI 0.137 an included router is asked in two steps, with its context put into the
+    scope and taken out again. That costs each request to a route behind it some 5 µs, the route
+    alone a tenth of it. Where it lies, and so what comes before it, stays the same.
+
+    Args:
+        app: The application; nothing else than what includes the lens is touched.
+    """
+    routes: Any = getattr(app, "routes", None) or ()
+    for index, included in enumerate(routes):
+        inside: Any = getattr(getattr(included, "original_router", None), "routes", ())
+        if len(inside) != 1 or not isinstance(inside[0], Route):
+            continue
+        own = inside[0]
+        limited = getattr(included.include_context, "max_body_size", None) is not None
+        if is_framework(own.endpoint) and not limited:
+            ((_, context),) = _contexts([included])
+            methods = list(own.methods or ())
+            routes[index] = Route(
+                context.path, own.endpoint, methods=methods, name=own.name, include_in_schema=False
+            )
+
+
 def declared_methods(route: Any, methods: Iterable[str] | None) -> tuple[str, ...]:
     """The methods that an app declares; the HEAD that Starlette adds to GET is left out.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.requests import ClientDisconnect
 
+from fastapi_lens.recording.catalogue import lift_own_route
 from fastapi_lens.recording.cost import SAMPLE_MASK, CostMeter
 from fastapi_lens.recording.recorder import (
     KNOWN_METHODS,
@@ -225,7 +226,13 @@ class RecordingMiddleware:
         await self.app(scope, receive, observe)
 
     def _begin(self, scope: Scope, *, lifespan: bool = False) -> None:
-        self.lens.begin(self._host or scope.get("app"), lifespan=lifespan)
+        app = self._host or scope.get("app")
+        try:
+            lift_own_route(app)
+        except Exception:
+            # It answers from there as well, only that others wait for it.
+            logger.exception("fastapi_lens could not lift its route out of its router")
+        self.lens.begin(app, lifespan=lifespan)
 
     def _count(self, ended: Ended, outer_root: str) -> None:
         """Count any call: known, of a kind that was not seen yet, or kept by no key."""

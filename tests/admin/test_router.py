@@ -1,9 +1,12 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from starlette.routing import Route
 
 from fastapi_lens import create_lens_admin, lens_admin
+from fastapi_lens.recording import middleware
 from tests.admin.conftest import Site
 
 
@@ -50,3 +53,55 @@ def test_paths_that_only_begin_like_the_admin_belong_to_the_host(
 
 def test_the_admin_is_one_route_so_that_requests_of_the_host_pass_it_quickly() -> None:
     assert len(create_lens_admin().routes) == 1
+
+
+def test_what_includes_the_admin_gives_way_to_its_route_where_it_stood(
+    make_site: Callable[..., Site],
+) -> None:
+    app = FastAPI(openapi_url=None)
+    app.add_api_route("/internal/lens/mine", lambda: "before")
+    app.include_router(lens_admin, prefix="/internal")
+    app.add_api_route("/{rest:path}", lambda rest: rest)
+    site = make_site(app, include=False)
+    before, own, after = app.routes
+    assert (type(own), own.path.partition("{")[0]) == (Route, "/internal/lens")  # type: ignore[attr-defined]
+    assert [before.path, after.path] == ["/internal/lens/mine", "/{rest:path}"]  # type: ignore[attr-defined]
+    assert site.get("/internal/lens/mine").json() == "before"
+    assert "<html" in site.get("/internal/lens/").text
+    assert site.get("/internal/lens/login").headers["location"] == "/internal/lens/"
+    assert site.client.head("/internal/lens/report").status_code == 200
+    assert site.get("/internal/lensing").json() == "internal/lensing"
+
+
+def test_routers_of_the_host_stay_as_they_are(make_site: Callable[..., Site]) -> None:
+    app, mine, around = FastAPI(openapi_url=None), APIRouter(), APIRouter()
+    mine.add_api_route("/mine", lambda: "mine")
+    around.include_router(lens_admin)
+    around.add_api_route("/yours", lambda: "yours")
+    app.include_router(mine)
+    app.include_router(around)
+    routes = list(app.routes)
+    site = make_site(app, include=False)
+    assert list(map(id, app.routes)) == list(map(id, routes))
+    assert [site.get(path).status_code for path in ("/mine", "/yours", "/lens/")] == [200] * 3
+
+
+def test_a_limit_that_the_host_put_on_the_admin_stays(make_site: Callable[..., Site]) -> None:
+    app = FastAPI(openapi_url=None)
+    app.include_router(lens_admin, max_body_size=10)
+    site = make_site(app, include=False)
+    assert type(app.routes[0]) is not Route
+    assert site.client.post("/lens/login", content=b"x" * 11).status_code == 413
+
+
+def test_a_release_whose_routers_are_unlike_all_others_is_no_fault_of_the_host(
+    make_site: Callable[..., Site],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def lift_own_route(_: Any) -> None:
+        raise TypeError("unlike")
+
+    monkeypatch.setattr(middleware, "lift_own_route", lift_own_route)
+    assert make_site(FastAPI()).get("/lens/").status_code == 200
+    assert "could not lift its route" in caplog.text
