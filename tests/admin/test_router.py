@@ -8,6 +8,7 @@ from starlette.routing import Route
 from fastapi_lens import create_lens_admin, lens_admin
 from fastapi_lens.recording import middleware
 from tests.admin.conftest import Site
+from tests.support import releases
 
 
 def test_a_page_that_is_none_is_not_found(site: Site) -> None:
@@ -86,6 +87,7 @@ def test_routers_of_the_host_stay_as_they_are(make_site: Callable[..., Site]) ->
     assert [site.get(path).status_code for path in ("/mine", "/yours", "/lens/")] == [200] * 3
 
 
+@releases.needs_body_limit
 def test_a_limit_that_the_host_put_on_the_admin_stays(make_site: Callable[..., Site]) -> None:
     app = FastAPI(openapi_url=None)
     app.include_router(lens_admin, max_body_size=10)

@@ -66,14 +66,20 @@ FRONTEND = _by_fastapi("0.138.0", "app.frontend", there=hasattr(FastAPI, "fronte
 TELEMETRY = _by_fastapi(
     "0.142.0", "telemetry of its own", there="telemetry" in inspect.signature(FastAPI).parameters
 )
+BODY_LIMIT = _by_fastapi(
+    "0.164.0",
+    "limits on bodies",
+    there="max_body_size" in inspect.signature(FastAPI.include_router).parameters,
+)
 BROKEN_OFF = _by_starlette(
     "0.42.0",
     "ClientDisconnect where a client breaks off a stream",
     there=hasattr(starlette.responses, "ClientDisconnect"),
 )
-ALL = (LAZY, FRONTEND, TELEMETRY, BROKEN_OFF)
+ALL = (LAZY, FRONTEND, TELEMETRY, BODY_LIMIT, BROKEN_OFF)
 
 needs_included_mounts = LAZY.mark
 needs_frontend = FRONTEND.mark
 needs_telemetry = TELEMETRY.mark
+needs_body_limit = BODY_LIMIT.mark
 needs_client_disconnect = BROKEN_OFF.mark
