@@ -15,7 +15,6 @@ export VENV PORT
 export PYTHONDONTWRITEBYTECODE :=
 
 PY := $(VENV)/bin/python
-SLOW := browser or mariadb or nginx or packaging or postgres or server
 
 .PHONY: help setup browser mariadb nginx programs demo \
         lint lint-format lint-rules lint-mypy lint-pyright lint-imports format \
@@ -69,13 +68,13 @@ programs: setup ## find the browser and the servers that the tests start, or ins
 
 test: setup ## lint and the whole suite with coverage, as CI runs it; FRESH=1: what has passed, too
 	@$(MAKE) lint & lint=$$!; $(MAKE) programs || { wait $$lint; exit 1; }; wait $$lint
-	@$(PY) -m scripts.suite -n $(JOBS) --dist loadscope --no-loadscope-reorder -- "$(SLOW) or unmeasured" $(ARGS)
+	@$(PY) -m scripts.suite -n $(JOBS) --dist loadscope --no-loadscope-reorder -- "program or unmeasured" $(ARGS)
 
 test-unit: setup ## nine hundred tests in a few seconds: what is marked as unit
 	@$(PY) -m pytest $$(grep -rl --include='test_*.py' '^pytestmark = pytest.mark.unit' tests) $(ARGS)
 
 test-quick: setup ## all but what starts a browser, a server, a database server or a build
-	@$(PY) -m pytest -m "not ($(SLOW))" $(ARGS)
+	@$(PY) -m pytest -m "not program" $(ARGS)
 
 audit: setup ## known vulnerabilities of what the package needs; AUDIT=offline where there is no network
 	@$(PY) -m scripts.audit

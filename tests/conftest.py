@@ -40,8 +40,8 @@ MARK_OF_FIXTURE = {
     "run_server": "server",
 }
 
-SLOW = ("packaging", *MARK_OF_FIXTURE.values())
-"""Marks of tests that start programs."""
+PROGRAMS = ("packaging", *MARK_OF_FIXTURE.values())
+"""Marks of tests that start programs; they are marked as `program`, too."""
 
 MAY_BE_MISSING = {"mariadb": mariadb_program, "nginx": nginx_program}
 """Programs without which the tests of a mark are left out."""
@@ -94,15 +94,17 @@ def pytest_collection_modifyitems(
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARK_OF_FIXTURE:
                 item.add_marker(MARK_OF_FIXTURE[fixture])
-        if item.get_closest_marker("unit") and any(map(item.get_closest_marker, SLOW)):
-            raise pytest.UsageError(f"{item.nodeid} is marked as unit, but starts a program")
+        if any(map(item.get_closest_marker, PROGRAMS)):
+            item.add_marker("program")
+            if item.get_closest_marker("unit"):
+                raise pytest.UsageError(f"{item.nodeid} is marked as unit, but starts a program")
     missing = [mark for mark, program in MAY_BE_MISSING.items() if program.find() is None]
     left_out = [item for item in items if any(map(item.get_closest_marker, missing))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     yield
-    slow = {item.path for item in items if any(map(item.get_closest_marker, SLOW))}
+    slow = {item.path for item in items if item.get_closest_marker("program")}
     in_a_browser = {item.path for item in items if item.get_closest_marker("browser")}
     items.sort(key=lambda item: (item.path not in in_a_browser, item.path not in slow))
     config.stash[_MODULES_IN_A_BROWSER] = in_a_browser
