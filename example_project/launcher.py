@@ -106,9 +106,11 @@ def check_port(port: int) -> None:
         try:
             probe.bind((HOST, port))
         except OSError as error:
+            with socket.create_server((HOST, 0)) as other:
+                free = other.getsockname()[1]
             raise DemoError(
                 f"cannot listen on {HOST}:{port} ({error.strerror}); "
-                "choose another port, for example PORT=8123 make demo"
+                f"choose another port, for example PORT={free} make demo"
             ) from error
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from example_project.launcher import DEMO_KEY, DemoError, plan
+from example_project.launcher import DEMO_KEY, DemoError, check_port, plan
 from example_project.profiles import QUIET
 from tests.support.ports import HOST, is_listening
 from tests.support.servers import UNMEASURED
@@ -176,6 +176,16 @@ def test_a_taken_port_is_a_clear_error_before_anything_is_done(launch: Any, free
     assert demo.output.startswith(f"demo: cannot listen on {HOST}:{free_port} (Address already")
     assert demo.output.count("\n") == 1
     assert not demo.data.exists()
+
+
+def test_the_port_that_it_names_instead_is_a_free_one(free_port: int) -> None:
+    taken = free_port
+    for _ in range(2):
+        with socket.create_server((HOST, taken)):
+            with pytest.raises(DemoError) as raised:
+                check_port(taken)
+            taken = int(str(raised.value).rpartition("PORT=")[2].split()[0])
+            check_port(taken)
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "8000.5"])
