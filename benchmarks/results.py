@@ -39,7 +39,9 @@ THROUGHPUT = (
     "httptools, compared with the bare application under the same. The endpoint returns one "
     "number; the typical one has a dependency, three checked parameters, and returns three orders "
     "of five lines each through their Pydantic models: enough objects for the garbage collector "
-    "to run, which is where `freeze_gc` counts."
+    "to run, which is where `freeze_gc` counts. The two budgets of a request, 6 µs and 2.5 %, are "
+    "the same where it takes 240 µs. That of the endpoint that does nothing takes a third of "
+    "that with uvloop, where 2.5 % are 2 µs."
 )
 LAG = (
     "A task sleeps 1 ms at a time and notes how late it wakes, while every one of 200 endpoints "
