@@ -14,6 +14,12 @@ pytestmark = pytest.mark.unmeasured
 OTHER = WorkerFacts("other", "site", "web-2", 4712, "2.14.0", 1_000_000, 5_000)
 
 
+@pytest.fixture(autouse=True)
+def no_call_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else one in 1,024 tests would find what it has not said."""
+    monkeypatch.setattr(middleware, "SAMPLE_MASK", -1)
+
+
 def heard_of(site: Site, facts: WorkerFacts, *, ago: float = 0, **said: int) -> None:
     now_us = round((site.lens.clock() - ago) * 1_000_000)
     Writer(site.lens.database, facts).register([], applied=0, now_us=now_us)
@@ -31,11 +37,8 @@ def test_each_worker_says_how_it_does_and_what_recording_costs(site: Site) -> No
     assert '<a href="/lens/settings" aria-current="page">Settings</a>' in page
 
 
-def test_before_the_first_sample_the_cost_is_not_measured_yet(
-    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(middleware, "SAMPLE_MASK", -1)  # Else it may be the first call already.
-    assert "not measured yet" in make_site().get("/lens/settings").text
+def test_before_the_first_sample_the_cost_is_not_measured_yet(site: Site) -> None:
+    assert "not measured yet" in site.get("/lens/settings").text
 
 
 def test_a_worker_that_was_killed_is_told_from_one_that_ended_or_is_silent(site: Site) -> None:
