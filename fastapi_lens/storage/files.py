@@ -104,7 +104,9 @@ class DatabaseFile:
     def held(self, file: Identity) -> Held:
         """What a connection has open that has read something already."""
         path = self.path.resolve()
-        return Held(file, {suffix: _identity(_beside(path, suffix)) for suffix in SIDECARS})
+        sidecars = {suffix: _identity(_beside(path, suffix)) for suffix in SIDECARS}
+        # Another file may have come before the path was opened: its log is not to be cleared away.
+        return Held(file, sidecars if _identity(path) == file else {})
 
     @_refusals()
     def is_current(self, held: Held) -> bool:

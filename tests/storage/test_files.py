@@ -61,6 +61,19 @@ def test_of_many_processes_one_moves_a_damaged_file_and_none_a_new_one(
     assert all(each.read_bytes() == b"garbage " * 1_000 for each in asides)
 
 
+def test_the_log_of_a_file_that_came_while_an_older_one_was_opened_stays(file: Path) -> None:
+    watched = DatabaseFile(file)
+    older = watched.make_ready()
+    file.rename(file.with_name("aside"))
+    watched.make_ready()  # As another process does, before this one has opened the path.
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE t (x)")
+        log = file.with_name(f"{file.name}-wal").stat()
+        assert not watched.is_current(watched.held(older))
+        assert file.with_name(f"{file.name}-wal").stat().st_ino == log.st_ino
+
+
 def test_a_sound_file_is_never_moved(file: Path) -> None:
     watched = DatabaseFile(file)
     assert not watched.set_aside()  # There is none, and none is made.
