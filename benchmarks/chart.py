@@ -66,7 +66,7 @@ def bar_chart(bars: Sequence[Bar], *, title: str, unit: str, budget: float) -> s
         unit: Of the values.
         budget: Drawn as a dashed line.
     """
-    decades = max(1, ceil(log10(max(bar.value for bar in bars) / LEAST)))
+    decades = max(1, ceil(log10(max(LEAST, *(bar.value for bar in bars)) / LEAST)))
     plot = WIDTH - LABEL_WIDTH - VALUE_WIDTH
     bottom = TOP + ROW * len(bars)
 

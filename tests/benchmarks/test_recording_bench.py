@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import recording
+from benchmarks.chart import Bar, bar_chart
 from benchmarks.inprocess import Cost, costs_of, middle_of
 from benchmarks.plan import ThroughputPlan
 from benchmarks.sections import replace_section
@@ -53,6 +54,12 @@ def test_the_chart_is_well_formed_and_names_the_lens_and_the_budget(written: Pat
 
     assert "fastapi_lens" in words
     assert "budget 6" in words
+
+
+def test_bars_that_noise_made_negative_are_drawn_as_nothing() -> None:
+    drawn = bar_chart([Bar("slower", -67.0, ours=False)], title="t", unit="u", budget=6.0)
+
+    assert "slower" in [element.text for element in ET.fromstring(drawn).iter()]  # noqa: S314  Ours.
 
 
 def test_a_section_is_replaced_in_place_and_appended_when_it_is_new() -> None:
