@@ -63,14 +63,14 @@ format: setup ## let ruff format and put right what it can
 	@$(VENV)/bin/ruff check --quiet --fix-only .
 	@$(VENV)/bin/ruff format .
 
-programs: setup ## find the browser and the servers that the tests start, or install them one by one
+programs: ## find the browser and the servers that the tests start, or install them one by one
 	@for each in browser mariadb nginx; do $(MAKE) $$each; done
 
 test: setup ## lint and the whole suite with coverage, as CI runs it; FRESH=1: what has passed, too
 	@$(MAKE) lint & lint=$$!; $(MAKE) programs || { wait $$lint; exit 1; }; wait $$lint
 	@$(PY) -m scripts.suite -n $(JOBS) --dist loadscope --no-loadscope-reorder -- "program or unmeasured" $(ARGS)
 
-test-unit: setup ## nine hundred tests in a few seconds: what is marked as unit
+test-unit: setup ## more than eight hundred tests in a few seconds: what is marked as unit
 	@$(PY) -m pytest $$(grep -rl --include='test_*.py' '^pytestmark = pytest.mark.unit' tests) $(ARGS)
 
 test-quick: setup ## all but what starts a browser, a server, a database server or a build

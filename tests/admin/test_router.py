@@ -64,9 +64,10 @@ def test_what_includes_the_admin_gives_way_to_its_route_where_it_stood(
     app.include_router(lens_admin, prefix="/internal")
     app.add_api_route("/{rest:path}", lambda rest: rest)
     site = make_site(app, include=False)
-    before, own, after = app.routes
-    assert (type(own), own.path.partition("{")[0]) == (Route, "/internal/lens")  # type: ignore[attr-defined]
-    assert [before.path, after.path] == ["/internal/lens/mine", "/{rest:path}"]  # type: ignore[attr-defined]
+    routes: list[Any] = app.routes
+    before, own, after = routes
+    assert (type(own), own.path.partition("{")[0]) == (Route, "/internal/lens")
+    assert [before.path, after.path] == ["/internal/lens/mine", "/{rest:path}"]
     assert site.get("/internal/lens/mine").json() == "before"
     assert "<html" in site.get("/internal/lens/").text
     assert site.get("/internal/lens/login").headers["location"] == "/internal/lens/"

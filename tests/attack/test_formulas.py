@@ -16,8 +16,6 @@ from fastapi_lens.reporting.csv_table import csv_line, harmless
 from tests.admin.conftest import Site
 from tests.attack.corpus import FORMULAS
 
-pytestmark = pytest.mark.unit
-
 STARTS = "=+-@\uff1d\uff0b\uff0d\uff20"
 ALPHABET = st.sampled_from(STARTS + "\t\r\n;,\"'| ax1/")
 

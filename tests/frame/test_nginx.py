@@ -6,8 +6,6 @@ import pytest
 
 from scripts import nginx
 
-pytestmark = pytest.mark.unit
-
 FAKE_APT = """#!/bin/sh
 echo "$@" >> {log}
 [ "$1" = download ] && : > nginx.deb

@@ -10,8 +10,6 @@ from fastapi_lens.recording.cost import CostMeter, Costs
 from fastapi_lens.recording.processes import is_gone
 from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope, middleware_of
 
-pytestmark = pytest.mark.unit
-
 
 @pytest.fixture
 def anyio_backend() -> str:

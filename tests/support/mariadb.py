@@ -115,12 +115,16 @@ class MariadbServer(DatabaseServer):
 
     def _command(self) -> Sequence[str]:
         settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
-        # A server that starts deletes what it takes for the leftovers of another in a common one.
-        temporary = f"--tmpdir={self._data}"
-        places = [f"--datadir={self._data}", f"--socket={self._data}/socket", f"--port={self.port}"]
+        places = [
+            f"--datadir={self._data}",
+            # In a common one, a server that starts deletes the tables of those that run.
+            f"--tmpdir={self._data}",
+            f"--socket={self._data}/socket",
+            f"--port={self.port}",
+        ]
         no_users = ["--skip-grant-tables", "--skip-name-resolve", "--skip-networking=0"]
         # The first one has to come first.
-        return [str(self._program), "--no-defaults", *places, temporary, *no_users, *settings]
+        return [str(self._program), "--no-defaults", *places, *no_users, *settings]
 
     def _answers(self) -> bool:
         try:
