@@ -16,12 +16,14 @@ from typing import ClassVar
 from starlette.requests import HTTPConnection, Request
 
 from fastapi_lens.admin.edge import address_of, parts_of
+from fastapi_lens.admin.fair_queue import BusyError
 from fastapi_lens.admin.hook import Denied, Hook
 from fastapi_lens.admin.journal import SIGN_IN, entry_of
 from fastapi_lens.admin.keyring import Keyring
+from fastapi_lens.admin.networks import queued_networks
 from fastapi_lens.admin.passes import Passes
 from fastapi_lens.admin.sessions import Session, Sessions, Signer
-from fastapi_lens.admin.threads import BusyError, in_key_thread, in_reader_thread
+from fastapi_lens.admin.threads import in_key_thread, in_reader_thread
 from fastapi_lens.admin.throttle import Throttle
 from fastapi_lens.config import LensConfig
 from fastapi_lens.hooks import Access
@@ -166,7 +168,7 @@ class Gate:
             return self._throttle.attempt(address, lambda: self._keys.name_of(presented), now=now)
 
         try:
-            found = await in_key_thread(attempt)
+            found = await in_key_thread(attempt, queued_networks(address))
         except BusyError:
             return Wait(BUSY_SECONDS, BUSY)
         return Wait(found) if isinstance(found, int) else found
