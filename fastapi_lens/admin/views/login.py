@@ -7,8 +7,6 @@ from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin import rendering
 from fastapi_lens.admin.auth import (
-    SESSION_COOKIE,
-    Cookie,
     Entry,
     Gate,
     Refusal,
@@ -16,6 +14,7 @@ from fastapi_lens.admin.auth import (
     safe_next,
     same_origin,
 )
+from fastapi_lens.admin.credentials import is_given_by_person
 from fastapi_lens.admin.forms import read_form
 from fastapi_lens.admin.hook import Denied
 from fastapi_lens.admin.visit import Place
@@ -34,6 +33,7 @@ async def login_page(request: Request, place: Place, gate: Gate) -> Response:
     entry = await gate.access(request, place.lens.clock())
     if isinstance(entry, Entry):
         return RedirectResponse(target, 303)
+    entry = _for_people(entry)
     if isinstance(entry, Wait):
         return wait_page(request, place, entry, target=target)
     if entry is not Refusal.KEY:
@@ -74,9 +74,15 @@ def wait_page(request: Request, place: Place, wait: Wait, *, target: str = "") -
 
 
 async def exchange_key(request: Request, place: Place, gate: Gate, key: str) -> Response:
-    """A key that was in the address: a right one becomes a session, a wrong one is dropped."""
+    """A key that was in the address: a right one becomes a session, a wrong one is dropped.
+
+    So is one that another site may have sent the browser with: it would make people guess, or sign
+    them in as somebody else.
+    """
     query = request.url.query
     target = safe_next(place.back + (f"?{query}" if query else ""), place.base)
+    if not is_given_by_person(request):
+        return _away(target)
     name = await gate.holder(request, key, place.lens.clock())
     if isinstance(name, Wait):
         return wait_page(request, place, name, target=target)
@@ -87,6 +93,7 @@ async def exchange_key(request: Request, place: Place, gate: Gate, key: str) -> 
 
 def refused_page(request: Request, place: Place, refused: Refusal | Wait | Denied) -> Response:
     """What somebody gets who may not look."""
+    refused = _for_people(refused)
     if isinstance(refused, Wait):
         return wait_page(request, place, refused)
     if isinstance(refused, Denied):
@@ -96,6 +103,11 @@ def refused_page(request: Request, place: Place, refused: Refusal | Wait | Denie
     way_on = TRY_AGAIN if refused is Refusal.NOT_LOCAL else "All endpoints"
     sentence = _sentence(refused.value)
     return rendering.not_allowed_page(request, place.base, sentence, way_on=way_on)
+
+
+def _for_people(refused: Refusal | Wait | Denied) -> Refusal | Wait | Denied:
+    """Whose Bearer token has to wait may sign in: a proxy may have added it."""
+    return Refusal.KEY if isinstance(refused, Wait) and refused.may_sign_in else refused
 
 
 def _denied_page(request: Request, place: Place, denied: Denied) -> Response:
@@ -131,26 +143,8 @@ async def _signed_in(
 ) -> Response:
     response = _away(target)
     cookie = await gate.sign_in(request, name, place.lens.clock())
-    set_session(response, request, place.base, cookie)
+    gate.cookie.set(response, request, place.base, cookie)
     return response
-
-
-def set_session(response: Response, request: Request, base: str, cookie: Cookie) -> None:
-    """Let the browser keep a session."""
-    response.set_cookie(
-        SESSION_COOKIE,
-        cookie.value,
-        max_age=cookie.seconds,
-        path=_cookie_path(base),
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="lax",
-    )
-
-
-def forget_session(response: Response, base: str) -> None:
-    """Let the browser forget its session, and nothing else."""
-    response.delete_cookie(SESSION_COOKIE, path=_cookie_path(base))
 
 
 def _sentence(words: str) -> str:
@@ -162,7 +156,3 @@ def _away(target: str) -> Response:
     """From an address that may have had a key in it: nobody is told of it, nothing kept."""
     headers = {"Cache-Control": "private, no-store", "Referrer-Policy": "no-referrer"}
     return RedirectResponse(target, 303, headers=headers)
-
-
-def _cookie_path(base: str) -> str:
-    return base or "/"
