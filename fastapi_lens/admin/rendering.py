@@ -272,10 +272,12 @@ def not_found_page(request: Request, base: str, *, message: str) -> Response:
     return _outside(request, _lens_of(request), name, {**context, "error_id": ""}, status=404)
 
 
-def not_allowed_page(request: Request, base: str, sentence: str, *, way_on: str) -> Response:
-    """Says why somebody may not look or do this, and what to do; `way_on` leads to the start."""
-    message = {"message": sentence, "way_on": way_on, "error_id": ""}
-    context = {**_common(request, base), **message}
+def not_allowed_page(
+    request: Request, base: str, sentence: str, *, way_on: str, leads_to: str = ""
+) -> Response:
+    """Says why somebody may not look or do this; `way_on` leads there, or else to the start."""
+    context = {**_common(request, base), "message": sentence, "way_on": way_on, "error_id": ""}
+    context["leads_to"] = leads_to or f"{base}/"
     name = "_error_toast.html" if wants_fragment(request) else "not_allowed.html"
     return _outside(request, _lens_of(request), name, context, status=403)
 

@@ -15,6 +15,7 @@ from fastapi_lens.admin.auth import (
     same_origin,
 )
 from fastapi_lens.admin.credentials import is_given_by_person
+from fastapi_lens.admin.edge import parts_of
 from fastapi_lens.admin.forms import read_form
 from fastapi_lens.admin.hook import Denied
 from fastapi_lens.admin.visit import Place
@@ -23,7 +24,8 @@ WRONG_KEY = "That key is not right."
 FORGED = "This form was not sent from this page. Please try again."
 ENDED = "ended"
 NOTICES = {"everywhere": "All sessions of this key have ended."}
-TRY_AGAIN = "Try again"
+TRY_AGAIN, SIGN_IN_AGAIN = "Try again", "Sign in again"
+NOT_SAVED = "Nothing was changed: sign in again first."
 TOO_LARGE = "That is too long to be a key."
 
 
@@ -115,10 +117,28 @@ def _denied_page(request: Request, place: Place, denied: Denied) -> Response:
     if denied.location is not None and request.headers.get("hx-request") == "true":
         # The whole page goes there, not the fragment.
         return Response(status_code=200, headers={"HX-Redirect": denied.location})
+    if denied.location is not None and request.method not in ("GET", "HEAD"):
+        return _led_from_form(request, place, denied.location)
     sentence = _sentence(denied.sentence)
     response = rendering.not_allowed_page(request, place.base, sentence, way_on=TRY_AGAIN)
     response.status_code = denied.status
     response.headers.update(denied.headers)
+    return response
+
+
+def _led_from_form(request: Request, place: Place, location: str) -> Response:
+    """The way to the login of the host, which is often another site, from a form of ours.
+
+    By a page and not by a redirect: our pages let no form be answered by another site, nor by the
+    last of several redirects.
+    """
+    if parts_of(location).scheme not in ("", "http", "https"):
+        location = ""
+    response = rendering.not_allowed_page(
+        request, place.base, NOT_SAVED, way_on=SIGN_IN_AGAIN, leads_to=location
+    )
+    if location:
+        response.headers["Refresh"] = f"0; url={location}"
     return response
 
 
