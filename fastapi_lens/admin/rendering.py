@@ -276,8 +276,8 @@ def not_allowed_page(
     request: Request, base: str, sentence: str, *, way_on: str, leads_to: str = ""
 ) -> Response:
     """Says why somebody may not look or do this; `way_on` leads there, or else to the start."""
-    context = {**_common(request, base), "message": sentence, "way_on": way_on, "error_id": ""}
-    context["leads_to"] = leads_to or f"{base}/"
+    more = {"message": sentence, "way_on": way_on, "leads_to": leads_to or base + "/"}
+    context = {**_common(request, base), **more, "error_id": ""}
     name = "_error_toast.html" if wants_fragment(request) else "not_allowed.html"
     return _outside(request, _lens_of(request), name, context, status=403)
 
@@ -348,5 +348,4 @@ def _common(request: Request, base: str) -> dict[str, Any]:
 
 def _address(request: Request) -> str:
     """The path and query of a request as the client sent it."""
-    query = request.url.query
-    return request.url.path + (f"?{query}" if query else "")
+    return request.url.path + (f"?{query}" if (query := request.url.query) else "")
