@@ -161,8 +161,8 @@ class Gate:
         token = b"" if isinstance(entry, Entry) else bearer_token(request)
         if not token or (is_web_token(token) and not self._takes_web_tokens):
             return entry
-        found = await self._by_header(request, token, now, kind=BEARER)
-        return replace(found, may_sign_in=True) if isinstance(found, Wait) else found
+        answer = await self._by_header(request, token, now, kind=BEARER)
+        return replace(answer, may_sign_in=True) if isinstance(answer, Wait) else answer
 
     async def holder(
         self, request: HTTPConnection, presented: str | bytes, now: float, kind: str = ""

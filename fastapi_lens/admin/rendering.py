@@ -247,8 +247,7 @@ def login_page(
     """
     wrong = status != HTTPStatus.OK
     context = {"next": target, "said": said, "wrong": wrong, "app_title": lens.title}
-    context |= _common(request, base)
-    return _outside(request, lens, "login.html", context, status=status)
+    return _outside(request, lens, "login.html", context | _common(request, base), status=status)
 
 
 def error_page(
