@@ -128,7 +128,10 @@ def problem_with(key: str) -> str:
     """Why nobody could send this text as a key, and what to do; empty for one that works."""
     if not key.strip():
         return "is empty; set a secret, or None to have no key"
-    if key.strip() != key or {unicodedata.category(key[0]), unicodedata.category(key[-1])} & {"Cf"}:
+    if len(key.strip()) < len(key) or {
+        unicodedata.category(key[0]),
+        unicodedata.category(key[-1]),
+    } & {"Cf"}:
         return (
             "begins or ends with white space or a line break, which no browser and no header "
             "sends along; remove it, for example with printf instead of echo where it is written"
