@@ -128,10 +128,8 @@ def problem_with(key: str) -> str:
     """Why nobody could send this text as a key, and what to do; empty for one that works."""
     if not key.strip():
         return "is empty; set a secret, or None to have no key"
-    if len(key.strip()) < len(key) or {
-        unicodedata.category(key[0]),
-        unicodedata.category(key[-1]),
-    } & {"Cf"}:
+    at_ends = {unicodedata.category(character) for character in (key[0], key[-1])}
+    if len(key.strip()) < len(key) or "Cf" in at_ends:
         return (
             "begins or ends with white space or a line break, which no browser and no header "
             "sends along; remove it, for example with printf instead of echo where it is written"
