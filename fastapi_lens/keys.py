@@ -25,6 +25,9 @@ SETTING = "report_keys"
 _COST = (2**14, 8, 1)
 _MAX_MEMORY = 64 * 1024 * 1024
 _MIN_N, _MIN_SALT, _DIGEST = 2**14, 16, 32
+_UNSENDABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode's categories of control characters, surrogates and line breaks."""
+
 _HOW_TO_HASH = "make one with: python -m fastapi_lens hash-key"
 
 
@@ -110,22 +113,49 @@ def hash_key(key: str, salt: bytes) -> str:
 
 
 def normalised(key: str | bytes) -> bytes:
-    """UTF-8 of the composed form, so that a key matches however a keyboard has typed it."""
+    """UTF-8 of the composed form, so that a key matches however a keyboard has typed it.
+
+    Bytes are those of a header, which some programs write in Latin-1.
+    """
     try:
         text = key.decode("utf-8") if isinstance(key, bytes) else key
     except UnicodeDecodeError:
-        return b""  # No key is empty, so this is none.
+        text = key.decode("latin-1") if isinstance(key, bytes) else key
     return unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")
 
 
-def check_key(setting: str, key: str) -> None:
+def problem_with(key: str) -> str:
+    """Why nobody could send this text as a key, and what to do; empty for one that works."""
+    if not key.strip():
+        return "is empty; set a secret, or None to have no key"
+    at_ends = {unicodedata.category(character) for character in (key[0], key[-1])}
+    if len(key.strip()) < len(key) or "Cf" in at_ends:
+        return (
+            "begins or ends with white space or a line break, which no browser and no header "
+            "sends along; remove it, for example with printf instead of echo where it is written"
+        )
+    if any(unicodedata.category(character) in _UNSENDABLE for character in key):
+        return (
+            "holds a line break, a control character or bytes that are no UTF-8, which no header "
+            "can send; use letters, digits and punctuation"
+        )
+    return ""
+
+
+def check_key(setting: str, key: str, *, of: str = "") -> None:
     """Refuse a key that cannot work.
 
+    Args:
+        setting: That holds it.
+        key: The secret, or a hash.
+        of: Whose it is, where there are several.
+
     Raises:
-        ConfigError: It is empty, or begins like a hash and is none.
+        ConfigError: It is empty, nobody could send it, or it begins like a hash and is none.
     """
-    if not key.strip():
-        raise ConfigError(setting, "is empty; set a secret, or None to have no key")
+    problem = "" if key.startswith(HASHED) else problem_with(key)
+    if problem:
+        raise ConfigError(setting, f"has a key for {of!r} that {problem}" if of else problem)
     if key.startswith(HASHED):
         try:
             HashedKey.parse(key)
@@ -183,7 +213,7 @@ def _key_of(name: str, entry: Any) -> KeyConfig:
         entry = KeyConfig(entry)
     if not isinstance(entry, KeyConfig):
         raise ConfigError(SETTING, f"needs text or KeyConfig(key, scope=…) for {name!r}")
-    check_key(SETTING, entry.key)
+    check_key(SETTING, entry.key, of=name)
     return entry
 
 

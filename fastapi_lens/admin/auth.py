@@ -15,24 +15,29 @@ from typing import ClassVar
 
 from starlette.requests import HTTPConnection, Request
 
+from fastapi_lens.admin.cookies import Cookie, SessionCookie
+from fastapi_lens.admin.credentials import bearer_token, is_web_token, key_header
 from fastapi_lens.admin.edge import address_of, parts_of
+from fastapi_lens.admin.fair_queue import BusyError
 from fastapi_lens.admin.hook import Denied, Hook
 from fastapi_lens.admin.journal import SIGN_IN, entry_of
 from fastapi_lens.admin.keyring import Keyring
+from fastapi_lens.admin.networks import queued_networks
 from fastapi_lens.admin.passes import Passes
 from fastapi_lens.admin.sessions import Session, Sessions, Signer
-from fastapi_lens.admin.threads import BusyError, in_key_thread, in_reader_thread
+from fastapi_lens.admin.threads import in_key_thread, in_reader_thread
 from fastapi_lens.admin.throttle import Throttle
 from fastapi_lens.config import LensConfig
 from fastapi_lens.hooks import Access
 from fastapi_lens.keys import Scope
 
-SESSION_COOKIE = "lens_session"
-KEY_HEADER = "x-lens-key"
 MAX_NEXT_LENGTH = 2_048
 LOCAL = "this machine"
 ANYBODY = "anybody"
 """Names in the audit log, of those who need no key."""
+
+BEARER = "bearer "
+"""The kind of keys that come as Bearer tokens."""
 
 TOO_MANY = "too many wrong keys came from your address"
 BUSY = "more keys are sent than can be compared"
@@ -79,23 +84,17 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Cookie:
-    """What a browser is to keep, and for how many seconds."""
-
-    value: str
-    seconds: int
-
-
-@dataclass(frozen=True, slots=True)
 class Wait:
     """Somebody is not listened to for some seconds.
 
     Attributes:
         reason: Why not.
+        may_sign_in: Whether that is said of a Bearer token alone, which may be somebody else's.
     """
 
     seconds: int
     reason: str = TOO_MANY
+    may_sign_in: bool = False
     status: ClassVar[int] = 429
 
     @property
@@ -118,6 +117,9 @@ class Gate:
         throttle: Holds off those who guess.
         sessions: Begins and ends them.
         app: The app's name: a session opens no other app of the database.
+
+    Attributes:
+        cookie: Of its sessions.
     """
 
     def __init__(
@@ -130,6 +132,8 @@ class Gate:
         self._throttle = throttle
         self._sessions = sessions
         self._keys = Keyring(config.keys)
+        self._takes_web_tokens = any(is_web_token(one.key.encode()) for one in config.keys.values())
+        self.cookie = SessionCookie(salt, app)
         self._passes = Passes()
         self._hook = None if config.authorize is None else Hook(config.authorize)
         self._signers: dict[str, Signer] = {}
@@ -149,24 +153,39 @@ class Gate:
             if self._config.security_enabled is False:
                 return Entry(Scope.ADMIN, ANYBODY)
             return Entry(Scope.ADMIN, LOCAL) if is_local(request) else Refusal.NOT_LOCAL
-        presented = presented_key(request)
-        if presented is not None:
-            return await self._by_header(request, presented, now)
-        return await self._by_session(request.cookies.get(SESSION_COOKIE), now)
+        key = key_header(request)
+        if key:
+            return await self._by_header(request, key, now)
+        entry = await self._by_session(request, now)
+        # Proxies and gateways add tokens of their own to whatever a browser asks for.
+        token = b"" if isinstance(entry, Entry) else bearer_token(request)
+        if not token or (is_web_token(token) and not self._takes_web_tokens):
+            return entry
+        answer = await self._by_header(request, token, now, kind=BEARER)
+        return replace(answer, may_sign_in=True) if isinstance(answer, Wait) else answer
 
     async def holder(
-        self, request: HTTPConnection, presented: str | bytes, now: float
+        self, request: HTTPConnection, presented: str | bytes, now: float, kind: str = ""
     ) -> str | Wait | None:
-        """The name of a key; None for a wrong one, and a wait after too many of them."""
+        """The name of a key; None for a wrong one, and a wait after too many of them.
+
+        Args:
+            request: That brought it along.
+            presented: The key.
+            now: Epoch seconds.
+            kind: Of how it came; wrong ones of each kind are counted by themselves.
+        """
         if not presented or not self.takes_keys:
             return None  # Nobody guesses nothing, and nothing can be guessed where there is no key.
         address = address_of(request)
 
         def attempt() -> str | int | None:
-            return self._throttle.attempt(address, lambda: self._keys.name_of(presented), now=now)
+            return self._throttle.attempt(
+                address, lambda: self._keys.name_of(presented), now=now, kind=kind
+            )
 
         try:
-            found = await in_key_thread(attempt)
+            found = await in_key_thread(attempt, queued_networks(address))
         except BusyError:
             return Wait(BUSY_SECONDS, BUSY)
         return Wait(found) if isinstance(found, int) else found
@@ -205,12 +224,12 @@ class Gate:
         return not known or hmac.compare_digest(known.encode(), token.encode())
 
     async def _by_header(
-        self, request: HTTPConnection, presented: str | bytes, now: float
+        self, request: HTTPConnection, presented: bytes, now: float, kind: str = ""
     ) -> Entry | Refusal | Wait:
         address = address_of(request)
         name = self._passes.name_of(address, presented, now)
         if name is None:
-            found = await self.holder(request, presented, now)
+            found = await self.holder(request, presented, now, kind)
             if isinstance(found, Wait):
                 return found
             if found is None:
@@ -219,8 +238,16 @@ class Gate:
             self._passes.note(address, presented, name, now)
         return Entry(self._scope(name), name)
 
-    async def _by_session(self, cookie: str | None, now: float) -> Entry | Refusal:
-        head, _, signed = (cookie or "").partition(".")
+    async def _by_session(self, request: HTTPConnection, now: float) -> Entry | Refusal:
+        """By the first cookie that is valid: other sites of the domain may have set more."""
+        for value in self.cookie.values(request):
+            entry = await self._by_cookie(value, now)
+            if isinstance(entry, Entry):
+                return entry
+        return Refusal.KEY
+
+    async def _by_cookie(self, cookie: str, now: float) -> Entry | Refusal:
+        head, _, signed = cookie.partition(".")
         try:
             name = bytes.fromhex(head).decode()
         except ValueError:
@@ -258,15 +285,6 @@ class Gate:
                 secret = hmac.digest(secret, self._app.encode(), "sha256")
                 self._signers[name] = Signer(name, secret)
         return self._signers[name]
-
-
-def presented_key(request: HTTPConnection) -> str | bytes | None:
-    """The key of the X-Lens-Key or the Bearer header as bytes; None when there is neither."""
-    header = request.headers.get(KEY_HEADER)
-    if header is None:
-        scheme, _, rest = request.headers.get("authorization", "").partition(" ")
-        header = rest.strip() if scheme.lower() == "bearer" else None
-    return None if header is None else header.encode("latin-1")
 
 
 def is_local(request: HTTPConnection) -> bool:

@@ -61,7 +61,7 @@ class Keyring:
             salt: Random bytes that all workers of the database share.
         """
         key = hashlib.scrypt(self._secrets[name], salt=salt, n=2**14, r=8, p=1, dklen=32)
-        return hmac.digest(key, b"fastapi-lens session 3" + name.encode(), "sha256")
+        return hmac.digest(key, b"fastapi-lens session 4" + name.encode(), "sha256")
 
     def _mark(self, key: bytes) -> bytes:
         return hmac.digest(self._pepper, key, "sha256")

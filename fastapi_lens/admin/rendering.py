@@ -247,8 +247,7 @@ def login_page(
     """
     wrong = status != HTTPStatus.OK
     context = {"next": target, "said": said, "wrong": wrong, "app_title": lens.title}
-    context |= _common(request, base)
-    return _outside(request, lens, "login.html", context, status=status)
+    return _outside(request, lens, "login.html", context | _common(request, base), status=status)
 
 
 def error_page(
@@ -272,10 +271,12 @@ def not_found_page(request: Request, base: str, *, message: str) -> Response:
     return _outside(request, _lens_of(request), name, {**context, "error_id": ""}, status=404)
 
 
-def not_allowed_page(request: Request, base: str, sentence: str, *, way_on: str) -> Response:
-    """Says why somebody may not look or do this, and what to do; `way_on` leads to the start."""
-    message = {"message": sentence, "way_on": way_on, "error_id": ""}
-    context = {**_common(request, base), **message}
+def not_allowed_page(
+    request: Request, base: str, sentence: str, *, way_on: str, leads_to: str = ""
+) -> Response:
+    """Says why somebody may not look or do this; `way_on` leads there, or else to the start."""
+    more = {"message": sentence, "way_on": way_on, "leads_to": leads_to or base + "/"}
+    context = {**_common(request, base), **more, "error_id": ""}
     name = "_error_toast.html" if wants_fragment(request) else "not_allowed.html"
     return _outside(request, _lens_of(request), name, context, status=403)
 
@@ -346,5 +347,4 @@ def _common(request: Request, base: str) -> dict[str, Any]:
 
 def _address(request: Request) -> str:
     """The path and query of a request as the client sent it."""
-    query = request.url.query
-    return request.url.path + (f"?{query}" if query else "")
+    return request.url.path + (f"?{query}" if (query := request.url.query) else "")

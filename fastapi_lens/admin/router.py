@@ -174,7 +174,7 @@ async def _visited(request: Request, place: Place, view: View, needs: Scope) -> 
         response = await in_reader_thread(lambda: view(visit))
         cookie = await doorkeeper.renewed(entry, visit.now)
         if cookie is not None:
-            login_view.set_session(response, request, place.base, cookie)
+            doorkeeper.cookie.set(response, request, place.base, cookie)
         return response
     # Here for all pages, so that none can forget it.
     form = await read_form(request) or {}

@@ -7,33 +7,20 @@ at once everywhere when its browser, or all of its key, signs out. Knows no HTTP
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from fastapi_lens.errors import StorageError
 from fastapi_lens.runtime import Lens
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.settings import (
-    AuditEntry,
-    Stored,
-    add_audit_entry,
-    read_section,
-    write_section,
-)
-
-SECTION = "sessions"
-"""Of the stored settings: ``{"generations": {key: text}, "ended": {id: until}}``."""
+from fastapi_lens.storage.ended_sessions import LogOut, end_session, end_sessions_of, read_ended
+from fastapi_lens.storage.settings import AuditEntry, add_audit_entry
 
 RENEWALS = 10
 """So often in its idle time is a session that is in use written down anew."""
 
-MAX_ENDED = 200
-"""Signed-out sessions that are remembered until they would have ended anyway."""
-
-_TRIES = 20
+CLOCKS_APART_SECONDS = 86_400
+"""Clocks of workers may differ: so much longer than it could last, a log-out is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +33,7 @@ class Session:
         generation: Of the key's sessions when this one began.
         since: Epoch seconds of signing in.
         seen: Epoch seconds when the cookie was written.
+        until: Epoch seconds when it ends at the latest, whatever is configured meanwhile.
     """
 
     key: str
@@ -53,6 +41,7 @@ class Session:
     generation: str
     since: float
     seen: float
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +58,8 @@ class Lifetime:
 
     def left(self, session: Session, now: float) -> float:
         """Seconds that a session has still to live; not above zero for one that has ended."""
-        return min(session.seen + self.idle_seconds - now, session.since + self.max_seconds - now)
+        idle_end = session.seen + self.idle_seconds
+        return min(idle_end, session.since + self.max_seconds, session.until) - now
 
     def is_worn(self, session: Session, now: float) -> bool:
         """Whether it is time to write the cookie anew."""
@@ -96,16 +86,16 @@ class Signer:
 
     def cookie(self, session: Session) -> str:
         """The value of a session's cookie: the key's name in hex, and what is signed."""
-        parts = [session.id, session.generation, session.since, session.seen]
+        parts = [session.id, session.generation, session.since, session.seen, session.until]
         return f"{self._key.encode().hex()}.{self._serializer.dumps(parts)!s}"
 
     def read(self, signed: str) -> Session | None:
         """The session of a cookie, without the key's name; None for what nobody has signed."""
         try:
-            identity, generation, since, seen = self._serializer.loads(signed)
+            identity, generation, since, seen, until = self._serializer.loads(signed)
         except BadSignature:
             return None
-        return Session(self._key, identity, generation, since, seen)
+        return Session(self._key, identity, generation, since, seen, until)
 
     def csrf_token(self, session: Session) -> str:
         """What the session's forms carry."""
@@ -134,9 +124,10 @@ class Sessions:
         Raises:
             StorageError: The database cannot be read or written.
         """
-        generation = _generation(self._read().values, key)
+        generation = read_ended(self._database, self._app, key).generation
         add_audit_entry(self._database, self._app, entry)
-        return Session(key, secrets.token_urlsafe(12), generation, now, now)
+        until = now + self.lifetime.max_seconds
+        return Session(key, secrets.token_urlsafe(12), generation, now, now, until)
 
     def is_ended(self, session: Session) -> bool:
         """Whether a session was ended before its time.
@@ -144,10 +135,8 @@ class Sessions:
         Raises:
             StorageError: The database cannot be read.
         """
-        values = self._read().values
-        if session.generation != _generation(values, session.key):
-            return True
-        return session.id in _part(values, "ended")
+        ended = read_ended(self._database, self._app, session.key, session.id)
+        return ended.is_ended or ended.generation != session.generation
 
     def end(self, session: Session, entry: AuditEntry, now: float) -> None:
         """End one session, and note who did it.
@@ -155,14 +144,9 @@ class Sessions:
         Raises:
             StorageError: The database cannot be written.
         """
-        until = session.since + self.lifetime.max_seconds
-
-        def step(values: Mapping[str, Any]) -> dict[str, Any]:
-            ended = {**_part(values, "ended"), session.id: until}
-            left = sorted((at, name) for name, at in ended.items() if at > now)
-            return {**values, "ended": {name: at for at, name in left[-MAX_ENDED:]}}
-
-        self._change(step, entry)
+        gone = LogOut(self._app, session.key, session.id, round(session.until * 1_000_000))
+        forget_before_us = round((now - CLOCKS_APART_SECONDS) * 1_000_000)
+        end_session(self._database, gone, entry, forget_before_us=forget_before_us)
 
     def end_all(self, key: str, entry: AuditEntry) -> None:
         """End all sessions of a key, and note who did it.
@@ -170,38 +154,10 @@ class Sessions:
         Raises:
             StorageError: The database cannot be written.
         """
-        generation = secrets.token_urlsafe(6)
-
-        def step(values: Mapping[str, Any]) -> dict[str, Any]:
-            generations = {**_part(values, "generations"), key: generation}
-            return {**values, "generations": generations}
-
-        self._change(step, entry)
-
-    def _change(
-        self, step: Callable[[Mapping[str, Any]], dict[str, Any]], entry: AuditEntry
-    ) -> None:
-        for _ in range(_TRIES):
-            stored = self._read()
-            after = Stored(step(stored.values), stored.version)
-            if write_section(self._database, self._app, SECTION, after, entry):
-                return
-        raise StorageError("the sessions were changed by others again and again")
-
-    def _read(self) -> Stored:
-        return read_section(self._database, self._app, SECTION)
+        end_sessions_of(self._database, self._app, key, entry)
 
 
 def sessions_of(lens: Lens) -> Sessions:
     """The sessions of a lens's app."""
     lifetime = Lifetime(lens.config.session_idle_seconds, lens.config.session_max_age)
     return lens.attached(Sessions, lambda: Sessions(lens.database, lens.app_name, lifetime))
-
-
-def _generation(values: Mapping[str, Any], key: str) -> str:
-    return str(_part(values, "generations").get(key, ""))
-
-
-def _part(values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    found = values.get(name)
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

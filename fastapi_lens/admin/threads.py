@@ -3,11 +3,13 @@
 Some read, some change what is stored, and one compares keys.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import anyio.to_thread
 from anyio.lowlevel import RunVar
+
+from fastapi_lens.admin.fair_queue import FairQueue
 
 READERS = 2
 """So many read at once, so that reports never starve the host's pool. More would wait for the
@@ -22,21 +24,17 @@ MAX_WAITING = 100
 Answer = TypeVar("Answer")
 
 
-class BusyError(Exception):
-    """More keys wait to be compared than may; whoever has sent one more is told to try again."""
-
-
 class _Pool:
     """Threads of one event loop."""
 
     def __init__(self, threads: int) -> None:
         self.limiter = anyio.CapacityLimiter(threads)
-        self.pending = 0
 
 
 _readers: RunVar[_Pool] = RunVar("fastapi_lens_readers")
 _changers: RunVar[_Pool] = RunVar("fastapi_lens_changers")
 _comparer: RunVar[_Pool] = RunVar("fastapi_lens_comparer")
+_keys: RunVar[FairQueue] = RunVar("fastapi_lens_keys")
 
 
 async def in_reader_thread(work: Callable[[], Answer]) -> Answer:
@@ -49,21 +47,22 @@ async def in_changing_thread(work: Callable[[], Answer]) -> Answer:
     return await anyio.to_thread.run_sync(work, limiter=_pool(_changers, CHANGERS).limiter)
 
 
-async def in_key_thread(work: Callable[[], Answer]) -> Answer:
+async def in_key_thread(work: Callable[[], Answer], networks: Sequence[str]) -> Answer:
     """Do something with a key, one after the other, so that guesses hold up no pages.
+
+    Args:
+        work: Blocks.
+        networks: Of the client; see `FairQueue.turn`.
 
     Raises:
         BusyError: Too many wait already.
     """
-    pool = _pool(_comparer, 1)
-    if pool.pending > MAX_WAITING:
-        raise BusyError
-    # Not the limiter's own count: it learns of a task later than the next one comes here.
-    pool.pending += 1
-    try:
-        return await anyio.to_thread.run_sync(work, limiter=pool.limiter)
-    finally:
-        pool.pending -= 1
+    queue = _keys.get(None)
+    if queue is None:
+        queue = FairQueue(MAX_WAITING)
+        _keys.set(queue)
+    async with queue.turn(networks):
+        return await anyio.to_thread.run_sync(work, limiter=_pool(_comparer, 1).limiter)
 
 
 def _pool(variable: RunVar[_Pool], threads: int) -> _Pool:

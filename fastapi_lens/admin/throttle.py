@@ -6,13 +6,14 @@ Counts in the database, for all workers; in memory only while that is down. Know
 import hmac
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypeVar
 
+from fastapi_lens.admin.networks import limited_networks
 from fastapi_lens.errors import StorageError
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.throttling import Failures, add_failure, read_failures
+from fastapi_lens.storage.throttling import Failures, add_failures, read_failures
 
 FIRST_WAIT_SECONDS = 4
 """After the failure that is one too many; each further one doubles it, up to the window."""
@@ -20,20 +21,23 @@ FIRST_WAIT_SECONDS = 4
 MAX_CLIENTS = 1_000
 """Kept in memory while the database is down."""
 
+WIDER = 4
+"""A network of IPv6 has so many times the wrong keys free of those that it is made of: a /56 four
+times those of a /64, a /48 four times those of a /56."""
+
 _US = 1_000_000
-_NETWORK_BITS = 64
 
 Known = TypeVar("Known")
 
 
 class Throttle:
-    """Counts wrong keys by client.
+    """Counts wrong keys by client, and of IPv6 by the networks around it.
 
     Args:
         database: Where all workers count.
         secret: Keys the hash under which an address is noted.
         told: Called with the address, its wrong keys up to now and the time in microseconds.
-        max_failures: Wrong keys that are free.
+        max_failures: Wrong keys of a client that are free.
         window_seconds: A client that is quiet for so long begins anew; also the longest wait.
     """
 
@@ -56,7 +60,7 @@ class Throttle:
         self._memory: OrderedDict[str, Failures] = OrderedDict()
 
     def attempt(
-        self, address: str, find: Callable[[], Known | None], *, now: float
+        self, address: str, find: Callable[[], Known | None], *, now: float, kind: str = ""
     ) -> Known | int | None:
         """What `find` finds, unless the client has to wait. Blocks; one at a time in a process.
 
@@ -64,66 +68,59 @@ class Throttle:
             address: Of the client.
             find: Compares; None means that the key was wrong.
             now: Epoch seconds.
+            kind: Of the key; each kind is counted by itself.
 
         Returns:
             Whole seconds to wait, or what was found.
         """
-        client, now_us = self._client(address), round(now * _US)
+        now_us, networks = round(now * _US), limited_networks(address)
+        clients = [self._client(kind + name) for name in networks]
+        limits = {one: self._max * WIDER**level for level, one in enumerate(clients)}
         with self._turn:
-            wait_us = self._noted(client).blocked_until_us - now_us
+            wait_us = self._blocked_until_us(limits) - now_us
             if wait_us > 0:
                 return -(-wait_us // _US)
             found = find()
             if found is None:
-                count = self._note(client, now_us)
-                if count is not None:
-                    self._told(address, count, now_us)
+                noted = self._note(limits, now_us)
+                if noted is not None:
+                    self._told(address, noted[clients[0]].count, now_us)
             return found
 
-    def _noted(self, client: str) -> Failures:
+    def _blocked_until_us(self, clients: Mapping[str, int]) -> int:
         try:
-            noted = read_failures(self._database, client)
+            noted = list(read_failures(self._database, clients).values())
         except StorageError:
-            noted = Failures()
-        mine = self._memory.get(client, noted)
-        return max(noted, mine, key=lambda failures: failures.blocked_until_us)
+            noted = []
+        noted += [self._memory[one] for one in clients if one in self._memory]
+        return max((failures.blocked_until_us for failures in noted), default=0)
 
-    def _note(self, client: str, now_us: int) -> int | None:
-        """The client's failures up to now; None while the database is down."""
-
-        def step(before: Failures) -> Failures:
-            return self._after(before, now_us)
-
+    def _note(self, limits: Mapping[str, int], now_us: int) -> dict[str, Failures] | None:
+        """The failures up to now of these clients; None while the database is down."""
+        steps = {one: partial(self._after, now_us, limit) for one, limit in limits.items()}
         try:
             forget_before_us = now_us - 2 * self._window_us
-            noted = add_failure(self._database, client, step, forget_before_us=forget_before_us)
+            return add_failures(self._database, steps, forget_before_us=forget_before_us)
         except StorageError:
-            self._memory[client] = step(self._memory.pop(client, Failures()))
+            for one, step in steps.items():
+                self._memory[one] = step(self._memory.pop(one, Failures()))
             while len(self._memory) > MAX_CLIENTS:
                 self._memory.popitem(last=False)
             return None
-        return noted.count
 
-    def _after(self, before: Failures, now_us: int) -> Failures:
+    def _after(self, now_us: int, limit: int, before: Failures) -> Failures:
         """One more failure than before."""
         if max(before.last_us, before.blocked_until_us) + self._window_us < now_us:
             before = Failures(first_us=now_us)
         count = before.count + 1
         blocked_until = 0
-        if count >= self._max:
+        if count >= limit:
             # Bounded before it is a power: a client may go on for years.
-            doublings = min(count - self._max, 32)
+            doublings = min(count - limit, 32)
             wait_us = min((FIRST_WAIT_SECONDS << doublings) * _US, self._window_us)
             blocked_until = max(now_us + wait_us, before.blocked_until_us)
         return Failures(count, before.first_us, now_us, blocked_until)
 
-    def _client(self, address: str) -> str:
-        """A keyed hash, so that the table tells no address; IPv6 by the network of /64."""
-        try:
-            known = ip_address(address)
-            # A socket for both gives IPv4 clients as ::ffff:10.0.0.7; they share no network.
-            if isinstance(known, IPv6Address) and known.ipv4_mapped is None:
-                address = f"{int(known) >> _NETWORK_BITS:x}::"
-        except ValueError:
-            pass  # A server may name a socket or nothing.
-        return hmac.new(self._secret, address.encode(), "sha256").hexdigest()
+    def _client(self, name: str) -> str:
+        """A keyed hash, so that the table tells no address."""
+        return hmac.new(self._secret, name.encode(), "sha256").hexdigest()

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.errors import SchemaTooNewError, StorageError
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import lens_metadata
-from fastapi_lens.storage.tables import META, SCHEMA_VERSION, WORKER
+from fastapi_lens.storage.tables import META, SCHEMA_VERSION, SETTING, WORKER
 
 SESSION_SALT = "session_salt"
 
@@ -33,7 +33,17 @@ def _add_log_and_settings(connection: Connection) -> None:
         )
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_create_tables, _add_log_and_settings)
+def _add_ended_sessions(connection: Connection) -> None:
+    """The table of sessions that were logged out; no session of before is valid any more."""
+    _create_tables(connection)
+    connection.execute(sa.delete(SETTING).where(SETTING.c.name == "sessions"))
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (
+    _create_tables,
+    _add_log_and_settings,
+    _add_ended_sessions,
+)
 """Step n brings the schema from version n to n + 1; steps are only ever appended.
 
 Each has to work also where it was interrupted between any two statements, since MariaDB commits

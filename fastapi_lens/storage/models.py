@@ -237,3 +237,18 @@ class ThrottleRow(LensModel, table=True):
     first_at: int = _count()
     last_at: int = _count()
     blocked_until: int = _count()
+
+
+class EndedSessionRow(LensModel, table=True):
+    """A session of the admin that was logged out before its time, or all of a key.
+
+    `session` is empty in the row of a whole key, whose `generation` its sessions have to name.
+    `until` is when a session would have ended by itself.
+    """
+
+    __tablename__ = "lens_ended_session"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    app: str = _key(String(200))
+    key_name: str = _key(String(64))
+    session: str = _key(String(32))
+    generation: str = Field(default="", max_length=16)
+    until: int = _count()

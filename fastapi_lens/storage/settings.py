@@ -117,7 +117,7 @@ def write_section(
         if changed.rowcount != 1:
             connection.rollback()
             return False
-        _add_entry(database, connection, app, entry)
+        add_entry(database, connection, app, entry)
         return True
 
 
@@ -128,7 +128,7 @@ def add_audit_entry(database: Database, app: str, entry: AuditEntry) -> None:
         StorageError: The database cannot be written.
     """
     with database.write() as connection:
-        _add_entry(database, connection, app, entry)
+        add_entry(database, connection, app, entry)
 
 
 def count_entries(database: Database, app: str, action: str, *, since_us: int) -> int:
@@ -144,17 +144,8 @@ def count_entries(database: Database, app: str, action: str, *, since_us: int) -
         return connection.execute(rows).scalar_one()
 
 
-def _stored(text: str, version: int) -> Stored:
-    try:
-        values: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        values = None
-    if not isinstance(values, dict):
-        return Stored({}, version, text)
-    return Stored(cast("dict[str, Any]", values), version)
-
-
-def _add_entry(database: Database, connection: Connection, app: str, entry: AuditEntry) -> None:
+def add_entry(database: Database, connection: Connection, app: str, entry: AuditEntry) -> None:
+    """Note what somebody does in the same transaction."""
     row = {
         "app": app,
         "actor": entry.actor,
@@ -169,3 +160,13 @@ def _add_entry(database: Database, connection: Connection, app: str, entry: Audi
         # Two entries of one microsecond may have drawn the same number.
         identity = entry.at_us << REQUEST_ID_BITS | secrets.randbits(REQUEST_ID_BITS)
         added = connection.execute(add, {**row, "id": identity}).rowcount
+
+
+def _stored(text: str, version: int) -> Stored:
+    try:
+        values: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        return Stored({}, version, text)
+    return Stored(cast("dict[str, Any]", values), version)

@@ -28,8 +28,8 @@ MOVED: tuple[sa.Table, ...] = (
     *(ENDPOINT, WORKER, BUCKET, STATUS),
     *(FAILURE, REQUEST, SETTING, AUDIT),
 )
-"""What moves, in this order. Leases, the salt of the sessions, and who has given wrong keys stay
-where they are."""
+"""What moves, in this order. Leases, the salt of the sessions, those that were logged out, and who
+has given wrong keys stay where they are."""
 
 IMPORT_NOTE = "import:"
 """How the names of the facts begin that tell what was imported; see `importing.Importer`."""

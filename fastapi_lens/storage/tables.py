@@ -23,6 +23,7 @@ FAILURE = _table(models.FailureRow)
 SETTING = _table(models.SettingRow)
 AUDIT = _table(models.AuditRow)
 THROTTLE = _table(models.ThrottleRow)
+ENDED_SESSION = _table(models.EndedSessionRow)
 
 SCHEMA_VERSION = "schema_version"
 """The name of the fact in META."""

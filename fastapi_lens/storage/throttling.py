@@ -1,18 +1,19 @@
-"""The rows of clients that have given wrong keys. Knows no addresses, no keys and no rule."""
+"""The rows of clients and networks that have given wrong keys. Knows no addresses and no rule."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.fence import until_alone
 from fastapi_lens.storage.tables import THROTTLE
 
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Wrong keys of one client.
+    """Wrong keys of one client, or of all in one network.
 
     Attributes:
         count: How many.
@@ -30,63 +31,88 @@ class Failures:
 MAX_CLIENTS = 10_000
 """Rows of clients; beyond them, the tenth that has been quiet for longest is forgotten."""
 
+Step = Callable[[Failures], Failures]
+"""What is noted afterwards, of what was noted before."""
+
 _COLUMNS = (
     THROTTLE.c.failures,
     THROTTLE.c.first_at,
     THROTTLE.c.last_at,
     THROTTLE.c.blocked_until,
 )
+_UPDATE = (
+    sa.update(THROTTLE)
+    .where(THROTTLE.c.client == sa.bindparam("of"))
+    .values({column: sa.bindparam(f"to_{column.name}") for column in _COLUMNS})
+)
 
 
-def read_failures(database: Database, client: str) -> Failures:
-    """What is noted about a client.
+def read_failures(database: Database, clients: Collection[str]) -> dict[str, Failures]:
+    """What is noted about clients and networks, by name; nothing of those that are not known.
 
     Raises:
         StorageError: The database cannot be read.
     """
     with database.read() as connection:
-        row = connection.execute(sa.select(*_COLUMNS).where(THROTTLE.c.client == client)).first()
-    return Failures() if row is None else Failures(*row)
+        return _noted(connection, clients, locked=False)
 
 
-def add_failure(
-    database: Database, client: str, step: Callable[[Failures], Failures], *, forget_before_us: int
-) -> Failures:
+def add_failures(
+    database: Database, steps: Mapping[str, Step], *, forget_before_us: int
+) -> dict[str, Failures]:
     """Note one more wrong key, and forget the clients that have been quiet for long.
 
     Args:
         database: Where it is noted.
-        client: Whose.
-        step: What is noted afterwards, of what was noted before.
+        steps: By client and network.
         forget_before_us: Clients that were last noted or blocked before this time are forgotten.
+
+    Returns:
+        What is noted now, by client and network.
 
     Raises:
         StorageError: The database cannot be written.
     """
-    mine = THROTTLE.c.client == client
-    with database.write() as connection:
-        connection.execute(database.insert_ignore(THROTTLE), {"client": client})
-        found = connection.execute(sa.select(*_COLUMNS).where(mine).with_for_update()).one()
-        if not found.failures:
-            _make_room(connection)
-        after = step(Failures(*found))
-        connection.execute(
-            sa.update(THROTTLE)
-            .where(mine)
-            .values(
-                failures=after.count,
-                first_at=after.first_us,
-                last_at=after.last_us,
-                blocked_until=after.blocked_until_us,
+    after: dict[str, Failures] = {}
+
+    def work() -> None:
+        with database.write() as connection:
+            # In one order, so that two who are in the same networks never wait for each other.
+            names = [{"client": name} for name in sorted(steps)]
+            connection.execute(database.insert_ignore(THROTTLE), names)
+            before = _noted(connection, steps, locked=True)
+            if not all(one.count for one in before.values()):
+                _make_room(connection)
+            after.update({name: step(before[name]) for name, step in steps.items()})
+            connection.execute(_UPDATE, [_row(name, after[name]) for name in sorted(after)])
+            connection.execute(
+                sa.delete(THROTTLE).where(
+                    THROTTLE.c.last_at < forget_before_us,
+                    THROTTLE.c.blocked_until < forget_before_us,
+                )
             )
-        )
-        connection.execute(
-            sa.delete(THROTTLE).where(
-                THROTTLE.c.last_at < forget_before_us,
-                THROTTLE.c.blocked_until < forget_before_us,
-            )
-        )
+
+    until_alone(work)
     return after
+
+
+def _noted(
+    connection: Connection, clients: Collection[str], *, locked: bool
+) -> dict[str, Failures]:
+    wanted = sa.select(THROTTLE.c.client, *_COLUMNS).where(THROTTLE.c.client.in_(clients))
+    if locked:
+        wanted = wanted.order_by(THROTTLE.c.client).with_for_update()
+    return {client: Failures(*row) for client, *row in connection.execute(wanted)}
+
+
+def _row(name: str, noted: Failures) -> dict[str, str | int]:
+    return {
+        "of": name,
+        "to_failures": noted.count,
+        "to_first_at": noted.first_us,
+        "to_last_at": noted.last_us,
+        "to_blocked_until": noted.blocked_until_us,
+    }
 
 
 def _make_room(connection: Connection) -> None:

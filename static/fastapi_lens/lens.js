@@ -4,7 +4,9 @@ const $ = (name) => document.getElementById("lens-" + name);
 const on = (type, listener) => document.addEventListener(type, listener);
 const base = document.querySelector("meta[name=lens-base]").content || "/";
 const remember = (name, value) => {
-  document.cookie = `lens_${name}=${value};path=${base};max-age=${YEAR};samesite=lax`;
+  // A prefix that takes any path may have what ends an attribute.
+  const path = base.replace(/[^/]*;.*/, "");
+  document.cookie = `lens_${name}=${value};path=${path};max-age=${YEAR};samesite=lax`;
 };
 const isOn = (name) => $(name)?.ariaPressed === "true";
 const say = (text) => ($("announce").textContent = text);

@@ -172,6 +172,41 @@ def test_what_a_hook_raises_for_the_client_is_the_answer(hooked: Any) -> None:
     assert "content-security-policy" in ask("token").headers
 
 
+@pytest.mark.parametrize(
+    "location", ["https://sso.example/login?next=/lens/&x=1", "/login", "//sso.example/", "login"]
+)
+@pytest.mark.parametrize("status", [302, 303, 307])
+def test_a_form_that_came_too_late_leads_to_the_login_of_the_host_by_a_page(
+    hooked: Any, location: str, status: int
+) -> None:
+    def hook(request: Request) -> None:
+        raise HTTPException(status, headers={"Location": location})
+
+    client = hooked(hook)
+    for path in ("/lens/settings/retention", "/lens/settings/danger", "/lens/logout"):
+        answer = client.post(path, data={"ttl_days": "3"}, headers=ORIGIN)
+        # Not by a redirect, which no browser follows to another site from a form of ours.
+        assert answer.status_code == 403
+        assert "location" not in answer.headers
+        assert answer.headers["refresh"] == f"0; url={location}"
+        assert f'href="{location.replace("&", "&amp;")}"' in answer.text
+        assert "Nothing was changed" in answer.text
+        fragment = client.post(path, headers={**ORIGIN, **FRAGMENT})
+        assert fragment.headers["hx-redirect"] == location
+    assert client.get("/lens/").headers["location"] == location
+
+
+@pytest.mark.parametrize("location", ["javascript:alert(1)", "data:text/html,x", "http://["])
+def test_a_form_that_came_too_late_leads_to_no_script(hooked: Any, location: str) -> None:
+    def hook(request: Request) -> None:
+        raise HTTPException(303, headers={"Location": location})
+
+    answer = hooked(hook).post("/lens/settings/retention", headers=ORIGIN)
+    assert answer.status_code == 403
+    assert "javascript" not in answer.text
+    assert "data:" not in answer.text
+
+
 def broken(request: Request) -> None:
     raise LookupError("the user table is gone")
 

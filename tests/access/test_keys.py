@@ -1,3 +1,5 @@
+import contextlib
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -168,6 +170,71 @@ def test_keys_that_cannot_work_are_refused_by_name(keys: Any, words: str) -> Non
         LensConfig(report_keys=keys)
     assert words in str(caught.value)
     assert "scrypt$" not in str(caught.value)
+
+
+UNSENDABLE = {
+    "line break at the end": ("secret\n", "begins or ends"),
+    "line break of Windows": ("secret\r\n", "begins or ends"),
+    "space before": (" secret", "begins or ends"),
+    "tab after": ("secret\t", "begins or ends"),
+    "no-break space after": ("secret\xa0", "begins or ends"),
+    "byte order mark": ("\ufeffsecret", "begins or ends"),
+    "zero width space after": ("secret\u200b", "begins or ends"),
+    "line break within": ("sec\nret", "no header can send"),
+    "line separator": ("sec\u2028ret", "no header can send"),
+    "null": ("sec\0ret", "no header can send"),
+    "escape": ("sec\x1bret", "no header can send"),
+    "next line": ("sec\x85ret", "no header can send"),
+    "delete": ("sec\x7fret", "no header can send"),
+    "bytes that are no UTF-8": ("sec\udce9ret", "no header can send"),
+}
+
+
+@pytest.mark.parametrize(("key", "words"), UNSENDABLE.values(), ids=UNSENDABLE)
+def test_a_key_that_nobody_could_send_is_refused_at_the_start_by_name(
+    monkeypatch: pytest.MonkeyPatch, key: str, words: str
+) -> None:
+    settings: list[dict[str, Any]] = [
+        {"report_key": key},
+        {"report_keys": {"alice": key}},
+        {"report_keys": {"alice": {"key": key, "scope": "read"}}},
+        {"report_keys": {"alice": KeyConfig(key)}},
+    ]
+    for setting in settings:
+        with pytest.raises(ConfigError, match=r"LensConfig\.report_key") as caught:
+            LensConfig(**setting)
+        assert words in str(caught.value)
+        assert ("'alice'" in str(caught.value)) == ("report_keys" in setting)
+    if "\0" in key:
+        return  # No environment holds it.
+    monkeypatch.setenv("LENS_REPORT_KEY", key)
+    with pytest.raises(ConfigError, match=words):
+        LensConfig()
+    monkeypatch.delenv("LENS_REPORT_KEY")
+    monkeypatch.setenv("LENS_REPORT_KEYS", json.dumps({"ci": key}))
+    with pytest.raises(ConfigError, match=words):
+        LensConfig()
+
+
+def test_a_hash_may_come_from_a_file_with_a_line_break_at_its_end(client_with: MakeClient) -> None:
+    client = client_with(report_key=HASHED + "\n")
+    assert client.get("/lens/report", headers={"X-Lens-Key": "a-hashed-key"}).status_code == 200
+
+
+@pytest.mark.parametrize("key", ["clé", "pass phrase", "ключ", "鍵", "ÿþ", "👩‍💻", "a;b=c,d"])
+def test_a_key_of_any_letters_opens_in_each_way_and_coding(
+    client_with: MakeClient, key: str
+) -> None:
+    client = client_with(report_key=key)
+    sent = [key.encode()]
+    with contextlib.suppress(UnicodeEncodeError):
+        sent.append(key.encode("latin-1"))
+    for header in sent:
+        for name, value in ((b"X-Lens-Key", header), (b"Authorization", b"Bearer " + header)):
+            answer = client.get("/lens/report", headers=[(name, value)])
+            assert answer.status_code == 200, header
+    assert client.get("/lens/report", headers=session(client, key)).status_code == 200
+    assert client.get("/lens/", params={"report_key": key}).headers["location"] == "/lens/"
 
 
 def test_the_single_key_is_held_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

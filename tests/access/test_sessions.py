@@ -1,21 +1,23 @@
 """How long a session lasts, and what ends it, in whichever worker it is shown."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from itertools import count
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fastapi_lens import KeyConfig
-from fastapi_lens.admin import sessions
 from fastapi_lens.admin.auth import Gate
 from fastapi_lens.admin.sessions import Lifetime, Session, Sessions
-from fastapi_lens.errors import StorageError
+from fastapi_lens.storage import ended_sessions
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.settings import AuditEntry, read_section
-from fastapi_lens.storage.tables import SETTING
+from fastapi_lens.storage.settings import AuditEntry
+from fastapi_lens.storage.tables import AUDIT, ENDED_SESSION
 from tests.access.test_keys import ALICE, CI, ORIGIN, MakeClient, client_with
 from tests.recording.probe import lens_of
 from tests.storage.helpers import table_rows
@@ -109,13 +111,26 @@ def test_logging_out_ends_the_session_wherever_its_cookie_is(client_with: MakeCl
     here.cookies.set("lens_theme", "dark")
     out = post(here, gone, "/lens/logout")
     assert (out.status_code, out.headers["location"]) == (303, "/lens/login")
-    assert "lens_session=" in out.headers["set-cookie"]
+    assert out.headers["set-cookie"].startswith(gone["Cookie"].partition("=")[0] + "=")
     assert "lens_theme" not in out.headers["set-cookie"]
     for client in (here, there):
         assert get(client, gone, "/lens/report").status_code == 403
         assert get(client, other, "/lens/report").status_code == 200
     login = here.get("/lens/login", headers={"Cookie": "lens_theme=dark"})
     assert 'data-theme="dark"' in login.text
+
+
+def test_a_session_that_was_logged_out_stays_so_whoever_logs_out_and_after_a_restart(
+    client_with: MakeClient,
+) -> None:
+    here, there = (started(client_with(report_keys=KEYS)) for _ in range(2))
+    copied = signed_in(here)
+    post(here, copied, "/lens/logout")
+    for _ in range(12):
+        post(there, signed_in(there, CI), "/lens/logout")
+    restarted = started(client_with(report_keys=KEYS))
+    for client in (here, there, restarted):
+        assert get(client, copied, "/lens/report").status_code == 403
 
 
 @pytest.mark.unmeasured
@@ -151,7 +166,7 @@ def test_who_needs_no_session_has_nothing_to_sign_out_of(client_with: MakeClient
     for path in ("/lens/logout", "/lens/logout/everywhere"):
         led = client.post(path, headers=ORIGIN).headers["location"]
         assert client.get(led).headers["location"] == "/lens/"
-    assert table_rows(lens_of(client.app).database, SETTING) == []
+    assert table_rows(lens_of(client.app).database, ENDED_SESSION) == []
 
 
 def test_what_signs_the_sessions_of_a_key_is_made_once(client_with: MakeClient) -> None:
@@ -163,60 +178,131 @@ def test_what_signs_the_sessions_of_a_key_is_made_once(client_with: MakeClient) 
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Any:
-    found = Database(f"sqlite:///{tmp_path / 'lens.db'}")
+def database(database_url: str) -> Any:
+    found = Database(database_url)
     migrate(found)
     yield found
     found.close()
 
 
-def some_sessions(database: Database) -> Sessions:
-    return Sessions(database, "one", Lifetime(100, 1_000))
+def some_sessions(database: Database, app: str = "one") -> Sessions:
+    return Sessions(database, app, Lifetime(100, 1_000))
 
 
 def entry() -> AuditEntry:
     return AuditEntry(at_us=round(NOW * 1e6), actor="alice", client="", action="sign_out")
 
 
+def begun(book: Sessions, key: str = "alice", now: float = NOW) -> Session:
+    return book.begin(key, entry(), now)
+
+
 def test_sessions_that_end_at_the_same_time_all_end(database: Database) -> None:
-    ones = [Session("alice", f"id-{number}", "", NOW, NOW) for number in range(8)]
     book = some_sessions(database)
+    ones = [begun(book) for _ in range(8)]
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda one: book.end(one, entry(), NOW), ones))
     assert all(book.is_ended(one) for one in ones)
 
 
-def test_ended_sessions_are_remembered_for_as_long_as_they_could_last_and_not_too_many(
+def test_a_log_out_is_remembered_however_many_of_other_keys_follow(database: Database) -> None:
+    book = some_sessions(database)
+    gone, other = begun(book), begun(book)
+    book.end(gone, entry(), NOW)
+    for number in range(210):
+        book.end(begun(book, f"key-{number % 3}"), entry(), NOW)
+    assert book.is_ended(gone)
+    assert not book.is_ended(other)
+
+
+def test_one_log_out_too_many_of_a_key_ends_all_of_its_sessions_and_no_others(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "MAX_ENDED", 3)
+    monkeypatch.setattr(ended_sessions, "MAX_EACH", 3)
     book = some_sessions(database)
+    first, open_one, others = begun(book), begun(book), begun(book, "ci")
+    for gone in [first, *(begun(book) for _ in range(2))]:
+        book.end(gone, entry(), NOW)
+    assert not book.is_ended(open_one)
+    book.end(begun(book), entry(), NOW)
+    assert book.is_ended(first)
+    assert book.is_ended(open_one)
+    assert not book.is_ended(others)
+    fresh = begun(book)
+    assert not book.is_ended(fresh)
+    # And again from the beginning, with no row that is not needed.
+    assert [row.session for row in table_rows(database, ENDED_SESSION)] == [""]
+    notes = [row.after for row in table_rows(database, AUDIT) if row.after]
+    assert notes == ["the last of many log-outs: all sessions of this key have ended"]
 
-    def ended() -> set[str]:
-        return set(read_section(database, "one", "sessions").values["ended"])
 
-    for number in range(5):
-        book.end(Session("alice", f"id-{number}", "", NOW + number, NOW), entry(), NOW)
-    assert ended() == {"id-2", "id-3", "id-4"}
-    book.end(Session("alice", "late", "", NOW + 1_000, NOW), entry(), NOW + 1_003)
-    assert ended() == {"id-4", "late"}
-
-
-def test_a_section_that_others_change_again_and_again_is_an_error_and_not_a_loop(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+def test_a_log_out_is_forgotten_only_when_no_clock_takes_the_session_for_alive(
+    database: Database,
 ) -> None:
-    monkeypatch.setattr(sessions, "write_section", lambda *_: False)
-    with pytest.raises(StorageError, match="again and again"):
-        some_sessions(database).end_all("alice", entry())
-
-
-@pytest.mark.parametrize("values", ['{"generations": 3, "ended": []}', "{}", "nonsense"])
-def test_what_cannot_be_read_ends_no_session(database: Database, values: str) -> None:
-    with database.write() as connection:
-        row = {"app": "one", "name": "sessions", "value": values, "version": 1}
-        connection.execute(SETTING.insert(), row)
     book = some_sessions(database)
-    session = book.begin("alice", entry(), NOW)
-    assert not book.is_ended(session)
-    book.end(session, entry(), NOW)
-    assert book.is_ended(session)
+    gone = begun(book)
+    book.end(gone, entry(), NOW)
+    for later in (999, 1_001, 86_400):
+        book.end(begun(book), entry(), NOW + later)
+        assert book.is_ended(gone)
+    book.end(begun(book), entry(), NOW + 1_000 + 86_401)
+    kept = {row.session for row in table_rows(database, ENDED_SESSION)}
+    assert gone.id not in kept
+    assert book.lifetime.left(gone, NOW + 1_000) <= 0
+
+
+def test_a_longer_session_max_age_revives_no_session(database: Database) -> None:
+    gone = begun(some_sessions(database))
+    longer = Lifetime(100_000, 100_000)
+    assert longer.left(gone, NOW + 999) == 1
+    assert longer.left(gone, NOW + 1_000) == 0
+    assert Lifetime(100_000, 500).left(gone, NOW + 400) == 100
+
+
+@pytest.fixture(scope="module")
+def in_memory() -> Iterator[tuple[Database, Iterator[int]]]:
+    """A database for many examples, and a number for the app of each."""
+    found = Database("sqlite://")
+    migrate(found)
+    yield found, count()
+    found.close()
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["begin", "end", "everywhere", "later"]),
+            st.sampled_from(["alice", "ci"]),
+            st.integers(0, 30),
+        ),
+        max_size=25,
+    )
+)
+def test_a_session_that_has_ended_stays_so_whatever_follows(
+    in_memory: tuple[Database, Iterator[int]], steps: list[tuple[str, str, int]]
+) -> None:
+    database, numbers = in_memory
+    app = f"app-{next(numbers)}"
+    here, there = some_sessions(database, app), some_sessions(database, app)
+    alive: dict[str, list[Session]] = {"alice": [], "ci": []}
+    gone: list[Session] = []
+    now = NOW
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ended_sessions, "MAX_EACH", 4)
+        for what, key, number in steps:
+            if what == "begin":
+                alive[key].append(begun(here, key, now))
+            elif what == "later":
+                now += number * 10_000
+            elif what == "everywhere":
+                there.end_all(key, entry())
+                gone += alive[key]
+                alive[key] = []
+            elif alive[key]:
+                one = alive[key].pop(number % len(alive[key]))
+                here.end(one, entry(), now)
+                gone.append(one)
+                alive[key] = [one for one in alive[key] if not there.is_ended(one)]
+            assert all(there.is_ended(one) or there.lifetime.left(one, now) <= 0 for one in gone)
+            assert not any(map(there.is_ended, alive["alice"] + alive["ci"]))

@@ -3,15 +3,19 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fastapi_lens.admin import threads as threads_of_the_admin
+from fastapi_lens.admin.networks import limited_networks
 from fastapi_lens.admin.throttle import Throttle
 from fastapi_lens.errors import StorageError
 from fastapi_lens.keys import HashedKey
@@ -81,7 +85,76 @@ def test_a_network_of_ipv6_is_one_client(tmp_path: Path) -> None:
     assert guess(one, "2001:db8:0:1::1") is None
     mapped = [guess(one, f"::ffff:10.0.0.{number}") for number in range(1, 9)]
     assert mapped == [None] * 8  # IPv4 clients of a socket for both: each its own.
+    written = ("10.0.1.7", "::ffff:10.0.1.7", "64:ff9b::a00:107", "10.0.1.7:4711", "10.0.1.7:4712")
+    assert [guess(one, address) for address in written] == [None] * 5
+    assert [guess(one, address) for address in written] == [4] * 5
     database.close()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "free"), [("2001:db8:7:1{:02x}::1", 20), ("2001:db8:7:{:x}00::1", 80)]
+)
+def test_a_customer_and_a_site_of_ipv6_wait_as_a_whole(
+    database: Database, pattern: str, free: int
+) -> None:
+    one = throttle(database)
+    waits = [guess(one, pattern.format(number // 4)) for number in range(free + 40)]
+    assert waits[:free] == [None] * free
+    assert set(waits[free:]) == {4}
+    # Whoever comes from another network of that size notices nothing.
+    assert one.attempt("2001:db8:8::1", lambda: "alice", now=NOW) == "alice"
+    assert one.attempt("10.0.0.7", lambda: "alice", now=NOW) == "alice"
+    # Nor does it add to what is noted of them.
+    assert guess(one, "2001:db8:8::1") is None
+    assert len(table_rows(database, THROTTLE)) <= 2 * (free // 4) + 1 + 3
+
+
+@pytest.fixture(scope="module")
+def in_memory() -> Iterator[Database]:
+    """A database for many examples."""
+    found = Database("sqlite://")
+    migrate(found)
+    yield found
+    found.close()
+
+
+@settings(max_examples=20)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 400), st.integers(1, 12)),
+        min_size=1,
+        max_size=25,
+    ),
+    st.integers(1, 6),
+    st.integers(60, 400),
+)
+def test_no_network_gets_more_comparisons_than_it_has_free_and_a_few_a_window(
+    in_memory: Database, steps: list[tuple[int, int, int, int]], free: int, window: int
+) -> None:
+    with in_memory.write() as connection:
+        connection.execute(THROTTLE.delete())
+    one = Throttle(in_memory, b"secret", untold, max_failures=free, window_seconds=window)
+    compared: list[tuple[float, str]] = []
+    now = NOW
+    for customer, network, seconds, times in steps:
+        now += seconds
+        address = f"2001:db8:7:{customer:x}{network:02x}::1"
+        for _ in range(times):
+            wait = one.attempt(address, partial(compared.append, (now, address)), now=now)
+            assert wait is None or 1 <= wait <= window
+    # From one moment on, within a window: those that are free, and one at the end of each wait.
+    for nets, limit in ((0, free), (1, free * 4), (2, free * 16)):
+        for start, address in compared:
+            mine = [
+                at
+                for at, other in compared
+                if start <= at < start + window
+                and limited_networks(other)[nets] == limited_networks(address)[nets]
+            ]
+            assert len(mine) <= limit + 8
+    rows = table_rows(in_memory, THROTTLE)
+    assert all(row.blocked_until <= round((now + window) * 1e6) for row in rows)
+    assert len(rows) <= 3 * len({address for _, address in compared})
 
 
 async def guesses(port: int, *, total: int, connections: int) -> Counter[int]:
@@ -175,6 +248,53 @@ def test_guesses_at_hashed_keys_hold_up_nobody_who_is_signed_in(
     busy = next(answer for answer in answers if answer.status_code == 429)
     assert busy.headers["retry-after"] == "2"
     assert "more keys are sent than can be compared" in busy.text
+
+
+def test_a_right_key_goes_before_the_second_guess_of_any_other_network(
+    client_with: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_with(report_keys=KEYS, login_max_failures=1_000)
+    began, comparing = threading.Event(), threading.Event()
+    compared: list[bytes] = []
+
+    def slowly(_: HashedKey, key: bytes) -> bool:
+        compared.append(key)
+        began.set()
+        assert comparing.wait(30)
+        return key == b"a-hashed-key"
+
+    monkeypatch.setattr(HashedKey, "matches", slowly)
+    monkeypatch.setattr(threads_of_the_admin, "MAX_WAITING", 40)
+
+    async def ask(address: str, key: str) -> int:
+        transport = httpx.ASGITransport(client.app, client=(address, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as one:
+            answer = await one.get("/lens/report", headers={"X-Lens-Key": key})
+        return answer.status_code
+
+    async def scenario() -> tuple[list[int], list[int]]:
+        first = asyncio.create_task(ask("2001:db8:7::1", "guess"))
+        assert await asyncio.to_thread(began.wait, 30)
+        # Of two sites of one provider, of neighbours of one address, and more than may wait.
+        sent = [
+            *(f"2001:db8:{number % 2}:{number:x}::1" for number in range(60)),
+            *(f"198.51.100.{number}" for number in range(30)),
+        ]
+        guesses = [asyncio.create_task(ask(address, "guess")) for address in sent]
+        await asyncio.wait(guesses, return_when=asyncio.FIRST_COMPLETED)
+        right = [
+            asyncio.create_task(ask(address, "a-hashed-key"))
+            for address in ("192.0.2.7", "2001:dba::1", "198.51.101.7")
+        ]
+        await asyncio.sleep(0)
+        comparing.set()
+        return list(await asyncio.gather(*right)), list(await asyncio.gather(first, *guesses))
+
+    right, guesses = asyncio.run(scenario())
+    assert right == [200, 200, 200]
+    assert compared.index(b"a-hashed-key") <= 4
+    assert set(guesses) == {403, 429}
+    assert guesses.count(403) <= 41
 
 
 def test_while_the_database_is_down_each_worker_counts_in_bounded_memory(

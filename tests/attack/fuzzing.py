@@ -138,7 +138,8 @@ def credentials(target: Target) -> st.SearchStrategy[tuple[list[Header], bool]]:
 
     def made(who: str, theme: bytes, junk: bytes) -> tuple[list[Header], bool]:
         name, value = target.good.get(who, (who.encode(), junk))
-        cookie = b"lens_session=" + junk if who == "forged" else value * (name == b"cookie")
+        session = target.good.get("session", (b"", b"lens_session=x"))[1].partition(b"=")[0]
+        cookie = session + b"=" + junk if who == "forged" else value * (name == b"cookie")
         headers = [(b"cookie", b"; ".join(filter(None, (theme, cookie))))]
         if name in (b"x-lens-key", b"authorization"):
             headers.append((name, value))

@@ -38,7 +38,7 @@ def refused(target: Target, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     for other in others:
         other.close()
     good = target.good["session"][1].decode()
-    middle, signed = len(good) - 10, good.partition(".")[2]
+    middle, signed, name = len(good) - 10, good.partition(".")[2], good.partition("=")[0]
     swapped = "B" if good[middle] == "A" else "A"
     return {
         "no key": [],
@@ -48,9 +48,9 @@ def refused(target: Target, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         "wrong key beside a session": [(b"x-lens-key", b"wrong"), target.good["session"]],
         "hash of a key": [(b"x-lens-key", b"scrypt$16384$8$1$00$00")],
         "basic instead of bearer": [(b"authorization", f"Basic {KEY}".encode())],
-        "empty session": [(b"cookie", b"lens_session=")],
+        "empty session": [(b"cookie", f"{name}=".encode())],
         "tampered": [(b"cookie", (good[:middle] + swapped + good[middle + 1 :]).encode())],
-        "under another name": [(b"cookie", f"lens_session=6369.{signed}".encode())],
+        "under another name": [(b"cookie", f"{name}=6369.{signed}".encode())],
         "unsigned": [(b"cookie", good.rpartition(".")[0].encode())],
         "of another app": [(b"cookie", cookies[0])],
         "before the key changed": [(b"cookie", cookies[1])],

@@ -25,3 +25,13 @@ def test_at_a_terminal_the_key_is_asked_for_unseen(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(getpass, "getpass", lambda prompt: "typed")
     assert HashedKey.parse(hashed_key()).matches(b"typed")
+
+
+@pytest.mark.parametrize(
+    "key", ["my-key \n", " my-key\n", "my\tkey\n", "my\x1bkey\n", "\ufeffkey\n"]
+)
+def test_a_key_that_nobody_could_send_is_refused(key: str) -> None:
+    result = run("hash-key", stdin=key)
+    assert result.exit_code != 0
+    assert "the key " in result.output
+    assert "scrypt$" not in result.output

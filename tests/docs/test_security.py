@@ -16,6 +16,8 @@ ATTACKS = (
     *("stored scripts (XSS)", "formulas", "SQL and its wildcards", "caches", "DNS rebinding"),
     *("forwarding headers", "make fuzz", "patterns and texts", "a known key", "guesses"),
     *("reports at once without a key", "reports at once with a key"),
+    *("reviving a session", "?report_key=", "cookies of the session's name"),
+    *("keys tried from many networks", "a flood of wrong keys"),
 )
 
 

@@ -11,7 +11,14 @@ from fastapi_lens.storage import migrations
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import STEPS, migrate, session_salt
 from fastapi_lens.storage.models import lens_metadata
-from fastapi_lens.storage.tables import BUCKET, META, SCHEMA_VERSION, WORKER
+from fastapi_lens.storage.tables import (
+    BUCKET,
+    ENDED_SESSION,
+    META,
+    SCHEMA_VERSION,
+    SETTING,
+    WORKER,
+)
 from tests.storage.conftest import Together
 from tests.storage.helpers import table_rows
 from tests.storage.processes import die_in_a_migration, make_tables
@@ -21,6 +28,7 @@ TABLES = {
     for name in (
         *("endpoint", "bucket", "status", "worker", "lease", "meta"),
         *("request", "failure", "setting", "audit", "throttle"),
+        "ended_session",
     )
 }
 
@@ -106,7 +114,7 @@ def test_a_database_of_the_first_schema_gets_the_log_the_settings_and_their_colu
     database: Database,
 ) -> None:
     with database.write() as connection:
-        for name in ("request", "failure", "setting", "audit", "throttle"):
+        for name in ("request", "failure", "setting", "audit", "throttle", "ended_session"):
             connection.exec_driver_sql(f"DROP TABLE lens_{name}")
         connection.exec_driver_sql("ALTER TABLE lens_worker DROP COLUMN log_seq")
     set_version(database, 1)
@@ -114,6 +122,22 @@ def test_a_database_of_the_first_schema_gets_the_log_the_settings_and_their_colu
     assert tables_in(database) == TABLES
     with database.read() as connection:
         assert connection.execute(sa.select(sa.func.sum(WORKER.c.log_seq))).scalar() is None
+
+
+def test_a_database_of_the_second_schema_gets_the_sessions_that_were_logged_out(
+    database: Database,
+) -> None:
+    with database.write() as connection:
+        connection.exec_driver_sql("DROP TABLE lens_ended_session")
+        for name in ("sessions", "retention"):
+            row = {"app": "one", "name": name, "value": "{}", "version": 1}
+            connection.execute(SETTING.insert(), row)
+    set_version(database, 2)
+    migrate(database)
+    assert tables_in(database) == TABLES
+    assert table_rows(database, ENDED_SESSION) == []
+    # The sessions of before are all over: the section that told of their ends says nothing more.
+    assert [row.name for row in table_rows(database, SETTING)] == ["retention"]
 
 
 def test_a_step_that_fails_leaves_the_version_where_it_was(

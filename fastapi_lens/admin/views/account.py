@@ -2,9 +2,10 @@
 
 from starlette.responses import RedirectResponse, Response
 
+from fastapi_lens.admin.cookies import session_cookie_of
 from fastapi_lens.admin.journal import SIGN_OUT, SIGN_OUT_EVERYWHERE, entry_of
 from fastapi_lens.admin.sessions import sessions_of
-from fastapi_lens.admin.views.login import ENDED, forget_session
+from fastapi_lens.admin.views.login import ENDED
 from fastapi_lens.admin.visit import Visit
 
 
@@ -26,5 +27,6 @@ def sign_out_everywhere(visit: Visit) -> Response:
 
 def _signed_out(visit: Visit, path: str) -> Response:
     response = RedirectResponse(visit.url(path), 303)
-    forget_session(response, visit.base)
+    if visit.session is not None:
+        session_cookie_of(visit.lens).forget(response, visit.request, visit.base)
     return response

@@ -7,8 +7,6 @@ from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin import rendering
 from fastapi_lens.admin.auth import (
-    SESSION_COOKIE,
-    Cookie,
     Entry,
     Gate,
     Refusal,
@@ -16,6 +14,8 @@ from fastapi_lens.admin.auth import (
     safe_next,
     same_origin,
 )
+from fastapi_lens.admin.credentials import is_given_by_person
+from fastapi_lens.admin.edge import parts_of
 from fastapi_lens.admin.forms import read_form
 from fastapi_lens.admin.hook import Denied
 from fastapi_lens.admin.visit import Place
@@ -24,7 +24,8 @@ WRONG_KEY = "That key is not right."
 FORGED = "This form was not sent from this page. Please try again."
 ENDED = "ended"
 NOTICES = {"everywhere": "All sessions of this key have ended."}
-TRY_AGAIN = "Try again"
+TRY_AGAIN, SIGN_IN_AGAIN = "Try again", "Sign in again"
+NOT_SAVED = "Nothing was changed: sign in again first."
 TOO_LARGE = "That is too long to be a key."
 
 
@@ -34,6 +35,7 @@ async def login_page(request: Request, place: Place, gate: Gate) -> Response:
     entry = await gate.access(request, place.lens.clock())
     if isinstance(entry, Entry):
         return RedirectResponse(target, 303)
+    entry = _for_people(entry)
     if isinstance(entry, Wait):
         return wait_page(request, place, entry, target=target)
     if entry is not Refusal.KEY:
@@ -74,9 +76,15 @@ def wait_page(request: Request, place: Place, wait: Wait, *, target: str = "") -
 
 
 async def exchange_key(request: Request, place: Place, gate: Gate, key: str) -> Response:
-    """A key that was in the address: a right one becomes a session, a wrong one is dropped."""
+    """A key that was in the address: a right one becomes a session, a wrong one is dropped.
+
+    So is one that another site may have sent the browser with: it would make people guess, or sign
+    them in as somebody else.
+    """
     query = request.url.query
     target = safe_next(place.back + (f"?{query}" if query else ""), place.base)
+    if not is_given_by_person(request):
+        return _away(target)
     name = await gate.holder(request, key, place.lens.clock())
     if isinstance(name, Wait):
         return wait_page(request, place, name, target=target)
@@ -87,6 +95,7 @@ async def exchange_key(request: Request, place: Place, gate: Gate, key: str) -> 
 
 def refused_page(request: Request, place: Place, refused: Refusal | Wait | Denied) -> Response:
     """What somebody gets who may not look."""
+    refused = _for_people(refused)
     if isinstance(refused, Wait):
         return wait_page(request, place, refused)
     if isinstance(refused, Denied):
@@ -98,15 +107,38 @@ def refused_page(request: Request, place: Place, refused: Refusal | Wait | Denie
     return rendering.not_allowed_page(request, place.base, sentence, way_on=way_on)
 
 
+def _for_people(refused: Refusal | Wait | Denied) -> Refusal | Wait | Denied:
+    """Whose Bearer token has to wait may sign in: a proxy may have added it."""
+    return Refusal.KEY if isinstance(refused, Wait) and refused.may_sign_in else refused
+
+
 def _denied_page(request: Request, place: Place, denied: Denied) -> Response:
     """As the hook has said: elsewhere, or a page that says why not."""
     if denied.location is not None and request.headers.get("hx-request") == "true":
         # The whole page goes there, not the fragment.
         return Response(status_code=200, headers={"HX-Redirect": denied.location})
+    if denied.location is not None and request.method not in ("GET", "HEAD"):
+        return _led_from_form(request, place, denied.location)
     sentence = _sentence(denied.sentence)
     response = rendering.not_allowed_page(request, place.base, sentence, way_on=TRY_AGAIN)
     response.status_code = denied.status
     response.headers.update(denied.headers)
+    return response
+
+
+def _led_from_form(request: Request, place: Place, location: str) -> Response:
+    """The way to the login of the host, which is often another site, from a form of ours.
+
+    By a page and not by a redirect: our pages let no form be answered by another site, nor by the
+    last of several redirects.
+    """
+    if parts_of(location).scheme not in ("", "http", "https"):
+        location = ""
+    response = rendering.not_allowed_page(
+        request, place.base, NOT_SAVED, way_on=SIGN_IN_AGAIN, leads_to=location
+    )
+    if location:
+        response.headers["Refresh"] = f"0; url={location}"
     return response
 
 
@@ -131,26 +163,8 @@ async def _signed_in(
 ) -> Response:
     response = _away(target)
     cookie = await gate.sign_in(request, name, place.lens.clock())
-    set_session(response, request, place.base, cookie)
+    gate.cookie.set(response, request, place.base, cookie)
     return response
-
-
-def set_session(response: Response, request: Request, base: str, cookie: Cookie) -> None:
-    """Let the browser keep a session."""
-    response.set_cookie(
-        SESSION_COOKIE,
-        cookie.value,
-        max_age=cookie.seconds,
-        path=_cookie_path(base),
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="lax",
-    )
-
-
-def forget_session(response: Response, base: str) -> None:
-    """Let the browser forget its session, and nothing else."""
-    response.delete_cookie(SESSION_COOKIE, path=_cookie_path(base))
 
 
 def _sentence(words: str) -> str:
@@ -162,7 +176,3 @@ def _away(target: str) -> Response:
     """From an address that may have had a key in it: nobody is told of it, nothing kept."""
     headers = {"Cache-Control": "private, no-store", "Referrer-Policy": "no-referrer"}
     return RedirectResponse(target, 303, headers=headers)
-
-
-def _cookie_path(base: str) -> str:
-    return base or "/"

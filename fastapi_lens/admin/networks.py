@@ -1,0 +1,57 @@
+"""The networks that an address of a client belongs to. Pure text; knows no HTTP and no limits."""
+
+import re
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+
+LIMITED_BITS = (64, 56, 48)
+"""Of IPv6: what one network, one customer and one site usually get. Narrowest first."""
+
+_QUEUED_BITS = {4: (16, 24, 32), 6: (32, 48, 64)}
+_NAT64 = IPv6Network("64:ff9b::/96")
+_IPV4_BITS = 0xFFFF_FFFF
+_WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d+)?|([\d.]+):\d+")
+"""As some proxies write a client down: ``[2001:db8::1]:443``, ``192.0.2.7:51234``."""
+
+
+def limited_networks(address: str) -> tuple[str, ...]:
+    """The networks whose wrong keys are limited, narrowest first.
+
+    Args:
+        address: As the server gives it; a text that is no address is a network of its own.
+
+    Returns:
+        Of IPv4 the address; of IPv6 one network for each of `LIMITED_BITS`.
+    """
+    known = _address(address)
+    if isinstance(known, IPv6Address):
+        return tuple(_network(known, bits) for bits in LIMITED_BITS)
+    return (str(known),)
+
+
+def queued_networks(address: str) -> tuple[str, str, str]:
+    """The networks that take turns with others of their width, widest first."""
+    known = _address(address)
+    if isinstance(known, str):
+        return known, known, known
+    wide, middle, narrow = (_network(known, bits) for bits in _QUEUED_BITS[known.version])
+    return wide, middle, narrow
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | str:
+    """An address in its shortest meaning: IPv4 within IPv6 is IPv4."""
+    found = _WITH_PORT.fullmatch(text)
+    try:
+        known = ip_address((found[1] or found[2]) if found else text)
+    except ValueError:
+        return text  # A server may name a socket or nothing.
+    if isinstance(known, IPv4Address):
+        return known
+    # A socket for both gives IPv4 clients as ::ffff:10.0.0.7, a translator as 64:ff9b::a00:7.
+    if known in _NAT64:
+        return IPv4Address(int(known) & _IPV4_BITS)
+    return known.ipv4_mapped or known
+
+
+def _network(address: IPv4Address | IPv6Address, bits: int) -> str:
+    # As a number: an address of one's own network may name an interface, as fe80::1%eth0 does.
+    return str(ip_network((int(address), bits), strict=False))

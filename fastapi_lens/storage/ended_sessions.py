@@ -1,0 +1,148 @@
+"""The rows of sessions that were ended before their time. Knows no cookies and no rule of time."""
+
+import secrets
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.fence import until_alone
+from fastapi_lens.storage.settings import AuditEntry, add_entry
+from fastapi_lens.storage.tables import ENDED_SESSION
+
+MAX_EACH = 1_000
+"""Log-outs of one key that are kept at a time; one more ends all sessions of the key instead."""
+
+ALL_ENDED = "the last of many log-outs: all sessions of this key have ended"
+
+_WHOLE_KEY = ""
+_TABLE = ENDED_SESSION.c
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What has ended of a key.
+
+    Attributes:
+        generation: Of the sessions that have not; empty until all were ended for the first time.
+        is_ended: Whether the session that was asked about was logged out by itself.
+    """
+
+    generation: str = ""
+    is_ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LogOut:
+    """A session that is to be ended.
+
+    Attributes:
+        app: Whose.
+        key: The name of its key.
+        session: Its number.
+        until_us: Microseconds since the epoch when it would have ended by itself.
+    """
+
+    app: str
+    key: str
+    session: str
+    until_us: int
+
+
+def read_ended(database: Database, app: str, key: str, session: str = _WHOLE_KEY) -> Ended:
+    """What has ended of a key, and whether one of its sessions has.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    wanted = sa.select(_TABLE.session, _TABLE.generation).where(
+        *_mine(app, key), _TABLE.session.in_({_WHOLE_KEY, session})
+    )
+    with database.read() as connection:
+        rows = {row.session: row.generation for row in connection.execute(wanted)}
+    return Ended(rows.pop(_WHOLE_KEY, ""), bool(rows))
+
+
+def end_session(
+    database: Database, gone: LogOut, entry: AuditEntry, *, forget_before_us: int
+) -> None:
+    """End one session and note it; forget those that would have ended by themselves meanwhile.
+
+    Args:
+        database: Where it is noted.
+        gone: The session.
+        entry: For the audit log.
+        forget_before_us: Sessions of the app that end by themselves before this are forgotten.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+
+    def work() -> None:
+        with database.write() as connection:
+            connection.execute(
+                database.insert_ignore(ENDED_SESSION),
+                {
+                    "app": gone.app,
+                    "key_name": gone.key,
+                    "session": gone.session,
+                    "generation": "",
+                    "until": gone.until_us,
+                },
+            )
+            connection.execute(
+                sa.delete(ENDED_SESSION).where(
+                    _TABLE.app == gone.app,
+                    _TABLE.session != _WHOLE_KEY,
+                    _TABLE.until < forget_before_us,
+                )
+            )
+            noted = entry
+            if _count(connection, gone) > MAX_EACH:
+                # None may be forgotten before its time: it would be alive again.
+                _end_all(database, connection, gone.app, gone.key)
+                noted = replace(entry, after=ALL_ENDED)
+            add_entry(database, connection, gone.app, noted)
+
+    until_alone(work)
+
+
+def end_sessions_of(database: Database, app: str, key: str, entry: AuditEntry) -> None:
+    """End all sessions of a key, and note it.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+
+    def work() -> None:
+        with database.write() as connection:
+            _end_all(database, connection, app, key)
+            add_entry(database, connection, app, entry)
+
+    until_alone(work)
+
+
+def _end_all(database: Database, connection: Connection, app: str, key: str) -> None:
+    """Begin another generation, to which no session of the key belongs that was begun before."""
+    whole = {"app": app, "key_name": key, "session": _WHOLE_KEY, "generation": "", "until": 0}
+    connection.execute(database.insert_ignore(ENDED_SESSION), whole)
+    connection.execute(
+        sa.update(ENDED_SESSION)
+        .where(*_mine(app, key), _TABLE.session == _WHOLE_KEY)
+        .values(generation=secrets.token_urlsafe(6))
+    )
+    connection.execute(
+        sa.delete(ENDED_SESSION).where(*_mine(app, key), _TABLE.session != _WHOLE_KEY)
+    )
+
+
+def _count(connection: Connection, gone: LogOut) -> int:
+    rows = sa.select(sa.func.count()).where(
+        *_mine(gone.app, gone.key), _TABLE.session != _WHOLE_KEY
+    )
+    return connection.execute(rows).scalar_one()
+
+
+def _mine(app: str, key: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return _TABLE.app == app, _TABLE.key_name == key
