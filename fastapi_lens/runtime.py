@@ -27,6 +27,7 @@ from fastapi_lens.recording.routes import Leaf, RouteTable
 from fastapi_lens.reporting.forecast import Forecaster
 from fastapi_lens.reporting.queries import Reader
 from fastapi_lens.reporting.settings import Settings
+from fastapi_lens.start_notes import UNNAMED, notes
 from fastapi_lens.storage.batches import EndpointFacts, WorkerFacts, endpoint_id
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate, session_salt
@@ -41,7 +42,6 @@ FORK_SECONDS = 5.0
 """A fork waits for a flush that is under way, but not for a database that hangs."""
 
 QUIET_LOG_SECONDS = 60.0
-UNNAMED = "app"
 MAX_NAME = 200
 """Characters that the column of the app's name holds."""
 
@@ -70,7 +70,7 @@ class Lens:
         self.routes = RouteTable(None)
         self._facts: dict[tuple[str, str], EndpointFacts] = {}
         self._starting, self._refreshing, self._attaching = (threading.Lock() for _ in range(3))
-        self._lost_at, self._watched = float("-inf"), False
+        self._lost_at, self._watched, self._said = float("-inf"), False, False
         self._attached: dict[type, object] = {}
         self._inherited: list[Database] = []
         self._open()
@@ -229,6 +229,7 @@ class Lens:
                 )
             if self.config.security_enabled is False:
                 logger.warning("fastapi_lens is open to everybody: security_enabled is false")
+            self._say_notes()
             self._watch_end()
             self.flusher.start()
             if self.config.freeze_gc:
@@ -258,7 +259,16 @@ class Lens:
                 "fastapi_lens could not write %s calls before the process ends",
                 self.flusher.pending_calls + self.recorder.waiting_calls,
             )
-        self.database.close()
+        self.database.rest()
+
+    def _say_notes(self) -> None:
+        """At the first start only: a test suite starts an application again and again."""
+        said, self._said = self._said, True
+        if not said:
+            for level, note in notes(
+                self.config, self.app_name, in_memory=self.database.in_memory
+            ):
+                logger.log(level, "fastapi_lens %s", note)
 
     def lost(self, error: Exception) -> None:
         """Count a call that could not be counted, and log why, at most once a minute."""
@@ -346,4 +356,5 @@ class Lens:
         self._attached = {}  # What it holds has the parent's database.
         # Kept, so that no finaliser here closes a connection that the parent goes on using.
         self._inherited.append(self.database)
+        self.database.leave()
         self._open()

@@ -1,6 +1,7 @@
 """A database and the differences between the kinds of them. Knows no table of its own."""
 
 import threading
+import weakref
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -12,6 +13,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.engine.interfaces import DBAPIModule
 from sqlalchemy.exc import SQLAlchemyError
 
+from fastapi_lens.config_checks import is_file_uri, is_in_memory
 from fastapi_lens.errors import ConfigError, DamagedFileError, DeadlockError, StorageError
 from fastapi_lens.storage.engines import HELD, SILENCE_SECONDS, create_engine
 from fastapi_lens.storage.files import (
@@ -40,6 +42,7 @@ class Database:
 
     Attributes:
         remembered: What a database that has to be made anew gets back, by name.
+        in_memory: Whether it lives in this process, in its one connection.
     """
 
     def __init__(self, url: str | URL) -> None:
@@ -56,13 +59,11 @@ class Database:
         self.remembered: dict[str, str] = {}
         self._guard = threading.Lock()
         self._engine: Engine | None = None
+        self._disposal: weakref.finalize[..., Database] | None = None
         # One connection holds an in-memory database, so threads have to take turns.
-        self._turns = threading.RLock() if self._in_memory else None
+        self.in_memory = is_in_memory(self._url)
+        self._turns = threading.RLock() if self.in_memory else None
         self._file: DatabaseFile | None = None
-
-    @property
-    def _in_memory(self) -> bool:
-        return _is_in_memory(self._url)
 
     @contextmanager
     def read(self) -> Generator[Connection]:
@@ -189,17 +190,31 @@ class Database:
         return None if total is None else int(total)
 
     def close(self) -> None:
-        """Close all connections; the next use opens new ones."""
+        """Close all connections; the next use opens new ones, and a database in memory is empty."""
         with self._guard:
             engine, self._engine = self._engine, None
+            self.leave()
         if engine is not None:
             engine.dispose()
+
+    def rest(self) -> None:
+        """Close the connections that may be opened again: not that of a database in memory."""
+        if not self.in_memory:
+            self.close()
+
+    def leave(self) -> None:
+        """Close nothing when this object is gone: in a forked child it is another's."""
+        if self._disposal is not None:
+            self._disposal.detach()
 
     def _opened(self) -> Engine:
         with self._guard:
             if self._engine is None:
                 self._file = self._file or _file_of(self._url)
-                self._engine = create_engine(self._url, self._file, in_memory=self._in_memory)
+                self._engine = create_engine(self._url, self._file, in_memory=self.in_memory)
+                if self.in_memory:
+                    # Nobody closes it earlier, see `rest`.
+                    self._disposal = weakref.finalize(self, self._engine.dispose)
             return self._engine
 
 
@@ -215,14 +230,9 @@ def _driver_of(url: URL) -> DBAPIModule:
 
 def _file_of(url: URL) -> DatabaseFile | None:
     """The file to watch; None on a server, in memory, and where the name is a URI of SQLite's."""
-    name = url.database or ""
-    if url.get_backend_name() != "sqlite" or _is_in_memory(url) or name.startswith("file:"):
+    if url.get_backend_name() != "sqlite" or is_in_memory(url) or is_file_uri(url):
         return None
-    return DatabaseFile(Path(name).absolute())
-
-
-def _is_in_memory(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+    return DatabaseFile(Path(str(url.database)).absolute())
 
 
 def _is_deadlock(error: BaseException) -> bool:
