@@ -34,7 +34,9 @@ def notes(config: LensConfig, name: str, *, in_memory: bool) -> Iterator[Note]:
     if config.app_name is None and name in _DEFAULT_TITLES and not in_memory:
         yield (
             logging.WARNING,
-            f"stores this application under the name {name!r}, which is nobody's own: another "
-            "application without a title is added to the same counts where it shares the "
-            "database; set LensConfig(app_name=…) or FastAPI(title=…)",
+            (
+                f"stores this application under the name {name!r}, which is nobody's own: another "
+                "application without a title is added to the same counts where it shares the "
+                "database; set LensConfig(app_name=…) or FastAPI(title=…)"
+            ),
         )

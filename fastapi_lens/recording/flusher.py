@@ -146,14 +146,6 @@ class Flusher:
                 return False  # It hangs in the database; the daemon thread ends with us.
         return self.flush(ending=True)
 
-    def hold(self, *, timeout_seconds: float) -> bool:
-        """Keep the thread out of the database until `go_on`; whether that succeeded in time."""
-        return self._work.acquire(timeout=timeout_seconds)
-
-    def go_on(self) -> None:
-        """Undo a `hold`, in the same thread."""
-        self._work.release()
-
     def collect(self) -> None:
         """Take what was counted out of the recorder into the pending sums."""
         with self._work:
@@ -229,7 +221,7 @@ class Flusher:
         """One round of the thread, which nothing may end."""
         self._spent_seconds = 0.0
         try:
-            with self._work:  # Also after the flush: see `hold`.
+            with self._work:
                 written, begun = self.flush(), time.monotonic()
                 if written:
                     self._prune_a_little()

@@ -3,7 +3,7 @@
 import threading
 import weakref
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from fastapi_lens.storage.files import (
     Held,
     primary_code,
 )
+from fastapi_lens.storage.gate import Gate
 
 _MIGRATION_LOCK = 7_305_809_914_202_117
 _MIGRATION_LOCK_SECONDS = 60
@@ -64,6 +65,8 @@ class Database:
         self.in_memory = is_in_memory(self._url)
         self._turns = threading.RLock() if self.in_memory else None
         self._file: DatabaseFile | None = None
+        # A server's driver has no locks that a forked child could find taken.
+        self._gate = Gate() if self.dialect == "sqlite" else None
 
     @contextmanager
     def read(self) -> Generator[Connection]:
@@ -90,7 +93,9 @@ class Database:
             note_commit()
         except DamagedFileError as error:
             # Never a file that was not ours before it was damaged.
-            if self._file is not None and self._file.ours and self._file.set_aside():
+            with self._inside():
+                moved = self._file is not None and self._file.ours and self._file.set_aside()
+            if moved:
                 raise StorageError(f"{error.path} was damaged and has been moved away") from error
             raise
 
@@ -98,6 +103,7 @@ class Database:
     def _transaction(self, *, writing: bool) -> Generator[Connection]:
         try:
             with (
+                self._inside(),
                 self._turns or nullcontext(),
                 self._opened().connect().execution_options(lens_writes=writing) as connection,
                 connection.begin(),
@@ -195,7 +201,21 @@ class Database:
             engine, self._engine = self._engine, None
             self.leave()
         if engine is not None:
-            engine.dispose()
+            with self._inside():
+                engine.dispose()
+
+    def hold(self, *, timeout_seconds: float) -> bool:
+        """Begin no transaction until `let_go`, as far as that matters to a fork.
+
+        Returns:
+            Whether those that were under way have ended in time.
+        """
+        return self._gate is None or self._gate.hold(timeout_seconds=timeout_seconds)
+
+    def let_go(self) -> None:
+        """Undo a `hold`, whatever it said."""
+        if self._gate is not None:
+            self._gate.let_go()
 
     def rest(self) -> None:
         """Close the connections that may be opened again: not that of a database in memory."""
@@ -206,6 +226,9 @@ class Database:
         """Close nothing when this object is gone: in a forked child it is another's."""
         if self._disposal is not None:
             self._disposal.detach()
+
+    def _inside(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._gate is None else self._gate.entered()
 
     def _opened(self) -> Engine:
         with self._guard:

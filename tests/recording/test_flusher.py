@@ -1,7 +1,6 @@
 import logging
 import os
 import random
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -330,19 +329,3 @@ def test_workers_of_this_host_that_were_killed_are_named_in_the_log(
     file_rig.database.down = False
     assert file_rig.flusher.flush()
     assert "was killed" not in caplog.text
-
-
-def test_whoever_holds_the_flusher_keeps_it_out_of_the_database(file_rig: Rig) -> None:
-    flusher, flushed = file_rig.flusher, threading.Event()
-    assert flusher.hold(timeout_seconds=1)
-
-    def flush() -> None:
-        flusher.flush()
-        flushed.set()
-
-    thread = threading.Thread(target=flush)
-    thread.start()
-    assert not flushed.wait(0.05)
-    flusher.go_on()
-    thread.join()
-    assert flushed.is_set()
