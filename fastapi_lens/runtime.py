@@ -19,6 +19,7 @@ from fastapi_lens.config import LensConfig
 from fastapi_lens.process_events import at_end, at_end_of_child, at_fork
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.heap import freeze_once
+from fastapi_lens.recording.processes import identity
 from fastapi_lens.recording.recorder import KNOWN_METHODS, OTHER_METHOD, Recorder
 from fastapi_lens.recording.routes import Leaf, RouteTable
 from fastapi_lens.reporting.forecast import Forecaster
@@ -104,6 +105,7 @@ class Lens:
             release=self.config.release or "",
             started_at_us=round(self.clock() * 1_000_000),
             interval_ms=round(self.config.flush_interval * 1_000),
+            process=identity(),
         )
         settings = FlushSettings(
             interval=self.config.flush_interval,

@@ -111,6 +111,7 @@ class Flusher:
         self._registered: dict[int, EndpointFacts] | None = None
         self._collected_at = recorder.clock()
         self._heartbeat_at = self._discovered_at = self._logged_at = float("-inf")
+        self._reached_at, self._unclear = float("-inf"), False
         self._work = threading.RLock()
         self._wake = threading.Event()
         # A worker that is to end ends a visit in the middle of its rest.
@@ -285,12 +286,20 @@ class Flusher:
     def _register(self) -> None:
         """Make the tables, the worker and new endpoints known to the database."""
         now = time.monotonic()
-        if now - self._discovered_at >= REDISCOVER_EVERY_SECONDS or self._registered is None:
+        looks = now - self._discovered_at >= REDISCOVER_EVERY_SECONDS or self._registered is None
+        if looks:
             self._discovered_at = now
             self._known.update((fact.id, fact) for fact in self._discover())
         if self._registered is None:
             migrate(self._database)
-            tell_killed(self._database, self._worker)
+            self._reached_at = now
+        if self._registered is None or (self._unclear and looks):
+            self._unclear = tell_killed(
+                self._database,
+                self._worker,
+                now_us=_microseconds(self._recorder.clock()),
+                reached_seconds=now - self._reached_at,
+            )
         done = self._registered or {}
         # Also those that were called before they were discovered and have all their facts now.
         new = [fact for fact in self._known.values() if done.get(fact.id) != fact]

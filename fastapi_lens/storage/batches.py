@@ -106,6 +106,7 @@ class WorkerFacts:
     Attributes:
         started_at_us: Microseconds since the epoch.
         interval_ms: Milliseconds between two flushes.
+        process: Tells the processes of one host apart; empty where nothing does.
     """
 
     id: str
@@ -115,6 +116,7 @@ class WorkerFacts:
     release: str
     started_at_us: int
     interval_ms: int
+    process: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
