@@ -8,7 +8,6 @@ import os
 import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -19,7 +18,7 @@ from fastapi_lens.config import LensConfig
 from fastapi_lens.process_events import at_end, at_end_of_child, at_fork
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.heap import freeze_once
-from fastapi_lens.recording.processes import identity
+from fastapi_lens.recording.processes import new_id
 from fastapi_lens.recording.recorder import KNOWN_METHODS, OTHER_METHOD, Recorder
 from fastapi_lens.recording.routes import Leaf, RouteTable
 from fastapi_lens.reporting.forecast import Forecaster
@@ -36,7 +35,7 @@ logger = logging.getLogger("fastapi_lens")
 
 LAZY_FLUSH_SECONDS = 1.0
 STOP_SECONDS = 10.0
-FORK_SECONDS = 0.05
+FORK_SECONDS = 0.1
 """A fork waits for SQLite's transactions that are under way, but not for one that hangs."""
 
 QUIET_LOG_SECONDS = 60.0
@@ -98,14 +97,13 @@ class Lens:
 
     def _new_flusher(self) -> Flusher:
         self._worker = worker = WorkerFacts(
-            id=uuid.uuid4().hex,
+            id=new_id(),
             app=self.app_name,
             host=socket.gethostname(),
             pid=os.getpid(),
             release=self.config.release or "",
             started_at_us=round(self.clock() * 1_000_000),
             interval_ms=round(self.config.flush_interval * 1_000),
-            process=identity(),
         )
         settings = FlushSettings(
             interval=self.config.flush_interval,

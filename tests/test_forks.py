@@ -1,9 +1,12 @@
 """A fork is quick whatever the database does, and the child counts for itself."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -68,20 +71,6 @@ FORKING = """
 """
 
 
-def run(program: str, *arguments: str, stdin: str | None = None) -> str:
-    text = textwrap.dedent(FORKING) + textwrap.dedent(program)
-    ran = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", text, *arguments],
-        capture_output=True,
-        check=False,
-        text=True,
-        input=stdin,
-        timeout=60,
-    )
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
-
-
 def calls_in(url: str) -> dict[str, int]:
     lens = Lens(LensConfig(database_url=url, app_name="app"))
     found = lens.reader.endpoints(window=Window(), now=lens.clock())
@@ -89,24 +78,50 @@ def calls_in(url: str) -> dict[str, int]:
     return {one.path: one.usage.calls for one in found}
 
 
+HUNG = """
+    print("ready", flush=True)
+    sys.stdin.readline()
+    count("/parent")
+    until(lambda: lens.flusher.writes % 2)
+    took, ends = timed(*WAYS)
+    print(json.dumps(took), flush=True)
+    sys.stdin.readline()
+    for end in ends:
+        end()
+    lens.stop()
+"""
+
+
+def seconds_of_forks(url: str, *, hang: Callable[[], object], go_on: Callable[[], object]) -> float:
+    """How long four ways to fork took while the database hung."""
+    text = textwrap.dedent(FORKING) + textwrap.dedent(HUNG)
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", text, url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        hang()
+        print(file=child.stdin, flush=True)
+        took: float = json.loads(child.stdout.readline())
+        go_on()
+        print(file=child.stdin, flush=True)
+        assert child.wait(60) == 0
+    return took
+
+
 def test_a_fork_does_not_wait_for_a_file_that_somebody_keeps_locked(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'lens.db'}"
-    program = """
-        import sqlite3
-        other = sqlite3.connect(sys.argv[2], isolation_level=None)
-        until(lambda: not lens.flusher._pending.calls)
-        other.execute("BEGIN IMMEDIATE")
-        count("/parent")
-        writes = lens.flusher.writes
-        until(lambda: lens.flusher.writes % 2 and lens.flusher.pending_calls)
-        took, ends = timed(*WAYS)
-        other.execute("ROLLBACK")
-        for end in ends:
-            end()
-        lens.stop()
-        print(json.dumps(took))
-    """
-    assert json.loads(run(program, url, str(tmp_path / "lens.db"))) < QUICK_SECONDS
+    with closing(sqlite3.connect(tmp_path / "lens.db", isolation_level=None)) as other:
+        took = seconds_of_forks(
+            url,
+            hang=lambda: other.execute("BEGIN IMMEDIATE"),
+            go_on=lambda: other.execute("ROLLBACK"),
+        )
+    assert took < QUICK_SECONDS
     assert calls_in(url) == {"/parent": 1, "/child": 3}
 
 
@@ -130,7 +145,9 @@ def test_a_fork_in_the_middle_of_reads_leaves_the_child_no_lock(tmp_path: Path) 
             thread.join()
         lens.stop()
     """
-    run(program, url)
+    text = textwrap.dedent(FORKING) + textwrap.dedent(program)
+    ran = subprocess.run([sys.executable, "-W", "ignore", "-c", text, url], check=False, timeout=60)
+    assert ran.returncode == 0
     assert calls_in(url) == {"/child": 4}
 
 
@@ -139,35 +156,7 @@ def test_a_fork_does_not_wait_for_a_server_that_hangs(postgres_url: str) -> None
     direct = make_url(postgres_url)
     with Proxy(direct.port or 5432) as proxy:
         through = direct.set(host="127.0.0.1", port=proxy.port)
-        program = """
-            print("ready", flush=True)
-            sys.stdin.readline()
-            count("/parent")
-            until(lambda: lens.flusher.writes % 2)
-            took, ends = timed(*WAYS)
-            print(json.dumps(took), flush=True)
-            sys.stdin.readline()
-            for end in ends:
-                end()
-            lens.stop()
-        """
-        text = textwrap.dedent(FORKING) + textwrap.dedent(program)
-        with subprocess.Popen(
-            [
-                *(sys.executable, "-W", "ignore", "-c", text),
-                through.render_as_string(hide_password=False),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as child:
-            assert child.stdin is not None
-            assert child.stdout is not None
-            assert child.stdout.readline() == "ready\n"
-            proxy.stall()
-            print(file=child.stdin, flush=True)
-            assert json.loads(child.stdout.readline()) < QUICK_SECONDS
-            proxy.go_on()
-            print(file=child.stdin, flush=True)
-            assert child.wait(60) == 0
+        url = through.render_as_string(hide_password=False)
+        took = seconds_of_forks(url, hang=proxy.stall, go_on=proxy.go_on)
+    assert took < QUICK_SECONDS
     assert calls_in(postgres_url) == {"/parent": 1, "/child": 3}

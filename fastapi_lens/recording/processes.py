@@ -1,8 +1,9 @@
 """Which workers of this host run no more, as far as this process can tell. Writes no counts."""
 
+import hashlib
 import logging
 import os
-import re
+import uuid
 from pathlib import Path
 
 from fastapi_lens.storage.batches import WorkerFacts
@@ -24,19 +25,24 @@ _START_TIME, _STATE = 19, 0
 
 _DEAD = ("Z", "X")
 
+_PLACE, _STARTED = 12, 20
+"""Where these parts of an id end."""
 
-def identity(proc: Path = _PROC) -> str:
-    """What tells this process from any other of a host of the same name.
 
-    The boot, the namespace of process numbers, and when the process started in that boot; empty
-    where the system does not tell.
+def new_id(proc: Path = _PROC) -> str:
+    """A new worker's id, which also tells its process from others of a host of the same name.
+
+    It begins with a hash of the boot and of the namespace of process numbers, and with when the
+    process started in that boot; the rest is left to chance, as all of it is where the system
+    does not tell.
     """
     try:
-        boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
-        namespace = re.sub(r"\D", "", str((proc / "self/ns/pid").readlink()))
-        return f"{boot} {namespace} {_fields(proc / 'self')[_START_TIME]}"
+        boot = (proc / "sys/kernel/random/boot_id").read_text()
+        where = f"{boot} {(proc / 'self/ns/pid').readlink()}"
+        started = _started(_fields(proc / "self"))
     except (OSError, IndexError):
-        return ""
+        return uuid.uuid4().hex
+    return hashlib.sha256(where.encode()).hexdigest()[:_PLACE] + started + uuid.uuid4().hex[:12]
 
 
 def is_gone(other: Neighbour, mine: str, proc: Path = _PROC) -> bool | None:
@@ -44,14 +50,13 @@ def is_gone(other: Neighbour, mine: str, proc: Path = _PROC) -> bool | None:
 
     Args:
         other: The process.
-        mine: The `identity` of this one.
+        mine: The id of this process's worker.
         proc: Where the system tells of processes.
 
     Returns:
         None where nobody here can tell: numbers of another boot or namespace mean nothing here.
     """
-    where, _, started = other.process.rpartition(" ")
-    if not where or where != mine.rpartition(" ")[0]:
+    if other.id[:_PLACE] != mine[:_PLACE]:
         return None
     try:
         os.kill(other.pid, 0)
@@ -62,7 +67,7 @@ def is_gone(other: Neighbour, mine: str, proc: Path = _PROC) -> bool | None:
     try:
         fields = _fields(proc / str(other.pid))
         # The number may be another process's by now, or one that nobody has waited for.
-        return fields[_START_TIME] != started or fields[_STATE] in _DEAD
+        return _started(fields) != other.id[_PLACE:_STARTED] or fields[_STATE] in _DEAD
     except (OSError, IndexError):
         return False  # There, but none of our business.
 
@@ -88,7 +93,7 @@ def tell_killed(
 
     def judge(other: Neighbour) -> bool:
         nonlocal unclear
-        gone = is_gone(other, worker.process)
+        gone = is_gone(other, worker.id)
         if gone is None:
             gone = other.is_silent and reached_seconds >= OBSERVED_SECONDS
             unclear |= not gone
@@ -110,6 +115,11 @@ def _log(killed: list[WorkerFacts]) -> None:
     if len(killed) > MOST_NAMED:
         more = len(killed) - MOST_NAMED
         logger.warning("fastapi_lens: so were %d more workers of this host", more)
+
+
+def _started(fields: list[str]) -> str:
+    """When a process started, in hexadecimal digits that come again after a year of ticks."""
+    return f"{int(fields[_START_TIME]) % (1 << 32):08x}"
 
 
 def _fields(process: Path) -> list[str]:

@@ -104,9 +104,9 @@ class WorkerFacts:
     """The process that writes.
 
     Attributes:
+        id: 32 hexadecimal digits, see `recording.processes.new_id`.
         started_at_us: Microseconds since the epoch.
         interval_ms: Milliseconds between two flushes.
-        process: Tells the processes of one host apart; empty where nothing does.
     """
 
     id: str
@@ -116,7 +116,6 @@ class WorkerFacts:
     release: str
     started_at_us: int
     interval_ms: int
-    process: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -26,29 +25,24 @@ def _create_tables(connection: Connection) -> None:
 def _add_log_and_settings(connection: Connection) -> None:
     """The request log, settings, audit log and throttle, and the worker's fence of the log."""
     _create_tables(connection)
-    _add_column(connection, WORKER.c.log_seq, "BIGINT DEFAULT 0 NOT NULL")
+    columns = {column["name"] for column in sa.inspect(connection).get_columns(WORKER.name)}
+    if WORKER.c.log_seq.name not in columns:
+        # The same words on each database.
+        connection.exec_driver_sql(
+            "ALTER TABLE lens_worker ADD COLUMN log_seq BIGINT DEFAULT 0 NOT NULL"
+        )
 
 
-def _tell_workers_apart(connection: Connection) -> None:
-    """What tells the workers of one host apart, and indexes for questions about many workers."""
-    _add_column(connection, WORKER.c.process, "VARCHAR(120) DEFAULT '' NOT NULL")
+def _index_workers(connection: Connection) -> None:
+    """Indexes for questions about many workers."""
     for index in WORKER.indexes:
         index.create(connection, checkfirst=True)
-
-
-def _add_column(connection: Connection, column: sa.Column[Any], definition: str) -> None:
-    """Add a column unless it is there; the definition is the same words on each database."""
-    columns = {one["name"] for one in sa.inspect(connection).get_columns(column.table.name)}
-    if column.name not in columns:
-        connection.exec_driver_sql(
-            f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {definition}"
-        )
 
 
 STEPS: tuple[Callable[[Connection], None], ...] = (
     _create_tables,
     _add_log_and_settings,
-    _tell_workers_apart,
+    _index_workers,
 )
 """Step n brings the schema from version n to n + 1; steps are only ever appended.
 

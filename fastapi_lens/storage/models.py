@@ -120,7 +120,7 @@ class WorkerRow(LensModel, table=True):
     `log_seq` is the same for what the request log counts.
     `clock_ahead_us` is how far its clock is ahead of the database's, null where nobody can tell.
     `seen_at` and `ended_at` are by the database's clock where it has one, so that they compare.
-    `process` tells processes of one host apart, see `recording.processes`.
+    `id` also tells processes of one host apart, see `recording.processes`.
     """
 
     __tablename__ = "lens_worker"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
@@ -147,7 +147,6 @@ class WorkerRow(LensModel, table=True):
     cost_ns: int = _count()
     clock_ahead_us: int | None = Field(default=None, sa_type=BigInteger)
     log_seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
-    process: str = Field(default="", sa_type=String(120), sa_column_kwargs={"server_default": ""})
 
 
 class LeaseRow(LensModel, table=True):

@@ -36,13 +36,13 @@ class Neighbour:
     """Another worker of a host of the same name.
 
     Attributes:
+        id: That of its row.
         pid: Its number.
-        process: See `WorkerFacts`.
         is_silent: Whether it has said nothing for long.
     """
 
+    id: str
     pid: int
-    process: str
     is_silent: bool
 
 
@@ -76,7 +76,6 @@ def new_row(
         "cost_ns": 0,
         "clock_ahead_us": None,
         "log_seq": log_applied,
-        "process": worker.process,
     }
 
 
@@ -162,7 +161,7 @@ def latest_open(app: str) -> sa.Select[Any]:
 
 def _neighbour(row: Any, now_us: int) -> Neighbour:
     now_us = now_us if row.database_now is None else int(row.database_now)
-    return Neighbour(row.pid, row.process, is_silent(row.seen_at, row.interval_ms, now_us=now_us))
+    return Neighbour(row.id, row.pid, is_silent(row.seen_at, row.interval_ms, now_us=now_us))
 
 
 def _noted(database: Database, worker_id: str) -> bool:
@@ -184,5 +183,4 @@ def _facts(row: Any) -> WorkerFacts:
         release=row.release,
         started_at_us=row.started_at,
         interval_ms=row.interval_ms,
-        process=row.process,
     )
