@@ -10,14 +10,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from fastapi_lens.errors import DamagedFileError, SchemaTooNewError, StorageError
+from fastapi_lens.recording.booking import Booking
 from fastapi_lens.recording.log_carrier import LogCarrier
 from fastapi_lens.recording.pending import Pending, as_delta
 from fastapi_lens.recording.processes import tell_killed
 from fastapi_lens.recording.recorder import Recorder, SeriesDelta
-from fastapi_lens.recording.timeline import AHEAD_SECONDS, Timeline
 from fastapi_lens.storage.batches import (
     Batch,
     Delta,
@@ -27,7 +27,6 @@ from fastapi_lens.storage.batches import (
     endpoint_id,
 )
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.mending import mend_times
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.retention import Pruner, Retention
 from fastapi_lens.storage.workers import beat
@@ -112,8 +111,8 @@ class Flusher:
         self._known: dict[int, EndpointFacts] = {}
         self._registered: dict[int, EndpointFacts] | None = None
         self._collected_at = recorder.clock()
-        self._timeline, self._ahead_us = Timeline(recorder.clock), 0
-        self._log.mended = self._timeline.mended
+        self._booking = Booking(recorder.clock)
+        self._log.mended = self._booking.mended
         self._heartbeat_at = self._discovered_at = self._logged_at = float("-inf")
         self._reached_at, self._unclear = float("-inf"), False
         self._work = threading.RLock()
@@ -155,10 +154,7 @@ class Flusher:
         """Take what was counted out of the recorder into the pending sums."""
         with self._work:
             self._collected_at = self._recorder.clock()
-            if jump := self._timeline.look():
-                self._pending.rebook(self._timeline.mended)
-                # What was written while the clock was not set is nothing.
-                self._ahead_us += min(0, _microseconds(jump))
+            self._booking.look(self._pending)
             for number, delta in enumerate(self._recorder.drain(), 1):
                 self._pending.add(self._as_delta(delta))
                 if number % DELTAS_AT_ONCE == 0:
@@ -181,7 +177,7 @@ class Flusher:
             waiting = self._pending or self._log or self._in_flight is not None
             if ending and not waiting and not self._heartbeated:
                 return True  # It has counted nothing and never announced itself.
-            if not self._timeline.is_set:
+            if not self._booking.is_open:
                 self._warn("waits until the clock is set, which says a time before its release")
                 return False
             self.writes += 1
@@ -317,16 +313,13 @@ class Flusher:
         if new or self._registered is None:
             now_us = _microseconds(self._recorder.clock())
             self._writer.register(
-                map(self._with_right_time, new),
+                self._booking.facts(new),
                 applied=self._applied,
                 now_us=now_us,
                 log_applied=self._log.applied,
             )
             self._registered = done | {fact.id: fact for fact in new}
-        if self._ahead_us:
-            after_us = self._limit_us
-            mend_times(self._database, self._worker.app, after_us=after_us, shift_us=self._ahead_us)
-            self._ahead_us = 0
+        self._booking.mend(self._database, self._worker.app)
 
     def _batches(self) -> Iterator[Batch]:
         """The batch that is in doubt, if any, then new ones cut from the pending sums."""
@@ -335,22 +328,11 @@ class Flusher:
         # The worker's row is changed in each transaction, too.
         size = max(1, (self._settings.max_batch_size - 1) // ROWS_PER_DELTA)
         for deltas in self._pending.take(size):
-            self._in_flight = Batch(self._applied + 1, deltas, self._limit_us)
+            self._in_flight = Batch(self._applied + 1, deltas, self._booking.limit_us)
             yield self._in_flight
 
-    @property
-    def _limit_us(self) -> int:
-        """Times after it were told by a clock that was wrong."""
-        return _microseconds(self._recorder.clock() + AHEAD_SECONDS)
-
-    def _with_right_time(self, fact: EndpointFacts) -> EndpointFacts:
-        right = self._timeline.mended(fact.seen_at_us / 1_000_000)
-        return replace(fact, seen_at_us=_microseconds(right))
-
     def _as_delta(self, counted: SeriesDelta) -> Delta:
-        last = self._timeline.mended(counted.last_at)
-        first = min(last, self._timeline.mended(counted.first_at))
-        counted = replace(counted, first_at=first, last_at=last)
+        counted = self._booking.counted(counted)
         key = counted.key
         identity = endpoint_id(self._worker.app, key.method, key.path)
         if identity not in self._known:

@@ -10,7 +10,12 @@ from fastapi_lens.reporting.model import Health, Worker, WorkerState
 from fastapi_lens.storage.clocks import database_clock
 from fastapi_lens.storage.forgetting import dropped_calls
 from fastapi_lens.storage.tables import WORKER
-from fastapi_lens.storage.workers import is_silent, latest_open
+from fastapi_lens.storage.workers import (
+    SILENT_INTERVALS,
+    SILENT_SECONDS,
+    is_silent,
+    latest_open,
+)
 
 MOST = 200
 """Workers that are listed; those that have ended longest ago are left out."""
@@ -66,8 +71,17 @@ def oldest_start(connection: Connection, *, app: str, now: float) -> int:
 def _running(connection: Connection, app: str, now: float) -> list[Any]:
     """The rows of the workers that are neither ended nor silent."""
     clock = database_clock(connection.dialect.name).label("database_now")
+    now_us = sa.func.coalesce(database_clock(connection.dialect.name), round(now * 1_000_000))
     latest = latest_open(app).subquery()
-    rows = connection.execute(sa.select(latest, clock))
+    patience_us = latest.c.interval_ms * (1_000 * SILENT_INTERVALS)
+    rows = connection.execute(
+        sa.select(latest, clock).where(
+            sa.or_(
+                latest.c.seen_at >= now_us - SILENT_SECONDS * 1_000_000,
+                latest.c.seen_at >= now_us - patience_us,
+            )
+        )
+    )
     return [row for row in rows if _state(row, now) is WorkerState.RUNNING]
 
 

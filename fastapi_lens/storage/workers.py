@@ -19,7 +19,7 @@ SILENT_SECONDS = 60
 MOST_READ = 1_000
 """Workers of an app that any question reads at most: those that were heard of latest."""
 
-_SILENT_INTERVALS = 3
+SILENT_INTERVALS = 3
 
 
 def is_silent(seen_at_us: int, interval_ms: int, *, now_us: int) -> bool:
@@ -27,7 +27,7 @@ def is_silent(seen_at_us: int, interval_ms: int, *, now_us: int) -> bool:
 
     One that was heard of in the future is, too: its clock was wrong, and was set right since.
     """
-    patience_us = max(SILENT_SECONDS * 1_000, _SILENT_INTERVALS * interval_ms) * 1_000
+    patience_us = max(SILENT_SECONDS * 1_000, SILENT_INTERVALS * interval_ms) * 1_000
     return abs(now_us - seen_at_us) > patience_us
 
 

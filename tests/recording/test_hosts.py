@@ -127,7 +127,7 @@ def test_a_host_whose_network_is_cut_loses_nothing_and_the_workers_tell_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(storage_workers, "SILENT_SECONDS", 0)
-    monkeypatch.setattr(storage_workers, "_SILENT_INTERVALS", 10)
+    monkeypatch.setattr(storage_workers, "SILENT_INTERVALS", 10)
     east = start_host("east", shared_url, ahead_seconds=AHEAD_SECONDS)
     west = start_host("west", through(proxy, shared_url))
     east.count(50)
