@@ -27,6 +27,7 @@ from fastapi_lens.storage.batches import (
     endpoint_id,
 )
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.inspection import NAMESAKE, has_namesake
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.retention import Pruner, Retention
 from fastapi_lens.storage.workers import beat
@@ -114,7 +115,8 @@ class Flusher:
         self._booking = Booking(recorder.clock)
         self._log.mended = self._booking.mended
         self._heartbeat_at = self._discovered_at = self._logged_at = float("-inf")
-        self._reached_at, self._unclear = float("-inf"), False
+        self._reached_at = float("-inf")
+        self._unclear = self._said = False
         self._work = threading.RLock()
         self._wake = threading.Event()
         # A worker that is to end ends a visit in the middle of its rest.
@@ -300,6 +302,7 @@ class Flusher:
         if self._registered is None:
             migrate(self._database)
             self._reached_at = now
+            self._say_whose_it_is()
         if self._registered is None or (self._unclear and looks):
             self._unclear = tell_killed(
                 self._database,
@@ -320,6 +323,11 @@ class Flusher:
             )
             self._registered = done | {fact.id: fact for fact in new}
         self._booking.mend(self._database, self._worker.app)
+
+    def _say_whose_it_is(self) -> None:
+        said, self._said = self._said, True
+        if not said and has_namesake(self._database):
+            logger.warning("fastapi_lens: %s", NAMESAKE)
 
     def _batches(self) -> Iterator[Batch]:
         """The batch that is in doubt, if any, then new ones cut from the pending sums."""

@@ -63,15 +63,18 @@ class Timeline:
         A jump forwards from a time that may be right is none: the machine has slept.
         """
         wall, counted = self._clock(), self._steady()
-        jump = (wall - self._wall) - (counted - self._counted)
-        until = wall - jump
+        passed = counted - self._counted
+        jump = wall - self._wall - passed
+        until = self._wall + passed
         self._wall, self._counted = wall, counted
+        if abs(jump) < _JUMP_SECONDS:
+            return 0.0
+        begun, self._begun = self._begun, wall - passed
         was_ahead = jump < -AHEAD_SECONDS and wall >= EARLIEST
-        if abs(jump) < _JUMP_SECONDS or not (was_ahead or until < EARLIEST):
+        if not was_ahead and until >= EARLIEST:
             return 0.0
         before = [replace(one, shift=one.shift + jump) for one in self._wrong]
-        self._wrong = [*before, _Stretch(self._begun, until, jump)][-_MOST_STRETCHES:]
-        self._begun = wall
+        self._wrong = [*before, _Stretch(begun, until, jump)][-_MOST_STRETCHES:]
         return jump
 
     def mended(self, at: float) -> float:
