@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 
-from fastapi_lens.config_checks import DRIVERS, check_file, check_url, is_origin
+from fastapi_lens.config_checks import is_origin
+from fastapi_lens.config_places import Place, default_db_path, place_of
 from fastapi_lens.config_values import env_name, typed
 from fastapi_lens.errors import ConfigError
 from fastapi_lens.hooks import Authorize
@@ -46,7 +47,8 @@ class LensConfig:
     capitals, lists separated by commas), else from its default.
 
     Attributes:
-        db_path: SQLite file, created when missing; ``":memory:"`` keeps all in this process.
+        db_path: SQLite file, created when missing; ``":memory:"`` keeps all in this process. A
+            relative one counts from where the process stands when the settings are made.
         database_url: SQLAlchemy URL (SQLite, PostgreSQL, MariaDB/MySQL); wins over `db_path`.
         ttl_days: Days that counts are kept; ``None`` keeps the tiers' own retention.
         security_enabled: ``None`` demands a key or asks `authorize` as soon as there is one, and
@@ -82,7 +84,9 @@ class LensConfig:
         ConfigError: A value cannot work; it names the field and the fix.
     """
 
-    db_path: str = _setting("db_path", "lens.db", unit="file")
+    db_path: str = field(
+        default_factory=default_db_path, metadata={"default": "lens.db", "unit": "file"}
+    )
     database_url: str | None = _setting("database_url", None, unit="URL", secret=True)
     ttl_days: int | None = _setting("ttl_days", None, unit="days")
     security_enabled: bool | None = _setting("security_enabled", None)
@@ -118,6 +122,7 @@ class LensConfig:
     def __post_init__(self) -> None:
         """Bring every value to its type, then check each of them and what they mean together."""
         hints = get_type_hints(type(self))
+        named = self.db_path
         for setting in fields(self):
             value = typed(setting.name, getattr(self, setting.name), hints[setting.name])
             object.__setattr__(self, setting.name, value)
@@ -125,6 +130,11 @@ class LensConfig:
         _check_names(self)
         _check_access(self)
         _check_places(self)
+        # Found now: the process may change its directory before anybody asks.
+        vars(self).update(
+            _place=place_of(named, self.database_url),
+            _template_folders=tuple(str(Path(one).absolute()) for one in self.template_dirs),
+        )
         _check_exclusions(self)
         LogSettings.of(vars(self))
 
@@ -146,12 +156,21 @@ class LensConfig:
         return other
 
     @property
+    def place(self) -> Place:
+        """Where the counts go, found when this was made."""
+        place: Place = vars(self)["_place"]
+        return place
+
+    @property
+    def template_folders(self) -> tuple[str, ...]:
+        """`template_dirs` as absolute paths, found when this was made."""
+        folders: tuple[str, ...] = vars(self)["_template_folders"]
+        return folders
+
+    @property
     def url(self) -> URL:
-        """The SQLAlchemy URL in use, with the driver named; shows no password."""
-        if self.database_url is None:
-            return URL.create("sqlite", database=self.db_path)
-        url = make_url(self.database_url)
-        return url.set(drivername=DRIVERS[url.drivername])
+        """The SQLAlchemy URL in use, with driver and absolute path; shows no password."""
+        return self.place.url
 
     @property
     def key_required(self) -> bool:
@@ -233,10 +252,6 @@ def _check_places(config: LensConfig) -> None:
             raise ConfigError(
                 "template_dirs", f"names {directory!r}, which is no directory; create it"
             )
-    if config.database_url is not None:
-        check_url(config.database_url)
-    elif config.db_path != ":memory:":
-        check_file("db_path", config.db_path)
 
 
 def _check_exclusions(config: LensConfig) -> None:

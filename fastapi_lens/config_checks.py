@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from fastapi_lens.errors import ConfigError
@@ -22,6 +22,11 @@ DRIVERS: Mapping[str, str] = {
 }
 """URL schemes that `database_url` may have, and the SQLAlchemy dialect and driver of each."""
 
+IN_MEMORY = ":memory:"
+FILE_URI = "file:"
+"""How SQLite's own URIs begin."""
+
+_TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _MAY_WRITE = "let this process's user write there, or name a file in another directory"
 
 
@@ -34,6 +39,22 @@ def is_origin(text: str) -> bool:
         return False
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return bool(host) and text.lower() in (f"http://{host}{port}", f"https://{host}{port}")
+
+
+def is_file_uri(url: URL) -> bool:
+    """Whether a URL holds one of SQLite's own URIs, as ``sqlite:///file:…?uri=true`` does."""
+    is_on = str(url.query.get("uri", "")).lower() in _TRUE
+    return is_on and (url.database or "").startswith(FILE_URI)
+
+
+def is_in_memory(url: URL) -> bool:
+    """Whether a URL names a SQLite database that lives in this process alone."""
+    if url.get_backend_name() != "sqlite":
+        return False
+    if is_file_uri(url):
+        named = str(url.database).startswith(FILE_URI + IN_MEMORY)
+        return named or url.query.get("mode") == "memory"
+    return (url.database or IN_MEMORY) == IN_MEMORY
 
 
 def check_url(text: str) -> None:
@@ -58,7 +79,7 @@ def check_url(text: str) -> None:
             "database_url",
             "cannot be read; write it like postgresql://user:password@host:5432/name",
         ) from None
-    if scheme == "sqlite" and url.database not in (None, "", ":memory:"):
+    if scheme == "sqlite" and not is_in_memory(url):
         check_file("database_url", str(url.database))
 
 
@@ -74,7 +95,12 @@ def check_file(name: str, path: str) -> None:
     """
     if not path:
         raise ConfigError(name, 'is empty; name a file, or ":memory:"')
-    file = Path(path).absolute()
+    try:
+        file = Path(path).absolute()
+    except FileNotFoundError as error:
+        raise ConfigError(
+            name, "is relative, and the working directory is gone; name an absolute path"
+        ) from error
     try:
         if not file.parent.is_dir():
             raise ConfigError(

@@ -3,30 +3,28 @@
 One per LensMiddleware, found by the admin at ``scope["fastapi_lens"]``.
 """
 
-import atexit
 import logging
-import multiprocessing
 import os
 import socket
 import threading
 import time
-import uuid
-import weakref
 from collections.abc import Callable, Iterable
-from multiprocessing.util import Finalize
 from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
 from fastapi_lens.config import LensConfig
+from fastapi_lens.process_events import at_end, at_end_of_child, at_fork
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.heap import freeze_once
+from fastapi_lens.recording.processes import new_id
 from fastapi_lens.recording.recorder import KNOWN_METHODS, OTHER_METHOD, Recorder
 from fastapi_lens.recording.routes import Leaf, RouteTable
 from fastapi_lens.reporting.forecast import Forecaster
 from fastapi_lens.reporting.queries import Reader
 from fastapi_lens.reporting.settings import Settings
+from fastapi_lens.start_notes import UNNAMED, notes
 from fastapi_lens.storage.batches import EndpointFacts, WorkerFacts, endpoint_id
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate, session_salt
@@ -37,11 +35,10 @@ logger = logging.getLogger("fastapi_lens")
 
 LAZY_FLUSH_SECONDS = 1.0
 STOP_SECONDS = 10.0
-FORK_SECONDS = 5.0
-"""A fork waits for a flush that is under way, but not for a database that hangs."""
+FORK_SECONDS = 0.1
+"""A fork waits for SQLite's transactions that are under way, but not for one that hangs."""
 
 QUIET_LOG_SECONDS = 60.0
-UNNAMED = "app"
 MAX_NAME = 200
 """Characters that the column of the app's name holds."""
 
@@ -70,11 +67,15 @@ class Lens:
         self.routes = RouteTable(None)
         self._facts: dict[tuple[str, str], EndpointFacts] = {}
         self._starting, self._refreshing, self._attaching = (threading.Lock() for _ in range(3))
-        self._lost_at, self._watched = float("-inf"), False
+        self._lost_at, self._watched, self._said = float("-inf"), False, False
         self._attached: dict[type, object] = {}
         self._inherited: list[Database] = []
         self._open()
-        self._watch_forks()
+        at_fork(
+            before=self._hold_for_fork,
+            in_parent=self._go_on_after_fork,
+            in_child=self.restart_in_child,
+        )
 
     def _open(self) -> None:
         """The parts that belong to this process alone; a forked child gets new ones."""
@@ -96,7 +97,7 @@ class Lens:
 
     def _new_flusher(self) -> Flusher:
         self._worker = worker = WorkerFacts(
-            id=uuid.uuid4().hex,
+            id=new_id(),
             app=self.app_name,
             host=socket.gethostname(),
             pid=os.getpid(),
@@ -229,6 +230,7 @@ class Lens:
                 )
             if self.config.security_enabled is False:
                 logger.warning("fastapi_lens is open to everybody: security_enabled is false")
+            self._say_notes()
             self._watch_end()
             self.flusher.start()
             if self.config.freeze_gc:
@@ -258,7 +260,14 @@ class Lens:
                 "fastapi_lens could not write %s calls before the process ends",
                 self.flusher.pending_calls + self.recorder.waiting_calls,
             )
-        self.database.close()
+        self.database.rest()
+
+    def _say_notes(self) -> None:
+        """At the first start only: a test suite starts an application again and again."""
+        said, self._said = self._said, True
+        if not said:
+            for level, note in notes(self.config, self.app_name, in_memory=self.database.in_memory):
+                logger.log(level, "fastapi_lens %s", note)
 
     def lost(self, error: Exception) -> None:
         """Count a call that could not be counted, and log why, at most once a minute."""
@@ -294,50 +303,21 @@ class Lens:
             seen_at_us=now_us,
         )
 
-    def _watch_forks(self) -> None:
-        """Start anew in a forked child, also when this process has not started yet.
+    def _hold_for_fork(self) -> None:
+        self.database.hold(timeout_seconds=FORK_SECONDS)
 
-        The interpreter's list cannot be shortened, so it holds a weak reference.
-        """
-        weak = weakref.ref(self)
-        held: dict[int, Flusher] = {}
-
-        def before() -> None:
-            lens = weak()
-            # A child that is forked while our thread is inside SQLite finds its locks taken.
-            if lens is not None and lens.flusher.hold(timeout_seconds=FORK_SECONDS):
-                held[threading.get_ident()] = lens.flusher
-
-        def in_parent() -> None:
-            flusher = held.pop(threading.get_ident(), None)
-            if flusher is not None:
-                flusher.go_on()
-
-        def in_child() -> None:
-            held.clear()
-            lens = weak()
-            if lens is not None:
-                lens.restart_in_child()
-
-        if hasattr(os, "register_at_fork"):  # pragma: no branch  Windows knows no fork.
-            os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
+    def _go_on_after_fork(self) -> None:
+        self.database.let_go()
 
     def _watch_end(self) -> None:
-        """Stop at the interpreter's end, for servers that announce none."""
-        weak = weakref.ref(self)
-
-        def at_exit() -> None:
-            lens = weak()
-            if lens is not None and lens.started:
-                lens.stop()
-
         if not self._watched:
             self._watched = True
-            atexit.register(at_exit)
-        if multiprocessing.parent_process() is not None:
-            # A forked child of multiprocessing ends without atexit, and forgets at its start
-            # what its parent has put into this list.
-            Finalize(None, at_exit, exitpriority=0)
+            at_end(self._stop_at_end)
+        at_end_of_child(self._stop_at_end)
+
+    def _stop_at_end(self) -> None:
+        if self.started:
+            self.stop()
 
     def restart_in_child(self) -> None:
         """Nothing of the parent's is ours: not its counts, its thread or its connections."""
@@ -346,4 +326,5 @@ class Lens:
         self._attached = {}  # What it holds has the parent's database.
         # Kept, so that no finaliser here closes a connection that the parent goes on using.
         self._inherited.append(self.database)
+        self.database.leave()
         self._open()

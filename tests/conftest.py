@@ -14,6 +14,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from fastapi_lens.config_places import TEST_SUITE
 from fastapi_lens.recording.heap import starts
 from scripts import chromium as chromium_program
 from scripts import mariadb as mariadb_program
@@ -168,6 +169,8 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("LENS_") and not name.startswith("LENS_TEST_"):
             monkeypatch.delenv(name)
+    # Else nothing that sets no database had the default of an application that runs.
+    monkeypatch.delenv(TEST_SUITE, raising=False)
 
 
 @pytest.fixture

@@ -13,7 +13,15 @@ from fastapi_lens.reporting.model import CLOCK_TOLERANCE_SECONDS, Worker, Worker
 from fastapi_lens.reporting.workers import read_workers
 from fastapi_lens.storage.clocks import clock_ahead_us
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.inspection import Contents, contents, damage, journal_mode, log_bytes
+from fastapi_lens.storage.inspection import (
+    NAMESAKE,
+    Contents,
+    contents,
+    damage,
+    has_namesake,
+    journal_mode,
+    log_bytes,
+)
 from fastapi_lens.storage.migrations import known_version
 from fastapi_lens.storage.retention import Retention
 from fastapi_lens.storage.snapshot import app_names
@@ -88,6 +96,14 @@ def examine(
             f'stop the application, then: sqlite3 "{place}" .recover | sqlite3 mended.db',
         )
         return
+    if has_namesake(database):
+        yield Finding(
+            Level.NOTE,
+            "tables",
+            NAMESAKE,
+            "keep it for what it knows, or name another db_path; drop it when nobody needs it: "
+            "it holds client addresses",
+        )
     found = contents(database)
     yield _size(found)
     yield from _journal(database, place)

@@ -16,6 +16,7 @@ from fastapi_lens.config import LensConfig
 from fastapi_lens.config_checks import DRIVERS
 from fastapi_lens.config_values import env_name
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.inspection import NAMESAKE, NAMESAKE_TABLE
 from fastapi_lens.storage.migrations import require_schema
 from fastapi_lens.storage.tables import META
 
@@ -113,13 +114,17 @@ def require_file(path: Path) -> None:
         raise CommandError(Exit.UNREACHABLE, f"there is no database at {path}")
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            (found,) = connection.execute(
-                "SELECT count(*) FROM sqlite_master WHERE name = ?", (META.name,)
-            ).fetchone()
+            found, other = (
+                connection.execute(
+                    "SELECT count(*) FROM sqlite_master WHERE name = ?", (name,)
+                ).fetchone()[0]
+                for name in (META.name, NAMESAKE_TABLE)
+            )
     except sqlite3.Error as error:
         raise CommandError(Exit.UNREACHABLE, f"{path} cannot be read: {error}") from error
     if not found:
-        raise CommandError(Exit.UNREACHABLE, f"{path} has no tables of fastapi_lens")
+        whose = f": {NAMESAKE}" if other else ""
+        raise CommandError(Exit.UNREACHABLE, f"{path} has no tables of fastapi_lens{whose}")
 
 
 def settings() -> LensConfig:

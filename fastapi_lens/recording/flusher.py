@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from fastapi_lens.errors import DamagedFileError, SchemaTooNewError, StorageError
+from fastapi_lens.recording.booking import Booking
 from fastapi_lens.recording.log_carrier import LogCarrier
 from fastapi_lens.recording.pending import Pending, as_delta
 from fastapi_lens.recording.processes import tell_killed
@@ -26,6 +27,7 @@ from fastapi_lens.storage.batches import (
     endpoint_id,
 )
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.inspection import NAMESAKE, has_namesake
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.retention import Pruner, Retention
 from fastapi_lens.storage.workers import beat
@@ -110,7 +112,11 @@ class Flusher:
         self._known: dict[int, EndpointFacts] = {}
         self._registered: dict[int, EndpointFacts] | None = None
         self._collected_at = recorder.clock()
+        self._booking = Booking(recorder.clock)
+        self._log.mended = self._booking.mended
         self._heartbeat_at = self._discovered_at = self._logged_at = float("-inf")
+        self._reached_at = float("-inf")
+        self._unclear = self._said = False
         self._work = threading.RLock()
         self._wake = threading.Event()
         # A worker that is to end ends a visit in the middle of its rest.
@@ -146,18 +152,11 @@ class Flusher:
                 return False  # It hangs in the database; the daemon thread ends with us.
         return self.flush(ending=True)
 
-    def hold(self, *, timeout_seconds: float) -> bool:
-        """Keep the thread out of the database until `go_on`; whether that succeeded in time."""
-        return self._work.acquire(timeout=timeout_seconds)
-
-    def go_on(self) -> None:
-        """Undo a `hold`, in the same thread."""
-        self._work.release()
-
     def collect(self) -> None:
         """Take what was counted out of the recorder into the pending sums."""
         with self._work:
             self._collected_at = self._recorder.clock()
+            self._booking.look(self._pending)
             for number, delta in enumerate(self._recorder.drain(), 1):
                 self._pending.add(self._as_delta(delta))
                 if number % DELTAS_AT_ONCE == 0:
@@ -180,6 +179,9 @@ class Flusher:
             waiting = self._pending or self._log or self._in_flight is not None
             if ending and not waiting and not self._heartbeated:
                 return True  # It has counted nothing and never announced itself.
+            if not self._booking.is_open:
+                self._warn("waits until the clock is set, which says a time before its release")
+                return False
             self.writes += 1
             try:
                 self._write_pending(ending=ending)
@@ -229,7 +231,7 @@ class Flusher:
         """One round of the thread, which nothing may end."""
         self._spent_seconds = 0.0
         try:
-            with self._work:  # Also after the flush: see `hold`.
+            with self._work:
                 written, begun = self.flush(), time.monotonic()
                 if written:
                     self._prune_a_little()
@@ -293,21 +295,39 @@ class Flusher:
     def _register(self) -> None:
         """Make the tables, the worker and new endpoints known to the database."""
         now = time.monotonic()
-        if now - self._discovered_at >= REDISCOVER_EVERY_SECONDS or self._registered is None:
+        looks = now - self._discovered_at >= REDISCOVER_EVERY_SECONDS or self._registered is None
+        if looks:
             self._discovered_at = now
             self._known.update((fact.id, fact) for fact in self._discover())
         if self._registered is None:
             migrate(self._database)
-            tell_killed(self._database, self._worker)
+            self._reached_at = now
+            self._say_whose_it_is()
+        if self._registered is None or (self._unclear and looks):
+            self._unclear = tell_killed(
+                self._database,
+                self._worker,
+                now_us=_microseconds(self._recorder.clock()),
+                reached_seconds=now - self._reached_at,
+            )
         done = self._registered or {}
         # Also those that were called before they were discovered and have all their facts now.
         new = [fact for fact in self._known.values() if done.get(fact.id) != fact]
         if new or self._registered is None:
             now_us = _microseconds(self._recorder.clock())
             self._writer.register(
-                new, applied=self._applied, now_us=now_us, log_applied=self._log.applied
+                self._booking.facts(new),
+                applied=self._applied,
+                now_us=now_us,
+                log_applied=self._log.applied,
             )
             self._registered = done | {fact.id: fact for fact in new}
+        self._booking.mend(self._database, self._worker.app)
+
+    def _say_whose_it_is(self) -> None:
+        said, self._said = self._said, True
+        if not said and has_namesake(self._database):
+            logger.warning("fastapi_lens: %s", NAMESAKE)
 
     def _batches(self) -> Iterator[Batch]:
         """The batch that is in doubt, if any, then new ones cut from the pending sums."""
@@ -316,10 +336,11 @@ class Flusher:
         # The worker's row is changed in each transaction, too.
         size = max(1, (self._settings.max_batch_size - 1) // ROWS_PER_DELTA)
         for deltas in self._pending.take(size):
-            self._in_flight = Batch(self._applied + 1, deltas)
+            self._in_flight = Batch(self._applied + 1, deltas, self._booking.limit_us)
             yield self._in_flight
 
     def _as_delta(self, counted: SeriesDelta) -> Delta:
+        counted = self._booking.counted(counted)
         key = counted.key
         identity = endpoint_id(self._worker.app, key.method, key.path)
         if identity not in self._known:

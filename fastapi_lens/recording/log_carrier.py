@@ -47,6 +47,7 @@ class LogCarrier:
 
     Attributes:
         applied: Number of the last batch that is known to be applied.
+        mended: Gives the right time, in epoch seconds, for what the clock said.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class LogCarrier:
         self._distinct = random.getrandbits(REQUEST_ID_BITS)
         self._minute = int(recorder.clock() // 60)
         self.applied = 0
+        self.mended: Callable[[float], float] = lambda at: at
 
     def __bool__(self) -> bool:
         """Whether anything waits to be written."""
@@ -146,7 +148,7 @@ class LogCarrier:
         settings = self._recorder.log.settings
         self._distinct = (self._distinct + 1) % (1 << REQUEST_ID_BITS)
         return LoggedRequest(
-            id=_microseconds(entry.at) << REQUEST_ID_BITS | self._distinct,
+            id=_microseconds(self.mended(entry.at)) << REQUEST_ID_BITS | self._distinct,
             endpoint_id=endpoint_id(self._worker.app, entry.endpoint_method, entry.template),
             method=entry.method,
             path=entry.path,
@@ -168,8 +170,8 @@ class LogCarrier:
             place=place_text(kind.place),
             traceback=text_of(count.latest),
             calls=count.calls,
-            first_at=_microseconds(count.first_at),
-            last_at=_microseconds(count.last_at),
+            first_at=_microseconds(self.mended(count.first_at)),
+            last_at=_microseconds(self.mended(count.last_at)),
         )
 
     def _failure_id(self, kind: FailureKind) -> int:

@@ -1,6 +1,7 @@
 """Counted calls that wait to be written, as sums. Knows no thread, no clock and no database."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.recording.recorder import SeriesDelta
@@ -37,6 +38,26 @@ class Pending:
         key = (delta.endpoint_id, delta.minute, delta.status)
         found = self._sums.get(key)
         self._sums[key] = delta if found is None else found.plus(delta)
+
+    def rebook(self, mended: Callable[[float], float]) -> None:
+        """Book every sum to the minute that is right.
+
+        Args:
+            mended: Gives epoch seconds for what a clock has said.
+        """
+        waiting, self._sums = self._sums, {}
+        for delta in waiting.values():
+            last = mended(delta.last_at_us / 1_000_000)
+            first = min(last, mended(delta.first_at_us / 1_000_000))
+            minute = delta.minute + int(last // MINUTE) - delta.last_at_us // (MINUTE * 1_000_000)
+            self.add(
+                replace(
+                    delta,
+                    minute=minute,
+                    first_at_us=round(first * 1_000_000),
+                    last_at_us=round(last * 1_000_000),
+                )
+            )
 
     def take(self, size: int) -> Iterator[tuple[Delta, ...]]:
         """Take everything out, in the order of the endpoints.

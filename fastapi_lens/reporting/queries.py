@@ -42,21 +42,34 @@ GONE_SECONDS = 300
 where nobody could tell, as containers are. It is much more than clocks of hosts differ by."""
 
 
+_SIGNED = 1_000_003
+"""Sums of times by this remainder fit into 63 bits, and differ as the times do."""
+
+
 def _versions() -> sa.Executable:
-    """What changes whenever any number may have, and how many others write than ``mine``."""
-    me = sa.bindparam("mine", type_=sa.String)
-    own = WORKER.alias()
+    """What changes whenever any number of an app may have, and how many others write it.
+
+    Only workers that were heard of lately are read, however many there have been.
+    """
+    me, app = sa.bindparam("mine", type_=sa.String), sa.bindparam("app", type_=sa.String)
+    own, other = WORKER.alias(), WORKER.alias()
     heard_of = sa.select(own.c.seen_at).where(own.c.id == me).scalar_subquery()
-    is_other = (
-        (WORKER.c.id != me)
-        & (WORKER.c.ended_at == 0)
-        & (WORKER.c.seen_at >= sa.func.coalesce(heard_of, 0) - GONE_SECONDS * 1_000_000)
+    latest = sa.select(sa.func.max(other.c.seen_at)).where(
+        other.c.app == app, other.c.ended_at == 0
     )
+    since = sa.func.coalesce(heard_of, latest.scalar_subquery(), 0) - GONE_SECONDS * 1_000_000
+    mine = sa.select(WORKER).where(WORKER.c.app == app)
+    lately = sa.union_all(
+        mine.where(WORKER.c.ended_at == 0, WORKER.c.seen_at >= since),
+        mine.where(WORKER.c.ended_at > 0, WORKER.c.ended_at >= since),
+    ).subquery()
+    is_other = (lately.c.id != me) & (lately.c.ended_at == 0)
     return sa.select(
         sa.func.count(),
-        *(sa.func.sum(WORKER.c[name]) for name in ("seq", "log_seq", "dropped", "ended_at")),
+        *(sa.func.sum(lately.c[name]) for name in ("seq", "log_seq", "dropped")),
+        *(sa.func.sum(lately.c[name] % _SIGNED) for name in ("started_at", "ended_at")),
         # The first time that a worker writes, its endpoints are there as well.
-        sa.func.count(sa.func.nullif(WORKER.c.complete_to, 0)),
+        sa.func.count(sa.func.nullif(lately.c.complete_to, 0)),
         sa.select(sa.func.count()).select_from(ENDPOINT).scalar_subquery(),
         rewriting_sign(),
         sa.func.count(sa.case((is_other, 1))),
@@ -270,7 +283,9 @@ class Reader:
     def _version(self) -> tuple[str, bool]:
         """A text that changes whenever any number may have, and whether nobody else writes."""
         with self._database.read() as connection:
-            *parts, others = connection.execute(_VERSION, {"mine": self.worker()}).one()
+            *parts, others = connection.execute(
+                _VERSION, {"mine": self.worker(), "app": self._app()}
+            ).one()
         return "-".join(map(str, parts)), others == 0
 
     def _seen(self, row: Row, *, with_ignored: bool = False) -> bool:

@@ -8,37 +8,34 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.model import Health, Worker, WorkerState
 from fastapi_lens.storage.clocks import database_clock
+from fastapi_lens.storage.forgetting import dropped_calls
 from fastapi_lens.storage.tables import WORKER
-
-SILENT_SECONDS = 60
-"""A worker that has said nothing for so long, and for three of its intervals, is silent."""
+from fastapi_lens.storage.workers import (
+    SILENT_INTERVALS,
+    SILENT_SECONDS,
+    is_silent,
+    latest_open,
+)
 
 MOST = 200
 """Workers that are listed; those that have ended longest ago are left out."""
-
-_SILENT_INTERVALS = 3
 
 
 def read_health(
     connection: Connection, *, app: str, now: float, database_bytes: int | None
 ) -> Health:
     """Whether the numbers of an app can be trusted."""
-    mine = WORKER.c.app == app
     living = _running(connection, app, now)
     told = [_by_our_clock(row, row.complete_to, now) for row in living]
-    complete: int | None = min(told, default=0)
+    complete = min(told, default=0)
     if not complete:
-        complete = connection.execute(
-            sa.select(sa.func.max(WORKER.c.complete_to)).where(mine)
-        ).scalar()
-    dropped = connection.execute(
-        sa.select(sa.func.coalesce(sa.func.sum(WORKER.c.dropped), 0)).where(mine)
-    ).scalar_one()
+        latest = (row.complete_to for part in _latest(connection, app) for row in part)
+        complete = max(latest, default=0)
     costs = [row.cost_ns for row in living if row.cost_ns]
     return Health(
-        complete_to=_seconds(complete or 0),
+        complete_to=_seconds(complete),
         workers=len(living),
-        dropped=int(dropped),
+        dropped=dropped_calls(connection, app),
         database_bytes=database_bytes,
         cost_us=median(costs) / 1_000 if costs else None,
     )
@@ -46,13 +43,20 @@ def read_health(
 
 def read_workers(connection: Connection, *, app: str, now: float) -> list[Worker]:
     """The workers of an app, those that record first, then the latest; at most `MOST`."""
-    rows = connection.execute(
-        _rows(connection, app)
-        .order_by(WORKER.c.ended_at != 0, WORKER.c.seen_at.desc(), WORKER.c.id)
-        .limit(MOST)
-    ).all()
-    workers = [_worker(row, now) for row in rows]
+    open_ones, ended = _latest(connection, app)
+    workers = [_worker(row, now) for row in (*open_ones, *ended)][:MOST]
     return sorted(workers, key=lambda worker: worker.state is not WorkerState.RUNNING)
+
+
+def _latest(connection: Connection, app: str) -> tuple[list[Any], list[Any]]:
+    """The latest rows of an app: those that have not said that they end, and those that have."""
+    rows = _rows(connection, app)
+    open_ones = rows.where(WORKER.c.ended_at == 0).order_by(WORKER.c.seen_at.desc(), WORKER.c.id)
+    ended = rows.where(WORKER.c.ended_at > 0).order_by(WORKER.c.ended_at.desc(), WORKER.c.id)
+    return (
+        list(connection.execute(open_ones.limit(MOST))),
+        list(connection.execute(ended.limit(MOST))),
+    )
 
 
 def oldest_start(connection: Connection, *, app: str, now: float) -> int:
@@ -66,7 +70,18 @@ def oldest_start(connection: Connection, *, app: str, now: float) -> int:
 
 def _running(connection: Connection, app: str, now: float) -> list[Any]:
     """The rows of the workers that are neither ended nor silent."""
-    rows = connection.execute(_rows(connection, app).where(WORKER.c.ended_at == 0))
+    clock = database_clock(connection.dialect.name).label("database_now")
+    now_us = sa.func.coalesce(database_clock(connection.dialect.name), round(now * 1_000_000))
+    latest = latest_open(app).subquery()
+    patience_us = latest.c.interval_ms * (1_000 * SILENT_INTERVALS)
+    rows = connection.execute(
+        sa.select(latest, clock).where(
+            sa.or_(
+                latest.c.seen_at >= now_us - SILENT_SECONDS * 1_000_000,
+                latest.c.seen_at >= now_us - patience_us,
+            )
+        )
+    )
     return [row for row in rows if _state(row, now) is WorkerState.RUNNING]
 
 
@@ -86,8 +101,12 @@ def _by_our_clock(row: Any, microseconds: int, now: float) -> int:
     """
     if not microseconds or row.clock_ahead_us is None or row.database_now is None:
         return microseconds
-    ours_ahead_us = round(now * 1_000_000) - int(row.database_now)
-    return microseconds + ours_ahead_us - int(row.clock_ahead_us)
+    return microseconds + _ours_ahead_us(row, now) - int(row.clock_ahead_us)
+
+
+def _ours_ahead_us(row: Any, now: float) -> int:
+    """How far our clock is ahead of the database's; 0 where that has none."""
+    return 0 if row.database_now is None else round(now * 1_000_000) - int(row.database_now)
 
 
 def _worker(row: Any, now: float) -> Worker:
@@ -98,7 +117,7 @@ def _worker(row: Any, now: float) -> Worker:
         release=row.release,
         state=_state(row, now),
         started_at=_by_our_clock(row, row.started_at, now) / 1_000_000,
-        seen_at=_by_our_clock(row, row.seen_at, now) / 1_000_000,
+        seen_at=(row.seen_at + _ours_ahead_us(row, now)) / 1_000_000,
         pending=row.pending,
         dropped=row.dropped,
         flush_ms=row.flush_us / 1_000,
@@ -112,9 +131,8 @@ def _state(row: Any, now: float) -> WorkerState:
         return WorkerState.KILLED
     if row.ended_at:
         return WorkerState.ENDED
-    patience_ms = max(SILENT_SECONDS * 1_000, _SILENT_INTERVALS * row.interval_ms)
-    seen_at = _by_our_clock(row, row.seen_at, now)
-    silent = seen_at + patience_ms * 1_000 < round(now * 1_000_000)
+    now_us = round(now * 1_000_000) - _ours_ahead_us(row, now)
+    silent = is_silent(row.seen_at, row.interval_ms, now_us=now_us)
     return WorkerState.SILENT if silent else WorkerState.RUNNING
 
 

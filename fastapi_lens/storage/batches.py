@@ -93,10 +93,13 @@ class Batch:
     Attributes:
         seq: Number of the batch in its worker, 1 for the first.
         deltas: Not empty.
+        ahead_us: A last call after it, in microseconds since the epoch, was told by a clock that
+            was wrong, and gives way.
     """
 
     seq: int
     deltas: tuple[Delta, ...]
+    ahead_us: int = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class WorkerFacts:
     """The process that writes.
 
     Attributes:
+        id: 32 hexadecimal digits, see `recording.processes.new_id`.
         started_at_us: Microseconds since the epoch.
         interval_ms: Milliseconds between two flushes.
     """

@@ -1,8 +1,9 @@
 """A database and the differences between the kinds of them. Knows no table of its own."""
 
 import threading
+import weakref
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.engine.interfaces import DBAPIModule
 from sqlalchemy.exc import SQLAlchemyError
 
+from fastapi_lens.config_checks import is_file_uri, is_in_memory
 from fastapi_lens.errors import ConfigError, DamagedFileError, DeadlockError, StorageError
 from fastapi_lens.storage.engines import HELD, SILENCE_SECONDS, create_engine
 from fastapi_lens.storage.files import (
@@ -23,6 +25,7 @@ from fastapi_lens.storage.files import (
     Held,
     primary_code,
 )
+from fastapi_lens.storage.gate import Gate
 
 _MIGRATION_LOCK = 7_305_809_914_202_117
 _MIGRATION_LOCK_SECONDS = 60
@@ -40,6 +43,7 @@ class Database:
 
     Attributes:
         remembered: What a database that has to be made anew gets back, by name.
+        in_memory: Whether it lives in this process, in its one connection.
     """
 
     def __init__(self, url: str | URL) -> None:
@@ -56,13 +60,13 @@ class Database:
         self.remembered: dict[str, str] = {}
         self._guard = threading.Lock()
         self._engine: Engine | None = None
+        self._disposal: weakref.finalize[..., Database] | None = None
         # One connection holds an in-memory database, so threads have to take turns.
-        self._turns = threading.RLock() if self._in_memory else None
+        self.in_memory = is_in_memory(self._url)
+        self._turns = threading.RLock() if self.in_memory else None
         self._file: DatabaseFile | None = None
-
-    @property
-    def _in_memory(self) -> bool:
-        return _is_in_memory(self._url)
+        # A server's driver has no locks that a forked child could find taken.
+        self._gate = Gate() if self.dialect == "sqlite" else None
 
     @contextmanager
     def read(self) -> Generator[Connection]:
@@ -89,7 +93,9 @@ class Database:
             note_commit()
         except DamagedFileError as error:
             # Never a file that was not ours before it was damaged.
-            if self._file is not None and self._file.ours and self._file.set_aside():
+            with self._inside():
+                moved = self._file is not None and self._file.ours and self._file.set_aside()
+            if moved:
                 raise StorageError(f"{error.path} was damaged and has been moved away") from error
             raise
 
@@ -97,6 +103,7 @@ class Database:
     def _transaction(self, *, writing: bool) -> Generator[Connection]:
         try:
             with (
+                self._inside(),
                 self._turns or nullcontext(),
                 self._opened().connect().execution_options(lens_writes=writing) as connection,
                 connection.begin(),
@@ -189,17 +196,48 @@ class Database:
         return None if total is None else int(total)
 
     def close(self) -> None:
-        """Close all connections; the next use opens new ones."""
+        """Close all connections; the next use opens new ones, and a database in memory is empty."""
         with self._guard:
             engine, self._engine = self._engine, None
+            self.leave()
         if engine is not None:
-            engine.dispose()
+            with self._inside():
+                engine.dispose()
+
+    def hold(self, *, timeout_seconds: float) -> bool:
+        """Begin no transaction until `let_go`, as far as that matters to a fork.
+
+        Returns:
+            Whether those that were under way have ended in time.
+        """
+        return self._gate is None or self._gate.hold(timeout_seconds=timeout_seconds)
+
+    def let_go(self) -> None:
+        """Undo a `hold`, whatever it said."""
+        if self._gate is not None:
+            self._gate.let_go()
+
+    def rest(self) -> None:
+        """Close the connections that may be opened again: not that of a database in memory."""
+        if not self.in_memory:
+            self.close()
+
+    def leave(self) -> None:
+        """Close nothing when this object is gone: in a forked child it is another's."""
+        if self._disposal is not None:
+            self._disposal.detach()
+
+    def _inside(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._gate is None else self._gate.entered()
 
     def _opened(self) -> Engine:
         with self._guard:
             if self._engine is None:
                 self._file = self._file or _file_of(self._url)
-                self._engine = create_engine(self._url, self._file, in_memory=self._in_memory)
+                self._engine = create_engine(self._url, self._file, in_memory=self.in_memory)
+                if self.in_memory:
+                    # Nobody closes it earlier, see `rest`.
+                    self._disposal = weakref.finalize(self, self._engine.dispose)
             return self._engine
 
 
@@ -215,14 +253,9 @@ def _driver_of(url: URL) -> DBAPIModule:
 
 def _file_of(url: URL) -> DatabaseFile | None:
     """The file to watch; None on a server, in memory, and where the name is a URI of SQLite's."""
-    name = url.database or ""
-    if url.get_backend_name() != "sqlite" or _is_in_memory(url) or name.startswith("file:"):
+    if url.get_backend_name() != "sqlite" or is_in_memory(url) or is_file_uri(url):
         return None
-    return DatabaseFile(Path(name).absolute())
-
-
-def _is_in_memory(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+    return DatabaseFile(Path(str(url.database)).absolute())
 
 
 def _is_deadlock(error: BaseException) -> bool:

@@ -14,18 +14,11 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, REQUEST, STATUS, WORKER
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, REQUEST, STATUS
 
 SLICE_SECONDS = 0.005
 """What a slice aims at; the promise is 50 ms, and a machine may get slower from one to the next."""
 
-WORKER_SECONDS = 7 * Tier.DAY.value
-"""A worker that has ended is remembered for so long, and as one of the latest of its app."""
-
-SILENT_SECONDS = 500 * Tier.DAY.value
-"""One that never said that it ends may come back, and needs its fence then; see `Writer`."""
-
-LATEST_WORKERS = 200
 _FIRST_ROWS, _FEWEST_ROWS, _MOST_ROWS = 100, 10, 5_000
 
 
@@ -154,43 +147,6 @@ def _next_slice(
     return condition, end[0]
 
 
-def worker_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Slice]:
-    """Delete the rows of workers that ended long ago; gives each slice when it is done.
-
-    One that has lost calls is kept: its row is what counts them.
-
-    Raises:
-        StorageError: The database cannot be written.
-    """
-    while True:
-        with database.read() as connection:
-            ids = _old_workers(connection, now, pace.size)
-        if not ids:
-            return
-        # One that has come back this very moment stays.
-        heard_before = WORKER.c.seen_at < _microseconds(now - WORKER_SECONDS)
-        yield delete_slice(database, WORKER, WORKER.c.id.in_(ids) & heard_before, pace)
-
-
-def _old_workers(connection: Connection, now: float, most: int) -> list[str]:
-    ended = sa.select(WORKER.c.app).where(WORKER.c.ended_at > 0).group_by(WORKER.c.app)
-    apps = connection.execute(ended.having(sa.func.count() > LATEST_WORKERS)).scalars()
-    old = [
-        (WORKER.c.ended_at == 0) & (WORKER.c.seen_at < _microseconds(now - SILENT_SECONDS)),
-        *(_ended_long_ago(connection, app, now) for app in apps.all()),
-    ]
-    found = sa.select(WORKER.c.id).where(sa.or_(*old), WORKER.c.dropped == 0)
-    return list(connection.execute(found.order_by(WORKER.c.id).limit(most)).scalars())
-
-
-def _ended_long_ago(connection: Connection, app: str, now: float) -> sa.ColumnElement[bool]:
-    of_app = (WORKER.c.app == app) & (WORKER.c.ended_at > 0)
-    latest = sa.select(WORKER.c.ended_at).where(of_app).order_by(WORKER.c.ended_at.desc())
-    last_kept = connection.execute(latest.limit(1).offset(LATEST_WORKERS - 1)).scalar_one()
-    before = min(int(last_kept), _microseconds(now - WORKER_SECONDS))
-    return of_app & (WORKER.c.ended_at < before) & (WORKER.c.seen_at < before)
-
-
 def delete_slice(
     database: Database, table: sa.Table, condition: sa.ColumnElement[bool], pace: Pace
 ) -> Slice:
@@ -206,7 +162,3 @@ def delete_slice(
     done = Slice(rows, pace.timer() - begun)
     pace.note(*done)
     return done
-
-
-def _microseconds(seconds: float) -> int:
-    return round(seconds * 1_000_000)

@@ -34,7 +34,8 @@ REMEDY = (
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 FOREIGN_TABLES = (
     "SELECT count(*) FROM sqlite_master WHERE type = 'table' "
-    "AND name NOT LIKE 'lens\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    "AND (name NOT LIKE 'lens\\_%' ESCAPE '\\' OR name = 'lens_requests') "
+    "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 )
 TURN_SECONDS = 5.0
 

@@ -48,6 +48,25 @@ def contents(database: Database) -> Contents:
         )
 
 
+NAMESAKE_TABLE = "lens_requests"
+"""Of the other package that is called fastapi-lens; ours has a table ``lens_request``."""
+
+NAMESAKE = (
+    f"the table {NAMESAKE_TABLE} is of another package, fastapi-lens of PyPI: nothing of it is "
+    "read, changed or deleted, so its calls are not in these counts"
+)
+
+
+def has_namesake(database: Database) -> bool:
+    """Whether the other package of this name has recorded into this database.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    with database.read() as connection:
+        return sa.inspect(connection).has_table(NAMESAKE_TABLE)
+
+
 def journal_mode(database: Database) -> str:
     """The journal mode of a SQLite database, which this has to be.
 

@@ -39,10 +39,17 @@ def _add_ended_sessions(connection: Connection) -> None:
     connection.execute(sa.delete(SETTING).where(SETTING.c.name == "sessions"))
 
 
+def _index_workers(connection: Connection) -> None:
+    """Indexes for questions about many workers."""
+    for index in WORKER.indexes:
+        index.create(connection, checkfirst=True)
+
+
 STEPS: tuple[Callable[[Connection], None], ...] = (
     _create_tables,
     _add_log_and_settings,
     _add_ended_sessions,
+    _index_workers,
 )
 """Step n brings the schema from version n to n + 1; steps are only ever appended.
 

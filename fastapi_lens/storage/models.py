@@ -8,7 +8,7 @@ since the epoch, UTC; 0 stands for never.
 from enum import IntEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, MetaData, String, Text
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, MetaData, String, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -119,9 +119,16 @@ class WorkerRow(LensModel, table=True):
     `ended_at` of one that was killed is when it was last heard of, and `killed` is true.
     `log_seq` is the same for what the request log counts.
     `clock_ahead_us` is how far its clock is ahead of the database's, null where nobody can tell.
+    `seen_at` and `ended_at` are by the database's clock where it has one, so that they compare.
+    `id` also tells processes of one host apart, see `recording.processes`.
     """
 
     __tablename__ = "lens_worker"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    __table_args__ = (  # type: ignore[assignment]  SQLAlchemy takes both.
+        Index("ix_lens_worker_seen", "app", "ended_at", "seen_at"),
+        Index("ix_lens_worker_dropped", "app", "dropped"),
+        LensModel.__table_args__,
+    )
     id: str = _key(String(32))
     app: str = Field(max_length=200)
     host: str = Field(max_length=200)

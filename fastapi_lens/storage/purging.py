@@ -10,6 +10,7 @@ from fastapi_lens.errors import DeadlockError
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.deletion import Pace, Past, Slice, past_slices
 from fastapi_lens.storage.fence import TRIES
+from fastapi_lens.storage.forgetting import forget_losses
 from fastapi_lens.storage.log_deletion import failure_slices, request_id_at
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.rewriting import note_rewriting
@@ -133,6 +134,8 @@ def _whole_rows(database: Database, choice: Choice) -> Iterator[int]:
             yield _delete(database, sa.delete(ENDPOINT).where(ENDPOINT.c.id.in_(ids)))
     if choice.whole_app:
         yield _delete(database, sa.delete(WORKER).where(WORKER.c.app == choice.app))
+        with database.write() as connection:
+            forget_losses(connection, choice.app)
 
 
 def purge_for(

@@ -18,8 +18,8 @@ from fastapi_lens.storage.deletion import (
     Slice,
     is_only_app,
     past_slices,
-    worker_slices,
 )
+from fastapi_lens.storage.forgetting import worker_slices
 from fastapi_lens.storage.leases import renew_lease, take_lease
 from fastapi_lens.storage.log_deletion import log_slices, surplus_slices
 from fastapi_lens.storage.models import Tier

@@ -143,6 +143,7 @@ UPDATE_FACTS = Prepared(
 _NEVER: sa.ColumnElement[int] = sa.literal_column("0", sa.BigInteger())
 _FIRST: sa.BindParameter[int] = sa.bindparam("first_at", type_=sa.BigInteger())
 _LAST: sa.BindParameter[int] = sa.bindparam("last_at", type_=sa.BigInteger())
+_AHEAD: sa.BindParameter[int] = sa.bindparam("ahead", type_=sa.BigInteger())
 UPDATE_ENDPOINT = Prepared(
     _updating(ENDPOINT).values(
         total_calls=ENDPOINT.c.total_calls + sa.bindparam("add_calls"),
@@ -154,7 +155,11 @@ UPDATE_ENDPOINT = Prepared(
             else_=ENDPOINT.c.first_called_at,
         ),
         last_called_at=sa.case(
-            (ENDPOINT.c.last_called_at < _LAST, _LAST), else_=ENDPOINT.c.last_called_at
+            (
+                sa.or_(ENDPOINT.c.last_called_at < _LAST, ENDPOINT.c.last_called_at > _AHEAD),
+                _LAST,
+            ),
+            else_=ENDPOINT.c.last_called_at,
         ),
     )
 )

@@ -1,16 +1,49 @@
 """The rows of the workers: that one records, how it does, that it has ended or was killed."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from fastapi_lens.storage.batches import Heartbeat, WorkerFacts
-from fastapi_lens.storage.clocks import clock_ahead_us
+from fastapi_lens.storage.clocks import clock_ahead_us, database_clock
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import known_version, require_schema
 from fastapi_lens.storage.statements import HAS_SCHEMA
 from fastapi_lens.storage.tables import WORKER
+
+SILENT_SECONDS = 60
+"""A worker that has said nothing for so long, and for three of its intervals, is silent."""
+
+MOST_READ = 1_000
+"""Workers of an app that any question reads at most: those that were heard of latest."""
+
+SILENT_INTERVALS = 3
+
+
+def is_silent(seen_at_us: int, interval_ms: int, *, now_us: int) -> bool:
+    """Whether a worker that was heard of at a time is silent; both by the database's clock.
+
+    One that was heard of in the future is, too: its clock was wrong, and was set right since.
+    """
+    patience_us = max(SILENT_SECONDS * 1_000, SILENT_INTERVALS * interval_ms) * 1_000
+    return abs(now_us - seen_at_us) > patience_us
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another worker of a host of the same name.
+
+    Attributes:
+        id: That of its row.
+        pid: Its number.
+        is_silent: Whether it has said nothing for long.
+    """
+
+    id: str
+    pid: int
+    is_silent: bool
 
 
 def new_row(
@@ -64,9 +97,7 @@ def beat(
         SchemaTooNewError: A newer release has migrated the database since this one began.
         StorageError: The database cannot be written.
     """
-    values = {
-        "seen_at": heartbeat.now_us,
-        "ended_at": heartbeat.now_us if heartbeat.ended else 0,
+    values: dict[str, Any] = {
         # Whoever was taken for dead knows better.
         "killed": False,
         "complete_to": heartbeat.complete_to_us,
@@ -79,6 +110,10 @@ def beat(
         ahead_us = None if clock is None else clock_ahead_us(connection, clock)
         if ahead_us is not None:
             values["clock_ahead_us"] = ahead_us
+        # By the database's clock, as far as this worker's was ever compared with it.
+        known = WORKER.c.clock_ahead_us if ahead_us is None else sa.literal(ahead_us)
+        seen_at = heartbeat.now_us - sa.func.coalesce(known, 0)
+        values |= {"seen_at": seen_at, "ended_at": seen_at if heartbeat.ended else 0}
         noted = connection.execute(
             sa.update(WORKER).where(WORKER.c.id == worker.id, HAS_SCHEMA).values(values),
             {"schema": str(known_version())},
@@ -88,15 +123,19 @@ def beat(
 
 
 def note_killed(
-    database: Database, worker: WorkerFacts, is_gone: Callable[[int, float], bool]
+    database: Database,
+    worker: WorkerFacts,
+    is_gone: Callable[[Neighbour], bool],
+    *,
+    now_us: int,
 ) -> list[WorkerFacts]:
     """Note which workers of the same app and host were killed before they could say that they end.
 
     Args:
-        database: Where their rows are.
+        database: Where their rows are; `MOST_READ` at most are looked at.
         worker: Who asks; never noted itself.
-        is_gone: Whether the process with a number that ran at a time, in epoch seconds, runs
-            no more.
+        is_gone: Whether one runs no more.
+        now_us: Microseconds since the epoch by the asking worker's clock.
 
     Returns:
         Those that nobody has noted before.
@@ -104,17 +143,25 @@ def note_killed(
     Raises:
         StorageError: The database cannot be written.
     """
+    latest = latest_open(worker.app).subquery()
+    clock = database_clock(database.dialect).label("database_now")
     with database.read() as connection:
         rows = connection.execute(
-            sa.select(WORKER).where(
-                WORKER.c.app == worker.app,
-                WORKER.c.host == worker.host,
-                WORKER.c.id != worker.id,
-                WORKER.c.ended_at == 0,
-            )
+            sa.select(latest, clock).where(latest.c.host == worker.host, latest.c.id != worker.id)
         ).all()
-    gone = [row for row in rows if is_gone(row.pid, row.started_at / 1_000_000)]
+    gone = [row for row in rows if is_gone(_neighbour(row, now_us))]
     return [_facts(row) for row in gone if _noted(database, row.id)]
+
+
+def latest_open(app: str) -> sa.Select[Any]:
+    """The rows of an app's workers that have not said that they end, heard of latest first."""
+    of_app = sa.select(WORKER).where(WORKER.c.app == app, WORKER.c.ended_at == 0)
+    return of_app.order_by(WORKER.c.seen_at.desc()).limit(MOST_READ)
+
+
+def _neighbour(row: Any, now_us: int) -> Neighbour:
+    now_us = now_us if row.database_now is None else int(row.database_now)
+    return Neighbour(row.id, row.pid, is_silent(row.seen_at, row.interval_ms, now_us=now_us))
 
 
 def _noted(database: Database, worker_id: str) -> bool:

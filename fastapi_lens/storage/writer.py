@@ -20,7 +20,6 @@ from fastapi_lens.storage.batches import (
     Batch,
     BucketKey,
     BucketSum,
-    Delta,
     EndpointFacts,
     StatusKey,
     WorkerFacts,
@@ -133,7 +132,7 @@ class Writer:
             if missing:
                 connection.rollback()
                 return missing
-            UPDATE_ENDPOINT.run_all(connection, _endpoint_changes(batch.deltas))
+            UPDATE_ENDPOINT.run_all(connection, _endpoint_changes(batch))
             UPDATE_BUCKET.run_all(
                 connection,
                 [_bucket_change(key, buckets[key], known[key]) for key in sorted(buckets)],
@@ -210,9 +209,9 @@ def _bucket_change(key: BucketKey, change: BucketSum, row: Any) -> dict[str, Any
     }
 
 
-def _endpoint_changes(deltas: Iterable[Delta]) -> list[dict[str, Any]]:
+def _endpoint_changes(batch: Batch) -> list[dict[str, Any]]:
     changes: dict[int, dict[str, Any]] = {}
-    for delta in deltas:
+    for delta in batch.deltas:
         found = changes.setdefault(
             delta.endpoint_id,
             {
@@ -220,6 +219,7 @@ def _endpoint_changes(deltas: Iterable[Delta]) -> list[dict[str, Any]]:
                 "add_calls": 0,
                 "first_at": delta.first_at_us,
                 "last_at": delta.last_at_us,
+                "ahead": batch.ahead_us,
             },
         )
         found["add_calls"] += delta.calls

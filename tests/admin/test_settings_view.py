@@ -43,7 +43,8 @@ def test_before_the_first_sample_the_cost_is_not_measured_yet(site: Site) -> Non
 
 def test_a_worker_that_was_killed_is_told_from_one_that_ended_or_is_silent(site: Site) -> None:
     heard_of(site, replace(OTHER, id="killed"), ago=30)
-    note_killed(site.lens.database, replace(OTHER, id="next"), lambda pid, _started: pid == 4712)
+    after = replace(OTHER, id="next")
+    note_killed(site.lens.database, after, lambda one: one.pid == 4712, now_us=0)
     assert ">Killed<" in (page := site.get("/lens/settings").text)
     assert "one that was killed has lost the calls of its last flush interval at most" in page
     heard_of(site, replace(OTHER, id="silent"), ago=100)

@@ -1,5 +1,3 @@
-import os
-import subprocess
 from typing import Any
 
 import pytest
@@ -7,7 +5,6 @@ from fastapi import FastAPI
 
 from fastapi_lens.recording import cost
 from fastapi_lens.recording.cost import CostMeter, Costs
-from fastapi_lens.recording.processes import is_gone
 from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope, middleware_of
 
 
@@ -117,21 +114,3 @@ async def test_a_measured_call_that_fails_is_a_server_error() -> None:
     with pytest.raises(ZeroDivisionError):
         await call(probe.app, http_scope("/x"), [REQUEST_BODY])
     assert probe.lens.recorder.costs.median_ns > 0
-
-
-def test_a_process_that_runs_is_not_gone_and_one_that_does_not_is() -> None:
-    child = subprocess.Popen(["true"])
-    child.wait()
-    assert is_gone(child.pid, 0.0)
-    assert not is_gone(os.getppid(), 0.0)
-    # A container starts every process under the same number.
-    assert is_gone(os.getpid(), 0.0)
-    assert not is_gone(os.getpid(), 4e9)
-
-
-def test_a_process_of_somebody_else_is_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    def kill(pid: int, number: int) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(os, "kill", kill)
-    assert not is_gone(1, 0.0)

@@ -14,10 +14,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy.engine import make_url
 
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
-from fastapi_lens.reporting import workers as reporting_workers
 from fastapi_lens.reporting.model import Worker, WorkerState
 from fastapi_lens.runtime import Lens
 from fastapi_lens.storage import clocks
+from fastapi_lens.storage import workers as storage_workers
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
@@ -126,8 +126,8 @@ def test_a_host_whose_network_is_cut_loses_nothing_and_the_workers_tell_it(
     onlooker: TestClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reporting_workers, "SILENT_SECONDS", 0)
-    monkeypatch.setattr(reporting_workers, "_SILENT_INTERVALS", 10)
+    monkeypatch.setattr(storage_workers, "SILENT_SECONDS", 0)
+    monkeypatch.setattr(storage_workers, "SILENT_INTERVALS", 10)
     east = start_host("east", shared_url, ahead_seconds=AHEAD_SECONDS)
     west = start_host("west", through(proxy, shared_url))
     east.count(50)

@@ -29,7 +29,7 @@ def test_the_workers_that_record_come_first_and_each_says_how_it_does(database: 
     hourly = replace(worker("e"), pid=5, interval_ms=3_600_000)
     heard_of(database, hourly, quiet, ago=10_000)
     heard_of(database, worker("f", app="other"), quiet, ago=1)
-    note_killed(database, worker("new"), lambda pid, _started: pid == 1)
+    note_killed(database, worker("new"), lambda one: one.pid == 1, now_us=round(NOW * 1e6))
 
     reader = reader_of(database)
     found = reader.workers(NOW)

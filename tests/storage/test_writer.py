@@ -25,7 +25,7 @@ from fastapi_lens.storage.tables import (
     STATUS,
     WORKER,
 )
-from fastapi_lens.storage.workers import beat, note_killed
+from fastapi_lens.storage.workers import Neighbour, beat, note_killed
 from fastapi_lens.storage.writer import Writer
 from tests.storage.conftest import Together
 from tests.storage.helpers import (
@@ -336,11 +336,11 @@ def test_workers_of_the_same_host_that_are_gone_are_noted_once(database: Databas
         Writer(database, one).register([], applied=0, now_us=9)
     beat(database, others["ended"], Heartbeat(now_us=10, complete_to_us=10, ended=True))
 
-    def is_gone(pid: int, started_at: float) -> bool:
-        return (pid, started_at) != (3, 1.0)
+    def is_gone(other: Neighbour) -> bool:
+        return other.pid != 3
 
-    assert note_killed(database, mine, is_gone) == [others["killed"]]
-    assert note_killed(database, mine, is_gone) == []
+    assert note_killed(database, mine, is_gone, now_us=10) == [others["killed"]]
+    assert note_killed(database, mine, is_gone, now_us=10) == []
     noted = worker_row(database, "killed")
     assert (noted.killed, noted.ended_at) == (True, 9)
     # It was in another container, and lives.

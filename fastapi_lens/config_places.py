@@ -1,0 +1,110 @@
+"""Places that settings name, as absolute ones: where the database and the templates are.
+
+A process may change its working directory later. Opens nothing.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy.engine import URL, make_url
+
+from fastapi_lens.config_checks import (
+    DRIVERS,
+    FILE_URI,
+    IN_MEMORY,
+    check_file,
+    check_url,
+    is_file_uri,
+    is_in_memory,
+)
+from fastapi_lens.config_values import env_name
+from fastapi_lens.errors import ConfigError
+
+DEFAULT_FILE = "lens.db"
+TEST_SUITE = "PYTEST_VERSION"
+"""The environment variable that pytest sets while it runs."""
+
+
+_MEMORY = URL.create("sqlite", database=IN_MEMORY)
+
+
+class DefaultPath(str):
+    """A `db_path` that nobody has set."""
+
+    __slots__ = ()
+
+
+def default_db_path() -> str:
+    """The file of an application that names no database; in memory while a test suite runs."""
+    named = os.environ.get(env_name("db_path"))
+    if named is not None:
+        return named
+    return DefaultPath(IN_MEMORY if TEST_SUITE in os.environ else DEFAULT_FILE)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the counts go.
+
+    Attributes:
+        url: With the driver named and a file's path absolute.
+        fallback: Why they stay in memory though nobody has said so, with the fix; empty when
+            they go where they should.
+        is_fault: Whether somebody has to do something about that.
+    """
+
+    url: URL
+    fallback: str = ""
+    is_fault: bool = False
+
+
+def place_of(path: str, url: str | None) -> Place:
+    """The database that settings name.
+
+    Args:
+        path: `db_path` as it was set. A `DefaultPath` that cannot be written gives a database in
+            memory: an application that has set nothing starts everywhere.
+        url: `database_url`, which wins.
+
+    Raises:
+        ConfigError: What was set cannot work.
+    """
+    if url is not None:
+        check_url(url)
+        made = make_url(url)
+        return Place(_absolute(made.set(drivername=DRIVERS[made.drivername])))
+    if path == IN_MEMORY:
+        is_chosen = not isinstance(path, DefaultPath)
+        return Place(_MEMORY, "" if is_chosen else f"a test suite runs: {TEST_SUITE} is set")
+    try:
+        check_file("db_path", path)
+    except ConfigError:
+        if not isinstance(path, DefaultPath):
+            raise
+        return Place(
+            _MEMORY,
+            f"{path} cannot be written where this process stands: set LENS_DB_PATH or "
+            "LENS_DATABASE_URL",
+            is_fault=True,
+        )
+    return Place(URL.create("sqlite", database=_from_root(path)))
+
+
+def _absolute(url: URL) -> URL:
+    """The same URL, which still names the same SQLite file when the directory has changed."""
+    if url.get_backend_name() != "sqlite" or is_in_memory(url):
+        return url
+    name = str(url.database)
+    if not is_file_uri(url):
+        return url.set(database=_from_root(name))
+    path = name.removeprefix(FILE_URI)
+    if path.startswith("/"):
+        return url
+    # What was set is quoted already.
+    return url.set(database=f"{FILE_URI}{quote(str(Path.cwd()))}/{path}")
+
+
+def _from_root(path: str) -> str:
+    return str(Path(path).absolute())

@@ -1,0 +1,42 @@
+"""Sentences that the log gets once when recording begins: about names and places of counts.
+
+Knows no database and starts nothing.
+"""
+
+import logging
+from collections.abc import Iterator
+
+from fastapi_lens.config import LensConfig
+
+UNNAMED = "app"
+"""The name of an application that has no title at all."""
+
+_DEFAULT_TITLES = frozenset({"FastAPI", UNNAMED})
+
+Note = tuple[int, str]
+"""A level of `logging`, and a sentence."""
+
+
+def notes(config: LensConfig, name: str, *, in_memory: bool) -> Iterator[Note]:
+    """What is worth knowing of these settings.
+
+    Args:
+        config: The settings.
+        name: Of the application, under which its counts are stored.
+        in_memory: Whether the counts live in this process.
+    """
+    place = config.place
+    if place.fallback:
+        yield (
+            logging.WARNING if place.is_fault else logging.INFO,
+            "keeps its counts in memory, where they end with this process: " + place.fallback,
+        )
+    if config.app_name is None and name in _DEFAULT_TITLES and not in_memory:
+        yield (
+            logging.WARNING,
+            (
+                f"stores this application under the name {name!r}, which is nobody's own: another "
+                "application without a title is added to the same counts where it shares the "
+                "database; set LensConfig(app_name=…) or FastAPI(title=…)"
+            ),
+        )
