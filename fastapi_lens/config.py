@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from sqlalchemy.engine import URL, make_url
 
-from fastapi_lens.config_checks import DRIVERS, check_file, check_url, is_origin
+from fastapi_lens.config_checks import DRIVERS, check_file, check_url, trusted_origin
 from fastapi_lens.config_values import env_name, typed
 from fastapi_lens.errors import ConfigError
 from fastapi_lens.hooks import Authorize
@@ -72,7 +72,8 @@ class LensConfig:
         environment: Shown in the admin's bar, for example ``production``.
         release: The host's version, kept with each worker.
         template_dirs: Directories whose templates win over the built-in ones.
-        trusted_origins: Origins besides the own one that may post forms.
+        trusted_origins: Origins besides the own one whose pages may read the admin and post its
+            forms.
         session_max_age: Seconds that a login lasts at most.
         session_idle_seconds: Seconds without a request after which it ends.
         login_max_failures: Wrong keys of a client after which it has to wait.
@@ -211,12 +212,8 @@ def _check_access(config: LensConfig) -> None:
         raise ConfigError(
             "report_key", "must be set when security_enabled is true; without a key nobody gets in"
         )
-    for origin in config.trusted_origins:
-        if not is_origin(origin):
-            raise ConfigError(
-                "trusted_origins",
-                f"must hold origins like https://admin.example.com, not {origin!r}",
-            )
+    origins = tuple(map(trusted_origin, config.trusted_origins))
+    object.__setattr__(config, "trusted_origins", origins)
 
 
 def _check_places(config: LensConfig) -> None:

@@ -10,11 +10,12 @@ import re
 import threading
 from dataclasses import dataclass, replace
 from enum import Enum
-from ipaddress import ip_address
 from typing import ClassVar
 
 from starlette.requests import HTTPConnection, Request
 
+from fastapi_lens.addresses import client_ip
+from fastapi_lens.admin.cross_site import is_own_form
 from fastapi_lens.admin.edge import address_of, parts_of
 from fastapi_lens.admin.hook import Denied, Hook
 from fastapi_lens.admin.journal import SIGN_IN, entry_of
@@ -46,6 +47,7 @@ _FORWARDING = re.compile(
 )
 """Headers that only a proxy adds; one that adds none cannot be told from the machine itself."""
 
+_VERSIONS_OF_PROXIES = ("0.9", "1.0")
 _LAST_CONTROL, _DELETE = 32, 127
 
 
@@ -58,6 +60,10 @@ class Refusal(Enum):
         "set LensConfig(report_key=...) or LENS_REPORT_KEY to open it to others"
     )
     READ_ONLY = "this key may only look: what changes something needs a key with the scope admin"
+    CROSS_SITE = (
+        "another site asked for this: open the page itself, "
+        "or name that site in LensConfig(trusted_origins=...)"
+    )
     FORGED = "this form was not sent from this site: reload the page and try again"
 
 
@@ -199,7 +205,7 @@ class Gate:
 
     def may_post(self, request: Request, token: str, entry: Entry) -> bool:
         """Whether an unsafe request is our own page's: same origin and, where it has one, token."""
-        if not same_origin(request, self._config.trusted_origins):
+        if not is_own_form(request, self._config.trusted_origins):
             return False
         known = entry.csrf_token
         return not known or hmac.compare_digest(known.encode(), token.encode())
@@ -273,8 +279,11 @@ def is_local(request: HTTPConnection) -> bool:
     """Whether the client is this machine itself, with no proxy in between.
 
     Client and Host must both be loopback names (Host keeps other sites' scripts out that
-    rebind their name to 127.0.0.1), and no forwarding header may be there.
+    rebind their name to 127.0.0.1), and no forwarding header may be there. HTTP/1.0 is what nginx
+    speaks to an application unless it is told otherwise, and no browser.
     """
+    if request.scope.get("http_version") in _VERSIONS_OF_PROXIES:
+        return False
     if any(map(_FORWARDING.fullmatch, request.headers)):
         return False
     client = address_of(request)
@@ -282,18 +291,6 @@ def is_local(request: HTTPConnection) -> bool:
     if (client, host) == _TEST_CLIENT:
         return True
     return _is_loopback(client) and (host in _LOCAL_NAMES or host.endswith(".localhost"))
-
-
-def same_origin(request: HTTPConnection, trusted: tuple[str, ...]) -> bool:
-    """Whether an unsafe request was sent by a page of this site or of a trusted one."""
-    origin = request.headers.get("origin")
-    if origin is not None and origin in trusted:
-        return True
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    host = request.headers.get("host", "")
-    return bool(host) and origin is not None and parts_of(origin).netloc == host
 
 
 def safe_next(target: str, base: str) -> str:
@@ -319,7 +316,5 @@ def _is_control(character: str) -> bool:
 
 
 def _is_loopback(client: str) -> bool:
-    try:
-        return ip_address(client).is_loopback
-    except ValueError:
-        return False
+    ip = client_ip(client)
+    return ip is not None and ip.is_loopback
