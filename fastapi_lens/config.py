@@ -167,6 +167,18 @@ class LensConfig:
         single = {} if self.report_key is None else {SINGLE_KEY: KeyConfig(self.report_key)}
         return {**single, **named_keys(self.report_keys, as_json=False)}
 
+    @property
+    def unguarded(self) -> str:
+        """Who gets in without a key, for the log; empty where keys or a hook decide."""
+        if self.security_enabled is False:
+            return "is open to everybody: security_enabled is false"
+        if self.key_required or self.authorize is not None:
+            return ""
+        return (
+            "has no report_key: the admin answers this machine only, but a proxy on it can make "
+            "requests of everybody look local; set LENS_REPORT_KEY before you put one in front"
+        )
+
 
 def _check_times(config: LensConfig) -> None:
     for name in ("flush_interval", "max_batch_size", "slow_threshold_ms", *_LOGINS):

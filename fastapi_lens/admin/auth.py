@@ -47,7 +47,9 @@ _FORWARDING = re.compile(
 )
 """Headers that only a proxy adds; one that adds none cannot be told from the machine itself."""
 
-_VERSIONS_OF_PROXIES = ("0.9", "1.0")
+_HTTP_VERSIONS = ("1.1", "2", "2.0", "3", "3.0")
+"""Those of browsers. HTTP/1.0, which granian calls 1, is the default of nginx before 1.29.7."""
+
 _LAST_CONTROL, _DELETE = 32, 127
 
 
@@ -279,10 +281,9 @@ def is_local(request: HTTPConnection) -> bool:
     """Whether the client is this machine itself, with no proxy in between.
 
     Client and Host must both be loopback names (Host keeps other sites' scripts out that
-    rebind their name to 127.0.0.1), and no forwarding header may be there. HTTP/1.0 is what nginx
-    speaks to an application unless it is told otherwise, and no browser.
+    rebind their name to 127.0.0.1), and neither a forwarding header nor HTTP/1.0 may be there.
     """
-    if request.scope.get("http_version") in _VERSIONS_OF_PROXIES:
+    if request.scope.get("http_version") not in _HTTP_VERSIONS:
         return False
     if any(map(_FORWARDING.fullmatch, request.headers)):
         return False

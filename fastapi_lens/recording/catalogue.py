@@ -36,6 +36,7 @@ class Leaf:
         methods: Methods it answers; ``("WEBSOCKET",)``, or ``("ANY",)`` of an opaque mount.
         kind: ``http``, ``websocket`` or ``mount``.
         endpoint: The handler, or the mounted application.
+        guarded: Whether FastAPI runs dependencies before it that are no parameters of it.
     """
 
     template: str
@@ -45,6 +46,7 @@ class Leaf:
     endpoint: Any
     tags: tuple[str, ...] = ()
     deprecated: bool = False
+    guarded: bool = False
 
     @property
     def handler(self) -> Handler:
@@ -210,6 +212,7 @@ def _leaf(context: Any, prefix: Prefix, methods: tuple[str, ...], kind: str) -> 
         context.endpoint,
         tuple(str(getattr(tag, "value", tag)) for tag in getattr(context, "tags", None) or ()),
         bool(getattr(context, "deprecated", None)),
+        bool(getattr(context, "dependencies", None)),
     )
 
 
