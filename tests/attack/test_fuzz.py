@@ -62,6 +62,12 @@ def test_an_open_lens_is_fuzzed(tmp_path: Path) -> None:
     found.close()
 
 
+def test_an_admin_without_a_key_is_fuzzed(tmp_path: Path) -> None:
+    found = build(tmp_path, report_keys={})
+    assert {200, 403} <= set(fuzz(found, requests=150, start=2_000, shrink=False))
+    found.close()
+
+
 def test_the_command_says_how_many_answers_there_were(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--requests", "5", "--seed", "3"]) == 0
     assert "5 answers" in capsys.readouterr().out
