@@ -287,11 +287,10 @@ def test_trusted_origins_are_kept_as_browsers_send_them(
 def test_a_trusted_origin_is_one_that_stays_as_it_is(text: str) -> None:
     try:
         (origin,) = LensConfig(trusted_origins=[text]).trusted_origins
-    except ConfigError as error:
-        assert error.field == "trusted_origins"
-    else:
-        assert LensConfig(trusted_origins=[origin]).trusted_origins == (origin,)
-        assert urlsplit(origin)._replace(scheme="", netloc="") == urlsplit("")
+    except ConfigError:
+        return
+    assert LensConfig(trusted_origins=[origin]).trusted_origins == (origin,)
+    assert urlsplit(origin)._replace(scheme="", netloc="") == urlsplit("")
 
 
 @pytest.mark.parametrize(

@@ -235,6 +235,30 @@ def test_without_a_key_others_are_told_what_to_set(
         assert "report_key" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "has no report_key"),
+        ({"report_keys": {}}, "has no report_key"),
+        ({"security_enabled": False}, "is open to everybody"),
+        ({"security_enabled": False, "report_key": KEY}, "is open to everybody"),
+        ({"report_key": KEY}, ""),
+        ({"report_keys": {"alice": KEY}}, ""),
+        ({"authorize": lambda _: None}, ""),
+        ({"authorize": lambda _: None, "security_enabled": True}, ""),
+    ],
+)
+def test_the_log_says_once_at_the_start_that_nobody_needs_a_key(
+    client_of: MakeClient, caplog: pytest.LogCaptureFixture, settings: dict[str, Any], words: str
+) -> None:
+    client = client_of(**settings)
+    for _ in range(3):
+        client.get("/lens/")
+    told = [one.message for one in caplog.records if one.levelname == "WARNING"]
+    assert len(told) == bool(words)
+    assert words in "".join(told)
+
+
 def test_an_open_lens_answers_everybody_and_says_so_once(
     client_of: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -188,13 +188,14 @@ def credentials(target: Target) -> st.SearchStrategy[tuple[list[Header], bool]]:
     """Who asks: cookies and headers, and whether that is somebody who may look."""
 
     def made(
-        who: str, odd: tuple[bytes, bytes], junk: bytes, split: bool
+        who: str, odd: tuple[bytes, bytes], junk: bytes, separator: bytes
     ) -> tuple[list[Header], bool]:
         name, value = target.good.get(who, (who.encode(), junk))
         cookie = b"lens_session=" + junk if who == "forged" else value * (name == b"cookie")
         cookies = [one for one in (odd[0], cookie, odd[1]) if one]
         # HTTP/2 lets browsers send each in a header of its own.
-        headers = [(b"cookie", one) for one in (cookies if split else [b"; ".join(cookies)])]
+        lines = [separator.join(cookies)] if separator else cookies
+        headers = [(b"cookie", one) for one in lines]
         if name in (b"x-lens-key", b"authorization"):
             headers.append((name, value))
         return headers, who in target.good or not target.good
@@ -204,7 +205,7 @@ def credentials(target: Target) -> st.SearchStrategy[tuple[list[Header], bool]]:
         st.sampled_from(["nobody", "forged", "x-lens-key", "authorization", *target.good]),
         st.tuples(st.sampled_from(ODD_COOKIES), st.just(b"") | st.sampled_from(ODD_COOKIES)),
         header_bytes,
-        st.booleans(),
+        st.sampled_from([b"; ", b"; ", b";", b""]),
     )
 
 

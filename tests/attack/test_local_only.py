@@ -82,7 +82,8 @@ def test_this_machine_is_answered_by_each_of_its_addresses(target: Target, clien
 
 
 @pytest.mark.parametrize(
-    ("version", "found"), [("0.9", 403), ("1.0", 403), ("1", 403), ("", 403), ("1.1", 200), ("2", 200), ("3", 200)]
+    ("version", "found"),
+    [("0.9", 403), ("1.0", 403), ("1", 403), ("", 403), ("1.1", 200), ("2", 200), ("3", 200)],
 )
 def test_http_1_0_is_what_proxies_speak(target: Target, version: str, found: int) -> None:
     """The default of nginx before 1.29.7, which adds no header that would tell of it."""

@@ -16,6 +16,8 @@ ATTACKS = (
     *("stored scripts (XSS)", "formulas", "SQL and its wildcards", "caches", "DNS rebinding"),
     *("forwarding headers", "make fuzz", "patterns and texts", "a known key", "guesses"),
     *("reports at once without a key", "reports at once with a key"),
+    *("through the application's CORS", "signs in, or tries keys", "around the dependencies"),
+    *("made-up `Origin`", "no-referrer"),
 )
 
 
