@@ -278,7 +278,7 @@ def test_a_value_that_cannot_work_names_the_setting_and_the_fix(
 def test_trusted_origins_are_kept_as_browsers_send_them(
     text: str, origin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert LensConfig(trusted_origins=[text]).trusted_origins == (origin,)
+    assert LensConfig(trusted_origins=(text,)).trusted_origins == (origin,)
     monkeypatch.setenv("LENS_TRUSTED_ORIGINS", f"{text}, http://b.example")
     assert LensConfig().trusted_origins == (origin, "http://b.example")
 
@@ -286,10 +286,10 @@ def test_trusted_origins_are_kept_as_browsers_send_them(
 @given(st.text() | st.from_regex(r"https?://[\w.:\[\]/@-]*"))
 def test_a_trusted_origin_is_one_that_stays_as_it_is(text: str) -> None:
     try:
-        (origin,) = LensConfig(trusted_origins=[text]).trusted_origins
+        (origin,) = LensConfig(trusted_origins=(text,)).trusted_origins
     except ConfigError:
         return
-    assert LensConfig(trusted_origins=[origin]).trusted_origins == (origin,)
+    assert LensConfig(trusted_origins=(origin,)).trusted_origins == (origin,)
     assert urlsplit(origin)._replace(scheme="", netloc="") == urlsplit("")
 
 

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fastapi_lens import LensConfig, LensMiddleware, create_lens_admin, lens_admin
+from fastapi_lens.runtime import Lens
 from tests.attack.fuzzing import table
 from tests.recording.probe import lens_of
 
@@ -171,6 +172,7 @@ def test_a_report_is_guarded_as_soon_as_the_admin_is(client_of: MakeClient) -> N
 def test_a_lens_around_an_application_guards_its_reports_too() -> None:
     app = guarded_app()
     wrapped = LensMiddleware(app, config=config(report_path="/usage"))
+    assert isinstance(wrapped.lens, Lens)
     client = TestClient(wrapped)
     assert [client.get("/usage", headers=sent).status_code for sent in ({}, PASS)] == [401, 200]
     wrapped.lens.stop()

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -73,7 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     statuses: Counter[int] = Counter()
     local = options.requests // LOCAL_SHARE
-    for chosen, requests in (({}, options.requests - local), ({"report_keys": {}}, local)):
+    runs: list[tuple[dict[str, Any], int]] = [
+        ({}, options.requests - local),
+        ({"report_keys": {}}, local),
+    ]
+    for chosen, requests in runs:
         with TemporaryDirectory() as name:
             target = build(Path(name), **chosen)
             try:
