@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.admin.auth import safe_next
 from fastapi_lens.admin.keyring import Keyring
+from tests.attack.asgi import Caller, Raw
 from tests.recording.probe import lens_of
 from tests.support.addresses import ClientAt
 
@@ -233,6 +234,24 @@ def test_without_a_key_others_are_told_what_to_set(
         answer = client.get(path, headers=headers)
         assert answer.status_code == 403
         assert "report_key" in answer.text
+
+
+def test_without_a_key_what_came_through_an_old_nginx_is_refused(client_of: MakeClient) -> None:
+    call = Caller(client_of().app)
+    for version, status in (("1.0", 403), ("1", 403), ("1.1", 200), ("2", 200)):
+        for path in ("/lens/", "/lens/report"):
+            assert call(Raw(path=path, http_version=version)).status == status
+    call.close()
+
+
+def test_another_site_reads_neither_pages_nor_reports(client_of: MakeClient) -> None:
+    client = client_of(report_key=KEY, report_path="/usage", trusted_origins=["https://a.example"])
+    client.headers.update({b"X-Lens-Key": KEY.encode()})
+    for path in ("/lens/", "/lens/report", "/usage", "/lens/login", "/lens/nothing"):
+        read = client.get(path, headers={"origin": "https://evil.example"})
+        assert (read.status_code, "trusted_origins" in read.text) == (403, True)
+        trusted = client.get(path, headers={"origin": "https://a.example"})
+        assert trusted.status_code in (200, 303, 404)
 
 
 @pytest.mark.parametrize(

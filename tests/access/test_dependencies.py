@@ -248,7 +248,8 @@ async def reads_the_body(request: Request) -> None:
 
 
 async def reads_the_form(request: Request) -> None:
-    await request.form()
+    async with request.form():  # Which closes its files.
+        pass
 
 
 async def reads_the_stream(request: Request) -> None:
@@ -267,6 +268,19 @@ def test_a_form_that_a_dependency_has_read_is_the_admins_too(
     client = client_of(app, security_enabled=None, report_key="k")
     answer = client.post("/lens/login", data={"key": "k"}, headers={"origin": "http://testserver"})
     assert answer.status_code == status
+
+
+def test_a_file_among_what_a_dependency_has_read_is_no_field(client_of: MakeClient) -> None:
+    app = FastAPI(dependencies=[Depends(reads_the_form)])
+    app.include_router(lens_admin)
+    client = client_of(app, security_enabled=None, report_key="k")
+    answer = client.post(
+        "/lens/login",
+        data={"next": "/lens/requests"},
+        files={"key": ("k.txt", b"k")},
+        headers={"origin": "http://testserver"},
+    )
+    assert answer.status_code == 422
 
 
 def test_a_key_in_the_address_is_gone_before_a_dependency_refuses(client_of: MakeClient) -> None:
