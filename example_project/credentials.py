@@ -3,6 +3,9 @@
 import hashlib
 import hmac
 
+DEMO_KEY = "demo-key"
+"""Of the lens's admin, unless ``LENS_REPORT_KEY`` names another."""
+
 DEMO_PARTNER_KEY = "partner-demo"
 DEMO_WEBHOOK_SECRET = b"the-example-has-no-real-secrets"
 

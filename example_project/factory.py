@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from example_project.credentials import DEMO_KEY
 from example_project.database import Database
 from example_project.errors import answer_shop_errors
 from example_project.models import TABLES
@@ -39,6 +40,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 def lens_config(settings: Settings) -> LensConfig:
     """The lens's settings for this API; the environment's LENS_… adds to them."""
     return LensConfig(
+        report_key=os.environ.get("LENS_REPORT_KEY") or DEMO_KEY,
         app_name=APP_NAME,
         environment="demo",
         release=RELEASE,

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from example_project.children import Child
+from example_project.credentials import DEMO_KEY
 from example_project.pacing import DEFAULT_RATE
 from example_project.settings import Settings, SettingsError
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = "8000"
 LAST_PORT = 65_535
-DEMO_KEY = "demo-key"
 FLUSH_SECONDS = "2"
 START_SECONDS = 30.0
 LOOK_EVERY_SECONDS = 0.1

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from sqlalchemy.engine import URL
 
-from fastapi_lens.config_checks import is_origin
+from fastapi_lens.config_checks import trusted_origin
 from fastapi_lens.config_places import Place, default_db_path, place_of
 from fastapi_lens.config_values import env_name, typed
 from fastapi_lens.errors import ConfigError
@@ -74,7 +74,8 @@ class LensConfig:
         environment: Shown in the admin's bar, for example ``production``.
         release: The host's version, kept with each worker.
         template_dirs: Directories whose templates win over the built-in ones.
-        trusted_origins: Origins besides the own one that may post forms.
+        trusted_origins: Origins besides the own one whose pages may read the admin and post its
+            forms.
         session_max_age: Seconds that a login lasts at most.
         session_idle_seconds: Seconds without a request after which it ends.
         login_max_failures: Wrong keys of a client after which it has to wait.
@@ -185,6 +186,18 @@ class LensConfig:
         single = {} if self.report_key is None else {SINGLE_KEY: KeyConfig(self.report_key)}
         return {**single, **named_keys(self.report_keys, as_json=False)}
 
+    @property
+    def unguarded(self) -> str:
+        """Who gets in without a key, for the log; empty where keys or a hook decide."""
+        if self.security_enabled is False:
+            return "is open to everybody: security_enabled is false"
+        if self.key_required or self.authorize is not None:
+            return ""
+        return (
+            "has no report_key: the admin answers this machine only, but a proxy on it can make "
+            "requests of everybody look local; set LENS_REPORT_KEY before you put one in front"
+        )
+
 
 def _check_times(config: LensConfig) -> None:
     for name in ("flush_interval", "max_batch_size", "slow_threshold_ms", *_LOGINS):
@@ -230,12 +243,8 @@ def _check_access(config: LensConfig) -> None:
         raise ConfigError(
             "report_key", "must be set when security_enabled is true; without a key nobody gets in"
         )
-    for origin in config.trusted_origins:
-        if not is_origin(origin):
-            raise ConfigError(
-                "trusted_origins",
-                f"must hold origins like https://admin.example.com, not {origin!r}",
-            )
+    origins = tuple(map(trusted_origin, config.trusted_origins))
+    object.__setattr__(config, "trusted_origins", origins)
 
 
 def _check_places(config: LensConfig) -> None:

@@ -3,12 +3,12 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from fastapi_lens.errors import ConfigError
+from fastapi_lens.origins import normalized_origin
 
 DRIVERS: Mapping[str, str] = {
     "sqlite": "sqlite",
@@ -30,15 +30,21 @@ _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _MAY_WRITE = "let this process's user write there, or name a file in another directory"
 
 
-def is_origin(text: str) -> bool:
-    """Whether a text is a scheme, a host and perhaps a port, and nothing else."""
-    try:
-        parts = urlsplit(text)
-        port = "" if parts.port is None else f":{parts.port}"
-    except ValueError:
-        return False
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return bool(host) and text.lower() in (f"http://{host}{port}", f"https://{host}{port}")
+def trusted_origin(text: str) -> str:
+    """An origin as browsers send it: in lower case, without a default port or a last slash.
+
+    Raises:
+        ConfigError: It is no origin, so that no request could ever come from it.
+    """
+    origin = normalized_origin(text.removesuffix("/"))
+    if origin is not None:
+        return origin
+    fix = "must hold origins like https://admin.example.com"
+    if not text.isascii():
+        fix += ", in the form that browsers send (https://xn--…)"
+    elif normalized_origin("/".join(text.split("/", 3)[:3])) is not None:
+        fix += ", without a path"
+    raise ConfigError("trusted_origins", f"{fix}, not {text!r}")
 
 
 def is_file_uri(url: URL) -> bool:

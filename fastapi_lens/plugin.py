@@ -1,10 +1,14 @@
 """LensMiddleware: what a host application adds. Ties recording, runtime and admin together."""
 
+from urllib.parse import quote
+
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fastapi_lens.admin import api
+from fastapi_lens.admin.edge import finished, readable
+from fastapi_lens.admin.report_guard import NO_ADMIN, UNGUARDED, ReportGuard
 from fastapi_lens.admin.router import DEFAULT_PREFIX, Endpoint, create_lens_admin, json_endpoint
 from fastapi_lens.config import LensConfig
 from fastapi_lens.recording.middleware import RecordingMiddleware
@@ -62,6 +66,8 @@ class ReportPath:
     def __init__(self, app: ASGIApp, path: str) -> None:
         """Make the three endpoints."""
         self.app = app
+        self._path = path
+        self._guard = ReportGuard(app)
         self._endpoints: dict[str, Endpoint] = {
             path: json_endpoint(api.report, ""),
             f"{path}/top": json_endpoint(api.top, ""),
@@ -75,7 +81,23 @@ class ReportPath:
             endpoint = self._endpoints.get(scope["path"].removeprefix(root))
             if endpoint is not None and scope["method"] in ("GET", "HEAD"):
                 scope["endpoint"] = endpoint  # So that the recorder knows it as the lens's own.
-                response = await endpoint(Request(scope, receive))
-                await response(scope, receive, send)
+                await self._answer(endpoint, scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+    async def _answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer here, or have the admin answer after the dependencies that guard it."""
+        request = readable(Request(scope, receive))
+        admin = self._guard.admin_path(scope.get("app"))
+        if admin == UNGUARDED:
+            response = await endpoint(request)
+        elif admin is None:
+            response = finished(api.refused(NO_ADMIN, status=403))
+        else:
+            before, _, after = scope["path"].rpartition(self._path)
+            path = f"{before}{admin}/report{after}"
+            # A copy: the server logs the path that was asked for.
+            inner = {**scope, "path": path, "raw_path": quote(path).encode()}
+            await self.app(inner, receive, send)
+            return
+        await response(scope, receive, send)

@@ -228,8 +228,8 @@ class Lens:
                     "without one) and flushes every %g s",
                     self.flusher.interval,
                 )
-            if self.config.security_enabled is False:
-                logger.warning("fastapi_lens is open to everybody: security_enabled is false")
+            if unguarded := self.config.unguarded:
+                logger.warning("fastapi_lens %s", unguarded)
             self._say_notes()
             self._watch_end()
             self.flusher.start()

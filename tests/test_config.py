@@ -3,8 +3,11 @@ from dataclasses import FrozenInstanceError, fields
 from hmac import compare_digest
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastapi_lens.config import LensConfig
 from fastapi_lens.config_checks import DRIVERS
@@ -219,7 +222,16 @@ def test_paths_may_be_path_objects(tmp_path: Path) -> None:
         ({"exclude_paths": ["/a", 5]}, "exclude_paths", "text only, not 5"),
         ({"exclude_methods": ["GET", ""]}, "exclude_methods", "text only, not ''"),
         ({"trusted_origins": ["admin.example.com"]}, "trusted_origins", "https://admin.example"),
-        ({"trusted_origins": ["https://a.example/"]}, "trusted_origins", "origins like"),
+        ({"trusted_origins": ["https://a.example/x/"]}, "trusted_origins", "without a path, not"),
+        ({"trusted_origins": ["https://a.example//"]}, "trusted_origins", "without a path, not"),
+        ({"trusted_origins": ["https://b\u00fccher.example"]}, "trusted_origins", "https://xn--"),
+        ({"trusted_origins": ["https://a\u3002example"]}, "trusted_origins", "that browsers send"),
+        ({"trusted_origins": ["https://a.example:65536"]}, "trusted_origins", "origins like"),
+        ({"trusted_origins": ["https://[fe80::1::]"]}, "trusted_origins", "origins like"),
+        ({"trusted_origins": ["https://*.a.example"]}, "trusted_origins", "origins like"),
+        ({"trusted_origins": ["https://a.example\n"]}, "trusted_origins", "origins like"),
+        ({"trusted_origins": ["null"]}, "trusted_origins", "origins like"),
+        ({"trusted_origins": ["*"]}, "trusted_origins", "origins like"),
         ({"trusted_origins": ["https://a.example?b"]}, "trusted_origins", "origins like"),
         ({"trusted_origins": ["https://u:p@a.example"]}, "trusted_origins", "origins like"),
         ({"trusted_origins": ["https://"]}, "trusted_origins", "origins like"),
@@ -246,6 +258,39 @@ def test_a_value_that_cannot_work_names_the_setting_and_the_fix(
     found, problem = problem_of(**settings)
     assert found == field
     assert words in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("HTTPS://Admin.Example.com", "https://admin.example.com"),
+        ("https://a.example:443", "https://a.example"),
+        ("http://a.example:80/", "http://a.example"),
+        ("https://a.example:80", "https://a.example:80"),
+        ("https://a.example/", "https://a.example"),
+        ("http://a.example:08000", "http://a.example:8000"),
+        ("http://A.example.:8000", "http://a.example.:8000"),
+        ("http://[FE80::0:1]:80", "http://[fe80::1]"),
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+        ("http://LOCALHOST:5173", "http://localhost:5173"),
+    ],
+)
+def test_trusted_origins_are_kept_as_browsers_send_them(
+    text: str, origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert LensConfig(trusted_origins=(text,)).trusted_origins == (origin,)
+    monkeypatch.setenv("LENS_TRUSTED_ORIGINS", f"{text}, http://b.example")
+    assert LensConfig().trusted_origins == (origin, "http://b.example")
+
+
+@given(st.text() | st.from_regex(r"https?://[\w.:\[\]/@-]*"))
+def test_a_trusted_origin_is_one_that_stays_as_it_is(text: str) -> None:
+    try:
+        (origin,) = LensConfig(trusted_origins=(text,)).trusted_origins
+    except ConfigError:
+        return
+    assert LensConfig(trusted_origins=(origin,)).trusted_origins == (origin,)
+    assert urlsplit(origin)._replace(scheme="", netloc="") == urlsplit("")
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,14 @@ import re
 import threading
 from dataclasses import dataclass, replace
 from enum import Enum
-from ipaddress import ip_address
 from typing import ClassVar
 
 from starlette.requests import HTTPConnection, Request
 
+from fastapi_lens.addresses import client_ip
 from fastapi_lens.admin.cookies import Cookie, SessionCookie
 from fastapi_lens.admin.credentials import bearer_token, is_web_token, key_header
+from fastapi_lens.admin.cross_site import is_own_form
 from fastapi_lens.admin.edge import address_of, parts_of
 from fastapi_lens.admin.fair_queue import BusyError
 from fastapi_lens.admin.hook import Denied, Hook
@@ -51,6 +52,9 @@ _FORWARDING = re.compile(
 )
 """Headers that only a proxy adds; one that adds none cannot be told from the machine itself."""
 
+_HTTP_VERSIONS = ("1.1", "2", "2.0", "3", "3.0")
+"""Those of browsers. HTTP/1.0, which granian calls 1, is the default of nginx before 1.29.7."""
+
 _LAST_CONTROL, _DELETE = 32, 127
 
 
@@ -63,6 +67,10 @@ class Refusal(Enum):
         "set LensConfig(report_key=...) or LENS_REPORT_KEY to open it to others"
     )
     READ_ONLY = "this key may only look: what changes something needs a key with the scope admin"
+    CROSS_SITE = (
+        "another site asked for this: open the page itself, "
+        "or name that site in LensConfig(trusted_origins=...)"
+    )
     FORGED = "this form was not sent from this site: reload the page and try again"
 
 
@@ -218,7 +226,7 @@ class Gate:
 
     def may_post(self, request: Request, token: str, entry: Entry) -> bool:
         """Whether an unsafe request is our own page's: same origin and, where it has one, token."""
-        if not same_origin(request, self._config.trusted_origins):
+        if not is_own_form(request, self._config.trusted_origins):
             return False
         known = entry.csrf_token
         return not known or hmac.compare_digest(known.encode(), token.encode())
@@ -291,8 +299,10 @@ def is_local(request: HTTPConnection) -> bool:
     """Whether the client is this machine itself, with no proxy in between.
 
     Client and Host must both be loopback names (Host keeps other sites' scripts out that
-    rebind their name to 127.0.0.1), and no forwarding header may be there.
+    rebind their name to 127.0.0.1), and neither a forwarding header nor HTTP/1.0 may be there.
     """
+    if request.scope.get("http_version") not in _HTTP_VERSIONS:
+        return False
     if any(map(_FORWARDING.fullmatch, request.headers)):
         return False
     client = address_of(request)
@@ -300,18 +310,6 @@ def is_local(request: HTTPConnection) -> bool:
     if (client, host) == _TEST_CLIENT:
         return True
     return _is_loopback(client) and (host in _LOCAL_NAMES or host.endswith(".localhost"))
-
-
-def same_origin(request: HTTPConnection, trusted: tuple[str, ...]) -> bool:
-    """Whether an unsafe request was sent by a page of this site or of a trusted one."""
-    origin = request.headers.get("origin")
-    if origin is not None and origin in trusted:
-        return True
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    host = request.headers.get("host", "")
-    return bool(host) and origin is not None and parts_of(origin).netloc == host
 
 
 def safe_next(target: str, base: str) -> str:
@@ -337,7 +335,5 @@ def _is_control(character: str) -> bool:
 
 
 def _is_loopback(client: str) -> bool:
-    try:
-        return ip_address(client).is_loopback
-    except ValueError:
-        return False
+    ip = client_ip(client)
+    return ip is not None and ip.is_loopback

@@ -1,7 +1,9 @@
 """The networks that an address of a client belongs to. Pure text; knows no HTTP and no limits."""
 
 import re
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
+
+from fastapi_lens.addresses import client_ip
 
 LIMITED_BITS = (64, 56, 48)
 """Of IPv6: what one network, one customer and one site usually get. Narrowest first."""
@@ -40,18 +42,12 @@ def queued_networks(address: str) -> tuple[str, str, str]:
 def _address(text: str) -> IPv4Address | IPv6Address | str:
     """An address in its shortest meaning: IPv4 within IPv6 is IPv4."""
     found = _WITH_PORT.fullmatch(text)
-    try:
-        known = ip_address((found[1] or found[2]) if found else text)
-    except ValueError:
-        return text  # A server may name a socket or nothing.
-    if isinstance(known, IPv4Address):
-        return known
-    # A socket for both gives IPv4 clients as ::ffff:10.0.0.7, a translator as 64:ff9b::a00:7.
-    if known in _NAT64:
+    known = client_ip((found[1] or found[2]) if found else text)
+    # A translator gives IPv4 clients as 64:ff9b::a00:7.
+    if isinstance(known, IPv6Address) and known in _NAT64:
         return IPv4Address(int(known) & _IPV4_BITS)
-    return known.ipv4_mapped or known
+    return known or text  # A server may name a socket or nothing.
 
 
 def _network(address: IPv4Address | IPv6Address, bits: int) -> str:
-    # As a number: an address of one's own network may name an interface, as fe80::1%eth0 does.
     return str(ip_network((int(address), bits), strict=False))

@@ -1,27 +1,30 @@
 """The admin's routes: find the lens, check access, run the view in a thread, answer.
 
-Plain Starlette routes, so that no dependency, exception handler or schema of the host applies
-to them. Knows no SQL and no HTML.
+One route of FastAPI, so that the dependencies of whatever includes it come first; below it no
+exception handler and no schema of the host applies. Knows no SQL and no HTML.
 """
 
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from fastapi import APIRouter
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route, compile_path
+from starlette.routing import compile_path
 
 from fastapi_lens.admin import api, rendering
 from fastapi_lens.admin.auth import Entry, Refusal, Wait
+from fastapi_lens.admin.cross_site import is_cross_site
 from fastapi_lens.admin.edge import base_of, client_path, finished, key_of, readable
 from fastapi_lens.admin.forms import read_form
 from fastapi_lens.admin.gates import gate_of
 from fastapi_lens.admin.hook import Denied
+from fastapi_lens.admin.route import AdminRoute
 from fastapi_lens.admin.sharing import shared_report
 from fastapi_lens.admin.threads import in_changing_thread, in_reader_thread
 from fastapi_lens.admin.views import account, requests_export, settings_forms
@@ -61,11 +64,13 @@ def create_lens_admin(prefix: str = DEFAULT_PREFIX) -> APIRouter:
     """
     if not prefix.startswith("/") or prefix.endswith("/"):
         raise ConfigError("prefix", f"must start with a slash and not end with one: {prefix!r}")
-    router = APIRouter()
+    router = APIRouter(route_class=AdminRoute)
     # One route: FastAPI tries each that comes before the host's own with every request.
     below = f"{prefix}{{rest:{_REST}}}"
-    methods = ["GET", "POST"]
-    router.routes.append(Route(below, _dispatch, methods=methods, include_in_schema=False))
+    methods = ["GET", "HEAD", "POST"]
+    router.add_api_route(
+        below, _dispatch, methods=methods, include_in_schema=False, response_model=None
+    )
     return router
 
 
@@ -73,10 +78,25 @@ async def _dispatch(request: Request) -> Response:
     """Answer below the prefix, whatever happens: the host's error handlers are not ours."""
     rest = request.path_params["rest"]
     try:
-        response = await _answer(readable(request), rest)
+        readable(request)
+        response = _refused_site(request, rest) or await _answer(request, rest)
     except Exception as error:  # noqa: BLE001  The edge: nothing of it may get out.
         response = _error_page(request, base_of(request, rest), error, status=500)
     return finished(response)
+
+
+def _refused_site(request: Request, rest: str) -> Response | None:
+    """The refusal of what another site asks for; None for all else, and for static files.
+
+    Reports refuse by themselves, as JSON.
+    """
+    lens = _lens(request)
+    if lens is None or rest.startswith("/static/") or rest in _REPORTS:
+        return None
+    if not is_cross_site(request, lens.config.trusted_origins):
+        return None
+    place = Place(base_of(request, rest), lens)
+    return login_view.refused_page(request, place, Refusal.CROSS_SITE)
 
 
 async def _answer(request: Request, rest: str) -> Response:
@@ -105,6 +125,8 @@ async def _report(request: Request, answer: api.Api, local: str) -> Response:
     lens = _lens(request)
     if lens is None:
         return api.refused("LensMiddleware is missing on this app", status=503)
+    if is_cross_site(request, lens.config.trusted_origins):
+        return api.refused(Refusal.CROSS_SITE.value, status=403)
     try:
         return await _allowed_report(request, Place(base_of(request, local), lens), answer)
     except api.BadParameterError as error:
@@ -291,6 +313,9 @@ def _section(visit: Visit) -> Response:
     return settings_forms.save_section(visit)
 
 
+_REPORTS: Mapping[str, api.Api] = MappingProxyType(
+    {"/report": api.report, "/report/top": api.top, "/report/dead": api.dead}
+)
 _SECTION = _page("/settings/{section}", _section, back="/settings")
 _DANGER = _page("/settings/danger", danger_view.danger_page)
 _SIGN_OUT = _page("/logout", account.sign_out, back="/", needs=Scope.READ)
@@ -325,7 +350,5 @@ _PAGES = (
     _at("/logout", _SIGN_OUT, "POST"),
     _at("/logout/everywhere", _SIGN_OUT_EVERYWHERE, "POST"),
     _at("/static/{name:path}", _static),
-    _at("/report", json_endpoint(api.report, "/report")),
-    _at("/report/top", json_endpoint(api.top, "/report/top")),
-    _at("/report/dead", json_endpoint(api.dead, "/report/dead")),
+    *(_at(path, json_endpoint(answer, path)) for path, answer in _REPORTS.items()),
 )

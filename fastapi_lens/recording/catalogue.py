@@ -36,6 +36,7 @@ class Leaf:
         methods: Methods it answers; ``("WEBSOCKET",)``, or ``("ANY",)`` of an opaque mount.
         kind: ``http``, ``websocket`` or ``mount``.
         endpoint: The handler, or the mounted application.
+        guarded: Whether FastAPI runs dependencies before it that are no parameters of it.
     """
 
     template: str
@@ -45,6 +46,7 @@ class Leaf:
     endpoint: Any
     tags: tuple[str, ...] = ()
     deprecated: bool = False
+    guarded: bool = False
 
     @property
     def handler(self) -> Handler:
@@ -99,28 +101,38 @@ def is_framework(endpoint: Any) -> bool:
 
 
 def lift_own_route(app: Any) -> None:
-    """Put the lens's own route in the place of the router that an app includes it with.
+    """Put a plain route in the place of the lens's own one, and of the router that includes it.
 
     Since FastAPI 0.137 an included router is asked in two steps, with its context put into the
     scope and taken out again. That costs each request to a route behind it some 5 µs, the route
-    alone a tenth of it. Where it lies, and so what comes before it, stays the same.
+    alone a tenth of it. Where it lies, and so what comes before it, stays the same. Where FastAPI
+    has dependencies to run before it, all stays as it is.
 
     Args:
         app: The application; nothing else than what includes the lens is touched.
     """
     routes: Any = getattr(app, "routes", None) or ()
-    for index, included in enumerate(routes):
-        inside: Any = getattr(getattr(included, "original_router", None), "routes", ())
-        if len(inside) != 1 or not isinstance(inside[0], Route):
+    for index, candidate in enumerate(routes):
+        router: Any = getattr(candidate, "original_router", None)
+        inside = [candidate] if router is None else router.routes
+        if len(inside) != 1 or not _is_own(inside[0]):
             continue
-        own = inside[0]
-        limited = getattr(included.include_context, "max_body_size", None) is not None
-        if is_framework(own.endpoint) and not limited:
-            ((_, context),) = _contexts([included])
-            methods = list(own.methods or ())
+        ((_, context),) = _contexts([candidate])
+        if _is_bare(context):
+            methods = sorted(context.methods or ())
             routes[index] = Route(
-                context.path, own.endpoint, methods=methods, name=own.name, include_in_schema=False
+                context.path, context.endpoint, methods=methods, include_in_schema=False
             )
+
+
+def _is_own(route: Any) -> bool:
+    """Whether a route is the lens's; those of FastAPI's own pages are Starlette's."""
+    return isinstance(route, APIRoute) and is_framework(route.endpoint)
+
+
+def _is_bare(context: Any) -> bool:
+    """Whether FastAPI does nothing with a request before it hands it on to a route."""
+    return not context.dependencies and getattr(context, "max_body_size", None) is None
 
 
 def declared_methods(route: Any, methods: Iterable[str] | None) -> tuple[str, ...]:
@@ -200,6 +212,7 @@ def _leaf(context: Any, prefix: Prefix, methods: tuple[str, ...], kind: str) -> 
         context.endpoint,
         tuple(str(getattr(tag, "value", tag)) for tag in getattr(context, "tags", None) or ()),
         bool(getattr(context, "deprecated", None)),
+        bool(getattr(context, "dependencies", None)),
     )
 
 

@@ -2,9 +2,10 @@
 
 import hashlib
 import re
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import ip_network
 from urllib.parse import unquote_plus
 
+from fastapi_lens.addresses import client_ip
 from fastapi_lens.log_settings import Clients
 
 LONGEST_QUERY = 1_000
@@ -37,12 +38,9 @@ def client_text(address: str, clients: Clients, salt: bytes) -> str:
         clients: How much of it.
         salt: Random bytes, the key of the hash.
     """
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
+    parsed = client_ip(address)
+    if parsed is None:
         return ""
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
     if clients is Clients.MASKED:
         return str(ip_network((parsed.packed, _MASK_BITS[parsed.version]), strict=False))
     if clients is Clients.HASHED:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.admin.auth import safe_next
 from fastapi_lens.admin.keyring import Keyring
+from tests.attack.asgi import Caller, Raw
 from tests.recording.probe import lens_of
 from tests.support.addresses import ClientAt
 
@@ -236,6 +237,48 @@ def test_without_a_key_others_are_told_what_to_set(
         answer = client.get(path, headers=headers)
         assert answer.status_code == 403
         assert "report_key" in answer.text
+
+
+def test_without_a_key_what_came_through_an_old_nginx_is_refused(client_of: MakeClient) -> None:
+    call = Caller(client_of().app)
+    for version, status in (("1.0", 403), ("1", 403), ("1.1", 200), ("2", 200)):
+        for path in ("/lens/", "/lens/report"):
+            assert call(Raw(path=path, http_version=version)).status == status
+    call.close()
+
+
+def test_another_site_reads_neither_pages_nor_reports(client_of: MakeClient) -> None:
+    client = client_of(report_key=KEY, report_path="/usage", trusted_origins=["https://a.example"])
+    client.headers.update({b"X-Lens-Key": KEY.encode()})
+    for path in ("/lens/", "/lens/report", "/usage", "/lens/login", "/lens/nothing"):
+        read = client.get(path, headers={"origin": "https://evil.example"})
+        assert (read.status_code, "trusted_origins" in read.text) == (403, True)
+        trusted = client.get(path, headers={"origin": "https://a.example"})
+        assert trusted.status_code in (200, 303, 404)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "has no report_key"),
+        ({"report_keys": {}}, "has no report_key"),
+        ({"security_enabled": False}, "is open to everybody"),
+        ({"security_enabled": False, "report_key": KEY}, "is open to everybody"),
+        ({"report_key": KEY}, ""),
+        ({"report_keys": {"alice": KEY}}, ""),
+        ({"authorize": lambda _: None}, ""),
+        ({"authorize": lambda _: None, "security_enabled": True}, ""),
+    ],
+)
+def test_the_log_says_once_at_the_start_that_nobody_needs_a_key(
+    client_of: MakeClient, caplog: pytest.LogCaptureFixture, settings: dict[str, Any], words: str
+) -> None:
+    client = client_of(**settings)
+    for _ in range(3):
+        client.get("/lens/")
+    told = [one.message for one in caplog.records if one.levelname == "WARNING"]
+    assert len(told) == bool(words)
+    assert words in "".join(told)
 
 
 def test_an_open_lens_answers_everybody_and_says_so_once(

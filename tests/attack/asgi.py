@@ -29,13 +29,14 @@ class Raw:
     body: tuple[bytes, ...] = (b"",)
     client: str = "testclient"
     scheme: str = "http"
+    http_version: str = "1.1"
 
     def scope(self) -> dict[str, Any]:
         """What a server makes of it."""
         return {
             "type": "http",
             "asgi": {"version": "3.0"},
-            "http_version": "1.1",
+            "http_version": self.http_version,
             "method": self.method,
             "scheme": self.scheme,
             "path": unquote(self.path, errors="replace"),

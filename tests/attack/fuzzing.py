@@ -41,6 +41,8 @@ HEADERS = (
     *(b"accept-encoding", b"content-type", b"forwarded", b"hx-current-url", b"hx-request"),
     *(b"hx-request-type", b"hx-source", b"if-none-match", b"origin", b"range", b"sec-fetch-site"),
     *(b"user-agent", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-prefix"),
+    *(b"sec-fetch-mode", b"sec-fetch-dest", b"sec-fetch-user", b"sec-purpose", b"purpose"),
+    *(b"cookie", b"referer", b"upgrade"),
 )
 USUAL_HEADERS = (
     (b"hx-request-type", b"partial"),
@@ -50,6 +52,37 @@ USUAL_HEADERS = (
     (b"sec-fetch-site", b"same-origin"),
     (b"if-none-match", b"*"),
     (b"content-type", b"application/x-www-form-urlencoded"),
+)
+SECURE = ("sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "sec-purpose", "origin")
+OURS: tuple[tuple[str, ...], ...] = (
+    *[()] * 12,
+    ("same-origin", "navigate", "document"),
+    ("same-origin", "cors", "empty", "", ORIGIN),
+    ("same-origin", "navigate", "document", "", "null"),
+    ("none", "navigate", "document", "prefetch;prerender"),
+    ("cross-site", "navigate", "document"),
+    ("same-site", "navigate", "document"),
+    ("", "", "", "", ORIGIN.upper() + ":80"),
+)
+THEIRS: tuple[tuple[str, ...], ...] = (
+    ("cross-site", "cors", "empty", "", "https://evil.example"),
+    ("cross-site", "no-cors", "image"),
+    ("cross-site", "navigate", "iframe"),
+    ("cross-site", "navigate", "document", "prefetch"),
+    ("same-site", "cors", "empty", "", "http://testserver:5173"),
+    ("cross-site", "websocket", "websocket", "", "null"),
+    ("", "", "", "", "http://testserver.evil.example"),
+    ("", "", "", "", "null"),
+    ("", "", "", "", "http://testserver:65536"),
+    ("Same-Origin", "navigate", "document"),
+)
+"""What browsers say of requests of our pages, and of those of other sites."""
+
+ODD_COOKIES = (
+    *(b"", b"lens_theme=dark", b'lens_theme="><x', b"lens_live=off", b"lens_session=", b"=x"),
+    *(b"lens_session=a; lens_session=b", b"__Host-lens_session=x", b"lens_session", b";;; ;"),
+    *(b"$Version=1; lens_session=x", b'lens_session="a\\"; b"', b"lens_session\t=x", b"a=" * 50),
+    *(b"\xff=\xfe", b"Lens_Session=x", b"lens_theme=dark; lens_theme=light", b"x" * 9_000),
 )
 LEAKS = re.compile(
     rf"Traceback \(most recent|site-packages|sqlalchemy\.|sqlite3\.|\.py\", line|{KEY}|{READ_KEY}"
@@ -96,24 +129,42 @@ def attempts(target: Target) -> st.SearchStrategy[Attempt]:
     def made(
         line: tuple[str, str],
         known: tuple[list[Header], bool],
+        site: tuple[list[Header], bool],
         others: list[Header],
         more: dict[str, Any],
     ) -> Attempt:
-        headers, let_in = known
-        return Attempt(Raw(*line, headers=(*headers, *others), **more), let_in)
+        raw = Raw(*line, headers=(*known[0], *site[0], *others), **more)
+        said = [value for name, value in raw.headers if name == b"sec-fetch-site"]
+        # Nobody but the browser can say so; a proxy may have changed the Host, and so its origin.
+        ours = site[1] or said in ([b"same-origin"], [b"none"])
+        let_in = known[1] and ours and (not target.local or is_this_machine(raw))
+        return Attempt(raw, let_in)
 
     methods = st.sampled_from(("GET",) * 30 + ("POST",) * 10 + METHODS)
     more = st.fixed_dictionaries(
         {
             "query": queries(target),
             "body": bodies(target),
-            "client": st.sampled_from(["testclient", "127.0.0.1", "::ffff:10.0.0.1", ""]),
+            "client": st.sampled_from(
+                ["testclient", "127.0.0.1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", ""]
+            ),
             "scheme": st.sampled_from(["http", "https"]),
+            "http_version": st.sampled_from(["1.1", "1.1", "1.1", "2", "1.0", "1", "0.9", "x"]),
         }
     )
     return st.builds(
-        made, st.tuples(methods, paths(target)), credentials(target), other_headers, more
+        made, st.tuples(methods, paths(target)), credentials(target), sites, other_headers, more
     )
+
+
+def is_this_machine(raw: Raw) -> bool:
+    """Whether an admin without a key may answer."""
+    known = dict(raw.headers)
+    here = (raw.client, known.get(b"host")) == ("testclient", b"testserver") or (
+        raw.client.endswith("127.0.0.1") and known.get(b"host") == b"localhost:8000"
+    )
+    forwarded = any(b"forwarded" in name for name in known)
+    return here and not forwarded and raw.http_version in ("1.1", "2")
 
 
 def paths(target: Target) -> st.SearchStrategy[str]:
@@ -136,11 +187,16 @@ def paths(target: Target) -> st.SearchStrategy[str]:
 def credentials(target: Target) -> st.SearchStrategy[tuple[list[Header], bool]]:
     """Who asks: cookies and headers, and whether that is somebody who may look."""
 
-    def made(who: str, theme: bytes, junk: bytes) -> tuple[list[Header], bool]:
+    def made(
+        who: str, odd: tuple[bytes, bytes], junk: bytes, separator: bytes
+    ) -> tuple[list[Header], bool]:
         name, value = target.good.get(who, (who.encode(), junk))
         session = target.good.get("session", (b"", b"lens_session=x"))[1].partition(b"=")[0]
         cookie = session + b"=" + junk if who == "forged" else value * (name == b"cookie")
-        headers = [(b"cookie", b"; ".join(filter(None, (theme, cookie))))]
+        cookies = [one for one in (odd[0], cookie, odd[1]) if one]
+        # HTTP/2 lets browsers send each in a header of its own.
+        lines = [separator.join(cookies)] if separator else cookies
+        headers = [(b"cookie", one) for one in lines]
         if name in (b"x-lens-key", b"authorization"):
             headers.append((name, value))
         return headers, who in target.good or not target.good
@@ -148,14 +204,29 @@ def credentials(target: Target) -> st.SearchStrategy[tuple[list[Header], bool]]:
     return st.builds(
         made,
         st.sampled_from(["nobody", "forged", "x-lens-key", "authorization", *target.good]),
-        st.sampled_from([b"", b"lens_theme=dark", b'lens_theme="><x', b"lens_live=off"]),
+        st.tuples(st.sampled_from(ODD_COOKIES), st.just(b"") | st.sampled_from(ODD_COOKIES)),
         header_bytes,
+        st.sampled_from([b"; ", b"; ", b";", b""]),
     )
 
 
+def _as_browsers_say(values: tuple[str, ...]) -> list[Header]:
+    """Headers of a request that a site makes."""
+    pairs = zip(SECURE, values, strict=False)
+    return [(name.encode(), value.encode()) for name, value in pairs if value]
+
+
+sites = st.sampled_from(
+    [(_as_browsers_say(one), True) for one in OURS]
+    + [(_as_browsers_say(one), False) for one in THEIRS]
+)
+"""Which site asks, and whether that site may see anything."""
+
 other_headers = st.builds(
     lambda host, usual, odd: [(b"host", host), *usual, *odd],
-    st.sampled_from([b"testserver"] * 4 + [b"[", b"", b"evil.example", b"x:y:z"]),
+    st.sampled_from(
+        [b"testserver"] * 6 + [b"localhost:8000"] * 2 + [b"[", b"", b"evil.example", b"x:y:z"]
+    ),
     st.lists(st.sampled_from(USUAL_HEADERS), max_size=4),
     st.lists(st.tuples(st.sampled_from(HEADERS), header_bytes), max_size=2),
 )

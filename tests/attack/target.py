@@ -37,6 +37,12 @@ class Target:
     token: str
     ids: list[str]
 
+    @property
+    def local(self) -> bool:
+        """Whether only this machine is answered."""
+        config = self.lens.config
+        return not config.key_required and config.security_enabled is None
+
     def close(self) -> None:
         """Stop everything."""
         self.call.close()

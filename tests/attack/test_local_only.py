@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+from hypercorn.middleware import ProxyFixMiddleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from tests.attack.asgi import Header, Raw
+from tests.attack.asgi import Caller, Header, Raw
 from tests.attack.fuzzing import table
 from tests.attack.target import INSIDE, REPORT_PATH, Target, build
 
@@ -27,7 +29,15 @@ PROXIES = (
     *(b"x-amz-cf-id", b"x-host", b"x-remote-ip", b"x-remote-addr", b"x-arr-ssl", b"fly-client-ip"),
 )
 
+MACHINE = ("127.0.0.1", "127.0.0.9", "::1", "::ffff:127.0.0.1", "::ffff:127.0.0.9", "::FFFF:7F00:1")
+"""Its addresses, as a socket gives them that takes IPv4, IPv6 or both."""
+
 CLIENTS = (
+    "::ffff:128.0.0.1",
+    "::127.0.0.1",
+    "64:ff9b::127.0.0.1",
+    "127.0.0.1:5000",
+    "127.1",
     "10.0.0.7",
     "192.168.1.1",
     "::ffff:10.0.0.7",
@@ -63,6 +73,74 @@ def test_nobody_else_is_answered(target: Target, path: str) -> None:
     for client in CLIENTS:
         assert (client, status(target, LOCALHOST, client=client, path=path)) == (client, 403)
     assert status(target, path=path) == 403  # No Host at all.
+
+
+@pytest.mark.parametrize("client", MACHINE)
+def test_this_machine_is_answered_by_each_of_its_addresses(target: Target, client: str) -> None:
+    for host in (b"localhost:8000", b"127.0.0.1", b"[::1]:8000", b"lens.localhost", b"LocalHost"):
+        assert (host, status(target, (b"host", host), client=client, path="/lens/")) == (host, 200)
+
+
+@pytest.mark.parametrize(
+    ("version", "found"),
+    [("0.9", 403), ("1.0", 403), ("1", 403), ("", 403), ("1.1", 200), ("2", 200), ("3", 200)],
+)
+def test_http_1_0_is_what_proxies_speak(target: Target, version: str, found: int) -> None:
+    """The default of nginx before 1.29.7, which adds no header that would tell of it."""
+    for path in (f"/lens{one}".replace("{}", target.ids[0]) for one in table()):
+        if "/static/" not in path:
+            raw = Raw(path=path, headers=(LOCALHOST,), client="127.0.0.1", http_version=version)
+            answer = target.call(raw)
+            assert found == 200 or (path, answer.status) in ((path, 403), (path, 405))
+            assert found == 200 or INSIDE not in answer.text
+    own: Header = (b"origin", b"http://localhost:8000")
+    form = Raw(
+        "POST",
+        "/lens/settings/danger",
+        headers=(LOCALHOST, own),
+        body=(b"what=all&confirm=fuzzed",),
+        client="127.0.0.1",
+        http_version=version,
+    )
+    answer = target.call(form)
+    assert (answer.status == 403) is (found == 403)
+
+
+def test_http_1_0_is_no_sign_of_anything_where_there_is_a_key(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    keyed = build(tmp_path_factory.mktemp("keyed"))
+    raw = Raw(path="/lens/", headers=(LOCALHOST, keyed.good["key"]), http_version="1.0")
+    assert keyed.call(raw).status == 200
+    keyed.close()
+
+
+PROXY_SAYS: dict[str, list[Header]] = {
+    "x-forwarded-for": [(b"x-forwarded-for", b"127.0.0.1"), (b"x-forwarded-proto", b"http")],
+    "x-forwarded-host": [
+        (b"x-forwarded-for", b"127.0.0.1"),
+        (b"x-forwarded-host", b"localhost"),
+    ],
+    "forwarded": [(b"forwarded", b"for=127.0.0.1;host=localhost")],
+}
+
+
+@pytest.mark.parametrize("said", PROXY_SAYS.values(), ids=PROXY_SAYS)
+def test_a_server_that_believes_everybody_makes_nobody_local(
+    target: Target, said: list[Header]
+) -> None:
+    """As with ``--forwarded-allow-ips '*'``: whoever asks writes the address that the app sees."""
+    around = (
+        ProxyHeadersMiddleware(target.call.app, trusted_hosts="*"),
+        ProxyFixMiddleware(target.call.app, mode="legacy"),
+        ProxyFixMiddleware(target.call.app, mode="modern"),
+    )
+    for app in around:
+        caller = Caller(app)
+        for path in ("/lens/", "/lens/report", REPORT_PATH):
+            raw = Raw(path=path, headers=(LOCALHOST, *said), client="10.0.0.7")
+            assert caller(raw).status == 403
+        caller.close()
 
 
 def test_that_holds_for_every_path(target: Target) -> None:

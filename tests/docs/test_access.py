@@ -37,6 +37,13 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         lens_of(namespace["app"]).stop()
 
 
+def test_a_dependency_guards_the_admin_before_the_key_does(run: Any) -> None:
+    client = TestClient(run("dependencies")["app"], follow_redirects=False)
+    office, key = {"X-Office": "yes"}, {"X-Lens-Key": "choose-a-secret"}
+    for sent, status in (({}, 404), (key, 404), (office, 403), (office | key, 200)):
+        assert client.get("/lens/report", headers=sent).status_code == status
+
+
 def test_users_with_a_jwt_look_by_their_role(run: Any) -> None:
     names = run("jwt")
     client = TestClient(names["app"], follow_redirects=False)

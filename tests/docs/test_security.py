@@ -18,6 +18,8 @@ ATTACKS = (
     *("reports at once without a key", "reports at once with a key"),
     *("reviving a session", "?report_key=", "cookies of the session's name"),
     *("keys tried from many networks", "a flood of wrong keys"),
+    *("through the application's CORS", "signs in, or tries keys", "around the dependencies"),
+    *("made-up `Origin`", "no-referrer"),
 )
 
 

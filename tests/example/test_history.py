@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from example_project.credentials import DEMO_KEY
 from example_project.factory import create_app
 from example_project.history import lay_down, poisson, steps
 from example_project.load import DAY, HOUR, Load, activity
@@ -30,7 +31,7 @@ def test_a_past_has_active_cold_dead_and_never_called_endpoints(settings: Settin
     assert shares[-1] == 1.0
     assert json.loads(settings.history_marker.read_text())["calls"] == calls
     with TestClient(create_app(settings)) as client:
-        report = client.get("/lens/report").json()
+        report = client.get("/lens/report", headers={"X-Lens-Key": DEMO_KEY}).json()
     rows = {(row["method"], row["path"]): row for row in report["endpoints"]}
     assert sum(row["total_calls"] for row in rows.values()) == calls
     for key in NEVER_CALLED:

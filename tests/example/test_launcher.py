@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from example_project.launcher import DEMO_KEY, DemoError, check_port, plan
+from example_project.credentials import DEMO_KEY
+from example_project.launcher import DemoError, check_port, plan
 from example_project.profiles import QUIET
 from tests.support.ports import HOST, is_listening
 from tests.support.servers import UNMEASURED

@@ -3,11 +3,13 @@
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from example_project.credentials import DEMO_KEY
+
 OWN_LINE = "Questions about this API? The back-office team answers in #orders-api."
 
 
 def test_its_line_is_at_the_foot_of_the_page_and_in_what_htmx_gets(app: FastAPI) -> None:
-    with TestClient(app) as client:
+    with TestClient(app, headers={"X-Lens-Key": DEMO_KEY}) as client:
         page = client.get("/lens/").text
         fragment = client.get("/lens/", headers={"HX-Request-Type": "partial"}).text
     for text in (page, fragment):
@@ -16,7 +18,7 @@ def test_its_line_is_at_the_foot_of_the_page_and_in_what_htmx_gets(app: FastAPI)
 
 
 def test_its_page_for_what_is_not_there_extends_the_built_in_one(app: FastAPI) -> None:
-    with TestClient(app) as client:
+    with TestClient(app, headers={"X-Lens-Key": DEMO_KEY}) as client:
         answer = client.get("/lens/no-such-page")
     assert answer.status_code == 404
     assert "There is no such page in the lens." in answer.text

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from example_project.catalogue import CATALOGUE
+from example_project.credentials import DEMO_KEY
 from example_project.factory import create_app
 from example_project.pacing import EnoughError, Pacer, rate_at
 from example_project.profiles import PROFILES, QUIET
@@ -48,7 +49,7 @@ def test_scenarios_reach_all_that_is_alive_and_nothing_that_is_not(
     with TestClient(app):
         memory = asyncio.run(play())
     with TestClient(create_app(settings)) as client:
-        rows = client.get("/lens/report").json()["endpoints"]
+        rows = client.get("/lens/report", headers={"X-Lens-Key": DEMO_KEY}).json()["endpoints"]
     called = {(row["method"], row["path"]) for row in rows if row["total_calls"]}
     # Listening is the part of a client of its own; see the launcher's test.
     alive = set(PROFILES) - QUIET - {("WEBSOCKET", "/v2/orders/events")}

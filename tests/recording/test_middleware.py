@@ -315,6 +315,7 @@ def test_a_fault_of_ours_is_counted_and_does_not_reach_the_request(
         raise LookupError("ours")
 
     monkeypatch.setattr(probed.lens.routes, "match", fail)
+    caplog.clear()  # Of what is said at the start.
     with caplog.at_level(logging.ERROR, "fastapi_lens"):
         assert [probed.client.get("/x").status_code for _ in range(3)] == [200, 200, 200]
     assert probed.lens.flusher.dropped == 3

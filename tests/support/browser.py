@@ -27,6 +27,9 @@ addEventListener("securitypolicyviolation", (event) => window.lensTestViolation(
   `${event.effectiveDirective} blocked ${event.blockedURI || "inline"} on ${event.documentURI}`));
 """
 
+_SITES = "--host-resolver-rules=MAP *.test 127.0.0.1"
+"""Names that lead to this machine, and that the browser trusts no more than the internet's."""
+
 # The browser cancels what a page still loads when the page is left; that is no failure.
 _LEFT = "net::ERR_ABORTED"
 
@@ -49,7 +52,7 @@ class SharedBrowser:
             self.close()
             self._playwright = sync_playwright().start()
             self._browser = self._playwright.chromium.launch(
-                executable_path=program, args=chromium.launch_arguments()
+                executable_path=program, args=[*chromium.launch_arguments(), _SITES]
             )
         return self._browser
 

@@ -12,9 +12,9 @@ from fastapi_lens.admin.auth import (
     Refusal,
     Wait,
     safe_next,
-    same_origin,
 )
 from fastapi_lens.admin.credentials import is_given_by_person
+from fastapi_lens.admin.cross_site import is_own_form
 from fastapi_lens.admin.edge import parts_of
 from fastapi_lens.admin.forms import read_form
 from fastapi_lens.admin.hook import Denied
@@ -153,7 +153,7 @@ def to_login(request: Request, place: Place) -> Response:
 
 
 def _sign_in_error(request: Request, place: Place, form: dict[str, str] | None) -> str | None:
-    if not same_origin(request, place.lens.config.trusted_origins):
+    if not is_own_form(request, place.lens.config.trusted_origins):
         return FORGED
     return TOO_LARGE if form is None else None
 

@@ -1,0 +1,54 @@
+"""Dependencies of the host that guard the admin, and so its reports at a path of their own.
+
+Knows no requests: where a dependency is to be run, the admin's own route runs it.
+"""
+
+from typing import Any
+
+from fastapi_lens.recording.catalogue import is_framework, leaves_of, unwrapped_app
+
+UNGUARDED = ""
+NO_ADMIN = (
+    "this application has dependencies for all of its routes, which only the admin can run: "
+    "add app.include_router(lens_admin)"
+)
+
+
+class ReportGuard:
+    """Finds the admin that runs the dependencies of an application.
+
+    Args:
+        below: What the lens is wrapped around.
+    """
+
+    def __init__(self, below: Any) -> None:
+        """Look at nothing yet: routes and dependencies are added later."""
+        self._below = below
+        self._seen: tuple[Any, int] = (None, 0)
+        self._found: str | None = UNGUARDED
+
+    def admin_path(self, app: Any) -> str | None:
+        """The path below which the dependencies are run.
+
+        Args:
+            app: The application of the scope; None where there is none yet.
+
+        Returns:
+            `UNGUARDED` where there are no dependencies; ``None`` where there are some, and no
+            admin at a fixed path that would run them.
+        """
+        app = app or unwrapped_app(self._below)
+        # The walk takes milliseconds with hundreds of routes.
+        seen = (app, len(getattr(app, "routes", ())))
+        if seen != self._seen:
+            self._found, self._seen = _find(app), seen
+        return self._found
+
+
+def _find(app: Any) -> str | None:
+    ours = [leaf for leaf in leaves_of(app) if leaf.guarded and is_framework(leaf.endpoint)]
+    if not ours and not getattr(getattr(app, "router", None), "dependencies", ()):
+        return UNGUARDED
+    # Another parameter than the page's would have to be guessed.
+    fixed = [leaf.pattern.partition("{")[0] for leaf in ours if leaf.pattern.count("{") == 1]
+    return fixed[0] if fixed else None
