@@ -23,25 +23,23 @@ def is_gone(server: object) -> bool | None:
     Args:
         server: The object whose method `receive` is; None where it is a function.
     """
-    # uvicorn: the one request, whose connection is lost.
-    disconnected = getattr(server, "disconnected", None)
-    if isinstance(disconnected, bool):
-        return disconnected
     if isinstance(server, Queue):
         # hypercorn and daphne: what waits to be read. The last word of a client is its last one.
         waiting: Any = server._queue  # type: ignore[attr-defined]  # noqa: SLF001  Only looked at.
         return bool(waiting) and waiting[-1]["type"] == HTTP_DISCONNECT
-    return None
+    # uvicorn: the request, whose connection may be lost.
+    disconnected = getattr(server, "disconnected", None)
+    return disconnected if isinstance(disconnected, bool) else None
 
 
-async def listen(receive: Receive, seen: list[int]) -> Message:
+async def listen(seen: list[Any]) -> Message:
     """Receive a message for the application, and note when it is the client's going.
 
     Args:
-        receive: The server's.
-        seen: Its first item is the status of the answer, 0 before it has begun.
+        seen: Of one request: the status of its answer, 0 before that has begun; when its last byte
+            was sent; and the server's `receive`.
     """
-    message = await receive()
+    message: Message = await seen[2]()
     if message["type"] == HTTP_DISCONNECT and not seen[0]:
         seen[0] = CLIENT_CLOSED_REQUEST
     return message

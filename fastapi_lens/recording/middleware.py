@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 from copy import copy
-from functools import partial
 from time import perf_counter_ns
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fastapi_lens.recording.catalogue import lift_own_route
@@ -123,7 +123,8 @@ class RecordingMiddleware:
             return await self._measured(scope, receive, send)
         outer_root = scope.get("root_path", "")
         server = getattr(receive, "__self__", None)
-        seen = [0, 0]  # The status, and when the last byte was sent.
+        is_told = server is not None and hasattr(server, "disconnected")
+        seen = [0, 0, receive]  # The status, and when the last byte was sent.
 
         def observe(message: Message) -> Awaitable[None]:
             kind = message["type"]
@@ -131,18 +132,18 @@ class RecordingMiddleware:
                 if "more_body" not in message or not message["more_body"]:
                     return _finish(send, message, seen)
             elif kind == "http.response.start":
-                # Who has gone by now gets nothing of the answer.
                 if not seen[0]:
-                    gone = server is not None and is_gone(server)
+                    # Who has gone by now gets nothing of the answer.
+                    gone = server is not None and (
+                        server.disconnected if is_told else is_gone(server)
+                    )
                     seen[0] = CLIENT_CLOSED_REQUEST if gone else message["status"]
             elif kind in MORE and not message.get(MORE[kind]):
                 return _finish(send, message, seen)
             return send(message)
 
         try:
-            if not isinstance(getattr(server, "disconnected", None), bool):
-                receive = partial(listen, receive, seen)
-            await self.app(scope, receive, observe)
+            await self.app(scope, receive if is_told else MethodType(listen, seen), observe)
         except BaseException as error:
             duration_ns = (seen[1] or perf_counter_ns()) - started_ns
             self._raised(
