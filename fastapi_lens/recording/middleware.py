@@ -124,7 +124,8 @@ class RecordingMiddleware:
         outer_root = scope.get("root_path", "")
         server = getattr(receive, "__self__", None)
         is_told = server is not None and hasattr(server, "disconnected")
-        seen = [0, 0, receive]  # The status, and when the last byte was sent.
+        # The status, when the last byte was sent, and what `listen` calls.
+        seen: list[Any] = [0, 0, receive]
 
         def observe(message: Message) -> Awaitable[None]:
             kind = message["type"]
@@ -179,7 +180,8 @@ class RecordingMiddleware:
         server, send = around
         if ended.error is not None:
             gone = ended.status == CLIENT_CLOSED_REQUEST or is_gone(server)
-            sends = (_finish.__code__, getattr(send, "__code__", None))
+            last = _finish.__code__
+            sends = (last, getattr(send, "__code__", last))
             outcome = of_request(ended.error, ended.status, gone=gone, sends=sends)
             ended = ended._replace(status=outcome.status, error=outcome.error)
         self._count(ended, outer_root)
@@ -306,7 +308,7 @@ class RecordingMiddleware:
         return self.lens.recorder.series(scope.get("method", ""), UNMAPPED, status)
 
 
-async def _finish(send: Send, message: Message, seen: list[int]) -> None:
+async def _finish(send: Send, message: Message, seen: list[Any]) -> None:
     """Send the last message and note when it was sent."""
     await send(message)
     # Background tasks run after the last byte and are no part of the call.
