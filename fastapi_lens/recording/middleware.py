@@ -147,9 +147,8 @@ class RecordingMiddleware:
             await self.app(scope, receive if is_told else MethodType(listen, seen), observe)
         except BaseException as error:
             duration_ns = (seen[1] or perf_counter_ns()) - started_ns
-            self._raised(
-                Ended(scope, seen[0], started_ns, duration_ns, error), outer_root, (server, send)
-            )
+            ended = Ended(scope, seen[0], started_ns, duration_ns)
+            self._raised(ended, outer_root, error, (server, send))
             raise
         duration_ns = (seen[1] or perf_counter_ns()) - started_ns
         status = seen[0] or _unanswered(server)
@@ -175,16 +174,16 @@ class RecordingMiddleware:
         except Exception:  # noqa: BLE001  Such a call is new, of another kind, or stays unknown.
             self._count(Ended(scope, status, started_ns, duration_ns), outer_root)
 
-    def _raised(self, ended: Ended, outer_root: str, around: tuple[object, Send]) -> None:
+    def _raised(
+        self, ended: Ended, outer_root: str, error: BaseException, around: tuple[object, Send]
+    ) -> None:
         """Count a call that ended with an exception; the response is made above us, if any."""
         server, send = around
-        if ended.error is not None:
-            gone = ended.status == CLIENT_CLOSED_REQUEST or is_gone(server)
-            last = _finish.__code__
-            sends = (last, getattr(send, "__code__", last))
-            outcome = of_request(ended.error, ended.status, gone=gone, sends=sends)
-            ended = ended._replace(status=outcome.status, error=outcome.error)
-        self._count(ended, outer_root)
+        gone = ended.status == CLIENT_CLOSED_REQUEST or is_gone(server)
+        last = _finish.__code__
+        sends = (last, getattr(send, "__code__", last))
+        status, fault = of_request(error, ended.status, gone=gone, sends=sends)
+        self._count(ended._replace(status=status, error=fault), outer_root)
 
     async def _measured(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request and measure what counting it costs."""
