@@ -22,7 +22,7 @@ import anyio.to_thread
 from fastapi_lens.config import LensConfig
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.heap import freeze_once
-from fastapi_lens.recording.recorder import KNOWN_METHODS, OTHER_METHOD, Recorder
+from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.recording.routes import Leaf, RouteTable
 from fastapi_lens.reporting.forecast import Forecaster
 from fastapi_lens.reporting.queries import Reader
@@ -124,6 +124,11 @@ class Lens:
         """Whether 404s that no route matched are counted."""
         return not self.config.ignore_unmapped
 
+    @property
+    def methods(self) -> set[str]:
+        """Those of the endpoints that were discovered."""
+        return {method for method, _ in list(self._facts)}
+
     def records(self, method: str, path: str) -> bool:
         """Whether calls of this endpoint are recorded and shown."""
         return self.settings.shows(method, path)
@@ -136,10 +141,7 @@ class Lens:
 
     def skips(self, method: str, path: str, status: int) -> bool:
         """Whether a rule keeps such an answer from being counted."""
-        rules = self.settings.rules
-        # Methods that nobody knows are counted as one, and are hidden as one.
-        other = method not in KNOWN_METHODS and rules.skips(OTHER_METHOD, path, status)
-        return other or rules.skips(method, path, status)
+        return self.settings.rules.skips(method, path, status)
 
     def attached(self, kind: type[Attached], make: Callable[[], Attached]) -> Attached:
         """What another room keeps with this lens, made at its first use; safe in threads.
@@ -272,7 +274,7 @@ class Lens:
         """The endpoints that the app has now; a handler is looked at once."""
         now_us = round(self.clock() * 1_000_000)
         for leaf in self.routes.leaves:
-            for method in leaf.methods:
+            for method in leaf.names:
                 key = (method, leaf.template)
                 if key not in self._facts and self.settings.has(*key):
                     self._facts[key] = self._describe(method, leaf, now_us)

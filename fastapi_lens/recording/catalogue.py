@@ -6,16 +6,17 @@ FastAPI itself tells under which paths they answer.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import routing as fastapi_routing
 from fastapi.routing import APIRoute
-from starlette.endpoints import HTTPEndpoint
 from starlette.routing import Host, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
+from fastapi_lens.methods import method_name
 from fastapi_lens.recording.handlers import Handler, describe, unwrapped
+from fastapi_lens.recording.verbs import possible_verbs_of, verbs_of
 
 WEBSOCKET = "WEBSOCKET"
 ANY = "ANY"
@@ -33,7 +34,9 @@ class Leaf:
     Attributes:
         template: Full path template, mounts and prefixes included.
         pattern: The same with its converters, ``/files/{path:path}``.
-        methods: Methods it answers; ``("WEBSOCKET",)``, or ``("ANY",)`` of an opaque mount.
+        methods: Methods it answers, as they are declared; ``("WEBSOCKET",)``, or ``("ANY",)`` of
+            an opaque mount.
+        silent: Those of them that are told of only once they were called.
         kind: ``http``, ``websocket`` or ``mount``.
         endpoint: The handler, or the mounted application.
     """
@@ -45,6 +48,12 @@ class Leaf:
     endpoint: Any
     tags: tuple[str, ...] = ()
     deprecated: bool = False
+    silent: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The methods as they are counted."""
+        return tuple(method_name(one) for one in self.methods if one not in self.silent)
 
     @property
     def handler(self) -> Handler:
@@ -131,15 +140,16 @@ def declared_methods(route: Any, methods: Iterable[str] | None) -> tuple[str, ..
         methods: The methods under which it is included; none where it leaves them to its endpoint.
     """
     if not methods:
-        endpoint = route.endpoint
-        if isinstance(endpoint, type) and issubclass(endpoint, HTTPEndpoint):
-            names = ("get", "head", "post", "put", "patch", "delete", "options", "query")
-            return tuple(name.upper() for name in names if hasattr(endpoint, name))
-        return (ANY,)
+        return verbs_of(route.endpoint) or (ANY,)
     declared = sorted(methods)
     if "GET" in declared and "HEAD" in declared and not isinstance(route, APIRoute):
         declared.remove("HEAD")
     return tuple(declared)
+
+
+def silent_methods(route: Any, methods: Iterable[str] | None) -> tuple[str, ...]:
+    """What a route may answer besides its `declared_methods`, of the same arguments."""
+    return () if methods else possible_verbs_of(route.endpoint)
 
 
 def _walk_app(app: Any, prefix: Prefix, seen: tuple[int, ...]) -> Iterator[Leaf]:
@@ -175,7 +185,9 @@ def _walk(routes: Iterable[Any], prefix: Prefix, seen: tuple[int, ...]) -> Itera
         elif isinstance(route, WebSocketRoute):
             yield _leaf(context, prefix, (WEBSOCKET,), "websocket")
         elif isinstance(route, Route):
-            yield _leaf(context, prefix, declared_methods(route, context.methods), "http")
+            silent = silent_methods(route, context.methods)
+            declared = declared_methods(route, context.methods)
+            yield replace(_leaf(context, prefix, declared + silent, "http"), silent=silent)
 
 
 def _walk_mount(

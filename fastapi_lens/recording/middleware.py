@@ -21,6 +21,7 @@ from fastapi_lens.recording.recorder import (
     UNMAPPED,
     Recorder,
     Series,
+    known_method,
 )
 from fastapi_lens.recording.request_log import SPREAD, Ended
 from fastapi_lens.recording.routes import Match, RouteTable, call_key, identity
@@ -248,7 +249,7 @@ class RecordingMiddleware:
             cache = self.lens.recorder.cache
             series = self._series(match, scope, status)
             reached = identity(scope)
-            if match and match.certain and any(reached) and scope.get("method") in KNOWN_METHODS:
+            if match and match.certain and any(reached) and _is_bounded(scope, match):
                 if len(cache) >= MAX_CACHED:
                     cache.clear()
                 # The ids in the key stay valid as long as what they belong to is kept.
@@ -295,7 +296,7 @@ class RecordingMiddleware:
     def _unmapped(self, scope: Scope, status: int) -> Series | None:
         if status != NOT_FOUND or not self.lens.counts_unmapped:
             return None
-        return self.lens.recorder.series(scope.get("method", ""), UNMAPPED, status)
+        return self.lens.recorder.series(known_method(scope.get("method", "")), UNMAPPED, status)
 
 
 async def _finish(send: Send, message: Message, seen: list[int]) -> None:
@@ -303,6 +304,12 @@ async def _finish(send: Send, message: Message, seen: list[int]) -> None:
     await send(message)
     # Background tasks run after the last byte and are no part of the call.
     seen[1] = perf_counter_ns()
+
+
+def _is_bounded(scope: Scope, match: Match) -> bool:
+    """Whether clients cannot make up any number of such methods."""
+    method = scope.get("method")
+    return method in KNOWN_METHODS or method == match.method
 
 
 def _passed_through(error: BaseException, code: CodeType) -> bool:

@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route, WebSocketRoute, compile_path
 from starlette.types import Scope
 
+from fastapi_lens.methods import method_name
 from fastapi_lens.recording.catalogue import (
     ANY,
     REST,
@@ -27,6 +28,7 @@ from fastapi_lens.recording.catalogue import (
     is_framework,
     leaves_of,
     mounts_of,
+    silent_methods,
     unwrapped_app,
 )
 
@@ -115,7 +117,8 @@ class RouteTable:
         # FastAPI adds no HEAD to a GET.
         if method is None or (isinstance(route, APIRoute) and method != scope["method"]):
             return NO_CALL
-        return Match(method, self._mount_prefix(scope, root) + source.path_format)
+        template = self._mount_prefix(scope, root) + source.path_format
+        return Match(method_name(method), template)
 
     def _match_endpoint(self, scope: Scope, root: str, endpoint: Any) -> Match | None:
         """Other routes and mounts of Starlette leave the endpoint alone in the scope."""
@@ -128,7 +131,7 @@ class RouteTable:
         method = None if leaf is None else _method(scope, leaf.methods)
         if leaf is None or method is None:
             return None
-        return Match(method, leaf.template, certain=len(found) == 1)
+        return Match(method_name(method), leaf.template, certain=len(found) == 1)
 
     def _leaves_of(self, endpoint: Any) -> list[tuple[Leaf, Pattern[str]]]:
         found = self._by_endpoint.get(id(endpoint))
@@ -234,7 +237,7 @@ def _answered(route: Route | WebSocketRoute, source: Any) -> tuple[str, ...]:
     """The methods that a route answers, as `_method` reads them."""
     if isinstance(route, WebSocketRoute):
         return (WEBSOCKET,)
-    return declared_methods(route, source.methods)
+    return declared_methods(route, source.methods) + silent_methods(route, source.methods)
 
 
 def _method(scope: Scope, declared: tuple[str, ...]) -> str | None:

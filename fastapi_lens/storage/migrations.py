@@ -7,9 +7,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import SchemaTooNewError, StorageError
+from fastapi_lens.methods import MAX_METHOD_LENGTH
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import lens_metadata
-from fastapi_lens.storage.tables import META, SCHEMA_VERSION, WORKER
+from fastapi_lens.storage.tables import ENDPOINT, META, REQUEST, SCHEMA_VERSION, WORKER
 
 SESSION_SALT = "session_salt"
 
@@ -33,7 +34,27 @@ def _add_log_and_settings(connection: Connection) -> None:
         )
 
 
-STEPS: tuple[Callable[[Connection], None], ...] = (_create_tables, _add_log_and_settings)
+_WIDEN = {
+    "postgresql": "ALTER TABLE {table} ALTER COLUMN method TYPE VARCHAR({length})",
+    "mysql": "ALTER TABLE {table} MODIFY method VARCHAR({length}) NOT NULL",
+}
+"""By dialect. SQLite heeds no lengths."""
+
+
+def _widen_methods(connection: Connection) -> None:
+    """Methods as long as applications declare them; until now 16 characters."""
+    statement = _WIDEN.get(connection.dialect.name)
+    if statement is not None:
+        for table in (ENDPOINT, REQUEST):
+            length = MAX_METHOD_LENGTH
+            connection.exec_driver_sql(statement.format(table=table.name, length=length))
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (
+    _create_tables,
+    _add_log_and_settings,
+    _widen_methods,
+)
 """Step n brings the schema from version n to n + 1; steps are only ever appended.
 
 Each has to work also where it was interrupted between any two statements, since MariaDB commits
