@@ -20,6 +20,7 @@ import anyio
 import anyio.to_thread
 
 from fastapi_lens.config import LensConfig
+from fastapi_lens.recording.call_cache import CallCache
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.heap import freeze_once
 from fastapi_lens.recording.recorder import Recorder
@@ -62,7 +63,7 @@ class Lens:
         """Prepare everything that needs no database."""
         self.config = config
         self.clock = clock
-        self.started = False
+        self.started, self.told = False, set[str]()
         self.settings = Settings.of(config)
         self.app_name = config.app_name or UNNAMED
         self.retention = Retention(config.ttl_days, app=self.app_name)
@@ -189,7 +190,7 @@ class Lens:
         self.retention.log_max_rows = settings.log.log_max_rows
         self.recorder.log.apply(settings.log)
         # After the settings: who resolves a call takes the cache first.
-        self.recorder.cache = {}
+        self.recorder.cache = CallCache()
 
     def session_salt(self) -> bytes:
         """Random bytes that all workers of the database share.

@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi_lens.histogram import add_durations
+from fastapi_lens.recording.call_cache import CallCache
 from fastapi_lens.recording.cost import Costs
 from fastapi_lens.recording.request_log import NEVER_SLOW, RequestLog
 
@@ -134,7 +134,7 @@ class Recorder:
         self.clock = clock
         self.costs = Costs()
         self.log = RequestLog(clock)
-        self.cache: dict[Any, Any] = {}
+        self.cache = CallCache()
         self._max_series = max_series
         self._series: dict[SeriesKey, Series] = {}
         self._folding = threading.Lock()
