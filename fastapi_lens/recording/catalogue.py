@@ -98,6 +98,8 @@ def unwrapped_app(app: Any) -> Any:
         if getattr(inner, "routes", None) is not None:
             return inner
         inner = getattr(inner, "app", None)
+        if inner is None:
+            break
     return app
 
 
@@ -125,7 +127,7 @@ def lift_own_route(app: Any) -> None:
         own = inside[0]
         limited = getattr(included.include_context, "max_body_size", None) is not None
         if is_framework(own.endpoint) and not limited:
-            ((_, context),) = _contexts([included])
+            ((_, context),) = route_contexts([included])
             methods = list(own.methods or ())
             routes[index] = Route(
                 context.path, own.endpoint, methods=methods, name=own.name, include_in_schema=False
@@ -177,7 +179,7 @@ def _frontends(router: Any, prefix: Prefix) -> Iterator[Leaf]:
 
 def _walk(routes: Iterable[Any], prefix: Prefix, seen: tuple[int, ...]) -> Iterator[Leaf]:
     """Every route below, in routing order."""
-    for route, context in _contexts(routes):
+    for route, context in route_contexts(routes):
         if isinstance(route, Host):
             yield from _walk_app(unwrapped_app(context.app), prefix, seen)
         elif isinstance(route, Mount):
@@ -194,7 +196,7 @@ def _walk_mount(
     context: Any, route: Mount, prefix: Prefix, seen: tuple[int, ...]
 ) -> Iterator[Leaf]:
     below = prefix.below(context)
-    inner = _mounted(route)
+    inner = mounted_app(route)
     if getattr(inner, "routes", None) is None:
         methods = ("GET",) if isinstance(inner, StaticFiles) else (ANY,)
         template, pattern = below.template + REST, below.pattern + "/{path:path}"
@@ -217,16 +219,16 @@ def _leaf(context: Any, prefix: Prefix, methods: tuple[str, ...], kind: str) -> 
 
 def _mounts(routes: Iterable[Any], prefix: Prefix, depth: int = _MAX_DEPTH) -> Iterator[Prefix]:
     """Every mount below."""
-    for route, context in _contexts(routes) if depth else ():
+    for route, context in route_contexts(routes) if depth else ():
         if isinstance(route, Mount):
             below = prefix.below(context)
             yield below
-            yield from _inner_mounts(_mounted(route), below, depth)
+            yield from _inner_mounts(mounted_app(route), below, depth)
         elif isinstance(route, Host):
             yield from _inner_mounts(unwrapped_app(context.app), prefix, depth)
 
 
-def _mounted(route: Mount) -> Any:
+def mounted_app(route: Mount) -> Any:
     """What lies at a mount, without the middlewares that Starlette or the host put around it."""
     return unwrapped_app(getattr(route, "_base_app", route.app))
 
@@ -235,7 +237,7 @@ def _inner_mounts(app: Any, prefix: Prefix, depth: int) -> Iterator[Prefix]:
     return _mounts(getattr(app, "routes", None) or (), prefix, depth - 1)
 
 
-def _contexts(routes: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+def route_contexts(routes: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
     """Each route as it was made, and what has the path and methods under which it answers."""
     for context in _iter_contexts(list(routes)):
         route = getattr(context, "original_route", context)
