@@ -15,6 +15,7 @@ from starlette.routing import Host, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from fastapi_lens.methods import method_name
+from fastapi_lens.recording.documentation import documentation_paths, is_documentation
 from fastapi_lens.recording.handlers import Handler, describe, unwrapped
 from fastapi_lens.recording.verbs import possible_verbs_of, verbs_of
 
@@ -24,7 +25,7 @@ REST = "/{path}"
 """What a mount puts behind its own path."""
 
 _MAX_DEPTH = 8
-_FRAMEWORK_MODULES = ("fastapi.applications", "fastapi_lens.")
+_OWN_MODULE = "fastapi_lens."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Leaf:
         pattern: The same with its converters, ``/files/{path:path}``.
         methods: Methods it answers, as they are declared; ``("WEBSOCKET",)``, or ``("ANY",)`` of
             an opaque mount.
+        is_page: Whether it is the application's documentation.
         silent: Those of them that are told of only once they were called.
         kind: ``http``, ``websocket`` or ``mount``.
         endpoint: The handler, or the mounted application.
@@ -49,6 +51,7 @@ class Leaf:
     tags: tuple[str, ...] = ()
     deprecated: bool = False
     silent: tuple[str, ...] = ()
+    is_page: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -104,9 +107,9 @@ def unwrapped_app(app: Any) -> Any:
 
 
 def is_framework(endpoint: Any) -> bool:
-    """Whether FastAPI itself (docs, schema) or the lens answers here."""
+    """Whether the documentation of the application or the lens answers here."""
     module = getattr(unwrapped(endpoint), "__module__", None) or ""
-    return module.startswith(_FRAMEWORK_MODULES)
+    return module.startswith(_OWN_MODULE) or is_documentation(endpoint)
 
 
 def lift_own_route(app: Any) -> None:
@@ -157,7 +160,10 @@ def silent_methods(route: Any, methods: Iterable[str] | None) -> tuple[str, ...]
 def _walk_app(app: Any, prefix: Prefix, seen: tuple[int, ...]) -> Iterator[Leaf]:
     """Every route of an application or router, unless it is mounted in itself."""
     if id(app) not in seen:
-        yield from _walk(getattr(app, "routes", ()), prefix, (*seen, id(app)))
+        pages = {prefix.template + path for path in documentation_paths(app)}
+        for leaf in _walk(getattr(app, "routes", ()), prefix, (*seen, id(app))):
+            is_page = leaf.template in pages and leaf.methods == ("GET",)
+            yield replace(leaf, is_page=True) if is_page else leaf
         yield from _frontends(getattr(app, "router", app), prefix)
 
 

@@ -32,6 +32,7 @@ from fastapi_lens.recording.catalogue import (
     silent_methods,
     unwrapped_app,
 )
+from fastapi_lens.recording.documentation import documentation_paths
 from fastapi_lens.recording.handlers import describe
 from fastapi_lens.recording.rereads import Rereads
 
@@ -74,13 +75,15 @@ class RouteTable:
         self._read: list[tuple[str, tuple[str, ...], int]] = []
         self._by_endpoint: dict[int, list[tuple[Leaf, Pattern[str]]]] = {}
         self._mounts: list[tuple[Pattern[str], str]] = []
+        self._pages: set[str] = set()
         self._rereads = Rereads(clock)
         self._unknown: set[str] = set()
 
     @property
     def leaves(self) -> list[Leaf]:
-        """Every route but FastAPI's own pages and the lens's, in routing order."""
-        return [leaf for leaf in leaves_of(self.app) if not is_framework(leaf.endpoint)]
+        """Every route but pages of the documentation and the lens's, in routing order."""
+        found = leaves_of(self.app)
+        return [leaf for leaf in found if not leaf.is_page and not is_framework(leaf.endpoint)]
 
     def match(self, scope: Scope, outer_root: str) -> Match | None:
         """The endpoint that a finished request reached.
@@ -123,7 +126,16 @@ class RouteTable:
             return NO_CALL
         prefix = self._mount_prefix(scope, root)
         template = (prefix or "") + source.path_format
+        maybe = method == "GET" and source.path_format in documentation_paths(scope.get("app"))
+        if maybe and self._is_page(template):
+            return NO_CALL
         return Match(method_name(method), template, certain=prefix is not None)
+
+    def _is_page(self, template: str) -> bool:
+        """Whether the documentation lies at a template."""
+        if template not in self._pages:
+            self._reread()
+        return template in self._pages
 
     def _match_endpoint(self, scope: Scope, root: str, endpoint: Any) -> Match | None:
         """Other routes and mounts of Starlette leave the endpoint alone in the scope."""
@@ -133,6 +145,8 @@ class RouteTable:
         if not found:
             return None
         leaf = found[0][0] if len(found) == 1 else _by_path(found, scope, root)
+        if leaf is not None and leaf.is_page:
+            return NO_CALL
         method = None if leaf is None else _method(scope, leaf.methods)
         if leaf is None or method is None:
             return None
@@ -171,6 +185,7 @@ class RouteTable:
             pattern, _, _ = compile_path(leaf.pattern)
             by_endpoint.setdefault(id(leaf.endpoint), []).append((leaf, pattern))
         self._read, self._by_endpoint = read, by_endpoint
+        self._pages = {leaf.template for leaf in leaves if leaf.is_page}
         self._mounts = [
             (compile_path(mount.pattern)[0], mount.template) for mount in mounts_of(self.app)
         ]
