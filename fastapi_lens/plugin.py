@@ -1,7 +1,6 @@
 """LensMiddleware: what a host application adds. Ties recording, runtime and admin together."""
 
 import logging
-
 from typing import Any
 
 from fastapi import FastAPI

@@ -142,9 +142,14 @@ class Recorder:
     def series(self, method: str, path: str, status: int) -> Series:
         """The series to count such calls in, made when missing.
 
-        The method is one that a route declares, or what `known_method` gives: clients may send
-        any number of others. A status that HTTP does not know counts as a server error: a column of the database
+        A status that HTTP does not know counts as a server error: a column of the database
         could not hold it, and all that was counted beside it would wait for ever.
+
+        Args:
+            method: One that a route declares, or what `known_method` gives, since clients may
+                send any number of others.
+            path: The full path template.
+            status: Of the answer.
         """
         status = status if status in KNOWN_STATUSES else SERVER_ERROR
         key = SeriesKey(method, path, status)

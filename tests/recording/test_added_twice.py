@@ -1,4 +1,4 @@
-"""The middleware is there more than once: each call is counted once, by one worker, and it is said."""
+"""The middleware is there more than once: each call is counted once, by one worker."""
 
 import asyncio
 import copy

@@ -1,20 +1,20 @@
-"""Endpoints and routes that a host makes anew for each request: no walk for each, bounded memory."""
+"""Endpoints and routes that a host makes anew for each request."""
 
 import functools
 import gc
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fastapi import APIRouter, FastAPI
-from fastapi.testclient import TestClient
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Match, Route
 
 from fastapi_lens.recording import routes
 from fastapi_lens.recording.call_cache import MAX_ALIKE
+from fastapi_lens.recording.catalogue import leaves_of
 from fastapi_lens.recording.rereads import Rereads
 from tests.recording.probe import Probe, lens_of
 
@@ -38,11 +38,22 @@ def an_asgi_app(name: str) -> Any:
     return Starlette(routes=[Route("/tenant/{name}", lambda _: PlainTextResponse(name))])
 
 
+def a_function(name: str) -> Any:
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        await handle(name, scope, receive, send)
+
+    return answer
+
+
+def a_class(name: str) -> Any:
+    return type("Made", (Instance,), {})(name)
+
+
 FRESH: dict[str, Make] = {
     "partial": lambda name: functools.partial(handle, name),
-    "lambda": lambda name: lambda scope, receive, send: handle(name, scope, receive, send),
+    "function": a_function,
     "instance": Instance,
-    "class": lambda name: type("Made", (Instance,), {})(name),
+    "class": a_class,
     "application": an_asgi_app,
 }
 
@@ -84,7 +95,7 @@ class PerRequest(BaseRoute):
 def walks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Walks over a route tree that requests have made."""
     made: list[Any] = []
-    real = routes.leaves_of
+    real = leaves_of
 
     def counting(app: Any) -> Any:
         made.append(app)
@@ -157,9 +168,9 @@ def test_many_tenants_of_one_mount_are_kept_all(probe: MakeProbe) -> None:
 
 
 @pytest.fixture
-def clock() -> Iterator[list[float]]:
+def clock() -> list[float]:
     """The seconds of the rereads' clock; change the only one."""
-    yield [1_000.0]
+    return [1_000.0]
 
 
 def test_pauses_grow_until_something_is_found(clock: list[float]) -> None:
@@ -192,8 +203,6 @@ def test_it_is_said_once_that_calls_are_not_counted(
 ) -> None:
     app = FastAPI()
     app.router.routes.append(PerTenant(FRESH["instance"]))
-    client: TestClient = probe(app).client
-    for number in range(5):
-        client.get(f"/tenant/{number}")
+    probe(app).get(*(f"/tenant/{number}" for number in range(5)))
     (said,) = [one for one in caplog.records if "does not know the route" in one.getMessage()]
     assert "Instance and does not count its calls: it is made anew" in said.getMessage()

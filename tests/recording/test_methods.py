@@ -1,4 +1,4 @@
-"""Methods: a declared one is an endpoint's own, whatever its name; all others are counted as one."""
+"""Methods: a declared one is an endpoint's own; all others are counted as one."""
 
 import csv
 import io

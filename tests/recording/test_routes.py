@@ -14,7 +14,6 @@ from starlette.routing import Match as RouteMatch
 from starlette.staticfiles import StaticFiles
 
 from fastapi_lens import lens_admin
-from fastapi_lens.recording import routes
 from fastapi_lens.reporting.model import Window
 from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope
 from tests.support.releases import needs_frontend, needs_included_mounts
