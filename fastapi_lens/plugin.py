@@ -36,7 +36,8 @@ class LensMiddleware(RecordingMiddleware):
         self._lens = Lens(config or LensConfig())
         super().__init__(app, self._lens)
         path = self._lens.config.report_path
-        if path != DEFAULT_REPORT_PATH:
+        self._answers_reports = path != DEFAULT_REPORT_PATH
+        if self._answers_reports:
             self.app = ReportPath(app, path)
 
     @classmethod
@@ -70,7 +71,8 @@ class LensMiddleware(RecordingMiddleware):
     def _answer_reports(self, app: Any) -> None:
         """Answer at the default path of the reports, too, where the admin is elsewhere."""
         path = self._lens.config.report_path
-        if not isinstance(self.app, ReportPath) and leaves_out(app, path):
+        if not self._answers_reports and leaves_out(app, path):
+            self._answers_reports = True
             self.app = ReportPath(self.app, path)
 
 

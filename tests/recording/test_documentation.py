@@ -55,6 +55,12 @@ def test_pages_of_a_subclass_are_no_endpoints(probe: MakeProbe) -> None:
     assert counted(probe(app), *pages) == ONLY_X
 
 
+def test_a_page_of_a_subclass_is_known_as_one_at_the_first_request(probe: MakeProbe) -> None:
+    app = Branded()
+    app.add_api_route("/x", lambda: 1)
+    assert counted(probe(app), "/redoc") == ONLY_X
+
+
 def test_pages_of_a_mounted_subclass_are_none_either(probe: MakeProbe) -> None:
     app = FastAPI()
     app.add_api_route("/x", lambda: 1)

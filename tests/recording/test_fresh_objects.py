@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Match, Route
 
 from fastapi_lens.recording import routes
 from fastapi_lens.recording.call_cache import MAX_ALIKE
-from fastapi_lens.recording.catalogue import leaves_of
+from fastapi_lens.recording.catalogue import leaves_of, unwrapped_app
 from fastapi_lens.recording.rereads import Rereads
 from tests.recording.probe import Probe, lens_of
 
@@ -171,6 +171,12 @@ def test_many_tenants_of_one_mount_are_kept_all(probe: MakeProbe) -> None:
 def clock() -> list[float]:
     """The seconds of the rereads' clock; change the only one."""
     return [1_000.0]
+
+
+def test_an_application_around_itself_is_no_endless_walk() -> None:
+    around = Instance("x")
+    around.app = around  # type: ignore[attr-defined]  # what the lens follows
+    assert unwrapped_app(around) is around
 
 
 def test_pauses_grow_until_something_is_found(clock: list[float]) -> None:
