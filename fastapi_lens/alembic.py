@@ -42,22 +42,20 @@ def setup(plugin: "Plugin") -> None:
     from alembic.util import DispatchPriority  # noqa: PLC0415  Never a dependency of ours.
 
     plugin.add_autogenerate_comparator(
-        _leave_alone, "autogenerate", "fastapi_lens", priority=DispatchPriority.LAST
+        _leave_alone, "autogenerate", "fastapi_lens", priority=DispatchPriority.FIRST
     )
 
 
-def _leave_alone(context: "AutogenContext", upgrade_ops: "UpgradeOps") -> "PriorityDispatchResult":
-    """Take our tables out of what autogenerate has found to do, after all else has run."""
-    from alembic.operations.ops import DropTableOp, ModifyTableOps  # noqa: PLC0415  See `setup`.
-    from alembic.util import PriorityDispatchResult  # noqa: PLC0415  The same.
+def _leave_alone(context: "AutogenContext", _upgrade_ops: "UpgradeOps") -> "PriorityDispatchResult":
+    """Have autogenerate overlook our tables, before it looks: what it finds, it also logs."""
+    from alembic.util import PriorityDispatchResult  # noqa: PLC0415  See `setup`.
 
     # A host that takes them into its metadata, for whatever reason, means it.
     ours = TABLES - {table.name for table in context.sorted_tables}
-    upgrade_ops.ops[:] = [
-        operation
-        for operation in upgrade_ops.ops
-        if not (
-            isinstance(operation, DropTableOp | ModifyTableOps) and operation.table_name in ours
-        )
-    ]
+    others = context.run_name_filters
+
+    def run_name_filters(name: str | None, type_: Any, parent_names: Any) -> bool:
+        return (type_ != "table" or name not in ours) and others(name, type_, parent_names)
+
+    vars(context)["run_name_filters"] = run_name_filters
     return PriorityDispatchResult.CONTINUE

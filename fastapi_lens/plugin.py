@@ -1,5 +1,7 @@
 """LensMiddleware: what a host application adds. Ties recording, runtime and admin together."""
 
+import logging
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI
@@ -11,10 +13,12 @@ from fastapi_lens.admin.edge import finished, readable
 from fastapi_lens.admin.report_guard import NO_ADMIN, UNGUARDED, ReportGuard
 from fastapi_lens.admin.router import DEFAULT_PREFIX, Endpoint, create_lens_admin, json_endpoint
 from fastapi_lens.config import LensConfig
-from fastapi_lens.recording.middleware import RecordingMiddleware
+from fastapi_lens.recording.middleware import Recording, RecordingMiddleware
 from fastapi_lens.runtime import Lens
+from fastapi_lens.start_checks import StartChecks, leaves_out
 
 DEFAULT_REPORT_PATH = DEFAULT_PREFIX + "/report"
+logger = logging.getLogger("fastapi_lens")
 
 
 class LensMiddleware(RecordingMiddleware):
@@ -32,10 +36,12 @@ class LensMiddleware(RecordingMiddleware):
 
     def __init__(self, app: ASGIApp, config: LensConfig | None = None) -> None:
         """Start nothing yet; the first lifespan or request does."""
-        config = config or LensConfig()
-        super().__init__(app, Lens(config))
-        if config.report_path != DEFAULT_REPORT_PATH:
-            self.app = ReportPath(app, config.report_path)
+        self._lens = Lens(config or LensConfig())
+        super().__init__(app, self._lens)
+        path = self._lens.config.report_path
+        self._answers_reports = path != DEFAULT_REPORT_PATH
+        if self._answers_reports:
+            self.app = ReportPath(app, path)
 
     @classmethod
     def setup(
@@ -53,6 +59,24 @@ class LensMiddleware(RecordingMiddleware):
         """
         app.add_middleware(cls, config=config or LensConfig())
         app.include_router(create_lens_admin(prefix))
+
+    def _begin(self, scope: Scope, *, lifespan: bool = False) -> Recording:
+        lens = super()._begin(scope, lifespan=lifespan)
+        try:
+            if lens is self._lens:  # Another one has told it all.
+                self._lens.attached(StartChecks, lambda: StartChecks(lens.routes.app))
+            self._answer_reports(lens.routes.app)
+        except Exception:
+            # The host starts, whatever is odd about its routes.
+            logger.exception("fastapi_lens could not check how it is used")
+        return lens
+
+    def _answer_reports(self, app: Any) -> None:
+        """Answer at the default path of the reports, too, where the admin is elsewhere."""
+        path = self._lens.config.report_path
+        if not self._answers_reports and leaves_out(app, path):
+            self._answers_reports = True
+            self.app = ReportPath(self.app, path)
 
 
 class ReportPath:

@@ -16,10 +16,11 @@ import anyio.to_thread
 
 from fastapi_lens.config import LensConfig
 from fastapi_lens.process_events import at_end, at_end_of_child, at_fork
+from fastapi_lens.recording.call_cache import CallCache
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.heap import freeze_once
 from fastapi_lens.recording.processes import new_id
-from fastapi_lens.recording.recorder import KNOWN_METHODS, OTHER_METHOD, Recorder
+from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.recording.routes import Leaf, RouteTable
 from fastapi_lens.reporting.forecast import Forecaster
 from fastapi_lens.reporting.queries import Reader
@@ -59,7 +60,7 @@ class Lens:
         """Prepare everything that needs no database."""
         self.config = config
         self.clock = clock
-        self.started = False
+        self.started, self.told = False, set[str]()
         self.settings = Settings.of(config)
         self.app_name = config.app_name or UNNAMED
         self.retention = Retention(config.ttl_days, app=self.app_name)
@@ -125,6 +126,11 @@ class Lens:
         """Whether 404s that no route matched are counted."""
         return not self.config.ignore_unmapped
 
+    @property
+    def methods(self) -> set[str]:
+        """Those of the endpoints that were discovered."""
+        return {method for method, _ in list(self._facts)}
+
     def records(self, method: str, path: str) -> bool:
         """Whether calls of this endpoint are recorded and shown."""
         return self.settings.shows(method, path)
@@ -137,10 +143,7 @@ class Lens:
 
     def skips(self, method: str, path: str, status: int) -> bool:
         """Whether a rule keeps such an answer from being counted."""
-        rules = self.settings.rules
-        # Methods that nobody knows are counted as one, and are hidden as one.
-        other = method not in KNOWN_METHODS and rules.skips(OTHER_METHOD, path, status)
-        return other or rules.skips(method, path, status)
+        return self.settings.rules.skips(method, path, status)
 
     def attached(self, kind: type[Attached], make: Callable[[], Attached]) -> Attached:
         """What another room keeps with this lens, made at its first use; safe in threads.
@@ -188,7 +191,7 @@ class Lens:
         self.retention.log_max_rows = settings.log.log_max_rows
         self.recorder.log.apply(settings.log)
         # After the settings: who resolves a call takes the cache first.
-        self.recorder.cache = {}
+        self.recorder.cache = CallCache()
 
     def session_salt(self) -> bytes:
         """Random bytes that all workers of the database share.
@@ -281,7 +284,7 @@ class Lens:
         """The endpoints that the app has now; a handler is looked at once."""
         now_us = round(self.clock() * 1_000_000)
         for leaf in self.routes.leaves:
-            for method in leaf.methods:
+            for method in leaf.names:
                 key = (method, leaf.template)
                 if key not in self._facts and self.settings.has(*key):
                     self._facts[key] = self._describe(method, leaf, now_us)

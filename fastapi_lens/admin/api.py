@@ -28,6 +28,23 @@ class BadParameterError(Exception):
     sentence: str
 
 
+@dataclass(frozen=True)
+class NoReportError(Exception):
+    """No report is at this path; answered with 404 and this sentence."""
+
+    sentence: str
+
+
+def nowhere(visit: Visit) -> Asked:
+    """Any other path below the admin, for programs.
+
+    Raises:
+        NoReportError: Always.
+    """
+    first = visit.url("/report")
+    raise NoReportError(f"nothing is here; the reports are {first}, {first}/top and {first}/dead")
+
+
 def report(visit: Visit) -> Asked:
     """``GET …/report``: all endpoints, or those of one status."""
     days = _days(visit, default=None)

@@ -79,6 +79,18 @@ def takes_gzip(headers: Mapping[str, str]) -> bool:
     return False
 
 
+def wants_json(request: Request, local: str) -> bool:
+    """Whether a program asks, to which an error is told as JSON.
+
+    Args:
+        request: To a path below the admin.
+        local: That path.
+    """
+    accepted = request.headers.get("accept", "")
+    is_report = local == "/report" or local.startswith("/report/")
+    return is_report or ("json" in accepted and "html" not in accepted)
+
+
 def base_of(request: Request, local: str) -> str:
     """The admin's path as the client sees it: the request's own, less the page's part.
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Self
 from urllib.parse import parse_qsl, urlencode
 
+from fastapi_lens.methods import is_method_name
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.reporting.status import SECONDS_PER_DAY, Status
 
@@ -26,7 +27,6 @@ _MAX_FIELDS = 100
 _MAX_METHODS = 20
 _MINUTE = 60
 _MOMENT = "%Y-%m-%dT%H:%MZ"
-_METHOD = re.compile(r"[A-Z_]{1,20}")
 
 
 class WindowChoice(StrEnum):
@@ -139,7 +139,7 @@ class EndpointsQuery:
     def __post_init__(self) -> None:
         """One form for each meaning, so that equal views have equal addresses."""
         methods = {method.upper() for method in self.methods}
-        known = sorted(method for method in methods if _METHOD.fullmatch(method))
+        known = sorted(method for method in methods if is_method_name(method))
         object.__setattr__(self, "q", clean_text(" ".join(self.q.split())))
         object.__setattr__(self, "tag", clean_text(self.tag))
         object.__setattr__(self, "methods", tuple(known[:_MAX_METHODS]))

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from fastapi_lens.admin.query import address, clean_text, fields_of
+from fastapi_lens.methods import is_method_name
 from fastapi_lens.reporting.model import id_of
 from fastapi_lens.reporting.request_log import LogFilter
 
 REASONS = ("error", "slow", "sample")
 MAX_MS = 999_999_999
-_METHOD = re.compile(r"[A-Z_-]{1,16}")
 _STATUS = re.compile(r"[1-9](?:xx|[0-9]{2})")
 
 
@@ -46,7 +46,7 @@ class RequestsQuery:
             "q": clean_text(" ".join(self.q.split())),
             "endpoint": _key(self.endpoint),
             "status": status if _STATUS.fullmatch(status) else "",
-            "method": method if _METHOD.fullmatch(method) else "",
+            "method": method if is_method_name(method) else "",
             "min_ms": min(max(0, self.min_ms), MAX_MS),
             "reason": self.reason if self.reason in REASONS else "",
             "before": _key(self.before),

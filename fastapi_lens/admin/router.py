@@ -7,7 +7,7 @@ exception handler and no schema of the host applies. Knows no SQL and no HTML.
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -20,7 +20,7 @@ from starlette.routing import compile_path
 from fastapi_lens.admin import api, rendering
 from fastapi_lens.admin.auth import Entry, Refusal, Wait
 from fastapi_lens.admin.cross_site import is_cross_site
-from fastapi_lens.admin.edge import base_of, client_path, finished, key_of, readable
+from fastapi_lens.admin.edge import base_of, client_path, finished, key_of, readable, wants_json
 from fastapi_lens.admin.forms import read_form
 from fastapi_lens.admin.gates import gate_of
 from fastapi_lens.admin.hook import Denied
@@ -106,10 +106,21 @@ async def _answer(request: Request, rest: str) -> Response:
         found = page.pattern.match(rest)
         if found:
             if method not in page.methods:
-                return Response(status_code=405, headers={"Allow": ", ".join(page.methods)})
+                return _not_allowed(request, rest, page.methods)
             request.scope["path_params"] = found.groupdict()
             return await page.endpoint(request)
+    if wants_json(request, rest):
+        return await _report(request, api.nowhere, rest)
     return await _page(rest, _nothing_here)(request)
+
+
+def _not_allowed(request: Request, rest: str, methods: Sequence[str]) -> Response:
+    allowed = ", ".join(methods)
+    response = Response(status_code=405)
+    if wants_json(request, rest):
+        response = api.refused(f"{request.method} is not possible here, but {allowed}", status=405)
+    response.headers["Allow"] = allowed
+    return response
 
 
 def json_endpoint(answer: api.Api, local: str) -> Endpoint:
@@ -124,13 +135,14 @@ def json_endpoint(answer: api.Api, local: str) -> Endpoint:
 async def _report(request: Request, answer: api.Api, local: str) -> Response:
     lens = _lens(request)
     if lens is None:
-        return api.refused("LensMiddleware is missing on this app", status=503)
-    if is_cross_site(request, lens.config.trusted_origins):
-        return api.refused(Refusal.CROSS_SITE.value, status=403)
+        sentence = f"LensMiddleware is missing on this app; add {rendering.MIDDLEWARE_LINE}"
+        return api.refused(sentence, status=503)
     try:
         return await _allowed_report(request, Place(base_of(request, local), lens), answer)
     except api.BadParameterError as error:
         return api.refused(error.sentence, status=422)
+    except api.NoReportError as error:
+        return api.refused(error.sentence, status=404)
     except StorageError as error:
         return api.refused(_reported(error, _UNREADABLE), status=503)
     except Exception as error:  # noqa: BLE001  The edge: the host's handlers are not ours.
@@ -138,6 +150,8 @@ async def _report(request: Request, answer: api.Api, local: str) -> Response:
 
 
 async def _allowed_report(request: Request, place: Place, answer: api.Api) -> Response:
+    if is_cross_site(request, place.lens.config.trusted_origins):
+        return api.refused(Refusal.CROSS_SITE.value, status=403)
     entry = await (await gate_of(place.lens)).access(request, place.lens.clock())
     if isinstance(entry, Wait | Denied):
         response = api.refused(entry.sentence, status=entry.status)
@@ -147,6 +161,16 @@ async def _allowed_report(request: Request, place: Place, answer: api.Api) -> Re
         return api.refused(entry.value, status=403)
     visit = _visit(request, place, entry)
     return await shared_report(visit, answer(visit))
+
+
+def is_admin(endpoint: object) -> bool:
+    """Whether an endpoint is the admin's."""
+    return endpoint is _dispatch
+
+
+def prefix_of(pattern: str) -> str:
+    """The admin's prefix in the pattern of its route."""
+    return pattern.removesuffix(f"{{rest:{_REST}}}")
 
 
 class _Rest(PathConvertor):
@@ -217,9 +241,10 @@ def _endpoint(visit: Visit) -> Response:
 
 
 def _nothing_here(visit: Visit) -> Response:
-    return rendering.not_found_page(
-        visit.request, visit.base, message="There is no such page in the lens."
-    )
+    message = "There is no such page in the lens."
+    if client_path(visit.request).startswith(visit.url("/report")):
+        message += f" The report is at {visit.url('/report')}."
+    return rendering.not_found_page(visit.request, visit.base, message=message)
 
 
 async def _login(request: Request) -> Response:

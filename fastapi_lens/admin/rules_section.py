@@ -74,7 +74,7 @@ def rules_section(visit: Visit, reply: Reply | None) -> Section:
         version=settings.versions.get(RULES, 0),
         rows=[_row(visit, rule, endpoints) for rule in rules.all],
         form=form,
-        methods=[*METHOD_ORDER, *sorted(set(form.methods) - set(METHOD_ORDER))],
+        methods=[*METHOD_ORDER, *sorted((visit.lens.methods | {*form.methods}) - {*METHOD_ORDER})],
         error={mine.field: mine.sentence} if mine.field else {},
         sentence="" if mine.field else mine.sentence,
         preview=mine.preview,

@@ -6,16 +6,18 @@ FastAPI itself tells under which paths they answer.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import routing as fastapi_routing
 from fastapi.routing import APIRoute
-from starlette.endpoints import HTTPEndpoint
 from starlette.routing import Host, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
+from fastapi_lens.methods import method_name
+from fastapi_lens.recording.documentation import documentation_paths, is_documentation
 from fastapi_lens.recording.handlers import Handler, describe, unwrapped
+from fastapi_lens.recording.verbs import possible_verbs_of, verbs_of
 
 WEBSOCKET = "WEBSOCKET"
 ANY = "ANY"
@@ -23,7 +25,7 @@ REST = "/{path}"
 """What a mount puts behind its own path."""
 
 _MAX_DEPTH = 8
-_FRAMEWORK_MODULES = ("fastapi.applications", "fastapi_lens.")
+_OWN_MODULE = "fastapi_lens."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,10 @@ class Leaf:
     Attributes:
         template: Full path template, mounts and prefixes included.
         pattern: The same with its converters, ``/files/{path:path}``.
-        methods: Methods it answers; ``("WEBSOCKET",)``, or ``("ANY",)`` of an opaque mount.
+        methods: Methods it answers, as they are declared; ``("WEBSOCKET",)``, or ``("ANY",)`` of
+            an opaque mount.
+        is_page: Whether it is the application's documentation.
+        silent: Those of them that are told of only once they were called.
         kind: ``http``, ``websocket`` or ``mount``.
         endpoint: The handler, or the mounted application.
         guarded: Whether FastAPI runs dependencies before it that are no parameters of it.
@@ -47,6 +52,13 @@ class Leaf:
     tags: tuple[str, ...] = ()
     deprecated: bool = False
     guarded: bool = False
+    silent: tuple[str, ...] = ()
+    is_page: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The methods as they are counted."""
+        return tuple(method_name(one) for one in self.methods if one not in self.silent)
 
     @property
     def handler(self) -> Handler:
@@ -91,13 +103,15 @@ def unwrapped_app(app: Any) -> Any:
         if getattr(inner, "routes", None) is not None:
             return inner
         inner = getattr(inner, "app", None)
+        if inner is None:
+            break
     return app
 
 
 def is_framework(endpoint: Any) -> bool:
-    """Whether FastAPI itself (docs, schema) or the lens answers here."""
+    """Whether the documentation of the application or the lens answers here."""
     module = getattr(unwrapped(endpoint), "__module__", None) or ""
-    return module.startswith(_FRAMEWORK_MODULES)
+    return module.startswith(_OWN_MODULE) or is_documentation(endpoint)
 
 
 def lift_own_route(app: Any) -> None:
@@ -117,7 +131,7 @@ def lift_own_route(app: Any) -> None:
         inside = [candidate] if router is None else router.routes
         if len(inside) != 1 or not _is_own(inside[0]):
             continue
-        ((_, context),) = _contexts([candidate])
+        ((_, context),) = route_contexts([candidate])
         if _is_bare(context):
             methods = sorted(context.methods or ())
             routes[index] = Route(
@@ -143,21 +157,25 @@ def declared_methods(route: Any, methods: Iterable[str] | None) -> tuple[str, ..
         methods: The methods under which it is included; none where it leaves them to its endpoint.
     """
     if not methods:
-        endpoint = route.endpoint
-        if isinstance(endpoint, type) and issubclass(endpoint, HTTPEndpoint):
-            names = ("get", "head", "post", "put", "patch", "delete", "options", "query")
-            return tuple(name.upper() for name in names if hasattr(endpoint, name))
-        return (ANY,)
+        return verbs_of(route.endpoint) or (ANY,)
     declared = sorted(methods)
     if "GET" in declared and "HEAD" in declared and not isinstance(route, APIRoute):
         declared.remove("HEAD")
     return tuple(declared)
 
 
+def silent_methods(route: Any, methods: Iterable[str] | None) -> tuple[str, ...]:
+    """What a route may answer besides its `declared_methods`, of the same arguments."""
+    return () if methods else possible_verbs_of(route.endpoint)
+
+
 def _walk_app(app: Any, prefix: Prefix, seen: tuple[int, ...]) -> Iterator[Leaf]:
     """Every route of an application or router, unless it is mounted in itself."""
     if id(app) not in seen:
-        yield from _walk(getattr(app, "routes", ()), prefix, (*seen, id(app)))
+        pages = {prefix.template + path for path in documentation_paths(app)}
+        for leaf in _walk(getattr(app, "routes", ()), prefix, (*seen, id(app))):
+            is_page = leaf.template in pages and leaf.methods == ("GET",)
+            yield replace(leaf, is_page=True) if is_page else leaf
         yield from _frontends(getattr(app, "router", app), prefix)
 
 
@@ -179,7 +197,7 @@ def _frontends(router: Any, prefix: Prefix) -> Iterator[Leaf]:
 
 def _walk(routes: Iterable[Any], prefix: Prefix, seen: tuple[int, ...]) -> Iterator[Leaf]:
     """Every route below, in routing order."""
-    for route, context in _contexts(routes):
+    for route, context in route_contexts(routes):
         if isinstance(route, Host):
             yield from _walk_app(unwrapped_app(context.app), prefix, seen)
         elif isinstance(route, Mount):
@@ -187,14 +205,16 @@ def _walk(routes: Iterable[Any], prefix: Prefix, seen: tuple[int, ...]) -> Itera
         elif isinstance(route, WebSocketRoute):
             yield _leaf(context, prefix, (WEBSOCKET,), "websocket")
         elif isinstance(route, Route):
-            yield _leaf(context, prefix, declared_methods(route, context.methods), "http")
+            silent = silent_methods(route, context.methods)
+            declared = declared_methods(route, context.methods)
+            yield replace(_leaf(context, prefix, declared + silent, "http"), silent=silent)
 
 
 def _walk_mount(
     context: Any, route: Mount, prefix: Prefix, seen: tuple[int, ...]
 ) -> Iterator[Leaf]:
     below = prefix.below(context)
-    inner = _mounted(route)
+    inner = mounted_app(route)
     if getattr(inner, "routes", None) is None:
         methods = ("GET",) if isinstance(inner, StaticFiles) else (ANY,)
         template, pattern = below.template + REST, below.pattern + "/{path:path}"
@@ -218,16 +238,16 @@ def _leaf(context: Any, prefix: Prefix, methods: tuple[str, ...], kind: str) -> 
 
 def _mounts(routes: Iterable[Any], prefix: Prefix, depth: int = _MAX_DEPTH) -> Iterator[Prefix]:
     """Every mount below."""
-    for route, context in _contexts(routes) if depth else ():
+    for route, context in route_contexts(routes) if depth else ():
         if isinstance(route, Mount):
             below = prefix.below(context)
             yield below
-            yield from _inner_mounts(_mounted(route), below, depth)
+            yield from _inner_mounts(mounted_app(route), below, depth)
         elif isinstance(route, Host):
             yield from _inner_mounts(unwrapped_app(context.app), prefix, depth)
 
 
-def _mounted(route: Mount) -> Any:
+def mounted_app(route: Mount) -> Any:
     """What lies at a mount, without the middlewares that Starlette or the host put around it."""
     return unwrapped_app(getattr(route, "_base_app", route.app))
 
@@ -236,7 +256,7 @@ def _inner_mounts(app: Any, prefix: Prefix, depth: int) -> Iterator[Prefix]:
     return _mounts(getattr(app, "routes", None) or (), prefix, depth - 1)
 
 
-def _contexts(routes: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+def route_contexts(routes: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
     """Each route as it was made, and what has the path and methods under which it answers."""
     for context in _iter_contexts(list(routes)):
         route = getattr(context, "original_route", context)

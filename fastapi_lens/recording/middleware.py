@@ -16,12 +16,14 @@ from fastapi_lens.recording.catalogue import lift_own_route
 from fastapi_lens.recording.cost import SAMPLE_MASK, CostMeter
 from fastapi_lens.recording.disconnects import CLIENT_CLOSED_REQUEST, is_gone, listen
 from fastapi_lens.recording.outcomes import of_request
+from fastapi_lens.recording.ownership import owner, tell_doubled
 from fastapi_lens.recording.recorder import (
     KNOWN_METHODS,
     SERVER_ERROR,
     UNMAPPED,
     Recorder,
     Series,
+    known_method,
 )
 from fastapi_lens.recording.request_log import SPREAD, Ended
 from fastapi_lens.recording.routes import Match, RouteTable, call_key, identity
@@ -48,15 +50,13 @@ MORE = {
 MAX_HINTS = 20
 """Requests that are looked into for the hint of `_hint`; it costs as much as routing them."""
 
-MAX_CACHED = 8_192
-"""Resolved calls kept; past that the cache starts anew."""
-
 
 class Recording(Protocol):
     """What the request path needs of a lens."""
 
     recorder: Recorder
     started: bool
+    told: set[str]
 
     @property
     def routes(self) -> RouteTable:
@@ -104,6 +104,7 @@ class RecordingMiddleware:
         self._host = app if hasattr(app, "routes") else None
         self._sample_mask = SAMPLE_MASK
         self._hints = iter(range(MAX_HINTS))
+        self._is_doubled = False
 
     async def __call__(  # noqa: C901  One function for the sake of speed, see below.
         self, scope: Scope, receive: Receive, send: Send
@@ -114,11 +115,13 @@ class RecordingMiddleware:
         every request of the host some tenths of a microsecond.
         """
         started_ns = perf_counter_ns()
+        if SCOPE_KEY in scope and scope[SCOPE_KEY] is not self.lens:
+            return await self._below(scope, receive, send)
         lens = scope[SCOPE_KEY] = self.lens
         if scope["type"] != "http":
             return await self._other(scope, receive, send)
         if not lens.started:
-            self._begin(scope)
+            lens = self._begin(scope)
         if not started_ns & self._sample_mask:
             return await self._measured(scope, receive, send)
         outer_root = scope.get("root_path", "")
@@ -173,6 +176,13 @@ class RecordingMiddleware:
                     recorder.log.take(series, Ended(scope, status, started_ns, duration_ns))
         except Exception:  # noqa: BLE001  Such a call is new, of another kind, or stays unknown.
             self._count(Ended(scope, status, started_ns, duration_ns), outer_root)
+
+    async def _below(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what a lens above counts."""
+        if not self._is_doubled:
+            self._is_doubled = True
+            tell_doubled(scope[SCOPE_KEY], scope.get("app"))
+        await self.app(scope, receive, send)
 
     def _raised(
         self, ended: Ended, outer_root: str, error: BaseException, around: tuple[object, Send]
@@ -234,14 +244,17 @@ class RecordingMiddleware:
 
         await self.app(scope, receive, observe)
 
-    def _begin(self, scope: Scope, *, lifespan: bool = False) -> None:
+    def _begin(self, scope: Scope, *, lifespan: bool = False) -> Recording:
+        """Start the application's lens, which is another one's where it runs already."""
         app = self._host or scope.get("app")
         try:
             lift_own_route(app)
         except Exception:
             # It answers from there as well, only that others wait for it.
             logger.exception("fastapi_lens could not lift its route out of its router")
-        self.lens.begin(app, lifespan=lifespan)
+        lens = self.lens = scope[SCOPE_KEY] = owner(app, self.lens)
+        lens.begin(app, lifespan=lifespan)
+        return lens
 
     def _count(self, ended: Ended, outer_root: str) -> None:
         """Count any call: known, of a kind that was not seen yet, or kept by no key."""
@@ -257,11 +270,9 @@ class RecordingMiddleware:
             cache = self.lens.recorder.cache
             series = self._series(match, scope, status)
             reached = identity(scope)
-            if match and match.certain and any(reached) and scope.get("method") in KNOWN_METHODS:
-                if len(cache) >= MAX_CACHED:
-                    cache.clear()
-                # The ids in the key stay valid as long as what they belong to is kept.
-                cache[call_key(scope, status)] = (series, reached)
+            if match and match.certain and any(reached) and _is_bounded(scope, match):
+                key, meaning = call_key(scope, status), (match, status)
+                cache.keep(key, series, reached, meaning=meaning)
             if series is not None:
                 self._add(series, ended)
             elif status in SUCCESS and not any(reached):
@@ -304,7 +315,7 @@ class RecordingMiddleware:
     def _unmapped(self, scope: Scope, status: int) -> Series | None:
         if status != NOT_FOUND or not self.lens.counts_unmapped:
             return None
-        return self.lens.recorder.series(scope.get("method", ""), UNMAPPED, status)
+        return self.lens.recorder.series(known_method(scope.get("method", "")), UNMAPPED, status)
 
 
 async def _finish(send: Send, message: Message, seen: list[Any]) -> None:
@@ -317,3 +328,9 @@ async def _finish(send: Send, message: Message, seen: list[Any]) -> None:
 def _unanswered(server: object) -> int:
     """The status of a call that has ended without an answer, and without an exception."""
     return CLIENT_CLOSED_REQUEST if is_gone(server) else SERVER_ERROR
+
+
+def _is_bounded(scope: Scope, match: Match) -> bool:
+    """Whether clients cannot make up any number of such methods."""
+    method = scope.get("method")
+    return method in KNOWN_METHODS or method == match.method

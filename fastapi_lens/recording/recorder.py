@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi_lens.histogram import add_durations
+from fastapi_lens.recording.call_cache import CallCache
 from fastapi_lens.recording.cost import Costs
 from fastapi_lens.recording.request_log import NEVER_SLOW, RequestLog
 
@@ -30,12 +30,17 @@ FOLD_AT = 32
 """Durations that wait in a series at most; the call that makes them so many folds them."""
 
 
+def known_method(method: str) -> str:
+    """What a method is counted as that no route declares."""
+    return method if method in KNOWN_METHODS else OTHER_METHOD
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesKey:
     """What calls are counted by.
 
     Attributes:
-        method: A known method, ``WEBSOCKET``, ``ANY`` of a mount, or `OTHER_METHOD`.
+        method: One that a route declares, ``WEBSOCKET``, ``ANY`` of a mount, or `OTHER_METHOD`.
         path: The full path template.
         status: The HTTP status code; of a WebSocket 101, or the code it was refused with.
     """
@@ -129,7 +134,7 @@ class Recorder:
         self.clock = clock
         self.costs = Costs()
         self.log = RequestLog(clock)
-        self.cache: dict[Any, Any] = {}
+        self.cache = CallCache()
         self._max_series = max_series
         self._series: dict[SeriesKey, Series] = {}
         self._folding = threading.Lock()
@@ -139,9 +144,15 @@ class Recorder:
 
         A status that HTTP does not know counts as a server error: a column of the database
         could not hold it, and all that was counted beside it would wait for ever.
+
+        Args:
+            method: One that a route declares, or what `known_method` gives, since clients may
+                send any number of others.
+            path: The full path template.
+            status: Of the answer.
         """
         status = status if status in KNOWN_STATUSES else SERVER_ERROR
-        key = SeriesKey(method if method in KNOWN_METHODS else OTHER_METHOD, path, status)
+        key = SeriesKey(method, path, status)
         found = self._series.get(key)
         if found is None:
             if len(self._series) >= self._max_series:
@@ -168,7 +179,7 @@ class Recorder:
 
     def count(self, *, method: str, path: str, status: int, duration_ns: int) -> None:
         """Count one call of an endpoint that is known by its template."""
-        self.add(self.series(method, path, status), duration_ns)
+        self.add(self.series(known_method(method), path, status), duration_ns)
 
     def relax(self) -> None:
         """Let calls of every series be slow again that were not while it was slower."""

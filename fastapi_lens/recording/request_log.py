@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from starlette.types import Scope
 
 from fastapi_lens.log_settings import Clients, LogSettings
+from fastapi_lens.methods import MAX_METHOD_LENGTH
 from fastapi_lens.recording.agents import LONGEST_HEADER
 from fastapi_lens.recording.failures import Frame, Raised, place_of, raised, type_name, unwrapped
 from fastapi_lens.recording.redaction import LONGEST_QUERY
@@ -39,7 +40,7 @@ MAX_KINDS = 1_000
 """Kinds of exceptions in memory; further ones count when these are written."""
 
 LONGEST_PATH = 2_000
-LONGEST_METHOD = 16
+LONGEST_METHOD = MAX_METHOD_LENGTH
 QUIET_LOG_SECONDS = 60.0
 OFF = LogSettings(
     log_sample_rate=0.0,

@@ -8,7 +8,8 @@ request, so ``/t/acme`` becomes ``/t/{tenant}``.
 """
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from re import Pattern
 from types import MappingProxyType
@@ -18,6 +19,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route, WebSocketRoute, compile_path
 from starlette.types import Scope
 
+from fastapi_lens.methods import method_name
 from fastapi_lens.recording.catalogue import (
     ANY,
     REST,
@@ -27,14 +29,17 @@ from fastapi_lens.recording.catalogue import (
     is_framework,
     leaves_of,
     mounts_of,
+    silent_methods,
     unwrapped_app,
 )
+from fastapi_lens.recording.documentation import documentation_paths
+from fastapi_lens.recording.handlers import describe
+from fastapi_lens.recording.rereads import Rereads
 
 __all__ = ["NO_CALL", "Leaf", "Match", "RouteTable", "call_key", "identity"]
 
 logger = logging.getLogger("fastapi_lens")
 
-_MAX_UNKNOWN = 1_000
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -61,21 +66,24 @@ class RouteTable:
 
     Args:
         app: A FastAPI or Starlette application, or anything with ``routes``.
+        clock: Seconds that never go back.
     """
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Read the routes at the first use, not yet here."""
-        self._app = app
+        self.app = app
         self._read: list[tuple[str, tuple[str, ...], int]] = []
         self._by_endpoint: dict[int, list[tuple[Leaf, Pattern[str]]]] = {}
         self._mounts: list[tuple[Pattern[str], str]] = []
-        # Kept, so that their ids do not become those of other endpoints.
-        self._unknown: dict[int, Any] = {}
+        self._pages: set[str] = set()
+        self._rereads = Rereads(clock)
+        self._unknown: set[str] = set()
 
     @property
     def leaves(self) -> list[Leaf]:
-        """Every route but FastAPI's own pages and the lens's, in routing order."""
-        return [leaf for leaf in leaves_of(self._app) if not is_framework(leaf.endpoint)]
+        """Every route but pages of the documentation and the lens's, in routing order."""
+        found = leaves_of(self.app)
+        return [leaf for leaf in found if not leaf.is_page and not is_framework(leaf.endpoint)]
 
     def match(self, scope: Scope, outer_root: str) -> Match | None:
         """The endpoint that a finished request reached.
@@ -87,7 +95,8 @@ class RouteTable:
         Returns:
             `NO_CALL` where no endpoint was reached: nothing matched (404, a redirect to the
             other slash), the method is not allowed (405), or FastAPI or the lens answered;
-            ``None`` for the same where another path could mean something else.
+            ``None`` for the same where another path could mean something else, or where no
+            route is known to have what answered.
         """
         root = _app_root(scope, outer_root)
         route, endpoint = scope.get("route"), scope.get("endpoint")
@@ -115,7 +124,18 @@ class RouteTable:
         # FastAPI adds no HEAD to a GET.
         if method is None or (isinstance(route, APIRoute) and method != scope["method"]):
             return NO_CALL
-        return Match(method, self._mount_prefix(scope, root) + source.path_format)
+        prefix = self._mount_prefix(scope, root)
+        template = (prefix or "") + source.path_format
+        maybe = method == "GET" and source.path_format in documentation_paths(scope.get("app"))
+        if maybe and self._is_page(template):
+            return NO_CALL
+        return Match(method_name(method), template, certain=prefix is not None)
+
+    def _is_page(self, template: str) -> bool:
+        """Whether the documentation lies at a template."""
+        if template not in self._pages:
+            self._reread()
+        return template in self._pages
 
     def _match_endpoint(self, scope: Scope, root: str, endpoint: Any) -> Match | None:
         """Other routes and mounts of Starlette leave the endpoint alone in the scope."""
@@ -123,64 +143,73 @@ class RouteTable:
             return NO_CALL  # A router or application in which nothing matched.
         found = self._leaves_of(endpoint)
         if not found:
-            return NO_CALL
+            return None
         leaf = found[0][0] if len(found) == 1 else _by_path(found, scope, root)
+        if leaf is not None and leaf.is_page:
+            return NO_CALL
         method = None if leaf is None else _method(scope, leaf.methods)
         if leaf is None or method is None:
             return None
-        return Match(method, leaf.template, certain=len(found) == 1)
+        return Match(method_name(method), leaf.template, certain=len(found) == 1)
 
     def _leaves_of(self, endpoint: Any) -> list[tuple[Leaf, Pattern[str]]]:
         found = self._by_endpoint.get(id(endpoint))
-        if found is None and id(endpoint) not in self._unknown:
-            self._index()
+        if found is None and self._reread():
             found = self._by_endpoint.get(id(endpoint))
-            if found is None:
-                self._remember_unknown(endpoint)
+        if found is None and not self._unknown:
+            self._unknown.add(describe(endpoint).name)
+            logger.warning(
+                "fastapi_lens does not know the route of %s and does not count its calls: it is "
+                "made anew for each request, or a newer release of fastapi_lens is out for this "
+                "FastAPI",
+                *self._unknown,
+            )
         return found or []
 
-    def _remember_unknown(self, endpoint: Any) -> None:
-        if not self._unknown:
-            logger.warning(
-                "fastapi_lens does not know the route of %r and does not count its calls; "
-                "is a newer release of fastapi_lens out for this FastAPI?",
-                endpoint,
-            )
-        if len(self._unknown) < _MAX_UNKNOWN:
-            self._unknown[id(endpoint)] = endpoint
+    def _reread(self) -> bool:
+        """Read the route tree again for something unknown, unless that was done just now."""
+        if not self._rereads.are_due(getattr(self.app, "routes", None) or []):
+            return False
+        if self._index():
+            self._rereads.found_more()
+        return True
 
-    def _index(self) -> None:
-        """Read the route tree; it is kept unless routes have changed."""
-        leaves = leaves_of(self._app)
+    def _index(self) -> bool:
+        """Read the route tree; whether routes have changed, else all is kept."""
+        leaves = leaves_of(self.app)
         read = [(leaf.pattern, leaf.methods, id(leaf.endpoint)) for leaf in leaves]
         if read == self._read:
-            return
+            return False
         by_endpoint: dict[int, list[tuple[Leaf, Pattern[str]]]] = {}
         for leaf in leaves:
             pattern, _, _ = compile_path(leaf.pattern)
             by_endpoint.setdefault(id(leaf.endpoint), []).append((leaf, pattern))
         self._read, self._by_endpoint = read, by_endpoint
-        self._unknown.clear()
+        self._pages = {leaf.template for leaf in leaves if leaf.is_page}
         self._mounts = [
-            (compile_path(mount.pattern)[0], mount.template) for mount in mounts_of(self._app)
+            (compile_path(mount.pattern)[0], mount.template) for mount in mounts_of(self.app)
         ]
+        return True
 
-    def _mount_prefix(self, scope: Scope, root: str) -> str:
-        """The templates of the mounts that lie between the app's root and the route."""
+    def _mount_prefix(self, scope: Scope, root: str) -> str | None:
+        """The templates of the mounts between the app's root and the route; None: not known."""
         suffix = _below(root, scope.get("root_path", ""))
-        for _ in range(2 if suffix else 0):
-            for pattern, template in self._mounts:
-                if pattern.match(suffix):
-                    return template
-            self._index()
-        return ""
+        if not suffix:
+            return ""
+        prefix = self._mounted_at(suffix)
+        return self._mounted_at(suffix) if prefix is None and self._reread() else prefix
+
+    def _mounted_at(self, suffix: str) -> str | None:
+        found = (template for pattern, template in self._mounts if pattern.match(suffix))
+        return next(found, None)
 
     def _match_frontend(self, scope: Scope, root: str, rest: str) -> Match | None:
         """`FastAPI.frontend` leaves what follows its own path, and nothing else, in the scope."""
         if scope["method"] not in ("GET", "HEAD"):
             return None
         path = _below(scope.get("root_path", ""), scope["path"])
-        template = self._mount_prefix(scope, root) + path.removesuffix(rest).rstrip("/")
+        prefix = self._mount_prefix(scope, root) or ""
+        template = prefix + path.removesuffix(rest).rstrip("/")
         return Match("GET", template + REST, certain=False)
 
 
@@ -234,7 +263,7 @@ def _answered(route: Route | WebSocketRoute, source: Any) -> tuple[str, ...]:
     """The methods that a route answers, as `_method` reads them."""
     if isinstance(route, WebSocketRoute):
         return (WEBSOCKET,)
-    return declared_methods(route, source.methods)
+    return declared_methods(route, source.methods) + silent_methods(route, source.methods)
 
 
 def _method(scope: Scope, declared: tuple[str, ...]) -> str | None:

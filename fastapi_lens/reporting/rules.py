@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from fastapi_lens.errors import ConfigError
+from fastapi_lens.methods import is_method_name
 from fastapi_lens.patterns import ANY_DEPTH, matches
 
 _Kind = TypeVar("_Kind", str, int)
@@ -14,7 +15,6 @@ MAX_PATTERN = 500
 MAX_SEGMENTS = 50
 MAX_RULES = 100
 MAX_METHODS = 20
-MAX_METHOD_LENGTH = 20
 _MAX_ID = 32
 _MAX_KNOWN = 20_000
 """Answers that are remembered; endpoints beyond that are matched each time."""
@@ -177,5 +177,4 @@ def _check_pattern(pattern: str) -> None:
 
 
 def _is_method(method: str) -> bool:
-    letters = method.replace("_", "").replace("-", "")
-    return letters.isascii() and letters.isalpha() and len(method) <= MAX_METHOD_LENGTH
+    return is_method_name(method.upper())

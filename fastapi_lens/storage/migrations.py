@@ -7,9 +7,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import SchemaTooNewError, StorageError
+from fastapi_lens.methods import MAX_METHOD_LENGTH
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import lens_metadata
-from fastapi_lens.storage.tables import META, SCHEMA_VERSION, SETTING, WORKER
+from fastapi_lens.storage.tables import ENDPOINT, META, REQUEST, SCHEMA_VERSION, SETTING, WORKER
 
 SESSION_SALT = "session_salt"
 
@@ -45,11 +46,28 @@ def _index_workers(connection: Connection) -> None:
         index.create(connection, checkfirst=True)
 
 
+_WIDEN = {
+    "postgresql": "ALTER TABLE {table} ALTER COLUMN method TYPE VARCHAR({length})",
+    "mysql": "ALTER TABLE {table} MODIFY method VARCHAR({length}) NOT NULL",
+}
+"""By dialect. SQLite heeds no lengths."""
+
+
+def _widen_methods(connection: Connection) -> None:
+    """Methods as long as applications declare them; until now 16 characters."""
+    statement = _WIDEN.get(connection.dialect.name)
+    if statement is not None:
+        for table in (ENDPOINT, REQUEST):
+            length = MAX_METHOD_LENGTH
+            connection.exec_driver_sql(statement.format(table=table.name, length=length))
+
+
 STEPS: tuple[Callable[[Connection], None], ...] = (
     _create_tables,
     _add_log_and_settings,
     _add_ended_sessions,
     _index_workers,
+    _widen_methods,
 )
 """Step n brings the schema from version n to n + 1; steps are only ever appended.
 

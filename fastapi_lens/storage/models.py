@@ -13,6 +13,8 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+from fastapi_lens.methods import MAX_METHOD_LENGTH
+
 lens_metadata = MetaData(
     naming_convention={
         "ix": "ix_%(column_0_label)s",
@@ -69,7 +71,7 @@ class EndpointRow(LensModel, table=True):
     __tablename__ = "lens_endpoint"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
     id: int = _key()
     app: str = Field(max_length=200, index=True)
-    method: str = Field(max_length=16)
+    method: str = Field(max_length=MAX_METHOD_LENGTH)
     path: str = Field(sa_type=_LONG_TEXT)
     kind: str = Field(default="http", max_length=16)
     name: str = Field(default="", sa_type=_LONG_TEXT)
@@ -178,7 +180,7 @@ class RequestRow(LensModel, table=True):
     id: int = _key()
     app: str = Field(max_length=200)
     endpoint_id: int = _count()
-    method: str = Field(max_length=16)
+    method: str = Field(max_length=MAX_METHOD_LENGTH)
     path: str = Field(sa_type=_LONG_TEXT)
     query: str = Field(default="", sa_type=_LONG_TEXT)
     status: int = Field(default=0, sa_type=Integer)

@@ -97,10 +97,12 @@ def test_answers_of_a_status_class_are_not_counted(site: Site) -> None:
     assert calls(site)["GET /users/{user_id}"] == 2
 
 
-def test_methods_that_nobody_knows_are_ignored_as_the_one_that_they_are_counted_as(
+def test_a_rule_for_methods_that_no_route_declares_leaves_those_alone_that_one_does(
     site: Site,
 ) -> None:
     save_rules(site, Rule(id="a", pattern="/users/*", methods=("_OTHER",)))
+    assert not site.lens.skips("PURGE", "/users/{user_id}", 200)
+    save_rules(site, Rule(id="a", pattern="/users/*", methods=("PURGE",)))
     assert site.lens.skips("PURGE", "/users/{user_id}", 200)
     assert not site.lens.skips("GET", "/users/{user_id}", 200)
 

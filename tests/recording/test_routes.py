@@ -14,7 +14,6 @@ from starlette.routing import Match as RouteMatch
 from starlette.staticfiles import StaticFiles
 
 from fastapi_lens import lens_admin
-from fastapi_lens.recording import routes
 from fastapi_lens.reporting.model import Window
 from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope
 from tests.support.releases import needs_frontend, needs_included_mounts
@@ -338,7 +337,6 @@ def test_unmapped_paths_are_counted_under_one_path_when_wanted(probe: MakeProbe)
 def test_an_endpoint_that_no_route_has_is_not_counted_and_said_once(
     probe: MakeProbe, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routes, "_MAX_UNKNOWN", 1)
     app = FastAPI()
     app.add_route("/known", plain)
 

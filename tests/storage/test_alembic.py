@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,16 @@ def test_the_plugin_hides_our_tables_without_a_line_in_the_environment(
 ) -> None:
     found = found_by_autogenerate(shared, tmp_path, host[0])
     assert found == {("remove_table", "lens_cap"), ("remove_table", "somebody_elses")}
+
+
+def test_autogenerate_logs_nothing_of_our_tables(
+    shared: Connection, tmp_path: Path, host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "alembic"):
+        found_by_autogenerate(shared, tmp_path, host[0])
+    told = [one.getMessage() for one in caplog.records if one.name.startswith("alembic.autogen")]
+    assert "Detected removed table 'lens_cap'" in told
+    assert not [one for one in told if any(f"'{name}'" in one for name in OURS)]
 
 
 def test_a_host_that_takes_our_tables_into_its_metadata_means_it(

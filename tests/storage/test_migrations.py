@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel
 
 from fastapi_lens.errors import SchemaTooNewError, StorageError
+from fastapi_lens.methods import MAX_METHOD_LENGTH
 from fastapi_lens.storage import migrations
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import STEPS, migrate, session_salt
@@ -138,6 +139,26 @@ def test_a_database_of_the_second_schema_gets_the_sessions_that_were_logged_out(
     assert table_rows(database, ENDED_SESSION) == []
     # The sessions of before are all over: the section that told of their ends says nothing more.
     assert [row.name for row in table_rows(database, SETTING)] == ["retention"]
+
+
+def test_a_database_of_the_second_schema_gets_columns_for_long_methods(server_url: str) -> None:
+    database = Database(server_url)
+    migrate(database)
+    with database.write() as connection:
+        for table in ("lens_endpoint", "lens_request"):
+            change = {
+                "postgresql": f"ALTER TABLE {table} ALTER COLUMN method TYPE VARCHAR(16)",
+                "mysql": f"ALTER TABLE {table} MODIFY method VARCHAR(16) NOT NULL",
+            }[connection.dialect.name]
+            connection.exec_driver_sql(change)
+    set_version(database, 2)
+    migrate(database)
+    with database.read() as connection:
+        for table in ("lens_endpoint", "lens_request"):
+            found = {one["name"]: one for one in sa.inspect(connection).get_columns(table)}
+            assert getattr(found["method"]["type"], "length", None) == MAX_METHOD_LENGTH
+            assert found["method"]["nullable"] is False
+    database.close()
 
 
 def test_a_step_that_fails_leaves_the_version_where_it_was(

@@ -83,7 +83,7 @@ def requests_page(visit: Visit) -> Response:
         "query": query,
         "tabs": log_tabs(visit, endpoint=query.endpoint),
         "only": _only(visit, query.endpoint, replace(query, endpoint="").newest().url(base)),
-        "selects": _selects(query),
+        "selects": _selects(query, visit.lens.methods),
         "rows": [row_of(visit, call) for call in calls],
         "with_clients": any(call.client for call in calls),
         "older": query.older(calls[-1].key).url(base) if len(found) > PAGE_SIZE else "",
@@ -253,11 +253,12 @@ def _only(visit: Visit, key: str, href: str) -> Link | None:
     return Link(name, href, current=True)
 
 
-def _selects(query: RequestsQuery) -> list[tuple[str, str, list[Choice]]]:
+def _selects(query: RequestsQuery, declared: set[str]) -> list[tuple[str, str, list[Choice]]]:
     """Lists to choose from: name, label, and their entries; what the address has is among them."""
+    known = [*METHODS, *sorted(declared.difference(METHODS))]
     classes = [f"{first}xx" for first in range(2, 6)]
     statuses = [(status, status) for status in _with(classes, query.status)]
-    methods = [(method, method) for method in _with(METHODS, query.method)]
+    methods = [(method, method) for method in _with(known, query.method)]
     durations: list[int] = sorted({*DURATIONS, query.min_ms} - {0})
     lists = (
         ("status", "Any status", query.status, statuses),
@@ -276,7 +277,7 @@ def _selects(query: RequestsQuery) -> list[tuple[str, str, list[Choice]]]:
     ]
 
 
-def _with(values: tuple[str, ...] | list[str], value: str) -> list[str]:
+def _with(values: list[str], value: str) -> list[str]:
     return [*values, *([value] if value and value not in values else [])]
 
 

@@ -1,0 +1,94 @@
+"""What may be wrong with how an application uses the lens, told in the log at its start.
+
+Looks at routes and environment variables. Changes and records nothing.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any
+
+from fastapi_lens.admin.router import is_admin, prefix_of
+from fastapi_lens.config import LensConfig
+from fastapi_lens.config_values import ENV_PREFIX, env_name
+from fastapi_lens.recording.catalogue import leaves_of
+from fastapi_lens.recording.reach import reached_at, sample_path
+
+logger = logging.getLogger("fastapi_lens")
+
+_FOREIGN = ("LENS_TEST_", "LENS_SERVICE_", "LENS_PORT")
+"""Of the tests of this package, and what Kubernetes sets for a service that is called lens."""
+
+_PREFIXES = (ENV_PREFIX, f"FASTAPI_{ENV_PREFIX}")
+_PAGES = ("/", "/report", "/login")
+"""Below the admin; one route of the host may hide one of them only."""
+
+
+class StartChecks:
+    """Each finding of one start, logged once.
+
+    Args:
+        app: The application whose endpoints are recorded.
+        environment: The environment variables; their values are never looked at.
+    """
+
+    def __init__(self, app: Any, environment: Mapping[str, str] = os.environ) -> None:
+        """Look and log."""
+        for sentence in (*misspelt(environment), *unreachable(app)):
+            logger.warning("fastapi_lens: %s", sentence)
+
+
+def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
+    """Names of variables that look like settings and are none."""
+    known = [env_name(setting.name) for setting in fields(LensConfig)]
+    for name in sorted(environment):
+        if name in known or name.startswith(_FOREIGN) or not name.upper().startswith(_PREFIXES):
+            continue
+        close = get_close_matches(name.upper().removeprefix("FASTAPI_"), known, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ", and is ignored"
+        yield f"the environment variable {name!a} is no setting of the lens{hint}"
+
+
+def admin_paths(app: Any) -> list[str]:
+    """Where the admin lies in an application, as paths that its routes take."""
+    found = [leaf.pattern for leaf in leaves_of(app) if is_admin(leaf.endpoint)]
+    return [sample_path(prefix_of(pattern)) for pattern in found]
+
+
+def unreachable(app: Any) -> Iterator[str]:
+    """Why nobody gets to the admin, if so."""
+    if getattr(app, "routes", None) is None:
+        return  # Of an application of another kind nothing is known.
+    places = dict.fromkeys(admin_paths(app))
+    if not places:
+        yield (
+            "calls are recorded, but the admin that shows them is on no route: add "
+            "app.include_router(lens_admin), or use LensMiddleware.setup(app, config)"
+        )
+    for place in places:
+        hidden = next(filter(None, (_hidden(app, place + page) for page in _PAGES)), None)
+        if hidden is not None:
+            path, name = hidden
+            yield (
+                f"the admin at {place}/ is hidden, at least in part: {path} is answered by {name}, "
+                "which comes before it. Routes are asked in the order in which they were added: "
+                "include the admin, or call LensMiddleware.setup(), before that route"
+            )
+
+
+def _hidden(app: Any, path: str) -> tuple[str, str] | None:
+    """A path of the admin with the name of the route that answers there instead of it."""
+    found = reached_at(app, path)
+    if not found or any(is_admin(one.endpoint) for one in found):
+        return None
+    return path, found[0].name
+
+
+def leaves_out(app: Any, path: str) -> bool:
+    """Whether an application has the admin, and no route at all for another path of the reports.
+
+    Where a route of the host takes that path, it is the host's.
+    """
+    return bool(admin_paths(app)) and not reached_at(app, path)
