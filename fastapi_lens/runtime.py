@@ -22,6 +22,7 @@ import anyio.to_thread
 from fastapi_lens.config import LensConfig
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.heap import freeze_once
+from fastapi_lens.recording.open_calls import open_endpoints
 from fastapi_lens.recording.recorder import KNOWN_METHODS, OTHER_METHOD, Recorder
 from fastapi_lens.recording.routes import Leaf, RouteTable
 from fastapi_lens.reporting.forecast import Forecaster
@@ -110,7 +111,7 @@ class Lens:
             retention=self.retention,
         )
         flusher = Flusher(self.recorder, self.database, worker, settings, self._catalogue)
-        flusher.refresh = self.refresh_settings
+        flusher.refresh, flusher.in_use = self.refresh_settings, lambda: open_endpoints(self)
         flusher.flushed = lambda: self.reader.look_ahead(self.clock())
         return flusher
 

@@ -119,6 +119,7 @@ class WorkerRow(LensModel, table=True):
     `ended_at` of one that was killed is when it was last heard of, and `killed` is true.
     `log_seq` is the same for what the request log counts.
     `clock_ahead_us` is how far its clock is ahead of the database's, null where nobody can tell.
+    `open_calls` is what is open in it, see `storage.open_calls`; null for nothing.
     """
 
     __tablename__ = "lens_worker"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
@@ -140,6 +141,7 @@ class WorkerRow(LensModel, table=True):
     cost_ns: int = _count()
     clock_ahead_us: int | None = Field(default=None, sa_type=BigInteger)
     log_seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    open_calls: str | None = Field(default=None, sa_type=_LONG_TEXT)
 
 
 class LeaseRow(LensModel, table=True):
