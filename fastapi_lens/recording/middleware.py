@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 from copy import copy
 from time import perf_counter_ns
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol
-
-from starlette.requests import ClientDisconnect
 
 from fastapi_lens.recording.catalogue import lift_own_route
 from fastapi_lens.recording.cost import SAMPLE_MASK, CostMeter
+from fastapi_lens.recording.disconnects import CLIENT_CLOSED_REQUEST, is_gone, listen
+from fastapi_lens.recording.outcomes import of_request
 from fastapi_lens.recording.recorder import (
     KNOWN_METHODS,
     SERVER_ERROR,
@@ -24,21 +25,26 @@ from fastapi_lens.recording.recorder import (
 )
 from fastapi_lens.recording.request_log import SPREAD, Ended
 from fastapi_lens.recording.routes import Match, RouteTable, call_key, identity
+from fastapi_lens.recording.websocket_watch import WebSocketWatch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
-    from types import CodeType
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger("fastapi_lens")
 
 SCOPE_KEY = "fastapi_lens"
-CLIENT_CLOSED_REQUEST = 499
 NOT_FOUND = 404
-SWITCHING_PROTOCOLS = 101
-FORBIDDEN = 403
 SUCCESS = range(200, 300)
+MORE = {
+    "http.response.body": "more_body",
+    "http.response.pathsend": "more_body",  # Has none: a whole file, and nothing after it.
+    "http.response.trailers": "more_trailers",
+    "http.response.zerocopysend": "more_body",
+}
+"""Messages that may end a response, and the key that says whether they do not."""
+
 MAX_HINTS = 20
 """Requests that are looked into for the hint of `_hint`; it costs as much as routing them."""
 
@@ -116,23 +122,36 @@ class RecordingMiddleware:
         if not started_ns & self._sample_mask:
             return await self._measured(scope, receive, send)
         outer_root = scope.get("root_path", "")
-        seen = [CLIENT_CLOSED_REQUEST, 0]  # The status, and when the last byte was sent.
+        server = getattr(receive, "__self__", None)
+        is_told = server is not None and hasattr(server, "disconnected")
+        seen = [0, 0, receive]  # The status, and when the last byte was sent.
 
         def observe(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                seen[0] = message["status"]
-            elif "more_body" not in message or not message["more_body"]:
+            kind = message["type"]
+            if kind == "http.response.body":
+                if "more_body" not in message or not message["more_body"]:
+                    return _finish(send, message, seen)
+            elif kind == "http.response.start":
+                if not seen[0]:
+                    # Who has gone by now gets nothing of the answer.
+                    gone = server is not None and (
+                        server.disconnected if is_told else is_gone(server)
+                    )
+                    seen[0] = CLIENT_CLOSED_REQUEST if gone else message["status"]
+            elif kind in MORE and not message.get(MORE[kind]):
                 return _finish(send, message, seen)
             return send(message)
 
         try:
-            await self.app(scope, receive, observe)
+            await self.app(scope, receive if is_told else MethodType(listen, seen), observe)
         except BaseException as error:
             duration_ns = (seen[1] or perf_counter_ns()) - started_ns
-            self._raised(Ended(scope, seen[0], started_ns, duration_ns), outer_root, error)
+            self._raised(
+                Ended(scope, seen[0], started_ns, duration_ns, error), outer_root, (server, send)
+            )
             raise
         duration_ns = (seen[1] or perf_counter_ns()) - started_ns
-        status = seen[0]
+        status = seen[0] or _unanswered(server)
         try:
             recorder = lens.recorder
             # The `call_key` of most calls: those of FastAPI's own routes.
@@ -155,14 +174,14 @@ class RecordingMiddleware:
         except Exception:  # noqa: BLE001  Such a call is new, of another kind, or stays unknown.
             self._count(Ended(scope, status, started_ns, duration_ns), outer_root)
 
-    def _raised(self, ended: Ended, outer_root: str, error: BaseException) -> None:
+    def _raised(self, ended: Ended, outer_root: str, around: tuple[object, Send]) -> None:
         """Count a call that ended with an exception; the response is made above us, if any."""
-        # Where the client broke off, also by the server's `send`, what was sent to it stands.
-        broken_off = isinstance(error, ClientDisconnect) or (
-            isinstance(error, OSError) and _passed_through(error, _finish.__code__)
-        )
-        if isinstance(error, Exception) and not broken_off:
-            ended = ended._replace(status=SERVER_ERROR, error=error)
+        server, send = around
+        if ended.error is not None:
+            gone = ended.status == CLIENT_CLOSED_REQUEST or is_gone(server)
+            sends = (_finish.__code__, getattr(send, "__code__", None))
+            outcome = of_request(ended.error, ended.status, gone=gone, sends=sends)
+            ended = ended._replace(status=outcome.status, error=outcome.error)
         self._count(ended, outer_root)
 
     async def _measured(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -188,30 +207,19 @@ class RecordingMiddleware:
         if not self.lens.started:
             self._begin(scope)
         outer_root = scope.get("root_path", "")
-        status = CLIENT_CLOSED_REQUEST
-
-        def observe(message: Message) -> Awaitable[None]:
-            nonlocal status
-            kind = message["type"]
-            if kind == "websocket.accept":
-                status = SWITCHING_PROTOCOLS
-            elif kind == "websocket.close" and status == CLIENT_CLOSED_REQUEST:
-                status = FORBIDDEN  # The server answers a refused handshake with 403.
-            elif kind == "websocket.http.response.start":
-                status = message["status"]
-            return send(message)
-
+        watch = WebSocketWatch(receive, send)
         started_ns = perf_counter_ns()
-        failure: Exception | None = None
+        ended: BaseException | None = None
         try:
-            await self.app(scope, receive, observe)
-        except Exception as error:
-            status, failure = SERVER_ERROR, error
+            await self.app(scope, watch.receive, watch.send)
+        except BaseException as error:
+            ended = error
             raise
         finally:
             duration_ns = perf_counter_ns() - started_ns
+            status, failure = watch.outcome(ended)
             self._count(Ended(scope, status, started_ns, duration_ns, failure), outer_root)
-            failure = None
+            ended = failure = None
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def observe(message: Message) -> None:
@@ -305,11 +313,6 @@ async def _finish(send: Send, message: Message, seen: list[int]) -> None:
     seen[1] = perf_counter_ns()
 
 
-def _passed_through(error: BaseException, code: CodeType) -> bool:
-    """Whether an error came up through a function with this code."""
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code is code:
-            return True
-        trace = trace.tb_next
-    return False
+def _unanswered(server: object) -> int:
+    """The status of a call that has ended without an answer, and without an exception."""
+    return CLIENT_CLOSED_REQUEST if is_gone(server) else SERVER_ERROR

@@ -72,7 +72,7 @@ class Ended(NamedTuple):
     status: int
     started_ns: int
     duration_ns: int
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 class FailureKind(NamedTuple):
@@ -215,7 +215,7 @@ class RequestLog:
                 self._keep(self._entry(series, ended, Reason.ERROR, kind), MAX_KEPT)
             elif share:
                 self._keep(self._entry(series, ended, Reason.SAMPLE, kind), MAX_KEPT // 2)
-        elif ended.duration_ns > series.slow_ns and series.key.method != WEBSOCKET:
+        elif ended.duration_ns > series.slow_ns and ended.scope["type"] != "websocket":
             series.slow_ns = ended.duration_ns
             self._propose(self._entry(series, ended, Reason.SLOW))
         elif share:

@@ -1,0 +1,60 @@
+"""One WebSocket between a server and an application: its handshake, and how it ends."""
+
+from starlette.types import Message, Receive, Send
+
+from fastapi_lens.recording.disconnects import CLIENT_CLOSED_REQUEST
+from fastapi_lens.recording.outcomes import SERVER_ERROR, Outcome, of_websocket
+
+SWITCHING_PROTOCOLS = 101
+FORBIDDEN = 403
+
+
+class WebSocketWatch:
+    """Hands on what both say, and remembers what came of the connection.
+
+    Attributes:
+        status: Of the handshake; 0 before it is answered.
+        gone: Whether the connection has ended, whoever closed it.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        """Stand between the application and the server's `receive` and `send`."""
+        self._receive, self._send = receive, send
+        self.status = 0
+        self.gone = False
+
+    async def receive(self) -> Message:
+        """Receive a message for the application."""
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            self.gone = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send a message of the application."""
+        try:
+            await self._send(message)
+        except OSError:
+            # So servers say that the client has gone, uvicorn with a kind of its own.
+            self.gone = True
+            raise
+        kind = message["type"]
+        if kind == "websocket.accept":
+            self.status = SWITCHING_PROTOCOLS
+        elif kind == "websocket.close" and not self.status:
+            self.status = FORBIDDEN  # The server answers a refused handshake with 403.
+        elif kind == "websocket.http.response.start":
+            self.status = message["status"]
+
+    def outcome(self, error: BaseException | None) -> Outcome:
+        """What the connection is counted as.
+
+        Args:
+            error: What left the application; None where it returned.
+        """
+        if error is None:
+            # A server answers with a 500 where the application does not.
+            unanswered = CLIENT_CLOSED_REQUEST if self.gone else SERVER_ERROR
+            return Outcome(self.status or unanswered, None)
+        sends = (WebSocketWatch.send.__code__,)
+        return of_websocket(error, self.status, gone=self.gone, sends=sends)
