@@ -124,13 +124,16 @@ class RecordingMiddleware:
         outer_root = scope.get("root_path", "")
         server = getattr(receive, "__self__", None)
         is_told = server is not None and hasattr(server, "disconnected")
-        seen = [0, 0, receive]  # The status, and when the last byte was sent.
+        # The status, when the last byte was sent, and the number of an open call.
+        seen = [0, 0, receive, 0]
 
         def observe(message: Message) -> Awaitable[None]:
             kind = message["type"]
             if kind == "http.response.body":
                 if "more_body" not in message or not message["more_body"]:
                     return _finish(send, message, seen)
+                if not seen[3]:
+                    seen[3] = lens.recorder.open_calls.begin(scope, outer_root, seen)
             elif kind == "http.response.start":
                 if not seen[0]:
                     # Who has gone by now gets nothing of the answer.
@@ -145,11 +148,15 @@ class RecordingMiddleware:
         try:
             await self.app(scope, receive if is_told else MethodType(listen, seen), observe)
         except BaseException as error:
+            if seen[3]:
+                lens.recorder.open_calls.end(seen[3])
             duration_ns = (seen[1] or perf_counter_ns()) - started_ns
             self._raised(
                 Ended(scope, seen[0], started_ns, duration_ns, error), outer_root, (server, send)
             )
             raise
+        if seen[3]:
+            lens.recorder.open_calls.end(seen[3])
         duration_ns = (seen[1] or perf_counter_ns()) - started_ns
         status = seen[0] or _unanswered(server)
         try:
@@ -207,7 +214,10 @@ class RecordingMiddleware:
         if not self.lens.started:
             self._begin(scope)
         outer_root = scope.get("root_path", "")
-        watch = WebSocketWatch(receive, send)
+        open_calls = self.lens.recorder.open_calls
+        watch = WebSocketWatch(
+            receive, send, lambda seen: open_calls.begin(scope, outer_root, seen)
+        )
         started_ns = perf_counter_ns()
         ended: BaseException | None = None
         try:
@@ -216,6 +226,7 @@ class RecordingMiddleware:
             ended = error
             raise
         finally:
+            open_calls.end(watch.opened)
             duration_ns = perf_counter_ns() - started_ns
             status, failure = watch.outcome(ended)
             self._count(Ended(scope, status, started_ns, duration_ns, failure), outer_root)

@@ -159,11 +159,12 @@ class RouteTable:
         for leaf in leaves:
             pattern, _, _ = compile_path(leaf.pattern)
             by_endpoint.setdefault(id(leaf.endpoint), []).append((leaf, pattern))
-        self._read, self._by_endpoint = read, by_endpoint
-        self._unknown.clear()
         self._mounts = [
             (compile_path(mount.pattern)[0], mount.template) for mount in mounts_of(self._app)
         ]
+        # Last: the flusher's thread looks up routes, too, and takes what it finds read for whole.
+        self._read, self._by_endpoint = read, by_endpoint
+        self._unknown.clear()
 
     def _mount_prefix(self, scope: Scope, root: str) -> str:
         """The templates of the mounts that lie between the app's root and the route."""
