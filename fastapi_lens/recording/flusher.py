@@ -261,7 +261,7 @@ class Flusher:
 
     def _write_pending(self, *, ending: bool) -> None:
         begun, complete_to = time.monotonic(), self._collected_at
-        wrote, uses = False, self._uses(complete_to)
+        wrote, uses = False, self._uses()
         self._was_open = self._was_open or bool(uses)
         self._register()
         # Who ends has nothing open any more, whatever still is.
@@ -332,11 +332,11 @@ class Flusher:
         key = counted.key
         return as_delta(counted, self._id_of(key.method, key.path, counted.first_at))
 
-    def _uses(self, now: float) -> list[Use]:
-        """What is open, as the flush tells it."""
+    def _uses(self) -> list[Use]:
+        """What is open now."""
+        opened, now = list(self.in_use()), self._recorder.clock()
         return [
-            as_use(one, self._id_of(one.method, one.path, now - one.seconds), now)
-            for one in self.in_use()
+            as_use(one, self._id_of(one.method, one.path, now - one.seconds), now) for one in opened
         ]
 
     def _id_of(self, method: str, path: str, seen_at: float) -> int:
