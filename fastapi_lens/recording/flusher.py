@@ -180,12 +180,13 @@ class Flusher:
         """
         with self._work:
             self.collect()
-            waiting = self._pending or self._log or self._in_flight is not None
+            uses = self._uses()
+            waiting = self._pending or uses or self._log or self._in_flight is not None
             if ending and not waiting and not self._heartbeated:
                 return True  # It has counted nothing and never announced itself.
             self.writes += 1
             try:
-                self._write_pending(ending=ending)
+                self._write_pending(uses, ending=ending)
             except StorageError as error:
                 self._registered, self._was_open = None, True
                 self.refused = error if isinstance(error, SchemaTooNewError) else None
@@ -259,10 +260,9 @@ class Flusher:
         except StorageError as error:
             self._warn(f"could not delete what is past its retention: {error}")
 
-    def _write_pending(self, *, ending: bool) -> None:
+    def _write_pending(self, uses: Sequence[Use], *, ending: bool) -> None:
         begun, complete_to = time.monotonic(), self._collected_at
-        wrote, uses = False, self._uses()
-        self._was_open = self._was_open or bool(uses)
+        wrote, self._was_open = False, self._was_open or bool(uses)
         self._register()
         # Who ends has nothing open any more, whatever still is.
         for batch in self._batches(uses, as_text(() if ending else uses)):
