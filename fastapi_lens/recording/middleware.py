@@ -133,7 +133,8 @@ class RecordingMiddleware:
                 if "more_body" not in message or not message["more_body"]:
                     return _finish(send, message, seen)
                 if not seen[3]:
-                    seen[3] = lens.recorder.open_calls.begin(scope, outer_root, seen)
+                    call = (scope, outer_root, seen, started_ns)
+                    seen[3] = lens.recorder.open_calls.begin(call)
             elif kind == "http.response.start":
                 if not seen[0]:
                     # Who has gone by now gets nothing of the answer.
@@ -215,10 +216,10 @@ class RecordingMiddleware:
             self._begin(scope)
         outer_root = scope.get("root_path", "")
         open_calls = self.lens.recorder.open_calls
-        watch = WebSocketWatch(
-            receive, send, lambda seen: open_calls.begin(scope, outer_root, seen)
-        )
         started_ns = perf_counter_ns()
+        watch = WebSocketWatch(
+            receive, send, lambda seen: open_calls.begin((scope, outer_root, seen, started_ns))
+        )
         ended: BaseException | None = None
         try:
             await self.app(scope, watch.receive, watch.send)

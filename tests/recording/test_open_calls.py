@@ -312,12 +312,12 @@ async def test_what_the_database_forgets_is_said_again(probe: MakeProbe) -> None
 
 
 def matched_by_scope(call: OpenCall) -> Match | None:
-    return call.scope
+    return call[0]
 
 
 async def test_thousands_open_and_end_and_leave_nothing_behind() -> None:
     opened, match = OpenCalls(), Match("WEBSOCKET", "/talk")
-    numbers = [opened.begin(match, "", (101, 0)) for _ in range(2 * CALLS_AT_ONCE)]
+    numbers = [opened.begin((match, "", (101, 0), 0)) for _ in range(2 * CALLS_AT_ONCE)]
     assert len(opened.matched(matched_by_scope)) == len(numbers)
     for number in (*numbers, numbers[0], 0):
         opened.end(number)
@@ -330,10 +330,10 @@ async def test_threads_open_and_end_while_the_flusher_looks() -> None:
 
     def work() -> None:
         for _ in range(3_000):
-            opened.end(opened.begin(match, "", (200, 0)))
+            opened.end(opened.begin((match, "", (200, 0), 0)))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
-    kept = opened.begin(match, "", (200, 0))
+    kept = opened.begin((match, "", (200, 0), 0))
     for one in threads:
         one.start()
     while any(one.is_alive() for one in threads):

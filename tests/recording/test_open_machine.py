@@ -101,7 +101,8 @@ class OpenMachine(RuleBasedStateMachine):
         process = self.alive.get(name)
         if process is None:
             return name, 0
-        number = process.recorder.open_calls.begin(path, "", (200, 0))
+        opened = process.recorder.open_calls
+        number = opened.begin((path, "", (200, 0), opened.timer()))
         process.open[number] = (path, self.now)
         return name, number
 
