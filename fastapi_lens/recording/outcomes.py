@@ -54,7 +54,9 @@ def of_request(
     ):
         # What was sent stands.
         return Outcome(status or CLIENT_CLOSED_REQUEST, None)
-    return Outcome(SERVER_ERROR, error)
+    # What only follows from another exception in its group hides that one.
+    faults = [one for one in inside if not (is_cancellation(one) or _is_no_answer(one))]
+    return Outcome(SERVER_ERROR, faults[0] if len(faults) == 1 else error)
 
 
 def of_websocket(
@@ -112,11 +114,17 @@ def _is_from_above(cancellations: list[BaseException]) -> bool:
 def _tells_of_a_gone_client(
     error: BaseException, sends: Collection[CodeType], *, gone: bool
 ) -> bool:
-    if isinstance(error, RuntimeError):
-        return gone and str(error) == NO_ANSWER
     if isinstance(error, OSError):
         return _passed_through(error, sends)
-    return isinstance(error, ClientDisconnect) or is_cancellation(error)
+    return (
+        isinstance(error, ClientDisconnect)
+        or is_cancellation(error)
+        or (gone and _is_no_answer(error))
+    )
+
+
+def _is_no_answer(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and str(error) == NO_ANSWER
 
 
 def _tells_of_a_closed_websocket(error: BaseException, sends: Collection[CodeType]) -> bool:

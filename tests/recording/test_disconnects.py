@@ -1,0 +1,290 @@
+"""Clients that go before, while and after they are answered, as servers tell of it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import anyio
+import pytest
+from fastapi import BackgroundTasks, Depends, FastAPI, Form, Request, UploadFile
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.types import Message, Receive, Scope, Send
+
+from fastapi_lens.recording.disconnects import is_gone
+from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope
+
+MakeProbe = Callable[..., Probe]
+
+GONE = {"type": "http.disconnect"}
+PART = {"type": "http.request", "body": b'{"number": ', "more_body": True}
+FILE = b'--b\r\nContent-Disposition: form-data; name="upload"; filename="a"\r\n\r\nabc'
+START = {"type": "http.response.start", "status": 201, "headers": []}
+BODY = {"type": "http.response.body", "body": b"x"}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Order(BaseModel):
+    number: int
+
+
+async def reads_a_model(order: Order) -> Order:
+    return order
+
+
+async def reads_a_form(number: Annotated[int, Form()]) -> int:
+    return number
+
+
+async def reads_a_file(upload: UploadFile) -> int | None:
+    return upload.size
+
+
+async def reads_by_hand(request: Request) -> int:
+    return len(await request.body())
+
+
+async def reads_in_a_group(request: Request) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(request.body())
+
+
+async def reads_in_groups_of_groups(request: Request) -> None:
+    async with anyio.create_task_group() as outer, anyio.create_task_group() as inner:
+        outer.start_soon(anyio.sleep, 60)
+        inner.start_soon(request.json)
+
+
+async def reads_in_a_dependency(size: Annotated[int, Depends(reads_by_hand)]) -> int:
+    return size
+
+
+async def answers_in_spite_of_it(request: Request) -> str:
+    try:
+        return (await request.body()).decode()
+    except Exception:  # noqa: BLE001  As careless hosts do.
+        return "well"
+
+
+async def asks(request: Request) -> str:
+    while not await request.is_disconnected():
+        await asyncio.sleep(0)
+    return "gone"
+
+
+def posted(kind: str) -> dict[str, Any]:
+    scope = http_scope("/x", method="POST")
+    return {**scope, "headers": [(b"host", b"localhost"), (b"content-type", kind.encode())]}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "kind", "part"),
+    [
+        (reads_a_model, "application/json", PART["body"]),
+        (reads_a_form, "application/x-www-form-urlencoded", b"num"),
+        (reads_a_file, "multipart/form-data; boundary=b", FILE),
+        (reads_by_hand, "text/plain", b"x"),
+        (reads_in_a_group, "text/plain", b"x"),
+        (reads_in_groups_of_groups, "text/plain", b"x"),
+        (reads_in_a_dependency, "text/plain", b"x"),
+        (answers_in_spite_of_it, "text/plain", b"x"),
+    ],
+)
+@pytest.mark.parametrize("layers", [0, 2])
+@pytest.mark.anyio
+async def test_a_client_that_goes_while_it_is_read_from_is_a_499_whatever_is_made_of_it(
+    probe: MakeProbe, endpoint: Callable[..., Any], kind: str, part: bytes, layers: int
+) -> None:
+    app = FastAPI()
+    app.add_api_route("/x", endpoint, methods=["POST"])
+    for _ in range(layers):
+        app.add_middleware(BaseHTTPMiddleware, dispatch=handing_on)
+    probed = probe(app)
+    try:
+        await call(probed.app, posted(kind), [{**PART, "body": part}, GONE])
+    except Exception as error:  # noqa: BLE001  The server gets it, and has nobody to tell.
+        assert "ClientDisconnect" in repr(error)
+    assert probed.counts() == {("POST", "/x"): {499: 1}}
+    assert probed.lens.reader.log.failures() == []
+
+
+@pytest.mark.anyio
+async def test_a_client_that_is_found_gone_when_asked_for_is_a_499(probe: MakeProbe) -> None:
+    app = FastAPI()
+    app.add_api_route("/x", asks)
+    probed = probe(app)
+    await call(probed.app, http_scope("/x"), [REQUEST_BODY, GONE])
+    assert probed.counts() == {("GET", "/x"): {499: 1}}
+
+
+async def handing_on(request: Request, call_next: Any) -> Any:
+    return await call_next(request)
+
+
+@pytest.mark.anyio
+async def test_a_task_that_reads_on_after_the_answer_changes_nothing(probe: MakeProbe) -> None:
+    app = FastAPI()
+
+    @app.get("/x")
+    async def endpoint(request: Request, tasks: BackgroundTasks) -> int:
+        tasks.add_task(asks, request)
+        return 1
+
+    probed = probe(app)
+    await call(probed.app, http_scope("/x"), [REQUEST_BODY, GONE])
+    assert probed.counts() == {("GET", "/x"): {200: 1}}
+
+
+def mounted(application: Any) -> FastAPI:
+    app = FastAPI()
+    app.mount("/own", application)
+    return app
+
+
+@pytest.mark.parametrize(("received", "status"), [([REQUEST_BODY], 500), ([GONE], 499)])
+@pytest.mark.anyio
+async def test_an_application_that_returns_without_an_answer(
+    probe: MakeProbe, received: list[Any], status: int
+) -> None:
+    async def silent(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+
+    probed = probe(mounted(silent))
+    await call(probed.app, http_scope("/own/x"), received)
+    assert probed.counts() == {("ANY", "/own/{path}"): {status: 1}}
+
+
+@pytest.mark.parametrize(("received", "status"), [([REQUEST_BODY], 500), ([GONE], 499)])
+@pytest.mark.anyio
+async def test_a_middleware_that_misses_an_answer_is_at_fault_only_while_the_client_is_there(
+    probe: MakeProbe, received: list[Any], status: int
+) -> None:
+    async def silent(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+
+    app = mounted(silent)
+    app.add_middleware(BaseHTTPMiddleware, dispatch=handing_on)
+    probed = probe(app)
+    with pytest.raises(RuntimeError, match="No response returned"):
+        await call(probed.app, http_scope("/own/x"), received)
+    assert probed.counts() == {("ANY", "/own/{path}"): {status: 1}}
+    assert len(probed.lens.reader.log.failures()) == (status == 500)
+
+
+class Uvicorn:
+    """The part of uvicorn's server that is looked at."""
+
+    def __init__(self) -> None:
+        self.disconnected = False
+        self.got = 0
+
+    def lose(self) -> None:
+        self.disconnected = True
+
+    async def receive(self) -> Message:
+        return GONE if self.disconnected else REQUEST_BODY
+
+    async def send(self, message: Message) -> None:
+        if not self.disconnected:
+            self.got = self.got or message.get("status", 0)
+
+
+class Hypercorn(Uvicorn):
+    """The part of hypercorn's server that is looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        del self.disconnected
+        self.lost = False
+        self.queue: asyncio.Queue[Message] = asyncio.Queue()
+        self.queue.put_nowait(REQUEST_BODY)
+        self.receive = self.queue.get  # type: ignore[method-assign]  # As it is handed over.
+
+    def lose(self) -> None:
+        self.lost = True
+        self.queue.put_nowait(GONE)
+
+    async def send(self, message: Message) -> None:
+        if not self.lost:
+            self.got = self.got or message.get("status", 0)
+
+
+class Silent(Uvicorn):
+    """A server that keeps what it knows to itself, and a host's middleware in front of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        receive, self.heard = self.receive, False
+
+        async def hidden() -> Message:
+            message = await receive()
+            self.heard = self.heard or message == GONE
+            return message
+
+        self.receive = hidden  # type: ignore[method-assign]
+
+
+STEPS = st.sampled_from(["lose", "receive", "start", "more"])
+
+
+@pytest.mark.unmeasured
+@given(steps=st.lists(STEPS, max_size=7), kind=st.sampled_from([Uvicorn, Hypercorn]))
+def test_what_is_counted_is_what_the_client_got_whenever_it_goes(
+    steps: list[str], kind: type[Uvicorn]
+) -> None:
+    server = kind()
+    probed = Probe(mounted(playing(steps, server)))
+    asyncio.run(probed.app(http_scope("/own/x"), server.receive, server.send))
+    unanswered = 499 if "lose" in steps else 500
+    assert probed.counts() == {("ANY", "/own/{path}"): {server.got or unanswered: 1}}
+    probed.stop()
+
+
+@pytest.mark.unmeasured
+@given(steps=st.lists(STEPS, max_size=7))
+def test_where_the_server_is_out_of_sight_what_the_application_has_read_decides(
+    steps: list[str],
+) -> None:
+    server = Silent()
+    probed = Probe(mounted(playing(steps, server)))
+    asyncio.run(probed.app(http_scope("/own/x"), server.receive, server.send))
+    begun = steps.index("start") if "start" in steps else len(steps)
+    read = [at for at, step in enumerate(steps) if step == "receive" and "lose" in steps[:at]]
+    expected = 499 if any(at < begun for at in read) else 201 if "start" in steps else 500
+    assert probed.counts() == {("ANY", "/own/{path}"): {expected: 1}}
+    probed.stop()
+
+
+def playing(steps: list[str], server: Uvicorn) -> Any:
+    """An application that does this; each thing that would block or is no HTTP is left out."""
+
+    async def play(scope: Scope, receive: Receive, send: Send) -> None:
+        begun, waiting = False, 1
+        for step in steps:
+            if step == "lose":
+                server.lose()
+                waiting += 1
+            elif step == "receive" and waiting:
+                await receive()
+                waiting -= isinstance(server, Hypercorn)
+            elif step == "start" and not begun:
+                begun = True
+                await send(START)
+            elif step == "more" and begun:
+                await send({**BODY, "more_body": True})
+        if begun:
+            await send(BODY)
+
+    return play
+
+
+def test_a_server_that_says_nothing_of_its_client_is_not_asked() -> None:
+    assert is_gone(None) is None
+    assert is_gone(object()) is None
+    assert is_gone(asyncio.Queue()) is False
