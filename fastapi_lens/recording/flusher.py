@@ -11,10 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from fastapi_lens.errors import DamagedFileError, SchemaTooNewError, StorageError
 from fastapi_lens.recording.log_carrier import LogCarrier
-from fastapi_lens.recording.open_calls import OpenEndpoint
 from fastapi_lens.recording.pending import Pending, as_delta, as_use
 from fastapi_lens.recording.processes import tell_killed
 from fastapi_lens.recording.recorder import Recorder, SeriesDelta
@@ -33,6 +33,9 @@ from fastapi_lens.storage.open_calls import as_text
 from fastapi_lens.storage.retention import Pruner, Retention
 from fastapi_lens.storage.workers import beat
 from fastapi_lens.storage.writer import Writer
+
+if TYPE_CHECKING:
+    from fastapi_lens.recording.open_calls import OpenEndpoint
 
 logger = logging.getLogger("fastapi_lens")
 

@@ -105,7 +105,7 @@ class RecordingMiddleware:
         self._sample_mask = SAMPLE_MASK
         self._hints = iter(range(MAX_HINTS))
 
-    async def __call__(  # noqa: C901  One function for the sake of speed, see below.
+    async def __call__(  # noqa: C901, PLR0915  One function for the sake of speed, see below.
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Serve one request, WebSocket or lifespan.
@@ -125,7 +125,7 @@ class RecordingMiddleware:
         server = getattr(receive, "__self__", None)
         is_told = server is not None and hasattr(server, "disconnected")
         # The status, when the last byte was sent, and the number of an open call.
-        seen = [0, 0, receive, 0]
+        seen: list[Any] = [0, 0, receive, 0]
 
         def observe(message: Message) -> Awaitable[None]:
             kind = message["type"]

@@ -22,14 +22,18 @@ class WebSocketWatch:
     """
 
     def __init__(
-        self, receive: Receive, send: Send, accepted: Callable[[Sequence[int]], int]
+        self,
+        receive: Receive,
+        send: Send,
+        accepted: Callable[[Sequence[int]], int] = lambda _seen: 0,
     ) -> None:
         """Stand between an application and its server.
 
         Args:
             receive: The server's.
             send: The server's.
-            accepted: Called when the connection is open, with what `OpenCall.seen` is.
+            accepted: Called when the connection is open, with its status and when it ended, 0
+                before: see `OpenCall`.
         """
         self._receive, self._send, self._accepted = receive, send, accepted
         self.status = self.opened = 0

@@ -1,8 +1,8 @@
 """Catalogue: the endpoints of an app as rows, of which only changed ones are read again.
 
 A row changes when its endpoint is called, which its calls of all time tell; while a call of it is
-open, which moves the last call on; and when a worker starts that has it, which notes the moment. What nobody has told us of is found when all rows are
-read again, which they are from time to time.
+open, which moves the last call on; and when a worker starts that has it, which notes the moment.
+What nobody has told us of is found when all rows are read again, which they are from time to time.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,7 @@ from fastapi_lens.reporting.facts import FACTS, ID, METHOD, PATH
 from fastapi_lens.reporting.sums import COMPLETE_SECONDS
 from fastapi_lens.storage.tables import ENDPOINT
 
-_MARKS = tuple(
-    ENDPOINT.c[name] for name in ("id", "total_calls", "last_called_at", "last_seen_at")
-)
+_MARKS = tuple(ENDPOINT.c[name] for name in ("id", "total_calls", "last_called_at", "last_seen_at"))
 _NOTHING: Mapping[int, Row] = MappingProxyType({})
 
 

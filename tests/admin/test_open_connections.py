@@ -19,7 +19,6 @@ from tests.admin.test_endpoint_view import key_of, plain
 from tests.storage.helpers import worker
 
 
-
 @pytest.fixture
 def site(make_site: Callable[..., Site]) -> Site:
     app = FastAPI()
@@ -63,7 +62,7 @@ def test_the_page_says_how_many_are_open_and_since_when(site: Site) -> None:
     text = talk_page(site)
     said = "3 connections open, the oldest for 11 days"
     assert f"Active : {said}; cold after 7 days without a call" in text
-    assert f"No call in the last 7 days {said}. A call is counted when it ends." in text
+    assert f"No call ended in the last 7 days {said}. A call is counted when it ends." in text
     assert "First call 11 d ago Last call just now All-time calls 0" in text
     assert "Show all time" not in text
     assert "The last one was" not in text
@@ -74,7 +73,8 @@ def test_calls_before_the_one_that_is_open_can_be_looked_at(site: Site) -> None:
     hold(site, 1, days=11)
     text = talk_page(site, f"?from={moment(NOW - DAY)}&to={moment(NOW - DAY / 2)}")
     assert "1 connection open for 11 days. A call is counted when it ends. Show all time" in text
-    assert "No call in" not in talk_page(site)
+    assert "No call ended in" in text
+    assert "No call" not in talk_page(site)
 
 
 def test_the_list_has_a_hint_of_what_is_open(site: Site) -> None:

@@ -59,12 +59,8 @@ def test_what_is_open_is_in_use_and_is_counted_once_when_it_ends(
     server = start()
     assert values(told(server), "status") == ["never_called"] * 2
     with clients(server):
-        first = wait_until(
-            lambda: (
-                found if values(found := told(server), "open_connections") == [1, 1] else None
-            ),
-            what="telling of what is open",
-        )
+        wait_until(lambda: values(told(server), "open_connections") == [1, 1], what="being open")
+        first = told(server)
         assert values(first, "status") == ["active"] * 2
         assert values(first, "total_calls") == [0, 0]
 

@@ -166,7 +166,8 @@ class OpenMachine(RuleBasedStateMachine):
         if self.database.down:
             return
         found = {
-            one.path: one for one in reader_of(self.database).endpoints(window=Window(), now=self.now)
+            one.path: one
+            for one in reader_of(self.database).endpoints(window=Window(), now=self.now)
         }
         for path, row in self.rows.items():
             one = found.get(path)

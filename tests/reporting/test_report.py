@@ -143,7 +143,12 @@ def test_integers_are_whole_and_the_others_floats() -> None:
     text = Report.of(ALL, days=7, status=None, now=NOW).model_dump_json()
     for stats in json.loads(text)["endpoints"]:
         for name, value in stats.items():
-            whole = name in ("total_calls", "error_4xx_count", "error_5xx_count", "open_connections")
+            whole = name in (
+                "total_calls",
+                "error_4xx_count",
+                "error_5xx_count",
+                "open_connections",
+            )
             text_or_null = name in ("path", "method", "status") or value is None
             assert text_or_null or type(value) is (int if whole else float)
 
