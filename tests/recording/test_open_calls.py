@@ -69,6 +69,10 @@ def an_app() -> FastAPI:
     async def missing() -> StreamingResponse:
         return StreamingResponse(chunks(), status_code=404)
 
+    @app.get("/parts/{status}")
+    async def parts(status: int) -> StreamingResponse:
+        return StreamingResponse(chunks(), status_code=status)
+
     @app.get("/tail")
     async def tail() -> StreamingResponse:
         async def ended() -> AsyncIterator[bytes]:
@@ -148,6 +152,17 @@ async def test_what_is_open_is_in_use_and_is_counted_once_when_it_ends(
     assert probed.counts() == probed.counts() == {(ended.method, path): {status: 2}}
     assert ended.first_called_at == pytest.approx(first.first_called_at, abs=0.05)
     assert told_by_the_worker(probed) is None
+
+
+async def test_streams_with_different_statuses_are_added_up(probe: MakeProbe) -> None:
+    probed = begun(probe)
+    async with held(probed.app, http_scope("/parts/206")):
+        first = seen(probed, "/parts/{status}")
+        async with held(probed.app, http_scope("/parts/200")):
+            both = seen(probed, "/parts/{status}")
+    assert both.open_connections == 2
+    assert both.open_since == pytest.approx(first.open_since, abs=0.05)
+    assert probed.counts() == {("GET", "/parts/{status}"): {200: 1, 206: 1}}
 
 
 async def test_a_stream_through_a_middleware_of_starlette_is_in_use(probe: MakeProbe) -> None:

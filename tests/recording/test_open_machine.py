@@ -126,8 +126,9 @@ class OpenMachine(RuleBasedStateMachine):
         process = self.alive.get(name)
         if process is None:
             return
-        assert process.flusher.flush(ending=ending) is not self.database.down
+        written = process.flusher.flush(ending=ending)
         if not self.database.down:
+            assert written
             self._note(process, ending=ending)
 
     def _note(self, process: Worker, *, ending: bool) -> None:
