@@ -58,6 +58,10 @@ async def pass_on(request: Request, call_next: Callable[[Request], Awaitable[Res
     return await call_next(request)
 
 
+async def parts(status: int) -> StreamingResponse:
+    return StreamingResponse(chunks(), status_code=status)
+
+
 def an_app() -> FastAPI:
     app, router, inner = FastAPI(), APIRouter(prefix="/rooms"), FastAPI()
 
@@ -68,10 +72,6 @@ def an_app() -> FastAPI:
     @app.get("/missing")
     async def missing() -> StreamingResponse:
         return StreamingResponse(chunks(), status_code=404)
-
-    @app.get("/parts/{status}")
-    async def parts(status: int) -> StreamingResponse:
-        return StreamingResponse(chunks(), status_code=status)
 
     @app.get("/tail")
     async def tail() -> StreamingResponse:
@@ -84,6 +84,7 @@ def an_app() -> FastAPI:
     async def later() -> None:
         await asyncio.Event().wait()
 
+    app.get("/parts/{status}")(parts)
     app.websocket("/talk")(talk)
 
     @app.websocket("/lingering")
