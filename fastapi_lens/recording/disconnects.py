@@ -11,7 +11,7 @@ from asyncio import Queue
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Receive
+    from starlette.types import Message
 
 CLIENT_CLOSED_REQUEST = 499
 HTTP_DISCONNECT = "http.disconnect"

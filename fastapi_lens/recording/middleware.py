@@ -124,7 +124,7 @@ class RecordingMiddleware:
         outer_root = scope.get("root_path", "")
         server = getattr(receive, "__self__", None)
         is_told = server is not None and hasattr(server, "disconnected")
-        # The status, when the last byte was sent, and the number of an open call.
+        # The status, when the last byte was sent, what `listen` calls, and the number of an open call.
         seen: list[Any] = [0, 0, receive, 0]
 
         def observe(message: Message) -> Awaitable[None]:
@@ -152,9 +152,8 @@ class RecordingMiddleware:
             if seen[3]:
                 lens.recorder.open_calls.end(seen[3])
             duration_ns = (seen[1] or perf_counter_ns()) - started_ns
-            self._raised(
-                Ended(scope, seen[0], started_ns, duration_ns, error), outer_root, (server, send)
-            )
+            ended = Ended(scope, seen[0], started_ns, duration_ns)
+            self._raised(ended, outer_root, error, (server, send))
             raise
         if seen[3]:
             lens.recorder.open_calls.end(seen[3])
@@ -182,15 +181,16 @@ class RecordingMiddleware:
         except Exception:  # noqa: BLE001  Such a call is new, of another kind, or stays unknown.
             self._count(Ended(scope, status, started_ns, duration_ns), outer_root)
 
-    def _raised(self, ended: Ended, outer_root: str, around: tuple[object, Send]) -> None:
+    def _raised(
+        self, ended: Ended, outer_root: str, error: BaseException, around: tuple[object, Send]
+    ) -> None:
         """Count a call that ended with an exception; the response is made above us, if any."""
         server, send = around
-        if ended.error is not None:
-            gone = ended.status == CLIENT_CLOSED_REQUEST or is_gone(server)
-            sends = (_finish.__code__, getattr(send, "__code__", None))
-            outcome = of_request(ended.error, ended.status, gone=gone, sends=sends)
-            ended = ended._replace(status=outcome.status, error=outcome.error)
-        self._count(ended, outer_root)
+        gone = ended.status == CLIENT_CLOSED_REQUEST or is_gone(server)
+        last = _finish.__code__
+        sends = (last, getattr(send, "__code__", last))
+        status, fault = of_request(error, ended.status, gone=gone, sends=sends)
+        self._count(ended._replace(status=status, error=fault), outer_root)
 
     async def _measured(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request and measure what counting it costs."""
@@ -318,7 +318,7 @@ class RecordingMiddleware:
         return self.lens.recorder.series(scope.get("method", ""), UNMAPPED, status)
 
 
-async def _finish(send: Send, message: Message, seen: list[int]) -> None:
+async def _finish(send: Send, message: Message, seen: list[Any]) -> None:
     """Send the last message and note when it was sent."""
     await send(message)
     # Background tasks run after the last byte and are no part of the call.

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from fastapi import BackgroundTasks, FastAPI, Request
+from fastapi import BackgroundTasks, FastAPI, Request, WebSocket
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
@@ -76,7 +76,7 @@ async def stream() -> StreamingResponse:
 @app.get("/poll")
 async def poll(request: Request) -> str:
     begin("poll")
-    while not await request.is_disconnected():
+    while not await request.is_disconnected():  # noqa: ASYNC110  As hosts do.
         await asyncio.sleep(0.02)
     return "gone"
 
@@ -125,6 +125,21 @@ async def leaves() -> None:
 @app.get("/panics-inside")
 async def panics_inside() -> None:
     raise BaseExceptionGroup("tasks", [PanicException("inside"), ValueError("beside")])
+
+
+@app.websocket("/echo")
+async def echo(socket: WebSocket) -> None:
+    await socket.accept()
+    while True:
+        await socket.send_text(await socket.receive_text())
+
+
+@app.websocket("/push")
+async def push(socket: WebSocket) -> None:
+    await socket.accept()
+    while True:
+        await socket.send_text("x")
+        await asyncio.sleep(0.02)
 
 
 app.add_middleware(LensMiddleware)

@@ -1,4 +1,4 @@
-"""What leaves a handler and is no `Exception`: servers answer it with a 500, or gave up themselves."""
+"""What leaves a handler and is no `Exception`: a fault of its own, or the server gives up."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator

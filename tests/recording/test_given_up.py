@@ -1,4 +1,4 @@
-"""Real servers, clients that give up, and the table of docs/recording.md: what is counted of them."""
+"""Real servers and clients that give up, beside the table of docs/recording.md."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from websockets.sync.client import connect
 
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.runtime import Lens
@@ -21,9 +22,6 @@ pytestmark = pytest.mark.unmeasured
 Counts = dict[str, dict[int, int]]
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "recording.md"
-ENDS_THE_PROCESS = {hypercorn}
-"""Servers that a SystemExit of a handler ends, after their answer."""
-
 SERVERS: dict[str, tuple[Start, list[str]]] = {
     "uvicorn, httptools": (uvicorn, ["--http", "httptools"]),
     "uvicorn, h11": (uvicorn, ["--http", "h11"]),
@@ -39,6 +37,7 @@ GIVES_UP = {
     "reads the body for a model": "/model",
     "reads the body in a task group": "/group",
     "streams, after the first byte": "/stream",
+    "answers, and only the sending half is closed": "/half",
 }
 """Rows of the table, and where the application does what they say."""
 
@@ -98,20 +97,29 @@ class Running:
 
 
 @pytest.fixture
-def run(run_server: Callable[..., Server], tmp_path: Path) -> Iterator[Callable[[str], Running]]:
+def start(run_server: Callable[..., Server], tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Starts the application: ``start(uvicorn, ["--http", "h11"])``."""
     with ExitStack() as stack:
 
-        def start(name: str) -> Running:
-            by, args = SERVERS[name]
+        def start(by: Start, args: list[str]) -> Running:
             database = tmp_path / "lens.db"
             lens = stack.enter_context(looking_into(database))
             server = run_server(
-                "tests.recording.ending:app", by=by, args=args, env=settings(database, flush_interval=0.2)
+                "tests.recording.ending:app",
+                by=by,
+                args=args,
+                env=settings(database, flush_interval=0.2),
             )
             wait_until(lambda: lens.reader.health(lens.clock()).workers, what="starting a worker")
             return Running(server, lens, tmp_path)
 
         yield start
+
+
+@pytest.fixture
+def run(start: Callable[..., Running]) -> Callable[[str], Running]:
+    """Starts the application on one of the servers."""
+    return lambda name: start(*SERVERS[name])
 
 
 def all_of(connection: socket.socket) -> bytes:
@@ -127,7 +135,9 @@ def test_a_client_that_gives_up_is_counted_as_the_documentation_says(
     running = run(name)
     for path in GIVES_UP.values():
         body = path in ("/model", "/group")
-        with closing(running.connection(path, more=UNFINISHED_BODY if body else "\r\n")):
+        with closing(running.connection(path, more=UNFINISHED_BODY if body else "\r\n")) as made:
+            if path == "/half":
+                made.shutdown(socket.SHUT_WR)
             if path != "/model":
                 running.wait_until_begun(path.strip("/"))
     running.release()
@@ -161,9 +171,66 @@ def test_what_the_client_got_of_an_exception_that_is_none_is_what_is_counted(
     run: Callable[[str], Running], name: str
 ) -> None:
     running = run(name)
-    paths = ["/panic", "/leaked", "/panics-inside"]
+    # hypercorn ends with the last one, after it has answered.
+    paths = ["/panic", "/leaked", "/panics-inside", "/exit"]
     for path in paths:
         got = httpx2.get(running.server.url + path).status_code
         assert got == 500
     assert running.counted(len(paths)) == {path: {500: 1} for path in paths}
     assert len(running.lens.reader.log.failures()) == len(paths)
+
+
+UVICORN_PATHS = ["/echo", "/push"]
+WEBSOCKET_SERVERS: dict[str, tuple[Start, list[str], list[str]]] = {
+    "uvicorn": (uvicorn, ["--timeout-graceful-shutdown", "1"], UVICORN_PATHS),
+    "uvicorn, wsproto": (uvicorn, ["--ws", "wsproto"], UVICORN_PATHS),
+    # These never tell a handler that only sends.
+    "hypercorn": (hypercorn, [], ["/echo"]),
+    "granian": (granian, [], ["/echo"]),
+}
+
+
+@pytest.mark.parametrize("name", WEBSOCKET_SERVERS)
+def test_websockets_that_end_in_any_way_are_no_faults(
+    start: Callable[..., Running], name: str
+) -> None:
+    by, args, paths = WEBSOCKET_SERVERS[name]
+    running = start(by, args)
+    url = running.server.url.replace("http", "ws")
+    for path in paths:
+        for code in (1000, 1001, 3000):
+            with connect(url + path) as client:
+                client.send("x")
+                assert client.recv() == "x"
+                client.close(code)
+        with connect(url + path) as gone:
+            gone.socket.shutdown(socket.SHUT_RDWR)
+    with ExitStack() as stack:
+        if by is uvicorn:
+            # Open while the server ends; the others wait for it, or cut it off uncounted.
+            stack.enter_context(connect(url + "/echo"))
+        counted = running.counted(4 * len(paths))
+    assert counted == {path: {101: 4 + (by is uvicorn and path == "/echo")} for path in paths}
+    assert running.lens.reader.log.failures() == []
+
+
+CANCELLING_SERVERS = {
+    "uvicorn, httptools": ["--timeout-graceful-shutdown", "1"],
+    "uvicorn, h11": ["--timeout-graceful-shutdown", "1"],
+    "hypercorn": ["--graceful-timeout", "1"],
+}
+
+
+@pytest.mark.parametrize("name", CANCELLING_SERVERS)
+def test_a_request_that_a_deploy_cancels_is_the_500_that_its_client_gets(
+    start: Callable[..., Running], name: str
+) -> None:
+    by, args = SERVERS[name]
+    running = start(by, [*args, *CANCELLING_SERVERS[name]])
+    connection = running.connection("/async")
+    running.wait_until_begun("async")
+    running.server.process.terminate()
+    assert all_of(connection).startswith(b"HTTP/1.1 500 ")
+    assert running.counted(1) == {"/async": {500: 1}}
+    # Nobody raised anything.
+    assert running.lens.reader.log.failures() == []

@@ -41,8 +41,13 @@ def anyio_backend() -> str:
         ([START, {"type": "http.response.zerocopysend", "more_body": True}, PAUSE, BODY], 300),
         ([{**START, "trailers": True}, BODY, PAUSE, TRAILERS, PAUSE], 300),
         (
-            [{**START, "trailers": True}, BODY, {**TRAILERS, "more_trailers": True}, PAUSE]
-            + [TRAILERS],
+            [
+                {**START, "trailers": True},
+                BODY,
+                {**TRAILERS, "more_trailers": True},
+                PAUSE,
+                TRAILERS,
+            ],
             300,
         ),
     ],

@@ -193,7 +193,7 @@ async def test_a_fault_of_the_handler_is_a_server_error(
     assert kinds(probed) == [kind]
 
 
-class ClientDisconnected(OSError):
+class ClientDisconnected(OSError):  # noqa: N818  Its name.
     """As uvicorn's own."""
 
 
