@@ -124,7 +124,7 @@ class RecordingMiddleware:
         outer_root = scope.get("root_path", "")
         server = getattr(receive, "__self__", None)
         is_told = server is not None and hasattr(server, "disconnected")
-        # The status, when the last byte was sent, what `listen` calls, and the number of an open call.
+        # Status, when the last byte was sent, what `listen` calls, the number of an open call.
         seen: list[Any] = [0, 0, receive, 0]
 
         def observe(message: Message) -> Awaitable[None]:
