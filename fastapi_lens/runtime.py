@@ -19,6 +19,7 @@ from fastapi_lens.process_events import at_end, at_end_of_child, at_fork
 from fastapi_lens.recording.call_cache import CallCache
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.heap import freeze_once
+from fastapi_lens.recording.open_calls import open_endpoints
 from fastapi_lens.recording.processes import new_id
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.recording.routes import Leaf, RouteTable
@@ -112,7 +113,7 @@ class Lens:
             retention=self.retention,
         )
         flusher = Flusher(self.recorder, self.database, worker, settings, self._catalogue)
-        flusher.refresh = self.refresh_settings
+        flusher.refresh, flusher.in_use = self.refresh_settings, lambda: open_endpoints(self)
         flusher.flushed = lambda: self.reader.look_ahead(self.clock())
         return flusher
 

@@ -99,6 +99,18 @@ def span(seconds: float) -> str:
     return plural(whole // SECONDS_PER_DAY, "day")
 
 
+def connections(count: int, seconds: float) -> str:
+    """What is open, and since when: ``3 connections open, the oldest for 11 days``.
+
+    Args:
+        count: How many connections, at least 1.
+        seconds: How long the oldest has been open.
+    """
+    if count == 1:
+        return f"1 connection open for {span(seconds)}"
+    return f"{number(count)} connections open, the oldest for {span(seconds)}"
+
+
 def days(value: float) -> str:
     """A number of days as it was set: ``7 days``, ``0.5 days``, ``1 day``."""
     return f"{value:g} day" if value == 1 else f"{value:g} days"

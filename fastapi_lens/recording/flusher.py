@@ -9,13 +9,14 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from fastapi_lens.errors import DamagedFileError, SchemaTooNewError, StorageError
 from fastapi_lens.recording.booking import Booking
 from fastapi_lens.recording.log_carrier import LogCarrier
-from fastapi_lens.recording.pending import Pending, as_delta
+from fastapi_lens.recording.pending import Pending, as_delta, as_use
 from fastapi_lens.recording.processes import tell_killed
 from fastapi_lens.recording.recorder import Recorder, SeriesDelta
 from fastapi_lens.storage.batches import (
@@ -23,23 +24,25 @@ from fastapi_lens.storage.batches import (
     Delta,
     EndpointFacts,
     Heartbeat,
+    Use,
     WorkerFacts,
     endpoint_id,
 )
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.inspection import NAMESAKE, has_namesake
 from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.open_calls import as_text
 from fastapi_lens.storage.retention import Pruner, Retention
 from fastapi_lens.storage.workers import beat
 from fastapi_lens.storage.writer import Writer
+
+if TYPE_CHECKING:
+    from fastapi_lens.recording.open_calls import OpenEndpoint
 
 logger = logging.getLogger("fastapi_lens")
 
 MINUTE = 60
 HOUR = 3_600
-ROWS_PER_DELTA = 6
-"""One for each tier, one for the status code and the endpoint's own; see `Writer`."""
-
 MAX_PENDING = 50_000
 VISIT_SECONDS = 1.0
 """So long one visit of the deletion takes at most; half the time to the next flush, if less."""
@@ -86,6 +89,7 @@ class Flusher:
     Attributes:
         refused: Why nothing is recorded: a newer release has the database; None while it is ours.
         refresh: Called at each flush, in its thread: takes settings that have changed.
+        in_use: Gives the endpoints with open calls, at each flush.
         flushed: Called in its thread after a flush that has written all, and the deletion's visit.
         writes: Grows by one at the begin of a flush, and at its end.
     """
@@ -125,9 +129,11 @@ class Flusher:
         self._thread: threading.Thread | None = None
         self._spent_seconds = 0.0
         self.dropped = self.writes = 0
+        self._was_open = False
         self.refused: SchemaTooNewError | None = None
         self.refresh: Callable[[], None] = lambda: None
         self.flushed: Callable[[], None] = lambda: None
+        self.in_use: Callable[[], Iterable[OpenEndpoint]] = lambda: ()
         self.interval = settings.interval
 
     def start(self) -> None:
@@ -176,7 +182,8 @@ class Flusher:
         """
         with self._work:
             self.collect()
-            waiting = self._pending or self._log or self._in_flight is not None
+            uses = self._uses()
+            waiting = self._pending or uses or self._log or self._in_flight is not None
             if ending and not waiting and not self._heartbeated:
                 return True  # It has counted nothing and never announced itself.
             if not self._booking.is_open:
@@ -184,9 +191,9 @@ class Flusher:
                 return False
             self.writes += 1
             try:
-                self._write_pending(ending=ending)
+                self._write_pending(uses, ending=ending)
             except StorageError as error:
-                self._registered = None
+                self._registered, self._was_open = None, True
                 self.refused = error if isinstance(error, SchemaTooNewError) else None
                 level = logging.ERROR if isinstance(error, DamagedFileError) else logging.WARNING
                 self._warn(f"could not write; counts wait in memory: {error}", level)
@@ -258,15 +265,17 @@ class Flusher:
         except StorageError as error:
             self._warn(f"could not delete what is past its retention: {error}")
 
-    def _write_pending(self, *, ending: bool) -> None:
+    def _write_pending(self, uses: Sequence[Use], *, ending: bool) -> None:
         begun, complete_to = time.monotonic(), self._collected_at
-        wrote = False
+        wrote, self._was_open = False, self._was_open or bool(uses)
         self._register()
-        for batch in self._batches():
+        # Who ends has nothing open any more, whatever still is.
+        for batch in self._batches(uses, as_text(() if ending else uses)):
             self._writer.write(batch)
             self._applied, self._in_flight, wrote = batch.seq, None, True
             if not ending:
                 time.sleep(PAUSE_SECONDS)
+        self._was_open = bool(uses) and not ending
         now = self._recorder.clock()
         if wrote or ending or abs(now - self._heartbeat_at) >= HEARTBEAT_SECONDS:
             heartbeat = Heartbeat(
@@ -329,29 +338,45 @@ class Flusher:
         if not said and has_namesake(self._database):
             logger.warning("fastapi_lens: %s", NAMESAKE)
 
-    def _batches(self) -> Iterator[Batch]:
-        """The batch that is in doubt, if any, then new ones cut from the pending sums."""
+    def _batches(self, uses: Sequence[Use], open_calls: str) -> Iterator[Batch]:
+        """The batch that is in doubt, if any, then new ones cut from the pending sums and uses."""
         if self._in_flight is not None:
             yield self._in_flight
+        news = open_calls if self._was_open else None
         # The worker's row is changed in each transaction, too.
-        size = max(1, (self._settings.max_batch_size - 1) // ROWS_PER_DELTA)
-        for deltas in self._pending.take(size):
-            self._in_flight = Batch(self._applied + 1, deltas, self._booking.limit_us)
+        for part in self._pending.parts(uses, max_rows=self._settings.max_batch_size - 1):
+            self._in_flight, news = self._batch(part, news), None
             yield self._in_flight
+        if news is not None:
+            self._in_flight = self._batch(((), ()), news)
+            yield self._in_flight
+
+    def _batch(
+        self, part: tuple[tuple[Delta, ...], tuple[Use, ...]], open_calls: str | None
+    ) -> Batch:
+        deltas, uses = part
+        ahead_us = self._booking.limit_us
+        return Batch(self._applied + 1, deltas, uses, open_calls, ahead_us)
 
     def _as_delta(self, counted: SeriesDelta) -> Delta:
         counted = self._booking.counted(counted)
         key = counted.key
-        identity = endpoint_id(self._worker.app, key.method, key.path)
+        return as_delta(counted, self._id_of(key.method, key.path, counted.first_at))
+
+    def _uses(self) -> list[Use]:
+        """What is open now."""
+        opened, now = list(self.in_use()), self._recorder.clock()
+        return [
+            as_use(one, self._id_of(one.method, one.path, now - one.seconds), now) for one in opened
+        ]
+
+    def _id_of(self, method: str, path: str, seen_at: float) -> int:
+        """The id of an endpoint that was called, and is made known where it is not yet."""
+        identity = endpoint_id(self._worker.app, method, path)
         if identity not in self._known:
-            self._known[identity] = EndpointFacts(
-                id=identity,
-                app=self._worker.app,
-                method=key.method,
-                path=key.path,
-                seen_at_us=_microseconds(counted.first_at),
-            )
-        return as_delta(counted, identity)
+            facts = EndpointFacts(identity, self._worker.app, method, path)
+            self._known[identity] = replace(facts, seen_at_us=_microseconds(seen_at))
+        return identity
 
     def lose(self, calls: int) -> None:
         """Count calls that will never be written."""

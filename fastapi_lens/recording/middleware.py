@@ -106,7 +106,7 @@ class RecordingMiddleware:
         self._hints = iter(range(MAX_HINTS))
         self._is_doubled = False
 
-    async def __call__(  # noqa: C901  One function for the sake of speed, see below.
+    async def __call__(  # noqa: C901, PLR0915  One function for the sake of speed, see below.
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Serve one request, WebSocket or lifespan.
@@ -127,14 +127,17 @@ class RecordingMiddleware:
         outer_root = scope.get("root_path", "")
         server = getattr(receive, "__self__", None)
         is_told = server is not None and hasattr(server, "disconnected")
-        # The status, when the last byte was sent, and what `listen` calls.
-        seen: list[Any] = [0, 0, receive]
+        # Status, when the last byte was sent, what `listen` calls, the number of an open call.
+        seen: list[Any] = [0, 0, receive, 0]
 
         def observe(message: Message) -> Awaitable[None]:
             kind = message["type"]
             if kind == "http.response.body":
                 if "more_body" not in message or not message["more_body"]:
                     return _finish(send, message, seen)
+                if not seen[3]:
+                    call = (scope, outer_root, seen, started_ns)
+                    seen[3] = lens.recorder.open_calls.begin(call)
             elif kind == "http.response.start":
                 if not seen[0]:
                     # Who has gone by now gets nothing of the answer.
@@ -149,10 +152,14 @@ class RecordingMiddleware:
         try:
             await self.app(scope, receive if is_told else MethodType(listen, seen), observe)
         except BaseException as error:
+            if seen[3]:
+                lens.recorder.open_calls.end(seen[3])
             duration_ns = (seen[1] or perf_counter_ns()) - started_ns
             ended = Ended(scope, seen[0], started_ns, duration_ns)
             self._raised(ended, outer_root, error, (server, send))
             raise
+        if seen[3]:
+            lens.recorder.open_calls.end(seen[3])
         duration_ns = (seen[1] or perf_counter_ns()) - started_ns
         status = seen[0] or _unanswered(server)
         try:
@@ -218,8 +225,11 @@ class RecordingMiddleware:
         if not self.lens.started:
             self._begin(scope)
         outer_root = scope.get("root_path", "")
-        watch = WebSocketWatch(receive, send)
+        open_calls = self.lens.recorder.open_calls
         started_ns = perf_counter_ns()
+        watch = WebSocketWatch(
+            receive, send, lambda seen: open_calls.begin((scope, outer_root, seen, started_ns))
+        )
         ended: BaseException | None = None
         try:
             await self.app(scope, watch.receive, watch.send)
@@ -227,6 +237,7 @@ class RecordingMiddleware:
             ended = error
             raise
         finally:
+            open_calls.end(watch.opened)
             duration_ns = perf_counter_ns() - started_ns
             status, failure = watch.outcome(ended)
             self._count(Ended(scope, status, started_ns, duration_ns, failure), outer_root)

@@ -1,11 +1,16 @@
 """Counted calls that wait to be written, as sums. Knows no thread, no clock and no database."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 from fastapi_lens.histogram import Histogram
+from fastapi_lens.recording.open_calls import OpenEndpoint
 from fastapi_lens.recording.recorder import SeriesDelta
-from fastapi_lens.storage.batches import Delta
+from fastapi_lens.storage.batches import Delta, Use
+
+ROWS_PER_DELTA = 6
+"""One for each tier, one for the status code and the endpoint's own; see `Writer`."""
 
 MINUTE = 60
 HOUR_MINUTES = 60
@@ -69,6 +74,14 @@ class Pending:
         for start in range(0, len(keys), size):
             yield tuple(self._sums.pop(key) for key in keys[start : start + size])
 
+    def parts(
+        self, uses: Sequence[Use], *, max_rows: int
+    ) -> Iterator[tuple[tuple[Delta, ...], tuple[Use, ...]]]:
+        """Take everything out together with uses, in parts that change so many rows at most."""
+        size = max(1, max_rows // (ROWS_PER_DELTA + (1 if uses else 0)))
+        some = (tuple(uses[at : at + size]) for at in range(0, len(uses), size))
+        yield from zip_longest(self.take(size), some, fillvalue=())
+
     def shrink(self, limit: int, *, this_hour: int) -> int:
         """Bound the memory: give up minutes for hours, past ones first, then the oldest hours.
 
@@ -104,4 +117,14 @@ def as_delta(counted: SeriesDelta, endpoint_id: int) -> Delta:
         first_at_us=round(counted.first_at * 1_000_000),
         last_at_us=round(counted.last_at * 1_000_000),
         latency=Histogram.from_counts(counted.lanes),
+    )
+
+
+def as_use(opened: OpenEndpoint, endpoint_id: int, now: float) -> Use:
+    """What is open of an endpoint at a moment, in epoch seconds, as a use of it."""
+    return Use(
+        endpoint_id,
+        opened.connections,
+        since_us=round((now - opened.seconds) * 1_000_000),
+        until_us=round(now * 1_000_000),
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fastapi_lens.histogram import add_durations
 from fastapi_lens.recording.call_cache import CallCache
 from fastapi_lens.recording.cost import Costs
+from fastapi_lens.recording.open_calls import OpenCalls
 from fastapi_lens.recording.request_log import NEVER_SLOW, RequestLog
 
 KNOWN_METHODS = frozenset(
@@ -125,6 +126,7 @@ class Recorder:
     Attributes:
         cache: For the middleware: what it has resolved.
         log: What is kept of single calls.
+        open_calls: Calls that have begun to be answered and are not counted yet.
     """
 
     def __init__(
@@ -134,6 +136,7 @@ class Recorder:
         self.clock = clock
         self.costs = Costs()
         self.log = RequestLog(clock)
+        self.open_calls = OpenCalls()
         self.cache = CallCache()
         self._max_series = max_series
         self._series: dict[SeriesKey, Series] = {}

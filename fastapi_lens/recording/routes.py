@@ -184,11 +184,12 @@ class RouteTable:
         for leaf in leaves:
             pattern, _, _ = compile_path(leaf.pattern)
             by_endpoint.setdefault(id(leaf.endpoint), []).append((leaf, pattern))
-        self._read, self._by_endpoint = read, by_endpoint
-        self._pages = {leaf.template for leaf in leaves if leaf.is_page}
         self._mounts = [
             (compile_path(mount.pattern)[0], mount.template) for mount in mounts_of(self.app)
         ]
+        self._pages = {leaf.template for leaf in leaves if leaf.is_page}
+        # Last: the flusher's thread looks up routes, too, and takes what it finds read for whole.
+        self._read, self._by_endpoint = read, by_endpoint
         return True
 
     def _mount_prefix(self, scope: Scope, root: str) -> str | None:

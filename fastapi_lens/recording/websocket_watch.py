@@ -1,5 +1,8 @@
 """One WebSocket between a server and an application: its handshake, and how it ends."""
 
+from collections.abc import Callable, Sequence
+from time import perf_counter_ns
+
 from starlette.types import Message, Receive, Send
 
 from fastapi_lens.recording.disconnects import CLIENT_CLOSED_REQUEST
@@ -15,19 +18,34 @@ class WebSocketWatch:
     Attributes:
         status: Of the handshake; 0 before it is answered.
         gone: Whether the connection has ended, whoever closed it.
+        opened: What `accepted` gave; 0 before.
     """
 
-    def __init__(self, receive: Receive, send: Send) -> None:
-        """Stand between the application and the server's `receive` and `send`."""
-        self._receive, self._send = receive, send
-        self.status = 0
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        accepted: Callable[[Sequence[int]], int] = lambda _seen: 0,
+    ) -> None:
+        """Stand between an application and its server.
+
+        Args:
+            receive: The server's.
+            send: The server's.
+            accepted: Called when the connection is open, with its status and when it ended, 0
+                before: see `OpenCall`.
+        """
+        self._receive, self._send, self._accepted = receive, send, accepted
+        self.status = self.opened = 0
         self.gone = False
+        self._seen = [SWITCHING_PROTOCOLS, 0]
 
     async def receive(self) -> Message:
         """Receive a message for the application."""
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
             self.gone = True
+            self._seen[1] = perf_counter_ns()
         return message
 
     async def send(self, message: Message) -> None:
@@ -41,6 +59,9 @@ class WebSocketWatch:
         kind = message["type"]
         if kind == "websocket.accept":
             self.status = SWITCHING_PROTOCOLS
+            self.opened = self._accepted(self._seen)
+        elif kind == "websocket.close" and self.opened:
+            self._seen[1] = perf_counter_ns()
         elif kind == "websocket.close" and not self.status:
             self.status = FORBIDDEN  # The server answers a refused handshake with 403.
         elif kind == "websocket.http.response.start":

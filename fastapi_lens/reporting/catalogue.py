@@ -1,8 +1,8 @@
 """Catalogue: the endpoints of an app as rows, of which only changed ones are read again.
 
-A row changes when its endpoint is called, which its calls of all time tell, and when a worker
-starts that has it, which notes the moment. What nobody has told us of is found when all rows are
-read again, which they are from time to time.
+A row changes when its endpoint is called, which its calls of all time tell; while a call of it is
+open, which moves the last call on; and when a worker starts that has it, which notes the moment.
+What nobody has told us of is found when all rows are read again, which they are from time to time.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from fastapi_lens.reporting.facts import FACTS, ID, METHOD, PATH
 from fastapi_lens.reporting.sums import COMPLETE_SECONDS
 from fastapi_lens.storage.tables import ENDPOINT
 
-_MARKS = (ENDPOINT.c.id, ENDPOINT.c.total_calls, ENDPOINT.c.last_seen_at)
+_MARKS = tuple(ENDPOINT.c[name] for name in ("id", "total_calls", "last_called_at", "last_seen_at"))
 _NOTHING: Mapping[int, Row] = MappingProxyType({})
 
 
@@ -28,7 +28,7 @@ class _Known:
     Attributes:
         since: Epoch seconds at which all of them were read.
         depends: What they depend on besides themselves.
-        marks: Of each row its id, calls of all time and when it was seen.
+        marks: Of each row its id, calls of all time, last call and when it was seen.
         rows: By id, ordered by path and method.
     """
 
@@ -63,7 +63,7 @@ class Catalogue:
         """
         shown = (
             ENDPOINT.c.app == app,
-            (ENDPOINT.c.total_calls > 0) | (ENDPOINT.c.last_seen_at >= oldest),
+            (ENDPOINT.c.last_called_at > 0) | (ENDPOINT.c.last_seen_at >= oldest),
         )
         marks = frozenset(fetched(connection, sa.select(*_MARKS).where(*shown)))
         known, depends = self._known, (app, sign)

@@ -1,7 +1,7 @@
 """What is known of an endpoint: its row, and with what it did, an `Endpoint`. Reads nothing."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -9,6 +9,7 @@ from fastapi_lens.reporting.bucket_rows import Row
 from fastapi_lens.reporting.model import Endpoint, Usage
 from fastapi_lens.reporting.status import Thresholds, classify
 from fastapi_lens.storage.models import Tier
+from fastapi_lens.storage.open_calls import Open
 from fastapi_lens.storage.tables import ENDPOINT
 
 _NAMES = (
@@ -52,6 +53,16 @@ def as_of(endpoint: Endpoint, thresholds: Thresholds, *, now: float) -> Endpoint
     """An endpoint with the status that it has at another moment."""
     status = classify(endpoint.last_called_at, now=now, thresholds=thresholds)
     return endpoint if status is endpoint.status else replace(endpoint, status=status)
+
+
+def with_open(endpoint: Endpoint, opened: Mapping[int, Open]) -> Endpoint:
+    """An endpoint with what is open of it."""
+    found = opened.get(endpoint.id)
+    if found is None:
+        return endpoint
+    return replace(
+        endpoint, open_connections=found.connections, open_since=_seconds(found.since_us)
+    )
 
 
 def first_week(rows: Iterable[Row]) -> int:

@@ -135,8 +135,12 @@ class Endpoint:
         source: File and line of the handler, ``app/routers/users.py:41``; may be empty.
         summary: First line of the handler's docstring; may be empty.
         first_called_at: Epoch seconds; ``None`` when it was never called.
-        total_calls: All calls ever, whatever retention has deleted since.
+        last_called_at: Epoch seconds; of one with an open call, when a worker last said so.
+        total_calls: All calls ever that have ended, whatever retention has deleted since; 0 also
+            where the first one is open still, or its worker was killed meanwhile.
         usage: The calls in the window.
+        open_connections: Calls that have begun to be answered and have not ended.
+        open_since: Epoch seconds at which the oldest of them was opened; ``None`` without any.
     """
 
     id: int
@@ -154,6 +158,8 @@ class Endpoint:
     total_calls: int
     status: Status
     usage: Usage
+    open_connections: int = 0
+    open_since: float | None = None
 
     @property
     def key(self) -> str:

@@ -5,7 +5,15 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 import sqlalchemy as sa
 
 from fastapi_lens.reporting.bucket_rows import Row, fetched
-from fastapi_lens.reporting.facts import FACTS, METHOD, PATH, as_of, endpoint_of, first_week
+from fastapi_lens.reporting.facts import (
+    FACTS,
+    METHOD,
+    PATH,
+    as_of,
+    endpoint_of,
+    first_week,
+    with_open,
+)
 from fastapi_lens.reporting.listed import Listed
 from fastapi_lens.reporting.model import (
     Before,
@@ -30,7 +38,7 @@ from fastapi_lens.reporting.status import Thresholds
 from fastapi_lens.reporting.sums import usage_in
 from fastapi_lens.reporting.unhurried import QUICK, unhurried
 from fastapi_lens.reporting.windows import bounds_of, code_days, cover, period_before
-from fastapi_lens.reporting.workers import read_health, read_workers
+from fastapi_lens.reporting.workers import read_health, read_open, read_workers
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import Retention
@@ -135,16 +143,19 @@ class Reader:
     ) -> list[Endpoint]:
         """All endpoints with what they did in a window, ordered by path and method.
 
-        One that was never called and that no living worker's app has any more is left out: it
-        is deleted already. What is in the rows is shared.
+        What is open is as each worker told it last. One that was never called and that no living
+        worker's app has any more is left out: it is deleted already. What is in the rows is
+        shared.
 
         Raises:
             StorageError: The database cannot be read.
         """
         found, thresholds = self._listed.get(window, now=now), self._thresholds()
         shown, ignored = self._shown, self._ignored
+        with self._database.read() as connection:
+            opened = read_open(connection, app=self._app(), now=now)
         return [
-            as_of(one, thresholds, now=now)
+            with_open(as_of(one, thresholds, now=now), opened)
             for one in unhurried(found, every=QUICK)
             # `_is_seen`, written out for thousands of them.
             if shown(one.method, one.path) and (with_ignored or not ignored(one.method, one.path))
@@ -168,7 +179,8 @@ class Reader:
             start = first_week([row]) if bounds.start is None else bounds.start
             spans = cover(start, end=bounds.end)
             usage = usage_in(connection, identity, spans, now=now)
-        return endpoint_of(row, usage, self._thresholds(), now=now)
+            opened = read_open(connection, app=self._app(), now=now)
+        return with_open(endpoint_of(row, usage, self._thresholds(), now=now), opened)
 
     def bounds(self, window: Window, *, now: float) -> Bounds:
         """Where a window begins and ends, as far as the rows that are kept can tell."""

@@ -15,7 +15,8 @@ class EndpointStats(BaseModel):
 
     Times are seconds since the epoch (UTC), durations milliseconds, percentages 0 to 100; all
     are rounded to two decimals but the times. Of a never-called endpoint the times are None,
-    the durations 0.0 and the success rate 100.0.
+    the durations 0.0 and the success rate 100.0. Connections that are open are a use, and no call
+    yet; without any, `oldest_open_since` is None.
     """
 
     path: str
@@ -34,6 +35,8 @@ class EndpointStats(BaseModel):
     last_called_at: float | None
     first_called_at: float | None
     days_since_last_call: float | None
+    open_connections: int
+    oldest_open_since: float | None
 
     @classmethod
     def of(cls, endpoint: Endpoint, *, now: float) -> Self:
@@ -61,6 +64,8 @@ class EndpointStats(BaseModel):
             days_since_last_call=(
                 None if last is None else round(max(0.0, now - last) / SECONDS_PER_DAY, 2)
             ),
+            open_connections=endpoint.open_connections,
+            oldest_open_since=endpoint.open_since,
         )
 
 

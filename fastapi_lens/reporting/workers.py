@@ -1,5 +1,6 @@
 """Who records an app, how they do, and whether their numbers can be trusted. Knows no calls."""
 
+from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.reporting.model import Health, Worker, WorkerState
 from fastapi_lens.storage.clocks import database_clock
 from fastapi_lens.storage.forgetting import dropped_calls
+from fastapi_lens.storage.open_calls import Open, parsed
 from fastapi_lens.storage.tables import WORKER
 from fastapi_lens.storage.workers import (
     SILENT_INTERVALS,
@@ -66,6 +68,20 @@ def oldest_start(connection: Connection, *, app: str, now: float) -> int:
     """
     told = [row.started_at for row in _running(connection, app, now) if row.complete_to]
     return min(told, default=0)
+
+
+def read_open(connection: Connection, *, app: str, now: float) -> Mapping[int, Open]:
+    """By endpoint what is open in all living workers together, by our clock."""
+    found: dict[int, Open] = {}
+    for row in _running(connection, app, now):
+        for identity, one in parsed(row.open_calls).items():
+            connections, since_us = one.connections, _by_our_clock(row, one.since_us, now)
+            before = found.get(identity)
+            if before is not None:
+                connections += before.connections
+                since_us = min(since_us, before.since_us)
+            found[identity] = Open(connections, since_us)
+    return found
 
 
 def _running(connection: Connection, app: str, now: float) -> list[Any]:

@@ -87,18 +87,37 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """An endpoint that is in use: calls of it have begun to be answered, and have not ended.
+
+    Attributes:
+        connections: How many; at least 1.
+        since_us: When the oldest was opened, in microseconds since the epoch.
+        until_us: When that was looked up, in microseconds since the epoch.
+    """
+
+    endpoint_id: int
+    connections: int
+    since_us: int
+    until_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """What one transaction adds.
+    """What one transaction adds: calls, uses, or both.
 
     Attributes:
         seq: Number of the batch in its worker, 1 for the first.
-        deltas: Not empty.
+        uses: Move the last call of their endpoints on, and count no call.
+        open_calls: What is open in the worker, see `storage.open_calls`; None for no news.
         ahead_us: A last call after it, in microseconds since the epoch, was told by a clock that
             was wrong, and gives way.
     """
 
     seq: int
-    deltas: tuple[Delta, ...]
+    deltas: tuple[Delta, ...] = ()
+    uses: tuple[Use, ...] = ()
+    open_calls: str | None = None
     ahead_us: int = (1 << 63) - 1
 
 

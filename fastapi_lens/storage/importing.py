@@ -26,7 +26,7 @@ from fastapi_lens.storage.statements import (
     key_of,
     lock_buckets,
 )
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, META, STATUS
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, META, STATUS, WORKER
 
 SLICE_ROWS = 400
 """Rows that one transaction adds: some milliseconds that a flush may have to wait."""
@@ -139,8 +139,8 @@ class Importer:
 def _emptied(table: sa.Table, row: Row) -> Row:
     """A row that changes no sum, to be added to.
 
-    Workers, requests and what was done in the admin have ids of their own and come whole; so do
-    settings, which leave those alone that are there.
+    Workers, requests and what was done in the admin have ids of their own and come whole, but that
+    nothing is open in a worker here; so do settings, which leave those alone that are there.
     """
     if table is ENDPOINT:
         # Not seen yet, so that no report shows it before its counts are in.
@@ -155,6 +155,8 @@ def _emptied(table: sa.Table, row: Row) -> Row:
         return {**row, **dict.fromkeys(_ADDED, 0), "max_us": 0, "histogram": b""}
     if table is FAILURE:
         return {**row, "calls": 0, "first_at": 0, "last_at": 0}
+    if table is WORKER:
+        return {**row, "open_calls": None}
     return {**row, "calls": 0} if table is STATUS else row
 
 

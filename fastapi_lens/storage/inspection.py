@@ -38,7 +38,7 @@ def contents(database: Database) -> Contents:
     with database.read() as connection:
         tables = (ENDPOINT, BUCKET, STATUS, WORKER, REQUEST, FAILURE)
         counts = {table.name: _count(connection, table) for table in tables}
-        never = sa.select(ENDPOINT.c.app, sa.func.count()).where(ENDPOINT.c.total_calls == 0)
+        never = sa.select(ENDPOINT.c.app, sa.func.count()).where(ENDPOINT.c.last_called_at == 0)
         found = connection.execute(never.group_by(ENDPOINT.c.app))
         return Contents(
             size_bytes=database.size_bytes(connection),

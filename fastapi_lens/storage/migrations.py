@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.schema import CreateColumn
 
 from fastapi_lens.errors import SchemaTooNewError, StorageError
 from fastapi_lens.methods import MAX_METHOD_LENGTH
@@ -62,12 +63,21 @@ def _widen_methods(connection: Connection) -> None:
             connection.exec_driver_sql(statement.format(table=table.name, length=length))
 
 
+def _add_open_calls(connection: Connection) -> None:
+    """What is open in a worker."""
+    column = WORKER.c.open_calls
+    if column.name not in {one["name"] for one in sa.inspect(connection).get_columns(WORKER.name)}:
+        words = CreateColumn(column).compile(dialect=connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {WORKER.name} ADD COLUMN {words}")
+
+
 STEPS: tuple[Callable[[Connection], None], ...] = (
     _create_tables,
     _add_log_and_settings,
     _add_ended_sessions,
     _index_workers,
     _widen_methods,
+    _add_open_calls,
 )
 """Step n brings the schema from version n to n + 1; steps are only ever appended.
 

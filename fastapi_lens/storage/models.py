@@ -123,6 +123,7 @@ class WorkerRow(LensModel, table=True):
     `clock_ahead_us` is how far its clock is ahead of the database's, null where nobody can tell.
     `seen_at` and `ended_at` are by the database's clock where it has one, so that they compare.
     `id` also tells processes of one host apart, see `recording.processes`.
+    `open_calls` is what is open in it, see `storage.open_calls`; null for nothing.
     """
 
     __tablename__ = "lens_worker"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
@@ -149,6 +150,7 @@ class WorkerRow(LensModel, table=True):
     cost_ns: int = _count()
     clock_ahead_us: int | None = Field(default=None, sa_type=BigInteger)
     log_seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    open_calls: str | None = Field(default=None, sa_type=_LONG_TEXT)
 
 
 class LeaseRow(LensModel, table=True):

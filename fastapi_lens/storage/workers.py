@@ -76,6 +76,7 @@ def new_row(
         "cost_ns": 0,
         "clock_ahead_us": None,
         "log_seq": log_applied,
+        "open_calls": None,
     }
 
 

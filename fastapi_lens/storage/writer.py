@@ -132,16 +132,27 @@ class Writer:
             if missing:
                 connection.rollback()
                 return missing
-            UPDATE_ENDPOINT.run_all(connection, _endpoint_changes(batch))
-            UPDATE_BUCKET.run_all(
-                connection,
-                [_bucket_change(key, buckets[key], known[key]) for key in sorted(buckets)],
-            )
-            UPDATE_STATUS.run_all(
-                connection,
-                [{**key_of(STATUS, key), "add_calls": statuses[key]} for key in sorted(statuses)],
-            )
+            self._note_open_calls(connection, batch)
+            if batch.deltas or batch.uses:
+                UPDATE_ENDPOINT.run_all(connection, _endpoint_changes(batch))
+            if batch.deltas:
+                UPDATE_BUCKET.run_all(
+                    connection,
+                    [_bucket_change(key, buckets[key], known[key]) for key in sorted(buckets)],
+                )
+                UPDATE_STATUS.run_all(
+                    connection,
+                    [
+                        {**key_of(STATUS, key), "add_calls": statuses[key]}
+                        for key in sorted(statuses)
+                    ],
+                )
             return None
+
+    def _note_open_calls(self, connection: Connection, batch: Batch) -> None:
+        if batch.open_calls is not None:
+            mine = sa.update(WORKER).where(WORKER.c.id == self._worker.id)
+            connection.execute(mine.values(open_calls=batch.open_calls or None))
 
     def _insert_empty(self, missing: "_Missing") -> None:
         with self._database.write() as connection:
@@ -210,21 +221,26 @@ def _bucket_change(key: BucketKey, change: BucketSum, row: Any) -> dict[str, Any
 
 
 def _endpoint_changes(batch: Batch) -> list[dict[str, Any]]:
+    told = [
+        *((one.endpoint_id, one.calls, one.first_at_us, one.last_at_us) for one in batch.deltas),
+        # They are no calls yet: those are counted when they end.
+        *((one.endpoint_id, 0, one.since_us, one.until_us) for one in batch.uses),
+    ]
     changes: dict[int, dict[str, Any]] = {}
-    for delta in batch.deltas:
+    for endpoint, calls, first_at, last_at in told:
         found = changes.setdefault(
-            delta.endpoint_id,
+            endpoint,
             {
-                **key_of(ENDPOINT, (delta.endpoint_id,)),
+                **key_of(ENDPOINT, (endpoint,)),
                 "add_calls": 0,
-                "first_at": delta.first_at_us,
-                "last_at": delta.last_at_us,
+                "first_at": first_at,
+                "last_at": last_at,
                 "ahead": batch.ahead_us,
             },
         )
-        found["add_calls"] += delta.calls
-        found["first_at"] = min(found["first_at"], delta.first_at_us)
-        found["last_at"] = max(found["last_at"], delta.last_at_us)
+        found["add_calls"] += calls
+        found["first_at"] = min(found["first_at"], first_at)
+        found["last_at"] = max(found["last_at"], last_at)
     return [changes[key] for key in sorted(changes)]
 
 

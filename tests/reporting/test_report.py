@@ -106,6 +106,8 @@ def test_a_report_is_what_its_contract_says_to_the_letter() -> None:
                 "last_called_at": NOW - 1.5 * DAY,
                 "first_called_at": 1_775_165_996.83268,
                 "days_since_last_call": 1.5,
+                "open_connections": 0,
+                "oldest_open_since": None,
             },
             {
                 "path": "/unused",
@@ -124,6 +126,8 @@ def test_a_report_is_what_its_contract_says_to_the_letter() -> None:
                 "last_called_at": None,
                 "first_called_at": None,
                 "days_since_last_call": None,
+                "open_connections": 0,
+                "oldest_open_since": None,
             },
         ],
     }
@@ -139,7 +143,12 @@ def test_integers_are_whole_and_the_others_floats() -> None:
     text = Report.of(ALL, days=7, status=None, now=NOW).model_dump_json()
     for stats in json.loads(text)["endpoints"]:
         for name, value in stats.items():
-            whole = name in ("total_calls", "error_4xx_count", "error_5xx_count")
+            whole = name in (
+                "total_calls",
+                "error_4xx_count",
+                "error_5xx_count",
+                "open_connections",
+            )
             text_or_null = name in ("path", "method", "status") or value is None
             assert text_or_null or type(value) is (int if whole else float)
 

@@ -312,6 +312,7 @@ def test_a_worker_is_kept_from_its_start_to_its_end(sqlite_database: Database) -
         "cost_ns": 0,
         "clock_ahead_us": None,
         "log_seq": 0,
+        "open_calls": None,
     }
     said = Heartbeat(now_us=20, complete_to_us=19, dropped=3, pending=4, flush_us=5, cost_ns=6)
     beat(database, worker(), replace(said, ended=True))

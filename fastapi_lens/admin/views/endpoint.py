@@ -11,7 +11,7 @@ from fastapi_lens.admin.endpoint_charts import OverTime, by_hour, over_time
 from fastapi_lens.admin.query import EndpointQuery, EndpointsQuery, WindowChoice
 from fastapi_lens.admin.rules_section import new_rule_href, rule_href
 from fastapi_lens.admin.sharing import again, shared_page
-from fastapi_lens.admin.views.endpoints import STATUS_LABELS, Link
+from fastapi_lens.admin.views.endpoints import STATUS_LABELS, Link, open_words
 from fastapi_lens.admin.views.requests import of_endpoint
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.reporting.model import Endpoint, Window
@@ -91,6 +91,7 @@ def _made(visit: Visit, key: str, query: EndpointQuery) -> Response:
         "figures": figures(endpoint.usage, comparable, slow=is_slow),
         "comparison": comparison(endpoint, before, everything=window.seconds is None),
         "status": STATUS_LABELS[endpoint.status],
+        "open": open_words(endpoint, now=now),
         "reason": status_reason(endpoint, thresholds=settings.thresholds, now=now),
         "slow_ms": settings.slow_threshold_ms,
         "tags": _tags(visit, endpoint, query),
@@ -150,6 +151,8 @@ def status_reason(endpoint: Endpoint, *, thresholds: Thresholds, now: float) -> 
     if endpoint.last_called_at is None:
         seen = formats.span(now - endpoint.first_seen_at)
         return f"no call since it was first seen {seen} ago"
+    if words := open_words(endpoint, now=now):
+        return f"{words}; cold after {cold} without a call"
     idle = formats.span(now - endpoint.last_called_at)
     if endpoint.status is Status.DEAD:
         return f"no call for {idle}; dead after {dead}"

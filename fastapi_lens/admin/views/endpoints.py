@@ -76,6 +76,7 @@ class Row:
         hint: The name of its handler, with that of its module; may be empty, as `handler` may.
         handler: File and line of the handler, without the folders above.
         trend: Calls per step of the window.
+        open: What is open of it, in words; empty for nothing.
         errors: How many calls failed, in words.
         is_slow: Whether its p95 lies above the configured limit.
         is_ignored: Whether a rule ignores it.
@@ -89,6 +90,7 @@ class Row:
     trend: list[int]
     share_4xx: float
     share_5xx: float
+    open: str
     errors: str
     percentiles_ms: tuple[float, float, float]
     is_slow: bool
@@ -190,11 +192,19 @@ def _row(visit: Visit, listing: Listing, endpoint: Endpoint, trend: list[int]) -
         trend=trend,
         share_4xx=usage.errors_4xx / calls,
         share_5xx=usage.errors_5xx / calls,
+        open=open_words(endpoint, now=visit.now),
         errors=", ".join(f"{count:,} × {name}" for count, name in errors if count),
         percentiles_ms=(p50, p95, p99),
         is_slow=endpoint.is_slow(limit_ms=visit.lens.settings.slow_threshold_ms),
         is_ignored=_is_ignored(visit, endpoint),
     )
+
+
+def open_words(endpoint: Endpoint, *, now: float) -> str:
+    """What is open of an endpoint, and since when; empty for nothing."""
+    if endpoint.open_since is None:
+        return ""
+    return formats.connections(endpoint.open_connections, now - endpoint.open_since)
 
 
 def _column(query: EndpointsQuery, base: str, name: str, label: str, key: SortKey | None) -> Column:

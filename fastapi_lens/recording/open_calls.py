@@ -1,0 +1,136 @@
+"""Calls that are open: they have begun to be answered, and have not ended. Knows no SQL.
+
+A request pays for it only where its first byte is not its last: one entry of a dictionary, which
+its end takes out again. Each is one call of C, and so atomic under the interpreter lock. Which
+endpoint a call belongs to is looked up by the flusher, and only of calls that are open then.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi_lens.recording.middleware import Recording
+    from fastapi_lens.recording.routes import Match
+
+logger = logging.getLogger("fastapi_lens")
+
+CALLS_AT_ONCE = 1_000
+BREATH_SECONDS = 0.0001
+"""Between so many calls that are looked through, so that the event loop gets the interpreter."""
+
+
+OpenCall = tuple[Any, str, Sequence[Any], int]
+"""One call that is open: its scope, which knows its route by now; ``root_path`` as it was before
+the call; its status and when its last byte was sent, 0 before; and when it began, by the timer.
+
+A plain tuple, because anything else takes a request five times as long to make.
+"""
+
+
+class OpenEndpoint(NamedTuple):
+    """What is open of one endpoint.
+
+    Attributes:
+        connections: How many calls; at least 1.
+        seconds: How long the oldest has been open.
+    """
+
+    method: str
+    path: str
+    connections: int
+    seconds: float
+
+    def plus(self, other: OpenEndpoint) -> OpenEndpoint:
+        """What is open of both, which are the same endpoint."""
+        return self._replace(
+            connections=self.connections + other.connections,
+            seconds=max(self.seconds, other.seconds),
+        )
+
+
+class OpenCalls:
+    """The open calls of one process; safe in threads, and no request waits for another.
+
+    Args:
+        timer: Nanoseconds that pass: no clock that somebody sets.
+    """
+
+    def __init__(self, timer: Callable[[], int] = time.perf_counter_ns) -> None:
+        """Start with none."""
+        self.timer = timer
+        self._numbers = itertools.count(1)
+        self._calls: dict[int, OpenCall] = {}
+        self._matches: dict[int, Match | None] = {}
+
+    def begin(self, call: OpenCall) -> int:
+        """Note a call whose first byte is sent, or whose WebSocket is accepted.
+
+        Returns:
+            Its number for `end`, at least 1.
+        """
+        number = next(self._numbers)
+        self._calls[number] = call
+        return number
+
+    def end(self, number: int) -> None:
+        """Forget a call."""
+        self._calls.pop(number, None)
+
+    def matched(self, match: Callable[[OpenCall], Match | None]) -> list[tuple[OpenCall, Match]]:
+        """The open calls with their endpoints.
+
+        Called by the flusher alone.
+
+        Args:
+            match: Gives the endpoint of a call, None where it has none; asked once for each call.
+        """
+        known, self._matches = self._matches, {}
+        found: list[tuple[OpenCall, Match]] = []
+        # The copy is made in one go: calls begin and end meanwhile.
+        for place, (number, call) in enumerate(self._calls.copy().items(), 1):
+            if place % CALLS_AT_ONCE == 0:
+                time.sleep(BREATH_SECONDS)
+            of_it = known[number] if number in known else match(call)
+            self._matches[number] = of_it
+            # What runs in the background after the last byte holds no connection open.
+            if of_it is not None and not call[2][1]:
+                found.append((call, of_it))
+        return found
+
+
+def open_endpoints(lens: Recording) -> list[OpenEndpoint]:
+    """What is open of each endpoint whose calls are counted."""
+    recorder = lens.recorder
+    groups: dict[tuple[str, str, int], list[int]] = {}
+    for (*_, seen, since_ns), match in recorder.open_calls.matched(lambda call: _match(lens, call)):
+        group = groups.setdefault((match.method, match.template, seen[0]), [0, since_ns])
+        group[0] += 1
+        group[1] = min(group[1], since_ns)
+    now_ns = recorder.open_calls.timer()
+    found: dict[tuple[str, str], OpenEndpoint] = {}
+    for (method, template, status), (connections, since_ns) in groups.items():
+        if not lens.records(method, template) or lens.skips(method, template, status):
+            continue
+        key = recorder.series(method, template, status).key
+        one = OpenEndpoint(key.method, key.path, connections, (now_ns - since_ns) / 1e9)
+        before = found.get((key.method, key.path))
+        found[key.method, key.path] = one if before is None else before.plus(one)
+    return list(found.values())
+
+
+def _match(lens: Recording, call: OpenCall) -> Match | None:
+    """The endpoint of a call; what is no endpoint's, such as a 404, is not in use."""
+    try:
+        found = lens.routes.match(call[0], call[1])
+    except Exception:
+        # When it ends it is counted as lost, and said so.
+        logger.debug("fastapi_lens does not know whose call is open", exc_info=True)
+        return None
+    return found if found is not None and found.method else None

@@ -1,0 +1,132 @@
+"""Pages and exports of endpoints whose connections are open, or were when a worker was killed."""
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, WebSocket
+
+from fastapi_lens.admin.formats import connections, timestamp
+from fastapi_lens.storage.batches import Batch, Heartbeat, Use
+from fastapi_lens.storage.open_calls import as_text
+from fastapi_lens.storage.workers import beat
+from fastapi_lens.storage.writer import Writer
+from tests.admin.conftest import Site
+from tests.admin.make import DAY, NOW
+from tests.admin.test_endpoint_view import key_of, plain
+from tests.storage.helpers import worker
+
+
+@pytest.fixture
+def site(make_site: Callable[..., Site]) -> Site:
+    app = FastAPI()
+
+    @app.websocket("/talk")
+    async def talk(socket: WebSocket) -> None:
+        await socket.accept()
+
+    @app.get("/events")
+    def events() -> None:
+        pass
+
+    made = make_site(app)
+    made.lens.clock = made.lens.recorder.clock = lambda: NOW
+    return made
+
+
+def hold(site: Site, number: int, *, days: float, ended: bool = False) -> None:
+    """So many connections that are open in another worker, the oldest for so many days."""
+    now_us, since_us = round(NOW * 1e6), round((NOW - days * DAY) * 1e6)
+    who = worker("another", app="site")
+    (identity,) = (fact.id for fact in site.lens._facts.values() if fact.path == "/talk")
+    uses = [Use(identity, number, since_us, now_us)] if number else []
+    database, writer = site.lens.database, Writer(site.lens.database, who)
+    writer.register([], applied=0, now_us=now_us)
+    writer.write(Batch(1, uses=tuple(uses), open_calls=as_text(uses)))
+    beat(database, who, Heartbeat(now_us=now_us, complete_to_us=now_us, ended=ended))
+    site.lens.reader.forget()
+
+
+def moment(epoch: float) -> str:
+    return timestamp(epoch)[:16] + "Z"
+
+
+def talk_page(site: Site, query: str = "") -> str:
+    return plain(site.get(f"/lens/endpoints/{key_of(site, 'talk')}{query}").text)
+
+
+def test_the_page_says_how_many_are_open_and_since_when(site: Site) -> None:
+    hold(site, 3, days=11)
+    text = talk_page(site)
+    said = "3 connections open, the oldest for 11 days"
+    assert f"Active : {said}; cold after 7 days without a call" in text
+    assert f"No call ended in the last 7 days {said}. A call is counted when it ends." in text
+    assert "First call 11 d ago Last call just now All-time calls 0" in text
+    assert "Show all time" not in text
+    assert "The last one was" not in text
+
+
+def test_calls_before_the_one_that_is_open_can_be_looked_at(site: Site) -> None:
+    site.count("WEBSOCKET", "/talk", status=101)
+    hold(site, 1, days=11)
+    text = talk_page(site, f"?from={moment(NOW - DAY)}&to={moment(NOW - DAY / 2)}")
+    assert "1 connection open for 11 days. A call is counted when it ends. Show all time" in text
+    assert "No call ended in" in text
+    assert "No call" not in talk_page(site)
+
+
+def test_the_list_has_a_hint_of_what_is_open(site: Site) -> None:
+    hold(site, 1_234, days=11)
+    page = site.get().text
+    assert 'title="1,234 connections open, the oldest for 11 days"' in page
+    assert "WEBSOCKET /talk Active 1,234 open 0" in plain(page)
+    assert "No calls recorded yet" not in page
+
+
+def test_after_a_kill_the_page_says_that_the_call_was_not_counted(site: Site) -> None:
+    hold(site, 2, days=11, ended=True)
+    text = talk_page(site)
+    assert "Active : last called just now; cold after 7 days without a call" in text
+    assert "Last used just now . That call was not counted" in text
+    assert "Show all time" not in text
+    # Every number of it is that of no call.
+    assert "All-time calls 0" in talk_page(site, "?days=all")
+    assert "WEBSOCKET /talk Active 0 " in plain(site.get().text)
+
+
+def test_programs_are_told_the_same(site: Site) -> None:
+    hold(site, 3, days=11)
+    endpoints: dict[str, Any] = {
+        one["path"]: one for one in site.get("/lens/report").json()["endpoints"]
+    }
+    talk = endpoints["/talk"]
+    assert (talk["status"], talk["total_calls"], talk["open_connections"]) == ("active", 0, 3)
+    assert talk["oldest_open_since"] == talk["first_called_at"]
+    assert endpoints["/events"]["open_connections"] == 0
+    assert endpoints["/events"]["oldest_open_since"] is None
+    exported = csv.DictReader(io.StringIO(site.get("/lens/export.csv").text))
+    assert {row["path"]: row["open_connections"] for row in exported} == {
+        "/talk": "3",
+        "/events": "0",
+    }
+    assert site.get("/lens/report/top?days=all").json()["endpoints"] == []
+    dead = site.get("/lens/report/dead").json()["endpoints"]
+    assert [one["path"] for one in dead] == ["/events"]
+    unused = site.get("/lens/report?status=never_called").json()["endpoints"]
+    assert [one["path"] for one in unused] == ["/events"]
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds", "words"),
+    [
+        (1, 0.4, "1 connection open for 0 seconds"),
+        (1, 11, "1 connection open for 11 seconds"),
+        (2, 90, "2 connections open, the oldest for 1 minute"),
+        (1_234, 11.9 * DAY, "1,234 connections open, the oldest for 11 days"),
+        (2, -3, "2 connections open, the oldest for 0 seconds"),
+    ],
+)
+def test_a_number_of_connections_in_words(count: int, seconds: float, words: str) -> None:
+    assert connections(count, seconds) == words
