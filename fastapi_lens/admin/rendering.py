@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 import jinja2
+from markupsafe import escape
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,6 +27,7 @@ from fastapi_lens.admin.tight import tight
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.reporting.model import Health
 from fastapi_lens.runtime import Lens
+from fastapi_lens.visible import visible_lines
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -62,6 +64,7 @@ _FILTERS: Mapping[str, Callable[..., object]] = {
     "ago": formats.ago,
     "days": formats.days,
     "duration": formats.duration,
+    "exact": escape,
     "microseconds": formats.microseconds,
     "moment": formats.moment,
     "ms": formats.milliseconds,
@@ -76,6 +79,12 @@ _FILTERS: Mapping[str, Callable[..., object]] = {
     "time_of_day": formats.time_of_day,
     "timestamp": formats.timestamp,
 }
+
+
+def _seen(value: object) -> object:
+    """A value as a page shows it: text with what cannot be seen written out, HTML as it is."""
+    return visible_lines(value) if type(value) is str else value
+
 
 # What the expressions of an overriding template can raise besides Jinja's own errors.
 _TEMPLATE_FAILURES = (
@@ -111,6 +120,8 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
+            # Here for all templates, the host's among them, so that none can forget it.
+            finalize=_seen,
         )
         environment.filters.update(_FILTERS)
         environment.globals.update(

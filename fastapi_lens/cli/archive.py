@@ -7,7 +7,6 @@ import base64
 import gzip
 import hashlib
 import json
-import os
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -87,24 +86,6 @@ class Archive:
         line = json.dumps(value, separators=(",", ":")).encode() + b"\n"
         self._sum.update(line)
         self._stream.write(line)
-
-
-@contextmanager
-def new_file(path: Path) -> Generator[BinaryIO]:
-    """A file that is at its place only when all of it is written; gzipped if it ends with .gz."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("wb") as raw:
-            if path.suffix == ".gz":
-                with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6) as packed:
-                    yield cast("BinaryIO", packed)
-            else:
-                yield raw
-            raw.flush()
-            os.fsync(raw.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 class ExportFile:

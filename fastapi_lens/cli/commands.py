@@ -15,9 +15,10 @@ import fastapi_lens
 from fastapi_lens.admin.api import MAX_DAYS
 from fastapi_lens.cli.doctor import Finding, Level, examine, examine_file
 from fastapi_lens.cli.exits import CommandError, Exit, errors_told
+from fastapi_lens.cli.files import new_file
 from fastapi_lens.cli.hashing import hashed_key
 from fastapi_lens.cli.noting import note_purge
-from fastapi_lens.cli.place import chosen_app, find, opened, printable, settings
+from fastapi_lens.cli.place import chosen_app, find, opened, settings
 from fastapi_lens.cli.report import Format, as_text, read_report, show
 from fastapi_lens.cli.transfer import Progress, export, import_file
 from fastapi_lens.patterns import matches_any
@@ -25,6 +26,7 @@ from fastapi_lens.reporting.status import SECONDS_PER_DAY, Status
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.purging import Amount, Choice, amount, purge
 from fastapi_lens.storage.snapshot import app_names, endpoint_keys
+from fastapi_lens.visible import visible
 
 DatabaseOption = Annotated[
     str | None,
@@ -81,7 +83,8 @@ def report_command(
             )
         console = Console()
         if output is not None:
-            output.write_text(as_text(report, form), encoding="utf-8", newline="")
+            with new_file(output, overwrite=True) as stream:
+                stream.write(as_text(report, form).encode())
         elif form is Format.TABLE and console.is_terminal:
             show(report, console)
         else:
@@ -97,10 +100,12 @@ def export_command(
 ) -> None:
     """Write everything into one file, as it stands at one moment; the application may go on."""
     with errors_told():
-        if file.exists() and not overwrite:
-            raise CommandError(Exit.USAGE, f"{file} is there already: say --overwrite")
-        with opened(find(database)) as source, _bars() as progress:
-            rows = export(source, file, app=app, now=time.time(), progress=progress)
+        with (
+            opened(find(database)) as source,
+            _bars() as progress,
+            new_file(file, overwrite=overwrite) as stream,
+        ):
+            rows = export(source, stream, app=app, now=time.time(), progress=progress)
         typer.echo(f"Exported {rows:,} rows to {file}.", err=True)
 
 
@@ -219,7 +224,7 @@ def _days_ago(days: int) -> int:
 
 def _told(app: str, much: Amount) -> str:
     return (
-        f"{printable(app)}: {much.endpoints:,} endpoints, {much.buckets:,} sums, "
+        f"{visible(app)}: {much.endpoints:,} endpoints, {much.buckets:,} sums, "
         f"{much.statuses:,} status codes of days, {much.workers:,} workers, "
         f"{much.requests:,} requests and {much.failures:,} kinds of exceptions of the log"
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from fastapi_lens.cli.place import Place, printable
+from fastapi_lens.cli.place import Place
 from fastapi_lens.config import LensConfig
 from fastapi_lens.reporting.model import CLOCK_TOLERANCE_SECONDS, Worker, WorkerState
 from fastapi_lens.reporting.workers import read_workers
@@ -18,6 +18,7 @@ from fastapi_lens.storage.migrations import known_version
 from fastapi_lens.storage.retention import Retention
 from fastapi_lens.storage.snapshot import app_names
 from fastapi_lens.storage.space import LONG_LOG_BYTES, keeps_its_size
+from fastapi_lens.visible import visible
 
 LATE_SECONDS = 86_400
 """Rows are deleted some time after their retention; a day is too late."""
@@ -178,7 +179,7 @@ def _workers(database: Database, now: float) -> Iterator[Finding]:
             Level.NOTE, "apps", "none has recorded here yet", "start one with LensMiddleware"
         )
     for app, workers in by_app.items():
-        name = f"app {printable(app)}"
+        name = f"app {visible(app)}"
         running = sum(worker.state is WorkerState.RUNNING for worker in workers)
         if running:
             yield Finding(Level.FINE, name, f"{running} workers record")
@@ -191,7 +192,7 @@ def _workers(database: Database, now: float) -> Iterator[Finding]:
 
 
 def _worker(app: str, worker: Worker) -> Iterator[Finding]:
-    who = f"worker {worker.pid} on {printable(worker.host)}"
+    who = f"worker {worker.pid} on {visible(worker.host)}"
     if worker.state is WorkerState.SILENT:
         yield Finding(
             Level.WRONG,
@@ -222,7 +223,7 @@ def _never_called(found: Contents) -> Iterator[Finding]:
     for app, count in found.never_called.items():
         yield Finding(
             Level.NOTE,
-            f"app {printable(app)}",
+            f"app {visible(app)}",
             f"{count:,} endpoints were never called",
             "list them: report --status never_called",
         )

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.masked_paths import masked_path
 from fastapi_lens.reporting.bucket_rows import Row, fetched
 from fastapi_lens.reporting.model import id_of, key_of
 from fastapi_lens.storage.database import Database
@@ -294,7 +295,8 @@ def _call(row: Any) -> LoggedCall:
         endpoint_method=row.endpoint_method or "",
         template=row.template or "",
         method=row.method,
-        path=row.path,
+        # Also those that an older release has written as they were.
+        path=masked_path(row.path, row.template or ""),
         query=row.query,
         status=row.status,
         duration_ms=row.duration_us / 1_000,
