@@ -106,7 +106,7 @@ def _is_run_together(word: str) -> bool:
     """Whether a word is made of known ones alone, at least one of which says it."""
     if len(word) > _LONGEST_RUN:
         return False
-    # How many letters known words may take up from the beginning, without and with one that says it.
+    # How many letters known words may take up: without one that says it, and with.
     plain, telling = {0}, set[int]()
     for end in range(1, len(word) + 1):
         for begin in range(end):

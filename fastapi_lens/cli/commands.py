@@ -88,8 +88,7 @@ def report_command(
         elif form is Format.TABLE and console.is_terminal:
             show(report, console)
         else:
-            # As bytes: CSV has its own ends of lines.
-            typer.echo(as_text(report, form).encode(), nl=False)
+            _write(as_text(report, form), form)
 
 
 def export_command(
@@ -228,6 +227,15 @@ def _told(app: str, much: Amount) -> str:
         f"{much.statuses:,} status codes of days, {much.workers:,} workers, "
         f"{much.requests:,} requests and {much.failures:,} kinds of exceptions of the log"
     )
+
+
+def _write(text: str, form: Format) -> None:
+    """Print a report: what people read in the terminal's encoding, files in UTF-8."""
+    if form is Format.TABLE:
+        typer.echo(text, nl=False)
+    else:
+        # As bytes: CSV has its own ends of lines.
+        typer.echo(text.encode(), nl=False)
 
 
 def _show(finding: Finding, worst: Level) -> Level:

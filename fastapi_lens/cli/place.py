@@ -146,7 +146,7 @@ def chosen_app(named: str | None, apps: Sequence[str]) -> str:
     if not apps:
         raise CommandError(Exit.WRONG, "the database has no app yet")
     if named is not None and named not in apps:
-        raise CommandError(Exit.WRONG, f"there is no app {visible(named)!r}; {there}")
+        raise CommandError(Exit.WRONG, f"there is no app '{visible(named)}'; {there}")
     if named is None and len(apps) > 1:
         raise CommandError(Exit.USAGE, f"name one with --app; {there}")
     return named or apps[0]
