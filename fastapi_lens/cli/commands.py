@@ -24,6 +24,7 @@ from fastapi_lens.cli.transfer import Progress, export, import_file
 from fastapi_lens.patterns import matches_any
 from fastapi_lens.reporting.status import SECONDS_PER_DAY, Status
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.mending import mend, wrong_rows
 from fastapi_lens.storage.purging import Amount, Choice, amount, purge
 from fastapi_lens.storage.snapshot import app_names, endpoint_keys
 from fastapi_lens.visible import visible
@@ -170,7 +171,12 @@ def purge_command(
         typer.echo("Deleted.")
 
 
-def doctor_command(database: DatabaseOption = None) -> None:
+def doctor_command(
+    database: DatabaseOption = None,
+    mends: Annotated[
+        bool, typer.Option("--mend", help="First set rows right that hold what nobody writes.")
+    ] = False,
+) -> None:
     """Say what is wrong with a database and how to mend it; ends with 1 if anything is."""
     with errors_told():
         config = settings()
@@ -181,6 +187,9 @@ def doctor_command(database: DatabaseOption = None) -> None:
             for finding in examine_file(place.file):
                 worst = _show(finding, worst)
         with opened(place) as source:
+            if mends and (rows := list(wrong_rows(source))):
+                mend(source, rows, now=time.time())
+                typer.echo(f"Mended {len(rows):,} rows.")
             for finding in examine(source, place, config, now=time.time()):
                 worst = _show(finding, worst)
         if worst is Level.WRONG:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ from fastapi_lens.reporting.workers import read_workers
 from fastapi_lens.storage.clocks import clock_ahead_us
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.inspection import Contents, contents, damage, journal_mode, log_bytes
+from fastapi_lens.storage.mending import WrongRow, wrong_rows
 from fastapi_lens.storage.migrations import known_version
 from fastapi_lens.storage.retention import Retention
 from fastapi_lens.storage.snapshot import app_names
@@ -23,6 +25,7 @@ from fastapi_lens.visible import visible
 LATE_SECONDS = 86_400
 """Rows are deleted some time after their retention; a day is too late."""
 
+MEND = "make a copy of the database, then: doctor --mend"
 _LOG_FACTOR = 4
 """A log so many times longer than where it is cut is wrong: somebody reads without an end."""
 
@@ -92,6 +95,7 @@ def examine(
     found = contents(database)
     yield _size(found)
     yield from _journal(database, place)
+    yield from _rows(database)
     yield from _clock(database)
     yield from _retention(found, Retention(config.ttl_days), now)
     yield from _workers(database, now)
@@ -133,6 +137,25 @@ def _journal(database: Database, place: Place) -> Iterator[Finding]:
             f"with the application stopped: "
             f'sqlite3 "{place}" "PRAGMA auto_vacuum=INCREMENTAL; VACUUM"',
         )
+
+
+def _rows(database: Database) -> Iterator[Finding]:
+    """Rows that hold what no release writes, by table."""
+    counts, first = Counter[str](), dict[str, WrongRow]()
+    for row in wrong_rows(database):
+        counts[row.table.name] += 1
+        first.setdefault(row.table.name, row)
+    for table, row in first.items():
+        column, says = row.wrong[0]
+        yield Finding(
+            Level.WRONG,
+            "rows",
+            f"{counts[table]:,} of {table} hold what no release writes; {column} of "
+            f"{visible(row.key)} is {says}",
+            MEND,
+        )
+    if not first:
+        yield Finding(Level.FINE, "rows", "all of them hold what the lens writes")
 
 
 def _clock(database: Database) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from fastapi_lens.reporting.bucket_rows import Row, fetched
 from fastapi_lens.reporting.model import id_of, key_of
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import REQUEST_ID_BITS
+from fastapi_lens.storage.sound import sound_rows
 from fastapi_lens.storage.tables import ENDPOINT, FAILURE, REQUEST
 
 MOST_NEWER = 1_000
@@ -139,7 +140,7 @@ class LogReader:
             if before is not None:
                 rows = rows.where(REQUEST.c.id < before)
             found = connection.execute(rows.order_by(REQUEST.c.id.desc()).limit(limit))
-            return [_call(row) for row in found]
+            return [_call(row) for row in sound_rows(found, REQUEST)]
 
     def newer(self, wanted: LogFilter, *, after: int) -> int:
         """How many requests there are that are newer than one; `MOST_NEWER` at most.
@@ -160,7 +161,8 @@ class LogReader:
         """
         with self._database.read() as connection:
             mine = REQUEST.c.app == self._app()
-            row = connection.execute(_joined().where(REQUEST.c.id == id_of(key), mine)).first()
+            rows = connection.execute(_joined().where(REQUEST.c.id == id_of(key), mine)).all()
+        row = next(iter(sound_rows(rows, REQUEST)), None)
         if row is None or self._is_hidden(row.endpoint_method, row.template):
             return None
         return _call(row)
@@ -184,7 +186,8 @@ class LogReader:
             if text:
                 rows = rows.where(_has(text, FAILURE.c.type, FAILURE.c.message, FAILURE.c.place))
             newest_first = rows.order_by(FAILURE.c.last_at.desc(), FAILURE.c.id).limit(limit)
-            return [_failure(row) for row in connection.execute(newest_first)]
+            found = sound_rows(connection.execute(newest_first), FAILURE)
+            return [_failure(row) for row in found]
 
     def failure(self, key: str) -> Failure | None:
         """One kind of exception by its key; None when there is no such one (any more).
@@ -194,7 +197,8 @@ class LogReader:
         """
         with self._database.read() as connection:
             mine = FAILURE.c.app == self._app()
-            row = connection.execute(_kinds().where(FAILURE.c.id == id_of(key), mine)).first()
+            rows = connection.execute(_kinds().where(FAILURE.c.id == id_of(key), mine)).all()
+        row = next(iter(sound_rows(rows, FAILURE)), None)
         if row is None or self._is_hidden(row.method, row.path):
             return None
         return _failure(row)

@@ -8,6 +8,8 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.model import Health, Worker, WorkerState
 from fastapi_lens.storage.clocks import database_clock
+from fastapi_lens.storage.row_checks import MAX_TIME_US
+from fastapi_lens.storage.sound import sound_rows, whole
 from fastapi_lens.storage.tables import WORKER
 
 SILENT_SECONDS = 60
@@ -36,9 +38,9 @@ def read_health(
     ).scalar_one()
     costs = [row.cost_ns for row in living if row.cost_ns]
     return Health(
-        complete_to=_seconds(complete or 0),
+        complete_to=_seconds(whole(complete, MAX_TIME_US)),
         workers=len(living),
-        dropped=int(dropped),
+        dropped=whole(dropped),
         database_bytes=database_bytes,
         cost_us=median(costs) / 1_000 if costs else None,
     )
@@ -51,7 +53,7 @@ def read_workers(connection: Connection, *, app: str, now: float) -> list[Worker
         .order_by(WORKER.c.ended_at != 0, WORKER.c.seen_at.desc(), WORKER.c.id)
         .limit(MOST)
     ).all()
-    workers = [_worker(row, now) for row in rows]
+    workers = [_worker(row, now) for row in sound_rows(rows, WORKER)]
     return sorted(workers, key=lambda worker: worker.state is not WorkerState.RUNNING)
 
 
@@ -67,7 +69,7 @@ def oldest_start(connection: Connection, *, app: str, now: float) -> int:
 def _running(connection: Connection, app: str, now: float) -> list[Any]:
     """The rows of the workers that are neither ended nor silent."""
     rows = connection.execute(_rows(connection, app).where(WORKER.c.ended_at == 0))
-    return [row for row in rows if _state(row, now) is WorkerState.RUNNING]
+    return [row for row in sound_rows(rows, WORKER) if _state(row, now) is WorkerState.RUNNING]
 
 
 def _rows(connection: Connection, app: str) -> sa.Select[Any]:
