@@ -7,14 +7,22 @@ import sys
 from fastapi_lens.cli.exits import CommandError, Exit
 from fastapi_lens.keys import hash_key
 
+EMPTY = "the key is empty: give it on standard input"
+
 
 def hashed_key() -> str:
     """Read a key from the terminal, unseen, or a line of standard input; never an argument.
 
     Raises:
-        CommandError: It is empty.
+        CommandError: It is empty, or cannot be read as text.
     """
-    key = getpass.getpass("Key: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  It was closed.
+        raise CommandError(Exit.USAGE, EMPTY)
+    try:
+        asks = sys.stdin.isatty()
+        key = getpass.getpass("Key: ") if asks else sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise CommandError(Exit.USAGE, "the key is no text in this terminal's encoding") from None
     if not key.strip():
-        raise CommandError(Exit.USAGE, "the key is empty: give it on standard input")
+        raise CommandError(Exit.USAGE, EMPTY)
     return hash_key(key, secrets.token_bytes(16))
