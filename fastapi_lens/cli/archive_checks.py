@@ -23,8 +23,9 @@ MOST_APPS, MOST_SIGNS = 10_000, 10_000
 MOST_IN_ALL = 1 << 59
 """What the numbers of a column may add up to: databases add them in 63 bits, with their own."""
 
-_SIGN = re.compile("[0-9a-f]{32}")
+_EXPORT_ID = re.compile("[0-9a-f]{32}")
 _APP = RULES[WORKER.name]["app"]
+_SIGN_TEXT = RULES[WORKER.name]["id"]
 _RELEASE = RULES[WORKER.name]["release"]
 _TABLES = {table.name: table for table in MOVED}
 _ADDED = ("calls", "duration_us", "total_calls")
@@ -70,7 +71,7 @@ def wrong_header(values: Mapping[str, Any]) -> str:
     if values.keys() != set(Header.__dataclass_fields__):
         return "the header has other names than those of an export"
     checks = {
-        "export_id": _is_sign(values["export_id"]),
+        "export_id": _is_id(values["export_id"]),
         "schema": _is_number(values["schema"], int),
         "release": _RELEASE.holds(values["release"]),
         "created_at": _is_number(values["created_at"], int | float),
@@ -162,8 +163,8 @@ class RowChecks:
                     raise WrongRowError(f"{table}.{name} adds up to more than can be counted")
 
 
-def _is_sign(value: Any) -> bool:
-    return isinstance(value, str) and _SIGN.fullmatch(value) is not None
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and _EXPORT_ID.fullmatch(value) is not None
 
 
 def _is_number(value: Any, kind: Any) -> bool:
@@ -183,7 +184,7 @@ def _is_signs(value: Any) -> bool:
     if not isinstance(value, list):
         return False
     signs = cast("list[Any]", value)
-    return len(signs) <= MOST_SIGNS and all(map(_is_sign, signs))
+    return len(signs) <= MOST_SIGNS and all(map(_SIGN_TEXT.holds, signs))
 
 
 def _bytes(value: Any) -> Any:

@@ -50,7 +50,8 @@ def poison(database: Database, table: sa.Table, columns: list[str], value: objec
     changes = ", ".join(f"{name} = ?" for name in columns)
     with database.write() as connection:
         connection.exec_driver_sql(
-            f"UPDATE OR IGNORE {table.name} SET {changes}", (value,) * len(columns)
+            f"UPDATE OR IGNORE {table.name} SET {changes}",  # noqa: S608  Names of ours.
+            (value,) * len(columns),
         )
 
 
@@ -59,7 +60,7 @@ def failing(site: Site) -> list[tuple[str, int]]:
     keys = [f"/endpoints/{one.key}" for one in _endpoints(site)]
     with site.lens.database.read() as connection:
         for name in ("request", "failure"):
-            ids = connection.exec_driver_sql(f"SELECT id FROM lens_{name}").scalars()
+            ids = connection.exec_driver_sql(f"SELECT id FROM lens_{name}").scalars()  # noqa: S608
             keys += [f"/{name}s/{one:016x}" for one in ids if isinstance(one, int) and one >= 0]
     answers = [(page, site.get(f"/lens{page}").status_code) for page in (*PAGES, *keys)]
     return [(page, status) for page, status in answers if status >= 500]
@@ -70,23 +71,20 @@ def _endpoints(site: Site) -> Any:
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-@pytest.mark.parametrize("table", MOVED, ids=lambda table: table.name)
-def test_no_page_fails_whatever_the_columns_of_a_table_hold(
-    site: Site, table: sa.Table, value: object
-) -> None:
-    names = [column.name for column in table.c if not column.primary_key and column.name != "app"]
-    poison(site.lens.database, table, names, value)
+def test_no_page_fails_whatever_the_columns_of_all_tables_hold(site: Site, value: object) -> None:
+    for table in MOVED:
+        others = (column for column in table.c if not column.primary_key)
+        names = [column.name for column in others if column.name not in ("app", "endpoint_id")]
+        poison(site.lens.database, table, names, value)
 
     assert failing(site) == []
 
 
 @pytest.mark.parametrize("value", ["x", -1, 10**18], ids=repr)
-@pytest.mark.parametrize("table", MOVED[:6], ids=lambda table: table.name)
-def test_no_page_fails_whatever_the_names_of_rows_are(
-    site: Site, table: sa.Table, value: object
-) -> None:
-    names = [column.name for column in table.primary_key]
-    poison(site.lens.database, table, names, value)
+def test_no_page_fails_whatever_the_names_of_rows_are(site: Site, value: object) -> None:
+    for table in MOVED[:6]:
+        for column in table.primary_key:
+            poison(site.lens.database, table, [column.name], value)
 
     assert failing(site) == []
 

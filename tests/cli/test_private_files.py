@@ -48,16 +48,16 @@ def test_what_is_written_is_its_owners_alone(tmp_path: Path, umask: int) -> None
 def test_a_file_that_is_there_keeps_its_permissions(filled: str, tmp_path: Path) -> None:
     report, export = tmp_path / "report.txt", tmp_path / "out.jsonl"
     for file in (report, export):
-        file.write_text("old")
+        file.write_text("replaced")
         file.chmod(0o640)
     (tmp_path / "lens.db").chmod(0o660)
 
     assert run("report", "--output", report, "--database", filled).exit_code == 0
     assert run("export", export, "--database", filled).exit_code == 2
-    assert export.read_text() == "old"
+    assert export.read_text() == "replaced"
     assert run("export", export, "--overwrite", "--database", filled).exit_code == 0
 
-    assert "old" not in report.read_text() + export.read_text()
+    assert "replaced" not in report.read_text() + export.read_text()
     assert {mode(report), mode(export)} == {0o640}
     assert mode(tmp_path / "lens.db") == 0o660
 
@@ -95,7 +95,7 @@ def test_a_device_is_written_to_as_it_is(filled: str, tmp_path: Path) -> None:
     for name in ("null", "full"):
         result = run("report", "--output", f"/dev/{name}", "--database", filled)
         assert result.exit_code == (0 if name == "null" else 1)
-        assert stat.S_ISCHR(os.stat(f"/dev/{name}").st_mode)
+        assert stat.S_ISCHR(Path(f"/dev/{name}").stat().st_mode)
 
 
 def test_no_database_is_made_where_something_is_already(tmp_path: Path) -> None:
