@@ -107,7 +107,7 @@ class RowChecks:
             WrongRowError: An export has no such line there.
         """
         if isinstance(value, list):
-            return self._row(cast("list[Any]", value))
+            return self._row(value)
         if not isinstance(value, dict):
             raise WrongRowError("it is neither a row nor the beginning of a table")
         line = cast("dict[str, Any]", value)
@@ -183,7 +183,7 @@ def _is_apps(value: Any) -> bool:
 def _is_signs(value: Any) -> bool:
     if not isinstance(value, list):
         return False
-    signs = cast("list[Any]", value)
+    signs = value
     return len(signs) <= MOST_SIGNS and all(map(_SIGN_TEXT.holds, signs))
 
 

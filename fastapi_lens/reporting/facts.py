@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -92,7 +92,7 @@ def _tags(text: str) -> tuple[str, ...]:
         found: Any = json.loads(text)
     except (ValueError, RecursionError):
         return ()
-    tags = cast("list[Any]", found) if isinstance(found, list) else []
+    tags = found if isinstance(found, list) else []
     return tuple(one for one in tags if isinstance(one, str))
 
 
