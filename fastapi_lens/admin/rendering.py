@@ -7,7 +7,7 @@ import hashlib
 import logging
 import secrets
 import traceback
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -16,18 +16,16 @@ from types import MappingProxyType
 from typing import Any
 
 import jinja2
-from markupsafe import escape
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fastapi_lens.admin import charts, formats
 from fastapi_lens.admin.assets import FOLDER, folder, static_url
 from fastapi_lens.admin.assets import static_response as static_response  # noqa: PLC0414  Handed on.
-from fastapi_lens.admin.tight import tight
+from fastapi_lens.admin.filters import FILTERS, seen
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.reporting.model import Health
 from fastapi_lens.runtime import Lens
-from fastapi_lens.visible import visible_lines
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -58,33 +56,6 @@ TICK_SECONDS = 60
 THEMES = ("auto", "light", "dark")
 NAVIGATION = (("Endpoints", "/"), ("Requests", "/requests"), ("Settings", "/settings"))
 MIDDLEWARE_LINE = "app.add_middleware(LensMiddleware, config=LensConfig())"
-
-
-_FILTERS: Mapping[str, Callable[..., object]] = {
-    "ago": formats.ago,
-    "days": formats.days,
-    "duration": formats.duration,
-    "exact": escape,
-    "microseconds": formats.microseconds,
-    "moment": formats.moment,
-    "ms": formats.milliseconds,
-    "number": formats.number,
-    "path_parts": formats.path_parts,
-    "pieces": formats.pieces,
-    "percent": formats.percent,
-    "plural": formats.plural,
-    "size": formats.size,
-    "span": formats.span,
-    "tight": tight,
-    "time_of_day": formats.time_of_day,
-    "timestamp": formats.timestamp,
-}
-
-
-def _seen(value: object) -> object:
-    """A value as a page shows it: text with what cannot be seen written out, HTML as it is."""
-    return visible_lines(value) if type(value) is str else value
-
 
 # What the expressions of an overriding template can raise besides Jinja's own errors.
 _TEMPLATE_FAILURES = (
@@ -121,9 +92,9 @@ class Templates:
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
             # Here for all templates, the host's among them, so that none can forget it.
-            finalize=_seen,
+            finalize=seen,
         )
-        environment.filters.update(_FILTERS)
+        environment.filters.update(FILTERS)
         environment.globals.update(
             error_bar=charts.error_bar,
             nothing=formats.NOTHING,
