@@ -21,7 +21,9 @@ def hashed_key() -> str:
     try:
         asks = sys.stdin.isatty()
         key = getpass.getpass("Key: ") if asks else sys.stdin.readline().rstrip("\r\n")
-    except UnicodeDecodeError:
+        # Where the locale is C, bytes that are no text come as halves of pairs.
+        key.encode()
+    except UnicodeError:
         raise CommandError(Exit.USAGE, "the key is no text in this terminal's encoding") from None
     if not key.strip():
         raise CommandError(Exit.USAGE, EMPTY)
