@@ -1,15 +1,21 @@
 """fastapi_lens: which endpoints of a FastAPI app are alive, how slow and how faulty they are."""
 
+import logging
+
 from fastapi_lens.admin.router import create_lens_admin
 from fastapi_lens.alembic import include_name
 from fastapi_lens.config import LensConfig
 from fastapi_lens.errors import ConfigError, LensError, SchemaTooNewError, StorageError
 from fastapi_lens.hooks import Access
 from fastapi_lens.keys import KeyConfig, Scope
+from fastapi_lens.log_records import OneLineEach
 from fastapi_lens.plugin import LensMiddleware
 from fastapi_lens.reporting.report import DeadReport, EndpointStats, Report, TopReport
 
 __version__ = "0.1.0"
+
+# Before the first record: what a request has sent begins no line of the host's log.
+logging.getLogger("fastapi_lens").addFilter(OneLineEach())
 
 lens_admin = create_lens_admin()
 

@@ -14,8 +14,10 @@ def main() -> None:
         sys.stderr.write(f"{MISSING}\n")
         sys.exit(2)
     from fastapi_lens.cli.commands import create_cli  # noqa: PLC0415  Needs Typer.
+    from fastapi_lens.cli.streams import any_streams  # noqa: PLC0415  The same.
 
-    create_cli()(prog_name="python -m fastapi_lens")
+    with any_streams():
+        create_cli()(prog_name="python -m fastapi_lens")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from itertools import accumulate
 from math import ceil, inf
 from typing import Self
 
-from fastapi_lens.lanes import LANE_BITS, LANE_BYTES, add_up, add_up_many, layers, pack
+from fastapi_lens.lanes import LANE_BITS, LANE_BYTES, add_up, add_up_many, fits, layers, pack
 
 PER_OCTAVE = 36
 LINEAR_SHIFT = 13
@@ -133,6 +133,11 @@ class Histogram:
         """The inverse of `to_bytes`; ``b""`` gives the empty histogram."""
         return cls(*add_up(layers(blob)))
 
+    @staticmethod
+    def is_whole(blob: bytes) -> bool:
+        """Whether `to_bytes` may have written these bytes."""
+        return fits(blob, BUCKETS)
+
     @classmethod
     def merged(cls, histograms: Iterable[Self]) -> Self:
         """The sum of several histograms; the empty one for none."""
@@ -212,7 +217,8 @@ class Histogram:
 def _at_rank(low: int, ranks: Sequence[int], rank: int, max_ms: float | None) -> float:
     if max_ms is not None and rank == ranks[-1]:
         return max_ms
-    value = BUCKET_MS[low + bisect_left(ranks, rank)]
+    # What is beyond the last is not ours, and no reason for a page to fail.
+    value = BUCKET_MS[min(low + bisect_left(ranks, rank), BUCKETS - 1)]
     return value if max_ms is None else min(value, max_ms)
 
 

@@ -23,6 +23,8 @@ _WHOLE = 2 * LANE_BYTES
 lowest bytes, the second for their upper halves, and so on. This one is for all of the lowest
 bytes, the next for the second, and so on."""
 
+_KINDS = _WHOLE + LANE_BYTES
+_MOST_FIRST = (1 << _FIRST_BITS) - 1
 _SMALL = bytes(range(16))
 _LOWER = bytes(byte & 15 for byte in range(256))
 _UPPER = bytes(byte >> 4 for byte in range(256))
@@ -70,13 +72,30 @@ def add_up_many(parts: Iterable[Lanes]) -> Lanes:
     return add_up((sum(lanes), first) for first, lanes in by_first.items())
 
 
+def fits(blob: bytes, lanes: int) -> bool:
+    """Whether `pack` may have made these bytes of so many lanes at most."""
+    at = 0
+    while at < len(blob):
+        header = int.from_bytes(blob[at : at + _HEADER_BYTES], "little")
+        kind, first = header & ((1 << _KIND_BITS) - 1), header >> _KIND_BITS & _MOST_FIRST
+        size = header >> _KIND_BITS + _FIRST_BITS
+        at += _HEADER_BYTES + size
+        # Of halves the last byte may hold one lane alone.
+        last = first + size if kind >= _WHOLE else first + 2 * size - 1
+        if kind >= _KINDS or not size or at > len(blob) or last > lanes:
+            return False
+    return True
+
+
 def layers(blob: bytes) -> Iterator[Lanes]:
-    """The inverse of `pack`, in parts that add up."""
+    """The inverse of `pack`, in parts that add up; stops at what `pack` has not made."""
     at = 0
     while at < len(blob):
         header = int.from_bytes(blob[at : at + _HEADER_BYTES], "little")
         kind = header & ((1 << _KIND_BITS) - 1)
-        first = header >> _KIND_BITS & ((1 << _FIRST_BITS) - 1)
+        if kind >= _KINDS:
+            return
+        first = header >> _KIND_BITS & _MOST_FIRST
         begin = at + _HEADER_BYTES
         at = begin + (header >> _KIND_BITS + _FIRST_BITS)
         data = blob[begin:at]

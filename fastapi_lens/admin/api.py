@@ -11,6 +11,7 @@ from fastapi_lens.admin.visit import Visit
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.reporting.report import DeadReport, Report, TopReport
 from fastapi_lens.reporting.status import Status
+from fastapi_lens.visible import visible_json
 
 MAX_DAYS = 36_500
 MAX_LIMIT = 100
@@ -83,7 +84,7 @@ def _endpoints(visit: Visit, days: int | None) -> list[Endpoint]:
 
 
 def _asked(question: Hashable, make: Callable[[], BaseModel]) -> Asked:
-    return Asked(question, lambda: make().model_dump_json().encode())
+    return Asked(question, lambda: visible_json(make().model_dump_json()).encode())
 
 
 def _days(visit: Visit, *, default: int | None, all_allowed: bool = False) -> int | None:

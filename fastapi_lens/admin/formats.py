@@ -13,6 +13,7 @@ NOTHING = "–"
 
 _LONG_MS = 100_000
 _LONG_SOURCE = 24
+_LAST_SECOND = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 _PARAMETER = re.compile(r"(\{[^{}/]*\})")
 
 
@@ -222,4 +223,5 @@ def path_parts(path: str) -> list[PathPart]:
 
 
 def _utc(epoch: float) -> datetime:
-    return datetime.fromtimestamp(epoch, UTC)
+    # Years have four digits, and begin with that of the epoch.
+    return datetime.fromtimestamp(max(0.0, min(epoch, _LAST_SECOND)), UTC)

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import secrets
 import traceback
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -22,7 +22,7 @@ from starlette.responses import Response
 from fastapi_lens.admin import charts, formats
 from fastapi_lens.admin.assets import FOLDER, folder, static_url
 from fastapi_lens.admin.assets import static_response as static_response  # noqa: PLC0414  Handed on.
-from fastapi_lens.admin.tight import tight
+from fastapi_lens.admin.filters import FILTERS, seen
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.reporting.model import Health
 from fastapi_lens.runtime import Lens
@@ -56,26 +56,6 @@ TICK_SECONDS = 60
 THEMES = ("auto", "light", "dark")
 NAVIGATION = (("Endpoints", "/"), ("Requests", "/requests"), ("Settings", "/settings"))
 MIDDLEWARE_LINE = "app.add_middleware(LensMiddleware, config=LensConfig())"
-
-
-_FILTERS: Mapping[str, Callable[..., object]] = {
-    "ago": formats.ago,
-    "days": formats.days,
-    "duration": formats.duration,
-    "microseconds": formats.microseconds,
-    "moment": formats.moment,
-    "ms": formats.milliseconds,
-    "number": formats.number,
-    "path_parts": formats.path_parts,
-    "pieces": formats.pieces,
-    "percent": formats.percent,
-    "plural": formats.plural,
-    "size": formats.size,
-    "span": formats.span,
-    "tight": tight,
-    "time_of_day": formats.time_of_day,
-    "timestamp": formats.timestamp,
-}
 
 # What the expressions of an overriding template can raise besides Jinja's own errors.
 _TEMPLATE_FAILURES = (
@@ -111,8 +91,10 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
+            # Here for all templates, the host's among them, so that none can forget it.
+            finalize=seen,
         )
-        environment.filters.update(_FILTERS)
+        environment.filters.update(FILTERS)
         environment.globals.update(
             error_bar=charts.error_bar,
             nothing=formats.NOTHING,

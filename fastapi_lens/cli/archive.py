@@ -6,47 +6,38 @@ A header, sections of rows, a trailer with counts and a checksum. Knows no datab
 import base64
 import gzip
 import hashlib
+import itertools
 import json
-import os
 import zlib
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
+from fastapi_lens.cli.archive_checks import (
+    BINARY,
+    Found,
+    Header,
+    RowChecks,
+    WrongRowError,
+    wrong_header,
+)
 from fastapi_lens.cli.exits import CommandError, Exit
 
 FORMAT = 1
+LONGEST_LINE = 16_000_000
+"""Bytes, unpacked. A row of the longest texts there are in use is a hundredth of that."""
+
 _KIND = "fastapi_lens_export"
-_BINARY = "histogram"
-"""The column whose values are bytes; base64 in the file."""
 
 
-class Found(NamedTuple):
-    """One row of an export: its table's name, and the values by column."""
+class _Line(NamedTuple):
+    """One line: its number in the file, its bytes, and what they say."""
 
-    table: str
-    values: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The first line.
-
-    Attributes:
-        export_id: 32 hexadecimal digits, new for each export.
-        schema: The schema version of the rows.
-        release: The fastapi_lens that wrote it.
-        created_at: Epoch seconds.
-        apps: By app, the signs of the databases whose counts are in the rows.
-    """
-
-    export_id: str
-    schema: int
-    release: str
-    created_at: float
-    apps: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    number: int
+    data: bytes
+    value: Any
 
 
 class Archive:
@@ -70,7 +61,7 @@ class Archive:
         """Write the rows of one table; gives 1 for each that is written."""
         self._line({"table": table, "columns": list(columns)})
         self._counts[table] = 0
-        binary = [number for number, name in enumerate(columns) if name == _BINARY]
+        binary = [number for number, name in enumerate(columns) if name == BINARY]
         for row in rows:
             values = list(row)
             for number in binary:
@@ -89,26 +80,8 @@ class Archive:
         self._stream.write(line)
 
 
-@contextmanager
-def new_file(path: Path) -> Generator[BinaryIO]:
-    """A file that is at its place only when all of it is written; gzipped if it ends with .gz."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("wb") as raw:
-            if path.suffix == ".gz":
-                with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6) as packed:
-                    yield cast("BinaryIO", packed)
-            else:
-                yield raw
-            raw.flush()
-            os.fsync(raw.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 class ExportFile:
-    """An export to be read.
+    """An export to be read, whoever has made it: what cannot be in one is refused.
 
     Args:
         path: Where it is; gzipped if it ends with .gz.
@@ -125,54 +98,74 @@ class ExportFile:
         """
         self._path = path
         with self._lines() as lines:
-            first = next(lines, (b"", None))[1]
-        if not isinstance(first, dict) or _KIND not in first:
+            first = next(lines, None)
+        found = None if first is None else first.value
+        if not isinstance(found, dict) or _KIND not in found:
             raise CommandError(Exit.BAD_FILE, f"{path} is no export of fastapi_lens")
-        head = cast("dict[str, Any]", first)
+        head = cast("dict[str, Any]", found)
         if head.pop(_KIND) != FORMAT:
             raise CommandError(
                 Exit.BAD_FILE, f"{path} has a format that this release does not know: upgrade it"
             )
-        with self._damage():
-            self.header = Header(**head)
+        wrong = wrong_header(head)
+        if wrong:
+            raise self._refused(1, wrong)
+        self.header = Header(**head)
 
     def rows(self) -> Generator[Found]:
-        """All rows, in the order of the file.
+        """All rows, in the order of the file, each of which a table can hold.
 
         Raises:
-            CommandError: The file turns out, at its end at the latest, to be cut off or damaged.
+            CommandError: The file turns out, at its end at the latest, to be cut off, damaged, or
+                to hold what no export does.
         """
-        checksum, counts = hashlib.sha256(), dict[str, int]()
-        table, columns = "", list[str]()
+        checks = RowChecks(self.header)
+        checksum = hashlib.sha256()
         with self._lines() as lines:
-            for line, value in lines:
-                if isinstance(value, list):
-                    counts[table] += 1
-                    yield Found(table, _decoded(columns, value))  # pyright: ignore[reportUnknownArgumentType]  JSON.
-                elif "table" in value:
-                    table, columns = value["table"], value["columns"]
-                    counts[table] = 0
-                elif "end" in value:
-                    self._require_whole(value, counts, checksum.hexdigest(), lines)
+            checksum.update(next(lines).data)
+            for line in lines:
+                try:
+                    row = checks.row(line.value)
+                except WrongRowError as error:
+                    raise self._refused(line.number, str(error)) from None
+                if row is not None:
+                    yield row
+                elif isinstance(line.value, dict) and "end" in line.value:
+                    self._require_whole(line.value, checks.counts, checksum.hexdigest(), lines)
                     return
-                checksum.update(line)
+                checksum.update(line.data)
         raise self._broken("its end is missing")
 
     def _require_whole(
         self, trailer: Any, counts: dict[str, int], checksum: str, rest: Iterator[Any]
     ) -> None:
-        if trailer["counts"] != counts or trailer["sha256"] != checksum:
+        if trailer.get("counts") != counts or trailer.get("sha256") != checksum:
             raise self._broken("its checksum is wrong")
         if next(rest, None) is not None:
             raise self._broken("something follows its end")
 
     @contextmanager
-    def _lines(self) -> Generator[Iterator[tuple[bytes, Any]]]:
+    def _lines(self) -> Generator[Iterator[_Line]]:
         """The lines as bytes, and what they say."""
+        if self._path.exists() and not self._path.is_file():
+            raise CommandError(Exit.BAD_FILE, f"{self._path} is no file")
         with self._damage(), self._path.open("rb") as raw:
             packed = self._path.suffix == ".gz"
             stream = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if packed else raw
-            yield ((line, json.loads(line)) for line in stream)
+            yield self._read(stream)
+
+    def _read(self, stream: BinaryIO) -> Iterator[_Line]:
+        for number in itertools.count(1):
+            # No more than that: a few bytes unpack to any number.
+            data = stream.readline(LONGEST_LINE + 1)
+            if not data:
+                return
+            if len(data) > LONGEST_LINE:
+                raise self._refused(number, f"is longer than {LONGEST_LINE:,} bytes")
+            try:
+                yield _Line(number, data, json.loads(data.decode(), parse_constant=_no_number))
+            except (ValueError, RecursionError):
+                raise self._broken(f"line {number} is no JSON") from None
 
     @contextmanager
     def _damage(self) -> Generator[None]:
@@ -181,7 +174,7 @@ class ExportFile:
             yield
         except FileNotFoundError as error:
             raise CommandError(Exit.BAD_FILE, f"there is no file {self._path}") from error
-        except (ValueError, TypeError, KeyError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise self._broken(f"{type(error).__name__}") from error
 
     def _broken(self, why: str) -> CommandError:
@@ -189,9 +182,12 @@ class ExportFile:
             Exit.BAD_FILE, f"{self._path} is cut off or damaged ({why}); export it again"
         )
 
+    def _refused(self, number: int, why: str) -> CommandError:
+        return CommandError(
+            Exit.BAD_FILE, f"{self._path}, line {number}: {why}; nothing is imported"
+        )
 
-def _decoded(columns: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    row = dict(zip(columns, values, strict=True))
-    if _BINARY in row:
-        row[_BINARY] = base64.b64decode(row[_BINARY], validate=True)
-    return row
+
+def _no_number(text: str) -> object:
+    """Refuse what Python reads though JSON does not have it: infinities, and no number."""
+    raise ValueError(text)

@@ -15,16 +15,19 @@ import fastapi_lens
 from fastapi_lens.admin.api import MAX_DAYS
 from fastapi_lens.cli.doctor import Finding, Level, examine, examine_file
 from fastapi_lens.cli.exits import CommandError, Exit, errors_told
+from fastapi_lens.cli.files import new_file
 from fastapi_lens.cli.hashing import hashed_key
 from fastapi_lens.cli.noting import note_purge
-from fastapi_lens.cli.place import chosen_app, find, opened, printable, settings
+from fastapi_lens.cli.place import chosen_app, find, opened, settings
 from fastapi_lens.cli.report import Format, as_text, read_report, show
 from fastapi_lens.cli.transfer import Progress, export, import_file
 from fastapi_lens.patterns import matches_any
 from fastapi_lens.reporting.status import SECONDS_PER_DAY, Status
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.mending import mend, wrong_rows
 from fastapi_lens.storage.purging import Amount, Choice, amount, purge
 from fastapi_lens.storage.snapshot import app_names, endpoint_keys
+from fastapi_lens.visible import visible
 
 DatabaseOption = Annotated[
     str | None,
@@ -81,12 +84,12 @@ def report_command(
             )
         console = Console()
         if output is not None:
-            output.write_text(as_text(report, form), encoding="utf-8", newline="")
+            with new_file(output, overwrite=True) as stream:
+                stream.write(as_text(report, form).encode())
         elif form is Format.TABLE and console.is_terminal:
             show(report, console)
         else:
-            # As bytes: CSV has its own ends of lines.
-            typer.echo(as_text(report, form).encode(), nl=False)
+            _write(as_text(report, form), form)
 
 
 def export_command(
@@ -97,10 +100,12 @@ def export_command(
 ) -> None:
     """Write everything into one file, as it stands at one moment; the application may go on."""
     with errors_told():
-        if file.exists() and not overwrite:
-            raise CommandError(Exit.USAGE, f"{file} is there already: say --overwrite")
-        with opened(find(database)) as source, _bars() as progress:
-            rows = export(source, file, app=app, now=time.time(), progress=progress)
+        with (
+            opened(find(database)) as source,
+            _bars() as progress,
+            new_file(file, overwrite=overwrite) as stream,
+        ):
+            rows = export(source, stream, app=app, now=time.time(), progress=progress)
         typer.echo(f"Exported {rows:,} rows to {file}.", err=True)
 
 
@@ -166,7 +171,12 @@ def purge_command(
         typer.echo("Deleted.")
 
 
-def doctor_command(database: DatabaseOption = None) -> None:
+def doctor_command(
+    database: DatabaseOption = None,
+    mends: Annotated[
+        bool, typer.Option("--mend", help="First set rows right that hold what nobody writes.")
+    ] = False,
+) -> None:
     """Say what is wrong with a database and how to mend it; ends with 1 if anything is."""
     with errors_told():
         config = settings()
@@ -177,6 +187,9 @@ def doctor_command(database: DatabaseOption = None) -> None:
             for finding in examine_file(place.file):
                 worst = _show(finding, worst)
         with opened(place) as source:
+            if mends and (rows := list(wrong_rows(source))):
+                mend(source, rows, now=time.time())
+                typer.echo(f"Mended {len(rows):,} rows.")
             for finding in examine(source, place, config, now=time.time()):
                 worst = _show(finding, worst)
         if worst is Level.WRONG:
@@ -219,10 +232,19 @@ def _days_ago(days: int) -> int:
 
 def _told(app: str, much: Amount) -> str:
     return (
-        f"{printable(app)}: {much.endpoints:,} endpoints, {much.buckets:,} sums, "
+        f"{visible(app)}: {much.endpoints:,} endpoints, {much.buckets:,} sums, "
         f"{much.statuses:,} status codes of days, {much.workers:,} workers, "
         f"{much.requests:,} requests and {much.failures:,} kinds of exceptions of the log"
     )
+
+
+def _write(text: str, form: Format) -> None:
+    """Print a report: what people read in the terminal's encoding, files in UTF-8."""
+    if form is Format.TABLE:
+        typer.echo(text, nl=False)
+    else:
+        # As bytes: CSV has its own ends of lines.
+        typer.echo(text.encode(), nl=False)
 
 
 def _show(finding: Finding, worst: Level) -> Level:

@@ -2,12 +2,13 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from fastapi_lens.cli.place import Place, printable
+from fastapi_lens.cli.place import Place
 from fastapi_lens.config import LensConfig
 from fastapi_lens.reporting.model import CLOCK_TOLERANCE_SECONDS, Worker, WorkerState
 from fastapi_lens.reporting.workers import read_workers
@@ -22,14 +23,17 @@ from fastapi_lens.storage.inspection import (
     journal_mode,
     log_bytes,
 )
+from fastapi_lens.storage.mending import WrongRow, wrong_rows
 from fastapi_lens.storage.migrations import known_version
 from fastapi_lens.storage.retention import Retention
 from fastapi_lens.storage.snapshot import app_names
 from fastapi_lens.storage.space import LONG_LOG_BYTES, keeps_its_size
+from fastapi_lens.visible import visible
 
 LATE_SECONDS = 86_400
 """Rows are deleted some time after their retention; a day is too late."""
 
+MEND = "make a copy of the database, then: doctor --mend"
 _LOG_FACTOR = 4
 """A log so many times longer than where it is cut is wrong: somebody reads without an end."""
 
@@ -107,6 +111,7 @@ def examine(
     found = contents(database)
     yield _size(found)
     yield from _journal(database, place)
+    yield from _rows(database)
     yield from _clock(database)
     yield from _retention(found, Retention(config.ttl_days), now)
     yield from _workers(database, now)
@@ -148,6 +153,25 @@ def _journal(database: Database, place: Place) -> Iterator[Finding]:
             f"with the application stopped: "
             f'sqlite3 "{place}" "PRAGMA auto_vacuum=INCREMENTAL; VACUUM"',
         )
+
+
+def _rows(database: Database) -> Iterator[Finding]:
+    """Rows that hold what no release writes, by table."""
+    counts, first = Counter[str](), dict[str, WrongRow]()
+    for row in wrong_rows(database):
+        counts[row.table.name] += 1
+        first.setdefault(row.table.name, row)
+    for table, row in first.items():
+        column, says = row.wrong[0]
+        yield Finding(
+            Level.WRONG,
+            "rows",
+            f"{counts[table]:,} of {table} hold what no release writes; {column} of "
+            f"{visible(row.key)} is {says}",
+            MEND,
+        )
+    if not first:
+        yield Finding(Level.FINE, "rows", "all of them hold what the lens writes")
 
 
 def _clock(database: Database) -> Iterator[Finding]:
@@ -194,7 +218,7 @@ def _workers(database: Database, now: float) -> Iterator[Finding]:
             Level.NOTE, "apps", "none has recorded here yet", "start one with LensMiddleware"
         )
     for app, workers in by_app.items():
-        name = f"app {printable(app)}"
+        name = f"app {visible(app)}"
         running = sum(worker.state is WorkerState.RUNNING for worker in workers)
         if running:
             yield Finding(Level.FINE, name, f"{running} workers record")
@@ -207,7 +231,7 @@ def _workers(database: Database, now: float) -> Iterator[Finding]:
 
 
 def _worker(app: str, worker: Worker) -> Iterator[Finding]:
-    who = f"worker {worker.pid} on {printable(worker.host)}"
+    who = f"worker {worker.pid} on {visible(worker.host)}"
     if worker.state is WorkerState.SILENT:
         yield Finding(
             Level.WRONG,
@@ -238,7 +262,7 @@ def _never_called(found: Contents) -> Iterator[Finding]:
     for app, count in found.never_called.items():
         yield Finding(
             Level.NOTE,
-            f"app {printable(app)}",
+            f"app {visible(app)}",
             f"{count:,} endpoints were never called",
             "list them: report --status never_called",
         )

@@ -7,6 +7,7 @@ from enum import IntEnum
 import typer
 
 from fastapi_lens.errors import ConfigError, LensError, StorageError
+from fastapi_lens.visible import visible
 
 
 class Exit(IntEnum):
@@ -43,10 +44,12 @@ def errors_told() -> Generator[None]:
         _tell(error, Exit.USAGE)
     except StorageError as error:
         _tell(error, Exit.UNREACHABLE)
+    except BrokenPipeError:
+        raise  # Nobody listens any more.
     except OSError as error:
         _tell(error, Exit.WRONG)
 
 
 def _tell(error: Exception, code: Exit) -> None:
-    typer.echo(f"Error: {error}", err=True)
+    typer.echo(f"Error: {visible(str(error))}", err=True)
     raise typer.Exit(code) from None

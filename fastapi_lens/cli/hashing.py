@@ -7,16 +7,26 @@ import sys
 from fastapi_lens.cli.exits import CommandError, Exit
 from fastapi_lens.keys import hash_key, problem_with
 
+EMPTY = "the key is empty: give it on standard input"
+
 
 def hashed_key() -> str:
     """Read a key from the terminal, unseen, or a line of standard input; never an argument.
 
     Raises:
-        CommandError: It is empty, or nobody could send it.
+        CommandError: It is empty, cannot be read as text, or nobody could send it.
     """
-    key = getpass.getpass("Key: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  It was closed.
+        raise CommandError(Exit.USAGE, EMPTY)
+    try:
+        asks = sys.stdin.isatty()
+        key = getpass.getpass("Key: ") if asks else sys.stdin.readline().rstrip("\r\n")
+        # Where the locale is C, bytes that are no text come as halves of pairs.
+        key.encode()
+    except UnicodeError:
+        raise CommandError(Exit.USAGE, "the key is no text in this terminal's encoding") from None
     if not key.strip():
-        raise CommandError(Exit.USAGE, "the key is empty: give it on standard input")
+        raise CommandError(Exit.USAGE, EMPTY)
     if problem := problem_with(key):
         raise CommandError(Exit.USAGE, f"the key {problem}")
     return hash_key(key, secrets.token_bytes(16))

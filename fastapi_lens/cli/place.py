@@ -19,6 +19,7 @@ from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.inspection import NAMESAKE, NAMESAKE_TABLE
 from fastapi_lens.storage.migrations import require_schema
 from fastapi_lens.storage.tables import META
+from fastapi_lens.visible import visible
 
 DEFAULT_FILE = "lens.db"
 
@@ -146,18 +147,11 @@ def chosen_app(named: str | None, apps: Sequence[str]) -> str:
     Raises:
         CommandError: It has no such app, none at all, or several.
     """
-    there = f"the apps here are: {', '.join(map(printable, apps))}"
+    there = f"the apps here are: {', '.join(map(visible, apps))}"
     if not apps:
         raise CommandError(Exit.WRONG, "the database has no app yet")
     if named is not None and named not in apps:
-        raise CommandError(Exit.WRONG, f"there is no app {printable(named)!r}; {there}")
+        raise CommandError(Exit.WRONG, f"there is no app '{visible(named)}'; {there}")
     if named is None and len(apps) > 1:
         raise CommandError(Exit.USAGE, f"name one with --app; {there}")
     return named or apps[0]
-
-
-def printable(text: str) -> str:
-    """A text without what a terminal would take for a command."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )

@@ -7,7 +7,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fastapi_lens.cli.place import printable
 from fastapi_lens.config import LensConfig
 from fastapi_lens.reporting.csv_table import csv_rows
 from fastapi_lens.reporting.model import Window
@@ -18,6 +17,7 @@ from fastapi_lens.reporting.status import Status
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.retention import Retention
 from fastapi_lens.storage.settings import read_sections
+from fastapi_lens.visible import visible, visible_json
 
 
 class Format(StrEnum):
@@ -75,7 +75,7 @@ def as_text(report: Report, form: Format) -> str:
     """The report in a form for files and pipes; its lines end as the form has them."""
     match form:
         case Format.JSON:
-            return report.model_dump_json() + "\n"
+            return visible_json(report.model_dump_json()) + "\n"
         case Format.CSV:
             return "".join(csv_rows(report.endpoints))
         case Format.MARKDOWN:
@@ -113,8 +113,8 @@ def show(report: Report, console: Console) -> None:
 def _cells(endpoint: EndpointStats) -> list[str]:
     days = endpoint.days_since_last_call
     return [
-        printable(endpoint.method),
-        printable(endpoint.path),
+        visible(endpoint.method),
+        visible(endpoint.path),
         endpoint.status.replace("_", " "),
         f"{endpoint.total_calls:,}",
         f"{endpoint.error_rate_pct:.2f}",

@@ -8,7 +8,7 @@ from fastapi_lens.recording.recorder import SeriesDelta
 from fastapi_lens.recording.timeline import AHEAD_SECONDS, Timeline
 from fastapi_lens.storage.batches import EndpointFacts
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.mending import mend_times
+from fastapi_lens.storage.endpoint_times import mend_times
 
 
 class Booking:

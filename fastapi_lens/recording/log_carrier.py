@@ -1,7 +1,8 @@
 """Carries the request log from memory to the database, in the flusher's thread.
 
-Here an address is masked, a query loses its values and a traceback gets its lines of source, so
-that no request waits for it and nothing that is not to be kept is ever written.
+Here an address is masked, a path loses its secrets, a query its values, and a traceback gets its
+lines of source, so that no request waits for it and nothing that is not to be kept is ever
+written.
 """
 
 import logging
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from fastapi_lens.errors import StorageError
 from fastapi_lens.log_settings import Clients
+from fastapi_lens.masked_paths import masked_path
 from fastapi_lens.recording.agents import family
 from fastapi_lens.recording.failures import place_text, text_of
 from fastapi_lens.recording.recorder import Recorder
@@ -151,7 +153,7 @@ class LogCarrier:
             id=_microseconds(self.mended(entry.at)) << REQUEST_ID_BITS | self._distinct,
             endpoint_id=endpoint_id(self._worker.app, entry.endpoint_method, entry.template),
             method=entry.method,
-            path=entry.path,
+            path=masked_path(entry.path, entry.template),
             query=query_text(entry.query, values=settings.log_query_values),
             status=entry.status,
             duration_us=entry.duration_ns // 1_000,

@@ -304,14 +304,18 @@ class RecordingMiddleware:
 
     def _hint(self, scope: Scope, outer_root: str) -> None:
         """Say once that answers come from where no route is seen, if routes would give them."""
-        if next(self._hints, None) is not None and self.lens.routes.answers(scope, outer_root):
+        if next(self._hints, None) is None:
+            return
+        leaf = self.lens.routes.answering(scope, outer_root)
+        if leaf is not None:
             list(self._hints)  # Once is enough.
             logger.warning(
                 "fastapi_lens saw %s %s answered without a route: a middleware below the lens "
                 "answers itself, or hands on a copy of the scope. Add LensMiddleware before "
                 "that middleware, so that it comes to lie below it",
                 scope.get("method"),
-                scope["path"],
+                # Not the path, which is whatever a client has sent.
+                leaf.template,
             )
 
     def _series(self, match: Match | None, scope: Scope, status: int) -> Series | None:

@@ -3,28 +3,31 @@
 import hashlib
 import re
 from ipaddress import ip_network
-from urllib.parse import unquote_plus
 
 from fastapi_lens.addresses import client_ip
 from fastapi_lens.log_settings import Clients
+from fastapi_lens.secret_names import decoded, says_secret
 
 LONGEST_QUERY = 1_000
 """Characters."""
 
 _LONGEST_KEY = 64
-_LONGEST_BARE = 32
+_LONGEST_BARE = 20
 """What stands alone and is longer is rather a secret than a key."""
 
-SECRET_WORDS = frozenset(
-    (
-        *("apikey", "auth", "authorization", "bearer", "code", "cookie", "credential"),
-        *("credentials", "csrf", "jwt", "key", "nonce", "otp", "passphrase", "passwd", "password"),
-        *("pin", "pwd", "secret", "session", "sid", "sig", "signature", "ticket", "token"),
-    )
-)
-"""Words of names whose values are never kept: ``report_key``, ``access-token``, ``userToken``."""
+_SEPARATOR = re.compile("([&;])")
+_EQUALS = re.compile("=|%(?:25)*3d", re.IGNORECASE)
+_PADDING = re.compile("(?:=|%(?:25)*3d){1,2}", re.IGNORECASE)
+_BASE64 = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9+/]).{10,}")
+"""What is more likely a coded value than a name with an empty value."""
 
-_WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
+_ENDS_NAME = r"""\s"'\\?&;#=:,{}()/@"""
+_INNER_NAME = re.compile(rf"""(?:^|(?<=[{_ENDS_NAME}]))([^{_ENDS_NAME}]+)["'\\]*\s*[=:]""")
+"""What may be a name in a value that holds an address with a query, JSON, or a list of pairs."""
+
+_SECRET_VALUE = re.compile(r"\beyJ[\w-]|\b(?i:bearer|basic)\s+\S|//[^/?#\s]*@")
+"""Begins a JSON Web Token, stands in a header Authorization, or says who signs in at an address."""
+
 _MASK_BITS = {4: 24, 6: 48}
 _HASH_BYTES = 8
 _CUT = "…"
@@ -59,7 +62,10 @@ def query_text(query: bytes, *, values: bool) -> str:
     text = query.decode("latin-1")
     if text:
         kept = _harmless if values else _key
-        text = "&".join(map(kept, text[: 4 * LONGEST_QUERY].split("&")))
+        # Parts and what separates them by turns.
+        parts = _SEPARATOR.split(text[: 4 * LONGEST_QUERY])
+        parts[::2] = map(kept, parts[::2])
+        text = "".join(parts)
     return shortened(text, LONGEST_QUERY)
 
 
@@ -69,14 +75,56 @@ def shortened(text: str, longest: int) -> str:
 
 
 def _key(part: str) -> str:
-    key, has_value, _ = part.partition("=")
-    if not has_value:
-        return key if len(key) <= _LONGEST_BARE else _CUT
-    return shortened(key, _LONGEST_KEY)
+    """The name of a part; an ellipsis where it is rather a secret that has none."""
+    if _is_bare(part):
+        return _bare(part)
+    return shortened(part[: _name_end(part)], _LONGEST_KEY)
 
 
 def _harmless(part: str) -> str:
     """A name with its value, or with an ellipsis in its place where it is a secret."""
-    name, has_value, value = part.partition("=")
-    words = {word.lower() for word in _WORD.findall(unquote_plus(name))}
-    return f"{name}={_CUT}" if has_value and value and words & SECRET_WORDS else part
+    if _is_bare(part):
+        return _bare(part)
+    end = _name_end(part)
+    name, equals, value = part[:end], part[end : end + 1], part[end + 1 :]
+    if equals != "=":
+        # An encoded sign: a server takes all of it for a name.
+        return part if not _tells_secret(part) else f"{name}%3D{_CUT}"
+    if value and (says_secret(_as_text(name)) or _tells_secret(value)):
+        return f"{name}={_CUT}"
+    return part
+
+
+def _is_bare(part: str) -> bool:
+    """Whether a part has no name: nothing but padding, which base64 has, follows a sign."""
+    found = _EQUALS.search(part)
+    if found is None:
+        return True
+    if not _PADDING.fullmatch(part, found.start()):
+        return False
+    name, is_empty = part[: found.start()], part[found.start() :] == "="
+    return not is_empty or len(name) > _LONGEST_BARE or bool(_BASE64.fullmatch(name))
+
+
+def _bare(part: str) -> str:
+    """What has no name, unless it may be a secret."""
+    padded = _EQUALS.search(part) is not None
+    return part if len(part) <= _LONGEST_BARE and not padded else _CUT
+
+
+def _name_end(part: str) -> int:
+    found = _EQUALS.search(part)
+    return len(part) if found is None else found.start()
+
+
+def _tells_secret(value: str) -> bool:
+    """Whether a value has a secret inside, however often it is encoded."""
+    plain = decoded(_as_text(value))
+    return _SECRET_VALUE.search(plain) is not None or any(
+        says_secret(name) for name in _INNER_NAME.findall(plain)
+    )
+
+
+def _as_text(part: str) -> str:
+    """What a client has meant by bytes beyond ASCII."""
+    return part.encode("latin-1").decode("utf-8", "replace")

@@ -110,11 +110,11 @@ class RouteTable:
             return self._match_route(scope, root, route)
         return self._match_endpoint(scope, root, endpoint)
 
-    def answers(self, scope: Scope, outer_root: str) -> bool:
-        """Whether a route would have answered such a request; dear, for hints only."""
+    def answering(self, scope: Scope, outer_root: str) -> Leaf | None:
+        """The route that would have answered such a request; expensive, for hints only."""
         self._index()
         found = [entry for entries in self._by_endpoint.values() for entry in entries]
-        return _by_path(found, scope, _app_root(scope, outer_root)) is not None
+        return _by_path(found, scope, _app_root(scope, outer_root))
 
     def _match_route(self, scope: Scope, root: str, route: Route | WebSocketRoute) -> Match:
         """FastAPI's own routes leave themselves in the scope; some of Starlette's, too."""

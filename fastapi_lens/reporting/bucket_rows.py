@@ -68,6 +68,26 @@ def _not_told(_hint: _Hint, _compiler: SQLCompiler, **_options: Any) -> str:
     return "1"
 
 
+class _Bytes(FunctionElement[bytes]):
+    """A column of bytes. SQLite takes any value there, so it is asked to give bytes."""
+
+    inherit_cache = True
+    type = sa.LargeBinary()
+
+
+@compiles(_Bytes)
+def _as_it_is(column: _Bytes, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(column.clauses, **options)
+
+
+@compiles(_Bytes, "sqlite")
+def _as_bytes(column: _Bytes, compiler: SQLCompiler, **options: Any) -> str:
+    return f"CAST({compiler.process(column.clauses, **options)} AS BLOB)"
+
+
+HISTOGRAM = _Bytes(BUCKET.c.histogram)
+
+
 def few(ids: Collection[int], all_of_them: int) -> list[int] | None:
     """Endpoints to be asked for by name; None when they are too many for that."""
     return list(ids) if len(ids) <= max(FEW, min(MOST, all_of_them // FEW_OF)) else None
@@ -96,7 +116,7 @@ def grouped(parts: Sequence[Span], ids: Sequence[int] | None) -> sa.Executable:
 
 def blobs(part: Span, ids: Sequence[int] | None) -> sa.Executable:
     """Endpoint and histogram of a part's rows."""
-    return sa.select(BUCKET.c.endpoint_id, BUCKET.c.histogram).where(*rows_at(part, ids))
+    return sa.select(BUCKET.c.endpoint_id, HISTOGRAM).where(*rows_at(part, ids))
 
 
 def fetched(connection: Connection, statement: sa.Executable) -> list[Row]:

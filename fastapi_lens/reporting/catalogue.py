@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.bucket_rows import Row, fetched, few
-from fastapi_lens.reporting.facts import FACTS, ID, METHOD, PATH
+from fastapi_lens.reporting.facts import ID, METHOD, PATH, read_facts
 from fastapi_lens.reporting.sums import COMPLETE_SECONDS
 from fastapi_lens.storage.tables import ENDPOINT
 
@@ -72,7 +72,7 @@ class Catalogue:
         changed = few([mark[0] for mark in marks - known.marks], len(marks))
         if changed != []:
             which = shown if changed is None else [ENDPOINT.c.id.in_(changed)]
-            read = fetched(connection, sa.select(*FACTS).where(*which))
+            read = read_facts(connection, *which)
             rows = _with(known.rows, read)
         else:
             rows = known.rows

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from fastapi_lens.reporting.report import EndpointStats
+from fastapi_lens.visible import visible
 
 COLUMNS = tuple(EndpointStats.model_fields)
 
@@ -40,9 +41,9 @@ def harmless(text: str) -> str:
 
 
 def csv_line(values: Iterable[object]) -> str:
-    """One line, which ends with CRLF; texts are `harmless`, None is left empty."""
+    """One line, which ends with CRLF; texts are `harmless` and `visible`, None is left empty."""
     line = io.StringIO()
     csv.writer(line).writerow(
-        harmless(value) if isinstance(value, str) else value for value in values
+        harmless(visible(value)) if isinstance(value, str) else value for value in values
     )
     return line.getvalue()

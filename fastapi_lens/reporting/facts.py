@@ -1,15 +1,21 @@
-"""What is known of an endpoint: its row, and with what it did, an `Endpoint`. Reads nothing."""
+"""What is known of an endpoint: its row, and with what it did, an `Endpoint`."""
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
-from fastapi_lens.reporting.bucket_rows import Row
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.reporting.bucket_rows import Row, fetched
 from fastapi_lens.reporting.model import Endpoint, Usage
 from fastapi_lens.reporting.status import Thresholds, classify
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.open_calls import Open
+from fastapi_lens.storage.row_checks import MAX_TIME_US
+from fastapi_lens.storage.sound import whole
 from fastapi_lens.storage.tables import ENDPOINT
 
 _NAMES = (
@@ -23,6 +29,25 @@ ID, METHOD, PATH, FIRST_CALLED, TOTAL_CALLS = map(
     _NAMES.index, ("id", "method", "path", "first_called_at", "total_calls")
 )
 """Where they are in it."""
+
+_TAGS, _FIRST_NUMBER = _NAMES.index("tags"), _NAMES.index("first_seen_at")
+
+
+def read_facts(connection: Connection, *conditions: sa.ColumnElement[bool]) -> list[Row]:
+    """Rows of `FACTS`; one without an id of ours is left out."""
+    rows = fetched(connection, sa.select(*FACTS).where(*conditions))
+    return [_sound(row) for row in rows if isinstance(row[ID], int)]
+
+
+def _sound(row: Row) -> Row:
+    """A row with texts and numbers where they belong; the same where it has them already."""
+    texts, numbers = row[METHOD : _TAGS + 1], row[_FIRST_NUMBER:]
+    if all(type(one) is int and 0 <= one <= MAX_TIME_US for one in numbers) and all(
+        type(one) is str for one in texts
+    ):
+        return row
+    sound = (whole(one, MAX_TIME_US) for one in numbers)
+    return (row[ID], *map(str, texts), row[_TAGS + 1], *sound)
 
 
 def endpoint_of(row: Row, usage: Usage, thresholds: Thresholds, *, now: float) -> Endpoint:
@@ -74,7 +99,12 @@ def first_week(rows: Iterable[Row]) -> int:
 @lru_cache(maxsize=1_024)
 def _tags(text: str) -> tuple[str, ...]:
     """Of many endpoints few have tags that no other has."""
-    return tuple(json.loads(text))
+    try:
+        found: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return ()
+    tags = found if isinstance(found, list) else []
+    return tuple(one for one in tags if isinstance(one, str))
 
 
 def _seconds(microseconds: int) -> float | None:

@@ -14,6 +14,7 @@ from fastapi_lens.storage.audit import AUDIT_KEPT_EACH, AUDIT_KEPT_SECONDS
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import KEPT_SECONDS, Retention
+from fastapi_lens.storage.sound import whole
 from fastapi_lens.storage.tables import AUDIT, BUCKET, ENDPOINT, FAILURE, STATUS
 
 SAMPLES = 6
@@ -248,7 +249,7 @@ def _rows_each(connection: Connection, column: sa.Column[int], tier: Tier, now: 
     if oldest is None:
         return 0.0
     last = int(now) // tier
-    first = max(oldest, last - _LOOK_BACK[tier] // tier)
+    first = max(whole(oldest), last - _LOOK_BACK[tier] // tier)
     # In the first minutes there is none that is complete.
     complete = range(first, last) or range(last, last + 1)
     sample = complete[:: -(-len(complete) // SAMPLES)]

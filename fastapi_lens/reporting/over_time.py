@@ -11,6 +11,7 @@ from fastapi_lens.reporting.model import Point, Series, WeekHours, Window
 from fastapi_lens.reporting.sums import rows_of, usage_of
 from fastapi_lens.reporting.windows import Kept, Span, bounds_of, cover, finest
 from fastapi_lens.storage.models import Tier
+from fastapi_lens.storage.sound import whole
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT
 
 MAX_STEPS = 60
@@ -86,7 +87,7 @@ def read_trends(
     for identity, at, calls in rows:
         # Another host's clock may be ahead of ours.
         if int(at) in numbers:
-            found[identity][numbers.index(int(at))] += int(calls)
+            found[identity][numbers.index(int(at))] += whole(calls)
     return found
 
 
@@ -127,7 +128,7 @@ def read_hours_of_week(
         *one_by_one(part), BUCKET.c.endpoint_id == endpoint_id
     )
     for bucket, count in fetched(connection, statement):
-        calls[(bucket - _MONDAY) % HOURS_PER_WEEK] += count
+        calls[(bucket - _MONDAY) % HOURS_PER_WEEK] += whole(count)
     return WeekHours(first * Tier.HOUR, present * Tier.HOUR, tuple(calls), tuple(hours))
 
 
@@ -141,7 +142,7 @@ def _steps(connection: Connection, ids: Sequence[int], times: Times) -> _Steps:
             )
         ).scalar()
         # Another host's clock may be ahead of ours.
-        begin = int(now if oldest is None else min(now, oldest / 1_000_000))
+        begin = int(now if oldest is None else min(now, whole(oldest) / 1_000_000))
     reach = finest(begin, now=now, kept=kept)
     span = int(now) - begin if window.end is None else window.end - begin
     size = next(

@@ -4,14 +4,14 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from fastapi_lens.reporting.bucket_rows import Row, fetched
+from fastapi_lens.reporting.bucket_rows import Row
 from fastapi_lens.reporting.facts import (
-    FACTS,
     METHOD,
     PATH,
     as_of,
     endpoint_of,
     first_week,
+    read_facts,
     with_open,
 )
 from fastapi_lens.reporting.listed import Listed
@@ -43,6 +43,7 @@ from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import Retention
 from fastapi_lens.storage.rewriting import rewriting_sign
+from fastapi_lens.storage.sound import whole
 from fastapi_lens.storage.tables import ENDPOINT, STATUS, WORKER
 
 GONE_SECONDS = 300
@@ -171,9 +172,9 @@ class Reader:
         """
         identity = id_of(key)
         bounds = self.bounds(window, now=now)
-        mine = sa.select(*FACTS).where(ENDPOINT.c.id == identity, ENDPOINT.c.app == self._app())
+        mine = (ENDPOINT.c.id == identity, ENDPOINT.c.app == self._app())
         with self._database.read() as connection:
-            row = next(iter(fetched(connection, mine)), None)
+            row = next(iter(read_facts(connection, *mine)), None)
             if row is None or not self._seen(row, with_ignored=with_ignored):
                 return None
             start = first_week([row]) if bounds.start is None else bounds.start
@@ -267,7 +268,7 @@ class Reader:
                 .having(calls > 0)
                 .order_by(calls.desc(), STATUS.c.status)
             ).all()
-        return [(int(status), int(count)) for status, count in rows]
+        return [(whole(status), whole(count)) for status, count in rows]
 
     def code_days(self, window: Window, *, now: float) -> tuple[int, int]:
         """The first and the last day of a window's status codes, counted from the epoch."""

@@ -7,10 +7,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.masked_paths import masked_path
 from fastapi_lens.reporting.bucket_rows import Row, fetched
 from fastapi_lens.reporting.model import id_of, key_of
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import REQUEST_ID_BITS
+from fastapi_lens.storage.row_checks import MAX_ID
+from fastapi_lens.storage.sound import sound_rows
 from fastapi_lens.storage.tables import ENDPOINT, FAILURE, REQUEST
 
 MOST_NEWER = 1_000
@@ -138,7 +141,7 @@ class LogReader:
             if before is not None:
                 rows = rows.where(REQUEST.c.id < before)
             found = connection.execute(rows.order_by(REQUEST.c.id.desc()).limit(limit))
-            return [_call(row) for row in found]
+            return [_call(row) for row in sound_rows(found, REQUEST)]
 
     def newer(self, wanted: LogFilter, *, after: int) -> int:
         """How many requests there are that are newer than one; `MOST_NEWER` at most.
@@ -159,7 +162,8 @@ class LogReader:
         """
         with self._database.read() as connection:
             mine = REQUEST.c.app == self._app()
-            row = connection.execute(_joined().where(REQUEST.c.id == id_of(key), mine)).first()
+            rows = connection.execute(_joined().where(REQUEST.c.id == id_of(key), mine)).all()
+        row = next(iter(sound_rows(rows, REQUEST)), None)
         if row is None or self._is_hidden(row.endpoint_method, row.template):
             return None
         return _call(row)
@@ -183,7 +187,8 @@ class LogReader:
             if text:
                 rows = rows.where(_has(text, FAILURE.c.type, FAILURE.c.message, FAILURE.c.place))
             newest_first = rows.order_by(FAILURE.c.last_at.desc(), FAILURE.c.id).limit(limit)
-            return [_failure(row) for row in connection.execute(newest_first)]
+            found = sound_rows(connection.execute(newest_first), FAILURE)
+            return [_failure(row) for row in found]
 
     def failure(self, key: str) -> Failure | None:
         """One kind of exception by its key; None when there is no such one (any more).
@@ -193,7 +198,8 @@ class LogReader:
         """
         with self._database.read() as connection:
             mine = FAILURE.c.app == self._app()
-            row = connection.execute(_kinds().where(FAILURE.c.id == id_of(key), mine)).first()
+            rows = connection.execute(_kinds().where(FAILURE.c.id == id_of(key), mine)).all()
+        row = next(iter(sound_rows(rows, FAILURE)), None)
         if row is None or self._is_hidden(row.method, row.path):
             return None
         return _failure(row)
@@ -240,6 +246,8 @@ class LogReader:
         self, connection: Connection, wanted: LogFilter
     ) -> list[sa.ColumnElement[bool]]:
         found = self._of(connection, REQUEST, wanted.endpoint)
+        # Others have no time, and whoever pages through the log would not get past them.
+        found.append(REQUEST.c.id.between(0, MAX_ID))
         if wanted.statuses is not None:
             found.append(REQUEST.c.status.between(*wanted.statuses))
         if wanted.method:
@@ -294,7 +302,8 @@ def _call(row: Any) -> LoggedCall:
         endpoint_method=row.endpoint_method or "",
         template=row.template or "",
         method=row.method,
-        path=row.path,
+        # Also those that an older release has written as they were.
+        path=masked_path(row.path, row.template or ""),
         query=row.query,
         status=row.status,
         duration_ms=row.duration_us / 1_000,

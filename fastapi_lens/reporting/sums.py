@@ -24,6 +24,7 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.reporting.bucket_rows import (
     ADDED,
+    HISTOGRAM,
     Row,
     blobs,
     fetched,
@@ -35,6 +36,7 @@ from fastapi_lens.reporting.bucket_rows import (
 from fastapi_lens.reporting.model import Usage
 from fastapi_lens.reporting.unhurried import unhurried
 from fastapi_lens.reporting.windows import Span
+from fastapi_lens.storage.sound import whole
 from fastapi_lens.storage.tables import BUCKET
 
 MAX_REMEMBERED = 20_000
@@ -172,7 +174,7 @@ class Sums:
         """A window anew, or some endpoints of it."""
         found: list[dict[int, bytes]] = [{} for _ in parts]
         for row in unhurried(fetched(connection, grouped(parts, ids))):
-            found[row[0]][row[1]] = _PACKED.pack(*row[2:])
+            found[row[0]][row[1]] = _packed(row[2:])
         sums, before = _joined(found), known.made
         changed = {one for one, mine in sums.items() if before.get(one, _UNKNOWN)[0] != mine}
         added = self._added(connection, parts, found, changed) if changed else {}
@@ -244,6 +246,13 @@ class Sums:
             self._remembered.popitem(last=False)
 
 
+def _packed(sums: Sequence[Any]) -> bytes:
+    try:
+        return _PACKED.pack(*sums)
+    except struct.error:
+        return _PACKED.pack(*map(whole, sums))
+
+
 def _joined(found: Sequence[dict[int, bytes]]) -> dict[int, bytes]:
     """By endpoint what it has in each part, with the part's number before it."""
     joined: dict[int, bytes] = {}
@@ -271,7 +280,7 @@ def usage_of(rows: Sequence[Row]) -> Usage:
     """Rows of calls by class, microseconds, maximum and histogram, added up."""
     adding = _Adding()
     for *sums, blob in rows:
-        adding.add(sums)
+        adding.add([whole(one) for one in sums])
         adding.blobs.append(blob)
     return adding.usage()
 
@@ -284,7 +293,7 @@ def rows_of(connection: Connection, endpoint_id: int, span: Span, *, now: float)
         row
         for part in parted(span, now)
         for row in fetched(
-            connection, sa.select(*columns, BUCKET.c.histogram).where(*one_by_one(part), mine)
+            connection, sa.select(*columns, HISTOGRAM).where(*one_by_one(part), mine)
         )
     ]
 

@@ -11,6 +11,8 @@ from fastapi_lens.reporting.model import Health, Worker, WorkerState
 from fastapi_lens.storage.clocks import database_clock
 from fastapi_lens.storage.forgetting import dropped_calls
 from fastapi_lens.storage.open_calls import Open, parsed
+from fastapi_lens.storage.row_checks import MAX_TIME_US
+from fastapi_lens.storage.sound import sound_rows, whole
 from fastapi_lens.storage.tables import WORKER
 from fastapi_lens.storage.workers import (
     SILENT_INTERVALS,
@@ -35,9 +37,9 @@ def read_health(
         complete = max(latest, default=0)
     costs = [row.cost_ns for row in living if row.cost_ns]
     return Health(
-        complete_to=_seconds(complete),
+        complete_to=_seconds(whole(complete, MAX_TIME_US)),
         workers=len(living),
-        dropped=dropped_calls(connection, app),
+        dropped=whole(dropped_calls(connection, app)),
         database_bytes=database_bytes,
         cost_us=median(costs) / 1_000 if costs else None,
     )
@@ -46,7 +48,7 @@ def read_health(
 def read_workers(connection: Connection, *, app: str, now: float) -> list[Worker]:
     """The workers of an app, those that record first, then the latest; at most `MOST`."""
     open_ones, ended = _latest(connection, app)
-    workers = [_worker(row, now) for row in (*open_ones, *ended)][:MOST]
+    workers = [_worker(row, now) for row in sound_rows((*open_ones, *ended), WORKER)][:MOST]
     return sorted(workers, key=lambda worker: worker.state is not WorkerState.RUNNING)
 
 
@@ -98,7 +100,7 @@ def _running(connection: Connection, app: str, now: float) -> list[Any]:
             )
         )
     )
-    return [row for row in rows if _state(row, now) is WorkerState.RUNNING]
+    return [row for row in sound_rows(rows, WORKER) if _state(row, now) is WorkerState.RUNNING]
 
 
 def _rows(connection: Connection, app: str) -> sa.Select[Any]:

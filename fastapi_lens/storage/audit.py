@@ -13,6 +13,7 @@ from fastapi_lens.storage.deletion import Pace, Past, Slice, past_slices
 from fastapi_lens.storage.log_deletion import request_id_at
 from fastapi_lens.storage.models import REQUEST_ID_BITS, Tier
 from fastapi_lens.storage.settings import AuditEntry
+from fastapi_lens.storage.sound import sound_rows
 from fastapi_lens.storage.tables import AUDIT
 
 AUDIT_KEPT_SECONDS = 400 * Tier.DAY.value
@@ -83,7 +84,7 @@ def read_audit(
                     after=row.after,
                 ),
             )
-            for row in found
+            for row in sound_rows(found, AUDIT)
         ]
 
 

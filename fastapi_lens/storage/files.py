@@ -12,6 +12,7 @@ import itertools
 import logging
 import os
 import sqlite3
+import stat
 import sys
 import time
 from collections.abc import Generator
@@ -38,6 +39,9 @@ FOREIGN_TABLES = (
     "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 )
 TURN_SECONDS = 5.0
+PRIVATE = 0o600
+"""Permissions of a new file: what an application is asked for is nobody else's business. SQLite
+gives its log the permissions of the database."""
 
 Identity = tuple[int, int]
 """Device and inode; an inode in use is not given to another file."""
@@ -98,7 +102,7 @@ class DatabaseFile:
                 if found is None:
                     for suffix in SIDECARS:
                         _beside(path, suffix).unlink(missing_ok=True)
-                    path.touch(0o644)
+                    make_private(path)
                     found = _identity(path)
         return found or (0, 0)
 
@@ -155,6 +159,8 @@ class DatabaseFile:
             for suffix in SIDECARS:
                 with contextlib.suppress(FileNotFoundError):
                     _beside(path, suffix).rename(_beside(aside, suffix))
+            # Whoever could use the database can use the new one.
+            make_private(path, stat.S_IMODE(aside.stat().st_mode))
         logger.error(
             "fastapi_lens found %s damaged, moved it to %s and begins a new one; what the old "
             'one held may come back with: sqlite3 "%s" .recover',
@@ -192,6 +198,27 @@ class DatabaseFile:
             # Closing is not enough: a child that was forked meanwhile has it open, too.
             _end_turn(folder)
             os.close(folder)
+
+
+def make_private(path: Path, mode: int = PRIVATE) -> None:
+    """Make a file that is not there yet, even as a link to somewhere.
+
+    Args:
+        path: The file.
+        mode: Its permissions.
+
+    Raises:
+        OSError: There is something at the path, or it cannot be made.
+    """
+    # Windows has no O_NOFOLLOW; O_EXCL alone follows no link either where POSIX is kept.
+    exclusive = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(path, exclusive, PRIVATE)
+    try:
+        if mode != PRIVATE:
+            # Beyond what the umask would leave: somebody has chosen it.
+            os.chmod(descriptor if os.chmod in os.supports_fd else path, mode)  # noqa: PTH101  By descriptor.
+    finally:
+        os.close(descriptor)
 
 
 def primary_code(error: BaseException | None) -> int:

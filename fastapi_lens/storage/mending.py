@@ -1,27 +1,100 @@
-"""Times of endpoints that a clock has told while it was wrong, and which are set right later."""
+"""Rows that hold what no release writes: found, and mended. Judges by `row_checks`.
+
+They come from an import by an older release, which took what a file said, or from another
+program. What can be read of such a row stays; what cannot is set to nothing, or to the present
+where a time lies beyond all clocks. A row whose own name is wrong is deleted.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.tables import ENDPOINT
+from fastapi_lens.storage.rewriting import note_rewriting
+from fastapi_lens.storage.row_checks import Wrong, sound_values, wrong_values
+from fastapi_lens.storage.snapshot import IMPORT_NOTE, MOVED, import_note
+from fastapi_lens.storage.tables import META
 
-_TIMES = ("first_seen_at", "last_seen_at", "first_called_at", "last_called_at")
+AT_ONCE = 1_000
 
 
-def mend_times(database: Database, app: str, *, after_us: int, shift_us: int) -> None:
-    """Move an app's times that lie ahead.
+@dataclass(frozen=True, slots=True)
+class WrongRow:
+    """A row, and what cannot be in it.
+
+    Attributes:
+        values: By column, as the driver has them.
+        wrong: Not empty.
+    """
+
+    table: sa.Table
+    values: dict[str, Any]
+    wrong: tuple[Wrong, ...]
+
+    @property
+    def key(self) -> str:
+        """Its primary key as text: ``60-29550000-4711``."""
+        return "-".join(str(self.values[column.name]) for column in self.table.primary_key)
+
+
+def wrong_rows(database: Database) -> Iterator[WrongRow]:
+    """All rows that hold what no release writes, and notes of imports that cannot be read.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    with database.read() as connection:
+        for table in MOVED:
+            for values in _rows(connection, table):
+                wrong = tuple(wrong_values(table.name, values))
+                if wrong:
+                    yield WrongRow(table, values, wrong)
+        notes = sa.select(META.c.name, META.c.value).where(META.c.name.startswith(IMPORT_NOTE))
+        for name, value in connection.execute(notes):
+            if import_note(value) is None:
+                wrong = (Wrong("value", "no note of an import"),)
+                yield WrongRow(META, {"name": name, "value": value}, wrong)
+
+
+def mend(database: Database, rows: Sequence[WrongRow], *, now: float) -> None:
+    """Set right what can be, and delete what cannot.
 
     Args:
-        database: Whose rows.
-        app: Whose endpoints.
-        after_us: Only later ones are moved, in microseconds since the epoch.
-        shift_us: By so much, which is negative.
+        database: Where they are.
+        rows: As `wrong_rows` found them.
+        now: Epoch seconds.
 
     Raises:
         StorageError: The database cannot be written.
     """
-    with database.write() as connection:
-        for name in _TIMES:
-            time = ENDPOINT.c[name]
-            moved = sa.update(ENDPOINT).where(ENDPOINT.c.app == app, time > after_us)
-            connection.execute(moved.values({name: time + shift_us}))
+    for begin in range(0, len(rows), AT_ONCE):
+        with database.write() as connection:
+            for row in rows[begin : begin + AT_ONCE]:
+                _mend(connection, row, round(now * 1_000_000))
+            note_rewriting(database, connection)
+
+
+def _mend(connection: Connection, row: WrongRow, now_us: int) -> None:
+    table = row.table
+    mine = [column == _as_it_is(row.values[column.name]) for column in table.primary_key]
+    changes = None if table is META else sound_values(table, row.values, now_us)
+    if changes is None:
+        connection.execute(sa.delete(table).where(*mine))
+    else:
+        connection.execute(sa.update(table).where(*mine).values(changes))
+
+
+def _rows(connection: Connection, table: sa.Table) -> Iterator[dict[str, Any]]:
+    names = table.c.keys()
+    # As the driver has them: a type would stumble over what is none of its values.
+    columns = [sa.type_coerce(column, sa.types.NullType()) for column in table.c]
+    rows = connection.execute(sa.select(*columns).execution_options(yield_per=AT_ONCE))
+    for row in rows:
+        yield dict(zip(names, row, strict=True))
+
+
+def _as_it_is(value: Any) -> sa.BindParameter[Any]:
+    return sa.literal(value, sa.types.NullType())

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import REQUEST_ID_BITS
+from fastapi_lens.storage.sound import whole
 from fastapi_lens.storage.tables import AUDIT, SETTING
 
 
@@ -67,7 +68,7 @@ def read_sections(database: Database, app: str) -> dict[str, Stored]:
                 SETTING.c.app == app
             )
         )
-        return {row.name: _stored(row.value, row.version) for row in rows}
+        return {row.name: _stored(row.value, whole(row.version)) for row in rows}
 
 
 def read_section(database: Database, app: str, name: str) -> Stored:
@@ -81,7 +82,7 @@ def read_section(database: Database, app: str, name: str) -> Stored:
     )
     with database.read() as connection:
         row = connection.execute(wanted).first()
-    return Stored({}, 0) if row is None else _stored(row.value, row.version)
+    return Stored({}, 0) if row is None else _stored(row.value, whole(row.version))
 
 
 def write_section(
@@ -142,6 +143,16 @@ def count_entries(database: Database, app: str, action: str, *, since_us: int) -
     )
     with database.read() as connection:
         return connection.execute(rows).scalar_one()
+
+
+def _stored(text: str, version: int) -> Stored:
+    try:
+        values: Any = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        return Stored({}, version, text)
+    return Stored(cast("dict[str, Any]", values), version)
 
 
 def add_entry(database: Database, connection: Connection, app: str, entry: AuditEntry) -> None:

@@ -6,7 +6,7 @@ All of it comes from one read transaction and in primary-key order, a few rows a
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -76,11 +76,35 @@ def own_sign(salt: str, app: str) -> str:
 
 
 def import_notes(connection: Connection) -> dict[str, dict[str, Any]]:
-    """What was imported, by the name of the fact."""
+    """What was imported, by the name of the fact; a note that cannot be read says nothing."""
     rows = connection.execute(
         sa.select(META.c.name, META.c.value).where(META.c.name.startswith(IMPORT_NOTE))
     )
-    return {name: json.loads(value) for name, value in rows}
+    read = ((name, import_note(value)) for name, value in rows)
+    return {name: note for name, note in read if note is not None}
+
+
+def import_note(text: str) -> dict[str, Any] | None:
+    """A note as `importing.Importer` writes it; None where a text is none."""
+    try:
+        found: Any = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    note = cast("dict[str, Any]", found)
+    numbers = (note.get("applied"), note.get("rows"))
+    if not all(isinstance(one, int) for one in numbers) or not _is_origins(note.get("origins")):
+        return None
+    return note
+
+
+def _is_origins(value: Any) -> bool:
+    """Whether it is texts by text, as `Origins` are."""
+    if not isinstance(value, dict):
+        return False
+    lists: list[Any] = list(cast("dict[str, Any]", value).values())
+    return all(isinstance(one, list) and all(isinstance(s, str) for s in one) for one in lists)
 
 
 def count_rows(connection: Connection, table: sa.Table, apps: Sequence[str]) -> int:

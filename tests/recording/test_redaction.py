@@ -1,4 +1,6 @@
+import base64
 import re
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -48,6 +50,11 @@ def test_a_hashed_address_is_the_same_for_one_client_and_tells_nothing_without_t
         (b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.secret", "…"),
         (b"k" * 80 + b"=1", "k" * 63 + "…"),
         (b"a=\xff&\xff=1", "a&\xff"),
+        (b"YSBzZWNyZXQgdG9rZW4gb2YgMzQgYnl0ZXMgZm9yIHlvdQ==", "…"),
+        (b"YSBzZWNyZXQgdG9rZW4gb2YgMzQgYnl0ZXMgZm9yIHlvdQ%3d%3D", "…"),
+        (b"c2VjcmV0MQ==&c2VjcmV0MTI=&verbose=&==", "…&…&verbose&…"),
+        (b"token%3Dhunter2&next=/a?token=hunter2;b=1", "token&next;b"),
+        (b"d41d8cd98f00b204e9800998ecf8427e", "…"),
     ],
 )
 def test_a_query_keeps_its_keys_as_they_were_sent(query: bytes, keys: str) -> None:
@@ -64,6 +71,17 @@ def test_a_query_keeps_its_keys_as_they_were_sent(query: bytes, keys: str) -> No
          "access-token=…&clientSecret=…&APIKEY=…"),
         (b"report%5fkey=hunter2&user.password=hunter2", "report%5fkey=…&user.password=…"),
         (b"token=&token&key", "token=&token&key"),
+        (b"APIKey=hunter2&PHPSESSID=hunter2&clientsecret=hunter2&pass=hunter2",
+         "APIKey=…&PHPSESSID=…&clientsecret=…&pass=…"),
+        (b"a=1;token=hunter2;b=2", "a=1;token=…;b=2"),
+        (b"next=%2Freset%3Ftoken%3Dhunter2&page=2", "next=…&page=2"),
+        (b"next=%25252Freset%25253Ftoken%25253Dhunter2", "next=…"),
+        (b"next=/a%23access_token=hunter2", "next=…"),
+        (b"u=https%3A%2F%2Fme%3Ahunter2%40host%2F&r=http://host/y?z=1", "u=…&r=http://host/y?z=1"),
+        (b"filter=%7B%22api_key%22%3A+%22hunter2%22%7D&q=a:b", "filter=…&q=a:b"),
+        (b"h=Bearer+hunter2&x=eyJhbGci.hunter2", "h=…&x=…"),
+        (b"token%3Dhunter2&a%3D1", "token%3D…&a%3D1"),
+        (b"eyJhbGciOiJIUzI1NiJ9.hunter2&c2VjcmV0MTI=&verbose=", "…&…&verbose="),
     ],
 )  # fmt: skip
 def test_a_query_keeps_its_values_but_those_of_secrets_when_that_is_switched_on(
@@ -82,3 +100,31 @@ def test_no_value_is_left_in_the_keys(keys: list[str], secret: str) -> None:
 @given(st.binary(max_size=6_000), st.booleans())
 def test_a_query_is_bounded(query: bytes, values: bool) -> None:  # noqa: FBT001  Of Hypothesis.
     assert len(query_text(query, values=values)) <= LONGEST_QUERY
+
+
+@given(
+    name=st.sampled_from(["APIToken", "user[password]", "sessionid", "x-api-key", "pw"]),
+    outer=st.lists(st.sampled_from(["next", "url", "q"]), max_size=4),
+    secret=st.text("XYZ", min_size=3, max_size=40),
+    separator=st.sampled_from(["&", ";"]),
+)
+def test_no_secret_is_left_however_deep_it_is(
+    name: str, outer: list[str], secret: str, separator: str
+) -> None:
+    query = f"a=1{separator}{name}={secret}"
+    for around in outer:
+        query = f"b=2{separator}{around}=" + quote(f"/path?{query}", safe="")
+    for values in (True, False):
+        assert secret not in query_text(query.encode(), values=values)
+
+
+@given(st.binary(min_size=16, max_size=60), st.booleans(), st.booleans())
+def test_no_bare_token_is_left(token: bytes, values: bool, encoded: bool) -> None:  # noqa: FBT001  Of Hypothesis.
+    text = base64.urlsafe_b64encode(token).decode()
+    sent = quote(text) if encoded else text
+    assert text.rstrip("=") not in query_text(sent.encode(), values=values)
+
+
+def test_a_very_long_value_is_looked_into_at_once() -> None:
+    for text in ("a" * 4_000, "a=" * 2_000, "//" + ":" * 4_000, "%25" * 1_300, "eyJ" * 1_300):
+        assert len(query_text(f"q={text}".encode(), values=True)) <= LONGEST_QUERY

@@ -15,6 +15,7 @@ from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.reporting.settings import HISTORY
 from fastapi_lens.storage.purging import Choice, purge_for
 from fastapi_lens.storage.settings import Stored, write_section
+from fastapi_lens.visible import visible
 
 SECONDS = 20.0
 """A deletion ends after so long, and goes on when it is asked for again."""
@@ -100,7 +101,7 @@ def _target(visit: Visit, key: str, name: str) -> Target | None:
         return Target.of("", lens.app_name, found)
     for one in found:
         its_name = f"{one.method} {one.path}"
-        if one.key == key or its_name == " ".join(name.split()):
+        if one.key == key or " ".join(name.split()) in (its_name, visible(its_name)):
             return Target.of(one.key, its_name, [one])
     return None
 
@@ -109,7 +110,8 @@ def _delete(visit: Visit) -> Response:
     target = _target(visit, visit.form.get("endpoint", ""), "")
     if target is None:
         return _page(visit, None, status=404)
-    if visit.form.get("confirm", "").strip() != target.name:
+    # As the page shows it, or as it is.
+    if visit.form.get("confirm", "").strip() not in (target.name, visible(target.name)):
         wrong = f"This is not {target.name}. Nothing was deleted."
         return _page(visit, target, wrong=wrong, status=422)
     if not _noted(visit, target):

@@ -15,6 +15,7 @@ from fastapi_lens.admin.visit import Visit
 from fastapi_lens.reporting.csv_table import csv_rows
 from fastapi_lens.reporting.report import EndpointStats
 from fastapi_lens.storage.settings import add_audit_entry
+from fastapi_lens.visible import visible_json
 
 ROWS_AT_ONCE = 200
 
@@ -45,7 +46,7 @@ def _json(visit: Visit) -> Iterator[str]:
     yield f'{{"generated_at": {visit.now!r}, "view": {view}, "endpoints": ['
     between = "\n"
     for endpoint in _matching(visit):
-        yield between + endpoint.model_dump_json()
+        yield between + visible_json(endpoint.model_dump_json())
         between = ",\n"
     yield "\n]}\n"
 

@@ -1,0 +1,34 @@
+"""Filters of the templates, and what every value goes through before it is shown."""
+
+from collections.abc import Callable, Mapping
+
+from markupsafe import escape
+
+from fastapi_lens.admin import formats
+from fastapi_lens.admin.tight import tight
+from fastapi_lens.visible import visible_lines
+
+FILTERS: Mapping[str, Callable[..., object]] = {
+    "ago": formats.ago,
+    "days": formats.days,
+    "duration": formats.duration,
+    "exact": escape,
+    "microseconds": formats.microseconds,
+    "moment": formats.moment,
+    "ms": formats.milliseconds,
+    "number": formats.number,
+    "path_parts": formats.path_parts,
+    "pieces": formats.pieces,
+    "percent": formats.percent,
+    "plural": formats.plural,
+    "size": formats.size,
+    "span": formats.span,
+    "tight": tight,
+    "time_of_day": formats.time_of_day,
+    "timestamp": formats.timestamp,
+}
+
+
+def seen(value: object) -> object:
+    """A value as a page shows it: text with what cannot be seen written out, HTML as it is."""
+    return visible_lines(value) if type(value) is str else value

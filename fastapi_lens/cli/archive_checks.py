@@ -1,0 +1,197 @@
+"""Header and rows of an export, checked before anything of them is written. Reads no file.
+
+An export may come from anybody. What its lines are is held against what `archive.Archive` writes,
+and what its values are against `storage.row_checks`.
+"""
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
+
+from fastapi_lens.errors import LensError
+from fastapi_lens.storage.row_checks import MAX_TIME_US, RULES, wrong_values
+from fastapi_lens.storage.snapshot import MOVED
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.visible import visible
+
+BINARY = "histogram"
+"""The column whose values are bytes; base64 in the file."""
+
+MOST_APPS, MOST_SIGNS = 10_000, 10_000
+MOST_IN_ALL = 1 << 59
+"""What the numbers of a column may add up to: databases add them in 63 bits, with their own."""
+
+_EXPORT_ID = re.compile("[0-9a-f]{32}")
+_APP = RULES[WORKER.name]["app"]
+_SIGN_TEXT = RULES[WORKER.name]["id"]
+_RELEASE = RULES[WORKER.name]["release"]
+_TABLES = {table.name: table for table in MOVED}
+_ADDED = ("calls", "duration_us", "total_calls")
+_OF_ENDPOINTS = (BUCKET.name, STATUS.name)
+
+
+class WrongRowError(LensError):
+    """A line is none that an export has; names table and column. `ExportFile` adds the line."""
+
+
+class Found(NamedTuple):
+    """One row of an export: its table's name, and the values by column."""
+
+    table: str
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line.
+
+    Attributes:
+        export_id: 32 hexadecimal digits, new for each export.
+        schema: The schema version of the rows.
+        release: The fastapi_lens that wrote it.
+        created_at: Epoch seconds.
+        apps: By app, the signs of the databases whose counts are in the rows.
+    """
+
+    export_id: str
+    schema: int
+    release: str
+    created_at: float
+    apps: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+
+
+def wrong_header(values: Mapping[str, Any]) -> str:
+    """What makes a first line none of ours; empty where nothing does.
+
+    Args:
+        values: By name, without the kind and the format.
+    """
+    if values.keys() != set(Header.__dataclass_fields__):
+        return "the header has other names than those of an export"
+    checks = {
+        "export_id": _is_id(values["export_id"]),
+        "schema": _is_number(values["schema"], int),
+        "release": _RELEASE.holds(values["release"]),
+        "created_at": _is_number(values["created_at"], int | float),
+        "apps": _is_apps(values["apps"]),
+    }
+    wrong = [name for name, right in checks.items() if not right]
+    return f"{wrong[0]} of the header is not what an export has there" if wrong else ""
+
+
+class RowChecks:
+    """Takes the lines after the header one by one.
+
+    Args:
+        header: Says whose rows there may be.
+
+    Attributes:
+        counts: Rows so far, by table.
+    """
+
+    def __init__(self, header: Header) -> None:
+        """Have seen none yet."""
+        self._apps = header.apps.keys()
+        self._table = ""
+        self._columns: list[str] = []
+        self._endpoints: set[int] = set()
+        self._sums: dict[tuple[str, str], int] = {}
+        self.counts: dict[str, int] = {}
+
+    def row(self, value: Any) -> Found | None:
+        """What one line says; None for one that is no row.
+
+        Raises:
+            WrongRowError: An export has no such line there.
+        """
+        if isinstance(value, list):
+            return self._row(value)
+        if not isinstance(value, dict):
+            raise WrongRowError("it is neither a row nor the beginning of a table")
+        line = cast("dict[str, Any]", value)
+        if "table" in line:
+            self._begin(line)
+        elif "end" not in line:
+            raise WrongRowError("it is neither a row nor the beginning of a table")
+        return None
+
+    def _begin(self, line: Mapping[str, Any]) -> None:
+        table, columns = line["table"], line.get("columns")
+        if not isinstance(table, str) or table not in _TABLES:
+            raise WrongRowError(f"an export has no table {visible(str(table)[:100])}")
+        if table in self.counts:
+            raise WrongRowError(f"{table} is there twice")
+        if not isinstance(columns, list) or set(map(str, columns)) != RULES[table].keys():  # pyright: ignore[reportUnknownArgumentType]  JSON.
+            raise WrongRowError(f"{table} has other columns here")
+        self._table, self._columns = table, cast("list[str]", columns)
+        if len(self._columns) != len(RULES[table]):
+            raise WrongRowError(f"{table} has a column twice")
+        self.counts[table] = 0
+
+    def _row(self, values: Sequence[Any]) -> Found:
+        table = self._table
+        if not table:
+            raise WrongRowError("it is a row before its table")
+        if len(values) != len(self._columns):
+            raise WrongRowError(f"a row of {table} has {len(self._columns)} values")
+        row = dict(zip(self._columns, values, strict=True))
+        if BINARY in row:
+            row[BINARY] = _bytes(row[BINARY])
+        for wrong in wrong_values(table, row):
+            raise WrongRowError(f"{table}.{wrong.column} is {wrong.says}")
+        self._require_known(table, row)
+        self._add(table, row)
+        self.counts[table] += 1
+        return Found(table, row)
+
+    def _require_known(self, table: str, row: Mapping[str, Any]) -> None:
+        """Take no row that would be added to what the export is not about."""
+        if "app" in row and row["app"] not in self._apps:
+            raise WrongRowError(f"{table}.app is none of those that the header names")
+        if table == ENDPOINT.name:
+            self._endpoints.add(row["id"])
+        elif table in _OF_ENDPOINTS and row["endpoint_id"] not in self._endpoints:
+            raise WrongRowError(f"{table}.endpoint_id is none of the endpoints before it")
+
+    def _add(self, table: str, row: Mapping[str, Any]) -> None:
+        for name in _ADDED:
+            if name in row:
+                total = self._sums[table, name] = self._sums.get((table, name), 0) + row[name]
+                if total > MOST_IN_ALL:
+                    raise WrongRowError(f"{table}.{name} adds up to more than can be counted")
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and _EXPORT_ID.fullmatch(value) is not None
+
+
+def _is_number(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and 0 <= value <= MAX_TIME_US
+
+
+def _is_apps(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    apps = cast("dict[str, Any]", value)
+    if len(apps) > MOST_APPS or not all(map(_APP.holds, apps)):
+        return False
+    return all(map(_is_signs, apps.values()))
+
+
+def _is_signs(value: Any) -> bool:
+    if not isinstance(value, list):
+        return False
+    signs = value
+    return len(signs) <= MOST_SIGNS and all(map(_SIGN_TEXT.holds, signs))
+
+
+def _bytes(value: Any) -> Any:
+    """The bytes that a text of base64 stands for; what is none stays, and is refused as such."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError:
+        return value

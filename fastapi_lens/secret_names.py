@@ -1,0 +1,120 @@
+"""Names that say that their value is a secret: of query parameters, form fields, path parameters.
+
+Pure. In doubt a name says so: a value that is hidden without need costs less than one that leaks.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+from urllib.parse import unquote_plus
+
+_SECRETS = frozenset(
+    (
+        *("apikey", "assertion", "auth", "authentication", "authorization", "bearer", "code"),
+        *("cookie", "cred", "credential", "csrf", "cvc", "cvv", "hash", "hmac", "hotp", "jwt"),
+        *("key", "mnemonic", "nonce", "oauth", "otp", "pass", "passcode", "passkey", "passphrase"),
+        *("passwd", "password", "passwort", "pin", "psw", "pswd", "pw", "pwd", "saml", "secret"),
+        *("sess", "session", "sid", "sig", "sign", "signature", "ticket", "token", "totp", "xsrf"),
+    )
+)
+"""Words that say it by themselves, also in the plural."""
+
+_QUALIFIERS = frozenset(
+    (
+        *("access", "account", "activation", "admin", "amz", "api", "app", "asp", "aws", "azure"),
+        *("backup", "bot", "client", "confirm", "confirmation", "consumer", "current", "db"),
+        *("decryption", "device", "email", "encryption", "fa", "gcp", "github", "gitlab", "gpg"),
+        *("google", "hook", "http", "id", "invitation", "invite", "j", "jsp", "license", "licence"),
+        *("login", "magic", "master", "mfa", "my", "net", "new", "old", "pgp", "php", "phone"),
+        *("private", "public", "recovery", "refresh", "registration", "report", "request", "reset"),
+        *("response", "rest", "root", "sas", "security", "server", "service", "shared", "signing"),
+        *("sms", "smtp", "ssh", "sso", "storage", "stripe", "system", "temp", "two", "unlock"),
+        *("user", "verification", "verify", "web", "webhook", "wp", "x"),
+    )
+)
+"""Words that stand before or after those when names are run together: ``secretaccesskey``. With
+other words, as in ``monkey``, ``compass`` and ``passenger``, the same letters mean nothing."""
+
+_ANYWHERE = re.compile(
+    "passphrase|passw(?:or|ord|ort|d)|passcode|passkey|secret(?!ar)|token(?!i[sz])|credential"
+    "|api_?key|accesskey|sessi(?:d|on)|cookie|signature|assertion|authori[sz]ation"
+    "|bearer|csrf|xsrf|jwt|hmac|oauth|saml"
+)
+"""Letters long enough to say it inside of any run of letters; ``tokenize`` and ``secretary`` are
+the words in common use that say nothing."""
+
+_CAMEL_WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+"""``AWSSecretKey`` is AWS, Secret and Key; digits and signs come between words."""
+
+_LETTERS = re.compile("[a-z]+")
+_LONGEST_RUN = 40
+"""Letters of one word that are taken apart; none in use is longer."""
+
+_LONGEST_NAME = 200
+"""Nobody names a value with more letters than that."""
+
+_DECODINGS = 4
+_ENCODED_AGAIN = re.compile("%(?:25)+(?=[0-9a-fA-F]{2})")
+"""Percent signs that were encoded any number of times."""
+
+
+def decoded(text: str) -> str:
+    """A text without its percent-encoding, also where it was encoded again and again."""
+    for _ in range(_DECODINGS):
+        plain = unquote_plus(_ENCODED_AGAIN.sub("%", text))
+        if plain == text:
+            break
+        text = plain
+    return text
+
+
+def says_secret(name: str) -> bool:
+    """Whether a name says that its value is a secret, in any case, nested, encoded or run together.
+
+    Args:
+        name: As it was sent: ``report_key``, ``userToken``, ``user%5Bpassword%5D``, ``PHPSESSID``.
+    """
+    # Before it is remembered: clients choose names.
+    return len(name) > _LONGEST_NAME or _says_secret(name)
+
+
+@lru_cache(maxsize=4_096)
+def _says_secret(name: str) -> bool:
+    plain = _without_marks(decoded(name))
+    camel = {word.lower() for word in _CAMEL_WORD.findall(plain)}
+    runs = set(_LETTERS.findall(plain.lower()))
+    return any(
+        _is_secret(word) or _ANYWHERE.search(word) or _is_run_together(word)
+        for word in camel | runs
+    )
+
+
+def _without_marks(text: str) -> str:
+    """The letters alone: wide ones as narrow ones, no accents, nothing that is not to be seen."""
+    return "".join(
+        letter
+        for letter in unicodedata.normalize("NFKD", text)
+        if unicodedata.category(letter) not in ("Mn", "Cf")
+    )
+
+
+def _is_secret(word: str) -> bool:
+    return word in _SECRETS or word.removesuffix("s") in _SECRETS
+
+
+def _is_run_together(word: str) -> bool:
+    """Whether a word is made of known ones alone, at least one of which says it."""
+    if len(word) > _LONGEST_RUN:
+        return False
+    # How many letters known words may take up: without one that says it, and with.
+    plain, telling = {0}, set[int]()
+    for end in range(1, len(word) + 1):
+        for begin in range(end):
+            if begin not in plain | telling:
+                continue
+            part = word[begin:end]
+            if _is_secret(part):
+                telling.add(end)
+            elif part in _QUALIFIERS:
+                (telling if begin in telling else plain).add(end)
+    return len(word) in telling

@@ -1,0 +1,124 @@
+"""No page answers 500 because of what rows hold, and doctor names and mends such rows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
+
+from fastapi_lens.reporting.model import Window
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.mending import mend, wrong_rows
+from fastapi_lens.storage.settings import AuditEntry, Stored, write_section
+from fastapi_lens.storage.snapshot import IMPORT_NOTE, MOVED
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, META
+from tests.admin.conftest import Site
+from tests.cli.helpers import run
+
+PAGES = (
+    *("/", "/?days=all", "/?ignored=on", "/report", "/report/top", "/report/dead", "/requests"),
+    *("/failures", "/requests.csv", "/requests.json", "/export.csv", "/export.json", "/settings"),
+    *("/settings/now", "/settings/audit", "/settings/danger", "/settings/rules"),
+)
+VALUES: tuple[object, ...] = ("oops", "[1,null]", -5, 9e18, b"\x0f\xff\xff", 2**63 - 1)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A site with a row in every table that moves."""
+    app = FastAPI()
+
+    def order(number: int) -> int:
+        return 1 // number
+
+    app.add_api_route("/orders/{number}", order, tags=["a"])
+    found = Site(app, db_path=str(tmp_path / "lens.db"), log_sample_rate=1.0)
+    found.client.get("/orders/1")
+    with pytest.raises(ZeroDivisionError):
+        found.client.get("/orders/0")
+    assert found.lens.flusher.flush()
+    entry = AuditEntry(at_us=1_773_014_400_000_000, actor="a", client="", action="save")
+    write_section(found.lens.database, found.lens.app_name, "thresholds", Stored({}, 0), entry)
+    yield found
+    found.lens.stop()
+
+
+def poison(database: Database, table: sa.Table, columns: list[str], value: object) -> None:
+    """Put a value into columns of all rows of a table, whatever their types are."""
+    changes = ", ".join(f"{name} = ?" for name in columns)
+    with database.write() as connection:
+        connection.exec_driver_sql(
+            f"UPDATE OR IGNORE {table.name} SET {changes}",  # noqa: S608  Names of ours.
+            (value,) * len(columns),
+        )
+
+
+def failing(site: Site) -> list[tuple[str, int]]:
+    site.lens.reader.forget()
+    keys = [f"/endpoints/{one.key}" for one in _endpoints(site)]
+    with site.lens.database.read() as connection:
+        for name in ("request", "failure"):
+            ids = connection.exec_driver_sql(f"SELECT id FROM lens_{name}").scalars()  # noqa: S608
+            keys += [f"/{name}s/{one:016x}" for one in ids if isinstance(one, int) and one >= 0]
+    answers = [(page, site.get(f"/lens{page}").status_code) for page in (*PAGES, *keys)]
+    return [(page, status) for page, status in answers if status >= 500]
+
+
+def _endpoints(site: Site) -> Any:
+    return site.lens.reader.endpoints(window=Window(None), now=site.lens.clock())
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_no_page_fails_whatever_the_columns_of_all_tables_hold(site: Site, value: object) -> None:
+    for table in MOVED:
+        others = (column for column in table.c if not column.primary_key)
+        names = [column.name for column in others if column.name not in ("app", "endpoint_id")]
+        poison(site.lens.database, table, names, value)
+
+    assert failing(site) == []
+
+
+@pytest.mark.parametrize("value", ["x", -1, 10**18], ids=repr)
+def test_no_page_fails_whatever_the_names_of_rows_are(site: Site, value: object) -> None:
+    for table in MOVED[:6]:
+        for column in table.primary_key:
+            poison(site.lens.database, table, [column.name], value)
+
+    assert failing(site) == []
+
+
+def test_doctor_names_what_is_wrong_and_mends_it(site: Site, tmp_path: Path) -> None:
+    database, file = site.lens.database, tmp_path / "lens.db"
+    poison(database, ENDPOINT, ["tags", "summary"], "oops")
+    poison(database, ENDPOINT, ["last_called_at"], 10**18)
+    poison(database, BUCKET, ["histogram"], "AAAA")
+    with database.write() as connection:
+        note = {"name": f"{IMPORT_NOTE}x", "value": '{"applied":0,"rows":0,"origins":["Other"]}'}
+        connection.execute(sa.insert(META), note)
+
+    found = run("doctor", "--database", file)
+    mended = run("doctor", "--mend", "--database", file)
+    again = run("doctor", "--mend", "--database", file)
+
+    assert found.exit_code == 1
+    for told in ("tags of", "is no list of texts", "is no histogram", "is no note of an import"):
+        assert told in found.output
+    assert "Mended " in mended.output
+    assert "rows: all of them hold what the lens writes" in again.output
+    assert "Mended" not in again.output
+    (endpoint,) = _endpoints(site)
+    assert (endpoint.tags, endpoint.total_calls) == ((), 2)
+    assert run("export", tmp_path / "out.jsonl", "--database", file).exit_code == 0
+
+
+def test_a_row_whose_name_is_wrong_is_deleted(site: Site) -> None:
+    database = site.lens.database
+    poison(database, ENDPOINT, ["id"], "x")
+
+    rows = list(wrong_rows(database))
+    mend(database, rows, now=site.lens.clock())
+
+    assert [(row.table.name, row.key) for row in rows] == [("lens_endpoint", "x")]
+    assert list(wrong_rows(database)) == []
