@@ -209,7 +209,7 @@ def _driver_of(url: URL) -> DBAPIModule:
     except ImportError as error:
         raise ConfigError(
             "database_url",
-            f"needs a driver ({error}): pip install 'fastapi-lens[{url.get_backend_name()}]'",
+            f"needs a driver ({error}): pip install 'fastapi-lens-admin[{url.get_backend_name()}]'",
         ) from error
 
 

@@ -123,7 +123,7 @@ def test_without_typer_one_line_says_what_to_install(
 
     assert ended.value.code == 2
     assert capsys.readouterr().err == (
-        "The command line needs Typer: pip install 'fastapi-lens[cli]'\n"
+        "The command line needs Typer: pip install 'fastapi-lens-admin[cli]'\n"
     )
 
 

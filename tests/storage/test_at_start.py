@@ -99,7 +99,7 @@ def test_a_missing_driver_is_told_with_the_extra_to_install(
     monkeypatch.setenv("LENS_DATABASE_URL", f"{scheme}://lens:hunter2@db.example/lens")
     error = error_at_start()
     assert error.field == "database_url"
-    assert f"pip install 'fastapi-lens[{extra}]'" in str(error)
+    assert f"pip install 'fastapi-lens-admin[{extra}]'" in str(error)
     assert "hunter2" not in str(error)
 
 
