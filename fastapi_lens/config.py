@@ -4,12 +4,11 @@ import os
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any, get_type_hints
 
 from sqlalchemy.engine import URL, make_url
 
-from fastapi_lens.config_checks import DRIVERS, check_file, check_url, is_origin
+from fastapi_lens.config_checks import DRIVERS, check_directory, check_file, check_url, is_origin
 from fastapi_lens.config_values import env_name, typed
 from fastapi_lens.errors import ConfigError
 from fastapi_lens.hooks import Authorize
@@ -229,10 +228,7 @@ def _check_places(config: LensConfig) -> None:
     if config.report_path.endswith("/"):
         raise ConfigError("report_path", f"must not end with a slash: {config.report_path!r}")
     for directory in config.template_dirs:
-        if not Path(directory).is_dir():
-            raise ConfigError(
-                "template_dirs", f"names {directory!r}, which is no directory; create it"
-            )
+        check_directory("template_dirs", directory)
     if config.database_url is not None:
         check_url(config.database_url)
     elif config.db_path != ":memory:":

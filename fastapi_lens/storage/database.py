@@ -4,12 +4,11 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.engine.interfaces import DBAPIModule
 from sqlalchemy.exc import SQLAlchemyError
 
 from fastapi_lens.errors import ConfigError, DamagedFileError, DeadlockError, StorageError
@@ -23,6 +22,10 @@ from fastapi_lens.storage.files import (
     Held,
     primary_code,
 )
+
+if TYPE_CHECKING:
+    # Since SQLAlchemy 2.0.42.
+    from sqlalchemy.engine.interfaces import DBAPIModule
 
 _MIGRATION_LOCK = 7_305_809_914_202_117
 _MIGRATION_LOCK_SECONDS = 60
@@ -203,7 +206,7 @@ class Database:
             return self._engine
 
 
-def _driver_of(url: URL) -> DBAPIModule:
+def _driver_of(url: URL) -> "DBAPIModule":
     try:
         return url.get_dialect().import_dbapi()
     except ImportError as error:
