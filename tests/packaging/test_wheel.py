@@ -173,10 +173,10 @@ def test_somebody_elses_distribution_in_the_same_environment_is_told_at_import(
 ) -> None:
     python = tmp_path / "venv" / "bin" / "python"
     venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
-    install = [sys.executable, "-m", "pip", "--python", python, "install", "-qq", "--no-deps"]
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "-qq", "--no-deps"]
     if both:
-        subprocess.run([*install, somebody_elses_wheel(tmp_path)], check=True)
-    subprocess.run([*install, built.wheel], check=True)
+        subprocess.run([*install, str(somebody_elses_wheel(tmp_path))], check=True)
+    subprocess.run([*install, str(built.wheel)], check=True)
     # What it depends on is that of this environment.
     here = sysconfig.get_paths()["purelib"]
     program = (
