@@ -81,6 +81,27 @@ def test_an_application_whose_warnings_are_errors_starts_with_both(tmp_path: Pat
     assert "overwrite each other's files" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        # Since SQLAlchemy 2.0.42.
+        ("sqlalchemy.engine.interfaces", "DBAPIModule"),
+        # Without an extra there is neither.
+        ("typer", "Typer"),
+        ("rich.console", "Console"),
+        ("alembic.util", "DispatchPriority"),
+    ],
+)
+def test_the_package_is_imported_without_what_older_releases_do_not_have(
+    module: str, name: str
+) -> None:
+    program = (
+        f"import {module} as module; assert module.{name}; del module.{name}; import fastapi_lens"
+    )
+
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
 def test_the_two_names_are_those_of_pyproject_and_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
