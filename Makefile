@@ -20,7 +20,7 @@ PY := $(VENV)/bin/python
         lint lint-format lint-rules lint-mypy lint-pyright lint-imports format \
         test test-quick test-unit audit fuzz screenshots \
         bench bench-admin-load bench-exactly-once bench-failover bench-hosts bench-log bench-outages \
-        bench-pages bench-retention bench-sizing bench-storage bench-tabs compat build clean
+        bench-pages bench-retention bench-sizing bench-storage bench-tabs compat compat-python build clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -124,6 +124,9 @@ bench-tabs: setup ## what twenty open tabs cost the server: benchmarks/RESULTS.m
 
 compat: setup ## the recording tests with FastAPI from its minimum to today's: docs/compatibility.md
 	@$(PY) -m scripts.compat $(ARGS)
+
+compat-python: setup ## the tests on every supported Python, with the oldest and today's FastAPI
+	@$(PY) -m scripts.compat_python $(ARGS)
 
 build: setup ## wheel and sdist into dist/
 	@rm -rf dist

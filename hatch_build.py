@@ -61,9 +61,9 @@ def fetch(root: Path, vendor: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         message = (
-            f"{vendor} is missing or outdated, and npm was not found. Building fastapi-lens from "
-            "a checkout needs npm (it comes with Node.js) to fetch htmx; a released wheel or sdist "
-            "has it inside and needs none."
+            f"{vendor} is missing or outdated, and npm was not found. Building fastapi-lens-admin "
+            "from a checkout needs npm (it comes with Node.js) to fetch htmx; a released wheel or "
+            "sdist has it inside and needs none."
         )
         raise RuntimeError(message)
     with tempfile.TemporaryDirectory(prefix="fastapi-lens-npm-") as folder:

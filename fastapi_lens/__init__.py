@@ -5,6 +5,7 @@ import logging
 from fastapi_lens.admin.router import create_lens_admin
 from fastapi_lens.alembic import include_name
 from fastapi_lens.config import LensConfig
+from fastapi_lens.distributions import warn_of_conflict
 from fastapi_lens.errors import ConfigError, LensError, SchemaTooNewError, StorageError
 from fastapi_lens.hooks import Access
 from fastapi_lens.keys import KeyConfig, Scope
@@ -18,6 +19,8 @@ __version__ = "0.1.0"
 logging.getLogger("fastapi_lens").addFilter(OneLineEach())
 
 lens_admin = create_lens_admin()
+
+warn_of_conflict()
 
 __all__ = [
     "Access",

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-MISSING = "The command line needs Typer: pip install 'fastapi-lens[cli]'"
+MISSING = "The command line needs Typer: pip install 'fastapi-lens-admin[cli]'"
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from sqlalchemy.engine import URL
 
-from fastapi_lens.config_checks import trusted_origin
+from fastapi_lens.config_checks import check_directory, trusted_origin
 from fastapi_lens.config_places import Place, default_db_path, place_of
 from fastapi_lens.config_values import env_name, typed
 from fastapi_lens.errors import ConfigError
@@ -257,10 +257,7 @@ def _check_places(config: LensConfig) -> None:
     if config.report_path.endswith("/"):
         raise ConfigError("report_path", f"must not end with a slash: {config.report_path!r}")
     for directory in config.template_dirs:
-        if not Path(directory).is_dir():
-            raise ConfigError(
-                "template_dirs", f"names {directory!r}, which is no directory; create it"
-            )
+        check_directory("template_dirs", directory)
 
 
 def _check_exclusions(config: LensConfig) -> None:

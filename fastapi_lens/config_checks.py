@@ -1,6 +1,7 @@
 """Checks of single values of settings: origins, database URLs, files. Opens nothing."""
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -108,18 +109,56 @@ def check_file(name: str, path: str) -> None:
             name, "is relative, and the working directory is gone; name an absolute path"
         ) from error
     try:
-        if not file.parent.is_dir():
+        if not stat.S_ISDIR(file_mode(file.parent)):
             raise ConfigError(
                 name, f"lies in {str(file.parent)!r}, which is no directory; create it"
             )
-        if file.is_dir():
+        mode = file_mode(file)
+        if stat.S_ISDIR(mode):
             raise ConfigError(name, f"names {path!r}, which is a directory; name a file in it")
-        exists = file.exists()
     except PermissionError as error:
         raise ConfigError(
             name, f"lies in {str(file.parent)!r}, which cannot be entered; {_MAY_WRITE}"
         ) from error
     # SQLite keeps its log beside the file.
-    for place in (file.parent, file) if exists else (file.parent,):
+    for place in (file.parent, file) if mode else (file.parent,):
         if not os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             raise ConfigError(name, f"needs to write to {str(place)!r} and may not; {_MAY_WRITE}")
+
+
+def check_directory(name: str, path: str) -> None:
+    """Refuse a directory that is not there or cannot be read.
+
+    Args:
+        name: Of the setting that names it.
+        path: Where it should be.
+
+    Raises:
+        ConfigError: It is not; says what to do.
+    """
+    try:
+        found = stat.S_ISDIR(file_mode(Path(path)))
+    except PermissionError as error:
+        raise ConfigError(
+            name, f"names {path!r}, which cannot be entered; let this process's user read there"
+        ) from error
+    if not found:
+        raise ConfigError(name, f"names {path!r}, which is no directory; create it")
+
+
+def file_mode(path: Path) -> int:
+    """The type and the permissions of what lies at a path; 0 where nothing does.
+
+    `Path.is_dir` and its like cannot tell: since Python 3.14 they answer False, too, where a
+    directory may not be entered.
+
+    Raises:
+        PermissionError: A directory on the way may not be entered.
+    """
+    try:
+        return path.stat().st_mode
+    except PermissionError:
+        raise
+    except (OSError, ValueError):
+        # Among them names that are too long, go in circles or hold a null byte.
+        return 0

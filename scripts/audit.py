@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".audit"
-PACKAGE = "fastapi-lens"
+PACKAGE = "fastapi-lens-admin"
 EXTRAS = ("cli", "mysql", "postgresql")
 """Not `demo`: nobody runs that in production."""
 

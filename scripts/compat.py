@@ -21,14 +21,21 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from scripts.interpreters import Interpreter
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "compatibility.md"
 ENVIRONMENTS = ROOT / ".compat"
-BEGIN = "<!-- make compat writes from here -->"
-END = "<!-- make compat writes up to here -->"
+MARKS = ("<!-- make compat writes from here -->", "<!-- make compat writes up to here -->")
+HERE = Interpreter(sys.executable)
 
 TESTS = ("tests/recording", "tests/test_runtime.py", "tests/access", "tests/admin")
-MARKS = "not (browser or packaging or postgres)"
+EXTRAS = ("cli", "mysql", "postgresql")
+"""Not `demo`: no application installs that, and the tests bring newer servers of their own."""
+
+OF_BOUNDS = ("tests/cli", "tests/reporting", "tests/storage")
+"""Run beside these with the oldest of all that is declared: what else uses it, with its drivers."""
+
 SHOWN = ("fastapi", "starlette", "pydantic", "sqlmodel", "sqlalchemy")
 COLUMNS = ("FastAPI", "Starlette", "Pydantic", "SQLModel", "SQLAlchemy", "Python")
 
@@ -50,11 +57,15 @@ class Release:
         name: What it is called on the command line, and its folder below ``.compat/``.
         requirements: What pip is asked for beside the project and the tests' own needs.
         newest: Whether it is today's, with which nothing is left out.
+        tests: Which are run.
+        selected: Which of these, as an expression of pytest's marks.
     """
 
     name: str
     requirements: tuple[str, ...]
     newest: bool = False
+    tests: tuple[str, ...] = TESTS
+    selected: str = "not (browser or packaging or postgres)"
 
 
 @dataclass(frozen=True)
@@ -94,21 +105,29 @@ class Result:
 
 
 def minimums(project: dict[str, Any]) -> tuple[str, ...]:
-    """The oldest releases that ``[project] dependencies`` let in, as in ``fastapi==0.115``.
+    """The oldest releases that dependencies and extras let in, as in ``fastapi==0.115``.
 
     Raises:
         ValueError: A dependency declares no minimum, or more than that.
     """
-    found = [re.fullmatch(r"([\w-]+)>=([\d.]+)", each) for each in project["dependencies"]]
+    declared = [*project["dependencies"]]
+    for extra in EXTRAS:
+        declared += project["optional-dependencies"][extra]
+    found = [re.fullmatch(r"([\w-]+(?:\[\w+\])?)>=([\d.]+)", each) for each in declared]
     if not all(found):
-        raise ValueError(f"not a plain minimum among {project['dependencies']}")
+        raise ValueError(f"not a plain minimum among {declared}")
     return tuple(f"{each[1]}=={each[2]}" for each in found if each)
 
 
 def releases(project: dict[str, Any]) -> list[Release]:
     """What has to work, oldest first: the minimum, two milestones on either side, and today's."""
     return [
-        Release("oldest", minimums(project)),
+        Release(
+            "oldest",
+            minimums(project),
+            tests=(*TESTS, *OF_BOUNDS),
+            selected="not (browser or packaging)",
+        ),
         Release("0.128", ("fastapi==0.128.*",)),
         Release("0.136", ("fastapi==0.136.*",)),
         Release("0.137", ("fastapi==0.137.*",)),
@@ -116,15 +135,23 @@ def releases(project: dict[str, Any]) -> list[Release]:
     ]
 
 
-def fingerprint(release: Release, pyproject: dict[str, Any], today: date) -> str:
+def names_of(requirements: Sequence[str]) -> list[str]:
+    """The distributions that are asked for, without versions and extras."""
+    return [re.split(r"[=\[]", each, maxsplit=1)[0] for each in requirements]
+
+
+def fingerprint(
+    release: Release, pyproject: dict[str, Any], today: date, interpreter: Interpreter = HERE
+) -> str:
     """A hash of what an environment is asked for; today's release is another tomorrow."""
     project = pyproject["project"]
     asked = [
         release.requirements,
+        project["name"],
         project["dependencies"],
         project["optional-dependencies"],
         pyproject["dependency-groups"],
-        sys.version,
+        sys.version if interpreter == HERE else str(interpreter),
         today.isoformat() if release.newest else "",
     ]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
@@ -156,10 +183,7 @@ def section(results: Sequence[Result], today: date) -> str:
     lines = [f"Last run: {today.isoformat()}.", ""]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     oldest = results[0]
-    pins = [
-        f"{name} {oldest.versions[name]}"
-        for name in (each.partition("==")[0] for each in oldest.release.requirements)
-    ]
+    pins = [f"{name} {oldest.versions[name]}" for name in names_of(oldest.release.requirements)]
     lines += ["", f"The first row has the oldest of all that is declared: {', '.join(pins)}."]
     reasons = [
         f"- FastAPI {result.versions['fastapi']}: {count} because {reason}"
@@ -171,57 +195,64 @@ def section(results: Sequence[Result], today: date) -> str:
     return "\n".join(lines)
 
 
-def written_into(document: str, text: str) -> str:
+def written_into(document: str, text: str, marks: tuple[str, str] = MARKS) -> str:
     """The document with another text between its two marks."""
-    before, _, rest = document.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+    begin, end = marks
+    before, _, rest = document.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n\n{text}\n\n{end}{after}"
 
 
-def environment_of(release: Release, pyproject: dict[str, Any], today: date) -> Path:
+def environment_of(
+    release: Release, pyproject: dict[str, Any], today: date, interpreter: Interpreter = HERE
+) -> Path:
     """The interpreter of a release's environment, made where it is not as asked for."""
     folder = ENVIRONMENTS / release.name
     python, marker = folder / "bin" / "python", folder / "asked-for"
-    asked = fingerprint(release, pyproject, today)
+    asked = fingerprint(release, pyproject, today, interpreter)
     if marker.is_file() and marker.read_text() == asked:
         return python
     print(f"compat: making {folder.relative_to(ROOT)}", flush=True)
-    run = [sys.executable, "-m", "venv", "--clear", str(folder)]
-    subprocess.run(run, check=True)
-    pip = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    make = interpreter.command(interpreter.program, "-m", "venv", "--clear", str(folder))
+    subprocess.run(make, check=True)
+    pip = interpreter.command(str(python), "-m", "pip", "install", "-qq")
+    pip += ["--disable-pip-version-check"]
     # Dependency groups came with pip 25.1.
     subprocess.run([*pip, "--upgrade", "pip>=25.1"], check=True)
-    project = ["--editable", ".[demo,mysql,postgresql]", "--group", "test"]
+    project = ["--editable", ".[cli,demo,mysql,postgresql]", "--group", "test"]
     subprocess.run([*pip, *project, *release.requirements], check=True, cwd=ROOT)
     marker.write_text(asked)
     return python
 
 
-def versions_in(python: Path, names: Sequence[str]) -> dict[str, str]:
+def versions_in(
+    python: Path, names: Sequence[str], interpreter: Interpreter = HERE
+) -> dict[str, str]:
     """The releases that an environment has, and its Python's."""
     program = (
         "import json, platform, sys; from importlib.metadata import version; "
         "print(json.dumps({'python': platform.python_version()} "
         "| {name: version(name) for name in sys.argv[1:]}))"
     )
-    command = [str(python), "-c", program, *names]
+    command = interpreter.command(str(python), "-c", program, *names)
     found = subprocess.run(command, check=True, capture_output=True, text=True)
     versions: dict[str, str] = json.loads(found.stdout)
     return versions
 
 
-def tested(release: Release, python: Path) -> Result:
+def outcome_with(release: Release, python: Path, interpreter: Interpreter = HERE) -> Result:
     """Run the tests with one release."""
-    asked = [each.partition("==")[0] for each in release.requirements]
-    versions = versions_in(python, sorted({*SHOWN, *asked}))
-    print(f"compat: testing with FastAPI {versions['fastapi']}", flush=True)
+    names = sorted({*SHOWN, *names_of(release.requirements)})
+    versions = versions_in(python, names, interpreter)
+    with_what = f"FastAPI {versions['fastapi']} on Python {versions['python']}"
+    print(f"compat: testing with {with_what}", flush=True)
     report = ENVIRONMENTS / release.name / "report.xml"
     report.unlink(missing_ok=True)
-    command = [str(python), "-m", "pytest", "-q", "-m", MARKS, "-n", "2", "--dist", "loadscope"]
-    command += ["-p", "no:cacheprovider", f"--junitxml={report}"]
+    command = interpreter.command(str(python), "-m", "pytest", "-q", "-m", release.selected)
+    command += ["-n", "2", "--dist", "loadscope", "-p", "no:cacheprovider", f"--junitxml={report}"]
     if not release.newest:
         command += [f"-Wdefault::{name}" for name in OLD_WARNINGS]
-    ended = subprocess.run([*command, *TESTS], cwd=ROOT, check=False)
+    ended = subprocess.run([*command, *release.tests], cwd=ROOT, check=False)
     if not report.is_file():
         raise SystemExit(f"compat: pytest wrote no report (exit code {ended.returncode})")
     return Result(release, versions, outcome_of(report))
@@ -237,7 +268,7 @@ def main(names: Sequence[str]) -> int:
         print(f"  {', '.join(each.name for each in known)}", file=sys.stderr)
         return 2
     wanted = [each for each in known if not names or each.name in names]
-    results = [tested(each, environment_of(each, pyproject, today)) for each in wanted]
+    results = [outcome_with(each, environment_of(each, pyproject, today)) for each in wanted]
     text = section(results, today)
     print(text)
     if not names:

@@ -189,6 +189,7 @@ def test_an_endpoint_that_was_never_called_goes_when_no_living_worker_has_it(
     assert seen_by(new) == everything - {"/removed"}
     new.stop()
     assert seen_by(new) == everything  # Nobody lives who could tell.
+    new.stop()  # Asking has opened the database again.
 
 
 FORKING = """

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from sqlalchemy.exc import ArgumentError
 
 from fastapi_lens.cli.exits import CommandError, Exit
 from fastapi_lens.config import LensConfig
-from fastapi_lens.config_checks import DRIVERS
+from fastapi_lens.config_checks import DRIVERS, file_mode
 from fastapi_lens.config_values import env_name
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.inspection import NAMESAKE, NAMESAKE_TABLE
@@ -111,7 +112,13 @@ def require_file(path: Path) -> None:
     Raises:
         CommandError: It is missing, damaged, or another program's.
     """
-    if not path.is_file():
+    try:
+        found = stat.S_ISREG(file_mode(path))
+    except PermissionError as error:
+        raise CommandError(
+            Exit.UNREACHABLE, f"{path} cannot be read: its directory cannot be entered"
+        ) from error
+    if not found:
         raise CommandError(Exit.UNREACHABLE, f"there is no database at {path}")
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:

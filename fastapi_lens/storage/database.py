@@ -5,12 +5,11 @@ import weakref
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.engine.interfaces import DBAPIModule
 from sqlalchemy.exc import SQLAlchemyError
 
 from fastapi_lens.config_checks import is_file_uri, is_in_memory
@@ -26,6 +25,10 @@ from fastapi_lens.storage.files import (
     primary_code,
 )
 from fastapi_lens.storage.gate import Gate
+
+if TYPE_CHECKING:
+    # Since SQLAlchemy 2.0.42.
+    from sqlalchemy.engine.interfaces import DBAPIModule
 
 _MIGRATION_LOCK = 7_305_809_914_202_117
 _MIGRATION_LOCK_SECONDS = 60
@@ -241,13 +244,13 @@ class Database:
             return self._engine
 
 
-def _driver_of(url: URL) -> DBAPIModule:
+def _driver_of(url: URL) -> "DBAPIModule":
     try:
         return url.get_dialect().import_dbapi()
     except ImportError as error:
         raise ConfigError(
             "database_url",
-            f"needs a driver ({error}): pip install 'fastapi-lens[{url.get_backend_name()}]'",
+            f"needs a driver ({error}): pip install 'fastapi-lens-admin[{url.get_backend_name()}]'",
         ) from error
 
 

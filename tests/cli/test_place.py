@@ -5,6 +5,7 @@ import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from fastapi_lens.storage.tables import META
 from tests.cli.helpers import change, fill, run, url_of
 from tests.storage.helpers import delta
 from tests.support.ports import free_port
+from tests.support.users import unprivileged
 
 READING = [("report",), ("export", "out.jsonl"), ("doctor",), ("purge", "--everything")]
 
@@ -63,6 +65,24 @@ def test_a_database_that_cannot_be_reached_ends_with_3_and_no_password(
     assert done.exit_code == 3
     assert "secret" not in done.output
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("command", READING)
+def test_a_file_in_a_directory_that_cannot_be_entered_is_told_as_that(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Neither here nor there is `tmp_path`, which only its owner may enter.
+    monkeypatch.chdir("/")
+    with TemporaryDirectory(prefix="lens-place-", dir="/tmp") as folder:
+        place = Path(folder) / "lens.db"
+        fill(url_of(place), [delta(1)])
+        place.parent.chmod(0o000)
+        with unprivileged():
+            done = run(*command, "--database", place)
+        place.parent.chmod(0o755)
+
+    assert done.exit_code == 3
+    assert f"{place} cannot be read: its directory cannot be entered" in done.stderr
 
 
 @pytest.mark.parametrize("url", ["oracle://me:secret@x/y", "postgresql://me:secret@x:port/y"])
@@ -123,7 +143,7 @@ def test_without_typer_one_line_says_what_to_install(
 
     assert ended.value.code == 2
     assert capsys.readouterr().err == (
-        "The command line needs Typer: pip install 'fastapi-lens[cli]'\n"
+        "The command line needs Typer: pip install 'fastapi-lens-admin[cli]'\n"
     )
 
 

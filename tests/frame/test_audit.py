@@ -9,7 +9,12 @@ from scripts import audit
 pytestmark = pytest.mark.unit
 
 REQUIRES = {
-    "fastapi-lens": ["A>=1", "b[x]; extra == 'cli'", "c; extra == 'demo'", "d; python_version<'3'"],
+    "fastapi-lens-admin": [
+        "A>=1",
+        "b[x]; extra == 'cli'",
+        "c; extra == 'demo'",
+        "d; python_version<'3'",
+    ],
     "a": ["E_e"],
     "b": ["f; extra == 'x'", "g; extra == 'y'", "a"],
 }
@@ -28,14 +33,14 @@ SKIPPED = {"name": "c", "skip_reason": "Dependency not found on PyPI"}
 
 
 def test_everything_that_is_needed_at_run_time_is_audited_and_nothing_else() -> None:
-    found = audit.resolved("fastapi-lens", ["cli"], lambda name: REQUIRES.get(name, ()))
+    found = audit.resolved("fastapi-lens-admin", ["cli"], lambda name: REQUIRES.get(name, ()))
     assert found == {"a", "b", "e-e", "f"}
 
 
 def test_the_packages_own_dependencies_are_found_with_their_versions() -> None:
     found = audit.versions(audit.resolved())
     assert {"fastapi", "starlette", "jinja2", "sqlalchemy", "psycopg", "pymysql"} <= set(found)
-    assert {"pytest", "uvicorn", "fastapi-lens"}.isdisjoint(found)
+    assert {"pytest", "uvicorn", "fastapi-lens-admin"}.isdisjoint(found)
 
 
 @pytest.mark.parametrize(

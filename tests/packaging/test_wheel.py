@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import venv
 import zipfile
@@ -19,7 +20,18 @@ pytestmark = [pytest.mark.packaging, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
 
-RUNTIME = {"fastapi", "itsdangerous", "jinja2", "python-multipart", "sqlmodel"}
+RUNTIME = {
+    "anyio",
+    "fastapi",
+    "itsdangerous",
+    "jinja2",
+    "markupsafe",
+    "pydantic",
+    "python-multipart",
+    "sqlalchemy",
+    "sqlmodel",
+    "starlette",
+}
 VENDORED = {
     "fastapi_lens/static/fastapi_lens/vendor/htmx.min.js",
     "fastapi_lens/static/fastapi_lens/vendor/htmx.LICENSE.txt",
@@ -76,7 +88,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
     out = tmp_path_factory.mktemp("dist")
     run_build(ROOT, out, what="--wheel")
     run_build(ROOT, out, what="--sdist")
-    return Distributions(wheel=next(out.glob("*.whl")), sdist=next(out.glob("*.tar.gz")))
+    return Distributions(
+        wheel=next(out.glob("fastapi_lens_admin-*.whl")),
+        sdist=next(out.glob("fastapi_lens_admin-*.tar.gz")),
+    )
 
 
 def test_the_wheel_holds_the_package_its_templates_and_its_assets_and_nothing_else(
@@ -94,7 +109,7 @@ def test_the_wheel_holds_the_package_its_templates_and_its_assets_and_nothing_el
     assert any(name.endswith("/licenses/LICENSE") for name in metadata)
 
 
-def test_the_wheel_asks_for_the_five_runtime_dependencies_only(built: Distributions) -> None:
+def test_the_wheel_asks_for_its_runtime_dependencies_only(built: Distributions) -> None:
     with zipfile.ZipFile(built.wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
         metadata = Parser().parsestr(archive.read(name).decode())
@@ -143,6 +158,49 @@ def test_a_checkout_without_htmx_and_without_npm_says_what_is_needed(
 
     with pytest.raises(AssertionError, match="npm was not found"):
         run_build(source, tmp_path / "out", what="--wheel", path="")
+
+
+def somebody_elses_wheel(folder: Path) -> Path:
+    """A wheel of the distribution fastapi-lens, whose package has our package's name."""
+    info = "fastapi_lens-0.3.4.dist-info"
+    files = {
+        "fastapi_lens/__init__.py": "",
+        "fastapi_lens/theirs.py": "",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: fastapi-lens\nVersion: 0.3.4\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = f"{info}/RECORD"
+    files[record] = "".join(f"{name},,\n" for name in (*files, record))
+    wheel = folder / "fastapi_lens-0.3.4-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return wheel
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_somebody_elses_distribution_in_the_same_environment_is_told_at_import(
+    built: Distributions, tmp_path: Path, *, both: bool
+) -> None:
+    python = tmp_path / "venv" / "bin" / "python"
+    venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "-qq", "--no-deps"]
+    if both:
+        subprocess.run([*install, str(somebody_elses_wheel(tmp_path))], check=True)
+    subprocess.run([*install, str(built.wheel)], check=True)
+    # What it depends on is that of this environment.
+    here = sysconfig.get_paths()["purelib"]
+    program = (
+        "import sys, sysconfig; sys.path.append(sys.argv[1]); import fastapi_lens; "
+        "assert fastapi_lens.__file__.startswith(sysconfig.get_paths()['purelib'])"
+    )
+
+    done = subprocess.run(
+        [python, "-I", "-c", program, here], capture_output=True, text=True, check=True
+    )
+
+    assert done.stderr.count("are both installed and overwrite each other's files") == both
+    assert done.stderr.count("\n") == both
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.support.addresses import ClientAt
 from tests.support.waiting import wait_until
 
 ALL = LogFilter()
+MakeProbe = Callable[..., Probe]
 QUIET = {"log_sample_rate": 0.0, "log_slowest": 0}
 
 
@@ -47,11 +49,15 @@ def an_app() -> FastAPI:
     return app
 
 
-def probe(**settings: Any) -> Probe:
-    made = Probe(an_app(), **{"log_sample_rate": 1.0, **settings})
-    made.get("/nothing-here")
-    made.lens.flusher.stop()  # Its thread would choose the slowest at the turn of a minute.
-    return made
+@pytest.fixture
+def probe(probe: MakeProbe) -> MakeProbe:
+    def make(**settings: Any) -> Probe:
+        made = probe(an_app(), **{"log_sample_rate": 1.0, **settings})
+        made.get("/nothing-here")
+        made.lens.flusher.stop()  # Its thread would choose the slowest at the turn of a minute.
+        return made
+
+    return make
 
 
 def logged(made: Probe) -> list[LoggedCall]:
@@ -64,7 +70,7 @@ def failures(made: Probe) -> list[Failure]:
     return made.lens.reader.log.failures()
 
 
-def test_a_request_is_kept_with_what_was_asked_and_not_with_its_values() -> None:
+def test_a_request_is_kept_with_what_was_asked_and_not_with_its_values(probe: MakeProbe) -> None:
     made = probe(log_slowest=0)
     made.client.get("/orders/7?b=secret&a=1", headers={"User-Agent": "curl/8.1"})
 
@@ -78,7 +84,7 @@ def test_a_request_is_kept_with_what_was_asked_and_not_with_its_values() -> None
     assert abs(one.at - made.lens.clock()) < 60
 
 
-def test_values_and_addresses_are_kept_when_that_is_switched_on() -> None:
+def test_values_and_addresses_are_kept_when_that_is_switched_on(probe: MakeProbe) -> None:
     made = probe(log_query_values=True, log_clients="masked", log_slowest=0)
     made.client = type(made.client)(ClientAt(made.app, "203.0.113.9"))
     made.get("/orders/7?b=2")
@@ -86,7 +92,7 @@ def test_values_and_addresses_are_kept_when_that_is_switched_on() -> None:
     assert [(one.query, one.client) for one in logged(made)] == [("b=2", "203.0.113.0/24")]
 
 
-def test_the_hash_of_an_address_lasts_for_one_database_alone() -> None:
+def test_the_hash_of_an_address_lasts_for_one_database_alone(probe: MakeProbe) -> None:
     def hashes() -> set[str]:
         made = probe(log_clients="hashed", log_slowest=0)
         made.client = type(made.client)(ClientAt(made.app, "203.0.113.9"))
@@ -99,7 +105,7 @@ def test_the_hash_of_an_address_lasts_for_one_database_alone() -> None:
     assert one != other
 
 
-def test_server_errors_are_kept_up_to_the_rate_and_others_are_not() -> None:
+def test_server_errors_are_kept_up_to_the_rate_and_others_are_not(probe: MakeProbe) -> None:
     made = probe(log_errors_per_minute=2, **QUIET)
     made.get("/teapot?status=418", *["/teapot?status=503"] * 4)
 
@@ -110,13 +116,15 @@ def test_server_errors_are_kept_up_to_the_rate_and_others_are_not() -> None:
     assert [one.status for one in logged(made)][:1] == [500]
 
 
-def test_errors_beyond_the_rate_belong_to_the_share_as_all_requests_do() -> None:
+def test_errors_beyond_the_rate_belong_to_the_share_as_all_requests_do(probe: MakeProbe) -> None:
     made = probe(log_errors_per_minute=0)
     made.get("/teapot?status=503")
     assert [one.reason for one in logged(made)] == ["sample"]
 
 
-def test_an_unhandled_exception_is_kept_with_type_message_and_the_hosts_lines() -> None:
+def test_an_unhandled_exception_is_kept_with_type_message_and_the_hosts_lines(
+    probe: MakeProbe,
+) -> None:
     made = probe(**QUIET)
     made.get("/orders/broken")
 
@@ -135,7 +143,7 @@ def test_an_unhandled_exception_is_kept_with_type_message_and_the_hosts_lines() 
     ]
 
 
-def test_every_exception_is_counted_whether_its_request_is_kept_or_not() -> None:
+def test_every_exception_is_counted_whether_its_request_is_kept_or_not(probe: MakeProbe) -> None:
     made = probe(log_errors_per_minute=1, **QUIET)
     made.get(*["/orders/broken"] * 3)
     assert [one.calls for one in failures(made)] == [3]
@@ -147,7 +155,7 @@ def test_every_exception_is_counted_whether_its_request_is_kept_or_not() -> None
     assert len(logged(made)) == 1
 
 
-def test_a_websocket_is_kept_and_its_exception_counted() -> None:
+def test_a_websocket_is_kept_and_its_exception_counted(probe: MakeProbe) -> None:
     made = probe(log_slowest=10)
 
     def talk(text: str) -> None:
@@ -170,15 +178,16 @@ def test_the_lens_and_what_is_not_counted_is_not_kept() -> None:
     made.get("/lens/", "/docs", "/nowhere", "/teapot?status=500", "/orders/1")
 
     assert [one.path for one in logged(made)] == ["/orders/1"]
+    made.stop()
 
 
-def test_what_no_route_matched_is_kept_where_it_is_counted() -> None:
+def test_what_no_route_matched_is_kept_where_it_is_counted(probe: MakeProbe) -> None:
     made = probe(ignore_unmapped=False)
     made.get("/.env")
     assert "/.env" in {one.path for one in logged(made)}
 
 
-def test_the_slowest_request_of_each_endpoint_is_kept_once_a_minute() -> None:
+def test_the_slowest_request_of_each_endpoint_is_kept_once_a_minute(probe: MakeProbe) -> None:
     made = probe(log_sample_rate=0.0)
     made.get("/orders/1", "/orders/2", "/orders/3", "/teapot?status=200")
 
@@ -188,7 +197,9 @@ def test_the_slowest_request_of_each_endpoint_is_kept_once_a_minute() -> None:
     assert sorted(one.template for one in found) == ["/orders/{order_id}", "/teapot"]
 
 
-def test_with_a_share_of_one_the_slowest_are_kept_once_and_all_the_others_too() -> None:
+def test_with_a_share_of_one_the_slowest_are_kept_once_and_all_the_others_too(
+    probe: MakeProbe,
+) -> None:
     made = probe()
     paths = [f"/orders/{number}" for number in range(20)]
     made.get(*paths)
@@ -220,9 +231,10 @@ def test_an_exception_holds_nothing_of_the_request_once_it_is_over() -> None:
         return [reference() for reference in held] == [None, None]
 
     wait_until(all_gone)  # The client's thread may still be at the end of the last request.
+    made.stop()
 
 
-def test_changed_settings_are_in_force_at_once() -> None:
+def test_changed_settings_are_in_force_at_once(probe: MakeProbe) -> None:
     made = probe(**QUIET)
     log = made.lens.recorder.log
     made.get("/orders/1")
@@ -234,7 +246,9 @@ def test_changed_settings_are_in_force_at_once() -> None:
     assert [one.path for one in logged(made)] == ["/orders/2"]
 
 
-def test_memory_is_bounded_while_nothing_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded_while_nothing_can_be_written(
+    probe: MakeProbe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(request_log, "MAX_KEPT", 40)
     made = probe(log_errors_per_minute=10_000, log_slowest=0)
     made.get(*["/teapot?status=200"] * 25, *["/teapot?status=500"] * 25)
@@ -244,7 +258,7 @@ def test_memory_is_bounded_while_nothing_can_be_written(monkeypatch: pytest.Monk
 
 
 def test_a_log_that_fails_costs_its_request_nothing(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    probe: MakeProbe, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = probe()
     made.get("/orders/1")

@@ -140,6 +140,7 @@ def test_looking_ahead_never_fails_and_who_asks_is_told(tmp_path: Path) -> None:
         watched.calls()
     database.down = False
     assert watched.calls() == 0
+    database.close()
 
 
 def test_windows_that_were_asked_for_long_ago_are_not_read_ahead(watched: Watched) -> None:

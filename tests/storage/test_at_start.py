@@ -1,34 +1,19 @@
 """A database that cannot work is told at the start of the app, with the setting and the fix."""
 
-import os
-import pwd
 import shutil
 import sys
 import tempfile
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from fastapi_lens import LensMiddleware
+from fastapi_lens import LensConfig, LensMiddleware
 from fastapi_lens.errors import ConfigError
 from tests.recording.probe import Probe, calls_in
-
-
-@contextmanager
-def unprivileged() -> Generator[None]:
-    """Be nobody for a while, where this is root, who may do everything."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(pwd.getpwnam("nobody").pw_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
+from tests.support.users import unprivileged
 
 
 @pytest.fixture
@@ -80,6 +65,26 @@ def test_a_place_that_cannot_be_written_is_told_with_its_setting(  # noqa: PLR09
     assert problem.format(folder=folder) in str(error)
 
 
+def test_templates_in_a_directory_that_cannot_be_entered_are_told(folder: Path) -> None:
+    (folder / "pages").mkdir()
+    folder.chmod(0o000)
+    with unprivileged(), pytest.raises(ConfigError) as caught:
+        LensConfig(template_dirs=(str(folder / "pages"),))
+    assert caught.value.field == "template_dirs"
+    assert f"'{folder}/pages', which cannot be entered; let this" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "circle", "circle/lens.db", "null\0byte/lens.db"])
+def test_a_place_that_no_file_can_have_is_told_or_waited_for(folder: Path, name: str) -> None:
+    (folder / "circle").symlink_to(folder / "circle")
+    directory = str((folder / name).parent)
+    if directory == str(folder):
+        LensConfig(db_path=str(folder / name))
+    else:
+        with pytest.raises(ConfigError, match="which is no directory; create it"):
+            LensConfig(db_path=str(folder / name))
+
+
 @pytest.mark.parametrize(
     ("scheme", "driver", "extra"),
     [
@@ -99,7 +104,7 @@ def test_a_missing_driver_is_told_with_the_extra_to_install(
     monkeypatch.setenv("LENS_DATABASE_URL", f"{scheme}://lens:hunter2@db.example/lens")
     error = error_at_start()
     assert error.field == "database_url"
-    assert f"pip install 'fastapi-lens[{extra}]'" in str(error)
+    assert f"pip install 'fastapi-lens-admin[{extra}]'" in str(error)
     assert "hunter2" not in str(error)
 
 

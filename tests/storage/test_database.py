@@ -241,7 +241,9 @@ def test_a_missing_driver_is_named_before_anything_starts(
     monkeypatch: pytest.MonkeyPatch, url: str, driver: str, extra: str
 ) -> None:
     monkeypatch.setitem(sys.modules, driver, None)
-    with pytest.raises(ConfigError, match=rf"pip install 'fastapi-lens\[{extra}\]'") as caught:
+    with pytest.raises(
+        ConfigError, match=rf"pip install 'fastapi-lens-admin\[{extra}\]'"
+    ) as caught:
         Database(url)
     assert caught.value.field == "database_url"
     assert driver in caught.value.problem
