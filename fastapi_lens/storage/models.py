@@ -127,7 +127,7 @@ class WorkerRow(LensModel, table=True):
     """
 
     __tablename__ = "lens_worker"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
-    __table_args__ = (  # type: ignore[assignment]  SQLAlchemy takes both.
+    __table_args__ = (  # type: ignore[assignment]
         Index("ix_lens_worker_seen", "app", "ended_at", "seen_at"),
         Index("ix_lens_worker_dropped", "app", "dropped"),
         LensModel.__table_args__,

@@ -171,13 +171,3 @@ def add_entry(database: Database, connection: Connection, app: str, entry: Audit
         # Two entries of one microsecond may have drawn the same number.
         identity = entry.at_us << REQUEST_ID_BITS | secrets.randbits(REQUEST_ID_BITS)
         added = connection.execute(add, {**row, "id": identity}).rowcount
-
-
-def _stored(text: str, version: int) -> Stored:
-    try:
-        values: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        values = None
-    if not isinstance(values, dict):
-        return Stored({}, version, text)
-    return Stored(cast("dict[str, Any]", values), version)

@@ -152,7 +152,8 @@ class OpenMachine(RuleBasedStateMachine):
         process = self.alive.pop(name, None)
         if process is not None:
             # Calls that ended since its last flush are lost with it; what was told was a use.
-            note_killed(self.database, self._facts(name, "next"), lambda _pid, _at: True)
+            asks = self._facts(name, "next")
+            note_killed(self.database, asks, lambda _one: True, now_us=round(self.now * 1e6))
 
     @rule()
     def lose_the_database(self) -> None:

@@ -57,7 +57,7 @@ def test_a_worker_that_ended_was_killed_or_is_silent_has_nothing_open(database: 
     told(database, replace(worker("killed"), pid=1), connections=1, since=200, ago=2)
     told(database, worker("ended"), connections=1, since=200, ago=2)
     beat(database, worker("ended"), Heartbeat(now_us=at(1), complete_to_us=at(1), ended=True))
-    note_killed(database, worker("new"), lambda pid, _started: pid == 1)
+    note_killed(database, worker("new"), lambda one: one.pid == 1, now_us=at(0))
     found = only(database)
     assert (found.open_connections, found.open_since) == (0, None)
     # It was in use when they said so last, though no call has been counted.
