@@ -34,7 +34,8 @@ Started = Callable[..., list[str]]
 
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, Any]:
-    return {"db_path": str(tmp_path / "lens.db"), "report_key": KEY["X-Lens-Key"]}
+    place = str(tmp_path / "lens.db")
+    return {"db_path": place, "report_key": KEY["X-Lens-Key"], "app_name": "shop"}
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ Knows no requests: where a dependency is to be run, the admin's own route runs i
 
 from typing import Any
 
-from fastapi_lens.recording.catalogue import is_framework, leaves_of, unwrapped_app
+from fastapi_lens.recording.catalogue import is_lens, leaves_of, unwrapped_app
 
 UNGUARDED = ""
 NO_ADMIN = (
@@ -46,7 +46,7 @@ class ReportGuard:
 
 
 def _find(app: Any) -> str | None:
-    ours = [leaf for leaf in leaves_of(app) if leaf.guarded and is_framework(leaf.endpoint)]
+    ours = [leaf for leaf in leaves_of(app) if leaf.guarded and is_lens(leaf.endpoint)]
     if not ours and not getattr(getattr(app, "router", None), "dependencies", ()):
         return UNGUARDED
     # Another parameter than the page's would have to be guessed.

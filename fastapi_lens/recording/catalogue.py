@@ -110,8 +110,13 @@ def unwrapped_app(app: Any) -> Any:
 
 def is_framework(endpoint: Any) -> bool:
     """Whether the documentation of the application or the lens answers here."""
+    return is_lens(endpoint) or is_documentation(endpoint)
+
+
+def is_lens(endpoint: Any) -> bool:
+    """Whether the lens answers here."""
     module = getattr(unwrapped(endpoint), "__module__", None) or ""
-    return module.startswith(_OWN_MODULE) or is_documentation(endpoint)
+    return module.startswith(_OWN_MODULE)
 
 
 def lift_own_route(app: Any) -> None:
@@ -140,8 +145,8 @@ def lift_own_route(app: Any) -> None:
 
 
 def _is_own(route: Any) -> bool:
-    """Whether a route is the lens's; those of FastAPI's own pages are Starlette's."""
-    return isinstance(route, APIRoute) and is_framework(route.endpoint)
+    """Whether a route is the lens's, and not yet a plain one."""
+    return isinstance(route, APIRoute) and is_lens(route.endpoint)
 
 
 def _is_bare(context: Any) -> bool:

@@ -116,7 +116,7 @@ class Flusher:
         self._known: dict[int, EndpointFacts] = {}
         self._registered: dict[int, EndpointFacts] | None = None
         self._collected_at = recorder.clock()
-        self._booking = Booking(recorder.clock)
+        self._booking = Booking(lambda: recorder.clock())
         self._log.mended = self._booking.mended
         self._heartbeat_at = self._discovered_at = self._logged_at = float("-inf")
         self._reached_at = float("-inf")

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, Security
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.security import APIKeyHeader, SecurityScopes
 from fastapi.testclient import TestClient
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from fastapi_lens import LensConfig, LensMiddleware, create_lens_admin, lens_admin
@@ -167,6 +168,19 @@ def test_a_report_is_guarded_as_soon_as_the_admin_is(client_of: MakeClient) -> N
     assert client.get("/usage").status_code == 200
     app.include_router(lens_admin, dependencies=[GUARD])
     assert client.get("/usage").status_code == 401
+
+
+def test_a_documentation_page_of_the_host_is_not_taken_for_the_admin(client_of: MakeClient) -> None:
+    app = FastAPI(dependencies=[GUARD], docs_url=None)
+
+    @app.get("/docs/{rest:path}", include_in_schema=False)
+    def page() -> HTMLResponse:
+        return get_swagger_ui_html(openapi_url="/openapi.json", title="x")
+
+    app.include_router(lens_admin)
+    client = client_of(app, report_path="/usage")
+    assert client.get("/usage", headers=PASS).json()["endpoints"] == []
+    assert "swagger" in client.get("/docs/", headers=PASS).text
 
 
 def test_a_lens_around_an_application_guards_its_reports_too() -> None:

@@ -32,9 +32,9 @@ class Logged:
         def crash(name: str) -> None:
             raise LookupError(f"no {name}")
 
-        @app.get("/status/{code}")
-        def status(code: int) -> Any:
-            return Response(status_code=code)
+        @app.get("/status/{number}")
+        def status(number: int) -> Any:
+            return Response(status_code=number)
 
         self.site = make_site(app, **{"log_sample_rate": 1.0, "log_slowest": 0, **settings})
         self.client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastapi_lens.cli import archive
+from fastapi_lens.methods import MAX_METHOD_LENGTH
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.log_writer import LogBatch, LogWriter
 from fastapi_lens.storage.row_checks import LONGEST_TEXT, MOST, MOST_ADDED_US
@@ -82,7 +83,7 @@ def changed(lines: Lines, table: str, column: str, value: object) -> tuple[Lines
         ("lens_endpoint", "path", "\ud800"),
         ("lens_endpoint", "path", "a\0b"),
         ("lens_endpoint", "app", "another"),
-        ("lens_endpoint", "method", "X" * 17),
+        ("lens_endpoint", "method", "X" * (MAX_METHOD_LENGTH + 1)),
         ("lens_bucket", "histogram", "AAAA"),
         ("lens_bucket", "histogram", "no base64"),
         ("lens_bucket", "histogram", 5),

@@ -91,7 +91,7 @@ def test_every_command_ends_well_in_any_encoding(filled: str, encoding: str) -> 
         ("report", 0),
         ("doctor", 1),  # Its only worker has been silent for long.
         ("report --app nope", 1),
-        ("purge --path '/caf*/**' --dry-run", 2),
+        ("purge --path '/caf*/**' --dry-run", 0),
         ("purge --everything --dry-run", 0),
     ):
         ended = shell(command, filled, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
