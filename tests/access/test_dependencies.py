@@ -174,7 +174,7 @@ def test_a_documentation_page_of_the_host_is_not_taken_for_the_admin(client_of: 
     app = FastAPI(dependencies=[GUARD], docs_url=None)
 
     @app.get("/docs/{rest:path}", include_in_schema=False)
-    def page() -> HTMLResponse:
+    def page(rest: str) -> HTMLResponse:
         return get_swagger_ui_html(openapi_url="/openapi.json", title="x")
 
     app.include_router(lens_admin)
