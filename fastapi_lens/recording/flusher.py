@@ -116,7 +116,8 @@ class Flusher:
         self._known: dict[int, EndpointFacts] = {}
         self._registered: dict[int, EndpointFacts] | None = None
         self._collected_at = recorder.clock()
-        self._booking = Booking(lambda: recorder.clock())
+        # Asked through the recorder, whose clock may be replaced by one of another time.
+        self._booking = Booking(lambda: self._recorder.clock())  # noqa: PLW0108  See above.
         self._log.mended = self._booking.mended
         self._heartbeat_at = self._discovered_at = self._logged_at = float("-inf")
         self._reached_at = float("-inf")
