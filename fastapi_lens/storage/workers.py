@@ -112,8 +112,8 @@ def beat(
         if ahead_us is not None:
             values["clock_ahead_us"] = ahead_us
         # By the database's clock, as far as this worker's was ever compared with it.
-        known = WORKER.c.clock_ahead_us if ahead_us is None else sa.literal(ahead_us)
-        seen_at = heartbeat.now_us - sa.func.coalesce(known, 0)
+        known = WORKER.c.clock_ahead_us if ahead_us is None else _big(ahead_us)
+        seen_at = _big(heartbeat.now_us) - sa.func.coalesce(known, 0)
         values |= {"seen_at": seen_at, "ended_at": seen_at if heartbeat.ended else 0}
         noted = connection.execute(
             sa.update(WORKER).where(WORKER.c.id == worker.id, HAS_SCHEMA).values(values),
@@ -158,6 +158,11 @@ def latest_open(app: str) -> sa.Select[Any]:
     """The rows of an app's workers that have not said that they end, heard of latest first."""
     of_app = sa.select(WORKER).where(WORKER.c.app == app, WORKER.c.ended_at == 0)
     return of_app.order_by(WORKER.c.seen_at.desc()).limit(MOST_READ)
+
+
+def _big(number: int) -> sa.ColumnElement[int]:
+    """A number of 64 bits, whatever its value; PostgreSQL would take a small one for one of 32."""
+    return sa.literal(number, sa.BigInteger())
 
 
 def _neighbour(row: Any, now_us: int) -> Neighbour:
