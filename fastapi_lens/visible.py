@@ -11,7 +11,7 @@ import json
 import re
 
 _JOINED = (
-    "\u0590-\u1cff\u2190-\u2bff\ua800-\uabff\ufb1d-\ufdff\ufe0f\ufe70-\ufefc"
+    "\u0590-\u1cff\u2190-\u2bff\ua800-\uabff\ufb1d-\ufdff\ufe70-\ufefc"
     "\U00010a00-\U00011fff\U0001f000-\U0001faff"
 )
 """Scripts from Hebrew to Mongolian, and pictures: what a joiner may stand between."""
@@ -28,7 +28,9 @@ _UNSEEN = (
 drawn, line ends, halves of a pair, selectors, fillers."""
 
 _WITH_SEQUENCES = re.compile(
-    f"(?<=[{_JOINED}])[\u200c\u200d](?=[{_JOINED}])"
+    # Between two that stay themselves, of which the first may be a picture with its selector.
+    f"(?:(?<=[{_JOINED}])(?<![{_UNSEEN}])|(?<=[{_JOINED}]\ufe0f)(?<![{_UNSEEN}]\ufe0f))"
+    f"[\u200c\u200d](?=[{_JOINED}])(?![{_UNSEEN}])"
     f"|(?<![\x00-\x7f{_UNSEEN}])(?<!^)[{_SELECTORS}]|(?<=[0-9#*])\ufe0f(?=\u20e3)"
     "|(?<=\U0001f3f4)[\U000e0030-\U000e0039\U000e0061-\U000e007a]{2,6}\U000e007f"
     f"|([{_UNSEEN}])"

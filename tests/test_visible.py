@@ -13,7 +13,9 @@ pytestmark = pytest.mark.unit
 
 DRAWN = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
 TRICKS = st.text(
-    st.sampled_from("ab\u0645é\n\r\t\x1b\x9b\u202e\u2066\u200b\u200d\u2028\ufe0f\ud800\\")
+    st.sampled_from(
+        "ab\u0645é\u2764\n\r\t\x1b\x9b\u202e\u2066\u061c\u2800\u200b\u200d\u2028\ufe0f\ud800\\"
+    )
 )
 
 
@@ -30,6 +32,10 @@ TRICKS = st.text(
         ("a\ufe0fb\u3164", "a\\ufe0fb\\u3164"),
         ("\ud83d x", "\\ud83d x"),
         ("\U000e0041", "\\U000e0041"),
+        ("\u0645\u200d\ufe0f", "\u0645\\u200d\\ufe0f"),
+        ("a\ufe0f\u200d\u0645", "a\\ufe0f\\u200d\u0645"),
+        ("\u061c\u200d\u0645", "\\u061c\\u200d\u0645"),
+        ("\u0645\u200d\u2800", "\u0645\\u200d\\u2800"),
     ],
 )
 def test_what_cannot_be_seen_is_written_out(text: str, shown: str) -> None:

@@ -105,7 +105,7 @@ def test_doctor_names_what_is_wrong_and_mends_it(site: Site, tmp_path: Path) -> 
     assert found.exit_code == 1
     for told in ("tags of", "is no list of texts", "is no histogram", "is no note of an import"):
         assert told in found.output
-    assert "Mended " in mended.output
+    assert "Mended 11 rows." in mended.output
     assert "rows: all of them hold what the lens writes" in again.output
     assert "Mended" not in again.output
     (endpoint,) = _endpoints(site)

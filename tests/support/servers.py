@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Protocol, Self
 from unittest.mock import patch
 
+from fastapi_lens.config_places import TEST_SUITE
 from tests.support.ports import HOST, free_port, is_listening
 from tests.support.waiting import wait_until
 
@@ -49,12 +50,17 @@ class Server:
             argv: Program and arguments.
             port: The one that the arguments tell it to listen on.
             cwd: Where it runs; its log goes there, too.
-            env: Put over the environment, which is passed on without its ``LENS_…`` settings.
+            env: Put over the environment, which is passed on without its ``LENS_…`` settings and
+                without the test suite's mark, which would keep the counts in memory.
         """
         self.port = port
         self.url = f"http://{HOST}:{port}"
         self._log = cwd / f"server-{port}.log"
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("LENS_")}
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("LENS_") and name != TEST_SUITE
+        }
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 list(argv),
