@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from fastapi_lens import LensConfig
 from fastapi_lens.recording import timeline
-from fastapi_lens.recording.timeline import AHEAD_SECONDS, EARLIEST, Timeline
+from fastapi_lens.recording.timeline import Timeline
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.runtime import Lens
+from fastapi_lens.storage.clocks import AHEAD_SECONDS, EARLIEST
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT
 from tests.storage.helpers import table_rows
 
