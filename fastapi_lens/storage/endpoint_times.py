@@ -116,11 +116,13 @@ def _counted(connection: Connection, ids: list[int], now: float) -> dict[int, _C
     found: dict[int, _Counted] = {}
     for tier in sorted(Tier, reverse=True):
         ends = sa.func.min(BUCKET.c.bucket), sa.func.max(BUCKET.c.bucket)
+        # The week that is not over may hold what was told of its end; days tell of it as well.
+        present = int(now) // tier - (tier is Tier.WEEK)
         rows = connection.execute(
             sa.select(BUCKET.c.endpoint_id, *ends)
             .where(
                 BUCKET.c.tier == tier.value,
-                BUCKET.c.bucket.between(-int(-EARLIEST // tier), int(now) // tier),
+                BUCKET.c.bucket.between(-int(-EARLIEST // tier), present),
                 BUCKET.c.endpoint_id.in_(ids),
             )
             .group_by(BUCKET.c.endpoint_id)
