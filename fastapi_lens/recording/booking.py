@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from fastapi_lens.recording.pending import Pending
 from fastapi_lens.recording.recorder import SeriesDelta
-from fastapi_lens.recording.timeline import AHEAD_SECONDS, Timeline
+from fastapi_lens.recording.timeline import Timeline
 from fastapi_lens.storage.batches import EndpointFacts
+from fastapi_lens.storage.clocks import AHEAD_SECONDS
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.endpoint_times import mend_times
+from fastapi_lens.storage.endpoint_times import mend_left, mend_times
 
 
 class Booking:
@@ -56,8 +57,13 @@ class Booking:
             for one in facts
         ]
 
-    def mend(self, database: Database, app: str) -> None:
+    def mend(self, database: Database, app: str, *, left: bool) -> None:
         """Set right what was stored while the clock was ahead; nothing when it was not.
+
+        Args:
+            database: Where it was.
+            app: Whose endpoints.
+            left: Also what other workers have left so.
 
         Raises:
             StorageError: The database cannot be written; the next call tries again.
@@ -65,6 +71,8 @@ class Booking:
         if self._ahead_us:
             mend_times(database, app, after_us=self.limit_us, shift_us=self._ahead_us)
             self._ahead_us = 0
+        if left:
+            mend_left(database, app, now=self._clock())
 
 
 def _microseconds(seconds: float) -> int:

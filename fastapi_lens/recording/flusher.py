@@ -10,27 +10,17 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastapi_lens.errors import DamagedFileError, SchemaTooNewError, StorageError
 from fastapi_lens.recording.booking import Booking
 from fastapi_lens.recording.log_carrier import LogCarrier
 from fastapi_lens.recording.pending import Pending, as_delta, as_use
-from fastapi_lens.recording.processes import tell_killed
 from fastapi_lens.recording.recorder import Recorder, SeriesDelta
-from fastapi_lens.storage.batches import (
-    Batch,
-    Delta,
-    EndpointFacts,
-    Heartbeat,
-    Use,
-    WorkerFacts,
-    endpoint_id,
-)
+from fastapi_lens.recording.registration import Registration
+from fastapi_lens.storage.batches import Batch, Delta, EndpointFacts, Heartbeat, Use, WorkerFacts
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.inspection import NAMESAKE, has_namesake
-from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.open_calls import as_text
 from fastapi_lens.storage.retention import Pruner, Retention
 from fastapi_lens.storage.workers import beat
@@ -47,7 +37,6 @@ MAX_PENDING = 50_000
 VISIT_SECONDS = 1.0
 """So long one visit of the deletion takes at most; half the time to the next flush, if less."""
 
-REDISCOVER_EVERY_SECONDS = 30.0
 HEARTBEAT_SECONDS = 15.0
 LONGEST_BACK_OFF_SECONDS = 15.0
 """So soon after a database is back its numbers are, too; a failed try costs it next to nothing."""
@@ -107,21 +96,20 @@ class Flusher:
         self._database = database
         self._worker = worker
         self._settings = settings
-        self._discover = discover
         self._writer = Writer(database, worker)
         self._log = LogCarrier(recorder, database, worker, max_rows=settings.max_batch_size)
         self._pending = Pending()
         self._in_flight: Batch | None = None
         self._applied = 0
-        self._known: dict[int, EndpointFacts] = {}
-        self._registered: dict[int, EndpointFacts] | None = None
         self._collected_at = recorder.clock()
         # Asked through the recorder, whose clock may be replaced by one of another time.
-        self._booking = Booking(lambda: self._recorder.clock())  # noqa: PLW0108  See above.
+        clock = lambda: self._recorder.clock()  # noqa: E731, PLW0108  See above.
+        self._booking = Booking(clock)
         self._log.mended = self._booking.mended
-        self._heartbeat_at = self._discovered_at = self._logged_at = float("-inf")
-        self._reached_at = float("-inf")
-        self._unclear = self._said = False
+        self._registration = Registration(
+            database, self._writer, self._booking, clock, worker=worker, discover=discover
+        )
+        self._heartbeat_at = self._logged_at = float("-inf")
         self._work = threading.RLock()
         self._wake = threading.Event()
         # A worker that is to end ends a visit in the middle of its rest.
@@ -194,7 +182,8 @@ class Flusher:
             try:
                 self._write_pending(uses, ending=ending)
             except StorageError as error:
-                self._registered, self._was_open = None, True
+                self._registration.forget()
+                self._was_open = True
                 self.refused = error if isinstance(error, SchemaTooNewError) else None
                 level = logging.ERROR if isinstance(error, DamagedFileError) else logging.WARNING
                 self._warn(f"could not write; counts wait in memory: {error}", level)
@@ -207,14 +196,17 @@ class Flusher:
     def prune(self) -> int:
         """Delete what is older than its retention, at once; returns the number of rows.
 
+        Nothing while the database does not confirm the time.
+
         Raises:
             StorageError: The database cannot be written.
         """
-        return self._pruner.visit(now=self._recorder.clock())
+        now = self._registration.known_time.confirmed()
+        return 0 if now is None else self._pruner.visit(now=now)
 
     def rediscover(self) -> None:
         """Look for new endpoints at the next flush, without waiting for their turn."""
-        self._discovered_at = float("-inf")
+        self._registration.rediscover()
 
     @property
     def pending_calls(self) -> int:
@@ -262,14 +254,16 @@ class Flusher:
         """Let the deletion go on, if there is any to do."""
         budget = min(VISIT_SECONDS, self.interval / 2)
         try:
-            self._pruner.visit_when_due(now=self._recorder.clock(), budget_seconds=budget)
+            now = self._registration.known_time.confirmed()
+            if now is not None:
+                self._pruner.visit_when_due(now=now, budget_seconds=budget)
         except StorageError as error:
             self._warn(f"could not delete what is past its retention: {error}")
 
     def _write_pending(self, uses: Sequence[Use], *, ending: bool) -> None:
         begun, complete_to = time.monotonic(), self._collected_at
         wrote, self._was_open = False, self._was_open or bool(uses)
-        self._register()
+        self._registration.renew(applied=self._applied, log_applied=self._log.applied)
         # Who ends has nothing open any more, whatever still is.
         for batch in self._batches(uses, as_text(() if ending else uses)):
             self._writer.write(batch)
@@ -302,43 +296,6 @@ class Flusher:
             # The next write finds out what is wrong, and says so.
             logger.debug("fastapi_lens could not read its settings: %s", error)
 
-    def _register(self) -> None:
-        """Make the tables, the worker and new endpoints known to the database."""
-        now = time.monotonic()
-        looks = now - self._discovered_at >= REDISCOVER_EVERY_SECONDS or self._registered is None
-        if looks:
-            self._discovered_at = now
-            self._known.update((fact.id, fact) for fact in self._discover())
-        if self._registered is None:
-            migrate(self._database)
-            self._reached_at = now
-            self._say_whose_it_is()
-        if self._registered is None or (self._unclear and looks):
-            self._unclear = tell_killed(
-                self._database,
-                self._worker,
-                now_us=_microseconds(self._recorder.clock()),
-                reached_seconds=now - self._reached_at,
-            )
-        done = self._registered or {}
-        # Also those that were called before they were discovered and have all their facts now.
-        new = [fact for fact in self._known.values() if done.get(fact.id) != fact]
-        if new or self._registered is None:
-            now_us = _microseconds(self._recorder.clock())
-            self._writer.register(
-                self._booking.facts(new),
-                applied=self._applied,
-                now_us=now_us,
-                log_applied=self._log.applied,
-            )
-            self._registered = done | {fact.id: fact for fact in new}
-        self._booking.mend(self._database, self._worker.app)
-
-    def _say_whose_it_is(self) -> None:
-        said, self._said = self._said, True
-        if not said and has_namesake(self._database):
-            logger.warning("fastapi_lens: %s", NAMESAKE)
-
     def _batches(self, uses: Sequence[Use], open_calls: str) -> Iterator[Batch]:
         """The batch that is in doubt, if any, then new ones cut from the pending sums and uses."""
         if self._in_flight is not None:
@@ -362,22 +319,15 @@ class Flusher:
     def _as_delta(self, counted: SeriesDelta) -> Delta:
         counted = self._booking.counted(counted)
         key = counted.key
-        return as_delta(counted, self._id_of(key.method, key.path, counted.first_at))
+        return as_delta(counted, self._registration.id_of(key.method, key.path, counted.first_at))
 
     def _uses(self) -> list[Use]:
         """What is open now."""
         opened, now = list(self.in_use()), self._recorder.clock()
         return [
-            as_use(one, self._id_of(one.method, one.path, now - one.seconds), now) for one in opened
+            as_use(one, self._registration.id_of(one.method, one.path, now - one.seconds), now)
+            for one in opened
         ]
-
-    def _id_of(self, method: str, path: str, seen_at: float) -> int:
-        """The id of an endpoint that was called, and is made known where it is not yet."""
-        identity = endpoint_id(self._worker.app, method, path)
-        if identity not in self._known:
-            facts = EndpointFacts(identity, self._worker.app, method, path)
-            self._known[identity] = replace(facts, seen_at_us=_microseconds(seen_at))
-        return identity
 
     def lose(self, calls: int) -> None:
         """Count calls that will never be written."""

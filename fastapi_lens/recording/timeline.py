@@ -8,12 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-EARLIEST = 1_577_836_800.0
-"""2020-01-01 00:00 UTC, years before the first release, and after the time at which any board's
-clock begins: one that says less is not set yet."""
-
-AHEAD_SECONDS = 86_400.0
-"""A time that lies so far ahead was told by a clock that was wrong; zones and hosts differ less."""
+from fastapi_lens.storage.clocks import AHEAD_SECONDS, EARLIEST
 
 _JUMP_SECONDS = 1.0
 _MOST_STRETCHES = 16

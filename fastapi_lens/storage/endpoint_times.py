@@ -1,9 +1,24 @@
 """Times of endpoints that a clock has told while it was wrong, and which are set right later."""
 
-import sqlalchemy as sa
+from dataclasses import dataclass
+from typing import Any
 
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.storage.clocks import AHEAD_SECONDS, EARLIEST
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.tables import ENDPOINT
+from fastapi_lens.storage.models import Tier
+from fastapi_lens.storage.rewriting import note_rewriting
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT
+
+_AT_ONCE = 100
+_LIVED_DAYS = 3
+"""Counts of so many days were told by no clock that was wrong for a moment."""
+
+_EARLIEST_US = round(EARLIEST * 1_000_000)
+_DAY_SECONDS = Tier.DAY.value
+_COARSER = {Tier.DAY: Tier.WEEK, Tier.HOUR: Tier.DAY, Tier.MINUTE: Tier.HOUR}
 
 _TIMES = ("first_seen_at", "last_seen_at", "first_called_at", "last_called_at")
 
@@ -25,3 +40,113 @@ def mend_times(database: Database, app: str, *, after_us: int, shift_us: int) ->
             time = ENDPOINT.c[name]
             moved = sa.update(ENDPOINT).where(ENDPOINT.c.app == app, time > after_us)
             connection.execute(moved.values({name: time + shift_us}))
+
+
+def mend_left(database: Database, app: str, *, now: float) -> None:
+    """Set right what no worker that still runs has told: of 1970, or far ahead.
+
+    A last call becomes the latest one that was counted within a day, else now: it was made at some
+    time before now, and no endpoint shall look dead because of a clock. A first call becomes the
+    first one that was counted, as far as buckets tell.
+
+    Args:
+        database: Whose rows.
+        app: Whose endpoints.
+        now: Epoch seconds, by a clock that is set. Where counts of many days lie ahead of it,
+            nothing is changed: it is this clock that is behind.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    while rows := _wrong_rows(database, app, now):
+        with database.write() as connection:
+            for row, right in rows:
+                for name, time in right.items():
+                    # Unless its worker has told a better one meanwhile.
+                    same = (ENDPOINT.c.id == row.id) & (ENDPOINT.c[name] == getattr(row, name))
+                    connection.execute(sa.update(ENDPOINT).where(same).values({name: time}))
+            note_rewriting(database, connection)
+        if len(rows) < _AT_ONCE:
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """When an endpoint was called, as far as its buckets tell: epoch seconds, or None."""
+
+    first: int | None = None
+    last: int | None = None
+
+    def with_tier(self, tier: Tier, first: int, last: int) -> "_Counted":
+        """The same, more precisely: by buckets of the next finer tier."""
+        first_at, last_at = first * tier, last * tier
+        coarser = _COARSER.get(tier, tier)
+        if self.first is not None and first_at >= self.first + coarser:
+            first_at = self.first  # The finer ones of then are deleted.
+        return _Counted(first_at, last_at if self.last is None else max(self.last, last_at))
+
+
+def _wrong_rows(database: Database, app: str, now: float) -> list[tuple[Any, dict[str, int]]]:
+    """Rows with times that cannot be, and what they have to be."""
+    limit_us = round((now + AHEAD_SECONDS) * 1_000_000)
+    wrong = sa.or_(*(_is_wrong(ENDPOINT.c[name], limit_us) for name in _TIMES))
+    columns = (ENDPOINT.c.id, *(ENDPOINT.c[name] for name in _TIMES))
+    some = sa.select(*columns).where(ENDPOINT.c.app == app, wrong).limit(_AT_ONCE)
+    with database.read() as connection:
+        rows = connection.execute(some).all()
+        if not rows or _is_behind(connection, now):
+            return []
+        counted = _counted(connection, [row.id for row in rows], now)
+    return [(row, _right(row, counted.get(row.id, _Counted()), now, limit_us)) for row in rows]
+
+
+def _is_wrong(time: sa.Column[int], limit_us: int) -> sa.ColumnElement[bool]:
+    return (time > limit_us) | ((time > 0) & (time < _EARLIEST_US))
+
+
+def _is_behind(connection: Connection, now: float) -> bool:
+    ahead = sa.select(BUCKET.c.bucket).where(
+        BUCKET.c.tier == _DAY_SECONDS, BUCKET.c.bucket > int(now + AHEAD_SECONDS) // _DAY_SECONDS
+    )
+    return len(connection.execute(ahead.distinct().limit(_LIVED_DAYS)).all()) == _LIVED_DAYS
+
+
+def _counted(connection: Connection, ids: list[int], now: float) -> dict[int, _Counted]:
+    """By endpoint, when it was called at times that can be."""
+    found: dict[int, _Counted] = {}
+    for tier in sorted(Tier, reverse=True):
+        ends = sa.func.min(BUCKET.c.bucket), sa.func.max(BUCKET.c.bucket)
+        # The week that is not over may hold what was told of its end; days tell of it as well.
+        present = int(now) // tier - (tier is Tier.WEEK)
+        rows = connection.execute(
+            sa.select(BUCKET.c.endpoint_id, *ends)
+            .where(
+                BUCKET.c.tier == tier.value,
+                BUCKET.c.bucket.between(-int(-EARLIEST // tier), present),
+                BUCKET.c.endpoint_id.in_(ids),
+            )
+            .group_by(BUCKET.c.endpoint_id)
+        )
+        for identity, first, last in rows:
+            before = found.get(identity, _Counted())
+            found[identity] = before.with_tier(tier, int(first), int(last))
+    return found
+
+
+def _right(row: Any, counted: _Counted, now: float, limit_us: int) -> dict[str, int]:
+    """The times that a row has to get, by column."""
+    right: dict[str, int] = {}
+
+    def mended(name: str, instead: float) -> int:
+        told: int = getattr(row, name)
+        if told and not _EARLIEST_US <= told <= limit_us:
+            right[name] = told = round(instead * 1_000_000)
+        return told
+
+    late = counted.last if counted.last and now - counted.last <= AHEAD_SECONDS else now
+    last_us = mended("last_called_at", late)
+    first = last_us / 1_000_000 if counted.first is None else counted.first
+    first_us = mended("first_called_at", min(first, last_us / 1_000_000))
+    mended("first_seen_at", min(now, first_us / 1_000_000 or now))
+    mended("last_seen_at", now)
+    return right

@@ -26,7 +26,7 @@ def test_the_log_names_it_once_and_its_rows_stay(
 ) -> None:
     lens = Lens(LensConfig(db_path=str(theirs), app_name="app"))
     assert lens.flusher.flush()
-    lens.flusher._registered = None
+    lens.flusher._registration.forget()
     assert lens.flusher.flush()
     lens.stop()
     assert caplog.text.count("another package, fastapi-lens of PyPI") == 1

@@ -10,6 +10,7 @@ import pytest
 
 from fastapi_lens.histogram import Histogram, bucket_index
 from fastapi_lens.recording import flusher as flusher_module
+from fastapi_lens.recording import registration
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.storage.batches import Delta, EndpointFacts, endpoint_id
@@ -109,6 +110,7 @@ def simulated_monotonic(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         monotonic = staticmethod(lambda: seconds[0])
 
     monkeypatch.setattr(flusher_module, "time", Time)
+    monkeypatch.setattr(registration, "time", Time)
     return seconds
 
 

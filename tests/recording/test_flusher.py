@@ -321,7 +321,7 @@ def test_workers_of_this_host_that_were_killed_are_named_in_the_log(
     mine = new_id()
     # A container starts every process under the same number.
     killed = replace(worker(f"{mine[:12]}{'0' * 20}"), pid=os.getpid())
-    file_rig.flusher._worker = replace(worker(), id=mine)
+    file_rig.flusher._registration.worker = replace(worker(), id=mine)
     migrate(file_rig.database)
     Writer(file_rig.database, killed).register([], applied=0, now_us=1)
     assert file_rig.flusher.flush()

@@ -114,7 +114,7 @@ def test_the_thread_outlives_an_error_that_nobody_foresaw(
             raise error
         return [ORDERS]
 
-    rig.flusher._discover = discover
+    rig.flusher._registration.discover = discover
     rig.call()
     rig.flusher.start()
     wait_until(lambda: "unforeseen" in caplog.text)
@@ -178,7 +178,7 @@ def test_a_stop_from_within_the_thread_does_not_wait_for_itself(tmp_path: Path) 
             stopped[0] = rig.flusher.stop()
         return [ORDERS]
 
-    rig.flusher._discover = discover
+    rig.flusher._registration.discover = discover
     rig.call()
     rig.flusher.start()
     thread = rig.flusher._thread

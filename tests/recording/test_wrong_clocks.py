@@ -3,16 +3,19 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_lens import LensConfig
-from fastapi_lens.recording import timeline
-from fastapi_lens.recording.timeline import AHEAD_SECONDS, EARLIEST, Timeline
+from fastapi_lens.recording import registration, timeline
+from fastapi_lens.recording.timeline import Timeline
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.runtime import Lens
+from fastapi_lens.storage.clocks import AHEAD_SECONDS, EARLIEST
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT
 from tests.storage.helpers import table_rows
 
@@ -178,3 +181,126 @@ def test_what_is_mended_never_lies_ahead_once_the_clock_is_set(said: float, off:
     clocks.off = 0.0
     watch.look()
     assert EARLIEST <= watch.mended(said) <= NOW + AHEAD_SECONDS
+
+
+def left(lens: Lens, off: float, *, path: str = "/a", at: float | None = None) -> None:
+    """Calls that a process has told whose clock was off, and which was killed then."""
+    begun = NOW if at is None else at
+    other = Lens(lens.config, clock=lambda: begun + off)
+    count(other, path)
+    assert other.flusher.flush()
+    other.database.close()
+
+
+def row_of(lens: Lens, path: str = "/a") -> Any:
+    return next(row for row in table_rows(lens.database, ENDPOINT) if row.path == path)
+
+
+@pytest.mark.parametrize("off", [2 * 86_400.0, YEAR, 70 * YEAR])
+def test_what_a_killed_process_told_of_the_future_is_mended_without_another_call(
+    off: float, clocks: Clocks, lens: Lens
+) -> None:
+    left(lens, off)
+    left(lens, off, path="/b")
+    clocks.real += 600
+    assert lens.flusher.flush()
+    for path in ("/a", "/b"):
+        row = row_of(lens, path)
+        for name in ("first_seen_at", "first_called_at", "last_called_at", "last_seen_at"):
+            assert getattr(row, name) / 1e6 == pytest.approx(NOW + 600, abs=1), name
+        assert row.total_calls == 1
+    (found, _) = lens.reader.endpoints(window=Window(), now=lens.clock())
+    assert found.status.value == "active"
+
+
+def test_a_last_call_is_mended_to_the_latest_that_was_counted_within_a_day(
+    clocks: Clocks, lens: Lens
+) -> None:
+    left(lens, 0.0)
+    left(lens, YEAR)
+    clocks.real += 7 * 3_600
+    assert lens.flusher.flush()
+    row = row_of(lens)
+    assert row.last_called_at / 1e6 == pytest.approx(NOW // 60 * 60, abs=1)
+    assert row.first_called_at / 1e6 == pytest.approx(NOW, abs=1)
+    left(lens, YEAR)
+    clocks.real += 100 * 86_400
+    again = Lens(lens.config, clock=clocks.wall)
+    assert again.flusher.flush()
+    assert row_of(lens).last_called_at / 1e6 == pytest.approx(clocks.real, abs=1)
+    again.stop()
+
+
+def test_a_worker_that_was_there_before_mends_it_as_well(
+    clocks: Clocks, lens: Lens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lens.flusher.flush()
+    left(lens, YEAR)
+    assert lens.flusher.flush()
+    assert row_of(lens).last_called_at / 1e6 > NOW + YEAR - 1
+    monkeypatch.setattr(registration, "REDISCOVER_EVERY_SECONDS", 0.0)
+    assert lens.flusher.flush()
+    assert row_of(lens).last_called_at / 1e6 == pytest.approx(NOW, abs=1)
+
+
+@pytest.mark.parametrize("since", [1.0, 100 * 86_400.0])
+def test_a_first_call_of_1970_that_an_earlier_release_stored_becomes_the_first_that_is_counted(
+    since: float, clocks: Clocks, lens: Lens
+) -> None:
+    left(lens, 0.0)
+    identity = row_of(lens).id
+    with lens.database.write() as connection:
+        mine = sa.update(ENDPOINT).values(first_called_at=12_000_000, first_seen_at=11_000_000)
+        connection.execute(mine)
+        for tier in (60, 3_600, 86_400, 604_800):
+            rows = {column.name: 0 for column in BUCKET.columns}
+            rows |= {"tier": tier, "endpoint_id": identity, "calls": 4, "histogram": b""}
+            connection.execute(sa.insert(BUCKET), rows)
+    clocks.real += since
+    assert lens.flusher.flush()
+    row = row_of(lens)
+    assert row.first_called_at / 1e6 == pytest.approx(NOW, abs=60)
+    assert row.first_seen_at == row.first_called_at
+    assert row.last_called_at / 1e6 == pytest.approx(NOW, abs=1)
+    (found,) = lens.reader.endpoints(window=Window(), now=lens.clock())
+    assert (found.usage.calls, found.total_calls) == (1, 1)
+
+
+def test_a_first_call_of_1970_goes_back_as_far_as_buckets_are_kept(
+    clocks: Clocks, lens: Lens
+) -> None:
+    left(lens, -500 * 86_400.0)
+    left(lens, 0.0)
+    with lens.database.write() as connection:
+        connection.execute(sa.update(ENDPOINT).values(first_called_at=12_000_000))
+        early = BUCKET.c.bucket * BUCKET.c.tier < NOW - 400 * 86_400
+        connection.execute(sa.delete(BUCKET).where(early, BUCKET.c.tier < 604_800))
+    assert lens.flusher.flush()
+    first = row_of(lens).first_called_at / 1e6
+    assert NOW - 508 * 86_400 <= first <= NOW - 500 * 86_400
+
+
+def test_a_clock_that_is_behind_what_was_lived_changes_nothing(clocks: Clocks, lens: Lens) -> None:
+    for day in range(5):
+        left(lens, -day * 86_400.0)
+    before = row_of(lens)
+    behind = Lens(lens.config, clock=lambda: NOW - 2 * YEAR)
+    assert behind.flusher.flush()
+    behind.stop()
+    after = row_of(lens)
+    assert (after.first_called_at, after.last_called_at) == (
+        before.first_called_at,
+        before.last_called_at,
+    )
+
+
+def test_very_many_times_are_mended_in_short_transactions(clocks: Clocks, lens: Lens) -> None:
+    other = Lens(lens.config, clock=lambda: NOW + YEAR)
+    for number in range(250):
+        count(other, f"/{number}")
+    assert other.flusher.flush()
+    other.database.close()
+    assert lens.flusher.flush()
+    rows = table_rows(lens.database, ENDPOINT)
+    assert len(rows) == 250
+    assert max(row.last_called_at for row in rows) / 1e6 == pytest.approx(NOW, abs=1)
