@@ -19,6 +19,7 @@ from fastapi_lens.storage.workers import (
     SILENT_SECONDS,
     is_silent,
     latest_open,
+    now_of,
 )
 
 MOST = 200
@@ -89,8 +90,12 @@ def read_open(connection: Connection, *, app: str, now: float) -> Mapping[int, O
 def _running(connection: Connection, app: str, now: float) -> list[Any]:
     """The rows of the workers that are neither ended nor silent."""
     clock = database_clock(connection.dialect.name).label("database_now")
-    now_us = sa.func.coalesce(database_clock(connection.dialect.name), round(now * 1_000_000))
-    latest = latest_open(app).subquery()
+    latest, ours_us = latest_open(app).subquery(), sa.literal(round(now * 1_000_000), sa.BigInteger)
+    # As `now_of` has it.
+    now_us = sa.case(
+        (latest.c.clock_ahead_us.is_(None), ours_us),
+        else_=sa.func.coalesce(database_clock(connection.dialect.name), ours_us),
+    )
     patience_us = latest.c.interval_ms * (1_000 * SILENT_INTERVALS)
     rows = connection.execute(
         sa.select(latest, clock).where(
@@ -119,12 +124,8 @@ def _by_our_clock(row: Any, microseconds: int, now: float) -> int:
     """
     if not microseconds or row.clock_ahead_us is None or row.database_now is None:
         return microseconds
-    return microseconds + _ours_ahead_us(row, now) - int(row.clock_ahead_us)
-
-
-def _ours_ahead_us(row: Any, now: float) -> int:
-    """How far our clock is ahead of the database's; 0 where that has none."""
-    return 0 if row.database_now is None else round(now * 1_000_000) - int(row.database_now)
+    ours_ahead_us = round(now * 1_000_000) - int(row.database_now)
+    return microseconds + ours_ahead_us - int(row.clock_ahead_us)
 
 
 def _worker(row: Any, now: float) -> Worker:
@@ -135,7 +136,7 @@ def _worker(row: Any, now: float) -> Worker:
         release=row.release,
         state=_state(row, now),
         started_at=_by_our_clock(row, row.started_at, now) / 1_000_000,
-        seen_at=(row.seen_at + _ours_ahead_us(row, now)) / 1_000_000,
+        seen_at=now - (now_of(row, round(now * 1_000_000)) - row.seen_at) / 1_000_000,
         pending=row.pending,
         dropped=row.dropped,
         flush_ms=row.flush_us / 1_000,
@@ -149,7 +150,7 @@ def _state(row: Any, now: float) -> WorkerState:
         return WorkerState.KILLED
     if row.ended_at:
         return WorkerState.ENDED
-    now_us = round(now * 1_000_000) - _ours_ahead_us(row, now)
+    now_us = now_of(row, round(now * 1_000_000))
     silent = is_silent(row.seen_at, row.interval_ms, now_us=now_us)
     return WorkerState.SILENT if silent else WorkerState.RUNNING
 

@@ -42,7 +42,7 @@ def worker_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Sli
 
     Args:
         database: Whose rows.
-        now: Epoch seconds; the database's own clock is asked where it has one.
+        now: Epoch seconds; the database's own clock is asked, too, where it has one.
         pace: Of the slices.
 
     Raises:
@@ -51,7 +51,9 @@ def worker_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Sli
     with database.read() as connection:
         now_us = connection.execute(sa.select(database_clock(database.dialect))).scalar_one()
         apps = list(_apps(connection))
-    week_us = (round(now * 1_000_000) if now_us is None else int(now_us)) - _WEEK_US
+    # The earlier of both clocks: one that is ahead forgets nobody too soon.
+    ours_us = round(now * 1_000_000)
+    week_us = (ours_us if now_us is None else min(ours_us, int(now_us))) - _WEEK_US
     for app in apps:
         while losers := _surplus_losers(database, app, week_us, pace.size):
             yield _forget_losers(database, app, losers, week_us, pace)

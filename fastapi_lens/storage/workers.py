@@ -31,6 +31,19 @@ def is_silent(seen_at_us: int, interval_ms: int, *, now_us: int) -> bool:
     return abs(now_us - seen_at_us) > patience_us
 
 
+def now_of(row: Any, now_us: int) -> int:
+    """The present by the clock that told when a worker was last seen.
+
+    Args:
+        row: Of the worker, with the database's time as ``database_now``.
+        now_us: Microseconds since the epoch by our clock, which stands for that of a worker that
+            could never compare its own with the database's.
+    """
+    if row.clock_ahead_us is None or row.database_now is None:
+        return now_us
+    return int(row.database_now)
+
+
 @dataclass(frozen=True, slots=True)
 class Neighbour:
     """Another worker of a host of the same name.
@@ -166,8 +179,8 @@ def _big(number: int) -> sa.ColumnElement[int]:
 
 
 def _neighbour(row: Any, now_us: int) -> Neighbour:
-    now_us = now_us if row.database_now is None else int(row.database_now)
-    return Neighbour(row.id, row.pid, is_silent(row.seen_at, row.interval_ms, now_us=now_us))
+    silent = is_silent(row.seen_at, row.interval_ms, now_us=now_of(row, now_us))
+    return Neighbour(row.id, row.pid, silent)
 
 
 def _noted(database: Database, worker_id: str) -> bool:
