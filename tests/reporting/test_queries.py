@@ -1,6 +1,6 @@
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil
 
 import pytest
@@ -279,6 +279,7 @@ def heartbeat(
     dropped: int = 0,
     app: str = "orders",
     ended: bool = False,
+    clock: Callable[[], float] | None = None,
 ) -> None:
     facts = worker(name, app)
     Writer(database, facts).register([], applied=0, now_us=round((NOW - age) * 1_000_000))
@@ -288,7 +289,7 @@ def heartbeat(
         dropped=dropped,
         ended=ended,
     )
-    beat(database, facts, said)
+    beat(database, facts, said, clock)
 
 
 def test_health_is_that_of_the_slowest_worker_that_lives(database: Database) -> None:
@@ -317,9 +318,10 @@ def test_the_version_changes_with_every_write_and_with_nothing_else(database: Da
     versions.append(reader.shared.state())
     record(database, calls[:1], app="other", ttl_days=None)
     versions.append(reader.shared.state())
-    heartbeat(database, "w2", age=1, complete_ago=1)
+    # As those that record do, it knows how far its clock is from the database's.
+    heartbeat(database, "w2", age=1, complete_ago=1, clock=lambda: NOW)
     versions.append(reader.shared.state())
-    heartbeat(database, "w2", age=0, complete_ago=0, dropped=3)
+    heartbeat(database, "w2", age=0, complete_ago=0, dropped=3, clock=lambda: NOW)
     versions.append(reader.shared.state())
     for _ in range(2):
         with database.write() as connection:
