@@ -15,7 +15,11 @@ from starlette.routing import Host, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from fastapi_lens.methods import method_name
-from fastapi_lens.recording.documentation import documentation_paths, is_documentation
+from fastapi_lens.recording.documentation import (
+    documentation_paths,
+    is_built_in,
+    makes_documentation,
+)
 from fastapi_lens.recording.handlers import Handler, describe, unwrapped
 from fastapi_lens.recording.verbs import possible_verbs_of, verbs_of
 
@@ -109,8 +113,8 @@ def unwrapped_app(app: Any) -> Any:
 
 
 def is_framework(endpoint: Any) -> bool:
-    """Whether the documentation of the application or the lens answers here."""
-    return is_lens(endpoint) or is_documentation(endpoint)
+    """Whether FastAPI's own documentation or the lens answers here."""
+    return is_lens(endpoint) or is_built_in(endpoint)
 
 
 def is_lens(endpoint: Any) -> bool:
@@ -179,7 +183,10 @@ def _walk_app(app: Any, prefix: Prefix, seen: tuple[int, ...]) -> Iterator[Leaf]
     if id(app) not in seen:
         pages = {prefix.template + path for path in documentation_paths(app)}
         for leaf in _walk(getattr(app, "routes", ()), prefix, (*seen, id(app))):
-            is_page = leaf.template in pages and leaf.methods == ("GET",)
+            # What takes a POST, too, does work of its own.
+            is_page = leaf.methods == ("GET",) and (
+                leaf.template in pages or makes_documentation(leaf.endpoint)
+            )
             yield replace(leaf, is_page=True) if is_page else leaf
         yield from _frontends(getattr(app, "router", app), prefix)
 

@@ -126,7 +126,7 @@ class RecordingMiddleware:
             return await self._measured(scope, receive, send)
         outer_root = scope.get("root_path", "")
         server = getattr(receive, "__self__", None)
-        is_told = server is not None and hasattr(server, "disconnected")
+        is_told = isinstance(getattr(server, "disconnected", None), bool)
         # Status, when the last byte was sent, what `listen` calls, the number of an open call.
         seen: list[Any] = [0, 0, receive, 0]
 

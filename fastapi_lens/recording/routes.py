@@ -32,7 +32,7 @@ from fastapi_lens.recording.catalogue import (
     silent_methods,
     unwrapped_app,
 )
-from fastapi_lens.recording.documentation import documentation_paths
+from fastapi_lens.recording.documentation import documentation_paths, makes_documentation
 from fastapi_lens.recording.handlers import describe
 from fastapi_lens.recording.rereads import Rereads
 
@@ -126,7 +126,10 @@ class RouteTable:
             return NO_CALL
         prefix = self._mount_prefix(scope, root)
         template = (prefix or "") + source.path_format
-        maybe = method == "GET" and source.path_format in documentation_paths(scope.get("app"))
+        maybe = method == "GET" and (
+            source.path_format in documentation_paths(scope.get("app"))
+            or makes_documentation(source.endpoint)
+        )
         if maybe and self._is_page(template):
             return NO_CALL
         return Match(method_name(method), template, certain=prefix is not None)

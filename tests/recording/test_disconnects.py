@@ -287,6 +287,34 @@ def playing(steps: list[str], server: Uvicorn) -> Any:
     return play
 
 
+class Signalling(Uvicorn):
+    """A middleware above the lens whose word of that name is no flag."""
+
+    def __init__(self, disconnected: object) -> None:
+        super().__init__()
+        self.lost = False
+        self.disconnected = disconnected  # type: ignore[assignment]  As it has it.
+
+    async def receive(self) -> Message:
+        return GONE if self.lost else REQUEST_BODY
+
+    async def send(self, message: Message) -> None:
+        self.got = self.got or message.get("status", 0)
+
+
+@pytest.mark.parametrize("word", [asyncio.Event(), lambda: False, None, 0, "no"])
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.anyio
+async def test_only_a_flag_says_that_the_client_has_gone(
+    probe: MakeProbe, word: object, lost: bool
+) -> None:
+    server = Signalling(word)
+    server.lost = lost
+    probed = probe(mounted(playing(["receive", "start"], server)))
+    await probed.app(http_scope("/own/x"), server.receive, server.send)
+    assert probed.counts() == {("ANY", "/own/{path}"): {499 if lost else 201: 1}}
+
+
 def test_a_server_that_says_nothing_of_its_client_is_not_asked() -> None:
     assert is_gone(None) is None
     assert is_gone(object()) is None

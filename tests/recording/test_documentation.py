@@ -140,3 +140,82 @@ def test_so_are_those_that_are_written_and_those_of_another_application(probe: M
     probed.client.post("/docs")
     probed.get("/plain/docs", "/docs")
     assert probed.counts() == {("POST", "/docs"): {200: 1}, ("GET", "/plain/docs"): {200: 1}}
+
+
+class Gateway:
+    """A client of other services, which have descriptions of their own."""
+
+    def get_openapi(self) -> list[str]:
+        return ["orders"]
+
+
+def test_what_only_has_the_name_of_a_maker_of_pages_makes_none(probe: MakeProbe) -> None:
+    app, gateway, by_name = FastAPI(), Gateway(), {"get_redoc_html": documents}
+
+    def get_swagger_ui_html() -> list[str]:
+        return ["an image of a shop sign"]
+
+    @app.get("/services")
+    def services() -> list[str]:
+        return gateway.get_openapi()
+
+    @app.get("/signs")
+    def signs() -> list[str]:
+        return get_swagger_ui_html()
+
+    @app.get("/none")
+    def none() -> list[str]:
+        return by_name["get_redoc_html"]() if by_name else later.get_redoc_html()
+
+    probed = probe(app)
+    probed.get("/services", "/signs", "/none")
+    assert probed.counts() == {("GET", path): {200: 1} for path in ("/services", "/signs", "/none")}
+    later = Gateway()
+
+
+def test_a_page_may_import_what_makes_it_or_get_it_from_around_it(probe: MakeProbe) -> None:
+    app = FastAPI(openapi_url=None)
+    makes = get_redoc_html
+
+    @app.get("/inside")
+    def inside() -> HTMLResponse:
+        from fastapi.openapi.docs import get_swagger_ui_html  # noqa: PLC0415  As hosts do.
+
+        return get_swagger_ui_html(openapi_url="/schema", title="x")
+
+    def around(get_redoc_html: Callable[..., HTMLResponse]) -> Callable[[], HTMLResponse]:
+        def page() -> HTMLResponse:
+            return get_redoc_html(openapi_url="/schema", title="x")
+
+        return page
+
+    app.add_api_route("/around", around(makes))
+    app.add_api_route("/x", lambda: 1)
+    assert counted(probe(app), "/inside", "/around") == ONLY_X
+
+
+@pytest.mark.parametrize("methods", [["POST"], ["GET", "POST"]])
+def test_what_is_asked_to_make_a_client_of_a_schema_is_an_endpoint(
+    probe: MakeProbe, methods: list[str]
+) -> None:
+    app = FastAPI()
+
+    @app.api_route("/sdk", methods=methods)
+    def sdk() -> int:
+        return len(get_openapi(title="x", version="1", routes=[]))
+
+    probed = probe(app)
+    for method in methods:
+        assert probed.client.request(method, "/sdk").status_code == 200
+    assert probed.counts() == {(method, "/sdk"): {200: 1} for method in methods}
+
+
+def test_html_that_a_handler_returns_is_an_endpoints(probe: MakeProbe) -> None:
+    app = FastAPI(docs_url="/help")
+    app.add_api_route("/docs", lambda: HTMLResponse("<h1>Ours</h1>"), name="docs")
+    app.add_api_route(
+        "/redoc/{page}", lambda page: HTMLResponse(f"<p>{page}"), name="swagger_ui_html"
+    )
+    probed = probe(app)
+    probed.get("/docs", "/redoc/x", "/help")
+    assert probed.counts() == {("GET", "/docs"): {200: 1}, ("GET", "/redoc/{page}"): {200: 1}}
