@@ -1,6 +1,7 @@
 """Which bucket rows are read, and how: SQL for spans and endpoints. Adds nothing up itself."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from fastapi_lens.reporting.windows import Span
+from fastapi_lens.storage.clocks import AHEAD_SECONDS
 from fastapi_lens.storage.tables import BUCKET
 
 FEW, FEW_OF, MOST = 50, 5, 1_000
@@ -26,17 +28,24 @@ ADDED = ("calls", "redirects", "errors_4xx", "errors_5xx", "duration_us")
 def within(span: Span) -> list[sa.ColumnElement[bool]]:
     """Conditions for the rows of a span."""
     conditions = [BUCKET.c.tier == span.tier.value, BUCKET.c.bucket >= span.first]
-    if span.last is not None:
-        conditions.append(BUCKET.c.bucket < span.last)
+    end = span.until if span.last is None else span.last
+    if end is not None:
+        conditions.append(BUCKET.c.bucket < end)
     return conditions
 
 
 def parted(span: Span, now: float) -> list[Span]:
-    """A span without an end as what is over and what is not; another is over already."""
-    present = int(now) // span.tier
-    if span.last is not None or span.first >= present:
+    """A span without an end as what is over and what is not; another is over already.
+
+    What is not over goes a day ahead, as clocks of other hosts may.
+    """
+    if span.last is not None:
         return [span]
-    return [Span(span.tier, span.first, present), Span(span.tier, present, None)]
+    present = int(now) // span.tier
+    until = int(now + AHEAD_SECONDS) // span.tier + 1
+    if span.first >= present:
+        return [replace(span, until=until)]
+    return [Span(span.tier, span.first, present), Span(span.tier, present, None, until)]
 
 
 def one_by_one(part: Span) -> list[sa.ColumnElement[bool]]:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.reporting.bucket_rows import Row, fetched
 from fastapi_lens.reporting.model import Endpoint, Usage
 from fastapi_lens.reporting.status import Thresholds, classify
+from fastapi_lens.storage.clocks import EARLIEST
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.open_calls import Open
 from fastapi_lens.storage.row_checks import MAX_TIME_US
@@ -91,9 +92,13 @@ def with_open(endpoint: Endpoint, opened: Mapping[int, Open]) -> Endpoint:
 
 
 def first_week(rows: Iterable[Row]) -> int:
-    """Where the first week with calls begins, in epoch seconds: there are no older counts."""
+    """Where the first week with calls begins, in epoch seconds: there are no older counts.
+
+    Those that a clock has told before it was set are left out.
+    """
     first_us = min((row[FIRST_CALLED] for row in rows if row[TOTAL_CALLS]), default=0)
-    return int(first_us) // 1_000_000 // Tier.WEEK * Tier.WEEK
+    first = max(int(first_us) // 1_000_000, int(EARLIEST))
+    return first // Tier.WEEK * Tier.WEEK
 
 
 @lru_cache(maxsize=1_024)

@@ -10,6 +10,7 @@ from fastapi_lens.reporting.bucket_rows import Row, fetched, one_by_one, parted
 from fastapi_lens.reporting.model import Point, Series, WeekHours, Window
 from fastapi_lens.reporting.sums import rows_of, usage_of
 from fastapi_lens.reporting.windows import Kept, Span, bounds_of, cover, finest
+from fastapi_lens.storage.clocks import EARLIEST
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.sound import whole
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT
@@ -141,8 +142,8 @@ def _steps(connection: Connection, ids: Sequence[int], times: Times) -> _Steps:
                 ENDPOINT.c.id.in_(sorted(ids)), ENDPOINT.c.first_called_at > 0
             )
         ).scalar()
-        # Another host's clock may be ahead of ours.
-        begin = int(now if oldest is None else min(now, whole(oldest) / 1_000_000))
+        # Another host's clock may be ahead of ours, or not set yet.
+        begin = int(now if oldest is None else min(now, max(EARLIEST, whole(oldest) / 1_000_000)))
     reach = finest(begin, now=now, kept=kept)
     span = int(now) - begin if window.end is None else window.end - begin
     size = next(

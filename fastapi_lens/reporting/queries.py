@@ -254,10 +254,10 @@ class Reader:
         """
         since, until = self.code_days(window, now=now)
         today = int(now) // Tier.DAY
-        # Named, because rows lie by day. Another host's clock may be ahead of ours.
-        named: sa.ColumnElement[bool] = STATUS.c.day.in_(range(since, min(until, today) + 1))
-        if until >= today:
-            named |= STATUS.c.day > today
+        # Another host's clock may be ahead of ours, by less than a day.
+        last = min(until, today) + (until >= today)
+        # Named, because rows lie by day.
+        named = STATUS.c.day.in_(range(since, last + 1))
         condition = (STATUS.c.day >= since) & named & (STATUS.c.endpoint_id == endpoint_id)
         calls = sa.func.sum(STATUS.c.calls)
         with self._database.read() as connection:

@@ -18,11 +18,16 @@ class Span:
 
     The row of the present hour, day or week holds all that was recorded in it so far, so a
     window that ends now needs no finer rows at its end.
+
+    Attributes:
+        until: Of a span that is open, the first bucket that only a wrong clock has told; None
+            while nobody has said what time it is.
     """
 
     tier: Tier
     first: int
     last: int | None
+    until: int | None = None
 
 
 def bounds_of(window: Window, *, now: float, kept: Kept) -> Bounds:

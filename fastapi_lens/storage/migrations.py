@@ -43,6 +43,9 @@ def _add_ended_sessions(connection: Connection) -> None:
 
 def _index_workers(connection: Connection) -> None:
     """Indexes for questions about many workers."""
+    if connection.dialect.name == "mysql":
+        # A table that was made where another format is the default, see `LensModel`.
+        connection.exec_driver_sql(f"ALTER TABLE {WORKER.name} ROW_FORMAT=DYNAMIC")
     for index in WORKER.indexes:
         index.create(connection, checkfirst=True)
 

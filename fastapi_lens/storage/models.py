@@ -49,6 +49,8 @@ class LensModel(SQLModel, registry=registry(metadata=lens_metadata)):
         "mysql_engine": "InnoDB",
         "mysql_charset": "utf8mb4",
         "mysql_collate": "utf8mb4_bin",
+        # Others have keys of 767 bytes at most, which is less than an app's name may take.
+        "mysql_row_format": "DYNAMIC",
         "sqlite_with_rowid": True,
     }
 

@@ -141,6 +141,36 @@ def test_a_database_of_the_second_schema_gets_the_sessions_that_were_logged_out(
     assert [row.name for row in table_rows(database, SETTING)] == ["retention"]
 
 
+@pytest.mark.parametrize("row_format", ["compact", "redundant"])
+def test_names_fit_into_keys_whatever_format_of_rows_a_server_takes_by_default(
+    mariadb_url: str, row_format: str
+) -> None:
+    database = Database(mariadb_url)
+    setting = "SET GLOBAL innodb_default_row_format"
+    with database.write() as connection:
+        connection.exec_driver_sql(f"{setting} = {row_format}")
+    try:
+        migrate(database)
+        assert tables_in(database) == TABLES
+        # A table of workers that an earlier release made there.
+        with database.write() as connection:
+            for index in WORKER.indexes:
+                connection.exec_driver_sql(f"DROP INDEX {index.name} ON lens_worker")
+            connection.exec_driver_sql(f"ALTER TABLE lens_worker ROW_FORMAT={row_format}")
+        set_version(database, 3)
+        migrate(database)
+    finally:
+        with database.write() as connection:
+            connection.exec_driver_sql(f"{setting} = dynamic")
+    with database.read() as connection:
+        indexes = {one["name"]: one for one in sa.inspect(connection).get_indexes("lens_worker")}
+    names = {index.name for index in WORKER.indexes}
+    assert names <= indexes.keys()
+    # Whole names: an index of their beginnings is in no order that a question could use.
+    assert not any(indexes[str(name)].get("dialect_options", {}) for name in names)
+    database.close()
+
+
 def test_a_database_of_the_second_schema_gets_columns_for_long_methods(server_url: str) -> None:
     database = Database(server_url)
     migrate(database)
