@@ -10,11 +10,12 @@ from urllib.parse import unquote_plus
 
 _SECRETS = frozenset(
     (
-        *("apikey", "assertion", "auth", "authentication", "authorization", "bearer", "code"),
+        *("ak", "apikey", "assertion", "auth", "authentication", "authorization", "bearer", "code"),
         *("cookie", "cred", "credential", "csrf", "cvc", "cvv", "hash", "hmac", "hotp", "jwt"),
-        *("key", "mnemonic", "nonce", "oauth", "otp", "pass", "passcode", "passkey", "passphrase"),
-        *("passwd", "password", "passwort", "pin", "psw", "pswd", "pw", "pwd", "saml", "secret"),
-        *("sess", "session", "sid", "sig", "sign", "signature", "ticket", "token", "totp", "xsrf"),
+        *("key", "mnemonic", "nonce", "oauth", "otp", "pass", "passcode", "passe", "passkey"),
+        *("passphrase", "passwd", "password", "passwort", "pat", "pgt", "pin", "psw", "pswd", "pw"),
+        *("pwd", "saml", "secret", "senha", "sess", "session", "sid", "sig", "sign", "signature"),
+        *("sk", "ticket", "token", "totp", "wresult", "xsrf"),
     )
 )
 """Words that say it by themselves, also in the plural."""
@@ -22,14 +23,16 @@ _SECRETS = frozenset(
 _QUALIFIERS = frozenset(
     (
         *("access", "account", "activation", "admin", "amz", "api", "app", "asp", "aws", "azure"),
-        *("backup", "bot", "client", "confirm", "confirmation", "consumer", "current", "db"),
-        *("decryption", "device", "email", "encryption", "fa", "gcp", "github", "gitlab", "gpg"),
-        *("google", "hook", "http", "id", "invitation", "invite", "j", "jsp", "license", "licence"),
-        *("login", "magic", "master", "mfa", "my", "net", "new", "old", "pgp", "php", "phone"),
-        *("private", "public", "recovery", "refresh", "registration", "report", "request", "reset"),
-        *("response", "rest", "root", "sas", "security", "server", "service", "shared", "signing"),
-        *("sms", "smtp", "ssh", "sso", "storage", "stripe", "system", "temp", "two", "unlock"),
-        *("user", "verification", "verify", "web", "webhook", "wp", "x"),
+        *("backup", "basic", "bot", "card", "check", "client", "confirm", "confirmation"),
+        *("consumer", "current", "db", "decryption", "device", "download", "email", "encryption"),
+        *("fa", "factor", "ftp", "g", "gcp", "github", "gitlab", "google", "gpg", "hook", "http"),
+        *("id", "invitation", "invite", "j", "jsp", "license", "licence", "login", "magic"),
+        *("master", "merchant", "mfa", "my", "net", "new", "old", "pay", "payment", "pgp", "php"),
+        *("phone", "private", "proxy", "public", "recovery", "refresh", "registration", "report"),
+        *("request", "reset", "response", "rest", "root", "sas", "secure", "security", "server"),
+        *("service", "share", "shared", "signing", "sms", "smtp", "ssh", "sso", "storage"),
+        *("stripe", "system", "temp", "transaction", "two", "unlock", "user", "v", "verification"),
+        *("verify", "web", "webhook", "wp", "x"),
     )
 )
 """Words that stand before or after those when names are run together: ``secretaccesskey``. With
@@ -37,8 +40,9 @@ other words, as in ``monkey``, ``compass`` and ``passenger``, the same letters m
 
 _ANYWHERE = re.compile(
     "passphrase|passw(?:or|ord|ort|d)|passcode|passkey|secret(?!ar)|token(?!i[sz])|credential"
-    "|api_?key|accesskey|sessi(?:d|on)|cookie|signature|assertion|authori[sz]ation"
-    "|bearer|csrf|xsrf|jwt|hmac|oauth|saml"
+    "|apikey|accesskey|sessi(?:d|on)|cookie|signature|assertion|authori[sz]ation"
+    "|bearer|csrf|xsrf|jwt|hmac|oauth|saml|seedphrase"
+    "|contrasena|kennwort|motdepasse|wachtwoord"
 )
 """Letters long enough to say it inside of any run of letters; ``tokenize`` and ``secretary`` are
 the words in common use that say nothing."""

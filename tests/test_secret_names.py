@@ -16,11 +16,14 @@ NAMES = (
     *("awsaccesskeyid", "dbpass", "userpw", "authcode", "wpnonce", "creds", "pw", "pass", "passwd"),
     *("SAMLResponse", "assertion", "X-Amz-Signature", "tokens", "pwd2", "2faCode", "pAsSwOrD"),
     *("a.b.token", "user[password]", "tokén", "\uff54oken", "to\u200bken", "private_key"),
+    *("GITHUB_PAT", "pgtId", "wresult", "sk", "vcode", "sharekey", "twofactorcode", "basicauth"),
+    *("kennwort", "contraseña", "motDePasse", "mot_de_passe", "wachtwoord", "senha", "SeedPhrase"),
 )
 HARMLESS = (
     *("keyword", "monkey", "compass", "passenger", "tokenizer", "author", "keyboard", "turkey"),
     *("secretary", "design", "encode", "barcode", "passport", "sidebar", "inside", "spine"),
     *("opinion", "page", "sort", "status", "user_id", "limit", "signal", "zipcode", "q", ""),
+    *("fax", "task", "mask", "path", "pattern", "patient", "patch", "passive", "paycheck", "shape"),
 )
 
 

@@ -50,6 +50,9 @@ PAGE_HEADERS: Mapping[str, str] = MappingProxyType(
     {"Cache-Control": "private, no-store", "Vary": "HX-Request-Type"}
 )
 
+COOKIES = ("lens_theme", "lens_live", "lens_keys")
+"""What a browser has set for itself, and pages show."""
+
 TICK_SECONDS = 60
 """How long an answer stays right while nothing is written: windows begin with a minute."""
 
@@ -186,8 +189,16 @@ def html(text: str, *, status: int = 200, headers: Mapping[str, str] | None = No
     )
 
 
+def visitor(visit: Visit) -> tuple[object, ...]:
+    """What a page depends on of whoever asks."""
+    cookies = map(visit.request.cookies.get, COOKIES)
+    return (visit.csrf_token, visit.signed_in, visit.scope, visit.actor, *cookies)
+
+
 def entity_tag(visit: Visit, state: Hashable, *parts: object) -> str:
     """An entity tag of whatever an answer depends on: rows, settings, the minute, and `parts`.
+
+    Somebody else's is another one: browsers keep pages when a key of another scope signs in.
 
     Args:
         visit: Who asks, and when.
@@ -195,7 +206,7 @@ def entity_tag(visit: Visit, state: Hashable, *parts: object) -> str:
         parts: What else distinguishes the answer.
     """
     settings, minute = sorted(visit.lens.settings.versions.items()), int(visit.now) // TICK_SECONDS
-    parts = (*parts, minute, state, settings)
+    parts = (*parts, minute, state, settings, visit.base, visitor(visit))
     digest = hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()
     return f'W/"{digest[:20]}"'
 

@@ -18,9 +18,6 @@ from fastapi_lens.admin.edge import takes_gzip
 from fastapi_lens.admin.rounds import in_round, in_turn
 from fastapi_lens.admin.visit import Visit
 
-COOKIES = ("lens_theme", "lens_live", "lens_keys")
-"""What a browser has set for itself."""
-
 JSON = "application/json"
 _GZIP_LEVEL = 3
 
@@ -90,15 +87,8 @@ def shared_page(visit: Visit, state: Hashable, make: Callable[[], Made]) -> Made
         StorageError: The database cannot be read.
     """
     request = visit.request
-    session = (
-        visit.csrf_token,
-        visit.signed_in,
-        visit.scope,
-        visit.actor,
-        *map(request.cookies.get, COOKIES),
-    )
     address = (str(request.url), visit.base, rendering.wants_fragment(request))
-    question = ("page", address, session, _moment(visit))
+    question = ("page", address, rendering.visitor(visit), _moment(visit))
     return visit.lens.reader.shared.get(question, make, state=state)
 
 

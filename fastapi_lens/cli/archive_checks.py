@@ -6,14 +6,17 @@ and what its values are against `storage.row_checks`.
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from fastapi_lens.errors import LensError
+from fastapi_lens.storage.batches import endpoint_id
+from fastapi_lens.storage.log_writer import failure_id
 from fastapi_lens.storage.row_checks import MAX_TIME_US, RULES, wrong_values
 from fastapi_lens.storage.snapshot import MOVED
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, STATUS, WORKER
 from fastapi_lens.visible import visible
 
 BINARY = "histogram"
@@ -30,6 +33,13 @@ _RELEASE = RULES[WORKER.name]["release"]
 _TABLES = {table.name: table for table in MOVED}
 _ADDED = ("calls", "duration_us", "total_calls")
 _OF_ENDPOINTS = (BUCKET.name, STATUS.name)
+_IDENTITIES: Mapping[str, Callable[[Mapping[str, Any]], int]] = MappingProxyType(
+    {
+        ENDPOINT.name: lambda row: endpoint_id(row["app"], row["method"], row["path"]),
+        FAILURE.name: lambda row: failure_id(row["endpoint_id"], row["type"], row["place"]),
+    }
+)
+"""Rows that are added to those of their id, which follows from what they stand for."""
 
 
 class WrongRowError(LensError):
@@ -150,6 +160,8 @@ class RowChecks:
         """Take no row that would be added to what the export is not about."""
         if "app" in row and row["app"] not in self._apps:
             raise WrongRowError(f"{table}.app is none of those that the header names")
+        if table in _IDENTITIES and row["id"] != _IDENTITIES[table](row):
+            raise WrongRowError(f"{table}.id is that of something else")
         if table == ENDPOINT.name:
             self._endpoints.add(row["id"])
         elif table in _OF_ENDPOINTS and row["endpoint_id"] not in self._endpoints:

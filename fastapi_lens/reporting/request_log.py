@@ -1,7 +1,8 @@
 """LogReader: the single requests and the exceptions that the request log has. Knows no HTML."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -141,7 +142,7 @@ class LogReader:
             if before is not None:
                 rows = rows.where(REQUEST.c.id < before)
             found = connection.execute(rows.order_by(REQUEST.c.id.desc()).limit(limit))
-            return [_call(row) for row in sound_rows(found, REQUEST)]
+            return [_call(row) for row in sound_rows(found, REQUEST, _OF_REQUEST)]
 
     def newer(self, wanted: LogFilter, *, after: int) -> int:
         """How many requests there are that are newer than one; `MOST_NEWER` at most.
@@ -163,7 +164,7 @@ class LogReader:
         with self._database.read() as connection:
             mine = REQUEST.c.app == self._app()
             rows = connection.execute(_joined().where(REQUEST.c.id == id_of(key), mine)).all()
-        row = next(iter(sound_rows(rows, REQUEST)), None)
+        row = next(iter(sound_rows(rows, REQUEST, _OF_REQUEST)), None)
         if row is None or self._is_hidden(row.endpoint_method, row.template):
             return None
         return _call(row)
@@ -187,7 +188,7 @@ class LogReader:
             if text:
                 rows = rows.where(_has(text, FAILURE.c.type, FAILURE.c.message, FAILURE.c.place))
             newest_first = rows.order_by(FAILURE.c.last_at.desc(), FAILURE.c.id).limit(limit)
-            found = sound_rows(connection.execute(newest_first), FAILURE)
+            found = sound_rows(connection.execute(newest_first), FAILURE, _OF_KIND)
             return [_failure(row) for row in found]
 
     def failure(self, key: str) -> Failure | None:
@@ -199,7 +200,7 @@ class LogReader:
         with self._database.read() as connection:
             mine = FAILURE.c.app == self._app()
             rows = connection.execute(_kinds().where(FAILURE.c.id == id_of(key), mine)).all()
-        row = next(iter(sound_rows(rows, FAILURE)), None)
+        row = next(iter(sound_rows(rows, FAILURE, _OF_KIND)), None)
         if row is None or self._is_hidden(row.method, row.path):
             return None
         return _failure(row)
@@ -223,9 +224,10 @@ class LogReader:
         ]
         return [mine, *of_it, *([table.c.endpoint_id.not_in(hidden)] if hidden else [])]
 
-    def _is_hidden(self, method: str | None, path: str | None) -> bool:
+    def _is_hidden(self, method: Any, path: Any) -> bool:
         """Whether an endpoint is not to be seen; one that is forgotten has nothing to hide."""
-        return method is not None and path is not None and not self._shown(method, path)
+        named = isinstance(method, str) and isinstance(path, str)
+        return named and not self._shown(method, path)
 
     def _endpoints(self, connection: Connection, endpoint: str) -> list[Row]:
         """Id, method and path of one or of all, which are read anew where there may be others."""
@@ -261,16 +263,24 @@ class LogReader:
         return found
 
 
+_OF_REQUEST: Mapping[str, sa.Column[Any]] = MappingProxyType(
+    {
+        "endpoint_method": ENDPOINT.c.method,
+        "template": ENDPOINT.c.path,
+        "failure_type": FAILURE.c.type,
+        "message": FAILURE.c.message,
+    }
+)
+_OF_KIND: Mapping[str, sa.Column[Any]] = MappingProxyType(
+    {"method": ENDPOINT.c.method, "path": ENDPOINT.c.path}
+)
+"""Columns of other tables, by their names in the rows of `_joined` and of `_kinds`."""
+
+
 def _joined() -> sa.Select[Any]:
     """Requests with their endpoints and exceptions."""
     return (
-        sa.select(
-            REQUEST,
-            ENDPOINT.c.method.label("endpoint_method"),
-            ENDPOINT.c.path.label("template"),
-            FAILURE.c.type.label("failure_type"),
-            FAILURE.c.message,
-        )
+        sa.select(REQUEST, *(column.label(name) for name, column in _OF_REQUEST.items()))
         .select_from(REQUEST)
         .outerjoin(ENDPOINT, ENDPOINT.c.id == REQUEST.c.endpoint_id)
         .outerjoin(FAILURE, FAILURE.c.id == REQUEST.c.failure_id)
@@ -280,7 +290,7 @@ def _joined() -> sa.Select[Any]:
 def _kinds() -> sa.Select[Any]:
     """Exceptions with their endpoints."""
     return (
-        sa.select(FAILURE, ENDPOINT.c.method, ENDPOINT.c.path)
+        sa.select(FAILURE, *_OF_KIND.values())
         .select_from(FAILURE)
         .outerjoin(ENDPOINT, ENDPOINT.c.id == FAILURE.c.endpoint_id)
     )

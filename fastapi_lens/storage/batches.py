@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.storage.models import Tier
+from fastapi_lens.storage.texts import storable
 
 TIERS = (Tier.MINUTE, Tier.HOUR, Tier.DAY, Tier.WEEK)
 
@@ -22,9 +23,9 @@ def endpoint_id(app: str, method: str, path: str) -> int:
 
 
 def identity_of(*parts: object) -> int:
-    """63 bits of SHA-256 of some texts and numbers, in their order."""
-    text = "\0".join(map(str, parts)).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1
+    """63 bits of SHA-256 of some texts and numbers, in their order, as a database holds them."""
+    text = "\0".join(storable(str(part)) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 @dataclass(frozen=True, slots=True)

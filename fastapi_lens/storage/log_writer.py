@@ -14,7 +14,7 @@ from fastapi_lens.storage.batches import WorkerFacts, identity_of
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.fence import Fence, until_alone
 from fastapi_lens.storage.tables import FAILURE, REQUEST, WORKER
-from fastapi_lens.storage.writer import storable
+from fastapi_lens.storage.texts import storable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from fastapi_lens.histogram import Histogram
 from fastapi_lens.storage.models import REQUEST_ID_BITS, Tier
 from fastapi_lens.storage.snapshot import MOVED
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, REQUEST
-from fastapi_lens.storage.writer import storable
+from fastapi_lens.storage.texts import storable
 
 MAX_ID = (1 << 63) - 1
 MAX_TIME_US = MAX_ID >> REQUEST_ID_BITS
@@ -184,10 +184,11 @@ def _rule_of(column: sa.Column[Any]) -> Rule:
         rule = _TEXTS.get(column.name, _text(kind.length or LONGEST_TEXT))
     else:
         rule = _OTHERS.get(column.name, _number(0, MOST))
-    return rule if not column.nullable else _or_null(rule)
+    return rule if not column.nullable else or_null(rule)
 
 
-def _or_null(rule: Rule) -> Rule:
+def or_null(rule: Rule) -> Rule:
+    """The same rule, which also takes nothing, and gives it instead of what cannot be."""
     return Rule(
         rule.says, lambda value: value is None or rule.holds(value), lambda _value, _now_us: None
     )

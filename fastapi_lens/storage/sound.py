@@ -4,13 +4,15 @@ Imports refuse such values and ``doctor --mend`` sets them right; here the pages
 that can be until then. Judges by `storage.row_checks`.
 """
 
-from collections.abc import Iterable
-from types import SimpleNamespace
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import sqlalchemy as sa
 
-from fastapi_lens.storage.row_checks import MAX_ID, MAX_TIME_US, RULES
+from fastapi_lens.storage.row_checks import MAX_ID, MAX_TIME_US, RULES, Rule, or_null
+
+_NONE: Mapping[str, sa.Column[Any]] = MappingProxyType({})
 
 
 def whole(value: Any, most: int = MAX_ID) -> int:
@@ -24,18 +26,24 @@ def whole(value: Any, most: int = MAX_ID) -> int:
         return 0
 
 
-def sound_rows(rows: Iterable[Any], table: sa.Table) -> list[Any]:
+def sound_rows(
+    rows: Iterable[Any], table: sa.Table, joined: Mapping[str, sa.Column[Any]] = _NONE
+) -> list[Any]:
     """Rows whose columns of a table hold what they can, and others what they are.
 
     Args:
         rows: Of SQLAlchemy, with names.
         table: One of those that are moved.
+        joined: Columns of other tables that are moved, by their names in the rows; what cannot be
+            in one is None, as where there is no row to join.
     """
-    return [_sound(row, table) for row in rows]
+    others = {name: or_null(RULES[of.table.name][of.name]) for name, of in joined.items()}
+    rules = {**RULES[table.name], **others}
+    return [_sound(row, rules) for row in rows]
 
 
-def _sound(row: Any, table: sa.Table) -> Any:
-    rules, mapping = RULES[table.name], row._mapping  # noqa: SLF001  Documented, so named for clashes.
+def _sound(row: Any, rules: Mapping[str, Rule]) -> Any:
+    mapping = row._mapping  # noqa: SLF001  Documented, so named for clashes.
     if all(rules[name].holds(value) for name, value in mapping.items() if name in rules):
         return row
     return SimpleNamespace(

@@ -39,6 +39,7 @@ from fastapi_lens.storage.statements import (
     lock_statuses,
 )
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.storage.texts import storable
 from fastapi_lens.storage.workers import new_row
 
 
@@ -262,11 +263,6 @@ def _endpoint_values(fact: EndpointFacts, now_us: int) -> dict[str, Any]:
         "last_called_at": 0,
         "total_calls": 0,
     }
-
-
-def storable(text: str) -> str:
-    """What every database takes: PostgreSQL has no null character, and no driver half a pair."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 def _bound(row: dict[str, Any], key: str) -> dict[str, Any]:

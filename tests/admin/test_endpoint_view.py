@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from fastapi_lens import KeyConfig
 from fastapi_lens.admin.formats import day, minute, timestamp
 from fastapi_lens.admin.views.endpoint import status_reason
 from fastapi_lens.reporting.status import Status, Thresholds
@@ -81,6 +82,30 @@ def test_it_is_not_sent_again_while_nothing_changes(
     assert site.fragment(address, **{"If-None-Match": tag}).status_code == 304
     site.count("GET", "/health")
     assert site.fragment(address, **{"If-None-Match": tag}).status_code == 200
+
+
+@pytest.mark.parametrize("page", ["/", "/failures", "/endpoints/{key}"])
+def test_the_entity_tag_depends_on_who_looks(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    site = make_site(
+        report_keys={"root": "key-a", "too": "key-b", "ci": KeyConfig("key-c", scope="read")}
+    )
+    now = site.lens.clock() // 60 * 60 + 30
+    monkeypatch.setattr(site.lens, "clock", lambda: now)
+    site.client.headers["X-Lens-Key"] = "key-a"
+    address = f"/lens{page.format(key=key_of(site, 'health'))}"
+
+    def tag(**headers: str) -> str:
+        return str(site.fragment(address, **headers).headers["etag"])
+
+    keys = [{"X-Lens-Key": f"key-{letter}"} for letter in "abc"]
+    tags = {tag(**key) for key in [*keys, {**keys[0], "Cookie": "lens_theme=dark"}]}
+    assert len(tags) == 4
+    for other in tags - {tag(**keys[2])}:
+        changed = site.fragment(address, **keys[2], **{"If-None-Match": other})
+        assert changed.status_code == 200
+    assert site.fragment(address, **keys[2], **{"If-None-Match": tag(**keys[2])}).status_code == 304
 
 
 @pytest.mark.parametrize(

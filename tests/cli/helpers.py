@@ -1,6 +1,7 @@
 """Databases with calls in them, and the command line as a test runs it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 from typer.testing import CliRunner, Result
 
 from fastapi_lens.cli.commands import create_cli
-from fastapi_lens.storage.batches import Batch, Delta, EndpointFacts
+from fastapi_lens.storage.batches import Batch, Delta, EndpointFacts, endpoint_id
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.snapshot import MOVED
@@ -27,25 +28,39 @@ def url_of(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+PATHS = ("/orders", "/orders/{id}", "/users", "/v1/users/{id}")
+
+
+def ids_of(app: str = APP, first: int = 1, paths: Sequence[str] = PATHS) -> dict[int, int]:
+    """The ids of an app's endpoints by their numbers in tests."""
+    return {number: endpoint_id(app, "GET", path) for number, path in enumerate(paths, first)}
+
+
+def named(deltas: Iterable[Delta], ids: Mapping[int, int]) -> list[Delta]:
+    """Deltas of endpoints that were numbered, with their ids."""
+    return [replace(one, endpoint_id=ids[one.endpoint_id]) for one in deltas]
+
+
 def fill(
     url: str,
     deltas: Sequence[Delta],
     *,
     app: str = APP,
     first: int = 1,
-    paths: Sequence[str] = ("/orders", "/orders/{id}", "/users", "/v1/users/{id}"),
+    paths: Sequence[str] = PATHS,
 ) -> None:
     """Write deltas of the endpoints `first`, `first` + 1 … as a worker does."""
     database = Database(url)
     migrate(database)
+    ids = ids_of(app, first, paths)
     facts = [
-        EndpointFacts(number, app, "GET", path, tags=("a",), seen_at_us=round(NOW * 1e6))
-        for number, path in enumerate(paths, first)
+        EndpointFacts(identity, app, "GET", path, tags=("a",), seen_at_us=round(NOW * 1e6))
+        for identity, path in zip(ids.values(), paths, strict=True)
     ]
     writer = Writer(database, worker(f"{app}-{first}", app))
     writer.register(facts, applied=0, now_us=round(NOW * 1e6))
     if deltas:
-        writer.write(Batch(1, tuple(deltas)))
+        writer.write(Batch(1, tuple(named(deltas, ids))))
     database.close()
 
 

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from fastapi_lens.cli import archive
 from fastapi_lens.methods import MAX_METHOD_LENGTH
+from fastapi_lens.storage.batches import endpoint_id
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.log_writer import LogBatch, LogWriter
+from fastapi_lens.storage.log_writer import LogBatch, LogWriter, failure_id
 from fastapi_lens.storage.row_checks import LONGEST_TEXT, MOST, MOST_ADDED_US
 from tests.cli.helpers import fill, moved, run, url_of
 from tests.cli.test_moving import deltas
-from tests.storage.helpers import APP, worker
+from tests.storage.helpers import APP, delta, worker
 from tests.storage.test_log_writer import failure, request
 
 Lines = list[Any]
@@ -82,7 +83,7 @@ def changed(lines: Lines, table: str, column: str, value: object) -> tuple[Lines
         ("lens_endpoint", "deprecated", "yes"),
         ("lens_endpoint", "path", "\ud800"),
         ("lens_endpoint", "path", "a\0b"),
-        ("lens_endpoint", "app", "another"),
+        ("lens_worker", "app", "another"),
         ("lens_endpoint", "method", "X" * (MAX_METHOD_LENGTH + 1)),
         ("lens_bucket", "histogram", "AAAA"),
         ("lens_bucket", "histogram", "no base64"),
@@ -114,6 +115,32 @@ def test_a_value_that_no_table_holds_is_named_and_changes_nothing(
     (sentence,) = result.stderr.splitlines()
     assert f", line {number}: {table}.{column} is " in sentence
     assert sentence.endswith("; nothing is imported")
+    assert moved(url) == before
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("lens_endpoint", "id", endpoint_id("billing", "GET", "/invoices")),
+        ("lens_endpoint", "path", "/another"),
+        ("lens_endpoint", "method", "POST"),
+        ("lens_failure", "id", failure_id(endpoint_id("billing", "GET", "/"), "KeyError", "a:1")),
+        ("lens_failure", "type", "KeyError"),
+        ("lens_failure", "place", "b.py:2 in g"),
+    ],
+)
+def test_a_row_is_added_to_none_that_stands_for_something_else(
+    lines: Lines, tmp_path: Path, table: str, column: str, value: object
+) -> None:
+    copy, number = changed(lines, table, column, value)
+    url = url_of(tmp_path / "lens.db")
+    fill(url, [delta(1)], app="billing", paths=["/invoices"])
+    before = moved(url)
+
+    result = run("import", written(tmp_path / "bad.jsonl", copy), "--database", url, "--again")
+
+    assert result.exit_code == 4
+    assert f", line {number}: {table}.id is that of something else; nothing is" in result.stderr
     assert moved(url) == before
 
 
