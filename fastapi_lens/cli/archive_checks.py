@@ -78,7 +78,7 @@ def wrong_header(values: Mapping[str, Any]) -> str:
     Args:
         values: By name, without the kind and the format.
     """
-    if values.keys() != set(Header.__dataclass_fields__):
+    if set(values) != set(Header.__dataclass_fields__):
         return "the header has other names than those of an export"
     checks = {
         "export_id": _is_id(values["export_id"]),
@@ -117,7 +117,8 @@ class RowChecks:
             WrongRowError: An export has no such line there.
         """
         if isinstance(value, list):
-            return self._row(value)
+            values: list[Any] = value
+            return self._row(values)
         if not isinstance(value, dict):
             raise WrongRowError("it is neither a row nor the beginning of a table")
         line = cast("dict[str, Any]", value)
@@ -133,9 +134,10 @@ class RowChecks:
             raise WrongRowError(f"an export has no table {visible(str(table)[:100])}")
         if table in self.counts:
             raise WrongRowError(f"{table} is there twice")
-        if not isinstance(columns, list) or set(map(str, columns)) != RULES[table].keys():  # pyright: ignore[reportUnknownArgumentType]  JSON.
+        names: list[Any] = columns if isinstance(columns, list) else []
+        if set(map(str, names)) != set(RULES[table]):
             raise WrongRowError(f"{table} has other columns here")
-        self._table, self._columns = table, cast("list[str]", columns)
+        self._table, self._columns = table, list(map(str, names))
         if len(self._columns) != len(RULES[table]):
             raise WrongRowError(f"{table} has a column twice")
         self.counts[table] = 0
@@ -195,7 +197,7 @@ def _is_apps(value: Any) -> bool:
 def _is_signs(value: Any) -> bool:
     if not isinstance(value, list):
         return False
-    signs = value
+    signs: list[Any] = value
     return len(signs) <= MOST_SIGNS and all(map(_SIGN_TEXT.holds, signs))
 
 

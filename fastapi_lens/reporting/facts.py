@@ -108,7 +108,7 @@ def _tags(text: str) -> tuple[str, ...]:
         found: Any = json.loads(text)
     except (ValueError, RecursionError):
         return ()
-    tags = found if isinstance(found, list) else []
+    tags: list[Any] = found if isinstance(found, list) else []
     return tuple(one for one in tags if isinstance(one, str))
 
 

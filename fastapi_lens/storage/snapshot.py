@@ -104,7 +104,12 @@ def _is_origins(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     lists: list[Any] = list(cast("dict[str, Any]", value).values())
-    return all(isinstance(one, list) and all(isinstance(s, str) for s in one) for one in lists)
+    return all(map(_is_texts, lists))
+
+
+def _is_texts(value: Any) -> bool:
+    texts: list[Any] = value if isinstance(value, list) else [None]
+    return all(isinstance(text, str) for text in texts)
 
 
 def count_rows(connection: Connection, table: sa.Table, apps: Sequence[str]) -> int:
