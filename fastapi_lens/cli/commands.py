@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -261,13 +261,15 @@ def _bars() -> Generator[Progress]:
     """Progress bars where somebody watches; they leave nothing behind."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bars(
+    bars = Bars(
         *columns,
         TimeRemainingColumn(),
         console=console,
         transient=True,
         disable=not console.is_terminal,
-    ) as bars:
+    )
+    # Rich before 14.2 writes an empty line at the end of bars that are disabled.
+    with bars if console.is_terminal else nullcontext():
 
         def begin(title: str, total: int) -> Callable[[int], None]:
             task = bars.add_task(title, total=total or None)
