@@ -253,7 +253,7 @@ def test_a_first_call_of_1970_that_an_earlier_release_stored_becomes_the_first_t
         mine = sa.update(ENDPOINT).values(first_called_at=12_000_000, first_seen_at=11_000_000)
         connection.execute(mine)
         for tier in (60, 3_600, 86_400, 604_800):
-            rows = {column.name: 0 for column in BUCKET.columns}
+            rows: dict[str, Any] = {column.name: 0 for column in BUCKET.columns}
             rows |= {"tier": tier, "endpoint_id": identity, "calls": 4, "histogram": b""}
             connection.execute(sa.insert(BUCKET), rows)
     clocks.real += since
