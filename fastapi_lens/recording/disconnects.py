@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CLIENT_CLOSED_REQUEST = 499
 HTTP_DISCONNECT = "http.disconnect"
+_DISCONNECTS = (HTTP_DISCONNECT, "websocket.disconnect")
 
 
 def is_gone(server: object) -> bool | None:
@@ -27,7 +28,7 @@ def is_gone(server: object) -> bool | None:
         # hypercorn and daphne: what waits to be read. The last word of a client is its last one.
         waiting: Any = vars(server)["_queue"]  # Only looked at.
         last: Any = waiting[-1] if waiting else None
-        return last is not None and bool(last["type"] == HTTP_DISCONNECT)
+        return last is not None and last["type"] in _DISCONNECTS
     # uvicorn: the request, whose connection may be lost.
     disconnected = getattr(server, "disconnected", None)
     return disconnected if isinstance(disconnected, bool) else None

@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,15 +35,23 @@ def describe(endpoint: Any) -> Handler:
     return Handler(name, _source(target), documentation.partition("\n")[0].strip())
 
 
-def unwrapped(endpoint: Any) -> Any:
-    """The function inside partials and decorators that use ``functools.wraps``."""
+def layers(endpoint: Any) -> Iterator[Any]:
+    """An endpoint, and what lies inside partials and decorators that use ``functools.wraps``."""
+    yield endpoint
     while True:
         if isinstance(endpoint, partial):
             endpoint = endpoint.func
         elif hasattr(endpoint, "__wrapped__"):
             endpoint = endpoint.__wrapped__
         else:
-            return endpoint
+            return
+        yield endpoint
+
+
+def unwrapped(endpoint: Any) -> Any:
+    """The innermost of the `layers`."""
+    *_, innermost = layers(endpoint)
+    return innermost
 
 
 def _source(target: Callable[..., Any] | type) -> str:

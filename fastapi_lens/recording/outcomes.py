@@ -16,9 +16,13 @@ from starlette.websockets import WebSocketDisconnect
 
 from fastapi_lens.recording.disconnects import CLIENT_CLOSED_REQUEST
 
+CONTENT_TOO_LARGE = 413
 SERVER_ERROR = 500
 NO_ANSWER = "No response returned."
 """Starlette's `BaseHTTPMiddleware`, when what it calls has ended without an answer."""
+
+_BODY_LIMIT = ("starlette.middleware.body_limit", "_RequestBodyLimitResponseSent")
+"""Starlette's limit of a body's size: where it is, and how it ends what it has answered itself."""
 
 
 class Outcome(NamedTuple):
@@ -44,6 +48,8 @@ def of_request(
         sends: Code of what the answer is sent through.
     """
     inside = list(leaves(error))
+    if all(_is_refused_body(one, status) for one in inside):
+        return Outcome(CONTENT_TOO_LARGE, None)
     if all(is_cancellation(one) for one in inside):
         if gone or _is_from_above(inside):
             # A server that gives up while its client is there answers with a 500.
@@ -121,6 +127,13 @@ def _tells_of_a_gone_client(
         or is_cancellation(error)
         or (gone and _is_no_answer(error))
     )
+
+
+def _is_refused_body(error: BaseException, status: int) -> bool:
+    """Whether the limit of a body's size answers, above us, instead of the application."""
+    module, answered = _BODY_LIMIT
+    kind = type(error)
+    return kind.__module__ == module and (not status or kind.__name__ == answered)
 
 
 def _is_no_answer(error: BaseException) -> bool:

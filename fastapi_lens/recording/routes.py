@@ -33,7 +33,7 @@ from fastapi_lens.recording.catalogue import (
     unwrapped_app,
 )
 from fastapi_lens.recording.documentation import documentation_paths, makes_documentation
-from fastapi_lens.recording.handlers import describe
+from fastapi_lens.recording.handlers import describe, layers
 from fastapi_lens.recording.rereads import Rereads
 
 __all__ = ["NO_CALL", "Leaf", "Match", "RouteTable", "call_key", "identity"]
@@ -147,18 +147,23 @@ class RouteTable:
         found = self._leaves_of(endpoint)
         if not found:
             return None
-        leaf = found[0][0] if len(found) == 1 else _by_path(found, scope, root)
+        certain = len(found) == 1 and id(endpoint) in self._by_endpoint
+        leaf = found[0][0] if certain else _by_path(found, scope, root)
         if leaf is not None and leaf.is_page:
             return NO_CALL
         method = None if leaf is None else _method(scope, leaf.methods)
         if leaf is None or method is None:
             return None
-        return Match(method_name(method), leaf.template, certain=len(found) == 1)
+        return Match(method_name(method), leaf.template, certain=certain)
 
     def _leaves_of(self, endpoint: Any) -> list[tuple[Leaf, Pattern[str]]]:
         found = self._by_endpoint.get(id(endpoint))
         if found is None and self._reread():
             found = self._by_endpoint.get(id(endpoint))
+        if found is None:
+            # A route may wrap its handler anew for each request.
+            known = (self._by_endpoint.get(id(one)) for one in layers(endpoint))
+            found = next(filter(None, known), None)
         if found is None and not self._unknown:
             self._unknown.add(describe(endpoint).name)
             logger.warning(

@@ -5,7 +5,7 @@ from time import perf_counter_ns
 
 from starlette.types import Message, Receive, Send
 
-from fastapi_lens.recording.disconnects import CLIENT_CLOSED_REQUEST
+from fastapi_lens.recording.disconnects import CLIENT_CLOSED_REQUEST, is_gone
 from fastapi_lens.recording.outcomes import SERVER_ERROR, Outcome, of_websocket
 
 SWITCHING_PROTOCOLS = 101
@@ -50,6 +50,8 @@ class WebSocketWatch:
 
     async def send(self, message: Message) -> None:
         """Send a message of the application."""
+        if not self.status and is_gone(getattr(self._receive, "__self__", None)):
+            self.gone = True
         try:
             await self._send(message)
         except OSError:
@@ -57,7 +59,10 @@ class WebSocketWatch:
             self.gone = True
             raise
         kind = message["type"]
-        if kind == "websocket.accept":
+        if self.gone and not self.status:
+            # Nobody gets what is answered, though some servers take it.
+            self.status = CLIENT_CLOSED_REQUEST
+        elif kind == "websocket.accept":
             self.status = SWITCHING_PROTOCOLS
             self.opened = self._accepted(self._seen)
         elif kind == "websocket.close" and self.opened:

@@ -306,7 +306,7 @@ class Signalling(Uvicorn):
 @pytest.mark.parametrize("lost", [False, True])
 @pytest.mark.anyio
 async def test_only_a_flag_says_that_the_client_has_gone(
-    probe: MakeProbe, word: object, lost: bool
+    probe: MakeProbe, word: object, *, lost: bool
 ) -> None:
     server = Signalling(word)
     server.lost = lost

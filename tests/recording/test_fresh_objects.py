@@ -145,6 +145,54 @@ def test_routes_that_are_made_for_each_request_are_counted_and_few_are_kept(
     assert sum(one() is not None for one in made) <= MAX_ALIKE + 1
 
 
+def wrapping(function: Any) -> Any:
+    @functools.wraps(function)
+    async def inside(*args: Any) -> Any:
+        return await function(*args)
+
+    return inside
+
+
+class Wrapping(Route):
+    """Wraps its handler anew for each request, as those do that hand over what a request needs."""
+
+    wrap: Callable[[Any], Any] = functools.partial
+
+    def matches(self, scope: Any) -> tuple[Match, Any]:
+        match, changes = super().matches(scope)
+        if match is not Match.NONE:
+            changes = {**changes, "endpoint": type(self).wrap(self.endpoint)}
+        return match, changes
+
+
+class Decorating(Wrapping):
+    wrap = staticmethod(wrapping)
+
+
+async def answers(request: Any) -> PlainTextResponse:
+    return PlainTextResponse("ok")
+
+
+@pytest.mark.parametrize("kind", [Wrapping, Decorating])
+@pytest.mark.parametrize("mount", ["", "/m/{tenant}"])
+def test_a_handler_that_its_route_wraps_anew_for_each_request_is_counted(
+    probe: MakeProbe, walks: list[Any], kind: type[Wrapping], mount: str
+) -> None:
+    app = FastAPI()
+    own = [kind("/a/{x}", answers), kind("/b", answers), kind("/c", wrapping(answers))]
+    if mount:
+        app.mount(mount, Starlette(routes=own))
+    else:
+        app.router.routes[:0] = own
+    probed = probe(app)
+    prefix = mount.replace("{tenant}", "t")
+    paths = [f"{prefix}/{path}" for path in ("a/1", "b", "c") for _ in range(MAX_ALIKE + 10)]
+    probed.get(*paths)
+    counted = {("GET", f"{mount}/{path}"): {200: MAX_ALIKE + 10} for path in ("a/{x}", "b", "c")}
+    assert probed.counts() == counted
+    assert len(walks) < 10
+
+
 def test_a_route_that_is_added_while_the_application_runs_is_known_at_its_first_call(
     probe: MakeProbe,
 ) -> None:

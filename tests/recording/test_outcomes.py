@@ -3,16 +3,17 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request
+from fastapi import BackgroundTasks, Body, Depends, FastAPI, HTTPException, Request
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fastapi_lens.recording.middleware import MAX_HINTS
 from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope
+from tests.support import releases
 
 MakeProbe = Callable[..., Probe]
 ENDPOINT = ("GET", "/x")
@@ -21,6 +22,44 @@ ENDPOINT = ("GET", "/x")
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def answers(payload: Annotated[bytes, Body()]) -> int:
+    return len(payload)
+
+
+def never_reads() -> int:
+    return 1
+
+
+async def reads_in_a_group(request: Request) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(request.body())
+
+
+@releases.needs_body_limit
+@pytest.mark.parametrize("endpoint", [answers, never_reads, reads_in_a_group])
+@pytest.mark.parametrize("layers", [0, 2])
+def test_a_body_that_fastapi_refuses_because_of_its_size_is_no_fault(
+    probe: MakeProbe, endpoint: Any, layers: int
+) -> None:
+    app = FastAPI(max_body_size=10)  # type: ignore[call-arg, unused-ignore]  Of newer releases.
+    app.add_api_route("/x", endpoint, methods=["POST"])
+    for _ in range(layers):
+        app.middleware("http")(hands_on)
+    probed = probe(app)
+    # The second one does not say beforehand how long it is.
+    got = [
+        probed.client.post("/x", content=one).status_code for one in (b"x" * 20, iter([b"y" * 20]))
+    ]
+    assert got == [413, 200 if endpoint is never_reads else 413]
+    assert sum(probed.counts()["POST", "/x"].values()) == 2
+    assert probed.counts()["POST", "/x"] == {status: got.count(status) for status in got}
+    assert probed.lens.reader.log.failures() == []
+
+
+async def hands_on(request: Request, call_next: Any) -> Any:
+    return await call_next(request)
 
 
 def fails() -> None:

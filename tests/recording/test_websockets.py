@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import websockets.exceptions
 from fastapi import FastAPI, WebSocket
+from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
@@ -300,6 +301,36 @@ async def test_a_websocket_that_nobody_answers(
         await call(probed.app, websocket_scope("/own/x"), received)
     assert probed.counts() == {("ANY", "/own/{path}"): {status: 1}}
     assert kinds(probed) == []
+
+
+async def refuses(socket: WebSocket) -> None:
+    await socket.close(1008)
+
+
+async def denies(socket: WebSocket) -> None:
+    await socket.send_denial_response(PlainTextResponse("no", 401))
+
+
+@pytest.mark.parametrize("handler", [reads_on, refuses, denies, fails_to_clean_up])
+@pytest.mark.parametrize("code", [1005, 1006])
+@pytest.mark.anyio
+async def test_an_answer_that_comes_when_the_client_has_gone_is_none(
+    probe: MakeProbe, handler: Handler, code: int
+) -> None:
+    probed = probe(app_with(handler))
+    # As hypercorn has it, which takes the answer and drops it.
+    waiting: asyncio.Queue[Message] = asyncio.Queue()
+    for message in (CONNECT, closed(code)):
+        waiting.put_nowait(message)
+    scope = {**websocket_scope("/ws"), "extensions": {"websocket.http.response": {}}}
+
+    async def send(message: Message) -> None:
+        """Take it."""
+
+    with contextlib.suppress(Exception):
+        await probed.app(scope, waiting.get, send)
+    status = 500 if handler is fails_to_clean_up else 499
+    assert probed.counts() == {("WEBSOCKET", "/ws"): {status: 1}}
 
 
 @pytest.mark.anyio
