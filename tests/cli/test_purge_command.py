@@ -12,9 +12,7 @@ from tests.cli.helpers import fill, ids_of, moved, run
 from tests.storage.helpers import delta, table_rows
 
 TODAY = int(time.time()) // 60
-NUMBERS = {
-    identity: number for number, identity in (ids_of() | ids_of("billing", 11)).items()
-}
+NUMBERS = {identity: number for number, identity in (ids_of() | ids_of("billing", 11)).items()}
 
 
 @pytest.fixture
@@ -60,7 +58,9 @@ def test_what_is_older_goes_and_the_endpoints_stay(filled: str) -> None:
         for row in table_rows(database, BUCKET)
         if NUMBERS[row.endpoint_id] < 11
     }
-    totals = {row.total_calls for row in table_rows(database, ENDPOINT) if NUMBERS[row.id] in (1, 2, 4)}
+    totals = {
+        row.total_calls for row in table_rows(database, ENDPOINT) if NUMBERS[row.id] in (1, 2, 4)
+    }
     database.close()
     assert max(ages) < 30 * 1_440
     assert totals == {2}
