@@ -43,12 +43,14 @@ BEARER = "bearer "
 TOO_MANY = "too many wrong keys came from your address"
 BUSY = "more keys are sent than can be compared"
 BUSY_SECONDS = 2
-_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_LOCAL_HOST = re.compile(
+    r"((?:[\w-]+\.)*localhost|127\.0\.0\.1|\[::1\]|testserver)(?::\d*)?", re.ASCII | re.IGNORECASE
+)
 _TEST_CLIENT = ("testclient", "testserver")
 _FORWARDING = re.compile(
-    r"(x-)?forwarded(-.*)?|x-(original|envoy|appengine|azure|amz|arr|vercel|proxyuser)-.*|via|"
-    r"(.*-)?(client|real|connecting|user|remote|cluster)-?ip(v6)?|x-(host|remote-addr|scheme)|"
-    r"cdn-loop"
+    r"(x-)?forwarded(-.*)?|x-(original|envoy|appengine|azure|amz|arr|vercel|proxyuser|nf)-.*|via|"
+    r"(.*-)?(client|real|connecting|user|remote|cluster|originating)-?ip(v6)?|cf-.*|tailscale-.*|"
+    r"x-(host|remote-addr|scheme|varnish)|cdn-loop"
 )
 """Headers that only a proxy adds; one that adds none cannot be told from the machine itself."""
 
@@ -306,10 +308,11 @@ def is_local(request: HTTPConnection) -> bool:
     if any(map(_FORWARDING.fullmatch, request.headers)):
         return False
     client = address_of(request)
-    host = parts_of("//" + request.headers.get("host", "")).hostname or ""
-    if (client, host) == _TEST_CLIENT:
-        return True
-    return _is_loopback(client) and (host in _LOCAL_NAMES or host.endswith(".localhost"))
+    # Two that differ come from no browser.
+    found = _LOCAL_HOST.fullmatch(",".join({*request.headers.getlist("host")}))
+    if found is None or found[1] == "testserver":
+        return found is not None and (client, found[1]) == _TEST_CLIENT
+    return _is_loopback(client)
 
 
 def safe_next(target: str, base: str) -> str:

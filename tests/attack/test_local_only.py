@@ -17,7 +17,8 @@ HOSTS = (
     *(b"localhost@evil.example", b"evil.example#localhost", b"evil.example/localhost", b"nowhere"),
     *(b"xlocalhost", b"localhost.", b"127.1", b"2130706433", b"0x7f.1", b"[::ffff:127.0.0.1]"),
     *(b"[::]", b"[", b"", b"localhost:80@evil.example", b"\xe2\x93\x9bocalhost", b"10.0.0.7"),
-    *(b"evil.localhost.example", b"testserver"),
+    *(b"evil.localhost.example", b"testserver", b"[::1].evil", b"evil@localhost", b"localhost:x"),
+    *(b"evil/.localhost", b"localhost,localhost", b"localhost\t", b".localhost"),
 )
 
 PROXIES = (
@@ -27,6 +28,8 @@ PROXIES = (
     *(b"x-cluster-client-ip", b"x-original-forwarded-for", b"x-original-host", b"x-original-url"),
     *(b"x-envoy-external-address", b"x-appengine-user-ip", b"x-azure-clientip", b"cdn-loop"),
     *(b"x-amz-cf-id", b"x-host", b"x-remote-ip", b"x-remote-addr", b"x-arr-ssl", b"fly-client-ip"),
+    *(b"cf-ray", b"x-originating-ip", b"x-varnish", b"tailscale-user-login"),
+    *(b"x-nf-client-connection-ip", b"x-vercel-id"),
 )
 
 MACHINE = ("127.0.0.1", "127.0.0.9", "::1", "::ffff:127.0.0.1", "::ffff:127.0.0.9", "::FFFF:7F00:1")
@@ -73,6 +76,8 @@ def test_nobody_else_is_answered(target: Target, path: str) -> None:
     for client in CLIENTS:
         assert (client, status(target, LOCALHOST, client=client, path=path)) == (client, 403)
     assert status(target, path=path) == 403  # No Host at all.
+    assert status(target, LOCALHOST, (b"host", b"evil.example"), path=path) == 403
+    assert status(target, (b"host", b"evil.example"), LOCALHOST, path=path) == 403
 
 
 @pytest.mark.parametrize("client", MACHINE)
