@@ -128,12 +128,11 @@ class ExportFile:
                     row = checks.row(line.value)
                 except WrongRowError as error:
                     raise self._refused(line.number, str(error)) from None
-                # What is no row is an object, or was refused.
-                head = {} if row else cast("dict[str, Any]", line.value)
                 if row is not None:
                     yield row
-                elif "end" in head:
-                    self._require_whole(head, checks.counts, checksum.hexdigest(), lines)
+                # All that is no row and was not refused is an object.
+                elif "end" in (end := cast("dict[str, Any]", line.value)):
+                    self._require_whole(end, checks.counts, checksum.hexdigest(), lines)
                     return
                 checksum.update(line.data)
         raise self._broken("its end is missing")

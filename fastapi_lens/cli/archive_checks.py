@@ -15,7 +15,7 @@ from fastapi_lens.errors import LensError
 from fastapi_lens.storage.batches import endpoint_id
 from fastapi_lens.storage.log_writer import failure_id
 from fastapi_lens.storage.row_checks import MAX_TIME_US, RULES, wrong_values
-from fastapi_lens.storage.snapshot import MOVED
+from fastapi_lens.storage.snapshot import MOVED, is_list
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, STATUS, WORKER
 from fastapi_lens.visible import visible
 
@@ -116,9 +116,8 @@ class RowChecks:
         Raises:
             WrongRowError: An export has no such line there.
         """
-        if isinstance(value, list):
-            values: list[Any] = value
-            return self._row(values)
+        if is_list(value):
+            return self._row(value)
         if not isinstance(value, dict):
             raise WrongRowError("it is neither a row nor the beginning of a table")
         line = cast("dict[str, Any]", value)
@@ -134,7 +133,7 @@ class RowChecks:
             raise WrongRowError(f"an export has no table {visible(str(table)[:100])}")
         if table in self.counts:
             raise WrongRowError(f"{table} is there twice")
-        names: list[Any] = columns if isinstance(columns, list) else []
+        names = columns if is_list(columns) else []
         if set(map(str, names)) != set(RULES[table]):
             raise WrongRowError(f"{table} has other columns here")
         self._table, self._columns = table, list(map(str, names))
@@ -195,10 +194,7 @@ def _is_apps(value: Any) -> bool:
 
 
 def _is_signs(value: Any) -> bool:
-    if not isinstance(value, list):
-        return False
-    signs: list[Any] = value
-    return len(signs) <= MOST_SIGNS and all(map(_SIGN_TEXT.holds, signs))
+    return is_list(value) and len(value) <= MOST_SIGNS and all(map(_SIGN_TEXT.holds, value))
 
 
 def _bytes(value: Any) -> Any:

@@ -16,6 +16,7 @@ from fastapi_lens.storage.clocks import EARLIEST
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.open_calls import Open
 from fastapi_lens.storage.row_checks import MAX_TIME_US
+from fastapi_lens.storage.snapshot import is_list
 from fastapi_lens.storage.sound import whole
 from fastapi_lens.storage.tables import ENDPOINT
 
@@ -108,7 +109,7 @@ def _tags(text: str) -> tuple[str, ...]:
         found: Any = json.loads(text)
     except (ValueError, RecursionError):
         return ()
-    tags: list[Any] = found if isinstance(found, list) else []
+    tags = found if is_list(found) else []
     return tuple(one for one in tags if isinstance(one, str))
 
 

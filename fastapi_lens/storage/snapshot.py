@@ -6,7 +6,7 @@ All of it comes from one read transaction and in primary-key order, a few rows a
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -108,8 +108,12 @@ def _is_origins(value: Any) -> bool:
 
 
 def _is_texts(value: Any) -> bool:
-    texts: list[Any] = value if isinstance(value, list) else [None]
-    return all(isinstance(text, str) for text in texts)
+    return is_list(value) and all(isinstance(text, str) for text in value)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """A list of anything, as JSON gives it; the same to every type checker."""
+    return isinstance(value, list)
 
 
 def count_rows(connection: Connection, table: sa.Table, apps: Sequence[str]) -> int:

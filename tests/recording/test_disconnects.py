@@ -293,7 +293,7 @@ class Signalling(Uvicorn):
     def __init__(self, disconnected: object) -> None:
         super().__init__()
         self.lost = False
-        self.disconnected = disconnected  # type: ignore[assignment]  As it has it.
+        self.disconnected: Any = disconnected
 
     async def receive(self) -> Message:
         return GONE if self.lost else REQUEST_BODY

@@ -170,7 +170,7 @@ def test_what_only_has_the_name_of_a_maker_of_pages_makes_none(probe: MakeProbe)
     probed = probe(app)
     probed.get("/services", "/signs", "/none")
     assert probed.counts() == {("GET", path): {200: 1} for path in ("/services", "/signs", "/none")}
-    later = Gateway()
+    later: Any = Gateway()
 
 
 def test_a_page_may_import_what_makes_it_or_get_it_from_around_it(probe: MakeProbe) -> None:
