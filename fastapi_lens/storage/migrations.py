@@ -41,7 +41,7 @@ def _add_ended_sessions(connection: Connection) -> None:
     connection.execute(sa.delete(SETTING).where(SETTING.c.name == "sessions"))
 
 
-_HAVE_LONG_KEYS = sa.DDL(  # type: ignore[no-untyped-call]  SQLAlchemy's has no types.
+_HAVE_LONG_KEYS = sa.DDL(  # type: ignore[no-untyped-call]  # It has no types.
     "ALTER TABLE %(table)s ROW_FORMAT=DYNAMIC"
 ).execute_if(dialect="mysql")
 """For a table that was made where another format is the default, see `LensModel`."""
