@@ -41,11 +41,15 @@ def _add_ended_sessions(connection: Connection) -> None:
     connection.execute(sa.delete(SETTING).where(SETTING.c.name == "sessions"))
 
 
+_HAVE_LONG_KEYS = sa.DDL(  # type: ignore[no-untyped-call]  # It has no types.
+    "ALTER TABLE %(table)s ROW_FORMAT=DYNAMIC"
+).execute_if(dialect="mysql")
+"""For a table that was made where another format is the default, see `LensModel`."""
+
+
 def _index_workers(connection: Connection) -> None:
     """Indexes for questions about many workers."""
-    if connection.dialect.name == "mysql":
-        # A table that was made where another format is the default, see `LensModel`.
-        connection.exec_driver_sql(f"ALTER TABLE {WORKER.name} ROW_FORMAT=DYNAMIC")
+    _HAVE_LONG_KEYS(WORKER, connection)
     for index in WORKER.indexes:
         index.create(connection, checkfirst=True)
 
