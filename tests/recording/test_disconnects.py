@@ -290,10 +290,10 @@ def playing(steps: list[str], server: Uvicorn) -> Any:
 class Signalling(Uvicorn):
     """A middleware above the lens whose word of that name is no flag."""
 
-    def __init__(self, disconnected: object) -> None:
+    def __init__(self, disconnected: Any) -> None:
         super().__init__()
         self.lost = False
-        self.disconnected = disconnected  # type: ignore[assignment]  As it has it.
+        self.disconnected = disconnected
 
     async def receive(self) -> Message:
         return GONE if self.lost else REQUEST_BODY

@@ -43,7 +43,7 @@ async def reads_in_a_group(request: Request) -> None:
 def test_a_body_that_fastapi_refuses_because_of_its_size_is_no_fault(
     probe: MakeProbe, endpoint: Any, layers: int
 ) -> None:
-    app = FastAPI(max_body_size=10)  # type: ignore[call-arg, unused-ignore]  Of newer releases.
+    app = FastAPI(max_body_size=10)
     app.add_api_route("/x", endpoint, methods=["POST"])
     for _ in range(layers):
         app.middleware("http")(hands_on)
