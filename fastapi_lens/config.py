@@ -16,6 +16,7 @@ from fastapi_lens.errors import ConfigError
 from fastapi_lens.hooks import Authorize
 from fastapi_lens.keys import SINGLE_KEY, KeyConfig, check_different, check_key, named_keys
 from fastapi_lens.log_settings import LogSettings
+from fastapi_lens.methods import method_name
 
 MAX_DAYS = 36_500
 """A century: longer ones are no time that a database is asked about."""
@@ -266,5 +267,5 @@ def _check_exclusions(config: LensConfig) -> None:
             raise ConfigError(
                 "exclude_paths", f"must hold globs that start with a slash, not {pattern!r}"
             )
-    methods = tuple(method.upper() for method in config.exclude_methods)
+    methods = tuple(method_name(method.upper()) for method in config.exclude_methods)
     object.__setattr__(config, "exclude_methods", methods)

@@ -290,10 +290,14 @@ def playing(steps: list[str], server: Uvicorn) -> Any:
 class Signalling(Uvicorn):
     """A middleware above the lens whose word of that name is no flag."""
 
-    def __init__(self, disconnected: object) -> None:
+    def __init__(self, disconnected: Any) -> None:
         super().__init__()
         self.lost = False
+<<<<<<< HEAD
         self.disconnected: Any = disconnected
+=======
+        self.disconnected = disconnected
+>>>>>>> wt-f-break
 
     async def receive(self) -> Message:
         return GONE if self.lost else REQUEST_BODY

@@ -148,6 +148,8 @@ class Gateway:
     def get_openapi(self) -> list[str]:
         return ["orders"]
 
+    get_redoc_html = get_openapi
+
 
 def test_what_only_has_the_name_of_a_maker_of_pages_makes_none(probe: MakeProbe) -> None:
     app, gateway, by_name = FastAPI(), Gateway(), {"get_redoc_html": documents}

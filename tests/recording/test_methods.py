@@ -220,3 +220,13 @@ def test_rules_and_exclusions_take_such_methods(dav: TestClient, probe: MakeProb
     send(probed, "PROPFIND /dav", "GET /dav")
     assert probed.counts() == {("GET", "/dav"): {200: 1}}
     assert discovered(probed) == {("GET", "/dav")}
+
+
+def test_a_method_that_is_counted_by_a_cut_name_is_excluded_by_its_own(probe: MakeProbe) -> None:
+    app = FastAPI()
+    app.add_api_route("/x", lambda: 1, methods=[ENDLESS, "GET"])
+    probed = probe(app, exclude_methods=[ENDLESS.lower()])
+    probed.client.request(ENDLESS, "/x")
+    probed.get("/x")
+    assert probed.counts() == {("GET", "/x"): {200: 1}}
+    assert probed.discovered() == {("GET", "/x")}
