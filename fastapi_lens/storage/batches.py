@@ -23,7 +23,7 @@ def endpoint_id(app: str, method: str, path: str) -> int:
 
 
 def identity_of(*parts: object) -> int:
-    """63 bits of SHA-256 of some texts and numbers, in their order, as a database holds them."""
+    """The first 63 bits of the SHA-256 of texts and numbers in order, as a database stores them."""
     text = "\0".join(storable(str(part)) for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
@@ -89,12 +89,12 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """An endpoint that is in use: calls of it have begun to be answered, and have not ended.
+    """An endpoint in use: responses to some of its calls have begun and have not ended.
 
     Attributes:
-        connections: How many; at least 1.
-        since_us: When the oldest was opened, in microseconds since the epoch.
-        until_us: When that was looked up, in microseconds since the epoch.
+        connections: Number of open calls; at least 1.
+        since_us: Time at which the oldest was opened, in microseconds since the epoch.
+        until_us: Time of this observation, in microseconds since the epoch.
     """
 
     endpoint_id: int
@@ -105,14 +105,14 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one transaction adds: calls, uses, or both.
+    """The changes of one transaction: calls, uses, or both.
 
     Attributes:
         seq: Number of the batch in its worker, 1 for the first.
-        uses: Move the last call of their endpoints on, and count no call.
-        open_calls: What is open in the worker, see `storage.open_calls`; None for no news.
-        ahead_us: A last call after it, in microseconds since the epoch, was told by a clock that
-            was wrong, and gives way.
+        uses: Advance the last call of their endpoints, and count no call.
+        open_calls: The worker's open calls, see `storage.open_calls`; None if unchanged.
+        ahead_us: A stored last call after this time, in microseconds since the epoch, came from a
+            wrong clock and is overwritten.
     """
 
     seq: int

@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 EARLIEST = 1_577_836_800.0
-"""2020-01-01 00:00 UTC, years before the first release, and after the time at which any board's
-clock begins: one that says less is not set yet."""
+"""2020-01-01 00:00 UTC: years before the first release, and later than the time at which the clock
+of any board starts. A clock that is earlier is not set yet."""
 
 AHEAD_SECONDS = 86_400.0
-"""A time that lies so far ahead was told by a clock that was wrong; zones and hosts differ less."""
+"""A time this far ahead came from a wrong clock; time zones and hosts differ by less."""
 
 LONGEST_ANSWER_SECONDS = 1.0
 """An answer that takes longer tells nothing: its network was cut, or its host asleep."""

@@ -46,7 +46,7 @@ class Database:
 
     Attributes:
         remembered: What a database that has to be made anew gets back, by name.
-        in_memory: Whether it lives in this process, in its one connection.
+        in_memory: True if it lives in this process, in its only connection.
     """
 
     def __init__(self, url: str | URL) -> None:
@@ -68,7 +68,7 @@ class Database:
         self.in_memory = is_in_memory(self._url)
         self._turns = threading.RLock() if self.in_memory else None
         self._file: DatabaseFile | None = None
-        # A server's driver has no locks that a forked child could find taken.
+        # The driver of a server has no locks that could be held in a forked child.
         self._gate = Gate() if self.dialect == "sqlite" else None
 
     @contextmanager
@@ -199,7 +199,7 @@ class Database:
         return None if total is None else int(total)
 
     def close(self) -> None:
-        """Close all connections; the next use opens new ones, and a database in memory is empty."""
+        """Close all connections; the next use opens new ones, to an empty database if in memory."""
         with self._guard:
             engine, self._engine = self._engine, None
             self.leave()
@@ -208,25 +208,25 @@ class Database:
                 engine.dispose()
 
     def hold(self, *, timeout_seconds: float) -> bool:
-        """Begin no transaction until `let_go`, as far as that matters to a fork.
+        """Block new transactions until `let_go`, as far as a fork requires it.
 
         Returns:
-            Whether those that were under way have ended in time.
+            True if all running transactions ended in time.
         """
         return self._gate is None or self._gate.hold(timeout_seconds=timeout_seconds)
 
     def let_go(self) -> None:
-        """Undo a `hold`, whatever it said."""
+        """Undo a `hold`, whatever it returned."""
         if self._gate is not None:
             self._gate.let_go()
 
     def rest(self) -> None:
-        """Close the connections that may be opened again: not that of a database in memory."""
+        """Close the connections that can be reopened: all but that of an in-memory database."""
         if not self.in_memory:
             self.close()
 
     def leave(self) -> None:
-        """Close nothing when this object is gone: in a forked child it is another's."""
+        """Close nothing when this object is deleted: in a forked child the parent owns it."""
         if self._disposal is not None:
             self._disposal.detach()
 
@@ -239,7 +239,7 @@ class Database:
                 self._file = self._file or _file_of(self._url)
                 self._engine = create_engine(self._url, self._file, in_memory=self.in_memory)
                 if self.in_memory:
-                    # Nobody closes it earlier, see `rest`.
+                    # Nothing closes it earlier, see `rest`.
                     self._disposal = weakref.finalize(self, self._engine.dispose)
             return self._engine
 

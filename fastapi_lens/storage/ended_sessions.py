@@ -1,4 +1,4 @@
-"""The rows of sessions that were ended before their time. Knows no cookies and no rule of time."""
+"""Rows of sessions that ended before they expired. Knows no cookies and no expiry rule."""
 
 import secrets
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from fastapi_lens.storage.settings import AuditEntry, add_entry
 from fastapi_lens.storage.tables import ENDED_SESSION
 
 MAX_EACH = 1_000
-"""Log-outs of one key that are kept at a time; one more ends all sessions of the key instead."""
+"""Logouts kept per key at a time; one more ends all sessions of the key instead."""
 
 ALL_ENDED = "the last of many log-outs: all sessions of this key have ended"
 
@@ -22,11 +22,11 @@ _TABLE = ENDED_SESSION.c
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What has ended of a key.
+    """The ended sessions of a key.
 
     Attributes:
-        generation: Of the sessions that have not; empty until all were ended for the first time.
-        is_ended: Whether the session that was asked about was logged out by itself.
+        generation: Generation of the sessions that are valid; empty until all were first ended.
+        is_ended: True if the session in question was logged out individually.
     """
 
     generation: str = ""
@@ -35,13 +35,13 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class LogOut:
-    """A session that is to be ended.
+    """A session to end.
 
     Attributes:
-        app: Whose.
-        key: The name of its key.
-        session: Its number.
-        until_us: Microseconds since the epoch when it would have ended by itself.
+        app: Name of its app.
+        key: Name of its key.
+        session: Its id.
+        until_us: Time at which it would have expired, in microseconds since the epoch.
     """
 
     app: str
@@ -51,7 +51,7 @@ class LogOut:
 
 
 def read_ended(database: Database, app: str, key: str, session: str = _WHOLE_KEY) -> Ended:
-    """What has ended of a key, and whether one of its sessions has.
+    """Read the ended sessions of a key, and if one of its sessions is among them.
 
     Raises:
         StorageError: The database cannot be read.
@@ -67,13 +67,13 @@ def read_ended(database: Database, app: str, key: str, session: str = _WHOLE_KEY
 def end_session(
     database: Database, gone: LogOut, entry: AuditEntry, *, forget_before_us: int
 ) -> None:
-    """End one session and note it; forget those that would have ended by themselves meanwhile.
+    """End one session and audit it; forget ended sessions that would have expired by now.
 
     Args:
-        database: Where it is noted.
+        database: The database to write to.
         gone: The session.
-        entry: For the audit log.
-        forget_before_us: Sessions of the app that end by themselves before this are forgotten.
+        entry: The entry for the audit log.
+        forget_before_us: Sessions of the app that expire before this time are forgotten.
 
     Raises:
         StorageError: The database cannot be written.
@@ -100,7 +100,7 @@ def end_session(
             )
             noted = entry
             if _count(connection, gone) > MAX_EACH:
-                # None may be forgotten before its time: it would be alive again.
+                # No logout may be forgotten before the session expires: it would be valid again.
                 _end_all(database, connection, gone.app, gone.key)
                 noted = replace(entry, after=ALL_ENDED)
             add_entry(database, connection, gone.app, noted)
@@ -109,7 +109,7 @@ def end_session(
 
 
 def end_sessions_of(database: Database, app: str, key: str, entry: AuditEntry) -> None:
-    """End all sessions of a key, and note it.
+    """End all sessions of a key, and audit it.
 
     Raises:
         StorageError: The database cannot be written.
@@ -124,7 +124,7 @@ def end_sessions_of(database: Database, app: str, key: str, entry: AuditEntry) -
 
 
 def _end_all(database: Database, connection: Connection, app: str, key: str) -> None:
-    """Begin another generation, to which no session of the key belongs that was begun before."""
+    """Start a new generation of the key, which invalidates all earlier sessions."""
     whole = {"app": app, "key_name": key, "session": _WHOLE_KEY, "generation": "", "until": 0}
     connection.execute(database.insert_ignore(ENDED_SESSION), whole)
     connection.execute(

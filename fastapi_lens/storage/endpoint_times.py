@@ -1,4 +1,4 @@
-"""Times of endpoints that a clock has told while it was wrong, and which are set right later."""
+"""Endpoint times that a wrong clock recorded, and their correction."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from fastapi_lens.storage.tables import BUCKET, ENDPOINT
 
 _AT_ONCE = 100
 _LIVED_DAYS = 3
-"""Counts of so many days were told by no clock that was wrong for a moment."""
+"""Counts on this many days cannot come from a clock that was wrong only briefly."""
 
 _EARLIEST_US = round(EARLIEST * 1_000_000)
 _DAY_SECONDS = Tier.DAY.value
@@ -24,13 +24,13 @@ _TIMES = ("first_seen_at", "last_seen_at", "first_called_at", "last_called_at")
 
 
 def mend_times(database: Database, app: str, *, after_us: int, shift_us: int) -> None:
-    """Move an app's times that lie ahead.
+    """Shift an app's endpoint times that lie in the future.
 
     Args:
-        database: Whose rows.
-        app: Whose endpoints.
-        after_us: Only later ones are moved, in microseconds since the epoch.
-        shift_us: By so much, which is negative.
+        database: The database to write to.
+        app: Name of the app.
+        after_us: Only later times are shifted, in microseconds since the epoch.
+        shift_us: Microseconds to add; negative.
 
     Raises:
         StorageError: The database cannot be written.
@@ -43,17 +43,17 @@ def mend_times(database: Database, app: str, *, after_us: int, shift_us: int) ->
 
 
 def mend_left(database: Database, app: str, *, now: float) -> None:
-    """Set right what no worker that still runs has told: of 1970, or far ahead.
+    """Fix times of 1970, or far ahead, that no running worker recorded.
 
-    A last call becomes the latest one that was counted within a day, else now: it was made at some
-    time before now, and no endpoint shall look dead because of a clock. A first call becomes the
-    first one that was counted, as far as buckets tell.
+    A last call becomes the latest counted one if that is at most a day old, and otherwise now: the
+    call was made before now, and no endpoint may look dead because of a wrong clock. A first call
+    becomes the first one in the buckets.
 
     Args:
-        database: Whose rows.
-        app: Whose endpoints.
-        now: Epoch seconds, by a clock that is set. Where counts of many days lie ahead of it,
-            nothing is changed: it is this clock that is behind.
+        database: The database to write to.
+        app: Name of the app.
+        now: Epoch seconds, by a clock that is set. If counts of many days lie after it, nothing
+            is changed: then this clock is behind.
 
     Raises:
         StorageError: The database cannot be written.
@@ -62,7 +62,7 @@ def mend_left(database: Database, app: str, *, now: float) -> None:
         with database.write() as connection:
             for row, right in rows:
                 for name, time in right.items():
-                    # Unless its worker has told a better one meanwhile.
+                    # Unless its worker has written a better one meanwhile.
                     same = (ENDPOINT.c.id == row.id) & (ENDPOINT.c[name] == getattr(row, name))
                     connection.execute(sa.update(ENDPOINT).where(same).values({name: time}))
             note_rewriting(database, connection)
@@ -72,13 +72,13 @@ def mend_left(database: Database, app: str, *, now: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """When an endpoint was called, as far as its buckets tell: epoch seconds, or None."""
+    """First and last call of an endpoint according to its buckets: epoch seconds, or None."""
 
     first: int | None = None
     last: int | None = None
 
     def with_tier(self, tier: Tier, first: int, last: int) -> "_Counted":
-        """The same, more precisely: by buckets of the next finer tier."""
+        """The same times, refined by the buckets of the next finer tier."""
         first_at, last_at = first * tier, last * tier
         coarser = _COARSER.get(tier, tier)
         if self.first is not None and first_at >= self.first + coarser:
@@ -87,7 +87,7 @@ class _Counted:
 
 
 def _wrong_rows(database: Database, app: str, now: float) -> list[tuple[Any, dict[str, int]]]:
-    """Rows with times that cannot be, and what they have to be."""
+    """Rows with impossible times, and the corrected times."""
     limit_us = round((now + AHEAD_SECONDS) * 1_000_000)
     wrong = sa.or_(*(_is_wrong(ENDPOINT.c[name], limit_us) for name in _TIMES))
     columns = (ENDPOINT.c.id, *(ENDPOINT.c[name] for name in _TIMES))
@@ -112,7 +112,7 @@ def _is_behind(connection: Connection, now: float) -> bool:
 
 
 def _counted(connection: Connection, ids: list[int], now: float) -> dict[int, _Counted]:
-    """By endpoint, when it was called at times that can be."""
+    """First and last calls by endpoint, within the range of possible times."""
     found: dict[int, _Counted] = {}
     for tier in sorted(Tier, reverse=True):
         ends = sa.func.min(BUCKET.c.bucket), sa.func.max(BUCKET.c.bucket)
@@ -134,7 +134,7 @@ def _counted(connection: Connection, ids: list[int], now: float) -> dict[int, _C
 
 
 def _right(row: Any, counted: _Counted, now: float, limit_us: int) -> dict[str, int]:
-    """The times that a row has to get, by column."""
+    """The corrected times of a row, by column."""
     right: dict[str, int] = {}
 
     def mended(name: str, instead: float) -> int:

@@ -40,8 +40,8 @@ FOREIGN_TABLES = (
 )
 TURN_SECONDS = 5.0
 PRIVATE = 0o600
-"""Permissions of a new file: what an application is asked for is nobody else's business. SQLite
-gives its log the permissions of the database."""
+"""Permissions of a new file: only its owner may read the recorded calls. SQLite gives its log the
+permissions of the database."""
 
 Identity = tuple[int, int]
 """Device and inode; an inode in use is not given to another file."""
@@ -159,7 +159,7 @@ class DatabaseFile:
             for suffix in SIDECARS:
                 with contextlib.suppress(FileNotFoundError):
                     _beside(path, suffix).rename(_beside(aside, suffix))
-            # Whoever could use the database can use the new one.
+            # The new database is accessible to the same users as the old one.
             make_private(path, stat.S_IMODE(aside.stat().st_mode))
         logger.error(
             "fastapi_lens found %s damaged, moved it to %s and begins a new one; what the old "
@@ -201,21 +201,21 @@ class DatabaseFile:
 
 
 def make_private(path: Path, mode: int = PRIVATE) -> None:
-    """Make a file that is not there yet, even as a link to somewhere.
+    """Create a file; fail if anything exists at the path, even a dangling link.
 
     Args:
         path: The file.
         mode: Its permissions.
 
     Raises:
-        OSError: There is something at the path, or it cannot be made.
+        OSError: Something exists at the path, or the file cannot be created.
     """
-    # Windows has no O_NOFOLLOW; O_EXCL alone follows no link either where POSIX is kept.
+    # Windows has no O_NOFOLLOW. By POSIX, O_EXCL alone follows no link either.
     exclusive = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
     descriptor = os.open(path, exclusive, PRIVATE)
     try:
         if mode != PRIVATE:
-            # Beyond what the umask would leave: somebody has chosen it.
+            # Ignores the umask: this mode was chosen deliberately.
             os.chmod(descriptor if os.chmod in os.supports_fd else path, mode)  # noqa: PTH101  By descriptor.
     finally:
         os.close(descriptor)

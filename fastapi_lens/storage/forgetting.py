@@ -1,7 +1,7 @@
-"""Forgetting workers that are long gone, so that their number does not grow with every start.
+"""Deletion of workers that ended long ago, so that their number does not grow with every start.
 
-Where instances come and go (serverless, spot), few of them say that they end. The calls that they
-have lost stay counted, also when their rows are gone.
+Short-lived instances (serverless, spot) rarely report their end. The calls that they lost stay
+counted after their rows are deleted.
 """
 
 import hashlib
@@ -17,33 +17,34 @@ from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.tables import META, WORKER
 
 WORKER_SECONDS = 7 * Tier.DAY.value
-"""A worker that has ended, or is silent, is remembered for so long, and as one of the latest."""
+"""A worker that has ended or is silent is kept for this long, and while it is among the latest."""
 
 SILENT_SECONDS = 500 * Tier.DAY.value
-"""One of the latest that never said that it ends may come back, and needs its fence then."""
+"""One of the latest workers that never reported its end is kept for this long: if it comes back,
+it needs its fence."""
 
 LATEST_WORKERS = 200
-"""Of an app: so many that have ended, that are silent, and that have lost calls."""
+"""Workers kept per app of each kind: ended, silent, and with lost calls."""
 
 
 def dropped_calls(connection: Connection, app: str) -> int:
-    """How many calls the workers of an app have lost, those that are forgotten among them."""
+    """Number of calls that the workers of an app have lost, deleted workers included."""
     lost = sa.select(sa.func.coalesce(sa.func.sum(WORKER.c.dropped), 0)).where(_losers(app))
     return int(connection.execute(lost).scalar_one()) + _forgotten_calls(connection, app)
 
 
 def forget_losses(connection: Connection, app: str) -> None:
-    """Forget what the forgotten workers of an app have lost, in a transaction that writes."""
+    """Delete the count of calls lost by deleted workers of an app, in a write transaction."""
     connection.execute(sa.delete(META).where(META.c.name == _note_of(app)))
 
 
 def worker_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Slice]:
-    """Delete the rows of workers that are long gone; gives each slice when it is done.
+    """Delete the rows of workers that ended long ago; yield each slice when it is done.
 
     Args:
-        database: Whose rows.
-        now: Epoch seconds; the database's own clock is asked, too, where it has one.
-        pace: Of the slices.
+        database: The database to write to.
+        now: Epoch seconds; also compared with the database's own clock, if it has one.
+        pace: Sets the size of the slices.
 
     Raises:
         StorageError: The database cannot be written.
@@ -51,14 +52,14 @@ def worker_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Sli
     with database.read() as connection:
         now_us = connection.execute(sa.select(database_clock(database.dialect))).scalar_one()
         apps = list(_apps(connection))
-    # The earlier of both clocks: one that is ahead forgets nobody too soon.
+    # The earlier of both clocks, so that a clock that is ahead deletes no worker too soon.
     ours_us = round(now * 1_000_000)
     week_us = (ours_us if now_us is None else min(ours_us, int(now_us))) - _WEEK_US
     for app in apps:
         while losers := _surplus_losers(database, app, week_us, pace.size):
             yield _forget_losers(database, app, losers, week_us, pace)
         while ids := _gone(database, app, week_us, pace.size):
-            # One that has come back this very moment stays.
+            # A worker that has just come back is kept.
             gone = WORKER.c.id.in_(ids) & (WORKER.c.seen_at < week_us)
             yield delete_slice(database, WORKER, gone, pace)
 
@@ -68,7 +69,7 @@ _LONGEST_US = (SILENT_SECONDS - WORKER_SECONDS) * 1_000_000
 
 
 def _apps(connection: Connection) -> Iterator[str]:
-    """The apps that have workers, each found through the index alone."""
+    """The apps that have workers, each found by an index lookup."""
     app = connection.execute(sa.select(sa.func.min(WORKER.c.app))).scalar()
     while app is not None:
         yield app
@@ -77,19 +78,19 @@ def _apps(connection: Connection) -> Iterator[str]:
 
 
 def _gone(database: Database, app: str, week_us: int, most: int) -> list[str]:
-    """Ids of workers to forget that have lost nothing."""
+    """Ids of workers to delete that have lost no calls."""
     with database.read() as connection:
         return old_workers(connection, app, week_us, most)
 
 
 def old_workers(connection: Connection, app: str, week_us: int, most: int) -> list[str]:
-    """Ids of workers of an app that are long gone and have lost nothing.
+    """Ids of workers of an app that ended long ago and have lost no calls.
 
     Args:
         connection: To the database.
-        app: Whose workers.
-        week_us: Who was heard of after it stays, in microseconds since the epoch.
-        most: How many are looked for.
+        app: Name of the app.
+        week_us: Workers last seen after this time are kept, in microseconds since the epoch.
+        most: Maximum number of ids.
     """
     silent, ended = WORKER.c.seen_at, WORKER.c.ended_at
     open_ones = (WORKER.c.app == app) & (ended == 0)
@@ -109,7 +110,7 @@ def old_workers(connection: Connection, app: str, week_us: int, most: int) -> li
 def _last_kept(
     connection: Connection, where: sa.ColumnElement[bool], time: sa.Column[int]
 ) -> int | None:
-    """The time of the last one that stays in any case; None where there are no more than these."""
+    """The time of the oldest worker that is always kept; None if there are fewer."""
     rows = sa.select(time).where(where).order_by(time.desc()).limit(1).offset(LATEST_WORKERS - 1)
     return connection.execute(rows).scalar_one_or_none()
 
@@ -126,7 +127,7 @@ def _losers(app: str) -> sa.ColumnElement[bool]:
 
 
 def _surplus_losers(database: Database, app: str, week_us: int, most: int) -> list[str]:
-    """Ids of workers that have lost calls and are long gone, those that lost fewest first."""
+    """Ids of workers that have lost calls and ended long ago, fewest lost calls first."""
     with database.read() as connection:
         count = sa.select(sa.func.count()).select_from(WORKER).where(_losers(app))
         surplus = connection.execute(count).scalar_one() - LATEST_WORKERS
@@ -138,7 +139,7 @@ def _surplus_losers(database: Database, app: str, week_us: int, most: int) -> li
 
 
 def _forget_losers(database: Database, app: str, ids: list[str], week_us: int, pace: Pace) -> Slice:
-    """Delete workers, and add what they have lost to what is known of forgotten ones."""
+    """Delete workers, and add their lost calls to the total of deleted workers."""
     with database.write() as connection:
         begun = pace.timer()
         gone = WORKER.c.id.in_(ids) & (WORKER.c.seen_at < week_us)
@@ -160,5 +161,5 @@ def _forgotten_calls(connection: Connection, app: str) -> int:
 
 
 def _note_of(app: str) -> str:
-    """The name of the fact: as long as the column, for any app."""
+    """The name under which the total is stored; fits the column for any app."""
     return f"dropped {hashlib.sha256(app.encode()).hexdigest()[:32]}"

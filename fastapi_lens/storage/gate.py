@@ -1,7 +1,7 @@
-"""A gate before SQLite's library, which is closed while the process forks. Knows no database.
+"""A gate in front of SQLite's library, closed while the process forks. Knows no database.
 
-The library has locks of its own. A child that is forked while another thread is inside finds them
-taken for ever; drivers of servers have none that outlive their connection objects.
+The library has locks of its own. If a process forks while another thread is inside, the locks stay
+held in the child forever. Drivers of servers have no locks that outlive their connection objects.
 """
 
 import threading
@@ -10,16 +10,16 @@ from contextlib import contextmanager
 
 
 class Gate:
-    """Counts the threads inside, and lets none in while it is held."""
+    """A counter of the threads inside that admits none while it is held."""
 
     def __init__(self) -> None:
-        """Begin open, with nobody inside."""
+        """Start open and empty."""
         self._changed = threading.Condition()
         self._inside = self._holders = 0
 
     @contextmanager
     def entered(self) -> Generator[None]:
-        """Be inside for a while; waits while somebody holds the gate."""
+        """Enter the gate for the duration of the block; wait while it is held."""
         with self._changed:
             self._changed.wait_for(lambda: not self._holders)
             self._inside += 1
@@ -31,13 +31,13 @@ class Gate:
                 self._changed.notify_all()
 
     def hold(self, *, timeout_seconds: float) -> bool:
-        """Let nobody in until `let_go`; whether all who were inside have left in time."""
+        """Admit no thread until `let_go`; return true if all threads inside have left in time."""
         with self._changed:
             self._holders += 1
             return self._changed.wait_for(lambda: not self._inside, timeout_seconds)
 
     def let_go(self) -> None:
-        """Undo a `hold`, whatever it said."""
+        """Undo a `hold`, whatever it returned."""
         with self._changed:
             self._holders -= 1
             self._changed.notify_all()

@@ -139,8 +139,8 @@ class Importer:
 def _emptied(table: sa.Table, row: Row) -> Row:
     """A row that changes no sum, to be added to.
 
-    Workers, requests and what was done in the admin have ids of their own and come whole, but that
-    nothing is open in a worker here; so do settings, which leave those alone that are there.
+    Workers, requests and audit entries have ids of their own and are imported whole, except that a
+    worker gets no open calls. Settings are imported whole, too, and overwrite no existing ones.
     """
     if table is ENDPOINT:
         # Not seen yet, so that no report shows it before its counts are in.

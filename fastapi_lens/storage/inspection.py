@@ -49,7 +49,7 @@ def contents(database: Database) -> Contents:
 
 
 NAMESAKE_TABLE = "lens_requests"
-"""Of the other package that is called fastapi-lens; ours has a table ``lens_request``."""
+"""Table of the other package named fastapi-lens; this package has a table ``lens_request``."""
 
 NAMESAKE = (
     f"the table {NAMESAKE_TABLE} is of another package, fastapi-lens of PyPI: nothing of it is "
@@ -58,7 +58,7 @@ NAMESAKE = (
 
 
 def has_namesake(database: Database) -> bool:
-    """Whether the other package of this name has recorded into this database.
+    """True if the other package of this name has recorded into this database.
 
     Raises:
         StorageError: The database cannot be read.

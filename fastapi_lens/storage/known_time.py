@@ -1,8 +1,8 @@
-"""The time as far as a database confirms what a worker's clock says. Deletes nothing.
+"""The time of a worker's clock as far as the database confirms it. Deletes nothing.
 
-A server has a clock of its own. A file has the time that was told last: a clock that is far from
-it is believed when it has said so for a day, in whatever processes, and nobody spoke against it.
-So a clock that is a year ahead for a moment deletes nothing, and a long break ends.
+A server has a clock of its own. A file stores the time that was last written. A clock far from that
+time is believed once it has been so for a day, in any processes, with no other clock contradicting.
+So a clock that is briefly a year ahead deletes nothing, and deletion resumes after a long break.
 """
 
 import logging
@@ -20,31 +20,31 @@ from fastapi_lens.storage.tables import BUCKET, META
 logger = logging.getLogger("fastapi_lens")
 
 FAR_SECONDS = 2 * Tier.DAY.value
-"""So much later than the time that was told last, either nobody ran or the clock is wrong."""
+"""If the clock is this far from the stored time, nothing has run meanwhile or it is wrong."""
 
 BELIEVED_SECONDS = Tier.DAY.value
-"""A clock that has said so for so long is right."""
+"""A clock that has differed for this long is right."""
 
 LOOK_SECONDS = 600
-"""Between two looks of a worker, unless its clock has jumped."""
+"""Interval between two checks of a worker, unless its clock has jumped."""
 
 _NOTE = "clock"
 
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What clocks have told, in epoch seconds.
+    """The stored times of the workers' clocks, in epoch seconds.
 
     Attributes:
-        latest: What is believed.
-        claimed: Since when a clock says something else; 0 while none does.
+        latest: The believed time.
+        claimed: The time at which a clock began to differ; 0 if none differs.
     """
 
     latest: int
     claimed: int = 0
 
     def then(self, now: int) -> "_Told":
-        """What is known when a clock says that it is now."""
+        """The state after a clock reports a time."""
         if abs(now - self.latest) <= FAR_SECONDS:
             return _Told(now)
         agrees = self.claimed and (self.claimed > self.latest) == (now > self.latest)
@@ -54,7 +54,7 @@ class _Told:
 
 
 class KnownTime:
-    """What one worker's database says to its clock.
+    """The database's check of one worker's clock.
 
     Args:
         database: With tables.
@@ -62,7 +62,7 @@ class KnownTime:
     """
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
-        """Ask nothing yet."""
+        """Start without a check."""
         self._database = database
         self._clock = clock
         self._looked_at = float("-inf")
@@ -70,11 +70,11 @@ class KnownTime:
         self._doubts = False
 
     def forget(self) -> None:
-        """Look anew: the database may be another one."""
+        """Check again at the next `look`: the database may be a different one."""
         self._looked_at = float("-inf")
 
     def look(self) -> None:
-        """Compare the clock, at most once in some minutes.
+        """Compare the clock, at most once every `LOOK_SECONDS`.
 
         Raises:
             StorageError: The database cannot be read or written.
@@ -93,7 +93,7 @@ class KnownTime:
         self._looked_at = now
 
     def confirmed(self) -> float | None:
-        """The time before which may be deleted, in epoch seconds; None while that is in doubt.
+        """The confirmed time, in epoch seconds, from which retention counts; None while in doubt.
 
         Raises:
             StorageError: The database cannot be read or written.
@@ -131,7 +131,7 @@ def _read(connection: Connection) -> _Told | None:
 
 
 def _first(connection: Connection, now: int) -> _Told:
-    """What the counts tell that an earlier release has written; now where there are none."""
+    """The time derived from counts of an earlier release; the present if there are none."""
     ahead = int(now + AHEAD_SECONDS) // Tier.DAY
     last = sa.select(sa.func.max(BUCKET.c.bucket)).where(
         BUCKET.c.tier == Tier.DAY.value, BUCKET.c.bucket <= ahead

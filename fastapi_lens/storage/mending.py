@@ -1,8 +1,8 @@
-"""Rows that hold what no release writes: found, and mended. Judges by `row_checks`.
+"""Detection and repair of rows that no release could have written. Applies `row_checks`.
 
-They come from an import by an older release, which took what a file said, or from another
-program. What can be read of such a row stays; what cannot is set to nothing, or to the present
-where a time lies beyond all clocks. A row whose own name is wrong is deleted.
+They come from an import by an older release, which did not check the file, or from another
+program. The valid values of such a row are kept. An invalid value is cleared; an impossible time
+is set to the present. A row with an invalid key is deleted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,11 +23,11 @@ AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class WrongRow:
-    """A row, and what cannot be in it.
+    """A row and its invalid values.
 
     Attributes:
-        values: By column, as the driver has them.
-        wrong: Not empty.
+        values: Values by column, as the driver returns them.
+        wrong: The invalid values; not empty.
     """
 
     table: sa.Table
@@ -41,7 +41,7 @@ class WrongRow:
 
 
 def wrong_rows(database: Database) -> Iterator[WrongRow]:
-    """All rows that hold what no release writes, and notes of imports that cannot be read.
+    """All rows that no release could have written, and import notes that cannot be read.
 
     Raises:
         StorageError: The database cannot be read.
@@ -60,11 +60,11 @@ def wrong_rows(database: Database) -> Iterator[WrongRow]:
 
 
 def mend(database: Database, rows: Sequence[WrongRow], *, now: float) -> None:
-    """Set right what can be, and delete what cannot.
+    """Repair rows where possible, and delete the others.
 
     Args:
-        database: Where they are.
-        rows: As `wrong_rows` found them.
+        database: The database that holds them.
+        rows: The rows from `wrong_rows`.
         now: Epoch seconds.
 
     Raises:
@@ -89,7 +89,7 @@ def _mend(connection: Connection, row: WrongRow, now_us: int) -> None:
 
 def _rows(connection: Connection, table: sa.Table) -> Iterator[dict[str, Any]]:
     names = table.c.keys()
-    # As the driver has them: a type would stumble over what is none of its values.
+    # As the driver returns them: a column type would fail on invalid values.
     columns = [sa.type_coerce(column, sa.types.NullType()) for column in table.c]
     rows = connection.execute(sa.select(*columns).execution_options(yield_per=AT_ONCE))
     for row in rows:

@@ -36,7 +36,7 @@ def _add_log_and_settings(connection: Connection) -> None:
 
 
 def _add_ended_sessions(connection: Connection) -> None:
-    """The table of sessions that were logged out; no session of before is valid any more."""
+    """Create the table of ended sessions; earlier sessions become invalid."""
     _create_tables(connection)
     connection.execute(sa.delete(SETTING).where(SETTING.c.name == "sessions"))
 
@@ -44,11 +44,11 @@ def _add_ended_sessions(connection: Connection) -> None:
 _HAVE_LONG_KEYS = sa.DDL(  # type: ignore[no-untyped-call]  # It has no types.
     "ALTER TABLE %(table)s ROW_FORMAT=DYNAMIC"
 ).execute_if(dialect="mysql")
-"""For a table that was made where another format is the default, see `LensModel`."""
+"""For a table created where another row format is the default, see `LensModel`."""
 
 
 def _index_workers(connection: Connection) -> None:
-    """Indexes for questions about many workers."""
+    """Create indexes for queries over many workers."""
     _HAVE_LONG_KEYS(WORKER, connection)
     for index in WORKER.indexes:
         index.create(connection, checkfirst=True)
@@ -58,11 +58,11 @@ _WIDEN = {
     "postgresql": "ALTER TABLE {table} ALTER COLUMN method TYPE VARCHAR({length})",
     "mysql": "ALTER TABLE {table} MODIFY method VARCHAR({length}) NOT NULL",
 }
-"""By dialect. SQLite heeds no lengths."""
+"""Statement by dialect. SQLite ignores lengths."""
 
 
 def _widen_methods(connection: Connection) -> None:
-    """Methods as long as applications declare them; until now 16 characters."""
+    """Widen the method columns to `MAX_METHOD_LENGTH`, from 16 characters."""
     statement = _WIDEN.get(connection.dialect.name)
     if statement is not None:
         for table in (ENDPOINT, REQUEST):
@@ -71,7 +71,7 @@ def _widen_methods(connection: Connection) -> None:
 
 
 def _add_open_calls(connection: Connection) -> None:
-    """What is open in a worker."""
+    """Add the column of a worker's open calls."""
     column = WORKER.c.open_calls
     if column.name not in {one["name"] for one in sa.inspect(connection).get_columns(WORKER.name)}:
         words = CreateColumn(column).compile(dialect=connection.dialect)

@@ -49,7 +49,7 @@ class LensModel(SQLModel, registry=registry(metadata=lens_metadata)):
         "mysql_engine": "InnoDB",
         "mysql_charset": "utf8mb4",
         "mysql_collate": "utf8mb4_bin",
-        # Others have keys of 767 bytes at most, which is less than an app's name may take.
+        # Other formats limit keys to 767 bytes, less than the name of an app may take.
         "mysql_row_format": "DYNAMIC",
         "sqlite_with_rowid": True,
     }
@@ -123,9 +123,9 @@ class WorkerRow(LensModel, table=True):
     `ended_at` of one that was killed is when it was last heard of, and `killed` is true.
     `log_seq` is the same for what the request log counts.
     `clock_ahead_us` is how far its clock is ahead of the database's, null where nobody can tell.
-    `seen_at` and `ended_at` are by the database's clock where it has one, so that they compare.
-    `id` also tells processes of one host apart, see `recording.processes`.
-    `open_calls` is what is open in it, see `storage.open_calls`; null for nothing.
+    `seen_at` and `ended_at` use the database's clock, if it has one, so that they are comparable.
+    `id` also distinguishes processes of one host, see `recording.processes`.
+    `open_calls` holds its open calls, see `storage.open_calls`; null if there are none.
     """
 
     __tablename__ = "lens_worker"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
@@ -253,10 +253,10 @@ class ThrottleRow(LensModel, table=True):
 
 
 class EndedSessionRow(LensModel, table=True):
-    """A session of the admin that was logged out before its time, or all of a key.
+    """An admin session that was logged out before it expired, or all sessions of a key.
 
-    `session` is empty in the row of a whole key, whose `generation` its sessions have to name.
-    `until` is when a session would have ended by itself.
+    `session` is empty in the row of a whole key; its sessions must carry that row's `generation`.
+    `until` is the time at which a session would have expired.
     """
 
     __tablename__ = "lens_ended_session"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.

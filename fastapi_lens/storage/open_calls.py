@@ -1,8 +1,8 @@
-"""What is open in a worker, as its row has it: a text of JSON. Pure.
+"""The open calls of a worker as JSON text, as its row stores them. Pure.
 
-By endpoint how many calls have begun to be answered and have not ended, and since when the oldest
-is open: ``{"<endpoint id>": [connections, microseconds since the epoch]}``. One entry for each
-endpoint, never for each connection.
+For each endpoint, the number of calls whose responses have begun and not ended, and the time at
+which the oldest was opened: ``{"<endpoint id>": [connections, microseconds since the epoch]}``. One
+entry per endpoint, never per connection.
 """
 
 import json
@@ -13,11 +13,11 @@ from fastapi_lens.storage.batches import Use
 
 
 class Open(NamedTuple):
-    """What is open of one endpoint.
+    """The open calls of one endpoint.
 
     Attributes:
-        connections: How many; at least 1.
-        since_us: When the oldest was opened, in microseconds since the epoch.
+        connections: Number of open calls; at least 1.
+        since_us: Time at which the oldest was opened, in microseconds since the epoch.
     """
 
     connections: int
@@ -25,13 +25,13 @@ class Open(NamedTuple):
 
 
 def as_text(uses: Iterable[Use]) -> str:
-    """The text of a worker's row; empty where nothing is open."""
+    """The text for a worker's row; empty if nothing is open."""
     told = {str(use.endpoint_id): (use.connections, use.since_us) for use in uses}
     return json.dumps(told, separators=(",", ":")) if told else ""
 
 
 def parsed(text: str | None) -> Mapping[int, Open]:
-    """What such a text says, by endpoint; nothing of what is not as `as_text` writes it."""
+    """Parse such a text into open calls by endpoint; skip what `as_text` could not have written."""
     try:
         told: Any = json.loads(text or "{}")
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""Values that the columns take: by the tables' own types, lengths and what their names stand for.
+"""The values that columns accept: by their types, their lengths and the meaning of their names.
 
-Pure. An import refuses a row that breaks one of these rules; doctor names rows that do, and mends
-them. SQLite itself takes any value in any column, and no database knows a time from a count.
+Pure. An import refuses a row that breaks one of these rules; doctor reports and repairs such rows.
+SQLite accepts any value in any column, and no database can tell a time from a count.
 """
 
 import json
@@ -20,14 +20,14 @@ from fastapi_lens.storage.texts import storable
 
 MAX_ID = (1 << 63) - 1
 MAX_TIME_US = MAX_ID >> REQUEST_ID_BITS
-"""The year 2112, as far as the ids of requests reach; far beyond what any clock goes wrong by."""
+"""The year 2112, the limit of request ids; no wrong clock is likely to go beyond it."""
 
 _LAST_SECOND = MAX_TIME_US // 1_000_000
 MOST = 10**15
-"""Calls, or microseconds of one call: a thousand million of each a second for eleven days."""
+"""Maximum of calls, or of microseconds of one call: 10⁹ per second for eleven days."""
 
 MOST_ADDED_US = 10**17
-"""Microseconds of all calls of a bucket together."""
+"""Maximum of microseconds of all calls of a bucket together."""
 
 LONGEST_TEXT = 1_000_000
 _FIRST_STATUS, _LAST_STATUS = 100, 999
@@ -41,13 +41,13 @@ _REASONS = ("", "error", "slow", "sample")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one column takes.
+    """The rule for the values of one column.
 
     Attributes:
         says: Completes the sentence ``… is``.
-        holds: Whether a value can be.
-        instead: What comes in the place of one that cannot, as near as there is; takes the
-            value and the present microsecond.
+        holds: Returns true if a value is valid.
+        instead: Returns the nearest valid replacement of an invalid value; takes the value and
+            the present in microseconds.
     """
 
     says: str
@@ -56,18 +56,18 @@ class Rule:
 
 
 class Wrong(NamedTuple):
-    """A value that cannot be: the name of its column, and what it should be."""
+    """An invalid value: the name of its column, and the rule that it breaks."""
 
     column: str
     says: str
 
 
 def wrong_values(table: str, values: Mapping[str, Any]) -> Iterator[Wrong]:
-    """What cannot be in a row.
+    """The invalid values of a row.
 
     Args:
-        table: The name of one of `MOVED`.
-        values: By column, all columns of the table.
+        table: Name of one of `MOVED`.
+        values: Values by column, of all columns of the table.
     """
     rules, found = RULES[table], False
     for name, value in values.items():
@@ -79,15 +79,15 @@ def wrong_values(table: str, values: Mapping[str, Any]) -> Iterator[Wrong]:
 
 
 def sound_values(table: sa.Table, values: Mapping[str, Any], now_us: int) -> dict[str, Any] | None:
-    """What a row is to hold instead, of the columns that are wrong.
+    """Valid replacements for the invalid values of a row.
 
     Args:
         table: One of `MOVED`.
-        values: By column; at least one of them is wrong.
+        values: Values by column; at least one is invalid.
         now_us: Microseconds since the epoch.
 
     Returns:
-        None where the row stands for nothing without what is wrong, and is to be deleted.
+        None if the row is meaningless without its invalid values and must be deleted.
     """
     changes: dict[str, Any] = {}
     for name, _ in wrong_values(table.name, values):
@@ -100,7 +100,7 @@ def sound_values(table: sa.Table, values: Mapping[str, Any], now_us: int) -> dic
 _NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {ENDPOINT.name: ("app", "method", "path"), REQUEST.name: ("app", "endpoint_id", "method")}
 )
-"""Besides the primary key: columns without which a row stands for nothing."""
+"""Columns besides the primary key without which a row is meaningless."""
 
 
 def _number(least: int, most: int, *, is_time: bool = False) -> Rule:
@@ -171,7 +171,7 @@ _OTHERS: Mapping[str, Rule] = MappingProxyType(
         "tier": _one_of(*(tier.value for tier in Tier)),
     }
 )
-"""By the name of the column, in whichever table."""
+"""Rules by the name of the column, in any table."""
 
 
 def _false(_value: Any, _now_us: int) -> bool:
@@ -182,7 +182,7 @@ def _rule_of(column: sa.Column[Any]) -> Rule:
     # SQLModel wraps a text with a length.
     kind: Any = column.type.impl if isinstance(column.type, sa.TypeDecorator) else column.type
     if isinstance(kind, sa.Boolean):
-        # As the driver has it: MariaDB and SQLite have numbers.
+        # As the driver returns it: a number with MariaDB and SQLite.
         rule = Rule("neither true nor false", lambda value: value in (0, 1), _false)
     elif isinstance(kind, sa.String):
         rule = _TEXTS.get(column.name, _text(kind.length or LONGEST_TEXT))
@@ -192,7 +192,7 @@ def _rule_of(column: sa.Column[Any]) -> Rule:
 
 
 def or_null(rule: Rule) -> Rule:
-    """The same rule, which also takes nothing, and gives it instead of what cannot be."""
+    """The same rule, which also accepts null, and replaces invalid values with null."""
     return Rule(
         rule.says, lambda value: value is None or rule.holds(value), lambda _value, _now_us: None
     )

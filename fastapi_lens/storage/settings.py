@@ -156,7 +156,7 @@ def _stored(text: str, version: int) -> Stored:
 
 
 def add_entry(database: Database, connection: Connection, app: str, entry: AuditEntry) -> None:
-    """Note what somebody does in the same transaction."""
+    """Add an audit entry in the transaction of the audited change."""
     row = {
         "app": app,
         "actor": entry.actor,

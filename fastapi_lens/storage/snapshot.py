@@ -28,8 +28,8 @@ MOVED: tuple[sa.Table, ...] = (
     *(ENDPOINT, WORKER, BUCKET, STATUS),
     *(FAILURE, REQUEST, SETTING, AUDIT),
 )
-"""What moves, in this order. Leases, the salt of the sessions, those that were logged out, and who
-has given wrong keys stay where they are."""
+"""The tables to move, in this order. Leases, the session salt, ended sessions and the clients that
+entered wrong keys are not moved."""
 
 IMPORT_NOTE = "import:"
 """How the names of the facts begin that tell what was imported; see `importing.Importer`."""
@@ -76,7 +76,7 @@ def own_sign(salt: str, app: str) -> str:
 
 
 def import_notes(connection: Connection) -> dict[str, dict[str, Any]]:
-    """What was imported, by the name of the fact; a note that cannot be read says nothing."""
+    """The notes of past imports, by their names in the table; unreadable notes are skipped."""
     rows = connection.execute(
         sa.select(META.c.name, META.c.value).where(META.c.name.startswith(IMPORT_NOTE))
     )
@@ -85,7 +85,7 @@ def import_notes(connection: Connection) -> dict[str, dict[str, Any]]:
 
 
 def import_note(text: str) -> dict[str, Any] | None:
-    """A note as `importing.Importer` writes it; None where a text is none."""
+    """Parse a note as `importing.Importer` writes it; None if the text is no such note."""
     try:
         found: Any = json.loads(text)
     except (TypeError, ValueError, RecursionError):
@@ -100,7 +100,7 @@ def import_note(text: str) -> dict[str, Any] | None:
 
 
 def _is_origins(value: Any) -> bool:
-    """Whether it is texts by text, as `Origins` are."""
+    """True if the value is a mapping of texts to texts, as `Origins` are."""
     if not isinstance(value, dict):
         return False
     lists: list[Any] = list(cast("dict[str, Any]", value).values())
@@ -112,7 +112,7 @@ def _is_texts(value: Any) -> bool:
 
 
 def is_list(value: Any) -> TypeGuard[list[Any]]:
-    """A list of anything, as JSON gives it; the same to every type checker."""
+    """True if the value is a list, as parsed from JSON; every type checker agrees on its type."""
     return isinstance(value, list)
 
 

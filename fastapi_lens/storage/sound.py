@@ -1,7 +1,7 @@
-"""What is read of rows, whatever they hold: numbers that are none must not take a page down.
+"""Sanitized reading of rows: an invalid value in a row must not make a page fail.
 
-Imports refuse such values and ``doctor --mend`` sets them right; here the pages get the nearest
-that can be until then. Judges by `storage.row_checks`.
+Imports refuse such values and ``doctor --mend`` repairs them. Until then, the pages get the nearest
+valid value from here. Applies `storage.row_checks`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,10 +16,10 @@ _NONE: Mapping[str, sa.Column[Any]] = MappingProxyType({})
 
 
 def whole(value: Any, most: int = MAX_ID) -> int:
-    """A number from 0 to `most`; 0 for what is none."""
+    """Convert a value to an integer from 0 to `most`; 0 if it is no number."""
     if type(value) is int and 0 <= value <= most:
         return value
-    # What a server adds up may come as a decimal number.
+    # A server may return a sum as a decimal number.
     try:
         return max(0, min(most, int(value)))
     except (TypeError, ValueError, OverflowError):
@@ -29,13 +29,13 @@ def whole(value: Any, most: int = MAX_ID) -> int:
 def sound_rows(
     rows: Iterable[Any], table: sa.Table, joined: Mapping[str, sa.Column[Any]] = _NONE
 ) -> list[Any]:
-    """Rows whose columns of a table hold what they can, and others what they are.
+    """Copies of rows with invalid values replaced; columns of no known table stay as they are.
 
     Args:
-        rows: Of SQLAlchemy, with names.
-        table: One of those that are moved.
-        joined: Columns of other tables that are moved, by their names in the rows; what cannot be
-            in one is None, as where there is no row to join.
+        rows: SQLAlchemy rows with named columns.
+        table: One of `MOVED`.
+        joined: Columns of other tables of `MOVED`, by their names in the rows; an invalid value of
+            such a column becomes None, as if there were no row to join.
     """
     others = {name: or_null(RULES[of.table.name][of.name]) for name, of in joined.items()}
     rules = {**RULES[table.name], **others}

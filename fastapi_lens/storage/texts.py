@@ -1,6 +1,6 @@
-"""Texts as every database takes them. Pure."""
+"""Texts that every database accepts. Pure."""
 
 
 def storable(text: str) -> str:
-    """What every database takes: PostgreSQL has no null character, and no driver half a pair."""
+    """The text without null characters (PostgreSQL) and without lone surrogates (all drivers)."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

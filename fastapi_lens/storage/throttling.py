@@ -1,4 +1,4 @@
-"""The rows of clients and networks that have given wrong keys. Knows no addresses and no rule."""
+"""Rows of clients and networks that entered wrong keys. Knows no addresses and no rule."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from fastapi_lens.storage.tables import THROTTLE
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Wrong keys of one client, or of all in one network.
+    """Wrong keys of one client, or of all clients of one network.
 
     Attributes:
         count: How many.
@@ -32,7 +32,7 @@ MAX_CLIENTS = 10_000
 """Rows of clients; beyond them, the tenth that has been quiet for longest is forgotten."""
 
 Step = Callable[[Failures], Failures]
-"""What is noted afterwards, of what was noted before."""
+"""A function from the stored failures to the new ones."""
 
 _COLUMNS = (
     THROTTLE.c.failures,
@@ -48,7 +48,7 @@ _UPDATE = (
 
 
 def read_failures(database: Database, clients: Collection[str]) -> dict[str, Failures]:
-    """What is noted about clients and networks, by name; nothing of those that are not known.
+    """Read the failures of clients and networks, by name; unknown ones are absent.
 
     Raises:
         StorageError: The database cannot be read.
@@ -64,11 +64,11 @@ def add_failures(
 
     Args:
         database: Where it is noted.
-        steps: By client and network.
+        steps: Steps by client and network.
         forget_before_us: Clients that were last noted or blocked before this time are forgotten.
 
     Returns:
-        What is noted now, by client and network.
+        The new failures, by client and network.
 
     Raises:
         StorageError: The database cannot be written.
@@ -77,7 +77,7 @@ def add_failures(
 
     def work() -> None:
         with database.write() as connection:
-            # In one order, so that two who are in the same networks never wait for each other.
+            # In a fixed order, so that two clients of the same networks cannot deadlock.
             names = [{"client": name} for name in sorted(steps)]
             connection.execute(database.insert_ignore(THROTTLE), names)
             before = _noted(connection, steps, locked=True)

@@ -14,30 +14,30 @@ from fastapi_lens.storage.statements import HAS_SCHEMA
 from fastapi_lens.storage.tables import WORKER
 
 SILENT_SECONDS = 60
-"""A worker that has said nothing for so long, and for three of its intervals, is silent."""
+"""A worker without a heartbeat for this long, and for three of its intervals, is silent."""
 
 MOST_READ = 1_000
-"""Workers of an app that any question reads at most: those that were heard of latest."""
+"""Maximum of workers of an app that a query reads: those last seen most recently."""
 
 SILENT_INTERVALS = 3
 
 
 def is_silent(seen_at_us: int, interval_ms: int, *, now_us: int) -> bool:
-    """Whether a worker that was heard of at a time is silent; both by the database's clock.
+    """True if a worker last seen at a time is silent; both times by the database's clock.
 
-    One that was heard of in the future is, too: its clock was wrong, and was set right since.
+    A worker last seen in the future is silent, too: its clock was wrong and has been corrected.
     """
     patience_us = max(SILENT_SECONDS * 1_000, SILENT_INTERVALS * interval_ms) * 1_000
     return abs(now_us - seen_at_us) > patience_us
 
 
 def now_of(row: Any, now_us: int) -> int:
-    """The present by the clock that told when a worker was last seen.
+    """The present by the clock that a worker's last-seen time uses.
 
     Args:
-        row: Of the worker, with the database's time as ``database_now``.
-        now_us: Microseconds since the epoch by our clock, which stands for that of a worker that
-            could never compare its own with the database's.
+        row: The worker's row, with the database's time as ``database_now``.
+        now_us: Microseconds since the epoch by this process's clock; used for a worker that could
+            never compare its clock with the database's.
     """
     if row.clock_ahead_us is None or row.database_now is None:
         return now_us
@@ -46,12 +46,12 @@ def now_of(row: Any, now_us: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Another worker of a host of the same name.
+    """Another worker on a host of the same name.
 
     Attributes:
-        id: That of its row.
-        pid: Its number.
-        is_silent: Whether it has said nothing for long.
+        id: The id of its row.
+        pid: Its process id.
+        is_silent: True if it has sent no heartbeat for long.
     """
 
     id: str
@@ -124,7 +124,7 @@ def beat(
         ahead_us = None if clock is None else clock_ahead_us(connection, clock)
         if ahead_us is not None:
             values["clock_ahead_us"] = ahead_us
-        # By the database's clock, as far as this worker's was ever compared with it.
+        # By the database's clock, if this worker's clock was ever compared with it.
         known = WORKER.c.clock_ahead_us if ahead_us is None else _big(ahead_us)
         seen_at = _big(heartbeat.now_us) - sa.func.coalesce(known, 0)
         values |= {"seen_at": seen_at, "ended_at": seen_at if heartbeat.ended else 0}
@@ -146,9 +146,9 @@ def note_killed(
     """Note which workers of the same app and host were killed before they could say that they end.
 
     Args:
-        database: Where their rows are; `MOST_READ` at most are looked at.
+        database: The database to write to; at most `MOST_READ` rows are read.
         worker: Who asks; never noted itself.
-        is_gone: Whether one runs no more.
+        is_gone: Returns true if a worker no longer runs.
         now_us: Microseconds since the epoch by the asking worker's clock.
 
     Returns:
@@ -168,13 +168,13 @@ def note_killed(
 
 
 def latest_open(app: str) -> sa.Select[Any]:
-    """The rows of an app's workers that have not said that they end, heard of latest first."""
+    """A query for an app's workers that have not reported their end, most recently seen first."""
     of_app = sa.select(WORKER).where(WORKER.c.app == app, WORKER.c.ended_at == 0)
     return of_app.order_by(WORKER.c.seen_at.desc()).limit(MOST_READ)
 
 
 def _big(number: int) -> sa.ColumnElement[int]:
-    """A number of 64 bits, whatever its value; PostgreSQL would take a small one for one of 32."""
+    """A 64-bit number, whatever its value; PostgreSQL would treat a small one as 32-bit."""
     return sa.literal(number, sa.BigInteger())
 
 

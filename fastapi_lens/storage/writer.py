@@ -224,7 +224,7 @@ def _bucket_change(key: BucketKey, change: BucketSum, row: Any) -> dict[str, Any
 def _endpoint_changes(batch: Batch) -> list[dict[str, Any]]:
     told = [
         *((one.endpoint_id, one.calls, one.first_at_us, one.last_at_us) for one in batch.deltas),
-        # They are no calls yet: those are counted when they end.
+        # Open calls count only when they end.
         *((one.endpoint_id, 0, one.since_us, one.until_us) for one in batch.uses),
     ]
     changes: dict[int, dict[str, Any]] = {}
