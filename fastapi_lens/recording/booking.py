@@ -1,4 +1,4 @@
-"""The times under which a worker's counts are stored. Knows no thread and no table."""
+"""Correction of the times under which counts are stored. Knows no thread and no table."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -13,7 +13,7 @@ from fastapi_lens.storage.endpoint_times import mend_left, mend_times
 
 
 class Booking:
-    """Puts times right that the worker's clock has told while it was wrong.
+    """Corrects times that the worker's clock returned while it was wrong.
 
     Args:
         clock: Epoch seconds.
@@ -28,28 +28,28 @@ class Booking:
 
     @property
     def is_open(self) -> bool:
-        """Whether the clock is set, so that anything may be stored."""
+        """True if the clock is set, so that counts may be stored."""
         return self._timeline.is_set
 
     @property
     def limit_us(self) -> int:
-        """Times after it, in microseconds since the epoch, were told by a clock that was wrong."""
+        """The time, in microseconds since the epoch, after which times come from a wrong clock."""
         return _microseconds(self._clock() + AHEAD_SECONDS)
 
     def look(self, pending: Pending) -> None:
-        """Look whether the clock was set, and move what waits if it was."""
+        """Check if the clock was set; if so, rebook the pending counts."""
         if jump := self._timeline.look():
             pending.rebook(self.mended)
-            # What was told before the clock was set was never stored.
+            # Times from before the clock was set were never stored.
             self._ahead_us += min(0, _microseconds(jump))
 
     def counted(self, counted: SeriesDelta) -> SeriesDelta:
-        """The same calls at the right times."""
+        """The same calls at the corrected times."""
         last = self.mended(counted.last_at)
         return replace(counted, first_at=min(last, self.mended(counted.first_at)), last_at=last)
 
     def facts(self, facts: Iterable[EndpointFacts]) -> list[EndpointFacts]:
-        """The same endpoints, seen at the right times; 0, which is never, stays."""
+        """The same endpoints with corrected times; 0, which means never, stays."""
         return [
             replace(one, seen_at_us=_microseconds(self.mended(one.seen_at_us / 1_000_000)))
             if one.seen_at_us
@@ -58,12 +58,12 @@ class Booking:
         ]
 
     def mend(self, database: Database, app: str, *, left: bool) -> None:
-        """Set right what was stored while the clock was ahead; nothing when it was not.
+        """Correct what was stored while the clock was ahead, if it was.
 
         Args:
-            database: Where it was.
-            app: Whose endpoints.
-            left: Also what other workers have left so.
+            database: The database to write to.
+            app: Name of the app.
+            left: Also correct wrong times that other workers have left behind.
 
         Raises:
             StorageError: The database cannot be written; the next call tries again.

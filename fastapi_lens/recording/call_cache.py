@@ -1,4 +1,4 @@
-"""Calls that were resolved to their series once. Knows no routes and no requests."""
+"""Cache of calls resolved to their series. Knows no routes and no requests."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,22 +6,22 @@ if TYPE_CHECKING:
     from fastapi_lens.recording.recorder import Series
 
 MAX_CACHED = 8_192
-"""Resolved calls kept; past that the cache starts anew."""
+"""Maximum of resolved calls; beyond it the cache is cleared."""
 
 MAX_ALIKE = 64
-"""Routes and handlers that are kept of calls which mean the same."""
+"""Maximum of sets of routes and handlers kept for calls of the same meaning."""
 
 
 class CallCache(dict[tuple[object, ...], "tuple[Series | None, tuple[object, ...]]"]):
-    """Series by `call_key`; None where a call of that kind is not counted.
+    """Series by `call_key`; None if calls of that kind are not counted.
 
-    What the ids in a key belong to is kept with the series, so that they stay valid. A host may
-    make routes or handlers anew for each request: few of those are kept, the others are not
-    worth it.
+    The objects whose ids are in a key are kept with the series, so that the ids stay valid. A host
+    may create routes or handlers for each request: only a few of those are kept, because they are
+    not seen again.
     """
 
     def __init__(self) -> None:
-        """Start with nothing."""
+        """Start empty."""
         super().__init__()
         self._alike: dict[Any, set[tuple[int, ...]]] = {}
 
@@ -36,10 +36,10 @@ class CallCache(dict[tuple[object, ...], "tuple[Series | None, tuple[object, ...
         """Remember the series of a kind of call.
 
         Args:
-            key: Holds the ids of what was reached.
-            series: None where such calls are not counted.
+            key: Contains the ids of the reached objects.
+            series: None if such calls are not counted.
             reached: The objects.
-            meaning: What calls have in common that differ in these objects alone.
+            meaning: Equal for calls that differ only in these objects.
         """
         if len(self) >= MAX_CACHED:
             self.clear()

@@ -39,13 +39,13 @@ class Leaf:
     Attributes:
         template: Full path template, mounts and prefixes included.
         pattern: The same with its converters, ``/files/{path:path}``.
-        methods: Methods it answers, as they are declared; ``("WEBSOCKET",)``, or ``("ANY",)`` of
-            an opaque mount.
-        is_page: Whether it is the application's documentation.
-        silent: Those of them that are told of only once they were called.
+        methods: Methods it answers, as declared; ``("WEBSOCKET",)``, or ``("ANY",)`` for an opaque
+            mount.
+        is_page: True if it is a page of the application's documentation.
+        silent: Those of them that are reported only after a call.
         kind: ``http``, ``websocket`` or ``mount``.
         endpoint: The handler, or the mounted application.
-        guarded: Whether FastAPI runs dependencies before it that are no parameters of it.
+        guarded: True if FastAPI runs dependencies before it that are not among its parameters.
     """
 
     template: str
@@ -61,7 +61,7 @@ class Leaf:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The methods as they are counted."""
+        """The method names under which calls are counted."""
         return tuple(method_name(one) for one in self.methods if one not in self.silent)
 
     @property
@@ -113,23 +113,23 @@ def unwrapped_app(app: Any) -> Any:
 
 
 def is_framework(endpoint: Any) -> bool:
-    """Whether FastAPI's own documentation or the lens answers here."""
+    """True if the endpoint belongs to FastAPI's own documentation or to the lens."""
     return is_lens(endpoint) or is_built_in(endpoint)
 
 
 def is_lens(endpoint: Any) -> bool:
-    """Whether the lens answers here."""
+    """True if the endpoint belongs to the lens."""
     module = getattr(unwrapped(endpoint), "__module__", None) or ""
     return module.startswith(_OWN_MODULE)
 
 
 def lift_own_route(app: Any) -> None:
-    """Put a plain route in the place of the lens's own one, and of the router that includes it.
+    """Replace the lens's own route, and the router that includes it, by a plain route.
 
     Since FastAPI 0.137 an included router is asked in two steps, with its context put into the
     scope and taken out again. That costs each request to a route behind it some 5 µs, the route
-    alone a tenth of it. Where it lies, and so what comes before it, stays the same. Where FastAPI
-    has dependencies to run before it, all stays as it is.
+    alone a tenth of it. Its position, and so what comes before it, stays the same. If FastAPI has
+    dependencies to run before it, nothing changes.
 
     Args:
         app: The application; nothing else than what includes the lens is touched.
@@ -149,12 +149,12 @@ def lift_own_route(app: Any) -> None:
 
 
 def _is_own(route: Any) -> bool:
-    """Whether a route is the lens's, and not yet a plain one."""
+    """True if a route is the lens's and has not been replaced by a plain one."""
     return isinstance(route, APIRoute) and is_lens(route.endpoint)
 
 
 def _is_bare(context: Any) -> bool:
-    """Whether FastAPI does nothing with a request before it hands it on to a route."""
+    """True if FastAPI does nothing with a request before it passes it to a route."""
     return not context.dependencies and getattr(context, "max_body_size", None) is None
 
 
@@ -174,7 +174,7 @@ def declared_methods(route: Any, methods: Iterable[str] | None) -> tuple[str, ..
 
 
 def silent_methods(route: Any, methods: Iterable[str] | None) -> tuple[str, ...]:
-    """What a route may answer besides its `declared_methods`, of the same arguments."""
+    """Methods that a route may answer besides its `declared_methods`; takes the same arguments."""
     return () if methods else possible_verbs_of(route.endpoint)
 
 
@@ -183,7 +183,7 @@ def _walk_app(app: Any, prefix: Prefix, seen: tuple[int, ...]) -> Iterator[Leaf]
     if id(app) not in seen:
         pages = {prefix.template + path for path in documentation_paths(app)}
         for leaf in _walk(getattr(app, "routes", ()), prefix, (*seen, id(app))):
-            # What takes a POST, too, does work of its own.
+            # A handler that also accepts POST does more than serve documentation.
             is_page = leaf.methods == ("GET",) and (
                 leaf.template in pages or makes_documentation(leaf.endpoint)
             )

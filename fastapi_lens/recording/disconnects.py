@@ -1,8 +1,9 @@
-"""What is known of a client that goes before its answer begins.
+"""Detection of clients that disconnect before the response begins.
 
-Servers tell an application so only when it reads on. Most answer without, and uvicorn drops what
-they send then. So its word is read where the server keeps it; where it keeps none in sight, what
-the application itself reads is listened to. No message is taken that the application needs.
+A server reports a disconnect only if the application receives another message. Most applications
+respond without doing so, and uvicorn then discards the response. So the disconnect is read from the
+server object, if it exposes it, and otherwise from the messages that the application receives. No
+message that the application needs is consumed.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ _DISCONNECTS = (HTTP_DISCONNECT, "websocket.disconnect")
 
 
 def is_gone(server: object) -> bool | None:
-    """Whether the client has gone, before an answer began; None where the server does not say.
+    """True if the client has disconnected before a response; None if the server does not tell.
 
     Args:
-        server: The object whose method `receive` is; None where it is a function.
+        server: The object that `receive` is a method of; None if it is a function.
     """
     if isinstance(server, Queue):
-        # hypercorn and daphne: what waits to be read. The last word of a client is its last one.
+        # hypercorn and daphne: the unread messages. A disconnect is always the last one.
         waiting: Any = vars(server)["_queue"]  # Only looked at.
         last: Any = waiting[-1] if waiting else None
         return last is not None and last["type"] in _DISCONNECTS
@@ -35,11 +36,11 @@ def is_gone(server: object) -> bool | None:
 
 
 async def listen(seen: list[Any]) -> Message:
-    """Receive a message for the application, and note when it is the client's going.
+    """Receive a message for the application, and note if it is the client's disconnect.
 
     Args:
-        seen: Of one request: the status of its answer, 0 before that has begun; when its last byte
-            was sent; and the server's `receive`.
+        seen: State of one request: the status of its response, 0 before that has begun; the time
+            at which its last byte was sent; and the server's `receive`.
     """
     message: Message = await seen[2]()
     if message["type"] == HTTP_DISCONNECT and not seen[0]:

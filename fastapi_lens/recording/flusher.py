@@ -78,7 +78,7 @@ class Flusher:
     Attributes:
         refused: Why nothing is recorded: a newer release has the database; None while it is ours.
         refresh: Called at each flush, in its thread: takes settings that have changed.
-        in_use: Gives the endpoints with open calls, at each flush.
+        in_use: Returns the endpoints with open calls, at each flush.
         flushed: Called in its thread after a flush that has written all, and the deletion's visit.
         writes: Grows by one at the begin of a flush, and at its end.
     """
@@ -102,7 +102,7 @@ class Flusher:
         self._in_flight: Batch | None = None
         self._applied = 0
         self._collected_at = recorder.clock()
-        # Asked through the recorder, whose clock may be replaced by one of another time.
+        # Read through the recorder, whose clock may be replaced.
         clock = lambda: self._recorder.clock()  # noqa: E731, PLW0108  See above.
         self._booking = Booking(clock)
         self._log.mended = self._booking.mended
@@ -196,7 +196,7 @@ class Flusher:
     def prune(self) -> int:
         """Delete what is older than its retention, at once; returns the number of rows.
 
-        Nothing while the database does not confirm the time.
+        Deletes nothing while the database does not confirm the time.
 
         Raises:
             StorageError: The database cannot be written.
@@ -264,7 +264,7 @@ class Flusher:
         begun, complete_to = time.monotonic(), self._collected_at
         wrote, self._was_open = False, self._was_open or bool(uses)
         self._registration.renew(applied=self._applied, log_applied=self._log.applied)
-        # Who ends has nothing open any more, whatever still is.
+        # A worker that ends reports no open calls, even if some are still open.
         for batch in self._batches(uses, as_text(() if ending else uses)):
             self._writer.write(batch)
             self._applied, self._in_flight, wrote = batch.seq, None, True
@@ -297,7 +297,7 @@ class Flusher:
             logger.debug("fastapi_lens could not read its settings: %s", error)
 
     def _batches(self, uses: Sequence[Use], open_calls: str) -> Iterator[Batch]:
-        """The batch that is in doubt, if any, then new ones cut from the pending sums and uses."""
+        """The batch in doubt, if any, and then new ones made from the pending sums and uses."""
         if self._in_flight is not None:
             yield self._in_flight
         news = open_calls if self._was_open else None
@@ -322,7 +322,7 @@ class Flusher:
         return as_delta(counted, self._registration.id_of(key.method, key.path, counted.first_at))
 
     def _uses(self) -> list[Use]:
-        """What is open now."""
+        """The endpoints with open calls."""
         opened, now = list(self.in_use()), self._recorder.clock()
         return [
             as_use(one, self._registration.id_of(one.method, one.path, now - one.seconds), now)

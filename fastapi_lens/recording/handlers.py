@@ -36,7 +36,7 @@ def describe(endpoint: Any) -> Handler:
 
 
 def layers(endpoint: Any) -> Iterator[Any]:
-    """An endpoint, and what lies inside partials and decorators that use ``functools.wraps``."""
+    """An endpoint, and the functions inside its partials and ``functools.wraps`` decorators."""
     yield endpoint
     while True:
         if isinstance(endpoint, partial):
@@ -49,7 +49,7 @@ def layers(endpoint: Any) -> Iterator[Any]:
 
 
 def unwrapped(endpoint: Any) -> Any:
-    """The innermost of the `layers`."""
+    """The innermost layer, see `layers`."""
     *_, innermost = layers(endpoint)
     return innermost
 

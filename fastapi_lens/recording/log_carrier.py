@@ -1,8 +1,8 @@
 """Carries the request log from memory to the database, in the flusher's thread.
 
-Here an address is masked, a path loses its secrets, a query its values, and a traceback gets its
-lines of source, so that no request waits for it and nothing that is not to be kept is ever
-written.
+Here addresses are masked, secrets are removed from paths, values are removed from queries, and
+source lines are added to tracebacks. So no request waits for that work, and nothing that must not
+be kept is ever written.
 """
 
 import logging
@@ -49,7 +49,7 @@ class LogCarrier:
 
     Attributes:
         applied: Number of the last batch that is known to be applied.
-        mended: Gives the right time, in epoch seconds, for what the clock said.
+        mended: Returns the correct time, in epoch seconds, for a time of the clock.
     """
 
     def __init__(

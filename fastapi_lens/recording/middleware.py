@@ -45,7 +45,7 @@ MORE = {
     "http.response.trailers": "more_trailers",
     "http.response.zerocopysend": "more_body",
 }
-"""Messages that may end a response, and the key that says whether they do not."""
+"""Messages that may end a response, each with the key that says that more will follow."""
 
 MAX_HINTS = 20
 """Requests that are looked into for the hint of `_hint`; it costs as much as routing them."""
@@ -127,7 +127,7 @@ class RecordingMiddleware:
         outer_root = scope.get("root_path", "")
         server = getattr(receive, "__self__", None)
         is_told = isinstance(getattr(server, "disconnected", None), bool)
-        # Status, when the last byte was sent, what `listen` calls, the number of an open call.
+        # Status, time of the last byte, the `receive` for `listen`, number of the open call.
         seen: list[Any] = [0, 0, receive, 0]
 
         def observe(message: Message) -> Awaitable[None]:
@@ -140,7 +140,7 @@ class RecordingMiddleware:
                     seen[3] = lens.recorder.open_calls.begin(call)
             elif kind == "http.response.start":
                 if not seen[0]:
-                    # Who has gone by now gets nothing of the answer.
+                    # A client that has disconnected by now receives nothing of the response.
                     gone = server is not None and (
                         server.disconnected if is_told else is_gone(server)
                     )
@@ -185,7 +185,7 @@ class RecordingMiddleware:
             self._count(Ended(scope, status, started_ns, duration_ns), outer_root)
 
     async def _below(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what a lens above counts."""
+        """Pass on a call that a lens above counts."""
         if not self._is_doubled:
             self._is_doubled = True
             tell_doubled(scope[SCOPE_KEY], scope.get("app"))
@@ -256,7 +256,7 @@ class RecordingMiddleware:
         await self.app(scope, receive, observe)
 
     def _begin(self, scope: Scope, *, lifespan: bool = False) -> Recording:
-        """Start the application's lens, which is another one's where it runs already."""
+        """Start the application's lens, or return the one that already runs."""
         app = self._host or scope.get("app")
         try:
             lift_own_route(app)
@@ -314,7 +314,7 @@ class RecordingMiddleware:
                 "answers itself, or hands on a copy of the scope. Add LensMiddleware before "
                 "that middleware, so that it comes to lie below it",
                 scope.get("method"),
-                # Not the path, which is whatever a client has sent.
+                # The template, not the path, which the client controls.
                 leaf.template,
             )
 
@@ -341,11 +341,11 @@ async def _finish(send: Send, message: Message, seen: list[Any]) -> None:
 
 
 def _unanswered(server: object) -> int:
-    """The status of a call that has ended without an answer, and without an exception."""
+    """The status of a call that ended without a response and without an exception."""
     return CLIENT_CLOSED_REQUEST if is_gone(server) else SERVER_ERROR
 
 
 def _is_bounded(scope: Scope, match: Match) -> bool:
-    """Whether clients cannot make up any number of such methods."""
+    """True if clients cannot create an unlimited number of such methods."""
     method = scope.get("method")
     return method in KNOWN_METHODS or method == match.method

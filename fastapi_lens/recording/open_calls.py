@@ -1,8 +1,8 @@
-"""Calls that are open: they have begun to be answered, and have not ended. Knows no SQL.
+"""Open calls: their responses have begun and have not ended. Knows no SQL.
 
-A request pays for it only where its first byte is not its last: one entry of a dictionary, which
-its end takes out again. Each is one call of C, and so atomic under the interpreter lock. Which
-endpoint a call belongs to is looked up by the flusher, and only of calls that are open then.
+Only a request whose first message is not its last costs anything: one dictionary entry, removed at
+its end. Each of these operations is one C call, and so atomic under the interpreter lock. The
+flusher looks up the endpoint of a call, and only for calls that are open at that time.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ logger = logging.getLogger("fastapi_lens")
 
 CALLS_AT_ONCE = 1_000
 BREATH_SECONDS = 0.0001
-"""Between so many calls that are looked through, so that the event loop gets the interpreter."""
+"""Pause between groups of calls, so that the event loop gets the interpreter."""
 
 
 OpenCall = tuple[Any, str, Sequence[Any], int]
-"""One call that is open: its scope, which knows its route by now; ``root_path`` as it was before
-the call; its status and when its last byte was sent, 0 before; and when it began, by the timer.
+"""One open call: its scope, which contains its route by now; ``root_path`` from before the call;
+its status and the time of its last byte, 0 before that; and the timer's time at its start.
 
-A plain tuple, because anything else takes a request five times as long to make.
+A plain tuple, because any other type takes five times as long to create.
 """
 
 
 class OpenEndpoint(NamedTuple):
-    """What is open of one endpoint.
+    """The open calls of one endpoint.
 
     Attributes:
-        connections: How many calls; at least 1.
-        seconds: How long the oldest has been open.
+        connections: Number of open calls; at least 1.
+        seconds: Age of the oldest.
     """
 
     method: str
@@ -48,7 +48,7 @@ class OpenEndpoint(NamedTuple):
     seconds: float
 
     def plus(self, other: OpenEndpoint) -> OpenEndpoint:
-        """What is open of both, which are the same endpoint."""
+        """The sum of both, which must be of the same endpoint."""
         return self._replace(
             connections=self.connections + other.connections,
             seconds=max(self.seconds, other.seconds),
@@ -56,10 +56,10 @@ class OpenEndpoint(NamedTuple):
 
 
 class OpenCalls:
-    """The open calls of one process; safe in threads, and no request waits for another.
+    """The open calls of one process; thread-safe, and no request waits for another.
 
     Args:
-        timer: Nanoseconds that pass: no clock that somebody sets.
+        timer: Nanoseconds of a monotonic clock.
     """
 
     def __init__(self, timer: Callable[[], int] = time.perf_counter_ns) -> None:
@@ -70,7 +70,7 @@ class OpenCalls:
         self._matches: dict[int, Match | None] = {}
 
     def begin(self, call: OpenCall) -> int:
-        """Note a call whose first byte is sent, or whose WebSocket is accepted.
+        """Add a call whose first byte is sent, or whose WebSocket is accepted.
 
         Returns:
             Its number for `end`, at least 1.
@@ -80,33 +80,33 @@ class OpenCalls:
         return number
 
     def end(self, number: int) -> None:
-        """Forget a call."""
+        """Remove a call."""
         self._calls.pop(number, None)
 
     def matched(self, match: Callable[[OpenCall], Match | None]) -> list[tuple[OpenCall, Match]]:
         """The open calls with their endpoints.
 
-        Called by the flusher alone.
+        Only the flusher calls this.
 
         Args:
-            match: Gives the endpoint of a call, None where it has none; asked once for each call.
+            match: Returns the endpoint of a call, None if it has none; called once for each call.
         """
         known, self._matches = self._matches, {}
         found: list[tuple[OpenCall, Match]] = []
-        # The copy is made in one go: calls begin and end meanwhile.
+        # The copy is atomic: calls begin and end meanwhile.
         for place, (number, call) in enumerate(self._calls.copy().items(), 1):
             if place % CALLS_AT_ONCE == 0:
                 time.sleep(BREATH_SECONDS)
             of_it = known[number] if number in known else match(call)
             self._matches[number] = of_it
-            # What runs in the background after the last byte holds no connection open.
+            # A background task after the last byte holds no connection open.
             if of_it is not None and not call[2][1]:
                 found.append((call, of_it))
         return found
 
 
 def open_endpoints(lens: Recording) -> list[OpenEndpoint]:
-    """What is open of each endpoint whose calls are counted."""
+    """The open calls of each endpoint whose calls are counted."""
     recorder = lens.recorder
     groups: dict[tuple[str, str, int], list[int]] = {}
     for (*_, seen, since_ns), match in recorder.open_calls.matched(lambda call: _match(lens, call)):
@@ -126,11 +126,11 @@ def open_endpoints(lens: Recording) -> list[OpenEndpoint]:
 
 
 def _match(lens: Recording, call: OpenCall) -> Match | None:
-    """The endpoint of a call; what is no endpoint's, such as a 404, is not in use."""
+    """The endpoint of a call; None for calls without one, such as a 404."""
     try:
         found = lens.routes.match(call[0], call[1])
     except Exception:
-        # When it ends it is counted as lost, and said so.
+        # When it ends, it is counted and logged as lost.
         logger.debug("fastapi_lens does not know whose call is open", exc_info=True)
         return None
     return found if found is not None and found.method else None

@@ -1,8 +1,8 @@
-"""What an exception that leaves an application makes of its call: the status, and whose fault.
+"""The outcome of a call whose exception leaves the application: the status, and whose fault.
 
-Pure: it looks at exceptions and at what is known of the client. That a client went, or that the
-server gives up, is no fault of the application; an exception of any other kind is, also one that
-is no `Exception`: servers answer it with a 500.
+Pure: it inspects exceptions and the known state of the client. A client that disconnects, or a
+server that gives up, is not the application's fault. Any other exception is, including one that is
+not an `Exception`: servers answer it with a 500.
 """
 
 import asyncio
@@ -19,17 +19,17 @@ from fastapi_lens.recording.disconnects import CLIENT_CLOSED_REQUEST
 CONTENT_TOO_LARGE = 413
 SERVER_ERROR = 500
 NO_ANSWER = "No response returned."
-"""Starlette's `BaseHTTPMiddleware`, when what it calls has ended without an answer."""
+"""Error of Starlette's `BaseHTTPMiddleware` if the inner application ended without a response."""
 
 _BODY_LIMIT = ("starlette.middleware.body_limit", "_RequestBodyLimitResponseSent")
-"""Starlette's limit of a body's size: where it is, and how it ends what it has answered itself."""
+"""Starlette's limit of the body size: its module, and its exception after its own response."""
 
 
 class Outcome(NamedTuple):
-    """What a call is counted as.
+    """The result that a call is counted as.
 
     Attributes:
-        error: The application's fault; None where it has none.
+        error: The exception that is the application's fault; None if there is none.
     """
 
     status: int
@@ -39,28 +39,28 @@ class Outcome(NamedTuple):
 def of_request(
     error: BaseException, status: int, *, gone: bool | None, sends: Collection[CodeType]
 ) -> Outcome:
-    """The outcome of a request that an exception has ended.
+    """The outcome of a request that ended with an exception.
 
     Args:
-        error: What left the application.
-        status: Of the answer, 0 where none has begun.
-        gone: Whether the client went before; None where nobody knows.
-        sends: Code of what the answer is sent through.
+        error: The exception that left the application.
+        status: Status of the response, 0 if none has begun.
+        gone: True if the client had disconnected; None if unknown.
+        sends: Code objects of the functions that send the response.
     """
     inside = list(leaves(error))
     if all(_is_refused_body(one, status) for one in inside):
         return Outcome(CONTENT_TOO_LARGE, None)
     if all(is_cancellation(one) for one in inside):
         if gone or _is_from_above(inside):
-            # A server that gives up while its client is there answers with a 500.
+            # A server that gives up while its client is connected answers with a 500.
             unanswered = SERVER_ERROR if gone is False else CLIENT_CLOSED_REQUEST
             return Outcome(status or unanswered, None)
     elif (status or gone is not False) and all(
         _tells_of_a_gone_client(one, sends, gone=bool(gone)) for one in inside
     ):
-        # What was sent stands.
+        # A status that was already sent is final.
         return Outcome(status or CLIENT_CLOSED_REQUEST, None)
-    # What only follows from another exception in its group hides that one.
+    # Exceptions that only follow from another one in the group would hide it.
     faults = [one for one in inside if not (is_cancellation(one) or _is_no_answer(one))]
     return Outcome(SERVER_ERROR, faults[0] if len(faults) == 1 else error)
 
@@ -68,13 +68,13 @@ def of_request(
 def of_websocket(
     error: BaseException, status: int, *, gone: bool, sends: Collection[CodeType]
 ) -> Outcome:
-    """The outcome of a WebSocket that an exception has ended.
+    """The outcome of a WebSocket that ended with an exception.
 
     Args:
-        error: What left the application.
-        status: Of the handshake, 0 where it was not answered.
-        gone: Whether the connection had ended before.
-        sends: Code of what messages are sent through.
+        error: The exception that left the application.
+        status: Status of the handshake, 0 if it was not answered.
+        gone: True if the connection had ended before.
+        sends: Code objects of the functions that send messages.
     """
     inside = list(leaves(error))
     if all(is_cancellation(one) for one in inside):
@@ -87,7 +87,7 @@ def of_websocket(
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The exceptions in a group and in the groups inside it, or else the exception itself."""
+    """The exceptions in a group and its nested groups, or the exception itself if no group."""
     if isinstance(error, BaseExceptionGroup):
         for one in cast("BaseExceptionGroup[BaseException]", error).exceptions:
             yield from leaves(one)
@@ -96,21 +96,21 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Whether this is how asyncio, trio or the interpreter stops what is under way."""
+    """True if asyncio, trio or the interpreter uses this exception to stop running code."""
     trio = sys.modules.get("trio")
     kinds = (asyncio.CancelledError, GeneratorExit)
     return isinstance(error, kinds if trio is None else (*kinds, trio.Cancelled))
 
 
 def _is_from_above(cancellations: list[BaseException]) -> bool:
-    """Whether a server or a middleware above gives up, and not the application by mistake.
+    """True if a server or outer middleware cancelled the call, not the application by mistake.
 
-    An application that awaits a task which was cancelled gets the exception of that one.
+    An application that awaits a cancelled task gets that task's exception.
     """
     try:
         task = asyncio.current_task()
     except RuntimeError:
-        return True  # trio, which never lets one leak; or a loop that is closed.
+        return True  # trio, which never leaks a cancellation; or a closed loop.
     if task is None:
         return True
     leaked = any(isinstance(one, GeneratorExit) for one in cancellations)
@@ -130,7 +130,7 @@ def _tells_of_a_gone_client(
 
 
 def _is_refused_body(error: BaseException, status: int) -> bool:
-    """Whether the limit of a body's size answers, above us, instead of the application."""
+    """True if Starlette's body size limit answers, outside the lens, instead of the application."""
     module, answered = _BODY_LIMIT
     kind = type(error)
     return kind.__module__ == module and (not status or kind.__name__ == answered)
@@ -141,7 +141,7 @@ def _is_no_answer(error: BaseException) -> bool:
 
 
 def _tells_of_a_closed_websocket(error: BaseException, sends: Collection[CodeType]) -> bool:
-    """Whether an exception says no more than that the connection has ended, which it has."""
+    """True if an exception only reports that the connection has ended."""
     if isinstance(error, RuntimeError):
         return _innermost_module(error) == "starlette.websockets" or _passed_through(error, sends)
     if isinstance(error, OSError):
@@ -150,13 +150,13 @@ def _tells_of_a_closed_websocket(error: BaseException, sends: Collection[CodeTyp
 
 
 def _is_connection_closed(error: BaseException) -> bool:
-    """Whether it is one of the package websockets, which is not always installed."""
+    """True if it is ConnectionClosed of the package websockets, which may not be installed."""
     websockets = sys.modules.get("websockets.exceptions")
     return websockets is not None and isinstance(error, websockets.ConnectionClosed)
 
 
 def _passed_through(error: BaseException, codes: Collection[CodeType]) -> bool:
-    """Whether an exception came up through a function with one of these codes."""
+    """True if an exception passed through a function with one of these code objects."""
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code in codes:

@@ -1,7 +1,7 @@
-"""One lens for each application and process, whichever middleware is asked. Records nothing.
+"""One lens per application and process, whichever middleware is called. Records nothing.
 
-An agent may build the middleware stack of a running application anew, and a factory may add the
-middleware twice. The application itself holds, weakly, the lens that records it.
+An agent may rebuild the middleware stack of a running application, and a factory may add the
+middleware twice. The application itself holds a weak reference to the lens that records it.
 """
 
 import logging
@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 logger = logging.getLogger("fastapi_lens")
 
 _KEPT = "_fastapi_lens"
-"""In ``app.state``."""
+"""Name of the attribute of ``app.state``."""
 
 
 class _Routes(Protocol):
@@ -20,10 +20,10 @@ class _Routes(Protocol):
 
 
 class Owned(Protocol):
-    """What is asked of a lens here.
+    """The part of a lens that this module uses.
 
     Attributes:
-        told: Sentences that were logged.
+        told: Sentences that were already logged.
     """
 
     started: bool
@@ -39,18 +39,18 @@ AnyLens = TypeVar("AnyLens", bound=Owned)
 
 
 def owner(app: Any, lens: AnyLens) -> AnyLens:
-    """The lens that records an application already, else this one, which is to do so.
+    """The lens that already records an application; otherwise the given one, which then does.
 
     Args:
-        app: The application; one that has no ``state`` knows of no other lens.
-        lens: Of the middleware that asks.
+        app: The application; without a ``state`` it can hold no other lens.
+        lens: The lens of the calling middleware.
     """
     state = getattr(app, "state", None)
     if state is None:
         return lens
     kept: weakref.ref[AnyLens] | None = getattr(state, _KEPT, None)
     found = None if kept is None else kept()
-    # A copy of the application has the same reference, but is another application.
+    # A copy of an application has the same reference, but is a different application.
     if found is not None and found.started and found.routes.app is app:
         return found
     setattr(state, _KEPT, weakref.ref(lens))
@@ -58,11 +58,11 @@ def owner(app: Any, lens: AnyLens) -> AnyLens:
 
 
 def tell_doubled(outer: Owned, app: Any) -> None:
-    """Say once that a middleware counts nothing, because one above it does.
+    """Log once that a middleware counts nothing, because an outer one does.
 
     Args:
         outer: The lens that counts.
-        app: The application that has the middleware below.
+        app: The application that has the inner middleware.
     """
     if outer.routes.app in (None, app):
         sentence = (

@@ -10,7 +10,7 @@ from fastapi_lens.recording.recorder import SeriesDelta
 from fastapi_lens.storage.batches import Delta, Use
 
 ROWS_PER_DELTA = 6
-"""One for each tier, one for the status code and the endpoint's own; see `Writer`."""
+"""One row per tier, one for the status code and one for the endpoint; see `Writer`."""
 
 MINUTE = 60
 HOUR_MINUTES = 60
@@ -45,10 +45,10 @@ class Pending:
         self._sums[key] = delta if found is None else found.plus(delta)
 
     def rebook(self, mended: Callable[[float], float]) -> None:
-        """Book every sum to the minute that is right.
+        """Rebook every sum to the correct minute.
 
         Args:
-            mended: Gives epoch seconds for what a clock has said.
+            mended: Returns the correct epoch seconds for a time of the clock.
         """
         waiting, self._sums = self._sums, {}
         for delta in waiting.values():
@@ -77,7 +77,7 @@ class Pending:
     def parts(
         self, uses: Sequence[Use], *, max_rows: int
     ) -> Iterator[tuple[tuple[Delta, ...], tuple[Use, ...]]]:
-        """Take everything out together with uses, in parts that change so many rows at most."""
+        """Remove everything, with the given uses, in parts that change at most `max_rows` rows."""
         size = max(1, max_rows // (ROWS_PER_DELTA + (1 if uses else 0)))
         some = (tuple(uses[at : at + size]) for at in range(0, len(uses), size))
         yield from zip_longest(self.take(size), some, fillvalue=())
@@ -121,7 +121,7 @@ def as_delta(counted: SeriesDelta, endpoint_id: int) -> Delta:
 
 
 def as_use(opened: OpenEndpoint, endpoint_id: int, now: float) -> Use:
-    """What is open of an endpoint at a moment, in epoch seconds, as a use of it."""
+    """The open calls of an endpoint at a time, in epoch seconds, as a use of it."""
     return Use(
         endpoint_id,
         opened.connections,

@@ -1,4 +1,4 @@
-"""Which workers of this host run no more, as far as this process can tell. Writes no counts."""
+"""Detection of workers of this host that no longer run. Writes no counts."""
 
 import hashlib
 import logging
@@ -13,28 +13,28 @@ from fastapi_lens.storage.workers import Neighbour, note_killed
 logger = logging.getLogger("fastapi_lens")
 
 OBSERVED_SECONDS = 30.0
-"""So long this process has to have reached the database itself before it takes the silence of
-another for its end: twice as long as a worker waits at most between two tries."""
+"""Seconds that this process must have reached the database before it treats a silent worker as
+ended: twice the longest wait of a worker between two tries."""
 
 MOST_NAMED = 5
-"""Killed workers that the log names one by one."""
+"""Maximum of killed workers that the log names individually."""
 
 _PROC = Path("/proc")
 _START_TIME, _STATE = 19, 0
-"""Fields of /proc/…/stat after the program's name."""
+"""Indexes of fields of /proc/…/stat after the program's name."""
 
 _DEAD = ("Z", "X")
 
 _PLACE, _STARTED = 12, 20
-"""Where these parts of an id end."""
+"""End positions of these parts of an id."""
 
 
 def new_id(proc: Path = _PROC) -> str:
-    """A new worker's id, which also tells its process from others of a host of the same name.
+    """Create a worker's id, which also distinguishes processes of hosts of the same name.
 
-    It begins with a hash of the boot and of the namespace of process numbers, and with when the
-    process started in that boot; the rest is left to chance, as all of it is where the system
-    does not tell.
+    It begins with a hash of the boot and of the namespace of process ids, and with the start time
+    of the process in that boot. The rest is random; all of it is if the system does not provide
+    these.
     """
     try:
         boot = (proc / "sys/kernel/random/boot_id").read_text()
@@ -46,15 +46,15 @@ def new_id(proc: Path = _PROC) -> str:
 
 
 def is_gone(other: Neighbour, mine: str, proc: Path = _PROC) -> bool | None:
-    """Whether another process of a host of this name runs no more.
+    """True if another process on a host of this name no longer runs.
 
     Args:
         other: The process.
         mine: The id of this process's worker.
-        proc: Where the system tells of processes.
+        proc: The directory of the proc file system.
 
     Returns:
-        None where nobody here can tell: numbers of another boot or namespace mean nothing here.
+        None if it cannot be known: process ids of another boot or namespace are meaningless here.
     """
     if other.id[:_PLACE] != mine[:_PLACE]:
         return None
@@ -66,10 +66,10 @@ def is_gone(other: Neighbour, mine: str, proc: Path = _PROC) -> bool | None:
         pass
     try:
         fields = _fields(proc / str(other.pid))
-        # The number may be another process's by now, or one that nobody has waited for.
+        # The process id may have been reused by now, or belong to a zombie.
         return _started(fields) != other.id[_PLACE:_STARTED] or fields[_STATE] in _DEAD
     except (OSError, IndexError):
-        return False  # There, but none of our business.
+        return False  # It exists, but belongs to another user.
 
 
 def tell_killed(
@@ -78,13 +78,13 @@ def tell_killed(
     """Say which workers of this host did not live to write their last counts.
 
     Args:
-        database: Where their rows are.
-        worker: Who asks.
+        database: The database that holds their rows.
+        worker: The calling worker.
         now_us: Microseconds since the epoch, by its clock.
-        reached_seconds: How long it has reached the database without a break.
+        reached_seconds: Time for which it has reached the database without interruption.
 
     Returns:
-        Whether there are some that only their silence can tell of, so that it asks again.
+        True if some workers can be judged only by their silence, so that another call is needed.
 
     Raises:
         StorageError: The database cannot be written.
@@ -118,11 +118,11 @@ def _log(killed: list[WorkerFacts]) -> None:
 
 
 def _started(fields: list[str]) -> str:
-    """When a process started, in hexadecimal digits that come again after a year of ticks."""
+    """The start time of a process in hexadecimal digits, which repeat after a year of ticks."""
     return f"{int(fields[_START_TIME]) % (1 << 32):08x}"
 
 
 def _fields(process: Path) -> list[str]:
-    """What the system tells of a process, without its number and its name."""
-    # The name may hold anything, also brackets.
+    """The fields of a process's stat file after its id and name."""
+    # The name may contain anything, including parentheses.
     return (process / "stat").read_text().rpartition(")")[2].split()

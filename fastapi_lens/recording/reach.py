@@ -1,6 +1,6 @@
-"""Which route of an application a path reaches, found without calling it. Records nothing.
+"""Lookup of the route that a path reaches, without a call. Records nothing.
 
-As FastAPI and Starlette look for it: the first route in order that takes path and method.
+It follows FastAPI and Starlette: the first route in order that matches path and method.
 """
 
 import re
@@ -22,11 +22,11 @@ _SAMPLE = "x"
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """What answers at a path.
+    """The endpoint that answers at a path.
 
     Attributes:
         endpoint: The handler, or the application at a mount.
-        name: The route's kind, path and handler, for people.
+        name: The route's kind, path and handler, in words.
     """
 
     endpoint: Any
@@ -34,14 +34,14 @@ class Reached:
 
 
 def reached_at(app: Any, path: str) -> list[Reached]:
-    """The routes that a GET of a path reaches, for any host and for each that a route names.
+    """The routes that a GET of a path reaches, for an unnamed host and for each host in a route.
 
     Args:
         app: An application or router.
-        path: Without its root path.
+        path: The path without the root path.
 
     Returns:
-        That of an unnamed host first; without those hosts for which no route takes the path.
+        The route of an unnamed host first; hosts for which no route matches are left out.
     """
     hosts = [_ANY_HOST, *_hosts_in(getattr(app, "routes", None) or ())]
     found = [_reached(app, _scope(path, host), _MAX_DEPTH) for host in hosts]
@@ -49,7 +49,7 @@ def reached_at(app: Any, path: str) -> list[Reached]:
 
 
 def sample_path(pattern: str) -> str:
-    """A path that a pattern takes: ``/t/{tenant}/x`` gives ``/t/x/x``."""
+    """A path that matches a pattern: ``/t/{tenant}/x`` gives ``/t/x/x``."""
     return _PARAMETER.sub(lambda found: _SAMPLES.get(found[1], _SAMPLE), pattern)
 
 
@@ -73,7 +73,7 @@ def _scope(path: str, host: str) -> dict[str, Any]:
 
 
 def _reached(app: Any, scope: dict[str, Any], depth: int) -> Reached | None:
-    """The first route that takes a request; of a mounted application, the one inside."""
+    """The first route that matches a request; for a mounted application, the one inside."""
     for route, context in route_contexts(getattr(app, "routes", None) or ()):
         matched, changes = context.matches(dict(scope))
         if matched is Match.FULL:

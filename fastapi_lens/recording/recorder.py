@@ -32,7 +32,7 @@ FOLD_AT = 32
 
 
 def known_method(method: str) -> str:
-    """What a method is counted as that no route declares."""
+    """The name under which a method that no route declares is counted."""
     return method if method in KNOWN_METHODS else OTHER_METHOD
 
 
@@ -41,7 +41,7 @@ class SeriesKey:
     """What calls are counted by.
 
     Attributes:
-        method: One that a route declares, ``WEBSOCKET``, ``ANY`` of a mount, or `OTHER_METHOD`.
+        method: One that a route declares, ``WEBSOCKET``, ``ANY`` for a mount, or `OTHER_METHOD`.
         path: The full path template.
         status: The HTTP status code; of a WebSocket 101, or the code it was refused with.
     """
@@ -126,7 +126,7 @@ class Recorder:
     Attributes:
         cache: For the middleware: what it has resolved.
         log: What is kept of single calls.
-        open_calls: Calls that have begun to be answered and are not counted yet.
+        open_calls: Calls whose responses have begun and which are not counted yet.
     """
 
     def __init__(
@@ -149,10 +149,10 @@ class Recorder:
         could not hold it, and all that was counted beside it would wait for ever.
 
         Args:
-            method: One that a route declares, or what `known_method` gives, since clients may
+            method: One that a route declares, or the result of `known_method`, since clients may
                 send any number of others.
             path: The full path template.
-            status: Of the answer.
+            status: Status of the response.
         """
         status = status if status in KNOWN_STATUSES else SERVER_ERROR
         key = SeriesKey(method, path, status)

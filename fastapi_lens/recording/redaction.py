@@ -19,14 +19,14 @@ _SEPARATOR = re.compile("([&;])")
 _EQUALS = re.compile("=|%(?:25)*3d", re.IGNORECASE)
 _PADDING = re.compile("(?:=|%(?:25)*3d){1,2}", re.IGNORECASE)
 _BASE64 = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9+/]).{10,}")
-"""What is more likely a coded value than a name with an empty value."""
+"""Text that is more likely an encoded value than a name with an empty value."""
 
 _ENDS_NAME = r"""\s"'\\?&;#=:,{}()/@"""
 _INNER_NAME = re.compile(rf"""(?:^|(?<=[{_ENDS_NAME}]))([^{_ENDS_NAME}]+)["'\\]*\s*[=:]""")
-"""What may be a name in a value that holds an address with a query, JSON, or a list of pairs."""
+"""A possible name inside a value that holds a URL with a query, JSON, or a list of pairs."""
 
 _SECRET_VALUE = re.compile(r"\beyJ[\w-]|\b(?i:bearer|basic)\s+\S|//[^/?#\s]*@")
-"""Begins a JSON Web Token, stands in a header Authorization, or says who signs in at an address."""
+"""Start of a JSON Web Token, content of an Authorization header, or user info of a URL."""
 
 _MASK_BITS = {4: 24, 6: 48}
 _HASH_BYTES = 8
@@ -62,7 +62,7 @@ def query_text(query: bytes, *, values: bool) -> str:
     text = query.decode("latin-1")
     if text:
         kept = _harmless if values else _key
-        # Parts and what separates them by turns.
+        # Parts and separators alternate.
         parts = _SEPARATOR.split(text[: 4 * LONGEST_QUERY])
         parts[::2] = map(kept, parts[::2])
         text = "".join(parts)
@@ -75,7 +75,7 @@ def shortened(text: str, longest: int) -> str:
 
 
 def _key(part: str) -> str:
-    """The name of a part; an ellipsis where it is rather a secret that has none."""
+    """The name of a part; an ellipsis if it looks like a secret without a name."""
     if _is_bare(part):
         return _bare(part)
     return shortened(part[: _name_end(part)], _LONGEST_KEY)
@@ -88,7 +88,7 @@ def _harmless(part: str) -> str:
     end = _name_end(part)
     name, equals, value = part[:end], part[end : end + 1], part[end + 1 :]
     if equals != "=":
-        # An encoded sign: a server takes all of it for a name.
+        # The equals sign is encoded: a server treats the whole part as a name.
         return part if not _tells_secret(part) else f"{name}%3D{_CUT}"
     if value and (says_secret(_as_text(name)) or _tells_secret(value)):
         return f"{name}={_CUT}"
@@ -96,7 +96,7 @@ def _harmless(part: str) -> str:
 
 
 def _is_bare(part: str) -> bool:
-    """Whether a part has no name: nothing but padding, which base64 has, follows a sign."""
+    """True if a part has no name: it has no equals sign, or only as the padding of base64."""
     found = _EQUALS.search(part)
     if found is None:
         return True
@@ -107,7 +107,7 @@ def _is_bare(part: str) -> bool:
 
 
 def _bare(part: str) -> str:
-    """What has no name, unless it may be a secret."""
+    """A part without a name; hidden if it may be a secret."""
     padded = _EQUALS.search(part) is not None
     return part if len(part) <= _LONGEST_BARE and not padded else _CUT
 
@@ -118,7 +118,7 @@ def _name_end(part: str) -> int:
 
 
 def _tells_secret(value: str) -> bool:
-    """Whether a value has a secret inside, however often it is encoded."""
+    """True if a value contains a secret, however often it is encoded."""
     plain = decoded(_as_text(value))
     return _SECRET_VALUE.search(plain) is not None or any(
         says_secret(name) for name in _INNER_NAME.findall(plain)
@@ -126,5 +126,5 @@ def _tells_secret(value: str) -> bool:
 
 
 def _as_text(part: str) -> str:
-    """What a client has meant by bytes beyond ASCII."""
+    """Decode the bytes beyond ASCII in a part, as the client most likely meant them."""
     return part.encode("latin-1").decode("utf-8", "replace")

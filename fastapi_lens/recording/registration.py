@@ -1,4 +1,4 @@
-"""What a database knows of a worker: its tables, the worker, its endpoints, who was killed before.
+"""Registration of a worker in a database: tables, worker, endpoints, killed predecessors.
 
 Knows no thread and no counts.
 """
@@ -23,18 +23,18 @@ REDISCOVER_EVERY_SECONDS = 30.0
 
 
 class Registration:
-    """Makes one worker known.
+    """Registers one worker.
 
     Args:
-        database: To whom.
+        database: The database to register in.
         writer: Writes the worker and its endpoints.
-        booking: Knows the right times.
+        booking: Corrects times.
         clock: Epoch seconds.
 
     Attributes:
-        worker: Who it is; its app is the app of all endpoints.
-        discover: Gives the endpoints that the app has now, called or not.
-        known_time: What the database says to the clock.
+        worker: The worker; its app is the app of all endpoints.
+        discover: Returns the app's present endpoints, called or not.
+        known_time: The database's check of the clock.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Registration:
         worker: WorkerFacts,
         discover: Callable[[], Iterable[EndpointFacts]],
     ) -> None:
-        """Make nothing known yet."""
+        """Register nothing yet."""
         self.worker = worker
         self.discover = discover
         self.known_time = KnownTime(database, clock)
@@ -61,7 +61,7 @@ class Registration:
         self._unclear = self._said = False
 
     def id_of(self, method: str, path: str, seen_at: float) -> int:
-        """The id of an endpoint that was called, and is made known where it is not yet.
+        """The id of a called endpoint, which is registered if it is not yet.
 
         Args:
             method: Its method.
@@ -75,16 +75,16 @@ class Registration:
         return identity
 
     def rediscover(self) -> None:
-        """Look for new endpoints at the next turn, whenever that is."""
+        """Look for new endpoints at the next `renew`."""
         self._discovered_at = float("-inf")
 
     def forget(self) -> None:
-        """Make everything known again: the database may be another one."""
+        """Register everything again at the next `renew`: the database may be a different one."""
         self._registered = None
         self.known_time.forget()
 
     def renew(self, *, applied: int, log_applied: int) -> None:
-        """Make the tables, the worker and new endpoints known.
+        """Create the tables and register the worker and new endpoints, as far as needed.
 
         Args:
             applied: Number of the worker's last batch known to be applied.
@@ -104,7 +104,7 @@ class Registration:
             migrate(self._database)
             self._reached_at = now
             self._say_whose_it_is()
-        # Before anything of this worker's can be taken for what was told earlier.
+        # Before anything that this worker writes could be taken for an earlier time.
         self.known_time.look()
         if begins or (self._unclear and looks):
             self._unclear = tell_killed(
@@ -118,7 +118,7 @@ class Registration:
 
     def _register(self, *, applied: int, log_applied: int) -> None:
         done = self._registered or {}
-        # Also those that were called before they were discovered and have all their facts now.
+        # Includes those that were called before they were discovered: their facts are complete now.
         new = [fact for fact in self._known.values() if done.get(fact.id) != fact]
         if new or self._registered is None:
             self._writer.register(

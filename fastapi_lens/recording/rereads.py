@@ -1,7 +1,7 @@
-"""When the route tree is read again because something in a request is not known. Reads no routes.
+"""Rate limit for rereading the route tree after an unknown route. Reads no routes.
 
-Routes may be added while an application runs, so that what is unknown may be new. But a host may
-also make an endpoint anew for each request, and to read a large tree takes milliseconds.
+Routes may be added while an application runs, so an unknown route may be new. But a host may also
+create an endpoint for each request, and reading a large tree takes milliseconds.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,24 +11,24 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 
 class Rereads:
-    """Grows the pause between readings that bring nothing new.
+    """A growing pause between rereads that find nothing new.
 
     Args:
-        clock: Seconds that never go back.
+        clock: Seconds of a monotonic clock.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Have the first reading due."""
+        """Start with a reread due."""
         self._clock = clock
         self._routes: list[object] | None = None
         self._due_at = float("-inf")
         self._pause_seconds = FIRST_PAUSE_SECONDS
 
     def are_due(self, routes: Sequence[object]) -> bool:
-        """Whether to read now; who gets a yes does so.
+        """True if a reread is due; the caller must then read.
 
         Args:
-            routes: Those at the top of the tree, which cost nanoseconds to compare.
+            routes: The top-level routes, which take nanoseconds to compare.
         """
         now = self._clock()
         if now < self._due_at and self._routes == routes:
@@ -38,5 +38,5 @@ class Rereads:
         return True
 
     def found_more(self) -> None:
-        """Note that the latest reading was worth it."""
+        """Note that the latest reread found new routes."""
         self._pause_seconds = FIRST_PAUSE_SECONDS

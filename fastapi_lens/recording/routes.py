@@ -66,7 +66,7 @@ class RouteTable:
 
     Args:
         app: A FastAPI or Starlette application, or anything with ``routes``.
-        clock: Seconds that never go back.
+        clock: Seconds of a monotonic clock.
     """
 
     def __init__(self, app: Any, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -81,7 +81,7 @@ class RouteTable:
 
     @property
     def leaves(self) -> list[Leaf]:
-        """Every route but pages of the documentation and the lens's, in routing order."""
+        """All routes except documentation pages and those of the lens, in routing order."""
         found = leaves_of(self.app)
         return [leaf for leaf in found if not leaf.is_page and not is_framework(leaf.endpoint)]
 
@@ -95,8 +95,8 @@ class RouteTable:
         Returns:
             `NO_CALL` where no endpoint was reached: nothing matched (404, a redirect to the
             other slash), the method is not allowed (405), or FastAPI or the lens answered;
-            ``None`` for the same where another path could mean something else, or where no
-            route is known to have what answered.
+            ``None`` for the same if another path could give a different result, or if no known
+            route has the endpoint that answered.
         """
         root = _app_root(scope, outer_root)
         route, endpoint = scope.get("route"), scope.get("endpoint")
@@ -111,7 +111,7 @@ class RouteTable:
         return self._match_endpoint(scope, root, endpoint)
 
     def answering(self, scope: Scope, outer_root: str) -> Leaf | None:
-        """The route that would have answered such a request; expensive, for hints only."""
+        """The route that would have answered such a request; expensive, only for hints."""
         self._index()
         found = [entry for entries in self._by_endpoint.values() for entry in entries]
         return _by_path(found, scope, _app_root(scope, outer_root))
@@ -135,7 +135,7 @@ class RouteTable:
         return Match(method_name(method), template, certain=prefix is not None)
 
     def _is_page(self, template: str) -> bool:
-        """Whether the documentation lies at a template."""
+        """True if a template is that of a documentation page."""
         if template not in self._pages:
             self._reread()
         return template in self._pages
@@ -161,7 +161,7 @@ class RouteTable:
         if found is None and self._reread():
             found = self._by_endpoint.get(id(endpoint))
         if found is None:
-            # A route may wrap its handler anew for each request.
+            # A route may wrap its handler again for each request.
             known = (self._by_endpoint.get(id(one)) for one in layers(endpoint))
             found = next(filter(None, known), None)
         if found is None and not self._unknown:
@@ -175,7 +175,7 @@ class RouteTable:
         return found or []
 
     def _reread(self) -> bool:
-        """Read the route tree again for something unknown, unless that was done just now."""
+        """Reread the route tree for an unknown route, unless that was just done."""
         if not self._rereads.are_due(getattr(self.app, "routes", None) or []):
             return False
         if self._index():
@@ -183,7 +183,7 @@ class RouteTable:
         return True
 
     def _index(self) -> bool:
-        """Read the route tree; whether routes have changed, else all is kept."""
+        """Read the route tree; return true if routes have changed, otherwise keep the index."""
         leaves = leaves_of(self.app)
         read = [(leaf.pattern, leaf.methods, id(leaf.endpoint)) for leaf in leaves]
         if read == self._read:
@@ -196,12 +196,12 @@ class RouteTable:
             (compile_path(mount.pattern)[0], mount.template) for mount in mounts_of(self.app)
         ]
         self._pages = {leaf.template for leaf in leaves if leaf.is_page}
-        # Last: the flusher's thread looks up routes, too, and takes what it finds read for whole.
+        # Last: the flusher's thread looks up routes, too, and expects a complete index.
         self._read, self._by_endpoint = read, by_endpoint
         return True
 
     def _mount_prefix(self, scope: Scope, root: str) -> str | None:
-        """The templates of the mounts between the app's root and the route; None: not known."""
+        """The templates of the mounts between the app's root and the route; None if unknown."""
         suffix = _below(root, scope.get("root_path", ""))
         if not suffix:
             return ""

@@ -1,7 +1,7 @@
-"""A clock that may be wrong for a while, and what it said then by what it says now.
+"""Correction of times from a clock that was wrong for a while, once it has been set.
 
-A board without a battery begins in 1970 until its time is set, and one with a bad one may be a
-year ahead. Only a second clock that never jumps can tell how much the first one was corrected by.
+A board without a battery starts in 1970 until its time is set, and one with a bad battery may be a
+year ahead. Only a second clock that never jumps can show by how much the first one was corrected.
 """
 
 import time
@@ -16,7 +16,7 @@ _MOST_STRETCHES = 16
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """Times that a clock told while it was wrong, and what has to be added to them."""
+    """A range of times from a wrong clock, and the seconds to add to them."""
 
     begin: float
     end: float
@@ -24,24 +24,24 @@ class _Stretch:
 
 
 def steady_seconds() -> float:
-    """Seconds that never jump, and that pass while the machine sleeps where that can be had."""
+    """Seconds of a clock that never jumps; it runs during sleep if the system supports that."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()  # pragma: no cover  Not on Linux.
 
 
 class Timeline:
-    """Watches one clock.
+    """A monitor of one clock.
 
     Args:
         clock: Epoch seconds; may jump.
-        steady: Seconds that do not.
+        steady: Seconds of a clock that never jumps.
     """
 
     def __init__(
         self, clock: Callable[[], float], steady: Callable[[], float] = steady_seconds
     ) -> None:
-        """Begin with what the clocks say now."""
+        """Start at the present times of both clocks."""
         self._clock = clock
         self._steady = steady
         self._begun = self._wall = clock()
@@ -50,13 +50,13 @@ class Timeline:
 
     @property
     def is_set(self) -> bool:
-        """Whether the clock may be right."""
+        """True if the clock may be right."""
         return self._clock() >= EARLIEST
 
     def look(self) -> float:
-        """Seconds by which the clock was set right since the last look; 0.0 when it was not.
+        """Seconds by which the clock was corrected since the last look; 0.0 if it was not.
 
-        A jump forwards from a time that may be right is none: the machine has slept.
+        A forward jump from a plausible time is no correction: the machine has slept.
         """
         wall, counted = self._clock(), self._steady()
         passed = counted - self._counted
@@ -74,11 +74,11 @@ class Timeline:
         return jump
 
     def mended(self, at: float) -> float:
-        """What the clock would have said, had it been right, when it said this.
+        """Correct a time that the clock returned.
 
         Returns:
-            A time that may be right as it is. Of others, never more than now; as it is while
-            the clock is not set.
+            A plausible time unchanged; any other time corrected, but at most now. While the clock
+            is not set, every time unchanged.
         """
         now = self._clock()
         if EARLIEST <= at <= now + AHEAD_SECONDS or now < EARLIEST:

@@ -13,18 +13,18 @@ _REGISTERED = frozenset(
     | {"PROPFIND", "PROPPATCH", "PURGE", "REBIND", "REPORT", "SEARCH", "TRACE", "UNBIND"}
     | {"UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF"}
 )
-"""IANA's other methods that can be the name of a function, and PURGE of caches."""
+"""IANA's other methods that can be function names, and PURGE, which caches use."""
 
 _DISPATCH: Callable[..., Any] = HTTPEndpoint.dispatch
 _KNOWS_ITS_VERBS = "_allowed_methods" in _DISPATCH.__code__.co_names
-"""Whether Starlette refuses methods that are not `_STANDARD`, as it does since 1.0."""
+"""True if Starlette refuses methods that are not `_STANDARD`, as it does since 1.0."""
 
 _PARAMETERS = 2
-"""The instance and the request."""
+"""Number of parameters: the instance and the request."""
 
 
 def verbs_of(endpoint: Any) -> tuple[str, ...]:
-    """The methods that a class is certain to answer; empty where it is no `HTTPEndpoint`."""
+    """The methods that a class certainly answers; empty if it is no `HTTPEndpoint`."""
     if not _is_class_based(endpoint):
         return ()
     found = tuple(name for name in _STANDARD if hasattr(endpoint, name.lower()))
@@ -33,7 +33,7 @@ def verbs_of(endpoint: Any) -> tuple[str, ...]:
 
 
 def possible_verbs_of(endpoint: Any) -> tuple[str, ...]:
-    """What a class answers besides `verbs_of` when asked for it, which may be mere helpers."""
+    """Methods that a class answers besides `verbs_of`; some may be only helper functions."""
     if not _is_class_based(endpoint):
         return ()
     certain = verbs_of(endpoint)
@@ -45,7 +45,7 @@ def _is_class_based(endpoint: Any) -> bool:
 
 
 def _own_verbs(endpoint: type[HTTPEndpoint]) -> list[str]:
-    """The public functions of a class that are not Starlette's, if requests can reach them."""
+    """The public functions of a class that are not Starlette's and that requests can reach."""
     dispatch: Callable[..., Any] = endpoint.dispatch
     if _KNOWS_ITS_VERBS and dispatch is _DISPATCH:
         return []

@@ -1,4 +1,4 @@
-"""One WebSocket between a server and an application: its handshake, and how it ends."""
+"""One WebSocket between a server and an application: its handshake and its end."""
 
 from collections.abc import Callable, Sequence
 from time import perf_counter_ns
@@ -13,12 +13,12 @@ FORBIDDEN = 403
 
 
 class WebSocketWatch:
-    """Hands on what both say, and remembers what came of the connection.
+    """Passes on the messages of both sides, and records the outcome of the connection.
 
     Attributes:
-        status: Of the handshake; 0 before it is answered.
-        gone: Whether the connection has ended, whoever closed it.
-        opened: What `accepted` gave; 0 before.
+        status: Status of the handshake; 0 before it is answered.
+        gone: True if the connection has ended, whoever closed it.
+        opened: The result of `accepted`; 0 before.
     """
 
     def __init__(
@@ -30,10 +30,10 @@ class WebSocketWatch:
         """Stand between an application and its server.
 
         Args:
-            receive: The server's.
-            send: The server's.
-            accepted: Called when the connection is open, with its status and when it ended, 0
-                before: see `OpenCall`.
+            receive: The server's `receive`.
+            send: The server's `send`.
+            accepted: Called when the connection is open, with its status and the time of its end, 0
+                before that: see `OpenCall`.
         """
         self._receive, self._send, self._accepted = receive, send, accepted
         self.status = self.opened = 0
@@ -55,12 +55,12 @@ class WebSocketWatch:
         try:
             await self._send(message)
         except OSError:
-            # So servers say that the client has gone, uvicorn with a kind of its own.
+            # Servers report a disconnect this way, uvicorn with an exception type of its own.
             self.gone = True
             raise
         kind = message["type"]
         if self.gone and not self.status:
-            # Nobody gets what is answered, though some servers take it.
+            # The client cannot receive the response, though some servers accept it.
             self.status = CLIENT_CLOSED_REQUEST
         elif kind == "websocket.accept":
             self.status = SWITCHING_PROTOCOLS
@@ -73,13 +73,13 @@ class WebSocketWatch:
             self.status = message["status"]
 
     def outcome(self, error: BaseException | None) -> Outcome:
-        """What the connection is counted as.
+        """The result that the connection is counted as.
 
         Args:
-            error: What left the application; None where it returned.
+            error: The exception that left the application; None if it returned.
         """
         if error is None:
-            # A server answers with a 500 where the application does not.
+            # A server answers with a 500 if the application does not answer.
             unanswered = CLIENT_CLOSED_REQUEST if self.gone else SERVER_ERROR
             return Outcome(self.status or unanswered, None)
         sends = (WebSocketWatch.send.__code__,)
