@@ -31,13 +31,13 @@ class BadParameterError(Exception):
 
 @dataclass(frozen=True)
 class NoReportError(Exception):
-    """No report is at this path; answered with 404 and this sentence."""
+    """There is no report at this path; answered with 404 and this sentence."""
 
     sentence: str
 
 
 def nowhere(visit: Visit) -> Asked:
-    """Any other path below the admin, for programs.
+    """Refuse any other path below the admin, for API clients.
 
     Raises:
         NoReportError: Always.

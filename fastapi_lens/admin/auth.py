@@ -38,7 +38,7 @@ ANYBODY = "anybody"
 """Names in the audit log, of those who need no key."""
 
 BEARER = "bearer "
-"""The kind of keys that come as Bearer tokens."""
+"""The kind of keys that are sent as Bearer tokens."""
 
 TOO_MANY = "too many wrong keys came from your address"
 BUSY = "more keys are sent than can be compared"
@@ -55,7 +55,7 @@ _FORWARDING = re.compile(
 """Headers that only a proxy adds; one that adds none cannot be told from the machine itself."""
 
 _HTTP_VERSIONS = ("1.1", "2", "2.0", "3", "3.0")
-"""Those of browsers. HTTP/1.0, which granian calls 1, is the default of nginx before 1.29.7."""
+"""Versions that browsers use. HTTP/1.0 (granian: 1) is the default of nginx before 1.29.7."""
 
 _LAST_CONTROL, _DELETE = 32, 127
 
@@ -99,7 +99,7 @@ class Wait:
 
     Attributes:
         reason: Why not.
-        may_sign_in: Whether that is said of a Bearer token alone, which may be somebody else's.
+        may_sign_in: True if only a Bearer token has to wait, which may be meant for another system.
     """
 
     seconds: int
@@ -129,7 +129,7 @@ class Gate:
         app: The app's name: a session opens no other app of the database.
 
     Attributes:
-        cookie: Of its sessions.
+        cookie: The cookie of its sessions.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class Gate:
         if key:
             return await self._by_header(request, key, now)
         entry = await self._by_session(request, now)
-        # Proxies and gateways add tokens of their own to whatever a browser asks for.
+        # Proxies and gateways add tokens of their own to a browser's requests.
         token = b"" if isinstance(entry, Entry) else bearer_token(request)
         if not token or (is_web_token(token) and not self._takes_web_tokens):
             return entry
@@ -177,13 +177,13 @@ class Gate:
     async def holder(
         self, request: HTTPConnection, presented: str | bytes, now: float, kind: str = ""
     ) -> str | Wait | None:
-        """The name of a key; None for a wrong one, and a wait after too many of them.
+        """The name of a key; None for a wrong key, and a wait after too many wrong keys.
 
         Args:
-            request: That brought it along.
+            request: The request that contains the key.
             presented: The key.
             now: Epoch seconds.
-            kind: Of how it came; wrong ones of each kind are counted by themselves.
+            kind: The way in which it was sent; wrong keys of each kind are counted separately.
         """
         if not presented or not self.takes_keys:
             return None  # Nobody guesses nothing, and nothing can be guessed where there is no key.
@@ -249,7 +249,7 @@ class Gate:
         return Entry(self._scope(name), name)
 
     async def _by_session(self, request: HTTPConnection, now: float) -> Entry | Refusal:
-        """By the first cookie that is valid: other sites of the domain may have set more."""
+        """Authenticate by the first valid cookie: other sites of the domain may have set more."""
         for value in self.cookie.values(request):
             entry = await self._by_cookie(value, now)
             if isinstance(entry, Entry):
@@ -308,7 +308,7 @@ def is_local(request: HTTPConnection) -> bool:
     if any(map(_FORWARDING.fullmatch, request.headers)):
         return False
     client = address_of(request)
-    # Two that differ come from no browser.
+    # No browser sends two different ones.
     found = _LOCAL_HOST.fullmatch(",".join({*request.headers.getlist("host")}))
     if found is None or found[1] == "testserver":
         return found is not None and (client, found[1]) == _TEST_CLIENT

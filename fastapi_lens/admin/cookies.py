@@ -1,6 +1,6 @@
-"""The cookie of a session: its name, its path, and all values that a browser has sent.
+"""The session cookie: its name, its path, and all values that a browser has sent.
 
-Knows no sessions: what a value says is somebody else's.
+Knows no sessions: other modules interpret the values.
 """
 
 import hmac
@@ -15,27 +15,27 @@ from fastapi_lens.runtime import Lens
 
 PREFIX = "lens_session_"
 SECURE, HOST = "__Secure-", "__Host-"
-"""What only a page under https can set: a cookie, and one for this very host and all paths."""
+"""Name prefixes that browsers accept only from https pages; the second also fixes host and path."""
 
 MAX_VALUES = 20
-"""Cookies of one name that are looked at; other sites of the same domain may set any number."""
+"""Maximum of cookies of one name to read; other sites of the domain may set any number."""
 
 _WRITTEN_ONE_WAY = re.compile(r"(?:/[A-Za-z0-9._~-]+(?=/|$))*")
 
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """What a browser is to keep, and for how many seconds."""
+    """A cookie's value and its lifetime in seconds."""
 
     value: str
     seconds: int
 
 
 class SessionCookie:
-    """The cookie of one app.
+    """The session cookie of one app.
 
-    Its name is the app's own in this database, because browsers send the cookies of a host to all
-    of its ports.
+    Its name is unique to the app in this database, because browsers send the cookies of a host to
+    all of its ports.
 
     Args:
         salt: Random bytes that all workers of the database share.
@@ -43,12 +43,12 @@ class SessionCookie:
     """
 
     def __init__(self, salt: bytes, app: str) -> None:
-        """Make the name."""
+        """Derive the name."""
         mark = hmac.new(salt, b"cookie\0" + app.encode(), "sha256").hexdigest()
         self._name = PREFIX + mark[:8]
 
     def values(self, request: HTTPConnection) -> list[str]:
-        """The values that a browser has sent, each once, in its order: longer paths first."""
+        """The distinct values that a browser has sent, in its order: longer paths first."""
         found = dict.fromkeys(
             value
             for wanted in self._names(request)
@@ -58,13 +58,13 @@ class SessionCookie:
         return list(found)[:MAX_VALUES]
 
     def set(self, response: Response, request: HTTPConnection, base: str, cookie: Cookie) -> None:
-        """Let the browser keep a session.
+        """Set the session cookie.
 
         Args:
-            response: That the browser gets.
-            request: Of the browser.
+            response: The response to the browser.
+            request: The request of the browser.
             base: The admin's path as the client sees it, without a trailing slash.
-            cookie: To keep.
+            cookie: The cookie to set.
         """
         path = path_of(base)
         response.set_cookie(
@@ -78,12 +78,12 @@ class SessionCookie:
         )
 
     def forget(self, response: Response, request: HTTPConnection, base: str) -> None:
-        """Let the browser forget its session, and nothing else; see `set`."""
+        """Delete the session cookie, and no other; see `set`."""
         path = path_of(base)
         response.delete_cookie(
             self._name_for(request, path),
             path=path,
-            # A browser takes no cookie of such a name without it, not even to forget one.
+            # Browsers ignore a cookie with such a prefix without it, even to delete one.
             secure=_is_secure(request),
             httponly=True,
             samesite="lax",
@@ -95,17 +95,17 @@ class SessionCookie:
         return (HOST if path == "/" else SECURE) + self._name
 
     def _names(self, request: HTTPConnection) -> list[str]:
-        """Those that count, the best protected first.
+        """The accepted cookie names, best protected first.
 
-        The plain one is none of them under https: anybody between the browser and a site of the
-        same domain that is asked without encryption could set it.
+        The plain name is not accepted under https: an attacker on the network could set it through
+        any unencrypted site of the same domain.
         """
         names = [HOST + self._name, SECURE + self._name]
         return names if _is_secure(request) else [*names, self._name]
 
 
 def session_cookie_of(lens: Lens) -> SessionCookie:
-    """The cookie of a lens's app.
+    """The session cookie of a lens's app.
 
     Raises:
         StorageError: The database cannot be read.
@@ -114,11 +114,11 @@ def session_cookie_of(lens: Lens) -> SessionCookie:
 
 
 def path_of(base: str) -> str:
-    """The path of a cookie that is sent to every page below a base.
+    """The path of a cookie that browsers send to every page below a base.
 
-    Browsers compare it with the address as that was written. So it ends before the first part that
-    can be written in two ways, as ``é`` and ``%C3%A9`` or ``;`` and ``%3B``; and nothing in it ends
-    the attribute.
+    Browsers compare it with the URL as it was written. So it ends before the first part that can be
+    written in two ways, such as ``é`` and ``%C3%A9`` or ``;`` and ``%3B``. It contains nothing that
+    would end the attribute.
     """
     found = _WRITTEN_ONE_WAY.match(base)
     return (found[0] if found else "") or "/"
@@ -129,7 +129,7 @@ def _is_secure(request: HTTPConnection) -> bool:
 
 
 def _pairs(request: HTTPConnection) -> Iterator[tuple[str, str]]:
-    """All cookies of a request; Starlette keeps only the last of a name."""
+    """All cookies of a request; Starlette keeps only the last one of a name."""
     for header in request.headers.getlist("cookie"):
         for pair in header.split(";"):
             name, _, value = pair.partition("=")

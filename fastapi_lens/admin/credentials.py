@@ -1,4 +1,4 @@
-"""Keys as requests bring them along, and what only looks like one. Knows no key and no session."""
+"""Keys in requests, and tokens that only look like keys. Knows no valid key and no session."""
 
 import base64
 import json
@@ -10,25 +10,25 @@ from fastapi_lens.admin.edge import parts_of
 
 KEY_HEADER = "x-lens-key"
 _BROWSER = "Mozilla/"
-"""How every browser's name begins; no page can take it away."""
+"""Prefix of every browser's User-Agent; no page can remove it."""
 
 _DOTS_OF_TOKENS = (2, 4)
-"""Of a signed and of an encrypted JSON web token."""
+"""Number of dots in a signed and in an encrypted JSON web token."""
 
 
 def key_header(request: HTTPConnection) -> bytes:
-    """The key of the X-Lens-Key header, which is for the lens alone; empty without."""
+    """The key in the X-Lens-Key header, which only the lens uses; empty without one."""
     return request.headers.get(KEY_HEADER, "").encode("latin-1")
 
 
 def bearer_token(request: HTTPConnection) -> bytes:
-    """The token of the Authorization header, which may be for somebody else; empty without."""
+    """The token in the Authorization header, which may be for another system; empty without one."""
     scheme, _, rest = request.headers.get("authorization", "").partition(" ")
     return rest.strip().encode("latin-1") if scheme.lower() == "bearer" else b""
 
 
 def is_web_token(token: bytes) -> bool:
-    """Whether a text is a JSON web token (RFC 7519), as identity providers give them out."""
+    """True if a text is a JSON web token (RFC 7519), as identity providers issue them."""
     if token.count(b".") not in _DOTS_OF_TOKENS:
         return False
     head = token.partition(b".")[0]
@@ -40,15 +40,15 @@ def is_web_token(token: bytes) -> bool:
 
 
 def is_given_by_person(request: HTTPConnection) -> bool:
-    """Whether somebody has opened this address, and no page of another site has done it for them.
+    """True if a user or a program requested this URL, not a page of another site.
 
-    A browser that does not say where a request comes from, as over plain http, may have been sent
-    by any site; a program sends itself.
+    A browser that does not send the origin of a request, as over plain http, may have been directed
+    by any site. A program requests URLs by itself.
     """
     headers = request.headers
     site = headers.get("sec-fetch-site")
     if site is not None:
-        # Not as an image or a script of a page of this site, which others may have written.
+        # Not as an image or a script in a page of this site, whose content may be by others.
         is_page = headers.get("sec-fetch-dest", "document") == "document"
         return is_page and site in ("same-origin", "none")
     came_from = headers.get("origin") or headers.get("referer")

@@ -1,8 +1,8 @@
-"""Which site a request comes from, as the browser says. Knows no keys and no pages.
+"""The site that a request comes from, according to the browser. Knows no keys and no pages.
 
-Browsers say it in the fetch metadata (``Sec-Fetch-…``, https://www.w3.org/TR/fetch-metadata/), and
-leave that out towards hosts that they do not trust, such as a name over plain http. There the
-``Origin`` tells, which every request has whose answer a script of another site could read.
+Browsers send it as fetch metadata (``Sec-Fetch-…``, https://www.w3.org/TR/fetch-metadata/), but not
+to hosts that they do not trust, such as a name over plain http. There, ``Origin`` is used: every
+request whose response a script of another site could read has that header.
 """
 
 from collections.abc import Sequence
@@ -12,22 +12,22 @@ from starlette.requests import HTTPConnection, Request
 from fastapi_lens.origins import normalized_origin
 
 _OWN_SITE = ("same-origin", "none")
-"""``none``: typed into the address bar, or a bookmark."""
+"""Values of the own site; ``none`` means the address bar or a bookmark."""
 
 _OTHER_SITE = ("same-site", "cross-site")
 _LINK = ("navigate", "document")
-"""Mode and destination of a link that opens in a tab, neither in a frame nor for a script."""
+"""Mode and destination of a link that opens in a tab, not in a frame and not for a script."""
 
 _SPECULATION = ("sec-purpose", "purpose", "x-purpose", "x-moz")
-"""Headers of pages that are fetched before anybody has followed the link."""
+"""Headers of pages that are prefetched before the user follows the link."""
 
 
 def is_cross_site(request: Request, trusted: Sequence[str]) -> bool:
-    """Whether a request is another site's, unless somebody followed a link from there.
+    """True if a request comes from another site, unless the user followed a link from there.
 
     Args:
-        request: Of any method.
-        trusted: Origins of sites that may do what our own pages may, normalized.
+        request: A request of any method.
+        trusted: Normalized origins of sites with the same rights as the admin's own pages.
     """
     origin = _only(request, "origin")
     normal = None if origin is None else normalized_origin(origin)
@@ -40,18 +40,18 @@ def is_cross_site(request: Request, trusted: Sequence[str]) -> bool:
 
 
 def is_own_form(request: Request, trusted: Sequence[str]) -> bool:
-    """Whether a form was sent by a page of this site or of a trusted one.
+    """True if a form was sent by a page of this site or of a trusted one.
 
     Args:
-        request: Of a method that changes something.
-        trusted: As for `is_cross_site`.
+        request: A request of a method that changes something.
+        trusted: See `is_cross_site`.
     """
     told = "sec-fetch-site" in request.headers or "origin" in request.headers
     return told and not is_cross_site(request, trusted)
 
 
 def _is_own(request: HTTPConnection, origin: str | None) -> bool:
-    """Whether an origin is the host that was asked, by whatever scheme a proxy has spoken to us."""
+    """True if an origin is the requested host, regardless of the scheme that a proxy used."""
     host = _only(request, "host") or ""
     return origin is not None and origin == normalized_origin(
         f"{origin.partition(':')[0]}://{host}"
@@ -69,6 +69,6 @@ def _follows_link(request: Request, site: str) -> bool:
 
 
 def _only(request: HTTPConnection, name: str) -> str | None:
-    """A header; one that came twice is none that a browser sends, and reads like no other."""
+    """A header's value; a repeated header, which no browser sends, gives no valid value."""
     values = request.headers.getlist(name)
     return ", ".join(values) if values else None

@@ -80,10 +80,10 @@ def takes_gzip(headers: Mapping[str, str]) -> bool:
 
 
 def wants_json(request: Request, local: str) -> bool:
-    """Whether a program asks, to which an error is told as JSON.
+    """True if the client is a program, which gets errors as JSON.
 
     Args:
-        request: To a path below the admin.
+        request: A request to a path below the admin.
         local: That path.
     """
     accepted = request.headers.get("accept", "")

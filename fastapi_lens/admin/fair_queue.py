@@ -1,4 +1,4 @@
-"""A queue for one at a time in which no network holds up the others. Knows no keys and no HTTP."""
+"""A fair queue for one at a time: no network delays the others. Knows no keys and no HTTP."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import anyio
 
 MAX_NETWORKS = 10_000
-"""Networks whose latest turn is remembered while somebody waits."""
+"""Maximum of networks whose latest turn is remembered while anyone waits."""
 
 
 class BusyError(Exception):
-    """More wait than may; whoever is told so may try again."""
+    """Too many are waiting; the client may try again."""
 
 
 @dataclass(eq=False, slots=True)
@@ -23,17 +23,17 @@ class _Waiter:
 
 
 class FairQueue:
-    """Gives turns to networks, and within each to the smaller networks in it, round robin.
+    """A queue that serves networks, and the smaller networks in each, round robin.
 
-    Of one event loop.
+    For use in one event loop.
 
     Args:
-        max_waiting: So many wait at most. One more pushes out the newest of the network that has
-            most of them waiting, which may be itself.
+        max_waiting: Maximum of waiting clients. One more evicts the newest of the network with the
+            most waiting clients, which may be the new one itself.
     """
 
     def __init__(self, max_waiting: int) -> None:
-        """Nobody waits."""
+        """Start empty."""
         self._max_waiting = max_waiting
         self._waiting: list[_Waiter] = []
         self._is_taken = False
@@ -42,13 +42,13 @@ class FairQueue:
 
     @asynccontextmanager
     async def turn(self, networks: Sequence[str]) -> AsyncGenerator[None]:
-        """Wait, and have the turn until the end of the block.
+        """Wait for a turn, and keep it until the end of the block.
 
         Args:
-            networks: Of who waits, widest first, for everybody as many.
+            networks: Networks of the client, widest first; the same number for every client.
 
         Raises:
-            BusyError: Too many wait.
+            BusyError: Too many are waiting.
         """
         await self._wait(networks)
         try:
@@ -68,7 +68,7 @@ class FairQueue:
         try:
             await mine.called.wait()
         except BaseException:
-            # Given up. The turn may have come in the same moment.
+            # Cancelled. The turn may have come at the same moment.
             if mine in self._waiting:
                 self._waiting.remove(mine)
             elif not mine.refused:

@@ -1,4 +1,4 @@
-"""Filters of the templates, and what every value goes through before it is shown."""
+"""Filters of the templates, and the sanitizing of every value before output."""
 
 from collections.abc import Callable, Mapping
 
@@ -30,5 +30,5 @@ FILTERS: Mapping[str, Callable[..., object]] = {
 
 
 def seen(value: object) -> object:
-    """A value as a page shows it: text with what cannot be seen written out, HTML as it is."""
+    """A value as a page shows it: text with invisible characters escaped, HTML unchanged."""
     return visible_lines(value) if type(value) is str else value

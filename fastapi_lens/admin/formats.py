@@ -101,11 +101,11 @@ def span(seconds: float) -> str:
 
 
 def connections(count: int, seconds: float) -> str:
-    """What is open, and since when: ``3 connections open, the oldest for 11 days``.
+    """Open connections and their age in words: ``3 connections open, the oldest for 11 days``.
 
     Args:
-        count: How many connections, at least 1.
-        seconds: How long the oldest has been open.
+        count: Number of connections, at least 1.
+        seconds: Age of the oldest.
     """
     if count == 1:
         return f"1 connection open for {span(seconds)}"
@@ -223,5 +223,5 @@ def path_parts(path: str) -> list[PathPart]:
 
 
 def _utc(epoch: float) -> datetime:
-    # Years have four digits, and begin with that of the epoch.
+    # Years must have four digits, and not be before the epoch.
     return datetime.fromtimestamp(max(0.0, min(epoch, _LAST_SECOND)), UTC)

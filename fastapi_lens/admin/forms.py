@@ -28,7 +28,7 @@ async def read_form(request: Request) -> dict[str, str] | None:
 
 
 async def _read_before(request: Request) -> dict[str, str]:
-    """The form as a dependency of the host has read it; empty where it has kept it to itself."""
+    """The form that a dependency of the host has already read; empty if it was not cached."""
     try:
         form = await request.form()
     except RuntimeError:

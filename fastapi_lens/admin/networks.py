@@ -1,4 +1,4 @@
-"""The networks that an address of a client belongs to. Pure text; knows no HTTP and no limits."""
+"""The networks that a client address belongs to. Pure text; knows no HTTP and no limits."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
@@ -6,23 +6,23 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
 from fastapi_lens.addresses import client_ip
 
 LIMITED_BITS = (64, 56, 48)
-"""Of IPv6: what one network, one customer and one site usually get. Narrowest first."""
+"""IPv6 prefix lengths of typical networks, customers and sites, narrowest first."""
 
 _QUEUED_BITS = {4: (16, 24, 32), 6: (32, 48, 64)}
 _NAT64 = IPv6Network("64:ff9b::/96")
 _IPV4_BITS = 0xFFFF_FFFF
 _WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d+)?|([\d.]+):\d+")
-"""As some proxies write a client down: ``[2001:db8::1]:443``, ``192.0.2.7:51234``."""
+"""An address with a port, as some proxies send it: ``[2001:db8::1]:443``, ``192.0.2.7:51234``."""
 
 
 def limited_networks(address: str) -> tuple[str, ...]:
-    """The networks whose wrong keys are limited, narrowest first.
+    """The networks for which wrong keys are limited, narrowest first.
 
     Args:
-        address: As the server gives it; a text that is no address is a network of its own.
+        address: The address from the server; a text that is no address is a network of its own.
 
     Returns:
-        Of IPv4 the address; of IPv6 one network for each of `LIMITED_BITS`.
+        For IPv4 the address; for IPv6 one network for each of `LIMITED_BITS`.
     """
     known = _address(address)
     if isinstance(known, IPv6Address):
@@ -31,7 +31,7 @@ def limited_networks(address: str) -> tuple[str, ...]:
 
 
 def queued_networks(address: str) -> tuple[str, str, str]:
-    """The networks that take turns with others of their width, widest first."""
+    """The networks that share turns with others of the same width, widest first."""
     known = _address(address)
     if isinstance(known, str):
         return known, known, known
@@ -40,10 +40,10 @@ def queued_networks(address: str) -> tuple[str, str, str]:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | str:
-    """An address in its shortest meaning: IPv4 within IPv6 is IPv4."""
+    """Parse an address; IPv4 embedded in IPv6 becomes IPv4."""
     found = _WITH_PORT.fullmatch(text)
     known = client_ip((found[1] or found[2]) if found else text)
-    # A translator gives IPv4 clients as 64:ff9b::a00:7.
+    # A NAT64 translator shows IPv4 clients as 64:ff9b::a00:7.
     if isinstance(known, IPv6Address) and known in _NAT64:
         return IPv4Address(int(known) & _IPV4_BITS)
     return known or text  # A server may name a socket or nothing.

@@ -51,7 +51,7 @@ PAGE_HEADERS: Mapping[str, str] = MappingProxyType(
 )
 
 COOKIES = ("lens_theme", "lens_live", "lens_keys")
-"""What a browser has set for itself, and pages show."""
+"""Cookies with display preferences that pages depend on."""
 
 TICK_SECONDS = 60
 """How long an answer stays right while nothing is written: windows begin with a minute."""
@@ -94,7 +94,7 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
-            # Here for all templates, the host's among them, so that none can forget it.
+            # Set here for all templates, including the host's, so that none can omit it.
             finalize=seen,
         )
         environment.filters.update(FILTERS)
@@ -190,7 +190,7 @@ def html(text: str, *, status: int = 200, headers: Mapping[str, str] | None = No
 
 
 def visitor(visit: Visit) -> tuple[object, ...]:
-    """What a page depends on of whoever asks."""
+    """The properties of the visitor that a page depends on."""
     cookies = map(visit.request.cookies.get, COOKIES)
     return (visit.csrf_token, visit.signed_in, visit.scope, visit.actor, *cookies)
 
@@ -198,7 +198,7 @@ def visitor(visit: Visit) -> tuple[object, ...]:
 def entity_tag(visit: Visit, state: Hashable, *parts: object) -> str:
     """An entity tag of whatever an answer depends on: rows, settings, the minute, and `parts`.
 
-    Somebody else's is another one: browsers keep pages when a key of another scope signs in.
+    It differs between users: browsers keep pages when a key of another scope signs in.
 
     Args:
         visit: Who asks, and when.
@@ -267,7 +267,7 @@ def not_found_page(request: Request, base: str, *, message: str) -> Response:
 def not_allowed_page(
     request: Request, base: str, sentence: str, *, way_on: str, leads_to: str = ""
 ) -> Response:
-    """Says why somebody may not look or do this; `way_on` leads there, or else to the start."""
+    """A page with the reason of a refusal; the link `way_on` leads to `leads_to` or the start."""
     more = {"message": sentence, "way_on": way_on, "leads_to": leads_to or base + "/"}
     context = {**_common(request, base), **more, "error_id": ""}
     name = "_error_toast.html" if wants_fragment(request) else "not_allowed.html"

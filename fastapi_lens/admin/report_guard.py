@@ -1,6 +1,6 @@
-"""Dependencies of the host that guard the admin, and so its reports at a path of their own.
+"""The host's dependencies that guard the admin, and so also reports at a path of their own.
 
-Knows no requests: where a dependency is to be run, the admin's own route runs it.
+Knows no requests: the admin's own route runs the dependencies.
 """
 
 from typing import Any
@@ -18,27 +18,27 @@ class ReportGuard:
     """Finds the admin that runs the dependencies of an application.
 
     Args:
-        below: What the lens is wrapped around.
+        below: The application that the lens wraps.
     """
 
     def __init__(self, below: Any) -> None:
-        """Look at nothing yet: routes and dependencies are added later."""
+        """Inspect nothing yet: routes and dependencies are added later."""
         self._below = below
         self._seen: tuple[Any, int] = (None, 0)
         self._found: str | None = UNGUARDED
 
     def admin_path(self, app: Any) -> str | None:
-        """The path below which the dependencies are run.
+        """The path of the admin that runs the dependencies.
 
         Args:
-            app: The application of the scope; None where there is none yet.
+            app: The application of the scope; None if there is none yet.
 
         Returns:
-            `UNGUARDED` where there are no dependencies; ``None`` where there are some, and no
-            admin at a fixed path that would run them.
+            `UNGUARDED` if there are no dependencies; ``None`` if there are some but no admin at a
+            fixed path to run them.
         """
         app = app or unwrapped_app(self._below)
-        # The walk takes milliseconds with hundreds of routes.
+        # The search takes milliseconds with hundreds of routes.
         seen = (app, len(getattr(app, "routes", ())))
         if seen != self._seen:
             self._found, self._seen = _find(app), seen
@@ -49,6 +49,6 @@ def _find(app: Any) -> str | None:
     ours = [leaf for leaf in leaves_of(app) if leaf.guarded and is_lens(leaf.endpoint)]
     if not ours and not getattr(getattr(app, "router", None), "dependencies", ()):
         return UNGUARDED
-    # Another parameter than the page's would have to be guessed.
+    # The value of any parameter besides the page's is unknown.
     fixed = [leaf.pattern.partition("{")[0] for leaf in ours if leaf.pattern.count("{") == 1]
     return fixed[0] if fixed else None

@@ -1,4 +1,4 @@
-"""The route of the admin as FastAPI knows it. Knows no pages."""
+"""The admin's route for FastAPI. Knows no pages."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,10 +11,10 @@ from fastapi_lens.admin.edge import readable
 
 
 class AdminRoute(APIRoute):
-    """One of FastAPI's own kind, so that it runs the dependencies of all that includes it."""
+    """An `APIRoute`, so that FastAPI runs the dependencies of the routers that include it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Take a key out of the address before the dependencies, of which one may refuse."""
+        """Remove a key from the URL before the dependencies run, because one may refuse."""
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:

@@ -1,7 +1,7 @@
 """The admin's routes: find the lens, check access, run the view in a thread, answer.
 
-One route of FastAPI, so that the dependencies of whatever includes it come first; below it no
-exception handler and no schema of the host applies. Knows no SQL and no HTML.
+A single FastAPI route, so that the dependencies of the routers that include it run first. Below it,
+no exception handler and no schema of the host applies. Knows no SQL and no HTML.
 """
 
 import logging
@@ -86,9 +86,9 @@ async def _dispatch(request: Request) -> Response:
 
 
 def _refused_site(request: Request, rest: str) -> Response | None:
-    """The refusal of what another site asks for; None for all else, and for static files.
+    """The refusal of a request from another site; None for any other, and for static files.
 
-    Reports refuse by themselves, as JSON.
+    Reports send their own refusals, as JSON.
     """
     lens = _lens(request)
     if lens is None or rest.startswith("/static/") or rest in _REPORTS:
@@ -164,12 +164,12 @@ async def _allowed_report(request: Request, place: Place, answer: api.Api) -> Re
 
 
 def is_admin(endpoint: object) -> bool:
-    """Whether an endpoint is the admin's."""
+    """True if an endpoint belongs to the admin."""
     return endpoint is _dispatch
 
 
 def prefix_of(pattern: str) -> str:
-    """The admin's prefix in the pattern of its route."""
+    """The admin's prefix, from the pattern of its route."""
     return pattern.removesuffix(f"{{rest:{_REST}}}")
 
 

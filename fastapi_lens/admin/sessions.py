@@ -20,7 +20,7 @@ RENEWALS = 10
 """So often in its idle time is a session that is in use written down anew."""
 
 CLOCKS_APART_SECONDS = 86_400
-"""Clocks of workers may differ: so much longer than it could last, a log-out is remembered."""
+"""Extra time for which a logout is kept after the session expires: workers' clocks may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ class Session:
     Attributes:
         key: The name of the key that it has given.
         id: Random, in the cookie.
-        generation: Of the key's sessions when this one began.
+        generation: Generation of the key's sessions when this one began.
         since: Epoch seconds of signing in.
         seen: Epoch seconds when the cookie was written.
-        until: Epoch seconds when it ends at the latest, whatever is configured meanwhile.
+        until: Epoch seconds when it ends at the latest, even if the configuration changes.
     """
 
     key: str

@@ -51,8 +51,8 @@ async def in_key_thread(work: Callable[[], Answer], networks: Sequence[str]) -> 
     """Do something with a key, one after the other, so that guesses hold up no pages.
 
     Args:
-        work: Blocks.
-        networks: Of the client; see `FairQueue.turn`.
+        work: A function that blocks.
+        networks: Networks of the client; see `FairQueue.turn`.
 
     Raises:
         BusyError: Too many wait already.

@@ -22,8 +22,8 @@ MAX_CLIENTS = 1_000
 """Kept in memory while the database is down."""
 
 WIDER = 4
-"""A network of IPv6 has so many times the wrong keys free of those that it is made of: a /56 four
-times those of a /64, a /48 four times those of a /56."""
+"""Factor of the limit of wrong keys from one IPv6 network to the next wider one: a /56 gets four
+times that of a /64, a /48 four times that of a /56."""
 
 _US = 1_000_000
 
@@ -31,13 +31,13 @@ Known = TypeVar("Known")
 
 
 class Throttle:
-    """Counts wrong keys by client, and of IPv6 by the networks around it.
+    """Counts wrong keys by client, and for IPv6 also by the surrounding networks.
 
     Args:
         database: Where all workers count.
         secret: Keys the hash under which an address is noted.
         told: Called with the address, its wrong keys up to now and the time in microseconds.
-        max_failures: Wrong keys of a client that are free.
+        max_failures: Wrong keys of a client before it has to wait.
         window_seconds: A client that is quiet for so long begins anew; also the longest wait.
     """
 
@@ -68,7 +68,7 @@ class Throttle:
             address: Of the client.
             find: Compares; None means that the key was wrong.
             now: Epoch seconds.
-            kind: Of the key; each kind is counted by itself.
+            kind: Kind of the key; each kind is counted separately.
 
         Returns:
             Whole seconds to wait, or what was found.
@@ -96,7 +96,7 @@ class Throttle:
         return max((failures.blocked_until_us for failures in noted), default=0)
 
     def _note(self, limits: Mapping[str, int], now_us: int) -> dict[str, Failures] | None:
-        """The failures up to now of these clients; None while the database is down."""
+        """Add a failure of these clients and return all so far; None while the database is down."""
         steps = {one: partial(self._after, now_us, limit) for one, limit in limits.items()}
         try:
             forget_before_us = now_us - 2 * self._window_us
@@ -122,5 +122,5 @@ class Throttle:
         return Failures(count, before.first_us, now_us, blocked_until)
 
     def _client(self, name: str) -> str:
-        """A keyed hash, so that the table tells no address."""
+        """A keyed hash, so that the table contains no address."""
         return hmac.new(self._secret, name.encode(), "sha256").hexdigest()

@@ -27,13 +27,13 @@ from fastapi_lens.cli.exits import CommandError, Exit
 
 FORMAT = 1
 LONGEST_LINE = 16_000_000
-"""Bytes, unpacked. A row of the longest texts there are in use is a hundredth of that."""
+"""Maximum of unpacked bytes. A row with the longest texts in use takes a hundredth of this."""
 
 _KIND = "fastapi_lens_export"
 
 
 class _Line(NamedTuple):
-    """One line: its number in the file, its bytes, and what they say."""
+    """One line: its number in the file, its bytes, and the parsed value."""
 
     number: int
     data: bytes
@@ -81,7 +81,7 @@ class Archive:
 
 
 class ExportFile:
-    """An export to be read, whoever has made it: what cannot be in one is refused.
+    """An export to read, from any source: lines that no export contains are refused.
 
     Args:
         path: Where it is; gzipped if it ends with .gz.
@@ -113,11 +113,11 @@ class ExportFile:
         self.header = Header(**head)
 
     def rows(self) -> Generator[Found]:
-        """All rows, in the order of the file, each of which a table can hold.
+        """All rows in the order of the file, each checked against its table.
 
         Raises:
-            CommandError: The file turns out, at its end at the latest, to be cut off, damaged, or
-                to hold what no export does.
+            CommandError: The file is cut off or damaged, or contains a line that no export has;
+                raised at its end at the latest.
         """
         checks = RowChecks(self.header)
         checksum = hashlib.sha256()
@@ -130,7 +130,7 @@ class ExportFile:
                     raise self._refused(line.number, str(error)) from None
                 if row is not None:
                     yield row
-                # All that is no row and was not refused is an object.
+                # A line that is no row and was not refused is an object.
                 elif "end" in (end := cast("dict[str, Any]", line.value)):
                     self._require_whole(end, checks.counts, checksum.hexdigest(), lines)
                     return
@@ -157,7 +157,7 @@ class ExportFile:
 
     def _read(self, stream: BinaryIO) -> Iterator[_Line]:
         for number in itertools.count(1):
-            # No more than that: a few bytes unpack to any number.
+            # With a limit: a few bytes may unpack to any number.
             data = stream.readline(LONGEST_LINE + 1)
             if not data:
                 return
@@ -190,5 +190,5 @@ class ExportFile:
 
 
 def _no_number(text: str) -> object:
-    """Refuse what Python reads though JSON does not have it: infinities, and no number."""
+    """Refuse infinities and NaN, which Python accepts but JSON does not have."""
     raise ValueError(text)

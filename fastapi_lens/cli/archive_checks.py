@@ -1,7 +1,7 @@
-"""Header and rows of an export, checked before anything of them is written. Reads no file.
+"""Checks of an export's header and rows before anything is written. Reads no file.
 
-An export may come from anybody. What its lines are is held against what `archive.Archive` writes,
-and what its values are against `storage.row_checks`.
+An export may come from an untrusted source. Its lines are compared with what `archive.Archive`
+writes, and its values are checked by `storage.row_checks`.
 """
 
 import base64
@@ -20,11 +20,11 @@ from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, STATUS, WORKE
 from fastapi_lens.visible import visible
 
 BINARY = "histogram"
-"""The column whose values are bytes; base64 in the file."""
+"""The column whose values are bytes, base64 in the file."""
 
 MOST_APPS, MOST_SIGNS = 10_000, 10_000
 MOST_IN_ALL = 1 << 59
-"""What the numbers of a column may add up to: databases add them in 63 bits, with their own."""
+"""Maximum sum of a column: databases add it to their own numbers in 63 bits."""
 
 _EXPORT_ID = re.compile("[0-9a-f]{32}")
 _APP = RULES[WORKER.name]["app"]
@@ -39,15 +39,15 @@ _IDENTITIES: Mapping[str, Callable[[Mapping[str, Any]], int]] = MappingProxyType
         FAILURE.name: lambda row: failure_id(row["endpoint_id"], row["type"], row["place"]),
     }
 )
-"""Rows that are added to those of their id, which follows from what they stand for."""
+"""Tables whose ids are derived from other columns; rows are added to those of the same id."""
 
 
 class WrongRowError(LensError):
-    """A line is none that an export has; names table and column. `ExportFile` adds the line."""
+    """A line is not valid in an export; names table and column. `ExportFile` adds the line."""
 
 
 class Found(NamedTuple):
-    """One row of an export: its table's name, and the values by column."""
+    """One row of an export: the name of its table, and the values by column."""
 
     table: str
     values: dict[str, Any]
@@ -55,14 +55,14 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first line.
+    """The first line of an export.
 
     Attributes:
         export_id: 32 hexadecimal digits, new for each export.
         schema: The schema version of the rows.
-        release: The fastapi_lens that wrote it.
+        release: The version of fastapi_lens that wrote it.
         created_at: Epoch seconds.
-        apps: By app, the signs of the databases whose counts are in the rows.
+        apps: By app, the ids of the databases whose counts are in the rows.
     """
 
     export_id: str
@@ -73,10 +73,10 @@ class Header:
 
 
 def wrong_header(values: Mapping[str, Any]) -> str:
-    """What makes a first line none of ours; empty where nothing does.
+    """The reason why a first line is not valid; empty if it is.
 
     Args:
-        values: By name, without the kind and the format.
+        values: Values by name, without the kind and the format.
     """
     if set(values) != set(Header.__dataclass_fields__):
         return "the header has other names than those of an export"
@@ -92,17 +92,17 @@ def wrong_header(values: Mapping[str, Any]) -> str:
 
 
 class RowChecks:
-    """Takes the lines after the header one by one.
+    """Checks the lines after the header one by one.
 
     Args:
-        header: Says whose rows there may be.
+        header: Names the apps that rows may belong to.
 
     Attributes:
         counts: Rows so far, by table.
     """
 
     def __init__(self, header: Header) -> None:
-        """Have seen none yet."""
+        """Start with no rows."""
         self._apps = header.apps.keys()
         self._table = ""
         self._columns: list[str] = []
@@ -111,10 +111,10 @@ class RowChecks:
         self.counts: dict[str, int] = {}
 
     def row(self, value: Any) -> Found | None:
-        """What one line says; None for one that is no row.
+        """The row in one line; None if the line is no row.
 
         Raises:
-            WrongRowError: An export has no such line there.
+            WrongRowError: The line is not valid there.
         """
         if is_list(value):
             return self._row(value)
@@ -158,7 +158,7 @@ class RowChecks:
         return Found(table, row)
 
     def _require_known(self, table: str, row: Mapping[str, Any]) -> None:
-        """Take no row that would be added to what the export is not about."""
+        """Refuse a row that would be added to counts that the export does not contain."""
         if "app" in row and row["app"] not in self._apps:
             raise WrongRowError(f"{table}.app is none of those that the header names")
         if table in _IDENTITIES and row["id"] != _IDENTITIES[table](row):
@@ -198,7 +198,7 @@ def _is_signs(value: Any) -> bool:
 
 
 def _bytes(value: Any) -> Any:
-    """The bytes that a text of base64 stands for; what is none stays, and is refused as such."""
+    """Decode a base64 text; an invalid value stays unchanged, and is refused later."""
     if not isinstance(value, str):
         return value
     try:

@@ -184,7 +184,7 @@ def doctor_command(
         place = find(database)
         worst = Level.FINE
         typer.echo(f"Examining {place}")
-        # `Path.exists` raises before Python 3.14 where a directory may not be entered.
+        # Before Python 3.14, `Path.exists` raises if a directory may not be entered.
         if place.file is not None and os.path.exists(place.file):  # noqa: PTH110
             for finding in examine_file(place.file):
                 worst = _show(finding, worst)
@@ -241,11 +241,11 @@ def _told(app: str, much: Amount) -> str:
 
 
 def _write(text: str, form: Format) -> None:
-    """Print a report: what people read in the terminal's encoding, files in UTF-8."""
+    """Print a report: text for people in the terminal's encoding, file formats in UTF-8."""
     if form is Format.TABLE:
         typer.echo(text, nl=False)
     else:
-        # As bytes: CSV has its own ends of lines.
+        # As bytes: CSV has its own line ends.
         typer.echo(text.encode(), nl=False)
 
 
@@ -268,7 +268,7 @@ def _bars() -> Generator[Progress]:
         transient=True,
         disable=not console.is_terminal,
     )
-    # Rich before 14.2 writes an empty line at the end of bars that are disabled.
+    # Rich before 14.2 writes an empty line after disabled progress bars.
     with bars if console.is_terminal else nullcontext():
 
         def begin(title: str, total: int) -> Callable[[int], None]:

@@ -156,7 +156,7 @@ def _journal(database: Database, place: Place) -> Iterator[Finding]:
 
 
 def _rows(database: Database) -> Iterator[Finding]:
-    """Rows that hold what no release writes, by table."""
+    """Rows that no release could have written, by table."""
     counts, first = Counter[str](), dict[str, WrongRow]()
     for row in wrong_rows(database):
         counts[row.table.name] += 1

@@ -45,7 +45,7 @@ def errors_told() -> Generator[None]:
     except StorageError as error:
         _tell(error, Exit.UNREACHABLE)
     except BrokenPipeError:
-        raise  # Nobody listens any more.
+        raise  # The reader has closed the pipe.
     except OSError as error:
         _tell(error, Exit.WRONG)
 

@@ -1,4 +1,4 @@
-"""Files that the command line writes: private, and at their place only when they are whole."""
+"""Files that the command line writes: private, and moved into place only when complete."""
 
 import contextlib
 import gzip
@@ -15,18 +15,18 @@ from fastapi_lens.cli.exits import CommandError, Exit
 
 @contextmanager
 def new_file(path: Path, *, overwrite: bool) -> Generator[BinaryIO]:
-    """A file that is at its place only when all of it is written; gzipped if it ends with .gz.
+    """A file that is moved into place only when it is complete; gzipped if it ends with .gz.
 
-    It is written under a name that nobody can guess, beside its place, for its owner alone. What
-    was at the place keeps its permissions; a device or a pipe is written to as it is.
+    It is written under an unguessable name in the same directory, readable only by its owner. The
+    permissions of a replaced file are kept; a device or a pipe is written to directly.
 
     Args:
-        path: Its place; no link, which could lead anywhere.
-        overwrite: Whether to replace a file that is there.
+        path: The final path; not a link, which could lead anywhere.
+        overwrite: Replace an existing file.
 
     Raises:
-        CommandError: There is something at its place that is not to be written to.
-        OSError: It cannot be written.
+        CommandError: Something at the path must not be overwritten.
+        OSError: The file cannot be written.
     """
     there = _at(path, overwrite=overwrite)
     if there is not None and not stat.S_ISREG(there.st_mode):
@@ -49,7 +49,7 @@ def new_file(path: Path, *, overwrite: bool) -> Generator[BinaryIO]:
 
 
 def _at(path: Path, *, overwrite: bool) -> os.stat_result | None:
-    """What is at a place and may be written to; None for nothing."""
+    """The status of a file that may be overwritten; None if nothing is at the path."""
     with contextlib.suppress(FileNotFoundError):
         there = path.lstat()
         if stat.S_ISLNK(there.st_mode):
@@ -62,7 +62,7 @@ def _at(path: Path, *, overwrite: bool) -> os.stat_result | None:
 
 @contextmanager
 def _packed(path: Path, raw: BinaryIO) -> Generator[BinaryIO]:
-    """The same stream, or one that gzips what it takes."""
+    """The same stream, or one that compresses into it."""
     if path.suffix == ".gz":
         with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6) as packed:
             yield cast("BinaryIO", packed)

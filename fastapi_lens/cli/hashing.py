@@ -14,14 +14,14 @@ def hashed_key() -> str:
     """Read a key from the terminal, unseen, or a line of standard input; never an argument.
 
     Raises:
-        CommandError: It is empty, cannot be read as text, or nobody could send it.
+        CommandError: It is empty, is no valid text, or contains characters that cannot be sent.
     """
     if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  It was closed.
         raise CommandError(Exit.USAGE, EMPTY)
     try:
         asks = sys.stdin.isatty()
         key = getpass.getpass("Key: ") if asks else sys.stdin.readline().rstrip("\r\n")
-        # Where the locale is C, bytes that are no text come as halves of pairs.
+        # With the locale C, undecodable bytes appear as lone surrogates.
         key.encode()
     except UnicodeError:
         raise CommandError(Exit.USAGE, "the key is no text in this terminal's encoding") from None

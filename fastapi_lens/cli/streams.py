@@ -1,4 +1,4 @@
-"""The streams of the command line: whatever takes them, and in whatever encoding. No command."""
+"""The output streams of the command line, for any receiver and encoding. No commands."""
 
 import contextlib
 import os
@@ -11,16 +11,16 @@ from fastapi_lens.cli.exits import Exit
 
 @contextlib.contextmanager
 def any_streams() -> Generator[None]:
-    r"""Let a command print to any terminal, pipe or file, and end without a traceback.
+    r"""Let a command print to any terminal, pipe or file, and exit without a traceback.
 
-    What an encoding lacks is written as Python writes it (``\u2192``). Whoever stops reading
-    has had enough, which is no error to be told; a disk that is full is one.
+    Characters that the encoding lacks are escaped as in Python (``\u2192``). A reader that closes
+    the pipe is no error; a full disk is one.
 
     Raises:
         SystemExit: Something could not be written; the code is `Exit.WRONG`.
     """
     for stream in _streams():
-        # Another program's stream, as a test's, has its own ways.
+        # A replaced stream, such as a test's, may lack this method.
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
     try:
@@ -37,19 +37,19 @@ def any_streams() -> Generator[None]:
 
 
 def _streams() -> list[TextIO]:
-    """Standard output and error, without one that was closed before we began."""
+    """Standard output and standard error, except one that was already closed at the start."""
     there: list[TextIO | None] = [sys.stdout, sys.stderr]
     return [stream for stream in there if stream is not None]
 
 
 def _complain(error: OSError) -> None:
-    # The standard error may be what is full.
+    # Standard error may be on the full disk, too.
     with contextlib.suppress(OSError):
         os.write(2, f"Error: {error}\n".encode(errors="backslashreplace"))
 
 
 def _give_up() -> None:
-    """Throw away what waits in the standard output: the interpreter would try it once more."""
+    """Discard the buffer of the standard output: the interpreter would try to write it again."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

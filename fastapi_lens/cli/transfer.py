@@ -31,7 +31,7 @@ def export(
 
     Args:
         database: Is read in one transaction.
-        stream: Takes the bytes of the file.
+        stream: Receives the bytes of the file.
         app: Its name; None for all apps.
         now: Epoch seconds.
         progress: Shows how far it is.
@@ -110,7 +110,7 @@ def import_file(database: Database, path: Path, *, again: bool, progress: Progre
 
 
 def _checked(file: ExportFile, progress: Progress) -> int:
-    """Read a file to its end, to be sure that all of it can be taken; gives the number of rows."""
+    """Read a file to its end, to check that all can be imported; return the number of rows."""
     advance = progress("Checking", 0)
     total = 0
     for _ in file.rows():

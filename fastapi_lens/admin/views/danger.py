@@ -110,7 +110,7 @@ def _delete(visit: Visit) -> Response:
     target = _target(visit, visit.form.get("endpoint", ""), "")
     if target is None:
         return _page(visit, None, status=404)
-    # As the page shows it, or as it is.
+    # The name with invisible characters escaped, as the page shows it, or unchanged.
     if visit.form.get("confirm", "").strip() not in (target.name, visible(target.name)):
         wrong = f"This is not {target.name}. Nothing was deleted."
         return _page(visit, target, wrong=wrong, status=422)

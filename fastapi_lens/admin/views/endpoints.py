@@ -76,7 +76,7 @@ class Row:
         hint: The name of its handler, with that of its module; may be empty, as `handler` may.
         handler: File and line of the handler, without the folders above.
         trend: Calls per step of the window.
-        open: What is open of it, in words; empty for nothing.
+        open: Its open connections, in words; empty if there are none.
         errors: How many calls failed, in words.
         is_slow: Whether its p95 lies above the configured limit.
         is_ignored: Whether a rule ignores it.
@@ -201,7 +201,7 @@ def _row(visit: Visit, listing: Listing, endpoint: Endpoint, trend: list[int]) -
 
 
 def open_words(endpoint: Endpoint, *, now: float) -> str:
-    """What is open of an endpoint, and since when; empty for nothing."""
+    """The open connections of an endpoint and their age, in words; empty if there are none."""
     if endpoint.open_since is None:
         return ""
     return formats.connections(endpoint.open_connections, now - endpoint.open_since)

@@ -76,10 +76,10 @@ def wait_page(request: Request, place: Place, wait: Wait, *, target: str = "") -
 
 
 async def exchange_key(request: Request, place: Place, gate: Gate, key: str) -> Response:
-    """A key that was in the address: a right one becomes a session, a wrong one is dropped.
+    """Exchange a key in the URL for a session; drop a wrong key.
 
-    So is one that another site may have sent the browser with: it would make people guess, or sign
-    them in as somebody else.
+    A key is also dropped if another site may have directed the browser here: it could make users
+    try keys unknowingly, or sign them in as somebody else.
     """
     query = request.url.query
     target = safe_next(place.back + (f"?{query}" if query else ""), place.base)
@@ -108,7 +108,10 @@ def refused_page(request: Request, place: Place, refused: Refusal | Wait | Denie
 
 
 def _for_people(refused: Refusal | Wait | Denied) -> Refusal | Wait | Denied:
-    """Whose Bearer token has to wait may sign in: a proxy may have added it."""
+    """The refusal for a page: if only a Bearer token has to wait, the user may still sign in.
+
+    A proxy may have added that token.
+    """
     return Refusal.KEY if isinstance(refused, Wait) and refused.may_sign_in else refused
 
 
@@ -127,10 +130,10 @@ def _denied_page(request: Request, place: Place, denied: Denied) -> Response:
 
 
 def _led_from_form(request: Request, place: Place, location: str) -> Response:
-    """The way to the login of the host, which is often another site, from a form of ours.
+    """A page that leads from a form of the admin to the host's login, often on another site.
 
-    By a page and not by a redirect: our pages let no form be answered by another site, nor by the
-    last of several redirects.
+    A redirect would fail: the admin's pages allow no other site to answer a form, not even at the
+    end of several redirects.
     """
     if parts_of(location).scheme not in ("", "http", "https"):
         location = ""
