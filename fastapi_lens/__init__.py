@@ -15,7 +15,7 @@ from fastapi_lens.reporting.report import DeadReport, EndpointStats, Report, Top
 
 __version__ = "0.1.0"
 
-# Before the first record: what a request has sent begins no line of the host's log.
+# Before the first record: text from a request must not start a line of the host's log.
 logging.getLogger("fastapi_lens").addFilter(OneLineEach())
 
 lens_admin = create_lens_admin()

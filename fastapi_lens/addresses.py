@@ -1,17 +1,17 @@
-"""Client addresses as servers give them. Pure; keeps none."""
+"""Client addresses as servers provide them. Pure; stores none."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 
 def client_ip(address: str) -> IPv4Address | IPv6Address | None:
-    """The IP address of a client; an IPv4 client of a dual-stack socket is an IPv4 client.
+    """The IP address of a client; IPv4 for an IPv4 client of a dual-stack socket.
 
     Args:
-        address: As a server gives it, such as ``10.0.0.7``, ``fe80::1%eth0`` or
+        address: The address from a server, such as ``10.0.0.7``, ``fe80::1%eth0`` or
             ``::ffff:10.0.0.7``.
 
     Returns:
-        ``None`` for what is no IP address, like the name of a socket.
+        ``None`` for a text that is no IP address, such as the name of a socket.
     """
     try:
         known = ip_address(address.partition("%")[0])

@@ -47,7 +47,7 @@ def setup(plugin: "Plugin") -> None:
 
 
 def _leave_alone(context: "AutogenContext", _upgrade_ops: "UpgradeOps") -> "PriorityDispatchResult":
-    """Have autogenerate overlook our tables, before it looks: what it finds, it also logs."""
+    """Exclude our tables before autogenerate inspects them: it logs every table that it finds."""
     from alembic.util import PriorityDispatchResult  # noqa: PLC0415  See `setup`.
 
     # A host that takes them into its metadata, for whatever reason, means it.

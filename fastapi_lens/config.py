@@ -49,7 +49,7 @@ class LensConfig:
 
     Attributes:
         db_path: SQLite file, created when missing; ``":memory:"`` keeps all in this process. A
-            relative one counts from where the process stands when the settings are made.
+            relative path is resolved against the working directory when the settings are created.
         database_url: SQLAlchemy URL (SQLite, PostgreSQL, MariaDB/MySQL); wins over `db_path`.
         ttl_days: Days that counts are kept; ``None`` keeps the tiers' own retention.
         security_enabled: ``None`` demands a key or asks `authorize` as soon as there is one, and
@@ -75,8 +75,7 @@ class LensConfig:
         environment: Shown in the admin's bar, for example ``production``.
         release: The host's version, kept with each worker.
         template_dirs: Directories whose templates win over the built-in ones.
-        trusted_origins: Origins besides the own one whose pages may read the admin and post its
-            forms.
+        trusted_origins: Other origins whose pages may read the admin and submit its forms.
         session_max_age: Seconds that a login lasts at most.
         session_idle_seconds: Seconds without a request after which it ends.
         login_max_failures: Wrong keys of a client after which it has to wait.
@@ -132,7 +131,7 @@ class LensConfig:
         _check_names(self)
         _check_access(self)
         _check_places(self)
-        # Found now: the process may change its directory before anybody asks.
+        # Resolved now: the process may change its working directory later.
         vars(self).update(
             _place=place_of(named, self.database_url),
             _template_folders=tuple(str(Path(one).absolute()) for one in self.template_dirs),
@@ -159,19 +158,19 @@ class LensConfig:
 
     @property
     def place(self) -> Place:
-        """Where the counts go, found when this was made."""
+        """The place of the counts, resolved when this object was created."""
         place: Place = vars(self)["_place"]
         return place
 
     @property
     def template_folders(self) -> tuple[str, ...]:
-        """`template_dirs` as absolute paths, found when this was made."""
+        """`template_dirs` as absolute paths, resolved when this object was created."""
         folders: tuple[str, ...] = vars(self)["_template_folders"]
         return folders
 
     @property
     def url(self) -> URL:
-        """The SQLAlchemy URL in use, with driver and absolute path; shows no password."""
+        """The SQLAlchemy URL in use, with driver and absolute path; hides the password."""
         return self.place.url
 
     @property
@@ -189,7 +188,7 @@ class LensConfig:
 
     @property
     def unguarded(self) -> str:
-        """Who gets in without a key, for the log; empty where keys or a hook decide."""
+        """Who has access without a key, for the log; empty if keys or a hook decide."""
         if self.security_enabled is False:
             return "is open to everybody: security_enabled is false"
         if self.key_required or self.authorize is not None:

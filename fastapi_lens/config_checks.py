@@ -25,17 +25,17 @@ DRIVERS: Mapping[str, str] = {
 
 IN_MEMORY = ":memory:"
 FILE_URI = "file:"
-"""How SQLite's own URIs begin."""
+"""Prefix of SQLite's own URIs."""
 
 _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _MAY_WRITE = "let this process's user write there, or name a file in another directory"
 
 
 def trusted_origin(text: str) -> str:
-    """An origin as browsers send it: in lower case, without a default port or a last slash.
+    """An origin as browsers send it: in lower case, without default port and trailing slash.
 
     Raises:
-        ConfigError: It is no origin, so that no request could ever come from it.
+        ConfigError: The text is no origin, so no request could ever come from it.
     """
     origin = normalized_origin(text.removesuffix("/"))
     if origin is not None:
@@ -49,13 +49,13 @@ def trusted_origin(text: str) -> str:
 
 
 def is_file_uri(url: URL) -> bool:
-    """Whether a URL holds one of SQLite's own URIs, as ``sqlite:///file:…?uri=true`` does."""
+    """True if a URL contains one of SQLite's own URIs, such as ``sqlite:///file:…?uri=true``."""
     is_on = str(url.query.get("uri", "")).lower() in _TRUE
     return is_on and (url.database or "").startswith(FILE_URI)
 
 
 def is_in_memory(url: URL) -> bool:
-    """Whether a URL names a SQLite database that lives in this process alone."""
+    """True if a URL names a SQLite database that exists only in this process."""
     if url.get_backend_name() != "sqlite":
         return False
     if is_file_uri(url):
@@ -127,14 +127,14 @@ def check_file(name: str, path: str) -> None:
 
 
 def check_directory(name: str, path: str) -> None:
-    """Refuse a directory that is not there or cannot be read.
+    """Refuse a directory that does not exist or cannot be read.
 
     Args:
-        name: Of the setting that names it.
-        path: Where it should be.
+        name: Name of the setting that contains it.
+        path: Path of the directory.
 
     Raises:
-        ConfigError: It is not; says what to do.
+        ConfigError: It does not exist or cannot be read; says what to do.
     """
     try:
         found = stat.S_ISDIR(file_mode(Path(path)))
@@ -147,18 +147,18 @@ def check_directory(name: str, path: str) -> None:
 
 
 def file_mode(path: Path) -> int:
-    """The type and the permissions of what lies at a path; 0 where nothing does.
+    """The type and the permissions of the file at a path; 0 if there is none.
 
-    `Path.is_dir` and its like cannot tell: since Python 3.14 they answer False, too, where a
+    `Path.is_dir` and similar methods cannot tell: since Python 3.14 they also return False if a
     directory may not be entered.
 
     Raises:
-        PermissionError: A directory on the way may not be entered.
+        PermissionError: A parent directory may not be entered.
     """
     try:
         return path.stat().st_mode
     except PermissionError:
         raise
     except (OSError, ValueError):
-        # Among them names that are too long, go in circles or hold a null byte.
+        # Includes names that are too long, link loops, and names with a null byte.
         return 0

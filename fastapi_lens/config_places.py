@@ -1,4 +1,4 @@
-"""Places that settings name, as absolute ones: where the database and the templates are.
+"""Absolute places of the database and the templates that settings name.
 
 A process may change its working directory later. Opens nothing.
 """
@@ -31,13 +31,13 @@ _MEMORY = URL.create("sqlite", database=IN_MEMORY)
 
 
 class DefaultPath(str):
-    """A `db_path` that nobody has set."""
+    """The `db_path` of an application that has not set one."""
 
     __slots__ = ()
 
 
 def default_db_path() -> str:
-    """The file of an application that names no database; in memory while a test suite runs."""
+    """The default file of the database; in memory while a test suite runs."""
     named = os.environ.get(env_name("db_path"))
     if named is not None:
         return named
@@ -46,13 +46,13 @@ def default_db_path() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the counts go.
+    """The database of the counts.
 
     Attributes:
-        url: With the driver named and a file's path absolute.
-        fallback: Why they stay in memory though nobody has said so, with the fix; empty when
-            they go where they should.
-        is_fault: Whether somebody has to do something about that.
+        url: URL with an explicit driver, and an absolute path for a file.
+        fallback: The reason why counts stay in memory although this was not configured, with the
+            fix; empty if they are stored as configured.
+        is_fault: True if the fallback requires action.
     """
 
     url: URL
@@ -64,12 +64,12 @@ def place_of(path: str, url: str | None) -> Place:
     """The database that settings name.
 
     Args:
-        path: `db_path` as it was set. A `DefaultPath` that cannot be written gives a database in
-            memory: an application that has set nothing starts everywhere.
-        url: `database_url`, which wins.
+        path: `db_path` as it was set. A `DefaultPath` that cannot be written gives an in-memory
+            database: an application without settings must start everywhere.
+        url: `database_url`, which takes precedence.
 
     Raises:
-        ConfigError: What was set cannot work.
+        ConfigError: A setting cannot work.
     """
     if url is not None:
         check_url(url)
@@ -93,7 +93,7 @@ def place_of(path: str, url: str | None) -> Place:
 
 
 def _absolute(url: URL) -> URL:
-    """The same URL, which still names the same SQLite file when the directory has changed."""
+    """The same URL, which names the same SQLite file even after a change of directory."""
     if url.get_backend_name() != "sqlite" or is_in_memory(url):
         return url
     name = str(url.database)
@@ -102,7 +102,7 @@ def _absolute(url: URL) -> URL:
     path = name.removeprefix(FILE_URI)
     if path.startswith("/"):
         return url
-    # What was set is quoted already.
+    # The configured path is already quoted.
     return url.set(database=f"{FILE_URI}{quote(str(Path.cwd()))}/{path}")
 
 

@@ -135,7 +135,7 @@ class Histogram:
 
     @staticmethod
     def is_whole(blob: bytes) -> bool:
-        """Whether `to_bytes` may have written these bytes."""
+        """True if `to_bytes` may have written these bytes."""
         return fits(blob, BUCKETS)
 
     @classmethod
@@ -217,7 +217,7 @@ class Histogram:
 def _at_rank(low: int, ranks: Sequence[int], rank: int, max_ms: float | None) -> float:
     if max_ms is not None and rank == ranks[-1]:
         return max_ms
-    # What is beyond the last is not ours, and no reason for a page to fail.
+    # Foreign data may lie beyond the last bucket; a page must not fail because of it.
     value = BUCKET_MS[min(low + bisect_left(ranks, rank), BUCKETS - 1)]
     return value if max_ms is None else min(value, max_ms)
 

@@ -26,7 +26,7 @@ _COST = (2**14, 8, 1)
 _MAX_MEMORY = 64 * 1024 * 1024
 _MIN_N, _MIN_SALT, _DIGEST = 2**14, 16, 32
 _UNSENDABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Unicode's categories of control characters, surrogates and line breaks."""
+"""Unicode categories of control characters, surrogates and line breaks."""
 
 _HOW_TO_HASH = "make one with: python -m fastapi_lens hash-key"
 
@@ -113,9 +113,9 @@ def hash_key(key: str, salt: bytes) -> str:
 
 
 def normalised(key: str | bytes) -> bytes:
-    """UTF-8 of the composed form, so that a key matches however a keyboard has typed it.
+    """UTF-8 of the composed form, so that a key matches regardless of the keyboard.
 
-    Bytes are those of a header, which some programs write in Latin-1.
+    Bytes come from a header, which some programs encode in Latin-1.
     """
     try:
         text = key.decode("utf-8") if isinstance(key, bytes) else key
@@ -125,7 +125,7 @@ def normalised(key: str | bytes) -> bytes:
 
 
 def problem_with(key: str) -> str:
-    """Why nobody could send this text as a key, and what to do; empty for one that works."""
+    """The reason why a text cannot be sent as a key, with the fix; empty if it can."""
     if not key.strip():
         return "is empty; set a secret, or None to have no key"
     at_ends = {unicodedata.category(character) for character in (key[0], key[-1])}
@@ -146,12 +146,12 @@ def check_key(setting: str, key: str, *, of: str = "") -> None:
     """Refuse a key that cannot work.
 
     Args:
-        setting: That holds it.
+        setting: The setting that contains it.
         key: The secret, or a hash.
-        of: Whose it is, where there are several.
+        of: Name of the key, if there are several.
 
     Raises:
-        ConfigError: It is empty, nobody could send it, or it begins like a hash and is none.
+        ConfigError: It is empty, cannot be sent, or begins like a hash and is none.
     """
     problem = "" if key.startswith(HASHED) else problem_with(key)
     if problem:

@@ -73,14 +73,14 @@ def add_up_many(parts: Iterable[Lanes]) -> Lanes:
 
 
 def fits(blob: bytes, lanes: int) -> bool:
-    """Whether `pack` may have made these bytes of so many lanes at most."""
+    """True if `pack` may have produced these bytes from at most that many lanes."""
     at = 0
     while at < len(blob):
         header = int.from_bytes(blob[at : at + _HEADER_BYTES], "little")
         kind, first = header & ((1 << _KIND_BITS) - 1), header >> _KIND_BITS & _MOST_FIRST
         size = header >> _KIND_BITS + _FIRST_BITS
         at += _HEADER_BYTES + size
-        # Of halves the last byte may hold one lane alone.
+        # With half bytes, the last byte may hold only one lane.
         last = first + size if kind >= _WHOLE else first + 2 * size - 1
         if kind >= _KINDS or not size or at > len(blob) or last > lanes:
             return False
@@ -88,7 +88,7 @@ def fits(blob: bytes, lanes: int) -> bool:
 
 
 def layers(blob: bytes) -> Iterator[Lanes]:
-    """The inverse of `pack`, in parts that add up; stops at what `pack` has not made."""
+    """The inverse of `pack`, in parts to add up; stops at bytes that `pack` has not produced."""
     at = 0
     while at < len(blob):
         header = int.from_bytes(blob[at : at + _HEADER_BYTES], "little")

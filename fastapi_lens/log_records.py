@@ -1,7 +1,7 @@
-"""The records of our logger, in which nothing from outside begins a line or moves a cursor.
+"""Sanitizing of our log records: no external text can start a line or move a cursor.
 
-Paths, methods, names and messages of exceptions come from clients, databases and the host's own
-code. One filter sees them all, so that no call of the logger can forget it.
+Paths, methods, names and exception messages come from clients, databases and the host's code. One
+filter handles all of them, so that no call of the logger can omit it.
 """
 
 import logging
@@ -14,27 +14,27 @@ _INDENTED = "  "
 
 
 class OneLineEach(logging.Filter):
-    """Writes out what cannot be seen in a record's arguments and in its traceback.
+    """Escapes invisible characters in a record's arguments and in its traceback.
 
-    The template of the message is ours, and stays as it is for whoever groups by it; so does the
-    exception itself, for whoever collects those.
+    The message template is ours and stays unchanged for tools that group by it. The exception
+    object stays unchanged, too, for tools that collect exceptions.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record through, made harmless."""
+        """Accept every record, sanitized."""
         if isinstance(record.args, Mapping):
             named = cast("Mapping[str, Any]", record.args)
             record.args = {name: _harmless(value) for name, value in named.items()}
         elif record.args:
             record.args = tuple(map(_harmless, record.args))
         if record.exc_info and record.exc_info[1] is not None:
-            # A formatter takes this text instead of making one itself.
+            # A formatter uses this text instead of formatting the exception itself.
             record.exc_text = _traceback(logging.Formatter().formatException(record.exc_info))
         return True
 
 
 def _harmless(value: Any) -> Any:
-    """An argument that formats to one line; numbers stay numbers."""
+    """An argument that formats to a single line; numbers stay numbers."""
     if isinstance(value, int | float):
         return value
     text = str(value)
@@ -43,5 +43,5 @@ def _harmless(value: Any) -> Any:
 
 
 def _traceback(text: str) -> str:
-    """A traceback each line of which is indented: the message of an exception has any."""
+    """A traceback with every line indented: an exception's message may contain any line."""
     return "\n".join(f"{_INDENTED}{line}" for line in visible_lines(text).split("\n"))

@@ -1,9 +1,8 @@
-"""Paths as they were requested, without the values of parameters whose names say secret. Pure.
+"""Requested paths without the values of parameters whose names indicate a secret. Pure.
 
-A template does not tell how far its parameters reach (``{token:path}`` has slashes, and what the
-template of a mount stands for may, too), so what is hidden is as long as it can be: from where the
-text before the first such parameter ends for the first time, to where the text after the last one
-begins for the last time.
+A template does not show how far a parameter's value reaches: ``{token:path}`` may contain slashes,
+and so may the path below a mount. So the longest possible range is hidden: from the first end of
+the text before the first such parameter to the last start of the text after the last one.
 """
 
 import re
@@ -13,19 +12,19 @@ from typing import NamedTuple
 from fastapi_lens.secret_names import says_secret
 
 HIDDEN = "…"
-"""Stands where something is left out."""
+"""Replacement of hidden text."""
 
 _PARAMETER = re.compile(r"\{([^{}:]*)(?::[^{}]*)?\}")
 
 
 class _Cut(NamedTuple):
-    """A template around its secrets.
+    """A template, split around its secrets.
 
     Attributes:
-        head: The texts between the parameters before the first secret, in their order.
-        middle: What is shown of the first to the last secret.
+        head: The texts between the parameters before the first secret, in order.
+        middle: The text to show from the first to the last secret.
         tail: The texts between the parameters after the last secret.
-        whole: What is shown of a path that does not go with the template.
+        whole: The text to show for a path that does not match the template.
     """
 
     head: tuple[str, ...]
@@ -35,17 +34,17 @@ class _Cut(NamedTuple):
 
 
 def masked_path(path: str, template: str) -> str:
-    """A path with an ellipsis in the place of each secret.
+    """A path with each secret replaced by an ellipsis.
 
     Args:
-        path: As it was requested; what lies before the template, such as a root path, stays.
-        template: That of its endpoint: ``/users/{user_id}/keys/{api_key}``.
+        path: The requested path; a prefix before the template, such as a root path, is kept.
+        template: The template of its endpoint: ``/users/{user_id}/keys/{api_key}``.
     """
     cut = _cut(template)
     if cut is None:
         return path
     begin, end = _after(cut.head, path), _before(cut.tail, path)
-    # A parameter has one letter at least.
+    # A parameter has at least one character.
     if begin is None or end is None or begin >= end:
         return cut.whole
     return f"{path[:begin]}{cut.middle}{path[end:]}"
@@ -53,8 +52,8 @@ def masked_path(path: str, template: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def _cut(template: str) -> _Cut | None:
-    """How to look for a template's secrets; None where it has none."""
-    # Texts and names by turns; the first and the last are texts.
+    """Split a template around its secrets; None if it has none."""
+    # Texts and names alternate; the first and the last are texts.
     parts = _PARAMETER.split(template)
     secrets = [at for at in range(1, len(parts), 2) if says_secret(parts[at])]
     if not secrets:
@@ -69,7 +68,7 @@ def _cut(template: str) -> _Cut | None:
 
 
 def _after(texts: tuple[str, ...], path: str) -> int | None:
-    """Where the last of some texts ends, each of them as far to the left as it can be."""
+    """End of the last text, with each text matched as far to the left as possible."""
     at = path.find(texts[0])
     if at < 0:
         return None
@@ -83,7 +82,7 @@ def _after(texts: tuple[str, ...], path: str) -> int | None:
 
 
 def _before(texts: tuple[str, ...], path: str) -> int | None:
-    """Where the first of some texts begins, each of them as far to the right as it can be."""
+    """Start of the first text, with each text matched as far to the right as possible."""
     if not path.endswith(texts[-1]):
         return None
     at = len(path) - len(texts[-1])

@@ -1,4 +1,4 @@
-"""Origins of web sites, in the one way in which browsers write them. Pure; knows no requests."""
+"""Origins of web sites in the form that browsers send. Pure; knows no requests."""
 
 import re
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ def normalized_origin(text: str) -> str | None:
     """An origin in lower case, without a default port: ``https://admin.example.com``.
 
     Args:
-        text: A scheme, a host and perhaps a port, and nothing else.
+        text: A scheme, a host and an optional port, and nothing else.
 
     Returns:
-        ``None`` for a text that is no origin of a site, such as ``null`` or an address with a path.
+        ``None`` for a text that is no origin of a site, such as ``null`` or a URL with a path.
     """
     found = _ORIGIN.fullmatch(text.lower()) if text.isascii() else None
     if found is None:

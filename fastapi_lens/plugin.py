@@ -63,16 +63,16 @@ class LensMiddleware(RecordingMiddleware):
     def _begin(self, scope: Scope, *, lifespan: bool = False) -> Recording:
         lens = super()._begin(scope, lifespan=lifespan)
         try:
-            if lens is self._lens:  # Another one has told it all.
+            if lens is self._lens:  # Otherwise the other lens has logged it all.
                 self._lens.attached(StartChecks, lambda: StartChecks(lens.routes.app))
             self._answer_reports(lens.routes.app)
         except Exception:
-            # The host starts, whatever is odd about its routes.
+            # The host must start, even if its routes are unusual.
             logger.exception("fastapi_lens could not check how it is used")
         return lens
 
     def _answer_reports(self, app: Any) -> None:
-        """Answer at the default path of the reports, too, where the admin is elsewhere."""
+        """Answer also at the reports' default path if the admin is elsewhere."""
         path = self._lens.config.report_path
         if not self._answers_reports and leaves_out(app, path):
             self._answers_reports = True
@@ -110,7 +110,7 @@ class ReportPath:
         await self.app(scope, receive, send)
 
     async def _answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer here, or have the admin answer after the dependencies that guard it."""
+        """Answer here, or let the admin answer after the dependencies that guard it."""
         request = readable(Request(scope, receive))
         admin = self._guard.admin_path(scope.get("app"))
         if admin == UNGUARDED:
@@ -120,7 +120,7 @@ class ReportPath:
         else:
             before, _, after = scope["path"].rpartition(self._path)
             path = f"{before}{admin}/report{after}"
-            # A copy: the server logs the path that was asked for.
+            # A copy, because the server logs the requested path.
             inner = {**scope, "path": path, "raw_path": quote(path).encode()}
             await self.app(inner, receive, send)
             return

@@ -1,6 +1,6 @@
-"""What the interpreter calls at a fork and at its end. Knows nothing of what is done then.
+"""Hooks that the interpreter calls at a fork and at its end. Knows nothing of their purpose.
 
-Its lists cannot be shortened, so they hold methods weakly: an object that is gone is not called.
+Hooks cannot be unregistered, so they refer to methods weakly: a deleted object is not called.
 """
 
 import atexit
@@ -11,26 +11,26 @@ from multiprocessing.util import Finalize
 from weakref import WeakMethod
 
 Method = Callable[[], None]
-"""Bound to an object."""
+"""A method bound to an object."""
 
 
 def at_fork(*, before: Method, in_parent: Method, in_child: Method) -> None:
-    """Call methods around each fork of this process, by ``os.fork`` and by all that use it."""
-    if hasattr(os, "register_at_fork"):  # pragma: no branch  Windows knows no fork.
+    """Call methods around each fork of this process, by ``os.fork`` and all code that uses it."""
+    if hasattr(os, "register_at_fork"):  # pragma: no branch  Windows has no fork.
         os.register_at_fork(
             before=_weak(before), after_in_parent=_weak(in_parent), after_in_child=_weak(in_child)
         )
 
 
 def at_end(method: Method) -> None:
-    """Call a method at the interpreter's end, for servers that announce none."""
+    """Call a method when the interpreter ends, for servers that do not announce their shutdown."""
     atexit.register(_weak(method))
 
 
 def at_end_of_child(method: Method) -> None:
-    """Call a method at the end of a child of multiprocessing; nothing in another process.
+    """Call a method when a multiprocessing child ends; do nothing in any other process.
 
-    A forked one ends without atexit, and forgets at its start what its parent has registered.
+    A forked child ends without atexit, and drops the parent's registrations when it starts.
     """
     if multiprocessing.parent_process() is not None:
         Finalize(None, _weak(method), exitpriority=0)

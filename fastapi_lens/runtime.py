@@ -38,7 +38,7 @@ logger = logging.getLogger("fastapi_lens")
 LAZY_FLUSH_SECONDS = 1.0
 STOP_SECONDS = 10.0
 FORK_SECONDS = 0.1
-"""A fork waits for SQLite's transactions that are under way, but not for one that hangs."""
+"""Longest wait of a fork for running SQLite transactions, because one may hang."""
 
 QUIET_LOG_SECONDS = 60.0
 MAX_NAME = 200
@@ -129,7 +129,7 @@ class Lens:
 
     @property
     def methods(self) -> set[str]:
-        """Those of the endpoints that were discovered."""
+        """The methods of the discovered endpoints."""
         return {method for method, _ in list(self._facts)}
 
     def records(self, method: str, path: str) -> bool:
@@ -267,7 +267,7 @@ class Lens:
         self.database.rest()
 
     def _say_notes(self) -> None:
-        """At the first start only: a test suite starts an application again and again."""
+        """Log the notes, only at the first start: a test suite starts an application many times."""
         said, self._said = self._said, True
         if not said:
             for level, note in notes(self.config, self.app_name, in_memory=self.database.in_memory):

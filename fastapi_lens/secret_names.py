@@ -1,6 +1,6 @@
-"""Names that say that their value is a secret: of query parameters, form fields, path parameters.
+"""Names of query parameters, form fields and path parameters that indicate a secret value.
 
-Pure. In doubt a name says so: a value that is hidden without need costs less than one that leaks.
+Pure. In doubt a name counts as secret: hiding a value needlessly costs less than leaking one.
 """
 
 import re
@@ -18,7 +18,7 @@ _SECRETS = frozenset(
         *("sk", "ticket", "token", "totp", "wresult", "xsrf"),
     )
 )
-"""Words that say it by themselves, also in the plural."""
+"""Words that indicate a secret by themselves, also in the plural."""
 
 _QUALIFIERS = frozenset(
     (
@@ -35,8 +35,8 @@ _QUALIFIERS = frozenset(
         *("verify", "web", "webhook", "wp", "x"),
     )
 )
-"""Words that stand before or after those when names are run together: ``secretaccesskey``. With
-other words, as in ``monkey``, ``compass`` and ``passenger``, the same letters mean nothing."""
+"""Words that stand before or after secret words in names without separators: ``secretaccesskey``.
+Next to other letters, as in ``monkey``, ``compass`` and ``passenger``, a secret word is none."""
 
 _ANYWHERE = re.compile(
     "passphrase|passw(?:or|ord|ort|d)|passcode|passkey|secret(?!ar)|token(?!i[sz])|credential"
@@ -44,26 +44,27 @@ _ANYWHERE = re.compile(
     "|bearer|csrf|xsrf|jwt|hmac|oauth|saml|seedphrase"
     "|contrasena|kennwort|motdepasse|wachtwoord"
 )
-"""Letters long enough to say it inside of any run of letters; ``tokenize`` and ``secretary`` are
-the words in common use that say nothing."""
+"""Letters long enough to indicate a secret inside any run of letters. ``tokenize`` and
+``secretary`` are the common words that are exceptions."""
 
 _CAMEL_WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-"""``AWSSecretKey`` is AWS, Secret and Key; digits and signs come between words."""
+"""A word of a camel-case name: ``AWSSecretKey`` is AWS, Secret and Key. Digits and other
+characters separate words."""
 
 _LETTERS = re.compile("[a-z]+")
 _LONGEST_RUN = 40
-"""Letters of one word that are taken apart; none in use is longer."""
+"""Maximum letters of a word to split; no word in use is longer."""
 
 _LONGEST_NAME = 200
-"""Nobody names a value with more letters than that."""
+"""Maximum letters of a name; no real name is longer."""
 
 _DECODINGS = 4
 _ENCODED_AGAIN = re.compile("%(?:25)+(?=[0-9a-fA-F]{2})")
-"""Percent signs that were encoded any number of times."""
+"""Percent signs that were encoded repeatedly."""
 
 
 def decoded(text: str) -> str:
-    """A text without its percent-encoding, also where it was encoded again and again."""
+    """A text without percent-encoding, even if it was encoded repeatedly."""
     for _ in range(_DECODINGS):
         plain = unquote_plus(_ENCODED_AGAIN.sub("%", text))
         if plain == text:
@@ -73,12 +74,12 @@ def decoded(text: str) -> str:
 
 
 def says_secret(name: str) -> bool:
-    """Whether a name says that its value is a secret, in any case, nested, encoded or run together.
+    """True if a name indicates a secret: in any case, nested, encoded or without separators.
 
     Args:
-        name: As it was sent: ``report_key``, ``userToken``, ``user%5Bpassword%5D``, ``PHPSESSID``.
+        name: The name sent: ``report_key``, ``userToken``, ``user%5Bpassword%5D``, ``PHPSESSID``.
     """
-    # Before it is remembered: clients choose names.
+    # Checked before the cache: clients choose the names.
     return len(name) > _LONGEST_NAME or _says_secret(name)
 
 
@@ -94,7 +95,7 @@ def _says_secret(name: str) -> bool:
 
 
 def _without_marks(text: str) -> str:
-    """The letters alone: wide ones as narrow ones, no accents, nothing that is not to be seen."""
+    """The text with full-width letters narrowed, and without accents and invisible characters."""
     return "".join(
         letter
         for letter in unicodedata.normalize("NFKD", text)
@@ -107,10 +108,10 @@ def _is_secret(word: str) -> bool:
 
 
 def _is_run_together(word: str) -> bool:
-    """Whether a word is made of known ones alone, at least one of which says it."""
+    """True if a word consists only of known words, at least one of which indicates a secret."""
     if len(word) > _LONGEST_RUN:
         return False
-    # How many letters known words may take up: without one that says it, and with.
+    # Prefix lengths that known words can fill: without a secret word, and with one.
     plain, telling = {0}, set[int]()
     for end in range(1, len(word) + 1):
         for begin in range(end):

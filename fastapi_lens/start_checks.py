@@ -1,6 +1,6 @@
-"""What may be wrong with how an application uses the lens, told in the log at its start.
+"""Checks of an application's use of the lens, logged at its start.
 
-Looks at routes and environment variables. Changes and records nothing.
+Inspects routes and environment variables. Changes and records nothing.
 """
 
 import logging
@@ -19,29 +19,29 @@ from fastapi_lens.recording.reach import reached_at, sample_path
 logger = logging.getLogger("fastapi_lens")
 
 _FOREIGN = ("LENS_TEST_", "LENS_SERVICE_", "LENS_PORT")
-"""Of the tests of this package, and what Kubernetes sets for a service that is called lens."""
+"""Variables of this package's tests, and those that Kubernetes sets for a service named lens."""
 
 _PREFIXES = (ENV_PREFIX, f"FASTAPI_{ENV_PREFIX}")
 _PAGES = ("/", "/report", "/login")
-"""Below the admin; one route of the host may hide one of them only."""
+"""Paths below the admin; a route of the host may hide only one of them."""
 
 
 class StartChecks:
-    """Each finding of one start, logged once.
+    """Checks at one start that log each finding once.
 
     Args:
         app: The application whose endpoints are recorded.
-        environment: The environment variables; their values are never looked at.
+        environment: The environment variables; their values are never read.
     """
 
     def __init__(self, app: Any, environment: Mapping[str, str] = os.environ) -> None:
-        """Look and log."""
+        """Run the checks and log the findings."""
         for sentence in (*misspelt(environment), *unreachable(app)):
             logger.warning("fastapi_lens: %s", sentence)
 
 
 def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
-    """Names of variables that look like settings and are none."""
+    """Sentences about variables whose names look like settings and are none."""
     known = [env_name(setting.name) for setting in fields(LensConfig)]
     for name in sorted(environment):
         if name in known or name.startswith(_FOREIGN) or not name.upper().startswith(_PREFIXES):
@@ -52,15 +52,15 @@ def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def admin_paths(app: Any) -> list[str]:
-    """Where the admin lies in an application, as paths that its routes take."""
+    """The paths of the admin in an application, as its routes match them."""
     found = [leaf.pattern for leaf in leaves_of(app) if is_admin(leaf.endpoint)]
     return [sample_path(prefix_of(pattern)) for pattern in found]
 
 
 def unreachable(app: Any) -> Iterator[str]:
-    """Why nobody gets to the admin, if so."""
+    """The reasons why the admin is unreachable, if it is."""
     if getattr(app, "routes", None) is None:
-        return  # Of an application of another kind nothing is known.
+        return  # Nothing is known about an application of another kind.
     places = dict.fromkeys(admin_paths(app))
     if not places:
         yield (
@@ -79,7 +79,7 @@ def unreachable(app: Any) -> Iterator[str]:
 
 
 def _hidden(app: Any, path: str) -> tuple[str, str] | None:
-    """A path of the admin with the name of the route that answers there instead of it."""
+    """A path of the admin, and the name of the route that answers there instead of the admin."""
     found = reached_at(app, path)
     if not found or any(is_admin(one.endpoint) for one in found):
         return None
@@ -87,8 +87,8 @@ def _hidden(app: Any, path: str) -> tuple[str, str] | None:
 
 
 def leaves_out(app: Any, path: str) -> bool:
-    """Whether an application has the admin, and no route at all for another path of the reports.
+    """True if an application has the admin, but no route for another path of the reports.
 
-    Where a route of the host takes that path, it is the host's.
+    If a route of the host matches that path, the path belongs to the host.
     """
     return bool(admin_paths(app)) and not reached_at(app, path)

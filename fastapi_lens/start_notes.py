@@ -1,4 +1,4 @@
-"""Sentences that the log gets once when recording begins: about names and places of counts.
+"""Sentences to log once when recording begins, about the name and the place of the counts.
 
 Knows no database and starts nothing.
 """
@@ -9,21 +9,21 @@ from collections.abc import Iterator
 from fastapi_lens.config import LensConfig
 
 UNNAMED = "app"
-"""The name of an application that has no title at all."""
+"""The name of an application without a title."""
 
 _DEFAULT_TITLES = frozenset({"FastAPI", UNNAMED})
 
 Note = tuple[int, str]
-"""A level of `logging`, and a sentence."""
+"""A log level, and a sentence."""
 
 
 def notes(config: LensConfig, name: str, *, in_memory: bool) -> Iterator[Note]:
-    """What is worth knowing of these settings.
+    """The notes about given settings.
 
     Args:
         config: The settings.
-        name: Of the application, under which its counts are stored.
-        in_memory: Whether the counts live in this process.
+        name: The application's name, under which its counts are stored.
+        in_memory: True if the counts exist only in this process.
     """
     place = config.place
     if place.fallback:

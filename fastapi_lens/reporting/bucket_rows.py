@@ -35,9 +35,9 @@ def within(span: Span) -> list[sa.ColumnElement[bool]]:
 
 
 def parted(span: Span, now: float) -> list[Span]:
-    """A span without an end as what is over and what is not; another is over already.
+    """Split an open span into its finished and its unfinished part; a closed span is finished.
 
-    What is not over goes a day ahead, as clocks of other hosts may.
+    The unfinished part reaches a day ahead, because clocks of other hosts may.
     """
     if span.last is not None:
         return [span]
@@ -78,7 +78,7 @@ def _not_told(_hint: _Hint, _compiler: SQLCompiler, **_options: Any) -> str:
 
 
 class _Bytes(FunctionElement[bytes]):
-    """A column of bytes. SQLite takes any value there, so it is asked to give bytes."""
+    """A column of bytes. SQLite accepts any value there, so it is asked to return bytes."""
 
     inherit_cache = True
     type = sa.LargeBinary()

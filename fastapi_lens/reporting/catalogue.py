@@ -1,8 +1,8 @@
 """Catalogue: the endpoints of an app as rows, of which only changed ones are read again.
 
-A row changes when its endpoint is called, which its calls of all time tell; while a call of it is
-open, which moves the last call on; and when a worker starts that has it, which notes the moment.
-What nobody has told us of is found when all rows are read again, which they are from time to time.
+A row changes in three cases: its endpoint is called, which shows in its total calls; a call of it
+is open, which advances the last call; or a worker that has the endpoint starts, which stores the
+time. All rows are read again from time to time, which finds any other change.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class _Known:
     Attributes:
         since: Epoch seconds at which all of them were read.
         depends: What they depend on besides themselves.
-        marks: Of each row its id, calls of all time, last call and when it was seen.
+        marks: Id, total calls, last call and last-seen time of each row.
         rows: By id, ordered by path and method.
     """
 

@@ -41,7 +41,7 @@ def harmless(text: str) -> str:
 
 
 def csv_line(values: Iterable[object]) -> str:
-    """One line, which ends with CRLF; texts are `harmless` and `visible`, None is left empty."""
+    """One CSV line, ending with CRLF; texts are made `harmless` and `visible`, None is empty."""
     line = io.StringIO()
     csv.writer(line).writerow(
         harmless(visible(value)) if isinstance(value, str) else value for value in values

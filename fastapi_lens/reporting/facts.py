@@ -1,4 +1,4 @@
-"""What is known of an endpoint: its row, and with what it did, an `Endpoint`."""
+"""The facts of an endpoint: its row, and an `Endpoint` made of the row and its usage."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -36,13 +36,13 @@ _TAGS, _FIRST_NUMBER = _NAMES.index("tags"), _NAMES.index("first_seen_at")
 
 
 def read_facts(connection: Connection, *conditions: sa.ColumnElement[bool]) -> list[Row]:
-    """Rows of `FACTS`; one without an id of ours is left out."""
+    """Read rows of `FACTS`; rows with an invalid id are left out."""
     rows = fetched(connection, sa.select(*FACTS).where(*conditions))
     return [_sound(row) for row in rows if isinstance(row[ID], int)]
 
 
 def _sound(row: Row) -> Row:
-    """A row with texts and numbers where they belong; the same where it has them already."""
+    """A row with values of the right types; the same row if it is valid already."""
     texts, numbers = row[METHOD : _TAGS + 1], row[_FIRST_NUMBER:]
     if all(type(one) is int and 0 <= one <= MAX_TIME_US for one in numbers) and all(
         type(one) is str for one in texts
@@ -83,7 +83,7 @@ def as_of(endpoint: Endpoint, thresholds: Thresholds, *, now: float) -> Endpoint
 
 
 def with_open(endpoint: Endpoint, opened: Mapping[int, Open]) -> Endpoint:
-    """An endpoint with what is open of it."""
+    """An endpoint with its open calls."""
     found = opened.get(endpoint.id)
     if found is None:
         return endpoint
@@ -93,9 +93,9 @@ def with_open(endpoint: Endpoint, opened: Mapping[int, Open]) -> Endpoint:
 
 
 def first_week(rows: Iterable[Row]) -> int:
-    """Where the first week with calls begins, in epoch seconds: there are no older counts.
+    """Start of the first week with calls, in epoch seconds: there are no older counts.
 
-    Those that a clock has told before it was set are left out.
+    Calls from a clock that was not set yet are left out.
     """
     first_us = min((row[FIRST_CALLED] for row in rows if row[TOTAL_CALLS]), default=0)
     first = max(int(first_us) // 1_000_000, int(EARLIEST))

@@ -135,11 +135,11 @@ class Endpoint:
         source: File and line of the handler, ``app/routers/users.py:41``; may be empty.
         summary: First line of the handler's docstring; may be empty.
         first_called_at: Epoch seconds; ``None`` when it was never called.
-        last_called_at: Epoch seconds; of one with an open call, when a worker last said so.
-        total_calls: All calls ever that have ended, whatever retention has deleted since; 0 also
-            where the first one is open still, or its worker was killed meanwhile.
+        last_called_at: Epoch seconds; with an open call, the time of a worker's last report of it.
+        total_calls: All calls that have ended, including those that retention has deleted; also 0
+            while the first call is still open, or if its worker was killed during it.
         usage: The calls in the window.
-        open_connections: Calls that have begun to be answered and have not ended.
+        open_connections: Calls whose responses have begun and have not ended.
         open_since: Epoch seconds at which the oldest of them was opened; ``None`` without any.
     """
 

@@ -142,7 +142,7 @@ def _steps(connection: Connection, ids: Sequence[int], times: Times) -> _Steps:
                 ENDPOINT.c.id.in_(sorted(ids)), ENDPOINT.c.first_called_at > 0
             )
         ).scalar()
-        # Another host's clock may be ahead of ours, or not set yet.
+        # The clock of another host may be ahead of ours, or not set yet.
         begin = int(now if oldest is None else min(now, max(EARLIEST, whole(oldest) / 1_000_000)))
     reach = finest(begin, now=now, kept=kept)
     span = int(now) - begin if window.end is None else window.end - begin

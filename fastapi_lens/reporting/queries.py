@@ -52,13 +52,13 @@ where nobody could tell, as containers are. It is much more than clocks of hosts
 
 
 _SIGNED = 1_000_003
-"""Sums of times by this remainder fit into 63 bits, and differ as the times do."""
+"""Modulus of times, so that their sums fit into 63 bits and still change with the times."""
 
 
 def _versions() -> sa.Executable:
-    """What changes whenever any number of an app may have, and how many others write it.
+    """A query of values that change with any number of an app, and of the number of other writers.
 
-    Only workers that were heard of lately are read, however many there have been.
+    It reads only workers that were seen recently, however many there have been.
     """
     me, app = sa.bindparam("mine", type_=sa.String), sa.bindparam("app", type_=sa.String)
     own, other = WORKER.alias(), WORKER.alias()
@@ -144,9 +144,9 @@ class Reader:
     ) -> list[Endpoint]:
         """All endpoints with what they did in a window, ordered by path and method.
 
-        What is open is as each worker told it last. One that was never called and that no living
-        worker's app has any more is left out: it is deleted already. What is in the rows is
-        shared.
+        Open calls are those that each worker last reported. An endpoint that was never called and
+        that no running worker's app contains any more is left out: it has been removed. The
+        contents of the rows are shared.
 
         Raises:
             StorageError: The database cannot be read.
@@ -254,9 +254,9 @@ class Reader:
         """
         since, until = self.code_days(window, now=now)
         today = int(now) // Tier.DAY
-        # Another host's clock may be ahead of ours, by less than a day.
+        # The clock of another host may be ahead of ours, by less than a day.
         last = min(until, today) + (until >= today)
-        # Named, because rows lie by day.
+        # Listed individually, because rows are ordered by day.
         named = STATUS.c.day.in_(range(since, last + 1))
         condition = (STATUS.c.day >= since) & named & (STATUS.c.endpoint_id == endpoint_id)
         calls = sa.func.sum(STATUS.c.calls)

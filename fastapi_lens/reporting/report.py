@@ -15,7 +15,7 @@ class EndpointStats(BaseModel):
 
     Times are seconds since the epoch (UTC), durations milliseconds, percentages 0 to 100; all
     are rounded to two decimals but the times. Of a never-called endpoint the times are None,
-    the durations 0.0 and the success rate 100.0. Connections that are open are a use, and no call
+    the durations 0.0 and the success rate 100.0. Open connections count as use, but not as calls
     yet; without any, `oldest_open_since` is None.
     """
 

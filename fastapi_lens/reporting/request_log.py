@@ -248,7 +248,7 @@ class LogReader:
         self, connection: Connection, wanted: LogFilter
     ) -> list[sa.ColumnElement[bool]]:
         found = self._of(connection, REQUEST, wanted.endpoint)
-        # Others have no time, and whoever pages through the log would not get past them.
+        # Other ids contain no time, and paging through the log would stop at them.
         found.append(REQUEST.c.id.between(0, MAX_ID))
         if wanted.statuses is not None:
             found.append(REQUEST.c.status.between(*wanted.statuses))
@@ -312,7 +312,7 @@ def _call(row: Any) -> LoggedCall:
         endpoint_method=row.endpoint_method or "",
         template=row.template or "",
         method=row.method,
-        # Also those that an older release has written as they were.
+        # Includes paths that an older release has stored unmasked.
         path=masked_path(row.path, row.template or ""),
         query=row.query,
         status=row.status,

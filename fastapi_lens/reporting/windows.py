@@ -20,8 +20,8 @@ class Span:
     window that ends now needs no finer rows at its end.
 
     Attributes:
-        until: Of a span that is open, the first bucket that only a wrong clock has told; None
-            while nobody has said what time it is.
+        until: For an open span, the first bucket that only a wrong clock could have written; None
+            while the present time is not known.
     """
 
     tier: Tier

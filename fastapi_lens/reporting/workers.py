@@ -54,7 +54,7 @@ def read_workers(connection: Connection, *, app: str, now: float) -> list[Worker
 
 
 def _latest(connection: Connection, app: str) -> tuple[list[Any], list[Any]]:
-    """The latest rows of an app: those that have not said that they end, and those that have."""
+    """The latest workers of an app: those that have not reported their end, and those that have."""
     rows = _rows(connection, app)
     open_ones = rows.where(WORKER.c.ended_at == 0).order_by(WORKER.c.seen_at.desc(), WORKER.c.id)
     ended = rows.where(WORKER.c.ended_at > 0).order_by(WORKER.c.ended_at.desc(), WORKER.c.id)
@@ -74,7 +74,7 @@ def oldest_start(connection: Connection, *, app: str, now: float) -> int:
 
 
 def read_open(connection: Connection, *, app: str, now: float) -> Mapping[int, Open]:
-    """By endpoint what is open in all living workers together, by our clock."""
+    """Read the open calls of all running workers together, by endpoint and by our clock."""
     found: dict[int, Open] = {}
     for row in _running(connection, app, now):
         for identity, one in parsed(row.open_calls).items():
@@ -91,7 +91,7 @@ def _running(connection: Connection, app: str, now: float) -> list[Any]:
     """The rows of the workers that are neither ended nor silent."""
     clock = database_clock(connection.dialect.name).label("database_now")
     latest, ours_us = latest_open(app).subquery(), sa.literal(round(now * 1_000_000), sa.BigInteger)
-    # As `now_of` has it.
+    # The same as `now_of`.
     now_us = sa.case(
         (latest.c.clock_ahead_us.is_(None), ours_us),
         else_=sa.func.coalesce(database_clock(connection.dialect.name), ours_us),
