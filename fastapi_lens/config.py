@@ -188,7 +188,7 @@ class LensConfig:
 
     @property
     def unguarded(self) -> str:
-        """Who has access without a key, for the log; empty if keys or a hook decide."""
+        """The clients with access without a key, for the log; empty if keys or a hook decide."""
         if self.security_enabled is False:
             return "is open to everybody: security_enabled is false"
         if self.key_required or self.authorize is not None:

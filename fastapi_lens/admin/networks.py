@@ -46,7 +46,7 @@ def _address(text: str) -> IPv4Address | IPv6Address | str:
     # A NAT64 translator shows IPv4 clients as 64:ff9b::a00:7.
     if isinstance(known, IPv6Address) and known in _NAT64:
         return IPv4Address(int(known) & _IPV4_BITS)
-    return known or text  # A server may name a socket or nothing.
+    return known or text  # A server may provide the name of a socket, or nothing.
 
 
 def _network(address: IPv4Address | IPv6Address, bits: int) -> str:

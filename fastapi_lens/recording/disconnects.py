@@ -27,10 +27,10 @@ def is_gone(server: object) -> bool | None:
     """
     if isinstance(server, Queue):
         # hypercorn and daphne: the unread messages. A disconnect is always the last one.
-        waiting: Any = vars(server)["_queue"]  # Only looked at.
+        waiting: Any = vars(server)["_queue"]  # Only read, never changed.
         last: Any = waiting[-1] if waiting else None
         return last is not None and last["type"] in _DISCONNECTS
-    # uvicorn: the request, whose connection may be lost.
+    # uvicorn: the request cycle, which knows if its connection is lost.
     disconnected = getattr(server, "disconnected", None)
     return disconnected if isinstance(disconnected, bool) else None
 

@@ -102,7 +102,7 @@ class Flusher:
         self._in_flight: Batch | None = None
         self._applied = 0
         self._collected_at = recorder.clock()
-        # Read through the recorder, whose clock may be replaced.
+        # Read through the recorder at each call, because its clock may be replaced.
         clock = lambda: self._recorder.clock()  # noqa: E731, PLW0108  See above.
         self._booking = Booking(clock)
         self._log.mended = self._booking.mended

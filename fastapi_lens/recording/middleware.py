@@ -41,7 +41,7 @@ NOT_FOUND = 404
 SUCCESS = range(200, 300)
 MORE = {
     "http.response.body": "more_body",
-    "http.response.pathsend": "more_body",  # Has none: a whole file, and nothing after it.
+    "http.response.pathsend": "more_body",  # Never has it: a whole file, and nothing after it.
     "http.response.trailers": "more_trailers",
     "http.response.zerocopysend": "more_body",
 }

@@ -82,7 +82,7 @@ class _Counted:
         first_at, last_at = first * tier, last * tier
         coarser = _COARSER.get(tier, tier)
         if self.first is not None and first_at >= self.first + coarser:
-            first_at = self.first  # The finer ones of then are deleted.
+            first_at = self.first  # The finer buckets of that time are deleted.
         return _Counted(first_at, last_at if self.last is None else max(self.last, last_at))
 
 
@@ -116,7 +116,7 @@ def _counted(connection: Connection, ids: list[int], now: float) -> dict[int, _C
     found: dict[int, _Counted] = {}
     for tier in sorted(Tier, reverse=True):
         ends = sa.func.min(BUCKET.c.bucket), sa.func.max(BUCKET.c.bucket)
-        # The week that is not over may hold what was told of its end; days tell of it as well.
+        # The present week may contain calls that a wrong clock booked ahead. Days cover it, too.
         present = int(now) // tier - (tier is Tier.WEEK)
         rows = connection.execute(
             sa.select(BUCKET.c.endpoint_id, *ends)

@@ -88,7 +88,7 @@ class KnownTime:
             with self._database.read() as connection:
                 ahead_us = clock_ahead_us(connection, self._clock)
             if ahead_us is None:
-                return  # Its answer took too long to tell.
+                return  # The answer took too long to be of use.
             self._latest, self._ahead_us = now, ahead_us
         self._looked_at = now
 

@@ -179,7 +179,7 @@ def _false(_value: Any, _now_us: int) -> bool:
 
 
 def _rule_of(column: sa.Column[Any]) -> Rule:
-    # SQLModel wraps a text with a length.
+    # SQLModel wraps the type of a text with a length.
     kind: Any = column.type.impl if isinstance(column.type, sa.TypeDecorator) else column.type
     if isinstance(kind, sa.Boolean):
         # As the driver returns it: a number with MariaDB and SQLite.
