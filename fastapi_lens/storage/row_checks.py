@@ -174,16 +174,14 @@ _OTHERS: Mapping[str, Rule] = MappingProxyType(
 """By the name of the column, in whichever table."""
 
 
-def _false(_value: Any, _now_us: int) -> bool:
-    return False
-
-
 def _rule_of(column: sa.Column[Any]) -> Rule:
     # SQLModel wraps a text with a length.
     kind: Any = column.type.impl if isinstance(column.type, sa.TypeDecorator) else column.type
     if isinstance(kind, sa.Boolean):
         # As the driver has it: MariaDB and SQLite have numbers.
-        rule = Rule("neither true nor false", lambda value: value in (0, 1), _false)
+        rule = Rule(
+            "neither true nor false", lambda value: value in (0, 1), lambda _value, _now_us: False
+        )
     elif isinstance(kind, sa.String):
         rule = _TEXTS.get(column.name, _text(kind.length or LONGEST_TEXT))
     else:
