@@ -293,11 +293,7 @@ class Signalling(Uvicorn):
     def __init__(self, disconnected: Any) -> None:
         super().__init__()
         self.lost = False
-<<<<<<< HEAD
         self.disconnected: Any = disconnected
-=======
-        self.disconnected = disconnected
->>>>>>> wt-f-break
 
     async def receive(self) -> Message:
         return GONE if self.lost else REQUEST_BODY

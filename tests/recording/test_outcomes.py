@@ -43,12 +43,8 @@ async def reads_in_a_group(request: Request) -> None:
 def test_a_body_that_fastapi_refuses_because_of_its_size_is_no_fault(
     probe: MakeProbe, endpoint: Any, layers: int
 ) -> None:
-<<<<<<< HEAD
     newer: dict[str, Any] = {"max_body_size": 10}  # Which older releases do not know.
     app = FastAPI(**newer)
-=======
-    app = FastAPI(max_body_size=10)
->>>>>>> wt-f-break
     app.add_api_route("/x", endpoint, methods=["POST"])
     for _ in range(layers):
         app.middleware("http")(hands_on)
