@@ -194,8 +194,8 @@ class LensConfig:
         if self.key_required or self.authorize is not None:
             return ""
         return (
-            "has no report_key: the admin answers this machine only, but a proxy on it can make "
-            "requests of everybody look local; set LENS_REPORT_KEY before you put one in front"
+            "has no report_key: the admin answers only requests from this machine. A proxy on "
+            "this machine can make all requests look local; set LENS_REPORT_KEY before you use one"
         )
 
 

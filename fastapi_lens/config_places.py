@@ -85,7 +85,7 @@ def place_of(path: str, url: str | None) -> Place:
             raise
         return Place(
             _MEMORY,
-            f"{path} cannot be written where this process stands: set LENS_DB_PATH or "
+            f"{path} cannot be written in the working directory: set LENS_DB_PATH or "
             "LENS_DATABASE_URL",
             is_fault=True,
         )

@@ -35,8 +35,8 @@ def notes(config: LensConfig, name: str, *, in_memory: bool) -> Iterator[Note]:
         yield (
             logging.WARNING,
             (
-                f"stores this application under the name {name!r}, which is nobody's own: another "
-                "application without a title is added to the same counts where it shares the "
-                "database; set LensConfig(app_name=…) or FastAPI(title=…)"
+                f"stores this application under the default name {name!r}: calls of any other "
+                "application without a title in this database are added to the same counts; "
+                "set LensConfig(app_name=…) or FastAPI(title=…)"
             ),
         )

@@ -9,8 +9,8 @@ from fastapi_lens.recording.catalogue import is_lens, leaves_of, unwrapped_app
 
 UNGUARDED = ""
 NO_ADMIN = (
-    "this application has dependencies for all of its routes, which only the admin can run: "
-    "add app.include_router(lens_admin)"
+    "this application has dependencies for all of its routes, and only the admin's route can "
+    "run them before a report: add app.include_router(lens_admin)"
 )
 
 

@@ -162,11 +162,11 @@ class RowChecks:
         if "app" in row and row["app"] not in self._apps:
             raise WrongRowError(f"{table}.app is none of those that the header names")
         if table in _IDENTITIES and row["id"] != _IDENTITIES[table](row):
-            raise WrongRowError(f"{table}.id is that of something else")
+            raise WrongRowError(f"{table}.id does not match what it stands for")
         if table == ENDPOINT.name:
             self._endpoints.add(row["id"])
         elif table in _OF_ENDPOINTS and row["endpoint_id"] not in self._endpoints:
-            raise WrongRowError(f"{table}.endpoint_id is none of the endpoints before it")
+            raise WrongRowError(f"{table}.endpoint_id is of no endpoint before this line")
 
     def _add(self, table: str, row: Mapping[str, Any]) -> None:
         for name in _ADDED:

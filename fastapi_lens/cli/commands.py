@@ -175,7 +175,7 @@ def purge_command(
 def doctor_command(
     database: DatabaseOption = None,
     mends: Annotated[
-        bool, typer.Option("--mend", help="First set rows right that hold what nobody writes.")
+        bool, typer.Option("--mend", help="First repair rows with invalid values.")
     ] = False,
 ) -> None:
     """Say what is wrong with a database and how to mend it; ends with 1 if anything is."""

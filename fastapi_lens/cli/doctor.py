@@ -105,8 +105,8 @@ def examine(
             Level.NOTE,
             "tables",
             NAMESAKE,
-            "keep it for what it knows, or name another db_path; drop it when nobody needs it: "
-            "it holds client addresses",
+            "keep the table if you need its data, or set another db_path; otherwise drop it: "
+            "it contains client addresses",
         )
     found = contents(database)
     yield _size(found)
@@ -166,12 +166,12 @@ def _rows(database: Database) -> Iterator[Finding]:
         yield Finding(
             Level.WRONG,
             "rows",
-            f"{counts[table]:,} of {table} hold what no release writes; {column} of "
+            f"{counts[table]:,} rows of {table} contain invalid values; {column} of "
             f"{visible(row.key)} is {says}",
             MEND,
         )
     if not first:
-        yield Finding(Level.FINE, "rows", "all of them hold what the lens writes")
+        yield Finding(Level.FINE, "rows", "all values are valid")
 
 
 def _clock(database: Database) -> Iterator[Finding]:

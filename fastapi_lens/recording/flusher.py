@@ -176,7 +176,7 @@ class Flusher:
             if ending and not waiting and not self._heartbeated:
                 return True  # It has counted nothing and never announced itself.
             if not self._booking.is_open:
-                self._warn("waits until the clock is set, which says a time before its release")
+                self._warn("writes nothing yet: the system clock shows a time before 2020; set it")
                 return False
             self.writes += 1
             try:

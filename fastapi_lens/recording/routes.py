@@ -167,9 +167,9 @@ class RouteTable:
         if found is None and not self._unknown:
             self._unknown.add(describe(endpoint).name)
             logger.warning(
-                "fastapi_lens does not know the route of %s and does not count its calls: it is "
-                "made anew for each request, or a newer release of fastapi_lens is out for this "
-                "FastAPI",
+                "fastapi_lens cannot find the route of %s, so its calls are not counted. Either "
+                "the handler is created for each request, or this version of FastAPI needs a "
+                "newer fastapi_lens",
                 *self._unknown,
             )
         return found or []

@@ -103,8 +103,8 @@ class KnownTime:
         doubted, self._doubts = self._doubts, now - self._latest > FAR_SECONDS
         if self._doubts and not doubted:
             logger.warning(
-                "fastapi_lens deletes nothing for a day: its clock is days ahead of what this "
-                "database was told last; either nothing has run meanwhile, or the clock is wrong"
+                "fastapi_lens will delete nothing for a day: this clock is days ahead of the last "
+                "time stored in the database. Either no worker has run since, or it is wrong"
             )
         return None if self._doubts else now - max(0, self._ahead_us) / 1_000_000
 

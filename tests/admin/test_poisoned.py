@@ -109,7 +109,7 @@ def test_doctor_names_what_is_wrong_and_mends_it(site: Site, tmp_path: Path) -> 
     for told in ("tags of", "is no list of texts", "is no histogram", "is no note of an import"):
         assert told in found.output
     assert f"Mended {poisoned + 1} rows." in mended.output
-    assert "rows: all of them hold what the lens writes" in again.output
+    assert "rows: all values are valid" in again.output
     assert "Mended" not in again.output
     (endpoint,) = _endpoints(site)
     assert (endpoint.tags, endpoint.total_calls) == ((), 2)

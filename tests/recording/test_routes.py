@@ -355,7 +355,7 @@ def test_an_endpoint_that_no_route_has_is_not_counted_and_said_once(
     probed = probe(app)
     probed.get("/odd/0", "/odd/0", "/odd/1", "/known")
     assert probed.counts() == {("GET", "/known"): {200: 1}}
-    hints = [one for one in caplog.records if "does not know the route" in one.getMessage()]
+    hints = [one for one in caplog.records if "cannot find the route" in one.getMessage()]
     assert len(hints) == 1
 
 
