@@ -67,7 +67,8 @@ FORKING = """
         return time.monotonic() - begun, ends
 
     WAYS = (fork, start_process, submit_to_pool, run_program)
-    until(lambda: lens.flusher.writes >= 2)
+    # The second flush comes after the first visit of the deletion, and the next one in a minute.
+    until(lambda: lens.flusher.writes >= 4)
 """
 
 
@@ -101,15 +102,19 @@ def seconds_of_forks(url: str, *, hang: Callable[[], object], go_on: Callable[[]
         stdout=subprocess.PIPE,
         text=True,
     ) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-        hang()
-        print(file=child.stdin, flush=True)
-        took: float = json.loads(child.stdout.readline())
-        go_on()
-        print(file=child.stdin, flush=True)
-        assert child.wait(60) == 0
+        try:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            assert child.stdout.readline() == "ready\n"
+            hang()
+            print(file=child.stdin, flush=True)
+            took: float = json.loads(child.stdout.readline())
+            go_on()
+            print(file=child.stdin, flush=True)
+            assert child.wait(60) == 0
+        except BaseException:
+            child.kill()  # Else leaving this block would wait for it.
+            raise
     return took
 
 
