@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -87,7 +88,10 @@ def check_url(text: str) -> None:
             "cannot be read; write it like postgresql://user:password@host:5432/name",
         ) from None
     if scheme == "sqlite" and not is_in_memory(url):
-        check_file("database_url", str(url.database))
+        name = str(url.database)
+        # An URI of SQLite may be absolute, and its path is quoted.
+        path = unquote(urlsplit(name).path) if is_file_uri(url) else name
+        check_file("database_url", path)
 
 
 def check_file(name: str, path: str) -> None:

@@ -95,10 +95,21 @@ def test_a_relative_file_is_where_the_settings_were_made(
     assert found == {Path("a b/lens.db")}
 
 
-def test_an_absolute_uri_stays_as_it_is(tmp_path: Path) -> None:
-    url = f"sqlite:///file:{tmp_path}/x.db?uri=true"
+@pytest.mark.parametrize("begin", ["file:", "file://", "file://localhost"])
+def test_an_absolute_uri_stays_as_it_is(begin: str, tmp_path: Path) -> None:
+    name = f"{begin}{tmp_path}/x.db"
+    config = LensConfig(database_url=f"sqlite:///{name}?nolock=1&uri=true")
+    assert config.url.database == name
+    assert Database(config.url).in_memory is False
+
+
+def test_an_absolute_uri_in_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no directory"):
+        LensConfig(database_url=f"sqlite:///file:{tmp_path}/missing/x.db?uri=true")
+
+
+def test_a_file_named_by_no_uri_is_absolute() -> None:
     assert LensConfig(database_url="sqlite:///x.db").url.database == str(Path("x.db").absolute())
-    assert Database(url).in_memory is False
 
 
 def test_relative_folders_of_templates_are_where_the_settings_were_made(

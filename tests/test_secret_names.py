@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_lens.masked_paths import masked_path
-from fastapi_lens.secret_names import says_secret
+from fastapi_lens.secret_names import decoded, says_secret
 
 pytestmark = pytest.mark.unit
 
@@ -101,3 +101,9 @@ def test_no_letter_of_a_secret_is_left_whatever_the_others_are(
     assert "X" not in masked_path(path, template)
     if not any(secret):
         assert masked_path(path, template) == path
+
+
+def test_a_text_that_is_encoded_without_end_is_decoded_a_few_times() -> None:
+    # Each time that it is decoded, one digit comes out that makes the next code.
+    assert decoded("%4" + "%3" * 2 + "1") == "A"
+    assert decoded("%4" + "%3" * 9 + "1") == "%4" + "%3" * 5 + "1"

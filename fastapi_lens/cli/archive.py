@@ -6,7 +6,6 @@ A header, sections of rows, a trailer with counts and a checksum. Knows no datab
 import base64
 import gzip
 import hashlib
-import itertools
 import json
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -156,11 +155,10 @@ class ExportFile:
             yield self._read(stream)
 
     def _read(self, stream: BinaryIO) -> Iterator[_Line]:
-        for number in itertools.count(1):
-            # With a limit: a few bytes may unpack to any number.
-            data = stream.readline(LONGEST_LINE + 1)
-            if not data:
-                return
+        number = 0
+        # With a limit: a few bytes may unpack to any number.
+        while data := stream.readline(LONGEST_LINE + 1):
+            number += 1
             if len(data) > LONGEST_LINE:
                 raise self._refused(number, f"is longer than {LONGEST_LINE:,} bytes")
             try:

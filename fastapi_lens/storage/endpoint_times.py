@@ -10,7 +10,7 @@ from fastapi_lens.storage.clocks import AHEAD_SECONDS, EARLIEST
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.rewriting import note_rewriting
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, WORKER
 
 _AT_ONCE = 100
 _LIVED_DAYS = 3
@@ -24,7 +24,7 @@ _TIMES = ("first_seen_at", "last_seen_at", "first_called_at", "last_called_at")
 
 
 def mend_times(database: Database, app: str, *, after_us: int, shift_us: int) -> None:
-    """Shift an app's endpoint times that lie in the future.
+    """Shift times of an app's endpoints, and starts of its workers, that lie in the future.
 
     Args:
         database: The database to write to.
@@ -40,6 +40,10 @@ def mend_times(database: Database, app: str, *, after_us: int, shift_us: int) ->
             time = ENDPOINT.c[name]
             moved = sa.update(ENDPOINT).where(ENDPOINT.c.app == app, time > after_us)
             connection.execute(moved.values({name: time + shift_us}))
+        # Else endpoints that were never called would seem older than all workers, and be hidden.
+        started = WORKER.c.started_at
+        ours = sa.update(WORKER).where(WORKER.c.app == app, started > after_us)
+        connection.execute(ours.values(started_at=started + shift_us))
 
 
 def mend_left(database: Database, app: str, *, now: float) -> None:

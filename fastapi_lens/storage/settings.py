@@ -71,20 +71,6 @@ def read_sections(database: Database, app: str) -> dict[str, Stored]:
         return {row.name: _stored(row.value, whole(row.version)) for row in rows}
 
 
-def read_section(database: Database, app: str, name: str) -> Stored:
-    """One section of an app; without values where it was never changed.
-
-    Raises:
-        StorageError: The database cannot be read.
-    """
-    wanted = sa.select(SETTING.c.value, SETTING.c.version).where(
-        SETTING.c.app == app, SETTING.c.name == name
-    )
-    with database.read() as connection:
-        row = connection.execute(wanted).first()
-    return Stored({}, 0) if row is None else _stored(row.value, whole(row.version))
-
-
 def write_section(
     database: Database, app: str, name: str, section: Stored, entry: AuditEntry
 ) -> bool:

@@ -16,9 +16,9 @@ MakeSite = Callable[..., Site]
 NOW = 1_775_243_992.25
 
 
-def standing(site: Site) -> Site:
+def standing(site: Site, at: float = NOW) -> Site:
     """A site whose time stands still, so that everything is asked in one moment."""
-    site.lens.clock = lambda: NOW
+    site.lens.clock = site.lens.recorder.clock = lambda: at
     return site
 
 
@@ -139,9 +139,10 @@ def test_a_report_is_compressed_for_who_takes_that(site: Site) -> None:
 
 
 def test_what_another_worker_writes_is_in_the_next_report(site: Site) -> None:
-    standing(site)
+    now = site.lens.clock()
+    standing(site, now)
     assert [calls(site), calls(site)] == [0, 0]
-    other = Lens(site.lens.config)
+    other = Lens(site.lens.config, clock=lambda: now)
     other.discover(site.client.app)
     try:
         # Known to the first one from now on: it has looked a second ago at the latest.

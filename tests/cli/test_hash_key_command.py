@@ -1,8 +1,10 @@
 import getpass
+import io
 import sys
 
 import pytest
 
+from fastapi_lens.cli.exits import CommandError
 from fastapi_lens.cli.hashing import hashed_key
 from fastapi_lens.keys import HashedKey
 from tests.cli.helpers import run
@@ -35,3 +37,13 @@ def test_a_key_that_nobody_could_send_is_refused(key: str) -> None:
     assert result.exit_code != 0
     assert "the key " in result.output
     assert "scrypt$" not in result.output
+
+
+def test_a_key_that_cannot_be_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(CommandError, match="the key is empty"):
+        hashed_key()
+    no_text = io.TextIOWrapper(io.BytesIO(b"caf\xe9\n"), "ascii", errors="surrogateescape")
+    monkeypatch.setattr(sys, "stdin", no_text)
+    with pytest.raises(CommandError, match="no text"):
+        hashed_key()

@@ -4,9 +4,11 @@ import io
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from fastapi_lens.cli.exits import errors_told
 from fastapi_lens.cli.streams import any_streams
 from tests.cli.helpers import fill, url_of
 
@@ -66,6 +68,26 @@ def test_what_cannot_be_written_is_one_sentence_or_none(
         pass
     assert ended.value.code == 1
     assert capfd.readouterr().err == told
+
+
+def test_what_waits_for_a_full_disk_is_not_written_once_more_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "full"
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT)
+    out = _Failing(OSError(28, "No space left on device"))
+    monkeypatch.setattr(out, "fileno", lambda: descriptor)
+    monkeypatch.setattr(sys, "stdout", out)
+    with pytest.raises(SystemExit), any_streams():
+        pass
+    os.write(descriptor, b"what the interpreter still has")
+    os.close(descriptor)
+    assert file.read_bytes() == b""
+
+
+def test_a_reader_that_has_gone_is_no_error_of_the_command() -> None:
+    with pytest.raises(BrokenPipeError), errors_told():
+        raise BrokenPipeError
 
 
 def test_a_stream_that_was_closed_before_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,7 +68,7 @@ def test_calls_before_the_clock_is_set_are_booked_when_it_is(
     clocks.off = epoch + 12 - NOW
     count(lens, calls=4)
     assert not lens.flusher.flush()
-    assert "until the clock is set" in caplog.text
+    assert "a time before 2020" in caplog.text
     clocks.real += 30
     count(lens, calls=2)
     assert not lens.flusher.flush()
@@ -304,3 +305,24 @@ def test_very_many_times_are_mended_in_short_transactions(clocks: Clocks, lens: 
     rows = table_rows(lens.database, ENDPOINT)
     assert len(rows) == 250
     assert max(row.last_called_at for row in rows) / 1e6 == pytest.approx(NOW, abs=1)
+
+
+def test_an_endpoint_that_was_never_called_stays_listed_when_the_clock_is_set_back(
+    clocks: Clocks, lens: Lens
+) -> None:
+    app = FastAPI()
+    app.add_api_route("/never", lambda: 1)
+    clocks.off = YEAR
+    lens.discover(app)
+    count(lens)
+    assert lens.flusher.flush()
+    assert {one.path for one in lens.reader.endpoints(window=Window(), now=lens.clock())} == {
+        "/a",
+        "/never",
+    }
+    clocks.off = 0.0
+    count(lens)
+    assert lens.flusher.flush()
+    found = {one.path: one for one in lens.reader.endpoints(window=Window(), now=lens.clock())}
+    assert found.keys() == {"/a", "/never"}
+    assert found["/a"].last_called_at == pytest.approx(NOW, abs=1)

@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from fastapi_lens.reporting.bucket_rows import one_by_one
+from fastapi_lens.reporting.bucket_rows import one_by_one, within
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.reporting.queries import Reader
 from fastapi_lens.reporting.windows import Span
@@ -59,3 +59,12 @@ def test_a_database_that_may_not_follow_the_names_of_buckets_is_told_their_bound
     text = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
     assert "lens_bucket.bucket >= 400000 AND lens_bucket.bucket < 400003" in text
     assert "lens_bucket.bucket IN (400000, 400001, 400002)" in text
+
+
+def test_an_open_span_has_an_end_only_where_the_present_is_known() -> None:
+    (tier, first) = within(Span(Tier.HOUR, 400_000, None))
+    assert [str(one) for one in within(Span(Tier.HOUR, 400_000, None, 400_003))[:2]] == [
+        str(tier),
+        str(first),
+    ]
+    assert len(within(Span(Tier.HOUR, 400_000, None, 400_003))) == 3

@@ -9,6 +9,7 @@ from fastapi_lens.storage.batches import Batch
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.log_writer import LogBatch, LogWriter
 from fastapi_lens.storage.mending import mend, wrong_rows
+from fastapi_lens.storage.snapshot import import_note
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, REQUEST, STATUS, WORKER
 from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import delta, facts, table_rows, worker
@@ -61,3 +62,10 @@ def test_rows_that_are_sound_stay_as_they_are(poisoned: Database) -> None:
     mend(poisoned, list(wrong_rows(poisoned)), now=NOW + 1)
 
     assert [table_rows(poisoned, table) for table in tables] == before
+
+
+@pytest.mark.parametrize(
+    "text", ["", "oops", "[1]", "{}", '{"applied": 1, "rows": 1}', "[" * 100_000]
+)
+def test_a_text_that_is_no_note_of_an_import_says_nothing(text: str) -> None:
+    assert import_note(text) is None
