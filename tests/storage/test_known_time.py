@@ -76,7 +76,7 @@ def test_a_clock_that_is_ahead_for_a_while_deletes_nothing(
         assert board.lens.flusher.prune() == 0
         board.now += 3_600
     assert board.tiers() == ALL
-    assert caplog.text.count("deletes nothing for a day") == 3
+    assert caplog.text.count("will delete nothing for a day") == 3
     board.now = NOW + 6 * 3_600
     board.begins_anew()
     board.works()
@@ -178,4 +178,4 @@ def test_the_log_says_it_once(board: Board, caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.WARNING, "fastapi_lens"):
         board.works()
         board.works()
-    assert caplog.text.count("deletes nothing for a day") == 1
+    assert caplog.text.count("will delete nothing for a day") == 1
