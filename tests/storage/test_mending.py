@@ -9,6 +9,7 @@ from fastapi_lens.storage.batches import Batch
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.log_writer import LogBatch, LogWriter
 from fastapi_lens.storage.mending import mend, wrong_rows
+from fastapi_lens.storage.row_checks import sound_values
 from fastapi_lens.storage.snapshot import import_note
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, REQUEST, STATUS, WORKER
 from fastapi_lens.storage.writer import Writer
@@ -69,3 +70,8 @@ def test_rows_that_are_sound_stay_as_they_are(poisoned: Database) -> None:
 )
 def test_a_text_that_is_no_note_of_an_import_says_nothing(text: str) -> None:
     assert import_note(text) is None
+
+
+@pytest.mark.parametrize("value", [7, "yes", None, b"\xff"])
+def test_what_is_neither_true_nor_false_becomes_false(value: object) -> None:
+    assert sound_values(WORKER, {"app": "orders", "killed": value}, 0) == {"killed": False}
