@@ -56,7 +56,7 @@ class Interpreter:
         return [*enter, str(self.system), str(ROOT), *arguments]
 
     def is_usable(self, version: str) -> bool:
-        """Whether it is of a version, like 3.13, and makes environments."""
+        """True if it is of a version, like 3.13, and makes environments."""
         asked = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
         try:
             done = subprocess.run(
@@ -95,7 +95,7 @@ def obtain(version: str) -> Interpreter:
 
 
 def lacking(version: str) -> list[str]:
-    """What is missing to unpack Debian's interpreter of a version."""
+    """The requirements missing to unpack Debian's interpreter of a version."""
     reasons = [f"the program {name}" for name in NEEDED if shutil.which(name) is None]
     if version not in SUITES:
         reasons.append(f"a suite of Debian with Python {version}")

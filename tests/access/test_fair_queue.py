@@ -1,4 +1,4 @@
-"""Who waits for a turn waits for one turn of each other network at most."""
+"""The wait for a turn: one turn of each other network at most."""
 
 import asyncio
 from collections.abc import Sequence

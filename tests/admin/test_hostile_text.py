@@ -1,4 +1,4 @@
-"""What a client has sent, as pages, files and the log show it."""
+"""Text that a client has sent, as pages, files and the log show it."""
 
 import logging
 from collections.abc import Callable

@@ -31,4 +31,4 @@ def page(to: str = "/") -> HTMLResponse:
 
 @app.get(INSIDE)
 def inside() -> None:
-    """What is to be seen in the admin alone."""
+    """Text that only the admin shows."""

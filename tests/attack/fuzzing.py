@@ -76,7 +76,7 @@ THEIRS: tuple[tuple[str, ...], ...] = (
     ("", "", "", "", "http://testserver:65536"),
     ("Same-Origin", "navigate", "document"),
 )
-"""What browsers say of requests of our pages, and of those of other sites."""
+"""Headers of browsers for requests of our pages, and of other sites."""
 
 ODD_COOKIES = (
     *(b"", b"lens_theme=dark", b'lens_theme="><x', b"lens_live=off", b"lens_session=", b"=x"),
@@ -158,7 +158,7 @@ def attempts(target: Target) -> st.SearchStrategy[Attempt]:
 
 
 def is_this_machine(raw: Raw) -> bool:
-    """Whether an admin without a key may answer."""
+    """True if an admin without a key may answer."""
     known = dict(raw.headers)
     here = (raw.client, known.get(b"host")) == ("testclient", b"testserver") or (
         raw.client.endswith("127.0.0.1") and known.get(b"host") == b"localhost:8000"

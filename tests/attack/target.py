@@ -39,7 +39,7 @@ class Target:
 
     @property
     def local(self) -> bool:
-        """Whether only this machine is answered."""
+        """True if only this machine is answered."""
         config = self.lens.config
         return not config.key_required and config.security_enabled is None
 

@@ -11,9 +11,8 @@ from fastapi_lens.storage.gate import Gate
 pytestmark = pytest.mark.unit
 
 
-def test_whoever_holds_a_gate_keeps_others_out_until_it_lets_go() -> None:
-    gate, entered = Gate(), threading.Event()
-    assert gate.hold(timeout_seconds=1)
+def kept_out(gate: Gate, entered: threading.Event) -> threading.Thread:
+    """A thread that waits at a held gate, and says when it has entered."""
 
     def enter() -> None:
         with gate.entered():
@@ -22,6 +21,13 @@ def test_whoever_holds_a_gate_keeps_others_out_until_it_lets_go() -> None:
     thread = threading.Thread(target=enter, daemon=True)
     thread.start()
     assert not entered.wait(0.05)
+    return thread
+
+
+def test_whoever_holds_a_gate_keeps_others_out_until_it_lets_go() -> None:
+    gate, entered = Gate(), threading.Event()
+    assert gate.hold(timeout_seconds=1)
+    thread = kept_out(gate, entered)
     gate.let_go()
     thread.join(10)
     assert entered.is_set()
@@ -48,14 +54,7 @@ def test_two_threads_may_hold_a_gate_at_once_and_the_last_one_opens_it() -> None
     gate, entered = Gate(), threading.Event()
     assert [gate.hold(timeout_seconds=0), gate.hold(timeout_seconds=0)] == [True, True]
     gate.let_go()
-
-    def enter() -> None:
-        with gate.entered():
-            entered.set()
-
-    thread = threading.Thread(target=enter, daemon=True)
-    thread.start()
-    assert not entered.wait(0.05)
+    thread = kept_out(gate, entered)
     gate.let_go()
     assert entered.wait(10)
     thread.join(10)
