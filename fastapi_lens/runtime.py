@@ -28,6 +28,7 @@ from fastapi_lens.reporting.queries import Reader
 from fastapi_lens.reporting.settings import Settings
 from fastapi_lens.start_notes import UNNAMED, notes
 from fastapi_lens.storage.batches import EndpointFacts, WorkerFacts, endpoint_id
+from fastapi_lens.storage.clocks import microseconds
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate, session_salt
 from fastapi_lens.storage.retention import Retention
@@ -104,7 +105,7 @@ class Lens:
             host=socket.gethostname(),
             pid=os.getpid(),
             release=self.config.release or "",
-            started_at_us=round(self.clock() * 1_000_000),
+            started_at_us=microseconds(self.clock()),
             interval_ms=round(self.config.flush_interval * 1_000),
         )
         settings = FlushSettings(
@@ -283,7 +284,7 @@ class Lens:
 
     def _catalogue(self) -> Iterable[EndpointFacts]:
         """The endpoints that the app has now; a handler is looked at once."""
-        now_us = round(self.clock() * 1_000_000)
+        now_us = microseconds(self.clock())
         for leaf in self.routes.leaves:
             for method in leaf.names:
                 key = (method, leaf.template)

@@ -3,6 +3,7 @@
 from starlette.requests import HTTPConnection
 
 from fastapi_lens.admin.edge import address_of
+from fastapi_lens.storage.clocks import microseconds
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.settings import AuditEntry, add_audit_entry, count_entries
 
@@ -35,7 +36,7 @@ def entry_of(
 ) -> AuditEntry:
     """What somebody does with a request."""
     return AuditEntry(
-        at_us=round(now * 1_000_000),
+        at_us=microseconds(now),
         actor=actor,
         client=client_of(request),
         action=action,

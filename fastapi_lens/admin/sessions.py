@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from fastapi_lens.runtime import Lens
+from fastapi_lens.storage.clocks import microseconds
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.ended_sessions import LogOut, end_session, end_sessions_of, read_ended
 from fastapi_lens.storage.settings import AuditEntry, add_audit_entry
@@ -144,8 +145,8 @@ class Sessions:
         Raises:
             StorageError: The database cannot be written.
         """
-        gone = LogOut(self._app, session.key, session.id, round(session.until * 1_000_000))
-        forget_before_us = round((now - CLOCKS_APART_SECONDS) * 1_000_000)
+        gone = LogOut(self._app, session.key, session.id, microseconds(session.until))
+        forget_before_us = microseconds(now - CLOCKS_APART_SECONDS)
         end_session(self._database, gone, entry, forget_before_us=forget_before_us)
 
     def end_all(self, key: str, entry: AuditEntry) -> None:

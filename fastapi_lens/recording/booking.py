@@ -7,7 +7,7 @@ from fastapi_lens.recording.pending import Pending
 from fastapi_lens.recording.recorder import SeriesDelta
 from fastapi_lens.recording.timeline import Timeline
 from fastapi_lens.storage.batches import EndpointFacts
-from fastapi_lens.storage.clocks import AHEAD_SECONDS
+from fastapi_lens.storage.clocks import AHEAD_SECONDS, microseconds
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.endpoint_times import mend_left, mend_times
 
@@ -34,14 +34,14 @@ class Booking:
     @property
     def limit_us(self) -> int:
         """The time, in microseconds since the epoch, after which times come from a wrong clock."""
-        return _microseconds(self._clock() + AHEAD_SECONDS)
+        return microseconds(self._clock() + AHEAD_SECONDS)
 
     def look(self, pending: Pending) -> None:
         """Check if the clock was set; if so, rebook the pending counts."""
         if jump := self._timeline.look():
             pending.rebook(self.mended)
             # Times from before the clock was set were never stored.
-            self._ahead_us += min(0, _microseconds(jump))
+            self._ahead_us += min(0, microseconds(jump))
 
     def counted(self, counted: SeriesDelta) -> SeriesDelta:
         """The same calls at the corrected times."""
@@ -51,7 +51,7 @@ class Booking:
     def facts(self, facts: Iterable[EndpointFacts]) -> list[EndpointFacts]:
         """The same endpoints with corrected times; 0, which means never, stays."""
         return [
-            replace(one, seen_at_us=_microseconds(self.mended(one.seen_at_us / 1_000_000)))
+            replace(one, seen_at_us=microseconds(self.mended(one.seen_at_us / 1_000_000)))
             if one.seen_at_us
             else one
             for one in facts
@@ -73,7 +73,3 @@ class Booking:
             self._ahead_us = 0
         if left:
             mend_left(database, app, now=self._clock())
-
-
-def _microseconds(seconds: float) -> int:
-    return round(seconds * 1_000_000)

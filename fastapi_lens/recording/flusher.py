@@ -20,6 +20,7 @@ from fastapi_lens.recording.pending import Pending, as_delta, as_use
 from fastapi_lens.recording.recorder import Recorder, SeriesDelta
 from fastapi_lens.recording.registration import Registration
 from fastapi_lens.storage.batches import Batch, Delta, EndpointFacts, Heartbeat, Use, WorkerFacts
+from fastapi_lens.storage.clocks import microseconds
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.open_calls import as_text
 from fastapi_lens.storage.retention import Pruner, Retention
@@ -274,11 +275,11 @@ class Flusher:
         now = self._recorder.clock()
         if wrote or ending or abs(now - self._heartbeat_at) >= HEARTBEAT_SECONDS:
             heartbeat = Heartbeat(
-                now_us=_microseconds(now),
-                complete_to_us=_microseconds(complete_to),
+                now_us=microseconds(now),
+                complete_to_us=microseconds(complete_to),
                 dropped=self.dropped,
                 pending=self.pending_calls,
-                flush_us=_microseconds(time.monotonic() - begun),
+                flush_us=microseconds(time.monotonic() - begun),
                 cost_ns=self._recorder.costs.median_ns,
                 ended=ending,
             )
@@ -341,7 +342,3 @@ class Flusher:
         if now - self._logged_at >= QUIET_LOG_SECONDS:
             self._logged_at = now
             logger.log(level, "fastapi_lens %s", sentence)
-
-
-def _microseconds(seconds: float) -> int:
-    return round(seconds * 1_000_000)

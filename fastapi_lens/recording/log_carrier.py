@@ -19,6 +19,7 @@ from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.recording.redaction import client_text, query_text
 from fastapi_lens.recording.request_log import Entry, FailureCount, FailureKind
 from fastapi_lens.storage.batches import WorkerFacts, endpoint_id
+from fastapi_lens.storage.clocks import microseconds
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.log_writer import (
     CountedFailure,
@@ -150,7 +151,7 @@ class LogCarrier:
         settings = self._recorder.log.settings
         self._distinct = (self._distinct + 1) % (1 << REQUEST_ID_BITS)
         return LoggedRequest(
-            id=_microseconds(self.mended(entry.at)) << REQUEST_ID_BITS | self._distinct,
+            id=microseconds(self.mended(entry.at)) << REQUEST_ID_BITS | self._distinct,
             endpoint_id=endpoint_id(self._worker.app, entry.endpoint_method, entry.template),
             method=entry.method,
             path=masked_path(entry.path, entry.template),
@@ -172,14 +173,10 @@ class LogCarrier:
             place=place_text(kind.place),
             traceback=text_of(count.latest),
             calls=count.calls,
-            first_at=_microseconds(self.mended(count.first_at)),
-            last_at=_microseconds(self.mended(count.last_at)),
+            first_at=microseconds(self.mended(count.first_at)),
+            last_at=microseconds(self.mended(count.last_at)),
         )
 
     def _failure_id(self, kind: FailureKind) -> int:
         endpoint = endpoint_id(self._worker.app, kind.method, kind.path)
         return failure_id(endpoint, kind.type, place_text(kind.place))
-
-
-def _microseconds(seconds: float) -> int:
-    return round(seconds * 1_000_000)

@@ -8,6 +8,7 @@ from fastapi_lens.histogram import Histogram
 from fastapi_lens.recording.open_calls import OpenEndpoint
 from fastapi_lens.recording.recorder import SeriesDelta
 from fastapi_lens.storage.batches import Delta, Use
+from fastapi_lens.storage.clocks import microseconds
 
 ROWS_PER_DELTA = 6
 """One row per tier, one for the status code and one for the endpoint; see `Writer`."""
@@ -59,8 +60,8 @@ class Pending:
                 replace(
                     delta,
                     minute=minute,
-                    first_at_us=round(first * 1_000_000),
-                    last_at_us=round(last * 1_000_000),
+                    first_at_us=microseconds(first),
+                    last_at_us=microseconds(last),
                 )
             )
 
@@ -114,8 +115,8 @@ def as_delta(counted: SeriesDelta, endpoint_id: int) -> Delta:
         calls=sum(counted.lanes.values()),
         duration_us=counted.duration_ns // 1_000,
         max_us=counted.max_ns // 1_000,
-        first_at_us=round(counted.first_at * 1_000_000),
-        last_at_us=round(counted.last_at * 1_000_000),
+        first_at_us=microseconds(counted.first_at),
+        last_at_us=microseconds(counted.last_at),
         latency=Histogram.from_counts(counted.lanes),
     )
 
@@ -125,6 +126,6 @@ def as_use(opened: OpenEndpoint, endpoint_id: int, now: float) -> Use:
     return Use(
         endpoint_id,
         opened.connections,
-        since_us=round((now - opened.seconds) * 1_000_000),
-        until_us=round(now * 1_000_000),
+        since_us=microseconds(now - opened.seconds),
+        until_us=microseconds(now),
     )

@@ -11,6 +11,7 @@ from dataclasses import replace
 from fastapi_lens.recording.booking import Booking
 from fastapi_lens.recording.processes import tell_killed
 from fastapi_lens.storage.batches import EndpointFacts, WorkerFacts, endpoint_id
+from fastapi_lens.storage.clocks import microseconds
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.inspection import NAMESAKE, has_namesake
 from fastapi_lens.storage.known_time import KnownTime
@@ -71,7 +72,7 @@ class Registration:
         identity = endpoint_id(self.worker.app, method, path)
         if identity not in self._known:
             facts = EndpointFacts(identity, self.worker.app, method, path)
-            self._known[identity] = replace(facts, seen_at_us=_microseconds(seen_at))
+            self._known[identity] = replace(facts, seen_at_us=microseconds(seen_at))
         return identity
 
     def rediscover(self) -> None:
@@ -110,7 +111,7 @@ class Registration:
             self._unclear = tell_killed(
                 self._database,
                 self.worker,
-                now_us=_microseconds(self._clock()),
+                now_us=microseconds(self._clock()),
                 reached_seconds=now - self._reached_at,
             )
         self._register(applied=applied, log_applied=log_applied)
@@ -124,7 +125,7 @@ class Registration:
             self._writer.register(
                 self._booking.facts(new),
                 applied=applied,
-                now_us=_microseconds(self._clock()),
+                now_us=microseconds(self._clock()),
                 log_applied=log_applied,
             )
             self._registered = done | {fact.id: fact for fact in new}
@@ -133,7 +134,3 @@ class Registration:
         said, self._said = self._said, True
         if not said and has_namesake(self._database):
             logger.warning("fastapi_lens: %s", NAMESAKE)
-
-
-def _microseconds(seconds: float) -> int:
-    return round(seconds * 1_000_000)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.model import Health, Worker, WorkerState
-from fastapi_lens.storage.clocks import database_clock
+from fastapi_lens.storage.clocks import database_clock, microseconds
 from fastapi_lens.storage.forgetting import dropped_calls
 from fastapi_lens.storage.open_calls import Open, parsed
 from fastapi_lens.storage.row_checks import MAX_TIME_US
@@ -90,7 +90,7 @@ def read_open(connection: Connection, *, app: str, now: float) -> Mapping[int, O
 def _running(connection: Connection, app: str, now: float) -> list[Any]:
     """The rows of the workers that are neither ended nor silent."""
     clock = database_clock(connection.dialect.name).label("database_now")
-    latest, ours_us = latest_open(app).subquery(), sa.literal(round(now * 1_000_000), sa.BigInteger)
+    latest, ours_us = latest_open(app).subquery(), sa.literal(microseconds(now), sa.BigInteger)
     # The same as `now_of`.
     now_us = sa.case(
         (latest.c.clock_ahead_us.is_(None), ours_us),
@@ -114,18 +114,18 @@ def _rows(connection: Connection, app: str) -> sa.Select[Any]:
     return sa.select(WORKER, clock).where(WORKER.c.app == app)
 
 
-def _by_our_clock(row: Any, microseconds: int, now: float) -> int:
+def _by_our_clock(row: Any, at_us: int, now: float) -> int:
     """A time of a worker's clock by ours, as far as both were compared with the database's.
 
     Args:
         row: Of the worker.
-        microseconds: Since the epoch; 0, which is never, stays.
+        at_us: Microseconds since the epoch; 0, which is never, stays.
         now: Epoch seconds by our clock.
     """
-    if not microseconds or row.clock_ahead_us is None or row.database_now is None:
-        return microseconds
-    ours_ahead_us = round(now * 1_000_000) - int(row.database_now)
-    return microseconds + ours_ahead_us - int(row.clock_ahead_us)
+    if not at_us or row.clock_ahead_us is None or row.database_now is None:
+        return at_us
+    ours_ahead_us = microseconds(now) - int(row.database_now)
+    return at_us + ours_ahead_us - int(row.clock_ahead_us)
 
 
 def _worker(row: Any, now: float) -> Worker:
@@ -136,7 +136,7 @@ def _worker(row: Any, now: float) -> Worker:
         release=row.release,
         state=_state(row, now),
         started_at=_by_our_clock(row, row.started_at, now) / 1_000_000,
-        seen_at=now - (now_of(row, round(now * 1_000_000)) - row.seen_at) / 1_000_000,
+        seen_at=now - (now_of(row, microseconds(now)) - row.seen_at) / 1_000_000,
         pending=row.pending,
         dropped=row.dropped,
         flush_ms=row.flush_us / 1_000,
@@ -150,10 +150,10 @@ def _state(row: Any, now: float) -> WorkerState:
         return WorkerState.KILLED
     if row.ended_at:
         return WorkerState.ENDED
-    now_us = now_of(row, round(now * 1_000_000))
+    now_us = now_of(row, microseconds(now))
     silent = is_silent(row.seen_at, row.interval_ms, now_us=now_us)
     return WorkerState.SILENT if silent else WorkerState.RUNNING
 
 
-def _seconds(microseconds: int) -> float | None:
-    return microseconds / 1_000_000 if microseconds else None
+def _seconds(at_us: int) -> float | None:
+    return at_us / 1_000_000 if at_us else None

@@ -20,6 +20,11 @@ LONGEST_ANSWER_SECONDS = 1.0
 """An answer that takes longer tells nothing: its network was cut, or its host asleep."""
 
 
+def microseconds(seconds: float) -> int:
+    """Seconds in whole microseconds, which is what the tables hold."""
+    return round(seconds * 1_000_000)
+
+
 def database_clock(dialect: str) -> sa.ColumnElement[int | None]:
     """The server's time in microseconds since the epoch, as a part of any SELECT.
 
@@ -54,4 +59,4 @@ def clock_ahead_us(connection: Connection, clock: Callable[[], float]) -> int | 
     took = time.monotonic() - begun
     if theirs_us is None or took > LONGEST_ANSWER_SECONDS:
         return None
-    return round((asked + took / 2) * 1_000_000) - int(theirs_us)
+    return microseconds(asked + took / 2) - int(theirs_us)

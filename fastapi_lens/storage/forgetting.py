@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.storage.clocks import database_clock
+from fastapi_lens.storage.clocks import database_clock, microseconds
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.deletion import Pace, Slice, delete_slice
 from fastapi_lens.storage.models import Tier
@@ -53,7 +53,7 @@ def worker_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Sli
         now_us = connection.execute(sa.select(database_clock(database.dialect))).scalar_one()
         apps = list(_apps(connection))
     # The earlier of both clocks, so that a clock that is ahead deletes no worker too soon.
-    ours_us = round(now * 1_000_000)
+    ours_us = microseconds(now)
     week_us = (ours_us if now_us is None else min(ours_us, int(now_us))) - _WEEK_US
     for app in apps:
         while losers := _surplus_losers(database, app, week_us, pace.size):

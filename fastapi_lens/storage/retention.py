@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fastapi_lens.storage.audit import audit_slices
+from fastapi_lens.storage.clocks import microseconds
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.deletion import (
     Pace,
@@ -120,7 +121,7 @@ def slices(
         kept = KEPT_SECONDS[tier]
         if kept is not None:
             yield from _tier_slices(database, tier, int(now - kept) // tier, pace)
-    yield from log_slices(database, before_us=_microseconds(now - LOG_KEPT_SECONDS), pace=pace)
+    yield from log_slices(database, before_us=microseconds(now - LOG_KEPT_SECONDS), pace=pace)
     yield from audit_slices(database, now=now, pace=pace)
     yield from worker_slices(database, now=now, pace=pace)
     yield from space_slices(database, Pace(timer))
@@ -152,7 +153,7 @@ def app_slices(
             if kept is not None and kept != KEPT_SECONDS[tier]:
                 oldest = int(now - kept) // tier
                 yield from _tier_slices(database, tier, oldest, pace, app=None if alone else app)
-        before_us = _microseconds(now - retention.log_kept_seconds)
+        before_us = microseconds(now - retention.log_kept_seconds)
         yield from log_slices(database, before_us=before_us, pace=pace, app=app)
     if retention.log_max_rows is not None:
         yield from surplus_slices(database, app, max_rows=retention.log_max_rows, pace=pace)
@@ -165,10 +166,6 @@ def _tier_slices(
     yield from past_slices(database, Past.of_tier(tier, oldest, app), pace)
     if tier is Tier.DAY:
         yield from past_slices(database, Past.of_statuses(oldest, app), pace)
-
-
-def _microseconds(seconds: float) -> int:
-    return round(seconds * 1_000_000)
 
 
 def lease_of(app: str) -> str:

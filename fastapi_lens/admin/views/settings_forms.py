@@ -20,6 +20,7 @@ from fastapi_lens.admin.visit import Visit
 from fastapi_lens.errors import ConfigError
 from fastapi_lens.reporting.settings import NAMES
 from fastapi_lens.storage.audit import read_audit
+from fastapi_lens.storage.clocks import microseconds
 from fastapi_lens.storage.settings import AuditEntry, Stored, write_section
 
 NOTHING_NEW = "Nothing to save: it is so already."
@@ -126,7 +127,7 @@ def write(visit: Visit, section: str, values: dict[str, Any], before: str, after
     version = visit.form.get("version", "")
     known = int(version) if re.fullmatch("[0-9]{1,9}", version) else -1
     entry = AuditEntry(
-        at_us=round(visit.now * 1_000_000),
+        at_us=microseconds(visit.now),
         actor=visit.actor,
         client=visit.client,
         action=SAVE,
