@@ -24,9 +24,9 @@ from fastapi_lens.reporting.sums import MAX_MADE, MAX_WINDOWS, State, Sums
 from fastapi_lens.reporting.unhurried import QUICK, unhurried
 from fastapi_lens.reporting.windows import Kept, bounds_of, cover
 from fastapi_lens.reporting.workers import oldest_start
+from fastapi_lens.storage.data_version import data_version
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.rewriting import rewriting_sign
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -143,7 +143,7 @@ class Listed:
         app, thresholds = self._app(), self._thresholds()
         with self._database.read() as connection:
             oldest = oldest_start(connection, app=app, now=now)
-            sign = connection.execute(sa.select(rewriting_sign())).scalar_one()
+            sign = connection.execute(sa.select(data_version())).scalar_one()
             rows = self._catalogue.read(connection, app=app, oldest=oldest, sign=sign, now=now)
             start = first_week(rows.values()) if bounds.start is None else bounds.start
             state = State({identity: row[TOTAL_CALLS] for identity, row in rows.items()}, sign)

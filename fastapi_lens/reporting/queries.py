@@ -39,10 +39,10 @@ from fastapi_lens.reporting.sums import usage_in
 from fastapi_lens.reporting.unhurried import QUICK, unhurried
 from fastapi_lens.reporting.windows import bounds_of, code_days, cover, period_before
 from fastapi_lens.reporting.workers import read_health, read_open, read_workers
+from fastapi_lens.storage.data_version import data_version
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import Retention
-from fastapi_lens.storage.rewriting import rewriting_sign
 from fastapi_lens.storage.sound import whole
 from fastapi_lens.storage.tables import ENDPOINT, STATUS, WORKER
 
@@ -80,7 +80,7 @@ def _versions() -> sa.Executable:
         # The first time that a worker writes, its endpoints are there as well.
         sa.func.count(sa.func.nullif(lately.c.complete_to, 0)),
         sa.select(sa.func.count()).select_from(ENDPOINT).scalar_subquery(),
-        rewriting_sign(),
+        data_version(),
         sa.func.count(sa.case((is_other, 1))),
     )
 

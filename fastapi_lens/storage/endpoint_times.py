@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.clocks import AHEAD_SECONDS, EARLIEST
+from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.rewriting import note_rewriting
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, WORKER
 
 _AT_ONCE = 100
@@ -69,7 +69,7 @@ def mend_left(database: Database, app: str, *, now: float) -> None:
                     # Unless its worker has written a better one meanwhile.
                     same = (ENDPOINT.c.id == row.id) & (ENDPOINT.c[name] == getattr(row, name))
                     connection.execute(sa.update(ENDPOINT).where(same).values({name: time}))
-            note_rewriting(database, connection)
+            note_change(database, connection)
         if len(rows) < _AT_ONCE:
             return
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import DeadlockError, StorageError
 from fastapi_lens.storage.batches import WorkerFacts
-from fastapi_lens.storage.migrations import known_version, require_schema
+from fastapi_lens.storage.migrations import WRITTEN_AS, require_schema
 from fastapi_lens.storage.statements import advancing
 from fastapi_lens.storage.tables import WORKER
 
@@ -45,7 +45,7 @@ class Fence:
             WorkerForgottenError: The number is not that of the batch before.
         """
         worker = {"worker": self._worker.id, "before": seq - 1, "after": seq}
-        if self._advance.change(connection, {**worker, "schema": str(known_version())}) == 1:
+        if self._advance.change(connection, {**worker, "schema": str(WRITTEN_AS)}) == 1:
             return True
         require_schema(connection)
         applied = connection.execute(

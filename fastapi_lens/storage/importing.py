@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.histogram import Histogram
+from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.fence import until_alone
 from fastapi_lens.storage.log_writer import ADD_FAILURE, failure_change
 from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.rewriting import note_rewriting
 from fastapi_lens.storage.snapshot import IMPORT_NOTE, Origins, import_notes, origins
 from fastapi_lens.storage.statements import (
     FACTS,
@@ -121,7 +121,7 @@ class Importer:
                 if table in self._adders:
                     self._adders[table](connection, missing)
                 self._note(connection, {**note, "applied": start + len(rows)})
-                note_rewriting(self._database, connection)
+                note_change(self._database, connection)
 
     def _locked_note(self, connection: Connection) -> dict[str, Any]:
         value = connection.execute(

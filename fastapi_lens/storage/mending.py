@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.rewriting import note_rewriting
 from fastapi_lens.storage.row_checks import Wrong, sound_values, wrong_values
 from fastapi_lens.storage.snapshot import IMPORT_NOTE, MOVED, import_note
 from fastapi_lens.storage.tables import META
@@ -74,7 +74,7 @@ def mend(database: Database, rows: Sequence[WrongRow], *, now: float) -> None:
         with database.write() as connection:
             for row in rows[begin : begin + AT_ONCE]:
                 _mend(connection, row, round(now * 1_000_000))
-            note_rewriting(database, connection)
+            note_change(database, connection)
 
 
 def _mend(connection: Connection, row: WrongRow, now_us: int) -> None:

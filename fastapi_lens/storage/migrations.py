@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -11,7 +12,16 @@ from fastapi_lens.errors import SchemaTooNewError, StorageError
 from fastapi_lens.methods import MAX_METHOD_LENGTH
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import lens_metadata
-from fastapi_lens.storage.tables import ENDPOINT, META, REQUEST, SCHEMA_VERSION, SETTING, WORKER
+from fastapi_lens.storage.tables import (
+    ENDPOINT,
+    INBOX,
+    META,
+    REQUEST,
+    SCHEMA_STEP,
+    SCHEMA_VERSION,
+    SETTING,
+    WORKER,
+)
 
 SESSION_SALT = "session_salt"
 
@@ -72,7 +82,17 @@ def _widen_methods(connection: Connection) -> None:
 
 def _add_open_calls(connection: Connection) -> None:
     """Add the column of a worker's open calls."""
-    column = WORKER.c.open_calls
+    _add_column(connection, WORKER.c.open_calls)
+
+
+def _add_inbox(connection: Connection) -> None:
+    """Add the inbox, and what a worker tells of its thread."""
+    INBOX.create(connection, checkfirst=True)
+    _add_column(connection, WORKER.c.core_ppm)
+
+
+def _add_column(connection: Connection, column: sa.Column[Any]) -> None:
+    """Add a column that may be null, unless it is there."""
     if column.name not in {one["name"] for one in sa.inspect(connection).get_columns(WORKER.name)}:
         words = CreateColumn(column).compile(dialect=connection.dialect)
         connection.exec_driver_sql(f"ALTER TABLE {WORKER.name} ADD COLUMN {words}")
@@ -85,12 +105,18 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
     _index_workers,
     _widen_methods,
     _add_open_calls,
+    _add_inbox,
 )
 """Step n brings the schema from version n to n + 1; steps are only ever appended.
 
 Each has to work also where it was interrupted between any two statements, since MariaDB commits
 every change of a table at once, and where the first step has made the tables as they are today.
 """
+
+WRITTEN_AS = 2
+"""The schema version that the database shows to all releases. Later steps only add columns that may
+be null, and tables: workers of the release that knows no more go on writing while others are
+upgraded, and add to the same rows. A step that they must not write after gets its own number."""
 
 
 def known_version() -> int:
@@ -105,16 +131,14 @@ def migrate(database: Database) -> None:
         SchemaTooNewError: A newer release has migrated this database.
         StorageError: The database cannot be reached or refuses.
     """
-    version = _version_or_none(database)
-    if version == known_version():
+    done = _done_or_none(database)
+    if done is not None and done >= known_version():
         return
-    _refuse_newer(version or 0)
     with database.exclusive() as connection:
-        version = _version(connection) if sa.inspect(connection).has_table(META.name) else 0
-        _refuse_newer(version)
-        for number, step in enumerate(STEPS[version:], version + 1):
+        done = _done(connection) if sa.inspect(connection).has_table(META.name) else 0
+        for number, step in enumerate(STEPS[done:], done + 1):
             step(connection)
-            _note_version(database, connection, number)
+            _note_done(database, connection, number)
         _remember_salt(database, connection)
 
 
@@ -125,27 +149,24 @@ def require_schema(connection: Connection) -> None:
         SchemaTooNewError: A newer release has migrated this database meanwhile.
         StorageError: It is older, as that of a backup is; `migrate` mends it.
     """
-    version = _version(connection)
-    _refuse_newer(version)
-    if version < known_version():
-        raise StorageError(f"the database has gone back to schema version {version}")
+    done = _done(connection)
+    if done < known_version():
+        raise StorageError(f"the database has gone back to schema version {done}")
 
 
-def _refuse_newer(version: int) -> None:
-    if version > known_version():
-        raise SchemaTooNewError(version, known_version())
-
-
-def _note_version(database: Database, connection: Connection, version: int) -> None:
+def _note_done(database: Database, connection: Connection, step: int) -> None:
     # All workers keep the salt that they have: a session has to hold in each of them.
     salt = database.remembered.get(SESSION_SALT) or secrets.token_hex(16)
+    facts = {SCHEMA_VERSION: str(min(step, WRITTEN_AS)), SCHEMA_STEP: str(step)}
     connection.execute(
         database.insert_ignore(META),
-        [{"name": SCHEMA_VERSION, "value": "0"}, {"name": SESSION_SALT, "value": salt}],
+        [
+            *({"name": name, "value": "0"} for name in facts),
+            {"name": SESSION_SALT, "value": salt},
+        ],
     )
-    connection.execute(
-        sa.update(META).where(META.c.name == SCHEMA_VERSION).values(value=str(version))
-    )
+    for name, value in facts.items():
+        connection.execute(sa.update(META).where(META.c.name == name).values(value=value))
 
 
 def session_salt(database: Database) -> bytes:
@@ -161,11 +182,13 @@ def session_salt(database: Database) -> bytes:
     return bytes.fromhex(salt)
 
 
-def _version_or_none(database: Database) -> int | None:
+def _done_or_none(database: Database) -> int | None:
     try:
         with database.read() as connection:
             _remember_salt(database, connection)
-            return _version(connection)
+            return _done(connection)
+    except SchemaTooNewError:
+        raise
     except StorageError:
         return None  # No table yet, or no database: the locked path below tells which.
 
@@ -177,8 +200,20 @@ def _remember_salt(database: Database, connection: Connection) -> None:
     database.remembered.update((row.name, row.value) for row in rows)
 
 
-def _version(connection: Connection) -> int:
-    value = connection.execute(
-        sa.select(META.c.value).where(META.c.name == SCHEMA_VERSION)
-    ).scalar_one_or_none()
-    return 0 if value is None else int(value)
+def _done(connection: Connection) -> int:
+    """How many steps are done.
+
+    Raises:
+        SchemaTooNewError: A newer release has made a step after which this one must not write.
+    """
+    rows = connection.execute(
+        sa.select(META.c.name, META.c.value).where(META.c.name.in_((SCHEMA_VERSION, SCHEMA_STEP)))
+    )
+    facts = {row.name: int(row.value) for row in rows}
+    version = facts.get(SCHEMA_VERSION, 0)
+    if version > known_version():
+        raise SchemaTooNewError(version, known_version())
+    if version == WRITTEN_AS:
+        return max(version, facts.get(SCHEMA_STEP, 0))
+    # Whatever the database showed before, the last step makes it show what all releases write as.
+    return min(version, known_version() - 1)

@@ -40,6 +40,9 @@ REQUEST_ID_BITS = 11
 _LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 """MariaDB's TEXT ends at 64 KB, which a docstring may reach."""
 
+_LONG_BYTES = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
+"""MariaDB's BLOB ends at 64 KB, too."""
+
 
 class LensModel(SQLModel, registry=registry(metadata=lens_metadata)):
     """Base of all tables of the lens."""
@@ -126,6 +129,8 @@ class WorkerRow(LensModel, table=True):
     `seen_at` and `ended_at` use the database's clock, if it has one, so that they are comparable.
     `id` also distinguishes processes of one host, see `recording.processes`.
     `open_calls` holds its open calls, see `storage.open_calls`; null if there are none.
+    `core_ppm` is the share of one core that its thread used lately, in millionths; null before it
+    was measured. `cost_ns` is written by releases of schema version 2 only.
     """
 
     __tablename__ = "lens_worker"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
@@ -153,6 +158,24 @@ class WorkerRow(LensModel, table=True):
     clock_ahead_us: int | None = Field(default=None, sa_type=BigInteger)
     log_seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
     open_calls: str | None = Field(default=None, sa_type=_LONG_TEXT)
+    core_ppm: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class InboxRow(LensModel, table=True):
+    """What one flush of one worker has counted, until it is added to the rows that are shown.
+
+    `body` is one packed batch, see `storage.inbox`, and `calls` the number of its calls. All that
+    its worker counted before `since` is in earlier batches. `app` is that of its worker.
+    """
+
+    __tablename__ = "lens_inbox"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    worker_id: str = _key(String(32))
+    seq: int = _key()
+    app: str = Field(max_length=200)
+    written_at: int = _count()
+    since: int = _count()
+    calls: int = _count()
+    body: bytes = Field(default=b"", sa_type=_LONG_BYTES)
 
 
 class LeaseRow(LensModel, table=True):

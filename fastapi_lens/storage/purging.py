@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from fastapi_lens.errors import DeadlockError
+from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.deletion import Pace, Past, Slice, past_slices
 from fastapi_lens.storage.fence import TRIES
 from fastapi_lens.storage.forgetting import forget_losses
 from fastapi_lens.storage.log_deletion import failure_slices, request_id_at
 from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.rewriting import note_rewriting
 from fastapi_lens.storage.snapshot import import_notes
 from fastapi_lens.storage.space import space_slices
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, META, REQUEST, STATUS, WORKER
@@ -124,7 +124,7 @@ def purge(database: Database, choice: Choice) -> Iterator[int]:
 
 def _note(database: Database) -> None:
     with database.write() as connection:
-        note_rewriting(database, connection)
+        note_change(database, connection)
 
 
 def _whole_rows(database: Database, choice: Choice) -> Iterator[int]:

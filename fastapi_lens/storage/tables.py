@@ -16,6 +16,7 @@ ENDPOINT = _table(models.EndpointRow)
 BUCKET = _table(models.BucketRow)
 STATUS = _table(models.StatusRow)
 WORKER = _table(models.WorkerRow)
+INBOX = _table(models.InboxRow)
 LEASE = _table(models.LeaseRow)
 META = _table(models.MetaRow)
 REQUEST = _table(models.RequestRow)
@@ -26,4 +27,7 @@ THROTTLE = _table(models.ThrottleRow)
 ENDED_SESSION = _table(models.EndedSessionRow)
 
 SCHEMA_VERSION = "schema_version"
-"""The name of the fact in META."""
+"""The fact in META that each release compares before it writes, see `migrations.WRITTEN_AS`."""
+
+SCHEMA_STEP = "schema_step"
+"""The fact in META that tells how many steps of `migrations.STEPS` are done."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from fastapi_lens.storage.batches import Heartbeat, WorkerFacts
 from fastapi_lens.storage.clocks import clock_ahead_us, database_clock
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import known_version, require_schema
+from fastapi_lens.storage.migrations import WRITTEN_AS, require_schema
 from fastapi_lens.storage.statements import HAS_SCHEMA
 from fastapi_lens.storage.tables import WORKER
 
@@ -90,6 +90,7 @@ def new_row(
         "clock_ahead_us": None,
         "log_seq": log_applied,
         "open_calls": None,
+        "core_ppm": None,
     }
 
 
@@ -130,7 +131,7 @@ def beat(
         values |= {"seen_at": seen_at, "ended_at": seen_at if heartbeat.ended else 0}
         noted = connection.execute(
             sa.update(WORKER).where(WORKER.c.id == worker.id, HAS_SCHEMA).values(values),
-            {"schema": str(known_version())},
+            {"schema": str(WRITTEN_AS)},
         )
         if not noted.rowcount:
             require_schema(connection)

@@ -13,11 +13,11 @@ from fastapi_lens.reporting.over_time import MAX_STEPS
 from fastapi_lens.reporting.queries import Reader
 from fastapi_lens.reporting.status import Status
 from fastapi_lens.storage.batches import Batch, Heartbeat
+from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.purging import Choice, purge
-from fastapi_lens.storage.rewriting import note_rewriting
 from fastapi_lens.storage.tables import ENDPOINT
 from fastapi_lens.storage.workers import beat
 from fastapi_lens.storage.writer import Writer
@@ -325,7 +325,7 @@ def test_the_version_changes_with_every_write_and_with_nothing_else(database: Da
     versions.append(reader.shared.state())
     for _ in range(2):
         with database.write() as connection:
-            note_rewriting(database, connection)
+            note_change(database, connection)
         versions.append(reader.shared.state())
     assert len(set(versions)) == len(versions)
     reader.endpoints(window=Window(), now=NOW)

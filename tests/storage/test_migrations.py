@@ -10,12 +10,13 @@ from fastapi_lens.errors import SchemaTooNewError, StorageError
 from fastapi_lens.methods import MAX_METHOD_LENGTH
 from fastapi_lens.storage import migrations
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import STEPS, migrate, session_salt
+from fastapi_lens.storage.migrations import STEPS, WRITTEN_AS, migrate, session_salt
 from fastapi_lens.storage.models import lens_metadata
 from fastapi_lens.storage.tables import (
     BUCKET,
     ENDED_SESSION,
     META,
+    SCHEMA_STEP,
     SCHEMA_VERSION,
     SETTING,
     WORKER,
@@ -27,7 +28,7 @@ from tests.storage.processes import die_in_a_migration, make_tables
 TABLES = {
     f"lens_{name}"
     for name in (
-        *("endpoint", "bucket", "status", "worker", "lease", "meta"),
+        *("endpoint", "bucket", "status", "worker", "inbox", "lease", "meta"),
         *("request", "failure", "setting", "audit", "throttle"),
         "ended_session",
     )
@@ -41,6 +42,7 @@ def tables_in(database: Database) -> set[str]:
 
 def set_version(database: Database, version: int) -> None:
     with database.write() as connection:
+        connection.execute(sa.delete(META).where(META.c.name == SCHEMA_STEP))
         connection.execute(
             sa.update(META).where(META.c.name == SCHEMA_VERSION).values(value=str(version))
         )
@@ -50,7 +52,8 @@ def test_an_empty_database_gets_the_tables_of_the_lens_and_no_others(database: D
     assert tables_in(database) == TABLES
     facts = table_rows(database, META)
     assert {(row.name, row.value) for row in facts} == {
-        ("schema_version", str(len(STEPS))),
+        ("schema_version", str(WRITTEN_AS)),
+        ("schema_step", str(len(STEPS))),
         ("session_salt", session_salt(database).hex()),
     }
     migrate(database)
@@ -61,7 +64,7 @@ def test_twelve_processes_may_start_at_once(database_url: str, together: Togethe
     together(make_tables, [(database_url,)] * 12)
     database = Database(database_url)
     assert tables_in(database) == TABLES
-    assert len(table_rows(database, META)) == 2
+    assert len(table_rows(database, META)) == 3
     database.close()
 
 
@@ -106,7 +109,7 @@ def test_an_older_database_takes_the_missing_steps_only(
         columns = {column["name"] for column in sa.inspect(connection).get_columns("lens_worker")}
     assert "region" in columns
     assert session_salt(database) == salt
-    assert ("schema_version", str(len(STEPS) + 1)) in {
+    assert ("schema_step", str(len(STEPS) + 1)) in {
         (row.name, row.value) for row in table_rows(database, META)
     }
 
