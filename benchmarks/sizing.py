@@ -30,10 +30,10 @@ from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import KEPT_SECONDS
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS
-from fastapi_lens.storage.writer import Writer
 from scripts import mariadb
 from tests.support.mariadb import MariadbServer
 from tests.support.postgres import PostgresServer
+from tests.support.writing import Writer
 
 ROOT = Path(__file__).parents[1]
 ENDPOINTS = 50

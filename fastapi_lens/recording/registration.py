@@ -16,7 +16,7 @@ from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.inspection import NAMESAKE, has_namesake
 from fastapi_lens.storage.known_time import KnownTime
 from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.writer import Writer
+from fastapi_lens.storage.registrar import Registrar
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -28,7 +28,7 @@ class Registration:
 
     Args:
         database: The database to register in.
-        writer: Writes the worker and its endpoints.
+        registrar: Writes the worker and its endpoints.
         booking: Corrects times.
         clock: Epoch seconds.
 
@@ -41,7 +41,7 @@ class Registration:
     def __init__(
         self,
         database: Database,
-        writer: Writer,
+        registrar: Registrar,
         booking: Booking,
         clock: Callable[[], float],
         *,
@@ -53,7 +53,7 @@ class Registration:
         self.discover = discover
         self.known_time = KnownTime(database, clock)
         self._database = database
-        self._writer = writer
+        self._registrar = registrar
         self._booking = booking
         self._clock = clock
         self._known: dict[int, EndpointFacts] = {}
@@ -120,9 +120,9 @@ class Registration:
     def _register(self, *, applied: int, log_applied: int) -> None:
         done = self._registered or {}
         # Includes those that were called before they were discovered: their facts are complete now.
-        new = [fact for fact in self._known.values() if done.get(fact.id) != fact]
+        new = [fact for fact in list(self._known.values()) if done.get(fact.id) != fact]
         if new or self._registered is None:
-            self._writer.register(
+            self._registrar.register(
                 self._booking.facts(new),
                 applied=applied,
                 now_us=microseconds(self._clock()),

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.model import Health, Worker, WorkerState
 from fastapi_lens.storage.clocks import database_clock, microseconds
+from fastapi_lens.storage.drain import waiting
 from fastapi_lens.storage.forgetting import dropped_calls
 from fastapi_lens.storage.open_calls import Open, parsed
 from fastapi_lens.storage.row_checks import MAX_TIME_US
@@ -32,7 +33,8 @@ def read_health(
     """Whether the numbers of an app can be trusted."""
     living = _running(connection, app, now)
     told = [_by_our_clock(row, row.complete_to, now) for row in living]
-    complete = min(told, default=0)
+    _, waits_since = waiting(connection, app)
+    complete = min([*told, *([waits_since] if waits_since and told else [])], default=0)
     if not complete:
         latest = (row.complete_to for part in _latest(connection, app) for row in part)
         complete = max(latest, default=0)

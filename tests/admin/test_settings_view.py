@@ -6,8 +6,8 @@ import pytest
 from fastapi_lens.recording import middleware
 from fastapi_lens.storage.batches import Heartbeat, WorkerFacts
 from fastapi_lens.storage.workers import beat, note_killed
-from fastapi_lens.storage.writer import Writer
 from tests.admin.conftest import Site
+from tests.support.writing import Writer
 
 pytestmark = pytest.mark.unmeasured
 

@@ -6,9 +6,9 @@ from fastapi_lens.storage.batches import Heartbeat, WorkerFacts
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.workers import beat, note_killed
-from fastapi_lens.storage.writer import Writer
 from tests.reporting.recount import NOW, reader_of
 from tests.storage.helpers import worker
+from tests.support.writing import Writer
 
 AT_WORK = Heartbeat(now_us=0, complete_to_us=0, pending=7, dropped=3, flush_us=4_500, cost_ns=5_250)
 

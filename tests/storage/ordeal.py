@@ -26,7 +26,6 @@ from fastapi_lens.storage.batches import Batch
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.tables import WORKER
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import (
     FlakyDatabase,
     Rows,
@@ -40,6 +39,7 @@ from tests.storage.helpers import (
 from tests.support.database_server import DatabaseServer
 from tests.support.proxy import Proxy
 from tests.support.waiting import wait_until
+from tests.support.writing import Writer
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
