@@ -6,6 +6,7 @@ who does it dies. One process at a time does it, because more would wait for eac
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -105,8 +106,9 @@ class Drain:
         self._timer = timer
         self._pause = pause
         self._at_once = 16
-        self._after = self._failing = _FIRST
-        self._failed = self._lost = 0
+        self._after = _FIRST
+        self._tries = Counter[Key]()
+        self._lost = 0
 
     def run(self, *, seconds: float) -> Drained:
         """Add what waits, for about so many seconds at most.
@@ -198,24 +200,31 @@ class Drain:
             raise
         except Exception as error:
             # Nobody foresaw it, and others wait behind it.
-            self._failed = self._failed + 1 if row.key == self._failing else 1
-            self._failing = row.key
-            if self._failed < MAX_TRIES:
+            self._tries[row.key] += 1
+            if self._tries[row.key] < MAX_TRIES:
                 raise
+            del self._tries[row.key]
             self._give_up(row, claim, error)
         else:
-            for delta in refused:
-                self._say_refused(delta)
+            self._say_refused(refused)
 
-    def _sorted_out(self, deltas: Sequence[Delta]) -> tuple[Sequence[Delta], Sequence[Delta]]:
-        """Which sums the database takes, and which it refuses."""
-        if not deltas or self._rollup.takes(self._added_up([Batch(0, tuple(deltas))])):
-            return deltas, ()
+    def _sorted_out(
+        self, deltas: Sequence[Delta], taken: Sequence[Delta] = ()
+    ) -> tuple[Sequence[Delta], Sequence[Delta]]:
+        """Which sums the database takes beside those that it takes already, and which it refuses.
+
+        Returns:
+            All that it takes, and the others.
+        """
+        both = (*taken, *deltas)
+        if not deltas or self._rollup.takes(self._added_up([Batch(0, both)])):
+            return both, ()
         if len(deltas) == 1:
-            return (), deltas
+            return taken, deltas
         half = len(deltas) // 2
-        parts = [self._sorted_out(part) for part in (deltas[:half], deltas[half:])]
-        return [*parts[0][0], *parts[1][0]], [*parts[0][1], *parts[1][1]]
+        taken, refused = self._sorted_out(deltas[:half], taken)
+        taken, others = self._sorted_out(deltas[half:], taken)
+        return taken, (*refused, *others)
 
     def _give_up(self, row: Waiting, claim: "_Claim", error: Exception) -> None:
         """Delete a batch that can never be added."""
@@ -230,18 +239,23 @@ class Drain:
             error,
         )
 
-    def _say_refused(self, delta: Delta) -> None:
-        key = sa.select(ENDPOINT.c.method, ENDPOINT.c.path).where(
-            ENDPOINT.c.id == delta.endpoint_id
-        )
+    def _say_refused(self, deltas: Sequence[Delta]) -> None:
+        calls = Counter[int]()
+        for delta in deltas:
+            calls[delta.endpoint_id] += delta.calls
+        self._lost += calls.total()
+        for endpoint, lost in calls.items():
+            logger.error(
+                "fastapi_lens gives up %d calls of %s, which the database refuses to add",
+                lost,
+                self._name_of(endpoint),
+            )
+
+    def _name_of(self, endpoint: int) -> str:
+        key = sa.select(ENDPOINT.c.method, ENDPOINT.c.path).where(ENDPOINT.c.id == endpoint)
         with self._database.read() as connection:
             found = connection.execute(key).first()
-        self._lost += delta.calls
-        logger.error(
-            "fastapi_lens gives up %d calls of %s, which the database refuses to add",
-            delta.calls,
-            visible(f"{found.method} {found.path}") if found else f"endpoint {delta.endpoint_id}",
-        )
+        return visible(f"{found.method} {found.path}") if found else f"endpoint {endpoint}"
 
     def _added_up(self, batches: Iterable[Batch]) -> Batch:
         """The sums and uses of several batches as one."""

@@ -39,7 +39,7 @@ from tests.storage.helpers import (
     table_rows,
     worker,
 )
-from tests.storage.ordeal import ENDPOINTS, stream
+from tests.storage.ordeal import stream
 from tests.storage.processes import register
 from tests.support.writing import Writer
 
