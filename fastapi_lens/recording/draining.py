@@ -31,7 +31,6 @@ class Draining:
         database: Whose inbox.
         owner: The id of the worker.
         clock: Epoch seconds, by the clock that all workers of the database have in common.
-        lose: Told how many calls the database refused.
         timer: Seconds that pass.
     """
 
@@ -41,14 +40,12 @@ class Draining:
         *,
         owner: str,
         clock: Callable[[], float],
-        lose: Callable[[int], None],
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take no lease yet."""
         self._database = database
         self._owner = owner
         self._clock = clock
-        self._lose = lose
         self._timer = timer
         self._drain = Drain(database, clock=clock)
         self._renew_at = float("-inf")
@@ -65,7 +62,7 @@ class Draining:
         """
         if not self._has_lease():
             return LOOK_SECONDS
-        return SOON_SECONDS if self._empty(TURN_SECONDS) else BACKLOG_SECONDS
+        return SOON_SECONDS if self._drain.run(seconds=TURN_SECONDS) else BACKLOG_SECONDS
 
     def end(self) -> None:
         """Empty the inbox for the last time: whoever else does it may be ending as well.
@@ -74,15 +71,10 @@ class Draining:
             StorageError: The database cannot be read or written; what waits there is added by the
                 next worker.
         """
-        self._empty(END_SECONDS)
+        self._drain.run(seconds=END_SECONDS)
         if self._is_ours:
             self._is_ours = False
             give_back_lease(self._database, LEASE, owner=self._owner)
-
-    def _empty(self, seconds: float) -> bool:
-        done = self._drain.run(seconds=seconds)
-        self._lose(done.lost)
-        return done.is_empty
 
     def _has_lease(self) -> bool:
         now = self._timer()

@@ -139,7 +139,7 @@ class Flusher:
             discover=discover,
         )
         shared_clock = self._registration.known_time.shared
-        self._draining = Draining(database, owner=worker.id, clock=shared_clock, lose=self.lose)
+        self._draining = Draining(database, owner=worker.id, clock=shared_clock)
         self._heartbeat_at = self._logged_at = float("-inf")
         self._work, self._counting = threading.RLock(), threading.Lock()
         self._wake = threading.Event()

@@ -16,8 +16,10 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.errors import SchemaTooNewError, StorageError
 from fastapi_lens.storage import drain as drain_module
 from fastapi_lens.storage.batches import Batch, Delta, Use
+from fastapi_lens.storage.data_version import data_version
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.drain import MAX_TRIES, MOST_AT_ONCE, Drain, Waiting, drain_all
+from fastapi_lens.storage.forgetting import dropped_calls
 from fastapi_lens.storage.inbox import Inbox
 from fastapi_lens.storage.migrations import known_version, migrate
 from fastapi_lens.storage.registrar import Registrar
@@ -67,6 +69,16 @@ def waiting_in(database: Database) -> list[tuple[str, int]]:
     return [(row.worker_id, row.seq) for row in table_rows(database, INBOX)]
 
 
+def lost_in(database: Database, app: str = "orders") -> int:
+    with database.read() as connection:
+        return dropped_calls(connection, app)
+
+
+def version_of(database: Database) -> str | None:
+    with database.read() as connection:
+        return connection.execute(sa.select(data_version())).scalar()
+
+
 def spoil(database: Database, name: str, seq: int = 1) -> None:
     """Make a body that nobody can read."""
     of_it = sa.update(INBOX).where(INBOX.c.worker_id == name, INBOX.c.seq == seq)
@@ -112,10 +124,10 @@ def note_reads(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> list[list[tuple
 def test_all_that_waits_is_added_and_nothing_waits_any_more(flaky: FlakyDatabase) -> None:
     held = put_some(flaky)
     assert rows_in(flaky) == rows_of([])
-    assert Drain(flaky).run(seconds=60).is_empty
+    assert Drain(flaky).run(seconds=60)
     assert rows_in(flaky) == rows_of(held)
     assert waiting_in(flaky) == []
-    assert Drain(flaky).run(seconds=60).is_empty
+    assert Drain(flaky).run(seconds=60)
 
 
 def test_uses_advance_the_last_call_and_count_nothing(local: FlakyDatabase) -> None:
@@ -185,16 +197,16 @@ def test_a_turn_goes_on_behind_batches_that_somebody_else_has_taken(
     local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held, drain = put_some(local, workers=5, each=8), drain_of(local)
-    read, taken = drain._read, []
+    read, reads = drain._read, count()
 
     def read_before_somebody_takes_one(after: Any) -> list[Waiting]:
         rows = read(after)
-        if not taken:
-            taken.append(Drain(local)._add(rows[:1]))
+        if next(reads) == 0:
+            Drain(local)._add(rows[:1])
         return rows
 
     monkeypatch.setattr(drain, "_read", read_before_somebody_takes_one)
-    assert drain.run(seconds=60).is_empty
+    assert drain.run(seconds=60)
     assert rows_in(local) == rows_of(held)
 
 
@@ -207,7 +219,7 @@ def test_two_drains_at_once_add_each_batch_once(on_a_server: Database) -> None:
         drain = Drain(on_a_server)
         begin.wait(30)
         try:
-            while not drain.run(seconds=60).is_empty:
+            while not drain.run(seconds=60):
                 pass
         except StorageError as error:
             errors.append(error)
@@ -326,9 +338,9 @@ def test_a_sum_that_a_server_refuses_stops_no_other_one_and_is_counted_as_lost(
     before = rows_in(on_a_server)
     put(on_a_server, "w1", [Batch(1, (delta(2), delta(1, [5, 6])))])
     put(on_a_server, "w2", [Batch(1, (delta(2), delta(3)))])
-    lost = Drain(on_a_server).run(seconds=60).lost
+    assert Drain(on_a_server).run(seconds=60)
     after = rows_in(on_a_server)
-    assert lost == 2
+    assert lost_in(on_a_server) == 2
     assert (after.endpoints[2][0], after.endpoints[3][0]) == (3, 1)
     assert after.endpoints[1] == before.endpoints[1]
     assert {key: sums for key, sums in after.buckets.items() if key[2] == 1} == {
@@ -355,7 +367,8 @@ def test_what_fits_of_sums_that_are_too_large_together_is_added(
 ) -> None:
     deltas = [delta(endpoint, [1, 2], minute=MINUTE + n) for n in range(3) for endpoint in (1, 2)]
     put(refusing, "w1", [Batch(1, (*deltas, delta(3)))])
-    assert Drain(refusing).run(seconds=60).lost == 8
+    assert Drain(refusing).run(seconds=60)
+    assert lost_in(refusing) == 8
     added, expected = rows_in(refusing), rows_of([*deltas[:2], delta(3)])
     assert (added.endpoints, +added.statuses) == (expected.endpoints, expected.statuses)
     assert {key: sums for key, sums in added.buckets.items() if sums[0]} == expected.buckets
@@ -375,7 +388,8 @@ def test_a_refused_sum_of_an_endpoint_that_was_deleted_is_named_by_its_number(
             "BEGIN SELECT RAISE(ABORT, 'out of range'); END"
         )
     put(refusing, "w1", [Batch(1, (delta(1), delta(2)))])
-    assert Drain(refusing).run(seconds=60).lost == 1
+    assert Drain(refusing).run(seconds=60)
+    assert lost_in(refusing) == 1
     assert "gives up 1 calls of endpoint 2, which" in caplog.text
 
 
@@ -388,7 +402,7 @@ def test_a_batch_that_is_refused_whatever_is_taken_out_of_it_is_given_up(
             "BEGIN SELECT RAISE(ABORT, 'out of range'); END"
         )
     put(refusing, "w1", [Batch(1, (), (Use(1, 1, 2, 9),)), Batch(2, (), (Use(2, 1, 2, 4),))])
-    assert Drain(refusing).run(seconds=60).is_empty
+    assert Drain(refusing).run(seconds=60)
     assert "gives up 0 calls of worker w1 (orders), which cannot be added" in caplog.text
     assert [row.last_called_at for row in table_rows(refusing, ENDPOINT)] == [0, 4, 0, 0]
 
@@ -399,7 +413,8 @@ def test_a_body_that_nobody_can_read_is_given_up_and_counted(
     held = put_some(flaky)
     put(flaky, "broken", [Batch(1, (delta(1), delta(2, [1, 2])))], "shop")
     spoil(flaky, "broken")
-    assert Drain(flaky).run(seconds=60) == drain_module.Drained(is_empty=True, lost=3)
+    assert Drain(flaky).run(seconds=60)
+    assert (lost_in(flaky, "shop"), lost_in(flaky)) == (3, 0)
     assert rows_in(flaky) == rows_of(held)
     assert waiting_in(flaky) == []
     (record,) = caplog.records
@@ -436,7 +451,8 @@ def test_a_batch_that_fails_as_nobody_foresaw_is_given_up_after_some_tries_and_n
             drain.run(seconds=60)
         assert waiting_in(local) == [("w9", 1)]
         assert rows_in(local) == rows_of(held)
-    assert drain.run(seconds=60) == drain_module.Drained(is_empty=True, lost=2)
+    assert drain.run(seconds=60)
+    assert lost_in(local) == 2
     assert "gives up 2 calls of worker w9 (orders), which cannot be added: nobody" in caplog.text
 
 
@@ -456,7 +472,8 @@ def test_batches_that_fail_as_nobody_foresaw_are_all_given_up_however_many_lie_b
     assert failures == 3 * (MAX_TRIES - 1)
     assert waiting_in(local) == []
     assert rows_in(local) == rows_of(held)
-    assert done.is_empty
+    assert done
+    assert lost_in(local) == 3
 
 
 def test_no_number_of_connection_errors_gives_up_a_batch(local: FlakyDatabase) -> None:
@@ -478,26 +495,37 @@ def test_no_number_of_connection_errors_gives_up_a_batch(local: FlakyDatabase) -
             patched.setattr(local, "write", fail)
             with pytest.raises(StorageError):
                 drain.run(seconds=60)
-    assert drain.run(seconds=60).lost == 0
+    assert drain.run(seconds=60)
     assert rows_in(local) == rows_of(held)
+    assert lost_in(local) == 0
 
 
-def test_what_was_given_up_is_told_once_even_if_the_run_ends_with_an_error(
-    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+def test_what_is_given_up_is_counted_once_whatever_acknowledgement_gets_lost(
+    refusing: FlakyDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.CRITICAL, "fastapi_lens")
+    lost = 0
+    for at in range(6):
+        # In a minute that has no rows yet, so that these are made first.
+        many = delta(1, [1] * 4, minute=MINUTE + at)
+        put(refusing, f"w{at}", [Batch(1, (many,)), Batch(2, (delta(2),))])
+        spoil(refusing, f"w{at}", 2)
+        lost += 5
+        breaking = refusing.loses = Breaking(at)
+        with suppress(StorageError):
+            Drain(refusing).run(seconds=60)
+        refusing.loses = lambda: False
+        drain_all(refusing)
+        assert (lost_in(refusing), waiting_in(refusing)) == (lost, [])
+    assert not breaking.broke
+
+
+def test_pages_are_made_anew_when_calls_were_given_up(local: FlakyDatabase) -> None:
     put(local, "w1", [Batch(1, (delta(1),))])
     spoil(local, "w1")
-    drain = Drain(local)
-    give_up = Drain._give_up
-
-    def then_fail(self: Drain, *others: Any) -> None:
-        give_up(self, *others)
-        raise StorageError("the connection was cut")
-
-    monkeypatch.setattr(Drain, "_give_up", then_fail)
-    with pytest.raises(StorageError):
-        drain.run(seconds=60)
-    assert [drain.run(seconds=60).lost for _ in range(2)] == [1, 0]
+    before = version_of(local)
+    drain_all(local)
+    assert version_of(local) != before
 
 
 def test_more_is_added_at_once_while_much_waits_and_less_when_it_takes_long(
@@ -523,13 +551,13 @@ def test_more_is_added_at_once_while_much_waits_and_less_when_it_takes_long(
 def test_a_run_ends_in_time_and_rests_as_long_as_it_has_worked(local: FlakyDatabase) -> None:
     time = Time(step=0.2)
     put(local, "w1", [Batch(seq, (delta(1),)) for seq in range(1, 60)])
-    assert not drain_of(local, time).run(seconds=1).is_empty
+    assert not drain_of(local, time).run(seconds=1)
     assert time.now < 1.3
     assert len(waiting_in(local)) == 59 - 16 - 32
     assert [round(seconds, 3) for seconds in time.pauses if seconds] == [0.2]
     # It ends with nothing left, and does not rest for nothing.
     time = Time()
-    assert drain_of(local, time).run(seconds=1).is_empty
+    assert drain_of(local, time).run(seconds=1)
     assert set(time.pauses) == {0}
 
 
