@@ -12,15 +12,13 @@ from fastapi_lens.storage.migrations import migrate
 from tests.recording.rig import (
     ORDERS,
     START,
+    HangingDatabase,
     Rig,
     opened,
     simulated_monotonic,
     worker_row,
 )
-from tests.storage.helpers import (
-    FlakyDatabase,
-    worker,
-)
+from tests.storage.helpers import worker
 from tests.support.waiting import wait_until
 
 
@@ -133,18 +131,6 @@ def test_whoever_waits_for_a_flush_is_told_when_all_of_it_is_written(file_rig: R
     rig.database.down = False
     assert rig.flusher._turn()
     assert told == [(4, True)]
-
-
-class HangingDatabase(FlakyDatabase):
-    """Answers nobody until it is let go."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.entered, self.released = threading.Event(), threading.Event()
-
-    def _refuse_when_down(self) -> None:
-        self.entered.set()
-        assert self.released.wait(30)
 
 
 def test_a_thread_that_hangs_in_the_database_holds_up_nobody(tmp_path: Path) -> None:
