@@ -94,8 +94,9 @@ class Fleet(RuleBasedStateMachine):
         event.listen(self.database._opened(), "before_cursor_execute", self._break_off)
 
     def _break_off(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if isinstance(self.error, DeadlockError) and statement.startswith("SELECT"):
-            return  # It holds no lock.
+        changes = statement.startswith(("INSERT", "UPDATE", "DELETE"))
+        if isinstance(self.error, DeadlockError) and not changes:
+            return  # It waits for no lock.
         self.statements_left -= 1
         if self.statements_left == -1:
             raise self.error
