@@ -32,12 +32,13 @@ def read_health(
 ) -> Health:
     """Whether the numbers of an app can be trusted."""
     living = _running(connection, app, now)
-    told = [_by_our_clock(row, row.complete_to, now) for row in living]
-    _, waits_since = waiting(connection, app)
-    complete = min([*told, *([waits_since] if waits_since and told else [])], default=0)
+    complete = min((_by_our_clock(row, row.complete_to, now) for row in living), default=0)
     if not complete:
         latest = (row.complete_to for part in _latest(connection, app) for row in part)
         complete = max(latest, default=0)
+    # What waits in the inbox is shown by nobody yet, whether or not its worker lives.
+    _, waits_since = waiting(connection, app)
+    complete = min(complete, waits_since or complete)
     costs = [row.cost_ns for row in living if row.cost_ns]
     return Health(
         complete_to=_seconds(whole(complete, MAX_TIME_US)),
