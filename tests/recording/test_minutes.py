@@ -32,11 +32,10 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
 
 
 def call_on_both_sides_of_a_minute(rig: Rig) -> None:
-    before = rig.flusher.pending_calls
-    for number, second in enumerate((59.9, 60.5), before + 1):
+    for second in (59.9, 60.5):
         rig.now = START + second
         rig.call()
-        wait_until(lambda number=number: rig.flusher.pending_calls == number)
+        wait_until(lambda: rig.flusher.pending_calls == len(rig.sent))
 
 
 def minutes_in(database: Database) -> dict[int, int]:

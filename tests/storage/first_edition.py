@@ -140,7 +140,6 @@ class FirstWorker:
 
     def _register(self, worker: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         with self._database.write() as connection:
-            # Named column by column, as that release knows them.
             connection.execute(_inserting(self._database, WORKER, worker), worker)
             connection.execute(_inserting(self._database, ENDPOINT, rows[0]), rows)
         with self._database.write() as connection:
@@ -228,18 +227,10 @@ def _has_schema() -> sa.ColumnElement[bool]:
 
 
 def _inserting(database: Database, table: sa.Table, row: dict[str, Any]) -> Any:
-    """An INSERT of just these columns."""
-    return database.insert_ignore(
-        sa.table(
-            table.name,
-            *map(_plain, table.primary_key),
-            *(_plain(table.c[name]) for name in row if not table.c[name].primary_key),
-        )
-    )
-
-
-def _plain(column: sa.Column[Any]) -> sa.ColumnClause[Any]:
-    return sa.column(column.name, column.type)
+    """An INSERT of just these columns: that release knows no others, nor their defaults."""
+    columns = (table.c[name] for name in row)
+    known = (sa.Column(one.name, one.type, primary_key=one.primary_key) for one in columns)
+    return database.insert_ignore(sa.Table(table.name, sa.MetaData(), *known))
 
 
 def _empty(table: sa.Table, key: Sequence[int]) -> dict[str, Any]:
