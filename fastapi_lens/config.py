@@ -61,7 +61,7 @@ class LensConfig:
         report_path: Where the JSON reports answer, besides ``/report`` under the admin.
         ignore_unmapped: Do not count 404s of paths that no route matches.
         flush_interval: Seconds between two flushes of the counters to the database.
-        max_batch_size: Rows that one transaction of a flush changes at most.
+        max_batch_size: Rows of the request log that one transaction writes at most.
         freeze_gc: Take the objects alive at the first start out of the garbage collector's rounds.
         exclude_paths: Globs on path templates, by whole segments, that are not recorded.
         exclude_methods: HTTP methods that are not recorded.

@@ -20,17 +20,12 @@ from fastapi_lens.storage.workers import new_row
 
 
 class Registrar:
-    """Registers one worker in one database.
-
-    Attributes:
-        deadlocks: How often the database has broken one up, and the registrar has begun anew.
-    """
+    """Registers one worker in one database."""
 
     def __init__(self, database: Database, worker: WorkerFacts) -> None:
         """Write nothing yet."""
         self._database = database
         self._worker = worker
-        self.deadlocks = 0
 
     def register(
         self, facts: Iterable[EndpointFacts], *, applied: int, now_us: int, log_applied: int = 0
@@ -49,7 +44,7 @@ class Registrar:
         """
         rows = sorted((_endpoint_values(fact, now_us) for fact in facts), key=lambda row: row["id"])
         worker = new_row(self._worker, applied=applied, now_us=now_us, log_applied=log_applied)
-        until_alone(lambda: self._register(worker, rows), undone=self._note_deadlock)
+        until_alone(lambda: self._register(worker, rows))
 
     def _register(self, worker: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         # Two transactions: on MariaDB workers that insert and then update in one deadlock.
@@ -67,9 +62,6 @@ class Registrar:
             if rows:
                 UPDATE_FACTS.run_all(connection, [_bound(row, "id") for row in rows])
                 note_change(self._database, connection)
-
-    def _note_deadlock(self) -> None:
-        self.deadlocks += 1
 
 
 def _endpoint_values(fact: EndpointFacts, now_us: int) -> dict[str, Any]:
