@@ -117,20 +117,21 @@ class Drain:
         Raises:
             StorageError: The database cannot be read or written; what was added stays added.
         """
-        end, is_empty = self._timer() + seconds, False
-        while not is_empty:
+        end = self._timer() + seconds
+        while True:
             begun = self._timer()
-            rows = self._read(self._after) or (self._read(_FIRST) if self._after != _FIRST else [])
-            self._after = rows[-1].key if rows else _FIRST
-            is_empty = not rows
+            rows = self._read(self._after)
+            are_last = len(rows) < self._at_once
+            is_empty = are_last and self._after == _FIRST
+            self._after = _FIRST if are_last else rows[-1].key
             with suppress(_TakenError):
                 self._add(rows)
             now = self._timer()
             took = now - begun
-            self._adapt(len(rows), took)
-            if now + took >= end:
+            self._adapt(took, are_last=are_last)
+            if is_empty or now + took >= end:
                 break
-            self._pause(0 if is_empty else took)
+            self._pause(took)
         lost, self._lost = self._lost, 0
         return Drained(is_empty=is_empty, lost=lost)
 
@@ -158,9 +159,9 @@ class Drain:
             found = connection.execute(_IN_ORDER.where(behind).limit(self._at_once))
             return [Waiting(*row) for row in found]
 
-    def _adapt(self, added: int, took: float) -> None:
+    def _adapt(self, took: float, *, are_last: bool) -> None:
         """More at once while many wait: what they have in common is written once for all."""
-        if added == self._at_once:
+        if not are_last:
             self._at_once = min(MOST_AT_ONCE, 2 * self._at_once)
         elif took > AIM_SECONDS:
             self._at_once = max(1, self._at_once // 2)
