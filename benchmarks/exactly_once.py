@@ -121,7 +121,8 @@ def section(results: list[Result], *, command: str) -> str:
 
 `{command}`, {datetime.now(UTC).date().isoformat()}, {machine()}. {PROCESSES} processes write \
 batches into the inbox and drain it, several of them at once. {SHARE_LOST:.0%} of the \
-acknowledgements of commits get lost: on the servers a proxy throws the answer to `COMMIT` away and cuts the connection. Every second all \
+acknowledgements of commits get lost: on the \
+servers a proxy throws the answer to `COMMIT` away and cuts the connection. Every second all \
 connections are cut, and every {CRASH_EVERY_SECONDS:g} seconds the server is ended at once and \
 started again. On SQLite one transaction in {1 / SHARE_KILLED:.0f} ends with SIGKILL before its \
 commit, and another process begins; acknowledgements lost and retries are told there by the \
