@@ -52,7 +52,7 @@ class Draining:
         self._timer = timer
         self._drain = Drain(database, clock=clock)
         self._renew_at = float("-inf")
-        self._is_ours = False
+        self._is_ours = self._may_be_ours = False
 
     def turn(self) -> float:
         """Empty the inbox, if that is for this worker to do.
@@ -75,8 +75,8 @@ class Draining:
                 next worker.
         """
         self._empty(END_SECONDS)
-        if self._is_ours:
-            self._is_ours = False
+        if self._may_be_ours:
+            self._is_ours = self._may_be_ours = False
             give_back_lease(self._database, LEASE, owner=self._owner)
 
     def _empty(self, seconds: float) -> bool:
@@ -88,11 +88,12 @@ class Draining:
         now = self._timer()
         if self._is_ours and now < self._renew_at:
             return True
-        ask = renew_lease if self._is_ours else take_lease
-        # Not ours while nobody knows, should the answer get lost.
-        self._is_ours = False
-        self._is_ours = ask(
-            self._database, LEASE, owner=self._owner, now=self._clock(), seconds=LEASE_SECONDS
+        # An answer that gets lost leaves it open whose it is.
+        asks = (renew_lease, take_lease) if self._may_be_ours else (take_lease,)
+        self._is_ours, self._may_be_ours = False, True
+        self._is_ours = self._may_be_ours = any(
+            ask(self._database, LEASE, owner=self._owner, now=self._clock(), seconds=LEASE_SECONDS)
+            for ask in asks
         )
         self._renew_at = now + RENEW_SECONDS
         return self._is_ours

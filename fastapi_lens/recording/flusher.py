@@ -324,8 +324,9 @@ class Flusher:
         begun = time.monotonic()
         self._registration.renew(applied=self._applied, log_applied=self._log.applied)
         wrote = self._put_all(uses, ending=ending)
-        self._complete_us = complete_us
+        self._complete_us, took = complete_us, time.monotonic() - begun
         self._let_drain(ending=ending)
+        self._registration.mend()
         now = self._recorder.clock()
         if wrote or ending or abs(now - self._heartbeat_at) >= HEARTBEAT_SECONDS:
             heartbeat = Heartbeat(
@@ -333,7 +334,7 @@ class Flusher:
                 complete_to_us=complete_us,
                 dropped=self.dropped,
                 pending=self.pending_calls,
-                flush_us=microseconds(time.monotonic() - begun),
+                flush_us=microseconds(took),
                 cost_ns=self._recorder.costs.median_ns,
                 interval_ms=round(self._delay(0) * 1_000),
                 ended=ending,
