@@ -62,7 +62,6 @@ class LensConfig:
         ignore_unmapped: Do not count 404s of paths that no route matches.
         flush_interval: Seconds between two flushes of the counters to the database.
         max_batch_size: Rows that one transaction of a flush changes at most.
-        freeze_gc: Take the objects alive at the first start out of the garbage collector's rounds.
         exclude_paths: Globs on path templates, by whole segments, that are not recorded.
         exclude_methods: HTTP methods that are not recorded.
         cold_threshold_days: Days without a call after which an endpoint is cold.
@@ -98,7 +97,6 @@ class LensConfig:
     ignore_unmapped: bool = _setting("ignore_unmapped", default=True)
     flush_interval: float = _setting("flush_interval", 5.0, unit="seconds")
     max_batch_size: int = _setting("max_batch_size", 100, unit="rows")
-    freeze_gc: bool = _setting("freeze_gc", default=True)
     exclude_paths: tuple[str, ...] = _setting("exclude_paths", (), unit="globs")
     exclude_methods: tuple[str, ...] = _setting("exclude_methods", (), unit="methods")
     cold_threshold_days: float = _setting("cold_threshold_days", 7, unit="days")

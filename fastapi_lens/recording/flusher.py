@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from fastapi_lens.errors import DamagedFileError, SchemaTooNewError, StorageError
 from fastapi_lens.recording.booking import Booking
+from fastapi_lens.recording.core_share import CoreShare
 from fastapi_lens.recording.log_carrier import LogCarrier
 from fastapi_lens.recording.pending import Pending, as_delta, as_use
 from fastapi_lens.recording.recorder import Recorder, SeriesDelta
@@ -118,6 +119,7 @@ class Flusher:
         self._pruner = Pruner(database, settings.retention, owner=worker.id, rest=rest)
         self._thread: threading.Thread | None = None
         self._spent_seconds = 0.0
+        self._core_share = CoreShare()
         self.dropped = self.writes = 0
         self._was_open = False
         self.refused: SchemaTooNewError | None = None
@@ -220,6 +222,7 @@ class Flusher:
         return self._heartbeat_at > float("-inf")
 
     def _run(self) -> None:
+        self._core_share.begin()
         failures = 0
         # The first flush makes the tables and the endpoints known without waiting.
         delay = 0.0
@@ -280,7 +283,7 @@ class Flusher:
                 dropped=self.dropped,
                 pending=self.pending_calls,
                 flush_us=microseconds(time.monotonic() - begun),
-                cost_ns=self._recorder.costs.median_ns,
+                core_ppm=self._core_share.ppm(),
                 ended=ending,
             )
             beat(self._database, self._worker, heartbeat, self._recorder.clock)

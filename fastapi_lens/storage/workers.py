@@ -119,7 +119,7 @@ def beat(
         "dropped": heartbeat.dropped,
         "pending": heartbeat.pending,
         "flush_us": heartbeat.flush_us,
-        "cost_ns": heartbeat.cost_ns,
+        "core_ppm": heartbeat.core_ppm,
     }
     with database.write() as connection:
         ahead_us = None if clock is None else clock_ahead_us(connection, clock)
