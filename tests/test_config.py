@@ -112,6 +112,14 @@ def test_without_settings_every_value_is_the_documented_default() -> None:
     assert as_dict(LensConfig()) == DEFAULTS
 
 
+@pytest.mark.parametrize("value", [True, False])
+def test_a_removed_setting_is_refused_with_what_to_do_instead(*, value: bool) -> None:
+    name, problem = problem_of(freeze_gc=value)
+    assert name == "freeze_gc"
+    assert problem.startswith("was removed, ")
+    assert "call gc.freeze() in your own start-up" in problem
+
+
 def test_every_setting_is_tried_here() -> None:
     assert [name for name, *_ in SETTINGS] == list(DEFAULTS)
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from fastapi_lens.errors import StorageError
+from fastapi_lens.recording import core_share
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
 from fastapi_lens.storage.batches import EndpointFacts
 from fastapi_lens.storage.migrations import migrate
@@ -88,6 +89,26 @@ def test_the_thread_writes_until_it_is_stopped_and_can_be_started_again(
     wait_until(lambda: rig.rows == rig.expected)
     wait_until(lambda: not worker_row(rig).ended_at)
     assert rig.flusher.stop()
+
+
+def test_the_thread_tells_how_much_of_a_core_it_uses(
+    file_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core_share, "SHORTEST_SECONDS", 0.001)
+    migrate(file_rig.database)
+    file_rig.flusher.interval = 0.01
+    file_rig.call()
+    file_rig.flusher.start()
+    wait_until(lambda: file_rig.rows)
+
+    def told() -> int | None:
+        file_rig.call()
+        share: int | None = worker_row(file_rig).core_ppm
+        return share
+
+    assert 0 < (wait_until(told) or 0) <= 1_000_000
+    assert file_rig.flusher.stop()
+    assert 0 < worker_row(file_rig).core_ppm <= 1_000_000
 
 
 def test_the_thread_outlives_a_database_that_is_down(tmp_path: Path) -> None:
