@@ -162,7 +162,10 @@ class RecordingMiddleware:
             series = recorder.cache[
                 id(scope["route"]),
                 id(scope["endpoint"]),
-                id(scope["fastapi"]["effective_route_context"]) if "fastapi" in scope else 0,
+                # A router that was asked in vain leaves an empty dictionary behind.
+                id(scope["fastapi"]["effective_route_context"])
+                if "fastapi" in scope and scope["fastapi"]
+                else 0,
                 scope["method"],
                 scope["root_path"],
                 status,
