@@ -163,9 +163,7 @@ class RecordingMiddleware:
                 id(scope["route"]),
                 id(scope["endpoint"]),
                 # A router that was asked in vain leaves an empty dictionary behind.
-                id(scope["fastapi"]["effective_route_context"])
-                if "fastapi" in scope and scope["fastapi"]
-                else 0,
+                id(scope["fastapi"]["effective_route_context"]) if scope.get("fastapi") else 0,
                 scope["method"],
                 scope["root_path"],
                 status,
