@@ -21,6 +21,7 @@ from fastapi_lens.errors import (
     StorageError,
 )
 from fastapi_lens.recording.booking import Booking
+from fastapi_lens.recording.core_share import CoreShare
 from fastapi_lens.recording.draining import Draining
 from fastapi_lens.recording.log_carrier import LogCarrier
 from fastapi_lens.recording.pending import Pending, as_delta, as_use
@@ -148,6 +149,7 @@ class Flusher:
         self._pruner = Pruner(database, settings.retention, owner=worker.id, rest=rest)
         self._thread: threading.Thread | None = None
         self._flush_at = self._drain_at = 0.0
+        self._core_share = CoreShare()
         self.dropped = self.writes = 0
         self._was_open = False
         self.refused: SchemaTooNewError | None = None
@@ -254,6 +256,7 @@ class Flusher:
         return self._heartbeat_at > float("-inf")
 
     def _run(self) -> None:
+        self._core_share.begin()
         failures = 0
         # The first flush makes the tables and the endpoints known without waiting.
         self._flush_at = self._drain_at = time.monotonic()
@@ -335,7 +338,7 @@ class Flusher:
                 dropped=self.dropped,
                 pending=self.pending_calls,
                 flush_us=microseconds(took),
-                cost_ns=self._recorder.costs.median_ns,
+                core_ppm=self._core_share.ppm(),
                 interval_ms=round(self._delay(0) * 1_000),
                 ended=ending,
             )

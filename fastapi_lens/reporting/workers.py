@@ -1,7 +1,7 @@
 """Who records an app, how they do, and whether their numbers can be trusted. Knows no calls."""
 
 from collections.abc import Mapping
-from statistics import median
+from statistics import mean
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +23,7 @@ from fastapi_lens.storage.workers import (
     now_of,
 )
 
+MILLIONTHS = 1_000_000
 MOST = 200
 """Workers that are listed; those that have ended longest ago are left out."""
 
@@ -38,13 +39,13 @@ def read_health(
     if not complete:
         latest = (row.complete_to for part in _latest(connection, app) for row in part)
         complete = max(latest, default=0)
-    costs = [row.cost_ns for row in living if row.cost_ns]
+    shares = [row.core_ppm for row in living if row.core_ppm is not None]
     return Health(
         complete_to=_seconds(whole(complete, MAX_TIME_US)),
         workers=len(living),
         dropped=whole(dropped_calls(connection, app)),
         database_bytes=database_bytes,
-        cost_us=median(costs) / 1_000 if costs else None,
+        core_share=mean(shares) / MILLIONTHS if shares else None,
     )
 
 
@@ -142,7 +143,7 @@ def _worker(row: Any, now: float) -> Worker:
         pending=row.pending,
         dropped=row.dropped,
         flush_ms=row.flush_us / 1_000,
-        cost_us=row.cost_ns / 1_000 if row.cost_ns else None,
+        core_share=None if row.core_ppm is None else row.core_ppm / MILLIONTHS,
         clock_ahead_seconds=None if ahead_us is None else ahead_us / 1_000_000,
     )
 

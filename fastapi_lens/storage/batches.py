@@ -174,7 +174,8 @@ class Heartbeat:
         dropped: Calls that it has lost since it started.
         pending: Calls that wait in its memory.
         flush_us: Microseconds that its latest flush took.
-        cost_ns: Nanoseconds that recording adds to a call, measured; 0 before the first sample.
+        core_ppm: Share of one core that its thread used lately, in millionths; None before it
+            was measured.
         interval_ms: Milliseconds between two flushes now; None if unchanged.
         ended: It writes for the last time.
     """
@@ -184,7 +185,7 @@ class Heartbeat:
     dropped: int = 0
     pending: int = 0
     flush_us: int = 0
-    cost_ns: int = 0
+    core_ppm: int | None = None
     interval_ms: int | None = None
     ended: bool = False
 

@@ -120,7 +120,7 @@ def beat(
         "dropped": heartbeat.dropped,
         "pending": heartbeat.pending,
         "flush_us": heartbeat.flush_us,
-        "cost_ns": heartbeat.cost_ns,
+        "core_ppm": heartbeat.core_ppm,
     }
     if heartbeat.interval_ms is not None:
         values["interval_ms"] = heartbeat.interval_ms
