@@ -19,8 +19,9 @@ PY := $(VENV)/bin/python
 .PHONY: help setup browser mariadb nginx programs demo \
         lint lint-format lint-rules lint-mypy lint-pyright lint-imports format \
         test test-quick test-unit audit fuzz screenshots \
-        bench bench-admin-load bench-exactly-once bench-failover bench-hosts bench-log bench-outages \
-        bench-pages bench-retention bench-sizing bench-storage bench-tabs compat compat-python build clean
+        bench bench-admin-load bench-exactly-once bench-failover bench-fleet bench-hosts bench-log \
+        bench-outages bench-pages bench-retention bench-sizing bench-storage bench-tabs \
+        compat compat-python build clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -94,6 +95,9 @@ bench-admin-load: setup ## fifty reports at once, without a key and with one: be
 
 bench-failover: setup ## a primary is killed under load and every call recounted: benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.failover $(ARGS)
+
+bench-fleet: setup ## up to 1,024 workers on one PostgreSQL: benchmarks/RESULTS.md in eight minutes
+	@$(PY) -m benchmarks.fleet $(ARGS)
 
 bench-hosts: setup ## two hosts, one cut off for a minute, and every call recounted: benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.hosts $(ARGS)

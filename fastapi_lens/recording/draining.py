@@ -17,6 +17,11 @@ one takes over within 10 s after a death."""
 SOON_SECONDS = 1.0
 """Between two turns of the one that has it; what others have written is shown so soon."""
 
+REST_TIMES = 50
+SELDOM_SECONDS = 5.0
+"""It rests so many times as long as a turn took, and so long at most: what it costs depends on the
+endpoints, and hardly on the batches. A backlog and its own flush do not wait for it."""
+
 BACKLOG_SECONDS = 0.05
 TURN_SECONDS = 1.0
 """So long one turn takes at most, before the worker's own counts are written again."""
@@ -65,7 +70,11 @@ class Draining:
         """
         if not self._has_lease():
             return LOOK_SECONDS
-        return SOON_SECONDS if self._empty(TURN_SECONDS) else BACKLOG_SECONDS
+        begun = self._timer()
+        if not self._empty(TURN_SECONDS):
+            return BACKLOG_SECONDS
+        rest = REST_TIMES * (self._timer() - begun)
+        return min(max(SOON_SECONDS, rest), SELDOM_SECONDS)
 
     def end(self) -> None:
         """Empty the inbox for the last time: whoever else does it may be ending as well.

@@ -163,7 +163,8 @@ class Drain:
         """More at once while many wait: what they have in common is written once for all."""
         if not are_last:
             self._at_once = min(MOST_AT_ONCE, 2 * self._at_once)
-        elif took > AIM_SECONDS:
+        elif took > AIM_SECONDS and 2 * added <= self._at_once:
+            # Not below what waits: the rows would only be written twice.
             self._at_once = max(1, self._at_once // 2)
 
     def _add(self, rows: Sequence[Waiting]) -> None:
