@@ -32,6 +32,7 @@ from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate, session_salt
 from fastapi_lens.storage.retention import Retention
 from fastapi_lens.storage.settings import read_sections
+from fastapi_lens.storage.texts import storable
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -103,7 +104,7 @@ class Lens:
             app=self.app_name,
             host=socket.gethostname(),
             pid=os.getpid(),
-            release=self.config.release or "",
+            release=storable(self.config.release or ""),
             started_at_us=microseconds(self.clock()),
             interval_ms=round(self.config.flush_interval * 1_000),
         )
@@ -209,7 +210,8 @@ class Lens:
             app: A FastAPI or Starlette application, or anything with ``routes``.
         """
         self.routes = RouteTable(app)
-        name = self.config.app_name or str(getattr(app, "title", None) or UNNAMED)[:MAX_NAME]
+        title = str(getattr(app, "title", None) or UNNAMED)[:MAX_NAME]
+        name = storable(self.config.app_name or title)
         if name != self.app_name:
             self.app_name = self.retention.app = name
             self.flusher = self._new_flusher()

@@ -147,6 +147,18 @@ def test_a_long_title_is_cut_to_what_the_tables_hold() -> None:
     assert lens.title == "x" * 200
 
 
+def test_a_title_or_release_that_no_database_can_store_keeps_nothing_from_being_written() -> None:
+    lens = Lens(LensConfig(db_path=":memory:", release="1\0\ud800"))
+    lens.discover(FastAPI(title="Bücher \ud800\0"))
+    count(lens, calls=2)
+    assert lens.title == "Bücher ?\N{REPLACEMENT CHARACTER}"
+    assert lens.flusher.flush()
+    assert [one.release for one in lens.reader.workers(lens.clock())] == [
+        "1\N{REPLACEMENT CHARACTER}?"
+    ]
+    lens.stop()
+
+
 def test_what_is_attached_is_made_once_and_not_after_an_error() -> None:
     lens = Lens(LensConfig())
     made: list[int] = []

@@ -9,8 +9,8 @@ from fastapi_lens.storage.leases import give_back_lease, renew_lease, take_lease
 
 LEASE = "drain"
 LEASE_SECONDS = 5
-RENEW_SECONDS = 2.5
-LOOK_SECONDS = 4.0
+RENEW_SECONDS = 2.0
+LOOK_SECONDS = 3.5
 """Between two looks of the others whether somebody has the lease: with its own seconds, the next
 one takes over within 10 s after a death."""
 
@@ -18,7 +18,7 @@ SOON_SECONDS = 1.0
 """Between two turns of the one that has it; what others have written is shown so soon."""
 
 REST_TIMES = 50
-SELDOM_SECONDS = 5.0
+SELDOM_SECONDS = 3.0
 """It rests so many times as long as a turn took, and so long at most: what it costs depends on the
 endpoints, and hardly on the batches. A backlog and its own flush do not wait for it."""
 
@@ -36,7 +36,6 @@ class Draining:
         database: Whose inbox.
         owner: The id of the worker.
         clock: Epoch seconds, by the clock that all workers of the database have in common.
-        lose: Told how many calls the database refused.
         timer: Seconds that pass.
     """
 
@@ -46,14 +45,12 @@ class Draining:
         *,
         owner: str,
         clock: Callable[[], float],
-        lose: Callable[[int], None],
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take no lease yet."""
         self._database = database
         self._owner = owner
         self._clock = clock
-        self._lose = lose
         self._timer = timer
         self._drain = Drain(database, clock=clock)
         self._renew_at = float("-inf")
@@ -71,7 +68,7 @@ class Draining:
         if not self._has_lease():
             return LOOK_SECONDS
         begun = self._timer()
-        if not self._empty(TURN_SECONDS):
+        if not self._drain.run(seconds=TURN_SECONDS):
             return BACKLOG_SECONDS
         rest = REST_TIMES * (self._timer() - begun)
         return min(max(SOON_SECONDS, rest), SELDOM_SECONDS)
@@ -83,15 +80,10 @@ class Draining:
             StorageError: The database cannot be read or written; what waits there is added by the
                 next worker.
         """
-        self._empty(END_SECONDS)
+        self._drain.run(seconds=END_SECONDS)
         if self._may_be_ours:
             self._is_ours = self._may_be_ours = False
             give_back_lease(self._database, LEASE, owner=self._owner)
-
-    def _empty(self, seconds: float) -> bool:
-        done = self._drain.run(seconds=seconds)
-        self._lose(done.lost)
-        return done.is_empty
 
     def _has_lease(self) -> bool:
         now = self._timer()

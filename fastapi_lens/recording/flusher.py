@@ -140,7 +140,7 @@ class Flusher:
             discover=discover,
         )
         shared_clock = self._registration.known_time.shared
-        self._draining = Draining(database, owner=worker.id, clock=shared_clock, lose=self.lose)
+        self._draining = Draining(database, owner=worker.id, clock=shared_clock)
         self._heartbeat_at = self._logged_at = float("-inf")
         self._work, self._counting = threading.RLock(), threading.Lock()
         self._wake = threading.Event()
@@ -350,14 +350,19 @@ class Flusher:
 
     def _put_all(self, uses: Sequence[Use], *, ending: bool) -> bool:
         """Put all that waits into the inbox; whether there was anything."""
-        put, is_open = self._put(), bool(uses) and not ending
+        is_open = bool(uses) and not ending
+        told = [self._put()]
         # A worker that ends reports no open calls, even if some are still open.
         open_calls = as_text(() if ending else uses) if self._was_open or uses else None
         self._was_open = self._was_open or bool(uses)
         while self._next_batch(uses, open_calls):
-            put, uses, open_calls = self._put(), (), None
+            told.append(self._put())
+            uses, open_calls = (), None
         self._was_open = is_open
-        return put
+        waiting = [one for one in told if one is not None]
+        if waiting:
+            self._stretch(waiting[-1] - len(waiting))
+        return bool(waiting)
 
     def _next_batch(self, uses: Sequence[Use], open_calls: str | None) -> bool:
         """Make a batch of what waits, unless that is nothing."""
@@ -375,11 +380,15 @@ class Flusher:
             )
             return True
 
-    def _put(self) -> bool:
-        """Put the batch that is in flight into the inbox; whether there was one."""
+    def _put(self) -> int | None:
+        """Put the batch that is in flight into the inbox.
+
+        Returns:
+            How many batches of this worker wait there now; None when none was in flight.
+        """
         batch = self._in_flight
         if batch is None:
-            return False
+            return None
         try:
             waiting = self._inbox.put(batch, now=self._recorder.clock())
         except RefusedError as error:
@@ -390,19 +399,18 @@ class Flusher:
                 self._warn(f"gives up {batch.calls} calls, which the database refuses: {error}")
             raise
         self._applied, self._in_flight, self._tries = batch.seq, None, 0
-        self._stretch(waiting)
-        return True
+        return waiting
 
-    def _stretch(self, waiting: int) -> None:
+    def _stretch(self, left: int) -> None:
         """Flush less often while the inbox is not emptied as fast as it is filled.
 
         Args:
-            waiting: Batches of this worker in the inbox.
+            left: Batches of earlier flushes of this worker in the inbox.
         """
         now = self._delay(0)
-        if waiting > MANY_WAITING:
+        if left >= MANY_WAITING:
             self._longer_interval = min(2 * now, max(self.interval, LONGEST_INTERVAL_SECONDS))
-        elif waiting <= 1:
+        elif left <= 0:
             self._longer_interval = now / 2
 
     def _let_drain(self, *, ending: bool) -> None:

@@ -44,6 +44,9 @@ _DEADLOCK_STATES = ("40001", "40P01")
 _DEADLOCK_ARGS = (1213,)
 """How PyMySQL's words for it begin."""
 
+_OUT_OF_RANGE_ARGS = (1690,)
+"""The same of a sum that is too large, which PyMySQL takes for an error of the connection."""
+
 
 class Database:
     """One database and how to read and write it; safe to use from several threads.
@@ -124,7 +127,7 @@ class Database:
                 raise DamagedFileError(str(self._file.path), str(original)) from error
             if _is_deadlock(original):
                 raise DeadlockError(_reason(error)) from error
-            if isinstance(error, (DataError, IntegrityError)):
+            if _is_refusal(error, original):
                 raise RefusedError(_reason(error)) from error
             if self._file is not None and primary_code(original) in REFUSALS:
                 raise StorageError(f"{_reason(error)}: {self._file.path}{REMEDY}") from error
@@ -272,6 +275,12 @@ def _file_of(url: URL) -> DatabaseFile | None:
 def _is_deadlock(error: BaseException) -> bool:
     """Whether the database has chosen this transaction to end a deadlock."""
     return getattr(error, "sqlstate", None) in _DEADLOCK_STATES or error.args[:1] == _DEADLOCK_ARGS
+
+
+def _is_refusal(error: Exception, original: BaseException) -> bool:
+    """Whether the database refuses the values, and would again."""
+    is_known = isinstance(error, (DataError, IntegrityError))
+    return is_known or original.args[:1] == _OUT_OF_RANGE_ARGS
 
 
 def _reason(error: Exception) -> str:

@@ -6,9 +6,10 @@ who does it dies. One process at a time does it, because more would wait for eac
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -18,10 +19,13 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.errors import RefusedError, StorageError
 from fastapi_lens.storage.batches import Batch, Delta, Use
 from fastapi_lens.storage.clocks import AHEAD_SECONDS, microseconds
+from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.fence import until_alone
+from fastapi_lens.storage.forgetting import count_losses
 from fastapi_lens.storage.inbox import UnreadableError, unpack
 from fastapi_lens.storage.migrations import WRITTEN_AS, require_schema
-from fastapi_lens.storage.rollup import Rollup
+from fastapi_lens.storage.rollup import Claim, Rollup
 from fastapi_lens.storage.statements import HAS_SCHEMA, Prepared
 from fastapi_lens.storage.tables import ENDPOINT, INBOX
 from fastapi_lens.visible import visible
@@ -67,21 +71,10 @@ class Waiting(NamedTuple):
         return self.worker_id, self.seq
 
 
-@dataclass(frozen=True, slots=True)
-class Drained:
-    """What one run of the drain has done.
-
-    Attributes:
-        is_empty: Whether nothing was left.
-        lost: Calls that were given up since the last run.
-    """
-
-    is_empty: bool
-    lost: int = 0
-
-
 class Drain:
     """Empties the inbox of one database.
+
+    Calls that can never be added are counted as lost by their app.
 
     Args:
         database: With tables.
@@ -105,11 +98,11 @@ class Drain:
         self._timer = timer
         self._pause = pause
         self._at_once = 16
-        self._after = self._failing = _FIRST
-        self._failed = self._lost = 0
+        self._after = _FIRST
+        self._tries = Counter[Key]()
 
-    def run(self, *, seconds: float) -> Drained:
-        """Add what waits, for about so many seconds at most.
+    def run(self, *, seconds: float) -> bool:
+        """Add what waits, for about so many seconds at most; whether nothing is left.
 
         Between two transactions it rests as long as the last one took, so that others get at the
         database and at the interpreter.
@@ -128,12 +121,11 @@ class Drain:
                 self._add(rows)
             now = self._timer()
             took = now - begun
-            self._adapt(took, are_last=are_last)
+            self._adapt(len(rows), took)
             if is_empty or now + took >= end:
                 break
             self._pause(took)
-        lost, self._lost = self._lost, 0
-        return Drained(is_empty=is_empty, lost=lost)
+        return is_empty
 
     def run_once(self) -> None:
         """Add all that waits now, whatever comes meanwhile, and however long it takes.
@@ -159,9 +151,9 @@ class Drain:
             found = connection.execute(_IN_ORDER.where(behind).limit(self._at_once))
             return [Waiting(*row) for row in found]
 
-    def _adapt(self, took: float, *, are_last: bool) -> None:
+    def _adapt(self, added: int, took: float) -> None:
         """More at once while many wait: what they have in common is written once for all."""
-        if not are_last:
+        if added == self._at_once:
             self._at_once = min(MOST_AT_ONCE, 2 * self._at_once)
         elif took > AIM_SECONDS and 2 * added <= self._at_once:
             # Not below what waits: the rows would only be written twice.
@@ -188,42 +180,52 @@ class Drain:
         for row in rows:
             self._add([row])
 
-    def _add_the_rest(self, row: Waiting, claim: "_Claim") -> None:
+    def _add_the_rest(self, row: Waiting, claim: Claim) -> None:
         """Add what the database takes of a batch that it has refused as a whole."""
         try:
             batch = _unpacked(row)
             taken, refused = self._sorted_out(batch.deltas)
-            self._rollup.add(self._added_up([replace(batch, deltas=tuple(taken))]), claim)
+            names = [self._name_of(delta.endpoint_id) for delta in refused]
+            rest = replace(batch, deltas=tuple(taken))
+            self._rollup.add(
+                self._added_up([rest]), self._losing(row, batch.calls - rest.calls, claim)
+            )
         except (RefusedError, UnreadableError) as error:
             self._give_up(row, claim, error)
         except StorageError:
             raise
         except Exception as error:
             # Nobody foresaw it, and others wait behind it.
-            self._failed = self._failed + 1 if row.key == self._failing else 1
-            self._failing = row.key
-            if self._failed < MAX_TRIES:
+            self._tries[row.key] += 1
+            if self._tries[row.key] < MAX_TRIES:
                 raise
+            del self._tries[row.key]
             self._give_up(row, claim, error)
         else:
-            for delta in refused:
-                self._say_refused(delta)
+            _say_refused(refused, names)
 
-    def _sorted_out(self, deltas: Sequence[Delta]) -> tuple[Sequence[Delta], Sequence[Delta]]:
-        """Which sums the database takes, and which it refuses."""
-        if not deltas or self._rollup.takes(self._added_up([Batch(0, tuple(deltas))])):
-            return deltas, ()
+    def _sorted_out(
+        self, deltas: Sequence[Delta], taken: Sequence[Delta] = ()
+    ) -> tuple[Sequence[Delta], Sequence[Delta]]:
+        """Which sums the database takes beside those that it takes already, and which it refuses.
+
+        Returns:
+            All that it takes, and the others.
+        """
+        both = (*taken, *deltas)
+        if not deltas or self._rollup.takes(self._added_up([Batch(0, both)])):
+            return both, ()
         if len(deltas) == 1:
-            return (), deltas
+            return taken, deltas
         half = len(deltas) // 2
-        parts = [self._sorted_out(part) for part in (deltas[:half], deltas[half:])]
-        return [*parts[0][0], *parts[1][0]], [*parts[0][1], *parts[1][1]]
+        taken, refused = self._sorted_out(deltas[:half], taken)
+        taken, others = self._sorted_out(deltas[half:], taken)
+        return taken, (*refused, *others)
 
-    def _give_up(self, row: Waiting, claim: "_Claim", error: Exception) -> None:
+    def _give_up(self, row: Waiting, claim: Claim, error: Exception) -> None:
         """Delete a batch that can never be added."""
-        with self._database.write() as connection:
-            claim(connection)
-        self._lost += row.calls
+        lose = self._losing(row, row.calls, claim)
+        until_alone(lambda: self._write(lose))
         logger.error(
             "fastapi_lens gives up %d calls of worker %s (%s), which cannot be added: %s",
             row.calls,
@@ -232,18 +234,26 @@ class Drain:
             error,
         )
 
-    def _say_refused(self, delta: Delta) -> None:
-        key = sa.select(ENDPOINT.c.method, ENDPOINT.c.path).where(
-            ENDPOINT.c.id == delta.endpoint_id
-        )
+    def _write(self, change: Claim) -> None:
+        with self._database.write() as connection:
+            change(connection)
+            note_change(self._database, connection)
+
+    def _losing(self, row: Waiting, calls: int, claim: Claim) -> Claim:
+        """Claim a batch, so many calls of which are lost."""
+
+        def claim_and_count(connection: Connection) -> None:
+            claim(connection)
+            if calls:
+                count_losses(self._database, connection, row.app, calls)
+
+        return claim_and_count
+
+    def _name_of(self, endpoint: int) -> str:
+        key = sa.select(ENDPOINT.c.method, ENDPOINT.c.path).where(ENDPOINT.c.id == endpoint)
         with self._database.read() as connection:
             found = connection.execute(key).first()
-        self._lost += delta.calls
-        logger.error(
-            "fastapi_lens gives up %d calls of %s, which the database refuses to add",
-            delta.calls,
-            visible(f"{found.method} {found.path}") if found else f"endpoint {delta.endpoint_id}",
-        )
+        return visible(f"{found.method} {found.path}") if found else f"endpoint {endpoint}"
 
     def _added_up(self, batches: Iterable[Batch]) -> Batch:
         """The sums and uses of several batches as one."""
@@ -285,6 +295,16 @@ class _Claim:
             if _DELETE.change(connection, {**values, "schema": str(WRITTEN_AS)}) != len(seqs):
                 require_schema(connection)
                 raise _TakenError("another process has added these batches")
+
+
+def _say_refused(deltas: Sequence[Delta], names: Sequence[str]) -> None:
+    calls = Counter[str]()
+    for delta, name in zip(deltas, names, strict=True):
+        calls[name] += delta.calls
+    for name, lost in calls.items():
+        logger.error(
+            "fastapi_lens gives up %d calls of %s, which the database refuses to add", lost, name
+        )
 
 
 def _unpacked(row: Waiting) -> Batch:

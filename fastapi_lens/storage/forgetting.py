@@ -28,13 +28,22 @@ LATEST_WORKERS = 200
 
 
 def dropped_calls(connection: Connection, app: str) -> int:
-    """Number of calls that the workers of an app have lost, deleted workers included."""
+    """Number of calls that an app has lost, those of deleted workers included."""
     lost = sa.select(sa.func.coalesce(sa.func.sum(WORKER.c.dropped), 0)).where(_losers(app))
     return int(connection.execute(lost).scalar_one()) + _forgotten_calls(connection, app)
 
 
+def count_losses(database: Database, connection: Connection, app: str, calls: int) -> None:
+    """Count calls of an app as lost that no worker's row counts, in a write transaction."""
+    connection.execute(database.insert_ignore(META), {"name": _note_of(app), "value": "0"})
+    # Locked, because others may count theirs at the same time.
+    note = sa.select(META.c.value).where(META.c.name == _note_of(app)).with_for_update()
+    lost = int(connection.execute(note).scalar_one()) + calls
+    connection.execute(sa.update(META).where(META.c.name == _note_of(app)).values(value=str(lost)))
+
+
 def forget_losses(connection: Connection, app: str) -> None:
-    """Delete the count of calls lost by deleted workers of an app, in a write transaction."""
+    """Delete the count of an app's lost calls that no worker's row has, in a write transaction."""
     connection.execute(sa.delete(META).where(META.c.name == _note_of(app)))
 
 
@@ -145,11 +154,7 @@ def _forget_losers(database: Database, app: str, ids: list[str], week_us: int, p
         gone = WORKER.c.id.in_(ids) & (WORKER.c.seen_at < week_us)
         lost = sum(connection.execute(sa.select(WORKER.c.dropped).where(gone)).scalars())
         rows = connection.execute(sa.delete(WORKER).where(gone)).rowcount
-        connection.execute(database.insert_ignore(META), {"name": _note_of(app), "value": "0"})
-        lost += _forgotten_calls(connection, app)
-        connection.execute(
-            sa.update(META).where(META.c.name == _note_of(app)).values(value=str(lost))
-        )
+        count_losses(database, connection, app, lost)
     done = Slice(rows, pace.timer() - begun)
     pace.note(*done)
     return done

@@ -28,7 +28,7 @@ def _measured(
     )
 
 
-def _within(today: Measured, first_edition: Measured) -> list[bool]:
+def _within(today: Measured, first_edition: Measured) -> list[bool | None]:
     found = Findings((today, first_edition), [4.0], [2.0], [1.0])
     return [verdict.within for verdict in verdicts(found, fleet.SMOKE)]
 

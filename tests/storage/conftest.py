@@ -9,7 +9,7 @@ import pytest
 
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
-from tests.storage.helpers import FlakyDatabase
+from tests.storage.helpers import FlakyDatabase, make_endpoints
 from tests.support.servers import unmeasured
 
 Together = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]
@@ -31,6 +31,23 @@ def sqlite_database() -> Iterator[FlakyDatabase]:
     migrate(made)
     yield made
     made.close()
+
+
+@pytest.fixture
+def flaky(database_url: str) -> Iterator[FlakyDatabase]:
+    """A database with tables and endpoints that can misbehave."""
+    made = FlakyDatabase(database_url)
+    migrate(made)
+    make_endpoints(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def local(sqlite_database: FlakyDatabase) -> FlakyDatabase:
+    """The same in memory."""
+    make_endpoints(sqlite_database)
+    return sqlite_database
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from fastapi_lens.errors import StorageError
 from fastapi_lens.histogram import Histogram, bucket_index
 from fastapi_lens.storage.batches import Delta, EndpointFacts, WorkerFacts, endpoint_id
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.registrar import Registrar
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS
 
 APP = "orders"
@@ -62,6 +63,12 @@ def facts(path: str, method: str = "GET", app: str = APP, **more: Any) -> Endpoi
 
 def worker(name: str = "w1", app: str = APP, started_at: float = 1.0) -> WorkerFacts:
     return WorkerFacts(name, app, "host-1", 4711, "1.4.2", round(started_at * 1_000_000), 5_000)
+
+
+def make_endpoints(database: Database, number: int = 4) -> None:
+    """Endpoints with the ids that `random_delta` draws from."""
+    endpoints = [replace(facts(f"/{each}"), id=each) for each in range(1, number + 1)]
+    Registrar(database, worker("setup")).register(endpoints, applied=0, now_us=1)
 
 
 def delta(

@@ -1,16 +1,610 @@
-"""How many batches the drain takes at a time, and how many rows one statement locks."""
+"""Adding what waits: all of it, once, in turn, and never stopped by what cannot be added."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import chain, count, islice
+from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
 
+from fastapi_lens.errors import SchemaTooNewError, StorageError
+from fastapi_lens.storage import drain as drain_module
 from fastapi_lens.storage import statements
-from fastapi_lens.storage.batches import Batch
+from fastapi_lens.storage.batches import Batch, Delta, Use
+from fastapi_lens.storage.data_version import data_version
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.drain import Drain
+from fastapi_lens.storage.drain import MAX_TRIES, MOST_AT_ONCE, Drain, Waiting, drain_all
+from fastapi_lens.storage.forgetting import dropped_calls
 from fastapi_lens.storage.inbox import Inbox
+from fastapi_lens.storage.migrations import known_version, migrate
 from fastapi_lens.storage.registrar import Registrar
-from tests.storage.helpers import FlakyDatabase, delta, rows_in, rows_of, worker
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, INBOX, META, SCHEMA_VERSION, STATUS
+from tests.storage.helpers import (
+    MINUTE,
+    FlakyDatabase,
+    delta,
+    make_endpoints,
+    rows_in,
+    rows_of,
+    table_rows,
+    worker,
+)
+from tests.storage.ordeal import stream
 
-NOW = 1_790_000_000.0
+LARGEST = (1 << 63) - 1
+
+
+def batches(seed: int, number: int) -> list[Batch]:
+    return list(islice(stream(seed), number))
+
+
+def put(database: Database, name: str, written: Sequence[Batch], app: str = "orders") -> None:
+    facts = worker(name, app)
+    Registrar(database, facts).register([], applied=written[0].seq - 1, now_us=1)
+    inbox = Inbox(database, facts)
+    for batch in written:
+        inbox.put(batch, now=2)
+
+
+def put_some(database: Database, workers: int = 3, each: int = 4) -> list[Delta]:
+    """Batches of several workers; what they hold."""
+    held: list[Delta] = []
+    for number in range(workers):
+        written = batches(number, each)
+        put(database, f"w{number}", written)
+        held += deltas_of(written)
+    return held
+
+
+def deltas_of(written: Sequence[Batch]) -> list[Delta]:
+    return list(chain.from_iterable(batch.deltas for batch in written))
+
+
+def waiting_in(database: Database) -> list[tuple[str, int]]:
+    return [(row.worker_id, row.seq) for row in table_rows(database, INBOX)]
+
+
+def lost_in(database: Database, app: str = "orders") -> int:
+    with database.read() as connection:
+        return dropped_calls(connection, app)
+
+
+def version_of(database: Database) -> str | None:
+    with database.read() as connection:
+        return connection.execute(sa.select(data_version())).scalar()
+
+
+def spoil(database: Database, name: str, seq: int = 1) -> None:
+    """Make a body that nobody can read."""
+    of_it = sa.update(INBOX).where(INBOX.c.worker_id == name, INBOX.c.seq == seq)
+    with database.write() as connection:
+        connection.execute(of_it.values(body=b"\1broken"))
+
+
+class Time:
+    """Passes by so many seconds each time that somebody looks."""
+
+    def __init__(self, step: float = 0.0) -> None:
+        self.now, self.step = 0.0, step
+        self.pauses: list[float] = []
+
+    def timer(self) -> float:
+        self.now += self.step
+        return self.now
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+def drain_of(database: Database, time: Time | None = None) -> Drain:
+    time = time or Time()
+    return Drain(database, timer=time.timer, pause=time.pause)
+
+
+def note_reads(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> list[list[tuple[str, int]]]:
+    """The keys of each read of the inbox that has found some."""
+    found: list[list[tuple[str, int]]] = []
+    read = drain._read
+
+    def noted(after: Any) -> list[Waiting]:
+        rows = read(after)
+        if rows:
+            found.append([row.key for row in rows])
+        return rows
+
+    monkeypatch.setattr(drain, "_read", noted)
+    return found
+
+
+def test_all_that_waits_is_added_and_nothing_waits_any_more(flaky: FlakyDatabase) -> None:
+    held = put_some(flaky)
+    assert rows_in(flaky) == rows_of([])
+    assert Drain(flaky).run(seconds=60)
+    assert rows_in(flaky) == rows_of(held)
+    assert waiting_in(flaky) == []
+    assert Drain(flaky).run(seconds=60)
+
+
+def test_uses_advance_the_last_call_and_count_nothing(local: FlakyDatabase) -> None:
+    put(local, "w1", [Batch(1, (), (Use(1, 2, 50, 70),)), Batch(2, (), (Use(1, 1, 40, 60),))])
+    drain_all(local)
+    (row,) = (one for one in table_rows(local, ENDPOINT) if one.id == 1)
+    assert (row.total_calls, row.first_called_at, row.last_called_at) == (0, 40, 70)
+
+
+def test_no_worker_waits_behind_one_that_never_stops_writing(
+    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drain, more = drain_of(local), count(40)
+    put(local, "a", [Batch(seq, (delta(1),)) for seq in range(1, 40)])
+    put(local, "z", [Batch(1, (delta(2),))])
+    reads = note_reads(drain, monkeypatch)
+    while ("z", 1) in waiting_in(local):
+        # One turn of one transaction; meanwhile the other one writes as much again.
+        drain.run(seconds=0)
+        put(local, "a", [Batch(next(more), (delta(1),)) for _ in reads[-1]])
+    assert len(reads) <= 4
+    keys = [key for keys in reads for key in keys]
+    assert keys == sorted(keys)
+    # Then it begins with the first one again.
+    drain.run(seconds=0)
+    assert reads[-1][0][0] == "a"
+
+
+def test_a_run_covers_all_that_is_there_and_not_what_comes_meanwhile(
+    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, drain, add = put_some(local, workers=2, each=20), drain_of(local), Drain._add
+
+    def add_while_others_write(self: Drain, rows: Sequence[Waiting]) -> None:
+        add(self, rows)
+        put(local, "before", [Batch(rows[-1].seq, (delta(1),))])
+
+    monkeypatch.setattr(Drain, "_add", add_while_others_write)
+    drain.run_once()
+    assert {name for name, _ in waiting_in(local)} == {"before"}
+    monkeypatch.undo()
+    drain_all(local)
+    assert rows_in(local).statuses.total() > rows_of(held).statuses.total()
+
+
+def test_a_run_covers_what_is_there_although_others_take_some_of_it(
+    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = put_some(local, workers=5, each=8)
+    drain, other, reads = drain_of(local), drain_of(local), count()
+    read = drain._read
+
+    def read_before_somebody_takes_some(after: Any) -> list[Waiting]:
+        rows = read(after)
+        if next(reads) % 2 == 0 and rows:
+            with suppress(StorageError):
+                other._add(rows[3:6])
+        return rows
+
+    monkeypatch.setattr(drain, "_read", read_before_somebody_takes_some)
+    drain.run_once()
+    assert waiting_in(local) == []
+    assert rows_in(local) == rows_of(held)
+
+
+def test_a_turn_goes_on_behind_batches_that_somebody_else_has_taken(
+    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, drain = put_some(local, workers=5, each=8), drain_of(local)
+    read, reads = drain._read, count()
+
+    def read_before_somebody_takes_one(after: Any) -> list[Waiting]:
+        rows = read(after)
+        if next(reads) == 0:
+            Drain(local)._add(rows[:1])
+        return rows
+
+    monkeypatch.setattr(drain, "_read", read_before_somebody_takes_one)
+    assert drain.run(seconds=60)
+    assert rows_in(local) == rows_of(held)
+
+
+@pytest.mark.unmeasured
+def test_two_drains_at_once_add_each_batch_once(on_a_server: Database) -> None:
+    held, errors = put_some(on_a_server, workers=4, each=25), list[Exception]()
+    begin = threading.Barrier(3)
+
+    def empty() -> None:
+        drain = Drain(on_a_server)
+        begin.wait(30)
+        try:
+            while not drain.run(seconds=60):
+                pass
+        except StorageError as error:
+            errors.append(error)
+
+    def write() -> None:
+        begin.wait(30)
+        put(on_a_server, "late", batches(9, 25))
+
+    threads = [threading.Thread(target=each) for each in (empty, empty, write)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    drain_all(on_a_server)
+    assert waiting_in(on_a_server) == []
+    assert rows_in(on_a_server) == rows_of([delta(1), delta(2), *held, *deltas_of(batches(9, 25))])
+
+
+class Breaking:
+    """Breaks off at the n-th place that is counted, once."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.passed = at, 0
+
+    def __call__(self) -> bool:
+        self.passed += 1
+        return self.passed - 1 == self.at
+
+    @property
+    def broke(self) -> bool:
+        return self.passed > self.at
+
+
+def drained_after_breaks(
+    database: FlakyDatabase, held: Sequence[Delta], breaks: Callable[[Breaking], None]
+) -> int:
+    """Drain, break off at place after place until there is none left; how many there were."""
+    for at in range(200):
+        breaking = Breaking(at)
+        breaks(breaking)
+        with suppress(StorageError, SystemExit):
+            Drain(database).run(seconds=60)
+        # Another process goes on.
+        breaks(Breaking(-1))
+        drain_all(database)
+        assert rows_in(database) == rows_of(held)
+        assert waiting_in(database) == []
+        if not breaking.broke:
+            return at
+        held = [*held, *put_again(database, at + 2)]
+    raise AssertionError("it never came to an end")
+
+
+def put_again(database: Database, number: int) -> list[Delta]:
+    """Two batches of a new worker, in minutes that have no rows yet."""
+    deltas = [delta(1, minute=MINUTE + 1_440 * number), delta(2, minute=MINUTE + 1_440 * number)]
+    put(database, f"again{number}", [Batch(seq, (one,)) for seq, one in enumerate(deltas, 1)])
+    return deltas
+
+
+def test_a_drain_whose_acknowledgement_gets_lost_anywhere_loses_and_doubles_nothing(
+    local: FlakyDatabase,
+) -> None:
+    def lose(breaking: Breaking) -> None:
+        local.loses = breaking
+
+    # One finds which rows are missing, one makes them, and one adds everything.
+    assert drained_after_breaks(local, put_again(local, 1), lose) == 3
+
+
+@pytest.mark.parametrize("error", [StorageError("the connection was cut"), SystemExit()])
+def test_a_drain_that_dies_at_any_statement_loses_and_doubles_nothing(
+    tmp_path: Path, error: BaseException
+) -> None:
+    database, breaking = FlakyDatabase(f"sqlite:///{tmp_path / 'lens.db'}"), [Breaking(-1)]
+    migrate(database)
+    make_endpoints(database)
+
+    @event.listens_for(database._opened(), "before_cursor_execute")
+    def break_off(*_: Any) -> None:
+        if breaking[0]():
+            raise error
+
+    def breaks(at: Breaking) -> None:
+        breaking[0] = at
+
+    assert drained_after_breaks(database, put_again(database, 1), breaks) > 10
+    database.close()
+
+
+def set_calls(database: Database, table: sa.Table, endpoint: int, calls: int) -> None:
+    column = table.c.total_calls if table is ENDPOINT else table.c.calls
+    of_it = (table.c.id if table is ENDPOINT else table.c.endpoint_id) == endpoint
+    with database.write() as connection:
+        connection.execute(sa.update(table).where(of_it).values({column: calls}))
+
+
+@pytest.fixture
+def on_a_server(server_url: str) -> Iterator[Database]:
+    """With two endpoints that were called in one minute."""
+    made = Database(server_url)
+    migrate(made)
+    make_endpoints(made)
+    put(made, "setup", [Batch(1, (delta(1), delta(2)))])
+    drain_all(made)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("table", [BUCKET, STATUS, ENDPOINT], ids=lambda table: table.name)
+def test_a_sum_that_a_server_refuses_stops_no_other_one_and_is_counted_as_lost(
+    on_a_server: Database, table: sa.Table, caplog: pytest.LogCaptureFixture
+) -> None:
+    set_calls(on_a_server, table, 1, LARGEST)
+    before = rows_in(on_a_server)
+    put(on_a_server, "w1", [Batch(1, (delta(2), delta(1, [5, 6])))])
+    put(on_a_server, "w2", [Batch(1, (delta(2), delta(3)))])
+    assert Drain(on_a_server).run(seconds=60)
+    after = rows_in(on_a_server)
+    assert lost_in(on_a_server) == 2
+    assert (after.endpoints[2][0], after.endpoints[3][0]) == (3, 1)
+    assert after.endpoints[1] == before.endpoints[1]
+    assert {key: sums for key, sums in after.buckets.items() if key[2] == 1} == {
+        key: sums for key, sums in before.buckets.items() if key[2] == 1
+    }
+    assert waiting_in(on_a_server) == []
+    told = [record.message for record in caplog.records]
+    assert told == ["fastapi_lens gives up 2 calls of GET /1, which the database refuses to add"]
+
+
+@pytest.fixture
+def refusing(local: FlakyDatabase) -> FlakyDatabase:
+    """Takes no more than three calls of an endpoint, as if its numbers ended there."""
+    with local.write() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER too_many BEFORE UPDATE ON lens_endpoint WHEN NEW.total_calls > 3 "
+            "BEGIN SELECT RAISE(ABORT, 'out of range'); END"
+        )
+    return local
+
+
+def test_what_fits_of_sums_that_are_too_large_together_is_added(
+    refusing: FlakyDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    deltas = [delta(endpoint, [1, 2], minute=MINUTE + n) for n in range(3) for endpoint in (1, 2)]
+    put(refusing, "w1", [Batch(1, (*deltas, delta(3)))])
+    assert Drain(refusing).run(seconds=60)
+    assert lost_in(refusing) == 8
+    added, expected = rows_in(refusing), rows_of([*deltas[:2], delta(3)])
+    assert (added.endpoints, +added.statuses) == (expected.endpoints, expected.statuses)
+    assert {key: sums for key, sums in added.buckets.items() if sums[0]} == expected.buckets
+    assert [record.message for record in caplog.records] == [
+        f"fastapi_lens gives up 4 calls of GET /{number}, which the database refuses to add"
+        for number in (1, 2)
+    ]
+
+
+def test_a_refused_sum_of_an_endpoint_that_was_deleted_is_named_by_its_number(
+    refusing: FlakyDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    with refusing.write() as connection:
+        connection.execute(sa.delete(ENDPOINT).where(ENDPOINT.c.id == 2))
+        connection.exec_driver_sql(
+            "CREATE TRIGGER gone BEFORE UPDATE ON lens_bucket WHEN NEW.endpoint_id = 2 "
+            "BEGIN SELECT RAISE(ABORT, 'out of range'); END"
+        )
+    put(refusing, "w1", [Batch(1, (delta(1), delta(2)))])
+    assert Drain(refusing).run(seconds=60)
+    assert lost_in(refusing) == 1
+    assert "gives up 1 calls of endpoint 2, which" in caplog.text
+
+
+def test_a_batch_that_is_refused_whatever_is_taken_out_of_it_is_given_up(
+    refusing: FlakyDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    with refusing.write() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER never BEFORE UPDATE ON lens_endpoint WHEN NEW.last_called_at > 5 "
+            "BEGIN SELECT RAISE(ABORT, 'out of range'); END"
+        )
+    put(refusing, "w1", [Batch(1, (), (Use(1, 1, 2, 9),)), Batch(2, (), (Use(2, 1, 2, 4),))])
+    assert Drain(refusing).run(seconds=60)
+    assert "gives up 0 calls of worker w1 (orders), which cannot be added" in caplog.text
+    assert [row.last_called_at for row in table_rows(refusing, ENDPOINT)] == [0, 4, 0, 0]
+
+
+def test_a_body_that_nobody_can_read_is_given_up_and_counted(
+    flaky: FlakyDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    held = put_some(flaky)
+    put(flaky, "broken", [Batch(1, (delta(1), delta(2, [1, 2])))], "shop")
+    spoil(flaky, "broken")
+    assert Drain(flaky).run(seconds=60)
+    assert (lost_in(flaky, "shop"), lost_in(flaky)) == (3, 0)
+    assert rows_in(flaky) == rows_of(held)
+    assert waiting_in(flaky) == []
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.message.startswith(
+        "fastapi_lens gives up 3 calls of worker broken (shop), which cannot be added: Error -3 "
+    )
+
+
+@pytest.fixture
+def unforeseen(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
+    """The keys of batches that fail with an error that nobody foresaw."""
+    failing: set[tuple[str, int]] = set()
+    unpacked = drain_module._unpacked
+
+    def fail(row: Waiting) -> Batch:
+        if row.key in failing:
+            raise LookupError("nobody foresaw it")
+        return unpacked(row)
+
+    monkeypatch.setattr(drain_module, "_unpacked", fail)
+    return failing
+
+
+def test_a_batch_that_fails_as_nobody_foresaw_is_given_up_after_some_tries_and_not_before(
+    local: FlakyDatabase, unforeseen: set[tuple[str, int]], caplog: pytest.LogCaptureFixture
+) -> None:
+    held = put_some(local, workers=2, each=2)
+    put(local, "w9", [Batch(1, (delta(1), delta(2)))])
+    unforeseen.add(("w9", 1))
+    drain = Drain(local)
+    for _ in range(MAX_TRIES - 1):
+        with pytest.raises(LookupError):
+            drain.run(seconds=60)
+        assert waiting_in(local) == [("w9", 1)]
+        assert rows_in(local) == rows_of(held)
+    assert drain.run(seconds=60)
+    assert lost_in(local) == 2
+    assert "gives up 2 calls of worker w9 (orders), which cannot be added: nobody" in caplog.text
+
+
+def test_batches_that_fail_as_nobody_foresaw_are_all_given_up_however_many_lie_between(
+    local: FlakyDatabase, unforeseen: set[tuple[str, int]]
+) -> None:
+    held, drain = put_some(local, workers=4, each=10), Drain(local)
+    for name in ("a", "w11", "z"):
+        put(local, name, [Batch(1, (delta(1),))])
+        unforeseen.add((name, 1))
+    failures = 0
+    for _ in range(4 * MAX_TRIES):
+        try:
+            done = drain.run(seconds=60)
+        except LookupError:
+            failures += 1
+    assert failures == 3 * (MAX_TRIES - 1)
+    assert waiting_in(local) == []
+    assert rows_in(local) == rows_of(held)
+    assert done
+    assert lost_in(local) == 3
+
+
+def test_no_number_of_connection_errors_gives_up_a_batch(local: FlakyDatabase) -> None:
+    held, drain = put_some(local), Drain(local)
+    write = local.write
+    for _ in range(3 * MAX_TRIES):
+        local.down = True
+        with pytest.raises(StorageError):
+            drain.run(seconds=60)
+        local.down = False
+
+        @contextmanager
+        def fail() -> Iterator[Connection]:
+            with write() as connection:
+                yield connection
+                raise StorageError("the connection was cut")
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(local, "write", fail)
+            with pytest.raises(StorageError):
+                drain.run(seconds=60)
+    assert drain.run(seconds=60)
+    assert rows_in(local) == rows_of(held)
+    assert lost_in(local) == 0
+
+
+def test_what_is_given_up_is_counted_once_whatever_acknowledgement_gets_lost(
+    refusing: FlakyDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "fastapi_lens")
+    lost = 0
+    for at in range(6):
+        # In a minute that has no rows yet, so that these are made first.
+        many = delta(1, [1] * 4, minute=MINUTE + at)
+        put(refusing, f"w{at}", [Batch(1, (many,)), Batch(2, (delta(2),))])
+        spoil(refusing, f"w{at}", 2)
+        lost += 5
+        breaking = refusing.loses = Breaking(at)
+        with suppress(StorageError):
+            Drain(refusing).run(seconds=60)
+        refusing.loses = lambda: False
+        drain_all(refusing)
+        assert (lost_in(refusing), waiting_in(refusing)) == (lost, [])
+    assert not breaking.broke
+
+
+def test_pages_are_made_anew_when_calls_were_given_up(local: FlakyDatabase) -> None:
+    put(local, "w1", [Batch(1, (delta(1),))])
+    spoil(local, "w1")
+    before = version_of(local)
+    drain_all(local)
+    assert version_of(local) != before
+
+
+def test_more_is_added_at_once_while_much_waits_and_less_when_it_takes_long(
+    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time = Time()
+    drain = drain_of(local, time)
+    put(local, "w1", [Batch(seq, (), (Use(1, 1, 1, 1),)) for seq in range(1, 1_200)])
+    reads = note_reads(drain, monkeypatch)
+    drain.run(seconds=60)
+    sizes = [len(keys) for keys in reads]
+    assert sizes == [16, 32, 64, 128, MOST_AT_ONCE, MOST_AT_ONCE, MOST_AT_ONCE, 1_199 - 1_008]
+    # From now on each transaction takes longer than it should, and little waits.
+    time.step = 0.2
+    for number in range(10):
+        put(local, "w1", [Batch(1_200 + number, (delta(1),))])
+        drain.run(seconds=0)
+    put(local, "w1", [Batch(seq, (delta(1),)) for seq in (1_210, 1_211)])
+    drain.run(seconds=0)
+    assert len(reads[-1]) == 1
+
+
+def test_a_run_ends_in_time_and_rests_as_long_as_it_has_worked(local: FlakyDatabase) -> None:
+    time = Time(step=0.2)
+    put(local, "w1", [Batch(seq, (delta(1),)) for seq in range(1, 60)])
+    assert not drain_of(local, time).run(seconds=1)
+    assert time.now < 1.3
+    assert len(waiting_in(local)) == 59 - 16 - 32
+    assert [round(seconds, 3) for seconds in time.pauses if seconds] == [0.2]
+    # It ends with nothing left, and does not rest for nothing.
+    time = Time()
+    assert drain_of(local, time).run(seconds=1)
+    assert set(time.pauses) <= {0}
+
+
+def test_others_get_the_interpreter_while_many_sums_are_added_up(local: FlakyDatabase) -> None:
+    time = Time(step=1.0)
+    put(local, "w1", [Batch(1, tuple(delta(1, minute=MINUTE + n) for n in range(100)))])
+    drain_of(local, time).run(seconds=0)
+    assert time.pauses == [0, 0, 0]
+
+
+def test_nothing_is_added_after_a_newer_release_has_migrated_the_database(
+    database: Database,
+) -> None:
+    version = sa.update(META).where(META.c.name == SCHEMA_VERSION)
+    put(database, "w1", [Batch(1, (delta(1),))])
+    with database.write() as connection:
+        connection.execute(version.values(value=str(known_version() + 1)))
+    for drain in (lambda: Drain(database).run(seconds=60), lambda: drain_all(database)):
+        with pytest.raises(SchemaTooNewError):
+            drain()
+    assert waiting_in(database) == [("w1", 1)]
+    assert rows_in(database) == rows_of([])
+
+
+def test_sums_of_many_minutes_and_endpoints_are_added_in_one_run(flaky: FlakyDatabase) -> None:
+    deltas = tuple(
+        delta(1 + n % 4, [n + 1], minute=MINUTE + n, status=200 + n % 3) for n in range(700)
+    )
+    put(flaky, "w1", [Batch(1, deltas), Batch(2, deltas[:350])])
+    put(flaky, "w2", [Batch(1, deltas)])
+    drain_all(flaky)
+    assert rows_in(flaky) == rows_of([*deltas, *deltas, *deltas[:350]])
+
+
+def test_rows_that_vanish_while_they_are_made_are_an_error_and_cost_nothing(
+    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(local, "w1", [Batch(1, (delta(1),))])
+    drain = Drain(local)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(drain._rollup, "_insert_empty", lambda _missing: None)
+        with pytest.raises(StorageError, match="vanished"):
+            drain.run(seconds=60)
+    assert waiting_in(local) == [("w1", 1)]
+    drain.run(seconds=60)
+    assert rows_in(local) == rows_of([delta(1)])
 
 
 def test_a_slow_drain_does_not_cut_what_waits_into_parts(sqlite_database: FlakyDatabase) -> None:
@@ -20,13 +614,13 @@ def test_a_slow_drain_does_not_cut_what_waits_into_parts(sqlite_database: FlakyD
     # A second passes at each look at the time: every transaction is slow.
     drain = Drain(
         sqlite_database,
-        clock=lambda: NOW,
+        clock=lambda: 1_790_000_000.0,
         timer=lambda: float(next(seconds)),
         pause=lambda _seconds: None,
     )
     for turn in range(2):
         for number in range(12):
-            inbox.put(Batch(turn * 12 + number + 1, (delta(1),)), now=NOW)
+            inbox.put(Batch(turn * 12 + number + 1, (delta(1),)), now=1_790_000_000.0)
         drain.run(seconds=1)
 
     assert rows_in(sqlite_database).buckets == rows_of([delta(1)] * 24).buckets
@@ -38,9 +632,9 @@ def test_rows_of_more_endpoints_than_one_statement_locks_are_added_to(
     monkeypatch.setattr(statements, "MOST_ENDPOINTS", 3)
     writer = worker()
     Registrar(database, writer).register([], applied=0, now_us=1)
-    inbox, drain = Inbox(database, writer), Drain(database, clock=lambda: NOW)
+    inbox, drain = Inbox(database, writer), Drain(database, clock=lambda: 1_790_000_000.0)
     for number in (1, 2):
-        inbox.put(Batch(number, tuple(map(delta, range(1, 9)))), now=NOW)
+        inbox.put(Batch(number, tuple(map(delta, range(1, 9)))), now=1_790_000_000.0)
         drain.run_once()
 
     found, expected = rows_in(database), rows_of(map(delta, [*range(1, 9)] * 2))

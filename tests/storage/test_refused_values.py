@@ -5,6 +5,7 @@ import sqlalchemy as sa
 
 from fastapi_lens.errors import RefusedError
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.tables import LEASE
 from tests.storage.helpers import table_rows
 
@@ -29,3 +30,14 @@ def test_a_key_that_is_there_already_is_refused(database: Database) -> None:
     with pytest.raises(RefusedError), database.write() as connection:
         connection.execute(sa.insert(LEASE), [ROW, ROW])
     assert table_rows(database, LEASE) == []
+
+
+def test_a_sum_that_is_too_large_is_refused(server_url: str) -> None:
+    database = Database(server_url)
+    migrate(database)
+    with database.write() as connection:
+        connection.execute(sa.insert(LEASE), {**ROW, "expires_at": 2**63 - 1})
+    more = sa.update(LEASE).values(expires_at=LEASE.c.expires_at + 1)
+    with pytest.raises(RefusedError), database.write() as connection:
+        connection.execute(more)
+    database.close()

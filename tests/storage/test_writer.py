@@ -39,34 +39,11 @@ from tests.storage.helpers import (
     table_rows,
     worker,
 )
-from tests.storage.ordeal import ENDPOINTS, stream
+from tests.storage.ordeal import stream
 from tests.storage.processes import register
 from tests.support.writing import Writer
 
 IS_W1 = WORKER.c.id == "w1"
-
-
-@pytest.fixture
-def flaky(database_url: str) -> Iterator[FlakyDatabase]:
-    """A database with tables and endpoints that can misbehave."""
-    made = FlakyDatabase(database_url)
-    migrate(made)
-    make_endpoints(made)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def local(sqlite_database: FlakyDatabase) -> FlakyDatabase:
-    """The same in memory."""
-    make_endpoints(sqlite_database)
-    return sqlite_database
-
-
-def make_endpoints(database: Database) -> None:
-    """Endpoints with the ids that `random_delta` draws from."""
-    endpoints = [replace(facts(f"/{number}"), id=number) for number in range(1, ENDPOINTS + 1)]
-    Writer(database, worker("setup")).register(endpoints, applied=0, now_us=1)
 
 
 def batches(seed: int, number: int) -> list[Batch]:

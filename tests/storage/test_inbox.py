@@ -1,0 +1,182 @@
+"""Batches on their way into the inbox: what a body holds, and that each is there once."""
+
+import struct
+import zlib
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fastapi_lens.errors import StorageError
+from fastapi_lens.histogram import BUCKETS, Histogram
+from fastapi_lens.storage.batches import Batch, Delta, Use
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.drain import waiting
+from fastapi_lens.storage.inbox import Inbox, UnreadableError, pack, unpack
+from fastapi_lens.storage.open_calls import as_text
+from fastapi_lens.storage.registrar import Registrar
+from fastapi_lens.storage.tables import INBOX, WORKER
+from tests.storage.helpers import APP, FlakyDatabase, delta, table_rows, worker
+
+NUMBERS = st.integers(-(1 << 63), (1 << 63) - 1)
+HISTOGRAMS = st.builds(
+    Histogram.from_counts,
+    st.dictionaries(st.integers(0, BUCKETS - 1), st.integers(1, (1 << 40) - 1), max_size=8),
+)
+DELTAS = st.builds(Delta, *[NUMBERS] * 8, HISTOGRAMS)
+USES = st.builds(Use, *[NUMBERS] * 4)
+BATCHES = st.builds(
+    Batch,
+    st.just(0),
+    st.lists(DELTAS, max_size=5).map(tuple),
+    st.lists(USES, max_size=5).map(tuple),
+    ahead_us=NUMBERS,
+)
+BATCH = Batch(0, (delta(1, [5, 70_000]), delta(2, status=503)), (Use(2, 1, 5, 9),), ahead_us=7)
+
+
+@pytest.fixture
+def inbox(local: FlakyDatabase) -> Inbox:
+    """That of a registered worker on SQLite."""
+    return inbox_of(local)
+
+
+def inbox_of(database: Database, name: str = "w1", app: str = APP) -> Inbox:
+    Registrar(database, worker(name, app)).register([], applied=0, now_us=1)
+    return Inbox(database, worker(name, app))
+
+
+def waits(database: Database, app: str | None = None) -> tuple[int, int]:
+    with database.read() as connection:
+        return waiting(connection, app)
+
+
+def rows(database: Database) -> list[Any]:
+    return table_rows(database, INBOX)
+
+
+def seq_of(database: Database, name: str = "w1") -> int:
+    return next(row.seq for row in table_rows(database, WORKER) if row.id == name)
+
+
+@given(BATCHES)
+@example(Batch(0))
+def test_a_batch_is_read_as_it_was_packed(batch: Batch) -> None:
+    assert unpack(pack(batch)) == batch
+
+
+@given(BATCHES, st.data())
+def test_a_body_that_was_cut_or_altered_is_unreadable_or_the_same(
+    batch: Batch, data: st.DataObject
+) -> None:
+    body = pack(batch)
+    at = data.draw(st.integers(0, len(body) - 1))
+    other = data.draw(st.binary(max_size=3))
+    for altered in (body[:at], body[:at] + other + body[at + len(other) :]):
+        with suppress(UnreadableError):
+            assert unpack(altered) == batch
+
+
+@given(BATCHES, st.data())
+def test_what_nobody_has_packed_raises_nothing_else_even_if_it_is_compressed_well(
+    batch: Batch, data: st.DataObject
+) -> None:
+    plain = zlib.decompress(pack(batch)[1:])
+    at = data.draw(st.integers(0, len(plain)))
+    other = data.draw(st.binary(max_size=20))
+    altered = data.draw(st.sampled_from([plain[:at] + other, plain[:at] + other + plain[at + 1 :]]))
+    with suppress(UnreadableError):
+        unpack(pack(Batch(0))[:1] + zlib.compress(altered))
+
+
+@given(st.binary())
+@example(b"")
+@example(b"\1")
+def test_bytes_of_somebody_else_are_unreadable(body: bytes) -> None:
+    with pytest.raises(UnreadableError):
+        unpack(body)
+
+
+def test_what_is_wrong_with_a_body_is_said() -> None:
+    def compressed(data: bytes) -> bytes:
+        return b"\1" + zlib.compress(data)
+
+    plain = zlib.decompress(pack(BATCH)[1:])
+    many = struct.pack("<IIq", 2**32 - 1, 2**32 - 1, 0)
+    for body, problem in {
+        b"": "unknown format of no bytes",
+        b"\2abc": "unknown format 02",
+        b"\1abc": "while decompressing",
+        compressed(many): "requires a buffer",
+        compressed(plain + b"x"): "it has another length than it says",
+        compressed(plain[:-1]): "it has another length than it says",
+    }.items():
+        with pytest.raises(UnreadableError, match=problem):
+            unpack(body)
+
+
+def test_a_body_is_a_few_bytes_for_each_endpoint() -> None:
+    deltas = tuple(delta(2**62 + number, [number * 7 % 9_000]) for number in range(500))
+    assert len(pack(Batch(0, deltas))) < 20_000
+
+
+def test_a_batch_waits_once_however_often_it_is_put(flaky: FlakyDatabase) -> None:
+    inbox = inbox_of(flaky)
+    batch = replace(BATCH, seq=1, since_us=123_456)
+    assert [inbox.put(batch, now=2.5), inbox.put(batch, now=3.5)] == [1, 1]
+    (row,) = rows(flaky)
+    assert (row.worker_id, row.seq, row.app, row.written_at) == ("w1", 1, APP, 2_500_000)
+    assert (row.since, row.calls) == (123_456, 3)
+    assert unpack(row.body) == BATCH
+    assert seq_of(flaky) == 1
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["committed", "rolled back"])
+def test_a_batch_whose_acknowledgement_got_lost_is_put_again_and_waits_once(
+    flaky: FlakyDatabase, *, is_there: bool
+) -> None:
+    inbox, batch = inbox_of(flaky), replace(BATCH, seq=1)
+    flaky.loses, flaky.down = (lambda: is_there), not is_there
+    with pytest.raises(StorageError):
+        inbox.put(batch, now=2)
+    flaky.loses, flaky.down = (lambda: False), False
+    assert len(rows(flaky)) == is_there
+    assert inbox.put(batch, now=3) == 1
+    assert [row.written_at for row in rows(flaky)] == [2_000_000 if is_there else 3_000_000]
+
+
+def test_a_worker_is_told_how_many_of_its_own_batches_wait(local: FlakyDatabase) -> None:
+    mine, other = inbox_of(local), inbox_of(local, "w2")
+    told = [
+        one.put(Batch(seq, (delta(1),)), now=1) for seq in (1, 2, 3) for one in (mine, other, mine)
+    ]
+    assert told == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    with local.write() as connection:
+        connection.execute(sa.delete(INBOX).where(INBOX.c.seq < 3))
+    assert mine.put(Batch(4, (delta(1),)), now=1) == 2
+
+
+def test_what_waits_is_counted_by_app_and_since_the_oldest_of_it(database: Database) -> None:
+    assert waits(database) == waits(database, APP) == (0, 0)
+    for name, app, since in (("w1", APP, 30), ("w2", APP, 20), ("w3", "other", 10)):
+        inbox = inbox_of(database, name, app)
+        for seq in (1, 2):
+            inbox.put(Batch(seq, (delta(1),), since_us=since * seq), now=1)
+    assert waits(database) == (6, 10)
+    assert waits(database, APP) == (4, 20)
+    assert waits(database, "none") == (0, 0)
+
+
+def test_uses_wait_like_calls_and_open_calls_are_told_at_once(local: FlakyDatabase) -> None:
+    inbox, uses = inbox_of(local), (Use(1, 2, 3, 4),)
+    assert inbox.put(Batch(1, (), uses, as_text(uses)), now=1) == 1
+    # Without calls and uses there is nothing to wait for.
+    assert inbox.put(Batch(2, (), (), ""), now=1) == 1
+    assert [row.calls for row in rows(local)] == [0]
+    assert seq_of(local) == 2
+    (row,) = (one for one in table_rows(local, WORKER) if one.id == "w1")
+    assert row.open_calls is None
