@@ -5,6 +5,7 @@ LensError                      the root; catch this to catch them all
 └── StorageError               the database cannot be used
     ├── DamagedFileError       what lies at the path is no SQLite database; counts wait
     ├── DeadlockError          the database has undone a transaction so that others can go on
+    ├── RefusedError           the database refuses these values, and would again
     └── SchemaTooNewError      a newer fastapi_lens has migrated this database; counts wait
 """
 
@@ -63,6 +64,14 @@ class DamagedFileError(StorageError):
 
 class DeadlockError(StorageError):
     """The database has undone a transaction to let another one go on. The writer begins it anew."""
+
+
+class RefusedError(StorageError):
+    """The database refuses values: too long, not in its encoding, out of range, a key used twice.
+
+    Trying again does not help. Whoever writes several rows writes them one by one, and drops the
+    one that is refused.
+    """
 
 
 class SchemaTooNewError(StorageError):

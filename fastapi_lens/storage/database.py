@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from fastapi_lens.config_checks import is_file_uri, is_in_memory
-from fastapi_lens.errors import ConfigError, DamagedFileError, DeadlockError, StorageError
+from fastapi_lens.errors import (
+    ConfigError,
+    DamagedFileError,
+    DeadlockError,
+    RefusedError,
+    StorageError,
+)
 from fastapi_lens.storage.engines import HELD, SILENCE_SECONDS, create_engine
 from fastapi_lens.storage.files import (
     DAMAGE,
@@ -118,6 +124,8 @@ class Database:
                 raise DamagedFileError(str(self._file.path), str(original)) from error
             if _is_deadlock(original):
                 raise DeadlockError(_reason(error)) from error
+            if isinstance(error, (DataError, IntegrityError)):
+                raise RefusedError(_reason(error)) from error
             if self._file is not None and primary_code(original) in REFUSALS:
                 raise StorageError(f"{_reason(error)}: {self._file.path}{REMEDY}") from error
             raise StorageError(_reason(error)) from error

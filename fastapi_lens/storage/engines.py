@@ -12,10 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Dialect, Engine, ExceptionContext
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import DataError, IntegrityError, InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
-from fastapi_lens.errors import DamagedFileError
+from fastapi_lens.errors import DamagedFileError, RefusedError
 from fastapi_lens.storage.files import DatabaseFile
 
 BUSY_TIMEOUT_MS = 5_000
@@ -100,15 +100,21 @@ def _begin_on_server(connection: Connection) -> None:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
-def _connect_anew(context: ExceptionContext) -> None:
+def _connect_anew(context: ExceptionContext) -> RefusedError | None:
     """Trust no connection after an error: the next use opens a new one.
 
     It may have outlived its database, or remember that a file could not be written to. Only on
     MariaDB SQLAlchemy asks whether there is a table in a way that fails when there is none.
     """
+    if isinstance(context.original_exception, (UnicodeError, OverflowError)):
+        # Of a driver, which makes bytes of the values before it sends them.
+        return RefusedError(str(context.original_exception))
+    if isinstance(context.sqlalchemy_exception, (DataError, IntegrityError)):
+        return None
     running: Any = context.execution_context
     options: Any = getattr(running, "execution_options", {})
     context.is_disconnect |= not options.get("skip_user_error_events", False)
+    return None
 
 
 def _watch(engine: Engine, file: DatabaseFile) -> None:
