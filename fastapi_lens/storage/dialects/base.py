@@ -92,8 +92,7 @@ class Dialect(ABC):
             file: What `file_of` gave.
 
         Raises:
-            ConfigError: An option of the URL is wrong.
-            StorageError: The driver does not know an option of the URL.
+            StorageError: The driver cannot use an option of the URL.
         """
 
     @abstractmethod

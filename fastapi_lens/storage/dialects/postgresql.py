@@ -15,7 +15,6 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from fastapi_lens.errors import ConfigError
 from fastapi_lens.storage.dialects.base import (
     CONNECT_TIMEOUT_SECONDS,
     LOCK_SECONDS,
@@ -58,7 +57,9 @@ _LIMITS = (
 )
 _BEGIN_WRITING = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_LIMITS}"
 _BEGIN_READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LIMITS}"
-"""One round trip, as a plain BEGIN."""
+_MIGRATION_LIMITS = (
+    f"SET LOCAL lock_timeout = '{MIGRATION_SECONDS}s'; SET LOCAL statement_timeout = 0"
+)
 
 
 class PostgresqlDialect(Dialect):
@@ -72,12 +73,9 @@ class PostgresqlDialect(Dialect):
 
     def create_engine(self, url: URL, _file: DatabaseFile | None, /) -> Engine:
         """One whose transactions begin with our own words, so that a pool needs no session."""
-        arguments = {
-            **beside(url, _ARGUMENTS),
-            "autocommit": True,
-            "prepare_threshold": _prepare_threshold(url),
-        }
+        arguments: dict[str, Any] = {**beside(url, _ARGUMENTS), "autocommit": True}
         with driver_errors():
+            arguments["prepare_threshold"] = _prepare_threshold(url)
             engine = sa.create_engine(url, pool_pre_ping=True, connect_args=arguments)
 
         event.listen(engine, "do_connect", connect)
@@ -94,9 +92,7 @@ class PostgresqlDialect(Dialect):
     ) -> Generator[Connection]:
         """With a lock that the end of the transaction gives back."""
         with write() as connection:
-            connection.exec_driver_sql(
-                f"SET LOCAL lock_timeout = '{MIGRATION_SECONDS}s'; SET LOCAL statement_timeout = 0"
-            )
+            _run(connection, _MIGRATION_LIMITS)
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             yield connection
 
@@ -129,24 +125,27 @@ class PostgresqlDialect(Dialect):
 
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITES, True)
-    connection.exec_driver_sql(_BEGIN_WRITING if writes else _BEGIN_READING)
+    _run(connection, _BEGIN_WRITING if writes else _BEGIN_READING)
+
+
+def _run(connection: Connection, statements: str) -> None:
+    """Run several statements in one round trip, which cannot be prepared on the server."""
+    driver: Any = connection.connection.driver_connection
+    driver.execute(statements, prepare=False)
 
 
 def _prepare_threshold(url: URL) -> int | None:
     """After how many uses psycopg prepares a statement; None for never, which is the default.
 
     Raises:
-        ConfigError: The URL says something else.
+        ValueError: The URL says something else.
     """
-    named = url.query.get("prepare_threshold", "none")
+    named = str(url.query.get("prepare_threshold", "none"))
     if named == "none":
         return None
-    try:
-        return int(str(named))
-    except ValueError:
-        raise ConfigError(
-            "database_url", f"has prepare_threshold={named}; use a number of uses, or none"
-        ) from None
+    if not named.isdecimal():
+        raise ValueError(f"prepare_threshold is a number or none, not {named}")
+    return int(named)
 
 
 def _codec(encoding: str | None) -> str | None:
