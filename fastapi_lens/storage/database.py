@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import (
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from fastapi_lens.config_checks import is_in_memory
 from fastapi_lens.errors import (
@@ -17,9 +21,10 @@ from fastapi_lens.errors import (
     DeadlockError,
     RefusedError,
     StorageError,
+    UnavailableError,
 )
 from fastapi_lens.storage.dialects import dialect_for
-from fastapi_lens.storage.dialects.base import WRITES
+from fastapi_lens.storage.dialects.base import REFUSED, WRITES
 from fastapi_lens.storage.dialects.sqlite import HELD
 from fastapi_lens.storage.files import (
     DAMAGE,
@@ -57,7 +62,16 @@ class Database:
         self._url = make_url(url)
         if self._url.get_backend_name() == "mariadb":
             self._url = self._url.set(drivername="mysql+pymysql")
-        self._driver_error = _driver_of(self._url).Error
+        driver = _driver_of(self._url)
+        self._driver_error = driver.Error
+        # A driver's own errors come from what goes past SQLAlchemy.
+        self._refused = (*REFUSED, driver.DataError, driver.IntegrityError)
+        self._later = (
+            OperationalError,
+            InterfaceError,
+            driver.OperationalError,
+            driver.InterfaceError,
+        )
         self.dialect = dialect_for(self._url)
         self.remembered: dict[str, str] = {}
         self._guard = threading.Lock()
@@ -117,11 +131,12 @@ class Database:
                 raise DamagedFileError(str(self._file.path), str(original)) from error
             if self.dialect.is_deadlock(original):
                 raise DeadlockError(_reason(error)) from error
-            if isinstance(error, (DataError, IntegrityError)):
+            if isinstance(error, self._refused):
                 raise RefusedError(_reason(error)) from error
             if self._file is not None and primary_code(original) in REFUSALS:
                 raise StorageError(f"{_reason(error)}: {self._file.path}{REMEDY}") from error
-            raise StorageError(_reason(error)) from error
+            kind = UnavailableError if isinstance(error, self._later) else StorageError
+            raise kind(_reason(error)) from error
 
     def _before_writing(self, connection: Connection) -> Callable[[], None]:
         """What is to be done once the transaction is committed."""

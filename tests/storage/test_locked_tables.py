@@ -72,7 +72,9 @@ def test_a_row_that_another_program_has_changed_is_waited_for_as_briefly(server_
 
 
 ASKED = {
-    "postgresql": "SELECT name, setting FROM pg_settings WHERE name IN ('lock_timeout', 'statement_timeout')",
+    "postgresql": (
+        "SELECT name, setting FROM pg_settings WHERE name IN ('lock_timeout', 'statement_timeout')"
+    ),
     "mysql": (
         "SHOW VARIABLES WHERE variable_name IN "
         "('lock_wait_timeout', 'innodb_lock_wait_timeout', 'max_statement_time')"

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext
 from sqlalchemy.exc import DataError, IntegrityError
 
-from fastapi_lens.errors import RefusedError, StorageError
+from fastapi_lens.errors import RefusedError, UnavailableError
 from fastapi_lens.storage.files import DatabaseFile
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -29,6 +29,9 @@ MIGRATION_SECONDS = 60
 SILENCE_SECONDS = 60
 """A server ends a connection that says nothing for so long while it holds locks: its host may be
 gone, and everybody else waits for them."""
+
+REFUSED = (DataError, IntegrityError)
+"""Errors for values that a database refuses; the connection can be used again."""
 
 WRITES = "lens_writes"
 """Execution option of a connection: False if its transaction changes nothing."""
@@ -136,7 +139,7 @@ def driver_errors() -> Generator[None]:
     """Run what a driver does to connect: some of its errors are no errors of databases.
 
     Raises:
-        StorageError: It does not know an option, or misses a package.
+        UnavailableError: It does not know an option, or misses a package.
     """
     try:
         yield
@@ -149,7 +152,7 @@ def driver_errors() -> Generator[None]:
         TypeError,
         ValueError,
     ) as error:
-        raise StorageError(
+        raise UnavailableError(
             "the driver cannot connect as the database's URL says "
             f"({type(error).__name__}: {error})"
         ) from error
@@ -167,17 +170,21 @@ def refused(context: ExceptionContext) -> RefusedError | None:
     return RefusedError(str(error)) if isinstance(error, (UnicodeError, OverflowError)) else None
 
 
-def connect_anew(context: ExceptionContext) -> None:
+def connect_anew(context: ExceptionContext) -> RefusedError | None:
     """Trust no connection after an error: the next use opens a new one. For ``handle_error``.
+
+    Not after one that a value is to blame for, see `refused`.
 
     It may have outlived its database, or remember that a file could not be written to. Only on
     MariaDB SQLAlchemy asks whether there is a table in a way that fails when there is none.
     """
-    if isinstance(context.sqlalchemy_exception, (DataError, IntegrityError)):
-        return
+    error = refused(context)
+    if error is not None or isinstance(context.sqlalchemy_exception, REFUSED):
+        return error
     running: Any = context.execution_context
     options: Any = getattr(running, "execution_options", {})
     context.is_disconnect |= not options.get("skip_user_error_events", False)
+    return None
 
 
 def beside(url: URL, arguments: dict[str, Any]) -> dict[str, Any]:

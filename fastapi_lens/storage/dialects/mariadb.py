@@ -24,7 +24,6 @@ from fastapi_lens.storage.dialects.base import (
     connect,
     connect_anew,
     driver_errors,
-    refused,
 )
 from fastapi_lens.storage.files import DatabaseFile
 
@@ -76,7 +75,6 @@ class MariadbDialect(Dialect):
         event.listen(engine, "do_connect", connect)
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
-        event.listen(engine, "handle_error", refused)
         event.listen(engine, "handle_error", connect_anew)
         return engine
 

@@ -28,7 +28,6 @@ from fastapi_lens.storage.dialects.base import (
     connect,
     connect_anew,
     driver_errors,
-    refused,
 )
 from fastapi_lens.storage.files import DatabaseFile
 from fastapi_lens.storage.texts import encodable
@@ -82,7 +81,6 @@ class PostgresqlDialect(Dialect):
         event.listen(engine, "connect", _note_codec)
         event.listen(engine, "begin", _begin)
         event.listen(engine, "before_cursor_execute", _escape, retval=True)
-        event.listen(engine, "handle_error", refused)
         event.listen(engine, "handle_error", connect_anew)
         return engine
 

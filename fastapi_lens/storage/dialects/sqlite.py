@@ -60,14 +60,12 @@ class SqliteDialect(Dialect):
             )
         event.listen(engine, "begin", _begin)
         event.listen(engine, "invalidate", _let_go)
-        event.listen(engine, "handle_error", refused)
         if file is None:
             event.listen(engine, "do_connect", connect)
             event.listen(engine, "connect", _prepare)
         else:
             _watch(engine, file)
-        if not in_memory:
-            event.listen(engine, "handle_error", connect_anew)
+        event.listen(engine, "handle_error", refused if in_memory else connect_anew)
         return engine
 
     @contextmanager

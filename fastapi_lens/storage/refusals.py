@@ -1,0 +1,46 @@
+"""Rows that a database refuses do not stop the others: they are added one by one, and left out."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.errors import RefusedError
+from fastapi_lens.storage.dialects.base import REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One row that was left out.
+
+    Attributes:
+        row: Its values, by column or parameter.
+        reason: The driver's words.
+    """
+
+    row: dict[str, Any]
+    reason: str
+
+
+def add_one_by_one(
+    connection: Connection, rows: Iterable[dict[str, Any]], add: Callable[[dict[str, Any]], object]
+) -> list[Refusal]:
+    """Add rows in a running transaction, which goes on where a row is refused.
+
+    Args:
+        connection: In a transaction.
+        rows: What to add.
+        add: Adds one row by this connection.
+
+    Returns:
+        Those that the database refuses.
+    """
+    refusals: list[Refusal] = []
+    for row in rows:
+        try:
+            with connection.begin_nested():
+                add(row)
+        except (RefusedError, *REFUSED) as error:
+            refusals.append(Refusal(row, str(getattr(error, "orig", error)).partition("\n")[0]))
+    return refusals
