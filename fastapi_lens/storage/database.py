@@ -14,7 +14,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from fastapi_lens.config_checks import is_in_memory
+from fastapi_lens.config_checks import DRIVERS, is_in_memory
 from fastapi_lens.errors import (
     ConfigError,
     DamagedFileError,
@@ -59,9 +59,8 @@ class Database:
         Raises:
             ConfigError: The driver is not installed.
         """
-        self._url = make_url(url)
-        if self._url.get_backend_name() == "mariadb":
-            self._url = self._url.set(drivername="mysql+pymysql")
+        made = make_url(url)
+        self._url = made.set(drivername=DRIVERS.get(made.drivername, made.drivername))
         driver = _driver_of(self._url)
         self._driver_error = driver.Error
         # A driver's own errors come from what goes past SQLAlchemy.

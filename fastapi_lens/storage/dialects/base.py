@@ -68,19 +68,14 @@ class Dialect(ABC):
         is_file: Whether a database is a file of this host, or in memory. Such a one has no clock
             of its own, and its free space can be given back.
         row_bytes: How large its rows are.
+        clock_us: The server's time in microseconds since the epoch, as a part of any SELECT. Null
+            where the database is a file, which lies on the host that asks.
     """
 
     name: ClassVar[str]
     is_file: ClassVar[bool] = False
     row_bytes: ClassVar[RowBytes]
-
-    @property
-    @abstractmethod
-    def clock_us(self) -> sa.ColumnElement[int | None]:
-        """The server's time in microseconds since the epoch, as a part of any SELECT.
-
-        Null where the database is a file, which lies on the host that asks.
-        """
+    clock_us: ClassVar[sa.ColumnElement[int | None]]
 
     def file_of(self, _url: URL, /) -> DatabaseFile | None:
         """The file to watch; None if there is none."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -64,9 +64,7 @@ class MariadbDialect(Dialect):
     name = "mysql"
     row_bytes = RowBytes(140, 260, 660, request=130, failure=400, audit=290)
     # Whole seconds, but right in the hour that a change of the zone repeats.
-    clock_us: ClassVar[sa.ColumnElement[int | None]] = sa.literal_column(
-        "unix_timestamp() * 1000000 + 500000", sa.BigInteger()
-    )
+    clock_us = sa.literal_column("unix_timestamp() * 1000000 + 500000", sa.BigInteger())
 
     def create_engine(self, url: URL, _file: DatabaseFile | None, /) -> Engine:
         """One that prepares each session, since there is no pool in between."""

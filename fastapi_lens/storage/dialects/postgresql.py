@@ -5,9 +5,9 @@ between, the next transaction may be in another session, and another program's i
 """
 
 import codecs
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, ClassVar
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -66,7 +66,7 @@ class PostgresqlDialect(Dialect):
 
     name = "postgresql"
     row_bytes = RowBytes(250, 140, 2_000, request=170, failure=400, audit=290)
-    clock_us: ClassVar[sa.ColumnElement[int | None]] = sa.literal_column(
+    clock_us = sa.literal_column(
         "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint", sa.BigInteger()
     )
 
@@ -184,8 +184,9 @@ def _escaped(values: Any, codec: str) -> Any:
         case str():
             return encodable(values, codec)
         case dict():
-            return {name: _escaped(value, codec) for name, value in values.items()}
+            named = cast("dict[str, Any]", values)
+            return {name: _escaped(value, codec) for name, value in named.items()}
         case list() | tuple():
-            return [_escaped(value, codec) for value in values]
+            return [_escaped(value, codec) for value in cast("Sequence[Any]", values)]
         case _:
             return values

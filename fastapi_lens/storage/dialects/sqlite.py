@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -42,7 +42,7 @@ class SqliteDialect(Dialect):
     name = "sqlite"
     is_file = True
     row_bytes = RowBytes(43, 25, 330, request=110, failure=240, audit=260)
-    clock_us: ClassVar[sa.ColumnElement[int | None]] = sa.literal_column("NULL", sa.BigInteger())
+    clock_us = sa.literal_column("NULL", sa.BigInteger())
 
     def file_of(self, url: URL, /) -> DatabaseFile | None:
         """None in memory, and where the name is a URI of SQLite's."""
