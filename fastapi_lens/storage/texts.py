@@ -1,5 +1,10 @@
 """Texts that a database accepts. Pure."""
 
+import re
+import sys
+
+_ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
+
 
 def storable(text: str) -> str:
     """The text without null characters (PostgreSQL) and without lone surrogates (all drivers)."""
@@ -14,3 +19,8 @@ def encodable(text: str, codec: str) -> str:
         codec: The encoding of the database, as Python names it.
     """
     return text.encode(codec, "backslashreplace").decode(codec)
+
+
+def unescaped(text: str) -> str:
+    """The text that `encodable` was given, unless that had such escapes itself."""
+    return _ESCAPE.sub(lambda found: chr(min(int(found[0][2:], 16), sys.maxunicode)), text)

@@ -1,6 +1,7 @@
 r"""Databases on PostgreSQL that have not all characters: texts get escapes such as ``\u2192``."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -13,8 +14,9 @@ from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.settings import AuditEntry, add_audit_entry
 from fastapi_lens.storage.tables import AUDIT, ENDPOINT, REQUEST
-from fastapi_lens.storage.texts import encodable
+from fastapi_lens.storage.texts import encodable, unescaped
 from fastapi_lens.storage.writer import Writer
+from tests.cli.helpers import run
 from tests.recording.probe import lens_of
 from tests.storage.helpers import facts, table_rows, worker
 from tests.support.postgres import PostgresServer
@@ -100,6 +102,28 @@ def test_requests_are_logged_and_reported(url: str, encoding: str) -> None:
             assert client.get(f"/lens{page}").status_code == 200
 
 
+def test_an_export_of_such_a_database_can_be_imported_elsewhere(
+    url: str, encoding: str, tmp_path: Path
+) -> None:
+    database = Database(url)
+    migrate(database)
+    one = facts(f"/{TEXT}")
+    Writer(database, worker()).register([one], applied=0, now_us=1)
+    database.close()
+    archive, other = tmp_path / "lens.jsonl", tmp_path / "lens.db"
+    assert run("export", archive, "--database", url).exit_code == 0
+    done = run("import", archive, "--database", other)
+    assert done.exit_code == 0, done.output
+    copy = Database(f"sqlite:///{other}")
+    assert [(row.id, row.path) for row in table_rows(copy, ENDPOINT)] == [
+        (one.id, f"/{STORED[encoding]}")
+    ]
+    copy.close()
+
+
 def test_an_escape_is_the_same_each_time() -> None:
     assert encodable("a\ud800→", "latin-1") == encodable("a\ud800→", "ascii") == r"a\ud800\u2192"
     assert encodable(r"a\ud800\u2192", "latin-1") == r"a\ud800\u2192"
+    for text in (TEXT, "\N{PILE OF POO}", "plain"):
+        assert unescaped(encodable(text, "ascii")) == text
+    assert unescaped(r"\Uffffffff \u12") == "\U0010ffff \\u12"
