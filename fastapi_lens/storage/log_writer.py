@@ -4,7 +4,6 @@ It has a fence of its own, `log_seq` of the worker's row, which works as `seq` d
 A request's row has an id that no other has, so that one which is there already is left alone.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,12 +16,9 @@ from fastapi_lens.errors import RefusedError
 from fastapi_lens.storage.batches import WorkerFacts, identity_of
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.fence import Fence, until_alone
-from fastapi_lens.storage.refusals import Refusal, add_one_by_one
+from fastapi_lens.storage.refusals import Refusal, add_one_by_one, log_refusals
 from fastapi_lens.storage.tables import FAILURE, REQUEST, WORKER
 from fastapi_lens.storage.texts import storable
-from fastapi_lens.visible import visible
-
-logger = logging.getLogger("fastapi_lens")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +107,7 @@ class LogWriter:
             until_alone(
                 lambda: self._write(batch, partial(_add_singly, refusals)), undone=refusals.clear
             )
-            _log_refusals(refusals)
+            log_refusals(refusals, "rows of the request log", _NAMES)
 
     def _write(self, batch: LogBatch, add: "_Add") -> None:
         failures = sorted(batch.failures, key=lambda failure: failure.id)
@@ -182,24 +178,8 @@ def _add_singly(
     refusals += add_one_by_one(connection, rows, lambda row: connection.execute(statement, row))
 
 
-def _log_refusals(refusals: Sequence[Refusal]) -> None:
-    # None where somebody else has meanwhile deleted what was in the way.
-    if refusals:
-        row = refusals[0].row
-        words = " ".join(str(row[name]) for name in _NAMES if name in row)
-        logger.warning(
-            "fastapi_lens left out %d rows of the request log that the database refuses, such as "
-            "%s: %s",
-            len(refusals),
-            visible(words[:_SHOWN]),
-            refusals[0].reason,
-        )
-
-
 _NAMES = ("method", "path", "type", "place", "new_message")
 """What a row is recognised by: one of a request, and those of an exception."""
-
-_SHOWN = 200
 
 _FIRST: sa.BindParameter[int] = sa.bindparam("new_first_at", type_=sa.BigInteger())
 _LAST: sa.BindParameter[int] = sa.bindparam("new_last_at", type_=sa.BigInteger())

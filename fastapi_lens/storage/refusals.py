@@ -1,6 +1,7 @@
 """Rows that a database refuses do not stop the others: they are added one by one, and left out."""
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,12 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import RefusedError
 from fastapi_lens.storage.dialects.base import REFUSED
+from fastapi_lens.visible import visible
+
+logger = logging.getLogger("fastapi_lens")
+
+_SHOWN = 200
+"""Characters of a row's names in the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +51,23 @@ def add_one_by_one(
         except (RefusedError, *REFUSED) as error:
             refusals.append(Refusal(row, str(getattr(error, "orig", error)).partition("\n")[0]))
     return refusals
+
+
+def log_refusals(refusals: Sequence[Refusal], kind: str, names: Sequence[str]) -> None:
+    """Log what was left out, in one line; nothing if nothing was.
+
+    Args:
+        refusals: What `add_one_by_one` returned.
+        kind: What the rows are, in the plural.
+        names: Columns or parameters that a row is recognised by, as far as it has them.
+    """
+    if refusals:
+        row = refusals[0].row
+        words = " ".join(str(row[name]) for name in names if name in row)
+        logger.warning(
+            "fastapi_lens left out %d %s that the database refuses, such as %s: %s",
+            len(refusals),
+            kind,
+            visible(words[:_SHOWN]),
+            refusals[0].reason,
+        )

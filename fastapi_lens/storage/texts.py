@@ -3,7 +3,7 @@
 import re
 import sys
 
-_ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
+_ESCAPE = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|\\U([0-9a-f]{8})")
 
 
 def storable(text: str) -> str:
@@ -23,4 +23,8 @@ def encodable(text: str, codec: str) -> str:
 
 def unescaped(text: str) -> str:
     """The text that `encodable` was given, unless that had such escapes itself."""
-    return _ESCAPE.sub(lambda found: chr(min(int(found[0][2:], 16), sys.maxunicode)), text)
+    return _ESCAPE.sub(_character, text)
+
+
+def _character(found: re.Match[str]) -> str:
+    return chr(min(int(found[found.lastindex or 0], 16), sys.maxunicode))

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.errors import StorageError
+from fastapi_lens.errors import RefusedError, StorageError
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.storage.batches import (
     Batch,
@@ -28,6 +28,7 @@ from fastapi_lens.storage.batches import (
 )
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.fence import Fence, until_alone
+from fastapi_lens.storage.refusals import add_one_by_one, log_refusals
 from fastapi_lens.storage.statements import (
     FACTS,
     UPDATE_BUCKET,
@@ -74,7 +75,25 @@ class Writer:
         """
         rows = sorted((_endpoint_values(fact, now_us) for fact in facts), key=lambda row: row["id"])
         worker = new_row(self._worker, applied=applied, now_us=now_us, log_applied=log_applied)
-        until_alone(lambda: self._register(worker, rows), undone=self._note_deadlock)
+        try:
+            until_alone(lambda: self._register(worker, rows), undone=self._note_deadlock)
+        except RefusedError:
+            accepted = self._accepted(rows)
+            until_alone(lambda: self._register(worker, accepted), undone=self._note_deadlock)
+
+    def _accepted(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Add endpoints one by one; those that the database takes."""
+        insert = self._database.insert_ignore(ENDPOINT)
+        with self._database.write() as connection:
+
+            def add(row: dict[str, Any]) -> None:
+                connection.execute(insert, row)
+                UPDATE_FACTS.run_all(connection, [_bound(row, "id")])
+
+            refusals = add_one_by_one(connection, rows, add)
+        log_refusals(refusals, "endpoints", ("method", "path"))
+        refused = {refusal.row["id"] for refusal in refusals}
+        return [row for row in rows if row["id"] not in refused]
 
     def _register(self, worker: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         # Two transactions: on MariaDB workers that insert and then update in one deadlock.
