@@ -19,9 +19,9 @@ from fastapi_lens.storage.batches import Batch, Delta, EndpointFacts, WorkerFact
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.retention import Retention, prune
-from fastapi_lens.storage.writer import Writer
 from tests.support.ports import free_port
 from tests.support.servers import Server
+from tests.support.writing import Writer
 
 ROOT = Path(__file__).parents[1]
 

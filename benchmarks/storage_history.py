@@ -29,7 +29,7 @@ from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.retention import Retention, prune
 from fastapi_lens.storage.workers import beat
-from fastapi_lens.storage.writer import Writer
+from tests.support.writing import Writer
 
 DAYS = 400
 CALLS = 1_000_000_000

@@ -16,7 +16,6 @@ from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from fastapi_lens.config_places import TEST_SUITE
-from fastapi_lens.recording.heap import starts
 from scripts import chromium as chromium_program
 from scripts import mariadb as mariadb_program
 from scripts import nginx as nginx_program
@@ -61,15 +60,6 @@ UNMEASURED_FOLDERS = {"attack", "benchmarks", "browser", "docs", "end_to_end", "
 _SERVERS = pytest.StashKey[list[Server]]()
 _BROWSER = pytest.StashKey[SharedBrowser]()
 _MODULES_IN_A_BROWSER = pytest.StashKey[set[Path]]()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def a_process_that_freezes_nothing() -> None:
-    """A test process makes hundreds of lenses; none of them is to stay for ever.
-
-    The first start of one in a process takes what is alive by then from the garbage collector.
-    """
-    next(starts())
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -13,7 +13,6 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "days": formats.days,
     "duration": formats.duration,
     "exact": escape,
-    "microseconds": formats.microseconds,
     "moment": formats.moment,
     "ms": formats.milliseconds,
     "number": formats.number,

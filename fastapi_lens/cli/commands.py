@@ -188,7 +188,7 @@ def doctor_command(
         if place.file is not None and os.path.exists(place.file):  # noqa: PTH110
             for finding in examine_file(place.file):
                 worst = _show(finding, worst)
-        with opened(place) as source:
+        with opened(place, drains=False) as source:
             if mends and (rows := list(wrong_rows(source))):
                 mend(source, rows, now=time.time())
                 typer.echo(f"Mended {len(rows):,} rows.")

@@ -14,6 +14,7 @@ from fastapi_lens.reporting.model import CLOCK_TOLERANCE_SECONDS, Worker, Worker
 from fastapi_lens.reporting.workers import read_workers
 from fastapi_lens.storage.clocks import clock_ahead_us
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.drain import waiting
 from fastapi_lens.storage.inspection import (
     NAMESAKE,
     Contents,
@@ -34,6 +35,9 @@ LATE_SECONDS = 86_400
 """Rows are deleted some time after their retention; a day is too late."""
 
 MEND = "make a copy of the database, then: doctor --mend"
+BEHIND_SECONDS = 60.0
+"""What was written is added within seconds while a worker runs."""
+
 _LOG_FACTOR = 4
 """A log so many times longer than where it is cut is wrong: somebody reads without an end."""
 
@@ -112,6 +116,7 @@ def examine(
     yield _size(found)
     yield from _journal(database, place)
     yield from _rows(database)
+    yield from _inbox(database, now)
     yield from _clock(database)
     yield from _retention(found, Retention(config.ttl_days), now)
     yield from _workers(database, now)
@@ -172,6 +177,22 @@ def _rows(database: Database) -> Iterator[Finding]:
         )
     if not first:
         yield Finding(Level.FINE, "rows", "all values are valid")
+
+
+def _inbox(database: Database, now: float) -> Iterator[Finding]:
+    """What workers have written and nobody has added yet."""
+    with database.read() as connection:
+        batches, since_us = waiting(connection)
+    behind = now - since_us / 1_000_000
+    if batches and behind > BEHIND_SECONDS:
+        yield Finding(
+            Level.NOTE,
+            "inbox",
+            f"{batches:,} batches wait to be added to what is shown, for {behind:,.0f} s",
+            "start the application: its workers add them; report, export and purge do so, too",
+        )
+    else:
+        yield Finding(Level.FINE, "inbox", "what was written is added to what is shown")
 
 
 def _clock(database: Database) -> Iterator[Finding]:

@@ -1,20 +1,28 @@
-"""The thread that carries counts from memory to the database. Never in a request's way.
+"""The threads that carry counts from memory to the database. Never in a request's way.
 
-What was drained waits as sums per endpoint, minute and status, is cut into numbered batches,
-and each batch is written until it is known to be applied. A database that is down costs
-memory for sums, not requests.
+What was collected waits as sums per endpoint, minute and status. One flush puts them into the inbox
+as a numbered batch, again and again until it is known to be there; one worker empties the inbox. A
+database that is down costs memory for sums, not requests. A second thread collects at the end of
+each minute, so that counts keep their minute while the first one waits for the database.
 """
 
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fastapi_lens.errors import DamagedFileError, SchemaTooNewError, StorageError
+from fastapi_lens.errors import (
+    DamagedFileError,
+    RefusedError,
+    SchemaTooNewError,
+    StorageError,
+)
 from fastapi_lens.recording.booking import Booking
+from fastapi_lens.recording.core_share import CoreShare
+from fastapi_lens.recording.draining import Draining
 from fastapi_lens.recording.log_carrier import LogCarrier
 from fastapi_lens.recording.pending import Pending, as_delta, as_use
 from fastapi_lens.recording.recorder import Recorder, SeriesDelta
@@ -22,10 +30,11 @@ from fastapi_lens.recording.registration import Registration
 from fastapi_lens.storage.batches import Batch, Delta, EndpointFacts, Heartbeat, Use, WorkerFacts
 from fastapi_lens.storage.clocks import microseconds
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.inbox import Inbox
 from fastapi_lens.storage.open_calls import as_text
+from fastapi_lens.storage.registrar import Registrar
 from fastapi_lens.storage.retention import Pruner, Retention
 from fastapi_lens.storage.workers import beat
-from fastapi_lens.storage.writer import Writer
 
 if TYPE_CHECKING:
     from fastapi_lens.recording.open_calls import OpenEndpoint
@@ -43,8 +52,21 @@ LONGEST_BACK_OFF_SECONDS = 15.0
 """So soon after a database is back its numbers are, too; a failed try costs it next to nothing."""
 
 QUIET_LOG_SECONDS = 60.0
-PAUSE_SECONDS = 0.001
-"""Between two batches, so that the thread of the event loop gets the interpreter."""
+MAX_SUMS = 1_000
+"""Of one batch; a flush of more takes several."""
+
+MAX_TRIES = 3
+"""Of a batch that the database refuses; then its calls are given up."""
+
+LONGEST_INTERVAL_SECONDS = 60.0
+"""So far the interval stretches while the inbox is not emptied as fast as it is filled."""
+
+MANY_WAITING = 3
+"""Batches of one worker that wait in the inbox while it is not."""
+
+BEFORE_MINUTE_SECONDS = 0.02
+"""So long before the end of a minute its calls are collected: all calls that come out together are
+booked to the minute of the last one."""
 
 DELTAS_AT_ONCE = 16
 BREATH_SECONDS = 0.0001
@@ -57,7 +79,7 @@ class FlushSettings:
 
     Attributes:
         interval: Seconds between two flushes.
-        max_batch_size: Rows that one transaction changes at most.
+        max_batch_size: Rows of the request log that one transaction writes at most.
         retention: How long what was written is kept; may change meanwhile.
     """
 
@@ -97,27 +119,37 @@ class Flusher:
         self._database = database
         self._worker = worker
         self._settings = settings
-        self._writer = Writer(database, worker)
+        self._inbox = Inbox(database, worker)
         self._log = LogCarrier(recorder, database, worker, max_rows=settings.max_batch_size)
         self._pending = Pending()
         self._in_flight: Batch | None = None
-        self._applied = 0
+        self._applied = self._tries = 0
         self._collected_at = recorder.clock()
+        self._complete_us = microseconds(self._collected_at)
+        self._longer_interval = 0.0
         # Read through the recorder at each call, because its clock may be replaced.
         clock = lambda: self._recorder.clock()  # noqa: E731, PLW0108  See above.
         self._booking = Booking(clock)
         self._log.mended = self._booking.mended
         self._registration = Registration(
-            database, self._writer, self._booking, clock, worker=worker, discover=discover
+            database,
+            Registrar(database, worker),
+            self._booking,
+            clock,
+            worker=worker,
+            discover=discover,
         )
+        shared_clock = self._registration.known_time.shared
+        self._draining = Draining(database, owner=worker.id, clock=shared_clock, lose=self.lose)
         self._heartbeat_at = self._logged_at = float("-inf")
-        self._work = threading.RLock()
+        self._work, self._counting = threading.RLock(), threading.Lock()
         self._wake = threading.Event()
         # A worker that is to end ends a visit in the middle of its rest.
         rest = self._wake.wait
         self._pruner = Pruner(database, settings.retention, owner=worker.id, rest=rest)
         self._thread: threading.Thread | None = None
-        self._spent_seconds = 0.0
+        self._flush_at = self._drain_at = 0.0
+        self._core_share = CoreShare()
         self.dropped = self.writes = 0
         self._was_open = False
         self.refused: SchemaTooNewError | None = None
@@ -127,12 +159,16 @@ class Flusher:
         self.interval = settings.interval
 
     def start(self) -> None:
-        """Start the thread; nothing when it runs already."""
+        """Start the threads; nothing when they run already."""
         with self._work:
             if self._thread is None:
                 self._wake.clear()
                 self._thread = threading.Thread(target=self._run, name="fastapi-lens", daemon=True)
-                self._thread.start()
+                minutes = threading.Thread(
+                    target=self._collect_minutes, name="fastapi-lens-minutes", daemon=True
+                )
+                for each in (self._thread, minutes):
+                    each.start()
 
     def stop(self, *, timeout_seconds: float = 5.0) -> bool:
         """End the thread and write what is pending.
@@ -149,8 +185,8 @@ class Flusher:
         return self.flush(ending=True)
 
     def collect(self) -> None:
-        """Take what was counted out of the recorder into the pending sums."""
-        with self._work:
+        """Take what was counted out of the recorder into the pending sums, at once."""
+        with self._counting:
             self._collected_at = self._recorder.clock()
             self._booking.look(self._pending)
             for number, delta in enumerate(self._recorder.drain(), 1):
@@ -172,7 +208,7 @@ class Flusher:
         """
         with self._work:
             self.collect()
-            uses = self._uses()
+            complete_us, uses = microseconds(self._collected_at), self._uses()
             waiting = self._pending or uses or self._log or self._in_flight is not None
             if ending and not waiting and not self._heartbeated:
                 return True  # It has counted nothing and never announced itself.
@@ -181,7 +217,7 @@ class Flusher:
                 return False
             self.writes += 1
             try:
-                self._write_pending(uses, ending=ending)
+                self._write_pending(uses, complete_us, ending=ending)
             except StorageError as error:
                 self._registration.forget()
                 self._was_open = True
@@ -220,36 +256,62 @@ class Flusher:
         return self._heartbeat_at > float("-inf")
 
     def _run(self) -> None:
+        self._core_share.begin()
         failures = 0
         # The first flush makes the tables and the endpoints known without waiting.
-        delay = 0.0
-        while not self._wake.wait(delay):
-            failures = 0 if self._turn() else failures + 1
-            # What the thread did after a flush makes the next one no later.
-            delay = self._delay(failures, spent=self._spent_seconds)
+        self._flush_at = self._drain_at = time.monotonic()
+        while not self._wake.wait(max(0.0, min(self._flush_at, self._drain_at) - time.monotonic())):
+            begun = time.monotonic()
+            if begun >= self._flush_at:
+                failures = 0 if self._turn() else failures + 1
+                # What the thread did after a flush makes the next one no later.
+                self._flush_at = max(begun + self._delay(failures), time.monotonic())
+            elif not self._tried(self._drain):
+                self._drain_at = self._flush_at
+
+    def _collect_minutes(self) -> None:
+        while not self._wake.wait(self._to_minute()):
+            self._tried(self.collect)
+
+    def _to_minute(self) -> float:
+        """Seconds until the calls of this minute are collected."""
+        return MINUTE - (self._recorder.clock() + BEFORE_MINUTE_SECONDS) % MINUTE
 
     def _turn(self) -> bool:
-        """One round of the thread, which nothing may end."""
-        self._spent_seconds = 0.0
+        """One flush and what follows it."""
+        return self._tried(self._flush_and_prune)
+
+    def _flush_and_prune(self) -> bool:
+        with self._work:
+            written = self.flush()
+            if written:
+                self._prune_a_little()
+                self.flushed()
+            return written
+
+    def _tried(self, work: Callable[[], bool | None]) -> bool:
+        """Do something that no error may end the thread; whether it was done."""
         try:
-            with self._work:
-                written, begun = self.flush(), time.monotonic()
-                if written:
-                    self._prune_a_little()
-                    self.flushed()
-                    self._spent_seconds = time.monotonic() - begun
+            return work() is not False
         except Exception:
             logger.exception("fastapi_lens failed to flush; counts wait in memory")
             return False
-        return written
 
-    def _delay(self, failures: int, *, spent: float = 0.0) -> float:
-        """Seconds to the next flush: at the interval, less what is `spent`, and at each minute."""
-        if failures:
-            longest = min(LONGEST_BACK_OFF_SECONDS, self.interval * 2 ** min(failures, 10))
-            return random.uniform(longest / 2, longest)  # noqa: S311  Spreads load, no secret.
-        to_minute = MINUTE - self._recorder.clock() % MINUTE
-        return max(0.01, min(self.interval - spent, to_minute))
+    def _drain(self) -> bool:
+        with self._work:
+            try:
+                self._drain_at = time.monotonic() + self._draining.turn()
+            except StorageError as error:
+                self._warn(f"could not add up what was written, and tries again: {error}")
+                return False
+            return True
+
+    def _delay(self, failures: int) -> float:
+        """Seconds from one flush to the next."""
+        if not failures:
+            return max(self.interval, self._longer_interval)
+        longest = min(LONGEST_BACK_OFF_SECONDS, self.interval * 2 ** min(failures, 10))
+        return random.uniform(longest / 2, longest)  # noqa: S311  Spreads load, no secret.
 
     def _prune_a_little(self) -> None:
         """Let the deletion go on, if there is any to do."""
@@ -261,26 +323,23 @@ class Flusher:
         except StorageError as error:
             self._warn(f"could not delete what is past its retention: {error}")
 
-    def _write_pending(self, uses: Sequence[Use], *, ending: bool) -> None:
-        begun, complete_to = time.monotonic(), self._collected_at
-        wrote, self._was_open = False, self._was_open or bool(uses)
+    def _write_pending(self, uses: Sequence[Use], complete_us: int, *, ending: bool) -> None:
+        begun = time.monotonic()
         self._registration.renew(applied=self._applied, log_applied=self._log.applied)
-        # A worker that ends reports no open calls, even if some are still open.
-        for batch in self._batches(uses, as_text(() if ending else uses)):
-            self._writer.write(batch)
-            self._applied, self._in_flight, wrote = batch.seq, None, True
-            if not ending:
-                time.sleep(PAUSE_SECONDS)
-        self._was_open = bool(uses) and not ending
+        wrote = self._put_all(uses, ending=ending)
+        self._complete_us, took = complete_us, time.monotonic() - begun
+        self._let_drain(ending=ending)
+        self._registration.mend()
         now = self._recorder.clock()
         if wrote or ending or abs(now - self._heartbeat_at) >= HEARTBEAT_SECONDS:
             heartbeat = Heartbeat(
                 now_us=microseconds(now),
-                complete_to_us=microseconds(complete_to),
+                complete_to_us=complete_us,
                 dropped=self.dropped,
                 pending=self.pending_calls,
-                flush_us=microseconds(time.monotonic() - begun),
-                cost_ns=self._recorder.costs.median_ns,
+                flush_us=microseconds(took),
+                core_ppm=self._core_share.ppm(),
+                interval_ms=round(self._delay(0) * 1_000),
                 ended=ending,
             )
             beat(self._database, self._worker, heartbeat, self._recorder.clock)
@@ -289,6 +348,72 @@ class Flusher:
         # Last: what the database refuses of it holds up nothing else.
         self._log.carry(ending=ending)
 
+    def _put_all(self, uses: Sequence[Use], *, ending: bool) -> bool:
+        """Put all that waits into the inbox; whether there was anything."""
+        put, is_open = self._put(), bool(uses) and not ending
+        # A worker that ends reports no open calls, even if some are still open.
+        open_calls = as_text(() if ending else uses) if self._was_open or uses else None
+        self._was_open = self._was_open or bool(uses)
+        while self._next_batch(uses, open_calls):
+            put, uses, open_calls = self._put(), (), None
+        self._was_open = is_open
+        return put
+
+    def _next_batch(self, uses: Sequence[Use], open_calls: str | None) -> bool:
+        """Make a batch of what waits, unless that is nothing."""
+        with self._counting:
+            deltas = self._pending.take(MAX_SUMS)
+            if not deltas and not uses and open_calls is None:
+                return False
+            self._in_flight = Batch(
+                self._applied + 1,
+                deltas,
+                tuple(uses),
+                open_calls,
+                self._booking.limit_us,
+                self._complete_us,
+            )
+            return True
+
+    def _put(self) -> bool:
+        """Put the batch that is in flight into the inbox; whether there was one."""
+        batch = self._in_flight
+        if batch is None:
+            return False
+        try:
+            waiting = self._inbox.put(batch, now=self._recorder.clock())
+        except RefusedError as error:
+            self._tries += 1
+            if self._tries >= MAX_TRIES:
+                self._in_flight, self._tries = None, 0
+                self.dropped += batch.calls
+                self._warn(f"gives up {batch.calls} calls, which the database refuses: {error}")
+            raise
+        self._applied, self._in_flight, self._tries = batch.seq, None, 0
+        self._stretch(waiting)
+        return True
+
+    def _stretch(self, waiting: int) -> None:
+        """Flush less often while the inbox is not emptied as fast as it is filled.
+
+        Args:
+            waiting: Batches of this worker in the inbox.
+        """
+        now = self._delay(0)
+        if waiting > MANY_WAITING:
+            self._longer_interval = min(2 * now, max(self.interval, LONGEST_INTERVAL_SECONDS))
+        elif waiting <= 1:
+            self._longer_interval = now / 2
+
+    def _let_drain(self, *, ending: bool) -> None:
+        if not ending:
+            self._drain_at = time.monotonic() + self._draining.turn()
+            return
+        try:
+            self._draining.end()
+        except StorageError as error:
+            self._warn(f"leaves what it has written to be added up by the next worker: {error}")
+
     def _take_settings(self) -> None:
         """After the counts, which a database that cannot be read must not keep from it."""
         try:
@@ -296,26 +421,6 @@ class Flusher:
         except StorageError as error:
             # The next write finds out what is wrong, and says so.
             logger.debug("fastapi_lens could not read its settings: %s", error)
-
-    def _batches(self, uses: Sequence[Use], open_calls: str) -> Iterator[Batch]:
-        """The batch in doubt, if any, and then new ones made from the pending sums and uses."""
-        if self._in_flight is not None:
-            yield self._in_flight
-        news = open_calls if self._was_open else None
-        # The worker's row is changed in each transaction, too.
-        for part in self._pending.parts(uses, max_rows=self._settings.max_batch_size - 1):
-            self._in_flight, news = self._batch(part, news), None
-            yield self._in_flight
-        if news is not None:
-            self._in_flight = self._batch(((), ()), news)
-            yield self._in_flight
-
-    def _batch(
-        self, part: tuple[tuple[Delta, ...], tuple[Use, ...]], open_calls: str | None
-    ) -> Batch:
-        deltas, uses = part
-        ahead_us = self._booking.limit_us
-        return Batch(self._applied + 1, deltas, uses, open_calls, ahead_us)
 
     def _as_delta(self, counted: SeriesDelta) -> Delta:
         counted = self._booking.counted(counted)

@@ -1,17 +1,13 @@
 """Counted calls that wait to be written, as sums. Knows no thread, no clock and no database."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import zip_longest
 
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.recording.open_calls import OpenEndpoint
 from fastapi_lens.recording.recorder import SeriesDelta
 from fastapi_lens.storage.batches import Delta, Use
 from fastapi_lens.storage.clocks import microseconds
-
-ROWS_PER_DELTA = 6
-"""One row per tier, one for the status code and one for the endpoint; see `Writer`."""
 
 MINUTE = 60
 HOUR_MINUTES = 60
@@ -65,23 +61,9 @@ class Pending:
                 )
             )
 
-    def take(self, size: int) -> Iterator[tuple[Delta, ...]]:
-        """Take everything out, in the order of the endpoints.
-
-        Args:
-            size: Sums that are taken at a time, at most; those not yet asked for stay.
-        """
-        keys = sorted(self._sums)
-        for start in range(0, len(keys), size):
-            yield tuple(self._sums.pop(key) for key in keys[start : start + size])
-
-    def parts(
-        self, uses: Sequence[Use], *, max_rows: int
-    ) -> Iterator[tuple[tuple[Delta, ...], tuple[Use, ...]]]:
-        """Remove everything, with the given uses, in parts that change at most `max_rows` rows."""
-        size = max(1, max_rows // (ROWS_PER_DELTA + (1 if uses else 0)))
-        some = (tuple(uses[at : at + size]) for at in range(0, len(uses), size))
-        yield from zip_longest(self.take(size), some, fillvalue=())
+    def take(self, most: int) -> tuple[Delta, ...]:
+        """Take out so many sums at most, in the order of the endpoints."""
+        return tuple(self._sums.pop(key) for key in sorted(self._sums)[:most])
 
     def shrink(self, limit: int, *, this_hour: int) -> int:
         """Bound the memory: give up minutes for hours, past ones first, then the oldest hours.

@@ -16,7 +16,7 @@ from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.inspection import NAMESAKE, has_namesake
 from fastapi_lens.storage.known_time import KnownTime
 from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.writer import Writer
+from fastapi_lens.storage.registrar import Registrar
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -28,7 +28,7 @@ class Registration:
 
     Args:
         database: The database to register in.
-        writer: Writes the worker and its endpoints.
+        registrar: Writes the worker and its endpoints.
         booking: Corrects times.
         clock: Epoch seconds.
 
@@ -41,7 +41,7 @@ class Registration:
     def __init__(
         self,
         database: Database,
-        writer: Writer,
+        registrar: Registrar,
         booking: Booking,
         clock: Callable[[], float],
         *,
@@ -53,13 +53,13 @@ class Registration:
         self.discover = discover
         self.known_time = KnownTime(database, clock)
         self._database = database
-        self._writer = writer
+        self._registrar = registrar
         self._booking = booking
         self._clock = clock
         self._known: dict[int, EndpointFacts] = {}
         self._registered: dict[int, EndpointFacts] | None = None
         self._discovered_at = self._reached_at = float("-inf")
-        self._unclear = self._said = False
+        self._unclear = self._said = self._mends = False
 
     def id_of(self, method: str, path: str, seen_at: float) -> int:
         """The id of a called endpoint, which is registered if it is not yet.
@@ -115,14 +115,23 @@ class Registration:
                 reached_seconds=now - self._reached_at,
             )
         self._register(applied=applied, log_applied=log_applied)
-        self._booking.mend(self._database, self.worker.app, left=looks)
+        self._mends = looks
+
+    def mend(self) -> None:
+        """Correct stored times of a wrong clock, after what was written with it was added.
+
+        Raises:
+            StorageError: The database cannot be written; the next call tries again.
+        """
+        self._booking.mend(self._database, self.worker.app, left=self._mends)
+        self._mends = False
 
     def _register(self, *, applied: int, log_applied: int) -> None:
         done = self._registered or {}
         # Includes those that were called before they were discovered: their facts are complete now.
-        new = [fact for fact in self._known.values() if done.get(fact.id) != fact]
+        new = [fact for fact in list(self._known.values()) if done.get(fact.id) != fact]
         if new or self._registered is None:
-            self._writer.register(
+            self._registrar.register(
                 self._booking.facts(new),
                 applied=applied,
                 now_us=microseconds(self._clock()),

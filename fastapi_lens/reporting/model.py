@@ -253,15 +253,15 @@ class Health:
         workers: Workers seen within the last minute.
         dropped: Calls that were counted as lost, ever.
         database_bytes: Size of the database; ``None`` where it cannot be told.
-        cost_us: Microseconds that recording adds to a call, measured; ``None`` before the
-            first sample.
+        core_share: Share of one core, from 0 to 1, that the lens used lately in each worker, on
+            average; ``None`` before it was measured.
     """
 
     complete_to: float | None
     workers: int
     dropped: int
     database_bytes: int | None
-    cost_us: float | None
+    core_share: float | None
 
 
 class WorkerState(StrEnum):
@@ -288,8 +288,8 @@ class Worker:
         pending: Calls that waited in its memory then.
         dropped: Calls that it has lost.
         flush_ms: Milliseconds that its latest flush took; 0.0 before the first.
-        cost_us: Microseconds that recording adds to a call, measured; ``None`` before the
-            first sample.
+        core_share: Share of one core, from 0 to 1, that the thread of its lens used lately;
+            ``None`` before it was measured.
         clock_ahead_seconds: How far its clock is ahead of the database's, negative where it is
             behind; ``None`` where nobody can tell.
     """
@@ -303,7 +303,7 @@ class Worker:
     pending: int
     dropped: int
     flush_ms: float
-    cost_us: float | None
+    core_share: float | None
     clock_ahead_seconds: float | None
 
     @property

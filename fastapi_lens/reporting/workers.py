@@ -1,7 +1,7 @@
 """Who records an app, how they do, and whether their numbers can be trusted. Knows no calls."""
 
 from collections.abc import Mapping
-from statistics import median
+from statistics import mean
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.reporting.model import Health, Worker, WorkerState
 from fastapi_lens.storage.clocks import microseconds
 from fastapi_lens.storage.dialects import dialect_of
+from fastapi_lens.storage.drain import waiting
 from fastapi_lens.storage.forgetting import dropped_calls
 from fastapi_lens.storage.open_calls import Open, parsed
 from fastapi_lens.storage.row_checks import MAX_TIME_US
@@ -23,6 +24,7 @@ from fastapi_lens.storage.workers import (
     now_of,
 )
 
+MILLIONTHS = 1_000_000
 MOST = 200
 """Workers that are listed; those that have ended longest ago are left out."""
 
@@ -33,17 +35,18 @@ def read_health(
     """Whether the numbers of an app can be trusted."""
     living = _running(connection, app, now)
     told = [_by_our_clock(row, row.complete_to, now) for row in living]
-    complete = min(told, default=0)
+    _, waits_since = waiting(connection, app)
+    complete = min([*told, *([waits_since] if waits_since and told else [])], default=0)
     if not complete:
         latest = (row.complete_to for part in _latest(connection, app) for row in part)
         complete = max(latest, default=0)
-    costs = [row.cost_ns for row in living if row.cost_ns]
+    shares = [row.core_ppm for row in living if row.core_ppm is not None]
     return Health(
         complete_to=_seconds(whole(complete, MAX_TIME_US)),
         workers=len(living),
         dropped=whole(dropped_calls(connection, app)),
         database_bytes=database_bytes,
-        cost_us=median(costs) / 1_000 if costs else None,
+        core_share=mean(shares) / MILLIONTHS if shares else None,
     )
 
 
@@ -141,7 +144,7 @@ def _worker(row: Any, now: float) -> Worker:
         pending=row.pending,
         dropped=row.dropped,
         flush_ms=row.flush_us / 1_000,
-        cost_us=row.cost_ns / 1_000 if row.cost_ns else None,
+        core_share=None if row.core_ppm is None else row.core_ppm / MILLIONTHS,
         clock_ahead_seconds=None if ahead_us is None else ahead_us / 1_000_000,
     )
 

@@ -1,7 +1,7 @@
 """What recording hands to storage: counted calls in batches, and who counted. No SQL, no I/O."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from fastapi_lens.histogram import Histogram
@@ -82,6 +82,21 @@ class Delta:
             latency=self.latency + other.latency,
         )
 
+    @classmethod
+    def sum_of(cls, deltas: "Sequence[Delta]") -> "Delta":
+        """The calls of at least one, all of the same endpoint, minute and status."""
+        if len(deltas) == 1:
+            return deltas[0]
+        return replace(
+            deltas[0],
+            calls=sum(delta.calls for delta in deltas),
+            duration_us=sum(delta.duration_us for delta in deltas),
+            max_us=max(delta.max_us for delta in deltas),
+            first_at_us=min(delta.first_at_us for delta in deltas),
+            last_at_us=max(delta.last_at_us for delta in deltas),
+            latency=Histogram.merged(delta.latency for delta in deltas),
+        )
+
     def at_minute(self, minute: int) -> "Delta":
         """The same calls, booked to another minute."""
         return replace(self, minute=minute)
@@ -113,6 +128,8 @@ class Batch:
         open_calls: The worker's open calls, see `storage.open_calls`; None if unchanged.
         ahead_us: A stored last call after this time, in microseconds since the epoch, came from a
             wrong clock and is overwritten.
+        since_us: All that the worker counted before this time, in microseconds since the epoch,
+            is in earlier batches.
     """
 
     seq: int
@@ -120,6 +137,12 @@ class Batch:
     uses: tuple[Use, ...] = ()
     open_calls: str | None = None
     ahead_us: int = (1 << 63) - 1
+    since_us: int = 0
+
+    @property
+    def calls(self) -> int:
+        """How many calls are in it."""
+        return sum(delta.calls for delta in self.deltas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +174,9 @@ class Heartbeat:
         dropped: Calls that it has lost since it started.
         pending: Calls that wait in its memory.
         flush_us: Microseconds that its latest flush took.
-        cost_ns: Nanoseconds that recording adds to a call, measured; 0 before the first sample.
+        core_ppm: Share of one core that its thread used lately, in millionths; None before it
+            was measured.
+        interval_ms: Milliseconds between two flushes now; None if unchanged.
         ended: It writes for the last time.
     """
 
@@ -160,7 +185,8 @@ class Heartbeat:
     dropped: int = 0
     pending: int = 0
     flush_us: int = 0
-    cost_ns: int = 0
+    core_ppm: int | None = None
+    interval_ms: int | None = None
     ended: bool = False
 
 

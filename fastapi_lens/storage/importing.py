@@ -6,26 +6,22 @@ that adds them. Whoever begins anew after a crash, or by mistake, goes on from t
 
 import json
 from collections.abc import Callable, Sequence
-from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.histogram import Histogram
+from fastapi_lens.storage.batches import BucketSum
+from fastapi_lens.storage.counts import COUNTERS, UPDATE_BUCKET, UPDATE_STATUS
 from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.fence import until_alone
 from fastapi_lens.storage.log_writer import ADD_FAILURE, failure_change
 from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.rollup import bucket_change, locked_buckets
 from fastapi_lens.storage.snapshot import IMPORT_NOTE, Origins, import_notes, origins
-from fastapi_lens.storage.statements import (
-    FACTS,
-    UPDATE_BUCKET,
-    UPDATE_STATUS,
-    key_of,
-    lock_buckets,
-)
+from fastapi_lens.storage.statements import FACTS, key_of
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, META, STATUS, WORKER
 
 SLICE_ROWS = 400
@@ -33,9 +29,6 @@ SLICE_ROWS = 400
 
 TRIES = 10
 """Transactions that are begun before a deadlock is an error."""
-
-_LOCKED_ROWS = 100
-_ADDED = ("calls", "redirects", "errors_4xx", "errors_5xx", "duration_us")
 
 Row = dict[str, Any]
 
@@ -152,7 +145,7 @@ def _emptied(table: sa.Table, row: Row) -> Row:
             "total_calls": 0,
         }
     if table is BUCKET:
-        return {**row, **dict.fromkeys(_ADDED, 0), "max_us": 0, "histogram": b""}
+        return {**row, **dict.fromkeys(COUNTERS, 0), "max_us": 0, "histogram": b""}
     if table is FAILURE:
         return {**row, "calls": 0, "first_at": 0, "last_at": 0}
     if table is WORKER:
@@ -191,38 +184,21 @@ def _earlier(one: int, other: int) -> int:
 
 
 def _add_buckets(connection: Connection, rows: Sequence[Row]) -> None:
-    here: dict[tuple[int, int, int], tuple[int, bytes]] = {}
-    for (tier, bucket), group in groupby(rows, lambda row: (row["tier"], row["bucket"])):
-        endpoints = [row["endpoint_id"] for row in group]
-        for begin in range(0, len(endpoints), _LOCKED_ROWS):
-            part = endpoints[begin : begin + _LOCKED_ROWS]
-            named = {f"endpoint_{number}": one for number, one in enumerate(part)}
-            found = lock_buckets(len(part)).read(
-                connection, {"tier": tier, "bucket": bucket, **named}
-            )
-            here.update({(row[0], row[1], row[2]): (row[3], bytes(row[4])) for row in found})
-    changes: list[Row] = []
-    for row in rows:
-        key = (row["tier"], row["bucket"], row["endpoint_id"])
-        max_us, histogram = here[key]
-        changes.append(
-            {
-                **key_of(BUCKET, key),
-                **{f"add_{name}": row[name] for name in _ADDED},
-                "new_max_us": max(max_us, row["max_us"]),
-                "new_histogram": (
-                    Histogram.merged_bytes((histogram, row["histogram"])).to_bytes()
-                    if histogram
-                    else row["histogram"]
-                ),
-            }
-        )
-    UPDATE_BUCKET.run_all(connection, changes)
+    sums = {(row["tier"], row["bucket"], row["endpoint_id"]): _bucket_sum(row) for row in rows}
+    here = locked_buckets(connection, sums)
+    UPDATE_BUCKET.run(
+        connection, [bucket_change(key, change, here[key]) for key, change in sums.items()]
+    )
+
+
+def _bucket_sum(row: Row) -> BucketSum:
+    counted = {name: row[name] for name in (*COUNTERS, "max_us")}
+    return BucketSum(**counted, latency=Histogram.from_bytes(row["histogram"]))
 
 
 def _add_statuses(connection: Connection, rows: Sequence[Row]) -> None:
     names = [column.name for column in STATUS.primary_key]
-    UPDATE_STATUS.run_all(
+    UPDATE_STATUS.run(
         connection,
         [
             {**key_of(STATUS, [row[name] for name in names]), "add_calls": row["calls"]}

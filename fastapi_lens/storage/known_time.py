@@ -92,6 +92,10 @@ class KnownTime:
             self._latest, self._ahead_us = now, ahead_us
         self._looked_at = now
 
+    def shared(self) -> float:
+        """Epoch seconds by the database's clock, if it has one, as far as it was compared."""
+        return self._clock() - self._ahead_us / 1_000_000
+
     def confirmed(self) -> float | None:
         """The confirmed time, in epoch seconds, from which retention counts; None while in doubt.
 

@@ -1,6 +1,7 @@
 """Who of many workers does a periodic job. Knows no job."""
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.tables import LEASE
@@ -12,8 +13,17 @@ _LONGEST_SECONDS = 3_600
 """A lease that ends later than that was written by a clock that is wrong; nobody waits for it."""
 
 
-def take_lease(database: Database, name: str, *, owner: str, now: float) -> bool:
+def take_lease(
+    database: Database, name: str, *, owner: str, now: float, seconds: int = LEASE_SECONDS
+) -> bool:
     """Whether this worker is to do a periodic job now; at most one gets it at a time.
+
+    Args:
+        database: Where the lease is.
+        name: Of the job, as long as the column.
+        owner: Who asks.
+        now: Epoch seconds, by a clock that those who ask have in common.
+        seconds: So long the lease lasts unless it is renewed.
 
     Raises:
         StorageError: The database cannot be written.
@@ -31,10 +41,12 @@ def take_lease(database: Database, name: str, *, owner: str, now: float) -> bool
     elif int(now) <= expires_at <= int(now) + _LONGEST_SECONDS:
         return False
     free = (LEASE.c.expires_at < int(now)) | (LEASE.c.expires_at > int(now) + _LONGEST_SECONDS)
-    return _move_on(database, name, free, owner=owner, now=now)
+    return _move_on(database, name, free, owner=owner, until=int(now) + seconds)
 
 
-def renew_lease(database: Database, name: str, *, owner: str, now: float) -> bool:
+def renew_lease(
+    database: Database, name: str, *, owner: str, now: float, seconds: int = LEASE_SECONDS
+) -> bool:
     """Whether the lease is still this worker's, which has it for the full time again then.
 
     One that has run out and that nobody has taken meanwhile is, too.
@@ -42,16 +54,32 @@ def renew_lease(database: Database, name: str, *, owner: str, now: float) -> boo
     Raises:
         StorageError: The database cannot be written.
     """
-    return _move_on(database, name, LEASE.c.owner == owner, owner=owner, now=now)
+    return _move_on(database, name, LEASE.c.owner == owner, owner=owner, until=int(now) + seconds)
+
+
+def give_back_lease(database: Database, name: str, *, owner: str) -> None:
+    """Let anybody else have the lease at once, if it is this worker's.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    _move_on(database, name, LEASE.c.owner == owner, owner="", until=0)
+
+
+def free_leases(connection: Connection, owner: str) -> None:
+    """Let anybody else have the leases of a worker that has died, in a write transaction."""
+    connection.execute(
+        sa.update(LEASE).where(LEASE.c.owner == owner).values(owner="", expires_at=0)
+    )
 
 
 def _move_on(
-    database: Database, name: str, where: sa.ColumnElement[bool], *, owner: str, now: float
+    database: Database, name: str, where: sa.ColumnElement[bool], *, owner: str, until: int
 ) -> bool:
     with database.write() as connection:
         moved = connection.execute(
             sa.update(LEASE)
             .where(LEASE.c.name == name, where)
-            .values(owner=owner, expires_at=int(now) + LEASE_SECONDS)
+            .values(owner=owner, expires_at=until)
         )
         return moved.rowcount == 1

@@ -104,9 +104,12 @@ class LogWriter:
             until_alone(lambda: self._write(batch, _add_all))
         except RefusedError:
             refusals: list[Refusal] = []
-            until_alone(
-                lambda: self._write(batch, partial(_add_singly, refusals)), undone=refusals.clear
-            )
+
+            def write_singly() -> None:
+                refusals.clear()  # Of a try that a deadlock has ended.
+                self._write(batch, partial(_add_singly, refusals))
+
+            until_alone(write_singly)
             log_refusals(refusals, "rows of the request log", _NAMES)
 
     def _write(self, batch: LogBatch, add: "_Add") -> None:

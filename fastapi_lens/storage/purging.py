@@ -10,6 +10,7 @@ from fastapi_lens.errors import DeadlockError
 from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.deletion import Pace, Past, Slice, past_slices
+from fastapi_lens.storage.drain import drain_all
 from fastapi_lens.storage.fence import TRIES
 from fastapi_lens.storage.forgetting import forget_losses
 from fastapi_lens.storage.log_deletion import failure_slices, request_id_at
@@ -106,6 +107,8 @@ def purge(database: Database, choice: Choice) -> Iterator[int]:
         StorageError: The database cannot be written; what was deleted before stays so.
     """
     pace = Pace()
+    # Else what waits there would come back.
+    drain_all(database)
     # Also at the beginning: it may be stopped before the end.
     _note(database)
     if choice.keeps_endpoints:

@@ -24,7 +24,7 @@ class Prepared:
         statement: All its values are named parameters.
     """
 
-    def __init__(self, statement: sa.Update | sa.Select[Any]) -> None:
+    def __init__(self, statement: sa.Update | sa.Delete | sa.Select[Any]) -> None:
         """Compile it at its first use with a kind of database."""
         self._statement = statement
         self._compiled: dict[str, tuple[str, Callable[[Row], Any]]] = {}
@@ -74,10 +74,6 @@ def _updating(table: sa.Table) -> sa.Update:
     return sa.update(table).where(
         *(column == sa.bindparam(f"key_{column.name}") for column in table.primary_key)
     )
-
-
-def _adding(table: sa.Table, *names: str) -> dict[str, Any]:
-    return {name: table.c[name] + sa.bindparam(f"add_{name}") for name in names}
 
 
 @cache
@@ -139,35 +135,3 @@ def advancing(number: sa.Column[int]) -> Prepared:
 UPDATE_FACTS = Prepared(
     _updating(ENDPOINT).values({name: sa.bindparam(f"new_{name}") for name in FACTS})
 )
-
-_NEVER: sa.ColumnElement[int] = sa.literal_column("0", sa.BigInteger())
-_FIRST: sa.BindParameter[int] = sa.bindparam("first_at", type_=sa.BigInteger())
-_LAST: sa.BindParameter[int] = sa.bindparam("last_at", type_=sa.BigInteger())
-_AHEAD: sa.BindParameter[int] = sa.bindparam("ahead", type_=sa.BigInteger())
-UPDATE_ENDPOINT = Prepared(
-    _updating(ENDPOINT).values(
-        total_calls=ENDPOINT.c.total_calls + sa.bindparam("add_calls"),
-        first_called_at=sa.case(
-            (
-                sa.or_(ENDPOINT.c.first_called_at == _NEVER, ENDPOINT.c.first_called_at > _FIRST),
-                _FIRST,
-            ),
-            else_=ENDPOINT.c.first_called_at,
-        ),
-        last_called_at=sa.case(
-            (
-                sa.or_(ENDPOINT.c.last_called_at < _LAST, ENDPOINT.c.last_called_at > _AHEAD),
-                _LAST,
-            ),
-            else_=ENDPOINT.c.last_called_at,
-        ),
-    )
-)
-UPDATE_BUCKET = Prepared(
-    _updating(BUCKET).values(
-        max_us=sa.bindparam("new_max_us"),
-        histogram=sa.bindparam("new_histogram"),
-        **_adding(BUCKET, "calls", "redirects", "errors_4xx", "errors_5xx", "duration_us"),
-    )
-)
-UPDATE_STATUS = Prepared(_updating(STATUS).values(**_adding(STATUS, "calls")))

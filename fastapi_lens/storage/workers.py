@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from fastapi_lens.storage.batches import Heartbeat, WorkerFacts
 from fastapi_lens.storage.clocks import clock_ahead_us
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.leases import free_leases
 from fastapi_lens.storage.migrations import WRITTEN_AS, require_schema
 from fastapi_lens.storage.statements import HAS_SCHEMA
 from fastapi_lens.storage.tables import WORKER
@@ -119,8 +120,10 @@ def beat(
         "dropped": heartbeat.dropped,
         "pending": heartbeat.pending,
         "flush_us": heartbeat.flush_us,
-        "cost_ns": heartbeat.cost_ns,
+        "core_ppm": heartbeat.core_ppm,
     }
+    if heartbeat.interval_ms is not None:
+        values["interval_ms"] = heartbeat.interval_ms
     with database.write() as connection:
         ahead_us = None if clock is None else clock_ahead_us(connection, clock)
         if ahead_us is not None:
@@ -191,6 +194,7 @@ def _noted(database: Database, worker_id: str) -> bool:
             .where(WORKER.c.id == worker_id, WORKER.c.ended_at == 0)
             .values(ended_at=WORKER.c.seen_at, killed=True)
         )
+        free_leases(connection, worker_id)
         return noted.rowcount == 1
 
 

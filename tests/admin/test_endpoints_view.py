@@ -148,7 +148,7 @@ def test_before_anything_was_flushed_the_page_says_when_to_look_again(
 def _no_health(now: float) -> Any:
     from fastapi_lens.reporting.model import Health  # noqa: PLC0415  Only what is missing.
 
-    return Health(complete_to=None, workers=0, dropped=0, database_bytes=None, cost_us=None)
+    return Health(complete_to=None, workers=0, dropped=0, database_bytes=None, core_share=None)
 
 
 def test_the_first_run_says_how_to_make_a_call(site: Site) -> None:

@@ -12,11 +12,11 @@ from fastapi_lens.admin.formats import connections, timestamp
 from fastapi_lens.storage.batches import Batch, Heartbeat, Use
 from fastapi_lens.storage.open_calls import as_text
 from fastapi_lens.storage.workers import beat
-from fastapi_lens.storage.writer import Writer
 from tests.admin.conftest import Site
 from tests.admin.make import DAY, NOW
 from tests.admin.test_endpoint_view import key_of, plain
 from tests.storage.helpers import worker
+from tests.support.writing import Writer
 
 
 @pytest.fixture

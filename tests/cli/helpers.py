@@ -13,8 +13,8 @@ from fastapi_lens.storage.batches import Batch, Delta, EndpointFacts, endpoint_i
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.snapshot import MOVED
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import APP, table_rows, worker
+from tests.support.writing import Writer
 
 NOW = 1_773_014_400.0
 """2026-03-09 00:00 UTC, where the deltas of `storage.helpers` lie."""

@@ -1,31 +1,30 @@
 import logging
 import os
 import random
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import event
 
+from fastapi_lens.recording import flusher as flusher_module
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.processes import new_id
 from fastapi_lens.storage.batches import EndpointFacts
+from fastapi_lens.storage.drain import drain_all
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.models import lens_metadata
 from fastapi_lens.storage.tables import (
     BUCKET,
     ENDPOINT,
+    INBOX,
     META,
     SCHEMA_VERSION,
     STATUS,
     WORKER,
 )
-from fastapi_lens.storage.writer import Writer
 from tests.recording.rig import (
     NEVER,
     ORDER,
@@ -39,9 +38,11 @@ from tests.recording.rig import (
 )
 from tests.storage.helpers import (
     facts,
+    rows_of,
     table_rows,
     worker,
 )
+from tests.support.writing import Writer
 
 
 @pytest.fixture
@@ -171,34 +172,34 @@ def test_a_database_of_a_newer_release_is_waited_for(
     assert file_rig.rows == file_rig.expected
 
 
-@pytest.mark.parametrize("size", [7, 30, 100])
-def test_no_transaction_changes_more_rows_than_configured(size: int) -> None:
-    rig = Rig("sqlite://", max_batch_size=size)
-    rig.endpoints = [facts(f"/v1/{number}") for number in range(40)]
+def test_a_flush_is_one_row_of_the_inbox_in_one_transaction(
+    file_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = file_rig
+    rig.endpoints = [facts(f"/v1/{number}") for number in range(300)]
     assert rig.flusher.flush()
-    changed = Counter[int]()
-    numbers = count()
-    transaction = -1
-    engine = rig.database._opened()
-
-    @event.listens_for(engine, "begin")
-    def on_begin(_connection: object) -> None:
-        nonlocal transaction
-        transaction = next(numbers)
-
-    @event.listens_for(engine, "after_cursor_execute")
-    def on_execute(_connection: Any, cursor: Any, statement: str, *_others: Any) -> None:
-        if statement.startswith(("UPDATE", "INSERT")):
-            changed[transaction] += cursor.rowcount
-
-    # Different endpoints: their calls have no row in common.
-    for number in range(40):
+    monkeypatch.setattr(rig.flusher._draining, "turn", lambda: 1.0)
+    for number in range(300):
         rig.call(f"/v1/{number}")
     assert rig.flusher.flush()
+    (row,) = table_rows(rig.database, INBOX)
+    assert (row.worker_id, row.calls) == (worker().id, 300)
+    assert rig.rows == rows_of([])
+    drain_all(rig.database)
     assert rig.rows == rig.expected
-    assert len(changed) > 40 * 6 / size
-    assert max(changed.values()) <= size
-    rig.database.close()
+
+
+def test_a_flush_of_very_many_sums_takes_several_rows(
+    file_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flusher_module, "MAX_SUMS", 7)
+    for number in range(40):
+        file_rig.call(f"/v1/{number}")
+    monkeypatch.setattr(file_rig.flusher._draining, "turn", lambda: 1.0)
+    assert file_rig.flusher.flush()
+    assert [row.calls for row in table_rows(file_rig.database, INBOX)] == [7, 7, 7, 7, 7, 5]
+    drain_all(file_rig.database)
+    assert file_rig.rows == file_rig.expected
 
 
 def test_a_worker_that_ends_without_having_counted_opens_no_database(tmp_path: Path) -> None:
@@ -270,13 +271,13 @@ def test_what_is_unchanged_is_not_registered_again(
     file_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registered: list[object] = []
-    write = file_rig.flusher._writer.register
+    write = file_rig.flusher._registration._registrar.register
 
     def register(new: list[EndpointFacts], **options: Any) -> None:
         registered.append(new)
         write(new, **options)
 
-    monkeypatch.setattr(file_rig.flusher._writer, "register", register)
+    monkeypatch.setattr(file_rig.flusher._registration._registrar, "register", register)
     for _ in range(3):
         file_rig.call()
         file_rig.flusher.rediscover()

@@ -6,9 +6,11 @@ from types import SimpleNamespace
 import pytest
 
 from fastapi_lens.errors import StorageError
+from fastapi_lens.recording import core_share
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
 from fastapi_lens.storage.batches import EndpointFacts
 from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.tables import WORKER
 from tests.recording.rig import (
     ORDERS,
     START,
@@ -19,6 +21,7 @@ from tests.recording.rig import (
 )
 from tests.storage.helpers import (
     FlakyDatabase,
+    table_rows,
     worker,
 )
 from tests.support.waiting import wait_until
@@ -44,13 +47,12 @@ def monotonic(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return simulated_monotonic(monkeypatch)
 
 
-def test_the_thread_waits_until_the_interval_or_the_minute_is_over(file_rig: Rig) -> None:
-    def delay_at(second: float) -> float:
+def test_the_calls_of_a_minute_are_collected_just_before_its_end(file_rig: Rig) -> None:
+    def wait_at(second: float) -> float:
         file_rig.now = START + second
-        return file_rig.flusher._delay(0)
+        return round(file_rig.flusher._to_minute(), 3)
 
-    assert [delay_at(second) for second in (0, 54, 55, 57.5, 60)] == [5, 5, 5, 2.5, 5]
-    assert delay_at(59.999) == 0.01
+    assert [wait_at(second) for second in (0, 54, 59, 59.98, 60)] == [59.98, 5.98, 0.98, 60, 59.98]
 
 
 @pytest.mark.parametrize(
@@ -74,20 +76,37 @@ def test_the_thread_writes_until_it_is_stopped_and_can_be_started_again(
     rig.flusher.start()
     rig.flusher.start()
     mine = list(set(threading.enumerate()) - others)
-    assert len(mine) == 1
-    assert mine[0].daemon
+    assert sorted(one.name for one in mine) == ["fastapi-lens", "fastapi-lens-minutes"]
+    assert all(one.daemon for one in mine)
     rig.call()
     wait_until(lambda: rig.rows == rig.expected)
     rig.call()
     assert rig.flusher.stop()
     assert rig.rows == rig.expected
-    assert not mine[0].is_alive()
+    wait_until(lambda: not any(one.is_alive() for one in mine))
     assert worker_row(rig).ended_at
     rig.call()
     rig.flusher.start()
     wait_until(lambda: rig.rows == rig.expected)
     wait_until(lambda: not worker_row(rig).ended_at)
     assert rig.flusher.stop()
+
+
+def test_the_thread_tells_how_much_of_a_core_it_uses(
+    file_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core_share, "SHORTEST_SECONDS", 0.001)
+    migrate(file_rig.database)
+    file_rig.flusher.interval = 0.01
+    file_rig.flusher.start()
+
+    def told() -> list[int]:
+        file_rig.call()
+        return [row.core_ppm for row in table_rows(file_rig.database, WORKER) if row.core_ppm]
+
+    assert 0 < wait_until(told)[0] <= 1_000_000
+    assert file_rig.flusher.stop()
+    assert 0 < worker_row(file_rig).core_ppm <= 1_000_000
 
 
 def test_the_thread_outlives_a_database_that_is_down(tmp_path: Path) -> None:
@@ -228,19 +247,20 @@ def test_deleting_takes_no_more_than_a_part_of_the_time_between_two_flushes(
 
 
 def test_a_flush_is_not_later_because_rows_are_deleted_before_it(
-    file_rig: Rig, visits: Visits
+    file_rig: Rig, visits: Visits, monotonic: list[float]
 ) -> None:
     flusher = file_rig.flusher
     waited: list[float] = []
 
     def wait(seconds: float) -> bool:
         waited.append(seconds)
-        return len(waited) == 3
+        monotonic[0] += seconds
+        return len(visits.budgets) == 2
 
     flusher._wake = SimpleNamespace(wait=wait, set=lambda: None)  # type: ignore[assignment]
     flusher._run()
     # Of the interval of five seconds, one was spent.
-    assert waited == [0.0, 4.0, 4.0]
+    assert sum(waited) == 4.0
 
 
 def test_nothing_is_deleted_while_nothing_can_be_written(file_rig: Rig, visits: Visits) -> None:

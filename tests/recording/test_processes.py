@@ -15,8 +15,8 @@ from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.tables import WORKER
 from fastapi_lens.storage.workers import Neighbour, beat
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import table_rows, worker
+from tests.support.writing import Writer
 
 
 @pytest.fixture

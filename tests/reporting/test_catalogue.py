@@ -14,8 +14,8 @@ from fastapi_lens.storage.batches import Batch, EndpointFacts
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.tables import ENDPOINT
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import delta, facts, worker
+from tests.support.writing import Writer
 
 NOW = 1_000_000.0
 APP = facts("/any").app

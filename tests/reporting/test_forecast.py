@@ -12,8 +12,8 @@ from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import Retention
 from fastapi_lens.storage.settings import AuditEntry, add_audit_entry
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, STATUS
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import facts, worker
+from tests.support.writing import Writer
 
 DAY = 86_400
 NOW = 29_550_240 * 60 + 30_000.5

@@ -18,9 +18,9 @@ from fastapi_lens.storage.batches import Batch, EndpointFacts
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.tables import BUCKET, WORKER
-from fastapi_lens.storage.writer import Writer
 from tests.reporting.recount import NOW, reader_of
 from tests.storage.helpers import FlakyDatabase, delta, facts, worker
+from tests.support.writing import Writer
 
 pytestmark = pytest.mark.unit
 

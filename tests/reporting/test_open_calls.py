@@ -9,9 +9,9 @@ from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.open_calls import as_text
 from fastapi_lens.storage.workers import beat, note_killed
-from fastapi_lens.storage.writer import Writer
 from tests.reporting.recount import DAY, NOW, reader_of
 from tests.storage.helpers import facts, worker
+from tests.support.writing import Writer
 
 TALK = facts("/talk", "WEBSOCKET")
 

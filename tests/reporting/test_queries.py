@@ -20,7 +20,6 @@ from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.purging import Choice, purge
 from fastapi_lens.storage.tables import ENDPOINT
 from fastapi_lens.storage.workers import beat
-from fastapi_lens.storage.writer import Writer
 from tests.reporting.recount import (
     DAY,
     ENDPOINTS,
@@ -39,6 +38,7 @@ from tests.reporting.recount import (
     recount,
 )
 from tests.storage.helpers import delta, facts, worker
+from tests.support.writing import Writer
 
 
 def assert_percentiles(endpoint: Endpoint, calls: Sequence[Call]) -> None:

@@ -13,9 +13,9 @@ from fastapi_lens.storage.batches import EndpointFacts
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.log_writer import LogBatch, LogWriter, failure_id
 from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import APP, worker
 from tests.storage.test_log_writer import AT, failure, request
+from tests.support.writing import Writer
 
 WRONG = failure_id(7, "shop.WrongError", "app.py:1 in f")
 HIDDEN = ("GET", "/hidden")

@@ -14,8 +14,8 @@ from fastapi_lens.storage.batches import Batch, Delta
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import delta, facts, worker
+from tests.support.writing import Writer
 
 MINUTE = 29_550_000
 """At the beginning of an hour."""

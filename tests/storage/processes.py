@@ -18,8 +18,8 @@ from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.leases import take_lease
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.tables import LEASE
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import facts, worker
+from tests.support.writing import Writer
 
 _barrier: list[Barrier] = []
 

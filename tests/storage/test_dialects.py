@@ -14,10 +14,10 @@ from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.dialects import dialect_of
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.tables import LEASE
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import FlakyDatabase, delta, facts, rows_in, rows_of, worker
 from tests.support.mariadb import MariadbServer
 from tests.support.ports import free_port
+from tests.support.writing import Writer
 
 PACKAGE = Path(fastapi_lens.__file__).parent
 NAMES = frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb"})

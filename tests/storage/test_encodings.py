@@ -15,11 +15,11 @@ from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.settings import AuditEntry, add_audit_entry
 from fastapi_lens.storage.tables import AUDIT, ENDPOINT, REQUEST
 from fastapi_lens.storage.texts import encodable, unescaped
-from fastapi_lens.storage.writer import Writer
 from tests.cli.helpers import run
 from tests.recording.probe import lens_of
 from tests.storage.helpers import facts, table_rows, worker
 from tests.support.postgres import PostgresServer
+from tests.support.writing import Writer
 
 TEXT = "é → €"
 STORED = {

@@ -12,8 +12,8 @@ from fastapi_lens.storage.log_deletion import request_id_at
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import Retention, prune
 from fastapi_lens.storage.tables import BUCKET, FAILURE, REQUEST, STATUS
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import APP, facts, worker
+from tests.support.writing import Writer
 
 NOW = 1_775_243_992.5
 DAY = 86_400

@@ -7,9 +7,9 @@ from fastapi_lens.storage.log_writer import LogBatch, LogWriter
 from fastapi_lens.storage.purging import Choice, amount, purge
 from fastapi_lens.storage.retention import LOG_KEPT_SECONDS, Retention, prune
 from fastapi_lens.storage.tables import FAILURE, REQUEST
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import table_rows, worker
 from tests.storage.test_log_writer import AT, failure, request
+from tests.support.writing import Writer
 
 DAY = 86_400
 

@@ -20,8 +20,8 @@ from fastapi_lens.storage.log_writer import (
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.models import REQUEST_ID_BITS
 from fastapi_lens.storage.tables import FAILURE, META, REQUEST
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import FlakyDatabase, table_rows, worker
+from tests.support.writing import Writer
 
 AT = 1_773_014_400_000_000
 

@@ -12,9 +12,9 @@ from fastapi_lens.storage.mending import mend, wrong_rows
 from fastapi_lens.storage.row_checks import sound_values
 from fastapi_lens.storage.snapshot import import_note
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, REQUEST, STATUS, WORKER
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import delta, facts, table_rows, worker
 from tests.storage.test_log_writer import failure, request
+from tests.support.writing import Writer
 
 NOW = 1_773_014_400.0
 TOO_MANY = 10**18

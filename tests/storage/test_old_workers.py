@@ -11,7 +11,6 @@ from fastapi_lens.storage.fence import WorkerForgottenError
 from fastapi_lens.storage.retention import Retention, prune
 from fastapi_lens.storage.tables import WORKER
 from fastapi_lens.storage.workers import new_row
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import (
     APP,
     MINUTE,
@@ -23,6 +22,7 @@ from tests.storage.helpers import (
     table_rows,
     worker,
 )
+from tests.support.writing import Writer
 
 DAY = 86_400
 NOW = MINUTE * 60 + 12_345.6

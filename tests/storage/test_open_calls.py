@@ -15,8 +15,8 @@ from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.open_calls import Open, as_text, parsed
 from fastapi_lens.storage.tables import ENDPOINT, META, SCHEMA_VERSION, WORKER
 from fastapi_lens.storage.workers import new_row
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import APP, MINUTE, delta, facts, table_rows, worker
+from tests.support.writing import Writer
 
 TALK, EVENTS = facts("/talk", "WEBSOCKET"), facts("/events")
 

@@ -10,8 +10,8 @@ from fastapi_lens.storage.batches import Batch
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.tables import ENDPOINT, LEASE
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import FlakyDatabase, delta, facts, rows_in, rows_of, table_rows, worker
+from tests.support.writing import Writer
 
 ROW = {"name": "prune", "owner": "w1", "expires_at": 7}
 

@@ -14,7 +14,6 @@ from fastapi_lens.storage.leases import LEASE_SECONDS, take_lease
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import Pruner, Retention, kept_seconds, prune
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, LEASE
-from fastapi_lens.storage.writer import Writer
 from tests.storage.conftest import Together
 from tests.storage.helpers import (
     APP,
@@ -29,6 +28,7 @@ from tests.storage.helpers import (
     worker,
 )
 from tests.storage.processes import win_lease
+from tests.support.writing import Writer
 
 HOUR, DAY, WEEK = 3_600, 86_400, 604_800
 NOW = MINUTE * 60 + 12_345.6

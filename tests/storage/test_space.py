@@ -13,8 +13,8 @@ from fastapi_lens.storage.deletion import Pace
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.retention import Pruner, Retention, prune
 from fastapi_lens.storage.space import keeps_its_size, shorten_log, space_slices
-from fastapi_lens.storage.writer import Writer
 from tests.storage.helpers import APP, MINUTE, delta, facts, worker
+from tests.support.writing import Writer
 
 DAY = 86_400
 NOW = MINUTE * 60

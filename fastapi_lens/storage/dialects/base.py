@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -60,6 +61,14 @@ class RowBytes:
     audit: float
 
 
+class Bulk(Enum):
+    """How many rows are changed quickest, each by values of its own; see `storage.bulk`."""
+
+    ONE_BY_ONE = auto()
+    FROM_ARRAYS = auto()
+    FROM_ROWS = auto()
+
+
 class Dialect(ABC):
     """One kind of database.
 
@@ -67,6 +76,7 @@ class Dialect(ABC):
         name: As SQLAlchemy calls it.
         is_file: Whether a database is a file of this host, or in memory. Such a one has no clock
             of its own, and its free space can be given back.
+        bulk: How many rows are changed quickest.
         row_bytes: How large its rows are.
         clock_us: The server's time in microseconds since the epoch, as a part of any SELECT. Null
             where the database is a file, which lies on the host that asks.
@@ -74,6 +84,7 @@ class Dialect(ABC):
 
     name: ClassVar[str]
     is_file: ClassVar[bool] = False
+    bulk: ClassVar[Bulk]
     row_bytes: ClassVar[RowBytes]
     clock_us: ClassVar[sa.ColumnElement[int | None]]
 

@@ -18,6 +18,7 @@ from fastapi_lens.storage.dialects.base import (
     SILENCE_SECONDS,
     STATEMENT_SECONDS,
     WRITES,
+    Bulk,
     Dialect,
     RowBytes,
     beside,
@@ -62,6 +63,7 @@ class MariadbDialect(Dialect):
     """MariaDB and MySQL."""
 
     name = "mysql"
+    bulk = Bulk.FROM_ROWS
     row_bytes = RowBytes(140, 260, 660, request=130, failure=400, audit=290)
     # Whole seconds, but right in the hour that a change of the zone repeats.
     clock_us = sa.literal_column("unix_timestamp() * 1000000 + 500000", sa.BigInteger())

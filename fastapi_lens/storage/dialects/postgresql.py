@@ -22,6 +22,7 @@ from fastapi_lens.storage.dialects.base import (
     SILENCE_SECONDS,
     STATEMENT_SECONDS,
     WRITES,
+    Bulk,
     Dialect,
     RowBytes,
     beside,
@@ -65,6 +66,7 @@ class PostgresqlDialect(Dialect):
     """PostgreSQL."""
 
     name = "postgresql"
+    bulk = Bulk.FROM_ARRAYS
     row_bytes = RowBytes(250, 140, 2_000, request=170, failure=400, audit=290)
     clock_us = sa.literal_column(
         "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint", sa.BigInteger()

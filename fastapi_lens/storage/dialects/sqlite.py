@@ -18,6 +18,7 @@ from fastapi_lens.config_checks import file_path, is_file_uri, is_in_memory
 from fastapi_lens.errors import DamagedFileError
 from fastapi_lens.storage.dialects.base import (
     WRITES,
+    Bulk,
     Dialect,
     RowBytes,
     connect,
@@ -41,6 +42,7 @@ class SqliteDialect(Dialect):
 
     name = "sqlite"
     is_file = True
+    bulk = Bulk.ONE_BY_ONE
     row_bytes = RowBytes(43, 25, 330, request=110, failure=240, audit=260)
     clock_us = sa.literal_column("NULL", sa.BigInteger())
 

@@ -1,0 +1,99 @@
+"""When a worker empties the inbox: one worker at a time does, under a lease of some seconds."""
+
+import time
+from collections.abc import Callable
+
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.drain import Drain
+from fastapi_lens.storage.leases import give_back_lease, renew_lease, take_lease
+
+LEASE = "drain"
+LEASE_SECONDS = 5
+RENEW_SECONDS = 2.5
+LOOK_SECONDS = 4.0
+"""Between two looks of the others whether somebody has the lease: with its own seconds, the next
+one takes over within 10 s after a death."""
+
+SOON_SECONDS = 1.0
+"""Between two turns of the one that has it; what others have written is shown so soon."""
+
+BACKLOG_SECONDS = 0.05
+TURN_SECONDS = 1.0
+"""So long one turn takes at most, before the worker's own counts are written again."""
+
+END_SECONDS = 3.0
+
+
+class Draining:
+    """The turns of one worker.
+
+    Args:
+        database: Whose inbox.
+        owner: The id of the worker.
+        clock: Epoch seconds, by the clock that all workers of the database have in common.
+        lose: Told how many calls the database refused.
+        timer: Seconds that pass.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        owner: str,
+        clock: Callable[[], float],
+        lose: Callable[[int], None],
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take no lease yet."""
+        self._database = database
+        self._owner = owner
+        self._clock = clock
+        self._lose = lose
+        self._timer = timer
+        self._drain = Drain(database, clock=clock)
+        self._renew_at = float("-inf")
+        self._is_ours = self._may_be_ours = False
+
+    def turn(self) -> float:
+        """Empty the inbox, if that is for this worker to do.
+
+        Returns:
+            Seconds until the next turn.
+
+        Raises:
+            StorageError: The database cannot be read or written.
+        """
+        if not self._has_lease():
+            return LOOK_SECONDS
+        return SOON_SECONDS if self._empty(TURN_SECONDS) else BACKLOG_SECONDS
+
+    def end(self) -> None:
+        """Empty the inbox for the last time: whoever else does it may be ending as well.
+
+        Raises:
+            StorageError: The database cannot be read or written; what waits there is added by the
+                next worker.
+        """
+        self._empty(END_SECONDS)
+        if self._may_be_ours:
+            self._is_ours = self._may_be_ours = False
+            give_back_lease(self._database, LEASE, owner=self._owner)
+
+    def _empty(self, seconds: float) -> bool:
+        done = self._drain.run(seconds=seconds)
+        self._lose(done.lost)
+        return done.is_empty
+
+    def _has_lease(self) -> bool:
+        now = self._timer()
+        if self._is_ours and now < self._renew_at:
+            return True
+        # An answer that gets lost leaves it open whose it is.
+        asks = (renew_lease, take_lease) if self._may_be_ours else (take_lease,)
+        self._is_ours, self._may_be_ours = False, True
+        self._is_ours = self._may_be_ours = any(
+            ask(self._database, LEASE, owner=self._owner, now=self._clock(), seconds=LEASE_SECONDS)
+            for ask in asks
+        )
+        self._renew_at = now + RENEW_SECONDS
+        return self._is_ours

@@ -1,0 +1,318 @@
+"""The drain: adds what waits in the inbox to the rows that are shown, each batch exactly once.
+
+Batches are added in the transaction that deletes them, so it does not matter who does it or when
+who does it dies. One process at a time does it, because more would wait for each other.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.errors import RefusedError, StorageError
+from fastapi_lens.storage.batches import Batch, Delta, Use
+from fastapi_lens.storage.clocks import AHEAD_SECONDS, microseconds
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.inbox import UnreadableError, unpack
+from fastapi_lens.storage.migrations import WRITTEN_AS, require_schema
+from fastapi_lens.storage.rollup import Rollup
+from fastapi_lens.storage.statements import HAS_SCHEMA, Prepared
+from fastapi_lens.storage.tables import ENDPOINT, INBOX
+from fastapi_lens.visible import visible
+
+logger = logging.getLogger("fastapi_lens")
+
+AIM_SECONDS = 0.05
+"""A transaction takes about so long, unless batches come faster than they are added then."""
+
+MOST_AT_ONCE = 256
+"""Packed batches that are in memory at once, at most."""
+
+MAX_TRIES = 5
+"""Of a batch that fails in a way that nobody foresaw; then its calls are given up."""
+
+YIELD_EVERY = 32
+"""Sums; after as many others get the interpreter."""
+
+
+Key = tuple[str, int]
+"""Worker and number of a batch."""
+
+_FIRST: Key = ("", 0)
+"""Before the first batch."""
+
+
+class _TakenError(StorageError):
+    """Somebody else has added these batches."""
+
+
+class Waiting(NamedTuple):
+    """A batch in the inbox, see `models.InboxRow`."""
+
+    worker_id: str
+    seq: int
+    app: str
+    calls: int
+    body: bytes
+
+    @property
+    def key(self) -> Key:
+        """Its place in the order of the inbox."""
+        return self.worker_id, self.seq
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What one run of the drain has done.
+
+    Attributes:
+        is_empty: Whether nothing was left.
+        lost: Calls that were given up since the last run.
+    """
+
+    is_empty: bool
+    lost: int = 0
+
+
+class Drain:
+    """Empties the inbox of one database.
+
+    Args:
+        database: With tables.
+        clock: Epoch seconds.
+        timer: Seconds that pass.
+        pause: Waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        """Read nothing yet."""
+        self._database = database
+        self._rollup = Rollup(database)
+        self._clock = clock
+        self._timer = timer
+        self._pause = pause
+        self._at_once = 16
+        self._after = self._failing = _FIRST
+        self._failed = self._lost = 0
+
+    def run(self, *, seconds: float) -> Drained:
+        """Add what waits, for about so many seconds at most.
+
+        Between two transactions it rests as long as the last one took, so that others get at the
+        database and at the interpreter.
+
+        Raises:
+            StorageError: The database cannot be read or written; what was added stays added.
+        """
+        end = self._timer() + seconds
+        while True:
+            begun = self._timer()
+            rows = self._read(self._after)
+            are_last = len(rows) < self._at_once
+            is_empty = are_last and self._after == _FIRST
+            self._after = _FIRST if are_last else rows[-1].key
+            with suppress(_TakenError):
+                self._add(rows)
+            now = self._timer()
+            took = now - begun
+            self._adapt(took, are_last=are_last)
+            if is_empty or now + took >= end:
+                break
+            self._pause(took)
+        lost, self._lost = self._lost, 0
+        return Drained(is_empty=is_empty, lost=lost)
+
+    def run_once(self) -> None:
+        """Add all that waits now, whatever comes meanwhile, and however long it takes.
+
+        Raises:
+            StorageError: The database cannot be read or written; what was added stays added.
+        """
+        after = _FIRST
+        while rows := self._read(after):
+            try:
+                self._add(rows)
+            except _TakenError:
+                continue  # Some of them may still be there.
+            after = rows[-1].key
+
+    def _read(self, after: Key) -> list[Waiting]:
+        """Some batches, in key order."""
+        worker, seq = after
+        behind = (INBOX.c.worker_id > worker) | (
+            (INBOX.c.worker_id == worker) & (INBOX.c.seq > seq)
+        )
+        with self._database.read() as connection:
+            found = connection.execute(_IN_ORDER.where(behind).limit(self._at_once))
+            return [Waiting(*row) for row in found]
+
+    def _adapt(self, took: float, *, are_last: bool) -> None:
+        """More at once while many wait: what they have in common is written once for all."""
+        if not are_last:
+            self._at_once = min(MOST_AT_ONCE, 2 * self._at_once)
+        elif took > AIM_SECONDS:
+            self._at_once = max(1, self._at_once // 2)
+
+    def _add(self, rows: Sequence[Waiting]) -> None:
+        """Add batches and delete them."""
+        if not rows:
+            return
+        claim = _Claim(rows)
+        try:
+            self._rollup.add(self._added_up(map(_unpacked, rows)), claim)
+        except (RefusedError, UnreadableError):
+            pass  # One by one tells which, and why.
+        except StorageError:
+            raise
+        except Exception:
+            logger.debug("fastapi_lens could not add up %d batches", len(rows), exc_info=True)
+        else:
+            return
+        if len(rows) == 1:
+            self._add_the_rest(rows[0], claim)
+            return
+        for row in rows:
+            self._add([row])
+
+    def _add_the_rest(self, row: Waiting, claim: "_Claim") -> None:
+        """Add what the database takes of a batch that it has refused as a whole."""
+        try:
+            batch = _unpacked(row)
+            taken, refused = self._sorted_out(batch.deltas)
+            self._rollup.add(self._added_up([replace(batch, deltas=tuple(taken))]), claim)
+        except (RefusedError, UnreadableError) as error:
+            self._give_up(row, claim, error)
+        except StorageError:
+            raise
+        except Exception as error:
+            # Nobody foresaw it, and others wait behind it.
+            self._failed = self._failed + 1 if row.key == self._failing else 1
+            self._failing = row.key
+            if self._failed < MAX_TRIES:
+                raise
+            self._give_up(row, claim, error)
+        else:
+            for delta in refused:
+                self._say_refused(delta)
+
+    def _sorted_out(self, deltas: Sequence[Delta]) -> tuple[Sequence[Delta], Sequence[Delta]]:
+        """Which sums the database takes, and which it refuses."""
+        if not deltas or self._rollup.takes(self._added_up([Batch(0, tuple(deltas))])):
+            return deltas, ()
+        if len(deltas) == 1:
+            return (), deltas
+        half = len(deltas) // 2
+        parts = [self._sorted_out(part) for part in (deltas[:half], deltas[half:])]
+        return [*parts[0][0], *parts[1][0]], [*parts[0][1], *parts[1][1]]
+
+    def _give_up(self, row: Waiting, claim: "_Claim", error: Exception) -> None:
+        """Delete a batch that can never be added."""
+        with self._database.write() as connection:
+            claim(connection)
+        self._lost += row.calls
+        logger.error(
+            "fastapi_lens gives up %d calls of worker %s (%s), which cannot be added: %s",
+            row.calls,
+            row.worker_id,
+            row.app,
+            error,
+        )
+
+    def _say_refused(self, delta: Delta) -> None:
+        key = sa.select(ENDPOINT.c.method, ENDPOINT.c.path).where(
+            ENDPOINT.c.id == delta.endpoint_id
+        )
+        with self._database.read() as connection:
+            found = connection.execute(key).first()
+        self._lost += delta.calls
+        logger.error(
+            "fastapi_lens gives up %d calls of %s, which the database refuses to add",
+            delta.calls,
+            visible(f"{found.method} {found.path}") if found else f"endpoint {delta.endpoint_id}",
+        )
+
+    def _added_up(self, batches: Iterable[Batch]) -> Batch:
+        """The sums and uses of several batches as one."""
+        sums: dict[tuple[int, int, int], list[Delta]] = {}
+        uses: list[Use] = []
+        # A stored time is from a wrong clock only if it is so by today's clock, too.
+        ahead_us = microseconds(self._clock() + AHEAD_SECONDS)
+        number = 0
+        for batch in batches:
+            ahead_us = max(ahead_us, batch.ahead_us)
+            uses += batch.uses
+            for delta in batch.deltas:
+                sums.setdefault((delta.endpoint_id, delta.minute, delta.status), []).append(delta)
+                number += 1
+                if number % YIELD_EVERY == 0:
+                    self._pause(0)
+        return Batch(0, tuple(map(Delta.sum_of, sums.values())), tuple(uses), ahead_us=ahead_us)
+
+
+class _Claim:
+    """Deletes batches, or finds that somebody else has done so."""
+
+    def __init__(self, rows: Sequence[Waiting]) -> None:
+        """Take rows in key order."""
+        self._of_workers = [
+            (worker, [row.seq for row in group])
+            for worker, group in groupby(rows, lambda row: row.worker_id)
+        ]
+
+    def __call__(self, connection: Connection) -> None:
+        """Delete them, in a transaction that adds them.
+
+        Raises:
+            SchemaTooNewError: A newer release has migrated the database.
+            _TakenError: One of them is gone.
+        """
+        for worker, seqs in self._of_workers:
+            values = {"worker": worker, "first": seqs[0], "last": seqs[-1]}
+            if _DELETE.change(connection, {**values, "schema": str(WRITTEN_AS)}) != len(seqs):
+                require_schema(connection)
+                raise _TakenError("another process has added these batches")
+
+
+def _unpacked(row: Waiting) -> Batch:
+    return unpack(row.body)
+
+
+_IN_ORDER = sa.select(
+    INBOX.c.worker_id, INBOX.c.seq, INBOX.c.app, INBOX.c.calls, INBOX.c.body
+).order_by(INBOX.c.worker_id, INBOX.c.seq)
+_DELETE = Prepared(
+    sa.delete(INBOX).where(
+        INBOX.c.worker_id == sa.bindparam("worker"),
+        INBOX.c.seq.between(sa.bindparam("first"), sa.bindparam("last")),
+        HAS_SCHEMA,
+    )
+)
+
+
+def drain_all(database: Database) -> None:
+    """Add everything that waits now, for whoever reads, moves or deletes all counts.
+
+    Raises:
+        StorageError: The database cannot be read or written.
+    """
+    Drain(database).run_once()
+
+
+def waiting(connection: Connection, app: str | None = None) -> tuple[int, int]:
+    """How many batches wait, of one app or of all, and since when (microseconds; 0 for none)."""
+    counted = sa.select(sa.func.count(), sa.func.min(INBOX.c.since))
+    row = connection.execute(counted if app is None else counted.where(INBOX.c.app == app)).one()
+    return int(row[0]), int(row[1] or 0)

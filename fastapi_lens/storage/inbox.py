@@ -1,0 +1,161 @@
+"""The inbox: what one flush has counted is one packed row, until the drain adds it up.
+
+The body of a row is a byte that names the format, and then, compressed, the number of sums and of
+uses and the batch's `ahead_us`; each field of all sums, then each field of all uses, as 64-bit
+integers; the sizes of the histograms as 32-bit integers; and the histograms. Little-endian.
+"""
+
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from fastapi_lens.histogram import Histogram
+from fastapi_lens.storage.batches import Batch, Delta, Use, WorkerFacts
+from fastapi_lens.storage.clocks import microseconds
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.fence import Fence, until_alone
+from fastapi_lens.storage.statements import Prepared
+from fastapi_lens.storage.tables import INBOX, WORKER
+from fastapi_lens.storage.texts import storable
+
+_FORMAT = 1
+_COMPRESSION = 1
+"""The quickest of zlib's levels; the next ones save little of so much that is distinct."""
+
+_HEAD = struct.Struct("<IIq")
+_SUM = (
+    *("endpoint_id", "minute", "status", "calls"),
+    *("duration_us", "max_us", "first_at_us", "last_at_us"),
+)
+_USE = ("endpoint_id", "connections", "since_us", "until_us")
+_BYTES = 8
+_SIZE_BYTES = 4
+
+
+class UnreadableError(ValueError):
+    """The body of a row is not what `pack` writes."""
+
+
+def pack(batch: Batch) -> bytes:
+    """The body of a batch's row: its sums, its uses and its `ahead_us`."""
+    histograms = [delta.latency.to_bytes() for delta in batch.deltas]
+    parts = (
+        _HEAD.pack(len(batch.deltas), len(batch.uses), batch.ahead_us),
+        _columns(batch.deltas, _SUM),
+        _columns(batch.uses, _USE),
+        struct.pack(f"<{len(histograms)}I", *map(len, histograms)),
+        *histograms,
+    )
+    return bytes((_FORMAT,)) + zlib.compress(b"".join(parts), _COMPRESSION)
+
+
+def unpack(body: bytes) -> Batch:
+    """The inverse of `pack`; the number of the batch is 0, and its open calls are unchanged.
+
+    Raises:
+        UnreadableError: `pack` has not written this body.
+    """
+    if body[:1] != bytes((_FORMAT,)):
+        raise UnreadableError(f"unknown format {body[:1].hex() or 'of no bytes'}")
+    try:
+        data = zlib.decompress(body[1:])
+        sums, uses, ahead_us = _HEAD.unpack_from(data)
+        at = _HEAD.size
+        deltas = _rows(data, at, sums, _SUM)
+        at += sums * len(_SUM) * _BYTES
+        used = _rows(data, at, uses, _USE)
+        at += uses * len(_USE) * _BYTES
+        sizes = struct.unpack_from(f"<{sums}I", data, at)
+        at += sums * _SIZE_BYTES
+    except (zlib.error, struct.error) as error:
+        raise UnreadableError(str(error)) from error
+    if at + sum(sizes) != len(data):
+        raise UnreadableError("it has another length than it says")
+    histograms: list[Histogram] = []
+    for size in sizes:
+        histograms.append(Histogram.from_bytes(data[at : at + size]))
+        at += size
+    return Batch(
+        0,
+        tuple(_delta(*row, one) for row, one in zip(deltas, histograms, strict=True)),
+        tuple(Use(*row) for row in used),
+        ahead_us=ahead_us,
+    )
+
+
+_delta = cast("Callable[..., Delta]", Delta)
+"""With all fields of `_SUM`, in their order."""
+
+
+def _columns(rows: Sequence[object], names: Sequence[str]) -> bytes:
+    count = len(rows)
+    return b"".join(struct.pack(f"<{count}q", *map(attrgetter(name), rows)) for name in names)
+
+
+def _rows(data: bytes, at: int, count: int, names: Sequence[str]) -> list[tuple[int, ...]]:
+    columns = [
+        struct.unpack_from(f"<{count}q", data, at + number * count * _BYTES)
+        for number in range(len(names))
+    ]
+    return list(zip(*columns, strict=True))
+
+
+class Inbox:
+    """Puts the batches of one worker into the inbox, each exactly once."""
+
+    def __init__(self, database: Database, worker: WorkerFacts) -> None:
+        """Write nothing yet."""
+        self._database = database
+        self._worker = worker
+        self._fence = Fence(worker, WORKER.c.seq)
+
+    def put(self, batch: Batch, *, now: float) -> int:
+        """Add a batch; calling it again with the same batch after an error is safe.
+
+        Args:
+            batch: What was counted.
+            now: Epoch seconds.
+
+        Returns:
+            How many batches of this worker wait in the inbox, this one included.
+
+        Raises:
+            StorageError: The database cannot be written; whether the batch was added is then
+                unknown, and the next call with the same batch finds out.
+            SchemaTooNewError: A newer release has migrated the database since this one began.
+        """
+        row = {
+            "worker_id": self._worker.id,
+            "seq": batch.seq,
+            "app": storable(self._worker.app),
+            "written_at": microseconds(now),
+            "since": batch.since_us,
+            "calls": batch.calls,
+            "body": pack(batch),
+        }
+        waiting: list[int] = []
+        until_alone(lambda: waiting.append(self._put(batch, row)))
+        return waiting[-1]
+
+    def _put(self, batch: Batch, row: dict[str, Any]) -> int:
+        with self._database.write() as connection:
+            if self._fence.advance(connection, batch.seq):
+                if batch.open_calls is not None:
+                    mine = sa.update(WORKER).where(WORKER.c.id == self._worker.id)
+                    connection.execute(mine.values(open_calls=batch.open_calls or None))
+                if batch.deltas or batch.uses:
+                    connection.execute(sa.insert(INBOX), row)
+            return int(
+                _WAITING.read(connection, {"worker": self._worker.id, "app": row["app"]})[0][0]
+            )
+
+
+_WAITING = Prepared(
+    sa.select(sa.func.count())
+    .select_from(INBOX)
+    .where(INBOX.c.worker_id == sa.bindparam("worker"), INBOX.c.app == sa.bindparam("app"))
+)

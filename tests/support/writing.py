@@ -1,0 +1,36 @@
+"""One worker that writes as the flusher does: it registers, fills the inbox and empties it."""
+
+import time
+from collections.abc import Callable
+
+from fastapi_lens.storage.batches import Batch, WorkerFacts
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.drain import Drain
+from fastapi_lens.storage.inbox import Inbox
+from fastapi_lens.storage.registrar import Registrar
+
+
+class Writer:
+    """Writes for one worker into one database; what it has written is shown at once.
+
+    Attributes:
+        register: See `Registrar`.
+        drain: Empties the inbox.
+    """
+
+    def __init__(
+        self, database: Database, worker: WorkerFacts, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._inbox = Inbox(database, worker)
+        self._clock = clock
+        self.register = Registrar(database, worker).register
+        self.drain = Drain(database, clock=clock)
+
+    def put(self, batch: Batch) -> None:
+        """Put a batch into the inbox; calling it again with the same batch is safe."""
+        self._inbox.put(batch, now=self._clock())
+
+    def write(self, batch: Batch) -> None:
+        """Add a batch; calling it again with the same batch after an error is safe."""
+        self.put(batch)
+        self.drain.run_once()
