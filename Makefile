@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 PY := $(VENV)/bin/python
 
-.PHONY: help setup browser mariadb nginx programs demo \
+.PHONY: help setup browser mariadb nginx pgbouncer programs demo \
         lint lint-format lint-rules lint-mypy lint-pyright lint-imports format \
         test test-quick test-unit audit fuzz screenshots \
         bench bench-admin-load bench-exactly-once bench-failover bench-fleet bench-hosts bench-log \
@@ -37,6 +37,9 @@ mariadb: setup ## find a MariaDB for the tests, or install one
 
 nginx: setup ## find an nginx for the tests, or unpack one
 	@$(PY) -m scripts.nginx --install
+
+pgbouncer: setup ## find a PgBouncer for the tests, or unpack one
+	@$(PY) -m scripts.pgbouncer --install
 
 demo: ## start the example with traffic and open it on PORT (8000) until Ctrl-C
 	@scripts/setup demo
@@ -65,7 +68,7 @@ format: setup ## let ruff format and put right what it can
 	@$(VENV)/bin/ruff format .
 
 programs: ## find the browser and the servers that the tests start, or install them one by one
-	@for each in browser mariadb nginx; do $(MAKE) $$each; done
+	@for each in browser mariadb nginx pgbouncer; do $(MAKE) $$each; done
 
 test: setup ## lint and the whole suite with coverage, as CI runs it; FRESH=1: what has passed, too
 	@$(MAKE) lint & lint=$$!; $(MAKE) programs || { wait $$lint; exit 1; }; wait $$lint
@@ -138,5 +141,5 @@ build: setup ## wheel and sdist into dist/
 
 clean: ## remove what setup, builds and tests have made
 	@rm -rf $(VENV) node_modules static/fastapi_lens/vendor build dist htmlcov .coverage .coverage.* \
-	    .audit .bench .compat .nginx .hypothesis .import_linter_cache example_project/var .mypy_cache \
+	    .audit .bench .compat .nginx .pgbouncer .hypothesis .import_linter_cache example_project/var .mypy_cache \
 	    .pytest_cache .ruff_cache

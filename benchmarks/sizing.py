@@ -184,7 +184,7 @@ def bytes_per_row(database: Database, table: sa.Table) -> float:
     """What a row of a table takes with its share of everything, on average."""
     with database.read() as connection:
         rows = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-        return table_bytes(connection, table, database.dialect) / rows
+        return table_bytes(connection, table, database.dialect.name) / rows
 
 
 def histogram_bytes(database: Database, tier: Tier | None = None) -> float:

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.model import Health, Worker, WorkerState
-from fastapi_lens.storage.clocks import database_clock, microseconds
+from fastapi_lens.storage.clocks import microseconds
+from fastapi_lens.storage.dialects import dialect_of
 from fastapi_lens.storage.drain import waiting
 from fastapi_lens.storage.forgetting import dropped_calls
 from fastapi_lens.storage.open_calls import Open, parsed
@@ -92,12 +93,12 @@ def read_open(connection: Connection, *, app: str, now: float) -> Mapping[int, O
 
 def _running(connection: Connection, app: str, now: float) -> list[Any]:
     """The rows of the workers that are neither ended nor silent."""
-    clock = database_clock(connection.dialect.name).label("database_now")
+    clock = dialect_of(connection).clock_us.label("database_now")
     latest, ours_us = latest_open(app).subquery(), sa.literal(microseconds(now), sa.BigInteger)
     # The same as `now_of`.
     now_us = sa.case(
         (latest.c.clock_ahead_us.is_(None), ours_us),
-        else_=sa.func.coalesce(database_clock(connection.dialect.name), ours_us),
+        else_=sa.func.coalesce(dialect_of(connection).clock_us, ours_us),
     )
     patience_us = latest.c.interval_ms * (1_000 * SILENT_INTERVALS)
     rows = connection.execute(
@@ -113,7 +114,7 @@ def _running(connection: Connection, app: str, now: float) -> list[Any]:
 
 def _rows(connection: Connection, app: str) -> sa.Select[Any]:
     """The rows of an app's workers, each with the time by the database's clock."""
-    clock = database_clock(connection.dialect.name).label("database_now")
+    clock = dialect_of(connection).clock_us.label("database_now")
     return sa.select(WORKER, clock).where(WORKER.c.app == app)
 
 

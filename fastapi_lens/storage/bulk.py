@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.storage.dialects import dialect_of
+from fastapi_lens.storage.dialects.base import Bulk
 from fastapi_lens.storage.statements import Prepared, Row
 
 Item = TypeVar("Item")
@@ -57,7 +59,7 @@ class BulkUpdate:
             rows: Each with the columns of the key and all values, in primary-key order.
         """
         if rows:
-            _HOW[connection.dialect.name](self, connection, rows)
+            _HOW[dialect_of(connection).bulk](self, connection, rows)
 
     def run_one_by_one(self, connection: Connection, rows: Sequence[Row]) -> None:
         """With one statement a row."""
@@ -138,8 +140,8 @@ def in_powers(rows: Sequence[Item]) -> Iterator[Sequence[Item]]:
         at += size
 
 
-_HOW: Mapping[str, Callable[[BulkUpdate, Connection, Sequence[Row]], None]] = {
-    "sqlite": BulkUpdate.run_one_by_one,
-    "postgresql": BulkUpdate.run_from_arrays,
-    "mysql": BulkUpdate.run_from_rows,
+_HOW: Mapping[Bulk, Callable[[BulkUpdate, Connection, Sequence[Row]], None]] = {
+    Bulk.ONE_BY_ONE: BulkUpdate.run_one_by_one,
+    Bulk.FROM_ARRAYS: BulkUpdate.run_from_arrays,
+    Bulk.FROM_ROWS: BulkUpdate.run_from_rows,
 }

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.storage.clocks import database_clock, microseconds
+from fastapi_lens.storage.clocks import microseconds
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.deletion import Pace, Slice, delete_slice
 from fastapi_lens.storage.models import Tier
@@ -59,7 +59,7 @@ def worker_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Sli
         StorageError: The database cannot be written.
     """
     with database.read() as connection:
-        now_us = connection.execute(sa.select(database_clock(database.dialect))).scalar_one()
+        now_us = connection.execute(sa.select(database.dialect.clock_us)).scalar_one()
         apps = list(_apps(connection))
     # The earlier of both clocks, so that a clock that is ahead deletes no worker too soon.
     ours_us = microseconds(now)

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from fastapi_lens.storage.batches import Heartbeat, WorkerFacts
-from fastapi_lens.storage.clocks import clock_ahead_us, database_clock
+from fastapi_lens.storage.clocks import clock_ahead_us
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.leases import free_leases
 from fastapi_lens.storage.migrations import WRITTEN_AS, require_schema
@@ -162,7 +162,7 @@ def note_killed(
         StorageError: The database cannot be written.
     """
     latest = latest_open(worker.app).subquery()
-    clock = database_clock(database.dialect).label("database_now")
+    clock = database.dialect.clock_us.label("database_now")
     with database.read() as connection:
         rows = connection.execute(
             sa.select(latest, clock).where(latest.c.host == worker.host, latest.c.id != worker.id)
