@@ -80,8 +80,6 @@ class Flusher:
         refused: Why nothing is recorded: a newer release has the database; None while it is ours.
         refresh: Called at each flush, in its thread: takes settings that have changed.
         in_use: Returns the endpoints with open calls, at each flush.
-        flushed: Called in its thread after a flush that has written all, and the deletion's visit.
-        writes: Grows by one at the begin of a flush, and at its end.
     """
 
     def __init__(
@@ -118,11 +116,10 @@ class Flusher:
         self._pruner = Pruner(database, settings.retention, owner=worker.id, rest=rest)
         self._thread: threading.Thread | None = None
         self._spent_seconds = 0.0
-        self.dropped = self.writes = 0
+        self.dropped = 0
         self._was_open = False
         self.refused: SchemaTooNewError | None = None
         self.refresh: Callable[[], None] = lambda: None
-        self.flushed: Callable[[], None] = lambda: None
         self.in_use: Callable[[], Iterable[OpenEndpoint]] = lambda: ()
         self.interval = settings.interval
 
@@ -179,7 +176,6 @@ class Flusher:
             if not self._booking.is_open:
                 self._warn("writes nothing yet: the system clock shows a time before 2020; set it")
                 return False
-            self.writes += 1
             try:
                 self._write_pending(uses, ending=ending)
             except StorageError as error:
@@ -189,8 +185,6 @@ class Flusher:
                 level = logging.ERROR if isinstance(error, DamagedFileError) else logging.WARNING
                 self._warn(f"could not write; counts wait in memory: {error}", level)
                 return False
-            finally:
-                self.writes += 1
             self.refused = None
             return True
 
@@ -236,7 +230,6 @@ class Flusher:
                 written, begun = self.flush(), time.monotonic()
                 if written:
                     self._prune_a_little()
-                    self.flushed()
                     self._spent_seconds = time.monotonic() - begun
         except Exception:
             logger.exception("fastapi_lens failed to flush; counts wait in memory")

@@ -6,6 +6,7 @@ counted after their rows are deleted.
 
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -27,10 +28,18 @@ LATEST_WORKERS = 200
 """Workers kept per app of each kind: ended, silent, and with lost calls."""
 
 
-def dropped_calls(connection: Connection, app: str) -> int:
+def lost_calls(app: str) -> tuple[sa.ScalarSelect[int], sa.ScalarSelect[str]]:
+    """Parts of a SELECT: calls that the workers of an app have lost, and that deleted ones had.
+
+    Either is null without any; `dropped_calls` adds them up.
+    """
+    lost = sa.select(sa.func.sum(WORKER.c.dropped)).where(_losers(app))
+    return lost.scalar_subquery(), _forgotten(app).scalar_subquery()
+
+
+def dropped_calls(lost: int | None, forgotten: str | None) -> int:
     """Number of calls that the workers of an app have lost, deleted workers included."""
-    lost = sa.select(sa.func.coalesce(sa.func.sum(WORKER.c.dropped), 0)).where(_losers(app))
-    return int(connection.execute(lost).scalar_one()) + _forgotten_calls(connection, app)
+    return int(lost or 0) + int(forgotten or 0)
 
 
 def forget_losses(connection: Connection, app: str) -> None:
@@ -156,8 +165,11 @@ def _forget_losers(database: Database, app: str, ids: list[str], week_us: int, p
 
 
 def _forgotten_calls(connection: Connection, app: str) -> int:
-    note = sa.select(META.c.value).where(META.c.name == _note_of(app))
-    return int(connection.execute(note).scalar_one_or_none() or 0)
+    return int(connection.execute(_forgotten(app)).scalar_one_or_none() or 0)
+
+
+def _forgotten(app: str) -> sa.Select[Any]:
+    return sa.select(META.c.value).where(META.c.name == _note_of(app))
 
 
 def _note_of(app: str) -> str:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.histogram import Histogram
+from fastapi_lens.storage.counters import COUNTERS
 from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.fence import until_alone
@@ -35,7 +36,6 @@ TRIES = 10
 """Transactions that are begun before a deadlock is an error."""
 
 _LOCKED_ROWS = 100
-_ADDED = ("calls", "redirects", "errors_4xx", "errors_5xx", "duration_us")
 
 Row = dict[str, Any]
 
@@ -152,7 +152,7 @@ def _emptied(table: sa.Table, row: Row) -> Row:
             "total_calls": 0,
         }
     if table is BUCKET:
-        return {**row, **dict.fromkeys(_ADDED, 0), "max_us": 0, "histogram": b""}
+        return {**row, **dict.fromkeys(COUNTERS, 0), "max_us": 0, "histogram": b""}
     if table is FAILURE:
         return {**row, "calls": 0, "first_at": 0, "last_at": 0}
     if table is WORKER:
@@ -208,7 +208,7 @@ def _add_buckets(connection: Connection, rows: Sequence[Row]) -> None:
         changes.append(
             {
                 **key_of(BUCKET, key),
-                **{f"add_{name}": row[name] for name in _ADDED},
+                **{f"add_{name}": row[name] for name in COUNTERS},
                 "new_max_us": max(max_us, row["max_us"]),
                 "new_histogram": (
                     Histogram.merged_bytes((histogram, row["histogram"])).to_bytes()

@@ -12,6 +12,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
+from fastapi_lens.storage.counters import COUNTERS
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, META, SCHEMA_VERSION, STATUS, WORKER
 
 Row = Mapping[str, Any]
@@ -167,7 +168,7 @@ UPDATE_BUCKET = Prepared(
     _updating(BUCKET).values(
         max_us=sa.bindparam("new_max_us"),
         histogram=sa.bindparam("new_histogram"),
-        **_adding(BUCKET, "calls", "redirects", "errors_4xx", "errors_5xx", "duration_us"),
+        **_adding(BUCKET, *COUNTERS),
     )
 )
 UPDATE_STATUS = Prepared(_updating(STATUS).values(**_adding(STATUS, "calls")))

@@ -26,6 +26,8 @@ from fastapi_lens.storage.batches import (
     bucket_sums,
     status_sums,
 )
+from fastapi_lens.storage.counters import COUNTERS
+from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.fence import Fence, until_alone
 from fastapi_lens.storage.statements import (
@@ -91,6 +93,7 @@ class Writer:
                 )
             if rows:
                 UPDATE_FACTS.run_all(connection, [_bound(row, "id") for row in rows])
+                note_change(self._database, connection)
 
     def write(self, batch: Batch) -> None:
         """Add a batch; calling it again with the same batch after an error is safe.
@@ -148,6 +151,7 @@ class Writer:
                         for key in sorted(statuses)
                     ],
                 )
+            note_change(self._database, connection)
             return None
 
     def _note_open_calls(self, connection: Connection, batch: Batch) -> None:
@@ -211,11 +215,7 @@ def _numbered(endpoints: Iterable[int]) -> dict[str, int]:
 def _bucket_change(key: BucketKey, change: BucketSum, row: Any) -> dict[str, Any]:
     return {
         **key_of(BUCKET, key),
-        "add_calls": change.calls,
-        "add_redirects": change.redirects,
-        "add_errors_4xx": change.errors_4xx,
-        "add_errors_5xx": change.errors_5xx,
-        "add_duration_us": change.duration_us,
+        **{f"add_{name}": getattr(change, name) for name in COUNTERS},
         "new_max_us": max(change.max_us, row[3]),
         "new_histogram": (Histogram.from_bytes(row[4]) + change.latency).to_bytes(),
     }

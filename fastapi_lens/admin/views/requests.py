@@ -113,7 +113,7 @@ def new_requests(visit: Visit) -> Response:
     count = visit.lens.reader.log.newer(query.wanted, after=after)
     tag = f'W/"{hashlib.sha256(f"{query.url()} {count}".encode()).hexdigest()[:20]}"'
     if rendering.is_unchanged(visit.request, tag):
-        return rendering.unchanged(visit, tag)
+        return rendering.unchanged(tag, visit.lens.reader.state(visit.now).complete_to)
     words = f"{count:,}" if count < MOST_NEWER else f"{MOST_NEWER:,}+"
     context = {"count": count, "words": words, "newest": newest}
     headers = {"ETag": tag, "HX-Push-Url": "false"}
@@ -145,9 +145,10 @@ def request_page(visit: Visit) -> Response:
 def failures_page(visit: Visit) -> Response:
     """``GET /failures``: kinds of exceptions, the latest first."""
     query = FailuresQuery.parse(f"?{visit.request.url.query}")
-    tag = rendering.entity_tag(visit, visit.lens.reader.shared.state(), "failures", query.url())
+    state = visit.lens.reader.state(visit.now)
+    tag = rendering.entity_tag(visit, state.log_version, "failures", query.url())
     if rendering.is_unchanged(visit.request, tag):
-        return rendering.unchanged(visit, tag)
+        return rendering.unchanged(tag, state.complete_to)
     base = visit.url("/failures")
     found = visit.lens.reader.log.failures(endpoint=query.endpoint, text=query.q)
     context = {
@@ -162,7 +163,7 @@ def failures_page(visit: Visit) -> Response:
         "clear": base,
     }
     headers = {"ETag": tag, **_history(visit, query.url(base))}
-    return rendering.page(visit, "failures.html", context, headers=headers)
+    return rendering.page(visit, "failures.html", context, headers=headers, state=state)
 
 
 def failure_page(visit: Visit) -> Response:
