@@ -61,9 +61,6 @@ NAMED = 50
 SIZE_SECONDS = 60.0
 """The size of the database is looked up so often: a server adds up its files for it."""
 
-_FIRST_WEEK = int(EARLIEST) // Tier.WEEK * Tier.WEEK
-"""Older counts are those of a clock that was not set."""
-
 
 class Reader:
     """Answers questions about one app.
@@ -153,7 +150,7 @@ class Reader:
             state = state or read_state(connection, app=self._app(), now=now)
             used = read_used(
                 connection,
-                summed(self._spans(window, now), now=now),
+                summed(self._spans(window, now, since=None), now=now),
                 ENDPOINT.c.app == self._app(),
                 (ENDPOINT.c.last_called_at > 0) | (ENDPOINT.c.last_seen_at >= state.oldest_start),
             )
@@ -173,10 +170,11 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
-        called = [one.id for one in endpoints if one.usage.calls]
-        ids = called if len(called) <= NAMED else None
+        called = [one for one in endpoints if one.usage.calls]
+        ids = [one.id for one in called] if len(called) <= NAMED else None
+        since = min((one.first_called_at or 0.0 for one in called), default=None)
         with self._database.read() as connection:
-            spans = self._spans(window, now)
+            spans = self._spans(window, now, since=since)
             found = read_histograms(connection, spans, ids=ids, now=now) if called else {}
         return [
             replace(one, usage=replace(one.usage, latency=found.get(one.id, Histogram())))
@@ -231,7 +229,7 @@ class Reader:
             in_window, by_step, by_hour, earlier = read_rows(
                 connection,
                 id_of(key),
-                self._spans(window, now),
+                self._spans(window, now, since=first_called_at),
                 steps.spans(),
                 [hours],
                 [] if before is None else cover(before.start, end=before.end),
@@ -288,9 +286,11 @@ class Reader:
         with self._database.read() as connection:
             return read_workers(connection, app=self._app(), now=now)
 
-    def _spans(self, window: Window, now: float) -> list[Span]:
-        bounds = self.bounds(window, now=now)
-        return cover(_FIRST_WEEK if bounds.start is None else bounds.start, end=bounds.end)
+    def _spans(self, window: Window, now: float, *, since: float | None) -> list[Span]:
+        """The rows of a window; of everything those since the first call, or all with None."""
+        bounds, first = self.bounds(window, now=now), int(max(EARLIEST, since or 0.0))
+        start = first // Tier.WEEK * Tier.WEEK if bounds.start is None else bounds.start
+        return cover(start, end=bounds.end)
 
     def _hours(self, since: float, now: float) -> Span:
         return hours_until_now(Times(Window(self._kept(Tier.HOUR)), now, self._kept), since=since)

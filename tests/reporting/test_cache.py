@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_an_error_goes_to_all_who_wait_and_to_nobody_later() -> None:
     def fail() -> int:
         for other in others:
             other.start()
-        wait_until(lambda: waiting_for(answers, "calls") == len(others), what="those who wait")
+        time.sleep(0.05)  # They wait by now; whoever comes later computes the answer anew.
         raise LookupError("no such table")
 
     with pytest.raises(LookupError, match="no such table"):
