@@ -72,7 +72,7 @@ def read_state(connection: Connection, *, app: str, now: float) -> State:
     version = str(told[0].data_version)
     return State(
         version=version,
-        log_version=f"{version}-{told[0].log_seqs}",
+        log_version=f"{version}-{len(living)}-{sum(row.log_seq for row in living)}",
         complete_to=_seconds(whole(complete, MAX_TIME_US)),
         workers=len(living),
         dropped=whole(dropped_calls(told[0].lost, told[0].forgotten)),
@@ -115,11 +115,9 @@ def _opened(living: Iterable[Any], now: float) -> Mapping[int, Open]:
 
 def _state_of(dialect: str, app: str, now: float) -> sa.Select[Any]:
     """A row for each worker that is neither ended nor silent, at least one; all have the rest."""
-    log_seqs = sa.select(sa.func.sum(WORKER.c.log_seq)).where(WORKER.c.app == app)
     lost, forgotten = lost_calls(app)
     always = sa.select(
         data_version().label("data_version"),
-        log_seqs.scalar_subquery().label("log_seqs"),
         lost.label("lost"),
         forgotten.label("forgotten"),
         database_clock(dialect).label("database_now"),
