@@ -1,6 +1,6 @@
 """Which bucket rows are read, and how: SQL for spans and endpoints. Adds nothing up in Python."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -128,6 +128,17 @@ def _numbered(
             for number, part in enumerate(parts)
         )
     )
+
+
+def fetched_in_parts(
+    connection: Connection, statement: sa.Executable, rows: int
+) -> Iterator[list[Row]]:
+    """The same as `fetched`, so many rows at a time, of which no more are in memory."""
+    result = connection.execute(statement, execution_options={"stream_results": True})
+    cursor: Any = result.cursor
+    while part := cursor.fetchmany(rows):
+        yield list(part)
+    result.close()
 
 
 def fetched(connection: Connection, statement: sa.Executable) -> list[Row]:

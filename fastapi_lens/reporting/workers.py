@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from statistics import median
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.reporting.model import Health, Worker, WorkerState
 from fastapi_lens.storage.clocks import database_clock, microseconds
 from fastapi_lens.storage.data_version import data_version
-from fastapi_lens.storage.forgetting import dropped_calls, lost_calls
+from fastapi_lens.storage.forgetting import dropped_calls, lost_calls, note_of
 from fastapi_lens.storage.open_calls import Open, parsed
 from fastapi_lens.storage.row_checks import MAX_TIME_US
 from fastapi_lens.storage.sound import sound_rows, whole
@@ -61,7 +62,8 @@ class State:
 
 def read_state(connection: Connection, *, app: str, now: float) -> State:
     """Read who records an app now, and the version of its data."""
-    told = list(connection.execute(_state_of(connection.dialect.name, app, now)))
+    values = {"app": app, "note": note_of(app), "now_us": microseconds(now)}
+    told = list(connection.execute(_state_of(connection.dialect.name), values))
     found = sound_rows((row for row in told if row.id is not None), WORKER)
     living = [row for row in found if _state(row, now) is WorkerState.RUNNING]
     complete = min((_by_our_clock(row, row.complete_to, now) for row in living), default=0)
@@ -113,16 +115,22 @@ def _opened(living: Iterable[Any], now: float) -> Mapping[int, Open]:
     return found
 
 
-def _state_of(dialect: str, app: str, now: float) -> sa.Select[Any]:
-    """A row for each worker that is neither ended nor silent, at least one; all have the rest."""
-    lost, forgotten = lost_calls(app)
+@cache
+def _state_of(dialect: str) -> sa.Select[Any]:
+    """A row for each worker that is neither ended nor silent, at least one; all have the rest.
+
+    Made once: that takes longer than to ask. Its parameters are ``app``, ``note`` and ``now_us``.
+    """
+    app, note = (sa.bindparam(name, type_=sa.String) for name in ("app", "note"))
+    ours_us = sa.bindparam("now_us", type_=sa.BigInteger)
+    lost, forgotten = lost_calls(app, note)
     always = sa.select(
         data_version().label("data_version"),
         lost.label("lost"),
         forgotten.label("forgotten"),
         database_clock(dialect).label("database_now"),
     ).subquery()
-    latest, ours_us = latest_open(app).subquery(), sa.literal(microseconds(now), sa.BigInteger)
+    latest = latest_open(app).subquery()
     # The same as `now_of`.
     now_us = sa.case(
         (latest.c.clock_ahead_us.is_(None), ours_us),

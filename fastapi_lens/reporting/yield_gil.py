@@ -10,9 +10,9 @@ ITEMS = 32
 Item = TypeVar("Item")
 
 
-def yield_gil(items: Iterable[Item]) -> Iterator[Item]:
-    """The items; after each `ITEMS` of them, threads that wait for the interpreter may take it."""
+def yield_gil(items: Iterable[Item], *, every: int = ITEMS) -> Iterator[Item]:
+    """The items; after so many of them, threads that wait for the interpreter may take it."""
     for number, item in enumerate(items, 1):
         yield item
-        if number % ITEMS == 0:
+        if number % every == 0:
             time.sleep(0)

@@ -28,13 +28,19 @@ LATEST_WORKERS = 200
 """Workers kept per app of each kind: ended, silent, and with lost calls."""
 
 
-def lost_calls(app: str) -> tuple[sa.ScalarSelect[int], sa.ScalarSelect[str]]:
+def lost_calls(
+    app: sa.ColumnElement[str], note: sa.ColumnElement[str]
+) -> tuple[sa.ScalarSelect[int], sa.ScalarSelect[str]]:
     """Parts of a SELECT: calls that the workers of an app have lost, and that deleted ones had.
 
     Either is null without any; `dropped_calls` adds them up.
+
+    Args:
+        app: The app's name.
+        note: What `note_of` gives for it.
     """
     lost = sa.select(sa.func.sum(WORKER.c.dropped)).where(_losers(app))
-    return lost.scalar_subquery(), _forgotten(app).scalar_subquery()
+    return lost.scalar_subquery(), _noted(note).scalar_subquery()
 
 
 def dropped_calls(lost: int | None, forgotten: str | None) -> int:
@@ -44,7 +50,7 @@ def dropped_calls(lost: int | None, forgotten: str | None) -> int:
 
 def forget_losses(connection: Connection, app: str) -> None:
     """Delete the count of calls lost by deleted workers of an app, in a write transaction."""
-    connection.execute(sa.delete(META).where(META.c.name == _note_of(app)))
+    connection.execute(sa.delete(META).where(META.c.name == note_of(app)))
 
 
 def worker_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Slice]:
@@ -131,7 +137,7 @@ def _ids(
     return list(connection.execute(rows).scalars())
 
 
-def _losers(app: str) -> sa.ColumnElement[bool]:
+def _losers(app: str | sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     return (WORKER.c.app == app) & (WORKER.c.dropped > 0)
 
 
@@ -154,10 +160,10 @@ def _forget_losers(database: Database, app: str, ids: list[str], week_us: int, p
         gone = WORKER.c.id.in_(ids) & (WORKER.c.seen_at < week_us)
         lost = sum(connection.execute(sa.select(WORKER.c.dropped).where(gone)).scalars())
         rows = connection.execute(sa.delete(WORKER).where(gone)).rowcount
-        connection.execute(database.insert_ignore(META), {"name": _note_of(app), "value": "0"})
+        connection.execute(database.insert_ignore(META), {"name": note_of(app), "value": "0"})
         lost += _forgotten_calls(connection, app)
         connection.execute(
-            sa.update(META).where(META.c.name == _note_of(app)).values(value=str(lost))
+            sa.update(META).where(META.c.name == note_of(app)).values(value=str(lost))
         )
     done = Slice(rows, pace.timer() - begun)
     pace.note(*done)
@@ -165,13 +171,13 @@ def _forget_losers(database: Database, app: str, ids: list[str], week_us: int, p
 
 
 def _forgotten_calls(connection: Connection, app: str) -> int:
-    return int(connection.execute(_forgotten(app)).scalar_one_or_none() or 0)
+    return int(connection.execute(_noted(note_of(app))).scalar_one_or_none() or 0)
 
 
-def _forgotten(app: str) -> sa.Select[Any]:
-    return sa.select(META.c.value).where(META.c.name == _note_of(app))
+def _noted(note: str | sa.ColumnElement[str]) -> sa.Select[Any]:
+    return sa.select(META.c.value).where(META.c.name == note)
 
 
-def _note_of(app: str) -> str:
+def note_of(app: str) -> str:
     """The name under which the total is stored; fits the column for any app."""
     return f"dropped {hashlib.sha256(app.encode()).hexdigest()[:32]}"

@@ -13,7 +13,13 @@ from sqlalchemy import event
 from fastapi_lens.reporting.workers import read_state, read_workers
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.deletion import Pace
-from fastapi_lens.storage.forgetting import LATEST_WORKERS, dropped_calls, lost_calls, worker_slices
+from fastapi_lens.storage.forgetting import (
+    LATEST_WORKERS,
+    dropped_calls,
+    lost_calls,
+    note_of,
+    worker_slices,
+)
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.purging import Choice, purge
 from fastapi_lens.storage.tables import WORKER
@@ -62,7 +68,9 @@ def test_a_busy_week_stays_whole(file: Database) -> None:
 
 
 def lost(connection: sa.Connection, app: str) -> int:
-    return dropped_calls(*connection.execute(sa.select(*lost_calls(app))).one())
+    return dropped_calls(
+        *connection.execute(sa.select(*lost_calls(sa.literal(app), sa.literal(note_of(app))))).one()
+    )
 
 
 def test_what_forgotten_workers_have_lost_stays_counted(file: Database) -> None:
