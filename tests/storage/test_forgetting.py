@@ -68,9 +68,8 @@ def test_a_busy_week_stays_whole(file: Database) -> None:
 
 
 def lost(connection: sa.Connection, app: str) -> int:
-    return dropped_calls(
-        *connection.execute(sa.select(*lost_calls(sa.literal(app), sa.literal(note_of(app))))).one()
-    )
+    told = lost_calls(sa.literal(app), sa.literal(note_of(app)))
+    return dropped_calls(*connection.execute(sa.select(*told)).one())
 
 
 def test_what_forgotten_workers_have_lost_stays_counted(file: Database) -> None:
