@@ -23,7 +23,7 @@ def is_masked(presented: str, token: str) -> bool:
         both = bytes.fromhex(presented)
     except ValueError:
         return False
-    if len(both) != 2 * len(plain):
+    if len(both) != 2 * len(plain) or both.hex() != presented:
         return False
     return hmac.compare_digest(_combined(both[: len(plain)], both[len(plain) :]), plain)
 

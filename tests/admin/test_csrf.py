@@ -18,12 +18,20 @@ def test_a_token_looks_different_each_time_and_is_known_each_time() -> None:
     assert all(is_masked(one, TOKEN) for one in tokens)
 
 
-@pytest.mark.parametrize(
-    "presented",
-    ["", "0", "zz", TOKEN, masked(TOKEN)[:-2], masked(TOKEN) + "00", masked(TOKEN[::-1]), "é" * 4],
-)
-def test_nothing_else_is_taken_for_a_token(presented: str) -> None:
-    assert not is_masked(presented, TOKEN)
+def test_nothing_else_is_taken_for_a_token() -> None:
+    right = masked(TOKEN)
+    for wrong in (
+        "",
+        "0",
+        "zz",
+        "é" * 4,
+        TOKEN,
+        right[:-2],
+        right.upper(),
+        right + "00",
+        right[::-1],
+    ):
+        assert not is_masked(wrong, TOKEN)
 
 
 def signed_in(make_site: MakeSite) -> Site:
