@@ -77,13 +77,15 @@ def read_rows(
         For each of `wanted` the rows in it: when the bucket begins, in epoch seconds, and
         counters, maximum and histogram, as `usage_of` takes them.
     """
-    parts = [(at, part) for at, spans in enumerate(wanted) for part in _parts(spans, now)]
+    groups, parts = list[int](), list[Span]()
+    for group, spans in enumerate(wanted):
+        for part in _parts(spans, now):
+            groups.append(group)
+            parts.append(part)
     found: list[list[tuple[int, Row]]] = [[] for _ in wanted]
-    for number, bucket, *row in fetched(
-        connection, whole_rows([part for _, part in parts], endpoint_id)
-    ):
-        at, part = parts[number]
-        found[at].append((bucket * part.tier, tuple(row)))
+    for number, bucket, *row in fetched(connection, whole_rows(parts, endpoint_id)):
+        at = int(number)
+        found[groups[at]].append((bucket * parts[at].tier, tuple(row)))
     return found
 
 

@@ -75,7 +75,7 @@ def read_one(
     Returns:
         The row, and each code with its calls, the most frequent first.
     """
-    codes = _codes(identity, days, now).subquery()
+    codes = _codes(identity, days, now)
     rows = fetched(
         connection,
         sa.select(*FACTS, *codes.c)
@@ -89,7 +89,7 @@ def read_one(
     return _sound(rows[0][:size]), sorted(counted, key=lambda one: (-one[1], one[0]))
 
 
-def _codes(identity: int, days: tuple[int, int], now: float) -> sa.Select[tuple[int, int]]:
+def _codes(identity: int, days: tuple[int, int], now: float) -> sa.Subquery:
     since, until = days
     today = int(now) // Tier.DAY
     # The clock of another host may be ahead of ours, by less than a day.
@@ -102,6 +102,7 @@ def _codes(identity: int, days: tuple[int, int], now: float) -> sa.Select[tuple[
         .where(STATUS.c.day >= since, named, STATUS.c.endpoint_id == identity)
         .group_by(STATUS.c.status)
         .having(calls > 0)
+        .subquery()
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -85,7 +86,7 @@ def read_trends(
 
 def _calls_by_step(steps: Steps, ids: Sequence[int], now: float) -> sa.Executable:
     mine = BUCKET.c.endpoint_id.in_(sorted(ids))
-    selects: list[sa.Select[tuple[int, int, int]]] = []
+    selects: list[Any] = []
     for span in steps.spans():
         number = BUCKET.c.bucket * span.tier.value // steps.size
         calls = sa.select(BUCKET.c.endpoint_id, number, sa.func.sum(BUCKET.c.calls)).where(mine)
