@@ -133,8 +133,8 @@ def _numbered(
 def fetched_in_parts(
     connection: Connection, statement: sa.Executable, rows: int
 ) -> Iterator[list[Row]]:
-    """The same as `fetched`, so many rows at a time, of which no more are in memory."""
-    result = connection.execute(statement, execution_options={"stream_results": True})
+    """The same as `fetched`, so many rows at a time."""
+    result = connection.execute(statement)
     cursor: Any = result.cursor
     while part := cursor.fetchmany(rows):
         yield list(part)

@@ -182,14 +182,20 @@ class Reader:
         ]
 
     def endpoint(
-        self, key: str, *, window: Window, now: float, with_ignored: bool = False
+        self,
+        key: str,
+        *,
+        window: Window,
+        now: float,
+        with_ignored: bool = False,
+        state: State | None = None,
     ) -> Endpoint | None:
-        """One endpoint by its key; None when there is no such endpoint.
+        """One endpoint by its key; None when there is no such endpoint. See `detail`.
 
         Raises:
             StorageError: The database cannot be read.
         """
-        found = self.detail(key, window=window, now=now, with_ignored=with_ignored)
+        found = self.detail(key, window=window, now=now, with_ignored=with_ignored, state=state)
         return None if found is None else found.endpoint
 
     def detail(

@@ -1,4 +1,5 @@
 import re
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -216,7 +217,9 @@ def test_a_page_asks_the_database_five_questions_at_most(site: Site, path: str, 
     asked: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
-        asked.extend([statement] if statement.startswith("SELECT") else [])
+        # Not those of a flush, which comes at each full minute.
+        if statement.startswith("SELECT") and threading.current_thread().name != "fastapi-lens":
+            asked.append(statement)
 
     engine = site.lens.database._opened()
     sa.event.listen(engine, "before_cursor_execute", note)
