@@ -94,8 +94,6 @@ class Lens:
             ignored=self._ignores,
             retention=self.retention,
         )
-        self.reader.worker = lambda: self._worker.id
-        self.reader.shared.writes = lambda: self.flusher.writes
         self.forecaster = Forecaster(self.database, self.retention)
 
     def _new_flusher(self) -> Flusher:
@@ -115,7 +113,6 @@ class Lens:
         )
         flusher = Flusher(self.recorder, self.database, worker, settings, self._catalogue)
         flusher.refresh, flusher.in_use = self.refresh_settings, lambda: open_endpoints(self)
-        flusher.flushed = lambda: self.reader.look_ahead(self.clock())
         return flusher
 
     @property

@@ -102,8 +102,6 @@ class Flusher:
         refused: Why nothing is recorded: a newer release has the database; None while it is ours.
         refresh: Called at each flush, in its thread: takes settings that have changed.
         in_use: Returns the endpoints with open calls, at each flush.
-        flushed: Called in its thread after a flush that has written all, and the deletion's visit.
-        writes: Grows by one at the begin of a flush, and at its end.
     """
 
     def __init__(
@@ -150,11 +148,10 @@ class Flusher:
         self._thread: threading.Thread | None = None
         self._flush_at = self._drain_at = 0.0
         self._core_share = CoreShare()
-        self.dropped = self.writes = 0
+        self.dropped = 0
         self._was_open = False
         self.refused: SchemaTooNewError | None = None
         self.refresh: Callable[[], None] = lambda: None
-        self.flushed: Callable[[], None] = lambda: None
         self.in_use: Callable[[], Iterable[OpenEndpoint]] = lambda: ()
         self.interval = settings.interval
 
@@ -215,7 +212,6 @@ class Flusher:
             if not self._booking.is_open:
                 self._warn("writes nothing yet: the system clock shows a time before 2020; set it")
                 return False
-            self.writes += 1
             try:
                 self._write_pending(uses, complete_us, ending=ending)
             except StorageError as error:
@@ -225,8 +221,6 @@ class Flusher:
                 level = logging.ERROR if isinstance(error, DamagedFileError) else logging.WARNING
                 self._warn(f"could not write; counts wait in memory: {error}", level)
                 return False
-            finally:
-                self.writes += 1
             self.refused = None
             return True
 
@@ -286,7 +280,6 @@ class Flusher:
             written = self.flush()
             if written:
                 self._prune_a_little()
-                self.flushed()
             return written
 
     def _tried(self, work: Callable[[], bool | None]) -> bool:

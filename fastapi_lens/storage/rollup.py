@@ -22,7 +22,8 @@ from fastapi_lens.storage.batches import (
     bucket_sums,
     status_sums,
 )
-from fastapi_lens.storage.counts import COUNTERS, UPDATE_BUCKET, UPDATE_ENDPOINT, UPDATE_STATUS
+from fastapi_lens.storage.counters import COUNTERS
+from fastapi_lens.storage.counts import UPDATE_BUCKET, UPDATE_ENDPOINT, UPDATE_STATUS
 from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.fence import until_alone

@@ -12,6 +12,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import REQUEST_ID_BITS
 from fastapi_lens.storage.sound import whole
@@ -106,6 +107,7 @@ def write_section(
             connection.rollback()
             return False
         add_entry(database, connection, app, entry)
+        note_change(database, connection)
         return True
 
 

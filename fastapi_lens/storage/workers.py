@@ -171,7 +171,7 @@ def note_killed(
     return [_facts(row) for row in gone if _noted(database, row.id)]
 
 
-def latest_open(app: str) -> sa.Select[Any]:
+def latest_open(app: str | sa.ColumnElement[str]) -> sa.Select[Any]:
     """A query for an app's workers that have not reported their end, most recently seen first."""
     of_app = sa.select(WORKER).where(WORKER.c.app == app, WORKER.c.ended_at == 0)
     return of_app.order_by(WORKER.c.seen_at.desc()).limit(MOST_READ)

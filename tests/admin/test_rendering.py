@@ -41,7 +41,7 @@ def test_every_page_is_kept_safe_by_its_headers(site: Site, path: str) -> None:
         assert answer.headers["x-frame-options"] == "DENY"
         assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["cache-control"] == "private, no-store"
-        assert answer.headers["vary"] == "HX-Request-Type"
+        assert answer.headers["vary"] == "HX-Request-Type, Accept-Encoding"
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 

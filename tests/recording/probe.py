@@ -12,6 +12,7 @@ from fastapi_lens.recording.middleware import RecordingMiddleware
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.runtime import Lens
 from fastapi_lens.storage.drain import drain_all
+from tests.support.details import detail_of
 
 Counts = dict[tuple[str, str], dict[int, int]]
 
@@ -64,7 +65,7 @@ class Probe:
         assert self.lens.flusher.flush()
         reader, now = self.lens.reader, self.lens.clock()
         return {
-            (one.method, one.path): dict(reader.status_codes(one.id, window=Window(), now=now))
+            (one.method, one.path): dict(detail_of(reader, one.id, window=Window(), now=now).codes)
             for one in reader.endpoints(window=Window(), now=now)
             if one.usage.calls
         }

@@ -143,18 +143,6 @@ def test_the_thread_outlives_an_error_that_nobody_foresaw(
     rig.database.close()
 
 
-def test_whoever_waits_for_a_flush_is_told_when_all_of_it_is_written(file_rig: Rig) -> None:
-    rig, told = file_rig, list[tuple[int, bool]]()
-    rig.flusher.flushed = lambda: told.append((rig.flusher.writes, rig.rows == rig.expected))
-    rig.call()
-    rig.database.down = True
-    assert not rig.flusher._turn()
-    assert told == []
-    rig.database.down = False
-    assert rig.flusher._turn()
-    assert told == [(4, True)]
-
-
 class HangingDatabase(FlakyDatabase):
     """Answers nobody until it is let go."""
 

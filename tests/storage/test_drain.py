@@ -14,13 +14,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import SchemaTooNewError, StorageError
+from fastapi_lens.reporting.workers import read_state
 from fastapi_lens.storage import drain as drain_module
 from fastapi_lens.storage import statements
 from fastapi_lens.storage.batches import Batch, Delta, Use
 from fastapi_lens.storage.data_version import data_version
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.drain import MAX_TRIES, MOST_AT_ONCE, Drain, Waiting, drain_all
-from fastapi_lens.storage.forgetting import dropped_calls
 from fastapi_lens.storage.inbox import Inbox
 from fastapi_lens.storage.migrations import known_version, migrate
 from fastapi_lens.storage.registrar import Registrar
@@ -72,7 +72,7 @@ def waiting_in(database: Database) -> list[tuple[str, int]]:
 
 def lost_in(database: Database, app: str = "orders") -> int:
     with database.read() as connection:
-        return dropped_calls(connection, app)
+        return read_state(connection, app=app, now=1_790_000_000.0).dropped
 
 
 def version_of(database: Database) -> str | None:
