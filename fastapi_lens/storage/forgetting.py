@@ -52,7 +52,7 @@ def count_losses(database: Database, connection: Connection, app: str, calls: in
     """Count calls of an app as lost that no worker's row counts, in a write transaction."""
     connection.execute(database.insert_ignore(META), {"name": note_of(app), "value": "0"})
     # Locked, because others may count theirs at the same time.
-    note = sa.select(META.c.value).where(META.c.name == note_of(app)).with_for_update()
+    note = _noted(note_of(app)).with_for_update()
     lost = int(connection.execute(note).scalar_one()) + calls
     connection.execute(sa.update(META).where(META.c.name == note_of(app)).values(value=str(lost)))
 
@@ -173,10 +173,6 @@ def _forget_losers(database: Database, app: str, ids: list[str], week_us: int, p
     done = Slice(rows, pace.timer() - begun)
     pace.note(*done)
     return done
-
-
-def _forgotten_calls(connection: Connection, app: str) -> int:
-    return int(connection.execute(_noted(note_of(app))).scalar_one_or_none() or 0)
 
 
 def _noted(note: str | sa.ColumnElement[str]) -> sa.Select[Any]:
