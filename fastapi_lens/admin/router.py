@@ -291,10 +291,19 @@ def _lens(request: Request) -> Lens | None:
 
 def _reported(error: Exception, problem: str) -> str:
     """Log an error under a number and give the sentence that names the number only."""
-    number = secrets.token_hex(4)
-    logger.error("fastapi_lens error %s", number, exc_info=error)
+    number = _logged(error)
     problem = str(error) if isinstance(error, SchemaTooNewError) else problem
     return f"{problem}; the log has details under error {number}"
+
+
+def _logged(error: Exception) -> str:
+    """The number under which the log has an error; that of a database is in one line there."""
+    number = secrets.token_hex(4)
+    if isinstance(error, StorageError):
+        logger.error("fastapi_lens error %s: %s", number, error)
+    else:
+        logger.error("fastapi_lens error %s", number, exc_info=error)
+    return number
 
 
 _UNREADABLE = "the lens could not read its database"
@@ -302,8 +311,7 @@ _FAULT = "something went wrong while this report was made"
 
 
 def _error_page(request: Request, base: str, error: Exception, *, status: int) -> Response:
-    number = secrets.token_hex(4)
-    logger.error("fastapi_lens error %s", number, exc_info=error)
+    number = _logged(error)
     message = _sentence(error)
     return rendering.error_page(request, base, status=status, message=message, error_id=number)
 
