@@ -56,7 +56,7 @@ class Draining:
         self._lose = lose
         self._timer = timer
         self._drain = Drain(database, clock=clock)
-        self._renew_at = float("-inf")
+        self._renew_at = self._look_at = float("-inf")
         self._is_ours = False
 
     def turn(self) -> float:
@@ -69,7 +69,7 @@ class Draining:
             StorageError: The database cannot be read or written.
         """
         if not self._has_lease():
-            return LOOK_SECONDS
+            return self._look_at - self._timer()
         begun = self._timer()
         if not self._empty(TURN_SECONDS):
             return BACKLOG_SECONDS
@@ -95,13 +95,15 @@ class Draining:
 
     def _has_lease(self) -> bool:
         now = self._timer()
-        if self._is_ours and now < self._renew_at:
-            return True
-        ask = renew_lease if self._is_ours else take_lease
-        # Not ours while nobody knows, should the answer get lost.
-        self._is_ours = False
-        self._is_ours = ask(
+        if now < (self._renew_at if self._is_ours else self._look_at):
+            return self._is_ours
+        had, self._is_ours = self._is_ours, False  # Not ours while an answer may get lost.
+        # One that went with its table can be had again at once.
+        self._is_ours = (had and self._ask(renew_lease)) or self._ask(take_lease)
+        self._renew_at, self._look_at = now + RENEW_SECONDS, now + LOOK_SECONDS
+        return self._is_ours
+
+    def _ask(self, how: Callable[..., bool]) -> bool:
+        return how(
             self._database, LEASE, owner=self._owner, now=self._clock(), seconds=LEASE_SECONDS
         )
-        self._renew_at = now + RENEW_SECONDS
-        return self._is_ours

@@ -1,12 +1,20 @@
 """When the one that empties the inbox does so."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+import sqlalchemy as sa
 
-from fastapi_lens.recording.draining import SELDOM_SECONDS, SOON_SECONDS, Draining
+from fastapi_lens.recording.draining import (
+    LOOK_SECONDS,
+    RENEW_SECONDS,
+    SELDOM_SECONDS,
+    SOON_SECONDS,
+    Draining,
+)
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.tables import LEASE
 
 REST_AFTER_50_MS = 2.5
 
@@ -19,6 +27,16 @@ def memory() -> Iterator[Database]:
     made.close()
 
 
+def draining(database: Database, owner: str, timer: Callable[[], float]) -> Draining:
+    return Draining(
+        database,
+        owner=owner,
+        clock=lambda: 1_790_000_000.0,
+        lose=lambda _calls: None,
+        timer=timer,
+    )
+
+
 @pytest.mark.parametrize(
     ("took", "rest"),
     [(0.0, SOON_SECONDS), (0.05, REST_AFTER_50_MS), (3.0, SELDOM_SECONDS)],
@@ -27,12 +45,40 @@ def test_the_rest_after_a_turn_grows_with_what_the_turn_took(
     memory: Database, took: float, rest: float
 ) -> None:
     times = iter([0.0, 1.0, 1.0 + took])
-    draining = Draining(
-        memory,
-        owner="w1",
-        clock=lambda: 1_790_000_000.0,
-        lose=lambda _calls: None,
-        timer=lambda: next(times),
-    )
 
-    assert draining.turn() == pytest.approx(rest)
+    assert draining(memory, "w1", lambda: next(times)).turn() == pytest.approx(rest)
+
+
+def test_who_has_not_got_the_lease_looks_for_it_every_four_seconds(memory: Database) -> None:
+    now = [0.0]
+    first, second = (draining(memory, owner, lambda: now[0]) for owner in ("w1", "w2"))
+    first.turn()
+    assert second.turn() == LOOK_SECONDS
+
+    first.end()
+    now[0] = 1.0
+    assert second.turn() == LOOK_SECONDS - 1.0
+    now[0] = LOOK_SECONDS
+    assert second.turn() == SOON_SECONDS
+
+
+def test_a_lease_that_went_with_its_table_is_taken_again_at_once(memory: Database) -> None:
+    now = [0.0]
+    first = draining(memory, "w1", lambda: now[0])
+    first.turn()
+    with memory.write() as connection:
+        connection.execute(sa.delete(LEASE))
+    now[0] = RENEW_SECONDS
+
+    assert first.turn() == SOON_SECONDS
+
+
+def test_a_lease_that_another_worker_has_taken_is_not_ours_any_more(memory: Database) -> None:
+    now = [0.0]
+    first = draining(memory, "w1", lambda: now[0])
+    first.turn()
+    with memory.write() as connection:
+        connection.execute(sa.update(LEASE).values(owner="w2"))
+    now[0] = RENEW_SECONDS
+
+    assert first.turn() == LOOK_SECONDS
