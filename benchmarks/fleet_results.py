@@ -148,7 +148,7 @@ def verdicts(found: Findings, plan: Plan) -> list[Verdict]:
             f"{judged.workers} workers, {judged.endpoints} endpoints: the drain keeps up, and "
             f"nobody flushes less often than every {plan.interval:g} s",
             f"lag grows by at most {GROWN_SECONDS:g} s",
-            f"longest lag {earlier:.1f} s, then {later:.1f} s; an interval of {longest:.1f} s at most",
+            f"longest lag {earlier:.1f} s, then {later:.1f} s; interval at most {longest:.1f} s",
             judged.keeps_up(plan.interval),
         ),
         Verdict(
