@@ -2,8 +2,8 @@
 
 Each of them counts, flushes, stretches its interval and asks for the drain's lease as the thread of
 an application's worker does. The workers of one thread share a recorder, those of a process the
-connections. The endpoints are registered by the first worker; that the others register them, too,
-is left out, because a fleet does it once and not every five seconds.
+connections. What each worker does once, when it begins, is left to the first one: it makes the rows
+of the endpoints and looks for predecessors.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from heapq import heapify, heapreplace
 from multiprocessing.synchronize import Barrier
@@ -21,7 +22,7 @@ from unittest.mock import patch
 from benchmarks.first_edition_writer import MAX_SUMS, PAUSE_SECONDS, FirstEditionWriter
 from benchmarks.lag import lags
 from fastapi_lens.histogram import add_durations
-from fastapi_lens.recording import flusher
+from fastapi_lens.recording import flusher, registration
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.processes import new_id
 from fastapi_lens.recording.recorder import Recorder
@@ -218,6 +219,15 @@ class WorkerRegistrar(Registrar):
         super().register((), applied=applied, now_us=now_us, log_applied=log_applied)
 
 
+LEFT_OUT = (
+    (flusher, "Registrar", WorkerRegistrar),
+    (registration, "migrate", lambda _database: None),
+    (registration, "has_namesake", lambda _database: False),
+    (registration, "tell_killed", lambda *_, **__: False),
+)
+"""What a worker does once, when it begins; a thousand that begin at once would do nothing else."""
+
+
 def paths(endpoints: int) -> list[str]:
     """The templates of so many endpoints."""
     return [f"/things-{number}/{{thing_id}}" for number in range(endpoints)]
@@ -246,15 +256,22 @@ def facts_of(crew: Crew, number: int, identity: str | None = None) -> WorkerFact
 def run(crew: Crew, ready: Barrier, answers: "SimpleQueue[Told]") -> None:
     """The main function of a process: flushes until the measurement ends, and tells of it."""
     database = Database(crew.url)
+    with ExitStack() as stack:
+        if 0 not in crew.numbers:
+            for place, name, stand_in in LEFT_OUT:
+                stack.enter_context(patch.object(place, name, stand_in))
+        _work(crew, database, ready, answers)
+    database.close()
+
+
+def _work(crew: Crew, database: Database, ready: Barrier, answers: "SimpleQueue[Told]") -> None:
     kind = FirstEditionWorker if crew.is_first_edition else SimulatedWorker
     per_thread = [crew.numbers[number :: crew.threads] for number in range(crew.threads)]
-    registrar = Registrar if 0 in crew.numbers else WorkerRegistrar
-    with patch.object(flusher, "Registrar", registrar):
-        teams = [
-            [kind(crew, number, database, calls) for number in numbers]
-            for numbers in per_thread
-            for calls in [Calls(crew.endpoints, seed=numbers.start)]
-        ]
+    teams = [
+        [kind(crew, number, database, calls) for number in numbers]
+        for numbers in per_thread
+        for calls in [Calls(crew.endpoints, seed=numbers.start)]
+    ]
     all_told = [Told() for _ in teams]
     threads = [
         threading.Thread(target=_drive, args=(crew, *each))
@@ -273,7 +290,6 @@ def run(crew: Crew, ready: Barrier, answers: "SimpleQueue[Told]") -> None:
     told.lag_ms = lag_ms
     told.intervals = [worker.seconds_between for team in teams for worker in team]
     answers.put(told)
-    database.close()
 
 
 def _drive(crew: Crew, numbers: range, team: Sequence[SimulatedWorker], told: Told) -> None:

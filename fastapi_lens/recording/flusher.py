@@ -68,7 +68,7 @@ BEFORE_MINUTE_SECONDS = 0.02
 """So long before the end of a minute its calls are collected: all calls that come out together are
 booked to the minute of the last one."""
 
-DELTAS_AT_ONCE = 16
+DELTAS_AT_ONCE = 32
 BREATH_SECONDS = 0.0001
 """Between so many series that are collected, for the same reason."""
 

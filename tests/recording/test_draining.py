@@ -78,7 +78,7 @@ def test_one_worker_empties_the_inbox_and_the_others_only_look(hosts: Hosts) -> 
     for _ in range(30):
         hosts.write()
         hosts.now += 1
-        assert [one.turn() for one in others] == [LOOK_SECONDS] * 2
+        assert all(0 < one.turn() <= LOOK_SECONDS for one in others)
         assert hosts.waiting == 1
         assert first.turn() == SOON_SECONDS
         assert (hosts.waiting, hosts.lease.owner) == (0, "a")
@@ -139,6 +139,7 @@ def test_a_killed_worker_whose_successor_notes_it_frees_its_lease_at_once(hosts:
         hosts.database, worker("next"), lambda other: other.id == "killed", now_us=2
     )
     assert [one.id for one in noted] == ["killed"]
+    hosts.now += LOOK_SECONDS
     assert successor.turn() == SOON_SECONDS
 
 
@@ -206,6 +207,7 @@ def test_a_backlog_is_worked_off_in_turns_that_follow_soon(
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
     with opened(f"sqlite:///{tmp_path / 'lens.db'}") as made:
+        made.flusher._draining._timer = lambda: made.now
         yield made
 
 
