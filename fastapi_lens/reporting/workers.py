@@ -71,11 +71,11 @@ def read_state(connection: Connection, *, app: str, now: float) -> State:
     found = sound_rows((row for row in told if row.id is not None), WORKER)
     living = [row for row in found if _state(row, now) is WorkerState.RUNNING]
     complete = min((_by_our_clock(row, row.complete_to, now) for row in living), default=0)
-    if complete and told[0].waits_since is not None:
-        complete = min(complete, told[0].waits_since)
     if not complete:
         latest = (row.complete_to for part in _latest(connection, app) for row in part)
         complete = max(latest, default=0)
+    # What waits in the inbox is shown by nobody yet, whether or not its worker lives.
+    complete = min(complete, told[0].waits_since or complete)
     shares = [row.core_ppm for row in living if row.core_ppm is not None]
     version = str(told[0].data_version)
     return State(

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from fastapi_lens.cli.commands import create_cli
 from fastapi_lens.storage.batches import Batch, Delta, EndpointFacts, endpoint_id
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.inbox import Inbox
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.snapshot import MOVED
 from tests.storage.helpers import APP, table_rows, worker
@@ -48,8 +49,13 @@ def fill(
     app: str = APP,
     first: int = 1,
     paths: Sequence[str] = PATHS,
+    waits_since: float | None = None,
 ) -> None:
-    """Write deltas of the endpoints `first`, `first` + 1 … as a worker does."""
+    """Write deltas of the endpoints `first`, `first` + 1 … as a worker does.
+
+    With `waits_since`, in epoch seconds, all processes are killed before anybody adds them to what
+    is shown.
+    """
     database = Database(url)
     migrate(database)
     ids = ids_of(app, first, paths)
@@ -57,10 +63,14 @@ def fill(
         EndpointFacts(identity, app, "GET", path, tags=("a",), seen_at_us=round(NOW * 1e6))
         for identity, path in zip(ids.values(), paths, strict=True)
     ]
-    writer = Writer(database, worker(f"{app}-{first}", app))
+    facts_of_worker = worker(f"{app}-{first}", app)
+    writer = Writer(database, facts_of_worker)
     writer.register(facts, applied=0, now_us=round(NOW * 1e6))
-    if deltas:
-        writer.write(Batch(1, tuple(named(deltas, ids))))
+    batch = Batch(1, tuple(named(deltas, ids)), since_us=round((waits_since or 0) * 1e6))
+    if waits_since is not None:
+        Inbox(database, facts_of_worker).put(batch, now=waits_since)
+    elif deltas:
+        writer.write(batch)
     database.close()
 
 

@@ -1,6 +1,7 @@
 """A recorder, a flusher and a database that can be down, under a clock of their own."""
 
 import random
+import threading
 from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -30,6 +31,18 @@ START = 1_773_014_400.0
 """2026-03-09 00:00 UTC, the turn of a minute, an hour and a day."""
 
 ORDERS, ORDER, NEVER = facts("/v1/orders"), facts("/v1/orders/{order_id}"), facts("/v1/never")
+
+
+class HangingDatabase(FlakyDatabase):
+    """Answers nobody until it is let go."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.entered, self.released = threading.Event(), threading.Event()
+
+    def _refuse_when_down(self) -> None:
+        self.entered.set()
+        assert self.released.wait(30)
 
 
 class Rig:

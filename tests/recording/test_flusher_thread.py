@@ -14,16 +14,13 @@ from fastapi_lens.storage.tables import WORKER
 from tests.recording.rig import (
     ORDERS,
     START,
+    HangingDatabase,
     Rig,
     opened,
     simulated_monotonic,
     worker_row,
 )
-from tests.storage.helpers import (
-    FlakyDatabase,
-    table_rows,
-    worker,
-)
+from tests.storage.helpers import worker
 from tests.support.waiting import wait_until
 
 
@@ -141,18 +138,6 @@ def test_the_thread_outlives_an_error_that_nobody_foresaw(
     assert rig.flusher.stop()
     assert rig.rows == rig.expected
     rig.database.close()
-
-
-class HangingDatabase(FlakyDatabase):
-    """Answers nobody until it is let go."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.entered, self.released = threading.Event(), threading.Event()
-
-    def _refuse_when_down(self) -> None:
-        self.entered.set()
-        assert self.released.wait(30)
 
 
 def test_a_thread_that_hangs_in_the_database_holds_up_nobody(tmp_path: Path) -> None:

@@ -60,6 +60,13 @@ FATES = st.one_of(
 )
 
 
+FATES_OF_FLUSHES = st.one_of(
+    st.just(("goes well", 0)),
+    st.just(("is not acknowledged", 0)),
+    st.tuples(st.sampled_from(["is cut", "deadlocks"]), st.integers(0, 5)),
+)
+
+
 @dataclass
 class Member:
     """A worker.
@@ -78,6 +85,11 @@ class Member:
     memory: list[Delta] = field(default_factory=list)
     in_flight: Batch | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Whether it has anything to flush."""
+        return bool(self.memory) or self.in_flight is not None
+
 
 class Fleet(RuleBasedStateMachine):
     """Some workers, one database, and what has to be in it."""
@@ -94,8 +106,9 @@ class Fleet(RuleBasedStateMachine):
         event.listen(self.database._opened(), "before_cursor_execute", self._break_off)
 
     def _break_off(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if isinstance(self.error, DeadlockError) and statement.startswith("SELECT"):
-            return  # It holds no lock.
+        changes = statement.startswith(("INSERT", "UPDATE", "DELETE"))
+        if isinstance(self.error, DeadlockError) and not changes:
+            return  # It waits for no lock.
         self.statements_left -= 1
         if self.statements_left == -1:
             raise self.error
@@ -135,12 +148,12 @@ class Fleet(RuleBasedStateMachine):
     def count(self, name: int, counted: list[Delta]) -> None:
         self.members[name].memory += counted
 
-    @rule(name=NAMES, fate=FATES)
+    @precondition(lambda self: any(one.waits for one in self.members))
+    @rule(name=NAMES, fate=FATES_OF_FLUSHES)
     def flush(self, name: int, fate: tuple[str, int]) -> None:
-        member = self.members[name]
+        waiting = [one for one in self.members if one.waits]
+        member = waiting[name % len(waiting)]
         if member.in_flight is None:
-            if not member.memory:
-                return
             member.in_flight = Batch(member.applied + 1, tuple(member.memory))
             member.memory = []
         batch = member.in_flight
@@ -172,6 +185,22 @@ class Fleet(RuleBasedStateMachine):
             assert fate[0] in ("is not acknowledged", "is cut")
         else:
             assert not is_empty or not table_rows(self.database, INBOX)
+
+    @rule(name=NAMES, other=NAMES, some=st.slices(3), fate=FATES)
+    def drain_beside_another(
+        self, name: int, other: int, some: slice, fate: tuple[str, int]
+    ) -> None:
+        """The other one takes some between the read and the transaction of the first one."""
+        rows = self.members[name].drain._read(("", 0))
+        taken = rows[some] if (some.step or 1) > 0 else []
+        self.members[other].drain._add(taken)
+        try:
+            with self._suffering(fate):
+                self.members[name].drain._add(rows)
+        except StorageError:
+            assert taken or fate[0] in ("is not acknowledged", "is cut")
+        else:
+            assert not taken
 
     @rule(fate=FATES)
     def drain_for_whoever_reads_all(self, fate: tuple[str, int]) -> None:

@@ -1,0 +1,137 @@
+"""Calls keep their minute whatever the flusher's thread waits for."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from fastapi_lens.recording.draining import LEASE
+from fastapi_lens.recording.flusher import BEFORE_MINUTE_SECONDS, Flusher, FlushSettings
+from fastapi_lens.recording.recorder import Recorder
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.drain import drain_all
+from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.tables import BUCKET, INBOX
+from fastapi_lens.storage.tables import LEASE as LEASES
+from tests.recording.rig import ORDERS, START, HangingDatabase, Rig, opened
+from tests.storage.helpers import table_rows, worker
+from tests.support.waiting import wait_until
+
+FIRST = int(START // 60)
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """One that flushes once a minute, and collects all the time as if each minute ended now."""
+    with opened(f"sqlite:///{tmp_path / 'lens.db'}", interval=60.0) as made:
+        monkeypatch.setattr(made.flusher, "_to_minute", lambda: 0.005)
+        yield made
+
+
+def call_on_both_sides_of_a_minute(rig: Rig) -> None:
+    before = rig.flusher.pending_calls
+    for number, second in enumerate((59.9, 60.5), before + 1):
+        rig.now = START + second
+        rig.call()
+        wait_until(lambda number=number: rig.flusher.pending_calls == number)
+
+
+def minutes_in(database: Database) -> dict[int, int]:
+    found = table_rows(database, BUCKET)
+    return {row.bucket - FIRST: row.calls for row in found if row.tier == 60}
+
+
+def test_calls_keep_their_minute_while_the_thread_hangs_in_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig("sqlite://")
+    rig.database = database = HangingDatabase(f"sqlite:///{tmp_path / 'lens.db'}")
+    settings = FlushSettings(interval=60.0, max_batch_size=100)
+    rig.flusher = Flusher(rig.recorder, database, worker(), settings, lambda: [ORDERS])
+    monkeypatch.setattr(rig.flusher, "_to_minute", lambda: 0.005)
+    rig.flusher.start()
+    assert database.entered.wait(30)
+    call_on_both_sides_of_a_minute(rig)
+    database.released.set()
+    assert rig.flusher.stop()
+    assert rig.rows == rig.expected
+    assert minutes_in(database) == {0: 1, 1: 1}
+    database.close()
+
+
+def test_calls_keep_their_minute_while_the_thread_waits_after_an_error(rig: Rig) -> None:
+    rig.database.down = True
+    rig.flusher.start()
+    wait_until(lambda: rig.flusher.writes == 2)
+    call_on_both_sides_of_a_minute(rig)
+    rig.database.down = False
+    assert rig.flusher.stop()
+    assert rig.rows == rig.expected
+    assert minutes_in(rig.database) == {0: 1, 1: 1}
+
+
+def test_calls_keep_their_minute_while_the_interval_is_stretched(rig: Rig) -> None:
+    migrate(rig.database)
+    with rig.database.write() as connection:
+        values = {"name": LEASE, "owner": "busy", "expires_at": round(START) + 3_000}
+        connection.execute(sa.insert(LEASES), values)
+    rig.flusher.interval = 1.0
+    rig.flusher._longer_interval = 60.0
+    rig.flusher.start()
+    wait_until(lambda: rig.flusher.writes == 2)
+    call_on_both_sides_of_a_minute(rig)
+    assert rig.flusher.writes == 2
+    assert rig.flusher.stop()
+    assert minutes_in(rig.database) == {0: 1, 1: 1}
+    assert rig.rows == rig.expected
+
+
+def test_each_flush_of_an_outage_holds_the_minutes_that_were_counted(rig: Rig) -> None:
+    migrate(rig.database)
+    rig.call()
+    rig.database.loses = lambda: True
+    assert not rig.flusher.flush()
+    for minute in range(1, 4):
+        rig.now = START + 60 * minute
+        rig.call()
+        rig.flusher.collect()
+        assert not rig.flusher.flush()
+    rig.database.loses = lambda: False
+    assert rig.flusher.flush()
+    assert minutes_in(rig.database) == {0: 1, 1: 1, 2: 1, 3: 1}
+    assert rig.rows == rig.expected
+
+
+@pytest.mark.unmeasured
+def test_the_end_of_a_minute_is_met_by_the_clock(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'lens.db'}")
+    begun: list[float] = []
+
+    def clock() -> float:
+        """Stands still at first, because a start may take longer than half a second."""
+        return START + 59.5 + (time.monotonic() - begun[0] if begun else 0)
+
+    recorder, holds, released = Recorder(clock=clock), threading.Event(), threading.Event()
+    settings = FlushSettings(interval=60.0, max_batch_size=100)
+    flusher = Flusher(recorder, database, worker(), settings, lambda: [ORDERS])
+
+    def hold() -> None:
+        holds.set()
+        released.wait(30)
+
+    flusher.flushed = hold
+    flusher.start()
+    assert holds.wait(30)
+    begun.append(time.monotonic())
+    recorder.count(method="GET", path=ORDERS.path, status=200, duration_ns=1)
+    wait_until(lambda: clock() > START + 60 + BEFORE_MINUTE_SECONDS)
+    recorder.count(method="GET", path=ORDERS.path, status=200, duration_ns=1)
+    released.set()
+    assert flusher.stop()
+    drain_all(database)
+    assert minutes_in(database) == {0: 1, 1: 1}
+    assert table_rows(database, INBOX) == []
+    database.close()
