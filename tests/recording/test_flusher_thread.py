@@ -20,7 +20,7 @@ from tests.recording.rig import (
     simulated_monotonic,
     worker_row,
 )
-from tests.storage.helpers import worker
+from tests.storage.helpers import table_rows, worker
 from tests.support.waiting import wait_until
 
 

@@ -56,7 +56,7 @@ def make_tables(database: Database) -> None:
             index.drop(connection)
         for name in ("open_calls", "core_ppm"):
             connection.exec_driver_sql(f"ALTER TABLE lens_worker DROP COLUMN {name}")
-        narrow = _NARROW.get(database.dialect)
+        narrow = _NARROW.get(database.dialect.name)
         for table in ("lens_endpoint", "lens_request") if narrow else ():
             connection.exec_driver_sql(str(narrow).format(table))
         connection.execute(sa.delete(META).where(META.c.name == SCHEMA_STEP))
@@ -230,16 +230,17 @@ def _has_schema() -> sa.ColumnElement[bool]:
 def _inserting(database: Database, table: sa.Table, row: dict[str, Any]) -> Any:
     """An INSERT of just these columns."""
     return database.insert_ignore(
-        sa.table(
+        sa.Table(
             table.name,
+            sa.MetaData(),
             *map(_plain, table.primary_key),
             *(_plain(table.c[name]) for name in row if not table.c[name].primary_key),
         )
     )
 
 
-def _plain(column: sa.Column[Any]) -> sa.ColumnClause[Any]:
-    return sa.column(column.name, column.type)
+def _plain(column: sa.Column[Any]) -> sa.Column[Any]:
+    return sa.Column(column.name, column.type, primary_key=column.primary_key)
 
 
 def _empty(table: sa.Table, key: Sequence[int]) -> dict[str, Any]:
