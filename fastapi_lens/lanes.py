@@ -93,7 +93,8 @@ def unpack_many(data: bytes, number: int) -> list[Lanes]:
     for byte in range(planes):
         begin = head.size + byte * lanes
         raw[byte::LANE_BYTES] = data[begin : begin + lanes]
-    found, at = [], 0
+    found: list[Lanes] = []
+    at = 0
     for count, low in zip(numbers[:number], numbers[number:], strict=True):
         end = at + count * LANE_BYTES
         found.append((int.from_bytes(raw[at:end], "little"), low))
