@@ -192,6 +192,7 @@ def test_a_backlog_is_worked_off_in_turns_that_follow_soon(
     # Each transaction takes longer than a whole turn may.
     monkeypatch.setattr(first._drain, "_pause", lambda _: None)
     monkeypatch.setattr(drain_module, "MOST_AT_ONCE", 16)
+    monkeypatch.setattr(first._drain, "_at_once", 16)
     seconds = iter(range(10**6))
     monkeypatch.setattr(first._drain, "_timer", lambda: next(seconds))
     for _ in range(40):
