@@ -16,11 +16,12 @@ export PYTHONDONTWRITEBYTECODE :=
 
 PY := $(VENV)/bin/python
 
-.PHONY: help setup browser mariadb nginx programs demo \
+.PHONY: help setup browser mariadb nginx pgbouncer programs demo \
         lint lint-format lint-rules lint-mypy lint-pyright lint-imports format \
         test test-quick test-unit audit fuzz screenshots \
-        bench bench-admin-load bench-exactly-once bench-failover bench-hosts bench-log bench-outages \
-        bench-pages bench-retention bench-sizing bench-storage bench-tabs compat compat-python build clean
+        bench bench-admin-load bench-exactly-once bench-failover bench-fleet bench-hosts bench-log \
+        bench-outages bench-pages bench-retention bench-sizing bench-storage bench-tabs \
+        compat compat-python build clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -36,6 +37,9 @@ mariadb: setup ## find a MariaDB for the tests, or install one
 
 nginx: setup ## find an nginx for the tests, or unpack one
 	@$(PY) -m scripts.nginx --install
+
+pgbouncer: setup ## find a PgBouncer for the tests, or unpack one
+	@$(PY) -m scripts.pgbouncer --install
 
 demo: ## start the example with traffic and open it on PORT (8000) until Ctrl-C
 	@scripts/setup demo
@@ -64,7 +68,7 @@ format: setup ## let ruff format and put right what it can
 	@$(VENV)/bin/ruff format .
 
 programs: ## find the browser and the servers that the tests start, or install them one by one
-	@for each in browser mariadb nginx; do $(MAKE) $$each; done
+	@for each in browser mariadb nginx pgbouncer; do $(MAKE) $$each; done
 
 test: setup ## lint and the whole suite with coverage, as CI runs it; FRESH=1: what has passed, too
 	@$(MAKE) lint & lint=$$!; $(MAKE) programs || { wait $$lint; exit 1; }; wait $$lint
@@ -94,6 +98,9 @@ bench-admin-load: setup ## fifty reports at once, without a key and with one: be
 
 bench-failover: setup ## a primary is killed under load and every call recounted: benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.failover $(ARGS)
+
+bench-fleet: setup ## up to 1,024 workers on one PostgreSQL: benchmarks/RESULTS.md in eight minutes
+	@$(PY) -m benchmarks.fleet $(ARGS)
 
 bench-hosts: setup ## two hosts, one cut off for a minute, and every call recounted: benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.hosts $(ARGS)
@@ -134,5 +141,5 @@ build: setup ## wheel and sdist into dist/
 
 clean: ## remove what setup, builds and tests have made
 	@rm -rf $(VENV) node_modules static/fastapi_lens/vendor build dist htmlcov .coverage .coverage.* \
-	    .audit .bench .compat .nginx .hypothesis .import_linter_cache example_project/var .mypy_cache \
+	    .audit .bench .compat .nginx .pgbouncer .hypothesis .import_linter_cache example_project/var .mypy_cache \
 	    .pytest_cache .ruff_cache

@@ -1,17 +1,15 @@
 """The applications under measurement, bare: one route, or 200 of nested routers.
 
-The handlers do next to nothing, so that what is added to a request is not lost in it, but for
-that of the typical route.
+The handlers do next to nothing, so that what is added to a request is not lost in it. `typical`
+has another one.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI, Query
-from pydantic import BaseModel
+from fastapi import APIRouter, FastAPI
 
 from benchmarks.variants import Variant
 
@@ -68,46 +66,6 @@ def many_routes(endpoints: int = ENDPOINTS) -> Shape:
 
     paths = [f"/api/v1/group{group}/things{index}/7" for group in range(GROUPS) for index in each]
     return Shape(add_to, tuple(paths))
-
-
-class Line(BaseModel):
-    """Of an order."""
-
-    article: str
-    pieces: int
-    price: float
-
-
-class Order(BaseModel):
-    """What the typical endpoint answers with."""
-
-    id: int
-    customer: str
-    ordered_at: datetime
-    lines: list[Line]
-
-
-class Paging:
-    """A dependency with two query parameters."""
-
-    def __init__(self, limit: Annotated[int, Query(ge=1, le=100)] = 10, q: str = "") -> None:
-        """Keep them."""
-        self.limit = limit
-        self.q = q
-
-
-def typical_route() -> Shape:
-    """One endpoint as they are written: a dependency, checked parameters, a model of models."""
-    lines = [Line(article=f"article {number}", pieces=number, price=1.5) for number in range(5)]
-    order = Order(id=7, customer="c-17", ordered_at=datetime(2026, 1, 2, tzinfo=UTC), lines=lines)
-
-    async def read_orders(customer_id: int, paging: Annotated[Paging, Depends()]) -> list[Order]:
-        return [order] * min(customer_id, paging.limit, 3)
-
-    def add_to(app: FastAPI) -> None:
-        app.add_api_route("/customers/{customer_id}/orders", read_orders, methods=["GET"])
-
-    return Shape(add_to, ("/customers/7/orders?limit=5",))
 
 
 def build(variant: Variant, shape: Shape, folder: Path) -> FastAPI:

@@ -42,13 +42,13 @@ async def measure(
         app = _app(STATES[state], shape, Path(folder))
         async with running(app):
             caller = asyncio.create_task(_call_all(app, shape.paths))
-            await _lags(settle_seconds)
-            lags = await _lags(seconds)
+            await lags(settle_seconds)
+            measured = await lags(seconds)
             caller.cancel()
             await asyncio.gather(caller, return_exceptions=True)
         if isinstance(app, LensMiddleware):
             assert_written(app)
-    return sorted(lags)[len(lags) * 99 // 100]
+    return p99(measured)
 
 
 def _app(flush_interval: float | None, shape: Shape, folder: Path) -> Any:
@@ -59,13 +59,19 @@ def _app(flush_interval: float | None, shape: Shape, folder: Path) -> Any:
     return LensMiddleware(below, config)
 
 
-async def _lags(seconds: float) -> list[float]:
-    lags = []
+async def lags(seconds: float) -> list[float]:
+    """How late the event loop wakes, in milliseconds, each time that it naps for a while."""
+    found = []
     end = time.perf_counter() + seconds
     while (begun := time.perf_counter()) < end:
         await asyncio.sleep(NAP_SECONDS)
-        lags.append((time.perf_counter() - begun - NAP_SECONDS) * 1_000)
-    return lags
+        found.append((time.perf_counter() - begun - NAP_SECONDS) * 1_000)
+    return found
+
+
+def p99(values: Sequence[float]) -> float:
+    """The 99th percentile of at least one value."""
+    return sorted(values)[len(values) * 99 // 100]
 
 
 async def _call_all(app: Any, paths: Sequence[str]) -> None:
@@ -78,5 +84,5 @@ async def _call_all(app: Any, paths: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     _, state_name, *times = sys.argv
-    measured, settle = map(float, times)
-    print(json.dumps(asyncio.run(measure(state_name, seconds=measured, settle_seconds=settle))))
+    length, settle = map(float, times)
+    print(json.dumps(asyncio.run(measure(state_name, seconds=length, settle_seconds=settle))))

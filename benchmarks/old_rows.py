@@ -50,7 +50,7 @@ class Old:
         for table, rows in ((BUCKET, old_buckets(share)), (STATUS, old_statuses(share))):
             with self._database.write() as connection:
                 driver: Any = connection.connection.driver_connection
-                if self._database.dialect == "sqlite":
+                if self._database.dialect.is_file:
                     marks = ", ".join("?" * len(table.columns))
                     driver.executemany(f"INSERT INTO {table.name} VALUES ({marks})", rows)  # noqa: S608
                 else:

@@ -23,7 +23,7 @@ from benchmarks.pages_app import APP, OLD_DAYS, UNUSED_OF_TEN, lay_down, paths, 
 from benchmarks.sections import write_section
 from benchmarks.storage_results import percentile
 from fastapi_lens import LensConfig
-from fastapi_lens.reporting.answers import MAX_AGE_SECONDS
+from fastapi_lens.reporting.cache import MAX_AGE_SECONDS
 from fastapi_lens.storage.batches import endpoint_id
 from scripts import chromium
 from tests.support.clients import Client

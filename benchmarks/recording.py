@@ -24,7 +24,7 @@ from benchmarks.plan import FULL, QUICK, SMOKE, Plan
 from benchmarks.results import Circumstances, chart, quote, section
 from benchmarks.sections import replace_section, write_section
 from benchmarks.throughput import Throughput
-from benchmarks.variants import ALONE, OURS, VARIANTS
+from benchmarks.variants import OURS, VARIANTS
 
 FEW = 10
 """Endpoints of an application that only has to run."""
@@ -32,11 +32,7 @@ FEW = 10
 RIVAL_HANGS_AFTER_SECONDS = 60.0
 """No process of applications is measured for so long."""
 
-PROCESSES = {
-    variant.process: variant.environment
-    for variant in VARIANTS.values()
-    if variant.process != ALONE
-}
+PROCESSES = {variant.process: variant.environment for variant in VARIANTS.values()}
 
 
 class Runner(Protocol):
@@ -196,7 +192,7 @@ def main(arguments: list[str] | None = None) -> None:
     folder = Path(__file__).parent if own else options.out
     write(found, about, folder=folder, readme=ROOT / "README.md" if own else None)
     for verdict in verdicts(found):
-        word = "within" if verdict.within else "ABOVE"
+        word = {True: "within", False: "ABOVE", None: ""}[verdict.within]
         print(f"{word:7}{verdict.what}: {verdict.measured} ({verdict.budget})")
     print(f"wrote {folder / 'RESULTS.md'} in {time.monotonic() - begun:.0f} s")
 

@@ -8,7 +8,6 @@ part of docs/storage.md; ``--quick`` writes half an hour, and no file.
 
 import argparse
 import random
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
@@ -43,19 +42,15 @@ CALLS_PER_MINUTE = 30
 STATUSES = (200, 404, 500)
 """The first one most of the time, the others now and then."""
 
-DELTAS_PER_BATCH = 16
-FLUSH_SECONDS = 5.0
 FIRST_MINUTE = 29_550_240
 """The beginning of a day."""
 
 FLUSHES_PER_MINUTE = 2
-ROWS_PER_DELTA = 6
-"""One for each tier, one for the status code and the endpoint's own."""
 
 STATUS_DAYS = 40
 """Days that are written for the size of the tables that grow by day."""
 
-MANY_ENDPOINTS, MANY_WORKERS = (50, 500, 5_000), (1, 16, 256)
+MANY_ENDPOINTS = (50, 500, 5_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +63,6 @@ class Measured:
         row: Bytes of a row of sums beside its histogram.
         status: Bytes of a row of a status code.
         endpoint: Bytes of an endpoint's own row.
-        rows_per_second: Rows that one writer has changed in a second.
-        batch_ms: What one transaction took, on average.
     """
 
     name: str
@@ -77,13 +70,6 @@ class Measured:
     row: float
     status: float
     endpoint: float
-    rows_per_second: float
-    batch_ms: float
-
-    def busy(self, endpoints: int, workers: int) -> float:
-        """How many connections are writing at any moment, if every worker calls every endpoint."""
-        transactions = -(-endpoints // DELTAS_PER_BATCH)
-        return workers * transactions * self.batch_ms / 1_000 / FLUSH_SECONDS
 
     def row_bytes(self, tier: Tier) -> float:
         """Bytes of a row of a tier."""
@@ -168,21 +154,13 @@ def many_days(days: int) -> Iterator[list[Delta]]:
         ]
 
 
-def write(database: Database, flushes: Iterable[list[Delta]]) -> tuple[int, float, int]:
-    """Write flushes; the rows that were changed, the seconds and the transactions."""
+def write(database: Database, flushes: Iterable[list[Delta]]) -> None:
+    """Write flushes of one worker."""
     worker = WorkerFacts("sizing", "sizing", "host", 1, "1.0", FIRST_MINUTE * 60_000_000, 5_000)
     writer = Writer(database, worker)
     writer.register(facts(), applied=0, now_us=FIRST_MINUTE * 60_000_000)
-    seq, rows, seconds = 0, 0, 0.0
-    for flush in flushes:
-        for start in range(0, len(flush), DELTAS_PER_BATCH):
-            seq += 1
-            batch = Batch(seq, tuple(flush[start : start + DELTAS_PER_BATCH]))
-            begun = time.perf_counter()
-            writer.write(batch)
-            seconds += time.perf_counter() - begun
-            rows += len(batch.deltas) * ROWS_PER_DELTA
-    return rows, seconds, seq
+    for seq, flush in enumerate(flushes, 1):
+        writer.write(Batch(seq, tuple(flush)))
 
 
 _TABLE_BYTES = {
@@ -206,7 +184,7 @@ def bytes_per_row(database: Database, table: sa.Table) -> float:
     """What a row of a table takes with its share of everything, on average."""
     with database.read() as connection:
         rows = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-        return table_bytes(connection, table, database.dialect) / rows
+        return table_bytes(connection, table, database.dialect.name) / rows
 
 
 def histogram_bytes(database: Database, tier: Tier | None = None) -> float:
@@ -222,7 +200,7 @@ def measure(name: str, urls: tuple[str, str], *, minutes: int, days: int) -> Mea
     """Write into two empty databases through the writer, and look at the tables."""
     with closing(Database(urls[0])) as database:
         migrate(database)
-        changed, seconds, transactions = write(database, busy_minutes(minutes))
+        write(database, busy_minutes(minutes))
         row = bytes_per_row(database, BUCKET) - histogram_bytes(database)
         histogram = {tier: histogram_bytes(database, tier) for tier in Tier}
     with closing(Database(urls[1])) as database:
@@ -235,14 +213,11 @@ def measure(name: str, urls: tuple[str, str], *, minutes: int, days: int) -> Mea
         row=row,
         status=status,
         endpoint=endpoint,
-        rows_per_second=changed / seconds,
-        batch_ms=seconds / transactions * 1_000,
     )
 
 
 def section(found: list[Measured], *, command: str) -> str:
     """The part of docs/storage.md."""
-    took = ", ".join(f"{one.batch_ms:.1f} ms on {one.name}" for one in found)
     return f"""`{command}`, {datetime.now(UTC).date().isoformat()}, {machine()}. \
 {ENDPOINTS} endpoints, each called {CALLS_PER_MINUTE} times a minute.
 
@@ -259,18 +234,8 @@ status codes each, and 400 days of weeks:
 |---|---|{"---|" * len(found)}
 {_sizes(found)}
 
-The number of workers makes no difference to the size. It does to the writes: each worker writes \
-what it has counted every {FLUSH_SECONDS:g} s, {ROWS_PER_DELTA} rows for each endpoint and status \
-that were called meanwhile. If every worker calls every endpoint in each interval, so many rows a \
-second are changed, and so many connections are busy with it at any moment (a transaction of \
-{DELTAS_PER_BATCH} endpoints took {took}):
-
-| endpoints | workers | flushes a second | rows a second \
-| {" | ".join(f"busy, {one.name}" for one in found)} |
-|---|---|---|---|{"---|" * len(found)}
-{_writes(found)}
-
-SQLite has one writer: past 0.5 a longer `flush_interval` is due there, which divides these numbers.
+The number of workers makes no difference to the size, and next to none to what is written: \
+`make bench-fleet` measures that ([results](../benchmarks/RESULTS.md)).
 """
 
 
@@ -294,16 +259,6 @@ def _sizes(found: list[Measured]) -> str:
         f"| {endpoints:,} | {endpoints * rows:,.0f} "
         f"| {' | '.join(f'{endpoints * one.per_endpoint / 1e6:,.0f} MB' for one in found)} |"
         for endpoints in MANY_ENDPOINTS
-    )
-
-
-def _writes(found: list[Measured]) -> str:
-    return "\n".join(
-        f"| {endpoints:,} | {workers} | {workers / FLUSH_SECONDS:,.1f} "
-        f"| {workers / FLUSH_SECONDS * endpoints * ROWS_PER_DELTA:,.0f} "
-        f"| {' | '.join(f'{one.busy(endpoints, workers):.2f}' for one in found)} |"
-        for endpoints in MANY_ENDPOINTS
-        for workers in MANY_WORKERS
     )
 
 

@@ -18,13 +18,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.apps import Shape, one_route, typical_route
+from benchmarks.apps import Shape, one_route
 from benchmarks.environments import Environments
 from benchmarks.plan import ThroughputPlan
-from benchmarks.variants import BARE, FROZEN, LENS, OURS, THAWED, VARIANTS
+from benchmarks.variants import BARE, LENS, OURS, VARIANTS
 from tests.support.ports import HOST, free_port
 
 CONNECTIONS = 16
@@ -35,17 +36,10 @@ PLAIN = "plain-"
 """Before the name of a variant under uvicorn as it comes alone, without uvloop and httptools."""
 
 TYPICAL = "typical-"
-"""Before the name of a variant of the application whose endpoint is a typical one."""
+"""Before the name of a variant of the typical application, see `typical`."""
 
-PAIRS = (
-    PLAIN + BARE,
-    PLAIN + LENS,
-    TYPICAL + BARE,
-    TYPICAL + FROZEN,
-    TYPICAL + LENS,
-    TYPICAL + THAWED,
-)
-NAMES = (*(name for name in VARIANTS if name not in (FROZEN, THAWED)), *PAIRS)
+PAIRS = (PLAIN + BARE, PLAIN + LENS, TYPICAL + BARE, TYPICAL + LENS)
+NAMES = (*VARIANTS, *PAIRS)
 OFTEN = (BARE, "again", "asgi", LENS, "lens_first", *PAIRS)
 """Asked in every round: what they differ by is small."""
 
@@ -126,7 +120,11 @@ def variant_of(name: str) -> str:
 
 def shape_of(name: str) -> Shape:
     """The routes that one of `NAMES` stands for."""
-    return typical_route() if name.startswith(TYPICAL) else one_route()
+    if not name.startswith(TYPICAL):
+        return one_route()
+    # Only here: the other servers are measured without SQLModel.
+    shape: Shape = import_module("benchmarks.typical").typical_route()
+    return shape
 
 
 def summary_of(runs: Sequence[Run]) -> dict[str, Throughput]:

@@ -4,7 +4,6 @@ What another package brings is imported only when its variant is made, so that t
 works in every environment.
 """
 
-import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,13 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 BARE = "bare"
 LENS = "lens"
-FROZEN = "frozen"
-THAWED = "thawed"
 OURS = "ours"
 BESIDE = "beside"
 PYPI = "pypi"
-ALONE = "alone"
-"""The process of what changes the whole of it; measured end to end only."""
 
 
 class NoOp:
@@ -90,20 +85,11 @@ class Variant:
         return self.needs is None or find_spec(self.needs[1]) is not None
 
 
-def _lens(app: FastAPI, folder: Path, **settings: Any) -> None:
+def _lens(app: FastAPI, folder: Path) -> None:
     """The checkout's, or PyPI's: whichever this environment calls ``fastapi_lens``."""
     lens = import_module("fastapi_lens")
-    config = lens.LensConfig(db_path=str(folder / "lens.db"), report_key="benchmark", **settings)
+    config = lens.LensConfig(db_path=str(folder / "lens.db"), report_key="benchmark")
     lens.LensMiddleware.setup(app, config)
-
-
-def _thawed(app: FastAPI, folder: Path) -> None:
-    _lens(app, folder, freeze_gc=False)
-
-
-def _freeze(_app: FastAPI, _folder: Path) -> None:
-    gc.collect()
-    gc.freeze()
 
 
 def _lens_around(app: Any, folder: Path) -> Any:
@@ -164,8 +150,6 @@ VARIANTS: Mapping[str, Variant] = {
         around=lambda app, _: NoOp(app),
     ),
     LENS: Variant("**fastapi_lens**", _lens, around=_lens_around),
-    FROZEN: Variant("bare FastAPI after `gc.freeze()`", _freeze, process=ALONE),
-    THAWED: Variant("fastapi_lens with `freeze_gc=False`", _thawed, process=ALONE),
     "lens_first": Variant(
         "fastapi_lens, set up before the routes", add_first=_lens, process=BESIDE
     ),

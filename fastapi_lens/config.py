@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, field, fields
+from dataclasses import InitVar, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -23,6 +23,12 @@ MAX_DAYS = 36_500
 
 MAX_NAME_LENGTH = 200
 """What the columns of the app's name and of its release hold."""
+
+REMOVED: Mapping[str, str] = {
+    "freeze_gc": "was removed, because the lens leaves the garbage collector alone: to keep what "
+    "it spared, call gc.freeze() in your own start-up (docs/recording.md)"
+}
+"""Settings of earlier releases, each with what to do instead."""
 
 _LOGINS = (
     *("session_max_age", "session_idle_seconds", "login_max_failures"),
@@ -61,8 +67,7 @@ class LensConfig:
         report_path: Where the JSON reports answer, besides ``/report`` under the admin.
         ignore_unmapped: Do not count 404s of paths that no route matches.
         flush_interval: Seconds between two flushes of the counters to the database.
-        max_batch_size: Rows that one transaction of a flush changes at most.
-        freeze_gc: Take the objects alive at the first start out of the garbage collector's rounds.
+        max_batch_size: Rows of the request log that one transaction writes at most.
         exclude_paths: Globs on path templates, by whole segments, that are not recorded.
         exclude_methods: HTTP methods that are not recorded.
         cold_threshold_days: Days without a call after which an endpoint is cold.
@@ -98,7 +103,6 @@ class LensConfig:
     ignore_unmapped: bool = _setting("ignore_unmapped", default=True)
     flush_interval: float = _setting("flush_interval", 5.0, unit="seconds")
     max_batch_size: int = _setting("max_batch_size", 100, unit="rows")
-    freeze_gc: bool = _setting("freeze_gc", default=True)
     exclude_paths: tuple[str, ...] = _setting("exclude_paths", (), unit="globs")
     exclude_methods: tuple[str, ...] = _setting("exclude_methods", (), unit="methods")
     cold_threshold_days: float = _setting("cold_threshold_days", 7, unit="days")
@@ -119,9 +123,12 @@ class LensConfig:
     session_idle_seconds: int = _setting("session_idle_seconds", 86_400, unit="seconds")
     login_max_failures: int = _setting("login_max_failures", 5)
     login_window_seconds: int = _setting("login_window_seconds", 300, unit="seconds")
+    freeze_gc: InitVar[None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, freeze_gc: object) -> None:
         """Bring every value to its type, then check each of them and what they mean together."""
+        if freeze_gc is not None:
+            raise ConfigError("freeze_gc", REMOVED["freeze_gc"])
         hints = get_type_hints(type(self))
         named = self.db_path
         for setting in fields(self):

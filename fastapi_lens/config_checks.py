@@ -55,14 +55,28 @@ def is_file_uri(url: URL) -> bool:
     return is_on and (url.database or "").startswith(FILE_URI)
 
 
+def is_sqlite(url: URL) -> bool:
+    """True if a URL names a SQLite database, in a file or in memory."""
+    return url.get_backend_name() == "sqlite"
+
+
 def is_in_memory(url: URL) -> bool:
     """True if a URL names a SQLite database that exists only in this process."""
-    if url.get_backend_name() != "sqlite":
+    if not is_sqlite(url):
         return False
     if is_file_uri(url):
         named = str(url.database).startswith(FILE_URI + IN_MEMORY)
         return named or url.query.get("mode") == "memory"
     return (url.database or IN_MEMORY) == IN_MEMORY
+
+
+def file_path(url: URL) -> str | None:
+    """The path of a SQLite database as its URL has it; None in memory and on a server."""
+    if not is_sqlite(url) or is_in_memory(url):
+        return None
+    name = str(url.database)
+    # An URI of SQLite may be absolute, and its path is quoted.
+    return unquote(urlsplit(name).path) if is_file_uri(url) else name
 
 
 def check_url(text: str) -> None:
@@ -87,10 +101,8 @@ def check_url(text: str) -> None:
             "database_url",
             "cannot be read; write it like postgresql://user:password@host:5432/name",
         ) from None
-    if scheme == "sqlite" and not is_in_memory(url):
-        name = str(url.database)
-        # An URI of SQLite may be absolute, and its path is quoted.
-        path = unquote(urlsplit(name).path) if is_file_uri(url) else name
+    path = file_path(url)
+    if path is not None:
         check_file("database_url", path)
 
 

@@ -18,6 +18,7 @@ from fastapi_lens.config_checks import (
     check_url,
     is_file_uri,
     is_in_memory,
+    is_sqlite,
 )
 from fastapi_lens.config_values import env_name
 from fastapi_lens.errors import ConfigError
@@ -94,7 +95,7 @@ def place_of(path: str, url: str | None) -> Place:
 
 def _absolute(url: URL) -> URL:
     """The same URL, which names the same SQLite file even after a change of directory."""
-    if url.get_backend_name() != "sqlite" or is_in_memory(url):
+    if not is_sqlite(url) or is_in_memory(url):
         return url
     name = str(url.database)
     if not is_file_uri(url):

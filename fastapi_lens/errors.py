@@ -6,7 +6,8 @@ LensError                      the root; catch this to catch them all
     ├── DamagedFileError       what lies at the path is no SQLite database; counts wait
     ├── DeadlockError          the database has undone a transaction so that others can go on
     ├── RefusedError           the database refuses these values, and would again
-    └── SchemaTooNewError      a newer fastapi_lens has migrated this database; counts wait
+    ├── SchemaTooNewError      a newer fastapi_lens has migrated this database; counts wait
+    └── UnavailableError       the database does not answer, or is locked; the same works later
 """
 
 
@@ -94,3 +95,10 @@ class SchemaTooNewError(StorageError):
             f"the database has schema version {self.found}, this release knows up to "
             f"{self.known}: upgrade fastapi_lens on this host"
         )
+
+
+class UnavailableError(StorageError):
+    """The database cannot be reached, has no room, or keeps a lock: the same works later.
+
+    Whatever is written after it may be tried for ever; nothing is given up for it.
+    """

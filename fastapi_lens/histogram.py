@@ -17,7 +17,17 @@ from itertools import accumulate
 from math import ceil, inf
 from typing import Self
 
-from fastapi_lens.lanes import LANE_BITS, LANE_BYTES, add_up, add_up_many, fits, layers, pack
+from fastapi_lens.lanes import (
+    LANE_BITS,
+    LANE_BYTES,
+    add_up,
+    add_up_many,
+    fits,
+    layers,
+    pack,
+    pack_many,
+    unpack_many,
+)
 
 PER_OCTAVE = 36
 LINEAR_SHIFT = 13
@@ -123,6 +133,11 @@ class Histogram:
             return cls()
         low = min(counts)
         lanes = bytearray((max(counts) - low + 1) * LANE_BYTES)
+        if max(counts.values()) < 1 << 8:
+            # As in most: five times as quick.
+            for index, count in counts.items():
+                lanes[(index - low) * LANE_BYTES] = count
+            return cls(int.from_bytes(lanes, "little"), low)
         for index, count in counts.items():
             start = (index - low) * LANE_BYTES
             lanes[start : start + LANE_BYTES] = count.to_bytes(LANE_BYTES, "little")
@@ -132,6 +147,20 @@ class Histogram:
     def from_bytes(cls, blob: bytes) -> Self:
         """The inverse of `to_bytes`; ``b""`` gives the empty histogram."""
         return cls(*add_up(layers(blob)))
+
+    @staticmethod
+    def pack_many(histograms: Iterable["Histogram"]) -> bytes:
+        """The bytes of many, which are to be compressed, see `lanes.pack_many`."""
+        return pack_many([(one._lanes, one._low) for one in histograms])  # noqa: SLF001  Its own.
+
+    @classmethod
+    def unpack_many(cls, data: bytes, number: int) -> list[Self]:
+        """The inverse of `pack_many`, of so many histograms.
+
+        Raises:
+            ValueError: `pack_many` has not written this.
+        """
+        return [cls(*lanes) for lanes in unpack_many(data, number)]
 
     @staticmethod
     def is_whole(blob: bytes) -> bool:

@@ -7,7 +7,8 @@ second bytes of those counts that have any, and so on. The highest layer is cut 
 the lower and the upper halves of its bytes, where that is shorter.
 """
 
-from collections.abc import Iterable, Iterator
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 
 Lanes = tuple[int, int]
 """The lanes as one big integer, and the number of the first of them."""
@@ -33,22 +34,72 @@ _KEPT = bytes(byte & 240 for byte in range(256))
 _HALVES = ((_LOWER, _UPPER), (_RAISED, _KEPT))
 """From a byte of two lanes to each of them, as lower and as upper halves."""
 
+_MOST_LANES = 4 << _FIRST_BITS
+"""More than headers can name."""
+
+_ABOVE_A_BYTE = int.from_bytes(b"\0\xff\xff\xff\xff" * _MOST_LANES, "little")
+"""What a count has of its bits where it is more than one byte can hold."""
+
 
 def pack(lanes: int, low: int = 0) -> bytes:
     """The bytes of some lanes, the first of which has the number `low`; none for empty ones."""
-    count = -(-lanes.bit_length() // LANE_BITS)
-    raw = lanes.to_bytes(count * LANE_BYTES, "little")
-    empty = (len(raw) - len(raw.lstrip(b"\0"))) // LANE_BYTES
-    raw = raw[empty * LANE_BYTES :]
-    low += empty
+    raw = lanes.to_bytes(_size(lanes), "little")
+    # Most counts are small: one look at all of them is quicker than one at each byte of them.
+    used = LANE_BYTES if lanes & _ABOVE_A_BYTE else 1
+    planes = [raw[byte::LANE_BYTES] for byte in range(used)]
+    while len(planes) > 1 and not planes[-1].strip(b"\0"):
+        planes.pop()
+    *lower, highest = planes
+    layers = [_layer(_WHOLE + byte, plane, low) for byte, plane in enumerate(lower)]
+    return b"".join([*layers, _highest(len(lower), highest, low)])
+
+
+def pack_many(several: Sequence[Lanes]) -> bytes:
+    """The bytes of many, which compress as well as those of `pack` and take a quarter of its time.
+
+    The number of lanes of each, then the number of the first lane of each, as 32-bit integers; then
+    the lowest bytes of all counts, the second ones, and so on, as far as there are any.
+    """
+    sizes = [_size(lanes) for lanes, _ in several]
+    raw = b"".join(
+        [lanes.to_bytes(size, "little") for (lanes, _), size in zip(several, sizes, strict=True)]
+    )
     planes = [raw[byte::LANE_BYTES] for byte in range(LANE_BYTES)]
     while planes and not planes[-1].strip(b"\0"):
         planes.pop()
-    return b"".join(
-        layer
-        for byte, plane in enumerate(planes)
-        for layer in _layers(byte, plane, low, highest=byte == len(planes) - 1)
-    )
+    numbers = [*(size // LANE_BYTES for size in sizes), *(low for _, low in several)]
+    return b"".join([struct.pack(f"<{len(numbers)}I", *numbers), *planes])
+
+
+def unpack_many(data: bytes, number: int) -> list[Lanes]:
+    """The inverse of `pack_many`.
+
+    Args:
+        data: Of that many.
+        number: How many they are.
+
+    Raises:
+        ValueError: `pack_many` has not written this.
+    """
+    head = struct.Struct(f"<{2 * number}I")
+    if len(data) < head.size:
+        raise ValueError("it is shorter than it says")
+    numbers = head.unpack_from(data)
+    lanes = sum(numbers[:number])
+    planes, rest = divmod(len(data) - head.size, max(1, lanes))
+    if rest or planes > (LANE_BYTES if lanes else 0):
+        raise ValueError("it has another length than it says")
+    raw = bytearray(lanes * LANE_BYTES)
+    for byte in range(planes):
+        begin = head.size + byte * lanes
+        raw[byte::LANE_BYTES] = data[begin : begin + lanes]
+    found: list[Lanes] = []
+    at = 0
+    for count, low in zip(numbers[:number], numbers[number:], strict=True):
+        end = at + count * LANE_BYTES
+        found.append((int.from_bytes(raw[at:end], "little"), low))
+        at = end
+    return found
 
 
 def add_up(parts: Iterable[Lanes]) -> Lanes:
@@ -111,18 +162,19 @@ def layers(blob: bytes) -> Iterator[Lanes]:
         yield int.from_bytes(wide, "little"), first
 
 
-def _layers(byte: int, plane: bytes, low: int, *, highest: bool) -> Iterator[bytes]:
-    """One byte of all counts, as one layer or as two of half bytes."""
-    if highest and not plane.translate(None, _SMALL):
-        yield _layer(2 * byte, plane, low)
-        return
+def _size(lanes: int) -> int:
+    """Bytes of whole lanes."""
+    return -(-lanes.bit_length() // LANE_BITS) * LANE_BYTES
+
+
+def _highest(byte: int, plane: bytes, low: int) -> bytes:
+    """The highest byte of all counts, as one layer or as two of half bytes."""
+    if not plane.translate(None, _SMALL):
+        return _layer(2 * byte, plane, low)
     whole = _layer(_WHOLE + byte, plane, low)
-    if highest:
-        halves = _layer(2 * byte, plane.translate(_LOWER), low)
-        halves += _layer(2 * byte + 1, plane.translate(_UPPER), low)
-        yield min(whole, halves, key=len)
-    else:
-        yield whole
+    halves = _layer(2 * byte, plane.translate(_LOWER), low)
+    halves += _layer(2 * byte + 1, plane.translate(_UPPER), low)
+    return min(whole, halves, key=len)
 
 
 def _layer(kind: int, plane: bytes, low: int) -> bytes:

@@ -18,7 +18,6 @@ from fastapi_lens.config import LensConfig
 from fastapi_lens.process_events import at_end, at_end_of_child, at_fork
 from fastapi_lens.recording.call_cache import CallCache
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
-from fastapi_lens.recording.heap import freeze_once
 from fastapi_lens.recording.open_calls import open_endpoints
 from fastapi_lens.recording.processes import new_id
 from fastapi_lens.recording.recorder import Recorder
@@ -95,8 +94,6 @@ class Lens:
             ignored=self._ignores,
             retention=self.retention,
         )
-        self.reader.worker = lambda: self._worker.id
-        self.reader.shared.writes = lambda: self.flusher.writes
         self.forecaster = Forecaster(self.database, self.retention)
 
     def _new_flusher(self) -> Flusher:
@@ -116,7 +113,6 @@ class Lens:
         )
         flusher = Flusher(self.recorder, self.database, worker, settings, self._catalogue)
         flusher.refresh, flusher.in_use = self.refresh_settings, lambda: open_endpoints(self)
-        flusher.flushed = lambda: self.reader.look_ahead(self.clock())
         return flusher
 
     @property
@@ -240,9 +236,6 @@ class Lens:
             self._say_notes()
             self._watch_end()
             self.flusher.start()
-            if self.config.freeze_gc:
-                # Before a lifespan the server waits for us; later a request would.
-                freeze_once(collect=lifespan)
             self.started = True
 
     async def end(self) -> None:

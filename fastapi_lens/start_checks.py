@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from fastapi_lens.admin.router import is_admin, prefix_of
-from fastapi_lens.config import LensConfig
+from fastapi_lens.config import REMOVED, LensConfig
 from fastapi_lens.config_values import ENV_PREFIX, env_name
 from fastapi_lens.recording.catalogue import leaves_of
 from fastapi_lens.recording.reach import reached_at, sample_path
@@ -43,10 +43,15 @@ class StartChecks:
 def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
     """Sentences about variables whose names look like settings and are none."""
     known = [env_name(setting.name) for setting in fields(LensConfig)]
+    removed = {env_name(setting): fix for setting, fix in REMOVED.items()}
     for name in sorted(environment):
         if name in known or name.startswith(_FOREIGN) or not name.upper().startswith(_PREFIXES):
             continue
-        close = get_close_matches(name.upper().removeprefix("FASTAPI_"), known, n=1)
+        meant = name.upper().removeprefix("FASTAPI_")
+        if meant in removed:
+            yield f"the environment variable {name!a} is ignored: the setting {removed[meant]}"
+            continue
+        close = get_close_matches(meant, known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ", and is ignored"
         yield f"the environment variable {name!a} is no setting of the lens{hint}"
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from scripts import chromium, mariadb, nginx
+from scripts import chromium, mariadb, nginx, pgbouncer
 from tests.support.postgres import find_programs
 
 ROOT = Path(__file__).parents[1]
@@ -96,7 +96,7 @@ def _files(root: Path, listed: bytes) -> Iterator[bytes]:
 
 
 def _programs() -> Iterator[bytes]:
-    for find in (chromium.find, mariadb.find, nginx.find, _postgres):
+    for find in (chromium.find, mariadb.find, nginx.find, pgbouncer.find, _postgres):
         try:
             found = find()
         except RuntimeError:  # The test that needs it says what is missing.

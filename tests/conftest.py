@@ -1,6 +1,7 @@
 """Fixtures of the whole suite, and the marks that they bring along. No test is skipped here:
 where a browser or a PostgreSQL is missing, what needs it fails and says what to install. Only
-where no MariaDB or no nginx is found the tests that need one are left out, and the run says so.
+where no MariaDB, nginx or PgBouncer is found the tests that need it are left out, and the run says
+so.
 """
 
 import os
@@ -15,14 +16,15 @@ from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from fastapi_lens.config_places import TEST_SUITE
-from fastapi_lens.recording.heap import starts
 from scripts import chromium as chromium_program
 from scripts import mariadb as mariadb_program
 from scripts import nginx as nginx_program
+from scripts import pgbouncer as pgbouncer_program
 from tests.support.browser import PageWatch, SharedBrowser
 from tests.support.database_server import DatabaseServer
 from tests.support.mariadb import MariadbServer
 from tests.support.nginx import stripping
+from tests.support.pgbouncer import pooling
 from tests.support.ports import free_port as find_free_port
 from tests.support.postgres import PostgresServer
 from tests.support.servers import Server, Start, unmeasured, uvicorn
@@ -37,6 +39,7 @@ MARK_OF_FIXTURE = {
     "chromium": "browser",
     "mariadb_server": "mariadb",
     "nginx": "nginx",
+    "pgbouncer": "pgbouncer",
     "postgres_server": "postgres",
     "run_server": "server",
 }
@@ -44,7 +47,11 @@ MARK_OF_FIXTURE = {
 PROGRAMS = ("packaging", *MARK_OF_FIXTURE.values())
 """Marks of tests that start programs; they are marked as `program`, too."""
 
-MAY_BE_MISSING = {"mariadb": mariadb_program, "nginx": nginx_program}
+MAY_BE_MISSING = {
+    "mariadb": mariadb_program,
+    "nginx": nginx_program,
+    "pgbouncer": pgbouncer_program,
+}
 """Programs without which the tests of a mark are left out."""
 
 UNMEASURED_FOLDERS = {"attack", "benchmarks", "browser", "docs", "end_to_end", "example", "frame"}
@@ -53,15 +60,6 @@ UNMEASURED_FOLDERS = {"attack", "benchmarks", "browser", "docs", "end_to_end", "
 _SERVERS = pytest.StashKey[list[Server]]()
 _BROWSER = pytest.StashKey[SharedBrowser]()
 _MODULES_IN_A_BROWSER = pytest.StashKey[set[Path]]()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def a_process_that_freezes_nothing() -> None:
-    """A test process makes hundreds of lenses; none of them is to stay for ever.
-
-    The first start of one in a process takes what is alive by then from the garbage collector.
-    """
-    next(starts())
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -137,7 +135,7 @@ def _is_to_cover_lines(item: pytest.Item) -> bool:
 
 
 def pytest_report_header() -> list[str]:
-    """Say which MariaDB and which nginx the run uses, or that it uses none."""
+    """Say which programs that may be missing the run uses, or that it uses none."""
     return [
         f"{mark}: {program.find() or program.LEFT_OUT}" for mark, program in MAY_BE_MISSING.items()
     ]
@@ -241,6 +239,13 @@ def nginx(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def pgbouncer(postgres_url: str, tmp_path: Path) -> Iterator[str]:
+    """URL of an empty database behind a PgBouncer in transaction mode, with one session for all."""
+    with pooling(postgres_url, tmp_path) as url:
+        yield url
 
 
 _SERVERS_OF_DATABASES = {"postgresql": "postgres", "mariadb": "mariadb"}

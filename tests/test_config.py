@@ -29,7 +29,6 @@ DEFAULTS: dict[str, Any] = {
     "ignore_unmapped": True,
     "flush_interval": 5.0,
     "max_batch_size": 100,
-    "freeze_gc": True,
     "exclude_paths": (),
     "exclude_methods": (),
     "cold_threshold_days": 7,
@@ -70,7 +69,6 @@ SETTINGS = [
     ("ignore_unmapped", "0", False, True),
     ("flush_interval", "0.25", 0.25, 2.5),
     ("max_batch_size", "7", 7, 8),
-    ("freeze_gc", "off", False, True),
     ("exclude_paths", "/internal/** , /ping,", ("/internal/**", "/ping"), ("**/health",)),
     ("exclude_methods", "head,options", ("HEAD", "OPTIONS"), ("TRACE",)),
     ("cold_threshold_days", "0.5", 0.5, 3),
@@ -112,6 +110,14 @@ def problem_of(**settings: Any) -> tuple[str, str]:
 
 def test_without_settings_every_value_is_the_documented_default() -> None:
     assert as_dict(LensConfig()) == DEFAULTS
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_removed_setting_is_refused_with_what_to_do_instead(*, value: bool) -> None:
+    name, problem = problem_of(freeze_gc=value)
+    assert name == "freeze_gc"
+    assert problem.startswith("was removed, ")
+    assert "call gc.freeze() in your own start-up" in problem
 
 
 def test_every_setting_is_tried_here() -> None:

@@ -3,7 +3,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fastapi_lens.histogram import BUCKETS
-from fastapi_lens.lanes import LANE_BITS, add_up, add_up_many, layers, pack
+from fastapi_lens.lanes import LANE_BITS, add_up, add_up_many, layers, pack, pack_many, unpack_many
 
 COUNTS = st.integers(0, 20) | st.integers(0, 256**5 - 1)
 
@@ -48,3 +48,25 @@ def test_many_add_up_to_what_they_are_one_by_one(parts: list[tuple[list[int], in
 )
 def test_bytes_are_as_few_as_the_shape_allows(counts: list[int], size: int) -> None:
     assert len(pack(lanes(counts, 300))) == size
+
+
+@given(st.lists(st.tuples(st.lists(COUNTS, max_size=8), st.integers(0, BUCKETS - 8))))
+@example([])
+@example([([], 0), ([0, 256**5 - 1], 3), ([], 9)])
+def test_unpacking_many_brings_every_count_back(parts: list[tuple[list[int], int]]) -> None:
+    several = [(lanes(counts), first) for counts, first in parts]
+
+    assert unpack_many(pack_many(several), len(several)) == several
+
+
+@pytest.mark.parametrize(
+    "data", [b"", pack_many([(lanes([1, 2]), 0)]) + b"x", pack_many([(lanes([1]), 0)]) + b"x" * 5]
+)
+def test_what_was_not_packed_together_is_not_unpacked(data: bytes) -> None:
+    with pytest.raises(ValueError, match="than it says"):
+        unpack_many(data, 1)
+
+
+def test_an_empty_one_has_no_bytes_behind_it() -> None:
+    with pytest.raises(ValueError, match="than it says"):
+        unpack_many(pack_many([(0, 0)]) + b"x", 1)

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import threading
 import weakref
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from fastapi_lens.reporting.status import Thresholds
 from fastapi_lens.runtime import Lens
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.settings import AuditEntry, Stored, write_section
-from tests.support.waiting import wait_until
 
 
 def lens_on(database: Path, **settings: object) -> Lens:
@@ -54,23 +52,6 @@ def test_a_lens_starts_again_after_it_was_stopped(tmp_path: Path) -> None:
         count(lens)
         anyio.run(lens.end)
     assert calls_in(tmp_path / "lens.db") == {"/x": 2}
-
-
-def test_after_a_flush_what_somebody_looks_at_is_read_in_the_flushers_thread(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lens = lens_on(tmp_path / "lens.db", flush_interval=0.05)
-    looked: list[str] = []
-
-    def look_ahead(now: float) -> None:
-        assert abs(now - lens.clock()) < 60
-        looked.append(threading.current_thread().name)
-
-    monkeypatch.setattr(lens.reader, "look_ahead", look_ahead)
-    lens.begin(FastAPI(title="another name, another flusher"), lifespan=True)
-    wait_until(lambda: len(looked) > 1)
-    lens.stop()
-    assert set(looked) == {"fastapi-lens"}
 
 
 def test_a_lens_that_is_gone_is_asked_nothing_at_a_fork_or_at_the_end(

@@ -221,6 +221,19 @@ def test_a_misspelt_variable_is_named_once_without_its_value(
     )
 
 
+@pytest.mark.parametrize("name", ["LENS_FREEZE_GC", "FASTAPI_LENS_FREEZE_GC"])
+def test_a_variable_of_a_removed_setting_is_named_with_what_to_do_instead(
+    started: Started, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "false")
+    (warning,) = started(with_admin())
+    assert warning == (
+        f"fastapi_lens: the environment variable {name!r} is ignored: the setting was removed, "
+        "because the lens leaves the garbage collector alone: to keep what it spared, call "
+        "gc.freeze() in your own start-up (docs/recording.md)"
+    )
+
+
 @pytest.mark.parametrize(
     "name", ["LENS_TEST_NGINX", "LENS_SERVICE_HOST", "LENS_PORT_80_TCP", "LENSES", "LENS_DB_PATH"]
 )

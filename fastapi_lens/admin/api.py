@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from fastapi_lens.admin.sharing import Asked
+from fastapi_lens.admin.response_cache import Asked
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.reporting.report import DeadReport, Report, TopReport

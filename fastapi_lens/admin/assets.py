@@ -28,7 +28,6 @@ MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
 _NAME = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9_.-]*(/[a-zA-Z0-9_-][a-zA-Z0-9_.-]*)*")
 _FOREVER = "public, max-age=31536000, immutable"
 _HASH_DIGITS = 12
-_COMMENT = (b"// ", b"/* ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +117,9 @@ def static_response(name: str, headers: Mapping[str, str]) -> Response:
 def _read(path: Path, modified_ns: int, length: int) -> Asset:  # noqa: ARG001  Part of the key.
     """Read and compress a file once for each of its states on disk."""
     body = path.read_bytes()
-    if path.parent == folder("static"):
-        body = _squeezed(body, path.suffix)
     return Asset(
         body=body,
         packed=gzip.compress(body, mtime=0),
         media_type=MEDIA_TYPES[path.suffix],
         digest=hashlib.sha256(body).hexdigest()[:_HASH_DIGITS],
     )
-
-
-def _squeezed(source: bytes, suffix: str) -> bytes:
-    """Our own files without comment lines and indentation, and a stylesheet without most spaces."""
-    lines = (line.strip() for line in source.splitlines())
-    kept = b"\n".join(line for line in lines if line and not line.startswith(_COMMENT)) + b"\n"
-    if suffix == ".css":
-        kept = re.sub(rb"\s?([{};,>])\s?|(?<=:) ", rb"\1", kept)
-    return kept

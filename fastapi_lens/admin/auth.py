@@ -18,6 +18,7 @@ from fastapi_lens.addresses import client_ip
 from fastapi_lens.admin.cookies import Cookie, SessionCookie
 from fastapi_lens.admin.credentials import bearer_token, is_web_token, key_header
 from fastapi_lens.admin.cross_site import is_own_form
+from fastapi_lens.admin.csrf import is_masked
 from fastapi_lens.admin.edge import address_of, parts_of
 from fastapi_lens.admin.fair_queue import BusyError
 from fastapi_lens.admin.hook import Denied, Hook
@@ -231,7 +232,7 @@ class Gate:
         if not is_own_form(request, self._config.trusted_origins):
             return False
         known = entry.csrf_token
-        return not known or hmac.compare_digest(known.encode(), token.encode())
+        return not known or is_masked(token, known)
 
     async def _by_header(
         self, request: HTTPConnection, presented: bytes, now: float, kind: str = ""

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from markupsafe import escape
 
 from fastapi_lens.admin import formats
-from fastapi_lens.admin.tight import tight
 from fastapi_lens.visible import visible_lines
 
 FILTERS: Mapping[str, Callable[..., object]] = {
@@ -13,7 +12,6 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "days": formats.days,
     "duration": formats.duration,
     "exact": escape,
-    "microseconds": formats.microseconds,
     "moment": formats.moment,
     "ms": formats.milliseconds,
     "number": formats.number,
@@ -23,7 +21,6 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "plural": formats.plural,
     "size": formats.size,
     "span": formats.span,
-    "tight": tight,
     "time_of_day": formats.time_of_day,
     "timestamp": formats.timestamp,
 }

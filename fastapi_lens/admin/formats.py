@@ -63,11 +63,6 @@ def duration(value_ms: float) -> str:
     return text if text.endswith("s") else f"{text} ms"
 
 
-def microseconds(value_us: float | None) -> str:
-    """A duration in microseconds with its unit, ``5.3 µs``; a dash where none is known."""
-    return NOTHING if value_us is None else f"{value_us:.1f} µs"
-
-
 def ago(then: float, now: float) -> str:
     """How long something is past: ``35 s ago``, ``3 min ago``, ``5 h ago``, ``9 d ago``.
 

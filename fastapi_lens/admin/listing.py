@@ -1,7 +1,7 @@
 """Which endpoints a list shows, in which order, and how many there are. Pure; no I/O, no HTML."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
@@ -10,6 +10,7 @@ from fastapi_lens.reporting.model import Endpoint, Usage
 from fastapi_lens.reporting.status import Status
 
 PAGE_SIZE = 50
+PERCENTILES = (SortKey.P50, SortKey.P95, SortKey.P99)
 
 METHOD_ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "WEBSOCKET")
 STATUS_ORDER = (Status.ACTIVE, Status.COLD, Status.DEAD, Status.NEVER_CALLED)
@@ -23,7 +24,6 @@ class Listing:
 
     Attributes:
         query: What was asked for, with a page that exists.
-        rows: The endpoints of this page, in order.
         matching: All endpoints that match, on whatever page, in order.
         counts: Endpoints per status that match the other filters; under ``None`` all of them.
         methods: Methods that can be chosen; those that are chosen among them.
@@ -34,7 +34,6 @@ class Listing:
     """
 
     query: EndpointsQuery
-    rows: Sequence[Endpoint]
     matching: Sequence[Endpoint]
     counts: dict[Status | None, int]
     methods: Sequence[str]
@@ -42,6 +41,16 @@ class Listing:
     catalogue: int
     called: bool
     pages: int
+
+    def with_matching(self, matching: Sequence[Endpoint]) -> "Listing":
+        """The same page with more known of the same endpoints."""
+        return replace(self, matching=matching)
+
+    @property
+    def rows(self) -> Sequence[Endpoint]:
+        """The endpoints of this page, in order."""
+        start = (self.query.page - 1) * PAGE_SIZE
+        return self.matching[start : start + PAGE_SIZE]
 
     @property
     def total(self) -> Usage:
@@ -66,10 +75,8 @@ def arrange(endpoints: Sequence[Endpoint], query: EndpointsQuery) -> Listing:
     matching = ordered((e for e in others if query.status in (None, e.status)), query.sort)
     pages = max(1, -(-len(matching) // PAGE_SIZE))
     query = query.with_page(min(query.page, pages))
-    start = (query.page - 1) * PAGE_SIZE
     return Listing(
         query=query,
-        rows=matching[start : start + PAGE_SIZE],
         matching=matching,
         counts=_counts(others),
         methods=_methods(endpoints, query),
@@ -87,7 +94,7 @@ def ordered(endpoints: Iterable[Endpoint], sort: Sort) -> list[Endpoint]:
     both directions. A last call that never happened is older than all others.
     """
     comparable, rest = sorted(endpoints, key=attrgetter("path", "method")), list[Endpoint]()
-    if sort.key in (SortKey.ERRORS, SortKey.P50, SortKey.P95, SortKey.P99):
+    if sort.key is SortKey.ERRORS or sort.key in PERCENTILES:
         rest = [e for e in comparable if not e.usage.calls]
         comparable = [e for e in comparable if e.usage.calls]
     comparable.sort(key=_KEYS[sort.key], reverse=sort.descending)

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import secrets
 import traceback
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -25,6 +25,7 @@ from fastapi_lens.admin.assets import static_response as static_response  # noqa
 from fastapi_lens.admin.filters import FILTERS, seen
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.reporting.model import Health
+from fastapi_lens.reporting.workers import State
 from fastapi_lens.runtime import Lens
 
 logger = logging.getLogger("fastapi_lens")
@@ -47,7 +48,7 @@ SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
 )
 
 PAGE_HEADERS: Mapping[str, str] = MappingProxyType(
-    {"Cache-Control": "private, no-store", "Vary": "HX-Request-Type"}
+    {"Cache-Control": "private, no-store", "Vary": "HX-Request-Type, Accept-Encoding"}
 )
 
 COOKIES = ("lens_theme", "lens_live", "lens_keys")
@@ -147,6 +148,7 @@ def page(
     context: Mapping[str, Any],
     *,
     headers: Mapping[str, str] | None = None,
+    state: State | None = None,
 ) -> Response:
     """A page inside the shell, or its fragment alone.
 
@@ -155,9 +157,10 @@ def page(
         template: ``endpoints.html``; its fragment is ``_endpoints.html``.
         context: What the template shows; `current` and `heading` among it.
         headers: More of them.
+        state: Of the data, where it was asked for a moment ago.
     """
     lens = visit.lens
-    health = lens.reader.health(visit.now)
+    health = lens.reader.health(visit.now, state)
     values: dict[str, Any] = {**_common(visit.request, visit.base), "now": visit.now, **context}
     values["health"] = health
     if wants_fragment(visit.request):
@@ -195,18 +198,19 @@ def visitor(visit: Visit) -> tuple[object, ...]:
     return (visit.csrf_token, visit.signed_in, visit.scope, visit.actor, *cookies)
 
 
-def entity_tag(visit: Visit, state: Hashable, *parts: object) -> str:
-    """An entity tag of whatever an answer depends on: rows, settings, the minute, and `parts`.
+def entity_tag(visit: Visit, version: str, *parts: object) -> str:
+    """An entity tag of whatever an answer depends on: data, settings, the minute, and `parts`.
 
     It differs between users: browsers keep pages when a key of another scope signs in.
 
     Args:
         visit: Who asks, and when.
-        state: Of the rows, see `Shared.state`.
+        version: Of the data.
         parts: What else distinguishes the answer.
     """
+    depends = visit.lens.reader.depends_on(version)
     settings, minute = sorted(visit.lens.settings.versions.items()), int(visit.now) // TICK_SECONDS
-    parts = (*parts, minute, state, settings, visit.base, visitor(visit))
+    parts = (*parts, minute, depends, settings, visit.base, visitor(visit))
     digest = hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()
     return f'W/"{digest[:20]}"'
 
@@ -216,9 +220,13 @@ def is_unchanged(request: Request, tag: str) -> bool:
     return wants_fragment(request) and tag in request.headers.get("if-none-match", "")
 
 
-def unchanged(visit: Visit, tag: str) -> Response:
-    """304 with the one thing that changes by itself: up to when the numbers are complete."""
-    complete_to = visit.lens.reader.health(visit.now).complete_to
+def unchanged(tag: str, complete_to: float | None) -> Response:
+    """304 with the one thing that changes by itself.
+
+    Args:
+        tag: The entity tag.
+        complete_to: Epoch seconds up to which the numbers are complete.
+    """
     headers = {**PAGE_HEADERS, "ETag": tag, "HX-Push-Url": "false"}
     if complete_to is not None:
         headers["Lens-Complete-To"] = formats.timestamp(complete_to)

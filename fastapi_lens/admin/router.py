@@ -24,8 +24,9 @@ from fastapi_lens.admin.edge import base_of, client_path, finished, key_of, read
 from fastapi_lens.admin.forms import read_form
 from fastapi_lens.admin.gates import gate_of
 from fastapi_lens.admin.hook import Denied
+from fastapi_lens.admin.response_cache import cached_report
 from fastapi_lens.admin.route import AdminRoute
-from fastapi_lens.admin.sharing import shared_report
+from fastapi_lens.admin.sending import sent
 from fastapi_lens.admin.threads import in_changing_thread, in_reader_thread
 from fastapi_lens.admin.views import account, requests_export, settings_forms
 from fastapi_lens.admin.views import audit as audit_view
@@ -160,7 +161,7 @@ async def _allowed_report(request: Request, place: Place, answer: api.Api) -> Re
     if isinstance(entry, Refusal):
         return api.refused(entry.value, status=403)
     visit = _visit(request, place, entry)
-    return await shared_report(visit, answer(visit))
+    return await cached_report(visit, answer(visit))
 
 
 def is_admin(endpoint: object) -> bool:
@@ -217,7 +218,7 @@ async def _visited(request: Request, place: Place, view: View, needs: Scope) -> 
         return login_view.refused_page(request, place, entry)
     visit = _visit(request, place, entry)
     if request.method in SAFE_METHODS:
-        response = await in_reader_thread(lambda: view(visit))
+        response = await in_reader_thread(lambda: _shown(visit, view))
         cookie = await doorkeeper.renewed(entry, visit.now)
         if cookie is not None:
             doorkeeper.cookie.set(response, request, place.base, cookie)
@@ -228,7 +229,12 @@ async def _visited(request: Request, place: Place, view: View, needs: Scope) -> 
         return login_view.refused_page(request, place, Refusal.READ_ONLY)
     if not doorkeeper.may_post(request, form.get("csrf_token", ""), entry):
         return login_view.refused_page(request, place, Refusal.FORGED)
-    return await in_changing_thread(lambda: view(replace(visit, form=form)))
+    return await in_changing_thread(lambda: _shown(replace(visit, form=form), view))
+
+
+def _shown(visit: Visit, view: View) -> Response:
+    """A page as its visitor gets it; in the thread that makes it, because it takes a moment."""
+    return sent(view(visit), visit.request, visit.csrf_token)
 
 
 def _dashboard(visit: Visit) -> Response:
@@ -285,10 +291,19 @@ def _lens(request: Request) -> Lens | None:
 
 def _reported(error: Exception, problem: str) -> str:
     """Log an error under a number and give the sentence that names the number only."""
-    number = secrets.token_hex(4)
-    logger.error("fastapi_lens error %s", number, exc_info=error)
+    number = _logged(error)
     problem = str(error) if isinstance(error, SchemaTooNewError) else problem
     return f"{problem}; the log has details under error {number}"
+
+
+def _logged(error: Exception) -> str:
+    """The number under which the log has an error; that of a database is in one line there."""
+    number = secrets.token_hex(4)
+    if isinstance(error, StorageError):
+        logger.error("fastapi_lens error %s: %s", number, error)
+    else:
+        logger.error("fastapi_lens error %s", number, exc_info=error)
+    return number
 
 
 _UNREADABLE = "the lens could not read its database"
@@ -296,8 +311,7 @@ _FAULT = "something went wrong while this report was made"
 
 
 def _error_page(request: Request, base: str, error: Exception, *, status: int) -> Response:
-    number = secrets.token_hex(4)
-    logger.error("fastapi_lens error %s", number, exc_info=error)
+    number = _logged(error)
     message = _sentence(error)
     return rendering.error_page(request, base, status=status, message=message, error_id=number)
 

@@ -90,7 +90,9 @@ def all_endpoints(visit: Visit) -> list[Endpoint]:
         StorageError: The database cannot be read.
     """
     window = Window.of_days(WINDOW_DAYS)
-    return visit.lens.reader.endpoints(window=window, now=visit.now, with_ignored=True)
+    return visit.lens.reader.endpoints(
+        window=window, now=visit.now, with_ignored=True, with_histograms=False
+    )
 
 
 def with_rule(rules: Rules, rule: Rule) -> Rules:

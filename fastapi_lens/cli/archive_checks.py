@@ -17,6 +17,7 @@ from fastapi_lens.storage.log_writer import failure_id
 from fastapi_lens.storage.row_checks import MAX_TIME_US, RULES, wrong_values
 from fastapi_lens.storage.snapshot import MOVED, is_list
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, STATUS, WORKER
+from fastapi_lens.storage.texts import unescaped
 from fastapi_lens.visible import visible
 
 BINARY = "histogram"
@@ -161,7 +162,7 @@ class RowChecks:
         """Refuse a row that would be added to counts that the export does not contain."""
         if "app" in row and row["app"] not in self._apps:
             raise WrongRowError(f"{table}.app is none of those that the header names")
-        if table in _IDENTITIES and row["id"] != _IDENTITIES[table](row):
+        if table in _IDENTITIES and not _has_its_id(table, row):
             raise WrongRowError(f"{table}.id does not match what it stands for")
         if table == ENDPOINT.name:
             self._endpoints.add(row["id"])
@@ -182,6 +183,12 @@ def _is_id(value: Any) -> bool:
 
 def _is_number(value: Any, kind: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool) and 0 <= value <= MAX_TIME_US
+
+
+def _has_its_id(table: str, row: Mapping[str, Any]) -> bool:
+    """True if a row's id is derived from its texts, or from those that had characters to escape."""
+    given = {name: unescaped(value) if type(value) is str else value for name, value in row.items()}
+    return row["id"] in (_IDENTITIES[table](row), _IDENTITIES[table](given))
 
 
 def _is_apps(value: Any) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError
 
 from fastapi_lens.cli.exits import CommandError, Exit
 from fastapi_lens.config import LensConfig
-from fastapi_lens.config_checks import DRIVERS, file_mode
+from fastapi_lens.config_checks import DRIVERS, file_mode, file_path, is_in_memory
 from fastapi_lens.config_values import env_name
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.drain import drain_all, waiting
@@ -39,8 +39,8 @@ class Place:
     @property
     def file(self) -> Path | None:
         """The file of a SQLite database; None on a server."""
-        name = self.url.database
-        return Path(name).absolute() if name and self.url.get_backend_name() == "sqlite" else None
+        path = file_path(self.url)
+        return None if path is None else Path(path).absolute()
 
     def __str__(self) -> str:
         """Without password, and without options, which may hold one."""
@@ -68,7 +68,7 @@ def find(text: str | None) -> Place:
             f"{env_name('database_url')} or {env_name('db_path')}",
         )
     url = _url(named) if "://" in named else URL.create("sqlite", database=named)
-    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+    if is_in_memory(url):
         raise CommandError(Exit.USAGE, "a database in memory belongs to its process: name a file")
     return Place(url)
 

@@ -46,7 +46,10 @@ class Booking:
     def counted(self, counted: SeriesDelta) -> SeriesDelta:
         """The same calls at the corrected times."""
         last = self.mended(counted.last_at)
-        return replace(counted, first_at=min(last, self.mended(counted.first_at)), last_at=last)
+        first = min(last, self.mended(counted.first_at))
+        if (first, last) == (counted.first_at, counted.last_at):
+            return counted
+        return replace(counted, first_at=first, last_at=last)
 
     def facts(self, facts: Iterable[EndpointFacts]) -> list[EndpointFacts]:
         """The same endpoints with corrected times; 0, which means never, stays."""

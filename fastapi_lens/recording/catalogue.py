@@ -123,41 +123,6 @@ def is_lens(endpoint: Any) -> bool:
     return module.startswith(_OWN_MODULE)
 
 
-def lift_own_route(app: Any) -> None:
-    """Replace the lens's own route, and the router that includes it, by a plain route.
-
-    Since FastAPI 0.137 an included router is asked in two steps, with its context put into the
-    scope and taken out again. That costs each request to a route behind it some 5 µs, the route
-    alone a tenth of it. Its position, and so what comes before it, stays the same. If FastAPI has
-    dependencies to run before it, nothing changes.
-
-    Args:
-        app: The application; nothing else than what includes the lens is touched.
-    """
-    routes: Any = getattr(app, "routes", None) or ()
-    for index, candidate in enumerate(routes):
-        router: Any = getattr(candidate, "original_router", None)
-        inside = [candidate] if router is None else router.routes
-        if len(inside) != 1 or not _is_own(inside[0]):
-            continue
-        ((_, context),) = route_contexts([candidate])
-        if _is_bare(context):
-            methods = sorted(context.methods or ())
-            routes[index] = Route(
-                context.path, context.endpoint, methods=methods, include_in_schema=False
-            )
-
-
-def _is_own(route: Any) -> bool:
-    """True if a route is the lens's and has not been replaced by a plain one."""
-    return isinstance(route, APIRoute) and is_lens(route.endpoint)
-
-
-def _is_bare(context: Any) -> bool:
-    """True if FastAPI does nothing with a request before it passes it to a route."""
-    return not context.dependencies and getattr(context, "max_body_size", None) is None
-
-
 def declared_methods(route: Any, methods: Iterable[str] | None) -> tuple[str, ...]:
     """The methods that an app declares; the HEAD that Starlette adds to GET is left out.
 

@@ -9,13 +9,18 @@ from fastapi_lens.storage.leases import give_back_lease, renew_lease, take_lease
 
 LEASE = "drain"
 LEASE_SECONDS = 5
-RENEW_SECONDS = 2.5
-LOOK_SECONDS = 4.0
+RENEW_SECONDS = 2.0
+LOOK_SECONDS = 3.5
 """Between two looks of the others whether somebody has the lease: with its own seconds, the next
 one takes over within 10 s after a death."""
 
 SOON_SECONDS = 1.0
 """Between two turns of the one that has it; what others have written is shown so soon."""
+
+REST_TIMES = 50
+SELDOM_SECONDS = 3.0
+"""It rests so many times as long as a turn took, and so long at most: what it costs depends on the
+endpoints, and hardly on the batches. A backlog and its own flush do not wait for it."""
 
 BACKLOG_SECONDS = 0.05
 TURN_SECONDS = 1.0
@@ -48,8 +53,8 @@ class Draining:
         self._clock = clock
         self._timer = timer
         self._drain = Drain(database, clock=clock)
-        self._renew_at = float("-inf")
-        self._is_ours = False
+        self._ask_at = float("-inf")
+        self._is_ours = self._may_be_ours = False
 
     def turn(self) -> float:
         """Empty the inbox, if that is for this worker to do.
@@ -61,8 +66,12 @@ class Draining:
             StorageError: The database cannot be read or written.
         """
         if not self._has_lease():
-            return LOOK_SECONDS
-        return SOON_SECONDS if self._drain.run(seconds=TURN_SECONDS) else BACKLOG_SECONDS
+            return self._ask_at - self._timer()
+        begun = self._timer()
+        if not self._drain.run(seconds=TURN_SECONDS):
+            return BACKLOG_SECONDS
+        rest = REST_TIMES * (self._timer() - begun)
+        return min(max(SOON_SECONDS, rest), SELDOM_SECONDS)
 
     def end(self) -> None:
         """Empty the inbox for the last time: whoever else does it may be ending as well.
@@ -72,19 +81,20 @@ class Draining:
                 next worker.
         """
         self._drain.run(seconds=END_SECONDS)
-        if self._is_ours:
-            self._is_ours = False
+        if self._may_be_ours:
+            self._is_ours = self._may_be_ours = False
             give_back_lease(self._database, LEASE, owner=self._owner)
 
     def _has_lease(self) -> bool:
         now = self._timer()
-        if self._is_ours and now < self._renew_at:
-            return True
-        ask = renew_lease if self._is_ours else take_lease
-        # Not ours while nobody knows, should the answer get lost.
-        self._is_ours = False
-        self._is_ours = ask(
-            self._database, LEASE, owner=self._owner, now=self._clock(), seconds=LEASE_SECONDS
+        if now < self._ask_at:
+            return self._is_ours
+        # An answer that gets lost leaves it open whose it is.
+        asks = (renew_lease, take_lease) if self._may_be_ours else (take_lease,)
+        self._is_ours, self._may_be_ours = False, True
+        self._is_ours = self._may_be_ours = any(
+            ask(self._database, LEASE, owner=self._owner, now=self._clock(), seconds=LEASE_SECONDS)
+            for ask in asks
         )
-        self._renew_at = now + RENEW_SECONDS
+        self._ask_at = now + (RENEW_SECONDS if self._is_ours else LOOK_SECONDS)
         return self._is_ours

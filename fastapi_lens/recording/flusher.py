@@ -21,6 +21,7 @@ from fastapi_lens.errors import (
     StorageError,
 )
 from fastapi_lens.recording.booking import Booking
+from fastapi_lens.recording.core_share import CoreShare
 from fastapi_lens.recording.draining import Draining
 from fastapi_lens.recording.log_carrier import LogCarrier
 from fastapi_lens.recording.pending import Pending, as_delta, as_use
@@ -67,7 +68,7 @@ BEFORE_MINUTE_SECONDS = 0.02
 """So long before the end of a minute its calls are collected: all calls that come out together are
 booked to the minute of the last one."""
 
-DELTAS_AT_ONCE = 16
+DELTAS_AT_ONCE = 32
 BREATH_SECONDS = 0.0001
 """Between so many series that are collected, for the same reason."""
 
@@ -101,8 +102,6 @@ class Flusher:
         refused: Why nothing is recorded: a newer release has the database; None while it is ours.
         refresh: Called at each flush, in its thread: takes settings that have changed.
         in_use: Returns the endpoints with open calls, at each flush.
-        flushed: Called in its thread after a flush that has written all, and the deletion's visit.
-        writes: Grows by one at the begin of a flush, and at its end.
     """
 
     def __init__(
@@ -148,11 +147,11 @@ class Flusher:
         self._pruner = Pruner(database, settings.retention, owner=worker.id, rest=rest)
         self._thread: threading.Thread | None = None
         self._flush_at = self._drain_at = 0.0
-        self.dropped = self.writes = 0
+        self._core_share = CoreShare()
+        self.dropped = 0
         self._was_open = False
         self.refused: SchemaTooNewError | None = None
         self.refresh: Callable[[], None] = lambda: None
-        self.flushed: Callable[[], None] = lambda: None
         self.in_use: Callable[[], Iterable[OpenEndpoint]] = lambda: ()
         self.interval = settings.interval
 
@@ -213,7 +212,6 @@ class Flusher:
             if not self._booking.is_open:
                 self._warn("writes nothing yet: the system clock shows a time before 2020; set it")
                 return False
-            self.writes += 1
             try:
                 self._write_pending(uses, complete_us, ending=ending)
             except StorageError as error:
@@ -223,8 +221,6 @@ class Flusher:
                 level = logging.ERROR if isinstance(error, DamagedFileError) else logging.WARNING
                 self._warn(f"could not write; counts wait in memory: {error}", level)
                 return False
-            finally:
-                self.writes += 1
             self.refused = None
             return True
 
@@ -254,6 +250,7 @@ class Flusher:
         return self._heartbeat_at > float("-inf")
 
     def _run(self) -> None:
+        self._core_share.begin()
         failures = 0
         # The first flush makes the tables and the endpoints known without waiting.
         self._flush_at = self._drain_at = time.monotonic()
@@ -283,7 +280,6 @@ class Flusher:
             written = self.flush()
             if written:
                 self._prune_a_little()
-                self.flushed()
             return written
 
     def _tried(self, work: Callable[[], bool | None]) -> bool:
@@ -324,8 +320,9 @@ class Flusher:
         begun = time.monotonic()
         self._registration.renew(applied=self._applied, log_applied=self._log.applied)
         wrote = self._put_all(uses, ending=ending)
-        self._complete_us = complete_us
+        self._complete_us, took = complete_us, time.monotonic() - begun
         self._let_drain(ending=ending)
+        self._registration.mend()
         now = self._recorder.clock()
         if wrote or ending or abs(now - self._heartbeat_at) >= HEARTBEAT_SECONDS:
             heartbeat = Heartbeat(
@@ -333,8 +330,8 @@ class Flusher:
                 complete_to_us=complete_us,
                 dropped=self.dropped,
                 pending=self.pending_calls,
-                flush_us=microseconds(time.monotonic() - begun),
-                cost_ns=self._recorder.costs.median_ns,
+                flush_us=microseconds(took),
+                core_ppm=self._core_share.ppm(),
                 interval_ms=round(self._delay(0) * 1_000),
                 ended=ending,
             )

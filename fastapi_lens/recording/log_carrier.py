@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 
-from fastapi_lens.errors import StorageError
+from fastapi_lens.errors import StorageError, UnavailableError
 from fastapi_lens.log_settings import Clients
 from fastapi_lens.masked_paths import masked_path
 from fastapi_lens.recording.agents import family
@@ -97,6 +97,8 @@ class LogCarrier:
         for batch in self._batches(ending=ending):
             try:
                 self._writer.write(batch)
+            except UnavailableError:
+                raise
             except StorageError:
                 self._note_failed(batch)
                 raise

@@ -7,13 +7,10 @@ Pure ASGI. Nothing here waits, raises, logs per request or touches a database.
 from __future__ import annotations
 
 import logging
-from copy import copy
 from time import perf_counter_ns
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fastapi_lens.recording.catalogue import lift_own_route
-from fastapi_lens.recording.cost import SAMPLE_MASK, CostMeter
 from fastapi_lens.recording.disconnects import CLIENT_CLOSED_REQUEST, is_gone, listen
 from fastapi_lens.recording.outcomes import of_request
 from fastapi_lens.recording.ownership import owner, tell_doubled
@@ -102,7 +99,6 @@ class RecordingMiddleware:
         self.app = app
         self.lens = lens
         self._host = app if hasattr(app, "routes") else None
-        self._sample_mask = SAMPLE_MASK
         self._hints = iter(range(MAX_HINTS))
         self._is_doubled = False
 
@@ -122,8 +118,6 @@ class RecordingMiddleware:
             return await self._other(scope, receive, send)
         if not lens.started:
             lens = self._begin(scope)
-        if not started_ns & self._sample_mask:
-            return await self._measured(scope, receive, send)
         outer_root = scope.get("root_path", "")
         server = getattr(receive, "__self__", None)
         is_told = isinstance(getattr(server, "disconnected", None), bool)
@@ -168,7 +162,8 @@ class RecordingMiddleware:
             series = recorder.cache[
                 id(scope["route"]),
                 id(scope["endpoint"]),
-                id(scope["fastapi"]["effective_route_context"]) if "fastapi" in scope else 0,
+                # A router that was asked in vain leaves an empty dictionary behind.
+                id(scope["fastapi"]["effective_route_context"]) if scope.get("fastapi") else 0,
                 scope["method"],
                 scope["root_path"],
                 status,
@@ -201,17 +196,6 @@ class RecordingMiddleware:
         sends = (last, getattr(send, "__code__", last))
         status, fault = of_request(error, ended.status, gone=gone, sends=sends)
         self._count(ended._replace(status=status, error=fault), outer_root)
-
-    async def _measured(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request and measure what counting it costs."""
-        meter = CostMeter(self.app)
-        counting = copy(self)
-        counting.app, counting._sample_mask = meter.below, -1  # noqa: SLF001  Its own class.
-        begun_ns = perf_counter_ns()
-        try:
-            await counting(scope, receive, meter.above(send))
-        finally:
-            self.lens.recorder.costs.add(meter.own_ns(perf_counter_ns() - begun_ns))
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -258,11 +242,6 @@ class RecordingMiddleware:
     def _begin(self, scope: Scope, *, lifespan: bool = False) -> Recording:
         """Start the application's lens, or return the one that already runs."""
         app = self._host or scope.get("app")
-        try:
-            lift_own_route(app)
-        except Exception:
-            # It answers from there as well, only that others wait for it.
-            logger.exception("fastapi_lens could not lift its route out of its router")
         lens = self.lens = scope[SCOPE_KEY] = owner(app, self.lens)
         lens.begin(app, lifespan=lifespan)
         return lens

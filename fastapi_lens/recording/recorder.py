@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from fastapi_lens.histogram import add_durations
 from fastapi_lens.recording.call_cache import CallCache
-from fastapi_lens.recording.cost import Costs
 from fastapi_lens.recording.open_calls import OpenCalls
 from fastapi_lens.recording.request_log import NEVER_SLOW, RequestLog
 
@@ -134,7 +133,6 @@ class Recorder:
     ) -> None:
         """Start with no calls."""
         self.clock = clock
-        self.costs = Costs()
         self.log = RequestLog(clock)
         self.open_calls = OpenCalls()
         self.cache = CallCache()

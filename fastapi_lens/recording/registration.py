@@ -59,7 +59,7 @@ class Registration:
         self._known: dict[int, EndpointFacts] = {}
         self._registered: dict[int, EndpointFacts] | None = None
         self._discovered_at = self._reached_at = float("-inf")
-        self._unclear = self._said = False
+        self._unclear = self._said = self._mends = False
 
     def id_of(self, method: str, path: str, seen_at: float) -> int:
         """The id of a called endpoint, which is registered if it is not yet.
@@ -115,7 +115,16 @@ class Registration:
                 reached_seconds=now - self._reached_at,
             )
         self._register(applied=applied, log_applied=log_applied)
-        self._booking.mend(self._database, self.worker.app, left=looks)
+        self._mends = looks
+
+    def mend(self) -> None:
+        """Correct stored times of a wrong clock, after what was written with it was added.
+
+        Raises:
+            StorageError: The database cannot be written; the next call tries again.
+        """
+        self._booking.mend(self._database, self.worker.app, left=self._mends)
+        self._mends = False
 
     def _register(self, *, applied: int, log_applied: int) -> None:
         done = self._registered or {}

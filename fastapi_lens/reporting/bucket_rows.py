@@ -1,6 +1,6 @@
-"""Which bucket rows are read, and how: SQL for spans and endpoints. Adds nothing up itself."""
+"""Which bucket rows are read, and how: SQL for spans and endpoints. Adds nothing up in Python."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,17 +12,11 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from fastapi_lens.reporting.windows import Span
 from fastapi_lens.storage.clocks import AHEAD_SECONDS
+from fastapi_lens.storage.counters import COUNTERS
 from fastapi_lens.storage.tables import BUCKET
-
-FEW, FEW_OF, MOST = 50, 5, 1_000
-"""So many endpoints, or one in so many up to the last number, are asked for by name; for more, all
-rows are read."""
 
 Row = tuple[Any, ...]
 """As the driver has it."""
-
-ADDED = ("calls", "redirects", "errors_4xx", "errors_5xx", "duration_us")
-"""The columns that are added up."""
 
 
 def within(span: Span) -> list[sa.ColumnElement[bool]]:
@@ -97,35 +91,54 @@ def _as_bytes(column: _Bytes, compiler: SQLCompiler, **options: Any) -> str:
 HISTOGRAM = _Bytes(BUCKET.c.histogram)
 
 
-def few(ids: Collection[int], all_of_them: int) -> list[int] | None:
-    """Endpoints to be asked for by name; None when they are too many for that."""
-    return list(ids) if len(ids) <= max(FEW, min(MOST, all_of_them // FEW_OF)) else None
+def of_endpoints(part: Span, ids: Sequence[int] | None) -> list[sa.ColumnElement[bool]]:
+    """Conditions for the rows of a part: of few endpoints, or of all with None."""
+    return within(part) if ids is None else [*one_by_one(part), BUCKET.c.endpoint_id.in_(ids)]
 
 
-def rows_at(part: Span, ids: Sequence[int] | None) -> list[sa.ColumnElement[bool]]:
-    """The rows of a part: all of them, or those of some endpoints."""
-    if ids is None:
-        return within(part)
-    return [*one_by_one(part), BUCKET.c.endpoint_id.in_(ids)]
+def whole_rows(parts: Sequence[Span], endpoint_id: int) -> sa.Executable:
+    """The rows of one endpoint: number of the part, bucket, counters, maximum and histogram."""
+    counters = [BUCKET.c[name] for name in COUNTERS]
+    return _numbered(parts, [endpoint_id], BUCKET.c.bucket, *counters, BUCKET.c.max_us, HISTOGRAM)
 
 
-def grouped(parts: Sequence[Span], ids: Sequence[int] | None) -> sa.Executable:
-    """The sums of each part's rows by endpoint, with the number of the part before them."""
+def histograms(parts: Sequence[Span], ids: Sequence[int] | None) -> sa.Executable:
+    """Number of the part, endpoint and histogram of the rows of some endpoints, or of all."""
+    return _numbered(parts, ids, BUCKET.c.endpoint_id, HISTOGRAM)
+
+
+def sums(parts: Sequence[Span]) -> sa.Subquery:
+    """By endpoint the sums of its rows and their maximum, in all parts together."""
+    columns = [BUCKET.c.endpoint_id, *(BUCKET.c[name] for name in COUNTERS), BUCKET.c.max_us]
+    rows = sa.union_all(*(sa.select(*columns).where(*within(part)) for part in parts)).subquery()
     # PostgreSQL adds big integers up to a decimal number.
-    added = [sa.cast(sa.func.sum(BUCKET.c[name]), sa.BigInteger) for name in ADDED]
-    columns: list[Any] = [BUCKET.c.endpoint_id, *added, sa.func.max(BUCKET.c.max_us)]
-    selects: list[Any] = [
-        sa.select(sa.literal_column(str(at), sa.Integer), *columns)
-        .where(*rows_at(part, ids))
-        .group_by(BUCKET.c.endpoint_id)
-        for at, part in enumerate(parts)
-    ]
-    return sa.union_all(*selects)
+    added = [sa.cast(sa.func.sum(rows.c[name]), sa.BigInteger).label(name) for name in COUNTERS]
+    most = sa.func.max(rows.c.max_us).label("max_us")
+    return sa.select(rows.c.endpoint_id, *added, most).group_by(rows.c.endpoint_id).subquery()
 
 
-def blobs(part: Span, ids: Sequence[int] | None) -> sa.Executable:
-    """Endpoint and histogram of a part's rows."""
-    return sa.select(BUCKET.c.endpoint_id, HISTOGRAM).where(*rows_at(part, ids))
+def _numbered(
+    parts: Sequence[Span], ids: Sequence[int] | None, *columns: sa.ColumnElement[Any]
+) -> sa.Executable:
+    return sa.union_all(
+        *(
+            sa.select(sa.literal_column(str(number), sa.Integer), *columns).where(
+                *of_endpoints(part, ids)
+            )
+            for number, part in enumerate(parts)
+        )
+    )
+
+
+def fetched_in_parts(
+    connection: Connection, statement: sa.Executable, rows: int
+) -> Iterator[list[Row]]:
+    """The same as `fetched`, so many rows at a time."""
+    result = connection.execute(statement)
+    cursor: Any = result.cursor
+    while part := cursor.fetchmany(rows):
+        yield list(part)
+    result.close()
 
 
 def fetched(connection: Connection, statement: sa.Executable) -> list[Row]:

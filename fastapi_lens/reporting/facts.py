@@ -1,7 +1,7 @@
 """The facts of an endpoint: its row, and an `Endpoint` made of the row and its usage."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -9,16 +9,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.reporting.aggregate import usage_of_sums
 from fastapi_lens.reporting.bucket_rows import Row, fetched
 from fastapi_lens.reporting.model import Endpoint, Usage
 from fastapi_lens.reporting.status import Thresholds, classify
-from fastapi_lens.storage.clocks import EARLIEST
+from fastapi_lens.reporting.yield_gil import yield_gil
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.open_calls import Open
 from fastapi_lens.storage.row_checks import MAX_TIME_US
 from fastapi_lens.storage.snapshot import is_list
 from fastapi_lens.storage.sound import whole
-from fastapi_lens.storage.tables import ENDPOINT
+from fastapi_lens.storage.tables import ENDPOINT, STATUS
 
 _NAMES = (
     *("id", "method", "path", "kind", "name", "source", "summary", "tags", "deprecated"),
@@ -27,23 +28,87 @@ _NAMES = (
 FACTS = tuple(ENDPOINT.c[name] for name in _NAMES)
 """The columns of a row."""
 
-ID, METHOD, PATH, FIRST_CALLED, TOTAL_CALLS = map(
-    _NAMES.index, ("id", "method", "path", "first_called_at", "total_calls")
+ID, METHOD, PATH, FIRST_SEEN, FIRST_CALLED = map(
+    _NAMES.index, ("id", "method", "path", "first_seen_at", "first_called_at")
 )
 """Where they are in it."""
 
-_TAGS, _FIRST_NUMBER = _NAMES.index("tags"), _NAMES.index("first_seen_at")
+_TAGS = _NAMES.index("tags")
 
 
-def read_facts(connection: Connection, *conditions: sa.ColumnElement[bool]) -> list[Row]:
-    """Read rows of `FACTS`; rows with an invalid id are left out."""
-    rows = fetched(connection, sa.select(*FACTS).where(*conditions))
-    return [_sound(row) for row in rows if isinstance(row[ID], int)]
+def read_used(
+    connection: Connection, summed: sa.Subquery, *conditions: sa.ColumnElement[bool]
+) -> list[tuple[Row, Usage]]:
+    """Read rows of `FACTS` and what the endpoints did, ordered by path and method.
+
+    Rows with an invalid id are left out.
+
+    Args:
+        connection: In a transaction.
+        summed: See `aggregate.summed`.
+        conditions: Which endpoints.
+    """
+    identity, *numbers = summed.c
+    joined = ENDPOINT.outerjoin(summed, identity == ENDPOINT.c.id)
+    rows = fetched(connection, sa.select(*FACTS, *numbers).select_from(joined).where(*conditions))
+    size = len(FACTS)
+    used = [
+        (_sound(row[:size]), usage_of_sums(row[size:]))
+        for row in yield_gil(rows)
+        if isinstance(row[ID], int)
+    ]
+    return sorted(used, key=lambda one: (one[0][PATH], one[0][METHOD]))
+
+
+def read_one(
+    connection: Connection, identity: int, app: str, days: tuple[int, int], now: float
+) -> tuple[Row, list[tuple[int, int]]] | None:
+    """Read the row of `FACTS` of one endpoint, and its status codes; None if it is not there.
+
+    Args:
+        connection: In a transaction.
+        identity: Its id.
+        app: The app that it belongs to.
+        days: The first and the last day whose codes are added up, counted from the epoch.
+        now: Epoch seconds.
+
+    Returns:
+        The row, and each code with its calls, the most frequent first.
+    """
+    codes = _codes(identity, days, now)
+    rows = fetched(
+        connection,
+        sa.select(*FACTS, *codes.c)
+        .select_from(ENDPOINT.outerjoin(codes, sa.true()))
+        .where(ENDPOINT.c.id == identity, ENDPOINT.c.app == app),
+    )
+    if not rows:
+        return None
+    size = len(FACTS)
+    counted = [(whole(code), whole(calls)) for *_, code, calls in rows if calls is not None]
+    return _sound(rows[0][:size]), sorted(counted, key=lambda one: (-one[1], one[0]))
+
+
+def _codes(identity: int, days: tuple[int, int], now: float) -> sa.Subquery:
+    since, until = days
+    today = int(now) // Tier.DAY
+    # The clock of another host may be ahead of ours, by less than a day.
+    last = min(until, today) + (until >= today)
+    # Listed individually, because rows are ordered by day.
+    named = STATUS.c.day.in_(range(since, last + 1))
+    calls = sa.func.sum(STATUS.c.calls)
+    return (
+        sa.select(STATUS.c.status, calls.label("status_calls"))
+        .where(STATUS.c.day >= since, named, STATUS.c.endpoint_id == identity)
+        .group_by(STATUS.c.status)
+        .having(calls > 0)
+        .subquery()
+    )
 
 
 def _sound(row: Row) -> Row:
     """A row with values of the right types; the same row if it is valid already."""
-    texts, numbers = row[METHOD : _TAGS + 1], row[_FIRST_NUMBER:]
+    texts, numbers = row[METHOD : _TAGS + 1], row[FIRST_SEEN:]
     if all(type(one) is int and 0 <= one <= MAX_TIME_US for one in numbers) and all(
         type(one) is str for one in texts
     ):
@@ -76,12 +141,6 @@ def endpoint_of(row: Row, usage: Usage, thresholds: Thresholds, *, now: float) -
     )
 
 
-def as_of(endpoint: Endpoint, thresholds: Thresholds, *, now: float) -> Endpoint:
-    """An endpoint with the status that it has at another moment."""
-    status = classify(endpoint.last_called_at, now=now, thresholds=thresholds)
-    return endpoint if status is endpoint.status else replace(endpoint, status=status)
-
-
 def with_open(endpoint: Endpoint, opened: Mapping[int, Open]) -> Endpoint:
     """An endpoint with its open calls."""
     found = opened.get(endpoint.id)
@@ -90,16 +149,6 @@ def with_open(endpoint: Endpoint, opened: Mapping[int, Open]) -> Endpoint:
     return replace(
         endpoint, open_connections=found.connections, open_since=_seconds(found.since_us)
     )
-
-
-def first_week(rows: Iterable[Row]) -> int:
-    """Start of the first week with calls, in epoch seconds: there are no older counts.
-
-    Calls from a clock that was not set yet are left out.
-    """
-    first_us = min((row[FIRST_CALLED] for row in rows if row[TOTAL_CALLS]), default=0)
-    first = max(int(first_us) // 1_000_000, int(EARLIEST))
-    return first // Tier.WEEK * Tier.WEEK
 
 
 @lru_cache(maxsize=1_024)

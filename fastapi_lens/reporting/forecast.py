@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.audit import AUDIT_KEPT_EACH, AUDIT_KEPT_SECONDS
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.dialects.base import RowBytes
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import KEPT_SECONDS, Retention
 from fastapi_lens.storage.sound import whole
@@ -32,36 +33,6 @@ _LOOK_BACK: Mapping[Tier, int] = {
     Tier.HOUR: Tier.DAY,
     Tier.DAY: Tier.WEEK,
     Tier.WEEK: 4 * Tier.WEEK,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class RowBytes:
-    """What a row takes on the disk, with its share of indexes and of pages that are not full.
-
-    Measured by ``make bench-sizing``, see docs/storage.md.
-
-    Attributes:
-        bucket: Of a row of sums, beside its histogram.
-        status: Of a row of a status code.
-        endpoint: Of an endpoint's own row.
-        request: Of a request in the log, with a path of usual length.
-        failure: Of a kind of exception, beside its message and traceback.
-        audit: Of an entry of the audit log that changes a section of the settings.
-    """
-
-    bucket: float
-    status: float
-    endpoint: float
-    request: float
-    failure: float
-    audit: float
-
-
-ROW_BYTES: Mapping[str, RowBytes] = {
-    "sqlite": RowBytes(43, 25, 330, request=110, failure=240, audit=260),
-    "postgresql": RowBytes(250, 140, 2_000, request=170, failure=400, audit=290),
-    "mysql": RowBytes(140, 260, 660, request=130, failure=400, audit=290),
 }
 
 
@@ -192,7 +163,7 @@ class Forecaster:
         kept, answer = (self._retention.ttl_days, self._retention.log_max_rows), self._answer
         if answer and abs(now - answer[0]) < FRESH_SECONDS and answer[1] == kept:
             return answer[2]
-        sizes = ROW_BYTES[self._database.dialect]
+        sizes = self._database.dialect.row_bytes
         with self._database.read() as connection:
             made = Forecast(
                 tiers=tuple(

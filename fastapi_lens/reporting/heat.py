@@ -28,7 +28,7 @@ class Heat:
 
 def heat_of(series: Series) -> Heat:
     """The latencies of a series as bands, from the fastest call to the slowest."""
-    found = [_bands(point.usage.latency) for point in series.points]
+    found = [_bands(point.usage.measured) for point in series.points]
     used = {band for bands in found for band in bands} or {0}
     width = 1 if max(used) - min(used) < MAX_FINE_BANDS else 2
     first, last = ((band + width - 1) // width for band in (min(used), max(used)))

@@ -1,12 +1,15 @@
 """What the read side answers with: frozen values, times in epoch seconds. No SQL, no HTML."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from operator import attrgetter
+from typing import Self
 
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.reporting.status import SECONDS_PER_DAY, Status
+from fastapi_lens.storage.counters import COUNTERS
 
 KEY_DIGITS = 16
 ID_BITS = 63
@@ -75,7 +78,7 @@ class Usage:
         calls: All calls; `redirects` (3xx), `errors_4xx` and `errors_5xx` are among them.
         duration_us: Sum of the durations in microseconds.
         max_us: The longest duration in microseconds; 0 without calls.
-        latency: How long the calls took.
+        latency: How long the calls took; None where that was not read.
     """
 
     calls: int = 0
@@ -84,7 +87,23 @@ class Usage:
     errors_5xx: int = 0
     duration_us: int = 0
     max_us: int = 0
-    latency: Histogram = Histogram()
+    latency: Histogram | None = Histogram()
+
+    @classmethod
+    def of(cls, numbers: Iterable[int], latency: Histogram | None) -> Self:
+        """A usage of its `COUNTERS` in their order, the maximum after them, and its latency."""
+        return cls(**dict(zip(_NUMBERS, numbers, strict=True)), latency=latency)
+
+    @property
+    def measured(self) -> Histogram:
+        """How long the calls took.
+
+        Raises:
+            LookupError: That was not read.
+        """
+        if self.latency is None:
+            raise LookupError("how long the calls of this endpoint took was not read")
+        return self.latency
 
     @property
     def error_share(self) -> float:
@@ -103,24 +122,26 @@ class Usage:
 
     @cached_property
     def percentiles_ms(self) -> tuple[float, float, float]:
-        """p50, p95 and p99 in milliseconds, nearest rank; zeros without calls."""
-        found = self.latency.quantiles((0.5, 0.95, 0.99), max_ms=self.max_ms)
+        """p50, p95 and p99 in milliseconds, nearest rank; zeros without calls.
+
+        Raises:
+            LookupError: It was not read how long the calls took.
+        """
+        found = self.measured.quantiles((0.5, 0.95, 0.99), max_ms=self.max_ms)
         return (found[0], found[1], found[2]) if found else (0.0, 0.0, 0.0)
 
     @staticmethod
     def total(usages: "list[Usage]") -> "Usage":
-        """All of them together; an empty list gives no calls."""
+        """All of them together, with a histogram where all have one; no calls of an empty list."""
         if not usages:
             return Usage()
-        *added, longest = zip(*map(_NUMBERS, usages), strict=True)
-        calls, redirects, errors_4xx, errors_5xx, duration_us = map(sum, added)
-        latency = Histogram.merged(usage.latency for usage in usages)
-        return Usage(
-            calls, redirects, errors_4xx, errors_5xx, duration_us, max(longest), latency=latency
-        )
+        *added, longest = zip(*map(attrgetter(*_NUMBERS), usages), strict=True)
+        read = [usage.latency for usage in usages if usage.latency is not None]
+        latency = Histogram.merged(read) if len(read) == len(usages) else None
+        return Usage.of([*map(sum, added), max(longest)], latency)
 
 
-_NUMBERS = attrgetter("calls", "redirects", "errors_4xx", "errors_5xx", "duration_us", "max_us")
+_NUMBERS = (*COUNTERS, "max_us")
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +265,25 @@ class WeekHours:
 
 
 @dataclass(frozen=True, slots=True)
+class Detail:
+    """One endpoint with everything that its page shows of its calls.
+
+    Attributes:
+        endpoint: With what it did in the window.
+        codes: Status codes and how many calls had them, most frequent first.
+        series: What it did over time.
+        before: What it did in the period before; None where nobody can tell.
+        week: When it is called, from all the hours that are kept.
+    """
+
+    endpoint: Endpoint
+    codes: list[tuple[int, int]]
+    series: Series
+    before: Before | None
+    week: WeekHours
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """Whether the numbers can be trusted, for the footer of every page.
 
@@ -253,15 +293,15 @@ class Health:
         workers: Workers seen within the last minute.
         dropped: Calls that were counted as lost, ever.
         database_bytes: Size of the database; ``None`` where it cannot be told.
-        cost_us: Microseconds that recording adds to a call, measured; ``None`` before the
-            first sample.
+        core_share: Share of one core, from 0 to 1, that the lens used lately in each worker, on
+            average; ``None`` before it was measured.
     """
 
     complete_to: float | None
     workers: int
     dropped: int
     database_bytes: int | None
-    cost_us: float | None
+    core_share: float | None
 
 
 class WorkerState(StrEnum):
@@ -288,8 +328,8 @@ class Worker:
         pending: Calls that waited in its memory then.
         dropped: Calls that it has lost.
         flush_ms: Milliseconds that its latest flush took; 0.0 before the first.
-        cost_us: Microseconds that recording adds to a call, measured; ``None`` before the
-            first sample.
+        core_share: Share of one core, from 0 to 1, that the thread of its lens used lately;
+            ``None`` before it was measured.
         clock_ahead_seconds: How far its clock is ahead of the database's, negative where it is
             behind; ``None`` where nobody can tell.
     """
@@ -303,7 +343,7 @@ class Worker:
     pending: int
     dropped: int
     flush_ms: float
-    cost_us: float | None
+    core_share: float | None
     clock_ahead_seconds: float | None
 
     @property

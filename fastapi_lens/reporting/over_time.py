@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.reporting.aggregate import usage_of
 from fastapi_lens.reporting.bucket_rows import Row, fetched, one_by_one, parted
 from fastapi_lens.reporting.model import Point, Series, WeekHours, Window
-from fastapi_lens.reporting.sums import rows_of, usage_of
 from fastapi_lens.reporting.windows import Kept, Span, bounds_of, cover, finest
 from fastapi_lens.storage.clocks import EARLIEST
 from fastapi_lens.storage.models import Tier
@@ -39,7 +40,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class _Steps:
+class Steps:
     """How a window is cut.
 
     Attributes:
@@ -73,32 +74,39 @@ def read_trends(
     connection: Connection, ids: Sequence[int], times: Times
 ) -> Mapping[int, Sequence[int]]:
     """Calls per step, oldest first, of several endpoints; as many numbers for each."""
-    steps, now = _steps(connection, ids, times), times.now
-    rows: list[Row] = []
-    for span in steps.spans():
-        number = BUCKET.c.bucket * span.tier.value // steps.size
-        calls = sa.select(BUCKET.c.endpoint_id, number, sa.func.sum(BUCKET.c.calls)).where(
-            BUCKET.c.endpoint_id.in_(sorted(ids))
-        )
-        calls = calls.group_by(BUCKET.c.endpoint_id, number)
-        for part in parted(span, now):
-            rows += fetched(connection, calls.where(*one_by_one(part)))
+    steps, now = steps_of(times, _first_call(connection, ids, times)), times.now
     numbers = steps.numbers(now)
     found = {identity: [0] * len(numbers) for identity in ids}
-    for identity, at, calls in rows:
+    for identity, at, calls in fetched(connection, _calls_by_step(steps, ids, now)):
         # Another host's clock may be ahead of ours.
         if int(at) in numbers:
             found[identity][numbers.index(int(at))] += whole(calls)
     return found
 
 
-def read_series(connection: Connection, endpoint_id: int, times: Times) -> Series:
-    """What one endpoint did in each step; together they are what it did in the window."""
-    steps, now, kept = _steps(connection, [endpoint_id], times), times.now, times.kept
-    by_step: dict[int, list[Row]] = {}
+def _calls_by_step(steps: Steps, ids: Sequence[int], now: float) -> sa.Executable:
+    mine = BUCKET.c.endpoint_id.in_(sorted(ids))
+    selects: list[Any] = []
     for span in steps.spans():
-        for bucket, *row in rows_of(connection, endpoint_id, span, now=now):
-            by_step.setdefault(bucket * span.tier // steps.size, []).append(tuple(row))
+        number = BUCKET.c.bucket * span.tier.value // steps.size
+        calls = sa.select(BUCKET.c.endpoint_id, number, sa.func.sum(BUCKET.c.calls)).where(mine)
+        calls = calls.group_by(BUCKET.c.endpoint_id, number)
+        selects += [calls.where(*one_by_one(part)) for part in parted(span, now)]
+    return sa.union_all(*selects)
+
+
+def series_of(rows: Sequence[tuple[int, Row]], steps: Steps, times: Times) -> Series:
+    """What one endpoint did in each step; together they are what it did in the window.
+
+    Args:
+        rows: Those of `Steps.spans`, as `aggregate.read_rows` gives them.
+        steps: How the window is cut.
+        times: The window.
+    """
+    now, kept = times.now, times.kept
+    by_step: dict[int, list[Row]] = {}
+    for begin, row in rows:
+        by_step.setdefault(begin // steps.size, []).append(row)
     points: list[Point] = []
     for number in steps.numbers(now):
         start, end = steps.cut(number)
@@ -107,43 +115,58 @@ def read_series(connection: Connection, endpoint_id: int, times: Times) -> Serie
     return Series(steps.size, tuple(points))
 
 
-def read_hours_of_week(
-    connection: Connection, endpoint_id: int, times: Times, *, since: float
-) -> WeekHours:
-    """When one endpoint is called, in the hours of a window that are over.
+def hours_until_now(times: Times, *, since: float) -> Span:
+    """The hours of a window that are over.
 
     Args:
-        connection: In a transaction.
-        endpoint_id: The endpoint.
         times: A window that hours reach back to.
         since: Epoch seconds; earlier hours do not count.
     """
     present = int(times.now) // Tier.HOUR
     first = max((times.window.begin(times.now) or 0) // Tier.HOUR, int(since) // Tier.HOUR)
-    first = min(first, present)
+    return Span(Tier.HOUR, min(first, present), present)
+
+
+def hours_of_week(rows: Sequence[tuple[int, Row]], span: Span) -> WeekHours:
+    """When one endpoint is called.
+
+    Args:
+        rows: Those of the span, as `aggregate.read_rows` gives them.
+        span: From `hours_until_now`.
+    """
+    first, present = span.first, span.first if span.last is None else span.last
     calls, hours = [0] * HOURS_PER_WEEK, [0] * HOURS_PER_WEEK
     for hour in range(first, present):
         hours[(hour - _MONDAY) % HOURS_PER_WEEK] += 1
-    part = Span(Tier.HOUR, first, present)
-    statement = sa.select(BUCKET.c.bucket, BUCKET.c.calls).where(
-        *one_by_one(part), BUCKET.c.endpoint_id == endpoint_id
-    )
-    for bucket, count in fetched(connection, statement):
-        calls[(bucket - _MONDAY) % HOURS_PER_WEEK] += whole(count)
+    for begin, (count, *_) in rows:
+        calls[(begin // Tier.HOUR - _MONDAY) % HOURS_PER_WEEK] += whole(count)
     return WeekHours(first * Tier.HOUR, present * Tier.HOUR, tuple(calls), tuple(hours))
 
 
-def _steps(connection: Connection, ids: Sequence[int], times: Times) -> _Steps:
+def _first_call(connection: Connection, ids: Sequence[int], times: Times) -> float | None:
+    """When the first of endpoints was called, in epoch seconds; not read where it is not needed."""
+    if times.window.seconds is not None:
+        return None
+    oldest = connection.execute(
+        sa.select(sa.func.min(ENDPOINT.c.first_called_at)).where(
+            ENDPOINT.c.id.in_(sorted(ids)), ENDPOINT.c.first_called_at > 0
+        )
+    ).scalar()
+    return None if oldest is None else whole(oldest) / 1_000_000
+
+
+def steps_of(times: Times, first_called_at: float | None) -> Steps:
+    """How a window is cut.
+
+    Args:
+        times: The window.
+        first_called_at: Epoch seconds, where a window of everything begins; None without calls.
+    """
     window, now, kept = times.window, times.now, times.kept
     begin = window.begin(now)
     if begin is None:
-        oldest = connection.execute(
-            sa.select(sa.func.min(ENDPOINT.c.first_called_at)).where(
-                ENDPOINT.c.id.in_(sorted(ids)), ENDPOINT.c.first_called_at > 0
-            )
-        ).scalar()
         # The clock of another host may be ahead of ours, or not set yet.
-        begin = int(now if oldest is None else min(now, max(EARLIEST, whole(oldest) / 1_000_000)))
+        begin = int(now if first_called_at is None else min(now, max(EARLIEST, first_called_at)))
     reach = finest(begin, now=now, kept=kept)
     span = int(now) - begin if window.end is None else window.end - begin
     size = next(
@@ -152,4 +175,4 @@ def _steps(connection: Connection, ids: Sequence[int], times: Times) -> _Steps:
     )
     tier = next(tier for tier in reversed(list(Tier)) if size % tier == 0)
     end = bounds_of(window, now=now, kept=kept).end
-    return _Steps(begin // reach * reach, end, size, tier)
+    return Steps(begin // reach * reach, end, size, tier)

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.reporting.status import SECONDS_PER_DAY, UNUSED, Status
-from fastapi_lens.reporting.unhurried import unhurried
+from fastapi_lens.reporting.yield_gil import yield_gil
 
 
 class EndpointStats(BaseModel):
@@ -143,7 +143,7 @@ class DeadReport(BaseModel):
 
 
 def _stats(endpoints: Iterable[Endpoint], now: float) -> list[EndpointStats]:
-    return [EndpointStats.of(one, now=now) for one in unhurried(_ordered(endpoints))]
+    return [EndpointStats.of(one, now=now) for one in yield_gil(_ordered(endpoints))]
 
 
 def _ordered(endpoints: Iterable[Endpoint]) -> list[Endpoint]:

@@ -1,6 +1,6 @@
 """LogReader: the single requests and the exceptions that the request log has. Knows no HTML."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.masked_paths import masked_path
-from fastapi_lens.reporting.bucket_rows import Row, fetched
+from fastapi_lens.reporting.bucket_rows import fetched
 from fastapi_lens.reporting.model import id_of, key_of
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import REQUEST_ID_BITS
@@ -122,7 +122,6 @@ class LogReader:
         self._database = database
         self._app = app
         self._shown = shown
-        self._known: tuple[Hashable, list[Row]] = (None, [])
 
     def requests(
         self, wanted: LogFilter, *, before: int | None = None, limit: int = 50
@@ -142,7 +141,11 @@ class LogReader:
             if before is not None:
                 rows = rows.where(REQUEST.c.id < before)
             found = connection.execute(rows.order_by(REQUEST.c.id.desc()).limit(limit))
-            return [_call(row) for row in sound_rows(found, REQUEST, _OF_REQUEST)]
+            return [
+                _call(row)
+                for row in sound_rows(found, REQUEST, _OF_REQUEST)
+                if not self._is_hidden(row.endpoint_method, row.template)
+            ]
 
     def newer(self, wanted: LogFilter, *, after: int) -> int:
         """How many requests there are that are newer than one; `MOST_NEWER` at most.
@@ -152,6 +155,9 @@ class LogReader:
         """
         with self._database.read() as connection:
             rows = _joined().where(REQUEST.c.id > after, *self._conditions(connection, wanted))
+            if wanted.endpoint:
+                hidden = self._hidden(connection, ENDPOINT.c.id == id_of(wanted.endpoint))
+                rows = rows.where(REQUEST.c.endpoint_id.not_in(hidden))
             ids = rows.with_only_columns(REQUEST.c.id).limit(MOST_NEWER).subquery()
             return int(connection.execute(sa.select(sa.func.count()).select_from(ids)).scalar_one())
 
@@ -189,7 +195,7 @@ class LogReader:
                 rows = rows.where(_has(text, FAILURE.c.type, FAILURE.c.message, FAILURE.c.place))
             newest_first = rows.order_by(FAILURE.c.last_at.desc(), FAILURE.c.id).limit(limit)
             found = sound_rows(connection.execute(newest_first), FAILURE, _OF_KIND)
-            return [_failure(row) for row in found]
+            return [_failure(row) for row in found if not self._is_hidden(row.method, row.path)]
 
     def failure(self, key: str) -> Failure | None:
         """One kind of exception by its key; None when there is no such one (any more).
@@ -208,41 +214,29 @@ class LogReader:
     def _of(
         self, connection: Connection, table: sa.Table, endpoint: str
     ) -> list[sa.ColumnElement[bool]]:
-        """Rows of one endpoint, or of all of this app, but of none that is not to be seen.
+        """Rows of one endpoint, or those of all of this app that are to be seen.
 
         Args:
             connection: In a transaction.
             table: Of the rows.
-            endpoint: Key of the endpoint; empty for all.
+            endpoint: Key of the endpoint, whose rows tell whether it is to be seen; empty for all.
         """
         mine = table.c.app == self._app()
-        of_it = [table.c.endpoint_id == id_of(endpoint)] if endpoint else []
-        hidden = [
-            identity
-            for identity, method, path in self._endpoints(connection, endpoint)
-            if self._is_hidden(method, path)
-        ]
-        return [mine, *of_it, *([table.c.endpoint_id.not_in(hidden)] if hidden else [])]
+        if endpoint:
+            return [mine, table.c.endpoint_id == id_of(endpoint)]
+        hidden = self._hidden(connection)
+        return [mine, *([table.c.endpoint_id.not_in(hidden)] if hidden else [])]
+
+    def _hidden(self, connection: Connection, *conditions: sa.ColumnElement[bool]) -> list[int]:
+        """The ids of the endpoints of this app that are not to be seen."""
+        facts = sa.select(ENDPOINT.c.id, ENDPOINT.c.method, ENDPOINT.c.path)
+        rows = fetched(connection, facts.where(ENDPOINT.c.app == self._app(), *conditions))
+        return [one for one, method, path in rows if self._is_hidden(method, path)]
 
     def _is_hidden(self, method: Any, path: Any) -> bool:
         """Whether an endpoint is not to be seen; one that is forgotten has nothing to hide."""
         named = isinstance(method, str) and isinstance(path, str)
         return named and not self._shown(method, path)
-
-    def _endpoints(self, connection: Connection, endpoint: str) -> list[Row]:
-        """Id, method and path of one or of all, which are read anew where there may be others."""
-        app = self._app()
-        mine = ENDPOINT.c.app == app
-        facts = sa.select(ENDPOINT.c.id, ENDPOINT.c.method, ENDPOINT.c.path).where(mine)
-        if endpoint:
-            return fetched(connection, facts.where(ENDPOINT.c.id == id_of(endpoint)))
-        newest = sa.select(sa.func.count(), sa.func.max(ENDPOINT.c.first_seen_at)).where(mine)
-        basis = (app, tuple(connection.execute(newest).one()))
-        known, endpoints = self._known
-        if known != basis:
-            endpoints = fetched(connection, facts)
-            self._known = (basis, endpoints)
-        return endpoints
 
     def _conditions(
         self, connection: Connection, wanted: LogFilter

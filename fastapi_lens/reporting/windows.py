@@ -107,19 +107,17 @@ def finest(start: float, *, now: float, kept: Kept) -> Tier:
     return Tier.WEEK
 
 
-def cover(start: int | None, *, end: int | None = None, coarsest: Tier = Tier.WEEK) -> list[Span]:
+def cover(start: int, *, end: int | None = None, coarsest: Tier = Tier.WEEK) -> list[Span]:
     """The fewest rows that make up a window exactly.
 
     Args:
-        start: Epoch seconds at the edge of a tier's bucket; None for everything.
+        start: Epoch seconds at the edge of a tier's bucket.
         end: Epoch seconds at the edge of a bucket; None for up to now.
         coarsest: Longer rows than of this tier are not taken.
 
     Returns:
         Spans that do not overlap, without empty ones.
     """
-    if start is None:
-        start = 0
     spans: list[Span] = []
     _cover(start, end, COARSE_FIRST[COARSE_FIRST.index(coarsest) :], spans)
     return spans

@@ -1,20 +1,24 @@
 """Who records an app, how they do, and whether their numbers can be trusted. Knows no calls."""
 
-from collections.abc import Mapping
-from statistics import median
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from statistics import mean
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.model import Health, Worker, WorkerState
-from fastapi_lens.storage.clocks import database_clock, microseconds
-from fastapi_lens.storage.drain import waiting
-from fastapi_lens.storage.forgetting import dropped_calls
+from fastapi_lens.storage.clocks import microseconds
+from fastapi_lens.storage.data_version import data_version
+from fastapi_lens.storage.dialects import dialect_of
+from fastapi_lens.storage.dialects.base import Dialect
+from fastapi_lens.storage.forgetting import dropped_calls, lost_calls, note_of
 from fastapi_lens.storage.open_calls import Open, parsed
 from fastapi_lens.storage.row_checks import MAX_TIME_US
 from fastapi_lens.storage.sound import sound_rows, whole
-from fastapi_lens.storage.tables import WORKER
+from fastapi_lens.storage.tables import INBOX, WORKER
 from fastapi_lens.storage.workers import (
     SILENT_INTERVALS,
     SILENT_SECONDS,
@@ -23,29 +27,66 @@ from fastapi_lens.storage.workers import (
     now_of,
 )
 
+MILLIONTHS = 1_000_000
 MOST = 200
 """Workers that are listed; those that have ended longest ago are left out."""
 
 
-def read_health(
-    connection: Connection, *, app: str, now: float, database_bytes: int | None
-) -> Health:
-    """Whether the numbers of an app can be trusted."""
-    living = _running(connection, app, now)
+@dataclass(frozen=True, slots=True)
+class State:
+    """What one query tells of the data and of who records it.
+
+    Attributes:
+        version: Another text after each change of what is shown of the calls.
+        log_version: Another text after each change of what is shown of the calls or the log.
+        complete_to: Epoch seconds up to which every living worker has written; ``None`` before
+            the first flush.
+        workers: How many live.
+        dropped: Calls that were counted as lost, ever.
+        core_share: Share of one core that the thread of a worker uses, on average; ``None`` before
+            the first measurement.
+        oldest_start: When the oldest living worker started, in microseconds; 0 when none lives.
+            One that has not written anything yet has not told its endpoints either.
+        opened: The open calls of all of them together, by endpoint and by our clock.
+    """
+
+    version: str
+    log_version: str
+    complete_to: float | None
+    workers: int
+    dropped: int
+    core_share: float | None
+    oldest_start: int
+    opened: Mapping[int, Open]
+
+    def health(self, *, database_bytes: int | None) -> Health:
+        """Whether the numbers can be trusted."""
+        return Health(self.complete_to, self.workers, self.dropped, database_bytes, self.core_share)
+
+
+def read_state(connection: Connection, *, app: str, now: float) -> State:
+    """Read who records an app now, and the version of its data."""
+    values = {"app": app, "note": note_of(app), "now_us": microseconds(now)}
+    told = list(connection.execute(_state_of(dialect_of(connection)), values))
+    found = sound_rows((row for row in told if row.id is not None), WORKER)
+    living = [row for row in found if _state(row, now) is WorkerState.RUNNING]
     complete = min((_by_our_clock(row, row.complete_to, now) for row in living), default=0)
     if not complete:
         latest = (row.complete_to for part in _latest(connection, app) for row in part)
         complete = max(latest, default=0)
     # What waits in the inbox is shown by nobody yet, whether or not its worker lives.
-    _, waits_since = waiting(connection, app)
-    complete = min(complete, waits_since or complete)
-    costs = [row.cost_ns for row in living if row.cost_ns]
-    return Health(
+    complete = min(complete, told[0].waits_since or complete)
+    shares = [row.core_ppm for row in living if row.core_ppm is not None]
+    version = str(told[0].data_version)
+    return State(
+        version=version,
+        log_version=f"{version}-{len(living)}-{sum(row.log_seq for row in living)}",
         complete_to=_seconds(whole(complete, MAX_TIME_US)),
         workers=len(living),
-        dropped=whole(dropped_calls(connection, app)),
-        database_bytes=database_bytes,
-        cost_us=median(costs) / 1_000 if costs else None,
+        dropped=whole(dropped_calls(told[0].lost, told[0].forgotten)),
+        core_share=mean(shares) / MILLIONTHS if shares else None,
+        oldest_start=min((row.started_at for row in living if row.complete_to), default=0),
+        opened=_opened(living, now),
     )
 
 
@@ -67,19 +108,9 @@ def _latest(connection: Connection, app: str) -> tuple[list[Any], list[Any]]:
     )
 
 
-def oldest_start(connection: Connection, *, app: str, now: float) -> int:
-    """When the oldest living worker started, in microseconds; 0 when none lives.
-
-    One that has not written anything yet has not told its endpoints either.
-    """
-    told = [row.started_at for row in _running(connection, app, now) if row.complete_to]
-    return min(told, default=0)
-
-
-def read_open(connection: Connection, *, app: str, now: float) -> Mapping[int, Open]:
-    """Read the open calls of all running workers together, by endpoint and by our clock."""
+def _opened(living: Iterable[Any], now: float) -> Mapping[int, Open]:
     found: dict[int, Open] = {}
-    for row in _running(connection, app, now):
+    for row in living:
         for identity, one in parsed(row.open_calls).items():
             connections, since_us = one.connections, _by_our_clock(row, one.since_us, now)
             before = found.get(identity)
@@ -90,30 +121,40 @@ def read_open(connection: Connection, *, app: str, now: float) -> Mapping[int, O
     return found
 
 
-def _running(connection: Connection, app: str, now: float) -> list[Any]:
-    """The rows of the workers that are neither ended nor silent."""
-    clock = database_clock(connection.dialect.name).label("database_now")
-    latest, ours_us = latest_open(app).subquery(), sa.literal(microseconds(now), sa.BigInteger)
+@cache
+def _state_of(dialect: Dialect) -> sa.Select[Any]:
+    """A row for each worker that is neither ended nor silent, at least one; all have the rest.
+
+    Made once: that takes longer than to ask. Its parameters are ``app``, ``note`` and ``now_us``.
+    """
+    app, note = (sa.bindparam(name, type_=sa.String) for name in ("app", "note"))
+    ours_us = sa.bindparam("now_us", type_=sa.BigInteger)
+    lost, forgotten = lost_calls(app, note)
+    waits_since = sa.select(sa.func.min(INBOX.c.since)).where(INBOX.c.app == app).scalar_subquery()
+    always = sa.select(
+        data_version().label("data_version"),
+        lost.label("lost"),
+        forgotten.label("forgotten"),
+        waits_since.label("waits_since"),
+        dialect.clock_us.label("database_now"),
+    ).subquery()
+    latest = latest_open(app).subquery()
     # The same as `now_of`.
     now_us = sa.case(
         (latest.c.clock_ahead_us.is_(None), ours_us),
-        else_=sa.func.coalesce(database_clock(connection.dialect.name), ours_us),
+        else_=sa.func.coalesce(always.c.database_now, ours_us),
     )
     patience_us = latest.c.interval_ms * (1_000 * SILENT_INTERVALS)
-    rows = connection.execute(
-        sa.select(latest, clock).where(
-            sa.or_(
-                latest.c.seen_at >= now_us - SILENT_SECONDS * 1_000_000,
-                latest.c.seen_at >= now_us - patience_us,
-            )
-        )
+    is_heard = sa.or_(
+        latest.c.seen_at >= now_us - SILENT_SECONDS * 1_000_000,
+        latest.c.seen_at >= now_us - patience_us,
     )
-    return [row for row in sound_rows(rows, WORKER) if _state(row, now) is WorkerState.RUNNING]
+    return sa.select(always, latest).select_from(always.outerjoin(latest, is_heard))
 
 
 def _rows(connection: Connection, app: str) -> sa.Select[Any]:
     """The rows of an app's workers, each with the time by the database's clock."""
-    clock = database_clock(connection.dialect.name).label("database_now")
+    clock = dialect_of(connection).clock_us.label("database_now")
     return sa.select(WORKER, clock).where(WORKER.c.app == app)
 
 
@@ -143,7 +184,7 @@ def _worker(row: Any, now: float) -> Worker:
         pending=row.pending,
         dropped=row.dropped,
         flush_ms=row.flush_us / 1_000,
-        cost_us=row.cost_ns / 1_000 if row.cost_ns else None,
+        core_share=None if row.core_ppm is None else row.core_ppm / MILLIONTHS,
         clock_ahead_seconds=None if ahead_us is None else ahead_us / 1_000_000,
     )
 

@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.storage.dialects import dialect_of
+from fastapi_lens.storage.dialects.base import Bulk
 from fastapi_lens.storage.statements import Prepared, Row
 
 Item = TypeVar("Item")
@@ -22,7 +24,7 @@ Rules = Callable[[New], Mapping[str, sa.ColumnElement[Any]]]
 """From the values of a row to what its columns become."""
 
 MOST = 256
-"""Rows of one statement on MariaDB, and of one that locks rows; a power of two."""
+"""Rows of one statement on MariaDB; a power of two."""
 
 
 class BulkUpdate:
@@ -46,6 +48,7 @@ class BulkUpdate:
             **{name: kind() for name, kind in values.items()},
         }
         self._one_by_one = Prepared(self._update(self._bound).where(*self._matches(self._bound)))
+        self._arrays = Prepared(self._from_arrays())
         self._joined: dict[int, str] = {}
 
     def run(self, connection: Connection, rows: Sequence[Row]) -> None:
@@ -56,7 +59,7 @@ class BulkUpdate:
             rows: Each with the columns of the key and all values, in primary-key order.
         """
         if rows:
-            _HOW[connection.dialect.name](self, connection, rows)
+            _HOW[dialect_of(connection).bulk](self, connection, rows)
 
     def run_one_by_one(self, connection: Connection, rows: Sequence[Row]) -> None:
         """With one statement a row."""
@@ -64,9 +67,11 @@ class BulkUpdate:
 
     def run_from_arrays(self, connection: Connection, rows: Sequence[Row]) -> None:
         """With one statement, which takes each column of the values as an array."""
-        connection.execute(
-            self._from_arrays(), {name: [row[name] for row in rows] for name in self._types}
-        )
+        arrays = {
+            name: _array([row[name] for row in rows], of_bytes=isinstance(kind, sa.LargeBinary))
+            for name, kind in self._types.items()
+        }
+        self._arrays.change(connection, arrays)
 
     def run_from_rows(self, connection: Connection, rows: Sequence[Row]) -> None:
         """With one statement for some hundred rows, which it joins."""
@@ -79,7 +84,9 @@ class BulkUpdate:
 
     def _from_arrays(self) -> sa.Update:
         arrays = (
-            sa.func.unnest(sa.bindparam(name, type_=postgresql.ARRAY(kind))).label(name)
+            sa.func.unnest(
+                sa.cast(sa.bindparam(name, type_=sa.Text()), postgresql.ARRAY(kind))
+            ).label(name)
             for name, kind in self._types.items()
         )
         new = sa.select(*arrays).subquery("new")
@@ -113,6 +120,17 @@ class BulkUpdate:
         return sa.bindparam(name, type_=self._types[name])
 
 
+def _array(values: Sequence[Any], *, of_bytes: bool) -> str:
+    """An array of PostgreSQL as text, for which its driver takes a tenth of the time.
+
+    Args:
+        values: Numbers or bytes.
+        of_bytes: Which of them.
+    """
+    items = (rf"\\x{value.hex()}" for value in values) if of_bytes else map(str, values)
+    return f"{{{','.join(items)}}}"
+
+
 def in_powers(rows: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """Cut rows into parts of a power of two each, `MOST` at most: so few statements are made."""
     at = 0
@@ -122,8 +140,8 @@ def in_powers(rows: Sequence[Item]) -> Iterator[Sequence[Item]]:
         at += size
 
 
-_HOW: Mapping[str, Callable[[BulkUpdate, Connection, Sequence[Row]], None]] = {
-    "sqlite": BulkUpdate.run_one_by_one,
-    "postgresql": BulkUpdate.run_from_arrays,
-    "mysql": BulkUpdate.run_from_rows,
+_HOW: Mapping[Bulk, Callable[[BulkUpdate, Connection, Sequence[Row]], None]] = {
+    Bulk.ONE_BY_ONE: BulkUpdate.run_one_by_one,
+    Bulk.FROM_ARRAYS: BulkUpdate.run_from_arrays,
+    Bulk.FROM_ROWS: BulkUpdate.run_from_rows,
 }

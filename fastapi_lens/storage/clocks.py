@@ -9,6 +9,8 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.storage.dialects import dialect_of
+
 EARLIEST = 1_577_836_800.0
 """2020-01-01 00:00 UTC: years before the first release, and later than the time at which the clock
 of any board starts. A clock that is earlier is not set yet."""
@@ -25,22 +27,6 @@ def microseconds(seconds: float) -> int:
     return round(seconds * 1_000_000)
 
 
-def database_clock(dialect: str) -> sa.ColumnElement[int | None]:
-    """The server's time in microseconds since the epoch, as a part of any SELECT.
-
-    Null on SQLite, whose file lies on the host that asks.
-    """
-    match dialect:
-        case "postgresql":
-            microseconds = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-        case "mysql":
-            # Whole seconds, but right in the hour that a change of the zone repeats.
-            microseconds = "unix_timestamp() * 1000000 + 500000"
-        case _:
-            microseconds = "NULL"
-    return sa.literal_column(microseconds, sa.BigInteger())
-
-
 def clock_ahead_us(connection: Connection, clock: Callable[[], float]) -> int | None:
     """How far a clock is ahead of the database's.
 
@@ -52,10 +38,11 @@ def clock_ahead_us(connection: Connection, clock: Callable[[], float]) -> int | 
         Microseconds, negative where it is behind, within half the time of the answer (on MariaDB
         half a second more); None on SQLite, and when the answer took too long to tell.
     """
-    if connection.dialect.name == "sqlite":
+    dialect = dialect_of(connection)
+    if dialect.is_file:
         return None
     asked, begun = clock(), time.monotonic()
-    theirs_us = connection.execute(sa.select(database_clock(connection.dialect.name))).scalar_one()
+    theirs_us = connection.execute(sa.select(dialect.clock_us)).scalar_one()
     took = time.monotonic() - begun
     if theirs_us is None or took > LONGEST_ANSWER_SECONDS:
         return None

@@ -6,10 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from fastapi_lens.storage.bulk import BulkUpdate, New
+from fastapi_lens.storage.counters import COUNTERS
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS
-
-COUNTERS = ("calls", "redirects", "errors_4xx", "errors_5xx", "duration_us")
-"""The columns of a bucket that are added up; its maximum and its histogram are not."""
 
 _NUMBER = sa.BigInteger
 _NEVER: sa.ColumnElement[int] = sa.literal_column("0", sa.BigInteger())

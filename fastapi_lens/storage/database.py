@@ -1,26 +1,31 @@
-"""A database and the differences between the kinds of them. Knows no table of its own."""
+"""A database: its transactions, and what its errors mean. Knows no table of its own."""
 
 import threading
 import weakref
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import (
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
-from fastapi_lens.config_checks import is_file_uri, is_in_memory
+from fastapi_lens.config_checks import DRIVERS, is_in_memory
 from fastapi_lens.errors import (
     ConfigError,
     DamagedFileError,
     DeadlockError,
     RefusedError,
     StorageError,
+    UnavailableError,
 )
-from fastapi_lens.storage.engines import HELD, SILENCE_SECONDS, create_engine
+from fastapi_lens.storage.dialects import dialect_for
+from fastapi_lens.storage.dialects.base import REFUSED, WRITES
+from fastapi_lens.storage.dialects.sqlite import HELD
 from fastapi_lens.storage.files import (
     DAMAGE,
     FOREIGN_TABLES,
@@ -36,17 +41,6 @@ if TYPE_CHECKING:
     # Since SQLAlchemy 2.0.42.
     from sqlalchemy.engine.interfaces import DBAPIModule
 
-_MIGRATION_LOCK = 7_305_809_914_202_117
-_MIGRATION_LOCK_SECONDS = 60
-_DEADLOCK_STATES = ("40001", "40P01")
-"""Of PostgreSQL: serialisation failure, deadlock."""
-
-_DEADLOCK_ARGS = (1213,)
-"""How PyMySQL's words for it begin."""
-
-_OUT_OF_RANGE_ARGS = (1690,)
-"""The same of a sum that is too large, which PyMySQL takes for an error of the connection."""
-
 
 class Database:
     """One database and how to read and write it; safe to use from several threads.
@@ -54,6 +48,7 @@ class Database:
     Opens nothing before the first `read` or `write`.
 
     Attributes:
+        dialect: The kind of database.
         remembered: What a database that has to be made anew gets back, by name.
         in_memory: True if it lives in this process, in its only connection.
     """
@@ -64,11 +59,19 @@ class Database:
         Raises:
             ConfigError: The driver is not installed.
         """
-        self._url = make_url(url)
-        if self._url.get_backend_name() == "mariadb":
-            self._url = self._url.set(drivername="mysql+pymysql")
-        self._driver_error = _driver_of(self._url).Error
-        self.dialect = self._url.get_backend_name()
+        made = make_url(url)
+        self._url = made.set(drivername=DRIVERS.get(made.drivername, made.drivername))
+        driver = _driver_of(self._url)
+        self._driver_error = driver.Error
+        # A driver's own errors come from what goes past SQLAlchemy.
+        self._refused = (*REFUSED, driver.DataError, driver.IntegrityError)
+        self._later = (
+            OperationalError,
+            InterfaceError,
+            driver.OperationalError,
+            driver.InterfaceError,
+        )
+        self.dialect = dialect_for(self._url)
         self.remembered: dict[str, str] = {}
         self._guard = threading.Lock()
         self._engine: Engine | None = None
@@ -78,7 +81,7 @@ class Database:
         self._turns = threading.RLock() if self.in_memory else None
         self._file: DatabaseFile | None = None
         # The driver of a server has no locks that could be held in a forked child.
-        self._gate = Gate() if self.dialect == "sqlite" else None
+        self._gate = Gate() if self.dialect.is_file else None
 
     @contextmanager
     def read(self) -> Generator[Connection]:
@@ -117,7 +120,7 @@ class Database:
             with (
                 self._inside(),
                 self._turns or nullcontext(),
-                self._opened().connect().execution_options(lens_writes=writing) as connection,
+                self._opened().connect().execution_options(**{WRITES: writing}) as connection,
                 connection.begin(),
             ):
                 yield connection
@@ -125,13 +128,14 @@ class Database:
             original = getattr(error, "orig", None) or error
             if self._file is not None and primary_code(original) in DAMAGE:
                 raise DamagedFileError(str(self._file.path), str(original)) from error
-            if _is_deadlock(original):
+            if self.dialect.is_deadlock(original):
                 raise DeadlockError(_reason(error)) from error
-            if _is_refusal(error, original):
+            if isinstance(error, self._refused) or self.dialect.is_refusal(original):
                 raise RefusedError(_reason(error)) from error
             if self._file is not None and primary_code(original) in REFUSALS:
                 raise StorageError(f"{_reason(error)}: {self._file.path}{REMEDY}") from error
-            raise StorageError(_reason(error)) from error
+            kind = UnavailableError if isinstance(error, self._later) else StorageError
+            raise kind(_reason(error)) from error
 
     def _before_writing(self, connection: Connection) -> Callable[[], None]:
         """What is to be done once the transaction is committed."""
@@ -150,64 +154,17 @@ class Database:
 
         return note_commit
 
-    @contextmanager
-    def exclusive(self) -> Generator[Connection]:
+    def exclusive(self) -> AbstractContextManager[Connection]:
         """A writing transaction that only one process at a time can be in (for migrations)."""
-        if self.dialect == "mysql":
-            with self._named_lock(), self.write() as connection:
-                yield connection
-            return
-        with self.write() as connection:
-            if self.dialect == "postgresql":
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-            yield connection
-
-    @contextmanager
-    def _named_lock(self) -> Generator[None]:
-        """MariaDB's lock, held by a connection of its own until the other one has committed."""
-        name = "lens_migration"
-        with self.write() as connection:
-            # It says nothing while the other one works.
-            connection.execute(sa.text("SET SESSION wait_timeout = 86400"))
-            lock = sa.select(sa.func.get_lock(name, _MIGRATION_LOCK_SECONDS))
-            if not connection.execute(lock).scalar():
-                raise StorageError("another process is migrating the database and does not end")
-            try:
-                yield
-            finally:
-                connection.execute(sa.select(sa.func.release_lock(name)))
-                connection.execute(sa.text(f"SET SESSION wait_timeout = {SILENCE_SECONDS}"))
+        return self.dialect.exclusive(self.write)
 
     def insert_ignore(self, table: sa.Table) -> Any:
         """An INSERT that leaves rows alone whose primary key is there already."""
-        if self.dialect == "mysql":
-            return mysql.insert(table).prefix_with("IGNORE")
-        if self.dialect == "postgresql":
-            return postgresql.insert(table).on_conflict_do_nothing()
-        return sqlite.insert(table).on_conflict_do_nothing()
+        return self.dialect.insert_ignore(table)
 
     def size_bytes(self, connection: Connection) -> int | None:
         """The size of the database (SQLite) or of the lens's tables in it; None if unknown."""
-        if self.dialect == "sqlite":
-            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-            page = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
-            return int(pages * page)
-        if self.dialect == "postgresql":
-            total = connection.execute(
-                sa.text(
-                    "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c "
-                    "WHERE c.relkind = 'r' AND c.relname LIKE 'lens\\_%' "
-                    "AND pg_table_is_visible(c.oid)"
-                )
-            ).scalar()
-        else:
-            total = connection.execute(
-                sa.text(
-                    "SELECT sum(data_length + index_length) FROM information_schema.tables "
-                    "WHERE table_schema = database() AND table_name LIKE 'lens\\_%'"
-                )
-            ).scalar()
-        return None if total is None else int(total)
+        return self.dialect.size_bytes(connection)
 
     def close(self) -> None:
         """Close all connections; the next use opens new ones, to an empty database if in memory."""
@@ -247,8 +204,8 @@ class Database:
     def _opened(self) -> Engine:
         with self._guard:
             if self._engine is None:
-                self._file = self._file or _file_of(self._url)
-                self._engine = create_engine(self._url, self._file, in_memory=self.in_memory)
+                self._file = self._file or self.dialect.file_of(self._url)
+                self._engine = self.dialect.create_engine(self._url, self._file)
                 if self.in_memory:
                     # Nothing closes it earlier, see `rest`.
                     self._disposal = weakref.finalize(self, self._engine.dispose)
@@ -263,24 +220,6 @@ def _driver_of(url: URL) -> "DBAPIModule":
             "database_url",
             f"needs a driver ({error}): pip install 'fastapi-lens-admin[{url.get_backend_name()}]'",
         ) from error
-
-
-def _file_of(url: URL) -> DatabaseFile | None:
-    """The file to watch; None on a server, in memory, and where the name is a URI of SQLite's."""
-    if url.get_backend_name() != "sqlite" or is_in_memory(url) or is_file_uri(url):
-        return None
-    return DatabaseFile(Path(str(url.database)).absolute())
-
-
-def _is_deadlock(error: BaseException) -> bool:
-    """Whether the database has chosen this transaction to end a deadlock."""
-    return getattr(error, "sqlstate", None) in _DEADLOCK_STATES or error.args[:1] == _DEADLOCK_ARGS
-
-
-def _is_refusal(error: Exception, original: BaseException) -> bool:
-    """Whether the database refuses the values, and would again."""
-    is_known = isinstance(error, (DataError, IntegrityError))
-    return is_known or original.args[:1] == _OUT_OF_RANGE_ARGS
 
 
 def _reason(error: Exception) -> str:

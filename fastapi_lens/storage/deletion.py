@@ -12,6 +12,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, REQUEST, STATUS
@@ -159,6 +160,8 @@ def delete_slice(
         # Whoever waits for the lock holds up nobody yet.
         begun = pace.timer()
         rows = connection.execute(sa.delete(table).where(condition)).rowcount
+        if rows:
+            note_change(database, connection)
     done = Slice(rows, pace.timer() - begun)
     pace.note(*done)
     return done

@@ -8,7 +8,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
@@ -35,14 +34,15 @@ logger = logging.getLogger("fastapi_lens")
 AIM_SECONDS = 0.05
 """A transaction takes about so long, unless batches come faster than they are added then."""
 
-MOST_AT_ONCE = 256
-"""Packed batches that are in memory at once, at most."""
+LEAST_AT_ONCE, FIRST_AT_ONCE, MOST_AT_ONCE = 16, 64, 256
+"""Packed batches of one transaction, if as many wait. What it takes depends on the rows that they
+change, and the workers of a fleet change the same ones."""
+
+FOLD_EVERY = 32
+"""Batches that are in memory unpacked, and sums after which others get the interpreter."""
 
 MAX_TRIES = 5
 """Of a batch that fails in a way that nobody foresaw; then its calls are given up."""
-
-YIELD_EVERY = 32
-"""Sums; after as many others get the interpreter."""
 
 
 Key = tuple[str, int]
@@ -97,7 +97,7 @@ class Drain:
         self._clock = clock
         self._timer = timer
         self._pause = pause
-        self._at_once = 16
+        self._at_once = FIRST_AT_ONCE
         self._after = _FIRST
         self._tries = Counter[Key]()
 
@@ -110,20 +110,23 @@ class Drain:
         Raises:
             StorageError: The database cannot be read or written; what was added stays added.
         """
-        end, is_empty = self._timer() + seconds, False
-        while not is_empty:
+        end = self._timer() + seconds
+        while True:
             begun = self._timer()
-            rows = self._read(self._after) or (self._read(_FIRST) if self._after != _FIRST else [])
-            self._after = rows[-1].key if rows else _FIRST
-            is_empty = not rows
-            with suppress(_TakenError):
+            rows = self._read(self._after)
+            are_last = len(rows) < self._at_once
+            is_empty = are_last and self._after == _FIRST
+            self._after = _FIRST if are_last else rows[-1].key
+            try:
                 self._add(rows)
+            except _TakenError:
+                is_empty = False  # Some of them may still be there.
             now = self._timer()
             took = now - begun
             self._adapt(len(rows), took)
-            if now + took >= end:
+            if is_empty or now + took >= end:
                 break
-            self._pause(0 if is_empty else took)
+            self._pause(took)
         return is_empty
 
     def run_once(self) -> None:
@@ -154,8 +157,9 @@ class Drain:
         """More at once while many wait: what they have in common is written once for all."""
         if added == self._at_once:
             self._at_once = min(MOST_AT_ONCE, 2 * self._at_once)
-        elif took > AIM_SECONDS:
-            self._at_once = max(1, self._at_once // 2)
+        elif took > AIM_SECONDS and 2 * added <= self._at_once:
+            # Not below what waits: the rows would only be written twice.
+            self._at_once = max(LEAST_AT_ONCE, self._at_once // 2)
 
     def _add(self, rows: Sequence[Waiting]) -> None:
         """Add batches and delete them."""
@@ -259,16 +263,25 @@ class Drain:
         uses: list[Use] = []
         # A stored time is from a wrong clock only if it is so by today's clock, too.
         ahead_us = microseconds(self._clock() + AHEAD_SECONDS)
-        number = 0
-        for batch in batches:
+        for number, batch in enumerate(batches, 1):
             ahead_us = max(ahead_us, batch.ahead_us)
             uses += batch.uses
             for delta in batch.deltas:
                 sums.setdefault((delta.endpoint_id, delta.minute, delta.status), []).append(delta)
-                number += 1
-                if number % YIELD_EVERY == 0:
-                    self._pause(0)
-        return Batch(0, tuple(map(Delta.sum_of, sums.values())), tuple(uses), ahead_us=ahead_us)
+            # Others get the interpreter; more often would cost more than the work itself.
+            self._pause(0)
+            if number % FOLD_EVERY == 0:
+                self._fold(sums)
+        self._fold(sums)
+        deltas = tuple(delta for (delta,) in sums.values())
+        return Batch(0, deltas, tuple(uses), ahead_us=ahead_us)
+
+    def _fold(self, sums: dict[tuple[int, int, int], list[Delta]]) -> None:
+        """Replace the sums of each list by one."""
+        for number, deltas in enumerate(sums.values(), 1):
+            deltas[:] = [Delta.sum_of(deltas)]
+            if number % FOLD_EVERY == 0:
+                self._pause(0)
 
 
 class _Claim:

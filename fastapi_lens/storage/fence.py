@@ -57,15 +57,12 @@ class Fence:
         return False
 
 
-def until_alone(
-    work: Callable[[], None], *, tries: int = TRIES, undone: Callable[[], None] = lambda: None
-) -> None:
+def until_alone(work: Callable[[], None], *, tries: int = TRIES) -> None:
     """Do something again that the database has undone to let somebody else go on.
 
     Args:
         work: Begins and ends a transaction.
         tries: How often it is begun at most.
-        undone: Called each time that it is begun anew.
 
     Raises:
         StorageError: That of `work`, a deadlock at the last try among them.
@@ -74,5 +71,5 @@ def until_alone(
         try:
             return work()
         except DeadlockError:
-            undone()
+            continue
     return work()

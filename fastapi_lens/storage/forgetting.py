@@ -6,11 +6,12 @@ counted after their rows are deleted.
 
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.storage.clocks import database_clock, microseconds
+from fastapi_lens.storage.clocks import microseconds
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.deletion import Pace, Slice, delete_slice
 from fastapi_lens.storage.models import Tier
@@ -27,24 +28,38 @@ LATEST_WORKERS = 200
 """Workers kept per app of each kind: ended, silent, and with lost calls."""
 
 
-def dropped_calls(connection: Connection, app: str) -> int:
-    """Number of calls that an app has lost, those of deleted workers included."""
-    lost = sa.select(sa.func.coalesce(sa.func.sum(WORKER.c.dropped), 0)).where(_losers(app))
-    return int(connection.execute(lost).scalar_one()) + _forgotten_calls(connection, app)
+def lost_calls(
+    app: sa.ColumnElement[str], note: sa.ColumnElement[str]
+) -> tuple[sa.ScalarSelect[int], sa.ScalarSelect[str]]:
+    """Parts of a SELECT: calls that the workers of an app have lost, and that deleted ones had.
+
+    Either is null without any; `dropped_calls` adds them up.
+
+    Args:
+        app: The app's name.
+        note: What `note_of` gives for it.
+    """
+    lost = sa.select(sa.func.sum(WORKER.c.dropped)).where(_losers(app))
+    return lost.scalar_subquery(), _noted(note).scalar_subquery()
+
+
+def dropped_calls(lost: int | None, forgotten: str | None) -> int:
+    """Number of calls that the workers of an app have lost, deleted workers included."""
+    return int(lost or 0) + int(forgotten or 0)
 
 
 def count_losses(database: Database, connection: Connection, app: str, calls: int) -> None:
     """Count calls of an app as lost that no worker's row counts, in a write transaction."""
-    connection.execute(database.insert_ignore(META), {"name": _note_of(app), "value": "0"})
+    connection.execute(database.insert_ignore(META), {"name": note_of(app), "value": "0"})
     # Locked, because others may count theirs at the same time.
-    note = sa.select(META.c.value).where(META.c.name == _note_of(app)).with_for_update()
+    note = _noted(note_of(app)).with_for_update()
     lost = int(connection.execute(note).scalar_one()) + calls
-    connection.execute(sa.update(META).where(META.c.name == _note_of(app)).values(value=str(lost)))
+    connection.execute(sa.update(META).where(META.c.name == note_of(app)).values(value=str(lost)))
 
 
 def forget_losses(connection: Connection, app: str) -> None:
     """Delete the count of an app's lost calls that no worker's row has, in a write transaction."""
-    connection.execute(sa.delete(META).where(META.c.name == _note_of(app)))
+    connection.execute(sa.delete(META).where(META.c.name == note_of(app)))
 
 
 def worker_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Slice]:
@@ -59,7 +74,7 @@ def worker_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Sli
         StorageError: The database cannot be written.
     """
     with database.read() as connection:
-        now_us = connection.execute(sa.select(database_clock(database.dialect))).scalar_one()
+        now_us = connection.execute(sa.select(database.dialect.clock_us)).scalar_one()
         apps = list(_apps(connection))
     # The earlier of both clocks, so that a clock that is ahead deletes no worker too soon.
     ours_us = microseconds(now)
@@ -131,7 +146,7 @@ def _ids(
     return list(connection.execute(rows).scalars())
 
 
-def _losers(app: str) -> sa.ColumnElement[bool]:
+def _losers(app: str | sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     return (WORKER.c.app == app) & (WORKER.c.dropped > 0)
 
 
@@ -160,11 +175,10 @@ def _forget_losers(database: Database, app: str, ids: list[str], week_us: int, p
     return done
 
 
-def _forgotten_calls(connection: Connection, app: str) -> int:
-    note = sa.select(META.c.value).where(META.c.name == _note_of(app))
-    return int(connection.execute(note).scalar_one_or_none() or 0)
+def _noted(note: str | sa.ColumnElement[str]) -> sa.Select[Any]:
+    return sa.select(META.c.value).where(META.c.name == note)
 
 
-def _note_of(app: str) -> str:
+def note_of(app: str) -> str:
     """The name under which the total is stored; fits the column for any app."""
     return f"dropped {hashlib.sha256(app.encode()).hexdigest()[:32]}"

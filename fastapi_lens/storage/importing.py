@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.storage.batches import BucketSum
-from fastapi_lens.storage.counts import COUNTERS, UPDATE_BUCKET, UPDATE_STATUS
+from fastapi_lens.storage.counters import COUNTERS
+from fastapi_lens.storage.counts import UPDATE_BUCKET, UPDATE_STATUS
 from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.fence import until_alone

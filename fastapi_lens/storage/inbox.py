@@ -2,7 +2,7 @@
 
 The body of a row is a byte that names the format, and then, compressed, the number of sums and of
 uses and the batch's `ahead_us`; each field of all sums, then each field of all uses, as 64-bit
-integers; the sizes of the histograms as 32-bit integers; and the histograms. Little-endian.
+integers; and the histograms, see `lanes.pack_many`. Little-endian.
 """
 
 import struct
@@ -33,7 +33,6 @@ _SUM = (
 )
 _USE = ("endpoint_id", "connections", "since_us", "until_us")
 _BYTES = 8
-_SIZE_BYTES = 4
 
 
 class UnreadableError(ValueError):
@@ -42,13 +41,11 @@ class UnreadableError(ValueError):
 
 def pack(batch: Batch) -> bytes:
     """The body of a batch's row: its sums, its uses and its `ahead_us`."""
-    histograms = [delta.latency.to_bytes() for delta in batch.deltas]
     parts = (
         _HEAD.pack(len(batch.deltas), len(batch.uses), batch.ahead_us),
         _columns(batch.deltas, _SUM),
         _columns(batch.uses, _USE),
-        struct.pack(f"<{len(histograms)}I", *map(len, histograms)),
-        *histograms,
+        Histogram.pack_many(delta.latency for delta in batch.deltas),
     )
     return bytes((_FORMAT,)) + zlib.compress(b"".join(parts), _COMPRESSION)
 
@@ -69,16 +66,9 @@ def unpack(body: bytes) -> Batch:
         at += sums * len(_SUM) * _BYTES
         used = _rows(data, at, uses, _USE)
         at += uses * len(_USE) * _BYTES
-        sizes = struct.unpack_from(f"<{sums}I", data, at)
-        at += sums * _SIZE_BYTES
-    except (zlib.error, struct.error) as error:
+        histograms = Histogram.unpack_many(data[at:], sums)
+    except (zlib.error, struct.error, ValueError) as error:
         raise UnreadableError(str(error)) from error
-    if at + sum(sizes) != len(data):
-        raise UnreadableError("it has another length than it says")
-    histograms: list[Histogram] = []
-    for size in sizes:
-        histograms.append(Histogram.from_bytes(data[at : at + size]))
-        at += size
     return Batch(
         0,
         tuple(_delta(*row, one) for row, one in zip(deltas, histograms, strict=True)),

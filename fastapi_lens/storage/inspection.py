@@ -83,11 +83,8 @@ def damage(database: Database) -> str | None:
     Raises:
         StorageError: The database cannot be read.
     """
-    if database.dialect != "sqlite":
-        return None
     with database.read() as connection:
-        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-    return None if found == "ok" else str(found)
+        return database.dialect.damage(connection)
 
 
 def log_bytes(path: Path) -> int:

@@ -82,7 +82,7 @@ class KnownTime:
         now = self._clock()
         if abs(now - self._looked_at) < LOOK_SECONDS:
             return
-        if self._database.dialect == "sqlite":
+        if self._database.dialect.is_file:
             self._latest = self._noted(int(now)).latest
         else:
             with self._database.read() as connection:

@@ -4,15 +4,19 @@ It has a fence of its own, `log_seq` of the worker's row, which works as `seq` d
 A request's row has an id that no other has, so that one which is there already is left alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
+from fastapi_lens.errors import RefusedError
 from fastapi_lens.storage.batches import WorkerFacts, identity_of
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.fence import Fence, until_alone
+from fastapi_lens.storage.refusals import Refusal, add_one_by_one, log_refusals
 from fastapi_lens.storage.tables import FAILURE, REQUEST, WORKER
 from fastapi_lens.storage.texts import storable
 
@@ -89,30 +93,41 @@ class LogWriter:
     def write(self, batch: LogBatch) -> None:
         """Add a batch; calling it again with the same batch after an error is safe.
 
+        Rows that the database refuses are left out, with one warning.
+
         Raises:
             StorageError: The database cannot be written; whether the batch was applied is then
                 unknown, and the next call with the same batch finds out.
             SchemaTooNewError: A newer release has migrated the database since this one began.
         """
-        until_alone(lambda: self._write(batch))
+        try:
+            until_alone(lambda: self._write(batch, _add_all))
+        except RefusedError:
+            refusals: list[Refusal] = []
 
-    def _write(self, batch: LogBatch) -> None:
+            def write_singly() -> None:
+                refusals.clear()  # Of a try that a deadlock has ended.
+                self._write(batch, partial(_add_singly, refusals))
+
+            until_alone(write_singly)
+            log_refusals(refusals, "rows of the request log", _NAMES)
+
+    def _write(self, batch: LogBatch, add: "_Add") -> None:
         failures = sorted(batch.failures, key=lambda failure: failure.id)
         if failures:
             # In a transaction of their own, so that inserting never waits while holding locks.
             with self._database.write() as connection:
-                connection.execute(
-                    self._database.insert_ignore(FAILURE), [self._empty(one) for one in failures]
-                )
+                empty = [self._empty(one) for one in failures]
+                add(connection, self._database.insert_ignore(FAILURE), empty)
         with self._database.write() as connection:
             if not self._fence.advance(connection, batch.seq):
                 return
             if batch.requests:
-                connection.execute(
-                    self._database.insert_ignore(REQUEST), self._rows(batch.requests)
-                )
-            for failure in failures:
-                connection.execute(ADD_FAILURE, failure_change(asdict(failure)))
+                rows = self._rows(batch.requests)
+                add(connection, self._database.insert_ignore(REQUEST), rows)
+            if failures:
+                changes = [failure_change(asdict(failure)) for failure in failures]
+                add(connection, ADD_FAILURE, changes)
 
     def _rows(self, requests: Sequence[LoggedRequest]) -> list[dict[str, Any]]:
         return [
@@ -148,6 +163,26 @@ class LogWriter:
             "last_at": 0,
         }
 
+
+_Add = Callable[[Connection, sa.Executable, list[dict[str, Any]]], None]
+
+
+def _add_all(connection: Connection, statement: sa.Executable, rows: list[dict[str, Any]]) -> None:
+    connection.execute(statement, rows)
+
+
+def _add_singly(
+    refusals: list[Refusal],
+    connection: Connection,
+    statement: sa.Executable,
+    rows: list[dict[str, Any]],
+) -> None:
+    """Add what the database takes; the rest goes to `refusals`."""
+    refusals += add_one_by_one(connection, rows, lambda row: connection.execute(statement, row))
+
+
+_NAMES = ("method", "path", "type", "place", "new_message")
+"""What a row is recognised by: one of a request, and those of an exception."""
 
 _FIRST: sa.BindParameter[int] = sa.bindparam("new_first_at", type_=sa.BigInteger())
 _LAST: sa.BindParameter[int] = sa.bindparam("new_last_at", type_=sa.BigInteger())

@@ -9,8 +9,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.schema import CreateColumn
 
 from fastapi_lens.errors import SchemaTooNewError, StorageError
-from fastapi_lens.methods import MAX_METHOD_LENGTH
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.dialects import dialect_of
 from fastapi_lens.storage.models import lens_metadata
 from fastapi_lens.storage.tables import (
     ENDPOINT,
@@ -51,33 +51,17 @@ def _add_ended_sessions(connection: Connection) -> None:
     connection.execute(sa.delete(SETTING).where(SETTING.c.name == "sessions"))
 
 
-_HAVE_LONG_KEYS = sa.DDL(  # type: ignore[no-untyped-call]  # It has no types.
-    "ALTER TABLE %(table)s ROW_FORMAT=DYNAMIC"
-).execute_if(dialect="mysql")
-"""For a table created where another row format is the default, see `LensModel`."""
-
-
 def _index_workers(connection: Connection) -> None:
     """Create indexes for queries over many workers."""
-    _HAVE_LONG_KEYS(WORKER, connection)
+    dialect_of(connection).allow_long_keys(connection, WORKER)
     for index in WORKER.indexes:
         index.create(connection, checkfirst=True)
 
 
-_WIDEN = {
-    "postgresql": "ALTER TABLE {table} ALTER COLUMN method TYPE VARCHAR({length})",
-    "mysql": "ALTER TABLE {table} MODIFY method VARCHAR({length}) NOT NULL",
-}
-"""Statement by dialect. SQLite ignores lengths."""
-
-
 def _widen_methods(connection: Connection) -> None:
     """Widen the method columns to `MAX_METHOD_LENGTH`, from 16 characters."""
-    statement = _WIDEN.get(connection.dialect.name)
-    if statement is not None:
-        for table in (ENDPOINT, REQUEST):
-            length = MAX_METHOD_LENGTH
-            connection.exec_driver_sql(statement.format(table=table.name, length=length))
+    for table in (ENDPOINT, REQUEST):
+        dialect_of(connection).widen(connection, table.c.method)
 
 
 def _add_open_calls(connection: Connection) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from fastapi_lens.errors import RefusedError
 from fastapi_lens.storage.batches import EndpointFacts, WorkerFacts
 from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.fence import until_alone
+from fastapi_lens.storage.refusals import add_one_by_one, log_refusals
 from fastapi_lens.storage.statements import FACTS, UPDATE_FACTS
 from fastapi_lens.storage.tables import ENDPOINT, WORKER
 from fastapi_lens.storage.texts import storable
@@ -20,17 +22,12 @@ from fastapi_lens.storage.workers import new_row
 
 
 class Registrar:
-    """Registers one worker in one database.
-
-    Attributes:
-        deadlocks: How often the database has broken one up, and the registrar has begun anew.
-    """
+    """Registers one worker in one database."""
 
     def __init__(self, database: Database, worker: WorkerFacts) -> None:
         """Write nothing yet."""
         self._database = database
         self._worker = worker
-        self.deadlocks = 0
 
     def register(
         self, facts: Iterable[EndpointFacts], *, applied: int, now_us: int, log_applied: int = 0
@@ -49,7 +46,25 @@ class Registrar:
         """
         rows = sorted((_endpoint_values(fact, now_us) for fact in facts), key=lambda row: row["id"])
         worker = new_row(self._worker, applied=applied, now_us=now_us, log_applied=log_applied)
-        until_alone(lambda: self._register(worker, rows), undone=self._note_deadlock)
+        try:
+            until_alone(lambda: self._register(worker, rows))
+        except RefusedError:
+            accepted = self._accepted(rows)
+            until_alone(lambda: self._register(worker, accepted))
+
+    def _accepted(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Add endpoints one by one; those that the database takes."""
+        insert = self._database.insert_ignore(ENDPOINT)
+        with self._database.write() as connection:
+
+            def add(row: dict[str, Any]) -> None:
+                connection.execute(insert, row)
+                UPDATE_FACTS.run_all(connection, [_bound(row, "id")])
+
+            refusals = add_one_by_one(connection, rows, add)
+        log_refusals(refusals, "endpoints", ("method", "path"))
+        refused = {refusal.row["id"] for refusal in refusals}
+        return [row for row in rows if row["id"] not in refused]
 
     def _register(self, worker: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         # Two transactions: on MariaDB workers that insert and then update in one deadlock.
@@ -67,9 +82,6 @@ class Registrar:
             if rows:
                 UPDATE_FACTS.run_all(connection, [_bound(row, "id") for row in rows])
                 note_change(self._database, connection)
-
-    def _note_deadlock(self) -> None:
-        self.deadlocks += 1
 
 
 def _endpoint_values(fact: EndpointFacts, now_us: int) -> dict[str, Any]:

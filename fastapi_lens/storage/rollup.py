@@ -7,6 +7,7 @@ instead of deadlocking.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -21,12 +22,12 @@ from fastapi_lens.storage.batches import (
     bucket_sums,
     status_sums,
 )
-from fastapi_lens.storage.bulk import in_powers
-from fastapi_lens.storage.counts import COUNTERS, UPDATE_BUCKET, UPDATE_ENDPOINT, UPDATE_STATUS
+from fastapi_lens.storage.counters import COUNTERS
+from fastapi_lens.storage.counts import UPDATE_BUCKET, UPDATE_ENDPOINT, UPDATE_STATUS
 from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.fence import until_alone
-from fastapi_lens.storage.statements import Row, key_of, lock_buckets, lock_statuses
+from fastapi_lens.storage.statements import LOCK_BUCKETS, LOCK_STATUSES, Row, key_of
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS
 
 Claim = Callable[[Connection], None]
@@ -78,7 +79,7 @@ class Rollup:
                 claim(connection)
             buckets, statuses = changes.buckets, changes.statuses
             known = locked_buckets(connection, buckets)
-            counted = _locked_statuses(connection, statuses)
+            counted = locked_statuses(connection, statuses)
             missing = _Missing(
                 [key for key in buckets if key not in known],
                 [key for key in statuses if key not in counted],
@@ -144,25 +145,24 @@ def locked_buckets(
     """Lock the rows of these keys in primary-key order; the maximum and histogram of each."""
     found: dict[BucketKey, tuple[int, bytes]] = {}
     for (tier, bucket), group in groupby(sorted(keys), lambda key: key[:2]):
-        for part in in_powers([endpoint for _, _, endpoint in group]):
-            values = {"tier": tier, "bucket": bucket, **_numbered(part)}
-            rows = lock_buckets(len(part)).read(connection, values)
-            found.update({(row[0], row[1], row[2]): (row[3], bytes(row[4])) for row in rows})
+        values = {"tier": tier, "bucket": bucket}
+        rows = LOCK_BUCKETS.read_of(connection, values, [endpoint for _, _, endpoint in group])
+        found.update({(row[0], row[1], row[2]): (row[3], bytes(row[4])) for row in rows})
     return found
 
 
-def _locked_statuses(connection: Connection, keys: Iterable[StatusKey]) -> set[StatusKey]:
+def locked_statuses(connection: Connection, keys: Iterable[StatusKey]) -> set[StatusKey]:
     """Lock the rows of these keys in primary-key order; those that are there."""
     found: set[StatusKey] = set()
     for day, group in groupby(sorted(keys), lambda key: key[0]):
-        for part in in_powers(list(dict.fromkeys(endpoint for _, endpoint, _ in group))):
-            rows = lock_statuses(len(part)).read(connection, {"day": day, **_numbered(part)})
-            found.update((row[0], row[1], row[2]) for row in rows)
+        endpoints = list(dict.fromkeys(endpoint for _, endpoint, _ in group))
+        rows = LOCK_STATUSES.read_of(connection, {"day": day}, endpoints)
+        found.update((row[0], row[1], row[2]) for row in rows)
     return found
 
 
-def _numbered(endpoints: Sequence[int]) -> dict[str, int]:
-    return {f"endpoint_{number}": endpoint for number, endpoint in enumerate(endpoints)}
+_ADDED = tuple(f"add_{name}" for name in COUNTERS)
+_counters = attrgetter(*COUNTERS)
 
 
 def bucket_change(key: BucketKey, change: BucketSum, row: tuple[int, bytes]) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def bucket_change(key: BucketKey, change: BucketSum, row: tuple[int, bytes]) -> 
     max_us, histogram = row
     return {
         **key_of(BUCKET, key),
-        **{f"add_{name}": getattr(change, name) for name in COUNTERS},
+        **dict(zip(_ADDED, _counters(change), strict=True)),
         "new_max_us": max(change.max_us, max_us),
         "new_histogram": (Histogram.from_bytes(histogram) + change.latency).to_bytes(),
     }

@@ -12,10 +12,12 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import REQUEST_ID_BITS
 from fastapi_lens.storage.sound import whole
 from fastapi_lens.storage.tables import AUDIT, SETTING
+from fastapi_lens.storage.texts import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ def write_section(
             connection.rollback()
             return False
         add_entry(database, connection, app, entry)
+        note_change(database, connection)
         return True
 
 
@@ -145,12 +148,12 @@ def add_entry(database: Database, connection: Connection, app: str, entry: Audit
     """Add an audit entry in the transaction of the audited change."""
     row = {
         "app": app,
-        "actor": entry.actor,
-        "client": entry.client,
+        "actor": storable(entry.actor),
+        "client": storable(entry.client),
         "action": entry.action,
-        "target": entry.target,
-        "before": entry.before,
-        "after": entry.after,
+        "target": storable(entry.target),
+        "before": storable(entry.before),
+        "after": storable(entry.after),
     }
     add, added = database.insert_ignore(AUDIT).execution_options(preserve_rowcount=True), 0
     while not added:

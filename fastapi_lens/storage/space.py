@@ -31,7 +31,7 @@ def space_slices(database: Database, pace: Pace) -> Iterator[Slice]:
     Raises:
         StorageError: The database cannot be written.
     """
-    if database.dialect != "sqlite":
+    if not database.dialect.is_file:
         return
     while (free := _free_pages(database)) > SPARE_PAGES:
         pages = min(free - SPARE_PAGES, pace.size)
@@ -55,7 +55,7 @@ def keeps_its_size(database: Database) -> bool:
     Raises:
         StorageError: The database cannot be read.
     """
-    if database.dialect != "sqlite":
+    if not database.dialect.is_file:
         return False
     with database.read() as connection:
         mode, free = _pragma(connection, "auto_vacuum"), _pragma(connection, "freelist_count")

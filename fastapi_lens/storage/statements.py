@@ -56,8 +56,11 @@ class Prepared:
 
 def _taking(names: Sequence[str] | None) -> Callable[[Row], Any]:
     """How to get at the values: in this order, or all of them by name."""
-    # Each statement here has two of them at least: with one, itemgetter would give no tuple.
-    return dict if names is None else cast("Callable[[Row], Any]", itemgetter(*names))
+    if names is None:
+        return dict
+    getter = itemgetter(*names)
+    # Of one name, it gives the value alone.
+    return getter if len(names) > 1 else lambda row: (getter(row),)
 
 
 def key_of(table: sa.Table, key: Sequence[int]) -> dict[str, int]:
@@ -76,41 +79,59 @@ def _updating(table: sa.Table) -> sa.Update:
     )
 
 
-@cache
-def lock_buckets(endpoints: int) -> Prepared:
-    """Lock the rows of so many endpoints in one ``tier`` and ``bucket``, in primary-key order.
+MOST_ENDPOINTS = 1_000
+"""Of one statement that locks their rows."""
 
-    They give their key, maximum and histogram. The endpoints are ``endpoint_0`` and so on.
+_SOME = "some_endpoints"
+
+
+class LockingRead(Prepared):
+    """Reads and locks rows of some endpoints, whose ids stand where the statement has `_SOME`.
+
+    They are written out, which is safe because they are numbers: a driver takes longer for hundreds
+    of parameters than the database for their rows.
     """
-    return Prepared(
-        sa.select(*BUCKET.primary_key, BUCKET.c.max_us, BUCKET.c.histogram)
-        .where(
-            BUCKET.c.tier == sa.bindparam("tier"),
-            BUCKET.c.bucket == sa.bindparam("bucket"),
-            BUCKET.c.endpoint_id.in_(_endpoints(endpoints)),
-        )
-        .order_by(BUCKET.c.endpoint_id)
-        .with_for_update()
+
+    def read_of(self, connection: Connection, row: Row, endpoints: Sequence[int]) -> list[Any]:
+        """The rows, in primary-key order.
+
+        Args:
+            connection: In a writing transaction.
+            row: The values of the parameters.
+            endpoints: Ids in ascending order.
+        """
+        text, values = self._for(connection.dialect)
+        found: list[Any] = []
+        for start in range(0, len(endpoints), MOST_ENDPOINTS):
+            some = ",".join(map(str, endpoints[start : start + MOST_ENDPOINTS]))
+            found += connection.exec_driver_sql(text.replace(_SOME, some), values(row))
+        return found
+
+
+def _among_some(column: sa.Column[int]) -> sa.ColumnElement[bool]:
+    return column.op("IN", is_comparison=True)(sa.literal_column(f"({_SOME})"))
+
+
+LOCK_BUCKETS = LockingRead(
+    sa.select(*BUCKET.primary_key, BUCKET.c.max_us, BUCKET.c.histogram)
+    .where(
+        BUCKET.c.tier == sa.bindparam("tier"),
+        BUCKET.c.bucket == sa.bindparam("bucket"),
+        _among_some(BUCKET.c.endpoint_id),
     )
+    .order_by(BUCKET.c.endpoint_id)
+    .with_for_update()
+)
+"""The rows of one ``tier`` and ``bucket``: their key, maximum and histogram."""
 
-
-@cache
-def lock_statuses(endpoints: int) -> Prepared:
-    """Lock all rows of so many endpoints on one ``day``, in primary-key order; they give their key.
-
-    Those of statuses that nobody asked for, too: there are few, and one statement does it.
-    """
-    return Prepared(
-        sa.select(*STATUS.primary_key)
-        .where(STATUS.c.day == sa.bindparam("day"), STATUS.c.endpoint_id.in_(_endpoints(endpoints)))
-        .order_by(STATUS.c.endpoint_id, STATUS.c.status)
-        .with_for_update()
-    )
-
-
-def _endpoints(count: int) -> list[sa.BindParameter[int]]:
-    return [sa.bindparam(f"endpoint_{number}", type_=sa.BigInteger()) for number in range(count)]
-
+LOCK_STATUSES = LockingRead(
+    sa.select(*STATUS.primary_key)
+    .where(STATUS.c.day == sa.bindparam("day"), _among_some(STATUS.c.endpoint_id))
+    .order_by(STATUS.c.endpoint_id, STATUS.c.status)
+    .with_for_update()
+)
+"""The keys of all rows of one ``day``; those of statuses that nobody asked for, too: there are few,
+and one statement does it."""
 
 FACTS = ("kind", "name", "source", "summary", "tags", "deprecated", "last_seen_at")
 """Columns of an endpoint that its app tells, each a parameter ``new_<column>``."""

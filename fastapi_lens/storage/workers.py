@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from fastapi_lens.storage.batches import Heartbeat, WorkerFacts
-from fastapi_lens.storage.clocks import clock_ahead_us, database_clock
+from fastapi_lens.storage.clocks import clock_ahead_us
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.leases import free_leases
 from fastapi_lens.storage.migrations import WRITTEN_AS, require_schema
@@ -120,7 +120,7 @@ def beat(
         "dropped": heartbeat.dropped,
         "pending": heartbeat.pending,
         "flush_us": heartbeat.flush_us,
-        "cost_ns": heartbeat.cost_ns,
+        "core_ppm": heartbeat.core_ppm,
     }
     if heartbeat.interval_ms is not None:
         values["interval_ms"] = heartbeat.interval_ms
@@ -162,7 +162,7 @@ def note_killed(
         StorageError: The database cannot be written.
     """
     latest = latest_open(worker.app).subquery()
-    clock = database_clock(database.dialect).label("database_now")
+    clock = database.dialect.clock_us.label("database_now")
     with database.read() as connection:
         rows = connection.execute(
             sa.select(latest, clock).where(latest.c.host == worker.host, latest.c.id != worker.id)
@@ -171,7 +171,7 @@ def note_killed(
     return [_facts(row) for row in gone if _noted(database, row.id)]
 
 
-def latest_open(app: str) -> sa.Select[Any]:
+def latest_open(app: str | sa.ColumnElement[str]) -> sa.Select[Any]:
     """A query for an app's workers that have not reported their end, most recently seen first."""
     of_app = sa.select(WORKER).where(WORKER.c.app == app, WORKER.c.ended_at == 0)
     return of_app.order_by(WORKER.c.seen_at.desc()).limit(MOST_READ)

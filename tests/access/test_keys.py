@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from fastapi_lens import ConfigError, KeyConfig, LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.admin import router
@@ -95,7 +95,7 @@ def test_a_key_that_may_only_read_changes_nothing(
 
     def change(visit: Visit) -> Response:
         seen.append((visit.actor, visit.scope, visit.may_change, visit.client))
-        return PlainTextResponse(visit.csrf_token)
+        return HTMLResponse(visit.csrf_token)
 
     page = router._at("/change", router._page("/change", change), "GET", "POST")
     monkeypatch.setattr(router, "_PAGES", (page, *router._PAGES))

@@ -1,4 +1,3 @@
-import gzip
 from pathlib import Path
 
 import pytest
@@ -74,29 +73,6 @@ def test_a_file_that_changes_has_another_address(
     before = assets.static_url("", "lens.css")
     css.write_text("a { color: green }\n", encoding="utf-8")
     assert assets.static_url("", "lens.css") != before
-
-
-def test_our_own_files_are_served_without_their_comments_and_indentation(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(assets, "folder", lambda kind: tmp_path)
-    (tmp_path / "vendor").mkdir()
-    theirs = "// theirs\n  f();\n"
-    (tmp_path / "vendor" / "x.js").write_text(theirs, encoding="utf-8")
-    (tmp_path / "x.js").write_text(
-        "// what it is\nf(() => {\n  g('a:  b');\n\n});\n", encoding="utf-8"
-    )
-    (tmp_path / "x.css").write_text(
-        "/* what it is */\n@layer a {\n  a :is(b, i):hover > c { top: 1px; left: 2px }\n}\n",
-        encoding="utf-8",
-    )
-    bodies = {name: assets.asset(name) for name in ("x.js", "x.css", "vendor/x.js")}
-    assert {name: found.body.decode() for name, found in bodies.items() if found} == {
-        "x.js": "f(() => {\ng('a:  b');\n});\n",
-        "x.css": "@layer a{a :is(b,i):hover>c{top:1px;left:2px}}",
-        "vendor/x.js": theirs,
-    }
-    assert all(found and gzip.decompress(found.packed) == found.body for found in bodies.values())
 
 
 def test_a_package_built_without_its_files_says_so(

@@ -46,7 +46,6 @@ def hold(site: Site, number: int, *, days: float, ended: bool = False) -> None:
     writer.register([], applied=0, now_us=now_us)
     writer.write(Batch(1, uses=tuple(uses), open_calls=as_text(uses)))
     beat(database, who, Heartbeat(now_us=now_us, complete_to_us=now_us, ended=ended))
-    site.lens.reader.forget()
 
 
 def moment(epoch: float) -> str:

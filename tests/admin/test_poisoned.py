@@ -56,7 +56,6 @@ def poison(database: Database, table: sa.Table, columns: list[str], value: objec
 
 
 def failing(site: Site) -> list[tuple[str, int]]:
-    site.lens.reader.forget()
     keys = [f"/endpoints/{one.key}" for one in _endpoints(site)]
     with site.lens.database.read() as connection:
         for name in ("request", "failure"):

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from fastapi_lens import Access, KeyConfig, Scope, lens_admin
+from fastapi_lens.errors import StorageError
 from tests.admin.conftest import Site
 
 MakeSite = Callable[..., Site]
@@ -41,7 +42,7 @@ def test_every_page_is_kept_safe_by_its_headers(site: Site, path: str) -> None:
         assert answer.headers["x-frame-options"] == "DENY"
         assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["cache-control"] == "private, no-store"
-        assert answer.headers["vary"] == "HX-Request-Type"
+        assert answer.headers["vary"] == "HX-Request-Type, Accept-Encoding"
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 
@@ -226,6 +227,22 @@ def test_somebody_from_elsewhere_is_told_what_to_set(site: Site) -> None:
     toast = site.fragment(**{"X-Forwarded-For": "198.51.100.7"})
     assert toast.status_code == 403
     assert toast.text.startswith("<hx-partial")
+
+
+def test_a_database_that_cannot_be_reached_is_logged_in_one_line(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(**_: Any) -> None:
+        raise StorageError("OperationalError: connection refused")
+
+    monkeypatch.setattr(site.lens.reader, "endpoints", fail)
+    page, report = site.get("/lens/?q=a"), site.get("/lens/report")
+    assert (page.status_code, report.status_code) == (503, 503)
+    assert "refused" not in page.text + report.text
+    lines = [one for one in caplog.text.splitlines() if "fastapi_lens error" in one]
+    assert len(lines) == 2
+    assert all(one.endswith(": OperationalError: connection refused") for one in lines)
+    assert "Traceback" not in caplog.text
 
 
 def test_without_the_middleware_the_page_says_which_line_to_add() -> None:

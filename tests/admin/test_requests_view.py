@@ -18,7 +18,7 @@ from tests.admin.conftest import Site, an_app
 from tests.support.addresses import ClientAt
 
 MakeSite = Callable[..., Site]
-ROW = re.compile(r"<tr id=q(\w+)>")
+ROW = re.compile(r'<tr id="q(\w+)">')
 HOSTILE = "<script>alert(1)</script>"
 
 

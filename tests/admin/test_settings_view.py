@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import pytest
 
-from fastapi_lens.recording import middleware
 from fastapi_lens.storage.batches import Heartbeat, WorkerFacts
 from fastapi_lens.storage.workers import beat, note_killed
 from tests.admin.conftest import Site
@@ -14,12 +13,6 @@ pytestmark = pytest.mark.unmeasured
 OTHER = WorkerFacts("other", "site", "web-2", 4712, "2.14.0", 1_000_000, 5_000)
 
 
-@pytest.fixture(autouse=True)
-def no_call_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else one in 1,024 tests would find what it has not said."""
-    monkeypatch.setattr(middleware, "SAMPLE_MASK", -1)
-
-
 def heard_of(site: Site, facts: WorkerFacts, *, ago: float = 0, **said: int) -> None:
     now_us = round((site.lens.clock() - ago) * 1_000_000)
     Writer(site.lens.database, facts).register([], applied=0, now_us=now_us)
@@ -27,18 +20,19 @@ def heard_of(site: Site, facts: WorkerFacts, *, ago: float = 0, **said: int) -> 
     beat(site.lens.database, facts, heartbeat)
 
 
-def test_each_worker_says_how_it_does_and_what_recording_costs(site: Site) -> None:
-    heard_of(site, OTHER, pending=7, dropped=1_234, flush_us=4_500, cost_ns=5_250)
+def test_each_worker_says_how_it_does_and_how_much_of_a_core_it_uses(site: Site) -> None:
+    heard_of(site, OTHER, pending=7, dropped=1_234, flush_us=4_500, core_ppm=4_000)
     page = site.get("/lens/settings").text
     assert "web-2:4712" in page
-    for told in (">Running<", ">2.14.0<", ">7<", ">1,234<", ">4.5 ms<", ">5.2 µs<"):
+    for told in (">Running<", ">2.14.0<", ">7<", ">1,234<", ">4.5 ms<", ">0.4%<"):
         assert told in page
     assert "1,234 calls" in page
+    assert figure(page, "The lens uses") == "0.4% of one core per worker"
     assert '<a href="/lens/settings" aria-current="page">Settings</a>' in page
 
 
-def test_before_the_first_sample_the_cost_is_not_measured_yet(site: Site) -> None:
-    assert "not measured yet" in site.get("/lens/settings").text
+def test_a_worker_that_has_just_started_has_measured_nothing_yet(site: Site) -> None:
+    assert figure(site.get("/lens/settings").text, "The lens uses") == "not measured yet"
 
 
 def test_a_worker_that_was_killed_is_told_from_one_that_ended_or_is_silent(site: Site) -> None:
@@ -51,11 +45,16 @@ def test_a_worker_that_was_killed_is_told_from_one_that_ended_or_is_silent(site:
     assert ">Silent<" in site.get("/lens/settings").text
 
 
-def test_the_footer_of_every_page_leads_to_the_workers_and_tells_the_cost(site: Site) -> None:
-    heard_of(site, OTHER, cost_ns=5_250)
+def test_the_footer_of_every_page_leads_to_the_workers_and_tells_what_they_use(site: Site) -> None:
+    heard_of(site, OTHER, core_ppm=4_000)
     page = site.get("/lens/").text
     assert '<a href="/lens/settings#workers">2 workers</a>' in page
-    assert "5.2 µs per call" in page
+    assert "0.4% of one core per worker" in page
+
+
+def test_the_footer_of_a_single_worker_tells_what_it_uses(site: Site) -> None:
+    heard_of(site, site.lens._worker, core_ppm=400)
+    assert " · &lt;0.1% of one core · database " in site.get("/lens/").text
 
 
 def test_an_update_brings_the_workers_alone(site: Site) -> None:

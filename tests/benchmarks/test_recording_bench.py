@@ -5,14 +5,18 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 
 from benchmarks import recording
+from benchmarks.apps import MANY, ONE, build
 from benchmarks.chart import Bar, bar_chart
+from benchmarks.findings import Findings, verdicts
 from benchmarks.inprocess import Cost, costs_of, middle_of
+from benchmarks.memory import Memory
 from benchmarks.plan import ThroughputPlan
 from benchmarks.sections import replace_section
-from benchmarks.throughput import Run, order_of, summary_of
-from benchmarks.variants import ALONE, BARE, VARIANTS
+from benchmarks.throughput import PLAIN, TYPICAL, Run, Throughput, order_of, shape_of, summary_of
+from benchmarks.variants import BARE, LENS, VARIANTS
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +35,7 @@ def test_the_results_have_a_row_for_every_variant(written: Path) -> None:
     costs = text.partition("### Microseconds per request")[2].partition("\n### ")[0]
 
     assert re.findall(r"^\| ((?!---| ).+?) \|", costs, re.MULTILINE) == [
-        variant.label for variant in VARIANTS.values() if variant.process != ALONE
+        variant.label for variant in VARIANTS.values()
     ]
 
 
@@ -115,3 +119,34 @@ def test_every_round_asks_the_bare_server_and_some_rounds_the_expensive_ones() -
 
     assert sorted(number for number, name in order if name == BARE) == [0, 1, 2, 3, 4, 5]
     assert sorted(number for number, name in order if name == "radar") == [0, 3]
+
+
+def test_requests_lost_by_the_typical_application_alone_have_a_budget() -> None:
+    cost = Cost(50.0, 5.0, 4.0, 6.0, 10)
+    lost = Throughput(900.0, kept=90.0, low=89.0, high=91.0, runs=5, failed=0)
+    found = Findings(
+        {ONE: {LENS: cost}, MANY: {LENS: cost}},
+        {TYPICAL + LENS: lost, PLAIN + LENS: lost, LENS: lost},
+        {BARE: [1.0], "flushing": [1.1]},
+        Memory(before=1, after=1, requests=1),
+    )
+
+    judged = [one for one in verdicts(found) if one.what.startswith("requests per second lost")]
+
+    assert [(one.budget, one.measured, one.within) for one in judged] == [
+        ("at most 2.5 %", "10.0 %", False),
+        ("no budget", "10.0 %", None),
+        ("no budget", "10.0 %", None),
+    ]
+
+
+@pytest.mark.parametrize("variant", [BARE, LENS])
+def test_the_typical_application_answers_with_three_orders(variant: str, tmp_path: Path) -> None:
+    shape = shape_of(TYPICAL + variant)
+
+    with TestClient(build(VARIANTS[variant], shape, tmp_path)) as client:
+        orders = client.get(shape.middle).json()
+        refused = client.get("/customers/7/orders?limit=0")
+
+    assert [len(order["lines"]) for order in orders] == [5, 5, 5]
+    assert refused.status_code == 422

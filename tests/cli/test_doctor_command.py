@@ -173,3 +173,28 @@ def test_an_unknown_size_is_called_so(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Database, "size_bytes", lambda self, connection: None)
 
     assert "size: unknown size" in run("doctor", "--database", tmp_path / "lens.db").stdout
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("mysql://root@127.0.0.1/lens?ssl-mode=REQUIRED", "ssl-mode"),
+        ("mysql://root@127.0.0.1/lens?ssl=true", "'str' object"),
+        ("mysql://root@127.0.0.1/lens?ssl_ca=/nowhere.pem", "No such file"),
+        ("mysql://root@127.0.0.1/lens?connect_timeout=soon", "'soon'"),
+        ("postgresql://lens@127.0.0.1/lens?prepare_threshold=often", "a number or none, not often"),
+    ],
+)
+def test_an_option_that_the_driver_cannot_use_is_told_in_one_line(url: str, says: str) -> None:
+    done = run("doctor", "--database", url)
+    assert done.exit_code == 3
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: the driver cannot connect as the database's URL says (")
+    assert says in line
+
+
+def test_a_file_may_be_named_by_an_absolute_uri(tmp_path: Path) -> None:
+    healthy(url_of(tmp_path / "len s.db"))
+    done = run("doctor", "--database", f"sqlite:///file:{tmp_path}/len%20s.db?uri=true&mode=rw")
+    assert done.exit_code == 0
+    assert str(tmp_path / "len s.db") in done.stdout

@@ -72,7 +72,6 @@ def test_the_variable_of_the_table_sets_the_setting(
         "database_url": "sqlite://",
         "db_path": str(tmp_path / "named.db"),
         "dead_threshold_days": "31",
-        "freeze_gc": "false",
         "ignore_unmapped": "false",
         "log_clients": "masked",
         "log_query_values": "true",

@@ -11,6 +11,7 @@ from fastapi_lens import LensConfig
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.runtime import Lens
 from tests.end_to_end.script import Counts, Script, run
+from tests.support.details import detail_of
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
 
@@ -115,7 +116,7 @@ def status_codes(database: Path) -> Counts:
     now = lens.clock()
     counts: Counts = Counter()
     for one in lens.reader.endpoints(window=Window(), now=now):
-        for status, calls in lens.reader.status_codes(one.id, window=Window(), now=now):
+        for status, calls in detail_of(lens.reader, one.id, window=Window(), now=now).codes:
             counts[one.method, one.path, status] = calls
     lens.stop()
     return counts

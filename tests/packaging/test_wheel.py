@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 RUNTIME = {
     "anyio",
+    "cachetools",
     "fastapi",
     "itsdangerous",
     "jinja2",

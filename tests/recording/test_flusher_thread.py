@@ -6,9 +6,11 @@ from types import SimpleNamespace
 import pytest
 
 from fastapi_lens.errors import StorageError
+from fastapi_lens.recording import core_share
 from fastapi_lens.recording.flusher import Flusher, FlushSettings
 from fastapi_lens.storage.batches import EndpointFacts
 from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.tables import WORKER
 from tests.recording.rig import (
     ORDERS,
     START,
@@ -18,7 +20,7 @@ from tests.recording.rig import (
     simulated_monotonic,
     worker_row,
 )
-from tests.storage.helpers import worker
+from tests.storage.helpers import table_rows, worker
 from tests.support.waiting import wait_until
 
 
@@ -87,6 +89,23 @@ def test_the_thread_writes_until_it_is_stopped_and_can_be_started_again(
     assert rig.flusher.stop()
 
 
+def test_the_thread_tells_how_much_of_a_core_it_uses(
+    file_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core_share, "SHORTEST_SECONDS", 0.001)
+    migrate(file_rig.database)
+    file_rig.flusher.interval = 0.01
+    file_rig.flusher.start()
+
+    def told() -> list[int]:
+        file_rig.call()
+        return [row.core_ppm for row in table_rows(file_rig.database, WORKER) if row.core_ppm]
+
+    assert 0 < wait_until(told)[0] <= 1_000_000
+    assert file_rig.flusher.stop()
+    assert 0 < worker_row(file_rig).core_ppm <= 1_000_000
+
+
 def test_the_thread_outlives_a_database_that_is_down(tmp_path: Path) -> None:
     rig = Rig(f"sqlite:///{tmp_path / 'lens.db'}", interval=0.01)
     rig.database.down = True
@@ -119,18 +138,6 @@ def test_the_thread_outlives_an_error_that_nobody_foresaw(
     assert rig.flusher.stop()
     assert rig.rows == rig.expected
     rig.database.close()
-
-
-def test_whoever_waits_for_a_flush_is_told_when_all_of_it_is_written(file_rig: Rig) -> None:
-    rig, told = file_rig, list[tuple[int, bool]]()
-    rig.flusher.flushed = lambda: told.append((rig.flusher.writes, rig.rows == rig.expected))
-    rig.call()
-    rig.database.down = True
-    assert not rig.flusher._turn()
-    assert told == []
-    rig.database.down = False
-    assert rig.flusher._turn()
-    assert told == [(4, True)]
 
 
 def test_a_thread_that_hangs_in_the_database_holds_up_nobody(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from fastapi_lens.reporting.model import Window
 from fastapi_lens.runtime import Lens
 from tests.recording.ending import BEGUN, RELEASE
 from tests.recording.test_servers import looking_into, settings
+from tests.support.details import detail_of
 from tests.support.ports import HOST
 from tests.support.servers import Server, Start, granian, gunicorn, hypercorn, uvicorn
 from tests.support.waiting import wait_until
@@ -60,7 +61,7 @@ def documented() -> dict[str, dict[str, int]]:
 def counts(lens: Lens) -> Counts:
     found = lens.reader.endpoints(window=Window(), now=lens.clock())
     return {
-        one.path: dict(lens.reader.status_codes(one.id, window=Window(), now=lens.clock()))
+        one.path: dict(detail_of(lens.reader, one.id, window=Window(), now=lens.clock()).codes)
         for one in found
         if one.usage.calls
     }

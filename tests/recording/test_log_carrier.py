@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fastapi_lens.errors import StorageError
+from fastapi_lens.errors import StorageError, UnavailableError
 from fastapi_lens.log_settings import Clients, LogSettings
 from fastapi_lens.recording.log_carrier import MAX_TRIES, LogCarrier
 from fastapi_lens.recording.request_log import Ended
@@ -115,6 +115,23 @@ def test_what_the_log_refuses_again_and_again_is_given_up_and_holds_up_no_counts
         fail(rig)
         assert rig.flusher.flush()
         assert in_the_log(rig) == (1, 1)
+
+
+def test_nothing_is_given_up_while_the_database_is_only_locked(
+    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def wait(_self: LogWriter, _batch: Any) -> None:
+        raise UnavailableError("canceling statement due to lock timeout")
+
+    with opened(url) as rig:
+        fail(rig, 2)
+        with monkeypatch.context() as patched:
+            patched.setattr(LogWriter, "write", wait)
+            for _ in range(MAX_TRIES + 1):
+                assert not rig.flusher.flush()
+        assert rig.flusher.flush()
+        assert in_the_log(rig) == (2, 2)
+    assert "gives up" not in caplog.text
 
 
 def test_a_database_that_has_forgotten_the_worker_gets_what_comes_next(url: str) -> None:

@@ -4,9 +4,10 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any
+from unittest.mock import Mock
 
 import pytest
-from fastapi import BackgroundTasks, Depends, FastAPI, WebSocket, WebSocketException
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, WebSocket, WebSocketException
 from fastapi.testclient import TestClient
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -17,7 +18,7 @@ from fastapi_lens import LensConfig, LensMiddleware
 from fastapi_lens.recording import call_cache
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.runtime import Lens
-from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope, lens_of
+from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope, lens_of, middleware_of
 from tests.support.releases import needs_client_disconnect
 
 MakeProbe = Callable[..., Probe]
@@ -301,6 +302,22 @@ async def test_the_cache_of_resolved_calls_starts_anew_when_it_is_full(
     for number in (*range(5), 0, 0):  # In one thread: each has a cache of its own.
         await call(app, http_scope(f"/x{number}"), [REQUEST_BODY])
     assert sum(sum(codes.values()) for codes in probed.counts().values()) == 7
+
+
+def test_a_call_to_a_route_behind_an_included_router_is_resolved_once(
+    probe: MakeProbe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, asked_first = FastAPI(), APIRouter()
+    asked_first.add_api_route("/other", lambda: 1)
+    app.include_router(asked_first)
+    app.add_api_route("/x/{number}", lambda number: number)
+    probed = probe(app)
+    probed.get("/x/1")
+    resolve = Mock(wraps=middleware_of(app)._count)
+    monkeypatch.setattr(middleware_of(app), "_count", resolve)
+    probed.get("/x/2", "/x/3")
+    assert probed.counts() == {("GET", "/x/{number}"): {200: 3}}
+    resolve.assert_not_called()
 
 
 def test_a_fault_of_ours_is_counted_and_does_not_reach_the_request(

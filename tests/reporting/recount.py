@@ -91,18 +91,14 @@ def record(database: Database, calls: Iterable[Call], *, app: str, ttl_days: int
     flusher.prune()
 
 
-def reader_of(
-    database: Database, *, app: str = "orders", ttl_days: int | None = None, worker: str = ""
-) -> Reader:
-    reader = Reader(
+def reader_of(database: Database, *, app: str = "orders", ttl_days: int | None = None) -> Reader:
+    return Reader(
         database,
         app=lambda: app,
         thresholds=lambda: Thresholds(7, 30),
         shown=lambda method, path: path != "/internal/ping",
         retention=Retention(ttl_days, app=app),
     )
-    reader.worker = lambda: worker
-    return reader
 
 
 def begin_of(seconds: int | None, ttl_days: int | None, now: float = NOW) -> float:

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fastapi_lens.reporting.model import Bounds, Usage, Window
+from fastapi_lens.reporting.over_time import Times, hours_of_week, hours_until_now
 from fastapi_lens.reporting.queries import Reader
 from fastapi_lens.storage.database import Database
 from tests.reporting.recount import (
@@ -27,6 +28,7 @@ from tests.reporting.recount import (
     record,
     recount,
 )
+from tests.support.details import detail_of
 
 # The lengths at which another tier has to answer, and all that lies between and beyond.
 BORDERS = st.sampled_from([MINUTE, HOUR, 6 * HOUR, DAY, WEEK, 20 * DAY, 35 * DAY, 400 * DAY])
@@ -112,7 +114,7 @@ def test_any_window_with_an_end_equals_a_recount_and_so_does_its_series(
         called = recount([one for one in mine if kept_since <= one.at < end])
         assert endpoint.usage == called
         assert reader.endpoint(endpoint.key, window=window, now=now) == endpoint
-        points = reader.series(endpoint.id, window=window, now=now).points
+        points = detail_of(reader, endpoint.id, window=window, now=now).series.points
         assert Usage.total([point.usage for point in points]) == called
 
 
@@ -128,7 +130,7 @@ def test_the_period_before_ends_where_the_window_begins_and_is_as_long(
     window = Window(seconds, None if ended is None else int(NOW) - ended)
     bounds = reader.bounds(window, now=NOW)
     for endpoint in reader.endpoints(window=window, now=NOW):
-        before = reader.before(endpoint.id, window=window, now=NOW)
+        before = detail_of(reader, endpoint.id, window=window, now=NOW).before
         if before is None:
             continue
         assert bounds.start is not None
@@ -148,25 +150,30 @@ def test_windows_of_the_pages_have_a_period_before_unless_retention_has_taken_it
 ) -> None:
     first = history.reader.endpoints(window=Window(), now=NOW)[0]
     for days in (1 / 24, 1, 7, 30, 90):
-        before = history.reader.before(first.id, window=Window.of_days(days), now=NOW)
+        before = detail_of(history.reader, first.id, window=Window.of_days(days), now=NOW).before
         reaches = history.ttl_days is None or 2 * days < history.ttl_days
         assert (before is not None) is reaches, days
-    assert history.reader.before(first.id, window=Window(), now=NOW) is None
+    assert detail_of(history.reader, first.id, window=Window(), now=NOW).before is None
 
 
 def test_the_hours_of_the_week_add_up_to_the_calls_of_five_weeks(history: History) -> None:
     now = NOW
     reach = min(35, history.ttl_days or 35) * DAY
     for endpoint in history.reader.endpoints(window=Window(), now=now):
-        found = history.reader.hours_of_week(endpoint.id, since=0.0, now=now)
-        start, end = (int(now) - reach) // HOUR * HOUR, int(now) // HOUR * HOUR
+        found = detail_of(history.reader, endpoint.id, window=Window(), now=now).week
+        end = int(now) // HOUR * HOUR
+        start = max((int(now) - reach) // HOUR, int(endpoint.first_seen_at) // HOUR) * HOUR
         assert (found.start, found.end) == (start, end)
         mine = [o for o in history.calls if o.path == endpoint.path and start <= o.at < end]
         by_hour = Counter(
             (at.weekday(), at.hour) for at in (datetime.fromtimestamp(o.at, UTC) for o in mine)
         )
         assert {divmod(n, 24): c for n, c in enumerate(found.calls) if c} == by_hour
-        assert sum(found.hours) == reach // HOUR
-    young = history.reader.hours_of_week(endpoint.id, since=now - 2.5 * HOUR, now=now)
+        assert sum(found.hours) == (end - start) // HOUR
+
+
+def test_of_the_hours_of_the_week_those_before_an_endpoint_was_seen_do_not_count() -> None:
+    reach = Times(Window(35 * DAY), NOW, lambda _tier: 35 * DAY)
+    young = hours_of_week([], hours_until_now(reach, since=NOW - 2.5 * HOUR))
     assert sum(young.hours) == 3
     assert [young.mean(hour) is None for hour in range(168)].count(False) == 3

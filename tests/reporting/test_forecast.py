@@ -4,8 +4,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from fastapi_lens.reporting.forecast import ROW_BYTES, Forecast, Forecaster, TierForecast
+from fastapi_lens.reporting.forecast import Forecast, Forecaster, TierForecast
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.dialects.sqlite import SqliteDialect
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.retention import Retention
@@ -64,7 +65,7 @@ def test_what_a_day_brings_and_what_it_comes_to_is_reckoned_from_the_latest_buck
     migrate(database)
     fill_all(database, 5)
     found = forecast(database)
-    size = ROW_BYTES[database.dialect]
+    size = database.dialect.row_bytes
     assert [each.name for each in found.parts] == ["minute", "hour", "day", "week", "status code"]
     assert [each.rows for each in found.parts] == [5, 10, 15, 20, 10]
     assert [each.row_bytes for each in found.tiers] == [
@@ -116,7 +117,7 @@ def test_before_the_first_call_only_the_endpoints_take_room(memory: Database) ->
     with memory.write() as connection:
         connection.execute(sa.insert(ENDPOINT), [{"id": number, **texts} for number in range(7)])
     found = forecast(memory)
-    assert found.steady_bytes == 7 * ROW_BYTES["sqlite"].endpoint
+    assert found.steady_bytes == 7 * SqliteDialect.row_bytes.endpoint
     assert (found.endpoints, found.bytes_per_day, found.bytes_per_year) == (0, 0, 0)
 
 
@@ -169,7 +170,7 @@ def exception(app: str, identity: int) -> dict[str, Any]:
 
 def test_the_logs_are_reckoned_as_full_and_come_on_top(database: Database) -> None:
     migrate(database)
-    size, retention = ROW_BYTES[database.dialect], Retention(20)
+    size, retention = database.dialect.row_bytes, Retention(20)
     retention.log_max_rows = 5_000
     endpoints = [facts(f"/{app}", app=app) for app in ("one", "two")]
     Writer(database, worker()).register(endpoints, applied=0, now_us=1)
@@ -194,4 +195,4 @@ def test_a_bound_that_changes_while_the_app_runs_is_followed(memory: Database) -
     forecaster = Forecaster(memory, retention)
     assert forecaster.forecast(NOW).log_bytes == 0
     retention.log_max_rows = 100
-    assert forecaster.forecast(NOW).log_bytes == 100 * ROW_BYTES["sqlite"].request
+    assert forecaster.forecast(NOW).log_bytes == 100 * SqliteDialect.row_bytes.request

@@ -1,6 +1,6 @@
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from math import ceil
 
 import pytest
@@ -13,12 +13,15 @@ from fastapi_lens.reporting.over_time import MAX_STEPS
 from fastapi_lens.reporting.queries import Reader
 from fastapi_lens.reporting.status import Status
 from fastapi_lens.storage.batches import Batch, Heartbeat
-from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.mending import WrongRow, mend
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.models import Tier
 from fastapi_lens.storage.purging import Choice, purge
-from fastapi_lens.storage.tables import ENDPOINT
+from fastapi_lens.storage.retention import Retention, prune
+from fastapi_lens.storage.row_checks import Wrong
+from fastapi_lens.storage.settings import AuditEntry, Stored, write_section
+from fastapi_lens.storage.tables import ENDPOINT, META
 from fastapi_lens.storage.workers import beat
 from tests.reporting.recount import (
     DAY,
@@ -38,6 +41,7 @@ from tests.reporting.recount import (
     recount,
 )
 from tests.storage.helpers import delta, facts, worker
+from tests.support.details import detail_of
 from tests.support.writing import Writer
 
 
@@ -74,7 +78,7 @@ def assert_status_codes(
     day = -FOREVER if seconds is None else (int(NOW) - seconds) // DAY * DAY
     since = max(day, deleted_until(DAY, ttl))
     codes = Counter(call.status for call in calls if call.at >= since)
-    assert reader.status_codes(endpoint.id, window=Window(seconds), now=NOW) == sorted(
+    assert detail_of(reader, endpoint.id, window=Window(seconds), now=NOW).codes == sorted(
         codes.items(), key=lambda item: (-item[1], item[0])
     )
 
@@ -82,7 +86,7 @@ def assert_status_codes(
 def assert_chart(
     reader: Reader, endpoint: Endpoint, calls: Sequence[Call], seconds: int | None, ttl: int | None
 ) -> None:
-    series = reader.series(endpoint.id, window=Window(seconds), now=NOW)
+    series = detail_of(reader, endpoint.id, window=Window(seconds), now=NOW).series
     step, starts = series.step_seconds, [point.start for point in series.points]
     oldest = calls[0].at if calls else NOW
     begin = int(oldest) if seconds is None else int(NOW) - seconds
@@ -151,8 +155,9 @@ def test_the_trends_of_several_endpoints_share_their_steps(memory: Database) -> 
 def test_a_series_has_about_thirty_to_sixty_round_steps(
     memory: Database, seconds: int, step: int, steps: int
 ) -> None:
-    migrate(memory)
-    series = reader_of(memory).series(1, window=Window(seconds), now=NOW)
+    record(memory, [], app="orders", ttl_days=None)
+    reader, identity = reader_of(memory), ENDPOINTS[0].id
+    series = detail_of(reader, identity, window=Window(seconds), now=NOW).series
     assert series.step_seconds == step
     assert abs(len(series.points) - steps) <= 1
     assert all(point.usage == Usage() for point in series.points)
@@ -162,7 +167,7 @@ def test_a_first_call_by_a_clock_that_is_ahead_makes_a_series_of_one_step(memory
     ahead = Call(round((NOW + 3_700) * 1_000_000), "/v1/orders", 200, 5)
     record(memory, [ahead], app="orders", ttl_days=None)
     reader, identity = reader_of(memory), ENDPOINTS[0].id
-    series = reader.series(identity, window=Window(), now=NOW)
+    series = detail_of(reader, identity, window=Window(), now=NOW).series
     assert len(series.points) == 1
     assert reader.trends([identity], window=Window(), now=NOW) == {identity: [0]}
 
@@ -309,27 +314,32 @@ def test_health_is_that_of_the_slowest_worker_that_lives(database: Database) -> 
     assert (health.database_bytes or 0) > 10_000
 
 
-def test_the_version_changes_with_every_write_and_with_nothing_else(database: Database) -> None:
-    calls = random_calls(7)
+def test_the_version_changes_with_every_change_of_what_is_shown_and_with_nothing_else(
+    database: Database,
+) -> None:
     migrate(database)
-    reader = reader_of(database)
-    versions = [reader.shared.state()]
-    record(database, [], app="orders", ttl_days=None)
-    versions.append(reader.shared.state())
-    record(database, calls[:1], app="other", ttl_days=None)
-    versions.append(reader.shared.state())
-    # As those that record do, it knows how far its clock is from the database's.
-    heartbeat(database, "w2", age=1, complete_ago=1, clock=lambda: NOW)
-    versions.append(reader.shared.state())
-    heartbeat(database, "w2", age=0, complete_ago=0, dropped=3, clock=lambda: NOW)
-    versions.append(reader.shared.state())
-    for _ in range(2):
-        with database.write() as connection:
-            note_change(database, connection)
-        versions.append(reader.shared.state())
-    assert len(set(versions)) == len(versions)
+    reader, writer = reader_of(database), Writer(database, worker("w1"))
+    entry = AuditEntry(
+        at_us=1, actor="somebody", client="", action="save", target="limits", before="", after=""
+    )
+    spoiled = WrongRow(META, {"name": "import 1", "value": "?"}, (Wrong("value", "is no note"),))
+    changes: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: writer.register([facts("/v1/orders")], applied=0, now_us=1),
+        lambda: writer.write(Batch(1, (delta(facts("/v1/orders").id, minute=int(NOW // 60)),))),
+        lambda: prune(database, Retention(1, app="orders"), now=NOW + 30 * DAY),
+        lambda: mend(database, [spoiled], now=NOW),
+        lambda: write_section(database, "orders", "limits", Stored({}, 0), entry),
+        lambda: list(purge(database, Choice("orders", [], before=None))),
+    ]
+    versions = list[Hashable]()
+    for change in changes:
+        change()
+        versions.append(reader.version())
+    assert len(set(versions)) == len(changes)
+    heartbeat(database, "w2", age=0, complete_ago=0, clock=lambda: NOW)
     reader.endpoints(window=Window(), now=NOW)
-    assert reader.shared.state() == versions[-1]
+    assert reader.version() == versions[-1]
 
 
 def test_who_has_asked_before_gets_what_a_new_reader_gets(database: Database) -> None:
@@ -372,10 +382,8 @@ def test_without_tables_every_question_is_a_storage_error(database: Database) ->
         lambda: reader.endpoints(window=window, now=NOW),
         lambda: reader.endpoint("0000000000000001", window=window, now=NOW),
         lambda: reader.trends([1], window=window, now=NOW),
-        lambda: reader.series(1, window=window, now=NOW),
-        lambda: reader.status_codes(1, window=window, now=NOW),
         lambda: reader.health(NOW),
-        reader.shared.state,
+        reader.version,
     ):
         with pytest.raises(StorageError):
             ask()

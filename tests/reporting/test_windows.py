@@ -53,7 +53,7 @@ def test_the_spans_are_as_few_rows_as_whole_weeks_and_days_allow(one: int, two: 
 
 
 def test_everything_is_all_weeks() -> None:
-    assert cover(None) == [Span(Tier.WEEK, 0, None)]
+    assert cover(0) == [Span(Tier.WEEK, 0, None)]
     assert bounds_of(Window(), now=NOW, kept=lambda tier: kept_seconds(tier, None)) == Bounds()
 
 
@@ -86,6 +86,7 @@ def test_the_rows_that_a_window_begins_with_have_not_been_deleted(
     start = bounds_of(
         Window(seconds), now=now, kept=lambda tier: kept_seconds(tier, ttl_days)
     ).start
+    assert start is not None
     for span in cover(start):
         kept = kept_seconds(span.tier, ttl_days)
         oldest = 0 if kept is None else (now - kept) // span.tier

@@ -10,7 +10,9 @@ from tests.reporting.recount import NOW, reader_of
 from tests.storage.helpers import worker
 from tests.support.writing import Writer
 
-AT_WORK = Heartbeat(now_us=0, complete_to_us=0, pending=7, dropped=3, flush_us=4_500, cost_ns=5_250)
+AT_WORK = Heartbeat(
+    now_us=0, complete_to_us=0, pending=7, dropped=3, flush_us=4_500, core_ppm=4_000
+)
 
 
 def heard_of(database: Database, facts: WorkerFacts, beaten: Heartbeat, *, ago: float) -> None:
@@ -27,7 +29,7 @@ def test_the_workers_that_record_come_first_and_each_says_how_it_does(database: 
     heard_of(database, replace(worker("c"), pid=3), quiet, ago=61)
     heard_of(database, replace(worker("d"), pid=4), AT_WORK, ago=59)
     hourly = replace(worker("e"), pid=5, interval_ms=3_600_000)
-    heard_of(database, hourly, quiet, ago=10_000)
+    heard_of(database, hourly, replace(quiet, core_ppm=1_000), ago=10_000)
     heard_of(database, worker("f", app="other"), quiet, ago=1)
     note_killed(database, worker("new"), lambda one: one.pid == 1, now_us=round(NOW * 1e6))
 
@@ -50,12 +52,12 @@ def test_the_workers_that_record_come_first_and_each_says_how_it_does(database: 
         pending=7,
         dropped=3,
         flush_ms=4.5,
-        cost_us=5.25,
+        core_share=0.004,
         clock_ahead_seconds=None,
     )
-    assert found[1].cost_us is None
+    assert (found[1].core_share, found[2].core_share) == (0.001, None)
     health = reader.health(NOW)
-    assert (health.workers, health.cost_us) == (2, 5.25)
+    assert (health.workers, health.core_share) == (2, 0.0025)
 
 
 def test_those_that_ended_longest_ago_are_left_out_of_a_long_list(memory: Database) -> None:

@@ -10,6 +10,7 @@ from fastapi_lens import LensConfig
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.runtime import Lens
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS
+from tests.support.details import detail_of
 
 NOW = 1_773_014_400.0 + 5_000
 DAY = 86_400
@@ -61,12 +62,13 @@ def test_no_window_has_calls_of_a_time_that_cannot_be(
     one = lens.reader.endpoint(found.key, window=window, now=NOW)
     assert one is not None
     assert one.usage.calls == 7
-    series = lens.reader.series(found.id, window=window, now=NOW)
+    detail = detail_of(lens.reader, found.id, window=window, now=NOW)
+    series = detail.series
     assert sum(point.usage.calls for point in series.points) == 7
     assert series.points[0].start >= 1_577_000_000 - 7 * DAY
     assert series.points[-1].end <= NOW + 52 * 7 * DAY
     assert sum(lens.reader.trends([found.id], window=window, now=NOW)[found.id]) == 7
-    assert 299 not in dict(lens.reader.status_codes(found.id, window=window, now=NOW))
+    assert 299 not in dict(detail.codes)
 
 
 @pytest.mark.parametrize("window", WINDOWS)

@@ -56,7 +56,7 @@ def make_tables(database: Database) -> None:
             index.drop(connection)
         for name in ("open_calls", "core_ppm"):
             connection.exec_driver_sql(f"ALTER TABLE lens_worker DROP COLUMN {name}")
-        narrow = _NARROW.get(database.dialect)
+        narrow = _NARROW.get(database.dialect.name)
         for table in ("lens_endpoint", "lens_request") if narrow else ():
             connection.exec_driver_sql(str(narrow).format(table))
         connection.execute(sa.delete(META).where(META.c.name == SCHEMA_STEP))
@@ -140,6 +140,7 @@ class FirstWorker:
 
     def _register(self, worker: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         with self._database.write() as connection:
+            # Named column by column, as that release knows them.
             connection.execute(_inserting(self._database, WORKER, worker), worker)
             connection.execute(_inserting(self._database, ENDPOINT, rows[0]), rows)
         with self._database.write() as connection:
@@ -227,10 +228,19 @@ def _has_schema() -> sa.ColumnElement[bool]:
 
 
 def _inserting(database: Database, table: sa.Table, row: dict[str, Any]) -> Any:
-    """An INSERT of just these columns: that release knows no others, nor their defaults."""
-    columns = (table.c[name] for name in row)
-    known = (sa.Column(one.name, one.type, primary_key=one.primary_key) for one in columns)
-    return database.insert_ignore(sa.Table(table.name, sa.MetaData(), *known))
+    """An INSERT of just these columns."""
+    return database.insert_ignore(
+        sa.Table(
+            table.name,
+            sa.MetaData(),
+            *map(_plain, table.primary_key),
+            *(_plain(table.c[name]) for name in row if not table.c[name].primary_key),
+        )
+    )
+
+
+def _plain(column: sa.Column[Any]) -> sa.Column[Any]:
+    return sa.Column(column.name, column.type, primary_key=column.primary_key)
 
 
 def _empty(table: sa.Table, key: Sequence[int]) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import ConfigError, StorageError
-from fastapi_lens.storage import engines as engines_module
-from fastapi_lens.storage.clocks import database_clock
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.engines import CACHE_KIB
+from fastapi_lens.storage.dialects import sqlite as sqlite_module
+from fastapi_lens.storage.dialects.base import LOCK_SECONDS
+from fastapi_lens.storage.dialects.sqlite import CACHE_KIB
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.tables import BUCKET, LEASE
 from tests.storage.helpers import table_rows
@@ -162,7 +162,7 @@ def test_the_switch_to_wal_waits_for_whoever_else_opens_the_file(
         waited.append(seconds)
         other.close()
 
-    monkeypatch.setattr("fastapi_lens.storage.engines.time.sleep", let_go)
+    monkeypatch.setattr("fastapi_lens.storage.dialects.sqlite.time.sleep", let_go)
     database = Database(f"sqlite:///{path}")
     with database.read() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
@@ -175,7 +175,7 @@ def test_the_switch_to_wal_does_not_wait_for_ever(
 ) -> None:
     path = tmp_path / "lens.db"
     other = about_to_write(path)
-    monkeypatch.setattr(engines_module, "BUSY_TIMEOUT_MS", 0)
+    monkeypatch.setattr(sqlite_module, "BUSY_TIMEOUT_MS", 0)
     assert "database is locked" in error_of(f"sqlite:///{path}")
     other.close()
 
@@ -190,7 +190,7 @@ def test_a_file_that_cannot_be_written_is_refused_at_once(
     other = sqlite3.connect(path)
     other.execute("CREATE TABLE t (x)")
     other.close()
-    monkeypatch.setattr("fastapi_lens.storage.engines.time.sleep", wait)
+    monkeypatch.setattr("fastapi_lens.storage.dialects.sqlite.time.sleep", wait)
     assert "readonly" in error_of(f"sqlite:///file:{path}?mode=ro&uri=true")
 
 
@@ -263,7 +263,7 @@ def test_on_a_server_the_tables_of_the_lens_alone_are_measured(server_url: str) 
     numbers = {"postgresql": "generate_series(1, 40000) n", "mysql": "seq_1_to_40000"}
     with database.write() as connection:
         assert database.size_bytes(connection) is None
-        source = numbers[database.dialect]
+        source = numbers[database.dialect.name]
         connection.exec_driver_sql(f"CREATE TABLE lenses AS SELECT * FROM {source}")  # noqa: S608
     migrate(database)
     with database.read() as connection:
@@ -278,7 +278,7 @@ def test_a_server_waits_a_minute_at_most_for_a_host_that_is_gone(server_url: str
         "mysql": "SELECT concat(@@wait_timeout / 60, 'min')",
     }
     with database.read() as connection:
-        limit = connection.exec_driver_sql(asked[database.dialect]).scalar_one()
+        limit = connection.exec_driver_sql(asked[database.dialect.name]).scalar_one()
     database.close()
     assert limit.replace(".0000", "") == "1min"
 
@@ -312,7 +312,7 @@ def test_what_a_url_says_itself_wins(server_url: str) -> None:
         driver: Any = connection.connection.driver_connection
         seconds = (
             driver.info.get_parameters()["connect_timeout"]
-            if database.dialect == "postgresql"
+            if database.dialect.name == "postgresql"
             else driver.connect_timeout
         )
     database.close()
@@ -341,6 +341,12 @@ class MariaDatabase(Database):
         self.sent.append(str(compiled).split("(", maxsplit=1)[0])
         return self
 
+    def exec_driver_sql(self, statement: str) -> None:
+        self.sent.append(statement.split(",", maxsplit=1)[0])
+
+    def detach(self) -> None:
+        self.sent.append("detach")
+
     def scalar(self) -> int | None:
         return self.answer
 
@@ -351,13 +357,14 @@ def test_mariadb_lets_the_next_process_migrate_after_the_commit_only() -> None:
         database.sent.append("work")
     assert database.sent == [
         "begin 0",
+        "detach",
         "SET SESSION wait_timeout = 86400",
         "SELECT get_lock",
         "begin 1",
+        "detach",
+        "SET SESSION wait_timeout = 86400",
         "work",
         "commit 1",
-        "SELECT release_lock",
-        "SET SESSION wait_timeout = 60",
         "commit 0",
     ]
 
@@ -370,16 +377,19 @@ def test_mariadb_does_not_migrate_without_the_lock(answer: int | None) -> None:
         raise AssertionError("it went on")
 
 
-def test_mariadb_gives_the_lock_back_when_a_step_fails() -> None:
-    database = MariaDatabase()
+def test_a_migration_that_fails_leaves_neither_its_lock_nor_its_patience_behind(
+    server_url: str,
+) -> None:
+    database = Database(server_url)
     with pytest.raises(LookupError), database.exclusive():
         raise LookupError
-    assert [each for each in database.sent if "timeout" not in each] == [
-        "begin 0",
-        "SELECT get_lock",
-        "begin 1",
-        "SELECT release_lock",
-    ]
+    other = Database(server_url)
+    with other.exclusive(), database.write() as connection:
+        asked = {"postgresql": "SHOW lock_timeout", "mysql": "SELECT @@lock_wait_timeout"}
+        limit = connection.exec_driver_sql(asked[database.dialect.name]).scalar_one()
+    database.close()
+    other.close()
+    assert str(limit).rstrip("s") == str(LOCK_SECONDS)
 
 
 def test_mariadb_is_asked_in_its_own_words() -> None:
@@ -388,5 +398,5 @@ def test_mariadb_is_asked_in_its_own_words() -> None:
     assert str(statement.compile(dialect=mysql.dialect())).startswith("INSERT IGNORE INTO lens_")
     database.answer = 81_920
     assert database.size_bytes(database) == 81_920  # type: ignore[arg-type]
-    assert "unix_timestamp()" in str(database_clock("mysql"))
-    assert Database("mariadb://lens@localhost/lens").dialect == "mysql"
+    assert "unix_timestamp()" in str(database.dialect.clock_us)
+    assert Database("mariadb://lens@localhost/lens").dialect.name == "mysql"

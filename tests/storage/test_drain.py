@@ -14,12 +14,20 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import SchemaTooNewError, StorageError
+from fastapi_lens.reporting.workers import read_state
 from fastapi_lens.storage import drain as drain_module
+from fastapi_lens.storage import statements
 from fastapi_lens.storage.batches import Batch, Delta, Use
 from fastapi_lens.storage.data_version import data_version
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.drain import MAX_TRIES, MOST_AT_ONCE, Drain, Waiting, drain_all
-from fastapi_lens.storage.forgetting import dropped_calls
+from fastapi_lens.storage.drain import (
+    LEAST_AT_ONCE,
+    MAX_TRIES,
+    MOST_AT_ONCE,
+    Drain,
+    Waiting,
+    drain_all,
+)
 from fastapi_lens.storage.inbox import Inbox
 from fastapi_lens.storage.migrations import known_version, migrate
 from fastapi_lens.storage.registrar import Registrar
@@ -71,7 +79,7 @@ def waiting_in(database: Database) -> list[tuple[str, int]]:
 
 def lost_in(database: Database, app: str = "orders") -> int:
     with database.read() as connection:
-        return dropped_calls(connection, app)
+        return read_state(connection, app=app, now=1_790_000_000.0).dropped
 
 
 def version_of(database: Database) -> str | None:
@@ -537,35 +545,39 @@ def test_more_is_added_at_once_while_much_waits_and_less_when_it_takes_long(
     reads = note_reads(drain, monkeypatch)
     drain.run(seconds=60)
     sizes = [len(keys) for keys in reads]
-    assert sizes == [16, 32, 64, 128, MOST_AT_ONCE, MOST_AT_ONCE, MOST_AT_ONCE, 1_199 - 1_008]
+    assert sizes == [64, 128, MOST_AT_ONCE, MOST_AT_ONCE, MOST_AT_ONCE, 1_199 - 960]
     # From now on each transaction takes longer than it should, and little waits.
     time.step = 0.2
     for number in range(10):
         put(local, "w1", [Batch(1_200 + number, (delta(1),))])
         drain.run(seconds=0)
-    put(local, "w1", [Batch(seq, (delta(1),)) for seq in (1_210, 1_211)])
+    put(local, "w1", [Batch(seq, (delta(1),)) for seq in range(1_210, 1_240)])
     drain.run(seconds=0)
-    assert len(reads[-1]) == 1
+    assert len(reads[-1]) == LEAST_AT_ONCE
 
 
 def test_a_run_ends_in_time_and_rests_as_long_as_it_has_worked(local: FlakyDatabase) -> None:
     time = Time(step=0.2)
     put(local, "w1", [Batch(seq, (delta(1),)) for seq in range(1, 60)])
-    assert not drain_of(local, time).run(seconds=1)
+    drain = drain_of(local, time)
+    drain._at_once = 16
+    assert not drain.run(seconds=1)
     assert time.now < 1.3
     assert len(waiting_in(local)) == 59 - 16 - 32
     assert [round(seconds, 3) for seconds in time.pauses if seconds] == [0.2]
     # It ends with nothing left, and does not rest for nothing.
     time = Time()
     assert drain_of(local, time).run(seconds=1)
-    assert set(time.pauses) == {0}
+    assert set(time.pauses) <= {0}
 
 
-def test_others_get_the_interpreter_while_many_sums_are_added_up(local: FlakyDatabase) -> None:
+def test_others_get_the_interpreter_while_much_is_added_up(local: FlakyDatabase) -> None:
     time = Time(step=1.0)
-    put(local, "w1", [Batch(1, tuple(delta(1, minute=MINUTE + n) for n in range(100)))])
+    deltas = tuple(delta(1, minute=MINUTE + number) for number in range(100))
+    put(local, "w1", [Batch(1, deltas), Batch(2, deltas)])
     drain_of(local, time).run(seconds=0)
-    assert time.pauses == [0, 0, 0]
+    # After each batch, and while their sums become one.
+    assert time.pauses == [0] * (2 + 3)
 
 
 def test_nothing_is_added_after_a_newer_release_has_migrated_the_database(
@@ -604,3 +616,38 @@ def test_rows_that_vanish_while_they_are_made_are_an_error_and_cost_nothing(
     assert waiting_in(local) == [("w1", 1)]
     drain.run(seconds=60)
     assert rows_in(local) == rows_of([delta(1)])
+
+
+def test_a_slow_drain_does_not_cut_what_waits_into_parts(sqlite_database: FlakyDatabase) -> None:
+    writer, seconds = worker(), iter(range(1_000))
+    Registrar(sqlite_database, writer).register([], applied=0, now_us=1)
+    inbox = Inbox(sqlite_database, writer)
+    # A second passes at each look at the time: every transaction is slow.
+    drain = Drain(
+        sqlite_database,
+        clock=lambda: 1_790_000_000.0,
+        timer=lambda: float(next(seconds)),
+        pause=lambda _seconds: None,
+    )
+    for turn in range(2):
+        for number in range(12):
+            inbox.put(Batch(turn * 12 + number + 1, (delta(1),)), now=1_790_000_000.0)
+        drain.run(seconds=1)
+
+    assert rows_in(sqlite_database).buckets == rows_of([delta(1)] * 24).buckets
+
+
+def test_rows_of_more_endpoints_than_one_statement_locks_are_added_to(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "MOST_ENDPOINTS", 3)
+    writer = worker()
+    Registrar(database, writer).register([], applied=0, now_us=1)
+    inbox, drain = Inbox(database, writer), Drain(database, clock=lambda: 1_790_000_000.0)
+    for number in (1, 2):
+        inbox.put(Batch(number, tuple(map(delta, range(1, 9)))), now=1_790_000_000.0)
+        drain.run_once()
+
+    found, expected = rows_in(database), rows_of(map(delta, [*range(1, 9)] * 2))
+    assert (found.buckets, found.latencies) == (expected.buckets, expected.latencies)
+    assert found.statuses == expected.statuses

@@ -10,10 +10,16 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from fastapi_lens.reporting.workers import read_health, read_workers
+from fastapi_lens.reporting.workers import read_state, read_workers
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.deletion import Pace
-from fastapi_lens.storage.forgetting import LATEST_WORKERS, dropped_calls, worker_slices
+from fastapi_lens.storage.forgetting import (
+    LATEST_WORKERS,
+    dropped_calls,
+    lost_calls,
+    note_of,
+    worker_slices,
+)
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.purging import Choice, purge
 from fastapi_lens.storage.tables import WORKER
@@ -61,19 +67,24 @@ def test_a_busy_week_stays_whole(file: Database) -> None:
     assert forget(file) == 0
 
 
+def lost(connection: sa.Connection, app: str) -> int:
+    told = lost_calls(sa.literal(app), sa.literal(note_of(app)))
+    return dropped_calls(*connection.execute(sa.select(*told)).one())
+
+
 def test_what_forgotten_workers_have_lost_stays_counted(file: Database) -> None:
     add_workers(file, 500, dropped=3)
     add_workers(file, 3, app="other", dropped=1)
     assert forget(file) == 500 - LATEST_WORKERS
     with file.read() as connection:
-        assert dropped_calls(connection, "fn") == 1_500
-        assert dropped_calls(connection, "other") == 3
-        health = read_health(connection, app="fn", now=NOW, database_bytes=None)
+        assert lost(connection, "fn") == 1_500
+        assert lost(connection, "other") == 3
+        health = read_state(connection, app="fn", now=NOW)
     assert health.dropped == 1_500
     for _ in purge(file, Choice(app="fn", ids=[], before=None, whole_app=True)):
         pass
     with file.read() as connection:
-        assert dropped_calls(connection, "fn") == 0
+        assert lost(connection, "fn") == 0
 
 
 def test_no_question_reads_all_of_many_workers(file: Database) -> None:
@@ -84,7 +95,7 @@ def test_no_question_reads_all_of_many_workers(file: Database) -> None:
             "before_cursor_execute",
             lambda _c, _cursor, text, values, _x, _many: statements.append((text, values)),
         )
-        read_health(connection, app="fn", now=NOW, database_bytes=None)
+        read_state(connection, app="fn", now=NOW)
         read_workers(connection, app="fn", now=NOW)
         connection.execute(latest_open("fn"))
         for text, values in statements.copy():

@@ -28,6 +28,6 @@ def test_a_worker_is_heard_of_whether_its_clock_is_a_little_off_or_a_lot(
         beat(database, worker(), said, clock)
         (row,) = table_rows(database, WORKER)
         # Of SQLite's file, the worker's clock is the only one.
-        told = time.time() + (ahead_seconds if database.dialect == "sqlite" else 0.0)
+        told = time.time() + (ahead_seconds if database.dialect.is_file else 0.0)
         assert row.seen_at / 1_000_000 == pytest.approx(told, abs=3)
         assert row.ended_at == (row.seen_at if ended else 0)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from fastapi_lens.errors import DeadlockError, SchemaTooNewError
+from fastapi_lens.errors import DeadlockError, RefusedError, SchemaTooNewError
+from fastapi_lens.storage import log_writer
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.fence import TRIES
 from fastapi_lens.storage.log_writer import (
@@ -16,9 +17,10 @@ from fastapi_lens.storage.log_writer import (
     LogWriter,
     failure_id,
 )
+from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.models import REQUEST_ID_BITS
 from fastapi_lens.storage.tables import FAILURE, META, REQUEST
-from tests.storage.helpers import table_rows, worker
+from tests.storage.helpers import FlakyDatabase, table_rows, worker
 from tests.support.writing import Writer
 
 AT = 1_773_014_400_000_000
@@ -98,11 +100,11 @@ def test_a_deadlock_is_tried_again(database: Database, monkeypatch: pytest.Monke
     tries: list[int] = []
     write = writer._write
 
-    def deadlocked(batch: LogBatch) -> None:
+    def deadlocked(batch: LogBatch, add: Any) -> None:
         tries.append(batch.seq)
         if len(tries) < TRIES:
             raise DeadlockError("of two")
-        write(batch)
+        write(batch, add)
 
     monkeypatch.setattr(writer, "_write", deadlocked)
     writer.write(LogBatch(1, (request(),), ()))
@@ -134,3 +136,53 @@ def test_a_batch_of_exceptions_adds_each_of_them(database: Database) -> None:
     assert sorted((row.id, row.calls) for row in table_rows(database, FAILURE)) == [
         *((1, 1), (2, 1), (3, 1))
     ]
+
+
+TOO_LARGE = 1 << 63
+"""More than a column holds. MariaDB's INSERT IGNORE makes it smaller instead."""
+
+
+def test_a_row_that_the_database_refuses_stops_no_other(
+    sqlite_database: FlakyDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_with_refused_rows(sqlite_database, caplog)
+
+
+def test_a_row_that_postgresql_refuses_stops_no_other(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database(postgres_url)
+    migrate(database)
+    write_with_refused_rows(database, caplog)
+    database.close()
+
+
+def write_with_refused_rows(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    writer = writer_of(database)
+    requests = (request(1), request(2, duration_us=TOO_LARGE, path="/odd\n"), request(3))
+    kinds = (failure(1), replace(failure(2), id=2, place="b"), failure(3, id=3, calls=TOO_LARGE))
+    for _ in range(2):
+        writer.write(LogBatch(1, requests, kinds))
+
+    assert [row.path for row in table_rows(database, REQUEST)] == ["/orders/7"] * 2
+    # One without calls is shown nowhere.
+    assert sorted(row.calls for row in table_rows(database, FAILURE)) == [0, 1, 1]
+    (record,) = (one for one in caplog.records if one.name == "fastapi_lens")
+    assert "left out 2 rows of the request log" in record.getMessage()
+    assert r"GET /odd\n: " in record.getMessage()
+
+
+def test_a_refusal_that_is_over_when_rows_are_tried_one_by_one_is_not_logged(
+    sqlite_database: FlakyDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    writer = writer_of(sqlite_database)
+
+    def refuse(*_: object) -> None:
+        raise RefusedError("a key that is there already")
+
+    monkeypatch.setattr(log_writer, "_add_all", refuse)
+    writer.write(LogBatch(1, (request(1),), ()))
+    assert len(table_rows(sqlite_database, REQUEST)) == 1
+    assert not caplog.records

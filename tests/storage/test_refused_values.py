@@ -1,13 +1,17 @@
 """Values that a database refuses: an error of its own, since trying again does not help."""
 
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 
 from fastapi_lens.errors import RefusedError
+from fastapi_lens.storage.batches import Batch
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import LEASE
-from tests.storage.helpers import table_rows
+from fastapi_lens.storage.tables import ENDPOINT, LEASE
+from tests.storage.helpers import FlakyDatabase, delta, facts, rows_in, rows_of, table_rows, worker
+from tests.support.writing import Writer
 
 ROW = {"name": "prune", "owner": "w1", "expires_at": 7}
 
@@ -41,3 +45,35 @@ def test_a_sum_that_is_too_large_is_refused(server_url: str) -> None:
     with pytest.raises(RefusedError), database.write() as connection:
         connection.execute(more)
     database.close()
+
+
+def test_an_endpoint_that_postgresql_refuses_stops_no_other(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database(postgres_url)
+    migrate(database)
+    register_with_a_refused_one(database, caplog, kind="k" * 17)
+    database.close()
+
+
+def test_an_endpoint_that_sqlite_refuses_stops_no_other(
+    sqlite_database: FlakyDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    register_with_a_refused_one(sqlite_database, caplog, seen_at_us=1 << 63)
+
+
+def register_with_a_refused_one(
+    database: Database, caplog: pytest.LogCaptureFixture, **wrong: Any
+) -> None:
+    endpoints = [facts("/a"), facts("/odd\n", **wrong), facts("/z")]
+    writer = Writer(database, worker())
+    writer.register(endpoints, applied=0, now_us=1)
+    assert {row.path for row in table_rows(database, ENDPOINT)} == {"/a", "/z"}
+    # The driver says something of its pipeline, too.
+    (record,) = (one for one in caplog.records if one.name == "fastapi_lens")
+    assert record.getMessage().startswith(
+        r"fastapi_lens left out 1 endpoints that the database refuses, such as GET /odd\n: "
+    )
+    one = delta(endpoints[0].id)
+    writer.write(Batch(1, (one,)))
+    assert rows_in(database) == rows_of([one])

@@ -293,11 +293,11 @@ def test_a_worker_is_kept_from_its_start_to_its_end(sqlite_database: Database) -
         "open_calls": None,
         "core_ppm": None,
     }
-    said = Heartbeat(now_us=20, complete_to_us=19, dropped=3, pending=4, flush_us=5, cost_ns=6)
+    said = Heartbeat(now_us=20, complete_to_us=19, dropped=3, pending=4, flush_us=5, core_ppm=6)
     beat(database, worker(), replace(said, ended=True))
     ended = worker_row(database)
     assert (ended.seen_at, ended.ended_at, ended.complete_to, ended.dropped) == (20, 20, 19, 3)
-    assert (ended.pending, ended.flush_us, ended.cost_ns) == (4, 5, 6)
+    assert (ended.pending, ended.flush_us, ended.core_ppm) == (4, 5, 6)
     beat(database, worker(), replace(said, now_us=30))
     assert worker_row(database).ended_at == 0
 

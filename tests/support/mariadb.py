@@ -6,8 +6,9 @@ that making them takes. `scripts.mariadb` finds or installs it.
 
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pymysql
@@ -46,11 +47,14 @@ class MariadbServer(DatabaseServer):
     fast_shutdown = signal.SIGTERM
     sudden_end = signal.SIGKILL
 
-    def __init__(self, program: Path | None = None) -> None:
+    def __init__(
+        self, program: Path | None = None, *, settings: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         """Start it.
 
         Args:
             program: mariadbd; the one that is found by default.
+            settings: Beside those of all.
 
         Raises:
             NoMariadbError: There is none.
@@ -60,6 +64,7 @@ class MariadbServer(DatabaseServer):
         if found is None:
             raise mariadb.NoMariadbError(mariadb.LEFT_OUT)
         self._program = found
+        self._settings = {**_SETTINGS, **settings}
         super().__init__()
 
     def create_database(self) -> str:
@@ -114,7 +119,7 @@ class MariadbServer(DatabaseServer):
             raise ServerError(done.stderr.decode(errors="replace"))
 
     def _command(self) -> Sequence[str]:
-        settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
+        settings = [f"--{name}={value}" for name, value in self._settings.items()]
         places = [
             f"--datadir={self._data}",
             # In a common one, a server that starts deletes the tables of those that run.

@@ -95,14 +95,14 @@ class PostgresServer(DatabaseServer):
         self._programs = programs or find_programs()
         super().__init__()
 
-    def create_database(self) -> str:
+    def create_database(self, encoding: str = "UTF8") -> str:
         """A new, empty database.
 
         Returns:
             Its URL, as SQLAlchemy takes it: ``postgresql+psycopg://…``.
         """
         name = self.new_name()
-        self.execute(f'CREATE DATABASE "{name}"')
+        self.execute(f"CREATE DATABASE \"{name}\" ENCODING '{encoding}' TEMPLATE template0")
         return f"postgresql+psycopg://{USER}@{HOST}:{self.port}/{name}"
 
     def drop_database(self, url: str) -> None:

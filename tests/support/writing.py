@@ -26,7 +26,11 @@ class Writer:
         self.register = Registrar(database, worker).register
         self.drain = Drain(database, clock=clock)
 
+    def put(self, batch: Batch) -> None:
+        """Put a batch into the inbox; calling it again with the same batch is safe."""
+        self._inbox.put(batch, now=self._clock())
+
     def write(self, batch: Batch) -> None:
         """Add a batch; calling it again with the same batch after an error is safe."""
-        self._inbox.put(batch, now=self._clock())
+        self.put(batch)
         self.drain.run_once()

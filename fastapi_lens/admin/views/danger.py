@@ -96,7 +96,9 @@ def _page(visit: Visit, target: Target | None, *, wrong: str = "", status: int =
 def _target(visit: Visit, key: str, name: str) -> Target | None:
     """All endpoints, or the one with this key or name; None where there is no such one."""
     reader, lens = visit.lens.reader, visit.lens
-    found = reader.endpoints(window=_WHOLE_APP, now=visit.now, with_ignored=True)
+    found = reader.endpoints(
+        window=_WHOLE_APP, now=visit.now, with_ignored=True, with_histograms=False
+    )
     if not key and not name:
         return Target.of("", lens.app_name, found)
     for one in found:
@@ -119,7 +121,6 @@ def _delete(visit: Visit) -> Response:
     lens = visit.lens
     choice = Choice(lens.app_name, target.ids, whole_app=not target.key, keeps_endpoints=True)
     is_done = purge_for(lens.database, choice, seconds=SECONDS)
-    lens.reader.forget()
     query = f"endpoint={target.key}&done=" if target.key else "done="
     return RedirectResponse(visit.url(f"/settings/danger?{query}{DONE if is_done else PART}"), 303)
 

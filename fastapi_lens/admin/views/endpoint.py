@@ -9,13 +9,14 @@ from fastapi_lens.admin import formats, rendering
 from fastapi_lens.admin.comparing import comparison, figures, is_seen
 from fastapi_lens.admin.endpoint_charts import OverTime, by_hour, over_time
 from fastapi_lens.admin.query import EndpointQuery, EndpointsQuery, WindowChoice
+from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.rules_section import new_rule_href, rule_href
-from fastapi_lens.admin.sharing import again, shared_page
 from fastapi_lens.admin.views.endpoints import STATUS_LABELS, Link, open_words
 from fastapi_lens.admin.views.requests import of_endpoint
 from fastapi_lens.admin.visit import Visit
-from fastapi_lens.reporting.model import Endpoint, Window
+from fastapi_lens.reporting.model import Detail, Endpoint, Window
 from fastapi_lens.reporting.status import SECONDS_PER_DAY, Status, Thresholds
+from fastapi_lens.reporting.workers import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +55,30 @@ def endpoint_page(visit: Visit, key: str) -> Response:
     query = EndpointQuery.parse(f"?{visit.request.url.query}")
     if query.part is not None and query.part[0] > visit.now:
         query = replace(query, part=None)
-    state = visit.lens.reader.shared.state()
-    tag = rendering.entity_tag(visit, state, key, query.url())
+    state = visit.lens.reader.state(visit.now)
+    tag = rendering.entity_tag(visit, state.log_version, key, query.url())
     if rendering.is_unchanged(visit.request, tag):
-        return rendering.unchanged(visit, tag)
+        return rendering.unchanged(tag, state.complete_to)
     base = visit.url(f"/endpoints/{key}")
     headers = {"ETag": tag}
     if rendering.wants_fragment(visit.request):
         live = visit.request.headers.get("hx-source", "").endswith("#lens-live")
         headers["HX-Push-Url"] = "false" if live else query.url(base)
-    return again(shared_page(visit, state, lambda: _made(visit, key, query)), headers)
+    return again(cached_page(visit, state, lambda: _made(visit, key, query, state)), headers)
 
 
-def _made(visit: Visit, key: str, query: EndpointQuery) -> Response:
+def _made(visit: Visit, key: str, query: EndpointQuery, state: State) -> Response:
     """The page of an endpoint, or one that says that there is none."""
-    reader, now, window = visit.lens.reader, visit.now, query.shown
-    endpoint = reader.endpoint(key, window=window, now=now, with_ignored=True)
-    if endpoint is None:
+    now, window = visit.now, query.shown
+    detail = visit.lens.reader.detail(key, window=window, now=now, with_ignored=True, state=state)
+    if detail is None:
         return rendering.not_found_page(
             visit.request, visit.base, message="There is no such endpoint in this application."
         )
     base, settings = visit.url(f"/endpoints/{key}"), visit.lens.settings
-    before = reader.before(endpoint.id, window=window, now=now)
+    endpoint, before = detail.endpoint, detail.before
     comparable = before if before is not None and is_seen(endpoint, before) else None
     is_slow = endpoint.is_slow(limit_ms=settings.slow_threshold_ms)
-    week = reader.hours_of_week(endpoint.id, since=endpoint.first_seen_at, now=now)
     context = {
         "current": "Endpoints",
         "heading": f"{endpoint.method} {endpoint.path}",
@@ -97,9 +97,9 @@ def _made(visit: Visit, key: str, query: EndpointQuery) -> Response:
         "tags": _tags(visit, endpoint, query),
         "windows": _windows(query, base),
         "whole": EndpointQuery(window=WindowChoice.ALL).url(base),
-        "over_time": _over_time(visit, endpoint, query),
-        "by_hour": by_hour(week),
-        "codes": _codes(reader.status_codes(endpoint.id, window=window, now=now)),
+        "over_time": _over_time(visit, detail, query),
+        "by_hour": by_hour(detail.week),
+        "codes": _codes(detail.codes),
         "code_days": _code_days(visit, endpoint, window),
         "log": of_endpoint(visit, endpoint),
         "ignored_by": _ignored_by(visit, endpoint),
@@ -107,16 +107,15 @@ def _made(visit: Visit, key: str, query: EndpointQuery) -> Response:
         "delete_href": visit.url(f"/settings/danger?endpoint={endpoint.key}"),
         "may_change": visit.may_change,
     }
-    return rendering.page(visit, "endpoint.html", context)
+    return rendering.page(visit, "endpoint.html", context, state=state)
 
 
-def _over_time(visit: Visit, endpoint: Endpoint, query: EndpointQuery) -> OverTime:
-    reader, now, window = visit.lens.reader, visit.now, query.shown
+def _over_time(visit: Visit, detail: Detail, query: EndpointQuery) -> OverTime:
     return over_time(
-        reader.series(endpoint.id, window=window, now=now),
+        detail.series,
         # Without a path: charts have very many of these links, and they stay on this page.
         narrow=lambda start, end: query.with_part(start, end).url(""),
-        ends_now=reader.bounds(window, now=now).end is None,
+        ends_now=visit.lens.reader.bounds(query.shown, now=visit.now).end is None,
     )
 
 

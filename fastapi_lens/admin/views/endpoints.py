@@ -7,7 +7,14 @@ from starlette.responses import Response
 from fastapi_lens.admin import formats, rendering
 from fastapi_lens.admin.charts import error_scale
 from fastapi_lens.admin.edge import parts_of
-from fastapi_lens.admin.listing import PAGE_SIZE, STATUS_ORDER, Listing, arrange, page_numbers
+from fastapi_lens.admin.listing import (
+    PAGE_SIZE,
+    PERCENTILES,
+    STATUS_ORDER,
+    Listing,
+    arrange,
+    page_numbers,
+)
 from fastapi_lens.admin.query import (
     EndpointQuery,
     EndpointsQuery,
@@ -15,10 +22,11 @@ from fastapi_lens.admin.query import (
     SortKey,
     WindowChoice,
 )
-from fastapi_lens.admin.sharing import again, shared_page
+from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.visit import Visit
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.reporting.status import Status
+from fastapi_lens.reporting.workers import State
 
 STATUS_LABELS = {
     Status.ACTIVE: "Active",
@@ -100,27 +108,37 @@ class Row:
 def endpoints_page(visit: Visit) -> Response:
     """``GET /``: the page, its fragment, or 304 when the fragment is what is shown already."""
     query = EndpointsQuery.parse(f"?{visit.request.url.query}")
-    state = visit.lens.reader.shared.state()
-    tag = rendering.entity_tag(visit, state, "endpoints", query.url())
+    state = visit.lens.reader.state(visit.now)
+    tag = rendering.entity_tag(visit, state.version, "endpoints", query.url())
     if rendering.is_unchanged(visit.request, tag):
-        return rendering.unchanged(visit, tag)
-    response, shown = shared_page(visit, state, lambda: _made(visit, query))
+        return rendering.unchanged(tag, state.complete_to)
+    response, shown = cached_page(visit, state, lambda: _made(visit, query, state))
     return again(response, {"ETag": tag, **history_headers(visit, shown)})
 
 
-def _made(visit: Visit, query: EndpointsQuery) -> tuple[Response, EndpointsQuery]:
+def _made(visit: Visit, query: EndpointsQuery, state: State) -> tuple[Response, EndpointsQuery]:
     """The page, and what it shows: a page of the list that exists."""
-    reader, window = visit.lens.reader, query.window.window
-    everything = reader.endpoints(window=window, now=visit.now, with_ignored=True)
+    reader, window, now = visit.lens.reader, query.window.window, visit.now
+    by_percentile = query.sort.key in PERCENTILES
+    everything = reader.endpoints(
+        window=window,
+        now=now,
+        with_ignored=True,
+        with_histograms=by_percentile,
+        state=state,
+    )
     ignored = {one.id for one in everything if _is_ignored(visit, one)}
     hidden = frozenset[int]() if query.ignored else ignored
     shown = [one for one in everything if one.id not in hidden] if hidden else everything
     listing = arrange(shown, query)
-    trends = reader.trends([row.id for row in listing.rows], window=window, now=visit.now)
+    if not by_percentile:
+        matching = reader.with_histograms(listing.matching, window=window, now=now)
+        listing = listing.with_matching(matching)
+    trends = reader.trends([row.id for row in listing.rows], window=window, now=now)
     rows = [_row(visit, listing, row, list(trends[row.id])) for row in listing.rows]
     context = _context(visit, listing, rows)
     context["ignored"] = len(ignored)
-    return rendering.page(visit, "endpoints.html", context), listing.query
+    return rendering.page(visit, "endpoints.html", context, state=state), listing.query
 
 
 def _is_ignored(visit: Visit, endpoint: Endpoint) -> bool:

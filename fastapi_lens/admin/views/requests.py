@@ -13,6 +13,7 @@ from fastapi_lens.admin.visit import Visit
 from fastapi_lens.log_settings import LogSettings
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.reporting.request_log import MOST_NEWER, Failure, LoggedCall
+from fastapi_lens.reporting.workers import State
 
 PAGE_SIZE = 50
 RECENT = 10
@@ -72,6 +73,7 @@ def requests_page(visit: Visit) -> Response:
     query = RequestsQuery.parse(f"?{visit.request.url.query}")
     base, log = visit.url("/requests"), visit.lens.reader.log
     before = int(query.before, 16) if query.before else None
+    state = visit.lens.reader.state(visit.now)
     found = log.requests(query.wanted, before=before, limit=PAGE_SIZE + 1)
     calls = found[:PAGE_SIZE]
     newest = calls[0].key if calls and not query.before else ""
@@ -82,7 +84,7 @@ def requests_page(visit: Visit) -> Response:
         "address": query.url(base),
         "query": query,
         "tabs": log_tabs(visit, endpoint=query.endpoint),
-        "only": _only(visit, query.endpoint, replace(query, endpoint="").newest().url(base)),
+        "only": _only(visit, query.endpoint, replace(query, endpoint="").newest().url(base), state),
         "selects": _selects(query, visit.lens.methods),
         "rows": [row_of(visit, call) for call in calls],
         "with_clients": any(call.client for call in calls),
@@ -97,7 +99,7 @@ def requests_page(visit: Visit) -> Response:
         "kept": kept_words(visit.lens.settings.log),
     }
     headers = _history(visit, query.url(base))
-    return rendering.page(visit, "requests.html", context, headers=headers)
+    return rendering.page(visit, "requests.html", context, headers=headers, state=state)
 
 
 def new_requests(visit: Visit) -> Response:
@@ -113,7 +115,7 @@ def new_requests(visit: Visit) -> Response:
     count = visit.lens.reader.log.newer(query.wanted, after=after)
     tag = f'W/"{hashlib.sha256(f"{query.url()} {count}".encode()).hexdigest()[:20]}"'
     if rendering.is_unchanged(visit.request, tag):
-        return rendering.unchanged(visit, tag)
+        return rendering.unchanged(tag, visit.lens.reader.state(visit.now).complete_to)
     words = f"{count:,}" if count < MOST_NEWER else f"{MOST_NEWER:,}+"
     context = {"count": count, "words": words, "newest": newest}
     headers = {"ETag": tag, "HX-Push-Url": "false"}
@@ -145,9 +147,10 @@ def request_page(visit: Visit) -> Response:
 def failures_page(visit: Visit) -> Response:
     """``GET /failures``: kinds of exceptions, the latest first."""
     query = FailuresQuery.parse(f"?{visit.request.url.query}")
-    tag = rendering.entity_tag(visit, visit.lens.reader.shared.state(), "failures", query.url())
+    state = visit.lens.reader.state(visit.now)
+    tag = rendering.entity_tag(visit, state.log_version, "failures", query.url())
     if rendering.is_unchanged(visit.request, tag):
-        return rendering.unchanged(visit, tag)
+        return rendering.unchanged(tag, state.complete_to)
     base = visit.url("/failures")
     found = visit.lens.reader.log.failures(endpoint=query.endpoint, text=query.q)
     context = {
@@ -157,12 +160,12 @@ def failures_page(visit: Visit) -> Response:
         "address": query.url(base),
         "query": query,
         "tabs": log_tabs(visit, endpoint=query.endpoint, failures=True),
-        "only": _only(visit, query.endpoint, replace(query, endpoint="").url(base)),
+        "only": _only(visit, query.endpoint, replace(query, endpoint="").url(base), state),
         "rows": [failure_row(visit, failure) for failure in found],
         "clear": base,
     }
     headers = {"ETag": tag, **_history(visit, query.url(base))}
-    return rendering.page(visit, "failures.html", context, headers=headers)
+    return rendering.page(visit, "failures.html", context, headers=headers, state=state)
 
 
 def failure_page(visit: Visit) -> Response:
@@ -244,11 +247,11 @@ def _waits(visit: Visit, query: RequestsQuery, newest: str) -> str:
     return replace(query, before=newest).url(visit.url("/requests/new"))
 
 
-def _only(visit: Visit, key: str, href: str) -> Link | None:
+def _only(visit: Visit, key: str, href: str, state: State) -> Link | None:
     """The only endpoint that is shown, and the way to all of them; None without."""
     if not key:
         return None
-    endpoint = visit.lens.reader.endpoint(key, window=Window(1), now=visit.now)
+    endpoint = visit.lens.reader.endpoint(key, window=Window(1), now=visit.now, state=state)
     name = f"{endpoint.method} {endpoint.path}" if endpoint else f"endpoint {key}"
     return Link(name, href, current=True)
 

@@ -1,4 +1,4 @@
-"""Settings: forms, who records, what recording costs, and what the database comes to."""
+"""Settings: forms, who records, what the lens uses, and what the database comes to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

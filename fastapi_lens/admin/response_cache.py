@@ -15,13 +15,14 @@ from starlette.responses import Response
 
 from fastapi_lens.admin import rendering
 from fastapi_lens.admin.edge import takes_gzip
-from fastapi_lens.admin.rounds import in_round, in_turn
+from fastapi_lens.admin.threads import in_reader_thread
 from fastapi_lens.admin.visit import Visit
+from fastapi_lens.reporting.workers import State
 
 JSON = "application/json"
 _GZIP_LEVEL = 3
 
-Made = TypeVar("Made")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +51,19 @@ class _Body:
         return cls(plain, gzip.compress(plain, _GZIP_LEVEL, mtime=0))
 
 
-async def shared_report(visit: Visit, asked: Asked) -> Response:
-    """A report as JSON: from memory, or made for all who ask for it now.
+async def cached_report(visit: Visit, asked: Asked) -> Response:
+    """A report as JSON, at most two seconds old and never older than what is written.
 
     Raises:
         StorageError: The database cannot be read.
     """
-    shared = visit.lens.reader.shared
-    question = (asked.question, _moment(visit))
-    body = shared.ready(question)
-    if body is None:
+    reader = visit.lens.reader
 
-        def work() -> _Body:
-            # Made meanwhile: not once more for each part of a flush that is under way.
-            found: _Body | None = shared.ready(question)
-            return found or shared.get(question, partial(_Body.made, asked.make))
+    def work() -> _Body:
+        question = (asked.question, reader.version(), _moment(visit))
+        return reader.answers.get(question, partial(_Body.made, asked.make))
 
-        body = await in_round((shared, question), work)
-    await in_turn()
+    body = await in_reader_thread(work)
     headers = {"Vary": "Accept-Encoding"}
     if takes_gzip(visit.request.headers):
         headers["Content-Encoding"] = "gzip"
@@ -75,32 +71,32 @@ async def shared_report(visit: Visit, asked: Asked) -> Response:
     return Response(body.plain, headers=headers, media_type=JSON)
 
 
-def shared_page(visit: Visit, state: Hashable, make: Callable[[], Made]) -> Made:
+def cached_page(visit: Visit, state: State, make: Callable[[], Answer]) -> Answer:
     """What a page shows to everybody who asks for this address with the same session.
 
     Args:
         visit: Who asks.
-        state: Of the rows, see `Shared.state`.
+        state: Of the data, from a moment ago.
         make: Makes the page's or the fragment's response, and what goes with it.
 
     Raises:
         StorageError: The database cannot be read.
     """
-    request = visit.request
+    request, reader = visit.request, visit.lens.reader
     address = (str(request.url), visit.base, rendering.wants_fragment(request))
-    question = ("page", address, rendering.visitor(visit), _moment(visit))
-    return visit.lens.reader.shared.get(question, make, state=state)
+    depends = (rendering.visitor(visit), reader.depends_on(state.log_version), _moment(visit))
+    return reader.answers.get(("page", address, *depends), make)
 
 
-def again(shared: Response, headers: Mapping[str, str]) -> Response:
-    """A shared response for one request.
+def again(cached: Response, headers: Mapping[str, str]) -> Response:
+    """A cached response for one request.
 
     Args:
-        shared: Never sent itself: whoever wraps the application may change what is sent.
+        cached: Never sent itself: whoever wraps the application may change what is sent.
         headers: More of them for this request, unless the response is an error.
     """
-    more = headers.items() if shared.status_code == HTTPStatus.OK else ()
-    return Response(shared.body, shared.status_code, dict([*shared.headers.items(), *more]))
+    more = headers.items() if cached.status_code == HTTPStatus.OK else ()
+    return Response(cached.body, cached.status_code, dict([*cached.headers.items(), *more]))
 
 
 def _moment(visit: Visit) -> Hashable:

@@ -1,0 +1,111 @@
+"""The writer of the first edition, kept to be compared: each worker updates the shared rows itself.
+
+A flush is cut into transactions of some endpoints each. One locks the rows that it changes, reads
+their histograms, and updates them row by row.
+"""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from fastapi_lens.storage.batches import (
+    Batch,
+    BucketKey,
+    BucketSum,
+    Delta,
+    StatusKey,
+    WorkerFacts,
+    bucket_sums,
+    status_sums,
+)
+from fastapi_lens.storage.counts import UPDATE_BUCKET, UPDATE_ENDPOINT, UPDATE_STATUS
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.fence import Fence, until_alone
+from fastapi_lens.storage.rollup import bucket_change, locked_buckets, locked_statuses
+from fastapi_lens.storage.statements import Row, key_of
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
+
+MAX_SUMS = 16
+"""Of one transaction: each sum changes six rows, and a transaction changed at most 100."""
+
+PAUSE_SECONDS = 0.001
+"""Between two transactions of a flush, in which requests get the interpreter."""
+
+
+class FirstEditionWriter:
+    """Adds the batches of one worker to the shared rows, each exactly once."""
+
+    def __init__(self, database: Database, worker: WorkerFacts) -> None:
+        """Write nothing yet."""
+        self._database = database
+        self._fence = Fence(worker, WORKER.c.seq)
+
+    def write(self, batch: Batch) -> None:
+        """Add a batch.
+
+        Raises:
+            StorageError: The database cannot be written.
+        """
+        buckets, statuses = bucket_sums(batch.deltas), status_sums(batch.deltas)
+        until_alone(lambda: self._write(batch, buckets, statuses))
+
+    def _write(
+        self, batch: Batch, buckets: dict[BucketKey, BucketSum], statuses: dict[StatusKey, int]
+    ) -> None:
+        while missing := self._try(batch, buckets, statuses):
+            # In a transaction of their own, so that inserting never waits while holding locks.
+            with self._database.write() as connection:
+                for table, rows in missing:
+                    connection.execute(self._database.insert_ignore(table), rows)
+
+    def _try(
+        self, batch: Batch, buckets: dict[BucketKey, BucketSum], statuses: dict[StatusKey, int]
+    ) -> list[tuple[sa.Table, list[Row]]]:
+        """Add the batch unless it is there already; the rows that have to be made before."""
+        with self._database.write() as connection:
+            if not self._fence.advance(connection, batch.seq):
+                return []
+            known = locked_buckets(connection, buckets)
+            counted = locked_statuses(connection, statuses)
+            missing = [
+                *_empty(BUCKET, sorted(buckets.keys() - known.keys())),
+                *_empty(STATUS, sorted(statuses.keys() - counted)),
+            ]
+            if missing:
+                connection.rollback()
+                return missing
+            UPDATE_ENDPOINT.run_one_by_one(connection, _endpoint_changes(batch))
+            UPDATE_BUCKET.run_one_by_one(
+                connection,
+                [bucket_change(key, buckets[key], known[key]) for key in sorted(buckets)],
+            )
+            UPDATE_STATUS.run_one_by_one(
+                connection,
+                [{**key_of(STATUS, key), "add_calls": statuses[key]} for key in sorted(statuses)],
+            )
+            return []
+
+
+def _empty(table: sa.Table, keys: Sequence[tuple[int, ...]]) -> list[tuple[sa.Table, list[Row]]]:
+    """The table and its empty rows of these keys; nothing without keys."""
+    zeros = {column.name: b"" if column.name == "histogram" else 0 for column in table.columns}
+    names = [column.name for column in table.primary_key]
+    rows: list[Row] = [{**zeros, **dict(zip(names, key, strict=True))} for key in keys]
+    return [(table, rows)] if rows else []
+
+
+def _endpoint_changes(batch: Batch) -> list[Row]:
+    """The values that add to each endpoint, as `UPDATE_ENDPOINT` takes them."""
+    by_endpoint: dict[int, list[Delta]] = {}
+    for delta in batch.deltas:
+        by_endpoint.setdefault(delta.endpoint_id, []).append(delta)
+    return [
+        {
+            **key_of(ENDPOINT, (endpoint,)),
+            "add_calls": sum(delta.calls for delta in deltas),
+            "first_at": min(delta.first_at_us for delta in deltas),
+            "last_at": max(delta.last_at_us for delta in deltas),
+            "ahead": batch.ahead_us,
+        }
+        for endpoint, deltas in sorted(by_endpoint.items())
+    ]

@@ -1,0 +1,101 @@
+"""What a fleet's database shows of it while it writes: CPU, how old a page is, what waits."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.tables import INBOX, WORKER
+
+TICKS_A_SECOND = 100
+"""Of the CPU times in /proc, on every Linux that people run."""
+
+EVERY_SECONDS = 0.25
+_PARENT, _USER, _SYSTEM, _CHILDREN_USER, _CHILDREN_SYSTEM = 1, 11, 12, 13, 14
+"""Fields of /proc/PID/stat, counted from the one after the name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at the database.
+
+    Attributes:
+        age: Seconds; a page has all calls that are older, of every worker.
+        lag: Seconds that the oldest batch has waited in the inbox; 0 when none waits.
+        waiting: Batches in the inbox.
+    """
+
+    age: float
+    lag: float
+    waiting: int
+
+
+class Watch:
+    """Looks at the database of a fleet.
+
+    Args:
+        database: Of the fleet.
+        begun: Epoch seconds; nothing that is older counts.
+    """
+
+    def __init__(self, database: Database, begun: float) -> None:
+        """Find the server's first process."""
+        self._database = database
+        self._begun = begun
+        with database.read() as connection:
+            backend = connection.execute(sa.select(sa.func.pg_backend_pid())).scalar_one()
+        self._server = int(_stat(int(backend))[_PARENT])
+
+    def cpu(self) -> float:
+        """Seconds of CPU that all processes of the server have used, ended ones included."""
+        own = _stat(self._server)
+        ticks = sum(map(int, own[_USER : _CHILDREN_SYSTEM + 1]))
+        for entry in Path("/proc").iterdir():
+            fields = _stat(int(entry.name)) if entry.name.isdecimal() else []
+            if fields and int(fields[_PARENT]) == self._server:
+                ticks += int(fields[_USER]) + int(fields[_SYSTEM])
+        return ticks / TICKS_A_SECOND
+
+    def look(self) -> Look:
+        """The age of a page now, and what waits."""
+        waits = sa.select(
+            sa.func.count(), sa.func.min(INBOX.c.since), sa.func.min(INBOX.c.written_at)
+        )
+        written = sa.select(sa.func.min(WORKER.c.complete_to)).where(WORKER.c.ended_at == 0)
+        with self._database.read() as connection:
+            complete_to = connection.execute(written).scalar_one()
+            # Later: what is drained in between makes the page look older, never younger.
+            waiting, since, written_at = connection.execute(waits).one()
+        now = time.time()
+        shown_to = min(time_of for time_of in (complete_to, since) if time_of is not None) / 1e6
+        return Look(
+            age=now - max(shown_to, self._begun),
+            lag=now - written_at / 1e6 if waiting else 0.0,
+            waiting=int(waiting),
+        )
+
+    def looks(self, seconds: float) -> list[Look]:
+        """A look every quarter of a second."""
+        found, end = [], time.monotonic() + seconds
+        while time.monotonic() < end:
+            found.append(self.look())
+            time.sleep(EVERY_SECONDS)
+        return found
+
+
+def busy_seconds() -> float:
+    """Seconds of CPU that the whole machine has used since it started."""
+    fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+    user, nice, system = map(int, fields[:3])
+    return (user + nice + system) / TICKS_A_SECOND
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat after the name; none of a process that is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return text.rpartition(")")[2].split()

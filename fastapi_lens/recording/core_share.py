@@ -1,0 +1,60 @@
+"""Share of one processor core that the thread of a lens uses. Knows no database and no request."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from threading import get_ident
+
+WINDOW_SECONDS = 60.0
+"""The share is that of the last minute: a single flush says little."""
+
+SHORTEST_SECONDS = 5.0
+"""Nothing is told of a shorter time, in which the clock of a thread may not have moved."""
+
+MILLIONTHS = 1_000_000
+
+
+class CoreShare:
+    """CPU time of one thread, divided by the time that has passed.
+
+    Args:
+        cpu_seconds: CPU time of the calling thread.
+        wall_seconds: Time that never goes back.
+    """
+
+    def __init__(
+        self,
+        cpu_seconds: Callable[[], float] = time.thread_time,
+        wall_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Measure no thread yet."""
+        self._cpu_seconds = cpu_seconds
+        self._wall_seconds = wall_seconds
+        self._thread: int | None = None
+        self._samples: deque[tuple[float, float]] = deque()
+        self._ppm: int | None = None
+
+    def begin(self) -> None:
+        """Measure the calling thread from now on."""
+        self._thread, self._ppm = get_ident(), None
+        self._samples.clear()
+        self._sample()
+
+    def ppm(self) -> int | None:
+        """Millionths of one core over the last minute, or since the start; None before 5 s.
+
+        Another thread that asks gets what the measured thread was told last.
+        """
+        if get_ident() == self._thread:
+            self._sample()
+            (begun, used_before), (now, used) = self._samples[0], self._samples[-1]
+            if now - begun >= SHORTEST_SECONDS:
+                self._ppm = round((used - used_before) / (now - begun) * MILLIONTHS)
+        return self._ppm
+
+    def _sample(self) -> None:
+        """Note both clocks, and forget what is not needed for the last minute."""
+        now = self._wall_seconds()
+        self._samples.append((now, self._cpu_seconds()))
+        while len(self._samples) > 1 and now - self._samples[1][0] >= WINDOW_SECONDS:
+            self._samples.popleft()

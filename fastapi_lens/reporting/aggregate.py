@@ -1,0 +1,102 @@
+"""Adds bucket rows up: for all endpoints, for one, and by step. Knows no clock and no facts."""
+
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.histogram import Histogram
+from fastapi_lens.reporting.bucket_rows import (
+    Row,
+    fetched,
+    fetched_in_parts,
+    histograms,
+    parted,
+    sums,
+    whole_rows,
+)
+from fastapi_lens.reporting.model import Usage
+from fastapi_lens.reporting.windows import Span
+from fastapi_lens.reporting.yield_gil import yield_gil
+from fastapi_lens.storage.sound import whole
+
+AT_ONCE = 16_000
+"""Histograms that are taken from the database at once, which are 4 MB."""
+
+
+def summed(spans: Iterable[Span], *, now: float) -> sa.Subquery:
+    """What each endpoint did in some spans together, as a part of a SELECT: one row for each.
+
+    Args:
+        spans: Without overlaps; one without an end is added up to the present and beyond.
+        now: Epoch seconds.
+    """
+    return sums(_parts(spans, now))
+
+
+def usage_of_sums(row: Sequence[object]) -> Usage:
+    """Counters and maximum of one endpoint in `summed`, each None without rows; no histogram."""
+    return Usage.of(map(whole, row), None)
+
+
+def read_histograms(
+    connection: Connection, spans: Iterable[Span], *, ids: Sequence[int] | None, now: float
+) -> dict[int, Histogram]:
+    """How long the calls of endpoints took in some spans together; none without rows there.
+
+    Args:
+        connection: In a transaction.
+        spans: As of `summed`.
+        ids: The endpoints, not many; None for all.
+        now: Epoch seconds.
+    """
+    found: dict[int, Histogram] = {}
+    statement = histograms(_parts(spans, now), ids)
+    for rows in fetched_in_parts(connection, statement, AT_ONCE):
+        blobs: dict[int, list[bytes]] = {}
+        for _, identity, blob in yield_gil(rows):
+            blobs.setdefault(identity, []).append(blob)
+        for identity, mine in yield_gil(blobs.items(), every=1):
+            one = Histogram.merged_bytes(mine)
+            found[identity] = found[identity] + one if identity in found else one
+    return found
+
+
+def read_rows(
+    connection: Connection, endpoint_id: int, *wanted: Iterable[Span], now: float
+) -> list[list[tuple[int, Row]]]:
+    """The rows of one endpoint, in one query.
+
+    Args:
+        connection: In a transaction.
+        endpoint_id: The endpoint.
+        wanted: Spans, each as of `summed`.
+        now: Epoch seconds.
+
+    Returns:
+        For each of `wanted` the rows in it: when the bucket begins, in epoch seconds, and
+        counters, maximum and histogram, as `usage_of` takes them.
+    """
+    groups, parts = list[int](), list[Span]()
+    for group, spans in enumerate(wanted):
+        for part in _parts(spans, now):
+            groups.append(group)
+            parts.append(part)
+    found: list[list[tuple[int, Row]]] = [[] for _ in wanted]
+    for number, bucket, *row in fetched(connection, whole_rows(parts, endpoint_id)):
+        at = int(number)
+        found[groups[at]].append((bucket * parts[at].tier, tuple(row)))
+    return found
+
+
+def usage_of(rows: Sequence[Row]) -> Usage:
+    """Rows of counters, maximum and histogram, added up."""
+    if not rows:
+        return Usage()
+    *counters, longest, blobs = zip(*rows, strict=True)
+    added = (sum(map(whole, column)) for column in counters)
+    return Usage.of([*added, max(map(whole, longest))], Histogram.merged_bytes(blobs))
+
+
+def _parts(spans: Iterable[Span], now: float) -> list[Span]:
+    return [part for span in spans for part in parted(span, now)]
