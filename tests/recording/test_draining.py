@@ -152,6 +152,15 @@ def test_the_last_worker_empties_the_inbox_and_gives_the_lease_back(hosts: Hosts
     assert hosts.draining("next").turn() == SOON_SECONDS
 
 
+def test_one_that_starts_again_after_its_end_empties_the_inbox_at_once(hosts: Hosts) -> None:
+    again = hosts.draining("again")
+    again.turn()
+    again.end()
+    hosts.write()
+    again.turn()
+    assert (hosts.waiting, hosts.lease.owner) == (0, "again")
+
+
 def test_one_that_ends_empties_the_inbox_although_another_one_has_the_lease(hosts: Hosts) -> None:
     has_it, ends = hosts.draining("has it"), hosts.draining("ends")
     has_it.turn()

@@ -492,6 +492,18 @@ def test_whoever_needs_all_of_it_leaves_nothing_that_fails_as_nobody_foresaw(
     assert rows_in(local) != rows_of(held)
 
 
+def test_whoever_needs_all_of_it_ends_although_another_one_gives_up_what_fails(
+    local: FlakyDatabase, unforeseen: set[tuple[str, int]]
+) -> None:
+    put(local, "w1", [Batch(1, (delta(1),))])
+    unforeseen.add(("w1", 1))
+    drain = Drain(local)
+    assert drain.run(seconds=60)
+    drain_all(local)
+    drain.run_once()
+    assert (waiting_in(local), lost_in(local)) == ([], 1)
+
+
 def test_what_fails_as_nobody_foresaw_only_once_is_added(
     local: FlakyDatabase, unforeseen: set[tuple[str, int]]
 ) -> None:
