@@ -83,6 +83,7 @@ class Draining:
         self._drain.run(seconds=END_SECONDS)
         if self._may_be_ours:
             self._is_ours = self._may_be_ours = False
+            self._ask_at = float("-inf")  # It may start again.
             give_back_lease(self._database, LEASE, owner=self._owner)
 
     def _has_lease(self) -> bool:

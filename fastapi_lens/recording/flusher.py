@@ -389,7 +389,11 @@ class Flusher:
             if self._tries >= MAX_TRIES:
                 self._in_flight, self._tries = None, 0
                 self.dropped += batch.calls
-                self._warn(f"gives up {batch.calls} calls, which the database refuses: {error}")
+                # Said in any case: the tries before have used up the warning of this minute.
+                logger.warning(
+                    "fastapi_lens gives up %d calls, which the database refuses: %s",
+                    *(batch.calls, error),
+                )
             raise
         self._applied, self._in_flight, self._tries = batch.seq, None, 0
         return waiting

@@ -102,7 +102,7 @@ class Drain:
         self._tries = Counter[Key]()
 
     def run(self, *, seconds: float) -> bool:
-        """Add what waits, for about so many seconds at most; whether nothing is left.
+        """Add what waits, for about so many seconds at most; whether nothing is left to do now.
 
         Between two transactions it rests as long as the last one took, so that others get at the
         database and at the interpreter.
@@ -135,6 +135,12 @@ class Drain:
         Raises:
             StorageError: The database cannot be read or written; what was added stays added.
         """
+        for _ in range(MAX_TRIES):
+            self._add_all()
+            if not self._tries:
+                return
+
+    def _add_all(self) -> None:
         after = _FIRST
         while rows := self._read(after):
             try:
@@ -200,7 +206,11 @@ class Drain:
             # Nobody foresaw it, and others wait behind it.
             self._tries[row.key] += 1
             if self._tries[row.key] < MAX_TRIES:
-                raise
+                logger.exception(
+                    "fastapi_lens could not add %d calls of worker %s (%s), and tries again",
+                    *(row.calls, row.worker_id, row.app),
+                )
+                return
             del self._tries[row.key]
             self._give_up(row, claim, error)
         else:

@@ -152,6 +152,15 @@ def test_the_last_worker_empties_the_inbox_and_gives_the_lease_back(hosts: Hosts
     assert hosts.draining("next").turn() == SOON_SECONDS
 
 
+def test_one_that_starts_again_after_its_end_empties_the_inbox_at_once(hosts: Hosts) -> None:
+    again = hosts.draining("again")
+    again.turn()
+    again.end()
+    hosts.write()
+    again.turn()
+    assert (hosts.waiting, hosts.lease.owner) == (0, "again")
+
+
 def test_one_that_ends_empties_the_inbox_although_another_one_has_the_lease(hosts: Hosts) -> None:
     has_it, ends = hosts.draining("has it"), hosts.draining("ends")
     has_it.turn()
@@ -308,3 +317,25 @@ def test_the_rest_after_a_turn_grows_with_what_the_turn_took(
     )
 
     assert draining.turn() == pytest.approx(rest)
+
+
+def test_what_nobody_can_add_keeps_a_worker_from_nothing_else(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    migrate(rig.database)
+    Registrar(rig.database, worker("other")).register([], applied=0, now_us=1)
+    Inbox(rig.database, worker("other")).put(Batch(1, (delta(1),)), now=rig.now)
+    unpacked = drain_module._unpacked
+
+    def fail(row: drain_module.Waiting) -> Batch:
+        if row.worker_id == "other":
+            raise LookupError("nobody foresaw it")
+        return unpacked(row)
+
+    monkeypatch.setattr(drain_module, "_unpacked", fail)
+    rig.call()
+    assert rig.flusher.flush()
+    assert rig.rows == rig.expected
+    assert "could not add 1 calls of worker other (orders), and tries again" in caplog.text
+    assert rig.flusher.stop()
+    assert {row.id for row in table_rows(rig.database, WORKER) if row.ended_at} == {"w1"}

@@ -334,3 +334,32 @@ def test_workers_of_this_host_that_were_killed_are_named_in_the_log(
     file_rig.database.down = False
     assert file_rig.flusher.flush()
     assert "was killed" not in caplog.text
+
+
+def test_a_batch_that_the_inbox_refuses_is_given_up_after_some_tries_counted_and_told(
+    file_rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = file_rig
+    assert rig.flusher.flush()
+    with rig.database.write() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER refused BEFORE INSERT ON lens_inbox WHEN NEW.calls = 3 "
+            "BEGIN SELECT RAISE(ABORT, 'it takes no three'); END"
+        )
+    for _ in range(3):
+        rig.call()
+    for tries in range(1, flusher_module.MAX_TRIES + 1):
+        # Errors of the connection are no tries.
+        rig.database.down = True
+        assert not rig.flusher.flush()
+        rig.database.down = False
+        assert rig.flusher.pending_calls == 3
+        assert not rig.flusher.flush()
+        assert rig.flusher.pending_calls == (0 if tries == flusher_module.MAX_TRIES else 3)
+    assert rig.flusher.dropped == 3
+    assert "gives up 3 calls, which the database refuses: IntegrityError: it take" in caplog.text
+    rig.sent.clear()
+    rig.call()
+    assert rig.flusher.flush()
+    assert rig.rows == rig.expected
+    assert worker_row(rig).dropped == 3

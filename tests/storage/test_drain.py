@@ -455,11 +455,13 @@ def test_a_batch_that_fails_as_nobody_foresaw_is_given_up_after_some_tries_and_n
     unforeseen.add(("w9", 1))
     drain = Drain(local)
     for _ in range(MAX_TRIES - 1):
-        with pytest.raises(LookupError):
-            drain.run(seconds=60)
+        # The others are added, and whoever drains goes on with its own work.
+        assert drain.run(seconds=60)
         assert waiting_in(local) == [("w9", 1)]
         assert rows_in(local) == rows_of(held)
+    assert "could not add 2 calls of worker w9 (orders), and tries again" in caplog.text
     assert drain.run(seconds=60)
+    assert waiting_in(local) == []
     assert lost_in(local) == 2
     assert "gives up 2 calls of worker w9 (orders), which cannot be added: nobody" in caplog.text
 
@@ -471,17 +473,47 @@ def test_batches_that_fail_as_nobody_foresaw_are_all_given_up_however_many_lie_b
     for name in ("a", "w11", "z"):
         put(local, name, [Batch(1, (delta(1),))])
         unforeseen.add((name, 1))
-    failures = 0
-    for _ in range(4 * MAX_TRIES):
-        try:
-            done = drain.run(seconds=60)
-        except LookupError:
-            failures += 1
-    assert failures == 3 * (MAX_TRIES - 1)
+    for _ in range(MAX_TRIES):
+        assert waiting_in(local) != []
+        assert drain.run(seconds=60)
     assert waiting_in(local) == []
     assert rows_in(local) == rows_of(held)
-    assert done
     assert lost_in(local) == 3
+
+
+def test_whoever_needs_all_of_it_leaves_nothing_that_fails_as_nobody_foresaw(
+    local: FlakyDatabase, unforeseen: set[tuple[str, int]]
+) -> None:
+    held = put_some(local)
+    unforeseen.add(("w1", 1))
+    drain_all(local)
+    assert waiting_in(local) == []
+    assert lost_in(local) == batches(1, 1)[0].calls
+    assert rows_in(local) != rows_of(held)
+
+
+def test_whoever_needs_all_of_it_ends_although_another_one_gives_up_what_fails(
+    local: FlakyDatabase, unforeseen: set[tuple[str, int]]
+) -> None:
+    put(local, "w1", [Batch(1, (delta(1),))])
+    unforeseen.add(("w1", 1))
+    drain = Drain(local)
+    assert drain.run(seconds=60)
+    drain_all(local)
+    drain.run_once()
+    assert (waiting_in(local), lost_in(local)) == ([], 1)
+
+
+def test_what_fails_as_nobody_foresaw_only_once_is_added(
+    local: FlakyDatabase, unforeseen: set[tuple[str, int]]
+) -> None:
+    held, drain = put_some(local), Drain(local)
+    unforeseen.add(("w1", 1))
+    assert drain.run(seconds=60)
+    unforeseen.clear()
+    assert drain.run(seconds=60)
+    assert rows_in(local) == rows_of(held)
+    assert lost_in(local) == 0
 
 
 def test_no_number_of_connection_errors_gives_up_a_batch(local: FlakyDatabase) -> None:
