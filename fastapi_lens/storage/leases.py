@@ -9,8 +9,9 @@ from fastapi_lens.storage.tables import LEASE
 LEASE_SECONDS = 120
 """So long after its last sign of life a worker's job goes to another one."""
 
-_LONGEST_SECONDS = 3_600
-"""A lease that ends later than that was written by a clock that is wrong; nobody waits for it."""
+_LONGEST_TIMES = 30
+"""A lease that ends later than so many times its length was written by a clock that is wrong, and
+nobody waits for it."""
 
 
 def take_lease(
@@ -28,6 +29,7 @@ def take_lease(
     Raises:
         StorageError: The database cannot be written.
     """
+    latest = int(now) + _LONGEST_TIMES * seconds
     with database.read() as connection:
         expires_at = connection.execute(
             sa.select(LEASE.c.expires_at).where(LEASE.c.name == name)
@@ -38,9 +40,9 @@ def take_lease(
             connection.execute(
                 database.insert_ignore(LEASE), {"name": name, "owner": "", "expires_at": 0}
             )
-    elif int(now) <= expires_at <= int(now) + _LONGEST_SECONDS:
+    elif int(now) <= expires_at <= latest:
         return False
-    free = (LEASE.c.expires_at < int(now)) | (LEASE.c.expires_at > int(now) + _LONGEST_SECONDS)
+    free = (LEASE.c.expires_at < int(now)) | (LEASE.c.expires_at > latest)
     return _move_on(database, name, free, owner=owner, until=int(now) + seconds)
 
 
