@@ -59,7 +59,7 @@ class Registration:
         self._known: dict[int, EndpointFacts] = {}
         self._registered: dict[int, EndpointFacts] | None = None
         self._discovered_at = self._reached_at = float("-inf")
-        self._unclear = self._said = self._mends = False
+        self._unclear = self._said = self._mends = self._has_news = False
 
     def id_of(self, method: str, path: str, seen_at: float) -> int:
         """The id of a called endpoint, which is registered if it is not yet.
@@ -73,6 +73,7 @@ class Registration:
         if identity not in self._known:
             facts = EndpointFacts(identity, self.worker.app, method, path)
             self._known[identity] = replace(facts, seen_at_us=microseconds(seen_at))
+            self._has_news = True
         return identity
 
     def rediscover(self) -> None:
@@ -101,6 +102,7 @@ class Registration:
         if looks:
             self._discovered_at = now
             self._known.update((fact.id, fact) for fact in self.discover())
+            self._has_news = True
         if begins:
             migrate(self._database)
             self._reached_at = now
@@ -127,6 +129,10 @@ class Registration:
         self._mends = False
 
     def _register(self, *, applied: int, log_applied: int) -> None:
+        if not self._has_news and self._registered is not None:
+            return
+        # First: the other thread may add one meanwhile. After an error `forget` has all registered.
+        self._has_news = False
         done = self._registered or {}
         # Includes those that were called before they were discovered: their facts are complete now.
         new = [fact for fact in list(self._known.values()) if done.get(fact.id) != fact]
