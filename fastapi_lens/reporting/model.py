@@ -328,6 +328,8 @@ class Worker:
         pending: Calls that waited in its memory then.
         dropped: Calls that it has lost.
         flush_ms: Milliseconds that its latest flush took; 0.0 before the first.
+        interval_seconds: Seconds between two of its flushes; longer than set while what was flushed
+            is not added up as fast.
         core_share: Share of one core, from 0 to 1, that the thread of its lens used lately;
             ``None`` before it was measured.
         clock_ahead_seconds: How far its clock is ahead of the database's, negative where it is
@@ -343,6 +345,7 @@ class Worker:
     pending: int
     dropped: int
     flush_ms: float
+    interval_seconds: float
     core_share: float | None
     clock_ahead_seconds: float | None
 

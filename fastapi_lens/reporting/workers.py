@@ -184,6 +184,7 @@ def _worker(row: Any, now: float) -> Worker:
         pending=row.pending,
         dropped=row.dropped,
         flush_ms=row.flush_us / 1_000,
+        interval_seconds=row.interval_ms / 1_000,
         core_share=None if row.core_ppm is None else row.core_ppm / MILLIONTHS,
         clock_ahead_seconds=None if ahead_us is None else ahead_us / 1_000_000,
     )

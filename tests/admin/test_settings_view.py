@@ -24,7 +24,7 @@ def test_each_worker_says_how_it_does_and_how_much_of_a_core_it_uses(site: Site)
     heard_of(site, OTHER, pending=7, dropped=1_234, flush_us=4_500, core_ppm=4_000)
     page = site.get("/lens/settings").text
     assert "web-2:4712" in page
-    for told in (">Running<", ">2.14.0<", ">7<", ">1,234<", ">4.5 ms<", ">0.4%<"):
+    for told in (">Running<", ">2.14.0<", ">7<", ">1,234<", ">4.5 ms <small>every 5 s<", ">0.4%<"):
         assert told in page
     assert "1,234 calls" in page
     assert figure(page, "The lens uses") == "0.4% of one core per worker"

@@ -52,6 +52,7 @@ def test_the_workers_that_record_come_first_and_each_says_how_it_does(database: 
         pending=7,
         dropped=3,
         flush_ms=4.5,
+        interval_seconds=5.0,
         core_share=0.004,
         clock_ahead_seconds=None,
     )
