@@ -6,15 +6,20 @@ import pytest
 import sqlalchemy as sa
 
 from fastapi_lens.recording.draining import (
+    BACKLOG_SECONDS,
     LOOK_SECONDS,
     RENEW_SECONDS,
     SELDOM_SECONDS,
     SOON_SECONDS,
     Draining,
 )
+from fastapi_lens.storage.batches import Batch
 from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.inbox import Inbox
 from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.registrar import Registrar
 from fastapi_lens.storage.tables import LEASE
+from tests.storage.helpers import delta, worker
 
 REST_AFTER_50_MS = 2.5
 
@@ -47,6 +52,16 @@ def test_the_rest_after_a_turn_grows_with_what_the_turn_took(
     times = iter([0.0, 1.0, 1.0 + took])
 
     assert draining(memory, "w1", lambda: next(times)).turn() == pytest.approx(rest)
+
+
+def test_a_turn_that_leaves_something_is_followed_by_another_at_once(
+    memory: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastapi_lens.recording.draining.TURN_SECONDS", 0.0)
+    Registrar(memory, worker()).register([], applied=0, now_us=1)
+    Inbox(memory, worker()).put(Batch(1, (delta(1),)), now=1_790_000_000.0)
+
+    assert draining(memory, "w1", lambda: 0.0).turn() == BACKLOG_SECONDS
 
 
 def test_who_has_not_got_the_lease_looks_for_it_every_four_seconds(memory: Database) -> None:
