@@ -56,7 +56,7 @@ class Draining:
         self._lose = lose
         self._timer = timer
         self._drain = Drain(database, clock=clock)
-        self._renew_at = self._look_at = float("-inf")
+        self._renew_at = float("-inf")
         self._is_ours = False
 
     def turn(self) -> float:
@@ -69,7 +69,7 @@ class Draining:
             StorageError: The database cannot be read or written.
         """
         if not self._has_lease():
-            return self._look_at - self._timer()
+            return LOOK_SECONDS
         begun = self._timer()
         if not self._empty(TURN_SECONDS):
             return BACKLOG_SECONDS
@@ -95,12 +95,12 @@ class Draining:
 
     def _has_lease(self) -> bool:
         now = self._timer()
-        if now < (self._renew_at if self._is_ours else self._look_at):
-            return self._is_ours
+        if self._is_ours and now < self._renew_at:
+            return True
         had, self._is_ours = self._is_ours, False  # Not ours while an answer may get lost.
         # One that went with its table can be had again at once.
         self._is_ours = (had and self._ask(renew_lease)) or self._ask(take_lease)
-        self._renew_at, self._look_at = now + RENEW_SECONDS, now + LOOK_SECONDS
+        self._renew_at = now + RENEW_SECONDS
         return self._is_ours
 
     def _ask(self, how: Callable[..., bool]) -> bool:

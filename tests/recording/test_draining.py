@@ -64,19 +64,6 @@ def test_a_turn_that_leaves_something_is_followed_by_another_at_once(
     assert draining(memory, "w1", lambda: 0.0).turn() == BACKLOG_SECONDS
 
 
-def test_who_has_not_got_the_lease_looks_for_it_every_four_seconds(memory: Database) -> None:
-    now = [0.0]
-    first, second = (draining(memory, owner, lambda: now[0]) for owner in ("w1", "w2"))
-    first.turn()
-    assert second.turn() == LOOK_SECONDS
-
-    first.end()
-    now[0] = 1.0
-    assert second.turn() == LOOK_SECONDS - 1.0
-    now[0] = LOOK_SECONDS
-    assert second.turn() == SOON_SECONDS
-
-
 def test_a_lease_that_went_with_its_table_is_taken_again_at_once(memory: Database) -> None:
     now = [0.0]
     first = draining(memory, "w1", lambda: now[0])
