@@ -53,7 +53,7 @@ class Draining:
         self._clock = clock
         self._timer = timer
         self._drain = Drain(database, clock=clock)
-        self._ask_at = float("-inf")
+        self._renew_at = float("-inf")
         self._is_ours = self._may_be_ours = False
 
     def turn(self) -> float:
@@ -66,7 +66,7 @@ class Draining:
             StorageError: The database cannot be read or written.
         """
         if not self._has_lease():
-            return self._ask_at - self._timer()
+            return LOOK_SECONDS
         begun = self._timer()
         if not self._drain.run(seconds=TURN_SECONDS):
             return BACKLOG_SECONDS
@@ -83,13 +83,12 @@ class Draining:
         self._drain.run(seconds=END_SECONDS)
         if self._may_be_ours:
             self._is_ours = self._may_be_ours = False
-            self._ask_at = float("-inf")  # It may start again.
             give_back_lease(self._database, LEASE, owner=self._owner)
 
     def _has_lease(self) -> bool:
         now = self._timer()
-        if now < self._ask_at:
-            return self._is_ours
+        if self._is_ours and now < self._renew_at:
+            return True
         # An answer that gets lost leaves it open whose it is.
         asks = (renew_lease, take_lease) if self._may_be_ours else (take_lease,)
         self._is_ours, self._may_be_ours = False, True
@@ -97,5 +96,5 @@ class Draining:
             ask(self._database, LEASE, owner=self._owner, now=self._clock(), seconds=LEASE_SECONDS)
             for ask in asks
         )
-        self._ask_at = now + (RENEW_SECONDS if self._is_ours else LOOK_SECONDS)
+        self._renew_at = now + RENEW_SECONDS
         return self._is_ours

@@ -669,6 +669,20 @@ def test_a_slow_drain_does_not_cut_what_waits_into_parts(sqlite_database: FlakyD
     assert rows_in(sqlite_database).buckets == rows_of([delta(1)] * 24).buckets
 
 
+def test_many_batches_are_folded_while_they_are_read(
+    sqlite_database: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastapi_lens.storage.drain.FOLD_EVERY", 2)
+    writer = worker()
+    Registrar(sqlite_database, writer).register([], applied=0, now_us=1)
+    inbox, deltas = Inbox(sqlite_database, writer), tuple(map(delta, (1, 2, 3)))
+    for number in range(5):
+        inbox.put(Batch(number + 1, deltas), now=1_790_000_000.0)
+    Drain(sqlite_database, clock=lambda: 1_790_000_000.0).run(seconds=10)
+
+    assert rows_in(sqlite_database).latencies == rows_of(deltas * 5).latencies
+
+
 def test_rows_of_more_endpoints_than_one_statement_locks_are_added_to(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
