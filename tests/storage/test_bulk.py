@@ -1,0 +1,87 @@
+"""Many rows, each changed by values of its own, as each server does it quickest."""
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from fastapi_lens.storage.bulk import MOST, in_powers
+from fastapi_lens.storage.counters import COUNTERS
+from fastapi_lens.storage.counts import UPDATE_BUCKET, UPDATE_ENDPOINT, UPDATE_STATUS
+from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.statements import key_of
+from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS
+from tests.storage.helpers import make_endpoints, table_rows
+
+COUNT = MOST + 45
+
+
+@pytest.fixture
+def server(server_url: str) -> Iterator[Database]:
+    made = Database(server_url)
+    migrate(made)
+    yield made
+    made.close()
+
+
+def test_more_rows_than_one_statement_takes_are_changed_each_by_its_own(server: Database) -> None:
+    keys = [(1, number, 200) for number in range(COUNT)]
+    rows = [{**dict(zip(("day", "endpoint_id", "status"), key, strict=True))} for key in keys]
+    added = [{**key_of(STATUS, key), "add_calls": 2 * key[1]} for key in keys]
+    # Of a row that is not there, nothing comes.
+    gone = {**key_of(STATUS, (1, COUNT, 200)), "add_calls": 5}
+    with server.write() as connection:
+        connection.execute(sa.insert(STATUS), [{**row, "calls": 7} for row in rows])
+        UPDATE_STATUS.run(connection, [*added, gone])
+        UPDATE_STATUS.run(connection, [])
+    found = {row.endpoint_id: row.calls for row in table_rows(server, STATUS)}
+    assert found == {number: 7 + 2 * number for number in range(COUNT)}
+
+
+def test_sums_are_added_to_and_a_histogram_is_replaced(server: Database) -> None:
+    key = {"tier": 60, "bucket": 5, "endpoint_id": 1 << 62}
+    before = {**key, **dict.fromkeys(COUNTERS, 1), "max_us": 3, "histogram": b"\x00\xffold"}
+    change = {
+        **key_of(BUCKET, list(key.values())),
+        **{f"add_{name}": number for number, name in enumerate(COUNTERS, 10)},
+        "new_max_us": 9,
+        "new_histogram": b"\\\x00'{}\xfe",
+    }
+    with server.write() as connection:
+        connection.execute(sa.insert(BUCKET), before)
+        UPDATE_BUCKET.run(connection, [change])
+    (row,) = table_rows(server, BUCKET)
+    assert [getattr(row, name) for name in COUNTERS] == [11, 12, 13, 14, 15]
+    assert (row.max_us, bytes(row.histogram)) == (9, b"\\\x00'{}\xfe")
+
+
+@pytest.mark.parametrize(
+    ("stored", "told", "kept"),
+    [
+        ((0, 0), (50, 60), (50, 60)),
+        ((40, 70), (50, 60), (40, 70)),
+        ((50, 60), (40, 70), (40, 70)),
+        # A last call that lies ahead came from a wrong clock.
+        ((40, 900), (50, 60), (40, 60)),
+    ],
+)
+def test_the_first_and_the_last_call_of_all_are_kept(
+    server: Database, stored: tuple[int, int], told: tuple[int, int], kept: tuple[int, int]
+) -> None:
+    make_endpoints(server)
+    (first, *_) = table_rows(server, ENDPOINT)
+    values = dict(zip(("first_called_at", "last_called_at"), stored, strict=True))
+    change = {"add_calls": 2, "first_at": told[0], "last_at": told[1], "ahead": 500}
+    with server.write() as connection:
+        connection.execute(sa.update(ENDPOINT).values(values))
+        UPDATE_ENDPOINT.run(connection, [{**key_of(ENDPOINT, (first.id,)), **change}])
+    row = next(row for row in table_rows(server, ENDPOINT) if row.id == first.id)
+    assert (row.total_calls, row.first_called_at, row.last_called_at) == (2, *kept)
+
+
+def test_rows_are_cut_into_parts_of_few_lengths() -> None:
+    for count in (0, 1, 5, MOST, 2 * MOST + 3):
+        parts = list(in_powers(range(count)))
+        assert [one for part in parts for one in part] == list(range(count))
+        assert all(len(part).bit_count() == 1 and len(part) <= MOST for part in parts)
