@@ -1,18 +1,23 @@
 """Many rows, each changed by values of its own, as each server does it quickest."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
 
-from fastapi_lens.storage.bulk import MOST, in_powers
+from fastapi_lens.storage.bulk import MOST, BulkUpdate, in_powers
 from fastapi_lens.storage.counters import COUNTERS
-from fastapi_lens.storage.counts import UPDATE_BUCKET, UPDATE_ENDPOINT, UPDATE_STATUS
+from fastapi_lens.storage.counts import UPDATE_BUCKET, UPDATE_ENDPOINT
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.migrations import migrate
 from fastapi_lens.storage.statements import key_of
 from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS
 from tests.storage.helpers import make_endpoints, table_rows
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
 
 COUNT = MOST + 45
 
@@ -25,6 +30,12 @@ def server(server_url: str) -> Iterator[Database]:
     made.close()
 
 
+def a_new_update() -> BulkUpdate:
+    """One that has made no statement yet."""
+    values = {"add_calls": sa.BigInteger}
+    return BulkUpdate(STATUS, values, lambda new: {"calls": STATUS.c.calls + new("add_calls")})
+
+
 def test_more_rows_than_one_statement_takes_are_changed_each_by_its_own(server: Database) -> None:
     keys = [(1, number, 200) for number in range(COUNT)]
     rows = [{**dict(zip(("day", "endpoint_id", "status"), key, strict=True))} for key in keys]
@@ -33,8 +44,8 @@ def test_more_rows_than_one_statement_takes_are_changed_each_by_its_own(server: 
     gone = {**key_of(STATUS, (1, COUNT, 200)), "add_calls": 5}
     with server.write() as connection:
         connection.execute(sa.insert(STATUS), [{**row, "calls": 7} for row in rows])
-        UPDATE_STATUS.run(connection, [*added, gone])
-        UPDATE_STATUS.run(connection, [])
+        a_new_update().run(connection, [*added, gone])
+        a_new_update().run(connection, [])
     found = {row.endpoint_id: row.calls for row in table_rows(server, STATUS)}
     assert found == {number: 7 + 2 * number for number in range(COUNT)}
 
@@ -85,3 +96,33 @@ def test_rows_are_cut_into_parts_of_few_lengths() -> None:
         parts = list(in_powers(range(count)))
         assert [one for part in parts for one in part] == list(range(count))
         assert all(len(part).bit_count() == 1 and len(part) <= MOST for part in parts)
+
+
+class Noting:
+    """Stands for a connection to MariaDB, whose server no coverage is measured with."""
+
+    def __init__(self) -> None:
+        self.dialect = mysql.dialect()
+        self.sent: list[tuple[str, tuple[Any, ...]]] = []
+
+    def exec_driver_sql(self, text: str, values: tuple[Any, ...]) -> None:
+        self.sent.append((text, values))
+
+
+def test_mariadb_gets_few_statements_with_all_rows_written_out() -> None:
+    connection, update = Noting(), a_new_update()
+    rows = [{**key_of(STATUS, (1, number, 200)), "add_calls": number} for number in range(3)]
+    for _ in range(2):
+        update.run(cast("Connection", connection), rows)
+    texts = [text for text, _ in connection.sent]
+    assert [text.count("SELECT") for text in texts] == [2, 1, 2, 1]
+    assert texts[1] == (
+        "UPDATE lens_status JOIN (SELECT %s AS key_day, %s AS key_endpoint_id, %s AS key_status, "
+        "%s AS add_calls) AS told ON lens_status.day = told.key_day AND lens_status.endpoint_id = "
+        "told.key_endpoint_id AND lens_status.status = told.key_status SET lens_status.calls = "
+        "lens_status.calls + told.add_calls"
+    )
+    assert [values for _, values in connection.sent[:2]] == [
+        (1, 0, 200, 0, 1, 1, 200, 1),
+        (1, 2, 200, 2),
+    ]
