@@ -79,8 +79,9 @@ class BulkUpdate:
             text = self._joined.get(len(part))
             if text is None:
                 text = self._joined[len(part)] = self._from_rows(connection, len(part))
-            values = [row[name] for row in part for name in self._types]
-            connection.exec_driver_sql(text, tuple(values))
+            values = (row[name] for row in part for name in self._types)
+            sent = (value.hex() if isinstance(value, bytes) else value for value in values)
+            connection.exec_driver_sql(text, tuple(sent))
 
     def _from_arrays(self) -> sa.Update:
         arrays = (
@@ -101,8 +102,13 @@ class BulkUpdate:
             options = {"literal_binds": True}
             return str(clause.compile(dialect=connection.dialect, compile_kwargs=options))
 
-        first = ", ".join(f"%s AS {name}" for name in self._types)
-        others = ", ".join(["%s"] * len(self._types))
+        # A literal of bytes is text to the server, of older drivers at least.
+        marks = {
+            name: "UNHEX(%s)" if isinstance(kind, sa.LargeBinary) else "%s"
+            for name, kind in self._types.items()
+        }
+        first = ", ".join(f"{mark} AS {name}" for name, mark in marks.items())
+        others = ", ".join(marks.values())
         rows = " UNION ALL ".join([f"SELECT {first}", *[f"SELECT {others}"] * (count - 1)])
         rules = self._rules(lambda name: told.c[name])
         matches = " AND ".join(map(text, self._matches(lambda name: told.c[name])))
