@@ -249,7 +249,7 @@ def outcome_with(release: Release, python: Path, interpreter: Interpreter = HERE
     report = ENVIRONMENTS / release.name / "report.xml"
     report.unlink(missing_ok=True)
     command = interpreter.command(str(python), "-m", "pytest", "-q", "-m", release.selected)
-    command += ["-n", "2", "--dist", "loadscope", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    command += ["-n", "3", "--dist", "loadscope", "-p", "no:cacheprovider", f"--junitxml={report}"]
     if not release.newest:
         command += [f"-Wdefault::{name}" for name in OLD_WARNINGS]
     ended = subprocess.run([*command, *release.tests], cwd=ROOT, check=False)
