@@ -6,8 +6,6 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from cachetools import TTLCache
-
 MAX_AGE_SECONDS = 2.0
 """The workers of an app may differ by so much, and pages depend on the time."""
 
@@ -34,7 +32,11 @@ class AnswerCache:
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         """Keep no answer yet."""
-        self._answers = TTLCache[Hashable, tuple[Any]](max_answers, max_age_seconds, timer)
+        self._max_age_seconds = max_age_seconds
+        self._max_answers = max_answers
+        self._timer = timer
+        # Each with the time at which it ends, in the order of these.
+        self._answers: dict[Hashable, tuple[float, Any]] = {}
         self._in_flight: dict[Hashable, Future[Any]] = {}
         self._lock = threading.Lock()
 
@@ -47,9 +49,9 @@ class AnswerCache:
             factory: Computes the answer. Its error goes to all who wait, and is not kept.
         """
         with self._lock:
-            kept: tuple[Answer] | None = self._answers.get(question)
-            if kept is not None:
-                return kept[0]
+            kept: tuple[float, Answer] | None = self._answers.get(question)
+            if kept is not None and self._timer() < kept[0]:
+                return kept[1]
             future = self._in_flight.get(question)
             is_mine = future is None
             if future is None:
@@ -69,5 +71,13 @@ class AnswerCache:
             return
         with self._lock:
             del self._in_flight[question]
-            self._answers[question] = (answer,)
+            self._keep(question, answer)
         future.set_result(answer)
+
+    def _keep(self, question: Hashable, answer: Any) -> None:
+        now = self._timer()
+        self._answers.pop(question, None)
+        self._answers[question] = (now + self._max_age_seconds, answer)
+        for old, (end, _) in list(self._answers.items()):
+            if end <= now or len(self._answers) > self._max_answers:
+                del self._answers[old]

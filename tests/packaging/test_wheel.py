@@ -22,7 +22,6 @@ ROOT = Path(__file__).parents[2]
 
 RUNTIME = {
     "anyio",
-    "cachetools",
     "fastapi",
     "itsdangerous",
     "jinja2",

@@ -242,6 +242,7 @@ def test_two_prefixes_show_one_lens(config: MakeConfig, caplog: pytest.LogCaptur
     app.include_router(create_lens_admin("/ops/lens"))
     with TestClient(app, headers=KEY) as client:
         client.get("/x")
+        assert lens_of(app).flusher.flush()
         for prefix in ("/lens", "/ops/lens"):
             assert client.get(f"{prefix}/report").json()["endpoints"][0]["path"] == "/x"
     assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
