@@ -7,12 +7,17 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Query
+from sqlalchemy.orm import registry
 from sqlmodel import Field, Relationship, SQLModel
 
 from benchmarks.apps import Shape
 
 
-class Customer(SQLModel, table=True):
+class Table(SQLModel, registry=registry()):
+    """Beside the tables of other applications in the same process."""
+
+
+class Customer(Table, table=True):
     """Who orders."""
 
     id: int | None = Field(default=None, primary_key=True)
@@ -20,7 +25,7 @@ class Customer(SQLModel, table=True):
     orders: list["Order"] = Relationship(back_populates="customer")
 
 
-class Order(SQLModel, table=True):
+class Order(Table, table=True):
     """What a customer has ordered at once."""
 
     id: int | None = Field(default=None, primary_key=True)
@@ -30,7 +35,7 @@ class Order(SQLModel, table=True):
     lines: list["Line"] = Relationship(back_populates="order")
 
 
-class LineBase(SQLModel):
+class LineBase(Table):
     """What a line has in the database and in an answer."""
 
     article: str = Field(max_length=200)
