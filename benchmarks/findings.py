@@ -49,7 +49,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was measured and its budget, in words.
+    """One verdict: a measured value, its budget, and whether the budget is kept, in words.
 
     Attributes:
         within: Whether the budget is kept; None where there is none.

@@ -1,4 +1,4 @@
-"""How many workers one PostgreSQL carries, what each of them costs, and how old a page is then.
+"""Benchmark of fleets: the workers that one PostgreSQL carries, their CPU, the age of a page.
 
 ``python -m benchmarks.fleet`` (`make bench-fleet`) takes eight minutes and writes its section of
 RESULTS.md; ``--quick`` two minutes, with rough numbers and no file. A fleet is simulated by some

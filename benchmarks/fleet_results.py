@@ -1,4 +1,4 @@
-"""What fleets of workers did, the budgets they are held to, and their section of RESULTS.md.
+"""Measurements of fleets, their budgets, and their section of RESULTS.md.
 
 Measures nothing.
 """
@@ -31,7 +31,7 @@ LAG_WORKERS = 65
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured.
+    """The plan of one benchmark: sizes, durations, and the fleet that is judged.
 
     Attributes:
         workers: Sizes of the fleets.
@@ -54,7 +54,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What one fleet did.
+    """Measurements of one fleet.
 
     Attributes:
         seconds: Of the measurement.
@@ -77,7 +77,7 @@ class Measured:
 
     @property
     def told(self) -> Told:
-        """What all workers did together."""
+        """The totals of all workers."""
         return Told.sum_of((self.first, self.others))
 
     @property
@@ -105,7 +105,7 @@ class Measured:
         return median(self.told.intervals)
 
     def keeps_up(self, interval: float) -> bool:
-        """Whether the lag does not grow, and nobody has to flush less often than told to."""
+        """True if the lag does not grow and no interval is longer than the given one."""
         earlier, later = self.halves
         return later <= earlier + GROWN_SECONDS and max(self.told.intervals) <= interval
 

@@ -1,4 +1,4 @@
-"""What a fleet's database shows of it while it writes: CPU, how old a page is, what waits."""
+"""Samples of a fleet's database while it writes: CPU of the server, age of a page, inbox."""
 
 import time
 from dataclasses import dataclass

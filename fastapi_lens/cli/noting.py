@@ -5,6 +5,7 @@ import socket
 from datetime import UTC, datetime
 
 from fastapi_lens.admin.journal import MAX_CLIENT, PURGE
+from fastapi_lens.storage.clocks import microseconds
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.purging import Choice
 from fastapi_lens.storage.settings import AuditEntry, add_audit_entry
@@ -25,7 +26,7 @@ def note_purge(database: Database, choice: Choice, told: str, *, now: float) -> 
         StorageError: The database cannot be written; nothing is deleted then.
     """
     entry = AuditEntry(
-        at_us=round(now * 1_000_000),
+        at_us=microseconds(now),
         actor=f"{ACTOR}{_user()}",
         client=socket.gethostname()[:MAX_CLIENT],
         action=PURGE,

@@ -17,7 +17,7 @@ from fastapi_lens.config import LensConfig
 from fastapi_lens.config_checks import DRIVERS, file_mode, file_path, is_in_memory
 from fastapi_lens.config_values import env_name
 from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.drain import drain_all, waiting
+from fastapi_lens.storage.drain import drain_all
 from fastapi_lens.storage.inspection import NAMESAKE, NAMESAKE_TABLE
 from fastapi_lens.storage.migrations import require_schema
 from fastapi_lens.storage.tables import META
@@ -106,8 +106,7 @@ def opened(place: Place, *, drains: bool = True) -> Generator[Database]:
             if not sa.inspect(connection).has_table(META.name):
                 raise CommandError(Exit.UNREACHABLE, f"{place} has no tables of fastapi_lens")
             require_schema(connection)
-            waits = drains and waiting(connection)[0] > 0
-        if waits:
+        if drains:
             drain_all(database)
         yield database
     finally:

@@ -70,7 +70,7 @@ booked to the minute of the last one."""
 
 DELTAS_AT_ONCE = 32
 BREATH_SECONDS = 0.0001
-"""Between so many series that are collected, for the same reason."""
+"""Pause after so many collected series, so that the event loop's thread gets the interpreter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +192,7 @@ class Flusher:
                     time.sleep(BREATH_SECONDS)
             if len(self._pending) > MAX_PENDING:
                 this_hour = int(self._collected_at // HOUR)
-                self.lose(self._pending.shrink(MAX_PENDING, this_hour=this_hour))
+                self._lose(self._pending.shrink(MAX_PENDING, this_hour=this_hour))
 
     def flush(self, *, ending: bool = False) -> bool:
         """Collect and write everything pending, in the calling thread.
@@ -243,7 +243,7 @@ class Flusher:
     def pending_calls(self) -> int:
         """Calls that are counted and not yet known to be written; never waits for the thread."""
         batch = self._in_flight
-        return self._pending.calls + sum(delta.calls for delta in (batch.deltas if batch else ()))
+        return self._pending.calls + (batch.calls if batch else 0)
 
     @property
     def _heartbeated(self) -> bool:
@@ -440,7 +440,7 @@ class Flusher:
             for one in opened
         ]
 
-    def lose(self, calls: int) -> None:
+    def _lose(self, calls: int) -> None:
         """Count calls that will never be written."""
         if calls:
             self.dropped += calls

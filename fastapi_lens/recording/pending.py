@@ -39,7 +39,7 @@ class Pending:
         """Add calls to those of the same endpoint, minute and status."""
         key = (delta.endpoint_id, delta.minute, delta.status)
         found = self._sums.get(key)
-        self._sums[key] = delta if found is None else found.plus(delta)
+        self._sums[key] = delta if found is None else Delta.sum_of((found, delta))
 
     def rebook(self, mended: Callable[[float], float]) -> None:
         """Rebook every sum to the correct minute.

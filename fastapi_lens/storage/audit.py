@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from fastapi_lens.storage.clocks import microseconds
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.deletion import Pace, Past, Slice, past_slices
 from fastapi_lens.storage.log_deletion import request_id_at
@@ -94,7 +95,7 @@ def audit_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Slic
     Raises:
         StorageError: The database cannot be written.
     """
-    oldest = request_id_at(round((now - AUDIT_KEPT_SECONDS) * 1_000_000))
+    oldest = request_id_at(microseconds(now - AUDIT_KEPT_SECONDS))
     yield from past_slices(database, _past(sa.true(), oldest), pace)
     for past in _too_many(database):
         yield from past_slices(database, past, pace)

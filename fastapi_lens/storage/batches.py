@@ -72,18 +72,6 @@ class Delta:
     last_at_us: int
     latency: Histogram
 
-    def plus(self, other: "Delta") -> "Delta":
-        """The calls of both, which have the same endpoint, minute and status."""
-        return replace(
-            self,
-            calls=self.calls + other.calls,
-            duration_us=self.duration_us + other.duration_us,
-            max_us=max(self.max_us, other.max_us),
-            first_at_us=min(self.first_at_us, other.first_at_us),
-            last_at_us=max(self.last_at_us, other.last_at_us),
-            latency=self.latency + other.latency,
-        )
-
     @classmethod
     def sum_of(cls, deltas: "Sequence[Delta]") -> "Delta":
         """The calls of at least one, all of the same endpoint, minute and status."""

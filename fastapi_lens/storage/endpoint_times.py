@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.storage.clocks import AHEAD_SECONDS, EARLIEST
+from fastapi_lens.storage.clocks import AHEAD_SECONDS, EARLIEST, microseconds
 from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.models import Tier
@@ -16,7 +16,7 @@ _AT_ONCE = 100
 _LIVED_DAYS = 3
 """Counts on this many days cannot come from a clock that was wrong only briefly."""
 
-_EARLIEST_US = round(EARLIEST * 1_000_000)
+_EARLIEST_US = microseconds(EARLIEST)
 _DAY_SECONDS = Tier.DAY.value
 _COARSER = {Tier.DAY: Tier.WEEK, Tier.HOUR: Tier.DAY, Tier.MINUTE: Tier.HOUR}
 
@@ -92,7 +92,7 @@ class _Counted:
 
 def _wrong_rows(database: Database, app: str, now: float) -> list[tuple[Any, dict[str, int]]]:
     """Rows with impossible times, and the corrected times."""
-    limit_us = round((now + AHEAD_SECONDS) * 1_000_000)
+    limit_us = microseconds(now + AHEAD_SECONDS)
     wrong = sa.or_(*(_is_wrong(ENDPOINT.c[name], limit_us) for name in _TIMES))
     columns = (ENDPOINT.c.id, *(ENDPOINT.c[name] for name in _TIMES))
     some = sa.select(*columns).where(ENDPOINT.c.app == app, wrong).limit(_AT_ONCE)
@@ -144,7 +144,7 @@ def _right(row: Any, counted: _Counted, now: float, limit_us: int) -> dict[str, 
     def mended(name: str, instead: float) -> int:
         told: int = getattr(row, name)
         if told and not _EARLIEST_US <= told <= limit_us:
-            right[name] = told = round(instead * 1_000_000)
+            right[name] = told = microseconds(instead)
         return told
 
     late = counted.last if counted.last and now - counted.last <= AHEAD_SECONDS else now

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.storage.clocks import microseconds
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.deletion import ids_of
 from fastapi_lens.storage.log_deletion import request_id_at
@@ -99,7 +100,7 @@ def _kinds(now_kept: Retention, then: Retention, now: float) -> Iterator[_Kind]:
         yield _Kind(BUCKET.c.bucket, buckets, times=tier.value)
         if tier is Tier.DAY:
             yield _Kind(STATUS.c.day, _between(STATUS.c.day, first, end), times=tier.value)
-    first_us, end_us = (round((now - one.log_kept_seconds) * 1_000_000) for one in (now_kept, then))
+    first_us, end_us = (microseconds(now - one.log_kept_seconds) for one in (now_kept, then))
     ids = _between(REQUEST.c.id, request_id_at(first_us), request_id_at(end_us))
     yield _Kind(REQUEST.c.id, ids, over=1_000_000 << REQUEST_ID_BITS)
     lasts = _between(FAILURE.c.last_at, first_us, end_us)

@@ -139,13 +139,10 @@ class Inbox:
                     connection.execute(mine.values(open_calls=batch.open_calls or None))
                 if batch.deltas or batch.uses:
                     connection.execute(sa.insert(INBOX), row)
-            return int(
-                _WAITING.read(connection, {"worker": self._worker.id, "app": row["app"]})[0][0]
-            )
+            ((waiting,),) = _WAITING.read(connection, {"worker": self._worker.id})
+            return int(waiting)
 
 
 _WAITING = Prepared(
-    sa.select(sa.func.count())
-    .select_from(INBOX)
-    .where(INBOX.c.worker_id == sa.bindparam("worker"), INBOX.c.app == sa.bindparam("app"))
+    sa.select(sa.func.count()).select_from(INBOX).where(INBOX.c.worker_id == sa.bindparam("worker"))
 )

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.storage.clocks import microseconds
 from fastapi_lens.storage.data_version import note_change
 from fastapi_lens.storage.database import Database
 from fastapi_lens.storage.row_checks import Wrong, sound_values, wrong_values
@@ -73,7 +74,7 @@ def mend(database: Database, rows: Sequence[WrongRow], *, now: float) -> None:
     for begin in range(0, len(rows), AT_ONCE):
         with database.write() as connection:
             for row in rows[begin : begin + AT_ONCE]:
-                _mend(connection, row, round(now * 1_000_000))
+                _mend(connection, row, microseconds(now))
             note_change(database, connection)
 
 
