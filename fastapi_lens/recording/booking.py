@@ -49,7 +49,7 @@ class Booking:
         first = min(last, self.mended(counted.first_at))
         if (first, last) == (counted.first_at, counted.last_at):
             return counted
-        return replace(counted, first_at=first, last_at=last)
+        return counted._replace(first_at=first, last_at=last)
 
     def facts(self, facts: Iterable[EndpointFacts]) -> list[EndpointFacts]:
         """The same endpoints with corrected times; 0, which means never, stays."""

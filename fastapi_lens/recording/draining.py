@@ -8,9 +8,9 @@ from fastapi_lens.storage.drain import Drain
 from fastapi_lens.storage.leases import give_back_lease, renew_lease, take_lease
 
 LEASE = "drain"
-LEASE_SECONDS = 5
+LEASE_SECONDS = 7
 RENEW_SECONDS = 2.0
-LOOK_SECONDS = 3.5
+LOOK_SECONDS = 2.5
 """Between two looks of the others whether somebody has the lease: with its own seconds, the next
 one takes over within 10 s after a death."""
 
@@ -18,7 +18,7 @@ SOON_SECONDS = 1.0
 """Between two turns of the one that has it; what others have written is shown so soon."""
 
 REST_TIMES = 50
-SELDOM_SECONDS = 3.0
+SELDOM_SECONDS = 5.0
 """It rests so many times as long as a turn took, and so long at most: what it costs depends on the
 endpoints, and hardly on the batches. A backlog and its own flush do not wait for it."""
 

@@ -1,7 +1,6 @@
 """Counted calls that wait to be written, as sums. Knows no thread, no clock and no database."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.recording.open_calls import OpenEndpoint
@@ -53,8 +52,7 @@ class Pending:
             first = min(last, mended(delta.first_at_us / 1_000_000))
             minute = delta.minute + int(last // MINUTE) - delta.last_at_us // (MINUTE * 1_000_000)
             self.add(
-                replace(
-                    delta,
+                delta._replace(
                     minute=minute,
                     first_at_us=microseconds(first),
                     last_at_us=microseconds(last),

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fastapi_lens.histogram import add_durations
 from fastapi_lens.recording.call_cache import CallCache
@@ -95,8 +96,7 @@ class Series:
             add_durations(self.lanes, durations)
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesDelta:
+class SeriesDelta(NamedTuple):
     """The calls of one key since the last drain.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from fastapi_lens.histogram import Histogram
 from fastapi_lens.storage.models import Tier
@@ -52,8 +53,7 @@ class EndpointFacts:
     seen_at_us: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     """Calls of one endpoint with one status code in one minute, added up.
 
     Attributes:
@@ -77,8 +77,7 @@ class Delta:
         """The calls of at least one, all of the same endpoint, minute and status."""
         if len(deltas) == 1:
             return deltas[0]
-        return replace(
-            deltas[0],
+        return deltas[0]._replace(
             calls=sum(delta.calls for delta in deltas),
             duration_us=sum(delta.duration_us for delta in deltas),
             max_us=max(delta.max_us for delta in deltas),
@@ -89,11 +88,10 @@ class Delta:
 
     def at_minute(self, minute: int) -> "Delta":
         """The same calls, booked to another minute."""
-        return replace(self, minute=minute)
+        return self._replace(minute=minute)
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """An endpoint in use: responses to some of its calls have begun and have not ended.
 
     Attributes:

@@ -8,7 +8,7 @@ integers; and the histograms, see `lanes.pack_many`. Little-endian.
 import struct
 import zlib
 from collections.abc import Callable, Sequence
-from operator import attrgetter
+from itertools import islice
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -27,11 +27,10 @@ _COMPRESSION = 1
 """The quickest of zlib's levels; the next ones save little of so much that is distinct."""
 
 _HEAD = struct.Struct("<IIq")
-_SUM = (
-    *("endpoint_id", "minute", "status", "calls"),
-    *("duration_us", "max_us", "first_at_us", "last_at_us"),
-)
-_USE = ("endpoint_id", "connections", "since_us", "until_us")
+_SUM_FIELDS = len(Delta._fields) - 1
+"""All but the histogram."""
+
+_USE_FIELDS = len(Use._fields)
 _BYTES = 8
 
 
@@ -43,8 +42,8 @@ def pack(batch: Batch) -> bytes:
     """The body of a batch's row: its sums, its uses and its `ahead_us`."""
     parts = (
         _HEAD.pack(len(batch.deltas), len(batch.uses), batch.ahead_us),
-        _columns(batch.deltas, _SUM),
-        _columns(batch.uses, _USE),
+        *_columns(batch.deltas, _SUM_FIELDS),
+        *_columns(batch.uses, _USE_FIELDS),
         Histogram.pack_many(delta.latency for delta in batch.deltas),
     )
     return bytes((_FORMAT,)) + zlib.compress(b"".join(parts), _COMPRESSION)
@@ -62,10 +61,10 @@ def unpack(body: bytes) -> Batch:
         data = zlib.decompress(body[1:])
         sums, uses, ahead_us = _HEAD.unpack_from(data)
         at = _HEAD.size
-        deltas = _rows(data, at, sums, _SUM)
-        at += sums * len(_SUM) * _BYTES
-        used = _rows(data, at, uses, _USE)
-        at += uses * len(_USE) * _BYTES
+        deltas = _rows(data, at, sums, _SUM_FIELDS)
+        at += sums * _SUM_FIELDS * _BYTES
+        used = _rows(data, at, uses, _USE_FIELDS)
+        at += uses * _USE_FIELDS * _BYTES
         histograms = Histogram.unpack_many(data[at:], sums)
     except (zlib.error, struct.error, ValueError) as error:
         raise UnreadableError(str(error)) from error
@@ -78,19 +77,18 @@ def unpack(body: bytes) -> Batch:
 
 
 _delta = cast("Callable[..., Delta]", Delta)
-"""With all fields of `_SUM`, in their order."""
+"""With all fields in their order."""
 
 
-def _columns(rows: Sequence[object], names: Sequence[str]) -> bytes:
-    count = len(rows)
-    return b"".join(struct.pack(f"<{count}q", *map(attrgetter(name), rows)) for name in names)
+def _columns(rows: Sequence[tuple[Any, ...]], fields: int) -> list[bytes]:
+    """The first fields of all rows, one field after the other."""
+    packed = struct.Struct(f"<{len(rows)}q")
+    return [packed.pack(*column) for column in islice(zip(*rows, strict=True), fields)]
 
 
-def _rows(data: bytes, at: int, count: int, names: Sequence[str]) -> list[tuple[int, ...]]:
-    columns = [
-        struct.unpack_from(f"<{count}q", data, at + number * count * _BYTES)
-        for number in range(len(names))
-    ]
+def _rows(data: bytes, at: int, count: int, fields: int) -> list[tuple[int, ...]]:
+    column = struct.Struct(f"<{count}q")
+    columns = [column.unpack_from(data, at + number * column.size) for number in range(fields)]
     return list(zip(*columns, strict=True))
 
 

@@ -1,7 +1,6 @@
 """Databases with calls in them, and the command line as a test runs it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ def ids_of(app: str = APP, first: int = 1, paths: Sequence[str] = PATHS) -> dict
 
 def named(deltas: Iterable[Delta], ids: Mapping[int, int]) -> list[Delta]:
     """Deltas of endpoints that were numbered, with their ids."""
-    return [replace(one, endpoint_id=ids[one.endpoint_id]) for one in deltas]
+    return [one._replace(endpoint_id=ids[one.endpoint_id]) for one in deltas]
 
 
 def fill(

@@ -434,7 +434,7 @@ def test_a_database_that_a_newer_release_has_migrated_gets_no_count(
 
 
 def test_sums_beyond_32_bits_are_kept(flaky: Database) -> None:
-    big = replace(delta(1), calls=2**40 - 1, duration_us=2**53, max_us=2**45)
+    big = delta(1)._replace(calls=2**40 - 1, duration_us=2**53, max_us=2**45)
     registered(flaky).write(Batch(1, (big,)))
     assert {tuple(sums) for sums in rows_in(flaky).buckets.values()} == {
         (2**40 - 1, 0, 0, 0, 2**53, 2**45)
