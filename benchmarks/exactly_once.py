@@ -19,8 +19,8 @@ import sqlalchemy as sa
 
 from benchmarks.machine import machine
 from benchmarks.sections import write_section
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.tables import META
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.tables import META
 from scripts import mariadb
 from tests.storage import processes
 from tests.storage.ordeal import PROCESSES, SHARE_LOST, Ordeal, Outcome

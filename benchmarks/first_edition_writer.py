@@ -8,7 +8,11 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from fastapi_lens.storage.batches import (
+from fastapi_lens.storage.coordination.sequence import Fence, until_alone
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.statements import Row, key_of
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.storage.writing.batches import (
     Batch,
     BucketKey,
     BucketSum,
@@ -18,12 +22,8 @@ from fastapi_lens.storage.batches import (
     bucket_sums,
     status_sums,
 )
-from fastapi_lens.storage.counts import UPDATE_BUCKET, UPDATE_ENDPOINT, UPDATE_STATUS
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.fence import Fence, until_alone
-from fastapi_lens.storage.rollup import bucket_change, locked_buckets, locked_statuses
-from fastapi_lens.storage.statements import Row, key_of
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_ENDPOINT, UPDATE_STATUS
+from fastapi_lens.storage.writing.rollup import bucket_change, locked_buckets, locked_statuses
 
 MAX_SUMS = 16
 """Of one transaction: each sum changes six rows, and a transaction changed at most 100."""

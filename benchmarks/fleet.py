@@ -29,10 +29,10 @@ from benchmarks.fleet_results import (
 from benchmarks.fleet_watch import Watch, busy_seconds
 from benchmarks.fleet_workers import SETTLE_SECONDS, Calls, Crew, SimulatedWorker, Told, run
 from benchmarks.sections import write_section
-from fastapi_lens.recording.draining import LEASE, LEASE_SECONDS
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.leases import renew_lease, take_lease
-from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.recording.flush.draining import LEASE, LEASE_SECONDS
+from fastapi_lens.storage.coordination.leases import renew_lease, take_lease
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
 from tests.support.postgres import PostgresServer
 
 FULL = Plan((1, 8, 64, 256, 1_024), (50, 500), (8, 64), (256, 500), 5.0, 16.0, 100)

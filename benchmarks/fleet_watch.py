@@ -6,8 +6,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.tables import INBOX, WORKER
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.tables import INBOX, WORKER
 
 TICKS_A_SECOND = 100
 """Of the CPU times in /proc, on every Linux that people run."""

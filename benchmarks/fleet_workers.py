@@ -21,21 +21,21 @@ from unittest.mock import patch
 
 from benchmarks.first_edition_writer import MAX_SUMS, PAUSE_SECONDS, FirstEditionWriter
 from benchmarks.lag import lags
-from fastapi_lens.histogram import add_durations
-from fastapi_lens.recording import flusher, registration
-from fastapi_lens.recording.flusher import Flusher, FlushSettings
-from fastapi_lens.recording.processes import new_id
+from fastapi_lens.histogram.histogram import add_durations
+from fastapi_lens.recording.flush import flusher, registration
+from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
+from fastapi_lens.recording.flush.processes import new_id
 from fastapi_lens.recording.recorder import Recorder
-from fastapi_lens.storage.batches import (
+from fastapi_lens.storage.engine.clock_skew import microseconds
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.writing.batches import (
     Batch,
     EndpointFacts,
     Use,
     WorkerFacts,
     endpoint_id,
 )
-from fastapi_lens.storage.clocks import microseconds
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.registrar import Registrar
+from fastapi_lens.storage.writing.registrar import Registrar
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue

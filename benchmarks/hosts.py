@@ -23,7 +23,7 @@ from benchmarks.sections import write_section
 from fastapi_lens import LensConfig
 from fastapi_lens.errors import StorageError
 from fastapi_lens.reporting.model import Window, Worker
-from fastapi_lens.runtime import Lens
+from fastapi_lens.runtime.lens import Lens
 from tests.support.clients import Client
 from tests.support.postgres import PostgresServer
 from tests.support.proxy import Proxy

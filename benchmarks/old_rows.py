@@ -6,12 +6,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from fastapi_lens.histogram import Histogram, bucket_index
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.retention import KEPT_SECONDS
-from fastapi_lens.storage.retention import LEASE as LEASE_NAME
-from fastapi_lens.storage.tables import BUCKET, LEASE, STATUS
+from fastapi_lens.histogram.histogram import Histogram, bucket_index
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.pruner import KEPT_SECONDS
+from fastapi_lens.storage.retention.pruner import LEASE as LEASE_NAME
+from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.tables import BUCKET, LEASE, STATUS
 
 OLD_ENDPOINTS = 500
 CALLS = {Tier.MINUTE: 5, Tier.HOUR: 24, Tier.DAY: 576}

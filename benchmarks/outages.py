@@ -24,7 +24,7 @@ from benchmarks.troubles import LASTING, SUDDEN, Target
 from fastapi_lens import LensConfig
 from fastapi_lens.errors import StorageError
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.runtime import Lens
+from fastapi_lens.runtime.lens import Lens
 from tests.support.clients import Client
 from tests.support.postgres import PostgresServer
 from tests.support.servers import Server, uvicorn

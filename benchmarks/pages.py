@@ -24,7 +24,7 @@ from benchmarks.sections import write_section
 from benchmarks.storage_results import percentile
 from fastapi_lens import LensConfig
 from fastapi_lens.reporting.cache import MAX_AGE_SECONDS
-from fastapi_lens.storage.batches import endpoint_id
+from fastapi_lens.storage.writing.batches import endpoint_id
 from scripts import chromium
 from tests.support.clients import Client
 from tests.support.servers import Server

@@ -12,8 +12,8 @@ from fastapi import FastAPI
 
 from benchmarks.retention import ENDPOINTS, FLUSHED
 from fastapi_lens import LensMiddleware
-from fastapi_lens.recording.flusher import Flusher
-from fastapi_lens.storage import retention
+from fastapi_lens.recording.flush.flusher import Flusher
+from fastapi_lens.storage.retention import pruner
 
 _flush = Flusher.flush
 
@@ -25,7 +25,7 @@ def _timed(self: Flusher, *, ending: bool = False) -> bool:
     return written
 
 
-retention.EVERY_SECONDS = 1.0
+pruner.EVERY_SECONDS = 1.0
 Flusher.flush = _timed  # type: ignore[method-assign]
 logging.basicConfig(format="%(message)s")
 logging.getLogger("fastapi_lens").setLevel(logging.DEBUG)

@@ -12,7 +12,7 @@ from random import Random
 
 from benchmarks.storage_routes import APP, BUSY, paths
 from benchmarks.storage_server import FLUSH_SECONDS
-from fastapi_lens.storage.batches import endpoint_id
+from fastapi_lens.storage.writing.batches import endpoint_id
 from tests.support.clients import Client
 
 CLIENTS = 8

@@ -16,8 +16,12 @@ from dataclasses import asdict, dataclass
 from random import Random
 
 from benchmarks.storage_routes import APP, AREAS, BUSY, UNUSED, paths
-from fastapi_lens.histogram import BUCKET_MS, Histogram, bucket_index
-from fastapi_lens.storage.batches import (
+from fastapi_lens.histogram.histogram import BUCKET_MS, Histogram, bucket_index
+from fastapi_lens.storage.coordination.heartbeat import beat
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.pruner import Retention, prune
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.writing.batches import (
     Batch,
     Delta,
     EndpointFacts,
@@ -25,10 +29,6 @@ from fastapi_lens.storage.batches import (
     WorkerFacts,
     endpoint_id,
 )
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.retention import Retention, prune
-from fastapi_lens.storage.workers import beat
 from tests.support.writing import Writer
 
 DAYS = 400

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from fastapi_lens import LensMiddleware
-from fastapi_lens.runtime import Lens
+from fastapi_lens.runtime.lens import Lens
 
 STATUSES = (200, 200, 201, 304, 404, 422, 503)
 """Seven, which does not divide 200: so every endpoint gets all of them in turn."""

@@ -23,7 +23,7 @@ import httpx
 from benchmarks.machine import machine, versions
 from benchmarks.pages_app import APP, UNUSED_OF_TEN, lay_down, paths, serving
 from benchmarks.sections import write_section
-from fastapi_lens.storage.batches import endpoint_id
+from fastapi_lens.storage.writing.batches import endpoint_id
 from tests.support.servers import Server
 
 ENDPOINTS = 200

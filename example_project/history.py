@@ -16,7 +16,7 @@ from example_project.factory import create_app, lens_config
 from example_project.load import DAY, HOUR, Load
 from example_project.profiles import ONCE_DAYS_AGO, PROFILES, Key, Profile, check
 from example_project.settings import Settings
-from fastapi_lens.runtime import Lens
+from fastapi_lens.runtime.lens import Lens
 
 SEED = 2
 HOURLY_DAYS = 35

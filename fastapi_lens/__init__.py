@@ -4,14 +4,14 @@ import logging
 
 from fastapi_lens.admin.router import create_lens_admin
 from fastapi_lens.alembic import include_name
-from fastapi_lens.config import LensConfig
+from fastapi_lens.config.authorize import Access
+from fastapi_lens.config.keys import KeyConfig, Scope
+from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.distributions import warn_of_conflict
 from fastapi_lens.errors import ConfigError, LensError, SchemaTooNewError, StorageError
-from fastapi_lens.hooks import Access
-from fastapi_lens.keys import KeyConfig, Scope
-from fastapi_lens.log_records import OneLineEach
-from fastapi_lens.plugin import LensMiddleware
+from fastapi_lens.middleware import LensMiddleware
 from fastapi_lens.reporting.report import DeadReport, EndpointStats, Report, TopReport
+from fastapi_lens.text.log_filter import OneLineEach
 
 __version__ = "0.1.0"
 

@@ -8,7 +8,7 @@ point in group ``alembic.plugins`` (Alembic 1.18 and newer) names this module an
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fastapi_lens.storage.models import lens_metadata
+from fastapi_lens.storage.schema.models import lens_metadata
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext

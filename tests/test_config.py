@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.config import LensConfig
-from fastapi_lens.config_checks import DRIVERS
-from fastapi_lens.config_values import env_name
+from fastapi_lens.config.checks import DRIVERS
+from fastapi_lens.config.keys import KeyConfig
+from fastapi_lens.config.lens_config import LensConfig
+from fastapi_lens.config.values import env_name
 from fastapi_lens.errors import ConfigError, LensError, SchemaTooNewError, StorageError
-from fastapi_lens.keys import KeyConfig
 
 pytestmark = pytest.mark.unit
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from fastapi_lens import LensConfig
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.runtime import Lens
+from fastapi_lens.runtime.lens import Lens
 from tests.support.proxy import Proxy
 
 QUICK_SECONDS = 1.0
@@ -23,8 +23,8 @@ QUICK_SECONDS = 1.0
 FORKING = """
     import concurrent.futures, json, multiprocessing, os, subprocess, sys, threading, time
     from fastapi import FastAPI
-    from fastapi_lens.config import LensConfig
-    from fastapi_lens.runtime import Lens
+    from fastapi_lens.config.lens_config import LensConfig
+    from fastapi_lens.runtime.lens import Lens
 
     lens = Lens(LensConfig(database_url=sys.argv[1], app_name="app", flush_interval=0.05))
     begun, ended, flush = [], [], lens.flusher.flush

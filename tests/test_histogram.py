@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fastapi_lens.histogram import (
+from fastapi_lens.histogram.histogram import (
     ABSOLUTE_ERROR_MS,
     BUCKET_MS,
     BUCKETS,

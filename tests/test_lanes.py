@@ -2,8 +2,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fastapi_lens.histogram import BUCKETS
-from fastapi_lens.lanes import LANE_BITS, add_up, add_up_many, layers, pack, pack_many, unpack_many
+from fastapi_lens.histogram.codec import (
+    LANE_BITS,
+    add_up,
+    add_up_many,
+    layers,
+    pack,
+    pack_many,
+    unpack_many,
+)
+from fastapi_lens.histogram.histogram import BUCKETS
 
 COUNTS = st.integers(0, 20) | st.integers(0, 256**5 - 1)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.patterns import matches, matches_any
+from fastapi_lens.config.path_globs import matches, matches_any
 
 pytestmark = pytest.mark.unit
 
@@ -71,7 +71,7 @@ def test_many_stars_take_no_exponential_time(monkeypatch: pytest.MonkeyPatch) ->
     def segments(path: str) -> tuple[str, ...]:
         return tuple(CountedSegment(segment) for segment in path.split("/"))
 
-    monkeypatch.setattr("fastapi_lens.patterns._segments", segments)
+    monkeypatch.setattr("fastapi_lens.config.path_globs._segments", segments)
     monkeypatch.setattr(CountedSegment, "compared", 0)
     pattern, path = "/".join(["**", "a"] * 30 + ["b"]), "/".join(["a"] * 200)
     assert not matches(pattern, path)

@@ -9,10 +9,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from fastapi_lens import LensConfig, LensMiddleware
-from fastapi_lens.config_places import TEST_SUITE
+from fastapi_lens.config.places import TEST_SUITE
 from fastapi_lens.errors import ConfigError
-from fastapi_lens.runtime import Lens
-from fastapi_lens.storage.database import Database
+from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.storage.engine.database import Database
 
 KEY = {"X-Lens-Key": "a-key"}
 MEMORY = (

@@ -16,10 +16,10 @@ from fastapi import FastAPI
 from fastapi_lens import LensConfig
 from fastapi_lens.errors import StorageError
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.reporting.status import Thresholds
-from fastapi_lens.runtime import Lens
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.settings import AuditEntry, Stored, write_section
+from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.settings.status import Thresholds
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.settings import AuditEntry, Stored, write_section
 
 
 def lens_on(database: Path, **settings: object) -> Lens:
@@ -188,8 +188,8 @@ def test_an_endpoint_that_was_never_called_goes_when_no_living_worker_has_it(
 FORKING = """
     import os, sys
     from fastapi import FastAPI
-    from fastapi_lens.config import LensConfig
-    from fastapi_lens.runtime import Lens
+    from fastapi_lens.config.lens_config import LensConfig
+    from fastapi_lens.runtime.lens import Lens
 
     lens = Lens(LensConfig(db_path=sys.argv[1], app_name="app", flush_interval=3600))
     lens.begin(FastAPI(), lifespan=True)
@@ -229,8 +229,8 @@ def test_the_end_of_the_interpreter_writes_what_is_pending(tmp_path: Path) -> No
             """
             import sys
             from fastapi import FastAPI
-            from fastapi_lens.config import LensConfig
-            from fastapi_lens.runtime import Lens
+            from fastapi_lens.config.lens_config import LensConfig
+            from fastapi_lens.runtime.lens import Lens
 
             lens = Lens(LensConfig(db_path=sys.argv[1], app_name="app", flush_interval=3600))
             lens.begin(FastAPI(), lifespan=True)
@@ -249,8 +249,8 @@ def test_a_lens_that_is_gone_is_not_kept_by_the_interpreter(tmp_path: Path) -> N
             """
             import gc, os
             from fastapi import FastAPI
-            from fastapi_lens.config import LensConfig
-            from fastapi_lens.runtime import Lens
+            from fastapi_lens.config.lens_config import LensConfig
+            from fastapi_lens.runtime.lens import Lens
 
             lens = Lens(LensConfig(db_path=":memory:"))
             lens.begin(FastAPI(), lifespan=True)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.masked_paths import masked_path
-from fastapi_lens.secret_names import decoded, says_secret
+from fastapi_lens.text.masked_paths import masked_path
+from fastapi_lens.text.secret_names import decoded, says_secret
 
 pytestmark = pytest.mark.unit
 

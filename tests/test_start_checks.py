@@ -13,9 +13,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from fastapi_lens import LensConfig, LensMiddleware, create_lens_admin, lens_admin, start_checks
-from fastapi_lens.recording.reach import reached_at, sample_path
-from fastapi_lens.start_checks import StartChecks, misspelt
+from fastapi_lens import LensConfig, LensMiddleware, create_lens_admin, lens_admin, startup_checks
+from fastapi_lens.recording.routes.route_lookup import reached_at, sample_path
+from fastapi_lens.startup_checks import StartChecks, misspelt
 
 KEY = {"X-Lens-Key": "a-key-of-the-tests"}
 Wire = Callable[[FastAPI], Any]
@@ -165,7 +165,7 @@ def test_a_check_that_fails_keeps_nothing_from_starting(
     def fail(app: Any, path: str) -> Any:
         raise LookupError(path)
 
-    monkeypatch.setattr(start_checks, "reached_at", fail)
+    monkeypatch.setattr(startup_checks, "reached_at", fail)
     app = with_admin()
     app.add_api_route("/x", lambda: 1)
     assert started(app) == ["fastapi_lens could not check how it is used"] * 2

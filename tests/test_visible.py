@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.visible import visible, visible_json, visible_lines
+from fastapi_lens.text.escaping import visible, visible_json, visible_lines
 
 pytestmark = pytest.mark.unit
 

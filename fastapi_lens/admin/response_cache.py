@@ -13,10 +13,10 @@ from typing import Self, TypeVar
 
 from starlette.responses import Response
 
-from fastapi_lens.admin import rendering
-from fastapi_lens.admin.edge import takes_gzip
-from fastapi_lens.admin.threads import in_reader_thread
-from fastapi_lens.admin.visit import Visit
+from fastapi_lens.admin import templates
+from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.http.requests import takes_gzip
+from fastapi_lens.admin.http.thread_pools import in_reader_thread
 from fastapi_lens.reporting.workers import State
 
 JSON = "application/json"
@@ -83,8 +83,8 @@ def cached_page(visit: Visit, state: State, make: Callable[[], Answer]) -> Answe
         StorageError: The database cannot be read.
     """
     request, reader = visit.request, visit.lens.reader
-    address = (str(request.url), visit.base, rendering.wants_fragment(request))
-    depends = (rendering.visitor(visit), reader.depends_on(state.log_version), _moment(visit))
+    address = (str(request.url), visit.base, templates.wants_fragment(request))
+    depends = (templates.visitor(visit), reader.depends_on(state.log_version), _moment(visit))
     return reader.answers.get(("page", address, *depends), make)
 
 
@@ -101,5 +101,5 @@ def again(cached: Response, headers: Mapping[str, str]) -> Response:
 
 def _moment(visit: Visit) -> Hashable:
     """What an answer depends on besides the question and the rows."""
-    minute = int(visit.now) // rendering.TICK_SECONDS
+    minute = int(visit.now) // templates.TICK_SECONDS
     return (minute, visit.lens.config, visit.lens.settings)

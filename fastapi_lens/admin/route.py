@@ -7,7 +7,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fastapi_lens.admin.edge import readable
+from fastapi_lens.admin.http.requests import readable
 
 
 class AdminRoute(APIRoute):

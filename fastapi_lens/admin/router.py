@@ -17,33 +17,43 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import compile_path
 
-from fastapi_lens.admin import api, rendering
-from fastapi_lens.admin.auth import Entry, Refusal, Wait
-from fastapi_lens.admin.cross_site import is_cross_site
-from fastapi_lens.admin.edge import base_of, client_path, finished, key_of, readable, wants_json
-from fastapi_lens.admin.forms import read_form
-from fastapi_lens.admin.gates import gate_of
-from fastapi_lens.admin.hook import Denied
+from fastapi_lens.admin import templates
+from fastapi_lens.admin.access.authenticator import Entry, Refusal, Wait
+from fastapi_lens.admin.access.authorize_hook import Denied
+from fastapi_lens.admin.access.cross_site import is_cross_site
+from fastapi_lens.admin.access.wiring import gate_of
+from fastapi_lens.admin.compression import sent
+from fastapi_lens.admin.context import Place, Visit
+from fastapi_lens.admin.http.forms import read_form
+from fastapi_lens.admin.http.requests import (
+    base_of,
+    client_path,
+    finished,
+    key_of,
+    readable,
+    wants_json,
+)
+from fastapi_lens.admin.http.thread_pools import in_changing_thread, in_reader_thread
+from fastapi_lens.admin.pages.endpoint import page as endpoint_view
+from fastapi_lens.admin.pages.endpoints import export as export_view
+from fastapi_lens.admin.pages.endpoints import page as endpoints_view
+from fastapi_lens.admin.pages.login import page as login_view
+from fastapi_lens.admin.pages.login import sign_out
+from fastapi_lens.admin.pages.requests import export as requests_export
+from fastapi_lens.admin.pages.requests import page as requests_view
+from fastapi_lens.admin.pages.settings import audit as audit_view
+from fastapi_lens.admin.pages.settings import danger as danger_view
+from fastapi_lens.admin.pages.settings import forms
+from fastapi_lens.admin.pages.settings import page as settings_view
+from fastapi_lens.admin.pages.settings import rules as rules_view
+from fastapi_lens.admin.reports import json as json_reports
 from fastapi_lens.admin.response_cache import cached_report
 from fastapi_lens.admin.route import AdminRoute
-from fastapi_lens.admin.sending import sent
-from fastapi_lens.admin.threads import in_changing_thread, in_reader_thread
-from fastapi_lens.admin.views import account, requests_export, settings_forms
-from fastapi_lens.admin.views import audit as audit_view
-from fastapi_lens.admin.views import danger as danger_view
-from fastapi_lens.admin.views import endpoint as endpoint_view
-from fastapi_lens.admin.views import endpoints as endpoints_view
-from fastapi_lens.admin.views import export as export_view
-from fastapi_lens.admin.views import login as login_view
-from fastapi_lens.admin.views import requests as requests_view
-from fastapi_lens.admin.views import rules as rules_view
-from fastapi_lens.admin.views import settings as settings_view
-from fastapi_lens.admin.visit import Place, Visit
+from fastapi_lens.config.keys import Scope
 from fastapi_lens.errors import ConfigError, SchemaTooNewError, StorageError
-from fastapi_lens.keys import Scope
 from fastapi_lens.recording.middleware import SCOPE_KEY
-from fastapi_lens.reporting.settings import RULES
-from fastapi_lens.runtime import Lens
+from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.settings.settings import RULES
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -111,7 +121,7 @@ async def _answer(request: Request, rest: str) -> Response:
             request.scope["path_params"] = found.groupdict()
             return await page.endpoint(request)
     if wants_json(request, rest):
-        return await _report(request, api.nowhere, rest)
+        return await _report(request, json_reports.nowhere, rest)
     return await _page(rest, _nothing_here)(request)
 
 
@@ -119,12 +129,14 @@ def _not_allowed(request: Request, rest: str, methods: Sequence[str]) -> Respons
     allowed = ", ".join(methods)
     response = Response(status_code=405)
     if wants_json(request, rest):
-        response = api.refused(f"{request.method} is not possible here, but {allowed}", status=405)
+        response = json_reports.refused(
+            f"{request.method} is not possible here, but {allowed}", status=405
+        )
     response.headers["Allow"] = allowed
     return response
 
 
-def json_endpoint(answer: api.Api, local: str) -> Endpoint:
+def json_endpoint(answer: json_reports.Api, local: str) -> Endpoint:
     """A report as an endpoint of its own, checked like all others."""
 
     async def endpoint(request: Request) -> Response:
@@ -133,33 +145,33 @@ def json_endpoint(answer: api.Api, local: str) -> Endpoint:
     return endpoint
 
 
-async def _report(request: Request, answer: api.Api, local: str) -> Response:
+async def _report(request: Request, answer: json_reports.Api, local: str) -> Response:
     lens = _lens(request)
     if lens is None:
-        sentence = f"LensMiddleware is missing on this app; add {rendering.MIDDLEWARE_LINE}"
-        return api.refused(sentence, status=503)
+        sentence = f"LensMiddleware is missing on this app; add {templates.MIDDLEWARE_LINE}"
+        return json_reports.refused(sentence, status=503)
     try:
         return await _allowed_report(request, Place(base_of(request, local), lens), answer)
-    except api.BadParameterError as error:
-        return api.refused(error.sentence, status=422)
-    except api.NoReportError as error:
-        return api.refused(error.sentence, status=404)
+    except json_reports.BadParameterError as error:
+        return json_reports.refused(error.sentence, status=422)
+    except json_reports.NoReportError as error:
+        return json_reports.refused(error.sentence, status=404)
     except StorageError as error:
-        return api.refused(_reported(error, _UNREADABLE), status=503)
+        return json_reports.refused(_reported(error, _UNREADABLE), status=503)
     except Exception as error:  # noqa: BLE001  The edge: the host's handlers are not ours.
-        return api.refused(_reported(error, _FAULT), status=500)
+        return json_reports.refused(_reported(error, _FAULT), status=500)
 
 
-async def _allowed_report(request: Request, place: Place, answer: api.Api) -> Response:
+async def _allowed_report(request: Request, place: Place, answer: json_reports.Api) -> Response:
     if is_cross_site(request, place.lens.config.trusted_origins):
-        return api.refused(Refusal.CROSS_SITE.value, status=403)
+        return json_reports.refused(Refusal.CROSS_SITE.value, status=403)
     entry = await (await gate_of(place.lens)).access(request, place.lens.clock())
     if isinstance(entry, Wait | Denied):
-        response = api.refused(entry.sentence, status=entry.status)
+        response = json_reports.refused(entry.sentence, status=entry.status)
         response.headers.update(entry.headers)
         return response
     if isinstance(entry, Refusal):
-        return api.refused(entry.value, status=403)
+        return json_reports.refused(entry.value, status=403)
     visit = _visit(request, place, entry)
     return await cached_report(visit, answer(visit))
 
@@ -199,7 +211,7 @@ def _page(
     async def endpoint(request: Request) -> Response:
         path, base, lens = client_path(request), base_of(request, local), _lens(request)
         if lens is None:
-            return rendering.missing_middleware_page(request, base)
+            return templates.missing_middleware_page(request, base)
         try:
             place = Place(base, lens, path if back is None else base + back)
             return await _visited(request, place, view, needs)
@@ -250,13 +262,13 @@ def _nothing_here(visit: Visit) -> Response:
     message = "There is no such page in the lens."
     if client_path(visit.request).startswith(visit.url("/report")):
         message += f" The report is at {visit.url('/report')}."
-    return rendering.not_found_page(visit.request, visit.base, message=message)
+    return templates.not_found_page(visit.request, visit.base, message=message)
 
 
 async def _login(request: Request) -> Response:
     base, lens = base_of(request, "/login"), _lens(request)
     if lens is None:
-        return rendering.missing_middleware_page(request, base)
+        return templates.missing_middleware_page(request, base)
     try:
         place = Place(base, lens)
         if request.method == "POST":
@@ -267,7 +279,7 @@ async def _login(request: Request) -> Response:
 
 
 async def _static(request: Request) -> Response:
-    return rendering.static_response(request.path_params["name"], request.headers)
+    return templates.static_response(request.path_params["name"], request.headers)
 
 
 def _visit(request: Request, place: Place, entry: Entry) -> Visit:
@@ -313,7 +325,7 @@ _FAULT = "something went wrong while this report was made"
 def _error_page(request: Request, base: str, error: Exception, *, status: int) -> Response:
     number = _logged(error)
     message = _sentence(error)
-    return rendering.error_page(request, base, status=status, message=message, error_id=number)
+    return templates.error_page(request, base, status=status, message=message, error_id=number)
 
 
 def _sentence(error: Exception) -> str:
@@ -349,17 +361,21 @@ def _section(visit: Visit) -> Response:
         return settings_view.opened_section(visit)
     if visit.request.path_params["section"] == RULES:
         return rules_view.save_rules(visit)
-    return settings_forms.save_section(visit)
+    return forms.save_section(visit)
 
 
-_REPORTS: Mapping[str, api.Api] = MappingProxyType(
-    {"/report": api.report, "/report/top": api.top, "/report/dead": api.dead}
+_REPORTS: Mapping[str, json_reports.Api] = MappingProxyType(
+    {
+        "/report": json_reports.report,
+        "/report/top": json_reports.top,
+        "/report/dead": json_reports.dead,
+    }
 )
 _SECTION = _page("/settings/{section}", _section, back="/settings")
 _DANGER = _page("/settings/danger", danger_view.danger_page)
-_SIGN_OUT = _page("/logout", account.sign_out, back="/", needs=Scope.READ)
+_SIGN_OUT = _page("/logout", sign_out.sign_out, back="/", needs=Scope.READ)
 _SIGN_OUT_EVERYWHERE = _page(
-    "/logout/everywhere", account.sign_out_everywhere, back="/", needs=Scope.READ
+    "/logout/everywhere", sign_out.sign_out_everywhere, back="/", needs=Scope.READ
 )
 _PAGES = (
     _at("", _page("", _dashboard, back="/")),
@@ -382,7 +398,7 @@ _PAGES = (
     _at("/settings/rules/preview", _page("/settings/rules/preview", rules_view.preview_rule)),
     _at(
         "/settings/{section}/preview",
-        _page("/settings/{section}/preview", settings_forms.preview_section),
+        _page("/settings/{section}/preview", forms.preview_section),
     ),
     _at("/settings/{section}", _SECTION, "GET", "POST"),
     _at("/login", _login, "GET", "POST"),

@@ -22,7 +22,7 @@ from fastapi_lens.cli.archive_checks import (
     WrongRowError,
     wrong_header,
 )
-from fastapi_lens.cli.exits import CommandError, Exit
+from fastapi_lens.cli.exit_codes import CommandError, Exit
 
 FORMAT = 1
 LONGEST_LINE = 16_000_000

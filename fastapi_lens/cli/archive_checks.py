@@ -1,7 +1,7 @@
 """Checks of an export's header and rows before anything is written. Reads no file.
 
 An export may come from an untrusted source. Its lines are compared with what `archive.Archive`
-writes, and its values are checked by `storage.row_checks`.
+writes, and its values are checked by `storage.schema.row_checks`.
 """
 
 import base64
@@ -12,13 +12,13 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from fastapi_lens.errors import LensError
-from fastapi_lens.storage.batches import endpoint_id
-from fastapi_lens.storage.log_writer import failure_id
-from fastapi_lens.storage.row_checks import MAX_TIME_US, RULES, wrong_values
-from fastapi_lens.storage.snapshot import MOVED, is_list
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, STATUS, WORKER
-from fastapi_lens.storage.texts import unescaped
-from fastapi_lens.visible import visible
+from fastapi_lens.storage.engine.texts import unescaped
+from fastapi_lens.storage.schema.row_checks import MAX_TIME_US, RULES, wrong_values
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, FAILURE, STATUS, WORKER
+from fastapi_lens.storage.transfer.export import MOVED, is_list
+from fastapi_lens.storage.writing.batches import endpoint_id
+from fastapi_lens.storage.writing.log_writer import failure_id
+from fastapi_lens.text.escaping import visible
 
 BINARY = "histogram"
 """The column whose values are bytes, base64 in the file."""

@@ -13,22 +13,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 import fastapi_lens
-from fastapi_lens.admin.api import MAX_DAYS
+from fastapi_lens.admin.reports.json import MAX_DAYS
+from fastapi_lens.cli.audit import note_purge
 from fastapi_lens.cli.doctor import Finding, Level, examine, examine_file
-from fastapi_lens.cli.exits import CommandError, Exit, errors_told
+from fastapi_lens.cli.exit_codes import CommandError, Exit, errors_told
 from fastapi_lens.cli.files import new_file
 from fastapi_lens.cli.hashing import hashed_key
-from fastapi_lens.cli.noting import note_purge
-from fastapi_lens.cli.place import chosen_app, find, opened, settings
 from fastapi_lens.cli.report import Format, as_text, read_report, show
+from fastapi_lens.cli.target import chosen_app, find, opened, settings
 from fastapi_lens.cli.transfer import Progress, export, import_file
-from fastapi_lens.patterns import matches_any
-from fastapi_lens.reporting.status import SECONDS_PER_DAY, Status
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.mending import mend, wrong_rows
-from fastapi_lens.storage.purging import Amount, Choice, amount, purge
-from fastapi_lens.storage.snapshot import app_names, endpoint_keys
-from fastapi_lens.visible import visible
+from fastapi_lens.config.path_globs import matches_any
+from fastapi_lens.settings.status import SECONDS_PER_DAY, Status
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.purge import Amount, Choice, amount, purge
+from fastapi_lens.storage.transfer.export import app_names, endpoint_keys
+from fastapi_lens.storage.transfer.repair import mend, wrong_rows
+from fastapi_lens.text.escaping import visible
 
 DatabaseOption = Annotated[
     str | None,

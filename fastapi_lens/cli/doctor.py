@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from fastapi_lens.cli.place import Place
-from fastapi_lens.config import LensConfig
+from fastapi_lens.cli.target import Place
+from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.reporting.model import CLOCK_TOLERANCE_SECONDS, Worker, WorkerState
 from fastapi_lens.reporting.workers import read_workers
-from fastapi_lens.storage.clocks import clock_ahead_us
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.drain import waiting
-from fastapi_lens.storage.inspection import (
+from fastapi_lens.storage.engine.clock_skew import clock_ahead_us
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.pruner import Retention
+from fastapi_lens.storage.retention.vacuum import LONG_LOG_BYTES, keeps_its_size
+from fastapi_lens.storage.schema.migrations import known_version
+from fastapi_lens.storage.transfer.export import app_names
+from fastapi_lens.storage.transfer.inspect import (
     NAMESAKE,
     Contents,
     contents,
@@ -24,12 +27,9 @@ from fastapi_lens.storage.inspection import (
     journal_mode,
     log_bytes,
 )
-from fastapi_lens.storage.mending import WrongRow, wrong_rows
-from fastapi_lens.storage.migrations import known_version
-from fastapi_lens.storage.retention import Retention
-from fastapi_lens.storage.snapshot import app_names
-from fastapi_lens.storage.space import LONG_LOG_BYTES, keeps_its_size
-from fastapi_lens.visible import visible
+from fastapi_lens.storage.transfer.repair import WrongRow, wrong_rows
+from fastapi_lens.storage.writing.drain import waiting
+from fastapi_lens.text.escaping import visible
 
 LATE_SECONDS = 86_400
 """Rows are deleted some time after their retention; a day is too late."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from fastapi_lens.cli.exits import CommandError, Exit
+from fastapi_lens.cli.exit_codes import CommandError, Exit
 
 
 @contextmanager

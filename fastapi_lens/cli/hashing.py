@@ -4,8 +4,8 @@ import getpass
 import secrets
 import sys
 
-from fastapi_lens.cli.exits import CommandError, Exit
-from fastapi_lens.keys import hash_key, problem_with
+from fastapi_lens.cli.exit_codes import CommandError, Exit
+from fastapi_lens.config.keys import hash_key, problem_with
 
 EMPTY = "the key is empty: give it on standard input"
 

@@ -7,17 +7,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fastapi_lens.config import LensConfig
+from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.reporting.csv_table import csv_rows
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.reporting.queries import Reader
+from fastapi_lens.reporting.reader import Reader
 from fastapi_lens.reporting.report import EndpointStats, Report
-from fastapi_lens.reporting.settings import Settings
-from fastapi_lens.reporting.status import Status
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.retention import Retention
-from fastapi_lens.storage.settings import read_sections
-from fastapi_lens.visible import visible, visible_json
+from fastapi_lens.settings.settings import Settings
+from fastapi_lens.settings.status import Status
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.settings import read_sections
+from fastapi_lens.storage.retention.pruner import Retention
+from fastapi_lens.text.escaping import visible, visible_json
 
 
 class Format(StrEnum):

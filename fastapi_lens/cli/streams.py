@@ -6,7 +6,7 @@ import sys
 from collections.abc import Generator
 from typing import TextIO
 
-from fastapi_lens.cli.exits import Exit
+from fastapi_lens.cli.exit_codes import Exit
 
 
 @contextlib.contextmanager

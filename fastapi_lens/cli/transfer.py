@@ -12,13 +12,13 @@ import sqlalchemy as sa
 import fastapi_lens
 from fastapi_lens.cli.archive import Archive, ExportFile
 from fastapi_lens.cli.archive_checks import Found, Header
-from fastapi_lens.cli.exits import CommandError, Exit
-from fastapi_lens.cli.place import chosen_app
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.importing import SLICE_ROWS, Importer
-from fastapi_lens.storage.migrations import known_version
-from fastapi_lens.storage.snapshot import MOVED, app_names, count_rows, origins, rows_of
-from fastapi_lens.visible import visible
+from fastapi_lens.cli.exit_codes import CommandError, Exit
+from fastapi_lens.cli.target import chosen_app
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import known_version
+from fastapi_lens.storage.transfer.export import MOVED, app_names, count_rows, origins, rows_of
+from fastapi_lens.storage.transfer.import_ import SLICE_ROWS, Importer
+from fastapi_lens.text.escaping import visible
 
 Progress = Callable[[str, int], Callable[[int], None]]
 """Begins a bar with a title and a total; what it gives moves the bar on."""

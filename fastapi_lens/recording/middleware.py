@@ -11,8 +11,10 @@ from time import perf_counter_ns
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fastapi_lens.recording.disconnects import CLIENT_CLOSED_REQUEST, is_gone, listen
-from fastapi_lens.recording.outcomes import of_request
+from fastapi_lens.recording.calls.disconnects import CLIENT_CLOSED_REQUEST, is_gone, listen
+from fastapi_lens.recording.calls.outcomes import of_request
+from fastapi_lens.recording.calls.websocket import WebSocketWatch
+from fastapi_lens.recording.log.request_log import SPREAD, Ended
 from fastapi_lens.recording.ownership import owner, tell_doubled
 from fastapi_lens.recording.recorder import (
     KNOWN_METHODS,
@@ -22,9 +24,7 @@ from fastapi_lens.recording.recorder import (
     Series,
     known_method,
 )
-from fastapi_lens.recording.request_log import SPREAD, Ended
-from fastapi_lens.recording.routes import Match, RouteTable, call_key, identity
-from fastapi_lens.recording.websocket_watch import WebSocketWatch
+from fastapi_lens.recording.routes.route_match import Match, RouteTable, call_key, identity
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fastapi_lens.histogram import add_durations
-from fastapi_lens.recording.call_cache import CallCache
-from fastapi_lens.recording.open_calls import OpenCalls
-from fastapi_lens.recording.request_log import NEVER_SLOW, RequestLog
+from fastapi_lens.histogram.histogram import add_durations
+from fastapi_lens.recording.calls.call_cache import CallCache
+from fastapi_lens.recording.calls.open_calls import OpenCalls
+from fastapi_lens.recording.log.request_log import NEVER_SLOW, RequestLog
 
 KNOWN_METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.histogram import Histogram
+from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.reporting.bucket_rows import (
     Row,
     fetched,
@@ -18,7 +18,7 @@ from fastapi_lens.reporting.bucket_rows import (
 from fastapi_lens.reporting.model import Usage
 from fastapi_lens.reporting.windows import Span
 from fastapi_lens.reporting.yield_gil import yield_gil
-from fastapi_lens.storage.sound import whole
+from fastapi_lens.storage.schema.sanitized_rows import whole
 
 AT_ONCE = 16_000
 """Histograms that are taken from the database at once, which are 4 MB."""

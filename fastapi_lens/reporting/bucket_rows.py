@@ -11,9 +11,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from fastapi_lens.reporting.windows import Span
-from fastapi_lens.storage.clocks import AHEAD_SECONDS
-from fastapi_lens.storage.counters import COUNTERS
-from fastapi_lens.storage.tables import BUCKET
+from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS
+from fastapi_lens.storage.schema.counters import COUNTERS
+from fastapi_lens.storage.schema.tables import BUCKET
 
 Row = tuple[Any, ...]
 """As the driver has it."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from fastapi_lens.reporting.report import EndpointStats
-from fastapi_lens.visible import visible
+from fastapi_lens.text.escaping import visible
 
 COLUMNS = tuple(EndpointStats.model_fields)
 

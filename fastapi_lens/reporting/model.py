@@ -7,9 +7,9 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Self
 
-from fastapi_lens.histogram import Histogram
-from fastapi_lens.reporting.status import SECONDS_PER_DAY, Status
-from fastapi_lens.storage.counters import COUNTERS
+from fastapi_lens.histogram.histogram import Histogram
+from fastapi_lens.settings.status import SECONDS_PER_DAY, Status
+from fastapi_lens.storage.schema.counters import COUNTERS
 
 KEY_DIGITS = 16
 ID_BITS = 63

@@ -8,14 +8,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.masked_paths import masked_path
 from fastapi_lens.reporting.bucket_rows import fetched
 from fastapi_lens.reporting.model import id_of, key_of
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.models import REQUEST_ID_BITS
-from fastapi_lens.storage.row_checks import MAX_ID
-from fastapi_lens.storage.sound import sound_rows
-from fastapi_lens.storage.tables import ENDPOINT, FAILURE, REQUEST
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.models import REQUEST_ID_BITS
+from fastapi_lens.storage.schema.row_checks import MAX_ID
+from fastapi_lens.storage.schema.sanitized_rows import sound_rows
+from fastapi_lens.storage.schema.tables import ENDPOINT, FAILURE, REQUEST
+from fastapi_lens.text.masked_paths import masked_path
 
 MOST_NEWER = 1_000
 """So far newer requests are counted."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastapi_lens.reporting.model import Bounds, Window
-from fastapi_lens.storage.models import Tier
+from fastapi_lens.storage.schema.models import Tier
 
 COARSE_FIRST = (Tier.WEEK, Tier.DAY, Tier.HOUR, Tier.MINUTE)
 

@@ -10,22 +10,22 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.model import Health, Worker, WorkerState
-from fastapi_lens.storage.clocks import microseconds
-from fastapi_lens.storage.data_version import data_version
-from fastapi_lens.storage.dialects import dialect_of
-from fastapi_lens.storage.dialects.base import Dialect
-from fastapi_lens.storage.forgetting import dropped_calls, lost_calls, note_of
-from fastapi_lens.storage.open_calls import Open, parsed
-from fastapi_lens.storage.row_checks import MAX_TIME_US
-from fastapi_lens.storage.sound import sound_rows, whole
-from fastapi_lens.storage.tables import INBOX, WORKER
-from fastapi_lens.storage.workers import (
+from fastapi_lens.storage.coordination.heartbeat import (
     SILENT_INTERVALS,
     SILENT_SECONDS,
     is_silent,
     latest_open,
     now_of,
 )
+from fastapi_lens.storage.engine.clock_skew import microseconds
+from fastapi_lens.storage.engine.dialects import dialect_of
+from fastapi_lens.storage.engine.dialects.base import Dialect
+from fastapi_lens.storage.retention.worker_deletion import dropped_calls, lost_calls, note_of
+from fastapi_lens.storage.schema.data_version import data_version
+from fastapi_lens.storage.schema.row_checks import MAX_TIME_US
+from fastapi_lens.storage.schema.sanitized_rows import sound_rows, whole
+from fastapi_lens.storage.schema.tables import INBOX, WORKER
+from fastapi_lens.storage.writing.open_calls import Open, parsed
 
 MILLIONTHS = 1_000_000
 MOST = 200

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
-from fastapi_lens.admin.auth import safe_next
-from fastapi_lens.admin.keyring import Keyring
+from fastapi_lens.admin.access.authenticator import safe_next
+from fastapi_lens.admin.access.key_store import Keyring
 from tests.attack.asgi import Caller, Raw
 from tests.recording.probe import lens_of
 from tests.support.addresses import ClientAt

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_lens import lens_admin
-from fastapi_lens.admin.cookies import MAX_VALUES, path_of
+from fastapi_lens.admin.access.cookies import MAX_VALUES, path_of
 from tests.access.test_keys import ALICE, CI, KEYS, MakeClient, client_with, session
 
 __all__ = ["client_with"]

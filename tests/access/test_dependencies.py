@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from fastapi_lens import LensConfig, LensMiddleware, create_lens_admin, lens_admin
-from fastapi_lens.runtime import Lens
+from fastapi_lens.runtime.lens import Lens
 from tests.attack.fuzzing import table
 from tests.recording.probe import lens_of
 

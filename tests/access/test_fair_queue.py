@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.admin import fair_queue
-from fastapi_lens.admin.fair_queue import BusyError, FairQueue
+from fastapi_lens.admin.http import fair_queue
+from fastapi_lens.admin.http.fair_queue import BusyError, FairQueue
 
 pytestmark = pytest.mark.unit
 

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.admin.credentials import is_web_token
-from fastapi_lens.storage.tables import THROTTLE
+from fastapi_lens.admin.access.credentials import is_web_token
+from fastapi_lens.storage.schema.tables import THROTTLE
 from tests.access.test_keys import ALICE, CI, KEYS, ORIGIN, MakeClient, client_with, session
 from tests.recording.probe import lens_of
 

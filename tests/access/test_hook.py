@@ -15,8 +15,8 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.testclient import TestClient
 
 from fastapi_lens import Access, LensConfig, LensMiddleware, Scope, lens_admin
-from fastapi_lens.admin.hook import Denied, Hook
-from fastapi_lens.storage.tables import AUDIT, THROTTLE
+from fastapi_lens.admin.access.authorize_hook import Denied, Hook
+from fastapi_lens.storage.schema.tables import AUDIT, THROTTLE
 from tests.recording.probe import lens_of
 
 ORIGIN = {"origin": "http://testserver"}

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from fastapi_lens.admin.journal import MAX_WRONG_KEYS, WrongKeys
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import AUDIT
+from fastapi_lens.admin.access.audit_events import MAX_WRONG_KEYS, WrongKeys
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import AUDIT
 from tests.access.test_keys import ALICE, CI, ORIGIN, MakeClient, client_with
 from tests.access.test_sessions import KEYS, NOW, at, get, post, signed_in, started
 from tests.recording.probe import lens_of

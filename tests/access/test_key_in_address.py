@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from fastapi_lens.storage.tables import AUDIT, THROTTLE
+from fastapi_lens.storage.schema.tables import AUDIT, THROTTLE
 from tests.access.test_keys import ALICE, CI, KEYS, MakeClient, client_with, session
 from tests.recording.probe import lens_of
 

@@ -12,9 +12,9 @@ from starlette.responses import HTMLResponse, Response
 
 from fastapi_lens import ConfigError, KeyConfig, LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.admin import router
-from fastapi_lens.admin.keyring import Keyring
-from fastapi_lens.admin.visit import Visit
-from fastapi_lens.keys import HashedKey, Scope, hash_key
+from fastapi_lens.admin.access.key_store import Keyring
+from fastapi_lens.admin.context import Visit
+from fastapi_lens.config.keys import HashedKey, Scope, hash_key
 from tests.recording.probe import lens_of
 
 ALICE, CI = "alices-own-key", "the-key-of-ci"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.admin.networks import limited_networks, queued_networks
+from fastapi_lens.admin.access.networks import limited_networks, queued_networks
 
 pytestmark = pytest.mark.unit
 

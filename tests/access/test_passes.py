@@ -1,7 +1,7 @@
 import pytest
 
-from fastapi_lens.admin import passes
-from fastapi_lens.admin.passes import Passes
+from fastapi_lens.admin.access import verified_keys
+from fastapi_lens.admin.access.verified_keys import Passes
 
 pytestmark = pytest.mark.unit
 
@@ -20,7 +20,7 @@ def test_a_right_key_is_good_for_ten_more_seconds_at_the_same_address() -> None:
 
 def test_only_so_many_are_known_at_a_time() -> None:
     known = Passes()
-    for number in range(passes.MAX_PASSES + 3):
+    for number in range(verified_keys.MAX_PASSES + 3):
         known.note(f"client {number}", "right", "alice", NOW)
     found = [known.name_of(f"client {number}", "right", NOW) for number in range(5)]
     assert found == [None, None, None, "alice", "alice"]

@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from fastapi_lens import ConfigError, LensConfig, LensMiddleware, create_lens_admin, lens_admin
 from fastapi_lens.errors import StorageError
-from fastapi_lens.runtime import Lens
+from fastapi_lens.runtime.lens import Lens
 from tests.recording.probe import lens_of
 
 DAY = 86_400

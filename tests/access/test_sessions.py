@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastapi_lens import KeyConfig
-from fastapi_lens.admin.auth import Gate
-from fastapi_lens.admin.sessions import Lifetime, Session, Sessions
-from fastapi_lens.storage import ended_sessions
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.settings import AuditEntry
-from fastapi_lens.storage.tables import AUDIT, ENDED_SESSION
+from fastapi_lens.admin.access.authenticator import Gate
+from fastapi_lens.admin.access.sessions import Lifetime, Session, Sessions
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records import ended_sessions
+from fastapi_lens.storage.records.settings import AuditEntry
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import AUDIT, ENDED_SESSION
 from tests.access.test_keys import ALICE, CI, ORIGIN, MakeClient, client_with
 from tests.recording.probe import lens_of
 from tests.storage.helpers import table_rows

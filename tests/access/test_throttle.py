@@ -14,15 +14,15 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastapi_lens.admin import threads as threads_of_the_admin
-from fastapi_lens.admin.networks import limited_networks
-from fastapi_lens.admin.throttle import Throttle
+from fastapi_lens.admin.access.networks import limited_networks
+from fastapi_lens.admin.access.throttle import Throttle
+from fastapi_lens.admin.http import thread_pools as threads_of_the_admin
+from fastapi_lens.config.keys import HashedKey
 from fastapi_lens.errors import StorageError
-from fastapi_lens.keys import HashedKey
-from fastapi_lens.storage import throttling
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import THROTTLE
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records import throttle as throttle_rows
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import THROTTLE
 from tests.access.guarded import KEY
 from tests.access.test_keys import ALICE, KEYS, ORIGIN, MakeClient, client_with, session
 from tests.recording.probe import lens_of
@@ -203,7 +203,7 @@ def test_a_thousand_guesses_against_four_workers_get_at_most_twenty_comparisons(
 def test_the_table_keeps_so_many_clients_at_most(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(throttling, "MAX_CLIENTS", 20)
+    monkeypatch.setattr(throttle_rows, "MAX_CLIENTS", 20)
     one = throttle(database)
     for number in range(30):
         guess(one, f"10.0.0.{number}", now=NOW + number)
@@ -300,7 +300,7 @@ def test_a_right_key_goes_before_the_second_guess_of_any_other_network(
 def test_while_the_database_is_down_each_worker_counts_in_bounded_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fastapi_lens.admin.throttle.MAX_CLIENTS", 20)
+    monkeypatch.setattr("fastapi_lens.admin.access.throttle.MAX_CLIENTS", 20)
     down = Database(f"sqlite:///{tmp_path / 'lens.db'}")  # Has no tables.
     one = throttle(down)
     with pytest.raises(StorageError), down.write() as connection:

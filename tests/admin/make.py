@@ -1,9 +1,9 @@
 """Endpoints as the read side answers with them, and small applications with an admin."""
 
-from fastapi_lens.histogram import Histogram, bucket_index
+from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.reporting.model import Endpoint, Usage
-from fastapi_lens.reporting.status import Status
-from fastapi_lens.storage.batches import endpoint_id
+from fastapi_lens.settings.status import Status
+from fastapi_lens.storage.writing.batches import endpoint_id
 
 NOW = 1_775_243_992.0
 DAY = 86_400

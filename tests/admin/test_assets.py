@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from fastapi_lens.admin import assets
+from fastapi_lens.admin.http import static_files
 from tests.admin.conftest import Site
 
 OURS = [
@@ -20,7 +20,7 @@ OURS = [
 def test_a_static_file_keeps_for_ever_under_an_address_of_its_content(
     site: Site, name: str
 ) -> None:
-    address = assets.static_url("/lens", name)
+    address = static_files.static_url("/lens", name)
     answer = site.get(address)
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
@@ -56,31 +56,33 @@ def test_a_static_file_keeps_for_ever_under_an_address_of_its_content(
 )
 def test_nothing_but_static_files_is_served(site: Site, name: str) -> None:
     assert site.get(f"/lens/static/{name}").status_code == 404
-    assert assets.asset(name) is None
+    assert static_files.asset(name) is None
 
 
 def test_an_address_of_no_file_is_an_error_that_says_so() -> None:
     with pytest.raises(LookupError, match=r"no static file 'nothing\.js'"):
-        assets.static_url("/lens", "nothing.js")
+        static_files.static_url("/lens", "nothing.js")
 
 
 def test_a_file_that_changes_has_another_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assets, "folder", lambda kind: tmp_path)
+    monkeypatch.setattr(static_files, "folder", lambda kind: tmp_path)
     css = tmp_path / "lens.css"
     css.write_text("a { color: red }\n", encoding="utf-8")
-    before = assets.static_url("", "lens.css")
+    before = static_files.static_url("", "lens.css")
     css.write_text("a { color: green }\n", encoding="utf-8")
-    assert assets.static_url("", "lens.css") != before
+    assert static_files.static_url("", "lens.css") != before
 
 
 def test_a_package_built_without_its_files_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assets, "__file__", str(tmp_path / "fastapi_lens" / "admin" / "assets.py"))
+    monkeypatch.setattr(
+        static_files, "__file__", str(tmp_path / "fastapi_lens" / "admin" / "http" / "static_files.py")
+    )
     with pytest.raises(RuntimeError, match="without its templates"):
-        assets.folder("templates")
+        static_files.folder("templates")
 
 
 def test_installed_files_lie_inside_the_package(
@@ -90,7 +92,9 @@ def test_installed_files_lie_inside_the_package(
     beside = tmp_path / "templates" / "fastapi_lens"
     for folder in (inside, beside):
         folder.mkdir(parents=True)
-    monkeypatch.setattr(assets, "__file__", str(tmp_path / "fastapi_lens" / "admin" / "assets.py"))
-    assert assets.folder("templates") == inside
+    monkeypatch.setattr(
+        static_files, "__file__", str(tmp_path / "fastapi_lens" / "admin" / "http" / "static_files.py")
+    )
+    assert static_files.folder("templates") == inside
     inside.rmdir()
-    assert assets.folder("templates") == beside
+    assert static_files.folder("templates") == beside

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_lens import KeyConfig
-from fastapi_lens.admin.audit import Difference, changed_by, differences
-from fastapi_lens.admin.audit_query import AuditQuery
-from fastapi_lens.storage.audit import Noted
-from fastapi_lens.storage.settings import AuditEntry, add_audit_entry
+from fastapi_lens.admin.display.audit_lines import Difference, changed_by, differences
+from fastapi_lens.admin.urls.audit import AuditQuery
+from fastapi_lens.storage.records.audit import Noted
+from fastapi_lens.storage.records.settings import AuditEntry, add_audit_entry
 from tests.admin.conftest import Site
 from tests.admin.test_rules_forms import text_of
 from tests.admin.test_settings_forms import post, thresholds

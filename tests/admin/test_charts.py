@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from fastapi_lens.admin import charts
+from fastapi_lens.admin.display import svg
 
 pytestmark = pytest.mark.unit
 
@@ -15,9 +15,9 @@ STRAIGHT = re.compile(r"[MLHVhvz0-9 .-]*")
 HOSTILE = '"><script>alert(1)</script>'
 
 
-def parsed(svg: Markup) -> ET.Element:
+def parsed(drawn: Markup) -> ET.Element:
     """The tree of a chart that keeps all that was promised for every chart."""
-    root = ET.fromstring(svg)  # noqa: S314  Our own.
+    root = ET.fromstring(drawn)  # noqa: S314  Our own.
     assert root.attrib["role"] == "img"
     title = root[0]
     assert title.tag == "title"
@@ -28,53 +28,53 @@ def parsed(svg: Markup) -> ET.Element:
     return root
 
 
-def bars(svg: Markup) -> list[int]:
+def bars(drawn: Markup) -> list[int]:
     """The height of each bar of a sparkline."""
-    path = parsed(svg).findall("path")[0].attrib["d"]
+    path = parsed(drawn).findall("path")[0].attrib["d"]
     level, heights = 0, []
     for command, value in re.findall(r"([Vh])(\d+)", path):
         if command == "V":
-            level = charts.SPARK_HEIGHT - int(value)
+            level = svg.SPARK_HEIGHT - int(value)
         else:
-            count, rest = divmod(int(value), charts.SPARK_STEP)
+            count, rest = divmod(int(value), svg.SPARK_STEP)
             assert rest == 0
             heights += [level] * count
     return heights
 
 
-@given(st.lists(st.integers(0, 10**9), max_size=charts.SPARK_BARS))
+@given(st.lists(st.integers(0, 10**9), max_size=svg.SPARK_BARS))
 def test_a_sparkline_shows_every_step_in_proportion(counts: list[int]) -> None:
-    svg = charts.sparkline(counts)
+    drawn = svg.sparkline(counts)
     peak = max(counts, default=0)
     if not peak:
-        assert svg == ""
+        assert drawn == ""
         return
-    assert parsed(svg)[0].text == f"Peak {peak:,}"
-    for count, height in zip(counts, bars(svg), strict=True):
+    assert parsed(drawn)[0].text == f"Peak {peak:,}"
+    for count, height in zip(counts, bars(drawn), strict=True):
         assert (height == 0) == (count == 0)
-        assert abs(height - count / peak * charts.SPARK_HEIGHT) <= 1
+        assert abs(height - count / peak * svg.SPARK_HEIGHT) <= 1
 
 
 @given(st.lists(st.integers(1, 1_000), min_size=1, max_size=200))
 def test_many_steps_are_put_together_from_the_last_one_on(counts: list[int]) -> None:
-    svg = charts.sparkline(counts)
-    found = bars(svg)
-    assert len(found) <= charts.SPARK_BARS
+    drawn = svg.sparkline(counts)
+    found = bars(drawn)
+    assert len(found) <= svg.SPARK_BARS
     group = len(counts) // len(found)
     sums = [sum(counts[max(0, end - group) : end]) for end in range(len(counts), 0, -group)]
-    assert parsed(svg)[0].text == f"Peak {max(sums[: len(found)]):,}"
-    assert parsed(svg).attrib["width"] == str(len(found) * charts.SPARK_STEP)
+    assert parsed(drawn)[0].text == f"Peak {max(sums[: len(found)]):,}"
+    assert parsed(drawn).attrib["width"] == str(len(found) * svg.SPARK_STEP)
 
 
 @given(st.lists(st.floats(0, 1), max_size=5))
 def test_every_error_bar_of_a_few_fits_their_scale(shares: list[float]) -> None:
-    scale = charts.error_scale(shares)
+    scale = svg.error_scale(shares)
     assert all(share <= scale for share in shares)
-    assert scale in charts.SCALES
+    assert scale in svg.SCALES
 
 
 def test_one_in_ten_error_bars_does_not_make_the_others_dots() -> None:
-    assert charts.error_scale([0.0] * 50 + [0.04] * 9 + [0.9]) == 0.05
+    assert svg.error_scale([0.0] * 50 + [0.04] * 9 + [0.9]) == 0.05
 
 
 @pytest.mark.parametrize(
@@ -91,64 +91,64 @@ def test_one_in_ten_error_bars_does_not_make_the_others_dots() -> None:
 def test_an_error_bar_shows_server_errors_first(
     share_4xx: float, share_5xx: float, paths: list[tuple[str, str]]
 ) -> None:
-    root = parsed(charts.error_bar(share_4xx, share_5xx, 0.1, "1 × 5xx"))
+    root = parsed(svg.error_bar(share_4xx, share_5xx, 0.1, "1 × 5xx"))
     assert [(path.attrib["class"], path.attrib["d"]) for path in root.findall("path")] == paths
 
 
 @given(st.floats(1e-6, 1e12))
 def test_a_scale_ends_with_a_round_number_not_far_above(value: float) -> None:
-    ceiling = charts.nice_ceiling(value)
+    ceiling = svg.nice_ceiling(value)
     assert value <= ceiling <= value * 1.5 * (1 + 1e-9)
     assert float(f"{ceiling:.2g}") == pytest.approx(ceiling)
 
 
 def test_without_values_a_scale_ends_with_one() -> None:
-    assert charts.nice_ceiling(0) == 1.0
+    assert svg.nice_ceiling(0) == 1.0
 
 
 def test_bars_are_stacked_from_the_lowest_part_up() -> None:
-    svg = charts.stacked_bars(
+    drawn = svg.stacked_bars(
         [(6, 2), (0, 0), (10, 0)],
         classes=["c2", "c5"],
         peak=10,
         title="three steps",
     )
-    root = parsed(svg)
+    root = parsed(drawn)
     low, high = root.findall("path")
     assert low.attrib == {"class": "c2", "d": "M1 100V40h8V100zM21 100V0h8V100z"}
     assert high.attrib == {"class": "c5", "d": "M1 40V20h8V40z"}
 
 
 def test_lines_are_straight_and_leave_gaps_where_nothing_was_measured() -> None:
-    svg = charts.lines([(0, 5, None, 10, None)], classes=["p50"], peak=10, title="one line")
-    (line,) = parsed(svg).findall("path")
+    drawn = svg.lines([(0, 5, None, 10, None)], classes=["p50"], peak=10, title="one line")
+    (line,) = parsed(drawn).findall("path")
     # A value between two gaps is a dash.
     assert line.attrib["d"] == "M5 100L15 50M33 0h4"
     assert line.attrib["class"] == "p50"
 
 
 def test_charts_of_nothing_are_empty_charts() -> None:
-    assert len(parsed(charts.lines([()], classes=["p50"], peak=1, title="none"))) > 0
-    bars_of_nothing = charts.stacked_bars([(0,)], classes=["c2"], peak=0, title="none")
+    assert len(parsed(svg.lines([()], classes=["p50"], peak=1, title="none"))) > 0
+    bars_of_nothing = svg.stacked_bars([(0,)], classes=["c2"], peak=0, title="none")
     assert parsed(bars_of_nothing)[1].attrib["d"] == ""
 
 
 @given(st.lists(st.integers(0, 10**6), max_size=40))
 def test_a_heat_map_has_five_colours_at_most_and_each_value_one(values: list[int]) -> None:
-    limits = charts.heat_limits(values)
+    limits = svg.heat_limits(values)
     assert limits == sorted(set(limits))
-    assert len(limits) <= charts.HEAT_LEVELS
+    assert len(limits) <= svg.HEAT_LEVELS
     if any(values):
         assert limits[-1] == max(values)
-        assert charts.heat_level(max(values), limits) == charts.HEAT_LEVELS
-    levels = [charts.heat_level(value, limits) for value in sorted(values) if value]
+        assert svg.heat_level(max(values), limits) == svg.HEAT_LEVELS
+    levels = [svg.heat_level(value, limits) for value in sorted(values) if value]
     assert levels == sorted(levels)
-    assert all(1 <= level <= charts.HEAT_LEVELS for level in levels)
+    assert all(1 <= level <= svg.HEAT_LEVELS for level in levels)
 
 
 def test_neighbours_of_one_colour_are_one_shape() -> None:
-    svg = charts.heat_map([(9, 0), (9, 1), (0, 9)], limits=[1, 9], title="cells")
-    root = parsed(svg)
+    drawn = svg.heat_map([(9, 0), (9, 1), (0, 9)], limits=[1, 9], title="cells")
+    root = parsed(drawn)
     assert root.attrib["viewBox"] == "0 0 3 2"
     assert [(path.attrib["class"], path.attrib["d"]) for path in root.findall("path")] == [
         ("h4", "M1 0h1v1H1z"),
@@ -157,25 +157,25 @@ def test_neighbours_of_one_colour_are_one_shape() -> None:
 
 
 def test_shares_without_whole_numbers_have_limits_between() -> None:
-    assert charts.heat_limits([0.5, 8.0])[0] == pytest.approx(0.5 * 16**0.2)
+    assert svg.heat_limits([0.5, 8.0])[0] == pytest.approx(0.5 * 16**0.2)
 
 
 def test_a_share_is_a_part_of_a_full_bar() -> None:
-    assert 'd="M0 10h36"' in charts.share_bar(0.5, "c2")
+    assert 'd="M0 10h36"' in svg.share_bar(0.5, "c2")
 
 
 def test_columns_are_links_for_the_pointer_only() -> None:
-    svg = charts.columns_of(["?a&b", ""])
-    assert svg.count("<rect") == 2
-    assert '<a href="?a&amp;b" tabindex="-1"><rect x="0"/></a><rect x="1"/>' in svg
-    assert 'aria-hidden="true"' in svg
+    drawn = svg.columns_of(["?a&b", ""])
+    assert drawn.count("<rect") == 2
+    assert '<a href="?a&amp;b" tabindex="-1"><rect x="0"/></a><rect x="1"/>' in drawn
+    assert 'aria-hidden="true"' in drawn
 
 
 def test_words_in_charts_are_escaped() -> None:
-    for svg in (
-        charts.error_bar(0.1, 0, 1, HOSTILE),
-        charts.lines([(1,)], classes=["p50"], peak=1, title=HOSTILE),
-        charts.stacked_bars([(1,)], classes=["c2"], peak=1, title=HOSTILE),
+    for drawn in (
+        svg.error_bar(0.1, 0, 1, HOSTILE),
+        svg.lines([(1,)], classes=["p50"], peak=1, title=HOSTILE),
+        svg.stacked_bars([(1,)], classes=["c2"], peak=1, title=HOSTILE),
     ):
-        assert parsed(svg)[0].text == HOSTILE
-        assert "<script" not in svg
+        assert parsed(drawn)[0].text == HOSTILE
+        assert "<script" not in drawn

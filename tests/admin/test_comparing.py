@@ -1,6 +1,6 @@
 import pytest
 
-from fastapi_lens.admin.comparing import Figure, comparison, figures
+from fastapi_lens.admin.display.comparison import Figure, comparison, figures
 from fastapi_lens.reporting.model import Before, Usage
 from tests.admin.make import DAY, NOW, endpoint, usage
 

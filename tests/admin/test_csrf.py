@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from fastapi_lens.admin.csrf import is_masked, masked
+from fastapi_lens.admin.access.csrf import is_masked, masked
 from tests.admin.conftest import Site
 from tests.admin.test_response_cache import MakeSite
 

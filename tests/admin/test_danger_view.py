@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from fastapi_lens.admin.views import danger
+from fastapi_lens.admin.pages.settings import danger
 from fastapi_lens.errors import DeadlockError
-from fastapi_lens.storage import purging
-from fastapi_lens.storage.purging import Choice, amount, purge_for
-from fastapi_lens.storage.tables import AUDIT, BUCKET, STATUS, WORKER
+from fastapi_lens.storage.retention import purge as purge_module
+from fastapi_lens.storage.retention.purge import Choice, amount, purge_for
+from fastapi_lens.storage.schema.tables import AUDIT, BUCKET, STATUS, WORKER
 from tests.admin.conftest import Site
 from tests.admin.test_ignored import calls, everything
 from tests.admin.test_rules_forms import text_of
@@ -101,7 +101,7 @@ def test_a_deadlock_with_a_worker_begins_it_anew_a_few_times(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries: list[int] = []
-    real = purging.purge
+    real = purge_module.purge
 
     def purge(*arguments: Any) -> Iterator[int]:
         tries.append(1)
@@ -109,7 +109,7 @@ def test_a_deadlock_with_a_worker_begins_it_anew_a_few_times(
             raise DeadlockError("deadlock")
         yield from real(*arguments)
 
-    monkeypatch.setattr(purging, "purge", purge)
+    monkeypatch.setattr(purge_module, "purge", purge)
     choice = Choice("site", [1], keeps_endpoints=True)
     beaten = range(1, 3)
     assert purge_for(site.lens.database, choice, seconds=60)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastapi_lens.admin.edge import parts_of
+from fastapi_lens.admin.http.requests import parts_of
 
 pytestmark = pytest.mark.unit
 

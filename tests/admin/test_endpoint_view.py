@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from fastapi_lens import KeyConfig
-from fastapi_lens.admin.formats import day, minute, timestamp
-from fastapi_lens.admin.views.endpoint import status_reason
-from fastapi_lens.reporting.status import Status, Thresholds
+from fastapi_lens.admin.display.formats import day, minute, timestamp
+from fastapi_lens.admin.pages.endpoint.page import status_reason
+from fastapi_lens.settings.status import Status, Thresholds
 from tests.admin.conftest import Site
 from tests.admin.make import DAY, NOW, endpoint
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.admin import formats
+from fastapi_lens.admin.display import formats
 
 pytestmark = pytest.mark.unit
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.storage import expiry
-from fastapi_lens.storage.retention import prune
+from fastapi_lens.storage.retention import preview as retention_preview
+from fastapi_lens.storage.retention.pruner import prune
 from tests.admin.conftest import Site
 from tests.admin.test_rules_forms import listed, text_of
 from tests.admin.test_settings_forms import post, recording, thresholds
@@ -52,7 +52,7 @@ def test_more_rows_than_are_counted_are_so_many_at_least(
 ) -> None:
     for days in (200, 100):
         long_ago(site, "/health", days)
-    monkeypatch.setattr(expiry, "MOST_COUNTED", 1)
+    monkeypatch.setattr(retention_preview, "MOST_COUNTED", 1)
     assert ": more than " in text_of(preview(site, "retention", ttl_days=10))
 
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.admin.listing import PAGE_SIZE, arrange, ordered, page_numbers
-from fastapi_lens.admin.query import EndpointsQuery, Sort, SortKey
+from fastapi_lens.admin.display.filter_and_sort import PAGE_SIZE, arrange, ordered, page_numbers
+from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort, SortKey
 from fastapi_lens.reporting.model import Endpoint
-from fastapi_lens.reporting.status import Status
+from fastapi_lens.settings.status import Status
 from tests.admin.make import NOW, endpoint, usage
 
 used = st.integers(0, 50).flatmap(

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, WebSocket
 
-from fastapi_lens.admin.formats import connections, timestamp
-from fastapi_lens.storage.batches import Batch, Heartbeat, Use
-from fastapi_lens.storage.open_calls import as_text
-from fastapi_lens.storage.workers import beat
+from fastapi_lens.admin.display.formats import connections, timestamp
+from fastapi_lens.storage.coordination.heartbeat import beat
+from fastapi_lens.storage.writing.batches import Batch, Heartbeat, Use
+from fastapi_lens.storage.writing.open_calls import as_text
 from tests.admin.conftest import Site
 from tests.admin.make import DAY, NOW
 from tests.admin.test_endpoint_view import key_of, plain

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.mending import mend, wrong_rows
-from fastapi_lens.storage.settings import AuditEntry, Stored, write_section
-from fastapi_lens.storage.snapshot import IMPORT_NOTE, MOVED, count_rows
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, META
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.settings import AuditEntry, Stored, write_section
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, META
+from fastapi_lens.storage.transfer.export import IMPORT_NOTE, MOVED, count_rows
+from fastapi_lens.storage.transfer.repair import mend, wrong_rows
 from tests.admin.conftest import Site
 from tests.cli.helpers import run
 

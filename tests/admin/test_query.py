@@ -2,7 +2,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fastapi_lens.admin.query import (
+from fastapi_lens.admin.urls.endpoints import (
     DEFAULT_SORT,
     EndpointQuery,
     EndpointsQuery,
@@ -11,7 +11,7 @@ from fastapi_lens.admin.query import (
     WindowChoice,
 )
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.reporting.status import Status
+from fastapi_lens.settings.status import Status
 
 pytestmark = pytest.mark.unit
 

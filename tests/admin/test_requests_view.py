@@ -10,10 +10,10 @@ import pytest
 from fastapi import FastAPI, Response
 from fastapi.testclient import TestClient
 
-from fastapi_lens.admin.views.requests import kept_words
+from fastapi_lens.admin.pages.requests.page import kept_words
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.reporting.request_log import LogFilter
-from fastapi_lens.storage.tables import ENDPOINT
+from fastapi_lens.storage.schema.tables import ENDPOINT
 from tests.admin.conftest import Site, an_app
 from tests.support.addresses import ClientAt
 

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from starlette.datastructures import MutableHeaders
 
 from fastapi_lens.reporting.cache import AnswerCache
-from fastapi_lens.reporting.status import Thresholds
-from fastapi_lens.runtime import Lens
-from fastapi_lens.storage.batches import endpoint_id
-from fastapi_lens.storage.drain import drain_all
+from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.settings.status import Thresholds
+from fastapi_lens.storage.writing.batches import endpoint_id
+from fastapi_lens.storage.writing.drain import drain_all
 from tests.admin.conftest import Site, an_app
 
 MakeSite = Callable[..., Site]

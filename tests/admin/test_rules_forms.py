@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastapi_lens import KeyConfig
-from fastapi_lens.admin import settings_reply
-from fastapi_lens.reporting.rules import Rule
+from fastapi_lens.admin.pages.settings import reply
+from fastapi_lens.settings.ignore_rules import Rule
 from tests.admin.conftest import Site
 from tests.admin.test_ignored import METHODS, PATTERNS, calls, save_rules
 from tests.admin.test_settings_forms import FRAGMENT, post
@@ -114,7 +114,7 @@ def test_the_same_rule_twice_and_one_too_many_are_refused(
 ) -> None:
     save_rules(site, Rule(id="a", pattern="/a"))
     assert "is that of another rule" in post(site, "rules", version=1, pattern="/a").text
-    monkeypatch.setattr("fastapi_lens.admin.views.rules.MAX_RULES", 1)
+    monkeypatch.setattr("fastapi_lens.admin.pages.settings.rules.MAX_RULES", 1)
     assert "there are 1 rules, the most" in post(site, "rules", version=1, pattern="/b").text
     assert post(site, "rules", version=1, pattern="/b", rule="a").status_code == 303
 
@@ -182,7 +182,7 @@ def test_a_preview_says_who_is_ignored_anyway_and_who_comes_back(site: Site) -> 
 def test_a_preview_lists_so_many_and_counts_the_rest(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settings_reply, "MOST_LISTED", 1)
+    monkeypatch.setattr(reply, "MOST_LISTED", 1)
     preview = site.fragment(f"{PREVIEW}?pattern=/**").text
     assert len(listed(preview)) == 1
     assert "and 2 more" in preview

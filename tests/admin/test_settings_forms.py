@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from fastapi_lens.reporting.settings import RECORDING, RETENTION, THRESHOLDS
-from fastapi_lens.storage.tables import AUDIT
+from fastapi_lens.settings.settings import RECORDING, RETENTION, THRESHOLDS
+from fastapi_lens.storage.schema.tables import AUDIT
 from tests.admin.conftest import Site
 from tests.admin.test_ignored import save
 from tests.storage.helpers import table_rows

@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from fastapi_lens.storage.batches import Heartbeat, WorkerFacts
-from fastapi_lens.storage.workers import beat, note_killed
+from fastapi_lens.storage.coordination.heartbeat import beat, note_killed
+from fastapi_lens.storage.writing.batches import Heartbeat, WorkerFacts
 from tests.admin.conftest import Site
 from tests.support.writing import Writer
 

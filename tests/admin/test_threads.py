@@ -4,7 +4,12 @@ from typing import Any
 import anyio
 import pytest
 
-from fastapi_lens.admin.threads import CHANGERS, READERS, in_changing_thread, in_reader_thread
+from fastapi_lens.admin.http.thread_pools import (
+    CHANGERS,
+    READERS,
+    in_changing_thread,
+    in_reader_thread,
+)
 from tests.admin.working import Work
 
 InThread = Callable[[Callable[[], int]], Coroutine[Any, Any, int]]

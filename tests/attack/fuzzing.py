@@ -12,8 +12,8 @@ from urllib.parse import quote, urlencode
 from hypothesis import strategies as st
 
 from fastapi_lens.admin import router
-from fastapi_lens.admin.assets import folder
-from fastapi_lens.reporting.settings import NAMES
+from fastapi_lens.admin.http.static_files import folder
+from fastapi_lens.settings.settings import NAMES
 from tests.attack.asgi import Answer, Header, Raw
 from tests.attack.corpus import FORMULAS, SCRIPTS, SITES, TEXTS
 from tests.attack.target import INSIDE, KEY, ORIGIN, READ_KEY, REPORT_PATH, Target

@@ -3,7 +3,7 @@
 from fastapi import FastAPI, Request
 
 from fastapi_lens import KeyConfig, LensConfig, LensMiddleware, lens_admin
-from fastapi_lens.keys import hash_key
+from fastapi_lens.config.keys import hash_key
 
 PLAIN = "plain-key-7f3a91c2"
 HASHED = "hashed-key-5be0d4a8"

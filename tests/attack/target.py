@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from fastapi_lens import KeyConfig, LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.reporting.request_log import LogFilter
-from fastapi_lens.runtime import Lens
+from fastapi_lens.runtime.lens import Lens
 from tests.attack.asgi import Caller, Header
 from tests.recording.probe import lens_of
 

@@ -9,7 +9,7 @@ import pytest
 
 import fastapi_lens
 from fastapi_lens import LensConfig
-from fastapi_lens.admin.keyring import Keyring
+from fastapi_lens.admin.access.key_store import Keyring
 
 pytestmark = pytest.mark.unit
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from fastapi_lens.admin.cross_site import is_cross_site, is_own_form
+from fastapi_lens.admin.access.cross_site import is_cross_site, is_own_form
 from tests.attack.asgi import Header, Raw
 from tests.attack.fuzzing import table
 from tests.attack.target import INSIDE, REPORT_PATH, Target, build

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from fastapi_lens.admin import router
-from fastapi_lens.storage.tables import SETTING
+from fastapi_lens.storage.schema.tables import SETTING
 from tests.attack.asgi import Answer, Header, Raw
 from tests.attack.fuzzing import table
 from tests.attack.target import KEY, ORIGIN, Target, build

@@ -113,7 +113,7 @@ def test_a_fault_of_ours_gets_an_answer_without_a_word_of_it(
     later = target.lens.clock() + 600  # Than any answer that is shared.
     monkeypatch.setattr(target.lens, "clock", lambda: later)
     monkeypatch.setattr(target.lens.reader, "endpoints", fail)
-    monkeypatch.setattr("fastapi_lens.admin.views.login.safe_next", fail)
+    monkeypatch.setattr("fastapi_lens.admin.pages.login.page.safe_next", fail)
     for path in ("/lens/", "/lens/report", REPORT_PATH, "/lens/login", "/lens/export.csv"):
         raw = Raw(path=path, headers=(*Raw().headers, target.good["key"]))
         answer = target.call(raw)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
-from fastapi_lens.visible import visible
+from fastapi_lens.text.escaping import visible
 from tests.attack.corpus import CANARY, SCRIPTS
 from tests.attack.hostile import KEY, WHOLE
 from tests.support.browser import PageWatch

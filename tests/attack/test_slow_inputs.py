@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastapi_lens
-from fastapi_lens.admin.auth import safe_next
-from fastapi_lens.admin.listing import arrange
-from fastapi_lens.admin.query import EndpointQuery, EndpointsQuery
-from fastapi_lens.admin.requests_query import FailuresQuery, RequestsQuery
-from fastapi_lens.patterns import matches
-from fastapi_lens.recording.agents import family
-from fastapi_lens.recording.redaction import query_text
+from fastapi_lens.admin.access.authenticator import safe_next
+from fastapi_lens.admin.display.filter_and_sort import arrange
+from fastapi_lens.admin.urls.endpoints import EndpointQuery, EndpointsQuery
+from fastapi_lens.admin.urls.requests import FailuresQuery, RequestsQuery
+from fastapi_lens.config.path_globs import matches
+from fastapi_lens.recording.log.redaction import query_text
+from fastapi_lens.recording.log.user_agents import family
 from fastapi_lens.reporting.csv_table import harmless
 from tests.admin.make import endpoint
 
@@ -41,7 +41,7 @@ def steps(pattern: str, path: str, monkeypatch: pytest.MonkeyPatch) -> int:
     def segments(text: str) -> tuple[str, ...]:
         return tuple(map(Counted, text.split("/")))
 
-    monkeypatch.setattr("fastapi_lens.patterns._segments", segments)
+    monkeypatch.setattr("fastapi_lens.config.path_globs._segments", segments)
     Counted.compared = 0
     assert not matches(pattern, path)
     return Counted.compared

@@ -5,7 +5,7 @@ from pathlib import Path
 from fastapi import FastAPI, Response
 
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
-from fastapi_lens.runtime import Lens
+from fastapi_lens.runtime.lens import Lens
 
 DAY = 86_400
 KEY = "shop-key-of-the-test"

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from fastapi_lens.admin.formats import ago, timestamp
+from fastapi_lens.admin.display.formats import ago, timestamp
 from tests.browser.shop import DAY
 from tests.browser.steps import (
     call,

@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from fastapi_lens.cli import doctor
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import known_version, migrate
-from fastapi_lens.storage.tables import WORKER
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import known_version, migrate
+from fastapi_lens.storage.schema.tables import WORKER
 from tests.cli.helpers import change, fill, run, url_of
 from tests.storage.helpers import delta
 

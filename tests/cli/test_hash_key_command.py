@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from fastapi_lens.cli.exits import CommandError
+from fastapi_lens.cli.exit_codes import CommandError
 from fastapi_lens.cli.hashing import hashed_key
-from fastapi_lens.keys import HashedKey
+from fastapi_lens.config.keys import HashedKey
 from tests.cli.helpers import run
 
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastapi_lens.cli import archive
-from fastapi_lens.methods import MAX_METHOD_LENGTH
-from fastapi_lens.storage.batches import endpoint_id
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.log_writer import LogBatch, LogWriter, failure_id
-from fastapi_lens.storage.row_checks import LONGEST_TEXT, MOST, MOST_ADDED_US
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.row_checks import LONGEST_TEXT, MOST, MOST_ADDED_US
+from fastapi_lens.storage.writing.batches import endpoint_id
+from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter, failure_id
+from fastapi_lens.text.methods import MAX_METHOD_LENGTH
 from tests.cli.helpers import fill, moved, run, url_of
 from tests.cli.test_moving import deltas
 from tests.storage.helpers import APP, delta, worker

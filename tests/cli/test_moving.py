@@ -13,22 +13,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastapi_lens.errors import DeadlockError
-from fastapi_lens.storage import snapshot
-from fastapi_lens.storage.batches import Delta
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.importing import TRIES, Importer
-from fastapi_lens.storage.log_writer import LogBatch, LogWriter
-from fastapi_lens.storage.migrations import known_version
-from fastapi_lens.storage.settings import AuditEntry, Stored, write_section
-from fastapi_lens.storage.snapshot import MOVED
-from fastapi_lens.storage.tables import AUDIT, ENDPOINT, FAILURE, META, REQUEST, SETTING, STATUS
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.settings import AuditEntry, Stored, write_section
+from fastapi_lens.storage.schema.migrations import known_version
+from fastapi_lens.storage.schema.tables import (
+    AUDIT,
+    ENDPOINT,
+    FAILURE,
+    META,
+    REQUEST,
+    SETTING,
+    STATUS,
+)
+from fastapi_lens.storage.transfer import export
+from fastapi_lens.storage.transfer.export import MOVED
+from fastapi_lens.storage.transfer.import_ import TRIES, Importer
+from fastapi_lens.storage.writing.batches import Delta
+from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
 from tests.cli.helpers import change, fill, ids_of, moved, named, run, url_of
 from tests.storage.helpers import APP, delta, random_delta, rows_in, rows_of, worker
 from tests.storage.test_log_writer import failure, request
 
 KILLED = """
 import os, signal, sys
-from fastapi_lens.storage.importing import Importer
+from fastapi_lens.storage.transfer.import_ import Importer
 from fastapi_lens.__main__ import main
 
 noted, note = [], Importer._note
@@ -284,7 +292,7 @@ def test_an_export_is_one_moment_and_has_no_secret(tmp_path: Path) -> None:
     source, file = url_of(tmp_path / "source.db"), tmp_path / "out.jsonl"
     fill(source, deltas(7))
     before = moved(source)
-    count = snapshot.count_rows
+    count = export.count_rows
 
     def written_meanwhile(*arguments: object) -> int:
         found = count(*arguments)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fastapi_lens import LensConfig
-from fastapi_lens.runtime import Lens
+from fastapi_lens.runtime.lens import Lens
 from tests.cli.helpers import run
 
 

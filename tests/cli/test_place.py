@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 import fastapi_lens
 from fastapi_lens import __main__ as program
-from fastapi_lens.storage.tables import META
+from fastapi_lens.storage.schema.tables import META
 from tests.cli.helpers import change, fill, run, url_of
 from tests.storage.helpers import delta
 from tests.support.ports import free_port

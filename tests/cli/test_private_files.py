@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.files import DatabaseFile, make_private
-from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.sqlite_file import DatabaseFile, make_private
+from fastapi_lens.storage.schema.migrations import migrate
 from tests.cli.helpers import fill, run, url_of
 
 

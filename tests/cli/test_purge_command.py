@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.tables import AUDIT, BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.tables import AUDIT, BUCKET, ENDPOINT, STATUS, WORKER
 from tests.cli.helpers import fill, ids_of, moved, run
 from tests.storage.helpers import delta, table_rows
 

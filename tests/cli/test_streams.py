@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fastapi_lens.cli.exits import errors_told
+from fastapi_lens.cli.exit_codes import errors_told
 from fastapi_lens.cli.streams import any_streams
 from tests.cli.helpers import fill, url_of
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from fastapi_lens.storage.batches import Delta
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.drain import drain_all
-from fastapi_lens.storage.tables import INBOX, WORKER
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.tables import INBOX, WORKER
+from fastapi_lens.storage.writing.batches import Delta
+from fastapi_lens.storage.writing.drain import drain_all
 from tests.cli.helpers import NOW, change, fill, ids_of, moved, named, run, url_of
 from tests.storage.helpers import Rows, delta, rows_in, rows_of, table_rows
 

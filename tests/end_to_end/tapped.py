@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from example_project.factory import create_app
-from fastapi_lens import runtime
 from fastapi_lens.recording.recorder import Recorder, Series
+from fastapi_lens.runtime import lens
 
 
 class TappedRecorder(Recorder):
@@ -28,5 +28,5 @@ class TappedRecorder(Recorder):
 
 
 LOG = os.open(Path(os.environ["TAP_FILE"]), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-setattr(runtime, "Recorder", TappedRecorder)  # noqa: B010  It is not exported.
+setattr(lens, "Recorder", TappedRecorder)  # noqa: B010  It is not exported.
 app = create_app()

@@ -9,7 +9,7 @@ import pytest
 
 from fastapi_lens import LensConfig
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.runtime import Lens
+from fastapi_lens.runtime.lens import Lens
 from tests.end_to_end.script import Counts, Script, run
 from tests.support.details import detail_of
 from tests.support.servers import Server

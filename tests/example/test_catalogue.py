@@ -16,8 +16,8 @@ from example_project.profiles import (
     check,
 )
 from example_project.settings import Settings
-from fastapi_lens.recording.routes import Leaf
-from fastapi_lens.runtime import Lens
+from fastapi_lens.recording.routes.route_match import Leaf
+from fastapi_lens.runtime.lens import Lens
 
 
 @pytest.fixture

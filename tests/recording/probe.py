@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 from fastapi_lens import LensConfig, LensMiddleware
 from fastapi_lens.recording.middleware import RecordingMiddleware
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.runtime import Lens
-from fastapi_lens.storage.drain import drain_all
+from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.storage.writing.drain import drain_all
 from tests.support.details import detail_of
 
 Counts = dict[tuple[str, str], dict[int, int]]

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from fastapi_lens.histogram import Histogram, bucket_index
-from fastapi_lens.recording import flusher as flusher_module
-from fastapi_lens.recording import registration
-from fastapi_lens.recording.flusher import Flusher, FlushSettings
+from fastapi_lens.histogram.histogram import Histogram, bucket_index
+from fastapi_lens.recording.flush import flusher as flusher_module
+from fastapi_lens.recording.flush import registration
+from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.recorder import Recorder
-from fastapi_lens.storage.batches import Delta, EndpointFacts, endpoint_id
-from fastapi_lens.storage.tables import ENDPOINT, WORKER
+from fastapi_lens.storage.schema.tables import ENDPOINT, WORKER
+from fastapi_lens.storage.writing.batches import Delta, EndpointFacts, endpoint_id
 from tests.storage.helpers import (
     APP,
     FlakyDatabase,

@@ -20,9 +20,9 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from fastapi_lens import LensConfig, LensMiddleware, create_lens_admin
-from fastapi_lens.runtime import Lens
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.tables import WORKER
+from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.tables import WORKER
 from tests.recording.probe import REQUEST_BODY, Probe, call, calls_in, http_scope, lens_of
 from tests.storage.helpers import table_rows
 
@@ -287,7 +287,7 @@ def no_lens_runs_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         made.append(Lens(config))
         return made[-1]
 
-    monkeypatch.setattr("fastapi_lens.plugin.Lens", make)
+    monkeypatch.setattr("fastapi_lens.middleware.Lens", make)
     yield
     for lens in made:
         lens.stop()

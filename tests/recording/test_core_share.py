@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from fastapi_lens.recording.core_share import CoreShare
+from fastapi_lens.recording.flush.core_share import CoreShare
 
 pytestmark = pytest.mark.unit
 

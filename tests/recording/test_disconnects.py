@@ -14,8 +14,8 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from fastapi_lens.recording.disconnects import is_gone
-from fastapi_lens.recording.outcomes import leaves
+from fastapi_lens.recording.calls.disconnects import is_gone
+from fastapi_lens.recording.calls.outcomes import leaves
 from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope
 
 MakeProbe = Callable[..., Probe]

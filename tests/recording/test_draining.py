@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from fastapi_lens.errors import StorageError
-from fastapi_lens.recording.draining import (
+from fastapi_lens.recording.flush.draining import (
     BACKLOG_SECONDS,
     LEASE,
     LEASE_SECONDS,
@@ -18,16 +18,16 @@ from fastapi_lens.recording.draining import (
     SOON_SECONDS,
     Draining,
 )
-from fastapi_lens.recording.flusher import LONGEST_INTERVAL_SECONDS, MANY_WAITING
-from fastapi_lens.storage import drain as drain_module
-from fastapi_lens.storage.batches import Batch, Heartbeat
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.inbox import Inbox
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.registrar import Registrar
-from fastapi_lens.storage.tables import INBOX, WORKER
-from fastapi_lens.storage.tables import LEASE as LEASES
-from fastapi_lens.storage.workers import beat, note_killed
+from fastapi_lens.recording.flush.flusher import LONGEST_INTERVAL_SECONDS, MANY_WAITING
+from fastapi_lens.storage.coordination.heartbeat import beat, note_killed
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import INBOX, WORKER
+from fastapi_lens.storage.schema.tables import LEASE as LEASES
+from fastapi_lens.storage.writing import drain as drain_module
+from fastapi_lens.storage.writing.batches import Batch, Heartbeat
+from fastapi_lens.storage.writing.inbox import Inbox
+from fastapi_lens.storage.writing.registrar import Registrar
 from tests.recording.rig import START, Rig, opened, worker_row
 from tests.storage.helpers import FlakyDatabase, delta, table_rows, worker
 
@@ -268,7 +268,7 @@ def test_an_interval_that_is_longer_already_is_not_stretched(tmp_path: Path) -> 
 def test_a_flush_of_many_batches_is_no_reason_to_flush_less_often(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fastapi_lens.recording.flusher.MAX_SUMS", 1)
+    monkeypatch.setattr("fastapi_lens.recording.flush.flusher.MAX_SUMS", 1)
     for _ in range(4):
         for status in range(200, 210):
             rig.call(status=status)

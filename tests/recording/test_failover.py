@@ -6,8 +6,8 @@ import pytest
 from fastapi import FastAPI
 
 from fastapi_lens import LensConfig
-from fastapi_lens.runtime import Lens
-from fastapi_lens.storage.tables import BUCKET, STATUS
+from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.storage.schema.tables import BUCKET, STATUS
 from tests.recording.probe import calls_in
 from tests.storage.helpers import table_rows
 from tests.support.postgres import PostgresServer

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fastapi_lens.recording.failures import (
+from fastapi_lens.recording.log.exceptions import (
     LONGEST_MESSAGE,
     LONGEST_TEXT,
     MOST_FRAMES,
@@ -144,6 +144,6 @@ def test_the_only_exception_of_a_group_stands_for_it() -> None:
 def test_python_and_installed_packages_and_the_lens_are_not_the_host() -> None:
     assert not is_host(json.__file__)
     assert not is_host(pytest.__file__)
-    assert not is_host(sys.modules["fastapi_lens.recording.failures"].__file__ or "")
+    assert not is_host(sys.modules["fastapi_lens.recording.log.exceptions"].__file__ or "")
     assert not is_host("<string>")
     assert is_host(str(Path(__file__).parents[2] / "example_project" / "shop.py"))

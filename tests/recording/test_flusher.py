@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from fastapi_lens.recording import flusher as flusher_module
-from fastapi_lens.recording.flusher import Flusher, FlushSettings
-from fastapi_lens.recording.processes import new_id
-from fastapi_lens.storage.batches import EndpointFacts
-from fastapi_lens.storage.drain import drain_all
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.models import lens_metadata
-from fastapi_lens.storage.tables import (
+from fastapi_lens.recording.flush import flusher as flusher_module
+from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
+from fastapi_lens.recording.flush.processes import new_id
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.models import lens_metadata
+from fastapi_lens.storage.schema.tables import (
     BUCKET,
     ENDPOINT,
     INBOX,
@@ -25,6 +23,8 @@ from fastapi_lens.storage.tables import (
     STATUS,
     WORKER,
 )
+from fastapi_lens.storage.writing.batches import EndpointFacts
+from fastapi_lens.storage.writing.drain import drain_all
 from tests.recording.rig import (
     NEVER,
     ORDER,

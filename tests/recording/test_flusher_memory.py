@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fastapi_lens.recording import flusher as flusher_module
+from fastapi_lens.recording.flush import flusher as flusher_module
 from tests.recording.rig import (
     START,
     Rig,

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 
 from fastapi_lens.errors import StorageError
-from fastapi_lens.recording import core_share
-from fastapi_lens.recording.flusher import Flusher, FlushSettings
-from fastapi_lens.storage.batches import EndpointFacts
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import WORKER
+from fastapi_lens.recording.flush import core_share
+from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import WORKER
+from fastapi_lens.storage.writing.batches import EndpointFacts
 from tests.recording.rig import (
     ORDERS,
     START,

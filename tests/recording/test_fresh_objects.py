@@ -12,10 +12,10 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Match, Route
 
-from fastapi_lens.recording import routes
-from fastapi_lens.recording.call_cache import MAX_ALIKE
-from fastapi_lens.recording.catalogue import leaves_of, unwrapped_app
-from fastapi_lens.recording.rereads import Rereads
+from fastapi_lens.recording.calls.call_cache import MAX_ALIKE
+from fastapi_lens.recording.routes import route_match
+from fastapi_lens.recording.routes.reread_limit import Rereads
+from fastapi_lens.recording.routes.route_tree import leaves_of, unwrapped_app
 from tests.recording.probe import Probe, lens_of
 
 MakeProbe = Callable[..., Probe]
@@ -101,7 +101,7 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         made.append(app)
         return real(app)
 
-    monkeypatch.setattr(routes, "leaves_of", counting)
+    monkeypatch.setattr(route_match, "leaves_of", counting)
     return made
 
 

@@ -10,7 +10,7 @@ import pytest
 from websockets.sync.client import connect
 
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.runtime import Lens
+from fastapi_lens.runtime.lens import Lens
 from tests.recording.ending import BEGUN, RELEASE
 from tests.recording.test_servers import looking_into, settings
 from tests.support.details import detail_of

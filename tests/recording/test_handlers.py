@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from fastapi_lens.recording.handlers import Handler, describe, unwrapped
+from fastapi_lens.recording.routes.handler_info import Handler, describe, unwrapped
 
 pytestmark = pytest.mark.unit
 

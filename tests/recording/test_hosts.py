@@ -15,12 +15,12 @@ from sqlalchemy.engine import make_url
 
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.reporting.model import Worker, WorkerState
-from fastapi_lens.runtime import Lens
-from fastapi_lens.storage import clocks
-from fastapi_lens.storage import workers as storage_workers
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.storage.coordination import heartbeat as storage_workers
+from fastapi_lens.storage.engine import clock_skew
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS, WORKER
 from tests.recording.probe import calls_in
 from tests.storage.helpers import table_rows
 from tests.support.proxy import Proxy
@@ -206,7 +206,7 @@ def ours(lens: Lens, names: tuple[str, ...]) -> list[Worker]:
 def test_an_answer_that_took_long_tells_nothing_of_a_clock(
     shared_url: str, start_host: StartHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clocks, "LONGEST_ANSWER_SECONDS", -1.0)
+    monkeypatch.setattr(clock_skew, "LONGEST_ANSWER_SECONDS", -1.0)
     host = start_host("far", shared_url, ahead_seconds=AHEAD_SECONDS)
     host.count(1)
     wait_until(lambda: calls_in(host.lens) == {"/orders": 1})

@@ -19,8 +19,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from fastapi_lens import LensConfig, LensMiddleware
-from fastapi_lens.runtime import Lens
-from fastapi_lens.storage.tables import WORKER
+from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.storage.schema.tables import WORKER
 from tests.recording.probe import REQUEST_BODY, Probe, call, calls_in, http_scope, lens_of
 from tests.storage.helpers import table_rows
 from tests.support.waiting import wait_until

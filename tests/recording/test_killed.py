@@ -8,7 +8,7 @@ import httpx2
 
 from fastapi_lens import LensConfig
 from fastapi_lens.reporting.model import Worker, WorkerState
-from fastapi_lens.runtime import Lens
+from fastapi_lens.runtime.lens import Lens
 from tests.support.servers import Server
 from tests.support.waiting import wait_until
 

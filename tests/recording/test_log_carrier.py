@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from fastapi_lens.config.request_log import Clients, LogSettings
 from fastapi_lens.errors import StorageError, UnavailableError
-from fastapi_lens.log_settings import Clients, LogSettings
-from fastapi_lens.recording.log_carrier import MAX_TRIES, LogCarrier
-from fastapi_lens.recording.request_log import Ended
-from fastapi_lens.storage.log_writer import LogBatch, LogWriter
-from fastapi_lens.storage.tables import FAILURE, REQUEST, WORKER
+from fastapi_lens.recording.log.carrier import MAX_TRIES, LogCarrier
+from fastapi_lens.recording.log.request_log import Ended
+from fastapi_lens.storage.schema.tables import FAILURE, REQUEST, WORKER
+from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
 from tests.recording.rig import Rig, opened
 from tests.storage.helpers import rows_in, table_rows
 

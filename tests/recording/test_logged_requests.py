@@ -10,8 +10,8 @@ from fastapi import FastAPI, WebSocket
 from fastapi.responses import JSONResponse
 
 from fastapi_lens import lens_admin
-from fastapi_lens.recording import request_log
-from fastapi_lens.recording.request_log import SPREAD
+from fastapi_lens.recording.log import request_log
+from fastapi_lens.recording.log.request_log import SPREAD
 from fastapi_lens.reporting.request_log import Failure, LogFilter, LoggedCall
 from tests.recording.probe import Probe
 from tests.support.addresses import ClientAt

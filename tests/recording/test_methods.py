@@ -17,8 +17,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from fastapi_lens import LensConfig, LensMiddleware
-from fastapi_lens.methods import MAX_METHOD_LENGTH, is_method_name, method_name
-from fastapi_lens.recording import verbs
+from fastapi_lens.recording.routes import class_methods
+from fastapi_lens.text.methods import MAX_METHOD_LENGTH, is_method_name, method_name
 from tests.recording.probe import Probe, calls_in, lens_of
 
 MakeProbe = Callable[..., Probe]
@@ -125,10 +125,10 @@ def test_a_class_answers_the_standard_methods_only_where_starlette_says_so(
         async def propfind(self, request: Request) -> Response:
             return PlainTextResponse("ok")
 
-    monkeypatch.setattr(verbs, "_KNOWS_ITS_VERBS", True)
-    assert verbs.verbs_of(Plain) == ("GET",)
-    monkeypatch.setattr(verbs, "_KNOWS_ITS_VERBS", False)
-    assert verbs.verbs_of(Plain) == ("GET", "PROPFIND")
+    monkeypatch.setattr(class_methods, "_KNOWS_ITS_VERBS", True)
+    assert class_methods.verbs_of(Plain) == ("GET",)
+    monkeypatch.setattr(class_methods, "_KNOWS_ITS_VERBS", False)
+    assert class_methods.verbs_of(Plain) == ("GET", "PROPFIND")
 
 
 def test_a_method_of_any_length_is_counted_under_a_name_that_can_be_stored(

@@ -15,9 +15,9 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.websockets import WebSocketDisconnect
 
 from fastapi_lens import LensConfig, LensMiddleware
-from fastapi_lens.recording import call_cache
+from fastapi_lens.recording.calls import call_cache
 from fastapi_lens.reporting.model import Endpoint, Window
-from fastapi_lens.runtime import Lens
+from fastapi_lens.runtime.lens import Lens
 from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope, lens_of, middleware_of
 from tests.support.releases import needs_client_disconnect
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from fastapi_lens.recording.draining import LEASE
-from fastapi_lens.recording.flusher import BEFORE_MINUTE_SECONDS, Flusher, FlushSettings
+from fastapi_lens.recording.flush.draining import LEASE
+from fastapi_lens.recording.flush.flusher import BEFORE_MINUTE_SECONDS, Flusher, FlushSettings
 from fastapi_lens.recording.recorder import Recorder
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.drain import drain_all
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import BUCKET, INBOX
-from fastapi_lens.storage.tables import LEASE as LEASES
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import BUCKET, INBOX
+from fastapi_lens.storage.schema.tables import LEASE as LEASES
+from fastapi_lens.storage.writing.drain import drain_all
 from tests.recording.rig import ORDERS, START, HangingDatabase, Rig, opened
 from tests.storage.helpers import table_rows, worker
 from tests.support.waiting import wait_until

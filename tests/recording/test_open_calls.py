@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocketDisconnect
 
-from fastapi_lens.recording.open_calls import CALLS_AT_ONCE, OpenCall, OpenCalls
-from fastapi_lens.recording.routes import Match
-from fastapi_lens.reporting.rules import Rule, Rules
-from fastapi_lens.reporting.status import Status
-from fastapi_lens.storage.open_calls import parsed
-from fastapi_lens.storage.tables import WORKER
+from fastapi_lens.recording.calls.open_calls import CALLS_AT_ONCE, OpenCall, OpenCalls
+from fastapi_lens.recording.routes.route_match import Match
+from fastapi_lens.settings.ignore_rules import Rule, Rules
+from fastapi_lens.settings.status import Status
+from fastapi_lens.storage.schema.tables import WORKER
+from fastapi_lens.storage.writing.open_calls import parsed
 from tests.recording.holding import NEVER, held, seen
 from tests.recording.probe import Probe, http_scope, websocket_scope
 from tests.storage.helpers import table_rows

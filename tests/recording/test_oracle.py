@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
-from fastapi_lens.recording.routes import NO_CALL, RouteTable
+from fastapi_lens.recording.routes.route_match import NO_CALL, RouteTable
 from tests.recording.probe import REQUEST_BODY, call, http_scope, websocket_scope
 from tests.support.releases import needs_telemetry
 

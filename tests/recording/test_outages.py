@@ -15,11 +15,11 @@ from fastapi import FastAPI
 from sqlalchemy import event
 
 from fastapi_lens.errors import DamagedFileError
-from fastapi_lens.recording import flusher as flusher_module
+from fastapi_lens.recording.flush import flusher as flusher_module
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.storage.dialects import sqlite as sqlite_module
-from fastapi_lens.storage.drain import drain_all
-from fastapi_lens.storage.models import lens_metadata
+from fastapi_lens.storage.engine.dialects import sqlite as sqlite_module
+from fastapi_lens.storage.schema.models import lens_metadata
+from fastapi_lens.storage.writing.drain import drain_all
 from tests.recording.probe import Probe
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until

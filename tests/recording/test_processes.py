@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from fastapi_lens.recording import processes
-from fastapi_lens.recording.processes import is_gone, new_id, tell_killed
-from fastapi_lens.storage.batches import Heartbeat, WorkerFacts
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import WORKER
-from fastapi_lens.storage.workers import Neighbour, beat
+from fastapi_lens.recording.flush import processes
+from fastapi_lens.recording.flush.processes import is_gone, new_id, tell_killed
+from fastapi_lens.storage.coordination.heartbeat import Neighbour, beat
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import WORKER
+from fastapi_lens.storage.writing.batches import Heartbeat, WorkerFacts
 from tests.storage.helpers import table_rows, worker
 from tests.support.writing import Writer
 

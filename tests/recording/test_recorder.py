@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.histogram import bucket_index
+from fastapi_lens.histogram.histogram import bucket_index
 from fastapi_lens.recording.recorder import (
     FOLD_AT,
     KNOWN_METHODS,

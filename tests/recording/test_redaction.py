@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.log_settings import Clients
-from fastapi_lens.recording.redaction import LONGEST_QUERY, client_text, query_text
+from fastapi_lens.config.request_log import Clients
+from fastapi_lens.recording.log.redaction import LONGEST_QUERY, client_text, query_text
 
 pytestmark = pytest.mark.unit
 

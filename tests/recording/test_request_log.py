@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from fastapi_lens.log_settings import LogSettings
-from fastapi_lens.recording import request_log
+from fastapi_lens.config.request_log import LogSettings
+from fastapi_lens.recording.log import request_log
+from fastapi_lens.recording.log.request_log import OFF, Ended, Entry, Reason
 from fastapi_lens.recording.recorder import Recorder
-from fastapi_lens.recording.request_log import OFF, Ended, Entry, Reason
 
 pytestmark = pytest.mark.unit
 

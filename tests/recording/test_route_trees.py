@@ -20,8 +20,8 @@ from starlette.routing import Mount, Route, Router, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
-from fastapi_lens.recording import catalogue
-from fastapi_lens.recording.routes import NO_CALL, Match, RouteTable, call_key
+from fastapi_lens.recording.routes import route_tree
+from fastapi_lens.recording.routes.route_match import NO_CALL, Match, RouteTable, call_key
 from tests.recording.probe import REQUEST_BODY, call, http_scope, websocket_scope
 from tests.support.releases import FRONTEND, LAZY
 
@@ -229,7 +229,7 @@ def test_without_fastapis_own_walk_the_same_is_discovered(monkeypatch: Any) -> N
     router.include_router(inner, prefix="/inner")
     app.include_router(router, prefix="/v1")
     before = RouteTable(app).leaves
-    monkeypatch.setattr(catalogue, "_iter_contexts", catalogue._iter_included)
+    monkeypatch.setattr(route_tree, "_iter_contexts", route_tree._iter_included)
     assert RouteTable(app).leaves == before
     assert {leaf.template for leaf in before} == {
         "/v1/api",

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from fastapi_lens import LensConfig
-from fastapi_lens.runtime import Lens
-from fastapi_lens.storage.tables import WORKER
+from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.storage.schema.tables import WORKER
 from tests.recording import served
 from tests.recording.probe import calls_in
 from tests.storage.helpers import table_rows

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from fastapi_lens.recording import websocket_watch
+from fastapi_lens.recording.calls import websocket
 from fastapi_lens.reporting.request_log import LogFilter
 from tests.recording.probe import Probe, call, websocket_scope
 from tests.recording.test_base_exceptions import PanicException, kinds, leaks
@@ -362,7 +362,7 @@ def test_the_connection_is_accepted_when_the_server_has_taken_the_answer() -> No
     async def receive() -> Message:
         return CONNECT
 
-    watch = websocket_watch.WebSocketWatch(receive, refuse)
+    watch = websocket.WebSocketWatch(receive, refuse)
     with pytest.raises(ClientDisconnected) as found:
         asyncio.run(watch.send({"type": "websocket.accept"}))
     assert watch.outcome(found.value) == (499, None)

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_lens import LensConfig
-from fastapi_lens.recording import registration, timeline
-from fastapi_lens.recording.timeline import Timeline
+from fastapi_lens.recording.flush import clock_jumps, registration
+from fastapi_lens.recording.flush.clock_jumps import Timeline
 from fastapi_lens.reporting.model import Endpoint, Window
-from fastapi_lens.runtime import Lens
-from fastapi_lens.storage.clocks import AHEAD_SECONDS, EARLIEST
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT
+from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, EARLIEST
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT
 from tests.storage.helpers import table_rows
 
 NOW = 1_796_000_000.0
@@ -38,7 +38,7 @@ class Clocks:
 @pytest.fixture
 def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
     made = Clocks()
-    monkeypatch.setattr(timeline.Timeline.__init__, "__defaults__", (lambda: made.real,))
+    monkeypatch.setattr(clock_jumps.Timeline.__init__, "__defaults__", (lambda: made.real,))
     return made
 
 

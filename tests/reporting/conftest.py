@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fastapi_lens.storage.database import Database
+from fastapi_lens.storage.engine.database import Database
 
 
 @pytest.fixture

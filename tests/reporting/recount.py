@@ -5,14 +5,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fastapi_lens.histogram import Histogram, bucket_index
-from fastapi_lens.recording.flusher import Flusher, FlushSettings
+from fastapi_lens.histogram.histogram import Histogram, bucket_index
+from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.reporting.model import Usage
-from fastapi_lens.reporting.queries import Reader
-from fastapi_lens.reporting.status import Thresholds
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.retention import Retention
+from fastapi_lens.reporting.reader import Reader
+from fastapi_lens.settings.status import Thresholds
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.pruner import Retention
 from tests.storage.helpers import facts, worker
 
 NOW = 1_775_243_992.657740

@@ -2,13 +2,13 @@
 
 import pytest
 
-from fastapi_lens.histogram import Histogram
+from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.reporting import aggregate
 from fastapi_lens.reporting.model import Usage, Window
-from fastapi_lens.reporting.queries import NAMED
-from fastapi_lens.storage.batches import Batch
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.reporting.reader import NAMED
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.writing.batches import Batch
 from tests.reporting.recount import NOW, reader_of
 from tests.storage.helpers import delta, facts, worker
 from tests.support.writing import Writer

@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fastapi_lens.reporting.model import Bounds, Usage, Window
-from fastapi_lens.reporting.over_time import Times, hours_of_week, hours_until_now
-from fastapi_lens.reporting.queries import Reader
-from fastapi_lens.storage.database import Database
+from fastapi_lens.reporting.reader import Reader
+from fastapi_lens.reporting.time_series import Times, hours_of_week, hours_until_now
+from fastapi_lens.storage.engine.database import Database
 from tests.reporting.recount import (
     DAY,
     FOREVER,

@@ -8,11 +8,11 @@ from sqlalchemy import event
 
 from fastapi_lens.reporting.bucket_rows import one_by_one, within
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.reporting.queries import Reader
+from fastapi_lens.reporting.reader import Reader
 from fastapi_lens.reporting.windows import Span
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.tables import BUCKET
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.tables import BUCKET
 from tests.reporting.recount import NOW, PATHS, random_calls, reader_of, record
 from tests.storage.helpers import facts
 

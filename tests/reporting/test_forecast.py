@@ -4,14 +4,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from fastapi_lens.reporting.forecast import Forecast, Forecaster, TierForecast
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.dialects.sqlite import SqliteDialect
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.retention import Retention
-from fastapi_lens.storage.settings import AuditEntry, add_audit_entry
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, STATUS
+from fastapi_lens.reporting.size_forecast import Forecast, Forecaster, TierForecast
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.dialects.sqlite import SqliteDialect
+from fastapi_lens.storage.records.settings import AuditEntry, add_audit_entry
+from fastapi_lens.storage.retention.pruner import Retention
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, FAILURE, STATUS
 from tests.storage.helpers import facts, worker
 from tests.support.writing import Writer
 

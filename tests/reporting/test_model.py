@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from fastapi_lens.histogram import Histogram, bucket_index
+from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.reporting.model import Endpoint, Usage
-from fastapi_lens.reporting.status import Status
+from fastapi_lens.settings.status import Status
 
 pytestmark = pytest.mark.unit
 

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from fastapi_lens.reporting.model import Endpoint, Window
-from fastapi_lens.reporting.status import Status
-from fastapi_lens.storage.batches import Batch, Heartbeat, Use, WorkerFacts
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.open_calls import as_text
-from fastapi_lens.storage.workers import beat, note_killed
+from fastapi_lens.settings.status import Status
+from fastapi_lens.storage.coordination.heartbeat import beat, note_killed
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.writing.batches import Batch, Heartbeat, Use, WorkerFacts
+from fastapi_lens.storage.writing.open_calls import as_text
 from tests.reporting.recount import DAY, NOW, reader_of
 from tests.storage.helpers import facts, worker
 from tests.support.writing import Writer

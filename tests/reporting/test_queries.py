@@ -7,22 +7,22 @@ import pytest
 import sqlalchemy as sa
 
 from fastapi_lens.errors import StorageError
-from fastapi_lens.histogram import ABSOLUTE_ERROR_MS, RELATIVE_ERROR
+from fastapi_lens.histogram.histogram import ABSOLUTE_ERROR_MS, RELATIVE_ERROR
 from fastapi_lens.reporting.model import Endpoint, Usage, Window
-from fastapi_lens.reporting.over_time import MAX_STEPS
-from fastapi_lens.reporting.queries import Reader
-from fastapi_lens.reporting.status import Status
-from fastapi_lens.storage.batches import Batch, Heartbeat
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.mending import WrongRow, mend
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.purging import Choice, purge
-from fastapi_lens.storage.retention import Retention, prune
-from fastapi_lens.storage.row_checks import Wrong
-from fastapi_lens.storage.settings import AuditEntry, Stored, write_section
-from fastapi_lens.storage.tables import ENDPOINT, META
-from fastapi_lens.storage.workers import beat
+from fastapi_lens.reporting.reader import Reader
+from fastapi_lens.reporting.time_series import MAX_STEPS
+from fastapi_lens.settings.status import Status
+from fastapi_lens.storage.coordination.heartbeat import beat
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.settings import AuditEntry, Stored, write_section
+from fastapi_lens.storage.retention.pruner import Retention, prune
+from fastapi_lens.storage.retention.purge import Choice, purge
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.row_checks import Wrong
+from fastapi_lens.storage.schema.tables import ENDPOINT, META
+from fastapi_lens.storage.transfer.repair import WrongRow, mend
+from fastapi_lens.storage.writing.batches import Batch, Heartbeat
 from tests.reporting.recount import (
     DAY,
     ENDPOINTS,

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from fastapi_lens.histogram import Histogram, bucket_index
+from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.reporting.model import Endpoint, Usage
 from fastapi_lens.reporting.report import DeadReport, EndpointStats, Report, TopReport
-from fastapi_lens.reporting.status import Status, Thresholds, classify
-from fastapi_lens.storage.batches import endpoint_id
+from fastapi_lens.settings.status import Status, Thresholds, classify
+from fastapi_lens.storage.writing.batches import endpoint_id
 
 pytestmark = pytest.mark.unit
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from fastapi_lens.reporting.model import id_of, key_of
 from fastapi_lens.reporting.request_log import LogFilter, LogReader
-from fastapi_lens.storage.batches import EndpointFacts
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.log_writer import LogBatch, LogWriter, failure_id
-from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.writing.batches import EndpointFacts
+from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter, failure_id
 from tests.storage.helpers import APP, worker
 from tests.storage.test_log_writer import AT, failure, request
 from tests.support.writing import Writer

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from fastapi_lens.errors import ConfigError
-from fastapi_lens.reporting import rules as of_rules
-from fastapi_lens.reporting.rules import Rule, Rules, read_rules
+from fastapi_lens.settings import ignore_rules as of_rules
+from fastapi_lens.settings.ignore_rules import Rule, Rules, read_rules
 
 pytestmark = pytest.mark.unit
 

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from fastapi_lens import ConfigError, LensConfig
-from fastapi_lens.reporting import settings as of_settings
-from fastapi_lens.reporting.settings import Settings
-from fastapi_lens.reporting.status import Thresholds
-from fastapi_lens.storage.settings import Stored
+from fastapi_lens.settings import settings as of_settings
+from fastapi_lens.settings.settings import Settings
+from fastapi_lens.settings.status import Thresholds
+from fastapi_lens.storage.records.settings import Stored
 
 pytestmark = pytest.mark.unit
 

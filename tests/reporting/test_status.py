@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.reporting.status import UNUSED, Status, Thresholds, classify
+from fastapi_lens.settings.status import UNUSED, Status, Thresholds, classify
 
 pytestmark = pytest.mark.unit
 

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastapi_lens.histogram import Histogram, bucket_index
+from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.storage.batches import Batch, Delta, Heartbeat, WorkerFacts, endpoint_id
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.drain import drain_all
-from fastapi_lens.storage.inbox import Inbox
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.registrar import Registrar
-from fastapi_lens.storage.workers import beat
+from fastapi_lens.storage.coordination.heartbeat import beat
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.writing.batches import Batch, Delta, Heartbeat, WorkerFacts, endpoint_id
+from fastapi_lens.storage.writing.drain import drain_all
+from fastapi_lens.storage.writing.inbox import Inbox
+from fastapi_lens.storage.writing.registrar import Registrar
 from tests.reporting.recount import (
     ENDPOINTS,
     NOW,

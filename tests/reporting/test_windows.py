@@ -3,8 +3,8 @@ from hypothesis import strategies as st
 
 from fastapi_lens.reporting.model import Bounds, Window
 from fastapi_lens.reporting.windows import Span, bounds_of, cover, finest
-from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.retention import kept_seconds
+from fastapi_lens.storage.retention.pruner import kept_seconds
+from fastapi_lens.storage.schema.models import Tier
 
 NOW = 1_775_000_123.75
 DAY = 86_400

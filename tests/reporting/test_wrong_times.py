@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from fastapi_lens import LensConfig
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.runtime import Lens
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS
+from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
 from tests.support.details import detail_of
 
 NOW = 1_773_014_400.0 + 5_000

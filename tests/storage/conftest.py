@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import migrate
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
 from tests.storage.helpers import FlakyDatabase, make_endpoints
 from tests.support.servers import unmeasured
 

@@ -12,19 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import DeadlockError
-from fastapi_lens.histogram import Histogram
-from fastapi_lens.storage.batches import (
-    Batch,
-    BucketKey,
-    EndpointFacts,
-    StatusKey,
-    WorkerFacts,
-    bucket_sums,
-    status_sums,
-)
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import (
+from fastapi_lens.histogram.histogram import Histogram
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import (
     BUCKET,
     ENDED_SESSION,
     ENDPOINT,
@@ -34,6 +25,15 @@ from fastapi_lens.storage.tables import (
     SCHEMA_VERSION,
     STATUS,
     WORKER,
+)
+from fastapi_lens.storage.writing.batches import (
+    Batch,
+    BucketKey,
+    EndpointFacts,
+    StatusKey,
+    WorkerFacts,
+    bucket_sums,
+    status_sums,
 )
 
 VERSION = 2

@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import StorageError
-from fastapi_lens.histogram import Histogram, bucket_index
-from fastapi_lens.storage.batches import Delta, EndpointFacts, WorkerFacts, endpoint_id
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.registrar import Registrar
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS
+from fastapi_lens.histogram.histogram import Histogram, bucket_index
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
+from fastapi_lens.storage.writing.batches import Delta, EndpointFacts, WorkerFacts, endpoint_id
+from fastapi_lens.storage.writing.registrar import Registrar
 
 APP = "orders"
 MINUTE = 29_550_000

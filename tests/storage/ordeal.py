@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any, Self
 from sqlalchemy.engine import Connection, make_url
 
 from fastapi_lens.errors import StorageError
-from fastapi_lens.storage.batches import Batch
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.drain import drain_all
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import WORKER
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import WORKER
+from fastapi_lens.storage.writing.batches import Batch
+from fastapi_lens.storage.writing.drain import drain_all
 from tests.storage.helpers import (
     FlakyDatabase,
     Rows,

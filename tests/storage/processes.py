@@ -14,10 +14,10 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
 from fastapi_lens.errors import StorageError
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.leases import take_lease
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import LEASE
+from fastapi_lens.storage.coordination.leases import take_lease
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import LEASE
 from tests.storage.helpers import facts, worker
 from tests.support.writing import Writer
 

@@ -7,13 +7,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-from fastapi_lens.storage.bulk import MOST, BulkUpdate, in_powers
-from fastapi_lens.storage.counters import COUNTERS
-from fastapi_lens.storage.counts import UPDATE_BUCKET, UPDATE_ENDPOINT
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.statements import key_of
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, STATUS
+from fastapi_lens.storage.engine.bulk_update import MOST, BulkUpdate, in_powers
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.counters import COUNTERS
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.statements import key_of
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
+from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_ENDPOINT
 from tests.storage.helpers import make_endpoints, table_rows
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import ConfigError, StorageError
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.dialects import sqlite as sqlite_module
-from fastapi_lens.storage.dialects.base import LOCK_SECONDS
-from fastapi_lens.storage.dialects.sqlite import CACHE_KIB
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import BUCKET, LEASE
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.dialects import sqlite as sqlite_module
+from fastapi_lens.storage.engine.dialects.base import LOCK_SECONDS
+from fastapi_lens.storage.engine.dialects.sqlite import CACHE_KIB
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import BUCKET, LEASE
 from tests.storage.helpers import table_rows
 from tests.support.ports import free_port
 
@@ -162,7 +162,7 @@ def test_the_switch_to_wal_waits_for_whoever_else_opens_the_file(
         waited.append(seconds)
         other.close()
 
-    monkeypatch.setattr("fastapi_lens.storage.dialects.sqlite.time.sleep", let_go)
+    monkeypatch.setattr("fastapi_lens.storage.engine.dialects.sqlite.time.sleep", let_go)
     database = Database(f"sqlite:///{path}")
     with database.read() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
@@ -190,7 +190,7 @@ def test_a_file_that_cannot_be_written_is_refused_at_once(
     other = sqlite3.connect(path)
     other.execute("CREATE TABLE t (x)")
     other.close()
-    monkeypatch.setattr("fastapi_lens.storage.dialects.sqlite.time.sleep", wait)
+    monkeypatch.setattr("fastapi_lens.storage.engine.dialects.sqlite.time.sleep", wait)
     assert "readonly" in error_of(f"sqlite:///file:{path}?mode=ro&uri=true")
 
 

@@ -15,12 +15,12 @@ from sqlalchemy.dialects import mysql
 
 import fastapi_lens
 from fastapi_lens.errors import StorageError, UnavailableError
-from fastapi_lens.storage.batches import Batch
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.dialects import dialect_of, mariadb, postgresql, sqlite
-from fastapi_lens.storage.dialects.base import WRITES, Dialect
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import ENDPOINT, LEASE, WORKER
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.dialects import dialect_of, mariadb, postgresql, sqlite
+from fastapi_lens.storage.engine.dialects.base import WRITES, Dialect
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import ENDPOINT, LEASE, WORKER
+from fastapi_lens.storage.writing.batches import Batch
 from tests.storage.helpers import FlakyDatabase, delta, facts, rows_in, rows_of, worker
 from tests.support.mariadb import MariadbServer
 from tests.support.ports import free_port

@@ -15,12 +15,14 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import SchemaTooNewError, StorageError
 from fastapi_lens.reporting.workers import read_state
-from fastapi_lens.storage import drain as drain_module
-from fastapi_lens.storage import statements
-from fastapi_lens.storage.batches import Batch, Delta, Use
-from fastapi_lens.storage.data_version import data_version
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.drain import (
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema import statements
+from fastapi_lens.storage.schema.data_version import data_version
+from fastapi_lens.storage.schema.migrations import known_version, migrate
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, INBOX, META, SCHEMA_VERSION, STATUS
+from fastapi_lens.storage.writing import drain as drain_module
+from fastapi_lens.storage.writing.batches import Batch, Delta, Use
+from fastapi_lens.storage.writing.drain import (
     LEAST_AT_ONCE,
     MAX_TRIES,
     MOST_AT_ONCE,
@@ -28,10 +30,8 @@ from fastapi_lens.storage.drain import (
     Waiting,
     drain_all,
 )
-from fastapi_lens.storage.inbox import Inbox
-from fastapi_lens.storage.migrations import known_version, migrate
-from fastapi_lens.storage.registrar import Registrar
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, INBOX, META, SCHEMA_VERSION, STATUS
+from fastapi_lens.storage.writing.inbox import Inbox
+from fastapi_lens.storage.writing.registrar import Registrar
 from tests.storage.helpers import (
     MINUTE,
     FlakyDatabase,
@@ -672,7 +672,7 @@ def test_a_slow_drain_does_not_cut_what_waits_into_parts(sqlite_database: FlakyD
 def test_many_batches_are_folded_while_they_are_read(
     sqlite_database: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fastapi_lens.storage.drain.FOLD_EVERY", 2)
+    monkeypatch.setattr("fastapi_lens.storage.writing.drain.FOLD_EVERY", 2)
     writer = worker()
     Registrar(sqlite_database, writer).register([], applied=0, now_us=1)
     inbox, deltas = Inbox(sqlite_database, writer), tuple(map(delta, (1, 2, 3)))

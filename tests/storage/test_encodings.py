@@ -9,12 +9,12 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from fastapi_lens import LensConfig, LensMiddleware
-from fastapi_lens.storage.batches import endpoint_id
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.settings import AuditEntry, add_audit_entry
-from fastapi_lens.storage.tables import AUDIT, ENDPOINT, REQUEST
-from fastapi_lens.storage.texts import encodable, unescaped
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.texts import encodable, unescaped
+from fastapi_lens.storage.records.settings import AuditEntry, add_audit_entry
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import AUDIT, ENDPOINT, REQUEST
+from fastapi_lens.storage.writing.batches import endpoint_id
 from tests.cli.helpers import run
 from tests.recording.probe import lens_of
 from tests.storage.helpers import facts, table_rows, worker

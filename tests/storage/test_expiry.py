@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.expiry import Expired, expired
-from fastapi_lens.storage.log_deletion import request_id_at
-from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.retention import Retention, prune
-from fastapi_lens.storage.tables import BUCKET, FAILURE, REQUEST, STATUS
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.log_deletion import request_id_at
+from fastapi_lens.storage.retention.preview import Expired, expired
+from fastapi_lens.storage.retention.pruner import Retention, prune
+from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.tables import BUCKET, FAILURE, REQUEST, STATUS
 from tests.storage.helpers import APP, facts, worker
 from tests.support.writing import Writer
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from fastapi_lens.errors import StorageError
-from fastapi_lens.storage import files as files_module
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.files import DatabaseFile
+from fastapi_lens.storage.engine import sqlite_file as files_module
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.sqlite_file import DatabaseFile
 from tests.storage import processes
 
 Together = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]

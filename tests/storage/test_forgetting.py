@@ -11,19 +11,19 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from fastapi_lens.reporting.workers import read_state, read_workers
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.deletion import Pace
-from fastapi_lens.storage.forgetting import (
+from fastapi_lens.storage.coordination.heartbeat import latest_open, new_row
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.chunks import Pace
+from fastapi_lens.storage.retention.purge import Choice, purge
+from fastapi_lens.storage.retention.worker_deletion import (
     LATEST_WORKERS,
     dropped_calls,
     lost_calls,
     note_of,
     worker_slices,
 )
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.purging import Choice, purge
-from fastapi_lens.storage.tables import WORKER
-from fastapi_lens.storage.workers import latest_open, new_row
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import WORKER
 from tests.storage.helpers import table_rows, worker
 
 DAY = 86_400
@@ -108,7 +108,7 @@ def test_no_question_reads_all_of_many_workers(file: Database) -> None:
 def test_more_workers_than_an_integer_holds_times_of_can_be_asked_about(file: Database) -> None:
     from fastapi_lens import LensConfig  # noqa: PLC0415  Storage knows no settings.
     from fastapi_lens.reporting.model import Window  # noqa: PLC0415
-    from fastapi_lens.runtime import Lens  # noqa: PLC0415
+    from fastapi_lens.runtime.lens import Lens  # noqa: PLC0415
 
     at_us = round(NOW * 1e6)
     add_workers(file, 6_000, ended_at=at_us, seen_at=at_us)

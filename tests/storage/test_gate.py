@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.gate import Gate
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.fork_gate import Gate
 
 pytestmark = pytest.mark.unit
 

@@ -12,14 +12,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fastapi_lens.errors import StorageError
-from fastapi_lens.histogram import BUCKETS, Histogram
-from fastapi_lens.storage.batches import Batch, Delta, Use
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.drain import waiting
-from fastapi_lens.storage.inbox import Inbox, UnreadableError, pack, unpack
-from fastapi_lens.storage.open_calls import as_text
-from fastapi_lens.storage.registrar import Registrar
-from fastapi_lens.storage.tables import INBOX, WORKER
+from fastapi_lens.histogram.histogram import BUCKETS, Histogram
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.tables import INBOX, WORKER
+from fastapi_lens.storage.writing.batches import Batch, Delta, Use
+from fastapi_lens.storage.writing.drain import waiting
+from fastapi_lens.storage.writing.inbox import Inbox, UnreadableError, pack, unpack
+from fastapi_lens.storage.writing.open_calls import as_text
+from fastapi_lens.storage.writing.registrar import Registrar
 from tests.storage.helpers import APP, FlakyDatabase, delta, table_rows, worker
 
 NUMBERS = st.integers(-(1 << 63), (1 << 63) - 1)

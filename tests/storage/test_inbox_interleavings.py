@@ -16,13 +16,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import event
 
 from fastapi_lens.errors import DeadlockError, StorageError
-from fastapi_lens.storage.batches import Batch, Delta, WorkerFacts
-from fastapi_lens.storage.drain import Drain, drain_all
-from fastapi_lens.storage.inbox import Inbox, unpack
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.purging import Choice, purge
-from fastapi_lens.storage.registrar import Registrar
-from fastapi_lens.storage.tables import INBOX
+from fastapi_lens.storage.retention.purge import Choice, purge
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import INBOX
+from fastapi_lens.storage.writing.batches import Batch, Delta, WorkerFacts
+from fastapi_lens.storage.writing.drain import Drain, drain_all
+from fastapi_lens.storage.writing.inbox import Inbox, unpack
+from fastapi_lens.storage.writing.registrar import Registrar
 from tests.storage.helpers import (
     APP,
     FlakyDatabase,

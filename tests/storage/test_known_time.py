@@ -11,12 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_lens import LensConfig
-from fastapi_lens.runtime import Lens
-from fastapi_lens.storage import clocks
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.known_time import BELIEVED_SECONDS, FAR_SECONDS, KnownTime, _Told
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import BUCKET, META
+from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.storage.coordination.confirmed_time import (
+    BELIEVED_SECONDS,
+    FAR_SECONDS,
+    KnownTime,
+    _Told,
+)
+from fastapi_lens.storage.engine import clock_skew
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import BUCKET, META
 from tests.storage.helpers import table_rows
 
 DAY = 86_400.0
@@ -167,7 +172,7 @@ def test_a_server_s_clock_tells_how_far_a_worker_s_is_ahead(
     assert known.confirmed() == pytest.approx(real, abs=60)
     behind = KnownTime(database, lambda: real - YEAR)
     assert behind.confirmed() == pytest.approx(real - YEAR)
-    monkeypatch.setattr(clocks, "LONGEST_ANSWER_SECONDS", -1.0)
+    monkeypatch.setattr(clock_skew, "LONGEST_ANSWER_SECONDS", -1.0)
     unknown = KnownTime(database, lambda: real)
     assert unknown.confirmed() is None
     monkeypatch.undo()

@@ -8,10 +8,14 @@ import pytest
 import sqlalchemy as sa
 
 from fastapi_lens.errors import DamagedFileError, RefusedError, StorageError
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.dialects.base import LOCK_SECONDS, MIGRATION_SECONDS, STATEMENT_SECONDS
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import LEASE
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.dialects.base import (
+    LOCK_SECONDS,
+    MIGRATION_SECONDS,
+    STATEMENT_SECONDS,
+)
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import LEASE
 from tests.storage.helpers import table_rows
 
 ROW = {"name": "prune", "owner": "w1", "expires_at": 7}

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.log_writer import LogBatch, LogWriter
-from fastapi_lens.storage.purging import Choice, amount, purge
-from fastapi_lens.storage.retention import LOG_KEPT_SECONDS, Retention, prune
-from fastapi_lens.storage.tables import FAILURE, REQUEST
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.pruner import LOG_KEPT_SECONDS, Retention, prune
+from fastapi_lens.storage.retention.purge import Choice, amount, purge
+from fastapi_lens.storage.schema.tables import FAILURE, REQUEST
+from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
 from tests.storage.helpers import table_rows, worker
 from tests.storage.test_log_writer import AT, failure, request
 from tests.support.writing import Writer

@@ -7,19 +7,19 @@ import pytest
 import sqlalchemy as sa
 
 from fastapi_lens.errors import DeadlockError, RefusedError, SchemaTooNewError
-from fastapi_lens.storage import log_writer
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.fence import TRIES
-from fastapi_lens.storage.log_writer import (
+from fastapi_lens.storage.coordination.sequence import TRIES
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.models import REQUEST_ID_BITS
+from fastapi_lens.storage.schema.tables import FAILURE, META, REQUEST
+from fastapi_lens.storage.writing import log_writer
+from fastapi_lens.storage.writing.log_writer import (
     CountedFailure,
     LogBatch,
     LoggedRequest,
     LogWriter,
     failure_id,
 )
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.models import REQUEST_ID_BITS
-from fastapi_lens.storage.tables import FAILURE, META, REQUEST
 from tests.storage.helpers import FlakyDatabase, table_rows, worker
 from tests.support.writing import Writer
 

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from fastapi_lens.storage.batches import Batch
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.log_writer import LogBatch, LogWriter
-from fastapi_lens.storage.mending import mend, wrong_rows
-from fastapi_lens.storage.row_checks import sound_values
-from fastapi_lens.storage.snapshot import import_note
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, FAILURE, REQUEST, STATUS, WORKER
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.row_checks import sound_values
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, FAILURE, REQUEST, STATUS, WORKER
+from fastapi_lens.storage.transfer.export import import_note
+from fastapi_lens.storage.transfer.repair import mend, wrong_rows
+from fastapi_lens.storage.writing.batches import Batch
+from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
 from tests.storage.helpers import delta, facts, table_rows, worker
 from tests.storage.test_log_writer import failure, request
 from tests.support.writing import Writer

@@ -7,12 +7,11 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel
 
 from fastapi_lens.errors import SchemaTooNewError, StorageError
-from fastapi_lens.methods import MAX_METHOD_LENGTH
-from fastapi_lens.storage import migrations
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import STEPS, WRITTEN_AS, migrate, session_salt
-from fastapi_lens.storage.models import lens_metadata
-from fastapi_lens.storage.tables import (
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema import migrations
+from fastapi_lens.storage.schema.migrations import STEPS, WRITTEN_AS, migrate, session_salt
+from fastapi_lens.storage.schema.models import lens_metadata
+from fastapi_lens.storage.schema.tables import (
     BUCKET,
     ENDED_SESSION,
     META,
@@ -21,6 +20,7 @@ from fastapi_lens.storage.tables import (
     SETTING,
     WORKER,
 )
+from fastapi_lens.text.methods import MAX_METHOD_LENGTH
 from tests.storage.conftest import Together
 from tests.storage.helpers import table_rows
 from tests.storage.processes import die_in_a_migration, make_tables

@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from fastapi_lens import lens_admin
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import known_version, migrate
-from fastapi_lens.storage.tables import META, SCHEMA_VERSION
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import known_version, migrate
+from fastapi_lens.storage.schema.tables import META, SCHEMA_VERSION
 from tests.recording.probe import Probe, calls_in
 
 NEWER = known_version() + 1

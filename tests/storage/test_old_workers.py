@@ -4,13 +4,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.storage import forgetting
-from fastapi_lens.storage.batches import Batch
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.fence import WorkerForgottenError
-from fastapi_lens.storage.retention import Retention, prune
-from fastapi_lens.storage.tables import WORKER
-from fastapi_lens.storage.workers import new_row
+from fastapi_lens.storage.coordination.heartbeat import new_row
+from fastapi_lens.storage.coordination.sequence import WorkerForgottenError
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention import worker_deletion
+from fastapi_lens.storage.retention.pruner import Retention, prune
+from fastapi_lens.storage.schema.tables import WORKER
+from fastapi_lens.storage.writing.batches import Batch
 from tests.storage.helpers import (
     APP,
     MINUTE,
@@ -85,7 +85,7 @@ def test_a_worker_that_comes_back_between_two_transactions_is_not_forgotten(
     sqlite_database: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended_workers(sqlite_database, 201, app="old", days_ago=8)
-    found = forgetting.old_workers
+    found = worker_deletion.old_workers
 
     def come_back(connection: Connection, *others: Any) -> list[str]:
         names = found(connection, *others)
@@ -93,7 +93,7 @@ def test_a_worker_that_comes_back_between_two_transactions_is_not_forgotten(
         connection.execute(of_it.values(ended_at=0, seen_at=round(NOW * 1e6)))
         return names
 
-    monkeypatch.setattr(forgetting, "old_workers", come_back)
+    monkeypatch.setattr(worker_deletion, "old_workers", come_back)
     assert prune(sqlite_database, Retention(app=APP), now=NOW) == 0
     assert "old-200" in worker_names(sqlite_database)
 

@@ -7,14 +7,14 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.storage.batches import Batch, Use
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.importing import Importer
-from fastapi_lens.storage.inspection import contents
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.open_calls import Open, as_text, parsed
-from fastapi_lens.storage.tables import ENDPOINT, META, SCHEMA_VERSION, WORKER
-from fastapi_lens.storage.workers import new_row
+from fastapi_lens.storage.coordination.heartbeat import new_row
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import ENDPOINT, META, SCHEMA_VERSION, WORKER
+from fastapi_lens.storage.transfer.import_ import Importer
+from fastapi_lens.storage.transfer.inspect import contents
+from fastapi_lens.storage.writing.batches import Batch, Use
+from fastapi_lens.storage.writing.open_calls import Open, as_text, parsed
 from tests.storage.helpers import APP, MINUTE, delta, facts, table_rows, worker
 from tests.support.writing import Writer
 

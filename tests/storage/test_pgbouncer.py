@@ -6,9 +6,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from fastapi_lens.errors import StorageError
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import LEASE
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import LEASE
 from tests.storage.helpers import table_rows
 
 ROW = {"owner": "w1", "expires_at": 7}

@@ -6,10 +6,10 @@ import pytest
 import sqlalchemy as sa
 
 from fastapi_lens.errors import RefusedError
-from fastapi_lens.storage.batches import Batch
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.tables import ENDPOINT, LEASE
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import ENDPOINT, LEASE
+from fastapi_lens.storage.writing.batches import Batch
 from tests.storage.helpers import FlakyDatabase, delta, facts, rows_in, rows_of, table_rows, worker
 from tests.support.writing import Writer
 

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from fastapi_lens.errors import StorageError
-from fastapi_lens.storage.batches import Batch, Delta
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.leases import LEASE_SECONDS, take_lease
-from fastapi_lens.storage.models import Tier
-from fastapi_lens.storage.retention import Pruner, Retention, kept_seconds, prune
-from fastapi_lens.storage.tables import BUCKET, ENDPOINT, LEASE
+from fastapi_lens.storage.coordination.leases import LEASE_SECONDS, take_lease
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.pruner import Pruner, Retention, kept_seconds, prune
+from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, LEASE
+from fastapi_lens.storage.writing.batches import Batch, Delta
 from tests.storage.conftest import Together
 from tests.storage.helpers import (
     APP,

@@ -8,14 +8,14 @@ from itertools import chain, islice
 
 import pytest
 
-from fastapi_lens.recording.flusher import Flusher, FlushSettings
+from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.recorder import Recorder
-from fastapi_lens.storage.batches import Batch, Delta
-from fastapi_lens.storage.drain import Drain, drain_all
-from fastapi_lens.storage.inbox import Inbox
-from fastapi_lens.storage.migrations import known_version, migrate
-from fastapi_lens.storage.registrar import Registrar
-from fastapi_lens.storage.tables import INBOX, META, SCHEMA_STEP
+from fastapi_lens.storage.schema.migrations import known_version, migrate
+from fastapi_lens.storage.schema.tables import INBOX, META, SCHEMA_STEP
+from fastapi_lens.storage.writing.batches import Batch, Delta
+from fastapi_lens.storage.writing.drain import Drain, drain_all
+from fastapi_lens.storage.writing.inbox import Inbox
+from fastapi_lens.storage.writing.registrar import Registrar
 from tests.storage.first_edition import VERSION, FirstWorker, make_tables, version_in
 from tests.storage.helpers import FlakyDatabase, facts, rows_in, rows_of, table_rows, worker
 from tests.storage.ordeal import ENDPOINTS, stream

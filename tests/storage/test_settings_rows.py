@@ -1,15 +1,15 @@
 import pytest
 import sqlalchemy as sa
 
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.settings import (
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.settings import (
     AuditEntry,
     Stored,
     add_audit_entry,
     read_sections,
     write_section,
 )
-from fastapi_lens.storage.tables import AUDIT, SETTING
+from fastapi_lens.storage.schema.tables import AUDIT, SETTING
 from tests.storage.helpers import table_rows
 
 NOW_US = 1_790_000_000_000_000

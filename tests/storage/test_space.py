@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fastapi_lens.storage import space
-from fastapi_lens.storage.batches import Batch
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.deletion import Pace
-from fastapi_lens.storage.migrations import migrate
-from fastapi_lens.storage.retention import Pruner, Retention, prune
-from fastapi_lens.storage.space import keeps_its_size, shorten_log, space_slices
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention import vacuum
+from fastapi_lens.storage.retention.chunks import Pace
+from fastapi_lens.storage.retention.pruner import Pruner, Retention, prune
+from fastapi_lens.storage.retention.vacuum import keeps_its_size, shorten_log, space_slices
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.writing.batches import Batch
 from tests.storage.helpers import APP, MINUTE, delta, facts, worker
 from tests.support.writing import Writer
 
@@ -24,7 +24,7 @@ CALLED = facts("/called")
 @pytest.fixture
 def few_spare(monkeypatch: pytest.MonkeyPatch) -> int:
     """So that a small file does."""
-    monkeypatch.setattr(space, "SPARE_PAGES", 4)
+    monkeypatch.setattr(vacuum, "SPARE_PAGES", 4)
     return 4
 
 
@@ -131,7 +131,7 @@ def test_a_long_log_is_cut_but_no_short_one(
     before = log_bytes(file)
     shorten_log(database)
     assert log_bytes(file) == before > 0
-    monkeypatch.setattr(space, "LONG_LOG_BYTES", 10_000)
+    monkeypatch.setattr(vacuum, "LONG_LOG_BYTES", 10_000)
     shorten_log(database)
     assert log_bytes(file) == 0
     with database.read() as connection:
@@ -142,7 +142,7 @@ def test_a_log_that_somebody_reads_is_not_waited_for(
     database: Database, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(database, 50)
-    monkeypatch.setattr(space, "LONG_LOG_BYTES", 10_000)
+    monkeypatch.setattr(vacuum, "LONG_LOG_BYTES", 10_000)
     with closing(sqlite3.connect(file, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM lens_bucket").fetchone()

@@ -12,11 +12,11 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import DeadlockError, SchemaTooNewError, StorageError
-from fastapi_lens.storage.batches import Batch, Delta, Heartbeat, endpoint_id
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.fence import TRIES, WorkerForgottenError
-from fastapi_lens.storage.migrations import known_version, migrate
-from fastapi_lens.storage.tables import (
+from fastapi_lens.storage.coordination.heartbeat import Neighbour, beat, note_killed
+from fastapi_lens.storage.coordination.sequence import TRIES, WorkerForgottenError
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import known_version, migrate
+from fastapi_lens.storage.schema.tables import (
     BUCKET,
     ENDPOINT,
     INBOX,
@@ -26,7 +26,7 @@ from fastapi_lens.storage.tables import (
     STATUS,
     WORKER,
 )
-from fastapi_lens.storage.workers import Neighbour, beat, note_killed
+from fastapi_lens.storage.writing.batches import Batch, Delta, Heartbeat, endpoint_id
 from tests.storage.conftest import Together
 from tests.storage.helpers import (
     APP,

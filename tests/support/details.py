@@ -1,7 +1,7 @@
 """What a reader says of one endpoint that is there."""
 
 from fastapi_lens.reporting.model import Detail, Window, key_of
-from fastapi_lens.reporting.queries import Reader
+from fastapi_lens.reporting.reader import Reader
 
 
 def detail_of(reader: Reader, endpoint_id: int, *, window: Window, now: float) -> Detail:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Protocol, Self
 from unittest.mock import patch
 
-from fastapi_lens.config_places import TEST_SUITE
+from fastapi_lens.config.places import TEST_SUITE
 from tests.support.ports import HOST, free_port, is_listening
 from tests.support.waiting import wait_until
 

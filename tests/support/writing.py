@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable
 
-from fastapi_lens.storage.batches import Batch, WorkerFacts
-from fastapi_lens.storage.database import Database
-from fastapi_lens.storage.drain import Drain
-from fastapi_lens.storage.inbox import Inbox
-from fastapi_lens.storage.registrar import Registrar
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.writing.batches import Batch, WorkerFacts
+from fastapi_lens.storage.writing.drain import Drain
+from fastapi_lens.storage.writing.inbox import Inbox
+from fastapi_lens.storage.writing.registrar import Registrar
 
 
 class Writer:

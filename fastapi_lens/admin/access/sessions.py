@@ -1,0 +1,169 @@
+"""Sessions: a signed cookie for a browser that has given a key, and those that ended early.
+
+A session ends some time after it was last used, at the latest some time after signing in, and
+at once everywhere when its browser, or all of its key, signs out. Knows no HTTP.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.storage.engine.clock_skew import microseconds
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.ended_sessions import (
+    LogOut,
+    end_session,
+    end_sessions_of,
+    read_ended,
+)
+from fastapi_lens.storage.records.settings import AuditEntry, add_audit_entry
+
+RENEWALS = 10
+"""So often in its idle time is a session that is in use written down anew."""
+
+CLOCKS_APART_SECONDS = 86_400
+"""Extra time for which a logout is kept after the session expires: workers' clocks may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in browser.
+
+    Attributes:
+        key: The name of the key that it has given.
+        id: Random, in the cookie.
+        generation: Generation of the key's sessions when this one began.
+        since: Epoch seconds of signing in.
+        seen: Epoch seconds when the cookie was written.
+        until: Epoch seconds when it ends at the latest, even if the configuration changes.
+    """
+
+    key: str
+    id: str
+    generation: str
+    since: float
+    seen: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """How long sessions last.
+
+    Attributes:
+        idle_seconds: Without a request.
+        max_seconds: At most, whatever is asked.
+    """
+
+    idle_seconds: float
+    max_seconds: float
+
+    def left(self, session: Session, now: float) -> float:
+        """Seconds that a session has still to live; not above zero for one that has ended."""
+        idle_end = session.seen + self.idle_seconds
+        return min(idle_end, session.since + self.max_seconds, session.until) - now
+
+    def is_worn(self, session: Session, now: float) -> bool:
+        """Whether it is time to write the cookie anew."""
+        return now - session.seen >= self.idle_seconds / RENEWALS
+
+
+class Signer:
+    """Signs the sessions of one key.
+
+    Args:
+        key: Its name.
+        secret: What nobody can know who does not know the key.
+    """
+
+    def __init__(self, key: str, secret: bytes) -> None:
+        """Sign nothing yet."""
+        self._key = key
+        self._secret = secret
+        self._serializer = URLSafeSerializer(
+            secret,
+            salt="lens-session",
+            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+        )
+
+    def cookie(self, session: Session) -> str:
+        """The value of a session's cookie: the key's name in hex, and what is signed."""
+        parts = [session.id, session.generation, session.since, session.seen, session.until]
+        return f"{self._key.encode().hex()}.{self._serializer.dumps(parts)!s}"
+
+    def read(self, signed: str) -> Session | None:
+        """The session of a cookie, without the key's name; None for what nobody has signed."""
+        try:
+            identity, generation, since, seen, until = self._serializer.loads(signed)
+        except BadSignature:
+            return None
+        return Session(self._key, identity, generation, since, seen, until)
+
+    def csrf_token(self, session: Session) -> str:
+        """What the session's forms carry."""
+        token = hmac.new(self._secret, b"csrf" + session.id.encode(), hashlib.sha256)
+        return token.hexdigest()[:32]
+
+
+class Sessions:
+    """Begins and ends sessions for all workers of an app: what one ends is over in each.
+
+    Args:
+        database: Where that is stored.
+        app: The app's name.
+        lifetime: How long a session could have gone on.
+    """
+
+    def __init__(self, database: Database, app: str, lifetime: Lifetime) -> None:
+        """Read nothing yet."""
+        self._database = database
+        self._app = app
+        self.lifetime = lifetime
+
+    def begin(self, key: str, entry: AuditEntry, now: float) -> Session:
+        """A new session of a key, noted before it is given out.
+
+        Raises:
+            StorageError: The database cannot be read or written.
+        """
+        generation = read_ended(self._database, self._app, key).generation
+        add_audit_entry(self._database, self._app, entry)
+        until = now + self.lifetime.max_seconds
+        return Session(key, secrets.token_urlsafe(12), generation, now, now, until)
+
+    def is_ended(self, session: Session) -> bool:
+        """Whether a session was ended before its time.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        ended = read_ended(self._database, self._app, session.key, session.id)
+        return ended.is_ended or ended.generation != session.generation
+
+    def end(self, session: Session, entry: AuditEntry, now: float) -> None:
+        """End one session, and note who did it.
+
+        Raises:
+            StorageError: The database cannot be written.
+        """
+        gone = LogOut(self._app, session.key, session.id, microseconds(session.until))
+        forget_before_us = microseconds(now - CLOCKS_APART_SECONDS)
+        end_session(self._database, gone, entry, forget_before_us=forget_before_us)
+
+    def end_all(self, key: str, entry: AuditEntry) -> None:
+        """End all sessions of a key, and note who did it.
+
+        Raises:
+            StorageError: The database cannot be written.
+        """
+        end_sessions_of(self._database, self._app, key, entry)
+
+
+def sessions_of(lens: Lens) -> Sessions:
+    """The sessions of a lens's app."""
+    lifetime = Lifetime(lens.config.session_idle_seconds, lens.config.session_max_age)
+    return lens.attached(Sessions, lambda: Sessions(lens.database, lens.app_name, lifetime))

@@ -1,0 +1,126 @@
+"""Who has given too many wrong keys waits: refused with the seconds to go, never delayed.
+
+Counts in the database, for all workers; in memory only while that is down. Knows no HTTP.
+"""
+
+import hmac
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
+
+from fastapi_lens.admin.access.networks import limited_networks
+from fastapi_lens.errors import StorageError
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.throttle import Failures, add_failures, read_failures
+
+FIRST_WAIT_SECONDS = 4
+"""After the failure that is one too many; each further one doubles it, up to the window."""
+
+MAX_CLIENTS = 1_000
+"""Kept in memory while the database is down."""
+
+WIDER = 4
+"""Factor of the limit of wrong keys from one IPv6 network to the next wider one: a /56 gets four
+times that of a /64, a /48 four times that of a /56."""
+
+_US = 1_000_000
+
+Known = TypeVar("Known")
+
+
+class Throttle:
+    """Counts wrong keys by client, and for IPv6 also by the surrounding networks.
+
+    Args:
+        database: Where all workers count.
+        secret: Keys the hash under which an address is noted.
+        told: Called with the address, its wrong keys up to now and the time in microseconds.
+        max_failures: Wrong keys of a client before it has to wait.
+        window_seconds: A client that is quiet for so long begins anew; also the longest wait.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        secret: bytes,
+        told: Callable[[str, int, int], None],
+        *,
+        max_failures: int,
+        window_seconds: int,
+    ) -> None:
+        """Know of nobody yet."""
+        self._database = database
+        self._secret = secret
+        self._told = told
+        self._max = max_failures
+        self._window_us = window_seconds * _US
+        self._turn = threading.Lock()
+        self._memory: OrderedDict[str, Failures] = OrderedDict()
+
+    def attempt(
+        self, address: str, find: Callable[[], Known | None], *, now: float, kind: str = ""
+    ) -> Known | int | None:
+        """What `find` finds, unless the client has to wait. Blocks; one at a time in a process.
+
+        Args:
+            address: Of the client.
+            find: Compares; None means that the key was wrong.
+            now: Epoch seconds.
+            kind: Kind of the key; each kind is counted separately.
+
+        Returns:
+            Whole seconds to wait, or what was found.
+        """
+        now_us, networks = round(now * _US), limited_networks(address)
+        clients = [self._client(kind + name) for name in networks]
+        limits = {one: self._max * WIDER**level for level, one in enumerate(clients)}
+        with self._turn:
+            wait_us = self._blocked_until_us(limits) - now_us
+            if wait_us > 0:
+                return -(-wait_us // _US)
+            found = find()
+            if found is None:
+                noted = self._note(limits, now_us)
+                if noted is not None:
+                    self._told(address, noted[clients[0]].count, now_us)
+            return found
+
+    def _blocked_until_us(self, clients: Mapping[str, int]) -> int:
+        try:
+            noted = list(read_failures(self._database, clients).values())
+        except StorageError:
+            noted = []
+        noted += [self._memory[one] for one in clients if one in self._memory]
+        return max((failures.blocked_until_us for failures in noted), default=0)
+
+    def _note(self, limits: Mapping[str, int], now_us: int) -> dict[str, Failures] | None:
+        """Add a failure of these clients and return all so far; None while the database is down."""
+        steps = {one: partial(self._after, now_us, limit) for one, limit in limits.items()}
+        try:
+            forget_before_us = now_us - 2 * self._window_us
+            return add_failures(self._database, steps, forget_before_us=forget_before_us)
+        except StorageError:
+            for one, step in steps.items():
+                self._memory[one] = step(self._memory.pop(one, Failures()))
+            while len(self._memory) > MAX_CLIENTS:
+                self._memory.popitem(last=False)
+            return None
+
+    def _after(self, now_us: int, limit: int, before: Failures) -> Failures:
+        """One more failure than before."""
+        if max(before.last_us, before.blocked_until_us) + self._window_us < now_us:
+            before = Failures(first_us=now_us)
+        count = before.count + 1
+        blocked_until = 0
+        if count >= limit:
+            # Bounded before it is a power: a client may go on for years.
+            doublings = min(count - limit, 32)
+            wait_us = min((FIRST_WAIT_SECONDS << doublings) * _US, self._window_us)
+            blocked_until = max(now_us + wait_us, before.blocked_until_us)
+        return Failures(count, before.first_us, now_us, blocked_until)
+
+    def _client(self, name: str) -> str:
+        """A keyed hash, so that the table contains no address."""
+        return hmac.new(self._secret, name.encode(), "sha256").hexdigest()

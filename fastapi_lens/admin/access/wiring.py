@@ -1,0 +1,42 @@
+"""Puts the gate of a lens together. Knows no requests and no pages."""
+
+import hmac
+
+from starlette.concurrency import run_in_threadpool
+
+from fastapi_lens.admin.access.audit_events import WrongKeys
+from fastapi_lens.admin.access.authenticator import Gate
+from fastapi_lens.admin.access.sessions import sessions_of
+from fastapi_lens.admin.access.throttle import Throttle
+from fastapi_lens.runtime.lens import Lens
+
+
+async def gate_of(lens: Lens) -> Gate:
+    """The gate of a lens, made at its first use.
+
+    Raises:
+        SchemaTooNewError: A newer release has the database, so nothing in it may be understood.
+        StorageError: The salt of the session keys cannot be read.
+    """
+    if lens.flusher.refused is not None:
+        raise lens.flusher.refused
+
+    gate = lens.known(Gate)
+    if gate is not None:
+        return gate  # At once: a stranger's request takes no thread.
+    sessions = sessions_of(lens)
+
+    def make() -> Gate:
+        lens.prepare()
+        secret = lens.config.key_required or lens.config.authorize is not None
+        salt = lens.session_salt() if secret else b""
+        throttle = Throttle(
+            lens.database,
+            hmac.digest(salt, lens.app_name.encode(), "sha256"),
+            WrongKeys(lens.database, lens.app_name, lens.config.login_max_failures).note,
+            max_failures=lens.config.login_max_failures,
+            window_seconds=lens.config.login_window_seconds,
+        )
+        return Gate(lens.config, salt, throttle, sessions, lens.app_name)
+
+    return await run_in_threadpool(lens.attached, Gate, make)

@@ -1,0 +1,75 @@
+"""Visit: one request to the admin by somebody who may see it. What every view is given."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+
+from fastapi_lens.admin.access.audit_events import client_of
+from fastapi_lens.admin.access.sessions import Session
+from fastapi_lens.config.keys import Scope
+from fastapi_lens.runtime.lens import Lens
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request found the admin.
+
+    Attributes:
+        base: The admin's path as the client sees it, without a trailing slash.
+        lens: The lens of the app that is asked about.
+        back: The path of the page to come back to after signing in, as the client sees it.
+    """
+
+    base: str
+    lens: Lens
+    back: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request to the admin that has passed the access check.
+
+    Attributes:
+        request: The request; its query string is the page's state.
+        lens: The lens of the app that is asked about.
+        base: Where the admin is mounted as the client sees it, without a trailing slash:
+            ``/lens``, or ``/api/internal/lens`` under prefixes and a root path.
+        csrf_token: Goes into every form; empty where there is no session (local mode or key
+            header), whose POSTs the origin check alone protects.
+        signed_in: Whether there is a session to log out of.
+        scope: What this visitor may do.
+        actor: Who it is, for the audit log: the name of the key, or of what let them in.
+        now: Epoch seconds of this request.
+        form: What a POST has sent, which the router has checked to come from our own page.
+        session: What there is to log out of, else None.
+    """
+
+    request: Request
+    lens: Lens
+    base: str
+    csrf_token: str
+    signed_in: bool
+    scope: Scope
+    actor: str
+    now: float
+    form: Mapping[str, str] = field(default_factory=dict[str, str])
+    session: Session | None = None
+
+    @property
+    def may_change(self) -> bool:
+        """Whether forms that change something are shown; the router refuses their POSTs itself."""
+        return self.scope is Scope.ADMIN
+
+    @property
+    def client(self) -> str:
+        """The address that the server gives, for the audit log; empty where it gives none."""
+        return client_of(self.request)
+
+    def url(self, path: str) -> str:
+        """The address of a page of the admin as the client sees it.
+
+        Args:
+            path: Below the admin's prefix, starting with a slash: ``/endpoints/00ab``.
+        """
+        return self.base + path

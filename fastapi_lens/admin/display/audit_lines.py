@@ -1,0 +1,130 @@
+"""Entries of the audit log as people read them. Pure text; no I/O, no HTML."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from fastapi_lens.admin.access.audit_events import (
+    EXPORT,
+    PURGE,
+    SIGN_IN,
+    SIGN_OUT,
+    SIGN_OUT_EVERYWHERE,
+    WRONG_KEY,
+)
+from fastapi_lens.admin.display import formats
+from fastapi_lens.reporting.model import key_of
+from fastapi_lens.settings.fields import text_of
+from fastapi_lens.storage.records.audit import Noted
+from fastapi_lens.storage.records.settings import AuditEntry
+
+SAVE = "save"
+NOT_SET = "not set"
+SOMEBODY = "Somebody"
+ACTIONS = {
+    SAVE: "changed",
+    PURGE: "deleted history of",
+    EXPORT: "took",
+    SIGN_IN: "signed in",
+    SIGN_OUT: "signed out",
+    SIGN_OUT_EVERYWHERE: "signed out everywhere",
+    WRONG_KEY: "gave a wrong key",
+}
+"""What the words of the log mean; another word stands for itself."""
+
+CHANGES = (SAVE, PURGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Actions that are looked at together."""
+
+    label: str
+    actions: tuple[str, ...]
+
+
+GROUPS: Mapping[str, Group] = {
+    "changes": Group("Changes", CHANGES),
+    "access": Group("Sign-ins", (SIGN_IN, SIGN_OUT, SIGN_OUT_EVERYWHERE, WRONG_KEY)),
+    "exports": Group("Exports", (EXPORT,)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What was changed of one thing.
+
+    Attributes:
+        name: Of the setting; empty where the entry is about one thing alone.
+        before: Empty where it was not there.
+        after: Empty where it is not there any more.
+    """
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """An entry of the audit log as a row of a table.
+
+    Attributes:
+        key: Of the entry, as addresses have it.
+        at: Epoch seconds.
+        action: In words.
+    """
+
+    key: str
+    at: float
+    entry: AuditEntry
+    action: str
+    differences: Sequence[Difference]
+
+
+def audit_lines(found: Iterable[Noted]) -> list[AuditLine]:
+    """Entries as rows."""
+    return [
+        AuditLine(
+            key=key_of(one.id),
+            at=one.at,
+            entry=one.entry,
+            action=ACTIONS.get(one.entry.action, one.entry.action.replace("_", " ")),
+            differences=differences(one.entry.before, one.entry.after),
+        )
+        for one in found
+    ]
+
+
+def differences(before: str, after: str) -> list[Difference]:
+    """What differs between two states: of each setting where they are JSON objects."""
+    old, new = _object(before), _object(after)
+    if old is None or new is None:
+        return [Difference("", before, after)] if before or after else []
+    return [
+        Difference(name, _word(old.get(name)), _word(new.get(name)))
+        for name in {**old, **new}
+        if old.get(name) != new.get(name)
+    ]
+
+
+def changed_by(last: Noted | None, *, now: float) -> str:
+    """Who has changed something, from where and when: ``alice (10.0.0.1) … 12 s ago``."""
+    if last is None:
+        return f"{SOMEBODY} changed this meanwhile"
+    client = f" ({last.entry.client})" if last.entry.client else ""
+    actor = last.entry.actor or SOMEBODY
+    return f"{actor}{client} changed this meanwhile, {formats.ago(last.at, now)}"
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        found: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
+
+
+def _word(value: object) -> str:
+    return text_of(value) or NOT_SET

@@ -1,0 +1,133 @@
+"""Figures of a window beside those of the period before it. Pure; no I/O, no HTML."""
+
+from dataclasses import dataclass
+
+from fastapi_lens.admin.display import formats
+from fastapi_lens.reporting.model import Before, Endpoint, Usage
+
+UNCHANGED = 0.005
+"""A change by less than half a percent, or half a tenth of a percentage point, is none."""
+
+_POINT_DIGIT = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number with its change.
+
+    Attributes:
+        detail: More of the number itself.
+        change: ``+12%``; empty where there is nothing to compare with.
+        before: What it was, with its unit.
+        kind: ``better``, ``worse``, or empty for what is neither.
+        slow: Whether it lies above the configured limit.
+    """
+
+    name: str
+    value: str
+    detail: str = ""
+    change: str = ""
+    before: str = ""
+    kind: str = ""
+    slow: bool = False
+
+
+def figures(usage: Usage, before: Before | None, *, slow: bool) -> list[Figure]:
+    """What a window comes to.
+
+    Args:
+        usage: Of the window.
+        before: Of the period before; None where there is nothing to compare with.
+        slow: Whether the p95 lies above the configured limit.
+    """
+    if not usage.calls:
+        names = ("Errors", "p50", "p95", "p99", "Mean", "Longest")
+        return [_calls(usage, before), *(Figure(name, formats.NOTHING) for name in names)]
+    times = [("p50", 0), ("p95", 1)]
+    return [
+        _calls(usage, before),
+        _errors(usage, before),
+        *(_latency(name, at, usage, before, slow=slow and name == "p95") for name, at in times),
+        Figure("p99", formats.duration(usage.percentiles_ms[2])),
+        Figure("Mean", formats.duration(usage.avg_ms)),
+        Figure("Longest", formats.duration(usage.max_ms)),
+    ]
+
+
+def comparison(endpoint: Endpoint, before: Before | None, *, everything: bool) -> str:
+    """What the figures are compared with, or why they are not, as a sentence.
+
+    Args:
+        endpoint: Which endpoint.
+        before: The period before; None where too little is kept of it.
+        everything: Whether the window is all time.
+    """
+    if everything:
+        return "All time has no period before it to compare with."
+    if before is None:
+        return "No data is kept of the period before, so there is nothing to compare with."
+    if not is_seen(endpoint, before):
+        since = formats.minute(endpoint.first_seen_at)
+        return f"First seen {since} UTC: there is no whole period before to compare with."
+    length = formats.lasting(before.seconds)
+    if not (endpoint.usage.calls or before.calls):
+        return f"Nor was there any in the {length} before."
+    return f"Compared with the {length} before: {formats.between(before.start, before.end)}."
+
+
+def is_seen(endpoint: Endpoint, before: Before) -> bool:
+    """Whether an endpoint was there when a period began."""
+    return endpoint.first_seen_at <= before.start
+
+
+def _calls(usage: Usage, before: Before | None) -> Figure:
+    value = formats.number(usage.calls)
+    if before is None or not (usage.calls or before.calls):
+        return Figure("Calls", value)
+    was = formats.number(round(before.calls))
+    return Figure("Calls", value, change=_change(usage.calls, before.calls), before=was)
+
+
+def _errors(usage: Usage, before: Before | None) -> Figure:
+    value = formats.percent(usage.error_share)
+    detail = f"{usage.errors_5xx:,} × 5xx, {usage.errors_4xx:,} × 4xx"
+    if before is None or not before.usage.calls:
+        return Figure("Errors", value, detail)
+    was = before.usage.error_share
+    change = usage.error_share - was
+    if abs(change) < _POINT_DIGIT:
+        return Figure("Errors", value, detail, "±0 points", formats.percent(was))
+    return Figure(
+        "Errors",
+        value,
+        detail,
+        f"{_signed(change * 100, '.1f')} points",
+        formats.percent(was),
+        "worse" if change > 0 else "better",
+    )
+
+
+def _latency(name: str, at: int, usage: Usage, before: Before | None, *, slow: bool) -> Figure:
+    now = usage.percentiles_ms[at]
+    if before is None or not before.usage.calls:
+        return Figure(name, formats.duration(now), slow=slow)
+    was = before.usage.percentiles_ms[at]
+    text = _change(now, was)
+    # Percentiles are known within 1.4 %, each of the two.
+    near = abs(now - was) <= was * 0.03
+    kind = "" if near else "worse" if now > was else "better"
+    return Figure(name, formats.duration(now), "", text, formats.duration(was), kind, slow)
+
+
+def _change(now: float, was: float) -> str:
+    """How much more it is, in percent; ``new`` where there was nothing."""
+    if not was:
+        return "new" if now else "±0%"
+    change = now / was - 1
+    if abs(change) < UNCHANGED:
+        return "±0%"
+    return f"×{now / was:,.0f}" if change >= 9 else f"{_signed(change * 100, '.0f')}%"  # noqa: PLR2004
+
+
+def _signed(value: float, form: str) -> str:
+    return f"{'+' if value > 0 else '−'}{abs(value):{form}}"  # noqa: RUF001  A minus sign.

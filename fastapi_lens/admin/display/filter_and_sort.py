@@ -1,0 +1,151 @@
+"""Which endpoints a list shows, in which order, and how many there are. Pure; no I/O, no HTML."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import Any
+
+from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort, SortKey
+from fastapi_lens.reporting.model import Endpoint, Usage
+from fastapi_lens.settings.status import Status
+
+PAGE_SIZE = 50
+PERCENTILES = (SortKey.P50, SortKey.P95, SortKey.P99)
+
+METHOD_ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "WEBSOCKET")
+STATUS_ORDER = (Status.ACTIVE, Status.COLD, Status.DEAD, Status.NEVER_CALLED)
+
+_Key = Callable[[Endpoint], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of a list, and what surrounds it.
+
+    Attributes:
+        query: What was asked for, with a page that exists.
+        matching: All endpoints that match, on whatever page, in order.
+        counts: Endpoints per status that match the other filters; under ``None`` all of them.
+        methods: Methods that can be chosen; those that are chosen among them.
+        tags: Tags that can be chosen; the chosen one among them.
+        catalogue: How many endpoints there are, whatever the filters.
+        called: Whether any of them was ever called.
+        pages: Number of pages, at least 1.
+    """
+
+    query: EndpointsQuery
+    matching: Sequence[Endpoint]
+    counts: dict[Status | None, int]
+    methods: Sequence[str]
+    tags: Sequence[str]
+    catalogue: int
+    called: bool
+    pages: int
+
+    def with_matching(self, matching: Sequence[Endpoint]) -> "Listing":
+        """The same page with more known of the same endpoints."""
+        return replace(self, matching=matching)
+
+    @property
+    def rows(self) -> Sequence[Endpoint]:
+        """The endpoints of this page, in order."""
+        start = (self.query.page - 1) * PAGE_SIZE
+        return self.matching[start : start + PAGE_SIZE]
+
+    @property
+    def total(self) -> Usage:
+        """What all matching endpoints did together."""
+        return Usage.total([endpoint.usage for endpoint in self.matching])
+
+    @property
+    def first(self) -> int:
+        """The number of this page's first row, from 1; 0 when there is none."""
+        return (self.query.page - 1) * PAGE_SIZE + 1 if self.rows else 0
+
+    @property
+    def last(self) -> int:
+        """The number of this page's last row; 0 when there is none."""
+        return self.first + len(self.rows) - 1 if self.rows else 0
+
+
+def arrange(endpoints: Sequence[Endpoint], query: EndpointsQuery) -> Listing:
+    """Filter, count, sort and cut into pages."""
+    is_filtered = bool(query.methods or query.tag or query.q)
+    others = [one for one in endpoints if _matches(one, query)] if is_filtered else endpoints
+    matching = ordered((e for e in others if query.status in (None, e.status)), query.sort)
+    pages = max(1, -(-len(matching) // PAGE_SIZE))
+    query = query.with_page(min(query.page, pages))
+    return Listing(
+        query=query,
+        matching=matching,
+        counts=_counts(others),
+        methods=_methods(endpoints, query),
+        tags=sorted({tag for e in endpoints for tag in e.tags} | ({query.tag} - {""})),
+        catalogue=len(endpoints),
+        called=any(endpoint.last_called_at is not None for endpoint in endpoints),
+        pages=pages,
+    )
+
+
+def ordered(endpoints: Iterable[Endpoint], sort: Sort) -> list[Endpoint]:
+    """Endpoints in an order; equal ones by path and method.
+
+    Those that have nothing to compare (no call in the window, so no percentile) come last in
+    both directions. A last call that never happened is older than all others.
+    """
+    comparable, rest = sorted(endpoints, key=attrgetter("path", "method")), list[Endpoint]()
+    if sort.key is SortKey.ERRORS or sort.key in PERCENTILES:
+        rest = [e for e in comparable if not e.usage.calls]
+        comparable = [e for e in comparable if e.usage.calls]
+    comparable.sort(key=_KEYS[sort.key], reverse=sort.descending)
+    return comparable + rest
+
+
+def page_numbers(current: int, pages: int) -> list[int | None]:
+    """The pages to link: first, last and those around the present one; ``None`` is a gap."""
+    near = {1, pages, *range(max(1, current - 2), min(pages, current + 2) + 1)}
+    numbers: list[int | None] = []
+    for page in sorted(near):
+        previous = numbers[-1] if numbers else 0
+        if previous is not None and page - previous > 1:
+            # A gap of one page is as wide as the page itself.
+            numbers.append(page - 1 if page - previous == 2 else None)  # noqa: PLR2004
+        numbers.append(page)
+    return numbers
+
+
+def _matches(endpoint: Endpoint, query: EndpointsQuery) -> bool:
+    """Whether all filters but the status let an endpoint through."""
+    if query.methods and endpoint.method not in query.methods:
+        return False
+    if query.tag and query.tag not in endpoint.tags:
+        return False
+    if not query.q:
+        return True
+    text = "\n".join((endpoint.method, endpoint.path, endpoint.name, *endpoint.tags)).casefold()
+    return all(word in text for word in query.q.casefold().split())
+
+
+def _counts(endpoints: Sequence[Endpoint]) -> dict[Status | None, int]:
+    counts: dict[Status | None, int] = {None: len(endpoints), **dict.fromkeys(STATUS_ORDER, 0)}
+    for endpoint in endpoints:
+        counts[endpoint.status] += 1
+    return counts
+
+
+def _methods(endpoints: Sequence[Endpoint], query: EndpointsQuery) -> list[str]:
+    present = {endpoint.method for endpoint in endpoints} | set(query.methods)
+    known = [method for method in METHOD_ORDER if method in present]
+    return known + sorted(present.difference(known))
+
+
+_KEYS: dict[SortKey, _Key] = {
+    SortKey.PATH: lambda e: (e.path, e.method),
+    SortKey.STATUS: lambda e: STATUS_ORDER.index(e.status),
+    SortKey.CALLS: lambda e: e.usage.calls,
+    SortKey.ERRORS: lambda e: (e.usage.error_share, e.usage.errors_4xx + e.usage.errors_5xx),
+    SortKey.P50: lambda e: e.usage.percentiles_ms[0],
+    SortKey.P95: lambda e: e.usage.percentiles_ms[1],
+    SortKey.P99: lambda e: e.usage.percentiles_ms[2],
+    SortKey.LAST: lambda e: e.last_called_at or float("-inf"),
+}

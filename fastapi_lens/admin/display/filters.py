@@ -1,0 +1,31 @@
+"""Filters of the templates, and the sanitizing of every value before output."""
+
+from collections.abc import Callable, Mapping
+
+from markupsafe import escape
+
+from fastapi_lens.admin.display import formats
+from fastapi_lens.text.escaping import visible_lines
+
+FILTERS: Mapping[str, Callable[..., object]] = {
+    "ago": formats.ago,
+    "days": formats.days,
+    "duration": formats.duration,
+    "exact": escape,
+    "moment": formats.moment,
+    "ms": formats.milliseconds,
+    "number": formats.number,
+    "path_parts": formats.path_parts,
+    "pieces": formats.pieces,
+    "percent": formats.percent,
+    "plural": formats.plural,
+    "size": formats.size,
+    "span": formats.span,
+    "time_of_day": formats.time_of_day,
+    "timestamp": formats.timestamp,
+}
+
+
+def seen(value: object) -> object:
+    """A value as a page shows it: text with invisible characters escaped, HTML unchanged."""
+    return visible_lines(value) if type(value) is str else value

@@ -1,0 +1,1 @@
+"""Requests, forms, static files and threads of the admin. Knows no page."""

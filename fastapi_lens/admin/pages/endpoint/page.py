@@ -1,0 +1,207 @@
+"""One endpoint: whether it is alive and why, how often it is called, how slow and how faulty."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from starlette.responses import Response
+
+from fastapi_lens.admin import templates
+from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.display.comparison import comparison, figures, is_seen
+from fastapi_lens.admin.pages.endpoint.charts import OverTime, by_hour, over_time
+from fastapi_lens.admin.pages.endpoints.page import STATUS_LABELS, Link, open_words
+from fastapi_lens.admin.pages.requests.page import of_endpoint
+from fastapi_lens.admin.pages.settings.rules_section import new_rule_href, rule_href
+from fastapi_lens.admin.response_cache import again, cached_page
+from fastapi_lens.admin.urls.endpoints import EndpointQuery, EndpointsQuery, WindowChoice
+from fastapi_lens.reporting.model import Detail, Endpoint, Window
+from fastapi_lens.reporting.workers import State
+from fastapi_lens.settings.status import SECONDS_PER_DAY, Status, Thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Which window is shown, and what lies around it.
+
+    Attributes:
+        words: Completes a sentence: ``calls in …``.
+        exact: From when to when, to the minute.
+        widened: Whether less precise rows than asked for are all that is kept.
+        back: The window that a part of time was narrowed from; None where none was.
+        earlier: The part of time before it.
+        later: The part of time after it, where it has begun.
+    """
+
+    words: str
+    exact: str
+    widened: bool = False
+    back: Link | None = None
+    earlier: Link | None = None
+    later: Link | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A row of the table of status codes."""
+
+    status: int
+    css: str
+    calls: str
+    share: float
+
+
+def endpoint_page(visit: Visit, key: str) -> Response:
+    """``GET /endpoints/{key}``: the page, its fragment, or 304 when nothing has changed."""
+    query = EndpointQuery.parse(f"?{visit.request.url.query}")
+    if query.part is not None and query.part[0] > visit.now:
+        query = replace(query, part=None)
+    state = visit.lens.reader.state(visit.now)
+    tag = templates.entity_tag(visit, state.log_version, key, query.url())
+    if templates.is_unchanged(visit.request, tag):
+        return templates.unchanged(tag, state.complete_to)
+    base = visit.url(f"/endpoints/{key}")
+    headers = {"ETag": tag}
+    if templates.wants_fragment(visit.request):
+        live = visit.request.headers.get("hx-source", "").endswith("#lens-live")
+        headers["HX-Push-Url"] = "false" if live else query.url(base)
+    return again(cached_page(visit, state, lambda: _made(visit, key, query, state)), headers)
+
+
+def _made(visit: Visit, key: str, query: EndpointQuery, state: State) -> Response:
+    """The page of an endpoint, or one that says that there is none."""
+    now, window = visit.now, query.shown
+    detail = visit.lens.reader.detail(key, window=window, now=now, with_ignored=True, state=state)
+    if detail is None:
+        return templates.not_found_page(
+            visit.request, visit.base, message="There is no such endpoint in this application."
+        )
+    base, settings = visit.url(f"/endpoints/{key}"), visit.lens.settings
+    endpoint, before = detail.endpoint, detail.before
+    comparable = before if before is not None and is_seen(endpoint, before) else None
+    is_slow = endpoint.is_slow(limit_ms=settings.slow_threshold_ms)
+    context = {
+        "current": "Endpoints",
+        "heading": f"{endpoint.method} {endpoint.path}",
+        "address": query.url(base),
+        "back": visit.url("/"),
+        "query": query,
+        "period": _period(visit, endpoint, query, base),
+        "endpoint": endpoint,
+        "usage": endpoint.usage,
+        "figures": figures(endpoint.usage, comparable, slow=is_slow),
+        "comparison": comparison(endpoint, before, everything=window.seconds is None),
+        "status": STATUS_LABELS[endpoint.status],
+        "open": open_words(endpoint, now=now),
+        "reason": status_reason(endpoint, thresholds=settings.thresholds, now=now),
+        "slow_ms": settings.slow_threshold_ms,
+        "tags": _tags(visit, endpoint, query),
+        "windows": _windows(query, base),
+        "whole": EndpointQuery(window=WindowChoice.ALL).url(base),
+        "over_time": _over_time(visit, detail, query),
+        "by_hour": by_hour(detail.week),
+        "codes": _codes(detail.codes),
+        "code_days": _code_days(visit, endpoint, window),
+        "log": of_endpoint(visit, endpoint),
+        "ignored_by": _ignored_by(visit, endpoint),
+        "ignore_href": new_rule_href(visit, endpoint),
+        "delete_href": visit.url(f"/settings/danger?endpoint={endpoint.key}"),
+        "may_change": visit.may_change,
+    }
+    return templates.page(visit, "endpoint.html", context, state=state)
+
+
+def _over_time(visit: Visit, detail: Detail, query: EndpointQuery) -> OverTime:
+    return over_time(
+        detail.series,
+        # Without a path: charts have very many of these links, and they stay on this page.
+        narrow=lambda start, end: query.with_part(start, end).url(""),
+        ends_now=visit.lens.reader.bounds(query.shown, now=visit.now).end is None,
+    )
+
+
+def _period(visit: Visit, endpoint: Endpoint, query: EndpointQuery, base: str) -> Period:
+    bounds = visit.lens.reader.bounds(query.shown, now=visit.now)
+    start = endpoint.first_called_at if bounds.start is None else bounds.start
+    if start is None:
+        return Period(query.window.words, "no call yet")
+    exact = (
+        formats.between(start, bounds.end) if bounds.end else f"{formats.minute(start)} UTC – now"
+    )
+    if query.part is None:
+        return Period(query.window.words, exact)
+    first, last = query.part
+    length = last - first
+    widened = bounds.start != first or bounds.end not in (last, None)
+    earlier = query.with_part(first - length, first)
+    later = query.with_part(last, last + length)
+    return Period(
+        formats.between(*query.part),
+        exact,
+        widened,
+        Link(query.window.words, replace(query, part=None).url(base), current=False),
+        Link("Earlier", earlier.url(base), current=False) if earlier.part else None,
+        Link("Later", later.url(base), current=False) if later.part and last <= visit.now else None,
+    )
+
+
+def status_reason(endpoint: Endpoint, *, thresholds: Thresholds, now: float) -> str:
+    """Why an endpoint has the status that it has: ``no call for 33 days; dead after 30 days``."""
+    cold, dead = formats.days(thresholds.cold_days), formats.days(thresholds.dead_days)
+    if endpoint.last_called_at is None:
+        seen = formats.span(now - endpoint.first_seen_at)
+        return f"no call since it was first seen {seen} ago"
+    if words := open_words(endpoint, now=now):
+        return f"{words}; cold after {cold} without a call"
+    idle = formats.span(now - endpoint.last_called_at)
+    if endpoint.status is Status.DEAD:
+        return f"no call for {idle}; dead after {dead}"
+    if endpoint.status is Status.COLD:
+        return f"no call for {idle}; cold after {cold}, dead after {dead}"
+    return (
+        f"last called {formats.ago(endpoint.last_called_at, now)}; cold after {cold} without a call"
+    )
+
+
+def _codes(codes: Sequence[tuple[int, int]]) -> list[Code]:
+    total = sum(calls for _, calls in codes)
+    return [
+        Code(status, f"c{status // 100}", formats.number(calls), calls / total)
+        for status, calls in codes
+    ]
+
+
+def _code_days(visit: Visit, endpoint: Endpoint, window: Window) -> str:
+    """Of which days status codes are counted."""
+    first, last = visit.lens.reader.code_days(window, now=visit.now)
+    called = endpoint.first_called_at
+    first = max(first, int(called) // SECONDS_PER_DAY) if called is not None else last
+    days = [formats.day(day * SECONDS_PER_DAY) for day in (first, last)]
+    return days[0] if first >= last else " – ".join(days)
+
+
+def _tags(visit: Visit, endpoint: Endpoint, query: EndpointQuery) -> list[Link]:
+    """Each tag leads to the list of its endpoints, in the same window."""
+    return [
+        Link(tag, EndpointsQuery(tag=tag, window=query.window).url(visit.url("/")), current=False)
+        for tag in endpoint.tags
+    ]
+
+
+def _ignored_by(visit: Visit, endpoint: Endpoint) -> list[Link]:
+    """The rules that ignore it; each leads to where it is changed."""
+    return [
+        Link(rule.pattern, rule_href(visit, rule), current=True)
+        for rule in visit.lens.settings.rules.ignoring(endpoint.method, endpoint.path)
+    ]
+
+
+def _windows(query: EndpointQuery, base: str) -> list[Link]:
+    return [
+        Link(
+            choice.label,
+            EndpointQuery(window=choice).url(base),
+            choice is query.window and query.part is None,
+        )
+        for choice in WindowChoice
+    ]

@@ -1,0 +1,273 @@
+"""The list of all endpoints: what is used, slow and faulty, and what is not used at all."""
+
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from fastapi_lens.admin import templates
+from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.display.filter_and_sort import (
+    PAGE_SIZE,
+    PERCENTILES,
+    STATUS_ORDER,
+    Listing,
+    arrange,
+    page_numbers,
+)
+from fastapi_lens.admin.display.svg import error_scale
+from fastapi_lens.admin.http.requests import parts_of
+from fastapi_lens.admin.response_cache import again, cached_page
+from fastapi_lens.admin.urls.endpoints import (
+    EndpointQuery,
+    EndpointsQuery,
+    Sort,
+    SortKey,
+    WindowChoice,
+)
+from fastapi_lens.reporting.model import Endpoint
+from fastapi_lens.reporting.workers import State
+from fastapi_lens.settings.status import Status
+
+STATUS_LABELS = {
+    Status.ACTIVE: "Active",
+    Status.COLD: "Cold",
+    Status.DEAD: "Dead",
+    Status.NEVER_CALLED: "Never called",
+}
+
+COLUMNS = (
+    ("path", "Endpoint", SortKey.PATH),
+    ("status", "Status", SortKey.STATUS),
+    ("calls", "Calls", SortKey.CALLS),
+    ("trend", "Trend", None),
+    ("errors", "Errors", SortKey.ERRORS),
+    ("p50", "p50", SortKey.P50),
+    ("p95", "p95", SortKey.P95),
+    ("p99", "p99", SortKey.P99),
+    ("last", "Last call", SortKey.LAST),
+    ("handler", "Handler", None),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A choice that leads to another view of the same page."""
+
+    label: str
+    href: str
+    current: bool
+    name: str = ""
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table.
+
+    Attributes:
+        href: Sorts by it; empty where it cannot be sorted by.
+        order: ``ascending`` or ``descending`` when rows are sorted by it now.
+    """
+
+    name: str
+    label: str
+    href: str
+    order: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An endpoint as a row of the table.
+
+    Attributes:
+        href: Its own page.
+        hint: The name of its handler, with that of its module; may be empty, as `handler` may.
+        handler: File and line of the handler, without the folders above.
+        trend: Calls per step of the window.
+        open: Its open connections, in words; empty if there are none.
+        errors: How many calls failed, in words.
+        is_slow: Whether its p95 lies above the configured limit.
+        is_ignored: Whether a rule ignores it.
+    """
+
+    endpoint: Endpoint
+    href: str
+    hint: str
+    handler: str
+    status: str
+    trend: list[int]
+    share_4xx: float
+    share_5xx: float
+    open: str
+    errors: str
+    percentiles_ms: tuple[float, float, float]
+    is_slow: bool
+    is_ignored: bool
+
+
+def endpoints_page(visit: Visit) -> Response:
+    """``GET /``: the page, its fragment, or 304 when the fragment is what is shown already."""
+    query = EndpointsQuery.parse(f"?{visit.request.url.query}")
+    state = visit.lens.reader.state(visit.now)
+    tag = templates.entity_tag(visit, state.version, "endpoints", query.url())
+    if templates.is_unchanged(visit.request, tag):
+        return templates.unchanged(tag, state.complete_to)
+    response, shown = cached_page(visit, state, lambda: _made(visit, query, state))
+    return again(response, {"ETag": tag, **history_headers(visit, shown)})
+
+
+def _made(visit: Visit, query: EndpointsQuery, state: State) -> tuple[Response, EndpointsQuery]:
+    """The page, and what it shows: a page of the list that exists."""
+    reader, window, now = visit.lens.reader, query.window.window, visit.now
+    by_percentile = query.sort.key in PERCENTILES
+    everything = reader.endpoints(
+        window=window,
+        now=now,
+        with_ignored=True,
+        with_histograms=by_percentile,
+        state=state,
+    )
+    ignored = {one.id for one in everything if _is_ignored(visit, one)}
+    hidden = frozenset[int]() if query.ignored else ignored
+    shown = [one for one in everything if one.id not in hidden] if hidden else everything
+    listing = arrange(shown, query)
+    if not by_percentile:
+        matching = reader.with_histograms(listing.matching, window=window, now=now)
+        listing = listing.with_matching(matching)
+    trends = reader.trends([row.id for row in listing.rows], window=window, now=now)
+    rows = [_row(visit, listing, row, list(trends[row.id])) for row in listing.rows]
+    context = _context(visit, listing, rows)
+    context["ignored"] = len(ignored)
+    return templates.page(visit, "endpoints.html", context, state=state), listing.query
+
+
+def _is_ignored(visit: Visit, endpoint: Endpoint) -> bool:
+    return visit.lens.settings.rules.ignores(endpoint.method, endpoint.path)
+
+
+def history_headers(visit: Visit, query: EndpointsQuery) -> dict[str, str]:
+    """What an answer to htmx makes of the address: a new entry for an explicit choice.
+
+    While somebody types, the entry of the search is replaced; a live update changes nothing.
+    """
+    if not templates.wants_fragment(visit.request):
+        return {}
+    address = query.url(visit.url("/"))
+    source = visit.request.headers.get("hx-source", "")
+    shown = parts_of(visit.request.headers.get("hx-current-url", ""))
+    same = (shown.path + (f"?{shown.query}" if shown.query else "")) == address
+    if same or source.endswith("#lens-live"):
+        return {"HX-Push-Url": "false"}
+    typing = source.endswith("#lens-q") and EndpointsQuery.parse(f"?{shown.query}").q
+    return {"HX-Replace-Url" if typing else "HX-Push-Url": address}
+
+
+def _context(visit: Visit, listing: Listing, rows: list[Row]) -> dict[str, object]:
+    query, base = listing.query, visit.url("/")
+    full_bar = error_scale([endpoint.usage.error_share for endpoint in listing.matching])
+    return {
+        "current": "Endpoints",
+        "heading": "Endpoints",
+        "address": query.url(base),
+        "path": base,
+        "clear": query.without_filters().url(base),
+        "query": query,
+        "listing": listing,
+        "rows": rows,
+        "total": listing.total,
+        "columns": [_column(query, base, *column) for column in COLUMNS],
+        "tabs": _tabs(listing, base),
+        "windows": [
+            Link(choice.label, query.with_window(choice).url(base), choice is query.window)
+            for choice in WindowChoice
+        ],
+        "pages": _pages(listing, base),
+        "page_size": PAGE_SIZE,
+        "exports": [
+            Link(kind.upper(), query.with_page(1).url(visit.url(f"/export.{kind}")), current=False)
+            for kind in ("csv", "json")
+        ],
+        "full_bar": full_bar,
+        "scale": f"{full_bar:.0%}",
+        "slow_ms": visit.lens.settings.slow_threshold_ms,
+        "flush_interval": visit.lens.config.flush_interval,
+        "curl": "" if listing.called else _curl(visit, listing),
+    }
+
+
+def _row(visit: Visit, listing: Listing, endpoint: Endpoint, trend: list[int]) -> Row:
+    usage = endpoint.usage
+    p50, p95, p99 = usage.percentiles_ms
+    calls = usage.calls or 1
+    errors = ((usage.errors_5xx, "5xx"), (usage.errors_4xx, "4xx"))
+    own = EndpointQuery(window=listing.query.window)
+    return Row(
+        endpoint=endpoint,
+        href=own.url(visit.url(f"/endpoints/{endpoint.key}")),
+        hint=formats.short_name(endpoint.name),
+        handler=formats.last_parts(endpoint.source),
+        status=STATUS_LABELS[endpoint.status],
+        trend=trend,
+        share_4xx=usage.errors_4xx / calls,
+        share_5xx=usage.errors_5xx / calls,
+        open=open_words(endpoint, now=visit.now),
+        errors=", ".join(f"{count:,} × {name}" for count, name in errors if count),
+        percentiles_ms=(p50, p95, p99),
+        is_slow=endpoint.is_slow(limit_ms=visit.lens.settings.slow_threshold_ms),
+        is_ignored=_is_ignored(visit, endpoint),
+    )
+
+
+def open_words(endpoint: Endpoint, *, now: float) -> str:
+    """The open connections of an endpoint and their age, in words; empty if there are none."""
+    if endpoint.open_since is None:
+        return ""
+    return formats.connections(endpoint.open_connections, now - endpoint.open_since)
+
+
+def _column(query: EndpointsQuery, base: str, name: str, label: str, key: SortKey | None) -> Column:
+    if key is None:
+        return Column(name, label, "", "")
+    if query.sort.key is not key:
+        return Column(name, label, query.with_sort(Sort.first_of(key)).url(base), "")
+    order = "descending" if query.sort.descending else "ascending"
+    return Column(name, label, query.with_sort(query.sort.reversed()).url(base), order)
+
+
+def _tabs(listing: Listing, base: str) -> list[Link]:
+    query = listing.query
+    choices: list[tuple[Status | None, str, str]] = [(None, "All", "all")]
+    choices += [(status, STATUS_LABELS[status], status.value) for status in STATUS_ORDER]
+    return [
+        Link(
+            label,
+            query.with_status(status).url(base),
+            status is query.status,
+            name,
+            listing.counts[status],
+        )
+        for status, label, name in choices
+    ]
+
+
+def _pages(listing: Listing, base: str) -> list[Link]:
+    """Links to the pages; a link without an address stands for a gap."""
+    if listing.pages == 1:
+        return []
+    query = listing.query
+    return [
+        Link("…", "", current=False)
+        if page is None
+        else Link(str(page), query.with_page(page).url(base), page == query.page)
+        for page in page_numbers(query.page, listing.pages)
+    ]
+
+
+def _curl(visit: Visit, listing: Listing) -> str:
+    """A command that makes the first call: of a GET without parameters, if there is one."""
+    paths = [e.path for e in listing.matching if e.method == "GET" and "{" not in e.path]
+    path = min(paths, key=len) if paths else "/"
+    url = visit.request.url
+    root = visit.request.scope.get("root_path", "")
+    return f"curl {url.scheme}://{url.netloc}{root.rstrip('/')}{path}"

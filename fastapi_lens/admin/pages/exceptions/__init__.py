@@ -1,0 +1,1 @@
+"""The exceptions that left a handler."""

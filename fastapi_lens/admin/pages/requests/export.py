@@ -1,0 +1,73 @@
+"""The request log as a file: what the list shows, on all its pages, with the same filters."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from starlette.responses import StreamingResponse
+
+from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.pages.endpoints.export import file_response
+from fastapi_lens.admin.urls.requests import RequestsQuery
+from fastapi_lens.reporting.csv_table import csv_line
+from fastapi_lens.reporting.request_log import LoggedCall
+
+READ_AT_ONCE = 500
+COLUMNS = (
+    *("id", "at", "method", "path", "query", "status", "duration_ms", "reason"),
+    *("endpoint_method", "endpoint_path", "client", "agent", "exception"),
+)
+
+
+def as_csv(visit: Visit) -> StreamingResponse:
+    """``GET /requests.csv``: a header, then a row for each request; times are epoch seconds."""
+    lines = (csv_line(record.values()) for record in _records(visit))
+    return file_response(
+        visit,
+        _after(csv_line(COLUMNS), lines),
+        "requests.csv",
+        "text/csv; charset=utf-8",
+        view=_query(visit).url(),
+    )
+
+
+def as_json(visit: Visit) -> StreamingResponse:
+    """``GET /requests.json``: ``{"generated_at": …, "view": …, "requests": […]}``."""
+    view = _query(visit).url()
+    head = f'{{"generated_at": {visit.now!r}, "view": {json.dumps(view)}, "requests": ['
+
+    def parts() -> Iterator[str]:
+        between = "\n"
+        for record in _records(visit):
+            yield between + json.dumps(record)
+            between = ",\n"
+        yield "\n]}\n"
+
+    texts = _after(head, parts())
+    return file_response(visit, texts, "requests.json", "application/json", view=view)
+
+
+def _query(visit: Visit) -> RequestsQuery:
+    return RequestsQuery.parse(f"?{visit.request.url.query}").newest()
+
+
+def _records(visit: Visit) -> Iterator[dict[str, object]]:
+    log, wanted, before = visit.lens.reader.log, _query(visit).wanted, None
+    while found := log.requests(wanted, before=before, limit=READ_AT_ONCE):
+        yield from map(_record, found)
+        before = found[-1].id
+
+
+def _record(call: LoggedCall) -> dict[str, object]:
+    values = asdict(call)
+    named = {
+        "id": call.key,
+        "endpoint_path": call.template,
+        "exception": call.failure_type,
+    }
+    return {name: named.get(name, values.get(name)) for name in COLUMNS}
+
+
+def _after(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest

@@ -1,0 +1,57 @@
+"""The audit log: who did what in the admin, newest first. Shows it, and changes nothing."""
+
+from starlette.responses import Response
+
+from fastapi_lens.admin import templates
+from fastapi_lens.admin.access.authenticator import Refusal
+from fastapi_lens.admin.context import Place, Visit
+from fastapi_lens.admin.display.audit_lines import GROUPS, audit_lines
+from fastapi_lens.admin.pages.endpoints.page import Link
+from fastapi_lens.admin.pages.login.page import refused_page
+from fastapi_lens.admin.pages.settings.page import settings_tabs
+from fastapi_lens.admin.urls.audit import AuditQuery
+from fastapi_lens.reporting.model import id_of, key_of
+from fastapi_lens.storage.records.audit import AUDIT_KEPT_EACH, AUDIT_KEPT_SECONDS, read_audit
+
+PAGE_SIZE = 50
+
+
+def audit_page(visit: Visit) -> Response:
+    """``GET /settings/audit``: for those alone who may change something."""
+    if not visit.may_change:
+        return refused_page(visit.request, Place(visit.base, visit.lens), Refusal.READ_ONLY)
+    query = AuditQuery.parse(f"?{visit.request.url.query}")
+    base, lens = visit.url("/settings/audit"), visit.lens
+    found = read_audit(
+        lens.database,
+        lens.app_name,
+        before=id_of(query.before) if query.before else None,
+        actions=GROUPS[query.group].actions if query.group else None,
+        limit=PAGE_SIZE + 1,
+    )
+    shown = found[:PAGE_SIZE]
+    more = len(found) > PAGE_SIZE
+    context = {
+        "current": "Settings",
+        "heading": "Audit log",
+        "tabs": settings_tabs(visit, "audit"),
+        "groups": _groups(query, base),
+        "lines": audit_lines(shown),
+        "query": query,
+        "newest": query.newest().url(base),
+        "older": query.older(key_of(shown[-1].id)).url(base) if more else "",
+        "kept_seconds": AUDIT_KEPT_SECONDS,
+        "kept_each": AUDIT_KEPT_EACH,
+    }
+    return templates.page(visit, "audit.html", context)
+
+
+def _groups(query: AuditQuery, base: str) -> list[Link]:
+    every = Link("All", query.with_group("").url(base), not query.group, "all")
+    return [
+        every,
+        *(
+            Link(group.label, query.with_group(name).url(base), name == query.group, name)
+            for name, group in GROUPS.items()
+        ),
+    ]

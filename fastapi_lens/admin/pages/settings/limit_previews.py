@@ -1,0 +1,74 @@
+"""What other retention or other thresholds would do, in words. No HTML, no SQL."""
+
+from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.pages.endpoints.page import STATUS_LABELS
+from fastapi_lens.admin.pages.settings.reply import Group, Item, Preview
+from fastapi_lens.admin.urls.endpoints import DEFAULT_WINDOW, EndpointQuery
+from fastapi_lens.config.lens_config import LensConfig
+from fastapi_lens.reporting.change_preview import Limits, StatusChange, preview_limits
+from fastapi_lens.settings.settings import RETENTION, THRESHOLDS
+from fastapi_lens.settings.status import Thresholds
+from fastapi_lens.storage.retention.preview import MOST_COUNTED, expired
+from fastapi_lens.storage.retention.pruner import Retention
+
+PREVIEWED = (RETENTION, THRESHOLDS)
+"""The sections of which a change can be previewed, besides the rules."""
+
+
+def preview_of(visit: Visit, section: str, other: LensConfig) -> Preview:
+    """What comes of a section that is saved.
+
+    Args:
+        visit: Who asks.
+        section: One of `PREVIEWED`; of others there is nothing to say.
+        other: A configuration with the values in question.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    if section == RETENTION:
+        return Preview([Group(_retention_sentence(visit, other.ttl_days))])
+    return _limits(visit, other) if section == THRESHOLDS else Preview()
+
+
+def _retention_sentence(visit: Visit, ttl_days: int | None) -> str:
+    lens = visit.lens
+    then = Retention(ttl_days)
+    found = expired(lens.database, lens.retention, then, app=lens.app_name, now=visit.now)
+    if not found.rows or found.before is None:
+        return "Deletes nothing that is kept now. What was deleted before does not come back."
+    rows = formats.plural(found.rows, "row")
+    if found.more:
+        rows = f"more than {MOST_COUNTED:,} rows"
+    days = formats.plural(found.days, "day")
+    return f"Deletes {days} of history, all before {formats.day(found.before)}: {rows}."
+
+
+def _limits(visit: Visit, other: LensConfig) -> Preview:
+    settings = visit.lens.settings
+    changed = preview_limits(
+        visit.lens.reader.endpoints(window=DEFAULT_WINDOW.window, now=visit.now),
+        Limits(settings.thresholds, settings.slow_threshold_ms),
+        Limits(
+            Thresholds(other.cold_threshold_days, other.dead_threshold_days),
+            other.slow_threshold_ms,
+        ),
+        now=visit.now,
+    )
+    if not changed:
+        return Preview([Group("No endpoint would be shown differently.")])
+    some = formats.plural(len(changed), "endpoint")
+    items = [_item(visit, one) for one in changed]
+    return Preview([Group.of(f"{some} would be shown differently:", items)])
+
+
+def _item(visit: Visit, change: StatusChange) -> Item:
+    endpoint = change.endpoint
+    notes: list[str] = []
+    if change.before is not change.after:
+        notes.append(f"{STATUS_LABELS[change.before]} → {STATUS_LABELS[change.after]}")
+    if change.was_slow != change.is_slow:
+        notes.append("becomes slow" if change.is_slow else "is slow no longer")
+    href = EndpointQuery().url(visit.url(f"/endpoints/{endpoint.key}"))
+    return Item(endpoint.method, endpoint.path, href, ", ".join(notes))

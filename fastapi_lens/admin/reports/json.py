@@ -1,0 +1,115 @@
+"""The JSON reports, as REPORT.md promises them. Thin: parameters, the read side, JSON."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+from starlette.responses import JSONResponse, Response
+
+from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.response_cache import Asked
+from fastapi_lens.reporting.model import Endpoint, Window
+from fastapi_lens.reporting.report import DeadReport, Report, TopReport
+from fastapi_lens.settings.status import Status
+from fastapi_lens.text.escaping import visible_json
+
+MAX_DAYS = 36_500
+MAX_LIMIT = 100
+DEFAULT_LIMIT = 10
+DEFAULT_TOP_DAYS = 7
+EVERYTHING = "all"
+
+Api = Callable[[Visit], Asked]
+
+
+@dataclass(frozen=True)
+class BadParameterError(Exception):
+    """A query parameter has a value that cannot be used; answered with 422 and this sentence."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
+class NoReportError(Exception):
+    """There is no report at this path; answered with 404 and this sentence."""
+
+    sentence: str
+
+
+def nowhere(visit: Visit) -> Asked:
+    """Refuse any other path below the admin, for API clients.
+
+    Raises:
+        NoReportError: Always.
+    """
+    first = visit.url("/report")
+    raise NoReportError(f"nothing is here; the reports are {first}, {first}/top and {first}/dead")
+
+
+def report(visit: Visit) -> Asked:
+    """``GET …/report``: all endpoints, or those of one status."""
+    days = _days(visit, default=None)
+    status = _status(visit)
+
+    def make() -> Report:
+        return Report.of(_endpoints(visit, days), days=days, status=status, now=visit.now)
+
+    return _asked(("report", days, status), make)
+
+
+def top(visit: Visit) -> Asked:
+    """``GET …/report/top``: the most-called endpoints."""
+    limit = _whole_number(visit, "limit", DEFAULT_LIMIT, MAX_LIMIT)
+    days = _days(visit, default=DEFAULT_TOP_DAYS, all_allowed=True)
+
+    def make() -> TopReport:
+        return TopReport.of(_endpoints(visit, days), days=days, limit=limit, now=visit.now)
+
+    return _asked(("top", days, limit), make)
+
+
+def dead(visit: Visit) -> Asked:
+    """``GET …/report/dead``: endpoints that are dead or were never called."""
+    days = _days(visit, default=None)
+    return _asked(("dead", days), lambda: DeadReport.of(_endpoints(visit, days), now=visit.now))
+
+
+def refused(sentence: str, *, status: int) -> Response:
+    """An error in the form that all reports give it."""
+    return JSONResponse({"detail": sentence}, status)
+
+
+def _endpoints(visit: Visit, days: int | None) -> list[Endpoint]:
+    return visit.lens.reader.endpoints(window=Window.of_days(days), now=visit.now)
+
+
+def _asked(question: Hashable, make: Callable[[], BaseModel]) -> Asked:
+    return Asked(question, lambda: visible_json(make().model_dump_json()).encode())
+
+
+def _days(visit: Visit, *, default: int | None, all_allowed: bool = False) -> int | None:
+    if all_allowed and visit.request.query_params.get("days") == EVERYTHING:
+        return None
+    if "days" not in visit.request.query_params:
+        return default
+    return _whole_number(visit, "days", 0, MAX_DAYS)
+
+
+def _whole_number(visit: Visit, name: str, default: int, largest: int) -> int:
+    text = visit.request.query_params.get(name)
+    if text is None:
+        return default
+    if text.isascii() and text.isdigit() and len(text) <= len(str(largest)):
+        number = int(text)
+        if 1 <= number <= largest:
+            return number
+    raise BadParameterError(f"{name} must be a whole number from 1 to {largest}")
+
+
+def _status(visit: Visit) -> Status | None:
+    text = visit.request.query_params.get("status")
+    if text is None:
+        return None
+    if text not in list(Status):
+        raise BadParameterError(f"status must be one of {', '.join(Status)}")
+    return Status(text)

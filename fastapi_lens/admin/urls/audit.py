@@ -1,0 +1,52 @@
+"""What the page of the audit log shows, as its address holds it; see `query`. No I/O, no HTML."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from fastapi_lens.admin.display.audit_lines import GROUPS
+from fastapi_lens.admin.urls.endpoints import address, fields_of
+from fastapi_lens.reporting.model import id_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditQuery:
+    """Which entries are shown. What makes no sense becomes empty.
+
+    Attributes:
+        group: Of actions; empty for all.
+        before: Key of an entry that theirs come before; empty for the newest.
+    """
+
+    group: str = ""
+    before: str = ""
+
+    def __post_init__(self) -> None:
+        """Only what there can be."""
+        object.__setattr__(self, "group", self.group if self.group in GROUPS else "")
+        object.__setattr__(self, "before", self.before if id_of(self.before) >= 0 else "")
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Read an address, or the part of it from the question mark on."""
+        fields = fields_of(url)
+        return cls(
+            group=fields.get("group", [""])[-1],
+            before=fields.get("before", [""])[-1],
+        )
+
+    def url(self, path: str = "") -> str:
+        """The canonical address, see `EndpointsQuery.url`."""
+        pairs = [("group", self.group), ("before", self.before)]
+        return address(path, [(name, value) for name, value in pairs if value])
+
+    def with_group(self, group: str) -> Self:
+        """The newest of another group."""
+        return replace(self, group=group, before="")
+
+    def newest(self) -> Self:
+        """The same from the beginning."""
+        return replace(self, before="")
+
+    def older(self, key: str) -> Self:
+        """What comes after an entry."""
+        return replace(self, before=key)

@@ -1,0 +1,142 @@
+"""The state of the pages of the request log as their addresses hold it. No I/O, no HTML.
+
+As in `query`: ``parse(query.url()) == query``, and what makes no sense falls back to the default.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Self
+
+from fastapi_lens.admin.urls.endpoints import address, clean_text, fields_of
+from fastapi_lens.reporting.model import id_of
+from fastapi_lens.reporting.request_log import LogFilter
+from fastapi_lens.text.methods import is_method_name
+
+REASONS = ("error", "slow", "sample")
+MAX_MS = 999_999_999
+_STATUS = re.compile(r"[1-9](?:xx|[0-9]{2})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestsQuery:
+    """What the list of requests shows. Its values are brought to one form when it is made.
+
+    Attributes:
+        q: What the path or the exception has to contain.
+        endpoint: Key of the only endpoint; empty for all.
+        status: A class of status codes like ``5xx``, or a code; empty for all.
+        method: In capitals; empty for all.
+        min_ms: Only requests that took so many milliseconds, or longer; 0 for all.
+        reason: ``error``, ``slow`` or ``sample``; empty for all.
+        before: Key of a request; only older ones are shown. Empty for the newest.
+    """
+
+    q: str = ""
+    endpoint: str = ""
+    status: str = ""
+    method: str = ""
+    min_ms: int = 0
+    reason: str = ""
+    before: str = ""
+
+    def __post_init__(self) -> None:
+        """One form for each meaning, so that equal views have equal addresses."""
+        method, status = self.method.upper(), self.status.lower()
+        values = {
+            "q": clean_text(" ".join(self.q.split())),
+            "endpoint": _key(self.endpoint),
+            "status": status if _STATUS.fullmatch(status) else "",
+            "method": method if is_method_name(method) else "",
+            "min_ms": min(max(0, self.min_ms), MAX_MS),
+            "reason": self.reason if self.reason in REASONS else "",
+            "before": _key(self.before),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Read an address, or the part of it from the question mark on."""
+        fields = {name: values[-1] for name, values in fields_of(url).items()}
+        ms = fields.get("min_ms", "")
+        texts = ("q", "endpoint", "status", "method", "reason", "before")
+        return cls(
+            min_ms=int(ms) if re.fullmatch("[0-9]{1,9}", ms) else 0,
+            **{name: fields.get(name, "") for name in texts},
+        )
+
+    def url(self, path: str = "") -> str:
+        """The canonical address, see `EndpointsQuery.url`."""
+        pairs = [
+            ("q", self.q),
+            ("endpoint", self.endpoint),
+            ("status", self.status),
+            ("method", self.method),
+            ("min_ms", str(self.min_ms or "")),
+            ("reason", self.reason),
+            ("before", self.before),
+        ]
+        return address(path, [(name, value) for name, value in pairs if value])
+
+    @property
+    def wanted(self) -> LogFilter:
+        """The filter that it stands for."""
+        statuses = None
+        if self.status:
+            lowest = int(self.status.replace("x", "0"))
+            statuses = (lowest, lowest + 99 if "x" in self.status else lowest)
+        return LogFilter(
+            endpoint=self.endpoint,
+            statuses=statuses,
+            method=self.method,
+            min_ms=self.min_ms or None,
+            text=self.q,
+            reason=self.reason,
+        )
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether anything narrows the list."""
+        return self.wanted != LogFilter()
+
+    def older(self, key: str) -> Self:
+        """What comes after a request in the same list."""
+        return replace(self, before=key)
+
+    def newest(self) -> Self:
+        """The beginning of the same list."""
+        return replace(self, before="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailuresQuery:
+    """What the list of exceptions shows.
+
+    Attributes:
+        q: What the type, the message or the place has to contain.
+        endpoint: Key of the only endpoint; empty for all.
+    """
+
+    q: str = ""
+    endpoint: str = ""
+
+    def __post_init__(self) -> None:
+        """One form for each meaning."""
+        object.__setattr__(self, "q", clean_text(" ".join(self.q.split())))
+        object.__setattr__(self, "endpoint", _key(self.endpoint))
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Read an address, or the part of it from the question mark on."""
+        fields = {name: values[-1] for name, values in fields_of(url).items()}
+        return cls(q=fields.get("q", ""), endpoint=fields.get("endpoint", ""))
+
+    def url(self, path: str = "") -> str:
+        """The canonical address, see `EndpointsQuery.url`."""
+        pairs = [("q", self.q), ("endpoint", self.endpoint)]
+        return address(path, [(name, value) for name, value in pairs if value])
+
+
+def _key(text: str) -> str:
+    """A key of a row; empty for a text that is none."""
+    return text if id_of(text) >= 0 else ""

@@ -1,1 +1,0 @@
-"""One file for each page: parse the query, ask the read side, render. No SQL, no HTML."""

@@ -1,0 +1,1 @@
+"""Settings that the code of a host application chooses. Opens nothing."""

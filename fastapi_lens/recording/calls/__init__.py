@@ -1,0 +1,1 @@
+"""One call: its outcome, its client, and how long it stays open."""

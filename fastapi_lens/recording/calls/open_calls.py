@@ -1,0 +1,136 @@
+"""Open calls: their responses have begun and have not ended. Knows no SQL.
+
+Only a request whose first message is not its last costs anything: one dictionary entry, removed at
+its end. Each of these operations is one C call, and so atomic under the interpreter lock. The
+flusher looks up the endpoint of a call, and only for calls that are open at that time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi_lens.recording.middleware import Recording
+    from fastapi_lens.recording.routes.route_match import Match
+
+logger = logging.getLogger("fastapi_lens")
+
+CALLS_AT_ONCE = 1_000
+BREATH_SECONDS = 0.0001
+"""Pause between groups of calls, so that the event loop gets the interpreter."""
+
+
+OpenCall = tuple[Any, str, Sequence[Any], int]
+"""One open call: its scope, which contains its route by now; ``root_path`` from before the call;
+its status and the time of its last byte, 0 before that; and the timer's time at its start.
+
+A plain tuple, because any other type takes five times as long to create.
+"""
+
+
+class OpenEndpoint(NamedTuple):
+    """The open calls of one endpoint.
+
+    Attributes:
+        connections: Number of open calls; at least 1.
+        seconds: Age of the oldest.
+    """
+
+    method: str
+    path: str
+    connections: int
+    seconds: float
+
+    def plus(self, other: OpenEndpoint) -> OpenEndpoint:
+        """The sum of both, which must be of the same endpoint."""
+        return self._replace(
+            connections=self.connections + other.connections,
+            seconds=max(self.seconds, other.seconds),
+        )
+
+
+class OpenCalls:
+    """The open calls of one process; thread-safe, and no request waits for another.
+
+    Args:
+        timer: Nanoseconds of a monotonic clock.
+    """
+
+    def __init__(self, timer: Callable[[], int] = time.perf_counter_ns) -> None:
+        """Start with none."""
+        self.timer = timer
+        self._numbers = itertools.count(1)
+        self._calls: dict[int, OpenCall] = {}
+        self._matches: dict[int, Match | None] = {}
+
+    def begin(self, call: OpenCall) -> int:
+        """Add a call whose first byte is sent, or whose WebSocket is accepted.
+
+        Returns:
+            Its number for `end`, at least 1.
+        """
+        number = next(self._numbers)
+        self._calls[number] = call
+        return number
+
+    def end(self, number: int) -> None:
+        """Remove a call."""
+        self._calls.pop(number, None)
+
+    def matched(self, match: Callable[[OpenCall], Match | None]) -> list[tuple[OpenCall, Match]]:
+        """The open calls with their endpoints.
+
+        Only the flusher calls this.
+
+        Args:
+            match: Returns the endpoint of a call, None if it has none; called once for each call.
+        """
+        known, self._matches = self._matches, {}
+        found: list[tuple[OpenCall, Match]] = []
+        # The copy is atomic: calls begin and end meanwhile.
+        for place, (number, call) in enumerate(self._calls.copy().items(), 1):
+            if place % CALLS_AT_ONCE == 0:
+                time.sleep(BREATH_SECONDS)
+            of_it = known[number] if number in known else match(call)
+            self._matches[number] = of_it
+            # A background task after the last byte holds no connection open.
+            if of_it is not None and not call[2][1]:
+                found.append((call, of_it))
+        return found
+
+
+def open_endpoints(lens: Recording) -> list[OpenEndpoint]:
+    """The open calls of each endpoint whose calls are counted."""
+    recorder = lens.recorder
+    groups: dict[tuple[str, str, int], list[int]] = {}
+    for (*_, seen, since_ns), match in recorder.open_calls.matched(lambda call: _match(lens, call)):
+        group = groups.setdefault((match.method, match.template, seen[0]), [0, since_ns])
+        group[0] += 1
+        group[1] = min(group[1], since_ns)
+    now_ns = recorder.open_calls.timer()
+    found: dict[tuple[str, str], OpenEndpoint] = {}
+    for (method, template, status), (connections, since_ns) in groups.items():
+        if not lens.records(method, template) or lens.skips(method, template, status):
+            continue
+        key = recorder.series(method, template, status).key
+        one = OpenEndpoint(key.method, key.path, connections, (now_ns - since_ns) / 1e9)
+        before = found.get((key.method, key.path))
+        found[key.method, key.path] = one if before is None else before.plus(one)
+    return list(found.values())
+
+
+def _match(lens: Recording, call: OpenCall) -> Match | None:
+    """The endpoint of a call; None for calls without one, such as a 404."""
+    try:
+        found = lens.routes.match(call[0], call[1])
+    except Exception:
+        # When it ends, it is counted and logged as lost.
+        logger.debug("fastapi_lens does not know whose call is open", exc_info=True)
+        return None
+    return found if found is not None and found.method else None

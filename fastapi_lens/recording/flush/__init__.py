@@ -1,0 +1,1 @@
+"""From counts in memory to the database, in threads of its own."""

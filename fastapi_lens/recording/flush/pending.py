@@ -1,0 +1,111 @@
+"""Counted calls that wait to be written, as sums. Knows no thread, no clock and no database."""
+
+from collections.abc import Callable
+
+from fastapi_lens.histogram.histogram import Histogram
+from fastapi_lens.recording.calls.open_calls import OpenEndpoint
+from fastapi_lens.recording.recorder import SeriesDelta
+from fastapi_lens.storage.engine.clock_skew import microseconds
+from fastapi_lens.storage.writing.batches import Delta, Use
+
+MINUTE = 60
+HOUR_MINUTES = 60
+
+_Key = tuple[int, int, int]
+"""Endpoint id, minute since the epoch, status code."""
+
+
+class Pending:
+    """The sums of one worker, one for each endpoint, minute and status.
+
+    Their number grows with time and with endpoints, never with calls.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._sums: dict[_Key, Delta] = {}
+
+    def __len__(self) -> int:
+        """How many sums there are."""
+        return len(self._sums)
+
+    @property
+    def calls(self) -> int:
+        """How many calls are in them; may be asked by any thread."""
+        return sum(delta.calls for delta in list(self._sums.values()))
+
+    def add(self, delta: Delta) -> None:
+        """Add calls to those of the same endpoint, minute and status."""
+        key = (delta.endpoint_id, delta.minute, delta.status)
+        found = self._sums.get(key)
+        self._sums[key] = delta if found is None else Delta.sum_of((found, delta))
+
+    def rebook(self, mended: Callable[[float], float]) -> None:
+        """Rebook every sum to the correct minute.
+
+        Args:
+            mended: Returns the correct epoch seconds for a time of the clock.
+        """
+        waiting, self._sums = self._sums, {}
+        for delta in waiting.values():
+            last = mended(delta.last_at_us / 1_000_000)
+            first = min(last, mended(delta.first_at_us / 1_000_000))
+            minute = delta.minute + int(last // MINUTE) - delta.last_at_us // (MINUTE * 1_000_000)
+            self.add(
+                delta._replace(
+                    minute=minute,
+                    first_at_us=microseconds(first),
+                    last_at_us=microseconds(last),
+                )
+            )
+
+    def take(self, most: int) -> tuple[Delta, ...]:
+        """Take out so many sums at most, in the order of the endpoints."""
+        return tuple(self._sums.pop(key) for key in sorted(self._sums)[:most])
+
+    def shrink(self, limit: int, *, this_hour: int) -> int:
+        """Bound the memory: give up minutes for hours, past ones first, then the oldest hours.
+
+        Args:
+            limit: Sums that may stay.
+            this_hour: Hours since the epoch; its minutes are given up last.
+
+        Returns:
+            How many calls are lost.
+        """
+        self._give_up_minutes(spared_hour=this_hour)
+        if len(self._sums) > limit:
+            self._give_up_minutes(spared_hour=None)
+        oldest_first = sorted(self._sums, key=lambda key: key[1])
+        return sum(self._sums.pop(key).calls for key in oldest_first[:-limit])
+
+    def _give_up_minutes(self, *, spared_hour: int | None) -> None:
+        waiting, self._sums = self._sums, {}
+        for delta in waiting.values():
+            hour = delta.minute // HOUR_MINUTES
+            self.add(delta if hour == spared_hour else delta.at_minute(hour * HOUR_MINUTES))
+
+
+def as_delta(counted: SeriesDelta, endpoint_id: int) -> Delta:
+    """What was counted, as a sum of the minute of its last call."""
+    return Delta(
+        endpoint_id=endpoint_id,
+        minute=int(counted.last_at // MINUTE),
+        status=counted.key.status,
+        calls=sum(counted.lanes.values()),
+        duration_us=counted.duration_ns // 1_000,
+        max_us=counted.max_ns // 1_000,
+        first_at_us=microseconds(counted.first_at),
+        last_at_us=microseconds(counted.last_at),
+        latency=Histogram.from_counts(counted.lanes),
+    )
+
+
+def as_use(opened: OpenEndpoint, endpoint_id: int, now: float) -> Use:
+    """The open calls of an endpoint at a time, in epoch seconds, as a use of it."""
+    return Use(
+        endpoint_id,
+        opened.connections,
+        since_us=microseconds(now - opened.seconds),
+        until_us=microseconds(now),
+    )

@@ -1,0 +1,151 @@
+"""Registration of a worker in a database: tables, worker, endpoints, killed predecessors.
+
+Knows no thread and no counts.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from fastapi_lens.recording.flush.clock_correction import Booking
+from fastapi_lens.recording.flush.processes import tell_killed
+from fastapi_lens.storage.coordination.confirmed_time import KnownTime
+from fastapi_lens.storage.engine.clock_skew import microseconds
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.transfer.inspect import NAMESAKE, has_namesake
+from fastapi_lens.storage.writing.batches import EndpointFacts, WorkerFacts, endpoint_id
+from fastapi_lens.storage.writing.registrar import Registrar
+
+logger = logging.getLogger("fastapi_lens")
+
+REDISCOVER_EVERY_SECONDS = 30.0
+
+
+class Registration:
+    """Registers one worker.
+
+    Args:
+        database: The database to register in.
+        registrar: Writes the worker and its endpoints.
+        booking: Corrects times.
+        clock: Epoch seconds.
+
+    Attributes:
+        worker: The worker; its app is the app of all endpoints.
+        discover: Returns the app's present endpoints, called or not.
+        known_time: The database's check of the clock.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        registrar: Registrar,
+        booking: Booking,
+        clock: Callable[[], float],
+        *,
+        worker: WorkerFacts,
+        discover: Callable[[], Iterable[EndpointFacts]],
+    ) -> None:
+        """Register nothing yet."""
+        self.worker = worker
+        self.discover = discover
+        self.known_time = KnownTime(database, clock)
+        self._database = database
+        self._registrar = registrar
+        self._booking = booking
+        self._clock = clock
+        self._known: dict[int, EndpointFacts] = {}
+        self._registered: dict[int, EndpointFacts] | None = None
+        self._discovered_at = self._reached_at = float("-inf")
+        self._unclear = self._said = self._mends = self._has_news = False
+
+    def id_of(self, method: str, path: str, seen_at: float) -> int:
+        """The id of a called endpoint, which is registered if it is not yet.
+
+        Args:
+            method: Its method.
+            path: Its template.
+            seen_at: Epoch seconds.
+        """
+        identity = endpoint_id(self.worker.app, method, path)
+        if identity not in self._known:
+            facts = EndpointFacts(identity, self.worker.app, method, path)
+            self._known[identity] = replace(facts, seen_at_us=microseconds(seen_at))
+            self._has_news = True
+        return identity
+
+    def rediscover(self) -> None:
+        """Look for new endpoints at the next `renew`."""
+        self._discovered_at = float("-inf")
+
+    def forget(self) -> None:
+        """Register everything again at the next `renew`: the database may be a different one."""
+        self._registered = None
+        self.known_time.forget()
+
+    def renew(self, *, applied: int, log_applied: int) -> None:
+        """Create the tables and register the worker and new endpoints, as far as needed.
+
+        Args:
+            applied: Number of the worker's last batch known to be applied.
+            log_applied: Number of its last batch of the request log.
+
+        Raises:
+            SchemaTooNewError: A newer release has migrated the database.
+            StorageError: The database cannot be written.
+        """
+        now = time.monotonic()
+        begins = self._registered is None
+        looks = begins or now - self._discovered_at >= REDISCOVER_EVERY_SECONDS
+        if looks:
+            self._discovered_at = now
+            self._known.update((fact.id, fact) for fact in self.discover())
+            self._has_news = True
+        if begins:
+            migrate(self._database)
+            self._reached_at = now
+            self._say_whose_it_is()
+        # Before anything that this worker writes could be taken for an earlier time.
+        self.known_time.look()
+        if begins or (self._unclear and looks):
+            self._unclear = tell_killed(
+                self._database,
+                self.worker,
+                now_us=microseconds(self._clock()),
+                reached_seconds=now - self._reached_at,
+            )
+        self._register(applied=applied, log_applied=log_applied)
+        self._mends = looks
+
+    def mend(self) -> None:
+        """Correct stored times of a wrong clock, after what was written with it was added.
+
+        Raises:
+            StorageError: The database cannot be written; the next call tries again.
+        """
+        self._booking.mend(self._database, self.worker.app, left=self._mends)
+        self._mends = False
+
+    def _register(self, *, applied: int, log_applied: int) -> None:
+        if not self._has_news and self._registered is not None:
+            return
+        # First: the other thread may add one meanwhile. After an error `forget` has all registered.
+        self._has_news = False
+        done = self._registered or {}
+        # Includes those that were called before they were discovered: their facts are complete now.
+        new = [fact for fact in list(self._known.values()) if done.get(fact.id) != fact]
+        if new or self._registered is None:
+            self._registrar.register(
+                self._booking.facts(new),
+                applied=applied,
+                now_us=microseconds(self._clock()),
+                log_applied=log_applied,
+            )
+            self._registered = done | {fact.id: fact for fact in new}
+
+    def _say_whose_it_is(self) -> None:
+        said, self._said = self._said, True
+        if not said and has_namesake(self._database):
+            logger.warning("fastapi_lens: %s", NAMESAKE)

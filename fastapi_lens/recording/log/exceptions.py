@@ -1,0 +1,165 @@
+"""What an exception tells: type, message, and which lines of the host's code it came through.
+
+`place_of` and `raised` run in a request's way and read no file; `text_of` does, in the flusher's
+thread. No value of a variable is ever looked at.
+"""
+
+import linecache
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, cast
+
+from fastapi_lens.recording.log.redaction import shortened
+from fastapi_lens.recording.routes.handler_info import relative
+
+LONGEST_MESSAGE = 2_000
+LONGEST_TEXT = 16_000
+MOST_FRAMES = 20
+"""Of one exception; the innermost ones stay."""
+
+MOST_CAUSES = 4
+_LONGEST_LINE = 200
+_LONGEST_TYPE = 200
+_OUR_FILES = Path(__file__).parents[2]
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+_CAUSE = "The above exception was the direct cause of the following exception:"
+_CONTEXT = "During handling of the above exception, another exception occurred:"
+
+
+class Frame(NamedTuple):
+    """One step of a traceback."""
+
+    file: str
+    line: int
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An exception, without the objects that it holds.
+
+    Attributes:
+        frames: Of the host's code only, the innermost last.
+        cause: What it was raised from, or while it was handled; None without.
+        from_cause: Whether it was raised from that on purpose.
+    """
+
+    type: str
+    message: str
+    frames: tuple[Frame, ...]
+    cause: "Raised | None" = None
+    from_cause: bool = False
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """The exception alone in its groups, which task groups wrap around whatever they raise."""
+    inside = _inside(error)
+    while len(inside) == 1:
+        error = inside[0]
+        inside = _inside(error)
+    return error
+
+
+def _inside(error: BaseException) -> tuple[BaseException, ...]:
+    if isinstance(error, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", error).exceptions
+    return ()
+
+
+def type_name(error: BaseException) -> str:
+    """``package.module.Name``, or the bare name of a built-in exception."""
+    kind = type(error)
+    name = kind.__qualname__
+    return shortened(
+        name if kind.__module__ == "builtins" else f"{kind.__module__}.{name}", _LONGEST_TYPE
+    )
+
+
+def place_of(error: BaseException) -> Frame | None:
+    """The innermost frame of the host's code, or else of any; None without a traceback."""
+    host = innermost = None
+    for trace in _steps(error.__traceback__):
+        innermost = trace
+        if is_host(trace.tb_frame.f_code.co_filename):
+            host = trace
+    found = host or innermost
+    return None if found is None else _frame(found)
+
+
+def raised(error: BaseException, *, depth: int = 0) -> Raised:
+    """What is told of an exception and of those that led to it."""
+    on_purpose = error.__cause__ is not None
+    cause = error.__cause__ if on_purpose or error.__suppress_context__ else error.__context__
+    frames = [
+        _frame(trace)
+        for trace in _steps(error.__traceback__)
+        if is_host(trace.tb_frame.f_code.co_filename)
+    ]
+    return Raised(
+        type=type_name(error),
+        message=_message(error),
+        frames=tuple(frames[-MOST_FRAMES:]),
+        cause=raised(cause, depth=depth + 1) if cause and depth < MOST_CAUSES else None,
+        from_cause=on_purpose,
+    )
+
+
+def text_of(found: Raised) -> str:
+    """The traceback as Python writes it, of the host's code alone; reads the source files."""
+    return shortened("\n".join(_lines(found)), LONGEST_TEXT)
+
+
+def place_text(place: Frame | None) -> str:
+    """``app/routers/users.py:41 in read_user``; empty where nothing is known."""
+    if place is None:
+        return ""
+    return f"{relative(place.file)}:{place.line} in {place.function}"
+
+
+@lru_cache(maxsize=4_096)
+def is_host(file: str) -> bool:
+    """Whether a file is neither Python's, nor an installed package's, nor ours."""
+    if file.startswith("<"):
+        return False
+    path = Path(file)
+    pythons = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+    return not (
+        _INSTALLED.intersection(path.parts)
+        or path.is_relative_to(_OUR_FILES)
+        or any(path.is_relative_to(folder) for folder in pythons)
+    )
+
+
+def _steps(trace: TracebackType | None) -> Iterator[TracebackType]:
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
+
+
+def _frame(trace: TracebackType) -> Frame:
+    code = trace.tb_frame.f_code
+    return Frame(code.co_filename, trace.tb_lineno, code.co_qualname)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception as bad:  # noqa: BLE001  The host's own method failed; ours goes on.
+        text = f"(its message cannot be had: {type(bad).__name__})"
+    return shortened(text, LONGEST_MESSAGE)
+
+
+def _lines(found: Raised) -> Iterator[str]:
+    if found.cause is not None:
+        yield from _lines(found.cause)
+        yield f"\n{_CAUSE if found.from_cause else _CONTEXT}\n"
+    for frame in found.frames:
+        yield f'  File "{relative(frame.file)}", line {frame.line}, in {frame.function}'
+        source = linecache.getline(frame.file, frame.line).strip()
+        if source:
+            yield f"    {shortened(source, _LONGEST_LINE)}"
+    yield f"{found.type}: {found.message}" if found.message else found.type

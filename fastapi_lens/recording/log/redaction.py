@@ -1,0 +1,130 @@
+"""What is kept of a client's address and of a query. Pure; the rest of either is never written."""
+
+import hashlib
+import re
+from ipaddress import ip_network
+
+from fastapi_lens.config.request_log import Clients
+from fastapi_lens.text.addresses import client_ip
+from fastapi_lens.text.secret_names import decoded, says_secret
+
+LONGEST_QUERY = 1_000
+"""Characters."""
+
+_LONGEST_KEY = 64
+_LONGEST_BARE = 20
+"""What stands alone and is longer is rather a secret than a key."""
+
+_SEPARATOR = re.compile("([&;])")
+_EQUALS = re.compile("=|%(?:25)*3d", re.IGNORECASE)
+_PADDING = re.compile("(?:=|%(?:25)*3d){1,2}", re.IGNORECASE)
+_BASE64 = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9+/]).{10,}")
+"""Text that is more likely an encoded value than a name with an empty value."""
+
+_ENDS_NAME = r"""\s"'\\?&;#=:,{}()/@"""
+_INNER_NAME = re.compile(rf"""(?:^|(?<=[{_ENDS_NAME}]))([^{_ENDS_NAME}]+)["'\\]*\s*[=:]""")
+"""A possible name inside a value that holds a URL with a query, JSON, or a list of pairs."""
+
+_SECRET_VALUE = re.compile(r"\beyJ[\w-]|\b(?i:bearer|basic)\s+\S|//[^/?#\s]*@")
+"""Start of a JSON Web Token, content of an Authorization header, or user info of a URL."""
+
+_MASK_BITS = {4: 24, 6: 48}
+_HASH_BYTES = 8
+_CUT = "…"
+
+
+def client_text(address: str, clients: Clients, salt: bytes) -> str:
+    """What is kept of an address; empty for what is none, like the name of a socket.
+
+    Args:
+        address: An IPv4 or IPv6 address.
+        clients: How much of it.
+        salt: Random bytes, the key of the hash.
+    """
+    parsed = client_ip(address)
+    if parsed is None:
+        return ""
+    if clients is Clients.MASKED:
+        return str(ip_network((parsed.packed, _MASK_BITS[parsed.version]), strict=False))
+    if clients is Clients.HASHED:
+        key = hashlib.sha256(b"fastapi_lens client\0" + salt).digest()
+        return hashlib.blake2b(parsed.packed, key=key, digest_size=_HASH_BYTES).hexdigest()
+    return ""
+
+
+def query_text(query: bytes, *, values: bool) -> str:
+    """A query as it was sent, with or without its values; `LONGEST_QUERY` characters at most.
+
+    Args:
+        query: As the server gives it.
+        values: Whether to keep values; that of a name which says that it is a secret never is.
+    """
+    text = query.decode("latin-1")
+    if text:
+        kept = _harmless if values else _key
+        # Parts and separators alternate.
+        parts = _SEPARATOR.split(text[: 4 * LONGEST_QUERY])
+        parts[::2] = map(kept, parts[::2])
+        text = "".join(parts)
+    return shortened(text, LONGEST_QUERY)
+
+
+def shortened(text: str, longest: int) -> str:
+    """A text of so many characters at most, with an ellipsis where something is missing."""
+    return text if len(text) <= longest else text[: longest - 1] + _CUT
+
+
+def _key(part: str) -> str:
+    """The name of a part; an ellipsis if it looks like a secret without a name."""
+    if _is_bare(part):
+        return _bare(part)
+    return shortened(part[: _name_end(part)], _LONGEST_KEY)
+
+
+def _harmless(part: str) -> str:
+    """A name with its value, or with an ellipsis in its place where it is a secret."""
+    if _is_bare(part):
+        return _bare(part)
+    end = _name_end(part)
+    name, equals, value = part[:end], part[end : end + 1], part[end + 1 :]
+    if equals != "=":
+        # The equals sign is encoded: a server treats the whole part as a name.
+        return part if not _tells_secret(part) else f"{name}%3D{_CUT}"
+    if value and (says_secret(_as_text(name)) or _tells_secret(value)):
+        return f"{name}={_CUT}"
+    return part
+
+
+def _is_bare(part: str) -> bool:
+    """True if a part has no name: it has no equals sign, or only as the padding of base64."""
+    found = _EQUALS.search(part)
+    if found is None:
+        return True
+    if not _PADDING.fullmatch(part, found.start()):
+        return False
+    name, is_empty = part[: found.start()], part[found.start() :] == "="
+    return not is_empty or len(name) > _LONGEST_BARE or bool(_BASE64.fullmatch(name))
+
+
+def _bare(part: str) -> str:
+    """A part without a name; hidden if it may be a secret."""
+    padded = _EQUALS.search(part) is not None
+    return part if len(part) <= _LONGEST_BARE and not padded else _CUT
+
+
+def _name_end(part: str) -> int:
+    found = _EQUALS.search(part)
+    return len(part) if found is None else found.start()
+
+
+def _tells_secret(value: str) -> bool:
+    """True if a value contains a secret, however often it is encoded."""
+    plain = decoded(_as_text(value))
+    return _SECRET_VALUE.search(plain) is not None or any(
+        says_secret(name) for name in _INNER_NAME.findall(plain)
+    )
+
+
+def _as_text(part: str) -> str:
+    """Decode the bytes beyond ASCII in a part, as the client most likely meant them."""
+    return part.encode("latin-1").decode("utf-8", "replace")

@@ -1,0 +1,332 @@
+"""The request log in memory: which of the calls are kept, and the exceptions, counted. No SQL.
+
+Whether a call is looked at costs its request three comparisons; one that is kept, some
+microseconds. What is over a bound is dropped: the log is a sample. Exceptions are counted under
+a lock, which nobody holds for longer than it takes to count one.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from starlette.types import Scope
+
+from fastapi_lens.config.request_log import Clients, LogSettings
+from fastapi_lens.recording.log.exceptions import (
+    Frame,
+    Raised,
+    place_of,
+    raised,
+    type_name,
+    unwrapped,
+)
+from fastapi_lens.recording.log.redaction import LONGEST_QUERY
+from fastapi_lens.recording.log.user_agents import LONGEST_HEADER
+from fastapi_lens.text.methods import MAX_METHOD_LENGTH
+
+if TYPE_CHECKING:
+    from fastapi_lens.recording.recorder import Series
+
+logger = logging.getLogger("fastapi_lens")
+
+SPREAD = 1_000_003
+"""A prime: what is left of the clock's nanoseconds is even on any machine."""
+
+NEVER_SLOW = 1 << 62
+SERVER_ERROR = 500
+WEBSOCKET = "WEBSOCKET"
+MAX_KEPT = 2_000
+"""Requests in memory; those of the share take half of them at most, so that errors find room."""
+
+MAX_CANDIDATES = 500
+MAX_KINDS = 1_000
+"""Kinds of exceptions in memory; further ones count when these are written."""
+
+LONGEST_PATH = 2_000
+LONGEST_METHOD = MAX_METHOD_LENGTH
+QUIET_LOG_SECONDS = 60.0
+OFF = LogSettings(
+    log_sample_rate=0.0,
+    log_errors_per_minute=0,
+    log_slowest=0,
+    log_max_rows=1,
+    log_query_values=False,
+    log_clients=Clients.OFF,
+)
+
+
+class Reason(StrEnum):
+    """Why a request is in the log."""
+
+    ERROR = "error"
+    SLOW = "slow"
+    SAMPLE = "sample"
+
+
+class Ended(NamedTuple):
+    """A call that has ended.
+
+    Attributes:
+        scope: As the call has left it.
+        started_ns: When it began, by the clock that measures durations.
+        error: The exception that left the application; None where it answered.
+    """
+
+    scope: Scope
+    status: int
+    started_ns: int
+    duration_ns: int
+    error: BaseException | None = None
+
+
+class FailureKind(NamedTuple):
+    """What exceptions are counted by."""
+
+    method: str
+    path: str
+    type: str
+    place: Frame | None
+
+
+@dataclass(slots=True)
+class FailureCount:
+    """Exceptions of one kind; times in epoch seconds.
+
+    Attributes:
+        latest: One of the latest of them.
+    """
+
+    calls: int
+    first_at: float
+    last_at: float
+    latest: Raised
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One request that is kept, as it was sent.
+
+    Attributes:
+        at: Epoch seconds of its arrival.
+        template: The path template of its endpoint; `endpoint_method` is its method there.
+        share: Whether it belongs to the share of all requests.
+        client: The address; empty where none is to be kept.
+        agent: The header, or as much of it as matters.
+        failure: The kind of its exception.
+    """
+
+    at: float
+    endpoint_method: str
+    template: str
+    method: str
+    path: str
+    query: bytes
+    status: int
+    duration_ns: int
+    reason: Reason
+    share: bool
+    client: str
+    agent: bytes
+    failure: FailureKind | None
+
+
+@dataclass(frozen=True, slots=True)
+class Harvest:
+    """What the log has kept since the last one; times go up in no particular order."""
+
+    entries: list[Entry] = field(default_factory=list[Entry])
+    failures: dict[FailureKind, FailureCount] = field(
+        default_factory=dict[FailureKind, FailureCount]
+    )
+
+
+class RequestLog:
+    """Keeps what is chosen of the calls of one worker; safe to use from several threads.
+
+    Args:
+        clock: Epoch seconds.
+
+    Attributes:
+        settings: What is kept; change it with `apply`.
+        share: For the middleware: a call whose start, modulo `SPREAD`, is less than this.
+        first_slow_ns: From when on the first call of a series is slow.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Keep nothing until there are settings."""
+        self._clock = clock
+        self._entries: list[Entry] = []
+        self._slowest: dict[tuple[str, str], Entry] = {}
+        self._told_at: dict[tuple[str, str], float] = {}
+        self._failures: dict[FailureKind, FailureCount] = {}
+        self._counting = threading.Lock()
+        self._minute: int = 0
+        self._errors = 0
+        self._said_at = float("-inf")
+        self.apply(OFF)
+
+    def apply(self, settings: LogSettings) -> None:
+        """Keep what these settings say from now on."""
+        self.settings = settings
+        self.share = round(settings.log_sample_rate * SPREAD)
+        self.first_slow_ns = 0 if settings.log_slowest else NEVER_SLOW
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to be written."""
+        return bool(self._entries or self._slowest or self._failures)
+
+    def take(self, series: "Series", ended: Ended) -> None:
+        """Look at a call that may be worth it; never raises.
+
+        Args:
+            series: What it was counted in.
+            ended: The call.
+        """
+        try:
+            self._take(series, ended)
+        except Exception:
+            # A request goes on without its line in the log.
+            now = time.monotonic()
+            if now - self._said_at >= QUIET_LOG_SECONDS:
+                self._said_at = now
+                logger.exception("fastapi_lens could not log a request")
+
+    def harvest(self, *, choose: bool) -> Harvest:
+        """Take out what is to be written; by one thread at a time.
+
+        Args:
+            choose: Whether the slowest are chosen now, among those since they last were.
+        """
+        if choose:
+            self._choose_slowest(self._clock())
+        waiting = len(self._entries)
+        entries = self._entries[:waiting]
+        del self._entries[:waiting]
+        with self._counting:
+            failures, self._failures = self._failures, {}
+        return Harvest(entries, failures)
+
+    def _take(self, series: "Series", ended: Ended) -> None:
+        now = self._clock()
+        share = ended.started_ns % SPREAD < self.share
+        if ended.status >= SERVER_ERROR:
+            room = self._has_room(now)
+            kind = None
+            if ended.error is not None:
+                kind = self._count(series, ended.error, now, detail=room)
+            if room:
+                self._errors += 1
+                self._keep(self._entry(series, ended, Reason.ERROR, kind), MAX_KEPT)
+            elif share:
+                self._keep(self._entry(series, ended, Reason.SAMPLE, kind), MAX_KEPT // 2)
+        elif ended.duration_ns > series.slow_ns and ended.scope["type"] != "websocket":
+            series.slow_ns = ended.duration_ns
+            self._propose(self._entry(series, ended, Reason.SLOW))
+        elif share:
+            self._keep(self._entry(series, ended, Reason.SAMPLE), MAX_KEPT // 2)
+
+    def _has_room(self, now: float) -> bool:
+        """Whether one more error may be kept in this minute."""
+        minute = int(now // 60)
+        if minute != self._minute:
+            self._minute, self._errors = minute, 0
+        return self._errors < self.settings.log_errors_per_minute
+
+    def _count(
+        self, series: "Series", error: BaseException, now: float, *, detail: bool
+    ) -> FailureKind:
+        error = unwrapped(error)
+        key = series.key
+        kind = FailureKind(key.method, key.path, type_name(error), place_of(error))
+        # Outside of the lock: the host's own code makes the message.
+        latest = raised(error) if detail or kind not in self._failures else None
+        with self._counting:
+            found = self._failures.get(kind)
+            if found is not None:
+                found.calls += 1
+                found.last_at = now
+                found.latest = latest or found.latest
+            elif len(self._failures) < MAX_KINDS:
+                self._failures[kind] = FailureCount(1, now, now, latest or raised(error))
+        return kind
+
+    def _propose(self, entry: Entry) -> None:
+        """Remember the slowest call of each endpoint."""
+        key = (entry.endpoint_method, entry.template)
+        before = self._slowest.get(key)
+        # Another status of the same endpoint may have had a slower one.
+        if before is None and len(self._slowest) < MAX_CANDIDATES:
+            self._slowest[key] = entry
+        elif before is None or before.duration_ns > entry.duration_ns:
+            self._keep_share(entry)
+        else:
+            self._slowest[key] = entry
+            self._keep_share(before)
+
+    def _choose_slowest(self, now: float) -> None:
+        """Keep as many of the slowest as the settings say.
+
+        In turn the slowest of all and that of the endpoint which has been waiting for longest, so
+        that no endpoint fills the log alone.
+        """
+        left, self._slowest = self._slowest, {}
+        by_duration = sorted(left, key=lambda key: left[key].duration_ns)
+        by_wait = sorted(
+            left, key=lambda key: (-self._told_at.get(key, 0.0), left[key].duration_ns)
+        )
+        chosen: dict[tuple[str, str], None] = {}
+        while by_duration and len(chosen) < self.settings.log_slowest:
+            for order in (by_duration, by_wait):
+                while order and order[-1] in chosen:
+                    order.pop()
+                if order and len(chosen) < self.settings.log_slowest:
+                    chosen[order.pop()] = None
+        for key, entry in left.items():
+            if key in chosen:
+                self._keep(entry, MAX_KEPT)
+            else:
+                self._keep_share(entry)
+        if len(self._told_at) > MAX_CANDIDATES:
+            self._told_at.clear()
+        self._told_at.update(dict.fromkeys(chosen, now))
+
+    def _keep_share(self, entry: Entry) -> None:
+        """Keep one that was not slow enough, if it belongs to the share."""
+        if entry.share:
+            self._keep(replace(entry, reason=Reason.SAMPLE), MAX_KEPT // 2)
+
+    def _keep(self, entry: Entry, most: int) -> None:
+        if len(self._entries) < most:
+            self._entries.append(entry)
+
+    def _entry(
+        self, series: "Series", ended: Ended, reason: Reason, failure: FailureKind | None = None
+    ) -> Entry:
+        scope, key = ended.scope, series.key
+        wants_client = self.settings.log_clients is not Clients.OFF
+        return Entry(
+            at=self._clock() - ended.duration_ns / 1e9,
+            endpoint_method=key.method,
+            template=key.path,
+            method=str(scope.get("method", WEBSOCKET))[:LONGEST_METHOD],
+            path=scope["path"][:LONGEST_PATH],
+            query=scope.get("query_string", b"")[: 4 * LONGEST_QUERY],
+            status=key.status,
+            duration_ns=ended.duration_ns,
+            reason=reason,
+            share=ended.started_ns % SPREAD < self.share,
+            client=str((scope.get("client") or ("",))[0]) if wants_client else "",
+            agent=_agent(scope),
+            failure=failure,
+        )
+
+
+def _agent(scope: Any) -> bytes:
+    for name, value in scope.get("headers", ()):
+        if name == b"user-agent":
+            return bytes(value[:LONGEST_HEADER])
+    return b""

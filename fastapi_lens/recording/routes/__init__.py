@@ -1,0 +1,1 @@
+"""The routes of an application: which are there, and which one a request reached."""

@@ -1,0 +1,69 @@
+"""How long calls took, by step and band of duration. Pure arithmetic; no I/O, no HTML."""
+
+from dataclasses import dataclass
+
+from fastapi_lens.histogram.histogram import (
+    LINEAR_BUCKETS,
+    OCTAVES,
+    PER_OCTAVE,
+    Histogram,
+    bucket_edges,
+)
+from fastapi_lens.reporting.model import Series
+
+MAX_FINE_BANDS = 10
+"""Where more half octaves are in use, bands are whole octaves."""
+
+MIN_BANDS = 6
+_HALF = PER_OCTAVE // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """Calls by step and band of duration.
+
+    Attributes:
+        bands_ms: Milliseconds at which each band begins and ends, the shortest first; their
+            edges are edges of histogram buckets, so that no call is guessed into a band.
+        columns: For each step the calls in each band.
+    """
+
+    bands_ms: tuple[tuple[float, float], ...]
+    columns: tuple[tuple[int, ...], ...]
+
+
+def heat_of(series: Series) -> Heat:
+    """The latencies of a series as bands, from the fastest call to the slowest."""
+    found = [_bands(point.usage.measured) for point in series.points]
+    used = {band for bands in found for band in bands} or {0}
+    width = 1 if max(used) - min(used) < MAX_FINE_BANDS else 2
+    first, last = ((band + width - 1) // width for band in (min(used), max(used)))
+    # A few more around, else one band would be as high as the chart.
+    missing = max(0, MIN_BANDS - (last - first + 1))
+    highest = 2 * OCTAVES // width
+    first = max(0, min(first - missing // 2, highest - MIN_BANDS + 1))
+    last = max(last, first + MIN_BANDS - 1)
+    columns: list[tuple[int, ...]] = []
+    for bands in found:
+        column = [0] * (last - first + 1)
+        for band, calls in bands.items():
+            column[(band + width - 1) // width - first] += calls
+        columns.append(tuple(column))
+    edges = tuple((_edge_ms(n - 1, width), _edge_ms(n, width)) for n in range(first, last + 1))
+    return Heat(edges, tuple(columns))
+
+
+def _bands(latency: Histogram) -> dict[int, int]:
+    """Calls per half octave; band 0 is everything below the first octave."""
+    bands: dict[int, int] = {}
+    for index, calls in latency.items():
+        band = 0 if index < LINEAR_BUCKETS else 1 + (index - LINEAR_BUCKETS) // _HALF
+        bands[band] = bands.get(band, 0) + calls
+    return bands
+
+
+def _edge_ms(number: int, width: int) -> float:
+    """Where the octaves or half octaves after so many begin; -1 is the lower edge of all."""
+    if number < 0:
+        return 0.0
+    return bucket_edges(LINEAR_BUCKETS + number * width * _HALF)[0] / 1e6

@@ -1,0 +1,324 @@
+"""Reader: windows, sums, series and health, read from the roll-up rows. Knows no HTML."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
+
+import sqlalchemy as sa
+
+from fastapi_lens.histogram.histogram import Histogram
+from fastapi_lens.reporting.aggregate import (
+    read_histograms,
+    read_rows,
+    summed,
+    usage_of,
+)
+from fastapi_lens.reporting.bucket_rows import Row
+from fastapi_lens.reporting.cache import AnswerCache
+from fastapi_lens.reporting.endpoint_rows import (
+    FIRST_CALLED,
+    FIRST_SEEN,
+    METHOD,
+    PATH,
+    endpoint_of,
+    read_one,
+    read_used,
+    with_open,
+)
+from fastapi_lens.reporting.model import (
+    Before,
+    Bounds,
+    Detail,
+    Endpoint,
+    Health,
+    Usage,
+    Window,
+    Worker,
+    id_of,
+)
+from fastapi_lens.reporting.request_log import LogReader
+from fastapi_lens.reporting.time_series import (
+    Times,
+    hours_of_week,
+    hours_until_now,
+    read_trends,
+    series_of,
+    steps_of,
+)
+from fastapi_lens.reporting.windows import Span, bounds_of, code_days, cover, period_before
+from fastapi_lens.reporting.workers import State, read_state, read_workers
+from fastapi_lens.reporting.yield_gil import yield_gil
+from fastapi_lens.settings.status import Thresholds
+from fastapi_lens.storage.engine.clock_skew import EARLIEST
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.pruner import Retention
+from fastapi_lens.storage.schema.data_version import data_version
+from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.tables import ENDPOINT
+
+NAMED = 50
+"""So many endpoints are asked for by name; for more, the rows of all are read."""
+
+SIZE_SECONDS = 60.0
+"""The size of the database is looked up so often: a server adds up its files for it."""
+
+
+class Reader:
+    """Answers questions about one app.
+
+    Args:
+        database: Where the rows are.
+        app: The app's name; its endpoints are the only ones that are seen.
+        thresholds: When an endpoint is cold, and dead; may change meanwhile.
+        shown: Whether an endpoint (method, path) is to be seen at all.
+        ignored: Whether a rule ignores it, so that it is seen only by who asks for such.
+        retention: How long each tier is kept; may change meanwhile.
+
+    Attributes:
+        log: Answers questions about single requests and exceptions.
+        answers: Answers that are given again for a moment, see `version`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        app: Callable[[], str],
+        thresholds: Callable[[], Thresholds],
+        shown: Callable[[str, str], bool],
+        retention: Retention,
+        ignored: Callable[[str, str], bool] = lambda _method, _path: False,
+    ) -> None:
+        """Read nothing yet."""
+        self._database = database
+        self._app = app
+        self._thresholds = thresholds
+        self._shown = shown
+        self._ignored = ignored
+        self._retention = retention
+        self.log = LogReader(database, app=app, shown=self._is_seen)
+        self.answers = AnswerCache()
+        self._sizes = AnswerCache(max_age_seconds=SIZE_SECONDS, max_answers=1)
+
+    def version(self) -> Hashable:
+        """What every answer about calls depends on besides the question and the time.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            version = connection.execute(sa.select(data_version())).scalar_one()
+        return self.depends_on(version)
+
+    def depends_on(self, version: str) -> Hashable:
+        """The same with a version that `state` has given."""
+        return (self._app(), self._thresholds(), self._retention.ttl_days, str(version))
+
+    def state(self, now: float) -> State:
+        """Who records the app, and the version of the data, in one query.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            return read_state(connection, app=self._app(), now=now)
+
+    def endpoints(
+        self,
+        *,
+        window: Window,
+        now: float,
+        with_ignored: bool = False,
+        with_histograms: bool = True,
+        state: State | None = None,
+    ) -> list[Endpoint]:
+        """All endpoints with what they did in a window, ordered by path and method.
+
+        Open calls are those that each worker last reported. An endpoint that was never called and
+        that no running worker's app contains any more is left out: it has been removed.
+
+        Args:
+            window: Which calls count.
+            now: Epoch seconds.
+            with_ignored: Whether endpoints that a rule ignores are among them.
+            with_histograms: Whether their percentiles are needed.
+            state: What `state` gave a moment ago, where it was asked for already.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            state = state or read_state(connection, app=self._app(), now=now)
+            used = read_used(
+                connection,
+                summed(self._spans(window, now, since=None), now=now),
+                ENDPOINT.c.app == self._app(),
+                (ENDPOINT.c.last_called_at > 0) | (ENDPOINT.c.last_seen_at >= state.oldest_start),
+            )
+        thresholds = self._thresholds()
+        found = [
+            with_open(endpoint_of(row, usage, thresholds, now=now), state.opened)
+            for row, usage in yield_gil(used)
+            if self._is_seen(row[METHOD], row[PATH], with_ignored=with_ignored)
+        ]
+        return self.with_histograms(found, window=window, now=now) if with_histograms else found
+
+    def with_histograms(
+        self, endpoints: Sequence[Endpoint], *, window: Window, now: float
+    ) -> list[Endpoint]:
+        """Endpoints that were read without them, with what their percentiles are made of.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        called = [one for one in endpoints if one.usage.calls]
+        ids = [one.id for one in called] if len(called) <= NAMED else None
+        since = min((one.first_called_at or 0.0 for one in called), default=None)
+        with self._database.read() as connection:
+            spans = self._spans(window, now, since=since)
+            found = read_histograms(connection, spans, ids=ids, now=now) if called else {}
+        return [
+            replace(one, usage=replace(one.usage, latency=found.get(one.id, Histogram())))
+            for one in yield_gil(endpoints)
+        ]
+
+    def endpoint(
+        self,
+        key: str,
+        *,
+        window: Window,
+        now: float,
+        with_ignored: bool = False,
+        state: State | None = None,
+    ) -> Endpoint | None:
+        """One endpoint by its key; None when there is no such endpoint. See `detail`.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        found = self.detail(key, window=window, now=now, with_ignored=with_ignored, state=state)
+        return None if found is None else found.endpoint
+
+    def detail(
+        self,
+        key: str,
+        *,
+        window: Window,
+        now: float,
+        with_ignored: bool = False,
+        state: State | None = None,
+    ) -> Detail | None:
+        """One endpoint by its key, with all that its page shows of its calls; None without it.
+
+        Status codes are kept by day, so a window consists of whole days for them: `code_days`.
+
+        Args:
+            key: Of the endpoint.
+            window: Which calls count.
+            now: Epoch seconds.
+            with_ignored: Whether it is found if a rule ignores it.
+            state: What `state` gave a moment ago, where it was asked for already.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        app, times = self._app(), Times(window, now, self._kept)
+        with self._database.read() as connection:
+            found = read_one(connection, id_of(key), app, self.code_days(window, now=now), now)
+            if found is None or not self._seen(found[0], with_ignored=with_ignored):
+                return None
+            state = state or read_state(connection, app=app, now=now)
+            row, codes = found
+            first_called_at = row[FIRST_CALLED] / 1_000_000 if row[FIRST_CALLED] else None
+            steps = steps_of(times, first_called_at)
+            hours = self._hours(row[FIRST_SEEN] / 1_000_000, now)
+            before = self._period_before(window, now)
+            in_window, by_step, by_hour, earlier = read_rows(
+                connection,
+                id_of(key),
+                self._spans(window, now, since=first_called_at),
+                steps.spans(),
+                [hours],
+                [] if before is None else cover(before.start, end=before.end),
+                now=now,
+            )
+        usage = usage_of([one for _, one in in_window])
+        endpoint = endpoint_of(row, usage, self._thresholds(), now=now)
+        return Detail(
+            endpoint=with_open(endpoint, state.opened),
+            codes=codes,
+            series=series_of(by_step, steps, times),
+            before=before and replace(before, usage=usage_of([one for _, one in earlier])),
+            week=hours_of_week(by_hour, hours),
+        )
+
+    def bounds(self, window: Window, *, now: float) -> Bounds:
+        """Where a window begins and ends, as far as the rows that are kept can tell."""
+        return bounds_of(window, now=now, kept=self._kept)
+
+    def trends(
+        self, ids: Sequence[int], *, window: Window, now: float
+    ) -> Mapping[int, Sequence[int]]:
+        """Calls per step of the window, oldest first, of several endpoints.
+
+        Returns:
+            For each id as many numbers as the window has steps, 60 at most; the last step of a
+            window that ends now is still filling.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            return read_trends(connection, ids, Times(window, now, self._kept))
+
+    def code_days(self, window: Window, *, now: float) -> tuple[int, int]:
+        """The first and the last day of a window's status codes, counted from the epoch."""
+        return code_days(window, now=now, kept=self._kept)
+
+    def health(self, now: float, state: State | None = None) -> Health:
+        """Whether the numbers can be trusted; the size is up to a minute old.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        state = state or self.state(now)
+        return state.health(database_bytes=self._sizes.get("size", self._size))
+
+    def workers(self, now: float) -> list[Worker]:
+        """Who records this app or has, see `read_workers`.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            return read_workers(connection, app=self._app(), now=now)
+
+    def _spans(self, window: Window, now: float, *, since: float | None) -> list[Span]:
+        """The rows of a window; of everything those since the first call, or all with None."""
+        bounds, first = self.bounds(window, now=now), int(max(EARLIEST, since or 0.0))
+        start = first // Tier.WEEK * Tier.WEEK if bounds.start is None else bounds.start
+        return cover(start, end=bounds.end)
+
+    def _hours(self, since: float, now: float) -> Span:
+        return hours_until_now(Times(Window(self._kept(Tier.HOUR)), now, self._kept), since=since)
+
+    def _period_before(self, window: Window, now: float) -> Before | None:
+        """The period before a window, without its calls yet; see `period_before`."""
+        bounds = self.bounds(window, now=now)
+        before = period_before(bounds, now=now, kept=self._kept)
+        if before is None or before.start is None or before.end is None or bounds.start is None:
+            return None
+        seconds = (int(now) if bounds.end is None else bounds.end) - bounds.start
+        return Before(before.start, before.end, seconds, Usage())
+
+    def _size(self) -> int | None:
+        with self._database.read() as connection:
+            return self._database.size_bytes(connection)
+
+    def _seen(self, row: Row, *, with_ignored: bool) -> bool:
+        return self._is_seen(row[METHOD], row[PATH], with_ignored=with_ignored)
+
+    def _is_seen(self, method: str, path: str, *, with_ignored: bool = False) -> bool:
+        return self._shown(method, path) and (with_ignored or not self._ignored(method, path))
+
+    def _kept(self, tier: Tier) -> int | None:
+        return self._retention.kept_seconds(tier)

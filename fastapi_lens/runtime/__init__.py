@@ -1,0 +1,1 @@
+"""Lens: the parts of one application, from its recorder to its database."""

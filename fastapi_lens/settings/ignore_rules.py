@@ -1,0 +1,180 @@
+"""Rules that say which endpoints are ignored. Pure; knows no database and no requests."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from fastapi_lens.config.path_globs import ANY_DEPTH, matches
+from fastapi_lens.errors import ConfigError
+from fastapi_lens.text.methods import is_method_name
+
+_Kind = TypeVar("_Kind", str, int)
+PATTERN, METHODS, STATUSES = "pattern", "methods", "statuses"
+STATUS_CLASSES = (2, 3, 4, 5)
+MAX_PATTERN = 500
+MAX_SEGMENTS = 50
+MAX_RULES = 100
+MAX_METHODS = 20
+_MAX_ID = 32
+_MAX_KNOWN = 20_000
+"""Answers that are remembered; endpoints beyond that are matched each time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Endpoints that are ignored, or some of their answers that are not counted.
+
+    Attributes:
+        id: Names it in forms.
+        pattern: A glob on the whole path template, by segments.
+        methods: Only these, in capitals, sorted; empty for all.
+        statuses: Classes of status codes (5 for 5xx) that are not counted, sorted; empty ignores
+            the endpoints themselves.
+        paused: Whether it does nothing for now.
+    """
+
+    id: str
+    pattern: str
+    methods: tuple[str, ...] = ()
+    statuses: tuple[int, ...] = ()
+    paused: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every part.
+
+        Raises:
+            ConfigError: One of them cannot work; `field` is its name here.
+        """
+        _check_pattern(self.pattern)
+        if len(self.methods) > MAX_METHODS or not all(map(_is_method, self.methods)):
+            raise ConfigError(METHODS, "must be names of HTTP methods, such as GET")
+        if not set(self.statuses) <= set(STATUS_CLASSES):
+            raise ConfigError(STATUSES, "must be some of 2xx, 3xx, 4xx and 5xx")
+
+    @classmethod
+    def of(cls, stored: object) -> "Rule":
+        """A rule as `as_stored` gives it.
+
+        Raises:
+            ConfigError: It is none.
+        """
+        values = cast("dict[str, Any]", stored) if isinstance(stored, dict) else {}
+        identity, pattern, paused = map(values.get, ("id", "pattern", "paused"))
+        if not (
+            isinstance(identity, str)
+            and 0 < len(identity) <= _MAX_ID
+            and isinstance(pattern, str)
+            and isinstance(paused, bool)
+        ):
+            raise ConfigError("rules", "holds what is no rule")
+        return cls(
+            id=identity,
+            pattern=pattern,
+            methods=tuple(sorted(set(_all(str, values.get(METHODS))))),
+            statuses=tuple(sorted(set(_all(int, values.get(STATUSES))))),
+            paused=paused,
+        )
+
+    def as_stored(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {
+            "id": self.id,
+            "pattern": self.pattern,
+            "methods": list(self.methods),
+            "statuses": list(self.statuses),
+            "paused": self.paused,
+        }
+
+    def covers(self, method: str, path: str) -> bool:
+        """Whether it is about this endpoint; what has no path, such as ``<unmapped>``, never is."""
+        its_method = not self.methods or method in self.methods
+        return its_method and path.startswith("/") and matches(self.pattern, path)
+
+    def __str__(self) -> str:
+        """As the audit log has it."""
+        parts = [
+            " ".join(self.methods),
+            self.pattern,
+            " ".join(f"{one}xx" for one in self.statuses),
+        ]
+        return " ".join(filter(None, (*parts, "(paused)" if self.paused else "")))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All rules of an app. Their order does not matter."""
+
+    all: tuple[Rule, ...] = ()
+    _known: dict[tuple[str, str], bool] = field(
+        default_factory=dict[tuple[str, str], bool], compare=False, repr=False
+    )
+
+    def ignores(self, method: str, path: str) -> bool:
+        """Whether an endpoint is not recorded and hidden."""
+        if not self.all:
+            return False
+        known = self._known.get((method, path))
+        if known is None:
+            known = bool(self.ignoring(method, path))
+            if len(self._known) < _MAX_KNOWN:
+                self._known[method, path] = known
+        return known
+
+    def ignoring(self, method: str, path: str) -> list[Rule]:
+        """The rules because of which it is so."""
+        covering = (rule for rule in self._active if not rule.statuses)
+        return [rule for rule in covering if rule.covers(method, path)]
+
+    def skips(self, method: str, path: str, status: int) -> bool:
+        """Whether an answer with this status code is not counted."""
+        return self.ignores(method, path) or any(
+            rule.covers(method, path) for rule in self._active if status // 100 in rule.statuses
+        )
+
+    @property
+    def _active(self) -> Iterable[Rule]:
+        return (rule for rule in self.all if not rule.paused)
+
+
+def read_rules(values: Mapping[str, Any]) -> tuple[Rules, list[str]]:
+    """The rules of a stored section, and what is wrong with those that cannot be used."""
+    stored: Any = values.get("rules", [])
+    if not isinstance(stored, list):
+        return Rules(), ["rules is no list"]
+    found: dict[str, Rule] = {}
+    wrong: list[str] = []
+    for number, one in enumerate(cast("list[object]", stored)[:MAX_RULES], 1):
+        try:
+            rule = Rule.of(one)
+            found.setdefault(rule.id, rule)
+        except ConfigError as error:
+            wrong.append(f"rule {number}: {error.field} {error.problem}")
+    return Rules(tuple(found.values())), wrong
+
+
+def _all(kind: type[_Kind], values: object) -> list[_Kind]:
+    found = cast("list[object]", values) if isinstance(values, list) else [None]
+    right = [one for one in found if isinstance(one, kind) and not isinstance(one, bool)]
+    if len(right) != len(found):
+        raise ConfigError("rules", "holds what is no rule")
+    return right
+
+
+def _check_pattern(pattern: str) -> None:
+    if not pattern.startswith(("/", ANY_DEPTH)):
+        raise ConfigError(PATTERN, "must start with a slash, like /internal/**")
+    if len(pattern) > MAX_PATTERN or pattern.count("/") > MAX_SEGMENTS:
+        raise ConfigError(
+            PATTERN, f"must have at most {MAX_PATTERN} letters and {MAX_SEGMENTS} segments"
+        )
+    for segment in pattern.split("/"):
+        if "*" in segment and segment not in ("*", ANY_DEPTH):
+            raise ConfigError(
+                PATTERN, f"has a star within the segment {segment!r}; * stands for a whole segment"
+            )
+    if not pattern.isprintable():
+        raise ConfigError(PATTERN, "must have no control characters")
+
+
+def _is_method(method: str) -> bool:
+    return is_method_name(method.upper())

@@ -1,0 +1,99 @@
+"""Checks of an application's use of the lens, logged at its start.
+
+Inspects routes and environment variables. Changes and records nothing.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any
+
+from fastapi_lens.admin.router import is_admin, prefix_of
+from fastapi_lens.config.lens_config import REMOVED, LensConfig
+from fastapi_lens.config.values import ENV_PREFIX, env_name
+from fastapi_lens.recording.routes.route_lookup import reached_at, sample_path
+from fastapi_lens.recording.routes.route_tree import leaves_of
+
+logger = logging.getLogger("fastapi_lens")
+
+_FOREIGN = ("LENS_TEST_", "LENS_SERVICE_", "LENS_PORT")
+"""Variables of this package's tests, and those that Kubernetes sets for a service named lens."""
+
+_PREFIXES = (ENV_PREFIX, f"FASTAPI_{ENV_PREFIX}")
+_PAGES = ("/", "/report", "/login")
+"""Paths below the admin; a route of the host may hide only one of them."""
+
+
+class StartChecks:
+    """Checks at one start that log each finding once.
+
+    Args:
+        app: The application whose endpoints are recorded.
+        environment: The environment variables; their values are never read.
+    """
+
+    def __init__(self, app: Any, environment: Mapping[str, str] = os.environ) -> None:
+        """Run the checks and log the findings."""
+        for sentence in (*misspelt(environment), *unreachable(app)):
+            logger.warning("fastapi_lens: %s", sentence)
+
+
+def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
+    """Sentences about variables whose names look like settings and are none."""
+    known = [env_name(setting.name) for setting in fields(LensConfig)]
+    removed = {env_name(setting): fix for setting, fix in REMOVED.items()}
+    for name in sorted(environment):
+        if name in known or name.startswith(_FOREIGN) or not name.upper().startswith(_PREFIXES):
+            continue
+        meant = name.upper().removeprefix("FASTAPI_")
+        if meant in removed:
+            yield f"the environment variable {name!a} is ignored: the setting {removed[meant]}"
+            continue
+        close = get_close_matches(meant, known, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ", and is ignored"
+        yield f"the environment variable {name!a} is no setting of the lens{hint}"
+
+
+def admin_paths(app: Any) -> list[str]:
+    """The paths of the admin in an application, as its routes match them."""
+    found = [leaf.pattern for leaf in leaves_of(app) if is_admin(leaf.endpoint)]
+    return [sample_path(prefix_of(pattern)) for pattern in found]
+
+
+def unreachable(app: Any) -> Iterator[str]:
+    """The reasons why the admin is unreachable, if it is."""
+    if getattr(app, "routes", None) is None:
+        return  # Nothing is known about an application of another kind.
+    places = dict.fromkeys(admin_paths(app))
+    if not places:
+        yield (
+            "calls are recorded, but the admin that shows them is on no route: add "
+            "app.include_router(lens_admin), or use LensMiddleware.setup(app, config)"
+        )
+    for place in places:
+        hidden = next(filter(None, (_hidden(app, place + page) for page in _PAGES)), None)
+        if hidden is not None:
+            path, name = hidden
+            yield (
+                f"the admin at {place}/ is hidden, at least in part: {path} is answered by {name}, "
+                "which comes before it. Routes are asked in the order in which they were added: "
+                "include the admin, or call LensMiddleware.setup(), before that route"
+            )
+
+
+def _hidden(app: Any, path: str) -> tuple[str, str] | None:
+    """A path of the admin, and the name of the route that answers there instead of the admin."""
+    found = reached_at(app, path)
+    if not found or any(is_admin(one.endpoint) for one in found):
+        return None
+    return path, found[0].name
+
+
+def leaves_out(app: Any, path: str) -> bool:
+    """True if an application has the admin, but no route for another path of the reports.
+
+    If a route of the host matches that path, the path belongs to the host.
+    """
+    return bool(admin_paths(app)) and not reached_at(app, path)

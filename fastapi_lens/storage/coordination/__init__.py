@@ -1,0 +1,1 @@
+"""What several workers agree on: leases, sequence numbers, heartbeats, the time."""

@@ -1,0 +1,228 @@
+"""A database: its transactions, and what its errors mean. Knows no table of its own."""
+
+import threading
+import weakref
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import (
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
+
+from fastapi_lens.config.checks import DRIVERS, is_in_memory
+from fastapi_lens.errors import (
+    ConfigError,
+    DamagedFileError,
+    DeadlockError,
+    RefusedError,
+    StorageError,
+    UnavailableError,
+)
+from fastapi_lens.storage.engine.dialects import dialect_for
+from fastapi_lens.storage.engine.dialects.base import REFUSED, WRITES
+from fastapi_lens.storage.engine.dialects.sqlite import HELD
+from fastapi_lens.storage.engine.fork_gate import Gate
+from fastapi_lens.storage.engine.sqlite_file import (
+    DAMAGE,
+    FOREIGN_TABLES,
+    REFUSALS,
+    REMEDY,
+    DatabaseFile,
+    Held,
+    primary_code,
+)
+
+if TYPE_CHECKING:
+    # Since SQLAlchemy 2.0.42.
+    from sqlalchemy.engine.interfaces import DBAPIModule
+
+
+class Database:
+    """One database and how to read and write it; safe to use from several threads.
+
+    Opens nothing before the first `read` or `write`.
+
+    Attributes:
+        dialect: The kind of database.
+        remembered: What a database that has to be made anew gets back, by name.
+        in_memory: True if it lives in this process, in its only connection.
+    """
+
+    def __init__(self, url: str | URL) -> None:
+        """Take a SQLAlchemy URL that names its driver.
+
+        Raises:
+            ConfigError: The driver is not installed.
+        """
+        made = make_url(url)
+        self._url = made.set(drivername=DRIVERS.get(made.drivername, made.drivername))
+        driver = _driver_of(self._url)
+        self._driver_error = driver.Error
+        # A driver's own errors come from what goes past SQLAlchemy.
+        self._refused = (*REFUSED, driver.DataError, driver.IntegrityError)
+        self._later = (
+            OperationalError,
+            InterfaceError,
+            driver.OperationalError,
+            driver.InterfaceError,
+        )
+        self.dialect = dialect_for(self._url)
+        self.remembered: dict[str, str] = {}
+        self._guard = threading.Lock()
+        self._engine: Engine | None = None
+        self._disposal: weakref.finalize[..., Database] | None = None
+        # One connection holds an in-memory database, so threads have to take turns.
+        self.in_memory = is_in_memory(self._url)
+        self._turns = threading.RLock() if self.in_memory else None
+        self._file: DatabaseFile | None = None
+        # The driver of a server has no locks that could be held in a forked child.
+        self._gate = Gate() if self.dialect.is_file else None
+
+    @contextmanager
+    def read(self) -> Generator[Connection]:
+        """A transaction that sees one consistent state and changes nothing.
+
+        Raises:
+            StorageError: The database cannot be reached or refuses.
+        """
+        with self._transaction(writing=False) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Generator[Connection]:
+        """A transaction, committed at the end of the block and rolled back on an error.
+
+        Raises:
+            StorageError: The database cannot be reached or refuses, or the acknowledgement of
+                the commit got lost.
+        """
+        try:
+            with self._transaction(writing=True) as connection:
+                note_commit = self._before_writing(connection)
+                yield connection
+            note_commit()
+        except DamagedFileError as error:
+            # Never a file that was not ours before it was damaged.
+            with self._inside():
+                moved = self._file is not None and self._file.ours and self._file.set_aside()
+            if moved:
+                raise StorageError(f"{error.path} was damaged and has been moved away") from error
+            raise
+
+    @contextmanager
+    def _transaction(self, *, writing: bool) -> Generator[Connection]:
+        try:
+            with (
+                self._inside(),
+                self._turns or nullcontext(),
+                self._opened().connect().execution_options(**{WRITES: writing}) as connection,
+                connection.begin(),
+            ):
+                yield connection
+        except (SQLAlchemyError, self._driver_error) as error:
+            original = getattr(error, "orig", None) or error
+            if self._file is not None and primary_code(original) in DAMAGE:
+                raise DamagedFileError(str(self._file.path), str(original)) from error
+            if self.dialect.is_deadlock(original):
+                raise DeadlockError(_reason(error)) from error
+            if isinstance(error, self._refused) or self.dialect.is_refusal(original):
+                raise RefusedError(_reason(error)) from error
+            if self._file is not None and primary_code(original) in REFUSALS:
+                raise StorageError(f"{_reason(error)}: {self._file.path}{REMEDY}") from error
+            kind = UnavailableError if isinstance(error, self._later) else StorageError
+            raise kind(_reason(error)) from error
+
+    def _before_writing(self, connection: Connection) -> Callable[[], None]:
+        """What is to be done once the transaction is committed."""
+        file = self._file
+        if file is None:
+            return lambda: None
+        held: Held = connection.info[HELD]
+        # Past SQLAlchemy: it takes a tenth of the time, and comes before every write.
+        driver: Any = connection.connection.driver_connection
+        ours = not driver.execute(FOREIGN_TABLES).fetchone()[0]
+
+        def note_commit() -> None:
+            if not file.is_current(held):
+                raise StorageError("the file was replaced while it was written to")
+            file.ours = ours
+
+        return note_commit
+
+    def exclusive(self) -> AbstractContextManager[Connection]:
+        """A writing transaction that only one process at a time can be in (for migrations)."""
+        return self.dialect.exclusive(self.write)
+
+    def insert_ignore(self, table: sa.Table) -> Any:
+        """An INSERT that leaves rows alone whose primary key is there already."""
+        return self.dialect.insert_ignore(table)
+
+    def size_bytes(self, connection: Connection) -> int | None:
+        """The size of the database (SQLite) or of the lens's tables in it; None if unknown."""
+        return self.dialect.size_bytes(connection)
+
+    def close(self) -> None:
+        """Close all connections; the next use opens new ones, to an empty database if in memory."""
+        with self._guard:
+            engine, self._engine = self._engine, None
+            self.leave()
+        if engine is not None:
+            with self._inside():
+                engine.dispose()
+
+    def hold(self, *, timeout_seconds: float) -> bool:
+        """Block new transactions until `let_go`, as far as a fork requires it.
+
+        Returns:
+            True if all running transactions ended in time.
+        """
+        return self._gate is None or self._gate.hold(timeout_seconds=timeout_seconds)
+
+    def let_go(self) -> None:
+        """Undo a `hold`, whatever it returned."""
+        if self._gate is not None:
+            self._gate.let_go()
+
+    def rest(self) -> None:
+        """Close the connections that can be reopened: all but that of an in-memory database."""
+        if not self.in_memory:
+            self.close()
+
+    def leave(self) -> None:
+        """Close nothing when this object is deleted: in a forked child the parent owns it."""
+        if self._disposal is not None:
+            self._disposal.detach()
+
+    def _inside(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._gate is None else self._gate.entered()
+
+    def _opened(self) -> Engine:
+        with self._guard:
+            if self._engine is None:
+                self._file = self._file or self.dialect.file_of(self._url)
+                self._engine = self.dialect.create_engine(self._url, self._file)
+                if self.in_memory:
+                    # Nothing closes it earlier, see `rest`.
+                    self._disposal = weakref.finalize(self, self._engine.dispose)
+            return self._engine
+
+
+def _driver_of(url: URL) -> "DBAPIModule":
+    try:
+        return url.get_dialect().import_dbapi()
+    except ImportError as error:
+        raise ConfigError(
+            "database_url",
+            f"needs a driver ({error}): pip install 'fastapi-lens-admin[{url.get_backend_name()}]'",
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The driver's own words in one line, without the statement and its parameters."""
+    original = getattr(error, "orig", None) or error
+    return f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else ''}"

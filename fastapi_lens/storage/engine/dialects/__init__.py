@@ -1,0 +1,25 @@
+"""The kinds of databases, and how they are found. One module each, see `base.Dialect`."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy.engine import URL, Connection
+
+from fastapi_lens.storage.engine.dialects.base import Dialect
+from fastapi_lens.storage.engine.dialects.mariadb import MariadbDialect
+from fastapi_lens.storage.engine.dialects.postgresql import PostgresqlDialect
+from fastapi_lens.storage.engine.dialects.sqlite import SqliteDialect
+
+_DIALECTS: Final[Mapping[str, Dialect]] = {
+    dialect.name: dialect for dialect in (SqliteDialect(), PostgresqlDialect(), MariadbDialect())
+}
+
+
+def dialect_for(url: URL) -> Dialect:
+    """The kind of the database that a URL names."""
+    return _DIALECTS[url.get_backend_name()]
+
+
+def dialect_of(connection: Connection) -> Dialect:
+    """The kind of the database that a connection is to."""
+    return _DIALECTS[connection.dialect.name]

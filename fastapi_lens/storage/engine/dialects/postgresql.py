@@ -1,0 +1,194 @@
+"""PostgreSQL by psycopg 3, also behind PgBouncer in transaction mode. Knows no table of the lens.
+
+Nothing is set for a whole session, and no statement is prepared on the server: with a pool in
+between, the next transaction may be in another session, and another program's in this one.
+"""
+
+import codecs
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from fastapi_lens.storage.engine.dialects.base import (
+    CONNECT_TIMEOUT_SECONDS,
+    LOCK_SECONDS,
+    MIGRATION_SECONDS,
+    SILENCE_SECONDS,
+    STATEMENT_SECONDS,
+    WRITES,
+    Bulk,
+    Dialect,
+    RowBytes,
+    beside,
+    connect,
+    connect_anew,
+    driver_errors,
+)
+from fastapi_lens.storage.engine.sqlite_file import DatabaseFile
+from fastapi_lens.storage.engine.texts import encodable
+
+_MIGRATION_LOCK = 7_305_809_914_202_117
+_DEADLOCK_STATES = ("40001", "40P01")
+"""Serialisation failure, deadlock."""
+
+_ARGUMENTS = {
+    "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+    # Else a host that does not answer any more is waited for as long as TCP does: 15 minutes.
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,  # Milliseconds.
+    # In a database without an encoding (SQL_ASCII), psycopg would give bytes for texts.
+    "client_encoding": "utf8",
+}
+_CODEC = "fastapi_lens_codec"
+"""Where a connection notes Python's name of its database's encoding."""
+
+_LIMITS = (
+    f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; "
+    f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; "
+    f"SET LOCAL idle_in_transaction_session_timeout = '{SILENCE_SECONDS}s'"
+)
+_BEGIN_WRITING = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_LIMITS}"
+_BEGIN_READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LIMITS}"
+_MIGRATION_LIMITS = (
+    f"SET LOCAL lock_timeout = '{MIGRATION_SECONDS}s'; SET LOCAL statement_timeout = 0"
+)
+
+
+class PostgresqlDialect(Dialect):
+    """PostgreSQL."""
+
+    name = "postgresql"
+    bulk = Bulk.FROM_ARRAYS
+    row_bytes = RowBytes(250, 140, 2_000, request=170, failure=400, audit=290)
+    clock_us = sa.literal_column(
+        "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint", sa.BigInteger()
+    )
+
+    def create_engine(self, url: URL, _file: DatabaseFile | None, /) -> Engine:
+        """One whose transactions begin with our own words, so that a pool needs no session."""
+        arguments: dict[str, Any] = {**beside(url, _ARGUMENTS), "autocommit": True}
+        with driver_errors():
+            arguments["prepare_threshold"] = _prepare_threshold(url)
+            engine = sa.create_engine(url, pool_pre_ping=True, connect_args=arguments)
+
+        event.listen(engine, "do_connect", connect)
+        event.listen(engine, "connect", _note_codec)
+        event.listen(engine, "begin", _begin)
+        event.listen(engine, "before_cursor_execute", _escape, retval=True)
+        event.listen(engine, "handle_error", connect_anew)
+        return engine
+
+    @contextmanager
+    def exclusive(
+        self, write: Callable[[], AbstractContextManager[Connection]]
+    ) -> Generator[Connection]:
+        """With a lock that the end of the transaction gives back."""
+        with write() as connection:
+            _run(connection, _MIGRATION_LIMITS)
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            yield connection
+
+    def insert_ignore(self, table: sa.Table) -> Any:
+        """INSERT … ON CONFLICT DO NOTHING."""
+        return postgresql.insert(table).on_conflict_do_nothing()
+
+    def size_bytes(self, connection: Connection) -> int | None:
+        """The size of the tables that a plain name finds, with their indexes."""
+        total = connection.execute(
+            sa.text(
+                "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c "
+                "WHERE c.relkind = 'r' AND c.relname LIKE 'lens\\_%' "
+                "AND pg_table_is_visible(c.oid)"
+            )
+        ).scalar()
+        return None if total is None else int(total)
+
+    def is_deadlock(self, error: BaseException, /) -> bool:
+        """By its SQLSTATE."""
+        return getattr(error, "sqlstate", None) in _DEADLOCK_STATES
+
+    def widen(self, connection: Connection, column: sa.Column[str]) -> None:
+        """Which changes no row."""
+        kind = column.type.compile(connection.dialect)
+        connection.exec_driver_sql(
+            f"ALTER TABLE {column.table.name} ALTER COLUMN {column.name} TYPE {kind}"
+        )
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, True)
+    _run(connection, _BEGIN_WRITING if writes else _BEGIN_READING)
+
+
+def _run(connection: Connection, statements: str) -> None:
+    """Run several statements in one round trip, which cannot be prepared on the server."""
+    driver: Any = connection.connection.driver_connection
+    driver.execute(statements, prepare=False)
+
+
+def _prepare_threshold(url: URL) -> int | None:
+    """After how many uses psycopg prepares a statement; None for never, which is the default.
+
+    Raises:
+        ValueError: The URL says something else.
+    """
+    named = str(url.query.get("prepare_threshold", "none"))
+    if named == "none":
+        return None
+    if not named.isdecimal():
+        raise ValueError(f"prepare_threshold is a number or none, not {named}")
+    return int(named)
+
+
+def _codec(encoding: str | None) -> str | None:
+    """Python's name of a database's encoding; None if it takes all texts.
+
+    Args:
+        encoding: As PostgreSQL names it. SQL_ASCII takes any bytes.
+    """
+    name = encoding or "UTF8"
+    if name in ("UTF8", "SQL_ASCII"):
+        return None
+    try:
+        return codecs.lookup(name.replace("WIN", "cp").replace("KOI8", "KOI8_")).name
+    except LookupError:
+        return "ascii"  # A part of each of them.
+
+
+def _note_codec(connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_CODEC] = _codec(connection.info.parameter_status("server_encoding"))
+
+
+def _escape(
+    connection: Connection,
+    _cursor: Any,
+    statement: str,
+    parameters: Any,
+    _context: Any,
+    _many: bool,  # noqa: FBT001  SQLAlchemy passes it so.
+) -> tuple[str, Any]:
+    """Make texts storable in a database that has not all characters."""
+    codec = connection.info[_CODEC]
+    return statement, parameters if codec is None else _escaped(parameters, codec)
+
+
+def _escaped(values: Any, codec: str) -> Any:
+    """Parameters of a statement, or of many, with texts that an encoding has."""
+    match values:
+        case str():
+            return encodable(values, codec)
+        case dict():
+            named = cast("dict[str, Any]", values)
+            return {name: _escaped(value, codec) for name, value in named.items()}
+        case list() | tuple():
+            return [_escaped(value, codec) for value in cast("Sequence[Any]", values)]
+        case _:
+            return values

@@ -1,0 +1,165 @@
+"""SQLite: a file that is watched, or a database in memory. Knows no table of the lens."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
+
+from fastapi_lens.config.checks import file_path, is_file_uri, is_in_memory
+from fastapi_lens.errors import DamagedFileError
+from fastapi_lens.storage.engine.dialects.base import (
+    WRITES,
+    Bulk,
+    Dialect,
+    RowBytes,
+    connect,
+    connect_anew,
+    driver_errors,
+    refused,
+)
+from fastapi_lens.storage.engine.sqlite_file import DatabaseFile
+
+BUSY_TIMEOUT_MS = 5_000
+CACHE_KIB = 512
+"""Of pages that each connection keeps: a quarter of SQLite's default. A process has four or five
+connections, whose pages the operating system keeps as well; flushes are as quick."""
+
+HELD = "fastapi_lens_held"
+"""Where a connection notes which file it has open; see `files.Held`."""
+
+
+class SqliteDialect(Dialect):
+    """SQLite."""
+
+    name = "sqlite"
+    is_file = True
+    bulk = Bulk.ONE_BY_ONE
+    row_bytes = RowBytes(43, 25, 330, request=110, failure=240, audit=260)
+    clock_us = sa.literal_column("NULL", sa.BigInteger())
+
+    def file_of(self, url: URL, /) -> DatabaseFile | None:
+        """None in memory, and where the name is a URI of SQLite's."""
+        path = None if is_file_uri(url) else file_path(url)
+        return None if path is None else DatabaseFile(Path(path).absolute())
+
+    def create_engine(self, url: URL, file: DatabaseFile | None, /) -> Engine:
+        """One that opens a new connection after each error, unless it is in memory."""
+        in_memory = is_in_memory(url)
+        options: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {}
+        options["connect_args"] = {"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
+        with driver_errors():
+            engine = sa.create_engine(
+                url if file is None else url.set(database=str(file.path)), **options
+            )
+        event.listen(engine, "begin", _begin)
+        event.listen(engine, "invalidate", _let_go)
+        if file is None:
+            event.listen(engine, "do_connect", connect)
+            event.listen(engine, "connect", _prepare)
+        else:
+            _watch(engine, file)
+        event.listen(engine, "handle_error", refused if in_memory else connect_anew)
+        return engine
+
+    @contextmanager
+    def exclusive(
+        self, write: Callable[[], AbstractContextManager[Connection]]
+    ) -> Generator[Connection]:
+        """Any writing transaction."""
+        with write() as connection:
+            yield connection
+
+    def insert_ignore(self, table: sa.Table) -> Any:
+        """INSERT … ON CONFLICT DO NOTHING."""
+        return sqlite.insert(table).on_conflict_do_nothing()
+
+    def size_bytes(self, connection: Connection) -> int:
+        """The size of the whole file."""
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        page = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+        return int(pages * page)
+
+    def damage(self, connection: Connection, /) -> str | None:
+        """The first that SQLite finds wrong."""
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        return None if found == "ok" else str(found)
+
+
+def _watch(engine: Engine, file: DatabaseFile) -> None:
+    """Let no connection be used whose file is not the one at the path."""
+
+    def open_file(dialect: sa.Dialect, record: ConnectionPoolEntry, args: Any, options: Any) -> Any:
+        identity = file.make_ready()
+        connection: Any = connect(dialect, record, args, options)
+        try:
+            _prepare(connection, record)
+            # Opens the log, too.
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            record.info[HELD] = file.held(identity)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def checkout(_connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        try:
+            current = file.is_current(record.info[HELD])
+        except DamagedFileError:
+            # Before the connection is closed, which would write its log into that file.
+            if not file.ours or not file.set_aside():
+                raise
+            current = False
+        if not current:
+            raise InvalidatePoolError
+
+    event.listen(engine, "do_connect", open_file)
+    event.listen(engine, "checkout", checkout)
+
+
+def _let_go(connection: Any, _record: ConnectionPoolEntry, _error: Any) -> None:
+    """Give SQLite's locks back before a connection is closed.
+
+    It closes for good when its last statement is gone; whoever keeps the exception keeps that.
+    """
+    with suppress(sqlite3.Error):
+        connection.rollback()
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    """Settings of a new connection."""
+    connection.isolation_level = None  # We say BEGIN ourselves, see _begin.
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    # Takes effect in a new file only; lets retention give space back without a full VACUUM.
+    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    _switch_to_wal(connection)
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+
+
+def _switch_to_wal(connection: Any) -> None:
+    """Retry the switch to WAL, which ignores busy_timeout while others open the same file."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _begin(connection: Connection) -> None:
+    # A writer takes the lock at once: upgrading a read lock later fails instead of waiting.
+    writes = connection.get_execution_options().get(WRITES, True)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,1 @@
+"""Deletion: what is past its retention, and what somebody chose to delete."""

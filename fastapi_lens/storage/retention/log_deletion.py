@@ -1,0 +1,84 @@
+"""Deleting what the request log keeps no longer, oldest first. Knows not how long that is."""
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.chunks import Pace, Past, Slice, delete_slice, past_slices
+from fastapi_lens.storage.schema.models import REQUEST_ID_BITS
+from fastapi_lens.storage.schema.tables import FAILURE, REQUEST
+
+
+def log_slices(
+    database: Database, *, before_us: int, pace: Pace, app: str | None = None
+) -> Iterator[Slice]:
+    """Delete what is too old; gives each slice when it is done.
+
+    Args:
+        database: Whose log.
+        before_us: Microseconds since the epoch; what is older goes.
+        pace: Of the rows.
+        app: Whose rows; None for those of all apps.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    requests = sa.true() if app is None else REQUEST.c.app == app
+    yield from past_slices(database, Past.of_requests(requests, request_id_at(before_us)), pace)
+    failures = sa.true() if app is None else FAILURE.c.app == app
+    yield from failure_slices(database, failures & (FAILURE.c.last_at < before_us), pace)
+
+
+def surplus_slices(database: Database, app: str, *, max_rows: int, pace: Pace) -> Iterator[Slice]:
+    """Delete what an app has too much of; gives each slice when it is done.
+
+    Args:
+        database: Whose log.
+        app: Whose rows.
+        max_rows: How many of its requests are kept, and how many kinds of its exceptions.
+        pace: Of the rows.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    of_app = REQUEST.c.app == app
+    last = _first_too_many(database, REQUEST.c.id, of_app, max_rows)
+    if last is not None:
+        yield from past_slices(database, Past.of_requests(of_app, last + 1), pace)
+    mine = FAILURE.c.app == app
+    last = _first_too_many(database, FAILURE.c.last_at, mine, max_rows)
+    if last is not None:
+        yield from failure_slices(database, mine & (FAILURE.c.last_at <= last), pace)
+
+
+def request_id_at(at_us: int) -> int:
+    """The least id that a request of this microsecond can have."""
+    return max(0, at_us) << REQUEST_ID_BITS
+
+
+def failure_slices(
+    database: Database, where: sa.ColumnElement[bool], pace: Pace
+) -> Iterator[Slice]:
+    """Delete kinds of exceptions; gives each slice when it is done.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    while True:
+        with database.read() as connection:
+            some = sa.select(FAILURE.c.id).where(where).order_by(FAILURE.c.id).limit(pace.size)
+            ids = connection.execute(some).scalars().all()
+        if not ids:
+            return
+        # One that has just been seen again stays.
+        yield delete_slice(database, FAILURE, FAILURE.c.id.in_(ids) & where, pace)
+
+
+def _first_too_many(
+    database: Database, column: sa.Column[int], where: sa.ColumnElement[bool], most: int
+) -> int | None:
+    """The newest value that is too many; None where there are no more than that."""
+    newest_first = sa.select(column).where(where).order_by(column.desc())
+    with database.read() as connection:
+        return connection.execute(newest_first.limit(1).offset(most)).scalar()

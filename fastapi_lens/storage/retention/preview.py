@@ -1,0 +1,124 @@
+"""How much another retention would delete, by the same bounds that the deletion has.
+
+Counts and deletes nothing; the deletion itself is `retention.app_slices`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.storage.engine.clock_skew import microseconds
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.chunks import ids_of
+from fastapi_lens.storage.retention.log_deletion import request_id_at
+from fastapi_lens.storage.retention.pruner import Retention
+from fastapi_lens.storage.schema.models import REQUEST_ID_BITS, Tier
+from fastapi_lens.storage.schema.tables import BUCKET, FAILURE, REQUEST, STATUS
+
+MOST_COUNTED = 1_000_000
+"""So far rows of one kind are counted: a count takes time, and more of them say no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What a shorter retention would delete that the present one keeps.
+
+    Attributes:
+        rows: How many rows; where `more` is true there are more than that.
+        oldest: Epoch seconds from which on the oldest of them has counts; None without any.
+        before: Epoch seconds before which nothing is kept then; None where that is no shorter.
+    """
+
+    rows: int
+    more: bool
+    oldest: int | None
+    before: int | None
+
+    @property
+    def days(self) -> int:
+        """Days of history that go, begun ones included."""
+        if self.oldest is None or self.before is None:
+            return 0
+        return max(1, -((self.oldest - self.before) // Tier.DAY))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Rows of one kind that lie between the bounds of two retentions.
+
+    Attributes:
+        column: That of their time.
+        where: Which rows.
+        times: A value of the column times this, divided by `over`, are epoch seconds.
+    """
+
+    column: sa.Column[int]
+    where: sa.ColumnElement[bool]
+    times: int = 1
+    over: int = 1
+
+    def of(self, app: str) -> "_Kind":
+        """Those of an app."""
+        table = self.column.table
+        mine = table.c.app == app if "app" in table.c else table.c.endpoint_id.in_(ids_of(app))
+        return replace(self, where=self.where & mine)
+
+
+def expired(
+    database: Database, now_kept: Retention, then: Retention, *, app: str, now: float
+) -> Expired:
+    """What would be deleted if another retention were in force, besides what is due anyway.
+
+    Args:
+        database: Where the rows are.
+        now_kept: The retention in force.
+        then: The other one.
+        app: Whose rows.
+        now: Epoch seconds.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    rows, more, oldest = 0, False, list[int]()
+    with database.read() as connection:
+        for kind in _kinds(now_kept, then, now):
+            found, first = _counted(connection, kind.of(app))
+            rows, more = rows + min(found, MOST_COUNTED), more or found > MOST_COUNTED
+            oldest += [] if first is None else [first * kind.times // kind.over]
+    ttl_days = then.ttl_days
+    before = None if ttl_days is None else int(now) - ttl_days * Tier.DAY.value
+    return Expired(rows, more, min(oldest, default=None), before)
+
+
+def _kinds(now_kept: Retention, then: Retention, now: float) -> Iterator[_Kind]:
+    for tier in Tier:
+        first, end = (_first_kept(one.kept_seconds(tier), tier, now) for one in (now_kept, then))
+        of_tier = BUCKET.c.tier == tier.value
+        buckets = of_tier & _between(BUCKET.c.bucket, first, end)
+        yield _Kind(BUCKET.c.bucket, buckets, times=tier.value)
+        if tier is Tier.DAY:
+            yield _Kind(STATUS.c.day, _between(STATUS.c.day, first, end), times=tier.value)
+    first_us, end_us = (microseconds(now - one.log_kept_seconds) for one in (now_kept, then))
+    ids = _between(REQUEST.c.id, request_id_at(first_us), request_id_at(end_us))
+    yield _Kind(REQUEST.c.id, ids, over=1_000_000 << REQUEST_ID_BITS)
+    lasts = _between(FAILURE.c.last_at, first_us, end_us)
+    yield _Kind(FAILURE.c.last_at, lasts, over=1_000_000)
+
+
+def _first_kept(kept: int | None, tier: Tier, now: float) -> int:
+    """The first bucket that stays, as `retention.app_slices` has it."""
+    return 0 if kept is None else int(now - kept) // tier
+
+
+def _between(column: sa.Column[int], first: int, end: int) -> sa.ColumnElement[bool]:
+    return (column >= first) & (column < end)
+
+
+def _counted(connection: Connection, kind: _Kind) -> tuple[int, int | None]:
+    """How many rows, up to one more than are counted; and the least of their times."""
+    some = sa.select(kind.column).where(kind.where).limit(MOST_COUNTED + 1).subquery()
+    count = connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+    first = connection.execute(sa.select(sa.func.min(kind.column)).where(kind.where)).scalar()
+    return int(count), None if first is None else int(first)

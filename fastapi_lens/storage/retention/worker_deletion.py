@@ -1,0 +1,184 @@
+"""Deletion of workers that ended long ago, so that their number does not grow with every start.
+
+Short-lived instances (serverless, spot) rarely report their end. The calls that they lost stay
+counted after their rows are deleted.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.storage.engine.clock_skew import microseconds
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.chunks import Pace, Slice, delete_slice
+from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.tables import META, WORKER
+
+WORKER_SECONDS = 7 * Tier.DAY.value
+"""A worker that has ended or is silent is kept for this long, and while it is among the latest."""
+
+SILENT_SECONDS = 500 * Tier.DAY.value
+"""One of the latest workers that never reported its end is kept for this long: if it comes back,
+it needs its fence."""
+
+LATEST_WORKERS = 200
+"""Workers kept per app of each kind: ended, silent, and with lost calls."""
+
+
+def lost_calls(
+    app: sa.ColumnElement[str], note: sa.ColumnElement[str]
+) -> tuple[sa.ScalarSelect[int], sa.ScalarSelect[str]]:
+    """Parts of a SELECT: calls that the workers of an app have lost, and that deleted ones had.
+
+    Either is null without any; `dropped_calls` adds them up.
+
+    Args:
+        app: The app's name.
+        note: What `note_of` gives for it.
+    """
+    lost = sa.select(sa.func.sum(WORKER.c.dropped)).where(_losers(app))
+    return lost.scalar_subquery(), _noted(note).scalar_subquery()
+
+
+def dropped_calls(lost: int | None, forgotten: str | None) -> int:
+    """Number of calls that the workers of an app have lost, deleted workers included."""
+    return int(lost or 0) + int(forgotten or 0)
+
+
+def count_losses(database: Database, connection: Connection, app: str, calls: int) -> None:
+    """Count calls of an app as lost that no worker's row counts, in a write transaction."""
+    connection.execute(database.insert_ignore(META), {"name": note_of(app), "value": "0"})
+    # Locked, because others may count theirs at the same time.
+    note = _noted(note_of(app)).with_for_update()
+    lost = int(connection.execute(note).scalar_one()) + calls
+    connection.execute(sa.update(META).where(META.c.name == note_of(app)).values(value=str(lost)))
+
+
+def forget_losses(connection: Connection, app: str) -> None:
+    """Delete the count of an app's lost calls that no worker's row has, in a write transaction."""
+    connection.execute(sa.delete(META).where(META.c.name == note_of(app)))
+
+
+def worker_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Slice]:
+    """Delete the rows of workers that ended long ago; yield each slice when it is done.
+
+    Args:
+        database: The database to write to.
+        now: Epoch seconds; also compared with the database's own clock, if it has one.
+        pace: Sets the size of the slices.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    with database.read() as connection:
+        now_us = connection.execute(sa.select(database.dialect.clock_us)).scalar_one()
+        apps = list(_apps(connection))
+    # The earlier of both clocks, so that a clock that is ahead deletes no worker too soon.
+    ours_us = microseconds(now)
+    week_us = (ours_us if now_us is None else min(ours_us, int(now_us))) - _WEEK_US
+    for app in apps:
+        while losers := _surplus_losers(database, app, week_us, pace.size):
+            yield _forget_losers(database, app, losers, week_us, pace)
+        while ids := _gone(database, app, week_us, pace.size):
+            # A worker that has just come back is kept.
+            gone = WORKER.c.id.in_(ids) & (WORKER.c.seen_at < week_us)
+            yield delete_slice(database, WORKER, gone, pace)
+
+
+_WEEK_US = WORKER_SECONDS * 1_000_000
+_LONGEST_US = (SILENT_SECONDS - WORKER_SECONDS) * 1_000_000
+
+
+def _apps(connection: Connection) -> Iterator[str]:
+    """The apps that have workers, each found by an index lookup."""
+    app = connection.execute(sa.select(sa.func.min(WORKER.c.app))).scalar()
+    while app is not None:
+        yield app
+        following = sa.select(sa.func.min(WORKER.c.app)).where(WORKER.c.app > app)
+        app = connection.execute(following).scalar()
+
+
+def _gone(database: Database, app: str, week_us: int, most: int) -> list[str]:
+    """Ids of workers to delete that have lost no calls."""
+    with database.read() as connection:
+        return old_workers(connection, app, week_us, most)
+
+
+def old_workers(connection: Connection, app: str, week_us: int, most: int) -> list[str]:
+    """Ids of workers of an app that ended long ago and have lost no calls.
+
+    Args:
+        connection: To the database.
+        app: Name of the app.
+        week_us: Workers last seen after this time are kept, in microseconds since the epoch.
+        most: Maximum number of ids.
+    """
+    silent, ended = WORKER.c.seen_at, WORKER.c.ended_at
+    open_ones = (WORKER.c.app == app) & (ended == 0)
+    last_silent = _last_kept(connection, open_ones, silent) or 0
+    limit = max(min(last_silent, week_us), week_us - _LONGEST_US)
+    found = _ids(connection, open_ones & (silent < limit), silent, most)
+    of_ended = (WORKER.c.app == app) & (ended > 0)
+    last_ended = _last_kept(connection, of_ended, ended)
+    if last_ended is not None and len(found) < most:
+        limit = min(last_ended, week_us)
+        found += _ids(
+            connection, of_ended & (ended < limit) & (silent < limit), ended, most - len(found)
+        )
+    return found
+
+
+def _last_kept(
+    connection: Connection, where: sa.ColumnElement[bool], time: sa.Column[int]
+) -> int | None:
+    """The time of the oldest worker that is always kept; None if there are fewer."""
+    rows = sa.select(time).where(where).order_by(time.desc()).limit(1).offset(LATEST_WORKERS - 1)
+    return connection.execute(rows).scalar_one_or_none()
+
+
+def _ids(
+    connection: Connection, where: sa.ColumnElement[bool], time: sa.Column[int], most: int
+) -> list[str]:
+    rows = sa.select(WORKER.c.id).where(where, WORKER.c.dropped == 0).order_by(time).limit(most)
+    return list(connection.execute(rows).scalars())
+
+
+def _losers(app: str | sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    return (WORKER.c.app == app) & (WORKER.c.dropped > 0)
+
+
+def _surplus_losers(database: Database, app: str, week_us: int, most: int) -> list[str]:
+    """Ids of workers that have lost calls and ended long ago, fewest lost calls first."""
+    with database.read() as connection:
+        count = sa.select(sa.func.count()).select_from(WORKER).where(_losers(app))
+        surplus = connection.execute(count).scalar_one() - LATEST_WORKERS
+        if surplus <= 0:
+            return []
+        rows = sa.select(WORKER.c.id).where(_losers(app), WORKER.c.seen_at < week_us)
+        found = rows.order_by(WORKER.c.dropped).limit(min(most, surplus))
+        return list(connection.execute(found).scalars())
+
+
+def _forget_losers(database: Database, app: str, ids: list[str], week_us: int, pace: Pace) -> Slice:
+    """Delete workers, and add their lost calls to the total of deleted workers."""
+    with database.write() as connection:
+        begun = pace.timer()
+        gone = WORKER.c.id.in_(ids) & (WORKER.c.seen_at < week_us)
+        lost = sum(connection.execute(sa.select(WORKER.c.dropped).where(gone)).scalars())
+        rows = connection.execute(sa.delete(WORKER).where(gone)).rowcount
+        count_losses(database, connection, app, lost)
+    done = Slice(rows, pace.timer() - begun)
+    pace.note(*done)
+    return done
+
+
+def _noted(note: str | sa.ColumnElement[str]) -> sa.Select[Any]:
+    return sa.select(META.c.value).where(META.c.name == note)
+
+
+def note_of(app: str) -> str:
+    """The name under which the total is stored; fits the column for any app."""
+    return f"dropped {hashlib.sha256(app.encode()).hexdigest()[:32]}"

@@ -1,0 +1,203 @@
+"""The schema's version and the ordered steps to it, safe when many processes start at once."""
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.schema import CreateColumn
+
+from fastapi_lens.errors import SchemaTooNewError, StorageError
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.dialects import dialect_of
+from fastapi_lens.storage.schema.models import lens_metadata
+from fastapi_lens.storage.schema.tables import (
+    ENDPOINT,
+    INBOX,
+    META,
+    REQUEST,
+    SCHEMA_STEP,
+    SCHEMA_VERSION,
+    SETTING,
+    WORKER,
+)
+
+SESSION_SALT = "session_salt"
+
+
+def _create_tables(connection: Connection) -> None:
+    lens_metadata.create_all(connection)
+    for table in lens_metadata.sorted_tables:
+        for index in table.indexes:
+            # Of a table that was there already, because the process that made it was killed.
+            index.create(connection, checkfirst=True)
+
+
+def _add_log_and_settings(connection: Connection) -> None:
+    """The request log, settings, audit log and throttle, and the worker's fence of the log."""
+    _create_tables(connection)
+    columns = {column["name"] for column in sa.inspect(connection).get_columns(WORKER.name)}
+    if WORKER.c.log_seq.name not in columns:
+        # The same words on each database.
+        connection.exec_driver_sql(
+            "ALTER TABLE lens_worker ADD COLUMN log_seq BIGINT DEFAULT 0 NOT NULL"
+        )
+
+
+def _add_ended_sessions(connection: Connection) -> None:
+    """Create the table of ended sessions; earlier sessions become invalid."""
+    _create_tables(connection)
+    connection.execute(sa.delete(SETTING).where(SETTING.c.name == "sessions"))
+
+
+def _index_workers(connection: Connection) -> None:
+    """Create indexes for queries over many workers."""
+    dialect_of(connection).allow_long_keys(connection, WORKER)
+    for index in WORKER.indexes:
+        index.create(connection, checkfirst=True)
+
+
+def _widen_methods(connection: Connection) -> None:
+    """Widen the method columns to `MAX_METHOD_LENGTH`, from 16 characters."""
+    for table in (ENDPOINT, REQUEST):
+        dialect_of(connection).widen(connection, table.c.method)
+
+
+def _add_open_calls(connection: Connection) -> None:
+    """Add the column of a worker's open calls."""
+    _add_column(connection, WORKER.c.open_calls)
+
+
+def _add_inbox(connection: Connection) -> None:
+    """Add the inbox, and what a worker tells of its thread."""
+    INBOX.create(connection, checkfirst=True)
+    _add_column(connection, WORKER.c.core_ppm)
+
+
+def _add_column(connection: Connection, column: sa.Column[Any]) -> None:
+    """Add a column that may be null, unless it is there."""
+    if column.name not in {one["name"] for one in sa.inspect(connection).get_columns(WORKER.name)}:
+        words = CreateColumn(column).compile(dialect=connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {WORKER.name} ADD COLUMN {words}")
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (
+    _create_tables,
+    _add_log_and_settings,
+    _add_ended_sessions,
+    _index_workers,
+    _widen_methods,
+    _add_open_calls,
+    _add_inbox,
+)
+"""Step n brings the schema from version n to n + 1; steps are only ever appended.
+
+Each has to work also where it was interrupted between any two statements, since MariaDB commits
+every change of a table at once, and where the first step has made the tables as they are today.
+"""
+
+WRITTEN_AS = 2
+"""The schema version that the database shows to all releases. Later steps only add columns that may
+be null, and tables: workers of the release that knows no more go on writing while others are
+upgraded, and add to the same rows. A step that they must not write after gets its own number."""
+
+
+def known_version() -> int:
+    """The schema version of this release."""
+    return len(STEPS)
+
+
+def migrate(database: Database) -> None:
+    """Bring the database to this release's schema; cheap when it is there already.
+
+    Raises:
+        SchemaTooNewError: A newer release has migrated this database.
+        StorageError: The database cannot be reached or refuses.
+    """
+    done = _done_or_none(database)
+    if done is not None and done >= known_version():
+        return
+    with database.exclusive() as connection:
+        done = _done(connection) if sa.inspect(connection).has_table(META.name) else 0
+        for number, step in enumerate(STEPS[done:], done + 1):
+            step(connection)
+            _note_done(database, connection, number)
+        _remember_salt(database, connection)
+
+
+def require_schema(connection: Connection) -> None:
+    """Make sure that the database has this release's schema while one writes.
+
+    Raises:
+        SchemaTooNewError: A newer release has migrated this database meanwhile.
+        StorageError: It is older, as that of a backup is; `migrate` mends it.
+    """
+    done = _done(connection)
+    if done < known_version():
+        raise StorageError(f"the database has gone back to schema version {done}")
+
+
+def _note_done(database: Database, connection: Connection, step: int) -> None:
+    # All workers keep the salt that they have: a session has to hold in each of them.
+    salt = database.remembered.get(SESSION_SALT) or secrets.token_hex(16)
+    facts = {SCHEMA_VERSION: str(min(step, WRITTEN_AS)), SCHEMA_STEP: str(step)}
+    connection.execute(
+        database.insert_ignore(META),
+        [
+            *({"name": name, "value": "0"} for name in facts),
+            {"name": SESSION_SALT, "value": salt},
+        ],
+    )
+    for name, value in facts.items():
+        connection.execute(sa.update(META).where(META.c.name == name).values(value=value))
+
+
+def session_salt(database: Database) -> bytes:
+    """The random salt that all workers of this database derive session keys with.
+
+    Raises:
+        StorageError: The database cannot be read or has not been migrated yet.
+    """
+    with database.read() as connection:
+        salt = connection.execute(
+            sa.select(META.c.value).where(META.c.name == SESSION_SALT)
+        ).scalar_one()
+    return bytes.fromhex(salt)
+
+
+def _done_or_none(database: Database) -> int | None:
+    try:
+        with database.read() as connection:
+            _remember_salt(database, connection)
+            return _done(connection)
+    except SchemaTooNewError:
+        raise
+    except StorageError:
+        return None  # No table yet, or no database: the locked path below tells which.
+
+
+def _remember_salt(database: Database, connection: Connection) -> None:
+    rows = connection.execute(
+        sa.select(META.c.name, META.c.value).where(META.c.name == SESSION_SALT)
+    )
+    database.remembered.update((row.name, row.value) for row in rows)
+
+
+def _done(connection: Connection) -> int:
+    """How many steps are done.
+
+    Raises:
+        SchemaTooNewError: A newer release has made a step after which this one must not write.
+    """
+    rows = connection.execute(
+        sa.select(META.c.name, META.c.value).where(META.c.name.in_((SCHEMA_VERSION, SCHEMA_STEP)))
+    )
+    facts = {row.name: int(row.value) for row in rows}
+    version = facts.get(SCHEMA_VERSION, 0)
+    if version > known_version():
+        raise SchemaTooNewError(version, known_version())
+    if version == WRITTEN_AS:
+        return max(version, facts.get(SCHEMA_STEP, 0))
+    # Whatever the database showed before, the last step makes it show what all releases write as.
+    return min(version, known_version() - 1)

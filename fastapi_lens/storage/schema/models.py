@@ -1,0 +1,290 @@
+"""The tables, all prefixed ``lens_``, in a registry and MetaData of their own.
+
+The host's ``SQLModel.metadata`` never learns of them. Every integer is a BigInteger, because
+SQLModel's ``int`` is 32 bits wide on PostgreSQL and MariaDB. Times are integer microseconds
+since the epoch, UTC; 0 stands for never.
+"""
+
+from enum import IntEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, MetaData, String, Text
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from fastapi_lens.text.methods import MAX_METHOD_LENGTH
+
+lens_metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Tier(IntEnum):
+    """The width of a bucket in seconds. Weeks begin on Thursday, as the epoch did."""
+
+    MINUTE = 60
+    HOUR = 3_600
+    DAY = 86_400
+    WEEK = 604_800
+
+
+REQUEST_ID_BITS = 11
+"""Of a request's id, below the microseconds since the epoch; 63 bits last until the year 2112."""
+
+_LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
+"""MariaDB's TEXT ends at 64 KB, which a docstring may reach."""
+
+_LONG_BYTES = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
+"""MariaDB's BLOB ends at 64 KB, too."""
+
+
+class LensModel(SQLModel, registry=registry(metadata=lens_metadata)):
+    """Base of all tables of the lens."""
+
+    # What MariaDB takes by default may know no transactions, no emoji, and no case.
+    __table_args__ = {
+        "mysql_engine": "InnoDB",
+        "mysql_charset": "utf8mb4",
+        "mysql_collate": "utf8mb4_bin",
+        # Other formats limit keys to 767 bytes, less than the name of an app may take.
+        "mysql_row_format": "DYNAMIC",
+        "sqlite_with_rowid": True,
+    }
+
+
+def _key(kind: Any = BigInteger) -> Any:
+    return Field(primary_key=True, sa_type=kind, sa_column_kwargs={"autoincrement": False})
+
+
+def _count() -> Any:
+    return Field(default=0, sa_type=BigInteger)
+
+
+class EndpointRow(LensModel, table=True):
+    """One method on one path template of one app; outlives all retention.
+
+    `last_seen_at` is when a worker last said that its app has this endpoint, called or not.
+    `id` is 63 bits of SHA-256 of app, method and path: nothing allocates ids, nothing races.
+    """
+
+    __tablename__ = "lens_endpoint"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    id: int = _key()
+    app: str = Field(max_length=200, index=True)
+    method: str = Field(max_length=MAX_METHOD_LENGTH)
+    path: str = Field(sa_type=_LONG_TEXT)
+    kind: str = Field(default="http", max_length=16)
+    name: str = Field(default="", sa_type=_LONG_TEXT)
+    source: str = Field(default="", sa_type=_LONG_TEXT)
+    summary: str = Field(default="", sa_type=_LONG_TEXT)
+    tags: str = Field(default="[]", sa_type=_LONG_TEXT)
+    deprecated: bool = False
+    first_seen_at: int = _count()
+    last_seen_at: int = _count()
+    first_called_at: int = _count()
+    last_called_at: int = _count()
+    total_calls: int = _count()
+
+
+class BucketRow(LensModel, table=True):
+    """The calls of one endpoint in one minute, hour, day or week, added up."""
+
+    __tablename__ = "lens_bucket"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    __table_args__ = {**LensModel.__table_args__, "sqlite_with_rowid": False}
+    tier: int = _key(Integer)
+    bucket: int = _key()
+    endpoint_id: int = _key()
+    calls: int = _count()
+    redirects: int = _count()
+    errors_4xx: int = _count()
+    errors_5xx: int = _count()
+    duration_us: int = _count()
+    max_us: int = _count()
+    histogram: bytes = Field(default=b"", sa_type=LargeBinary)
+
+
+class StatusRow(LensModel, table=True):
+    """The calls of one endpoint that one status code answered on one day."""
+
+    __tablename__ = "lens_status"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    __table_args__ = {**LensModel.__table_args__, "sqlite_with_rowid": False}
+    day: int = _key()
+    endpoint_id: int = _key()
+    status: int = _key(Integer)
+    calls: int = _count()
+
+
+class WorkerRow(LensModel, table=True):
+    """One process that records, from its start to its end.
+
+    `seq` is the number of its last applied batch, the fence of exactly-once writing.
+    `ended_at` of one that was killed is when it was last heard of, and `killed` is true.
+    `log_seq` is the same for what the request log counts.
+    `clock_ahead_us` is how far its clock is ahead of the database's, null where nobody can tell.
+    `seen_at` and `ended_at` use the database's clock, if it has one, so that they are comparable.
+    `id` also distinguishes processes of one host, see `recording.flush.processes`.
+    `open_calls` holds its open calls, see `storage.writing.open_calls`; null if there are none.
+    `core_ppm` is the share of one core that its thread used lately, in millionths; null before it
+    was measured. `cost_ns` is written by releases of schema version 2 only.
+    """
+
+    __tablename__ = "lens_worker"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    __table_args__ = (  # type: ignore[assignment]
+        Index("ix_lens_worker_seen", "app", "ended_at", "seen_at"),
+        Index("ix_lens_worker_dropped", "app", "dropped"),
+        LensModel.__table_args__,
+    )
+    id: str = _key(String(32))
+    app: str = Field(max_length=200)
+    host: str = Field(max_length=200)
+    pid: int = _count()
+    release: str = Field(default="", max_length=200)
+    interval_ms: int = _count()
+    started_at: int = _count()
+    seen_at: int = _count()
+    ended_at: int = _count()
+    killed: bool = False
+    complete_to: int = _count()
+    seq: int = _count()
+    dropped: int = _count()
+    pending: int = _count()
+    flush_us: int = _count()
+    cost_ns: int = _count()
+    clock_ahead_us: int | None = Field(default=None, sa_type=BigInteger)
+    log_seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    open_calls: str | None = Field(default=None, sa_type=_LONG_TEXT)
+    core_ppm: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class InboxRow(LensModel, table=True):
+    """What one flush of one worker has counted, until it is added to the rows that are shown.
+
+    `body` is one packed batch, see `storage.writing.inbox`, and `calls` the number of its calls. All that
+    its worker counted before `since` is in earlier batches. `app` is that of its worker.
+    """
+
+    __tablename__ = "lens_inbox"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    worker_id: str = _key(String(32))
+    seq: int = _key()
+    app: str = Field(max_length=200)
+    written_at: int = _count()
+    since: int = _count()
+    calls: int = _count()
+    body: bytes = Field(default=b"", sa_type=_LONG_BYTES)
+
+
+class LeaseRow(LensModel, table=True):
+    """Who does a periodic job; whoever moves `expires_at` on has it."""
+
+    __tablename__ = "lens_lease"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    name: str = _key(String(64))
+    owner: str = Field(default="", max_length=32)
+    expires_at: int = _count()
+
+
+class MetaRow(LensModel, table=True):
+    """Facts about this database: the schema version, the salt of the session keys."""
+
+    __tablename__ = "lens_meta"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    name: str = _key(String(64))
+    value: str = Field(sa_type=_LONG_TEXT)
+
+
+class RequestRow(LensModel, table=True):
+    """One request of the log, which is a sample and bounded.
+
+    `id` is the microsecond of its arrival, `REQUEST_ID_BITS` further left, and a number that keeps
+    those of one microsecond apart: newest first is the primary key backwards.
+    """
+
+    __tablename__ = "lens_request"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    __table_args__ = {**LensModel.__table_args__, "sqlite_with_rowid": False}
+    id: int = _key()
+    app: str = Field(max_length=200)
+    endpoint_id: int = _count()
+    method: str = Field(max_length=MAX_METHOD_LENGTH)
+    path: str = Field(sa_type=_LONG_TEXT)
+    query: str = Field(default="", sa_type=_LONG_TEXT)
+    status: int = Field(default=0, sa_type=Integer)
+    duration_us: int = _count()
+    reason: str = Field(default="", max_length=16)
+    client: str = Field(default="", max_length=64)
+    agent: str = Field(default="", max_length=64)
+    failure_id: int = _count()
+
+
+class FailureRow(LensModel, table=True):
+    """Unhandled exceptions of one type, at one line, of one endpoint: how many, and the latest.
+
+    `id` is 63 bits of SHA-256 of what they have in common.
+    """
+
+    __tablename__ = "lens_failure"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    id: int = _key()
+    app: str = Field(max_length=200, index=True)
+    endpoint_id: int = _count()
+    type: str = Field(sa_type=_LONG_TEXT)
+    message: str = Field(default="", sa_type=_LONG_TEXT)
+    place: str = Field(default="", sa_type=_LONG_TEXT)
+    traceback: str = Field(default="", sa_type=_LONG_TEXT)
+    calls: int = _count()
+    first_at: int = _count()
+    last_at: int = _count()
+
+
+class SettingRow(LensModel, table=True):
+    """One section of an app's settings, as JSON, over what its code says.
+
+    `version` counts the changes; who saves names the one that was read.
+    """
+
+    __tablename__ = "lens_setting"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    app: str = _key(String(200))
+    name: str = _key(String(64))
+    value: str = Field(default="{}", sa_type=_LONG_TEXT)
+    version: int = _count()
+
+
+class AuditRow(LensModel, table=True):
+    """Who did what in the admin; nothing there changes or deletes one. `id` is as a request's."""
+
+    __tablename__ = "lens_audit"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    id: int = _key()
+    app: str = Field(max_length=200)
+    actor: str = Field(default="", max_length=200)
+    client: str = Field(default="", max_length=64)
+    action: str = Field(max_length=32)
+    target: str = Field(default="", sa_type=_LONG_TEXT)
+    before: str = Field(default="", sa_type=_LONG_TEXT)
+    after: str = Field(default="", sa_type=_LONG_TEXT)
+
+
+class ThrottleRow(LensModel, table=True):
+    """A client that has given wrong keys. `client` is a keyed hash of app and address."""
+
+    __tablename__ = "lens_throttle"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    client: str = _key(String(64))
+    failures: int = _count()
+    first_at: int = _count()
+    last_at: int = _count()
+    blocked_until: int = _count()
+
+
+class EndedSessionRow(LensModel, table=True):
+    """An admin session that was logged out before it expired, or all sessions of a key.
+
+    `session` is empty in the row of a whole key; its sessions must carry that row's `generation`.
+    `until` is the time at which a session would have expired.
+    """
+
+    __tablename__ = "lens_ended_session"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    app: str = _key(String(200))
+    key_name: str = _key(String(64))
+    session: str = _key(String(32))
+    generation: str = Field(default="", max_length=16)
+    until: int = _count()

@@ -1,0 +1,33 @@
+"""The tables as SQLAlchemy Core sees them, for statements that no ORM session should build."""
+
+from typing import Any
+
+from sqlalchemy import Table
+
+from fastapi_lens.storage.schema import models
+
+
+def _table(model: Any) -> Table:
+    table: Table = model.__table__
+    return table
+
+
+ENDPOINT = _table(models.EndpointRow)
+BUCKET = _table(models.BucketRow)
+STATUS = _table(models.StatusRow)
+WORKER = _table(models.WorkerRow)
+INBOX = _table(models.InboxRow)
+LEASE = _table(models.LeaseRow)
+META = _table(models.MetaRow)
+REQUEST = _table(models.RequestRow)
+FAILURE = _table(models.FailureRow)
+SETTING = _table(models.SettingRow)
+AUDIT = _table(models.AuditRow)
+THROTTLE = _table(models.ThrottleRow)
+ENDED_SESSION = _table(models.EndedSessionRow)
+
+SCHEMA_VERSION = "schema_version"
+"""The fact in META that each release compares before it writes, see `migrations.WRITTEN_AS`."""
+
+SCHEMA_STEP = "schema_step"
+"""The fact in META that tells how many steps of `migrations.STEPS` are done."""

@@ -1,0 +1,1 @@
+"""Export, import, inspection and repair of a whole database."""

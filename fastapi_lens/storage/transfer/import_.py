@@ -1,0 +1,213 @@
+"""Adding the rows of another database to this one, each exactly once. No file.
+
+An import notes in the database how many of the rows of which export are in, in the transaction
+that adds them. Whoever begins anew after a crash, or by mistake, goes on from there.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.histogram.histogram import Histogram
+from fastapi_lens.storage.coordination.sequence import until_alone
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.counters import COUNTERS
+from fastapi_lens.storage.schema.data_version import note_change
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.statements import FACTS, key_of
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, FAILURE, META, STATUS, WORKER
+from fastapi_lens.storage.transfer.export import IMPORT_NOTE, Origins, import_notes, origins
+from fastapi_lens.storage.writing.batches import BucketSum
+from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_STATUS
+from fastapi_lens.storage.writing.log_writer import ADD_FAILURE, failure_change
+from fastapi_lens.storage.writing.rollup import bucket_change, locked_buckets
+
+SLICE_ROWS = 400
+"""Rows that one transaction adds: some milliseconds that a flush may have to wait."""
+
+TRIES = 10
+"""Transactions that are begun before a deadlock is an error."""
+
+Row = dict[str, Any]
+
+
+class Importer:
+    """Adds the rows of one export.
+
+    Args:
+        database: Gets the rows; its tables are made where they are missing.
+        export_id: 32 hexadecimal digits that name the export.
+        rows: How many rows the export has.
+        origins: By app, whose counts are in the export.
+    """
+
+    def __init__(self, database: Database, export_id: str, rows: int, origins: Origins) -> None:
+        """Write nothing yet."""
+        self._database = database
+        self._name = f"{IMPORT_NOTE}{export_id}"
+        self._rows = rows
+        self._origins = origins
+        self._adders: dict[sa.Table, Callable[[Connection, Sequence[Row]], None]] = {
+            ENDPOINT: _add_endpoints,
+            BUCKET: _add_buckets,
+            STATUS: _add_statuses,
+            FAILURE: _add_failures,
+        }
+
+    def repeated_apps(self) -> list[str]:
+        """The apps of the export some of whose counts are in the database already.
+
+        Not by this export, whose rows are added once whatever happens. The counts of an app that
+        the database has recorded itself are in it only as long as it has rows of that app.
+
+        Raises:
+            StorageError: The database cannot be made ready or read.
+        """
+        migrate(self._database)
+        with self._database.read() as connection:
+            if self._name in import_notes(connection):
+                return []
+            apps = sa.select(ENDPOINT.c.app).where(ENDPOINT.c.app.in_(list(self._origins)))
+            present = sorted(set(connection.execute(apps).scalars()))
+            here = origins(connection, present)
+        return [app for app in present if not set(here[app]).isdisjoint(self._origins[app])]
+
+    def begin(self) -> int:
+        """Note that this import has begun; gives the number of rows that are in already.
+
+        Raises:
+            StorageError: The database cannot be written.
+        """
+        note = {"applied": 0, "rows": self._rows, "origins": self._origins}
+        with self._database.write() as connection:
+            connection.execute(
+                self._database.insert_ignore(META),
+                {"name": self._name, "value": json.dumps(note)},
+            )
+        with self._database.read() as connection:
+            return int(import_notes(connection)[self._name]["applied"])
+
+    def add(self, table: sa.Table, start: int, rows: Sequence[Row]) -> None:
+        """Add some rows of one table, unless they are in.
+
+        Args:
+            table: Where they belong.
+            start: How many rows of the export come before them.
+            rows: In primary-key order; at least one.
+
+        Raises:
+            StorageError: The database cannot be written.
+        """
+        until_alone(lambda: self._add(table, start, rows), tries=TRIES)
+
+    def _add(self, table: sa.Table, start: int, rows: Sequence[Row]) -> None:
+        # Two transactions: on MariaDB those who insert and then update in one deadlock.
+        with self._database.write() as connection:
+            empty = [_emptied(table, row) for row in rows]
+            connection.execute(self._database.insert_ignore(table), empty)
+        with self._database.write() as connection:
+            note = self._locked_note(connection)
+            missing = rows[max(0, note["applied"] - start) :]
+            if missing:
+                if table in self._adders:
+                    self._adders[table](connection, missing)
+                self._note(connection, {**note, "applied": start + len(rows)})
+                note_change(self._database, connection)
+
+    def _locked_note(self, connection: Connection) -> dict[str, Any]:
+        value = connection.execute(
+            sa.select(META.c.value).where(META.c.name == self._name).with_for_update()
+        ).scalar_one()
+        note: dict[str, Any] = json.loads(value)
+        return note
+
+    def _note(self, connection: Connection, note: dict[str, Any]) -> None:
+        connection.execute(
+            sa.update(META).where(META.c.name == self._name).values(value=json.dumps(note))
+        )
+
+
+def _emptied(table: sa.Table, row: Row) -> Row:
+    """A row that changes no sum, to be added to.
+
+    Workers, requests and audit entries have ids of their own and are imported whole, except that a
+    worker gets no open calls. Settings are imported whole, too, and overwrite no existing ones.
+    """
+    if table is ENDPOINT:
+        # Not seen yet, so that no report shows it before its counts are in.
+        return {
+            **row,
+            "last_seen_at": 0,
+            "first_called_at": 0,
+            "last_called_at": 0,
+            "total_calls": 0,
+        }
+    if table is BUCKET:
+        return {**row, **dict.fromkeys(COUNTERS, 0), "max_us": 0, "histogram": b""}
+    if table is FAILURE:
+        return {**row, "calls": 0, "first_at": 0, "last_at": 0}
+    if table is WORKER:
+        return {**row, "open_calls": None}
+    return {**row, "calls": 0} if table is STATUS else row
+
+
+def _add_endpoints(connection: Connection, rows: Sequence[Row]) -> None:
+    found = connection.execute(
+        sa.select(ENDPOINT)
+        .where(ENDPOINT.c.id.in_([row["id"] for row in rows]))
+        .order_by(ENDPOINT.c.id)
+        .with_for_update()
+    )
+    here = {row["id"]: dict(row) for row in found.mappings()}
+    for row in rows:
+        values = _joined(here[row["id"]], row)
+        connection.execute(sa.update(ENDPOINT).where(ENDPOINT.c.id == row["id"]).values(values))
+
+
+def _joined(here: Row, there: Row) -> Row:
+    """What both know of one endpoint; facts are those of whoever has seen it later."""
+    newer = there if there["last_seen_at"] > here["last_seen_at"] else here
+    return {
+        **{name: newer[name] for name in FACTS},
+        "first_seen_at": _earlier(here["first_seen_at"], there["first_seen_at"]),
+        "first_called_at": _earlier(here["first_called_at"], there["first_called_at"]),
+        "last_called_at": max(here["last_called_at"], there["last_called_at"]),
+        "total_calls": here["total_calls"] + there["total_calls"],
+    }
+
+
+def _earlier(one: int, other: int) -> int:
+    """The earlier of two times, of which 0 is never."""
+    return min(one, other) if one and other else one or other
+
+
+def _add_buckets(connection: Connection, rows: Sequence[Row]) -> None:
+    sums = {(row["tier"], row["bucket"], row["endpoint_id"]): _bucket_sum(row) for row in rows}
+    here = locked_buckets(connection, sums)
+    UPDATE_BUCKET.run(
+        connection, [bucket_change(key, change, here[key]) for key, change in sums.items()]
+    )
+
+
+def _bucket_sum(row: Row) -> BucketSum:
+    counted = {name: row[name] for name in (*COUNTERS, "max_us")}
+    return BucketSum(**counted, latency=Histogram.from_bytes(row["histogram"]))
+
+
+def _add_statuses(connection: Connection, rows: Sequence[Row]) -> None:
+    names = [column.name for column in STATUS.primary_key]
+    UPDATE_STATUS.run(
+        connection,
+        [
+            {**key_of(STATUS, [row[name] for name in names]), "add_calls": row["calls"]}
+            for row in rows
+        ],
+    )
+
+
+def _add_failures(connection: Connection, rows: Sequence[Row]) -> None:
+    for row in rows:
+        connection.execute(ADD_FAILURE, failure_change(row))

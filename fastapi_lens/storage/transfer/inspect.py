@@ -1,0 +1,107 @@
+"""What a database looks like from inside: rows, oldest rows, SQLite's own state. Judges nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, FAILURE, REQUEST, STATUS, WORKER
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """How much there is.
+
+    Attributes:
+        size_bytes: Of the database (SQLite) or of the lens's tables; None if unknown.
+        rows: By table.
+        oldest: By tier that has any, the epoch second at which its oldest bucket ends.
+        never_called: By app, endpoints without any call.
+    """
+
+    size_bytes: int | None
+    rows: Mapping[str, int]
+    oldest: Mapping[Tier, int]
+    never_called: Mapping[str, int]
+
+
+def contents(database: Database) -> Contents:
+    """Count everything; reads the primary keys from one end to the other.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    with database.read() as connection:
+        tables = (ENDPOINT, BUCKET, STATUS, WORKER, REQUEST, FAILURE)
+        counts = {table.name: _count(connection, table) for table in tables}
+        never = sa.select(ENDPOINT.c.app, sa.func.count()).where(ENDPOINT.c.last_called_at == 0)
+        found = connection.execute(never.group_by(ENDPOINT.c.app))
+        return Contents(
+            size_bytes=database.size_bytes(connection),
+            rows=counts,
+            oldest=_oldest(connection),
+            never_called={app: int(count) for app, count in found},
+        )
+
+
+NAMESAKE_TABLE = "lens_requests"
+"""Table of the other package named fastapi-lens; this package has a table ``lens_request``."""
+
+NAMESAKE = (
+    f"the table {NAMESAKE_TABLE} is of another package, fastapi-lens of PyPI: nothing of it is "
+    "read, changed or deleted, so its calls are not in these counts"
+)
+
+
+def has_namesake(database: Database) -> bool:
+    """True if the other package of this name has recorded into this database.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    with database.read() as connection:
+        return sa.inspect(connection).has_table(NAMESAKE_TABLE)
+
+
+def journal_mode(database: Database) -> str:
+    """The journal mode of a SQLite database, which this has to be.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    with database.read() as connection:
+        return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one())
+
+
+def damage(database: Database) -> str | None:
+    """What SQLite finds wrong in its file, in its words; None when it is sound, or on a server.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    with database.read() as connection:
+        return database.dialect.damage(connection)
+
+
+def log_bytes(path: Path) -> int:
+    """The size of a SQLite file's log; 0 where there is none."""
+    log = path.with_name(f"{path.name}-wal")
+    return log.stat().st_size if log.exists() else 0
+
+
+def _oldest(connection: Connection) -> dict[Tier, int]:
+    found: dict[Tier, int] = {}
+    for tier in Tier:
+        first = sa.select(sa.func.min(BUCKET.c.bucket)).where(BUCKET.c.tier == tier.value)
+        bucket = connection.execute(first).scalar()
+        if bucket is not None:
+            found[tier] = (int(bucket) + 1) * tier
+    return found
+
+
+def _count(connection: Connection, table: sa.Table) -> int:
+    return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())

@@ -1,0 +1,1 @@
+"""Counts on their way to the rows that are shown: inbox, drain, roll-up rows."""

@@ -1,0 +1,233 @@
+"""What recording hands to storage: counted calls in batches, and who counted. No SQL, no I/O."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from fastapi_lens.histogram.histogram import Histogram
+from fastapi_lens.storage.engine.texts import storable
+from fastapi_lens.storage.schema.models import Tier
+
+TIERS = (Tier.MINUTE, Tier.HOUR, Tier.DAY, Tier.WEEK)
+
+BucketKey = tuple[int, int, int]
+"""Tier in seconds, number of the bucket since the epoch, endpoint id."""
+
+StatusKey = tuple[int, int, int]
+"""Day since the epoch, endpoint id, status code."""
+
+
+@lru_cache(maxsize=16_384)
+def endpoint_id(app: str, method: str, path: str) -> int:
+    """63 bits of SHA-256 of app, method and path: the same everywhere, never allocated."""
+    return identity_of(app, method, path)
+
+
+def identity_of(*parts: object) -> int:
+    """The first 63 bits of the SHA-256 of texts and numbers in order, as a database stores them."""
+    text = "\0".join(storable(str(part)) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointFacts:
+    """An endpoint as the app's routes tell of it.
+
+    Attributes:
+        tags: In the order of the route.
+        seen_at_us: When the lens learned of it, in microseconds since the epoch.
+    """
+
+    id: int
+    app: str
+    method: str
+    path: str
+    kind: str = "http"
+    name: str = ""
+    source: str = ""
+    summary: str = ""
+    tags: tuple[str, ...] = ()
+    deprecated: bool = False
+    seen_at_us: int = 0
+
+
+class Delta(NamedTuple):
+    """Calls of one endpoint with one status code in one minute, added up.
+
+    Attributes:
+        minute: Minutes since the epoch.
+        duration_us: Sum of the durations in microseconds.
+        first_at_us: Microseconds since the epoch of the first of the calls, or earlier.
+    """
+
+    endpoint_id: int
+    minute: int
+    status: int
+    calls: int
+    duration_us: int
+    max_us: int
+    first_at_us: int
+    last_at_us: int
+    latency: Histogram
+
+    @classmethod
+    def sum_of(cls, deltas: "Sequence[Delta]") -> "Delta":
+        """The calls of at least one, all of the same endpoint, minute and status."""
+        if len(deltas) == 1:
+            return deltas[0]
+        return deltas[0]._replace(
+            calls=sum(delta.calls for delta in deltas),
+            duration_us=sum(delta.duration_us for delta in deltas),
+            max_us=max(delta.max_us for delta in deltas),
+            first_at_us=min(delta.first_at_us for delta in deltas),
+            last_at_us=max(delta.last_at_us for delta in deltas),
+            latency=Histogram.merged(delta.latency for delta in deltas),
+        )
+
+    def at_minute(self, minute: int) -> "Delta":
+        """The same calls, booked to another minute."""
+        return self._replace(minute=minute)
+
+
+class Use(NamedTuple):
+    """An endpoint in use: responses to some of its calls have begun and have not ended.
+
+    Attributes:
+        connections: Number of open calls; at least 1.
+        since_us: Time at which the oldest was opened, in microseconds since the epoch.
+        until_us: Time of this observation, in microseconds since the epoch.
+    """
+
+    endpoint_id: int
+    connections: int
+    since_us: int
+    until_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The changes of one transaction: calls, uses, or both.
+
+    Attributes:
+        seq: Number of the batch in its worker, 1 for the first.
+        uses: Advance the last call of their endpoints, and count no call.
+        open_calls: The worker's open calls, see `storage.writing.open_calls`; None if unchanged.
+        ahead_us: A stored last call after this time, in microseconds since the epoch, came from a
+            wrong clock and is overwritten.
+        since_us: All that the worker counted before this time, in microseconds since the epoch,
+            is in earlier batches.
+    """
+
+    seq: int
+    deltas: tuple[Delta, ...] = ()
+    uses: tuple[Use, ...] = ()
+    open_calls: str | None = None
+    ahead_us: int = (1 << 63) - 1
+    since_us: int = 0
+
+    @property
+    def calls(self) -> int:
+        """How many calls are in it."""
+        return sum(delta.calls for delta in self.deltas)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """The process that writes.
+
+    Attributes:
+        id: 32 hexadecimal digits, see `recording.flush.processes.new_id`.
+        started_at_us: Microseconds since the epoch.
+        interval_ms: Milliseconds between two flushes.
+    """
+
+    id: str
+    app: str
+    host: str
+    pid: int
+    release: str
+    started_at_us: int
+    interval_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """What a worker says of itself now and then.
+
+    Attributes:
+        now_us: Microseconds since the epoch.
+        complete_to_us: Up to when all its calls are written, in microseconds since the epoch.
+        dropped: Calls that it has lost since it started.
+        pending: Calls that wait in its memory.
+        flush_us: Microseconds that its latest flush took.
+        core_ppm: Share of one core that its thread used lately, in millionths; None before it
+            was measured.
+        interval_ms: Milliseconds between two flushes now; None if unchanged.
+        ended: It writes for the last time.
+    """
+
+    now_us: int
+    complete_to_us: int
+    dropped: int = 0
+    pending: int = 0
+    flush_us: int = 0
+    core_ppm: int | None = None
+    interval_ms: int | None = None
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class BucketSum:
+    """What a batch adds to one bucket row."""
+
+    calls: int = 0
+    redirects: int = 0
+    errors_4xx: int = 0
+    errors_5xx: int = 0
+    duration_us: int = 0
+    max_us: int = 0
+    latency: Histogram = Histogram()
+
+    def add(self, delta: Delta) -> None:
+        """Add the calls of a delta, by the class of its status."""
+        self.calls += delta.calls
+        match delta.status // 100:
+            case 3:
+                self.redirects += delta.calls
+            case 4:
+                self.errors_4xx += delta.calls
+            case 5:
+                self.errors_5xx += delta.calls
+            case _:
+                pass
+        self.duration_us += delta.duration_us
+        self.max_us = max(self.max_us, delta.max_us)
+        self.latency += delta.latency
+
+
+def bucket_sums(deltas: Iterable[Delta]) -> dict[BucketKey, BucketSum]:
+    """What the deltas add to each row ``(tier, bucket, endpoint id)`` of all tiers."""
+    sums: dict[BucketKey, BucketSum] = {}
+    for delta in deltas:
+        for seconds, minutes in _MINUTES.items():
+            key = (seconds, delta.minute // minutes, delta.endpoint_id)
+            found = sums.get(key)
+            if found is None:
+                found = sums[key] = BucketSum()
+            found.add(delta)
+    return sums
+
+
+_MINUTES = {tier.value: tier // Tier.MINUTE for tier in TIERS}
+"""Minutes of a bucket of each tier."""
+
+
+def status_sums(deltas: Iterable[Delta]) -> dict[StatusKey, int]:
+    """What the deltas add to each row ``(day, endpoint id, status)``."""
+    sums: dict[StatusKey, int] = {}
+    for delta in deltas:
+        key = (delta.minute * Tier.MINUTE // Tier.DAY, delta.endpoint_id, delta.status)
+        sums[key] = sums.get(key, 0) + delta.calls
+    return sums

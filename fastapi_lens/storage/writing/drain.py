@@ -1,0 +1,360 @@
+"""The drain: adds what waits in the inbox to the rows that are shown, each batch exactly once.
+
+Batches are added in the transaction that deletes them, so it does not matter who does it or when
+who does it dies. One process at a time does it, because more would wait for each other.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.errors import RefusedError, StorageError
+from fastapi_lens.storage.coordination.sequence import until_alone
+from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, microseconds
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.worker_deletion import count_losses
+from fastapi_lens.storage.schema.data_version import note_change
+from fastapi_lens.storage.schema.migrations import WRITTEN_AS, require_schema
+from fastapi_lens.storage.schema.statements import HAS_SCHEMA, Prepared
+from fastapi_lens.storage.schema.tables import ENDPOINT, INBOX
+from fastapi_lens.storage.writing.batches import Batch, Delta, Use
+from fastapi_lens.storage.writing.inbox import UnreadableError, unpack
+from fastapi_lens.storage.writing.rollup import Claim, Rollup
+from fastapi_lens.text.escaping import visible
+
+logger = logging.getLogger("fastapi_lens")
+
+AIM_SECONDS = 0.05
+"""A transaction takes about so long, unless batches come faster than they are added then."""
+
+LEAST_AT_ONCE, FIRST_AT_ONCE, MOST_AT_ONCE = 16, 64, 256
+"""Packed batches of one transaction, if as many wait. What it takes depends on the rows that they
+change, and the workers of a fleet change the same ones."""
+
+FOLD_EVERY = 32
+"""Batches that are in memory unpacked, and sums after which others get the interpreter."""
+
+MAX_TRIES = 5
+"""Of a batch that fails in a way that nobody foresaw; then its calls are given up."""
+
+
+Key = tuple[str, int]
+"""Worker and number of a batch."""
+
+_FIRST: Key = ("", 0)
+"""Before the first batch."""
+
+
+class _TakenError(StorageError):
+    """Somebody else has added these batches."""
+
+
+class Waiting(NamedTuple):
+    """A batch in the inbox, see `models.InboxRow`."""
+
+    worker_id: str
+    seq: int
+    app: str
+    calls: int
+    body: bytes
+
+    @property
+    def key(self) -> Key:
+        """Its place in the order of the inbox."""
+        return self.worker_id, self.seq
+
+
+class Drain:
+    """Empties the inbox of one database.
+
+    Calls that can never be added are counted as lost by their app.
+
+    Args:
+        database: With tables.
+        clock: Epoch seconds.
+        timer: Seconds that pass.
+        pause: Waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        """Read nothing yet."""
+        self._database = database
+        self._rollup = Rollup(database)
+        self._clock = clock
+        self._timer = timer
+        self._pause = pause
+        self._at_once = FIRST_AT_ONCE
+        self._after = _FIRST
+        self._tries = Counter[Key]()
+
+    def run(self, *, seconds: float) -> bool:
+        """Add what waits, for about so many seconds at most; whether nothing is left to do now.
+
+        Between two transactions it rests as long as the last one took, so that others get at the
+        database and at the interpreter.
+
+        Raises:
+            StorageError: The database cannot be read or written; what was added stays added.
+        """
+        end = self._timer() + seconds
+        while True:
+            begun = self._timer()
+            rows = self._read(self._after)
+            are_last = len(rows) < self._at_once
+            is_empty = are_last and self._after == _FIRST
+            self._after = _FIRST if are_last else rows[-1].key
+            try:
+                self._add(rows)
+            except _TakenError:
+                is_empty = False  # Some of them may still be there.
+            now = self._timer()
+            took = now - begun
+            self._adapt(len(rows), took)
+            if is_empty or now + took >= end:
+                break
+            self._pause(took)
+        return is_empty
+
+    def run_once(self) -> None:
+        """Add all that waits now, whatever comes meanwhile, and however long it takes.
+
+        Raises:
+            StorageError: The database cannot be read or written; what was added stays added.
+        """
+        for _ in range(MAX_TRIES):
+            self._add_all()
+            if not self._tries:
+                return
+
+    def _add_all(self) -> None:
+        after = _FIRST
+        while rows := self._read(after):
+            try:
+                self._add(rows)
+            except _TakenError:
+                continue  # Some of them may still be there.
+            after = rows[-1].key
+
+    def _read(self, after: Key) -> list[Waiting]:
+        """Some batches, in key order."""
+        worker, seq = after
+        behind = (INBOX.c.worker_id > worker) | (
+            (INBOX.c.worker_id == worker) & (INBOX.c.seq > seq)
+        )
+        with self._database.read() as connection:
+            found = connection.execute(_IN_ORDER.where(behind).limit(self._at_once))
+            return [Waiting(*row) for row in found]
+
+    def _adapt(self, added: int, took: float) -> None:
+        """More at once while many wait: what they have in common is written once for all."""
+        if added == self._at_once:
+            self._at_once = min(MOST_AT_ONCE, 2 * self._at_once)
+        elif took > AIM_SECONDS and 2 * added <= self._at_once:
+            # Not below what waits: the rows would only be written twice.
+            self._at_once = max(LEAST_AT_ONCE, self._at_once // 2)
+
+    def _add(self, rows: Sequence[Waiting]) -> None:
+        """Add batches and delete them."""
+        if not rows:
+            return
+        claim = _Claim(rows)
+        try:
+            self._rollup.add(self._added_up(map(_unpacked, rows)), claim)
+        except (RefusedError, UnreadableError):
+            pass  # One by one tells which, and why.
+        except StorageError:
+            raise
+        except Exception:
+            logger.debug("fastapi_lens could not add up %d batches", len(rows), exc_info=True)
+        else:
+            return
+        if len(rows) == 1:
+            self._add_the_rest(rows[0], claim)
+            return
+        for row in rows:
+            self._add([row])
+
+    def _add_the_rest(self, row: Waiting, claim: Claim) -> None:
+        """Add what the database takes of a batch that it has refused as a whole."""
+        try:
+            batch = _unpacked(row)
+            taken, refused = self._sorted_out(batch.deltas)
+            names = [self._name_of(delta.endpoint_id) for delta in refused]
+            rest = replace(batch, deltas=tuple(taken))
+            self._rollup.add(
+                self._added_up([rest]), self._losing(row, batch.calls - rest.calls, claim)
+            )
+        except (RefusedError, UnreadableError) as error:
+            self._give_up(row, claim, error)
+        except StorageError:
+            raise
+        except Exception as error:
+            # Nobody foresaw it, and others wait behind it.
+            self._tries[row.key] += 1
+            if self._tries[row.key] < MAX_TRIES:
+                logger.exception(
+                    "fastapi_lens could not add %d calls of worker %s (%s), and tries again",
+                    *(row.calls, row.worker_id, row.app),
+                )
+                return
+            del self._tries[row.key]
+            self._give_up(row, claim, error)
+        else:
+            _say_refused(refused, names)
+
+    def _sorted_out(
+        self, deltas: Sequence[Delta], taken: Sequence[Delta] = ()
+    ) -> tuple[Sequence[Delta], Sequence[Delta]]:
+        """Which sums the database takes beside those that it takes already, and which it refuses.
+
+        Returns:
+            All that it takes, and the others.
+        """
+        both = (*taken, *deltas)
+        if not deltas or self._rollup.takes(self._added_up([Batch(0, both)])):
+            return both, ()
+        if len(deltas) == 1:
+            return taken, deltas
+        half = len(deltas) // 2
+        taken, refused = self._sorted_out(deltas[:half], taken)
+        taken, others = self._sorted_out(deltas[half:], taken)
+        return taken, (*refused, *others)
+
+    def _give_up(self, row: Waiting, claim: Claim, error: Exception) -> None:
+        """Delete a batch that can never be added."""
+        lose = self._losing(row, row.calls, claim)
+        until_alone(lambda: self._write(lose))
+        logger.error(
+            "fastapi_lens gives up %d calls of worker %s (%s), which cannot be added: %s",
+            row.calls,
+            row.worker_id,
+            row.app,
+            error,
+        )
+
+    def _write(self, change: Claim) -> None:
+        with self._database.write() as connection:
+            change(connection)
+            note_change(self._database, connection)
+
+    def _losing(self, row: Waiting, calls: int, claim: Claim) -> Claim:
+        """Claim a batch, so many calls of which are lost."""
+
+        def claim_and_count(connection: Connection) -> None:
+            claim(connection)
+            if calls:
+                count_losses(self._database, connection, row.app, calls)
+
+        return claim_and_count
+
+    def _name_of(self, endpoint: int) -> str:
+        key = sa.select(ENDPOINT.c.method, ENDPOINT.c.path).where(ENDPOINT.c.id == endpoint)
+        with self._database.read() as connection:
+            found = connection.execute(key).first()
+        return visible(f"{found.method} {found.path}") if found else f"endpoint {endpoint}"
+
+    def _added_up(self, batches: Iterable[Batch]) -> Batch:
+        """The sums and uses of several batches as one."""
+        sums: dict[tuple[int, int, int], list[Delta]] = {}
+        uses: list[Use] = []
+        # A stored time is from a wrong clock only if it is so by today's clock, too.
+        ahead_us = microseconds(self._clock() + AHEAD_SECONDS)
+        for number, batch in enumerate(batches, 1):
+            ahead_us = max(ahead_us, batch.ahead_us)
+            uses += batch.uses
+            for delta in batch.deltas:
+                sums.setdefault((delta.endpoint_id, delta.minute, delta.status), []).append(delta)
+            # Others get the interpreter; more often would cost more than the work itself.
+            self._pause(0)
+            if number % FOLD_EVERY == 0:
+                self._fold(sums)
+        self._fold(sums)
+        deltas = tuple(delta for (delta,) in sums.values())
+        return Batch(0, deltas, tuple(uses), ahead_us=ahead_us)
+
+    def _fold(self, sums: dict[tuple[int, int, int], list[Delta]]) -> None:
+        """Replace the sums of each list by one."""
+        for number, deltas in enumerate(sums.values(), 1):
+            deltas[:] = [Delta.sum_of(deltas)]
+            if number % FOLD_EVERY == 0:
+                self._pause(0)
+
+
+class _Claim:
+    """Deletes batches, or finds that somebody else has done so."""
+
+    def __init__(self, rows: Sequence[Waiting]) -> None:
+        """Take rows in key order."""
+        self._of_workers = [
+            (worker, [row.seq for row in group])
+            for worker, group in groupby(rows, lambda row: row.worker_id)
+        ]
+
+    def __call__(self, connection: Connection) -> None:
+        """Delete them, in a transaction that adds them.
+
+        Raises:
+            SchemaTooNewError: A newer release has migrated the database.
+            _TakenError: One of them is gone.
+        """
+        for worker, seqs in self._of_workers:
+            values = {"worker": worker, "first": seqs[0], "last": seqs[-1]}
+            if _DELETE.change(connection, {**values, "schema": str(WRITTEN_AS)}) != len(seqs):
+                require_schema(connection)
+                raise _TakenError("another process has added these batches")
+
+
+def _say_refused(deltas: Sequence[Delta], names: Sequence[str]) -> None:
+    calls = Counter[str]()
+    for delta, name in zip(deltas, names, strict=True):
+        calls[name] += delta.calls
+    for name, lost in calls.items():
+        logger.error(
+            "fastapi_lens gives up %d calls of %s, which the database refuses to add", lost, name
+        )
+
+
+def _unpacked(row: Waiting) -> Batch:
+    return unpack(row.body)
+
+
+_IN_ORDER = sa.select(
+    INBOX.c.worker_id, INBOX.c.seq, INBOX.c.app, INBOX.c.calls, INBOX.c.body
+).order_by(INBOX.c.worker_id, INBOX.c.seq)
+_DELETE = Prepared(
+    sa.delete(INBOX).where(
+        INBOX.c.worker_id == sa.bindparam("worker"),
+        INBOX.c.seq.between(sa.bindparam("first"), sa.bindparam("last")),
+        HAS_SCHEMA,
+    )
+)
+
+
+def drain_all(database: Database) -> None:
+    """Add everything that waits now, for whoever reads, moves or deletes all counts.
+
+    Raises:
+        StorageError: The database cannot be read or written.
+    """
+    Drain(database).run_once()
+
+
+def waiting(connection: Connection, app: str | None = None) -> tuple[int, int]:
+    """How many batches wait, of one app or of all, and since when (microseconds; 0 for none)."""
+    counted = sa.select(sa.func.count(), sa.func.min(INBOX.c.since))
+    row = connection.execute(counted if app is None else counted.where(INBOX.c.app == app)).one()
+    return int(row[0]), int(row[1] or 0)

@@ -1,0 +1,156 @@
+"""Endpoint times that a wrong clock recorded, and their correction."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, EARLIEST, microseconds
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.data_version import note_change
+from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, WORKER
+
+_AT_ONCE = 100
+_LIVED_DAYS = 3
+"""Counts on this many days cannot come from a clock that was wrong only briefly."""
+
+_EARLIEST_US = microseconds(EARLIEST)
+_DAY_SECONDS = Tier.DAY.value
+_COARSER = {Tier.DAY: Tier.WEEK, Tier.HOUR: Tier.DAY, Tier.MINUTE: Tier.HOUR}
+
+_TIMES = ("first_seen_at", "last_seen_at", "first_called_at", "last_called_at")
+
+
+def mend_times(database: Database, app: str, *, after_us: int, shift_us: int) -> None:
+    """Shift times of an app's endpoints, and starts of its workers, that lie in the future.
+
+    Args:
+        database: The database to write to.
+        app: Name of the app.
+        after_us: Only later times are shifted, in microseconds since the epoch.
+        shift_us: Microseconds to add; negative.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    with database.write() as connection:
+        for name in _TIMES:
+            time = ENDPOINT.c[name]
+            moved = sa.update(ENDPOINT).where(ENDPOINT.c.app == app, time > after_us)
+            connection.execute(moved.values({name: time + shift_us}))
+        # Else endpoints that were never called would seem older than all workers, and be hidden.
+        started = WORKER.c.started_at
+        ours = sa.update(WORKER).where(WORKER.c.app == app, started > after_us)
+        connection.execute(ours.values(started_at=started + shift_us))
+
+
+def mend_left(database: Database, app: str, *, now: float) -> None:
+    """Fix times of 1970, or far ahead, that no running worker recorded.
+
+    A last call becomes the latest counted one if that is at most a day old, and otherwise now: the
+    call was made before now, and no endpoint may look dead because of a wrong clock. A first call
+    becomes the first one in the buckets.
+
+    Args:
+        database: The database to write to.
+        app: Name of the app.
+        now: Epoch seconds, by a clock that is set. If counts of many days lie after it, nothing
+            is changed: then this clock is behind.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    while rows := _wrong_rows(database, app, now):
+        with database.write() as connection:
+            for row, right in rows:
+                for name, time in right.items():
+                    # Unless its worker has written a better one meanwhile.
+                    same = (ENDPOINT.c.id == row.id) & (ENDPOINT.c[name] == getattr(row, name))
+                    connection.execute(sa.update(ENDPOINT).where(same).values({name: time}))
+            note_change(database, connection)
+        if len(rows) < _AT_ONCE:
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """First and last call of an endpoint according to its buckets: epoch seconds, or None."""
+
+    first: int | None = None
+    last: int | None = None
+
+    def with_tier(self, tier: Tier, first: int, last: int) -> "_Counted":
+        """The same times, refined by the buckets of the next finer tier."""
+        first_at, last_at = first * tier, last * tier
+        coarser = _COARSER.get(tier, tier)
+        if self.first is not None and first_at >= self.first + coarser:
+            first_at = self.first  # The finer buckets of that time are deleted.
+        return _Counted(first_at, last_at if self.last is None else max(self.last, last_at))
+
+
+def _wrong_rows(database: Database, app: str, now: float) -> list[tuple[Any, dict[str, int]]]:
+    """Rows with impossible times, and the corrected times."""
+    limit_us = microseconds(now + AHEAD_SECONDS)
+    wrong = sa.or_(*(_is_wrong(ENDPOINT.c[name], limit_us) for name in _TIMES))
+    columns = (ENDPOINT.c.id, *(ENDPOINT.c[name] for name in _TIMES))
+    some = sa.select(*columns).where(ENDPOINT.c.app == app, wrong).limit(_AT_ONCE)
+    with database.read() as connection:
+        rows = connection.execute(some).all()
+        if not rows or _is_behind(connection, now):
+            return []
+        counted = _counted(connection, [row.id for row in rows], now)
+    return [(row, _right(row, counted.get(row.id, _Counted()), now, limit_us)) for row in rows]
+
+
+def _is_wrong(time: sa.Column[int], limit_us: int) -> sa.ColumnElement[bool]:
+    return (time > limit_us) | ((time > 0) & (time < _EARLIEST_US))
+
+
+def _is_behind(connection: Connection, now: float) -> bool:
+    ahead = sa.select(BUCKET.c.bucket).where(
+        BUCKET.c.tier == _DAY_SECONDS, BUCKET.c.bucket > int(now + AHEAD_SECONDS) // _DAY_SECONDS
+    )
+    return len(connection.execute(ahead.distinct().limit(_LIVED_DAYS)).all()) == _LIVED_DAYS
+
+
+def _counted(connection: Connection, ids: list[int], now: float) -> dict[int, _Counted]:
+    """First and last calls by endpoint, within the range of possible times."""
+    found: dict[int, _Counted] = {}
+    for tier in sorted(Tier, reverse=True):
+        ends = sa.func.min(BUCKET.c.bucket), sa.func.max(BUCKET.c.bucket)
+        # The present week may contain calls that a wrong clock booked ahead. Days cover it, too.
+        present = int(now) // tier - (tier is Tier.WEEK)
+        rows = connection.execute(
+            sa.select(BUCKET.c.endpoint_id, *ends)
+            .where(
+                BUCKET.c.tier == tier.value,
+                BUCKET.c.bucket.between(-int(-EARLIEST // tier), present),
+                BUCKET.c.endpoint_id.in_(ids),
+            )
+            .group_by(BUCKET.c.endpoint_id)
+        )
+        for identity, first, last in rows:
+            before = found.get(identity, _Counted())
+            found[identity] = before.with_tier(tier, int(first), int(last))
+    return found
+
+
+def _right(row: Any, counted: _Counted, now: float, limit_us: int) -> dict[str, int]:
+    """The corrected times of a row, by column."""
+    right: dict[str, int] = {}
+
+    def mended(name: str, instead: float) -> int:
+        told: int = getattr(row, name)
+        if told and not _EARLIEST_US <= told <= limit_us:
+            right[name] = told = microseconds(instead)
+        return told
+
+    late = counted.last if counted.last and now - counted.last <= AHEAD_SECONDS else now
+    last_us = mended("last_called_at", late)
+    first = last_us / 1_000_000 if counted.first is None else counted.first
+    first_us = mended("first_called_at", min(first, last_us / 1_000_000))
+    mended("first_seen_at", min(now, first_us / 1_000_000 or now))
+    mended("last_seen_at", now)
+    return right

@@ -1,0 +1,146 @@
+"""The inbox: what one flush has counted is one packed row, until the drain adds it up.
+
+The body of a row is a byte that names the format, and then, compressed, the number of sums and of
+uses and the batch's `ahead_us`; each field of all sums, then each field of all uses, as 64-bit
+integers; and the histograms, see `lanes.pack_many`. Little-endian.
+"""
+
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from fastapi_lens.histogram.histogram import Histogram
+from fastapi_lens.storage.coordination.sequence import Fence, until_alone
+from fastapi_lens.storage.engine.clock_skew import microseconds
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.texts import storable
+from fastapi_lens.storage.schema.statements import Prepared
+from fastapi_lens.storage.schema.tables import INBOX, WORKER
+from fastapi_lens.storage.writing.batches import Batch, Delta, Use, WorkerFacts
+
+_FORMAT = 1
+_COMPRESSION = 1
+"""The quickest of zlib's levels; the next ones save little of so much that is distinct."""
+
+_HEAD = struct.Struct("<IIq")
+_SUM_FIELDS = len(Delta._fields) - 1
+"""All but the histogram."""
+
+_USE_FIELDS = len(Use._fields)
+_BYTES = 8
+
+
+class UnreadableError(ValueError):
+    """The body of a row is not what `pack` writes."""
+
+
+def pack(batch: Batch) -> bytes:
+    """The body of a batch's row: its sums, its uses and its `ahead_us`."""
+    parts = (
+        _HEAD.pack(len(batch.deltas), len(batch.uses), batch.ahead_us),
+        *_columns(batch.deltas, _SUM_FIELDS),
+        *_columns(batch.uses, _USE_FIELDS),
+        Histogram.pack_many(delta.latency for delta in batch.deltas),
+    )
+    return bytes((_FORMAT,)) + zlib.compress(b"".join(parts), _COMPRESSION)
+
+
+def unpack(body: bytes) -> Batch:
+    """The inverse of `pack`; the number of the batch is 0, and its open calls are unchanged.
+
+    Raises:
+        UnreadableError: `pack` has not written this body.
+    """
+    if body[:1] != bytes((_FORMAT,)):
+        raise UnreadableError(f"unknown format {body[:1].hex() or 'of no bytes'}")
+    try:
+        data = zlib.decompress(body[1:])
+        sums, uses, ahead_us = _HEAD.unpack_from(data)
+        at = _HEAD.size
+        deltas = _rows(data, at, sums, _SUM_FIELDS)
+        at += sums * _SUM_FIELDS * _BYTES
+        used = _rows(data, at, uses, _USE_FIELDS)
+        at += uses * _USE_FIELDS * _BYTES
+        histograms = Histogram.unpack_many(data[at:], sums)
+    except (zlib.error, struct.error, ValueError) as error:
+        raise UnreadableError(str(error)) from error
+    return Batch(
+        0,
+        tuple(_delta(*row, one) for row, one in zip(deltas, histograms, strict=True)),
+        tuple(Use(*row) for row in used),
+        ahead_us=ahead_us,
+    )
+
+
+_delta = cast("Callable[..., Delta]", Delta)
+"""With all fields in their order."""
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], fields: int) -> list[bytes]:
+    """The first fields of all rows, one field after the other."""
+    packed = struct.Struct(f"<{len(rows)}q")
+    return [packed.pack(*column) for column in islice(zip(*rows, strict=True), fields)]
+
+
+def _rows(data: bytes, at: int, count: int, fields: int) -> list[tuple[int, ...]]:
+    column = struct.Struct(f"<{count}q")
+    columns = [column.unpack_from(data, at + number * column.size) for number in range(fields)]
+    return list(zip(*columns, strict=True))
+
+
+class Inbox:
+    """Puts the batches of one worker into the inbox, each exactly once."""
+
+    def __init__(self, database: Database, worker: WorkerFacts) -> None:
+        """Write nothing yet."""
+        self._database = database
+        self._worker = worker
+        self._fence = Fence(worker, WORKER.c.seq)
+
+    def put(self, batch: Batch, *, now: float) -> int:
+        """Add a batch; calling it again with the same batch after an error is safe.
+
+        Args:
+            batch: What was counted.
+            now: Epoch seconds.
+
+        Returns:
+            How many batches of this worker wait in the inbox, this one included.
+
+        Raises:
+            StorageError: The database cannot be written; whether the batch was added is then
+                unknown, and the next call with the same batch finds out.
+            SchemaTooNewError: A newer release has migrated the database since this one began.
+        """
+        row = {
+            "worker_id": self._worker.id,
+            "seq": batch.seq,
+            "app": storable(self._worker.app),
+            "written_at": microseconds(now),
+            "since": batch.since_us,
+            "calls": batch.calls,
+            "body": pack(batch),
+        }
+        waiting: list[int] = []
+        until_alone(lambda: waiting.append(self._put(batch, row)))
+        return waiting[-1]
+
+    def _put(self, batch: Batch, row: dict[str, Any]) -> int:
+        with self._database.write() as connection:
+            if self._fence.advance(connection, batch.seq):
+                if batch.open_calls is not None:
+                    mine = sa.update(WORKER).where(WORKER.c.id == self._worker.id)
+                    connection.execute(mine.values(open_calls=batch.open_calls or None))
+                if batch.deltas or batch.uses:
+                    connection.execute(sa.insert(INBOX), row)
+            ((waiting,),) = _WAITING.read(connection, {"worker": self._worker.id})
+            return int(waiting)
+
+
+_WAITING = Prepared(
+    sa.select(sa.func.count()).select_from(INBOX).where(INBOX.c.worker_id == sa.bindparam("worker"))
+)

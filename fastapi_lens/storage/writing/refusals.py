@@ -1,0 +1,73 @@
+"""Rows that a database refuses do not stop the others: they are added one by one, and left out."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.errors import RefusedError
+from fastapi_lens.storage.engine.dialects.base import REFUSED
+from fastapi_lens.text.escaping import visible
+
+logger = logging.getLogger("fastapi_lens")
+
+_SHOWN = 200
+"""Characters of a row's names in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One row that was left out.
+
+    Attributes:
+        row: Its values, by column or parameter.
+        reason: The driver's words.
+    """
+
+    row: dict[str, Any]
+    reason: str
+
+
+def add_one_by_one(
+    connection: Connection, rows: Iterable[dict[str, Any]], add: Callable[[dict[str, Any]], object]
+) -> list[Refusal]:
+    """Add rows in a running transaction, which goes on where a row is refused.
+
+    Args:
+        connection: In a transaction.
+        rows: What to add.
+        add: Adds one row by this connection.
+
+    Returns:
+        Those that the database refuses.
+    """
+    refusals: list[Refusal] = []
+    for row in rows:
+        try:
+            with connection.begin_nested():
+                add(row)
+        except (RefusedError, *REFUSED) as error:
+            refusals.append(Refusal(row, str(getattr(error, "orig", error)).partition("\n")[0]))
+    return refusals
+
+
+def log_refusals(refusals: Sequence[Refusal], kind: str, names: Sequence[str]) -> None:
+    """Log what was left out, in one line; nothing if nothing was.
+
+    Args:
+        refusals: What `add_one_by_one` returned.
+        kind: What the rows are, in the plural.
+        names: Columns or parameters that a row is recognised by, as far as it has them.
+    """
+    if refusals:
+        row = refusals[0].row
+        words = " ".join(str(row[name]) for name in names if name in row)
+        logger.warning(
+            "fastapi_lens left out %d %s that the database refuses, such as %s: %s",
+            len(refusals),
+            kind,
+            visible(words[:_SHOWN]),
+            refusals[0].reason,
+        )

@@ -1,0 +1,108 @@
+"""Registering one worker and the endpoints of its app: their rows, and what the app tells of them.
+
+Rows are written in primary-key order, so that workers wait for each other instead of deadlocking.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from fastapi_lens.errors import RefusedError
+from fastapi_lens.storage.coordination.heartbeat import new_row
+from fastapi_lens.storage.coordination.sequence import until_alone
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.texts import storable
+from fastapi_lens.storage.schema.data_version import note_change
+from fastapi_lens.storage.schema.statements import FACTS, UPDATE_FACTS
+from fastapi_lens.storage.schema.tables import ENDPOINT, WORKER
+from fastapi_lens.storage.writing.batches import EndpointFacts, WorkerFacts
+from fastapi_lens.storage.writing.refusals import add_one_by_one, log_refusals
+
+
+class Registrar:
+    """Registers one worker in one database."""
+
+    def __init__(self, database: Database, worker: WorkerFacts) -> None:
+        """Write nothing yet."""
+        self._database = database
+        self._worker = worker
+
+    def register(
+        self, facts: Iterable[EndpointFacts], *, applied: int, now_us: int, log_applied: int = 0
+    ) -> None:
+        """Make the worker's row and the endpoints' rows, and bring their facts up to date.
+
+        Args:
+            facts: The endpoints that the app has, called or not.
+            applied: Number of the last batch known to be applied, for a database that has
+                lost the worker's row, or has an older one from a backup.
+            now_us: Microseconds since the epoch.
+            log_applied: The same of the request log.
+
+        Raises:
+            StorageError: The database cannot be written.
+        """
+        rows = sorted((_endpoint_values(fact, now_us) for fact in facts), key=lambda row: row["id"])
+        worker = new_row(self._worker, applied=applied, now_us=now_us, log_applied=log_applied)
+        try:
+            until_alone(lambda: self._register(worker, rows))
+        except RefusedError:
+            accepted = self._accepted(rows)
+            until_alone(lambda: self._register(worker, accepted))
+
+    def _accepted(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Add endpoints one by one; those that the database takes."""
+        insert = self._database.insert_ignore(ENDPOINT)
+        with self._database.write() as connection:
+
+            def add(row: dict[str, Any]) -> None:
+                connection.execute(insert, row)
+                UPDATE_FACTS.run_all(connection, [_bound(row, "id")])
+
+            refusals = add_one_by_one(connection, rows, add)
+        log_refusals(refusals, "endpoints", ("method", "path"))
+        refused = {refusal.row["id"] for refusal in refusals}
+        return [row for row in rows if row["id"] not in refused]
+
+    def _register(self, worker: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+        # Two transactions: on MariaDB workers that insert and then update in one deadlock.
+        with self._database.write() as connection:
+            connection.execute(self._database.insert_ignore(WORKER), worker)
+            if rows:
+                connection.execute(self._database.insert_ignore(ENDPOINT), rows)
+        with self._database.write() as connection:
+            for fence in (WORKER.c.seq, WORKER.c.log_seq):
+                connection.execute(
+                    sa.update(WORKER)
+                    .where(WORKER.c.id == self._worker.id, fence < worker[fence.name])
+                    .values({fence: worker[fence.name]})
+                )
+            if rows:
+                UPDATE_FACTS.run_all(connection, [_bound(row, "id") for row in rows])
+                note_change(self._database, connection)
+
+
+def _endpoint_values(fact: EndpointFacts, now_us: int) -> dict[str, Any]:
+    return {
+        "id": fact.id,
+        "app": storable(fact.app),
+        "method": fact.method,
+        "path": storable(fact.path),
+        "kind": fact.kind,
+        "name": storable(fact.name),
+        "source": storable(fact.source),
+        "summary": storable(fact.summary),
+        "tags": json.dumps(fact.tags),
+        "deprecated": fact.deprecated,
+        "first_seen_at": fact.seen_at_us,
+        "last_seen_at": now_us,
+        "first_called_at": 0,
+        "last_called_at": 0,
+        "total_calls": 0,
+    }
+
+
+def _bound(row: dict[str, Any], key: str) -> dict[str, Any]:
+    return {f"key_{key}": row[key], **{f"new_{name}": row[name] for name in FACTS}}

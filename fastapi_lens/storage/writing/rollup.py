@@ -1,0 +1,206 @@
+"""Adding counts to the rows that are shown, in one transaction together with what it comes from.
+
+Rows are locked in primary-key order, so that those who add to the same rows wait for each other
+instead of deadlocking.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.errors import RefusedError, StorageError
+from fastapi_lens.histogram.histogram import Histogram
+from fastapi_lens.storage.coordination.sequence import until_alone
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.counters import COUNTERS
+from fastapi_lens.storage.schema.data_version import note_change
+from fastapi_lens.storage.schema.statements import LOCK_BUCKETS, LOCK_STATUSES, Row, key_of
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
+from fastapi_lens.storage.writing.batches import (
+    Batch,
+    BucketKey,
+    BucketSum,
+    StatusKey,
+    bucket_sums,
+    status_sums,
+)
+from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_ENDPOINT, UPDATE_STATUS
+
+Claim = Callable[[Connection], None]
+"""Takes away, in the same transaction, what is added; raises where somebody else has taken it."""
+
+
+class Rollup:
+    """Adds to the rows of one database."""
+
+    def __init__(self, database: Database) -> None:
+        """Write nothing yet."""
+        self._database = database
+
+    def add(self, batch: Batch, claim: Claim) -> None:
+        """Add a batch's sums and uses.
+
+        Args:
+            batch: Of one worker or of several; its number and its open calls do not matter.
+            claim: Called first, in each transaction that is begun.
+
+        Raises:
+            StorageError: The database cannot be written. Unless the acknowledgement got lost,
+                nothing was added and nothing taken away.
+        """
+        changes = _Changes.of(batch)
+        until_alone(lambda: self._add(changes, claim))
+
+    def takes(self, batch: Batch) -> bool:
+        """Whether the database would take a batch; nothing is added."""
+        changes = _Changes.of(batch)
+        try:
+            until_alone(lambda: self._add(changes, None))
+        except RefusedError:
+            return False
+        return True
+
+    def _add(self, changes: "_Changes", claim: Claim | None) -> None:
+        missing = self._try(changes, claim)
+        if missing:
+            # In a transaction of their own, so that inserting never waits while holding locks.
+            self._insert_empty(missing)
+            if self._try(changes, claim):
+                raise StorageError("rows vanished between two transactions")
+
+    def _try(self, changes: "_Changes", claim: Claim | None) -> "_Missing | None":
+        """Add them, or tell which rows have to be made first; without a claim, undo it."""
+        with self._database.write() as connection:
+            if claim is not None:
+                claim(connection)
+            buckets, statuses = changes.buckets, changes.statuses
+            known = locked_buckets(connection, buckets)
+            counted = locked_statuses(connection, statuses)
+            missing = _Missing(
+                [key for key in buckets if key not in known],
+                [key for key in statuses if key not in counted],
+            )
+            if missing:
+                connection.rollback()
+                return missing
+            UPDATE_ENDPOINT.run(connection, changes.endpoints)
+            UPDATE_BUCKET.run(
+                connection,
+                [bucket_change(key, buckets[key], known[key]) for key in sorted(buckets)],
+            )
+            UPDATE_STATUS.run(
+                connection,
+                [{**key_of(STATUS, key), "add_calls": statuses[key]} for key in sorted(statuses)],
+            )
+            if claim is None:
+                connection.rollback()
+            else:
+                note_change(self._database, connection)
+            return None
+
+    def _insert_empty(self, missing: "_Missing") -> None:
+        with self._database.write() as connection:
+            for table, keys in ((BUCKET, missing.buckets), (STATUS, missing.statuses)):
+                if keys:
+                    names = [column.name for column in table.primary_key]
+                    zeros = {
+                        column.name: b"" if column.name == "histogram" else 0
+                        for column in table.columns
+                    }
+                    connection.execute(
+                        self._database.insert_ignore(table),
+                        [{**zeros, **dict(zip(names, key, strict=True))} for key in sorted(keys)],
+                    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """What a batch adds to the rows of each table."""
+
+    endpoints: Sequence[Row]
+    buckets: dict[BucketKey, BucketSum]
+    statuses: dict[StatusKey, int]
+
+    @classmethod
+    def of(cls, batch: Batch) -> "_Changes":
+        return cls(_endpoint_changes(batch), bucket_sums(batch.deltas), status_sums(batch.deltas))
+
+
+@dataclass(slots=True)
+class _Missing:
+    buckets: list[BucketKey]
+    statuses: list[StatusKey]
+
+    def __bool__(self) -> bool:
+        return bool(self.buckets or self.statuses)
+
+
+def locked_buckets(
+    connection: Connection, keys: Iterable[BucketKey]
+) -> dict[BucketKey, tuple[int, bytes]]:
+    """Lock the rows of these keys in primary-key order; the maximum and histogram of each."""
+    found: dict[BucketKey, tuple[int, bytes]] = {}
+    for (tier, bucket), group in groupby(sorted(keys), lambda key: key[:2]):
+        values = {"tier": tier, "bucket": bucket}
+        rows = LOCK_BUCKETS.read_of(connection, values, [endpoint for _, _, endpoint in group])
+        found.update({(row[0], row[1], row[2]): (row[3], bytes(row[4])) for row in rows})
+    return found
+
+
+def locked_statuses(connection: Connection, keys: Iterable[StatusKey]) -> set[StatusKey]:
+    """Lock the rows of these keys in primary-key order; those that are there."""
+    found: set[StatusKey] = set()
+    for day, group in groupby(sorted(keys), lambda key: key[0]):
+        endpoints = list(dict.fromkeys(endpoint for _, endpoint, _ in group))
+        rows = LOCK_STATUSES.read_of(connection, {"day": day}, endpoints)
+        found.update((row[0], row[1], row[2]) for row in rows)
+    return found
+
+
+_ADDED = tuple(f"add_{name}" for name in COUNTERS)
+_counters = attrgetter(*COUNTERS)
+
+
+def bucket_change(key: BucketKey, change: BucketSum, row: tuple[int, bytes]) -> dict[str, Any]:
+    """The values that add to one bucket, as `UPDATE_BUCKET` takes them.
+
+    Args:
+        key: Of the bucket.
+        change: What is added.
+        row: The maximum and the histogram that its locked row has.
+    """
+    max_us, histogram = row
+    return {
+        **key_of(BUCKET, key),
+        **dict(zip(_ADDED, _counters(change), strict=True)),
+        "new_max_us": max(change.max_us, max_us),
+        "new_histogram": (Histogram.from_bytes(histogram) + change.latency).to_bytes(),
+    }
+
+
+def _endpoint_changes(batch: Batch) -> list[dict[str, Any]]:
+    told = [
+        *((one.endpoint_id, one.calls, one.first_at_us, one.last_at_us) for one in batch.deltas),
+        # Open calls count only when they end.
+        *((one.endpoint_id, 0, one.since_us, one.until_us) for one in batch.uses),
+    ]
+    changes: dict[int, dict[str, Any]] = {}
+    for endpoint, calls, first_at, last_at in told:
+        found = changes.setdefault(
+            endpoint,
+            {
+                **key_of(ENDPOINT, (endpoint,)),
+                "add_calls": 0,
+                "first_at": first_at,
+                "last_at": last_at,
+                "ahead": batch.ahead_us,
+            },
+        )
+        found["add_calls"] += calls
+        found["first_at"] = min(found["first_at"], first_at)
+        found["last_at"] = max(found["last_at"], last_at)
+    return [changes[key] for key in sorted(changes)]

@@ -1,0 +1,1 @@
+"""Pure functions on text from outside: escaping, masking, origins, addresses."""
