@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from fastapi_lens.storage.coordination.sequence import Fence, until_alone
+from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.schema.statements import Row, key_of
+from fastapi_lens.storage.engine.prepared import Row, key_of
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS, WORKER
 from fastapi_lens.storage.writing.batches import (
     Batch,
@@ -18,7 +19,6 @@ from fastapi_lens.storage.writing.batches import (
     BucketSum,
     Delta,
     StatusKey,
-    WorkerFacts,
     bucket_sums,
     status_sums,
 )

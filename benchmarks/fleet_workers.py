@@ -26,15 +26,10 @@ from fastapi_lens.recording.flush import flusher, registration
 from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.flush.processes import new_id
 from fastapi_lens.recording.recorder import Recorder
+from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.writing.batches import (
-    Batch,
-    EndpointFacts,
-    Use,
-    WorkerFacts,
-    endpoint_id,
-)
+from fastapi_lens.storage.writing.batches import Batch, EndpointFacts, Use, endpoint_id
 from fastapi_lens.storage.writing.registrar import Registrar
 
 if TYPE_CHECKING:

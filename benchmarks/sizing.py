@@ -23,18 +23,13 @@ from benchmarks.machine import machine
 from benchmarks.sections import write_section
 from fastapi_lens.admin.display import formats
 from fastapi_lens.histogram.histogram import Histogram, bucket_index
+from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import KEPT_SECONDS
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
-from fastapi_lens.storage.writing.batches import (
-    Batch,
-    Delta,
-    EndpointFacts,
-    WorkerFacts,
-    endpoint_id,
-)
+from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts, endpoint_id
 from scripts import mariadb
 from tests.support.mariadb import MariadbServer
 from tests.support.postgres import PostgresServer

@@ -18,17 +18,11 @@ from random import Random
 from benchmarks.storage_routes import APP, AREAS, BUSY, UNUSED, paths
 from fastapi_lens.histogram.histogram import BUCKET_MS, Histogram, bucket_index
 from fastapi_lens.storage.coordination.heartbeat import beat
+from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import Retention, prune
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.writing.batches import (
-    Batch,
-    Delta,
-    EndpointFacts,
-    Heartbeat,
-    WorkerFacts,
-    endpoint_id,
-)
+from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts, endpoint_id
 from tests.support.writing import Writer
 
 DAYS = 400

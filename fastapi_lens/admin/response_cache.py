@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Visit
-from fastapi_lens.admin.http.requests import takes_gzip
+from fastapi_lens.admin.http.requests import takes_gzip, wants_fragment
 from fastapi_lens.admin.http.thread_pools import in_reader_thread
 from fastapi_lens.reporting.workers import State
 
@@ -83,7 +83,7 @@ def cached_page(visit: Visit, state: State, make: Callable[[], Answer]) -> Answe
         StorageError: The database cannot be read.
     """
     request, reader = visit.request, visit.lens.reader
-    address = (str(request.url), visit.base, templates.wants_fragment(request))
+    address = (str(request.url), visit.base, wants_fragment(request))
     depends = (templates.visitor(visit), reader.depends_on(state.log_version), _moment(visit))
     return reader.answers.get(("page", address, *depends), make)
 

@@ -33,19 +33,22 @@ from fastapi_lens.admin.http.requests import (
     readable,
     wants_json,
 )
+from fastapi_lens.admin.http.static_files import static_response
 from fastapi_lens.admin.http.thread_pools import in_changing_thread, in_reader_thread
 from fastapi_lens.admin.pages.endpoint import page as endpoint_view
-from fastapi_lens.admin.pages.endpoints import export as export_view
+from fastapi_lens.admin.pages.endpoints import export as endpoints_export
 from fastapi_lens.admin.pages.endpoints import page as endpoints_view
+from fastapi_lens.admin.pages.exceptions import page as exceptions_view
 from fastapi_lens.admin.pages.login import page as login_view
 from fastapi_lens.admin.pages.login import sign_out
 from fastapi_lens.admin.pages.requests import export as requests_export
 from fastapi_lens.admin.pages.requests import page as requests_view
 from fastapi_lens.admin.pages.settings import audit as audit_view
 from fastapi_lens.admin.pages.settings import danger as danger_view
-from fastapi_lens.admin.pages.settings import forms
+from fastapi_lens.admin.pages.settings import forms as settings_forms
 from fastapi_lens.admin.pages.settings import page as settings_view
 from fastapi_lens.admin.pages.settings import rules as rules_view
+from fastapi_lens.admin.refusals import refused_page
 from fastapi_lens.admin.reports import json as json_reports
 from fastapi_lens.admin.response_cache import cached_report
 from fastapi_lens.admin.route import AdminRoute
@@ -107,22 +110,22 @@ def _refused_site(request: Request, rest: str) -> Response | None:
     if not is_cross_site(request, lens.config.trusted_origins):
         return None
     place = Place(base_of(request, rest), lens)
-    return login_view.refused_page(request, place, Refusal.CROSS_SITE)
+    return refused_page(request, place, Refusal.CROSS_SITE)
 
 
 async def _answer(request: Request, rest: str) -> Response:
     """What the page says that lies at this path."""
     method = "GET" if request.method == "HEAD" else request.method
-    for page in _PAGES:
-        found = page.pattern.match(rest)
+    for one in PAGES:
+        found = one.pattern.match(rest)
         if found:
-            if method not in page.methods:
-                return _not_allowed(request, rest, page.methods)
+            if method not in one.methods:
+                return _not_allowed(request, rest, one.methods)
             request.scope["path_params"] = found.groupdict()
-            return await page.endpoint(request)
+            return await one.endpoint(request)
     if wants_json(request, rest):
         return await _report(request, json_reports.nowhere, rest)
-    return await _page(rest, _nothing_here)(request)
+    return await page(rest, _nothing_here).endpoint(request)
 
 
 def _not_allowed(request: Request, rest: str, methods: Sequence[str]) -> Response:
@@ -196,38 +199,13 @@ _REST = "fastapi_lens_rest"
 register_url_convertor(_REST, _Rest())
 
 
-def _page(
-    local: str, view: View, *, back: str | None = None, needs: Scope = Scope.ADMIN
-) -> Endpoint:
-    """A page for people: signs in by redirect, answers errors with a page.
-
-    Args:
-        local: Its path below the prefix.
-        view: Makes it.
-        back: The page to come back to after signing in; None for this one.
-        needs: The scope that its POSTs need.
-    """
-
-    async def endpoint(request: Request) -> Response:
-        path, base, lens = client_path(request), base_of(request, local), _lens(request)
-        if lens is None:
-            return templates.missing_middleware_page(request, base)
-        try:
-            place = Place(base, lens, path if back is None else base + back)
-            return await _visited(request, place, view, needs)
-        except StorageError as error:
-            return _error_page(request, base, error, status=503)
-
-    return endpoint
-
-
 async def _visited(request: Request, place: Place, view: View, needs: Scope) -> Response:
     doorkeeper = await gate_of(place.lens)
     if (key := key_of(request)) is not None:
         return await login_view.exchange_key(request, place, doorkeeper, key)
     entry = await doorkeeper.access(request, place.lens.clock())
     if not isinstance(entry, Entry):
-        return login_view.refused_page(request, place, entry)
+        return refused_page(request, place, entry)
     visit = _visit(request, place, entry)
     if request.method in SAFE_METHODS:
         response = await in_reader_thread(lambda: _shown(visit, view))
@@ -238,9 +216,9 @@ async def _visited(request: Request, place: Place, view: View, needs: Scope) -> 
     # Here for all pages, so that none can forget it.
     form = await read_form(request) or {}
     if needs is Scope.ADMIN and entry.scope is not Scope.ADMIN:
-        return login_view.refused_page(request, place, Refusal.READ_ONLY)
+        return refused_page(request, place, Refusal.READ_ONLY)
     if not doorkeeper.may_post(request, form.get("csrf_token", ""), entry):
-        return login_view.refused_page(request, place, Refusal.FORGED)
+        return refused_page(request, place, Refusal.FORGED)
     return await in_changing_thread(lambda: _shown(replace(visit, form=form), view))
 
 
@@ -252,10 +230,6 @@ def _shown(visit: Visit, view: View) -> Response:
 def _dashboard(visit: Visit) -> Response:
     query = visit.request.url.query
     return RedirectResponse(visit.url("/") + (f"?{query}" if query else ""), 303)
-
-
-def _endpoint(visit: Visit) -> Response:
-    return endpoint_view.endpoint_page(visit, visit.request.path_params["key"])
 
 
 def _nothing_here(visit: Visit) -> Response:
@@ -279,7 +253,7 @@ async def _login(request: Request) -> Response:
 
 
 async def _static(request: Request) -> Response:
-    return templates.static_response(request.path_params["name"], request.headers)
+    return static_response(request.path_params["name"], request.headers)
 
 
 def _visit(request: Request, place: Place, entry: Entry) -> Visit:
@@ -344,7 +318,7 @@ def _sentence(error: Exception) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Page:
+class Page:
     """What answers at a path below the prefix."""
 
     pattern: re.Pattern[str]
@@ -352,8 +326,39 @@ class _Page:
     endpoint: Endpoint
 
 
-def _at(path: str, endpoint: Endpoint, *methods: str) -> _Page:
-    return _Page(compile_path(path)[0], methods or ("GET",), endpoint)
+def page(
+    path: str,
+    view: View,
+    *methods: str,
+    back: str | None = None,
+    needs: Scope = Scope.ADMIN,
+) -> Page:
+    """A page for people: signs in by redirect, answers errors with a page.
+
+    Args:
+        path: Below the prefix; may have parameters.
+        view: Makes the page.
+        methods: Allowed methods; GET if none is given.
+        back: The page to come back to after signing in; None for this one.
+        needs: The scope that its POSTs need.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        address, base, lens = client_path(request), base_of(request, path), _lens(request)
+        if lens is None:
+            return templates.missing_middleware_page(request, base)
+        try:
+            place = Place(base, lens, address if back is None else base + back)
+            return await _visited(request, place, view, needs)
+        except StorageError as error:
+            return _error_page(request, base, error, status=503)
+
+    return answer_at(path, endpoint, *methods)
+
+
+def answer_at(path: str, endpoint: Endpoint, *methods: str) -> Page:
+    """What answers at a path without the checks of a page."""
+    return Page(compile_path(path)[0], methods or ("GET",), endpoint)
 
 
 def _section(visit: Visit) -> Response:
@@ -361,7 +366,7 @@ def _section(visit: Visit) -> Response:
         return settings_view.opened_section(visit)
     if visit.request.path_params["section"] == RULES:
         return rules_view.save_rules(visit)
-    return forms.save_section(visit)
+    return settings_forms.save_section(visit)
 
 
 _REPORTS: Mapping[str, json_reports.Api] = MappingProxyType(
@@ -371,39 +376,30 @@ _REPORTS: Mapping[str, json_reports.Api] = MappingProxyType(
         "/report/dead": json_reports.dead,
     }
 )
-_SECTION = _page("/settings/{section}", _section, back="/settings")
-_DANGER = _page("/settings/danger", danger_view.danger_page)
-_SIGN_OUT = _page("/logout", sign_out.sign_out, back="/", needs=Scope.READ)
-_SIGN_OUT_EVERYWHERE = _page(
-    "/logout/everywhere", sign_out.sign_out_everywhere, back="/", needs=Scope.READ
-)
-_PAGES = (
-    _at("", _page("", _dashboard, back="/")),
-    _at("/", _page("/", endpoints_view.endpoints_page)),
-    _at("/dashboard", _page("/dashboard", _dashboard, back="/")),
-    _at("/export.csv", _page("/export.csv", export_view.as_csv)),
-    _at("/export.json", _page("/export.json", export_view.as_json)),
-    _at("/endpoints/{key}", _page("/endpoints/{key}", _endpoint)),
-    _at("/requests", _page("/requests", requests_view.requests_page)),
-    _at("/requests.csv", _page("/requests.csv", requests_export.as_csv)),
-    _at("/requests.json", _page("/requests.json", requests_export.as_json)),
-    _at("/requests/new", _page("/requests/new", requests_view.new_requests)),
-    _at("/requests/{key}", _page("/requests/{key}", requests_view.request_page)),
-    _at("/failures", _page("/failures", requests_view.failures_page)),
-    _at("/failures/{key}", _page("/failures/{key}", requests_view.failure_page)),
-    _at("/settings", _page("/settings", settings_view.settings_page)),
-    _at("/settings/now", _page("/settings/now", settings_view.now_page)),
-    _at("/settings/audit", _page("/settings/audit", audit_view.audit_page)),
-    _at("/settings/danger", _DANGER, "GET", "POST"),
-    _at("/settings/rules/preview", _page("/settings/rules/preview", rules_view.preview_rule)),
-    _at(
-        "/settings/{section}/preview",
-        _page("/settings/{section}/preview", forms.preview_section),
-    ),
-    _at("/settings/{section}", _SECTION, "GET", "POST"),
-    _at("/login", _login, "GET", "POST"),
-    _at("/logout", _SIGN_OUT, "POST"),
-    _at("/logout/everywhere", _SIGN_OUT_EVERYWHERE, "POST"),
-    _at("/static/{name:path}", _static),
-    *(_at(path, json_endpoint(answer, path)) for path, answer in _REPORTS.items()),
+PAGES = (
+    page("", _dashboard, back="/"),
+    page("/", endpoints_view.endpoints_page),
+    page("/dashboard", _dashboard, back="/"),
+    page("/export.csv", endpoints_export.as_csv),
+    page("/export.json", endpoints_export.as_json),
+    page("/endpoints/{key}", endpoint_view.endpoint_page),
+    page("/requests", requests_view.requests_page),
+    page("/requests.csv", requests_export.as_csv),
+    page("/requests.json", requests_export.as_json),
+    page("/requests/new", requests_view.new_requests),
+    page("/requests/{key}", requests_view.request_page),
+    page("/failures", exceptions_view.failures_page),
+    page("/failures/{key}", exceptions_view.failure_page),
+    page("/settings", settings_view.settings_page),
+    page("/settings/now", settings_view.now_page),
+    page("/settings/audit", audit_view.audit_page),
+    page("/settings/danger", danger_view.danger_page, "GET", "POST"),
+    page("/settings/rules/preview", rules_view.preview_rule),
+    page("/settings/{section}/preview", settings_forms.preview_section),
+    page("/settings/{section}", _section, "GET", "POST", back="/settings"),
+    answer_at("/login", _login, "GET", "POST"),
+    page("/logout", sign_out.sign_out, "POST", back="/", needs=Scope.READ),
+    page("/logout/everywhere", sign_out.sign_out_everywhere, "POST", back="/", needs=Scope.READ),
+    answer_at("/static/{name:path}", _static),
+    *(answer_at(path, json_endpoint(answer, path)) for path, answer in _REPORTS.items()),
 )

@@ -22,8 +22,8 @@ from starlette.responses import Response
 from fastapi_lens.admin.context import Visit
 from fastapi_lens.admin.display import formats, svg
 from fastapi_lens.admin.display.filters import FILTERS, seen
+from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.http.static_files import FOLDER, folder, static_url
-from fastapi_lens.admin.http.static_files import static_response as static_response  # noqa: PLC0414  Handed on.
 from fastapi_lens.reporting.model import Health
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.runtime.lens import Lens
@@ -135,11 +135,6 @@ class Shell:
     current: str
     visitor: Visit
     health: Health
-
-
-def wants_fragment(request: Request) -> bool:
-    """Whether only a part of the page is asked for; a restored history asks for all of it."""
-    return request.headers.get("hx-request-type") == "partial"
 
 
 def page(

@@ -16,7 +16,8 @@ from fastapi_lens.cli.exit_codes import CommandError, Exit
 from fastapi_lens.cli.target import chosen_app
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import known_version
-from fastapi_lens.storage.transfer.export import MOVED, app_names, count_rows, origins, rows_of
+from fastapi_lens.storage.schema.tables import MOVED
+from fastapi_lens.storage.transfer.export import app_names, count_rows, origins, rows_of
 from fastapi_lens.storage.transfer.import_ import SLICE_ROWS, Importer
 from fastapi_lens.text.escaping import visible
 

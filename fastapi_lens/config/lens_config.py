@@ -62,8 +62,8 @@ class LensConfig:
             answers only this machine without; ``True`` needs one; ``False`` is open to all.
         report_key: The key of the admin and of the reports.
         report_keys: Several keys by name, each text or a `KeyConfig` with its scope.
-        authorize: Says who may look instead of keys, see `fastapi_lens.config.authorize`; a callable, or
-            ``module:name`` of one.
+        authorize: Decides who may look, instead of keys; a callable, or ``module:name`` of one. See
+            `fastapi_lens.config.authorize`.
         report_path: Where the JSON reports answer, besides ``/report`` under the admin.
         ignore_unmapped: Do not count 404s of paths that no route matches.
         flush_interval: Seconds between two flushes of the counters to the database.

@@ -16,20 +16,21 @@ from fastapi_lens.recording.calls.outcomes import of_request
 from fastapi_lens.recording.calls.websocket import WebSocketWatch
 from fastapi_lens.recording.log.request_log import SPREAD, Ended
 from fastapi_lens.recording.ownership import owner, tell_doubled
-from fastapi_lens.recording.recorder import (
+from fastapi_lens.recording.routes.route_match import Match, RouteTable, call_key, identity
+from fastapi_lens.recording.series import (
     KNOWN_METHODS,
     SERVER_ERROR,
     UNMAPPED,
-    Recorder,
     Series,
     known_method,
 )
-from fastapi_lens.recording.routes.route_match import Match, RouteTable, call_key, identity
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from fastapi_lens.recording.recorder import Recorder
 
 logger = logging.getLogger("fastapi_lens")
 

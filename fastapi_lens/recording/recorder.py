@@ -9,110 +9,23 @@ are touched under a lock that a request never waits for.
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
 
-from fastapi_lens.histogram.histogram import add_durations
 from fastapi_lens.recording.calls.call_cache import CallCache
 from fastapi_lens.recording.calls.open_calls import OpenCalls
 from fastapi_lens.recording.log.request_log import NEVER_SLOW, RequestLog
-
-KNOWN_METHODS = frozenset(
-    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"}
-    | {"WEBSOCKET", "ANY"}
+from fastapi_lens.recording.series import (
+    KNOWN_STATUSES,
+    OVERFLOW,
+    SERVER_ERROR,
+    Series,
+    SeriesDelta,
+    SeriesKey,
+    known_method,
 )
-OTHER_METHOD = "_OTHER"
-KNOWN_STATUSES = range(100, 1_000)
-SERVER_ERROR = 500
-UNMAPPED = "<unmapped>"
-OVERFLOW = "<overflow>"
+
 MAX_SERIES = 10_000
 FOLD_AT = 32
 """Durations that wait in a series at most; the call that makes them so many folds them."""
-
-
-def known_method(method: str) -> str:
-    """The name under which a method that no route declares is counted."""
-    return method if method in KNOWN_METHODS else OTHER_METHOD
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesKey:
-    """What calls are counted by.
-
-    Attributes:
-        method: One that a route declares, ``WEBSOCKET``, ``ANY`` for a mount, or `OTHER_METHOD`.
-        path: The full path template.
-        status: The HTTP status code; of a WebSocket 101, or the code it was refused with.
-    """
-
-    method: str
-    path: str
-    status: int
-
-
-class Series:
-    """The calls of one key.
-
-    Attributes:
-        slow_ns: A call that takes longer is worth a look of the request log.
-        recent: Durations in nanoseconds that are not folded yet.
-        lanes: Calls per histogram bucket since the last drain, of those that are folded; so are
-            their sum and their maximum.
-    """
-
-    __slots__ = (
-        "duration_ns",
-        "first_at",
-        "key",
-        "lanes",
-        "last_at",
-        "max_ns",
-        "recent",
-        "slow_ns",
-    )
-
-    def __init__(self, key: SeriesKey, first_at: float, slow_ns: int) -> None:
-        """Start with no calls."""
-        self.key = key
-        self.slow_ns = slow_ns
-        self.first_at = self.last_at = first_at
-        self.recent: list[int] = []
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget what is folded."""
-        self.lanes: dict[int, int] = {}
-        self.duration_ns = self.max_ns = 0
-
-    def fold(self) -> None:
-        """Add what waits to the sums; one thread at a time."""
-        waiting = len(self.recent)
-        if waiting:
-            durations = self.recent[:waiting]
-            del self.recent[:waiting]
-            self.duration_ns += sum(durations)
-            self.max_ns = max(self.max_ns, *durations)
-            add_durations(self.lanes, durations)
-
-
-class SeriesDelta(NamedTuple):
-    """The calls of one key since the last drain.
-
-    Attributes:
-        lanes: Calls per histogram bucket.
-        duration_ns: Sum of the durations.
-        max_ns: The longest duration.
-        first_at: Epoch seconds of the first call that this process ever counted for the key.
-        last_at: Epoch seconds of the last call.
-    """
-
-    key: SeriesKey
-    lanes: dict[int, int]
-    duration_ns: int
-    max_ns: int
-    first_at: float
-    last_at: float
 
 
 class Recorder:

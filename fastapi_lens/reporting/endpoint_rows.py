@@ -18,8 +18,8 @@ from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US
 from fastapi_lens.storage.schema.sanitized_rows import whole
 from fastapi_lens.storage.schema.tables import ENDPOINT, STATUS
-from fastapi_lens.storage.transfer.export import is_list
 from fastapi_lens.storage.writing.open_calls import Open
+from fastapi_lens.text.json_values import is_list
 
 _NAMES = (
     *("id", "method", "path", "kind", "name", "source", "summary", "tags", "deprecated"),

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.model import Health, Worker, WorkerState
+from fastapi_lens.storage.coordination.dropped_calls import dropped_calls, lost_calls, note_of
 from fastapi_lens.storage.coordination.heartbeat import (
     SILENT_INTERVALS,
     SILENT_SECONDS,
@@ -20,7 +21,6 @@ from fastapi_lens.storage.coordination.heartbeat import (
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.dialects import dialect_of
 from fastapi_lens.storage.engine.dialects.base import Dialect
-from fastapi_lens.storage.retention.worker_deletion import dropped_calls, lost_calls, note_of
 from fastapi_lens.storage.schema.data_version import data_version
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US
 from fastapi_lens.storage.schema.sanitized_rows import sound_rows, whole

@@ -16,9 +16,9 @@ import anyio.to_thread
 
 from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.recording.calls.call_cache import CallCache
-from fastapi_lens.recording.calls.open_calls import open_endpoints
 from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.flush.processes import new_id
+from fastapi_lens.recording.open_endpoints import open_endpoints
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.recording.routes.route_match import Leaf, RouteTable
 from fastapi_lens.reporting.reader import Reader
@@ -26,13 +26,14 @@ from fastapi_lens.reporting.size_forecast import Forecaster
 from fastapi_lens.runtime.process_events import at_end, at_end_of_child, at_fork
 from fastapi_lens.runtime.start_warnings import UNNAMED, notes
 from fastapi_lens.settings.settings import Settings
+from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import storable
 from fastapi_lens.storage.records.settings import read_sections
 from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.migrations import migrate, session_salt
-from fastapi_lens.storage.writing.batches import EndpointFacts, WorkerFacts, endpoint_id
+from fastapi_lens.storage.writing.batches import EndpointFacts, endpoint_id
 
 logger = logging.getLogger("fastapi_lens")
 

@@ -36,7 +36,7 @@ def is_open(path: str) -> bool:
 
 def paths() -> list[str]:
     """Every path of the table, with something in place of its parameters."""
-    patterns = [page.pattern.pattern for page in router._PAGES]
+    patterns = [page.pattern.pattern for page in router.PAGES]
     return [
         re.sub(r"\(\?P<\w+>.*?\)", "00ab", one).strip("^$").replace("\\", "") for one in patterns
     ]
@@ -164,12 +164,12 @@ def test_a_route_that_forgets_the_check_is_found_out(
 ) -> None:
     site, refused = credentials
     added = (
-        router._at("/forgotten", forgetful),
-        router._at("/login-as/{name}", forgetful),
-        router._at("/change", changing, "POST"),
-        router._at("/missing", failing),
+        router.answer_at("/forgotten", forgetful),
+        router.answer_at("/login-as/{name}", forgetful),
+        router.answer_at("/change", changing, "POST"),
+        router.answer_at("/missing", failing),
     )
-    monkeypatch.setattr(router, "_PAGES", (*added, *router._PAGES))
+    monkeypatch.setattr(router, "PAGES", (*added, *router.PAGES))
     few = {name: refused[name] for name in ("no key", "tampered")}
     found = {(path, method) for path, method, _ in answering(site, few)}
     assert found == {

@@ -97,8 +97,8 @@ def test_a_key_that_may_only_read_changes_nothing(
         seen.append((visit.actor, visit.scope, visit.may_change, visit.client))
         return HTMLResponse(visit.csrf_token)
 
-    page = router._at("/change", router._page("/change", change), "GET", "POST")
-    monkeypatch.setattr(router, "_PAGES", (page, *router._PAGES))
+    page = router.page("/change", change, "GET", "POST")
+    monkeypatch.setattr(router, "PAGES", (page, *router.PAGES))
     client = client_with(report_keys=KEYS)
     for key, status in ((ALICE, 200), (CI, 403)):
         for headers in ({"X-Lens-Key": key}, session(client, key)):

@@ -79,7 +79,7 @@ def test_a_package_built_without_its_files_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        static_files, "__file__", str(tmp_path / "fastapi_lens" / "admin" / "http" / "static_files.py")
+        static_files, "__file__", str(tmp_path / "fastapi_lens/admin/http/files.py")
     )
     with pytest.raises(RuntimeError, match="without its templates"):
         static_files.folder("templates")
@@ -93,7 +93,7 @@ def test_installed_files_lie_inside_the_package(
     for folder in (inside, beside):
         folder.mkdir(parents=True)
     monkeypatch.setattr(
-        static_files, "__file__", str(tmp_path / "fastapi_lens" / "admin" / "http" / "static_files.py")
+        static_files, "__file__", str(tmp_path / "fastapi_lens/admin/http/files.py")
     )
     assert static_files.folder("templates") == inside
     inside.rmdir()

@@ -10,7 +10,8 @@ from fastapi import FastAPI, WebSocket
 
 from fastapi_lens.admin.display.formats import connections, timestamp
 from fastapi_lens.storage.coordination.heartbeat import beat
-from fastapi_lens.storage.writing.batches import Batch, Heartbeat, Use
+from fastapi_lens.storage.coordination.worker import Heartbeat
+from fastapi_lens.storage.writing.batches import Batch, Use
 from fastapi_lens.storage.writing.open_calls import as_text
 from tests.admin.conftest import Site
 from tests.admin.make import DAY, NOW

@@ -10,9 +10,10 @@ from fastapi import FastAPI
 
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.import_notes import IMPORT_NOTE
 from fastapi_lens.storage.records.settings import AuditEntry, Stored, write_section
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, META
-from fastapi_lens.storage.transfer.export import IMPORT_NOTE, MOVED, count_rows
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, META, MOVED
+from fastapi_lens.storage.transfer.export import count_rows
 from fastapi_lens.storage.transfer.repair import mend, wrong_rows
 from tests.admin.conftest import Site
 from tests.cli.helpers import run

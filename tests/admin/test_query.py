@@ -2,14 +2,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fastapi_lens.admin.urls.endpoints import (
-    DEFAULT_SORT,
-    EndpointQuery,
-    EndpointsQuery,
-    Sort,
-    SortKey,
-    WindowChoice,
-)
+from fastapi_lens.admin.urls.endpoint import EndpointQuery
+from fastapi_lens.admin.urls.endpoints import DEFAULT_SORT, EndpointsQuery, Sort, SortKey
+from fastapi_lens.admin.urls.window import WindowChoice
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.settings.status import Status
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.admin.urls.requests import REASONS, FailuresQuery, RequestsQuery
+from fastapi_lens.admin.urls.exceptions import FailuresQuery
+from fastapi_lens.admin.urls.requests import REASONS, RequestsQuery
 from fastapi_lens.reporting.model import key_of
 from fastapi_lens.reporting.request_log import LogFilter
 

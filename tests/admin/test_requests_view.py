@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI, Response
 from fastapi.testclient import TestClient
 
-from fastapi_lens.admin.pages.requests.page import kept_words
+from fastapi_lens.admin.display.request_log import kept_words
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.reporting.request_log import LogFilter
 from fastapi_lens.storage.schema.tables import ENDPOINT

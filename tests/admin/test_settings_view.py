@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from fastapi_lens.storage.coordination.heartbeat import beat, note_killed
-from fastapi_lens.storage.writing.batches import Heartbeat, WorkerFacts
+from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
 from tests.admin.conftest import Site
 from tests.support.writing import Writer
 

@@ -119,7 +119,7 @@ class Attempt:
 
 def table() -> list[str]:
     """Every path of the router's table, parameters as ``{}``."""
-    patterns = [page.pattern.pattern for page in router._PAGES]
+    patterns = [page.pattern.pattern for page in router.PAGES]
     return [re.sub(r"\(\?P<\w+>.*?\)", "{}", one).strip("^$").replace("\\", "") for one in patterns]
 
 

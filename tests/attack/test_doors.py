@@ -110,8 +110,8 @@ def test_a_page_that_forgets_to_ask_is_found(
     async def tells(request: Request) -> Response:
         return Response(status_code=303, headers={"location": f"/lens/login?{INSIDE}"})
 
-    pages = (router._at("/forgetful", forgetful), router._at("/tells", tells))
-    monkeypatch.setattr(router, "_PAGES", (*pages, *router._PAGES))
+    pages = (router.answer_at("/forgetful", forgetful), router.answer_at("/tells", tells))
+    monkeypatch.setattr(router, "PAGES", (*pages, *router.PAGES))
     found = let_in(target.call, closed_paths(), [])
     assert [f"{method} /lens/forgetful: 200" for method in ("GET", "HEAD")] == found[:2]
     assert {one.split()[1] for one in found} == {"/lens/forgetful:", "/lens/tells:"}

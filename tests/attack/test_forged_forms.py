@@ -41,7 +41,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 def posts() -> list[str]:
     """Every path of the table that takes a form."""
-    taking = [page.methods for page in router._PAGES]
+    taking = [page.methods for page in router.PAGES]
     paths = [f"/lens{path}" for path in table()]
     found = [path for path, methods in zip(paths, taking, strict=True) if "POST" in methods]
     return [

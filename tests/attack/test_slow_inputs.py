@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 import fastapi_lens
 from fastapi_lens.admin.access.authenticator import safe_next
 from fastapi_lens.admin.display.filter_and_sort import arrange
-from fastapi_lens.admin.urls.endpoints import EndpointQuery, EndpointsQuery
-from fastapi_lens.admin.urls.requests import FailuresQuery, RequestsQuery
+from fastapi_lens.admin.urls.endpoint import EndpointQuery
+from fastapi_lens.admin.urls.endpoints import EndpointsQuery
+from fastapi_lens.admin.urls.exceptions import FailuresQuery
+from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.config.path_globs import matches
 from fastapi_lens.recording.log.redaction import query_text
 from fastapi_lens.recording.log.user_agents import family

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from fastapi_lens.cli.commands import create_cli
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.transfer.export import MOVED
+from fastapi_lens.storage.schema.tables import MOVED
 from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts, endpoint_id
 from fastapi_lens.storage.writing.inbox import Inbox
 from tests.storage.helpers import APP, table_rows, worker

@@ -21,12 +21,12 @@ from fastapi_lens.storage.schema.tables import (
     ENDPOINT,
     FAILURE,
     META,
+    MOVED,
     REQUEST,
     SETTING,
     STATUS,
 )
 from fastapi_lens.storage.transfer import export
-from fastapi_lens.storage.transfer.export import MOVED
 from fastapi_lens.storage.transfer.import_ import TRIES, Importer
 from fastapi_lens.storage.writing.batches import Delta
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter

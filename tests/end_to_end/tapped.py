@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from example_project.factory import create_app
-from fastapi_lens.recording.recorder import Recorder, Series
+from fastapi_lens.recording.recorder import Recorder
+from fastapi_lens.recording.series import Series
 from fastapi_lens.runtime import lens
 
 

@@ -20,12 +20,13 @@ from fastapi_lens.recording.flush.draining import (
 )
 from fastapi_lens.recording.flush.flusher import LONGEST_INTERVAL_SECONDS, MANY_WAITING
 from fastapi_lens.storage.coordination.heartbeat import beat, note_killed
+from fastapi_lens.storage.coordination.worker import Heartbeat
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import INBOX, WORKER
 from fastapi_lens.storage.schema.tables import LEASE as LEASES
 from fastapi_lens.storage.writing import drain as drain_module
-from fastapi_lens.storage.writing.batches import Batch, Heartbeat
+from fastapi_lens.storage.writing.batches import Batch
 from fastapi_lens.storage.writing.inbox import Inbox
 from fastapi_lens.storage.writing.registrar import Registrar
 from tests.recording.rig import START, Rig, opened, worker_row

@@ -9,7 +9,7 @@ import pytest
 
 from fastapi_lens.config.request_log import Clients, LogSettings
 from fastapi_lens.errors import StorageError, UnavailableError
-from fastapi_lens.recording.log.carrier import MAX_TRIES, LogCarrier
+from fastapi_lens.recording.flush.log_carrier import MAX_TRIES, LogCarrier
 from fastapi_lens.recording.log.request_log import Ended
 from fastapi_lens.storage.schema.tables import FAILURE, REQUEST, WORKER
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter

@@ -8,15 +8,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from fastapi_lens.recording.calls.open_calls import OpenCalls, open_endpoints
+from fastapi_lens.recording.calls.open_calls import OpenCalls
 from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
+from fastapi_lens.recording.open_endpoints import open_endpoints
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.recording.routes.route_match import Match
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.settings.status import Status
 from fastapi_lens.storage.coordination.heartbeat import note_killed
+from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.writing.batches import EndpointFacts, WorkerFacts, endpoint_id
+from fastapi_lens.storage.writing.batches import EndpointFacts, endpoint_id
 from tests.recording.rig import START
 from tests.reporting.recount import reader_of
 from tests.storage.helpers import APP, FlakyDatabase, worker

@@ -11,10 +11,10 @@ import pytest
 from fastapi_lens.recording.flush import processes
 from fastapi_lens.recording.flush.processes import is_gone, new_id, tell_killed
 from fastapi_lens.storage.coordination.heartbeat import Neighbour, beat
+from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import WORKER
-from fastapi_lens.storage.writing.batches import Heartbeat, WorkerFacts
 from tests.storage.helpers import table_rows, worker
 from tests.support.writing import Writer
 

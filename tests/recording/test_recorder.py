@@ -13,12 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_lens.histogram.histogram import bucket_index
-from fastapi_lens.recording.recorder import (
-    FOLD_AT,
+from fastapi_lens.recording.recorder import FOLD_AT, Recorder
+from fastapi_lens.recording.series import (
     KNOWN_METHODS,
     OTHER_METHOD,
     OVERFLOW,
-    Recorder,
     Series,
     SeriesDelta,
     SeriesKey,

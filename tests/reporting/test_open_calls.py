@@ -5,9 +5,10 @@ from dataclasses import replace
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.settings.status import Status
 from fastapi_lens.storage.coordination.heartbeat import beat, note_killed
+from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.writing.batches import Batch, Heartbeat, Use, WorkerFacts
+from fastapi_lens.storage.writing.batches import Batch, Use
 from fastapi_lens.storage.writing.open_calls import as_text
 from tests.reporting.recount import DAY, NOW, reader_of
 from tests.storage.helpers import facts, worker

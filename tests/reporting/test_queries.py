@@ -13,6 +13,7 @@ from fastapi_lens.reporting.reader import Reader
 from fastapi_lens.reporting.time_series import MAX_STEPS
 from fastapi_lens.settings.status import Status
 from fastapi_lens.storage.coordination.heartbeat import beat
+from fastapi_lens.storage.coordination.worker import Heartbeat
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.settings import AuditEntry, Stored, write_section
 from fastapi_lens.storage.retention.pruner import Retention, prune
@@ -22,7 +23,7 @@ from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.row_checks import Wrong
 from fastapi_lens.storage.schema.tables import ENDPOINT, META
 from fastapi_lens.storage.transfer.repair import WrongRow, mend
-from fastapi_lens.storage.writing.batches import Batch, Heartbeat
+from fastapi_lens.storage.writing.batches import Batch
 from tests.reporting.recount import (
     DAY,
     ENDPOINTS,

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.storage.coordination.heartbeat import beat
+from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.writing.batches import Batch, Delta, Heartbeat, WorkerFacts, endpoint_id
+from fastapi_lens.storage.writing.batches import Batch, Delta, endpoint_id
 from fastapi_lens.storage.writing.drain import drain_all
 from fastapi_lens.storage.writing.inbox import Inbox
 from fastapi_lens.storage.writing.registrar import Registrar

@@ -3,9 +3,9 @@ from dataclasses import replace
 from fastapi_lens.reporting.model import Worker, WorkerState
 from fastapi_lens.reporting.workers import MOST
 from fastapi_lens.storage.coordination.heartbeat import beat, note_killed
+from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.writing.batches import Heartbeat, WorkerFacts
 from tests.reporting.recount import NOW, reader_of
 from tests.storage.helpers import worker
 from tests.support.writing import Writer

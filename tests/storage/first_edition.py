@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import DeadlockError
 from fastapi_lens.histogram.histogram import Histogram
+from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import (
@@ -31,7 +32,6 @@ from fastapi_lens.storage.writing.batches import (
     BucketKey,
     EndpointFacts,
     StatusKey,
-    WorkerFacts,
     bucket_sums,
     status_sums,
 )

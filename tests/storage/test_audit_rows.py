@@ -4,8 +4,9 @@ import pytest
 
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records import audit
-from fastapi_lens.storage.records.audit import AUDIT_KEPT_SECONDS, audit_slices, read_audit
+from fastapi_lens.storage.records.audit import AUDIT_KEPT_SECONDS, read_audit
 from fastapi_lens.storage.records.settings import AuditEntry, add_audit_entry
+from fastapi_lens.storage.retention.audit_deletion import audit_slices
 from fastapi_lens.storage.retention.chunks import Pace
 
 NOW = 1_775_243_992.5

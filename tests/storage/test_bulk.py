@@ -9,9 +9,9 @@ from sqlalchemy.dialects import mysql
 
 from fastapi_lens.storage.engine.bulk_update import MOST, BulkUpdate, in_powers
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.prepared import key_of
 from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.schema.statements import key_of
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
 from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_ENDPOINT
 from tests.storage.helpers import make_endpoints, table_rows

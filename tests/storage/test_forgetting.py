@@ -11,17 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from fastapi_lens.reporting.workers import read_state, read_workers
+from fastapi_lens.storage.coordination.dropped_calls import dropped_calls, lost_calls, note_of
 from fastapi_lens.storage.coordination.heartbeat import latest_open, new_row
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.chunks import Pace
 from fastapi_lens.storage.retention.purge import Choice, purge
-from fastapi_lens.storage.retention.worker_deletion import (
-    LATEST_WORKERS,
-    dropped_calls,
-    lost_calls,
-    note_of,
-    worker_slices,
-)
+from fastapi_lens.storage.retention.worker_deletion import LATEST_WORKERS, worker_slices
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import WORKER
 from tests.storage.helpers import table_rows, worker

@@ -6,9 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from fastapi_lens.storage.coordination.heartbeat import beat, new_row
+from fastapi_lens.storage.coordination.worker import Heartbeat
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.tables import WORKER
-from fastapi_lens.storage.writing.batches import Heartbeat
 from tests.storage.helpers import table_rows, worker
 
 

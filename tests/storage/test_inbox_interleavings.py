@@ -16,10 +16,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import event
 
 from fastapi_lens.errors import DeadlockError, StorageError
+from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.retention.purge import Choice, purge
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import INBOX
-from fastapi_lens.storage.writing.batches import Batch, Delta, WorkerFacts
+from fastapi_lens.storage.writing.batches import Batch, Delta
 from fastapi_lens.storage.writing.drain import Drain, drain_all
 from fastapi_lens.storage.writing.inbox import Inbox, unpack
 from fastapi_lens.storage.writing.registrar import Registrar

@@ -6,9 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.import_notes import import_note
 from fastapi_lens.storage.schema.row_checks import sound_values
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, FAILURE, REQUEST, STATUS, WORKER
-from fastapi_lens.storage.transfer.export import import_note
 from fastapi_lens.storage.transfer.repair import mend, wrong_rows
 from fastapi_lens.storage.writing.batches import Batch
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter

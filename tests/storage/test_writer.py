@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.errors import DeadlockError, SchemaTooNewError, StorageError
 from fastapi_lens.storage.coordination.heartbeat import Neighbour, beat, note_killed
 from fastapi_lens.storage.coordination.sequence import TRIES, WorkerForgottenError
+from fastapi_lens.storage.coordination.worker import Heartbeat
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import known_version, migrate
 from fastapi_lens.storage.schema.tables import (
@@ -26,7 +27,7 @@ from fastapi_lens.storage.schema.tables import (
     STATUS,
     WORKER,
 )
-from fastapi_lens.storage.writing.batches import Batch, Delta, Heartbeat, endpoint_id
+from fastapi_lens.storage.writing.batches import Batch, Delta, endpoint_id
 from tests.storage.conftest import Together
 from tests.storage.helpers import (
     APP,

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 
+from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.writing.batches import Batch, WorkerFacts
+from fastapi_lens.storage.writing.batches import Batch
 from fastapi_lens.storage.writing.drain import Drain
 from fastapi_lens.storage.writing.inbox import Inbox
 from fastapi_lens.storage.writing.registrar import Registrar

@@ -14,6 +14,7 @@ from fastapi_lens.admin.access.audit_events import (
     WRONG_KEY,
 )
 from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.urls.audit import AuditGroup
 from fastapi_lens.reporting.model import key_of
 from fastapi_lens.settings.fields import text_of
 from fastapi_lens.storage.records.audit import Noted
@@ -45,9 +46,9 @@ class Group:
 
 
 GROUPS: Mapping[str, Group] = {
-    "changes": Group("Changes", CHANGES),
-    "access": Group("Sign-ins", (SIGN_IN, SIGN_OUT, SIGN_OUT_EVERYWHERE, WRONG_KEY)),
-    "exports": Group("Exports", (EXPORT,)),
+    AuditGroup.CHANGES: Group("Changes", CHANGES),
+    AuditGroup.ACCESS: Group("Sign-ins", (SIGN_IN, SIGN_OUT, SIGN_OUT_EVERYWHERE, WRONG_KEY)),
+    AuditGroup.EXPORTS: Group("Exports", (EXPORT,)),
 }
 
 

@@ -113,3 +113,8 @@ def client_path(request: Request) -> str:
         path = root + path  # The proxy has stripped what the root path says.
     # Under a prefix that takes any path, two slashes at its beginning would name a host.
     return "/" + quote(path, safe="/:@!$&'()*+,;=~").lstrip("/")
+
+
+def wants_fragment(request: Request) -> bool:
+    """Whether only a part of the page is asked for; a restored history asks for all of it."""
+    return request.headers.get("hx-request-type") == "partial"

@@ -1,11 +1,19 @@
 """What the page of the audit log shows, as its address holds it; see `query`. No I/O, no HTML."""
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Self
 
-from fastapi_lens.admin.display.audit_lines import GROUPS
-from fastapi_lens.admin.urls.endpoints import address, fields_of
+from fastapi_lens.admin.urls.query_string import address, fields_of
 from fastapi_lens.reporting.model import id_of
+
+
+class AuditGroup(StrEnum):
+    """Actions that are shown together."""
+
+    CHANGES = "changes"
+    ACCESS = "access"
+    EXPORTS = "exports"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +30,7 @@ class AuditQuery:
 
     def __post_init__(self) -> None:
         """Only what there can be."""
-        object.__setattr__(self, "group", self.group if self.group in GROUPS else "")
+        object.__setattr__(self, "group", self.group if self.group in list(AuditGroup) else "")
         object.__setattr__(self, "before", self.before if id_of(self.before) >= 0 else "")
 
     @classmethod

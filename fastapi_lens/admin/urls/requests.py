@@ -7,8 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Self
 
-from fastapi_lens.admin.urls.endpoints import address, clean_text, fields_of
-from fastapi_lens.reporting.model import id_of
+from fastapi_lens.admin.urls.query_string import address, clean_key, clean_text, fields_of
 from fastapi_lens.reporting.request_log import LogFilter
 from fastapi_lens.text.methods import is_method_name
 
@@ -44,12 +43,12 @@ class RequestsQuery:
         method, status = self.method.upper(), self.status.lower()
         values = {
             "q": clean_text(" ".join(self.q.split())),
-            "endpoint": _key(self.endpoint),
+            "endpoint": clean_key(self.endpoint),
             "status": status if _STATUS.fullmatch(status) else "",
             "method": method if is_method_name(method) else "",
             "min_ms": min(max(0, self.min_ms), MAX_MS),
             "reason": self.reason if self.reason in REASONS else "",
-            "before": _key(self.before),
+            "before": clean_key(self.before),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -106,37 +105,3 @@ class RequestsQuery:
     def newest(self) -> Self:
         """The beginning of the same list."""
         return replace(self, before="")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailuresQuery:
-    """What the list of exceptions shows.
-
-    Attributes:
-        q: What the type, the message or the place has to contain.
-        endpoint: Key of the only endpoint; empty for all.
-    """
-
-    q: str = ""
-    endpoint: str = ""
-
-    def __post_init__(self) -> None:
-        """One form for each meaning."""
-        object.__setattr__(self, "q", clean_text(" ".join(self.q.split())))
-        object.__setattr__(self, "endpoint", _key(self.endpoint))
-
-    @classmethod
-    def parse(cls, url: str) -> Self:
-        """Read an address, or the part of it from the question mark on."""
-        fields = {name: values[-1] for name, values in fields_of(url).items()}
-        return cls(q=fields.get("q", ""), endpoint=fields.get("endpoint", ""))
-
-    def url(self, path: str = "") -> str:
-        """The canonical address, see `EndpointsQuery.url`."""
-        pairs = [("q", self.q), ("endpoint", self.endpoint)]
-        return address(path, [(name, value) for name, value in pairs if value])
-
-
-def _key(text: str) -> str:
-    """A key of a row; empty for a text that is none."""
-    return text if id_of(text) >= 0 else ""

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastapi_lens.recording.recorder import Series
+    from fastapi_lens.recording.series import Series
 
 MAX_CACHED = 8_192
 """Maximum of resolved calls; beyond it the cache is cleared."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from fastapi_lens.recording.flush.clock_jumps import Timeline
 from fastapi_lens.recording.flush.pending import Pending
-from fastapi_lens.recording.recorder import SeriesDelta
+from fastapi_lens.recording.series import SeriesDelta
 from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.writing.batches import EndpointFacts

@@ -23,22 +23,17 @@ from fastapi_lens.errors import (
 from fastapi_lens.recording.flush.clock_correction import Booking
 from fastapi_lens.recording.flush.core_share import CoreShare
 from fastapi_lens.recording.flush.draining import Draining
+from fastapi_lens.recording.flush.log_carrier import LogCarrier
 from fastapi_lens.recording.flush.pending import Pending, as_delta, as_use
 from fastapi_lens.recording.flush.registration import Registration
-from fastapi_lens.recording.log.carrier import LogCarrier
-from fastapi_lens.recording.recorder import Recorder, SeriesDelta
+from fastapi_lens.recording.recorder import Recorder
+from fastapi_lens.recording.series import SeriesDelta
 from fastapi_lens.storage.coordination.heartbeat import beat
+from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import Pruner, Retention
-from fastapi_lens.storage.writing.batches import (
-    Batch,
-    Delta,
-    EndpointFacts,
-    Heartbeat,
-    Use,
-    WorkerFacts,
-)
+from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts, Use
 from fastapi_lens.storage.writing.inbox import Inbox
 from fastapi_lens.storage.writing.open_calls import as_text
 from fastapi_lens.storage.writing.registrar import Registrar

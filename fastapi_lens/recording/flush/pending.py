@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.recording.calls.open_calls import OpenEndpoint
-from fastapi_lens.recording.recorder import SeriesDelta
+from fastapi_lens.recording.series import SeriesDelta
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.writing.batches import Delta, Use
 

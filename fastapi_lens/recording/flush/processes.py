@@ -7,8 +7,8 @@ import uuid
 from pathlib import Path
 
 from fastapi_lens.storage.coordination.heartbeat import Neighbour, note_killed
+from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.writing.batches import WorkerFacts
 
 logger = logging.getLogger("fastapi_lens")
 

@@ -29,7 +29,7 @@ from fastapi_lens.recording.log.user_agents import LONGEST_HEADER
 from fastapi_lens.text.methods import MAX_METHOD_LENGTH
 
 if TYPE_CHECKING:
-    from fastapi_lens.recording.recorder import Series
+    from fastapi_lens.recording.series import Series
 
 logger = logging.getLogger("fastapi_lens")
 

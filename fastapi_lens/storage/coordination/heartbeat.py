@@ -7,12 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from fastapi_lens.storage.coordination.leases import free_leases
+from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import clock_ahead_us
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import WRITTEN_AS, require_schema
 from fastapi_lens.storage.schema.statements import HAS_SCHEMA
 from fastapi_lens.storage.schema.tables import WORKER
-from fastapi_lens.storage.writing.batches import Heartbeat, WorkerFacts
 
 SILENT_SECONDS = 60
 """A worker without a heartbeat for this long, and for three of its intervals, is silent."""

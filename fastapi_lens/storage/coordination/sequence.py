@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import DeadlockError, StorageError
+from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.schema.migrations import WRITTEN_AS, require_schema
 from fastapi_lens.storage.schema.statements import advancing
 from fastapi_lens.storage.schema.tables import WORKER
-from fastapi_lens.storage.writing.batches import WorkerFacts
 
 TRIES = 5
 """Transactions that are begun before a deadlock is an error, which a later flush puts right."""

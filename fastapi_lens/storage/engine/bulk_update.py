@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.engine.dialects import dialect_of
 from fastapi_lens.storage.engine.dialects.base import Bulk
-from fastapi_lens.storage.schema.statements import Prepared, Row
+from fastapi_lens.storage.engine.prepared import Prepared, Row
 
 Item = TypeVar("Item")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fastapi_lens.storage.coordination.leases import renew_lease, take_lease
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.records.audit import audit_slices
+from fastapi_lens.storage.retention.audit_deletion import audit_slices
 from fastapi_lens.storage.retention.chunks import (
     Pace,
     Past,

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from fastapi_lens.errors import DeadlockError
+from fastapi_lens.storage.coordination.dropped_calls import forget_losses
 from fastapi_lens.storage.coordination.sequence import TRIES
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.import_notes import import_notes
 from fastapi_lens.storage.retention.chunks import Pace, Past, Slice, past_slices
 from fastapi_lens.storage.retention.log_deletion import failure_slices, request_id_at
 from fastapi_lens.storage.retention.vacuum import space_slices
-from fastapi_lens.storage.retention.worker_deletion import forget_losses
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import (
@@ -24,7 +25,6 @@ from fastapi_lens.storage.schema.tables import (
     STATUS,
     WORKER,
 )
-from fastapi_lens.storage.transfer.export import import_notes
 from fastapi_lens.storage.writing.drain import drain_all
 
 _END = (1 << 63) - 1

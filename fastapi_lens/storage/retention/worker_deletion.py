@@ -4,18 +4,17 @@ Short-lived instances (serverless, spot) rarely report their end. The calls that
 counted after their rows are deleted.
 """
 
-import hashlib
 from collections.abc import Iterator
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.storage.coordination.dropped_calls import _losers, count_losses
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.chunks import Pace, Slice, delete_slice
 from fastapi_lens.storage.schema.models import Tier
-from fastapi_lens.storage.schema.tables import META, WORKER
+from fastapi_lens.storage.schema.tables import WORKER
 
 WORKER_SECONDS = 7 * Tier.DAY.value
 """A worker that has ended or is silent is kept for this long, and while it is among the latest."""
@@ -26,40 +25,6 @@ it needs its fence."""
 
 LATEST_WORKERS = 200
 """Workers kept per app of each kind: ended, silent, and with lost calls."""
-
-
-def lost_calls(
-    app: sa.ColumnElement[str], note: sa.ColumnElement[str]
-) -> tuple[sa.ScalarSelect[int], sa.ScalarSelect[str]]:
-    """Parts of a SELECT: calls that the workers of an app have lost, and that deleted ones had.
-
-    Either is null without any; `dropped_calls` adds them up.
-
-    Args:
-        app: The app's name.
-        note: What `note_of` gives for it.
-    """
-    lost = sa.select(sa.func.sum(WORKER.c.dropped)).where(_losers(app))
-    return lost.scalar_subquery(), _noted(note).scalar_subquery()
-
-
-def dropped_calls(lost: int | None, forgotten: str | None) -> int:
-    """Number of calls that the workers of an app have lost, deleted workers included."""
-    return int(lost or 0) + int(forgotten or 0)
-
-
-def count_losses(database: Database, connection: Connection, app: str, calls: int) -> None:
-    """Count calls of an app as lost that no worker's row counts, in a write transaction."""
-    connection.execute(database.insert_ignore(META), {"name": note_of(app), "value": "0"})
-    # Locked, because others may count theirs at the same time.
-    note = _noted(note_of(app)).with_for_update()
-    lost = int(connection.execute(note).scalar_one()) + calls
-    connection.execute(sa.update(META).where(META.c.name == note_of(app)).values(value=str(lost)))
-
-
-def forget_losses(connection: Connection, app: str) -> None:
-    """Delete the count of an app's lost calls that no worker's row has, in a write transaction."""
-    connection.execute(sa.delete(META).where(META.c.name == note_of(app)))
 
 
 def worker_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Slice]:
@@ -146,10 +111,6 @@ def _ids(
     return list(connection.execute(rows).scalars())
 
 
-def _losers(app: str | sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    return (WORKER.c.app == app) & (WORKER.c.dropped > 0)
-
-
 def _surplus_losers(database: Database, app: str, week_us: int, most: int) -> list[str]:
     """Ids of workers that have lost calls and ended long ago, fewest lost calls first."""
     with database.read() as connection:
@@ -173,12 +134,3 @@ def _forget_losers(database: Database, app: str, ids: list[str], week_us: int, p
     done = Slice(rows, pace.timer() - begun)
     pace.note(*done)
     return done
-
-
-def _noted(note: str | sa.ColumnElement[str]) -> sa.Select[Any]:
-    return sa.select(META.c.value).where(META.c.name == note)
-
-
-def note_of(app: str) -> str:
-    """The name under which the total is stored; fits the column for any app."""
-    return f"dropped {hashlib.sha256(app.encode()).hexdigest()[:32]}"

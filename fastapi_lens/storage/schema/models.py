@@ -164,8 +164,8 @@ class WorkerRow(LensModel, table=True):
 class InboxRow(LensModel, table=True):
     """What one flush of one worker has counted, until it is added to the rows that are shown.
 
-    `body` is one packed batch, see `storage.writing.inbox`, and `calls` the number of its calls. All that
-    its worker counted before `since` is in earlier batches. `app` is that of its worker.
+    `body` is one packed batch, see `storage.writing.inbox`, and `calls` the number of its calls.
+    All that its worker counted before `since` is in earlier batches. `app` is that of its worker.
     """
 
     __tablename__ = "lens_inbox"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.

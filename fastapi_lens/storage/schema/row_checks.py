@@ -15,8 +15,7 @@ import sqlalchemy as sa
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.engine.texts import storable
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS, Tier
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, REQUEST
-from fastapi_lens.storage.transfer.export import MOVED
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, MOVED, REQUEST
 
 MAX_ID = (1 << 63) - 1
 MAX_TIME_US = MAX_ID >> REQUEST_ID_BITS

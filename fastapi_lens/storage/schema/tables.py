@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import Table
 
 from fastapi_lens.storage.schema import models
@@ -31,3 +32,11 @@ SCHEMA_VERSION = "schema_version"
 
 SCHEMA_STEP = "schema_step"
 """The fact in META that tells how many steps of `migrations.STEPS` are done."""
+
+
+MOVED: tuple[sa.Table, ...] = (
+    *(ENDPOINT, WORKER, BUCKET, STATUS),
+    *(FAILURE, REQUEST, SETTING, AUDIT),
+)
+"""The tables to move, in this order. Leases, the session salt, ended sessions and the clients that
+entered wrong keys are not moved."""

@@ -4,35 +4,19 @@ All of it comes from one read transaction and in primary-key order, a few rows a
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeGuard, cast
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.storage.records.import_notes import import_notes
 from fastapi_lens.storage.schema.migrations import SESSION_SALT
 from fastapi_lens.storage.schema.tables import (
-    AUDIT,
-    BUCKET,
     ENDPOINT,
-    FAILURE,
     META,
-    REQUEST,
-    SETTING,
-    STATUS,
     WORKER,
 )
-
-MOVED: tuple[sa.Table, ...] = (
-    *(ENDPOINT, WORKER, BUCKET, STATUS),
-    *(FAILURE, REQUEST, SETTING, AUDIT),
-)
-"""The tables to move, in this order. Leases, the session salt, ended sessions and the clients that
-entered wrong keys are not moved."""
-
-IMPORT_NOTE = "import:"
-"""How the names of the facts begin that tell what was imported; see `importing.Importer`."""
 
 _FETCHED_ROWS = 1_000
 
@@ -73,47 +57,6 @@ def origins(connection: Connection, apps: Sequence[str]) -> dict[str, list[str]]
 def own_sign(salt: str, app: str) -> str:
     """The sign of one app in the database with this salt."""
     return hashlib.sha256(f"fastapi_lens origin\0{salt}\0{app}".encode()).hexdigest()[:32]
-
-
-def import_notes(connection: Connection) -> dict[str, dict[str, Any]]:
-    """The notes of past imports, by their names in the table; unreadable notes are skipped."""
-    rows = connection.execute(
-        sa.select(META.c.name, META.c.value).where(META.c.name.startswith(IMPORT_NOTE))
-    )
-    read = ((name, import_note(value)) for name, value in rows)
-    return {name: note for name, note in read if note is not None}
-
-
-def import_note(text: str) -> dict[str, Any] | None:
-    """Parse a note as `importing.Importer` writes it; None if the text is no such note."""
-    try:
-        found: Any = json.loads(text)
-    except (TypeError, ValueError, RecursionError):
-        return None
-    if not isinstance(found, dict):
-        return None
-    note = cast("dict[str, Any]", found)
-    numbers = (note.get("applied"), note.get("rows"))
-    if not all(isinstance(one, int) for one in numbers) or not _is_origins(note.get("origins")):
-        return None
-    return note
-
-
-def _is_origins(value: Any) -> bool:
-    """True if the value is a mapping of texts to texts, as `Origins` are."""
-    if not isinstance(value, dict):
-        return False
-    lists: list[Any] = list(cast("dict[str, Any]", value).values())
-    return all(map(_is_texts, lists))
-
-
-def _is_texts(value: Any) -> bool:
-    return is_list(value) and all(isinstance(text, str) for text in value)
-
-
-def is_list(value: Any) -> TypeGuard[list[Any]]:
-    """True if the value is a list, as parsed from JSON; every type checker agrees on its type."""
-    return isinstance(value, list)
 
 
 def count_rows(connection: Connection, table: sa.Table, apps: Sequence[str]) -> int:

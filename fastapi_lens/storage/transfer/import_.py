@@ -14,12 +14,14 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.coordination.sequence import until_alone
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.prepared import key_of
+from fastapi_lens.storage.records.import_notes import IMPORT_NOTE, import_notes
 from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.schema.statements import FACTS, key_of
+from fastapi_lens.storage.schema.statements import FACTS
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, FAILURE, META, STATUS, WORKER
-from fastapi_lens.storage.transfer.export import IMPORT_NOTE, Origins, import_notes, origins
+from fastapi_lens.storage.transfer.export import Origins, origins
 from fastapi_lens.storage.writing.batches import BucketSum
 from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_STATUS
 from fastapi_lens.storage.writing.log_writer import ADD_FAILURE, failure_change

@@ -14,10 +14,10 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.import_notes import IMPORT_NOTE, import_note
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.row_checks import Wrong, sound_values, wrong_values
-from fastapi_lens.storage.schema.tables import META
-from fastapi_lens.storage.transfer.export import IMPORT_NOTE, MOVED, import_note
+from fastapi_lens.storage.schema.tables import META, MOVED
 
 AT_ONCE = 1_000
 

@@ -16,13 +16,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import RefusedError, StorageError
+from fastapi_lens.storage.coordination.dropped_calls import count_losses
 from fastapi_lens.storage.coordination.sequence import until_alone
 from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, microseconds
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.retention.worker_deletion import count_losses
+from fastapi_lens.storage.engine.prepared import Prepared
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.migrations import WRITTEN_AS, require_schema
-from fastapi_lens.storage.schema.statements import HAS_SCHEMA, Prepared
+from fastapi_lens.storage.schema.statements import HAS_SCHEMA
 from fastapi_lens.storage.schema.tables import ENDPOINT, INBOX
 from fastapi_lens.storage.writing.batches import Batch, Delta, Use
 from fastapi_lens.storage.writing.inbox import UnreadableError, unpack

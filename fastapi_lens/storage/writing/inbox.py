@@ -15,12 +15,13 @@ import sqlalchemy as sa
 
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.coordination.sequence import Fence, until_alone
+from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.prepared import Prepared
 from fastapi_lens.storage.engine.texts import storable
-from fastapi_lens.storage.schema.statements import Prepared
 from fastapi_lens.storage.schema.tables import INBOX, WORKER
-from fastapi_lens.storage.writing.batches import Batch, Delta, Use, WorkerFacts
+from fastapi_lens.storage.writing.batches import Batch, Delta, Use
 
 _FORMAT = 1
 _COMPRESSION = 1

@@ -14,10 +14,11 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import RefusedError
 from fastapi_lens.storage.coordination.sequence import Fence, until_alone
+from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import storable
 from fastapi_lens.storage.schema.tables import FAILURE, REQUEST, WORKER
-from fastapi_lens.storage.writing.batches import WorkerFacts, identity_of
+from fastapi_lens.storage.writing.batches import identity_of
 from fastapi_lens.storage.writing.refusals import Refusal, add_one_by_one, log_refusals
 
 

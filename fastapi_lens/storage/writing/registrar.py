@@ -12,12 +12,13 @@ import sqlalchemy as sa
 from fastapi_lens.errors import RefusedError
 from fastapi_lens.storage.coordination.heartbeat import new_row
 from fastapi_lens.storage.coordination.sequence import until_alone
+from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import storable
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.statements import FACTS, UPDATE_FACTS
 from fastapi_lens.storage.schema.tables import ENDPOINT, WORKER
-from fastapi_lens.storage.writing.batches import EndpointFacts, WorkerFacts
+from fastapi_lens.storage.writing.batches import EndpointFacts
 from fastapi_lens.storage.writing.refusals import add_one_by_one, log_refusals
 
 

@@ -16,9 +16,10 @@ from fastapi_lens.errors import RefusedError, StorageError
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.coordination.sequence import until_alone
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.prepared import Row, key_of
 from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.data_version import note_change
-from fastapi_lens.storage.schema.statements import LOCK_BUCKETS, LOCK_STATUSES, Row, key_of
+from fastapi_lens.storage.schema.statements import LOCK_BUCKETS, LOCK_STATUSES
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
 from fastapi_lens.storage.writing.batches import (
     Batch,

@@ -9,12 +9,15 @@ from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Visit
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.comparison import comparison, figures, is_seen
+from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words
+from fastapi_lens.admin.display.links import Link, new_rule_href, rule_href
+from fastapi_lens.admin.display.request_log import of_endpoint
+from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.pages.endpoint.charts import OverTime, by_hour, over_time
-from fastapi_lens.admin.pages.endpoints.page import STATUS_LABELS, Link, open_words
-from fastapi_lens.admin.pages.requests.page import of_endpoint
-from fastapi_lens.admin.pages.settings.rules_section import new_rule_href, rule_href
 from fastapi_lens.admin.response_cache import again, cached_page
-from fastapi_lens.admin.urls.endpoints import EndpointQuery, EndpointsQuery, WindowChoice
+from fastapi_lens.admin.urls.endpoint import EndpointQuery
+from fastapi_lens.admin.urls.endpoints import EndpointsQuery
+from fastapi_lens.admin.urls.window import WindowChoice
 from fastapi_lens.reporting.model import Detail, Endpoint, Window
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import SECONDS_PER_DAY, Status, Thresholds
@@ -51,8 +54,9 @@ class Code:
     share: float
 
 
-def endpoint_page(visit: Visit, key: str) -> Response:
+def endpoint_page(visit: Visit) -> Response:
     """``GET /endpoints/{key}``: the page, its fragment, or 304 when nothing has changed."""
+    key = visit.request.path_params["key"]
     query = EndpointQuery.parse(f"?{visit.request.url.query}")
     if query.part is not None and query.part[0] > visit.now:
         query = replace(query, part=None)
@@ -62,7 +66,7 @@ def endpoint_page(visit: Visit, key: str) -> Response:
         return templates.unchanged(tag, state.complete_to)
     base = visit.url(f"/endpoints/{key}")
     headers = {"ETag": tag}
-    if templates.wants_fragment(visit.request):
+    if wants_fragment(visit.request):
         live = visit.request.headers.get("hx-source", "").endswith("#lens-live")
         headers["HX-Push-Url"] = "false" if live else query.url(base)
     return again(cached_page(visit, state, lambda: _made(visit, key, query, state)), headers)

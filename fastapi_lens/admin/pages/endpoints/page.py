@@ -1,6 +1,7 @@
 """The list of all endpoints: what is used, slow and faulty, and what is not used at all."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
@@ -15,26 +16,19 @@ from fastapi_lens.admin.display.filter_and_sort import (
     arrange,
     page_numbers,
 )
+from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words
+from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.svg import error_scale
-from fastapi_lens.admin.http.requests import parts_of
+from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.response_cache import again, cached_page
-from fastapi_lens.admin.urls.endpoints import (
-    EndpointQuery,
-    EndpointsQuery,
-    Sort,
-    SortKey,
-    WindowChoice,
-)
+from fastapi_lens.admin.urls.endpoint import EndpointQuery
+from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort, SortKey
+from fastapi_lens.admin.urls.window import WindowChoice
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.reporting.workers import State
-from fastapi_lens.settings.status import Status
 
-STATUS_LABELS = {
-    Status.ACTIVE: "Active",
-    Status.COLD: "Cold",
-    Status.DEAD: "Dead",
-    Status.NEVER_CALLED: "Never called",
-}
+if TYPE_CHECKING:
+    from fastapi_lens.settings.status import Status
 
 COLUMNS = (
     ("path", "Endpoint", SortKey.PATH),
@@ -48,17 +42,6 @@ COLUMNS = (
     ("last", "Last call", SortKey.LAST),
     ("handler", "Handler", None),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A choice that leads to another view of the same page."""
-
-    label: str
-    href: str
-    current: bool
-    name: str = ""
-    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +97,8 @@ def endpoints_page(visit: Visit) -> Response:
     if templates.is_unchanged(visit.request, tag):
         return templates.unchanged(tag, state.complete_to)
     response, shown = cached_page(visit, state, lambda: _made(visit, query, state))
-    return again(response, {"ETag": tag, **history_headers(visit, shown)})
+    history = history_headers(visit.request, shown.url(visit.url("/")))
+    return again(response, {"ETag": tag, **history})
 
 
 def _made(visit: Visit, query: EndpointsQuery, state: State) -> tuple[Response, EndpointsQuery]:
@@ -144,23 +128,6 @@ def _made(visit: Visit, query: EndpointsQuery, state: State) -> tuple[Response, 
 
 def _is_ignored(visit: Visit, endpoint: Endpoint) -> bool:
     return visit.lens.settings.rules.ignores(endpoint.method, endpoint.path)
-
-
-def history_headers(visit: Visit, query: EndpointsQuery) -> dict[str, str]:
-    """What an answer to htmx makes of the address: a new entry for an explicit choice.
-
-    While somebody types, the entry of the search is replaced; a live update changes nothing.
-    """
-    if not templates.wants_fragment(visit.request):
-        return {}
-    address = query.url(visit.url("/"))
-    source = visit.request.headers.get("hx-source", "")
-    shown = parts_of(visit.request.headers.get("hx-current-url", ""))
-    same = (shown.path + (f"?{shown.query}" if shown.query else "")) == address
-    if same or source.endswith("#lens-live"):
-        return {"HX-Push-Url": "false"}
-    typing = source.endswith("#lens-q") and EndpointsQuery.parse(f"?{shown.query}").q
-    return {"HX-Replace-Url" if typing else "HX-Push-Url": address}
 
 
 def _context(visit: Visit, listing: Listing, rows: list[Row]) -> dict[str, object]:
@@ -217,13 +184,6 @@ def _row(visit: Visit, listing: Listing, endpoint: Endpoint, trend: list[int]) -
         is_slow=endpoint.is_slow(limit_ms=visit.lens.settings.slow_threshold_ms),
         is_ignored=_is_ignored(visit, endpoint),
     )
-
-
-def open_words(endpoint: Endpoint, *, now: float) -> str:
-    """The open connections of an endpoint and their age, in words; empty if there are none."""
-    if endpoint.open_since is None:
-        return ""
-    return formats.connections(endpoint.open_connections, now - endpoint.open_since)
 
 
 def _column(query: EndpointsQuery, base: str, name: str, label: str, key: SortKey | None) -> Column:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from starlette.responses import StreamingResponse
 
 from fastapi_lens.admin.context import Visit
-from fastapi_lens.admin.pages.endpoints.export import file_response
+from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.reporting.csv_table import csv_line
 from fastapi_lens.reporting.request_log import LoggedCall

@@ -6,9 +6,9 @@ from fastapi_lens.admin import templates
 from fastapi_lens.admin.access.authenticator import Refusal
 from fastapi_lens.admin.context import Place, Visit
 from fastapi_lens.admin.display.audit_lines import GROUPS, audit_lines
-from fastapi_lens.admin.pages.endpoints.page import Link
-from fastapi_lens.admin.pages.login.page import refused_page
+from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.pages.settings.page import settings_tabs
+from fastapi_lens.admin.refusals import refused_page
 from fastapi_lens.admin.urls.audit import AuditQuery
 from fastapi_lens.reporting.model import id_of, key_of
 from fastapi_lens.storage.records.audit import AUDIT_KEPT_EACH, AUDIT_KEPT_SECONDS, read_audit

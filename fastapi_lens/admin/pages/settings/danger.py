@@ -10,8 +10,8 @@ from fastapi_lens.admin.access.audit_events import PURGE, entry_of
 from fastapi_lens.admin.access.authenticator import Refusal
 from fastapi_lens.admin.context import Place, Visit
 from fastapi_lens.admin.display import formats
-from fastapi_lens.admin.pages.login.page import refused_page
 from fastapi_lens.admin.pages.settings.page import settings_tabs
+from fastapi_lens.admin.refusals import refused_page
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.settings.settings import HISTORY
 from fastapi_lens.storage.records.settings import Stored, write_section

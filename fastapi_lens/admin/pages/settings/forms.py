@@ -6,9 +6,9 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Visit
 from fastapi_lens.admin.display.audit_lines import SAVE, changed_by
+from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.pages.settings.limit_previews import preview_of
 from fastapi_lens.admin.pages.settings.page import (
     no_section,
@@ -155,6 +155,6 @@ def who_changed(visit: Visit, section: str) -> str:
 
 def saved(visit: Visit, reply: Reply) -> Response:
     """A change was made: its section for htmx, else the way back to the page."""
-    if templates.wants_fragment(visit.request):
+    if wants_fragment(visit.request):
         return section_page(visit, reply)
     return RedirectResponse(visit.url(f"/settings?saved={reply.section}#{reply.section}"), 303)

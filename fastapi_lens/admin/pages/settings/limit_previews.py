@@ -2,9 +2,10 @@
 
 from fastapi_lens.admin.context import Visit
 from fastapi_lens.admin.display import formats
-from fastapi_lens.admin.pages.endpoints.page import STATUS_LABELS
+from fastapi_lens.admin.display.labels import STATUS_LABELS
 from fastapi_lens.admin.pages.settings.reply import Group, Item, Preview
-from fastapi_lens.admin.urls.endpoints import DEFAULT_WINDOW, EndpointQuery
+from fastapi_lens.admin.urls.endpoint import EndpointQuery
+from fastapi_lens.admin.urls.window import DEFAULT_WINDOW
 from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.reporting.change_preview import Limits, StatusChange, preview_limits
 from fastapi_lens.settings.settings import RETENTION, THRESHOLDS

@@ -8,7 +8,8 @@ from starlette.responses import RedirectResponse, Response
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Visit
 from fastapi_lens.admin.display.audit_lines import CHANGES, AuditLine, audit_lines
-from fastapi_lens.admin.pages.endpoints.page import Link
+from fastapi_lens.admin.display.links import Link
+from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.pages.settings.limit_previews import PREVIEWED
 from fastapi_lens.admin.pages.settings.reply import Preview, Reply
 from fastapi_lens.admin.pages.settings.rules_section import edited, rules_section
@@ -70,7 +71,7 @@ def settings_page(visit: Visit, reply: Reply | None = None, status: int = 200) -
 
 def section_page(visit: Visit, reply: Reply, status: int = 200) -> Response:
     """What came of a form: the whole page, or for htmx its section alone."""
-    if not templates.wants_fragment(visit.request):
+    if not wants_fragment(visit.request):
         return settings_page(visit, reply, status)
     context: dict[str, object] = {**_forms(visit, reply), "form": None, "rules": None}
     if reply.section == RULES:
@@ -87,7 +88,7 @@ def opened_section(visit: Visit) -> Response:
     section = visit.request.path_params["section"]
     if section not in (*SECTIONS, RULES):
         return no_section(visit)
-    if not templates.wants_fragment(visit.request):
+    if not wants_fragment(visit.request):
         return RedirectResponse(visit.url(f"/settings#{section}"), 303)
     reply = edited(visit, visit.request.query_params.get("rule", ""))
     return section_page(visit, reply or Reply(section=section))
@@ -102,14 +103,14 @@ def no_section(visit: Visit) -> Response:
 
 def now_page(visit: Visit) -> Response:
     """``GET /settings/now``: what changes by itself, apart from the forms that people fill in."""
-    if not templates.wants_fragment(visit.request):
+    if not wants_fragment(visit.request):
         return RedirectResponse(visit.url("/settings"), 303)
     return templates.page(visit, "settings_now.html", _now(visit), headers=_headers(visit))
 
 
 def preview_page(visit: Visit, reply: Reply) -> Response:
     """What a change would do: the whole page, or for htmx that alone."""
-    if not templates.wants_fragment(visit.request):
+    if not wants_fragment(visit.request):
         return settings_page(visit, reply)
     context = {"preview": reply.preview}
     return templates.page(visit, "settings_preview.html", context, headers=_headers(visit))
@@ -125,7 +126,7 @@ def settings_tabs(visit: Visit, current: str) -> list[Link]:
 
 
 def _headers(visit: Visit) -> dict[str, str]:
-    return {"HX-Push-Url": "false"} if templates.wants_fragment(visit.request) else {}
+    return {"HX-Push-Url": "false"} if wants_fragment(visit.request) else {}
 
 
 def _forms(visit: Visit, reply: Reply | None) -> dict[str, object]:

@@ -8,8 +8,9 @@ from starlette.responses import Response
 from fastapi_lens.admin.context import Visit
 from fastapi_lens.admin.pages.settings.forms import STAYS, saved, who_changed, write
 from fastapi_lens.admin.pages.settings.page import preview_page, section_page
-from fastapi_lens.admin.pages.settings.reply import Preview, Reply, RuleForm
+from fastapi_lens.admin.pages.settings.reply import Preview, Reply
 from fastapi_lens.admin.pages.settings.rules_section import preview_of, with_rule, without_rule
+from fastapi_lens.admin.urls.rules import RuleForm
 from fastapi_lens.errors import ConfigError
 from fastapi_lens.settings.ignore_rules import MAX_RULES, PATTERN, Rule, Rules
 from fastapi_lens.settings.settings import RULES

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from fastapi_lens.admin.context import Visit
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.filter_and_sort import METHOD_ORDER
-from fastapi_lens.admin.pages.settings.reply import Group, Item, Preview, Reply, RuleForm
-from fastapi_lens.admin.urls.endpoints import EndpointQuery, EndpointsQuery
+from fastapi_lens.admin.display.links import rule_href
+from fastapi_lens.admin.pages.settings.reply import Group, Item, Preview, Reply
+from fastapi_lens.admin.urls.endpoint import EndpointQuery
+from fastapi_lens.admin.urls.endpoints import EndpointsQuery
+from fastapi_lens.admin.urls.rules import RuleForm
 from fastapi_lens.reporting.change_preview import RulePreview, preview_rules
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.settings.ignore_rules import STATUS_CLASSES, Rule, Rules
@@ -163,17 +165,6 @@ def _row(visit: Visit, rule: Rule, endpoints: Sequence[Endpoint]) -> RuleRow:
     some = formats.plural(count, "endpoint")
     what = f"{_classes(rule)} answers of {some}" if rule.statuses else some
     return RuleRow(rule, what, rule_href(visit, rule))
-
-
-def rule_href(visit: Visit, rule: Rule) -> str:
-    """Where a rule is shown, and changed."""
-    return visit.url(f"/settings?rule={rule.id}#rules")
-
-
-def new_rule_href(visit: Visit, endpoint: Endpoint) -> str:
-    """Where a rule for one endpoint alone is in the form, to be added."""
-    form = RuleForm(pattern=endpoint.path, methods=(endpoint.method,))
-    return f"{visit.url('/settings/rules/preview')}?{urlencode(form.fields())}#rules"
 
 
 def _classes(rule: Rule) -> str:

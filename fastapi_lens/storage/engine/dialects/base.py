@@ -62,7 +62,7 @@ class RowBytes:
 
 
 class Bulk(Enum):
-    """How many rows are changed quickest, each by values of its own; see `storage.engine.bulk_update`."""
+    """The quickest way to change many rows, each by its own values; see `bulk_update`."""
 
     ONE_BY_ONE = auto()
     FROM_ARRAYS = auto()

@@ -17,11 +17,12 @@ from fastapi_lens.recording.log.redaction import client_text, query_text
 from fastapi_lens.recording.log.request_log import Entry, FailureCount, FailureKind
 from fastapi_lens.recording.log.user_agents import family
 from fastapi_lens.recording.recorder import Recorder
+from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import session_salt
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS
-from fastapi_lens.storage.writing.batches import WorkerFacts, endpoint_id
+from fastapi_lens.storage.writing.batches import endpoint_id
 from fastapi_lens.storage.writing.log_writer import (
     CountedFailure,
     LogBatch,

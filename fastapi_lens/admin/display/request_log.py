@@ -1,0 +1,116 @@
+"""Requests and exceptions of the log as tables show them, and the links between their lists."""
+
+from dataclasses import dataclass
+
+from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.display.links import Link
+from fastapi_lens.admin.urls.exceptions import FailuresQuery
+from fastapi_lens.admin.urls.requests import RequestsQuery
+from fastapi_lens.config.request_log import LogSettings
+from fastapi_lens.reporting.model import Endpoint, Window
+from fastapi_lens.reporting.request_log import Failure, LoggedCall
+from fastapi_lens.reporting.workers import State
+
+RECENT = 10
+"""Requests that the page of an endpoint shows."""
+
+
+REASONS = {"error": "Error", "slow": "Slowest", "sample": "Sample"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A request as a row of a table.
+
+    Attributes:
+        href: Its own page.
+        css: The class of its status code: ``c5``.
+        reason: Why it is in the log, in a word.
+        failure: The bare name of its exception's type; empty without.
+        is_slow: Whether it took longer than the configured limit.
+    """
+
+    call: LoggedCall
+    href: str
+    css: str
+    reason: str
+    failure: str
+    is_slow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRow:
+    """A kind of exception as a row of a table.
+
+    Attributes:
+        href: Its own page.
+        name: The bare name of its type.
+    """
+
+    failure: Failure
+    href: str
+    name: str
+
+
+def of_endpoint(visit: Visit, endpoint: Endpoint) -> dict[str, object]:
+    """What the log has of one endpoint, for its own page."""
+    log, query = visit.lens.reader.log, RequestsQuery(endpoint=endpoint.key)
+    failures = log.failures(endpoint=endpoint.key, limit=RECENT)
+    return {
+        "rows": [row_of(visit, call) for call in log.requests(query.wanted, limit=RECENT)],
+        "failures": [failure_row(visit, failure) for failure in failures],
+        "requests_href": query.url(visit.url("/requests")),
+        "failures_href": FailuresQuery(endpoint=endpoint.key).url(visit.url("/failures")),
+        "kept": kept_words(visit.lens.settings.log),
+    }
+
+
+def row_of(visit: Visit, call: LoggedCall) -> Row:
+    """A request as a table shows it."""
+    is_websocket = call.method == "WEBSOCKET"
+    return Row(
+        call=call,
+        href=visit.url(f"/requests/{call.key}"),
+        css=f"c{call.status // 100}",
+        reason=REASONS.get(call.reason, call.reason),
+        failure=call.failure_type.rpartition(".")[2],
+        is_slow=call.duration_ms > visit.lens.settings.slow_threshold_ms and not is_websocket,
+    )
+
+
+def failure_row(visit: Visit, failure: Failure) -> FailureRow:
+    """A kind of exception as a table shows it."""
+    href = visit.url(f"/failures/{failure.key}")
+    return FailureRow(failure, href, failure.type.rpartition(".")[2])
+
+
+def log_tabs(visit: Visit, *, endpoint: str, failures: bool = False) -> list[Link]:
+    """The two lists of the log, of the same endpoint."""
+    requests_href = RequestsQuery(endpoint=endpoint).url(visit.url("/requests"))
+    failures_href = FailuresQuery(endpoint=endpoint).url(visit.url("/failures"))
+    return [
+        Link("Requests", requests_href, current=not failures, name="requests"),
+        Link("Exceptions", failures_href, current=failures, name="failures"),
+    ]
+
+
+def kept_words(settings: LogSettings) -> str:
+    """What of all requests is in the log: completes the sentence ``Each worker keeps …``."""
+    parts = [
+        f"every server error up to {settings.log_errors_per_minute:,} a minute"
+        if settings.log_errors_per_minute
+        else "",
+        f"the slowest {settings.log_slowest:,} a minute" if settings.log_slowest else "",
+        f"{settings.log_sample_rate * 100:g}% of all requests" if settings.log_sample_rate else "",
+    ]
+    told = [part for part in parts if part]
+    return ", ".join(told[:-1]) + (" and " if told[1:] else "") + told[-1] if told else ""
+
+
+def endpoint_filter(visit: Visit, key: str, href: str, state: State) -> Link | None:
+    """The only endpoint that is shown, and the way to all of them; None without."""
+    if not key:
+        return None
+    endpoint = visit.lens.reader.endpoint(key, window=Window(1), now=visit.now, state=state)
+    name = f"{endpoint.method} {endpoint.path}" if endpoint else f"endpoint {key}"
+    return Link(name, href, current=True)

@@ -1,0 +1,28 @@
+"""The entries of a browser's history that fragments make. Knows no page."""
+
+from starlette.requests import Request
+
+from fastapi_lens.admin.http.requests import parts_of, wants_fragment
+from fastapi_lens.admin.urls.query_string import fields_of
+
+
+def history_headers(request: Request, address: str) -> dict[str, str]:
+    """The htmx headers that keep the address bar and the history in step with a fragment.
+
+    An explicit choice makes a new entry, typing in the search replaces the entry of the search,
+    and a live update changes nothing.
+
+    Args:
+        request: The request for the fragment; one for a whole page needs no headers.
+        address: The canonical address of what the fragment shows.
+    """
+    if not wants_fragment(request):
+        return {}
+    source = request.headers.get("hx-source", "")
+    shown = parts_of(request.headers.get("hx-current-url", ""))
+    same = shown.path + (f"?{shown.query}" if shown.query else "") == address
+    if same or source.endswith("#lens-live"):
+        return {"HX-Push-Url": "false"}
+    searched = any(fields_of(f"?{shown.query}").get("q", []))
+    typing = source.endswith("#lens-q") and searched
+    return {"HX-Replace-Url" if typing else "HX-Push-Url": address}

@@ -1,0 +1,35 @@
+"""The state of the list of exceptions, as its address holds it. No I/O, no HTML."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from fastapi_lens.admin.urls.query_string import address, clean_key, clean_text, fields_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailuresQuery:
+    """What the list of exceptions shows.
+
+    Attributes:
+        q: What the type, the message or the place has to contain.
+        endpoint: Key of the only endpoint; empty for all.
+    """
+
+    q: str = ""
+    endpoint: str = ""
+
+    def __post_init__(self) -> None:
+        """One form for each meaning."""
+        object.__setattr__(self, "q", clean_text(" ".join(self.q.split())))
+        object.__setattr__(self, "endpoint", clean_key(self.endpoint))
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Read an address, or the part of it from the question mark on."""
+        fields = {name: values[-1] for name, values in fields_of(url).items()}
+        return cls(q=fields.get("q", ""), endpoint=fields.get("endpoint", ""))
+
+    def url(self, path: str = "") -> str:
+        """The canonical address, see `EndpointsQuery.url`."""
+        pairs = [("q", self.q), ("endpoint", self.endpoint)]
+        return address(path, [(name, value) for name, value in pairs if value])

@@ -1,0 +1,64 @@
+"""An ignore rule in the form of the settings, as its address holds it. No I/O, no HTML."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from fastapi_lens.settings.ignore_rules import STATUS_CLASSES, Rule
+
+_METHOD, _STATUS = "method.", "status."
+
+
+_ON = "on"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleForm:
+    """A rule as it stands in the form, right or not.
+
+    Attributes:
+        id: Of the rule that is changed; empty for a new one.
+    """
+
+    id: str = ""
+    pattern: str = ""
+    methods: tuple[str, ...] = ()
+    statuses: tuple[int, ...] = ()
+    paused: bool = False
+
+    @classmethod
+    def of(cls, rule: Rule) -> Self:
+        """The form of a rule that there is."""
+        return cls(rule.id, rule.pattern, rule.methods, rule.statuses, rule.paused)
+
+    @classmethod
+    def read(cls, form: Mapping[str, str]) -> Self:
+        """What was sent, by a POST or in an address."""
+        methods = {name.removeprefix(_METHOD) for name in form if name.startswith(_METHOD)}
+        return cls(
+            id=form.get("rule", ""),
+            pattern=form.get("pattern", "").strip(),
+            methods=tuple(sorted(methods)),
+            statuses=tuple(one for one in STATUS_CLASSES if f"{_STATUS}{one}" in form),
+            paused=form.get("paused") == _ON,
+        )
+
+    def fields(self) -> dict[str, str]:
+        """What an address has to hold for the same form."""
+        chosen = {f"{_METHOD}{method}": _ON for method in self.methods}
+        chosen |= {f"{_STATUS}{one}": _ON for one in self.statuses}
+        return {"pattern": self.pattern, **chosen}
+
+    def rule(self, identity: str) -> Rule:
+        """The rule that is meant.
+
+        Raises:
+            ConfigError: Something of it cannot work; `field` is its name.
+        """
+        return Rule(
+            id=identity,
+            pattern=self.pattern,
+            methods=self.methods,
+            statuses=self.statuses,
+            paused=self.paused,
+        )

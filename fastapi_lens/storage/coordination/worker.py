@@ -1,0 +1,48 @@
+"""A worker: the process that writes, and what it reports about itself."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """The process that writes.
+
+    Attributes:
+        id: 32 hexadecimal digits, see `recording.flush.processes.new_id`.
+        started_at_us: Microseconds since the epoch.
+        interval_ms: Milliseconds between two flushes.
+    """
+
+    id: str
+    app: str
+    host: str
+    pid: int
+    release: str
+    started_at_us: int
+    interval_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """What a worker says of itself now and then.
+
+    Attributes:
+        now_us: Microseconds since the epoch.
+        complete_to_us: Up to when all its calls are written, in microseconds since the epoch.
+        dropped: Calls that it has lost since it started.
+        pending: Calls that wait in its memory.
+        flush_us: Microseconds that its latest flush took.
+        core_ppm: Share of one core that its thread used lately, in millionths; None before it
+            was measured.
+        interval_ms: Milliseconds between two flushes now; None if unchanged.
+        ended: It writes for the last time.
+    """
+
+    now_us: int
+    complete_to_us: int
+    dropped: int = 0
+    pending: int = 0
+    flush_us: int = 0
+    core_ppm: int | None = None
+    interval_ms: int | None = None
+    ended: bool = False

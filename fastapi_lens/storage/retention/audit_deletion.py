@@ -1,0 +1,45 @@
+"""Deletion of audit entries that are too old or too many."""
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from fastapi_lens.storage.engine.clock_skew import microseconds
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.audit import AUDIT_KEPT_EACH, AUDIT_KEPT_SECONDS
+from fastapi_lens.storage.retention.chunks import Pace, Past, Slice, past_slices
+from fastapi_lens.storage.retention.log_deletion import request_id_at
+from fastapi_lens.storage.schema.tables import AUDIT
+
+
+def audit_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Slice]:
+    """Delete what is too old or too much, of all apps; gives each slice when it is done.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    oldest = request_id_at(microseconds(now - AUDIT_KEPT_SECONDS))
+    yield from past_slices(database, _past(sa.true(), oldest), pace)
+    for past in _too_many(database):
+        yield from past_slices(database, past, pace)
+
+
+def _too_many(database: Database) -> list[Past]:
+    """For each action of an app that has too many entries, those that go."""
+    kinds = (
+        sa.select(AUDIT.c.app, AUDIT.c.action)
+        .group_by(AUDIT.c.app, AUDIT.c.action)
+        .having(sa.func.count() > AUDIT_KEPT_EACH)
+    )
+    found: list[Past] = []
+    with database.read() as connection:
+        for app, action in connection.execute(kinds).all():
+            mine = (AUDIT.c.app == app) & (AUDIT.c.action == action)
+            newest_first = sa.select(AUDIT.c.id).where(mine).order_by(AUDIT.c.id.desc())
+            first_kept = newest_first.limit(1).offset(AUDIT_KEPT_EACH - 1)
+            found.append(_past(mine, connection.execute(first_kept).scalar_one()))
+    return found
+
+
+def _past(where: sa.ColumnElement[bool], limit: int) -> Past:
+    return Past(AUDIT, where, AUDIT.c.id, AUDIT.c.id, limit)
