@@ -142,9 +142,9 @@ async def use(port: int, seconds: float) -> list[float]:
         begin = time.perf_counter() + gap * number / CONNECTIONS
         for turn in range(round(seconds / gap)):
             await asyncio.sleep(max(0.0, begin + turn * gap - time.perf_counter()))
-            asked = time.perf_counter()
+            question = time.perf_counter()
             assert await client.get(urls[(turn * CONNECTIONS + number) % len(urls)])
-            found.append(1_000 * (time.perf_counter() - asked))
+            found.append(1_000 * (time.perf_counter() - question))
         await client.close()
 
     await asyncio.gather(*map(one, range(CONNECTIONS)))

@@ -43,11 +43,11 @@ class _Client:
 
     connection: socket.socket
     due: float
-    asked: float | None = None
+    question: float | None = None
     answer: bytes = b""
 
     def ask(self, request: bytes) -> None:
-        self.asked, self.answer = time.perf_counter(), b""
+        self.question, self.answer = time.perf_counter(), b""
         self.connection.sendall(request)
 
     def take(self) -> int | None:
@@ -59,9 +59,9 @@ class _Client:
 
     def rest(self, seconds: float) -> float:
         """Ask again so long after it was due; milliseconds that the answer took."""
-        assert self.asked is not None
-        took_ms = 1_000 * (time.perf_counter() - self.asked)
-        self.asked, self.due = None, self.due + seconds
+        assert self.question is not None
+        took_ms = 1_000 * (time.perf_counter() - self.question)
+        self.question, self.due = None, self.due + seconds
         return took_ms
 
 
@@ -97,7 +97,7 @@ def ask(
         ]
         for client in clients:
             selector.register(client.connection, selectors.EVENT_READ, client)
-        while begin + seconds > time.perf_counter() or any(one.asked for one in clients):
+        while begin + seconds > time.perf_counter() or any(one.question for one in clients):
             wait = _ask_the_due(clients, request, end=begin + seconds)
             for ready, _ in selector.select(wait):
                 if (status := ready.data.take()) is not None:
@@ -111,9 +111,9 @@ def _ask_the_due(clients: list[_Client], request: bytes, *, end: float) -> float
     now = time.perf_counter()
     waits = [end - now]
     for client in clients if now < end else ():
-        if client.asked is None and client.due <= now:
+        if client.question is None and client.due <= now:
             client.ask(request)
-        elif client.asked is None:
+        elif client.question is None:
             waits.append(client.due - now)
     # After the end the last answers are waited for.
     return min(waits) if now < end else LAST_SECONDS

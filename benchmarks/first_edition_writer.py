@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from fastapi_lens.storage.coordination.sequence import Fence, until_alone
+from fastapi_lens.storage.coordination.sequence import SequenceGuard, retry_on_deadlock
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.engine.prepared import Row, key_of
+from fastapi_lens.storage.engine.prepared import Row, primary_key
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS, WORKER
 from fastapi_lens.storage.writing.batches import (
     Batch,
@@ -38,7 +38,7 @@ class FirstEditionWriter:
     def __init__(self, database: Database, worker: WorkerFacts) -> None:
         """Write nothing yet."""
         self._database = database
-        self._fence = Fence(worker, WORKER.c.seq)
+        self._guard = SequenceGuard(worker, WORKER.c.seq)
 
     def write(self, batch: Batch) -> None:
         """Add a batch.
@@ -47,7 +47,7 @@ class FirstEditionWriter:
             StorageError: The database cannot be written.
         """
         buckets, statuses = bucket_sums(batch.deltas), status_sums(batch.deltas)
-        until_alone(lambda: self._write(batch, buckets, statuses))
+        retry_on_deadlock(lambda: self._write(batch, buckets, statuses))
 
     def _write(
         self, batch: Batch, buckets: dict[BucketKey, BucketSum], statuses: dict[StatusKey, int]
@@ -63,7 +63,7 @@ class FirstEditionWriter:
     ) -> list[tuple[sa.Table, list[Row]]]:
         """Add the batch unless it is there already; the rows that have to be made before."""
         with self._database.write() as connection:
-            if not self._fence.advance(connection, batch.seq):
+            if not self._guard.advance(connection, batch.seq):
                 return []
             known = locked_buckets(connection, buckets)
             counted = locked_statuses(connection, statuses)
@@ -81,7 +81,7 @@ class FirstEditionWriter:
             )
             UPDATE_STATUS.run_one_by_one(
                 connection,
-                [{**key_of(STATUS, key), "add_calls": statuses[key]} for key in sorted(statuses)],
+                [{**primary_key(STATUS, key), "add_calls": statuses[key]} for key in sorted(statuses)],
             )
             return []
 
@@ -101,7 +101,7 @@ def _endpoint_changes(batch: Batch) -> list[Row]:
         by_endpoint.setdefault(delta.endpoint_id, []).append(delta)
     return [
         {
-            **key_of(ENDPOINT, (endpoint,)),
+            **primary_key(ENDPOINT, (endpoint,)),
             "add_calls": sum(delta.calls for delta in deltas),
             "first_at": min(delta.first_at_us for delta in deltas),
             "last_at": max(delta.last_at_us for delta in deltas),

@@ -63,8 +63,8 @@ class Old:
 
 def old_buckets(share: float) -> Iterator[tuple[object, ...]]:
     """Rows of three tiers that are past their retention, in the order of the columns."""
-    latency = Histogram.from_counts({bucket_index(10**6 + 10**5 * n): n for n in range(1, 12)})
-    data = latency.to_bytes()
+    histogram = Histogram.from_counts({bucket_index(10**6 + 10**5 * n): n for n in range(1, 12)})
+    data = histogram.to_bytes()
     for tier, calls in CALLS.items():
         kept = KEPT_SECONDS[tier] or 0
         last = int(time.time() - kept) // tier - 10

@@ -63,7 +63,7 @@ new MutationObserver((_, observer) => {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Question:
     """Answers to one question.
 
     Attributes:
@@ -88,7 +88,7 @@ class Plan:
 FULL, QUICK = Plan(8, 12), Plan(3, 3)
 
 
-async def ask(port: int, plan: Plan) -> dict[str, Asked]:
+async def ask(port: int, plan: Plan) -> dict[str, Question]:
     """Each question first once, then in turns, while requests are recorded."""
     asking, calling = await Client.connect(port), await Client.connect(port)
     using = asyncio.create_task(_use(calling))
@@ -102,7 +102,7 @@ async def ask(port: int, plan: Plan) -> dict[str, Asked]:
     using.cancel()
     for client in (asking, calling):
         await client.close()
-    return {name: Asked(first[name][0], times[name], first[name][1]) for name in questions}
+    return {name: Question(first[name][0], times[name], first[name][1]) for name in questions}
 
 
 async def _use(client: Client) -> None:
@@ -145,9 +145,9 @@ def _opened(browser: Browser, address: str) -> tuple[float, int]:
     return first_row, sum(bodies)
 
 
-def run(plan: Plan) -> tuple[dict[int, dict[str, Asked]], list[float], int]:
+def run(plan: Plan) -> tuple[dict[int, dict[str, Question]], list[float], int]:
     """Everything, one after the other."""
-    asked: dict[int, dict[str, Asked]] = {}
+    asked: dict[int, dict[str, Question]] = {}
     rows: list[float] = []
     loaded = 0
     with TemporaryDirectory() as name:
@@ -167,7 +167,7 @@ def run(plan: Plan) -> tuple[dict[int, dict[str, Asked]], list[float], int]:
 
 
 def section(
-    asked: dict[int, dict[str, Asked]], rows: list[float], loaded: int, *, command: str
+    asked: dict[int, dict[str, Question]], rows: list[float], loaded: int, *, command: str
 ) -> str:
     """The section of RESULTS.md."""
     known = versions()
@@ -199,12 +199,12 @@ was asked for; the page with all it needs has {loaded:,} bytes.
 """
 
 
-def _cells(asked: Asked) -> str:
+def _cells(asked: Question) -> str:
     p50, p95 = (percentile(asked.times, q) for q in (50, 95))
     return f"{asked.first:.0f} | {p50:.0f} / {p95:.0f} | {asked.bytes:,}"
 
 
-def _budgets(asked: dict[int, dict[str, Asked]], rows: list[float], loaded: int) -> str:
+def _budgets(asked: dict[int, dict[str, Question]], rows: list[float], loaded: int) -> str:
     lines: list[str] = []
     for size, found in asked.items():
         slowest = max(percentile(found[name].times, 50) for name in LISTS)

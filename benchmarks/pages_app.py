@@ -117,7 +117,7 @@ def _draw(chance: Random) -> Iterator[Calls]:
             calls=sum(counts.values()),
             duration_us=round(sum(BUCKET_MS[at] * 1_000 * n for at, n in counts.items())),
             max_us=round(BUCKET_MS[max(counts)] * 1_000),
-            latency=Histogram.from_counts(counts),
+            histogram=Histogram.from_counts(counts),
         )
 
 

@@ -103,7 +103,7 @@ class Outcome:
     quiet: Phase = field(default_factory=Phase)
     deleting: Phase = field(default_factory=Phase)
     rows: int = 0
-    slices: int = 0
+    chunks: int = 0
     longest_ms: float = 0.0
     file_bytes: list[tuple[int, int]] = field(default_factory=list)
     log_bytes: int = 0
@@ -214,9 +214,9 @@ def one_round(workers: Workers, old: Old, outcome: Outcome, lengths: Lengths) ->
 
 def take_down(workers: Workers, outcome: Outcome) -> None:
     """Take from the workers' logs what they have done."""
-    for rows, slices, longest_ms in workers.told():
+    for rows, chunks, longest_ms in workers.told():
         outcome.rows += rows
-        outcome.slices += slices
+        outcome.chunks += chunks
         outcome.longest_ms = max(outcome.longest_ms, longest_ms)
     for at, took_ms in workers.flushes():
         for phase in (outcome.quiet, outcome.deleting):
@@ -236,7 +236,7 @@ def section(outcomes: list[Outcome], *, command: str) -> str:
     )
     work = "\n".join(
         f"| {one.name} | {one.rows:,} | {sum(b - a for a, b in one.deleting.spans):.0f} s "
-        f"| {one.slices:,} | {one.longest_ms:.1f} ms "
+        f"| {one.chunks:,} | {one.longest_ms:.1f} ms "
         f"| {one.file_bytes[0][0] / 1e6:.1f} → {one.file_bytes[0][1] / 1e6:.1f} MB "
         f"| {f'{one.log_bytes / 1e6:.1f} MB' if one.log_bytes else '–'} |"
         for one in outcomes

@@ -130,7 +130,7 @@ def delta(
         max_us=max(durations),
         first_at_us=minute * 60_000_000,
         last_at_us=minute * 60_000_000 + 59_000_000,
-        latency=Histogram.from_counts(Counter(bucket_index(us * 1_000) for us in durations)),
+        histogram=Histogram.from_counts(Counter(bucket_index(us * 1_000) for us in durations)),
     )
 
 

@@ -49,7 +49,7 @@ class Calls:
     calls: int
     duration_us: int
     max_us: int
-    latency: Histogram
+    histogram: Histogram
 
     def at(self, endpoint: int, minute: int) -> Delta:
         """As they are written when they came in one minute."""
@@ -63,7 +63,7 @@ class Calls:
             max_us=self.max_us,
             first_at_us=at_us,
             last_at_us=at_us + 59_000_000,
-            latency=self.latency,
+            histogram=self.histogram,
         )
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fastapi_lens.admin.access.report_guard import NO_ADMIN, UNGUARDED, ReportGuard
-from fastapi_lens.admin.http.requests import finished, readable
+from fastapi_lens.admin.http.requests import add_security_headers, sanitize_request
 from fastapi_lens.admin.reports import json as json_reports
 from fastapi_lens.admin.router import DEFAULT_PREFIX, Endpoint, create_lens_admin, json_endpoint
 from fastapi_lens.config.lens_config import LensConfig
@@ -67,7 +67,7 @@ class LensMiddleware(RecordingMiddleware):
         lens = super()._begin(scope, lifespan=lifespan)
         try:
             if lens is self._lens:  # Otherwise the other lens has logged it all.
-                self._lens.attached(StartChecks, lambda: StartChecks(lens.routes.app))
+                self._lens.get_or_create(StartChecks, lambda: StartChecks(lens.routes.app))
             self._answer_reports(lens.routes.app)
         except Exception:
             # The host must start, even if its routes are unusual.
@@ -114,12 +114,12 @@ class ReportPath:
 
     async def _answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer here, or let the admin answer after the dependencies that guard it."""
-        request = readable(Request(scope, receive))
+        request = sanitize_request(Request(scope, receive))
         admin = self._guard.admin_path(scope.get("app"))
         if admin == UNGUARDED:
             response = await endpoint(request)
         elif admin is None:
-            response = finished(json_reports.refused(NO_ADMIN, status=403))
+            response = add_security_headers(json_reports.refused(NO_ADMIN, status=403))
         else:
             before, _, after = scope["path"].rpartition(self._path)
             path = f"{before}{admin}/report{after}"

@@ -151,8 +151,8 @@ def test_what_is_attached_is_made_once_and_not_after_an_error() -> None:
         return Path()
 
     with pytest.raises(StorageError):
-        lens.attached(Path, make)
-    assert lens.attached(Path, make) is lens.attached(Path, make)
+        lens.get_or_create(Path, make)
+    assert lens.get_or_create(Path, make) is lens.get_or_create(Path, make)
     assert len(made) == 2
 
 

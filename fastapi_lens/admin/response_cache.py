@@ -26,15 +26,15 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Question:
     """A report that somebody asks for; everybody who may ask for it gets the same.
 
     Attributes:
-        question: Its name and parameters.
+        key: Its name and parameters.
         make: Makes its JSON; blocks.
     """
 
-    question: Hashable
+    key: Hashable
     make: Callable[[], bytes]
 
 
@@ -51,7 +51,7 @@ class _Body:
         return cls(plain, gzip.compress(plain, _GZIP_LEVEL, mtime=0))
 
 
-async def cached_report(visit: Visit, asked: Asked) -> Response:
+async def cached_report(visit: Visit, question: Question) -> Response:
     """A report as JSON, at most two seconds old and never older than what is written.
 
     Raises:
@@ -60,8 +60,8 @@ async def cached_report(visit: Visit, asked: Asked) -> Response:
     reader = visit.lens.reader
 
     def work() -> _Body:
-        question = (asked.question, reader.version(), _moment(visit))
-        return reader.answers.get(question, partial(_Body.made, asked.make))
+        key = (question.key, reader.version(), _moment(visit))
+        return reader.answers.get(key, partial(_Body.made, question.make))
 
     body = await in_reader_thread(work)
     headers = {"Vary": "Accept-Encoding"}

@@ -7,7 +7,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fastapi_lens.admin.http.requests import readable
+from fastapi_lens.admin.http.requests import sanitize_request
 
 
 class AdminRoute(APIRoute):
@@ -18,6 +18,6 @@ class AdminRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            return await handler(readable(request))
+            return await handler(sanitize_request(request))
 
         return handle

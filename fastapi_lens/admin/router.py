@@ -21,16 +21,16 @@ from fastapi_lens.admin import templates
 from fastapi_lens.admin.access.authenticator import Entry, Refusal, Wait
 from fastapi_lens.admin.access.authorize_hook import Denied
 from fastapi_lens.admin.access.cross_site import is_cross_site
-from fastapi_lens.admin.access.wiring import gate_of
+from fastapi_lens.admin.access.wiring import authenticator_of
 from fastapi_lens.admin.compression import sent
 from fastapi_lens.admin.context import Place, Visit
 from fastapi_lens.admin.http.forms import read_form
 from fastapi_lens.admin.http.requests import (
+    add_security_headers,
     base_of,
     client_path,
-    finished,
-    key_of,
-    readable,
+    presented_key,
+    sanitize_request,
     wants_json,
 )
 from fastapi_lens.admin.http.static_files import static_response
@@ -92,11 +92,11 @@ async def _dispatch(request: Request) -> Response:
     """Answer below the prefix, whatever happens: the host's error handlers are not ours."""
     rest = request.path_params["rest"]
     try:
-        readable(request)
+        sanitize_request(request)
         response = _refused_site(request, rest) or await _answer(request, rest)
     except Exception as error:  # noqa: BLE001  The edge: nothing of it may get out.
         response = _error_page(request, base_of(request, rest), error, status=500)
-    return finished(response)
+    return add_security_headers(response)
 
 
 def _refused_site(request: Request, rest: str) -> Response | None:
@@ -143,7 +143,7 @@ def json_endpoint(answer: json_reports.Api, local: str) -> Endpoint:
     """A report as an endpoint of its own, checked like all others."""
 
     async def endpoint(request: Request) -> Response:
-        return finished(await _report(readable(request), answer, local))
+        return add_security_headers(await _report(sanitize_request(request), answer, local))
 
     return endpoint
 
@@ -168,7 +168,7 @@ async def _report(request: Request, answer: json_reports.Api, local: str) -> Res
 async def _allowed_report(request: Request, place: Place, answer: json_reports.Api) -> Response:
     if is_cross_site(request, place.lens.config.trusted_origins):
         return json_reports.refused(Refusal.CROSS_SITE.value, status=403)
-    entry = await (await gate_of(place.lens)).access(request, place.lens.clock())
+    entry = await (await authenticator_of(place.lens)).access(request, place.lens.clock())
     if isinstance(entry, Wait | Denied):
         response = json_reports.refused(entry.sentence, status=entry.status)
         response.headers.update(entry.headers)
@@ -200,24 +200,24 @@ register_url_convertor(_REST, _Rest())
 
 
 async def _visited(request: Request, place: Place, view: View, needs: Scope) -> Response:
-    doorkeeper = await gate_of(place.lens)
-    if (key := key_of(request)) is not None:
-        return await login_view.exchange_key(request, place, doorkeeper, key)
-    entry = await doorkeeper.access(request, place.lens.clock())
+    authenticator = await authenticator_of(place.lens)
+    if (key := presented_key(request)) is not None:
+        return await login_view.exchange_key(request, place, authenticator, key)
+    entry = await authenticator.access(request, place.lens.clock())
     if not isinstance(entry, Entry):
         return refused_page(request, place, entry)
     visit = _visit(request, place, entry)
     if request.method in SAFE_METHODS:
         response = await in_reader_thread(lambda: _shown(visit, view))
-        cookie = await doorkeeper.renewed(entry, visit.now)
+        cookie = await authenticator.renewed_cookie(entry, visit.now)
         if cookie is not None:
-            doorkeeper.cookie.set(response, request, place.base, cookie)
+            authenticator.cookie.set(response, request, place.base, cookie)
         return response
     # Here for all pages, so that none can forget it.
     form = await read_form(request) or {}
     if needs is Scope.ADMIN and entry.scope is not Scope.ADMIN:
         return refused_page(request, place, Refusal.READ_ONLY)
-    if not doorkeeper.may_post(request, form.get("csrf_token", ""), entry):
+    if not authenticator.may_post(request, form.get("csrf_token", ""), entry):
         return refused_page(request, place, Refusal.FORGED)
     return await in_changing_thread(lambda: _shown(replace(visit, form=form), view))
 
@@ -246,8 +246,8 @@ async def _login(request: Request) -> Response:
     try:
         place = Place(base, lens)
         if request.method == "POST":
-            return await login_view.sign_in(request, place, await gate_of(lens))
-        return await login_view.login_page(request, place, await gate_of(lens))
+            return await login_view.sign_in(request, place, await authenticator_of(lens))
+        return await login_view.login_page(request, place, await authenticator_of(lens))
     except StorageError as error:
         return _error_page(request, base, error, status=503)
 

@@ -320,7 +320,7 @@ def _described(error: Exception) -> str:
 
 
 def _templates(lens: Lens) -> Templates:
-    return lens.attached(Templates, lambda: Templates(lens.config.template_folders))
+    return lens.get_or_create(Templates, lambda: Templates(lens.config.template_folders))
 
 
 def _lens_of(request: Request) -> Lens | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fastapi_lens.recording.calls.disconnects import CLIENT_CLOSED_REQUEST, is_gone, listen
 from fastapi_lens.recording.calls.outcomes import of_request
 from fastapi_lens.recording.calls.websocket import WebSocketWatch
-from fastapi_lens.recording.log.request_log import SPREAD, Ended
+from fastapi_lens.recording.log.request_log import SAMPLING_MODULUS, Ended
 from fastapi_lens.recording.ownership import owner, tell_doubled
 from fastapi_lens.recording.routes.route_match import Match, RouteTable, call_key, identity
 from fastapi_lens.recording.series import (
@@ -172,7 +172,7 @@ class RecordingMiddleware:
             if series is not None:
                 recorder.add(series, duration_ns)
                 if (
-                    started_ns % SPREAD < recorder.log.share
+                    started_ns % SAMPLING_MODULUS < recorder.log.share
                     or duration_ns > series.slow_ns
                     or status >= SERVER_ERROR
                 ):
@@ -276,7 +276,7 @@ class RecordingMiddleware:
         recorder = self.lens.recorder
         recorder.add(series, ended.duration_ns)
         if (
-            ended.started_ns % SPREAD < recorder.log.share
+            ended.started_ns % SAMPLING_MODULUS < recorder.log.share
             or ended.duration_ns > series.slow_ns
             or ended.status >= SERVER_ERROR
         ):

@@ -24,7 +24,7 @@ from fastapi_lens.recording.series import (
 )
 
 MAX_SERIES = 10_000
-FOLD_AT = 32
+FOLD_THRESHOLD = 32
 """Durations that wait in a series at most; the call that makes them so many folds them."""
 
 
@@ -85,7 +85,7 @@ class Recorder:
         recent = series.recent
         recent.append(duration_ns)
         # Who finds the lock taken leaves the work to the next call, or to the drain.
-        if len(recent) >= FOLD_AT and self._folding.acquire(blocking=False):
+        if len(recent) >= FOLD_THRESHOLD and self._folding.acquire(blocking=False):
             try:
                 series.fold()
             finally:
@@ -95,7 +95,7 @@ class Recorder:
         """Count one call of an endpoint that is known by its template."""
         self.add(self.series(known_method(method), path, status), duration_ns)
 
-    def relax(self) -> None:
+    def decay_slow_threshold(self) -> None:
         """Let calls of every series be slow again that were not while it was slower."""
         for series in list(self._series.values()):
             first = self.log.first_slow_ns

@@ -53,10 +53,10 @@ def heat_of(series: Series) -> Heat:
     return Heat(edges, tuple(columns))
 
 
-def _bands(latency: Histogram) -> dict[int, int]:
+def _bands(histogram: Histogram) -> dict[int, int]:
     """Calls per half octave; band 0 is everything below the first octave."""
     bands: dict[int, int] = {}
-    for index, calls in latency.items():
+    for index, calls in histogram.items():
         band = 0 if index < LINEAR_BUCKETS else 1 + (index - LINEAR_BUCKETS) // _HALF
         bands[band] = bands.get(band, 0) + calls
     return bands

@@ -15,18 +15,18 @@ KEY_DIGITS = 16
 ID_BITS = 63
 
 
-def key_of(identity: int) -> str:
+def key_from_id(identity: int) -> str:
     """An id as pages link it."""
     return f"{identity:0{KEY_DIGITS}x}"
 
 
-def id_of(key: str) -> int:
+def id_from_key(key: str) -> int:
     """The id that a key stands for; -1, which no row has, for a text that is no key."""
     try:
         identity = int(key, 16)
     except ValueError:
         return -1
-    return identity if identity < 1 << ID_BITS and key_of(identity) == key else -1
+    return identity if identity < 1 << ID_BITS and key_from_id(identity) == key else -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Usage:
         calls: All calls; `redirects` (3xx), `errors_4xx` and `errors_5xx` are among them.
         duration_us: Sum of the durations in microseconds.
         max_us: The longest duration in microseconds; 0 without calls.
-        latency: How long the calls took; None where that was not read.
+        histogram: How long the calls took; None where that was not read.
     """
 
     calls: int = 0
@@ -87,12 +87,12 @@ class Usage:
     errors_5xx: int = 0
     duration_us: int = 0
     max_us: int = 0
-    latency: Histogram | None = Histogram()
+    histogram: Histogram | None = Histogram()
 
     @classmethod
-    def of(cls, numbers: Iterable[int], latency: Histogram | None) -> Self:
-        """A usage of its `COUNTERS` in their order, the maximum after them, and its latency."""
-        return cls(**dict(zip(_NUMBERS, numbers, strict=True)), latency=latency)
+    def of(cls, numbers: Iterable[int], histogram: Histogram | None) -> Self:
+        """A usage of its `COUNTERS` in their order, the maximum after them, and its histogram."""
+        return cls(**dict(zip(_NUMBERS, numbers, strict=True)), histogram=histogram)
 
     @property
     def measured(self) -> Histogram:
@@ -101,9 +101,9 @@ class Usage:
         Raises:
             LookupError: That was not read.
         """
-        if self.latency is None:
+        if self.histogram is None:
             raise LookupError("how long the calls of this endpoint took was not read")
-        return self.latency
+        return self.histogram
 
     @property
     def error_share(self) -> float:
@@ -136,9 +136,9 @@ class Usage:
         if not usages:
             return Usage()
         *added, longest = zip(*map(attrgetter(*_NUMBERS), usages), strict=True)
-        read = [usage.latency for usage in usages if usage.latency is not None]
-        latency = Histogram.merged(read) if len(read) == len(usages) else None
-        return Usage.of([*map(sum, added), max(longest)], latency)
+        read = [usage.histogram for usage in usages if usage.histogram is not None]
+        histogram = Histogram.merged(read) if len(read) == len(usages) else None
+        return Usage.of([*map(sum, added), max(longest)], histogram)
 
 
 _NUMBERS = (*COUNTERS, "max_us")
@@ -185,7 +185,7 @@ class Endpoint:
     @property
     def key(self) -> str:
         """The id in 16 hexadecimal digits."""
-        return key_of(self.id)
+        return key_from_id(self.id)
 
     def is_slow(self, *, limit_ms: float) -> bool:
         """Whether the p95 lies above a limit; a WebSocket is open for long, and never slow."""

@@ -33,7 +33,7 @@ from fastapi_lens.reporting.model import (
     Usage,
     Window,
     Worker,
-    id_of,
+    id_from_key,
 )
 from fastapi_lens.reporting.request_log import LogReader
 from fastapi_lens.reporting.time_series import (
@@ -95,7 +95,7 @@ class Reader:
         self._shown = shown
         self._ignored = ignored
         self._retention = retention
-        self.log = LogReader(database, app=app, shown=self._is_seen)
+        self.log = LogReader(database, app=app, shown=self._is_recorded)
         self.answers = AnswerCache()
         self._sizes = AnswerCache(max_age_seconds=SIZE_SECONDS, max_answers=1)
 
@@ -158,7 +158,7 @@ class Reader:
         found = [
             with_open(endpoint_of(row, usage, thresholds, now=now), state.opened)
             for row, usage in yield_gil(used)
-            if self._is_seen(row[METHOD], row[PATH], with_ignored=with_ignored)
+            if self._is_recorded(row[METHOD], row[PATH], with_ignored=with_ignored)
         ]
         return self.with_histograms(found, window=window, now=now) if with_histograms else found
 
@@ -177,7 +177,7 @@ class Reader:
             spans = self._spans(window, now, since=since)
             found = read_histograms(connection, spans, ids=ids, now=now) if called else {}
         return [
-            replace(one, usage=replace(one.usage, latency=found.get(one.id, Histogram())))
+            replace(one, usage=replace(one.usage, histogram=found.get(one.id, Histogram())))
             for one in yield_gil(endpoints)
         ]
 
@@ -223,7 +223,7 @@ class Reader:
         """
         app, times = self._app(), Times(window, now, self._kept)
         with self._database.read() as connection:
-            found = read_one(connection, id_of(key), app, self.code_days(window, now=now), now)
+            found = read_one(connection, id_from_key(key), app, self.code_days(window, now=now), now)
             if found is None or not self._seen(found[0], with_ignored=with_ignored):
                 return None
             state = state or read_state(connection, app=app, now=now)
@@ -234,7 +234,7 @@ class Reader:
             before = self._period_before(window, now)
             in_window, by_step, by_hour, earlier = read_rows(
                 connection,
-                id_of(key),
+                id_from_key(key),
                 self._spans(window, now, since=first_called_at),
                 steps.spans(),
                 [hours],
@@ -315,9 +315,9 @@ class Reader:
             return self._database.size_bytes(connection)
 
     def _seen(self, row: Row, *, with_ignored: bool) -> bool:
-        return self._is_seen(row[METHOD], row[PATH], with_ignored=with_ignored)
+        return self._is_recorded(row[METHOD], row[PATH], with_ignored=with_ignored)
 
-    def _is_seen(self, method: str, path: str, *, with_ignored: bool = False) -> bool:
+    def _is_recorded(self, method: str, path: str, *, with_ignored: bool = False) -> bool:
         return self._shown(method, path) and (with_ignored or not self._ignored(method, path))
 
     def _kept(self, tier: Tier) -> int | None:

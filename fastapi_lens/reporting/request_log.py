@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.bucket_rows import fetched
-from fastapi_lens.reporting.model import id_of, key_of
+from fastapi_lens.reporting.model import id_from_key, key_from_id
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS
 from fastapi_lens.storage.schema.row_checks import MAX_ID
@@ -75,7 +75,7 @@ class LoggedCall:
     @property
     def key(self) -> str:
         """The id in 16 hexadecimal digits."""
-        return key_of(self.id)
+        return key_from_id(self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +156,7 @@ class LogReader:
         with self._database.read() as connection:
             rows = _joined().where(REQUEST.c.id > after, *self._conditions(connection, wanted))
             if wanted.endpoint:
-                hidden = self._hidden(connection, ENDPOINT.c.id == id_of(wanted.endpoint))
+                hidden = self._hidden(connection, ENDPOINT.c.id == id_from_key(wanted.endpoint))
                 rows = rows.where(REQUEST.c.endpoint_id.not_in(hidden))
             ids = rows.with_only_columns(REQUEST.c.id).limit(MOST_NEWER).subquery()
             return int(connection.execute(sa.select(sa.func.count()).select_from(ids)).scalar_one())
@@ -169,7 +169,7 @@ class LogReader:
         """
         with self._database.read() as connection:
             mine = REQUEST.c.app == self._app()
-            rows = connection.execute(_joined().where(REQUEST.c.id == id_of(key), mine)).all()
+            rows = connection.execute(_joined().where(REQUEST.c.id == id_from_key(key), mine)).all()
         row = next(iter(sound_rows(rows, REQUEST, _OF_REQUEST)), None)
         if row is None or self._is_hidden(row.endpoint_method, row.template):
             return None
@@ -205,7 +205,7 @@ class LogReader:
         """
         with self._database.read() as connection:
             mine = FAILURE.c.app == self._app()
-            rows = connection.execute(_kinds().where(FAILURE.c.id == id_of(key), mine)).all()
+            rows = connection.execute(_kinds().where(FAILURE.c.id == id_from_key(key), mine)).all()
         row = next(iter(sound_rows(rows, FAILURE, _OF_KIND)), None)
         if row is None or self._is_hidden(row.method, row.path):
             return None
@@ -223,7 +223,7 @@ class LogReader:
         """
         mine = table.c.app == self._app()
         if endpoint:
-            return [mine, table.c.endpoint_id == id_of(endpoint)]
+            return [mine, table.c.endpoint_id == id_from_key(endpoint)]
         hidden = self._hidden(connection)
         return [mine, *([table.c.endpoint_id.not_in(hidden)] if hidden else [])]
 
@@ -302,7 +302,7 @@ def _call(row: Any) -> LoggedCall:
     return LoggedCall(
         id=row.id,
         at=(row.id >> REQUEST_ID_BITS) / 1_000_000,
-        endpoint_key=key_of(row.endpoint_id),
+        endpoint_key=key_from_id(row.endpoint_id),
         endpoint_method=row.endpoint_method or "",
         template=row.template or "",
         method=row.method,
@@ -314,7 +314,7 @@ def _call(row: Any) -> LoggedCall:
         reason=row.reason,
         client=row.client,
         agent=row.agent,
-        failure_key=key_of(row.failure_id) if row.failure_id and row.failure_type else "",
+        failure_key=key_from_id(row.failure_id) if row.failure_id and row.failure_type else "",
         failure_type=row.failure_type or "",
         message=row.message or "",
     )
@@ -322,8 +322,8 @@ def _call(row: Any) -> LoggedCall:
 
 def _failure(row: Any) -> Failure:
     return Failure(
-        key=key_of(row.id),
-        endpoint_key=key_of(row.endpoint_id),
+        key=key_from_id(row.id),
+        endpoint_key=key_from_id(row.endpoint_id),
         method=row.method or "",
         path=row.path or "",
         type=row.type,

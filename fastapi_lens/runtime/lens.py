@@ -46,7 +46,7 @@ QUIET_LOG_SECONDS = 60.0
 MAX_NAME = 200
 """Characters that the column of the app's name holds."""
 
-Attached = TypeVar("Attached")
+Part = TypeVar("Part")
 
 
 class Lens:
@@ -145,7 +145,7 @@ class Lens:
         """Whether a rule keeps such an answer from being counted."""
         return self.settings.rules.skips(method, path, status)
 
-    def attached(self, kind: type[Attached], make: Callable[[], Attached]) -> Attached:
+    def get_or_create(self, kind: type[Part], make: Callable[[], Part]) -> Part:
         """What another room keeps with this lens, made at its first use; safe in threads.
 
         Args:
@@ -158,8 +158,8 @@ class Lens:
                 found = self._attached[kind] = make()
             return found
 
-    def known(self, kind: type[Attached]) -> Attached | None:
-        """What `attached` has made already; None before. Never waits."""
+    def known(self, kind: type[Part]) -> Part | None:
+        """What `get_or_create` has made already; None before. Never waits."""
         found = self._attached.get(kind)
         return found if isinstance(found, kind) else None
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.admin.access.authenticator import safe_next
-from fastapi_lens.admin.access.key_store import Keyring
+from fastapi_lens.admin.access.key_store import KeyStore
 from tests.attack.asgi import Caller, Raw
 from tests.recording.probe import lens_of
 from tests.support.addresses import ClientAt
@@ -91,7 +91,7 @@ def test_the_key_opens_the_reports_however_it_is_written(client_of: MakeClient) 
 
 
 def test_bytes_that_are_no_text_are_no_key() -> None:
-    keys = Keyring(LensConfig(report_key=KEY).keys)
+    keys = KeyStore(LensConfig(report_key=KEY).keys)
     assert keys.name_of(KEY.encode()) == "report_key"
     assert keys.name_of(b"\xff\xfe") is None
 

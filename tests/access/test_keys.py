@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 
 from fastapi_lens import ConfigError, KeyConfig, LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.admin import router
-from fastapi_lens.admin.access.key_store import Keyring
+from fastapi_lens.admin.access.key_store import KeyStore
 from fastapi_lens.admin.context import Visit
 from fastapi_lens.config.keys import HashedKey, Scope, hash_key
 from tests.recording.probe import lens_of
@@ -120,7 +120,7 @@ def test_a_visit_of_nobody_with_an_address_has_none() -> None:
 
 
 def test_a_hashed_key_costs_one_scrypt_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = Keyring(LensConfig(report_keys=KEYS).keys)
+    keys = KeyStore(LensConfig(report_keys=KEYS).keys)
     tried: list[bytes] = []
     matches = HashedKey.matches
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastapi_lens import KeyConfig
-from fastapi_lens.admin.access.authenticator import Gate
+from fastapi_lens.admin.access.authenticator import Authenticator
 from fastapi_lens.admin.access.sessions import Lifetime, Session, Sessions
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records import ended_sessions
@@ -172,9 +172,9 @@ def test_who_needs_no_session_has_nothing_to_sign_out_of(client_with: MakeClient
 def test_what_signs_the_sessions_of_a_key_is_made_once(client_with: MakeClient) -> None:
     client = started(client_with(report_keys=KEYS))
     signed_in(client)
-    gate = lens_of(client.app).attached(Gate, pytest.fail)
+    authenticator = lens_of(client.app).get_or_create(Authenticator, pytest.fail)
     # As two threads may do at once.
-    assert gate._made_signer("alice") is gate._made_signer("alice")
+    assert authenticator._made_signer("alice") is authenticator._made_signer("alice")
 
 
 @pytest.fixture

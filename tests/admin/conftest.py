@@ -51,8 +51,8 @@ class Site:
 
     def fragment(self, path: str = "/lens/", *, source: str = "a#x", **headers: str) -> Any:
         """What htmx asks for."""
-        asked = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Source": source}
-        return self.client.get(path, headers={**asked, **headers})
+        question = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Source": source}
+        return self.client.get(path, headers={**question, **headers})
 
 
 @pytest.fixture

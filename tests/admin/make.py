@@ -20,7 +20,7 @@ def usage(
         errors_5xx=errors_5xx,
         duration_us=round(calls * ms * 1000),
         max_us=round(ms * 1000) if calls else 0,
-        latency=Histogram.from_counts({bucket_index(round(ms * 1e6)): calls} if calls else {}),
+        histogram=Histogram.from_counts({bucket_index(round(ms * 1e6)): calls} if calls else {}),
     )
 
 

@@ -54,9 +54,9 @@ def test_the_table_has_the_numbers_of_all_charts_newest_first(series: Series) ->
 
 def test_charts_share_their_steps_and_scales_are_round(series: Series) -> None:
     shown = over_time(series, narrow=narrow, ends_now=False)
-    calls, latency, heat = shown.charts
+    calls, histogram, heat = shown.charts
     assert calls.scale == ("100", "0")
-    assert latency.scale == ("100 ms", "0")
+    assert histogram.scale == ("100 ms", "0")
     assert "Calls per hour by status class, 140 in all" in calls.svg
     assert [name for name, _ in heat.legend] == ["≤ 48", "≤ 57", "≤ 69", "≤ 83", "≤ 100"]
     assert shown.ticks == ["3 Apr 14:00", "3 Apr 15:00", "3 Apr 16:00"]
@@ -76,8 +76,8 @@ def test_a_step_that_is_as_fine_as_can_be_leads_nowhere() -> None:
 
 def test_charts_of_no_calls_have_scales_all_the_same() -> None:
     shown = over_time(series_of(*[usage()] * 8), narrow=narrow, ends_now=True)
-    calls, latency, heat = shown.charts
-    assert (calls.scale, latency.scale) == (("1", "0"), ("1 ms", "0"))
+    calls, histogram, heat = shown.charts
+    assert (calls.scale, histogram.scale) == (("1", "0"), ("1 ms", "0"))
     assert heat.legend == []
     assert "<path" not in heat.svg
     assert len(shown.ticks) == 4

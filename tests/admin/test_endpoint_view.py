@@ -182,8 +182,8 @@ def test_a_step_narrows_the_window_and_the_page_leads_back(site: Site, past: str
 
 
 def test_a_part_of_time_of_which_less_is_kept_says_so(site: Site, past: str) -> None:
-    asked = f"from={stand(-14 - 1 / 48)}&to={stand(-14 + 1 / 144)}"
-    text = plain(site.get(f"{past}?{asked}").text)
+    question = f"from={stand(-14 - 1 / 48)}&to={stand(-14 + 1 / 144)}"
+    text = plain(site.get(f"{past}?{question}").text)
     began = AFTERNOON - 14 * DAY - HOUR
     assert f"{minute(began)} – 15:00 UTC as precise as is kept" in text
     assert "Calls 2 " in text

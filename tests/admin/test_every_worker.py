@@ -26,7 +26,7 @@ async def each_worker(port: int) -> dict[int, Client]:
     for _ in range(200):
         # Those that are held keep their worker, so that the next ones come to others in the end.
         made = await asyncio.gather(*(Client.connect(port) for _ in range(8)))
-        for client, told in zip(made, await asyncio.gather(*map(asked, made)), strict=True):
+        for client, told in zip(made, await asyncio.gather(*map(question, made)), strict=True):
             if found.setdefault(told["pid"], client) is not client:
                 others.append(client)
         if len(found) == WORKERS:
@@ -36,7 +36,7 @@ async def each_worker(port: int) -> dict[int, Client]:
     return found
 
 
-async def asked(client: Client) -> dict[str, Any]:
+async def question(client: Client) -> dict[str, Any]:
     answer = await client.send("GET", "/in-force")
     assert answer is not None
     told: dict[str, Any] = answer.json()
@@ -47,7 +47,7 @@ async def until_all(clients: dict[int, Client], **wanted: Any) -> float:
     """Seconds until every worker goes by these settings."""
     begun = time.monotonic()
     while True:
-        told = [await asked(client) for client in clients.values()]
+        told = [await question(client) for client in clients.values()]
         if all(wanted.items() <= one.items() for one in told):
             return time.monotonic() - begun
         assert time.monotonic() - begun < 20, told

@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.admin.display.filter_and_sort import PAGE_SIZE, arrange, ordered, page_numbers
+from fastapi_lens.admin.display.filter_and_sort import (
+    PAGE_SIZE,
+    filter_and_sort,
+    ordered,
+    page_numbers,
+)
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort, SortKey
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.settings.status import Status
@@ -49,9 +54,9 @@ queries = st.builds(
 def test_each_tab_counts_what_it_would_show(
     endpoints: list[Endpoint], query: EndpointsQuery
 ) -> None:
-    listing = arrange(endpoints, query)
+    listing = filter_and_sort(endpoints, query)
     for status, count in listing.counts.items():
-        assert len(arrange(endpoints, query.with_status(status)).matching) == count
+        assert len(filter_and_sort(endpoints, query.with_status(status)).matching) == count
     assert listing.counts[None] == sum(
         count for status, count in listing.counts.items() if status is not None
     )
@@ -62,11 +67,11 @@ def test_each_tab_counts_what_it_would_show(
 def test_all_pages_together_are_all_that_matches_once_and_in_order(
     endpoints: list[Endpoint], query: EndpointsQuery
 ) -> None:
-    first = arrange(endpoints, query.with_page(1))
+    first = filter_and_sort(endpoints, query.with_page(1))
     rows = [
         row
         for page in range(1, first.pages + 1)
-        for row in arrange(endpoints, query.with_page(page)).rows
+        for row in filter_and_sort(endpoints, query.with_page(page)).rows
     ]
     assert rows == list(first.matching)
     assert all(row in endpoints for row in rows)
@@ -77,7 +82,7 @@ def test_all_pages_together_are_all_that_matches_once_and_in_order(
 def test_a_page_that_does_not_exist_is_the_last_one(
     endpoints: list[Endpoint], query: EndpointsQuery
 ) -> None:
-    listing = arrange(endpoints, query.with_page(99))
+    listing = filter_and_sort(endpoints, query.with_page(99))
     assert listing.query.page == listing.pages
     assert listing.last == len(listing.matching)
     assert len(listing.rows) <= PAGE_SIZE
@@ -143,12 +148,12 @@ def test_every_word_is_searched_for_in_path_method_tag_and_handler(q: str, found
         endpoint("/orders", tags=("billing",)),
         endpoint("/orders/{user_id}"),
     ]
-    assert {row.path for row in arrange(endpoints, EndpointsQuery(q=q)).matching} == found
+    assert {row.path for row in filter_and_sort(endpoints, EndpointsQuery(q=q)).matching} == found
 
 
 def test_what_is_chosen_can_be_seen_and_taken_back_also_when_it_is_gone() -> None:
     endpoints = [endpoint(method="PUT", tags=("b", "a")), endpoint(method="PROPFIND")]
-    listing = arrange(endpoints, EndpointsQuery(methods=("GET", "X"), tag="gone"))
+    listing = filter_and_sort(endpoints, EndpointsQuery(methods=("GET", "X"), tag="gone"))
     assert listing.methods == ["GET", "PUT", "PROPFIND", "X"]
     assert listing.tags == ["a", "b", "gone"]
     assert listing.catalogue == 2
@@ -157,7 +162,7 @@ def test_what_is_chosen_can_be_seen_and_taken_back_also_when_it_is_gone() -> Non
 
 def test_the_total_is_of_all_pages() -> None:
     endpoints = [endpoint(f"/{n}", used=usage(2, errors_5xx=1)) for n in range(PAGE_SIZE + 5)]
-    listing = arrange(endpoints, EndpointsQuery())
+    listing = filter_and_sort(endpoints, EndpointsQuery())
     assert len(listing.rows) == PAGE_SIZE
     assert (listing.total.calls, listing.total.errors_5xx) == (110, 55)
     assert (listing.first, listing.last, listing.pages) == (1, 50, 2)

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from fastapi_lens.admin.urls.exceptions import FailuresQuery
 from fastapi_lens.admin.urls.requests import REASONS, RequestsQuery
-from fastapi_lens.reporting.model import key_of
+from fastapi_lens.reporting.model import key_from_id
 from fastapi_lens.reporting.request_log import LogFilter
 
 pytestmark = pytest.mark.unit
 
-KEYS = st.one_of(st.just(""), st.integers(0, (1 << 63) - 1).map(key_of), st.text(max_size=20))
+KEYS = st.one_of(st.just(""), st.integers(0, (1 << 63) - 1).map(key_from_id), st.text(max_size=20))
 QUERIES = st.builds(
     RequestsQuery,
     q=st.text(max_size=250),
@@ -60,7 +60,7 @@ def test_what_makes_no_sense_is_left_out(text: str) -> None:
 
 
 def test_a_view_is_the_filter_that_its_address_says() -> None:
-    key = key_of(7)
+    key = key_from_id(7)
     text = f"?q=a+b&endpoint={key}&status=5xx&method=get&min_ms=500&reason=slow&before={key}"
     query = RequestsQuery.parse(text)
 

@@ -183,10 +183,10 @@ def test_readers_who_ask_for_a_page_at_once_make_it_once(
     standing(site)
     made, read = list[int](), site.lens.reader.endpoints
 
-    def slowly(**asked: Any) -> Any:
+    def slowly(**question: Any) -> Any:
         made.append(1)
         time.sleep(0.05)
-        return read(**asked)
+        return read(**question)
 
     monkeypatch.setattr(site.lens.reader, "endpoints", slowly)
     with ThreadPoolExecutor(8) as readers:
@@ -217,12 +217,12 @@ def test_a_page_asks_the_database_five_questions_at_most(site: Site, path: str, 
     site.count("GET", "/health")
     key = f"{endpoint_id('site', 'GET', '/health'):016x}"
     site.get()  # The size of the database is known for a minute from now on.
-    asked: list[str] = []
+    question: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
         # Not those of a flush, which comes at each full minute.
         if statement.startswith("SELECT") and threading.current_thread().name != "fastapi-lens":
-            asked.append(statement)
+            question.append(statement)
 
     engine = site.lens.database._opened()
     sa.event.listen(engine, "before_cursor_execute", note)
@@ -230,4 +230,4 @@ def test_a_page_asks_the_database_five_questions_at_most(site: Site, path: str, 
         assert site.get(path.format(key=key)).status_code == 200
     finally:
         sa.event.remove(engine, "before_cursor_execute", note)
-    assert 1 <= len(asked) <= most, "\n\n".join(asked)
+    assert 1 <= len(question) <= most, "\n\n".join(question)

@@ -9,7 +9,7 @@ import pytest
 
 import fastapi_lens
 from fastapi_lens import LensConfig
-from fastapi_lens.admin.access.key_store import Keyring
+from fastapi_lens.admin.access.key_store import KeyStore
 
 pytestmark = pytest.mark.unit
 
@@ -69,7 +69,7 @@ def test_the_check_lets_others_through(line: str) -> None:
 
 def test_every_key_is_compared_with_whichever_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {f"name-{number}": f"key-{number}" for number in range(5)}
-    ring = Keyring(LensConfig(report_keys=dict(keys)).keys)
+    ring = KeyStore(LensConfig(report_keys=dict(keys)).keys)
     compared: list[tuple[Any, Any]] = []
     compare = hmac.compare_digest
 

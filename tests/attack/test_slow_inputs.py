@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import fastapi_lens
 from fastapi_lens.admin.access.authenticator import safe_next
-from fastapi_lens.admin.display.filter_and_sort import arrange
+from fastapi_lens.admin.display.filter_and_sort import filter_and_sort
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
 from fastapi_lens.admin.urls.exceptions import FailuresQuery
@@ -80,7 +80,7 @@ def test_a_very_long_text_is_read_at_once(text: str) -> None:
     for kind in (EndpointsQuery, EndpointQuery, RequestsQuery, FailuresQuery):
         for name in ("q", "tag", "status", "method", "days", "sort", "from", "min_ms", "endpoint"):
             kind.parse(f"?{name}={text}&to={text[:9]}")
-    arrange([endpoint(text[:5_000])], EndpointsQuery(q=text))
+    filter_and_sort([endpoint(text[:5_000])], EndpointsQuery(q=text))
     safe_next(f"/lens/{text}"[:2_048], "/lens")
     harmless(text)
     query_text(text.encode("latin-1", "replace"), values=False)
@@ -89,7 +89,7 @@ def test_a_very_long_text_is_read_at_once(text: str) -> None:
 
 @given(st.text(max_size=40))
 def test_a_search_is_no_pattern(text: str) -> None:
-    found = arrange([endpoint(f"/{text}x")], EndpointsQuery(q=text))
+    found = filter_and_sort([endpoint(f"/{text}x")], EndpointsQuery(q=text))
     assert len(found.matching) == 1 or not text.isprintable() or text != text.casefold()
 
 

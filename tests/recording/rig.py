@@ -78,7 +78,7 @@ class Rig:
                 max_us=duration_us,
                 first_at_us=at_us,
                 last_at_us=at_us,
-                latency=Histogram.from_counts({bucket_index(duration_ns): 1}),
+                histogram=Histogram.from_counts({bucket_index(duration_ns): 1}),
             )
         )
 

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 
 from fastapi_lens import lens_admin
 from fastapi_lens.recording.log import request_log
-from fastapi_lens.recording.log.request_log import SPREAD
+from fastapi_lens.recording.log.request_log import SAMPLING_MODULUS
 from fastapi_lens.reporting.request_log import Failure, LogFilter, LoggedCall
 from tests.recording.probe import Probe
 from tests.support.addresses import ClientAt
@@ -211,15 +211,15 @@ def test_with_a_share_of_one_the_slowest_are_kept_once_and_all_the_others_too(
 
 
 def test_an_exception_holds_nothing_of_the_request_once_it_is_over() -> None:
-    class Held:
+    class OpenFile:
         """Something large in the application's frame."""
 
-    held: list[weakref.ref[Held]] = []
+    held: list[weakref.ref[OpenFile]] = []
     app = FastAPI()
 
     @app.get("/")
     async def fails() -> None:
-        large = Held()
+        large = OpenFile()
         held.append(weakref.ref(large))
         raise ValueError
 
@@ -239,10 +239,10 @@ def test_changed_settings_are_in_force_at_once(probe: MakeProbe) -> None:
     log = made.lens.recorder.log
     made.get("/orders/1")
     log.apply(probe(log_sample_rate=1.0, log_slowest=5).lens.settings.log)
-    made.lens.recorder.relax()
+    made.lens.recorder.decay_slow_threshold()
     made.get("/orders/2")
 
-    assert log.share == SPREAD
+    assert log.share == SAMPLING_MODULUS
     assert [one.path for one in logged(made)] == ["/orders/2"]
 
 

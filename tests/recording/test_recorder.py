@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_lens.histogram.histogram import bucket_index
-from fastapi_lens.recording.recorder import FOLD_AT, Recorder
+from fastapi_lens.recording.recorder import FOLD_THRESHOLD, Recorder
 from fastapi_lens.recording.series import (
     KNOWN_METHODS,
     OTHER_METHOD,
@@ -189,7 +189,7 @@ def interrupted(
     return came
 
 
-@pytest.mark.parametrize("before", [0, 1, FOLD_AT])
+@pytest.mark.parametrize("before", [0, 1, FOLD_THRESHOLD])
 @pytest.mark.parametrize("at", thread_switches(Recorder.add.__code__), ids=lambda at: at[1])
 def test_a_drain_in_the_middle_of_a_call_loses_neither_it_nor_its_duration(
     at: tuple[CodeType, int], before: int
@@ -216,8 +216,8 @@ def test_a_drain_in_the_middle_of_a_call_loses_neither_it_nor_its_duration(
         assert bucket_index(delta.max_ns) == max(delta.lanes)
 
 
-@pytest.mark.parametrize("during", [1, FOLD_AT + 1])
-@pytest.mark.parametrize("before", [0, 1, FOLD_AT])
+@pytest.mark.parametrize("during", [1, FOLD_THRESHOLD + 1])
+@pytest.mark.parametrize("before", [0, 1, FOLD_THRESHOLD])
 @pytest.mark.parametrize(
     "at",
     [
@@ -260,21 +260,21 @@ def test_calls_in_the_middle_of_a_drain_are_counted_once_with_their_durations(
 def test_what_waits_in_memory_is_bounded_without_any_drain() -> None:
     recorder = Recorder()
     series = recorder.series("GET", PATH, 200)
-    for number in range(10 * FOLD_AT + 7):
+    for number in range(10 * FOLD_THRESHOLD + 7):
         recorder.add(series, number)
-        assert len(series.recent) < FOLD_AT
-    assert calls(recorder.drain()) == {SeriesKey("GET", PATH, 200): 10 * FOLD_AT + 7}
+        assert len(series.recent) < FOLD_THRESHOLD
+    assert calls(recorder.drain()) == {SeriesKey("GET", PATH, 200): 10 * FOLD_THRESHOLD + 7}
 
 
 def test_a_call_does_not_wait_for_a_drain_that_is_at_work() -> None:
     recorder = Recorder()
     with recorder._folding:
-        for _ in range(FOLD_AT + 5):
+        for _ in range(FOLD_THRESHOLD + 5):
             get(recorder)
-    assert len(recorder.series("GET", PATH, 200).recent) == FOLD_AT + 5
+    assert len(recorder.series("GET", PATH, 200).recent) == FOLD_THRESHOLD + 5
     get(recorder)
     assert recorder.series("GET", PATH, 200).recent == []
-    assert calls(recorder.drain()) == {SeriesKey("GET", PATH, 200): FOLD_AT + 6}
+    assert calls(recorder.drain()) == {SeriesKey("GET", PATH, 200): FOLD_THRESHOLD + 6}
 
 
 def run_together(*works: Callable[[], None]) -> None:

@@ -34,7 +34,7 @@ class Log:
         return [one.template for one in self.harvested() if one.reason is Reason.SLOW]
 
     def harvested(self) -> list[Entry]:
-        self.recorder.relax()
+        self.recorder.decay_slow_threshold()
         return self.recorder.log.harvest(choose=True).entries
 
 

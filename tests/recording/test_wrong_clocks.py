@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fastapi_lens import LensConfig
 from fastapi_lens.recording.flush import clock_jumps, registration
-from fastapi_lens.recording.flush.clock_jumps import Timeline
+from fastapi_lens.recording.flush.clock_jumps import ClockJumps
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.runtime.lens import Lens
 from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, EARLIEST
@@ -38,7 +38,7 @@ class Clocks:
 @pytest.fixture
 def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
     made = Clocks()
-    monkeypatch.setattr(clock_jumps.Timeline.__init__, "__defaults__", (lambda: made.real,))
+    monkeypatch.setattr(clock_jumps.ClockJumps.__init__, "__defaults__", (lambda: made.real,))
     return made
 
 
@@ -153,7 +153,7 @@ def test_whatever_a_clock_said_before_it_was_set_is_mended_to_the_second(
 ) -> None:
     clocks = Clocks()
     clocks.off = steps[0][0]
-    watch = Timeline(clocks.wall, lambda: clocks.real)
+    watch = ClockJumps(clocks.wall, lambda: clocks.real)
     told: list[tuple[float, float]] = []
     for off, seconds in steps:
         if off != clocks.off:
@@ -167,21 +167,21 @@ def test_whatever_a_clock_said_before_it_was_set_is_mended_to_the_second(
     watch.look()
     assert watch.is_set
     for said, true in told:
-        mended = watch.mended(said)
-        assert EARLIEST <= mended <= clocks.real
+        corrected = watch.corrected(said)
+        assert EARLIEST <= corrected <= clocks.real
         # A clock that begins at the same epoch twice says each time twice.
         if len({off for off, _ in steps}) == len(steps):
-            assert mended == pytest.approx(true, abs=2)
+            assert corrected == pytest.approx(true, abs=2)
 
 
 @given(st.floats(0, 4 * NOW), st.floats(-NOW, 2 * YEAR))
 def test_what_is_mended_never_lies_ahead_once_the_clock_is_set(said: float, off: float) -> None:
     clocks = Clocks()
     clocks.off = off
-    watch = Timeline(clocks.wall, lambda: clocks.real)
+    watch = ClockJumps(clocks.wall, lambda: clocks.real)
     clocks.off = 0.0
     watch.look()
-    assert EARLIEST <= watch.mended(said) <= NOW + AHEAD_SECONDS
+    assert EARLIEST <= watch.corrected(said) <= NOW + AHEAD_SECONDS
 
 
 def left(lens: Lens, off: float, *, path: str = "/a", at: float | None = None) -> None:

@@ -126,7 +126,7 @@ def recount(calls: Sequence[Call]) -> Usage:
         errors_5xx=sum(call.status >= 500 for call in calls),
         duration_us=sum(call.duration_us for call in calls),
         max_us=max((call.duration_us for call in calls), default=0),
-        latency=Histogram.from_counts(
+        histogram=Histogram.from_counts(
             Counter(bucket_index(call.duration_us * 1_000) for call in calls)
         ),
     )

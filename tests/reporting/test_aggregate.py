@@ -38,7 +38,7 @@ def test_percentiles_are_those_of_all_calls_however_many_endpoints_and_rows(
         found = reader_of(memory).endpoints(window=window, now=NOW)
         for one in found:
             mine = [it for it in written if it.endpoint_id == one.id and it.minute >= since]
-            assert one.usage.latency == Histogram.merged(it.latency for it in mine)
+            assert one.usage.histogram == Histogram.merged(it.histogram for it in mine)
             assert one.usage.calls == sum(it.calls for it in mine)
 
 
@@ -51,6 +51,6 @@ def test_percentiles_that_were_not_read_are_no_zeros(memory: Database) -> None:
     (one,) = reader.endpoints(window=Window(), now=NOW, with_histograms=False)
     with pytest.raises(LookupError, match="was not read"):
         _ = one.usage.percentiles_ms
-    assert Usage.total([one.usage, Usage()]).latency is None
+    assert Usage.total([one.usage, Usage()]).histogram is None
     (read,) = reader.with_histograms([one], window=Window(), now=NOW)
     assert read == reader.endpoint(one.key, window=Window(), now=NOW)

@@ -14,7 +14,7 @@ def endpoint(kind: str, lasting_ms: int) -> Endpoint:
     usage = Usage(
         calls=1,
         max_us=lasting_ms * 1_000,
-        latency=Histogram.from_counts({bucket_index(took_ns): 1}),
+        histogram=Histogram.from_counts({bucket_index(took_ns): 1}),
     )
     return Endpoint(
         id=1,

@@ -28,7 +28,7 @@ def usage(*durations_ms: float, redirects: int = 0, bad: int = 0, broken: int = 
         errors_5xx=broken,
         duration_us=sum(microseconds),
         max_us=max(microseconds, default=0),
-        latency=Histogram.from_counts(Counter(bucket_index(us * 1_000) for us in microseconds)),
+        histogram=Histogram.from_counts(Counter(bucket_index(us * 1_000) for us in microseconds)),
     )
 
 

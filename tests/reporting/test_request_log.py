@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.reporting.model import id_of, key_of
+from fastapi_lens.reporting.model import id_from_key, key_from_id
 from fastapi_lens.reporting.request_log import LogFilter, LogReader
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
@@ -19,7 +19,7 @@ from tests.support.writing import Writer
 
 WRONG = failure_id(7, "shop.WrongError", "app.py:1 in f")
 HIDDEN = ("GET", "/hidden")
-KEY = key_of(7)
+KEY = key_from_id(7)
 CASES: list[tuple[dict[str, Any], list[int]]] = [
     ({}, [6, 4, 3, 2, 1, 0]),
     ({"endpoint": KEY}, [4, 3, 2, 1, 0]),
@@ -110,14 +110,14 @@ def test_a_request_is_found_by_its_key_with_its_endpoint_and_its_exception(
     assert (one.endpoint_key, one.endpoint_method, one.template) == (
         *(KEY, "GET", "/orders/{order_id}"),
     )
-    assert (one.failure_key, one.message) == (key_of(WRONG), "No Order")
+    assert (one.failure_key, one.message) == (key_from_id(WRONG), "No Order")
 
 
 def test_a_request_of_a_hidden_endpoint_or_of_another_app_is_not_found(reader: LogReader) -> None:
     hidden = request(5).id
-    assert [reader.request(key_of(one)) for one in (hidden, request(50).id)] == [None, None]
+    assert [reader.request(key_from_id(one)) for one in (hidden, request(50).id)] == [None, None]
     assert reader.request("nonsense") is None
-    assert [reader.failure(key_of(one)) for one in (3, 4)] == [None, None]
+    assert [reader.failure(key_from_id(one)) for one in (3, 4)] == [None, None]
 
 
 def test_an_endpoint_that_is_hidden_from_now_on_is_so_in_the_next_answer(
@@ -148,15 +148,15 @@ def test_kinds_of_exceptions_are_found_by_endpoint_and_text(reader: LogReader) -
     assert (one.type, one.message, one.calls) == ("shop.WrongError", "No Order", 3)
     assert (one.method, one.path, one.endpoint_key) == ("GET", "/orders/{order_id}", KEY)
     assert reader.failures(endpoint=KEY) == reader.failures(text="WRONG") == [one]
-    assert reader.failures(endpoint=key_of(9)) == reader.failures(text="%") == []
+    assert reader.failures(endpoint=key_from_id(9)) == reader.failures(text="%") == []
     assert reader.failure(one.key) == one
 
 
 @given(st.integers(0, (1 << 63) - 1))
 def test_every_id_has_a_key_that_leads_back(identity: int) -> None:
-    assert id_of(key_of(identity)) == identity
+    assert id_from_key(key_from_id(identity)) == identity
 
 
 @given(st.text())
 def test_a_text_is_a_key_or_leads_nowhere(text: str) -> None:
-    assert id_of(text) == -1 or key_of(id_of(text)) == text
+    assert id_from_key(text) == -1 or key_from_id(id_from_key(text)) == text

@@ -43,7 +43,7 @@ def delta_of(call: Call) -> Delta:
         max_us=call.duration_us,
         first_at_us=call.at_us,
         last_at_us=call.at_us,
-        latency=Histogram.from_counts({bucket_index(call.duration_us * 1_000): 1}),
+        histogram=Histogram.from_counts({bucket_index(call.duration_us * 1_000): 1}),
     )
 
 

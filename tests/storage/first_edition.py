@@ -188,7 +188,7 @@ class FirstWorker:
             for key in sorted(sums):
                 added, (max_us, histogram) = sums[key], known[key]
                 names = ("calls", "redirects", "errors_4xx", "errors_5xx", "duration_us")
-                latency = Histogram.from_bytes(histogram) + added.latency
+                latency = Histogram.from_bytes(histogram) + added.histogram
                 connection.execute(
                     sa.update(BUCKET)
                     .where(*_is(BUCKET, key))

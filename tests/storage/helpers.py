@@ -90,7 +90,7 @@ def delta(
         max_us=max(durations),
         first_at_us=minute * 60_000_000 + min(durations),
         last_at_us=minute * 60_000_000 + max(durations),
-        latency=Histogram.from_counts(Counter(bucket_index(us * 1_000) for us in durations)),
+        histogram=Histogram.from_counts(Counter(bucket_index(us * 1_000) for us in durations)),
     )
 
 
@@ -136,7 +136,7 @@ def rows_of(deltas: Iterable[Delta]) -> Rows:
                 sums[one.status // 100 - 2] += one.calls
             sums[4] += one.duration_us
             sums[5] = max(sums[5], one.max_us)
-            rows.latencies.setdefault(key, Counter()).update(dict(one.latency.items()))
+            rows.latencies.setdefault(key, Counter()).update(dict(one.histogram.items()))
         rows.statuses[one.minute // 1_440, one.endpoint_id, one.status] += one.calls
         total, first, last = rows.endpoints.get(one.endpoint_id, (0, one.first_at_us, 0))
         rows.endpoints[one.endpoint_id] = (

@@ -6,8 +6,8 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records import audit
 from fastapi_lens.storage.records.audit import AUDIT_KEPT_SECONDS, read_audit
 from fastapi_lens.storage.records.settings import AuditEntry, add_audit_entry
-from fastapi_lens.storage.retention.audit_deletion import audit_slices
-from fastapi_lens.storage.retention.chunks import Pace
+from fastapi_lens.storage.retention.audit_deletion import audit_chunks
+from fastapi_lens.storage.retention.chunks import AdaptiveBatchSize
 
 NOW = 1_775_243_992.5
 
@@ -25,7 +25,9 @@ def told(database: Database, app: str) -> list[str]:
 
 
 def cut(database: Database) -> int:
-    return sum(done.rows for done in audit_slices(database, now=NOW, pace=Pace()))
+    return sum(
+        done.rows for done in audit_chunks(database, now=NOW, batch_size=AdaptiveBatchSize())
+    )
 
 
 def test_what_is_too_old_and_too_much_of_an_action_goes_and_nothing_else(

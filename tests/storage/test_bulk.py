@@ -9,7 +9,7 @@ from sqlalchemy.dialects import mysql
 
 from fastapi_lens.storage.engine.bulk_update import MOST, BulkUpdate, in_powers
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.engine.prepared import key_of
+from fastapi_lens.storage.engine.prepared import primary_key
 from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
@@ -39,9 +39,9 @@ def a_new_update() -> BulkUpdate:
 def test_more_rows_than_one_statement_takes_are_changed_each_by_its_own(server: Database) -> None:
     keys = [(1, number, 200) for number in range(COUNT)]
     rows = [{**dict(zip(("day", "endpoint_id", "status"), key, strict=True))} for key in keys]
-    added = [{**key_of(STATUS, key), "add_calls": 2 * key[1]} for key in keys]
+    added = [{**primary_key(STATUS, key), "add_calls": 2 * key[1]} for key in keys]
     # Of a row that is not there, nothing comes.
-    gone = {**key_of(STATUS, (1, COUNT, 200)), "add_calls": 5}
+    gone = {**primary_key(STATUS, (1, COUNT, 200)), "add_calls": 5}
     with server.write() as connection:
         connection.execute(sa.insert(STATUS), [{**row, "calls": 7} for row in rows])
         a_new_update().run(connection, [*added, gone])
@@ -54,7 +54,7 @@ def test_sums_are_added_to_and_a_histogram_is_replaced(server: Database) -> None
     key = {"tier": 60, "bucket": 5, "endpoint_id": 1 << 62}
     before = {**key, **dict.fromkeys(COUNTERS, 1), "max_us": 3, "histogram": b"\x00\xffold"}
     change = {
-        **key_of(BUCKET, list(key.values())),
+        **primary_key(BUCKET, list(key.values())),
         **{f"add_{name}": number for number, name in enumerate(COUNTERS, 10)},
         "new_max_us": 9,
         "new_histogram": b"\\\x00'{}\xfe",
@@ -86,7 +86,7 @@ def test_the_first_and_the_last_call_of_all_are_kept(
     change = {"add_calls": 2, "first_at": told[0], "last_at": told[1], "ahead": 500}
     with server.write() as connection:
         connection.execute(sa.update(ENDPOINT).values(values))
-        UPDATE_ENDPOINT.run(connection, [{**key_of(ENDPOINT, (first.id,)), **change}])
+        UPDATE_ENDPOINT.run(connection, [{**primary_key(ENDPOINT, (first.id,)), **change}])
     row = next(row for row in table_rows(server, ENDPOINT) if row.id == first.id)
     assert (row.total_calls, row.first_called_at, row.last_called_at) == (2, *kept)
 
@@ -111,7 +111,7 @@ class Noting:
 
 def test_mariadb_gets_few_statements_with_all_rows_written_out() -> None:
     connection, update = Noting(), a_new_update()
-    rows = [{**key_of(STATUS, (1, number, 200)), "add_calls": number} for number in range(3)]
+    rows = [{**primary_key(STATUS, (1, number, 200)), "add_calls": number} for number in range(3)]
     for _ in range(2):
         update.run(cast("Connection", connection), rows)
     texts = [text for text, _ in connection.sent]

@@ -138,7 +138,7 @@ def test_a_file_that_another_process_has_just_made_is_taken(
     def make_meanwhile(_folder: int) -> None:
         file.touch()
 
-    monkeypatch.setattr(files_module, "_take_turn", make_meanwhile)
+    monkeypatch.setattr(files_module, "_lock_file", make_meanwhile)
     found = file.parent.stat().st_dev
     assert DatabaseFile(file).make_ready() == (found, file.stat().st_ino)
 
@@ -152,7 +152,7 @@ def test_an_emptied_file_that_another_process_has_just_made_anew_is_left_alone(
     def fill_meanwhile(_folder: int) -> None:
         file.write_bytes(b"new")
 
-    monkeypatch.setattr(files_module, "_take_turn", fill_meanwhile)
+    monkeypatch.setattr(files_module, "_lock_file", fill_meanwhile)
     assert not watched.is_current(held)
     assert file.read_bytes() == b"new"
 

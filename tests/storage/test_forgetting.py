@@ -14,9 +14,9 @@ from fastapi_lens.reporting.workers import read_state, read_workers
 from fastapi_lens.storage.coordination.dropped_calls import dropped_calls, lost_calls, note_of
 from fastapi_lens.storage.coordination.heartbeat import latest_open, new_row
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.retention.chunks import Pace
+from fastapi_lens.storage.retention.chunks import AdaptiveBatchSize
 from fastapi_lens.storage.retention.purge import Choice, purge
-from fastapi_lens.storage.retention.worker_deletion import LATEST_WORKERS, worker_slices
+from fastapi_lens.storage.retention.worker_deletion import LATEST_WORKERS, worker_chunks
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import WORKER
 from tests.storage.helpers import table_rows, worker
@@ -45,7 +45,9 @@ def add_workers(database: Database, number: int, *, app: str = "fn", **values: A
 
 
 def forget(database: Database) -> int:
-    return sum(done.rows for done in worker_slices(database, now=NOW, pace=Pace()))
+    return sum(
+        done.rows for done in worker_chunks(database, now=NOW, batch_size=AdaptiveBatchSize())
+    )
 
 
 def test_silent_workers_of_the_week_and_the_latest_of_an_app_stay(file: Database) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.engine.fork_gate import Gate
+from fastapi_lens.storage.engine.fork_gate import ForkGate
 
 pytestmark = pytest.mark.unit
 
 
-def kept_out(gate: Gate, entered: threading.Event) -> threading.Thread:
+def kept_out(gate: ForkGate, entered: threading.Event) -> threading.Thread:
     """A thread that waits at a held gate, and says when it has entered."""
 
     def enter() -> None:
@@ -25,7 +25,7 @@ def kept_out(gate: Gate, entered: threading.Event) -> threading.Thread:
 
 
 def test_whoever_holds_a_gate_keeps_others_out_until_it_lets_go() -> None:
-    gate, entered = Gate(), threading.Event()
+    gate, entered = ForkGate(), threading.Event()
     assert gate.hold(timeout_seconds=1)
     thread = kept_out(gate, entered)
     gate.let_go()
@@ -34,7 +34,7 @@ def test_whoever_holds_a_gate_keeps_others_out_until_it_lets_go() -> None:
 
 
 def test_a_gate_is_held_only_once_everybody_has_left() -> None:
-    gate, inside, leave = Gate(), threading.Event(), threading.Event()
+    gate, inside, leave = ForkGate(), threading.Event(), threading.Event()
 
     def stay() -> None:
         with gate.entered():
@@ -51,7 +51,7 @@ def test_a_gate_is_held_only_once_everybody_has_left() -> None:
 
 
 def test_two_threads_may_hold_a_gate_at_once_and_the_last_one_opens_it() -> None:
-    gate, entered = Gate(), threading.Event()
+    gate, entered = ForkGate(), threading.Event()
     assert [gate.hold(timeout_seconds=0), gate.hold(timeout_seconds=0)] == [True, True]
     gate.let_go()
     thread = kept_out(gate, entered)

@@ -256,7 +256,7 @@ def together(shown: Rows, wait: Rows) -> Rows:
     """The sums of both; without rows that were made and not added to."""
     found = Rows(
         {key: list(sums) for key, sums in shown.buckets.items() if sums[0]},
-        {key: latency for key, latency in shown.latencies.items() if latency},
+        {key: histogram for key, histogram in shown.latencies.items() if histogram},
         +shown.statuses,
         dict(shown.endpoints),
     )

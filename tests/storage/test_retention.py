@@ -169,13 +169,13 @@ class Work:
     def __init__(self, database: Database, row_seconds: float) -> None:
         self.seconds = 0.0
         self.row_seconds = row_seconds
-        self.slices: list[tuple[int, float]] = []
+        self.chunks: list[tuple[int, float]] = []
         event.listen(database._opened(), "after_cursor_execute", self._executed)
 
     def _executed(self, _connection: Any, cursor: Any, statement: str, *_others: Any) -> None:
         if statement.startswith("DELETE"):
-            self.slices.append((cursor.rowcount, cursor.rowcount * self.row_seconds))
-            self.seconds += self.slices[-1][1]
+            self.chunks.append((cursor.rowcount, cursor.rowcount * self.row_seconds))
+            self.seconds += self.chunks[-1][1]
 
     def timer(self) -> float:
         return self.seconds
@@ -221,9 +221,9 @@ def test_no_slice_takes_longer_than_promised_however_slow_the_machine_becomes(
         if deleted == 6_000:
             break
     assert deleted == 6_000
-    assert max(seconds for _, seconds in work.slices) <= 0.050
+    assert max(seconds for _, seconds in work.chunks) <= 0.050
     # And not one by one, where there is time for more.
-    assert max(rows for rows, _ in work.slices) >= min(1_000, 0.005 / (row_us / 1e6))
+    assert max(rows for rows, _ in work.chunks) >= min(1_000, 0.005 / (row_us / 1e6))
 
 
 def test_a_visit_ends_when_its_time_is_over_and_the_next_one_goes_on(
@@ -250,12 +250,14 @@ def test_a_worker_asks_once_a_minute_whether_it_is_its_turn(
     seconds = [1_000.0]
     asked: list[tuple[float, float | None]] = []
 
-    class Asked(Pruner):
+    class Question(Pruner):
         def visit(self, *, now: float, budget_seconds: float | None = None) -> int:
             asked.append((seconds[0], budget_seconds))
             return super().visit(now=now, budget_seconds=budget_seconds)
 
-    pruner = Asked(sqlite_database, Retention(), owner="w1", rest=no_rest, timer=lambda: seconds[0])
+    pruner = Question(
+        sqlite_database, Retention(), owner="w1", rest=no_rest, timer=lambda: seconds[0]
+    )
     for _ in range(7):
         assert pruner.visit_when_due(now=NOW, budget_seconds=0.5) == 0
         seconds[0] += 20

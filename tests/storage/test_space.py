@@ -8,9 +8,9 @@ import pytest
 
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention import vacuum
-from fastapi_lens.storage.retention.chunks import Pace
+from fastapi_lens.storage.retention.chunks import AdaptiveBatchSize
 from fastapi_lens.storage.retention.pruner import Pruner, Retention, prune
-from fastapi_lens.storage.retention.vacuum import keeps_its_size, shorten_log, space_slices
+from fastapi_lens.storage.retention.vacuum import keeps_its_size, shorten_log, space_chunks
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.writing.batches import Batch
 from tests.storage.helpers import APP, MINUTE, delta, facts, worker
@@ -77,10 +77,10 @@ def test_space_is_given_back_in_slices_like_rows(database: Database, few_spare: 
         connection.exec_driver_sql("DELETE FROM lens_bucket")
     _, free = pages(database)
     seconds = iter(range(1_000))
-    pace = Pace(lambda: next(seconds) * 0.00625)
-    pace.size = 16
+    batch_size = AdaptiveBatchSize(lambda: next(seconds) * 0.00625)
+    batch_size.size = 16
     left = [free]
-    for done in space_slices(database, pace):
+    for done in space_chunks(database, batch_size):
         assert done.rows == 0
         left.append(pages(database)[1])
     # Each took 6.25 ms by this clock: a little too long.
@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_made_smaller_is_named_once(
 
 def test_a_server_uses_its_free_space_for_what_comes(postgres_url: str) -> None:
     database = Database(postgres_url)
-    assert list(space_slices(database, Pace())) == []
+    assert list(space_chunks(database, AdaptiveBatchSize())) == []
     assert not keeps_its_size(database)
     database.close()
 

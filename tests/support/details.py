@@ -1,10 +1,10 @@
 """What a reader says of one endpoint that is there."""
 
-from fastapi_lens.reporting.model import Detail, Window, key_of
+from fastapi_lens.reporting.model import Detail, Window, key_from_id
 from fastapi_lens.reporting.reader import Reader
 
 
 def detail_of(reader: Reader, endpoint_id: int, *, window: Window, now: float) -> Detail:
-    found = reader.detail(key_of(endpoint_id), window=window, now=now, with_ignored=True)
+    found = reader.detail(key_from_id(endpoint_id), window=window, now=now, with_ignored=True)
     assert found is not None
     return found

@@ -20,11 +20,11 @@ from fastapi_lens.admin.access.cookies import Cookie, SessionCookie
 from fastapi_lens.admin.access.credentials import bearer_token, is_web_token, key_header
 from fastapi_lens.admin.access.cross_site import is_own_form
 from fastapi_lens.admin.access.csrf import is_masked
-from fastapi_lens.admin.access.key_store import Keyring
+from fastapi_lens.admin.access.key_store import KeyStore
 from fastapi_lens.admin.access.networks import queued_networks
 from fastapi_lens.admin.access.sessions import Session, Sessions, Signer
 from fastapi_lens.admin.access.throttle import Throttle
-from fastapi_lens.admin.access.verified_keys import Passes
+from fastapi_lens.admin.access.verified_keys import VerifiedKeyCache
 from fastapi_lens.admin.http.fair_queue import BusyError
 from fastapi_lens.admin.http.requests import address_of, parts_of
 from fastapi_lens.admin.http.thread_pools import in_key_thread, in_reader_thread
@@ -119,7 +119,7 @@ class Wait:
         return {"Retry-After": str(self.seconds)}
 
 
-class Gate:
+class Authenticator:
     """Decides for one lens.
 
     Args:
@@ -142,10 +142,10 @@ class Gate:
         self._app = app
         self._throttle = throttle
         self._sessions = sessions
-        self._keys = Keyring(config.keys)
+        self._keys = KeyStore(config.keys)
         self._takes_web_tokens = any(is_web_token(one.key.encode()) for one in config.keys.values())
         self.cookie = SessionCookie(salt, app)
-        self._passes = Passes()
+        self._verified = VerifiedKeyCache()
         self._hook = None if config.authorize is None else Hook(config.authorize)
         self._signers: dict[str, Signer] = {}
         self._making = threading.Lock()
@@ -216,10 +216,10 @@ class Gate:
         session = await in_reader_thread(lambda: self._sessions.begin(name, entry, now))
         return await self._cookie(session, now)
 
-    async def renewed(self, entry: Entry, now: float) -> Cookie | None:
+    async def renewed_cookie(self, entry: Entry, now: float) -> Cookie | None:
         """The cookie of a session that is in use, from time to time; else None."""
         session = entry.session
-        if session is None or not self._sessions.lifetime.is_worn(session, now):
+        if session is None or not self._sessions.lifetime.needs_renewal(session, now):
             return None
         return await self._cookie(replace(session, seen=now), now)
 
@@ -238,7 +238,7 @@ class Gate:
         self, request: HTTPConnection, presented: bytes, now: float, kind: str = ""
     ) -> Entry | Refusal | Wait:
         address = address_of(request)
-        name = self._passes.name_of(address, presented, now)
+        name = self._verified.name_of(address, presented, now)
         if name is None:
             found = await self.holder(request, presented, now, kind)
             if isinstance(found, Wait):
@@ -246,7 +246,7 @@ class Gate:
             if found is None:
                 return Refusal.KEY
             name = found
-            self._passes.note(address, presented, name, now)
+            self._verified.note(address, presented, name, now)
         return Entry(self._scope(name), name)
 
     async def _by_session(self, request: HTTPConnection, now: float) -> Entry | Refusal:

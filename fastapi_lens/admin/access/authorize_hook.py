@@ -63,9 +63,9 @@ class Hook:
     async def ask(self, request: HTTPConnection) -> Access | Denied:
         """Whether somebody may look; never raises, whatever the hook does."""
         # Without the body: the form in it is read, and bounded, after the check.
-        asked = Request(request.scope)
+        question = Request(request.scope)
         try:
-            verdict = access_of(await self._verdict(asked))
+            verdict = access_of(await self._verdict(question))
         except HTTPException as error:
             return _denied(error)
         except Exception as error:  # noqa: BLE001  The host's own code, which opens nothing.

@@ -110,7 +110,9 @@ def session_cookie_of(lens: Lens) -> SessionCookie:
     Raises:
         StorageError: The database cannot be read.
     """
-    return lens.attached(SessionCookie, lambda: SessionCookie(lens.session_salt(), lens.app_name))
+    return lens.get_or_create(
+        SessionCookie, lambda: SessionCookie(lens.session_salt(), lens.app_name)
+    )
 
 
 def path_of(base: str) -> str:

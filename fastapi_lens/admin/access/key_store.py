@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from fastapi_lens.config.keys import HASHED, HashedKey, KeyConfig, Scope, normalised
 
 
-class Keyring:
+class KeyStore:
     """Finds the name of a key.
 
     Args:

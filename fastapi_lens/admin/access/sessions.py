@@ -67,7 +67,7 @@ class Lifetime:
         idle_end = session.seen + self.idle_seconds
         return min(idle_end, session.since + self.max_seconds, session.until) - now
 
-    def is_worn(self, session: Session, now: float) -> bool:
+    def needs_renewal(self, session: Session, now: float) -> bool:
         """Whether it is time to write the cookie anew."""
         return now - session.seen >= self.idle_seconds / RENEWALS
 
@@ -166,4 +166,4 @@ class Sessions:
 def sessions_of(lens: Lens) -> Sessions:
     """The sessions of a lens's app."""
     lifetime = Lifetime(lens.config.session_idle_seconds, lens.config.session_max_age)
-    return lens.attached(Sessions, lambda: Sessions(lens.database, lens.app_name, lifetime))
+    return lens.get_or_create(Sessions, lambda: Sessions(lens.database, lens.app_name, lifetime))

@@ -27,7 +27,7 @@ times that of a /64, a /48 four times that of a /56."""
 
 _US = 1_000_000
 
-Known = TypeVar("Known")
+Found = TypeVar("Found")
 
 
 class Throttle:
@@ -60,8 +60,8 @@ class Throttle:
         self._memory: OrderedDict[str, Failures] = OrderedDict()
 
     def attempt(
-        self, address: str, find: Callable[[], Known | None], *, now: float, kind: str = ""
-    ) -> Known | int | None:
+        self, address: str, find: Callable[[], Found | None], *, now: float, kind: str = ""
+    ) -> Found | int | None:
         """What `find` finds, unless the client has to wait. Blocks; one at a time in a process.
 
         Args:

@@ -13,7 +13,7 @@ SECONDS = 10.0
 MAX_PASSES = 1_000
 
 
-class Passes:
+class VerifiedKeyCache:
     """Lets programs that ask again and again in without a database.
 
     Only right keys are noted, so whoever guesses finds nothing here; safe to use from threads.

@@ -5,13 +5,13 @@ import hmac
 from starlette.concurrency import run_in_threadpool
 
 from fastapi_lens.admin.access.audit_events import WrongKeys
-from fastapi_lens.admin.access.authenticator import Gate
+from fastapi_lens.admin.access.authenticator import Authenticator
 from fastapi_lens.admin.access.sessions import sessions_of
 from fastapi_lens.admin.access.throttle import Throttle
 from fastapi_lens.runtime.lens import Lens
 
 
-async def gate_of(lens: Lens) -> Gate:
+async def authenticator_of(lens: Lens) -> Authenticator:
     """The gate of a lens, made at its first use.
 
     Raises:
@@ -21,12 +21,12 @@ async def gate_of(lens: Lens) -> Gate:
     if lens.flusher.refused is not None:
         raise lens.flusher.refused
 
-    gate = lens.known(Gate)
-    if gate is not None:
-        return gate  # At once: a stranger's request takes no thread.
+    authenticator = lens.known(Authenticator)
+    if authenticator is not None:
+        return authenticator  # At once: a stranger's request takes no thread.
     sessions = sessions_of(lens)
 
-    def make() -> Gate:
+    def make() -> Authenticator:
         lens.prepare()
         secret = lens.config.key_required or lens.config.authorize is not None
         salt = lens.session_salt() if secret else b""
@@ -37,6 +37,6 @@ async def gate_of(lens: Lens) -> Gate:
             max_failures=lens.config.login_max_failures,
             window_seconds=lens.config.login_window_seconds,
         )
-        return Gate(lens.config, salt, throttle, sessions, lens.app_name)
+        return Authenticator(lens.config, salt, throttle, sessions, lens.app_name)
 
-    return await run_in_threadpool(lens.attached, Gate, make)
+    return await run_in_threadpool(lens.get_or_create, Authenticator, make)

@@ -15,7 +15,7 @@ from fastapi_lens.admin.access.audit_events import (
 )
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.urls.audit import AuditGroup
-from fastapi_lens.reporting.model import key_of
+from fastapi_lens.reporting.model import key_from_id
 from fastapi_lens.settings.fields import text_of
 from fastapi_lens.storage.records.audit import Noted
 from fastapi_lens.storage.records.settings import AuditEntry
@@ -88,7 +88,7 @@ def audit_lines(found: Iterable[Noted]) -> list[AuditLine]:
     """Entries as rows."""
     return [
         AuditLine(
-            key=key_of(one.id),
+            key=key_from_id(one.id),
             at=one.at,
             entry=one.entry,
             action=ACTIONS.get(one.entry.action, one.entry.action.replace("_", " ")),

@@ -68,7 +68,7 @@ class Listing:
         return self.first + len(self.rows) - 1 if self.rows else 0
 
 
-def arrange(endpoints: Sequence[Endpoint], query: EndpointsQuery) -> Listing:
+def filter_and_sort(endpoints: Sequence[Endpoint], query: EndpointsQuery) -> Listing:
     """Filter, count, sort and cut into pages."""
     is_filtered = bool(query.methods or query.tag or query.q)
     others = [one for one in endpoints if _matches(one, query)] if is_filtered else endpoints

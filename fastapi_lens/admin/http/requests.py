@@ -26,11 +26,11 @@ _EVERYWHERE: Mapping[str, str] = MappingProxyType(
 )
 
 
-def readable(request: Request) -> Request:
+def sanitize_request(request: Request) -> Request:
     """The request, with nothing in its query that cannot be read as text, and without a key.
 
     Servers hand on whatever bytes the request line had; percent-encoded they mean the same. A key
-    is kept for `key_of` alone: what comes after the answer, such as a server's log of requests,
+    is kept for `presented_key` alone: what comes after the answer, such as a server's log of requests,
     finds none in the scope any more, and no address that is made of the query has one.
     """
     query: bytes = request.scope.get("query_string", b"")
@@ -45,12 +45,12 @@ def readable(request: Request) -> Request:
     return request
 
 
-def key_of(request: Request) -> str | None:
-    """The key that the address of a `readable` request had; None without."""
+def presented_key(request: Request) -> str | None:
+    """The key that the address of a `sanitize_request` request had; None without."""
     return request.scope.get(_KEY)
 
 
-def finished(response: Response) -> Response:
+def add_security_headers(response: Response) -> Response:
     """The answer, with what it does not say itself."""
     for name, value in _EVERYWHERE.items():
         response.headers.setdefault(name, value)

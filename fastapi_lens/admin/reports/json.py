@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from fastapi_lens.admin.context import Visit
-from fastapi_lens.admin.response_cache import Asked
+from fastapi_lens.admin.response_cache import Question
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.reporting.report import DeadReport, Report, TopReport
 from fastapi_lens.settings.status import Status
@@ -19,7 +19,7 @@ DEFAULT_LIMIT = 10
 DEFAULT_TOP_DAYS = 7
 EVERYTHING = "all"
 
-Api = Callable[[Visit], Asked]
+Api = Callable[[Visit], Question]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class NoReportError(Exception):
     sentence: str
 
 
-def nowhere(visit: Visit) -> Asked:
+def nowhere(visit: Visit) -> Question:
     """Refuse any other path below the admin, for API clients.
 
     Raises:
@@ -46,7 +46,7 @@ def nowhere(visit: Visit) -> Asked:
     raise NoReportError(f"nothing is here; the reports are {first}, {first}/top and {first}/dead")
 
 
-def report(visit: Visit) -> Asked:
+def report(visit: Visit) -> Question:
     """``GET …/report``: all endpoints, or those of one status."""
     days = _days(visit, default=None)
     status = _status(visit)
@@ -57,7 +57,7 @@ def report(visit: Visit) -> Asked:
     return _asked(("report", days, status), make)
 
 
-def top(visit: Visit) -> Asked:
+def top(visit: Visit) -> Question:
     """``GET …/report/top``: the most-called endpoints."""
     limit = _whole_number(visit, "limit", DEFAULT_LIMIT, MAX_LIMIT)
     days = _days(visit, default=DEFAULT_TOP_DAYS, all_allowed=True)
@@ -68,7 +68,7 @@ def top(visit: Visit) -> Asked:
     return _asked(("top", days, limit), make)
 
 
-def dead(visit: Visit) -> Asked:
+def dead(visit: Visit) -> Question:
     """``GET …/report/dead``: endpoints that are dead or were never called."""
     days = _days(visit, default=None)
     return _asked(("dead", days), lambda: DeadReport.of(_endpoints(visit, days), now=visit.now))
@@ -83,8 +83,8 @@ def _endpoints(visit: Visit, days: int | None) -> list[Endpoint]:
     return visit.lens.reader.endpoints(window=Window.of_days(days), now=visit.now)
 
 
-def _asked(question: Hashable, make: Callable[[], BaseModel]) -> Asked:
-    return Asked(question, lambda: visible_json(make().model_dump_json()).encode())
+def _asked(question: Hashable, make: Callable[[], BaseModel]) -> Question:
+    return Question(question, lambda: visible_json(make().model_dump_json()).encode())
 
 
 def _days(visit: Visit, *, default: int | None, all_allowed: bool = False) -> int | None:

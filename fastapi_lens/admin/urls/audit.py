@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Self
 
 from fastapi_lens.admin.urls.query_string import address, fields_of
-from fastapi_lens.reporting.model import id_of
+from fastapi_lens.reporting.model import id_from_key
 
 
 class AuditGroup(StrEnum):
@@ -31,7 +31,7 @@ class AuditQuery:
     def __post_init__(self) -> None:
         """Only what there can be."""
         object.__setattr__(self, "group", self.group if self.group in list(AuditGroup) else "")
-        object.__setattr__(self, "before", self.before if id_of(self.before) >= 0 else "")
+        object.__setattr__(self, "before", self.before if id_from_key(self.before) >= 0 else "")
 
     @classmethod
     def parse(cls, url: str) -> Self:

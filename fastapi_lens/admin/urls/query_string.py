@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode
 
-from fastapi_lens.reporting.model import id_of
+from fastapi_lens.reporting.model import id_from_key
 
 
 def fields_of(url: str) -> Mapping[str, list[str]]:
@@ -43,4 +43,4 @@ _MAX_FIELDS = 100
 
 def clean_key(text: str) -> str:
     """A key of a row; empty for a text that is none."""
-    return text if id_of(text) >= 0 else ""
+    return text if id_from_key(text) >= 0 else ""

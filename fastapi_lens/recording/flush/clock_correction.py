@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from fastapi_lens.recording.flush.clock_jumps import Timeline
+from fastapi_lens.recording.flush.clock_jumps import ClockJumps
 from fastapi_lens.recording.flush.pending import Pending
 from fastapi_lens.recording.series import SeriesDelta
 from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, microseconds
@@ -12,7 +12,7 @@ from fastapi_lens.storage.writing.batches import EndpointFacts
 from fastapi_lens.storage.writing.endpoint_times import mend_left, mend_times
 
 
-class Booking:
+class ClockCorrection:
     """Corrects times that the worker's clock returned while it was wrong.
 
     Args:
@@ -22,14 +22,14 @@ class Booking:
     def __init__(self, clock: Callable[[], float]) -> None:
         """Trust the clock until it is set."""
         self._clock = clock
-        self._timeline = Timeline(clock)
+        self._jumps = ClockJumps(clock)
         self._ahead_us = 0
-        self.mended = self._timeline.mended
+        self.corrected = self._jumps.corrected
 
     @property
     def is_open(self) -> bool:
         """True if the clock is set, so that counts may be stored."""
-        return self._timeline.is_set
+        return self._jumps.is_set
 
     @property
     def limit_us(self) -> int:
@@ -38,15 +38,15 @@ class Booking:
 
     def look(self, pending: Pending) -> None:
         """Check if the clock was set; if so, rebook the pending counts."""
-        if jump := self._timeline.look():
-            pending.rebook(self.mended)
+        if jump := self._jumps.look():
+            pending.rebook(self.corrected)
             # Times from before the clock was set were never stored.
             self._ahead_us += min(0, microseconds(jump))
 
     def counted(self, counted: SeriesDelta) -> SeriesDelta:
         """The same calls at the corrected times."""
-        last = self.mended(counted.last_at)
-        first = min(last, self.mended(counted.first_at))
+        last = self.corrected(counted.last_at)
+        first = min(last, self.corrected(counted.first_at))
         if (first, last) == (counted.first_at, counted.last_at):
             return counted
         return counted._replace(first_at=first, last_at=last)
@@ -54,7 +54,7 @@ class Booking:
     def facts(self, facts: Iterable[EndpointFacts]) -> list[EndpointFacts]:
         """The same endpoints with corrected times; 0, which means never, stays."""
         return [
-            replace(one, seen_at_us=microseconds(self.mended(one.seen_at_us / 1_000_000)))
+            replace(one, seen_at_us=microseconds(self.corrected(one.seen_at_us / 1_000_000)))
             if one.seen_at_us
             else one
             for one in facts

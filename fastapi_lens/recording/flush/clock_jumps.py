@@ -30,7 +30,7 @@ def steady_seconds() -> float:
     return time.monotonic()  # pragma: no cover  Not on Linux.
 
 
-class Timeline:
+class ClockJumps:
     """A monitor of one clock.
 
     Args:
@@ -73,7 +73,7 @@ class Timeline:
         self._wrong = [*before, _Stretch(begun, until, jump)][-_MOST_STRETCHES:]
         return jump
 
-    def mended(self, at: float) -> float:
+    def corrected(self, at: float) -> float:
         """Correct a time that the clock returned.
 
         Returns:

@@ -20,7 +20,7 @@ from fastapi_lens.errors import (
     SchemaTooNewError,
     StorageError,
 )
-from fastapi_lens.recording.flush.clock_correction import Booking
+from fastapi_lens.recording.flush.clock_correction import ClockCorrection
 from fastapi_lens.recording.flush.core_share import CoreShare
 from fastapi_lens.recording.flush.draining import Draining
 from fastapi_lens.recording.flush.log_carrier import LogCarrier
@@ -129,12 +129,12 @@ class Flusher:
         self._longer_interval = 0.0
         # Read through the recorder at each call, because its clock may be replaced.
         clock = lambda: self._recorder.clock()  # noqa: E731, PLW0108  See above.
-        self._booking = Booking(clock)
-        self._log.mended = self._booking.mended
+        self._correction = ClockCorrection(clock)
+        self._log.corrected = self._correction.corrected
         self._registration = Registration(
             database,
             Registrar(database, worker),
-            self._booking,
+            self._correction,
             clock,
             worker=worker,
             discover=discover,
@@ -187,7 +187,7 @@ class Flusher:
         """Take what was counted out of the recorder into the pending sums, at once."""
         with self._counting:
             self._collected_at = self._recorder.clock()
-            self._booking.look(self._pending)
+            self._correction.look(self._pending)
             for number, delta in enumerate(self._recorder.drain(), 1):
                 self._pending.add(self._as_delta(delta))
                 if number % DELTAS_AT_ONCE == 0:
@@ -211,7 +211,7 @@ class Flusher:
             waiting = self._pending or uses or self._log or self._in_flight is not None
             if ending and not waiting and not self._heartbeated:
                 return True  # It has counted nothing and never announced itself.
-            if not self._booking.is_open:
+            if not self._correction.is_open:
                 self._warn("writes nothing yet: the system clock shows a time before 2020; set it")
                 return False
             try:
@@ -370,7 +370,7 @@ class Flusher:
                 deltas,
                 tuple(uses),
                 open_calls,
-                self._booking.limit_us,
+                self._correction.limit_us,
                 self._complete_us,
             )
             return True
@@ -430,7 +430,7 @@ class Flusher:
             logger.debug("fastapi_lens could not read its settings: %s", error)
 
     def _as_delta(self, counted: SeriesDelta) -> Delta:
-        counted = self._booking.counted(counted)
+        counted = self._correction.counted(counted)
         key = counted.key
         return as_delta(counted, self._registration.id_of(key.method, key.path, counted.first_at))
 

@@ -78,7 +78,7 @@ class LogCarrier:
         self._distinct = random.getrandbits(REQUEST_ID_BITS)
         self._minute = int(recorder.clock() // 60)
         self.applied = 0
-        self.mended: Callable[[float], float] = lambda at: at
+        self.corrected: Callable[[float], float] = lambda at: at
 
     def __bool__(self) -> bool:
         """Whether anything waits to be written."""
@@ -141,7 +141,7 @@ class LogCarrier:
         choose = ending or minute != self._minute
         if choose:
             self._minute = minute
-            self._recorder.relax()
+            self._recorder.decay_slow_threshold()
         if not self._recorder.log:
             return
         hashed = self._recorder.log.settings.log_clients is Clients.HASHED
@@ -154,7 +154,7 @@ class LogCarrier:
         settings = self._recorder.log.settings
         self._distinct = (self._distinct + 1) % (1 << REQUEST_ID_BITS)
         return LoggedRequest(
-            id=microseconds(self.mended(entry.at)) << REQUEST_ID_BITS | self._distinct,
+            id=microseconds(self.corrected(entry.at)) << REQUEST_ID_BITS | self._distinct,
             endpoint_id=endpoint_id(self._worker.app, entry.endpoint_method, entry.template),
             method=entry.method,
             path=masked_path(entry.path, entry.template),
@@ -176,8 +176,8 @@ class LogCarrier:
             place=place_text(kind.place),
             traceback=text_of(count.latest),
             calls=count.calls,
-            first_at=microseconds(self.mended(count.first_at)),
-            last_at=microseconds(self.mended(count.last_at)),
+            first_at=microseconds(self.corrected(count.first_at)),
+            last_at=microseconds(self.corrected(count.last_at)),
         )
 
     def _failure_id(self, kind: FailureKind) -> int:

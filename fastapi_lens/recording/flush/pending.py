@@ -40,16 +40,16 @@ class Pending:
         found = self._sums.get(key)
         self._sums[key] = delta if found is None else Delta.sum_of((found, delta))
 
-    def rebook(self, mended: Callable[[float], float]) -> None:
+    def rebook(self, corrected: Callable[[float], float]) -> None:
         """Rebook every sum to the correct minute.
 
         Args:
-            mended: Returns the correct epoch seconds for a time of the clock.
+            corrected: Returns the correct epoch seconds for a time of the clock.
         """
         waiting, self._sums = self._sums, {}
         for delta in waiting.values():
-            last = mended(delta.last_at_us / 1_000_000)
-            first = min(last, mended(delta.first_at_us / 1_000_000))
+            last = corrected(delta.last_at_us / 1_000_000)
+            first = min(last, corrected(delta.first_at_us / 1_000_000))
             minute = delta.minute + int(last // MINUTE) - delta.last_at_us // (MINUTE * 1_000_000)
             self.add(
                 delta._replace(
@@ -97,7 +97,7 @@ def as_delta(counted: SeriesDelta, endpoint_id: int) -> Delta:
         max_us=counted.max_ns // 1_000,
         first_at_us=microseconds(counted.first_at),
         last_at_us=microseconds(counted.last_at),
-        latency=Histogram.from_counts(counted.lanes),
+        histogram=Histogram.from_counts(counted.lanes),
     )
 
 

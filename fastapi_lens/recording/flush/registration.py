@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from fastapi_lens.recording.flush.clock_correction import Booking
+from fastapi_lens.recording.flush.clock_correction import ClockCorrection
 from fastapi_lens.recording.flush.processes import tell_killed
 from fastapi_lens.storage.coordination.confirmed_time import KnownTime
 from fastapi_lens.storage.coordination.worker import WorkerFacts
@@ -43,7 +43,7 @@ class Registration:
         self,
         database: Database,
         registrar: Registrar,
-        booking: Booking,
+        correction: ClockCorrection,
         clock: Callable[[], float],
         *,
         worker: WorkerFacts,
@@ -55,7 +55,7 @@ class Registration:
         self.known_time = KnownTime(database, clock)
         self._database = database
         self._registrar = registrar
-        self._booking = booking
+        self._correction = correction
         self._clock = clock
         self._known: dict[int, EndpointFacts] = {}
         self._registered: dict[int, EndpointFacts] | None = None
@@ -126,7 +126,7 @@ class Registration:
         Raises:
             StorageError: The database cannot be written; the next call tries again.
         """
-        self._booking.mend(self._database, self.worker.app, left=self._mends)
+        self._correction.mend(self._database, self.worker.app, left=self._mends)
         self._mends = False
 
     def _register(self, *, applied: int, log_applied: int) -> None:
@@ -139,7 +139,7 @@ class Registration:
         new = [fact for fact in list(self._known.values()) if done.get(fact.id) != fact]
         if new or self._registered is None:
             self._registrar.register(
-                self._booking.facts(new),
+                self._correction.facts(new),
                 applied=applied,
                 now_us=microseconds(self._clock()),
                 log_applied=log_applied,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("fastapi_lens")
 
-SPREAD = 1_000_003
+SAMPLING_MODULUS = 1_000_003
 """A prime: what is left of the clock's nanoseconds is even on any machine."""
 
 NEVER_SLOW = 1 << 62
@@ -152,7 +152,7 @@ class RequestLog:
 
     Attributes:
         settings: What is kept; change it with `apply`.
-        share: For the middleware: a call whose start, modulo `SPREAD`, is less than this.
+        share: For the middleware: a call whose start, modulo `SAMPLING_MODULUS`, is less than this.
         first_slow_ns: From when on the first call of a series is slow.
     """
 
@@ -172,7 +172,7 @@ class RequestLog:
     def apply(self, settings: LogSettings) -> None:
         """Keep what these settings say from now on."""
         self.settings = settings
-        self.share = round(settings.log_sample_rate * SPREAD)
+        self.share = round(settings.log_sample_rate * SAMPLING_MODULUS)
         self.first_slow_ns = 0 if settings.log_slowest else NEVER_SLOW
 
     def __bool__(self) -> bool:
@@ -212,7 +212,7 @@ class RequestLog:
 
     def _take(self, series: "Series", ended: Ended) -> None:
         now = self._clock()
-        share = ended.started_ns % SPREAD < self.share
+        share = ended.started_ns % SAMPLING_MODULUS < self.share
         if ended.status >= SERVER_ERROR:
             room = self._has_room(now)
             kind = None
@@ -318,7 +318,7 @@ class RequestLog:
             status=key.status,
             duration_ns=ended.duration_ns,
             reason=reason,
-            share=ended.started_ns % SPREAD < self.share,
+            share=ended.started_ns % SAMPLING_MODULUS < self.share,
             client=str((scope.get("client") or ("",))[0]) if wants_client else "",
             agent=_agent(scope),
             failure=failure,

@@ -23,7 +23,7 @@ class WorkerForgottenError(StorageError):
     """The worker's row is gone or old (tables dropped, a backup restored): register again."""
 
 
-class Fence:
+class SequenceGuard:
     """The number of the last batch of one kind that one worker has written.
 
     Args:
@@ -57,7 +57,7 @@ class Fence:
         return False
 
 
-def until_alone(work: Callable[[], None], *, tries: int = TRIES) -> None:
+def retry_on_deadlock(work: Callable[[], None], *, tries: int = TRIES) -> None:
     """Do something again that the database has undone to let somebody else go on.
 
     Args:

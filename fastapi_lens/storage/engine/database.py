@@ -26,14 +26,14 @@ from fastapi_lens.errors import (
 from fastapi_lens.storage.engine.dialects import dialect_for
 from fastapi_lens.storage.engine.dialects.base import REFUSED, WRITES
 from fastapi_lens.storage.engine.dialects.sqlite import HELD
-from fastapi_lens.storage.engine.fork_gate import Gate
+from fastapi_lens.storage.engine.fork_gate import ForkGate
 from fastapi_lens.storage.engine.sqlite_file import (
     DAMAGE,
     FOREIGN_TABLES,
     REFUSALS,
     REMEDY,
     DatabaseFile,
-    Held,
+    OpenFile,
     primary_code,
 )
 
@@ -81,7 +81,7 @@ class Database:
         self._turns = threading.RLock() if self.in_memory else None
         self._file: DatabaseFile | None = None
         # The driver of a server has no locks that could be held in a forked child.
-        self._gate = Gate() if self.dialect.is_file else None
+        self._gate = ForkGate() if self.dialect.is_file else None
 
     @contextmanager
     def read(self) -> Generator[Connection]:
@@ -142,7 +142,7 @@ class Database:
         file = self._file
         if file is None:
             return lambda: None
-        held: Held = connection.info[HELD]
+        held: OpenFile = connection.info[HELD]
         # Past SQLAlchemy: it takes a tenth of the time, and comes before every write.
         driver: Any = connection.connection.driver_connection
         ours = not driver.execute(FOREIGN_TABLES).fetchone()[0]

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 
-class Gate:
+class ForkGate:
     """A counter of the threads inside that admits none while it is held."""
 
     def __init__(self) -> None:

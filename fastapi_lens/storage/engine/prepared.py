@@ -57,7 +57,7 @@ def _taking(names: Sequence[str] | None) -> Callable[[Row], Any]:
     return getter if len(names) > 1 else lambda row: (getter(row),)
 
 
-def key_of(table: sa.Table, key: Sequence[int]) -> dict[str, int]:
+def primary_key(table: sa.Table, key: Sequence[int]) -> dict[str, int]:
     """The parameters that name a row by its primary key."""
     return dict(zip(_key_names(table), key, strict=True))
 

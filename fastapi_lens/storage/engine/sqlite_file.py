@@ -57,7 +57,7 @@ def _refusals() -> Generator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class OpenFile:
     """What one connection has open.
 
     Attributes:
@@ -106,15 +106,15 @@ class DatabaseFile:
                     found = _identity(path)
         return found or (0, 0)
 
-    def held(self, file: Identity) -> Held:
+    def held(self, file: Identity) -> OpenFile:
         """What a connection has open that has read something already."""
         path = self.path.resolve()
         sidecars = {suffix: _identity(_beside(path, suffix)) for suffix in SIDECARS}
         # Another file may have come before the path was opened: its log is not to be cleared away.
-        return Held(file, sidecars if _identity(path) == file else {})
+        return OpenFile(file, sidecars if _identity(path) == file else {})
 
     @_refusals()
-    def is_current(self, held: Held) -> bool:
+    def is_current(self, held: OpenFile) -> bool:
         """Whether what a connection has open is what lies at the path.
 
         When not, the connection is to be closed; what the old file has left is cleared away.
@@ -170,14 +170,14 @@ class DatabaseFile:
         )
         return True
 
-    def _clear_away(self, held: Held) -> None:
+    def _clear_away(self, held: OpenFile) -> None:
         """Delete the log of a file that is no longer there, so that no other is read with it."""
         with self._alone() as path:
             for suffix, identity in held.sidecars.items():
                 if identity is not None and _identity(_beside(path, suffix)) == identity:
                     _beside(path, suffix).unlink(missing_ok=True)
 
-    def _remove_empty(self, held: Held) -> None:
+    def _remove_empty(self, held: OpenFile) -> None:
         """Delete a file that was emptied: others may still write what they hold of it into it."""
         with self._alone() as path:
             if _identity(path) == held.file and not path.stat().st_size:
@@ -192,7 +192,7 @@ class DatabaseFile:
             return
         folder = os.open(path.parent, os.O_RDONLY)
         try:
-            _take_turn(folder)
+            _lock_file(folder)
             yield path
         finally:
             # Closing is not enough: a child that was forked meanwhile has it open, too.
@@ -227,7 +227,7 @@ def primary_code(error: BaseException | None) -> int:
     return code & 0xFF if isinstance(code, int) else 0
 
 
-def _take_turn(folder: int) -> None:
+def _lock_file(folder: int) -> None:
     """Lock a folder, but do not wait for ever for whoever else has."""
     deadline = time.monotonic() + TURN_SECONDS
     while True:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.storage.coordination.sequence import until_alone
+from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.settings import AuditEntry, add_entry
 from fastapi_lens.storage.schema.tables import ENDED_SESSION
@@ -105,7 +105,7 @@ def end_session(
                 noted = replace(entry, after=ALL_ENDED)
             add_entry(database, connection, gone.app, noted)
 
-    until_alone(work)
+    retry_on_deadlock(work)
 
 
 def end_sessions_of(database: Database, app: str, key: str, entry: AuditEntry) -> None:
@@ -120,7 +120,7 @@ def end_sessions_of(database: Database, app: str, key: str, entry: AuditEntry) -
             _end_all(database, connection, app, key)
             add_entry(database, connection, app, entry)
 
-    until_alone(work)
+    retry_on_deadlock(work)
 
 
 def _end_all(database: Database, connection: Connection, app: str, key: str) -> None:

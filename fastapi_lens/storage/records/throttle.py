@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.storage.coordination.sequence import until_alone
+from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.tables import THROTTLE
 
@@ -92,7 +92,7 @@ def add_failures(
                 )
             )
 
-    until_alone(work)
+    retry_on_deadlock(work)
     return after
 
 

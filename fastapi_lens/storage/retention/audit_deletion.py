@@ -7,31 +7,38 @@ import sqlalchemy as sa
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.audit import AUDIT_KEPT_EACH, AUDIT_KEPT_SECONDS
-from fastapi_lens.storage.retention.chunks import Pace, Past, Slice, past_slices
+from fastapi_lens.storage.retention.chunks import (
+    AdaptiveBatchSize,
+    Chunk,
+    RangeDelete,
+    range_chunks,
+)
 from fastapi_lens.storage.retention.log_deletion import request_id_at
 from fastapi_lens.storage.schema.tables import AUDIT
 
 
-def audit_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Slice]:
-    """Delete what is too old or too much, of all apps; gives each slice when it is done.
+def audit_chunks(
+    database: Database, *, now: float, batch_size: AdaptiveBatchSize
+) -> Iterator[Chunk]:
+    """Delete what is too old or too much, of all apps; yields each chunk when it is deleted.
 
     Raises:
         StorageError: The database cannot be written.
     """
     oldest = request_id_at(microseconds(now - AUDIT_KEPT_SECONDS))
-    yield from past_slices(database, _past(sa.true(), oldest), pace)
-    for past in _too_many(database):
-        yield from past_slices(database, past, pace)
+    yield from range_chunks(database, _past(sa.true(), oldest), batch_size)
+    for range_delete in _too_many(database):
+        yield from range_chunks(database, range_delete, batch_size)
 
 
-def _too_many(database: Database) -> list[Past]:
+def _too_many(database: Database) -> list[RangeDelete]:
     """For each action of an app that has too many entries, those that go."""
     kinds = (
         sa.select(AUDIT.c.app, AUDIT.c.action)
         .group_by(AUDIT.c.app, AUDIT.c.action)
         .having(sa.func.count() > AUDIT_KEPT_EACH)
     )
-    found: list[Past] = []
+    found: list[RangeDelete] = []
     with database.read() as connection:
         for app, action in connection.execute(kinds).all():
             mine = (AUDIT.c.app == app) & (AUDIT.c.action == action)
@@ -41,5 +48,5 @@ def _too_many(database: Database) -> list[Past]:
     return found
 
 
-def _past(where: sa.ColumnElement[bool], limit: int) -> Past:
-    return Past(AUDIT, where, AUDIT.c.id, AUDIT.c.id, limit)
+def _past(where: sa.ColumnElement[bool], limit: int) -> RangeDelete:
+    return RangeDelete(AUDIT, where, AUDIT.c.id, AUDIT.c.id, limit)

@@ -1,6 +1,6 @@
 """Deleting many rows in short transactions. Knows not which rows, or when.
 
-A slice is one transaction. It takes as many rows as the one before shows to be right, so that
+A chunk is one transaction. It takes as many rows as the one before shows to be right, so that
 whoever waits for the same lock waits for some milliseconds on any machine and database.
 """
 
@@ -18,35 +18,35 @@ from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, REQUEST, STATUS
 
 SLICE_SECONDS = 0.005
-"""What a slice aims at; the promise is 50 ms, and a machine may get slower from one to the next."""
+"""What a chunk aims at; the promise is 50 ms, and a machine may get slower from one to the next."""
 
 _FIRST_ROWS, _FEWEST_ROWS, _MOST_ROWS = 100, 10, 5_000
 
 
-class Slice(NamedTuple):
+class Chunk(NamedTuple):
     """One short transaction: the rows that it has deleted, and how long it took."""
 
     rows: int
     seconds: float
 
 
-class Pace:
-    """How much the next slice takes, from how long the last one took.
+class AdaptiveBatchSize:
+    """How much the next chunk takes, from how long the last one took.
 
     Args:
         timer: Seconds that pass.
 
     Attributes:
-        size: Rows, or whatever else is counted, of the next slice.
+        size: Rows, or whatever else is counted, of the next chunk.
     """
 
     def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
-        """Begin with a slice that is short anywhere."""
+        """Begin with a chunk that is short anywhere."""
         self.timer = timer
         self.size = _FIRST_ROWS
 
     def note(self, rows: int, seconds: float) -> None:
-        """Learn from a slice."""
+        """Learn from a chunk."""
         if rows:
             fitting = rows * SLICE_SECONDS / max(seconds, 1e-6)
             # Not too fast upwards: a single fast one proves little.
@@ -55,7 +55,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class RangeDelete:
     """Rows that lie before a bucket, in a table whose primary key is in the order of time.
 
     Attributes:
@@ -73,20 +73,20 @@ class Past:
     limit: int
 
     @classmethod
-    def of_tier(cls, tier: Tier, limit: int, app: str | None = None) -> "Past":
+    def of_tier(cls, tier: Tier, limit: int, app: str | None = None) -> "RangeDelete":
         """The sums of one tier, of one app or of all."""
         of_tier = BUCKET.c.tier == tier.value
         where = of_tier if app is None else of_tier & BUCKET.c.endpoint_id.in_(ids_of(app))
         return cls(BUCKET, where, BUCKET.c.bucket, BUCKET.c.endpoint_id, limit)
 
     @classmethod
-    def of_statuses(cls, limit: int, app: str | None = None) -> "Past":
+    def of_statuses(cls, limit: int, app: str | None = None) -> "RangeDelete":
         """The status codes, which are kept by day, of one app or of all."""
         where = sa.true() if app is None else STATUS.c.endpoint_id.in_(ids_of(app))
         return cls(STATUS, where, STATUS.c.day, STATUS.c.endpoint_id, limit)
 
     @classmethod
-    def of_requests(cls, where: sa.ColumnElement[bool], limit: int) -> "Past":
+    def of_requests(cls, where: sa.ColumnElement[bool], limit: int) -> "RangeDelete":
         """The requests of the log, whose ids are in the order of time."""
         return cls(REQUEST, where, REQUEST.c.id, REQUEST.c.id, limit)
 
@@ -107,8 +107,10 @@ def is_only_app(database: Database, app: str) -> bool:
         return other.first() is None
 
 
-def past_slices(database: Database, past: Past, pace: Pace) -> Iterator[Slice]:
-    """Delete rows, the oldest first; gives each slice when it is done.
+def range_chunks(
+    database: Database, range_delete: RangeDelete, batch_size: AdaptiveBatchSize
+) -> Iterator[Chunk]:
+    """Delete rows, the oldest first; yields each chunk when it is deleted.
 
     Raises:
         StorageError: The database cannot be written.
@@ -117,22 +119,28 @@ def past_slices(database: Database, past: Past, pace: Pace) -> Iterator[Slice]:
     start: int | None = 0
     while start is not None:
         with database.read() as connection:
-            found = _next_slice(connection, past, start, pace.size)
+            found = _next_slice(connection, range_delete, start, batch_size.size)
         if found is None:
             return
         condition, start = found
-        yield delete_slice(database, past.table, condition, pace)
+        yield delete_chunk(database, range_delete.table, condition, batch_size)
 
 
 def _next_slice(
-    connection: Connection, past: Past, start: int, size: int
+    connection: Connection, range_delete: RangeDelete, start: int, size: int
 ) -> tuple[sa.ColumnElement[bool], int | None] | None:
     """The condition of the next rows and the bucket that they end in; None when there are none.
 
     The bucket is None when these are the last ones.
     """
-    left = sa.and_(past.where, past.bucket >= start, past.bucket < past.limit)
-    rows = sa.select(past.bucket, past.endpoint).where(left).order_by(past.bucket, past.endpoint)
+    left = sa.and_(
+        range_delete.where, range_delete.bucket >= start, range_delete.bucket < range_delete.limit
+    )
+    rows = (
+        sa.select(range_delete.bucket, range_delete.endpoint)
+        .where(left)
+        .order_by(range_delete.bucket, range_delete.endpoint)
+    )
     if connection.execute(rows.limit(1)).first() is None:
         return None
     end = connection.execute(rows.limit(1).offset(size - 1)).first()
@@ -140,17 +148,20 @@ def _next_slice(
         return left, None
     # Bounds of the first column alone, which every database finds through the primary key.
     condition = sa.and_(
-        past.where,
-        past.bucket >= start,
-        past.bucket <= end[0],
-        (past.bucket < end[0]) | (past.endpoint <= end[1]),
+        range_delete.where,
+        range_delete.bucket >= start,
+        range_delete.bucket <= end[0],
+        (range_delete.bucket < end[0]) | (range_delete.endpoint <= end[1]),
     )
     return condition, end[0]
 
 
-def delete_slice(
-    database: Database, table: sa.Table, condition: sa.ColumnElement[bool], pace: Pace
-) -> Slice:
+def delete_chunk(
+    database: Database,
+    table: sa.Table,
+    condition: sa.ColumnElement[bool],
+    batch_size: AdaptiveBatchSize,
+) -> Chunk:
     """Delete rows in one transaction, and learn from it.
 
     Raises:
@@ -158,10 +169,10 @@ def delete_slice(
     """
     with database.write() as connection:
         # Whoever waits for the lock holds up nobody yet.
-        begun = pace.timer()
+        begun = batch_size.timer()
         rows = connection.execute(sa.delete(table).where(condition)).rowcount
         if rows:
             note_change(database, connection)
-    done = Slice(rows, pace.timer() - begun)
-    pace.note(*done)
+    done = Chunk(rows, batch_size.timer() - begun)
+    batch_size.note(*done)
     return done

@@ -5,39 +5,49 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.retention.chunks import Pace, Past, Slice, delete_slice, past_slices
+from fastapi_lens.storage.retention.chunks import (
+    AdaptiveBatchSize,
+    Chunk,
+    RangeDelete,
+    delete_chunk,
+    range_chunks,
+)
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS
 from fastapi_lens.storage.schema.tables import FAILURE, REQUEST
 
 
-def log_slices(
-    database: Database, *, before_us: int, pace: Pace, app: str | None = None
-) -> Iterator[Slice]:
-    """Delete what is too old; gives each slice when it is done.
+def log_chunks(
+    database: Database, *, before_us: int, batch_size: AdaptiveBatchSize, app: str | None = None
+) -> Iterator[Chunk]:
+    """Delete what is too old; yields each chunk when it is deleted.
 
     Args:
         database: Whose log.
         before_us: Microseconds since the epoch; what is older goes.
-        pace: Of the rows.
+        batch_size: Of the rows.
         app: Whose rows; None for those of all apps.
 
     Raises:
         StorageError: The database cannot be written.
     """
     requests = sa.true() if app is None else REQUEST.c.app == app
-    yield from past_slices(database, Past.of_requests(requests, request_id_at(before_us)), pace)
+    yield from range_chunks(
+        database, RangeDelete.of_requests(requests, request_id_at(before_us)), batch_size
+    )
     failures = sa.true() if app is None else FAILURE.c.app == app
-    yield from failure_slices(database, failures & (FAILURE.c.last_at < before_us), pace)
+    yield from exception_chunks(database, failures & (FAILURE.c.last_at < before_us), batch_size)
 
 
-def surplus_slices(database: Database, app: str, *, max_rows: int, pace: Pace) -> Iterator[Slice]:
-    """Delete what an app has too much of; gives each slice when it is done.
+def surplus_chunks(
+    database: Database, app: str, *, max_rows: int, batch_size: AdaptiveBatchSize
+) -> Iterator[Chunk]:
+    """Delete what an app has too much of; yields each chunk when it is deleted.
 
     Args:
         database: Whose log.
         app: Whose rows.
         max_rows: How many of its requests are kept, and how many kinds of its exceptions.
-        pace: Of the rows.
+        batch_size: Of the rows.
 
     Raises:
         StorageError: The database cannot be written.
@@ -45,11 +55,11 @@ def surplus_slices(database: Database, app: str, *, max_rows: int, pace: Pace) -
     of_app = REQUEST.c.app == app
     last = _first_too_many(database, REQUEST.c.id, of_app, max_rows)
     if last is not None:
-        yield from past_slices(database, Past.of_requests(of_app, last + 1), pace)
+        yield from range_chunks(database, RangeDelete.of_requests(of_app, last + 1), batch_size)
     mine = FAILURE.c.app == app
     last = _first_too_many(database, FAILURE.c.last_at, mine, max_rows)
     if last is not None:
-        yield from failure_slices(database, mine & (FAILURE.c.last_at <= last), pace)
+        yield from exception_chunks(database, mine & (FAILURE.c.last_at <= last), batch_size)
 
 
 def request_id_at(at_us: int) -> int:
@@ -57,22 +67,24 @@ def request_id_at(at_us: int) -> int:
     return max(0, at_us) << REQUEST_ID_BITS
 
 
-def failure_slices(
-    database: Database, where: sa.ColumnElement[bool], pace: Pace
-) -> Iterator[Slice]:
-    """Delete kinds of exceptions; gives each slice when it is done.
+def exception_chunks(
+    database: Database, where: sa.ColumnElement[bool], batch_size: AdaptiveBatchSize
+) -> Iterator[Chunk]:
+    """Delete kinds of exceptions; yields each chunk when it is deleted.
 
     Raises:
         StorageError: The database cannot be written.
     """
     while True:
         with database.read() as connection:
-            some = sa.select(FAILURE.c.id).where(where).order_by(FAILURE.c.id).limit(pace.size)
+            some = (
+                sa.select(FAILURE.c.id).where(where).order_by(FAILURE.c.id).limit(batch_size.size)
+            )
             ids = connection.execute(some).scalars().all()
         if not ids:
             return
         # One that has just been seen again stays.
-        yield delete_slice(database, FAILURE, FAILURE.c.id.in_(ids) & where, pace)
+        yield delete_chunk(database, FAILURE, FAILURE.c.id.in_(ids) & where, batch_size)
 
 
 def _first_too_many(

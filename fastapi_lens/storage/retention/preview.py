@@ -1,6 +1,6 @@
 """How much another retention would delete, by the same bounds that the deletion has.
 
-Counts and deletes nothing; the deletion itself is `retention.app_slices`.
+Counts and deletes nothing; the deletion itself is `retention.app_chunks`.
 """
 
 from collections.abc import Iterator
@@ -108,7 +108,7 @@ def _kinds(now_kept: Retention, then: Retention, now: float) -> Iterator[_Kind]:
 
 
 def _first_kept(kept: int | None, tier: Tier, now: float) -> int:
-    """The first bucket that stays, as `retention.app_slices` has it."""
+    """The first bucket that stays, as `retention.app_chunks` has it."""
     return 0 if kept is None else int(now - kept) // tier
 
 

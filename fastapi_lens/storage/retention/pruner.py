@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from fastapi_lens.storage.coordination.leases import renew_lease, take_lease
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.retention.audit_deletion import audit_slices
+from fastapi_lens.storage.retention.audit_deletion import audit_chunks
 from fastapi_lens.storage.retention.chunks import (
-    Pace,
-    Past,
-    Slice,
+    AdaptiveBatchSize,
+    Chunk,
+    RangeDelete,
     is_only_app,
-    past_slices,
+    range_chunks,
 )
-from fastapi_lens.storage.retention.log_deletion import log_slices, surplus_slices
-from fastapi_lens.storage.retention.vacuum import keeps_its_size, space_slices
-from fastapi_lens.storage.retention.worker_deletion import worker_slices
+from fastapi_lens.storage.retention.log_deletion import log_chunks, surplus_chunks
+from fastapi_lens.storage.retention.vacuum import keeps_its_size, space_chunks
+from fastapi_lens.storage.retention.worker_deletion import worker_chunks
 from fastapi_lens.storage.schema.models import Tier
 
 logger = logging.getLogger("fastapi_lens")
@@ -45,9 +45,9 @@ EVERY_SECONDS = 60.0
 
 PAUSE_SECONDS = 0.01
 PAUSE_FACTOR = 60
-"""So many times as long as a slice nobody is held up after it, and `PAUSE_SECONDS` at least:
+"""So many times as long as a chunk nobody is held up after it, and `PAUSE_SECONDS` at least:
 SQLite's writers ask for the lock now and then instead of queueing for it. And whoever is served
-while a slice takes a core of a busy machine is one in sixty then, whose slower answers do not
+while a chunk takes a core of a busy machine is one in sixty then, whose slower answers do not
 move the 99th percentile by a tenth."""
 
 
@@ -99,14 +99,14 @@ def prune(database: Database, retention: Retention, *, now: float) -> int:
     Raises:
         StorageError: The database cannot be written.
     """
-    shared = slices(database, now=now)
-    return sum(done.rows for done in (*app_slices(database, retention, now=now), *shared))
+    shared = chunks(database, now=now)
+    return sum(done.rows for done in (*app_chunks(database, retention, now=now), *shared))
 
 
-def slices(
+def chunks(
     database: Database, *, now: float, timer: Callable[[], float] = time.monotonic
-) -> Iterator[Slice]:
-    """Delete what no app keeps, and give its space back; gives each slice when it is done.
+) -> Iterator[Chunk]:
+    """Delete what no app keeps, and give its space back; yields each chunk when it is deleted.
 
     Args:
         database: Whose rows.
@@ -116,25 +116,27 @@ def slices(
     Raises:
         StorageError: The database cannot be written.
     """
-    pace = Pace(timer)
+    batch_size = AdaptiveBatchSize(timer)
     for tier in Tier:
         kept = KEPT_SECONDS[tier]
         if kept is not None:
-            yield from _tier_slices(database, tier, int(now - kept) // tier, pace)
-    yield from log_slices(database, before_us=microseconds(now - LOG_KEPT_SECONDS), pace=pace)
-    yield from audit_slices(database, now=now, pace=pace)
-    yield from worker_slices(database, now=now, pace=pace)
-    yield from space_slices(database, Pace(timer))
+            yield from _tier_chunks(database, tier, int(now - kept) // tier, batch_size)
+    yield from log_chunks(
+        database, before_us=microseconds(now - LOG_KEPT_SECONDS), batch_size=batch_size
+    )
+    yield from audit_chunks(database, now=now, batch_size=batch_size)
+    yield from worker_chunks(database, now=now, batch_size=batch_size)
+    yield from space_chunks(database, AdaptiveBatchSize(timer))
 
 
-def app_slices(
+def app_chunks(
     database: Database,
     retention: Retention,
     *,
     now: float,
     timer: Callable[[], float] = time.monotonic,
-) -> Iterator[Slice]:
-    """Delete what an app keeps for less time than others may; gives each slice when it is done.
+) -> Iterator[Chunk]:
+    """Delete what an app keeps for less time than others may; yields each chunk when it is deleted.
 
     Args:
         database: Whose rows.
@@ -145,27 +147,36 @@ def app_slices(
     Raises:
         StorageError: The database cannot be written.
     """
-    pace, app = Pace(timer), retention.app
+    batch_size, app = AdaptiveBatchSize(timer), retention.app
     if retention.ttl_days is not None:
         alone = is_only_app(database, app)
         for tier in Tier:
             kept = retention.kept_seconds(tier)
             if kept is not None and kept != KEPT_SECONDS[tier]:
                 oldest = int(now - kept) // tier
-                yield from _tier_slices(database, tier, oldest, pace, app=None if alone else app)
+                yield from _tier_chunks(
+                    database, tier, oldest, batch_size, app=None if alone else app
+                )
         before_us = microseconds(now - retention.log_kept_seconds)
-        yield from log_slices(database, before_us=before_us, pace=pace, app=app)
+        yield from log_chunks(database, before_us=before_us, batch_size=batch_size, app=app)
     if retention.log_max_rows is not None:
-        yield from surplus_slices(database, app, max_rows=retention.log_max_rows, pace=pace)
+        yield from surplus_chunks(
+            database, app, max_rows=retention.log_max_rows, batch_size=batch_size
+        )
 
 
-def _tier_slices(
-    database: Database, tier: Tier, oldest: int, pace: Pace, *, app: str | None = None
-) -> Iterator[Slice]:
+def _tier_chunks(
+    database: Database,
+    tier: Tier,
+    oldest: int,
+    batch_size: AdaptiveBatchSize,
+    *,
+    app: str | None = None,
+) -> Iterator[Chunk]:
     """The sums before a bucket, and what is kept as long as they are, of one app or of all."""
-    yield from past_slices(database, Past.of_tier(tier, oldest, app), pace)
+    yield from range_chunks(database, RangeDelete.of_tier(tier, oldest, app), batch_size)
     if tier is Tier.DAY:
-        yield from past_slices(database, Past.of_statuses(oldest, app), pace)
+        yield from range_chunks(database, RangeDelete.of_statuses(oldest, app), batch_size)
 
 
 def lease_of(app: str) -> str:
@@ -178,21 +189,21 @@ class _Tally:
     """What one deletion has done so far."""
 
     rows: int = 0
-    slices: int = 0
+    chunks: int = 0
     longest_seconds: float = 0.0
 
-    def add(self, done: Slice) -> None:
+    def add(self, done: Chunk) -> None:
         self.rows += done.rows
-        self.slices += 1
+        self.chunks += 1
         self.longest_seconds = max(self.longest_seconds, done.seconds)
 
     def tell(self) -> None:
-        if self.slices:
+        if self.chunks:
             logger.debug(
-                "fastapi_lens deleted %d rows past their retention; the longest of %d slices "
+                "fastapi_lens deleted %d rows past their retention; the longest of %d chunks "
                 "took %.1f ms",
                 self.rows,
-                self.slices,
+                self.chunks,
                 self.longest_seconds * 1_000,
             )
 
@@ -205,29 +216,29 @@ class _Job:
 
     Args:
         lease: Names it in the database.
-        begin: Gives the slices of a deletion that begins at this time, in epoch seconds.
+        begin: Gives the chunks of a deletion that begins at this time, in epoch seconds.
     """
 
     def __init__(
-        self, database: Database, lease: str, owner: str, begin: Callable[[float], Iterator[Slice]]
+        self, database: Database, lease: str, owner: str, begin: Callable[[float], Iterator[Chunk]]
     ) -> None:
         self._database = database
         self._lease = lease
         self._owner = owner
         self._begin = begin
-        self._left: Iterator[Slice] | None = None
+        self._left: Iterator[Chunk] | None = None
         self._tally = _Tally()
 
     @property
     def is_under_way(self) -> bool:
         return self._left is not None
 
-    def visit(self, *, now: float, over: Callable[[Slice], bool]) -> tuple[int, bool]:
+    def visit(self, *, now: float, over: Callable[[Chunk], bool]) -> tuple[int, bool]:
         """Begin, or go on; gives the rows deleted, and whether the visit is over.
 
         Args:
             now: Epoch seconds.
-            over: Rests after a slice, and says whether the visit is over.
+            over: Rests after a chunk, and says whether the visit is over.
         """
         left, self._left = self._left, None
         turn = take_lease if left is None else renew_lease
@@ -255,7 +266,7 @@ class Pruner:
         database: Whose rows.
         retention: How long they are kept, and whose; the app stays the same.
         owner: The worker who asks.
-        rest: Waits so many seconds between two slices; true when the visit has to end.
+        rest: Waits so many seconds between two chunks; true when the visit has to end.
         timer: Seconds that pass.
     """
 
@@ -275,12 +286,12 @@ class Pruner:
         self._asked_at = float("-inf")
         self._said = False
         self._jobs = (
-            _Job(database, LEASE, owner, lambda now: slices(database, now=now, timer=timer)),
+            _Job(database, LEASE, owner, lambda now: chunks(database, now=now, timer=timer)),
             _Job(
                 database,
                 lease_of(retention.app),
                 owner,
-                lambda now: app_slices(database, retention, now=now, timer=timer),
+                lambda now: app_chunks(database, retention, now=now, timer=timer),
             ),
         )
 
@@ -298,7 +309,7 @@ class Pruner:
 
         Args:
             now: Epoch seconds.
-            budget_seconds: How long this may take, with the rests and up to one slice more; None
+            budget_seconds: How long this may take, with the rests and up to one chunk more; None
                 does everything at once and without a rest.
 
         Returns:
@@ -319,8 +330,8 @@ class Pruner:
         self._say_what_stays()
         return deleted
 
-    def _ends(self, done: Slice, end: float) -> bool:
-        """Rest after a slice; whether the visit is over."""
+    def _ends(self, done: Chunk, end: float) -> bool:
+        """Rest after a chunk; whether the visit is over."""
         pause = max(PAUSE_SECONDS, PAUSE_FACTOR * done.seconds)
         return self._timer() + pause > end or self._rest(pause)
 

@@ -11,9 +11,14 @@ from fastapi_lens.storage.coordination.dropped_calls import forget_losses
 from fastapi_lens.storage.coordination.sequence import TRIES
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.import_notes import import_notes
-from fastapi_lens.storage.retention.chunks import Pace, Past, Slice, past_slices
-from fastapi_lens.storage.retention.log_deletion import failure_slices, request_id_at
-from fastapi_lens.storage.retention.vacuum import space_slices
+from fastapi_lens.storage.retention.chunks import (
+    AdaptiveBatchSize,
+    Chunk,
+    RangeDelete,
+    range_chunks,
+)
+from fastapi_lens.storage.retention.log_deletion import exception_chunks, request_id_at
+from fastapi_lens.storage.retention.vacuum import space_chunks
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import (
@@ -91,9 +96,11 @@ def amount(database: Database, choice: Choice) -> Amount:
     """
     found = {BUCKET: 0, STATUS: 0, REQUEST: 0}
     with database.read() as connection:
-        for past in _pasts(choice):
-            rows = sa.select(sa.func.count()).where(past.where, past.bucket < past.limit)
-            found[past.table] += connection.execute(rows).scalar_one()
+        for range_delete in _ranges(choice):
+            rows = sa.select(sa.func.count()).where(
+                range_delete.where, range_delete.bucket < range_delete.limit
+            )
+            found[range_delete.table] += connection.execute(rows).scalar_one()
         of_app = sa.select(sa.func.count()).where(WORKER.c.app == choice.app)
         gone = choice.whole_app and not choice.keeps_endpoints
         workers = connection.execute(of_app).scalar_one() if gone else 0
@@ -114,7 +121,7 @@ def purge(database: Database, choice: Choice) -> Iterator[int]:
     Raises:
         StorageError: The database cannot be written; what was deleted before stays so.
     """
-    pace = Pace()
+    batch_size = AdaptiveBatchSize()
     # Else what waits there would come back.
     drain_all(database)
     # Also at the beginning: it may be stopped before the end.
@@ -122,14 +129,14 @@ def purge(database: Database, choice: Choice) -> Iterator[int]:
     if choice.keeps_endpoints:
         # First: what says how often one was called is not to outlive the calls.
         _forget_calls(database, choice.ids)
-    for done in _row_slices(database, choice, pace):
+    for done in _row_chunks(database, choice, batch_size):
         yield done.rows
     if not choice.keeps_endpoints:
         yield from _whole_rows(database, choice)
     if choice.whole_app:
         _forget_imports(database, choice.app)
     _note(database)
-    for _ in space_slices(database, pace):
+    for _ in space_chunks(database, batch_size):
         yield 0
 
 
@@ -181,25 +188,27 @@ def purge_for(
     return begin()
 
 
-def _row_slices(database: Database, choice: Choice, pace: Pace) -> Iterator[Slice]:
-    for past in _pasts(choice):
-        yield from past_slices(database, past, pace)
+def _row_chunks(
+    database: Database, choice: Choice, batch_size: AdaptiveBatchSize
+) -> Iterator[Chunk]:
+    for range_delete in _ranges(choice):
+        yield from range_chunks(database, range_delete, batch_size)
     for where in _failures(choice):
-        yield from failure_slices(database, where, pace)
+        yield from exception_chunks(database, where, batch_size)
 
 
-def _pasts(choice: Choice) -> Iterator[Past]:
+def _ranges(choice: Choice) -> Iterator[RangeDelete]:
     for ids in _parts(choice.ids):
         for tier in Tier:
             limit = _END if choice.before is None else choice.before // tier
             of_tier = (BUCKET.c.tier == tier.value) & BUCKET.c.endpoint_id.in_(ids)
-            yield Past(BUCKET, of_tier, BUCKET.c.bucket, BUCKET.c.endpoint_id, limit)
+            yield RangeDelete(BUCKET, of_tier, BUCKET.c.bucket, BUCKET.c.endpoint_id, limit)
         limit = _END if choice.before is None else choice.before // Tier.DAY
         of_days = STATUS.c.endpoint_id.in_(ids)
-        yield Past(STATUS, of_days, STATUS.c.day, STATUS.c.endpoint_id, limit)
+        yield RangeDelete(STATUS, of_days, STATUS.c.day, STATUS.c.endpoint_id, limit)
     end = _END if choice.before is None else request_id_at(choice.before * 1_000_000)
     for where in _of_choice(REQUEST, choice):
-        yield Past.of_requests(where, end)
+        yield RangeDelete.of_requests(where, end)
 
 
 def _failures(choice: Choice) -> Iterator[sa.ColumnElement[bool]]:

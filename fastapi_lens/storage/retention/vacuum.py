@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.retention.chunks import Pace, Slice
+from fastapi_lens.storage.retention.chunks import AdaptiveBatchSize, Chunk
 
 SPARE_PAGES = 256
 """Free pages that stay for what is written next; giving back a megabyte is not worth the work."""
@@ -18,15 +18,15 @@ LONG_LOG_BYTES = 8_000_000
 _INCREMENTAL = 2
 
 
-def space_slices(database: Database, pace: Pace) -> Iterator[Slice]:
-    """Make the file smaller by what is free in it; gives each slice when it is done.
+def space_chunks(database: Database, batch_size: AdaptiveBatchSize) -> Iterator[Chunk]:
+    """Make the file smaller by what is free in it; yields each chunk when it is deleted.
 
     Nothing happens on a server, which uses its free space for what comes, or in a file whose
     maker did not provide for it, see `keeps_its_size`.
 
     Args:
         database: Whose space.
-        pace: Of the pages.
+        batch_size: Of the pages.
 
     Raises:
         StorageError: The database cannot be written.
@@ -34,16 +34,16 @@ def space_slices(database: Database, pace: Pace) -> Iterator[Slice]:
     if not database.dialect.is_file:
         return
     while (free := _free_pages(database)) > SPARE_PAGES:
-        pages = min(free - SPARE_PAGES, pace.size)
+        pages = min(free - SPARE_PAGES, batch_size.size)
         with database.write() as connection:
-            begun = pace.timer()
+            begun = batch_size.timer()
             driver = _driver_of(connection)
             # One at a time: sqlite3 never asks for more than the first page of a larger number.
             for _ in range(pages):
                 driver.execute("PRAGMA incremental_vacuum(1)")
-        seconds = pace.timer() - begun
-        pace.note(pages, seconds)
-        yield Slice(0, seconds)
+        seconds = batch_size.timer() - begun
+        batch_size.note(pages, seconds)
+        yield Chunk(0, seconds)
     shorten_log(database)
 
 

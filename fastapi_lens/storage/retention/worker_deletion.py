@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.storage.coordination.dropped_calls import _losers, count_losses
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.retention.chunks import Pace, Slice, delete_slice
+from fastapi_lens.storage.retention.chunks import AdaptiveBatchSize, Chunk, delete_chunk
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import WORKER
 
@@ -27,13 +27,15 @@ LATEST_WORKERS = 200
 """Workers kept per app of each kind: ended, silent, and with lost calls."""
 
 
-def worker_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Slice]:
-    """Delete the rows of workers that ended long ago; yield each slice when it is done.
+def worker_chunks(
+    database: Database, *, now: float, batch_size: AdaptiveBatchSize
+) -> Iterator[Chunk]:
+    """Delete the rows of workers that ended long ago; yield each chunk when it is deleted.
 
     Args:
         database: The database to write to.
         now: Epoch seconds; also compared with the database's own clock, if it has one.
-        pace: Sets the size of the slices.
+        batch_size: Sets the size of the chunks.
 
     Raises:
         StorageError: The database cannot be written.
@@ -45,12 +47,12 @@ def worker_slices(database: Database, *, now: float, pace: Pace) -> Iterator[Sli
     ours_us = microseconds(now)
     week_us = (ours_us if now_us is None else min(ours_us, int(now_us))) - _WEEK_US
     for app in apps:
-        while losers := _surplus_losers(database, app, week_us, pace.size):
-            yield _forget_losers(database, app, losers, week_us, pace)
-        while ids := _gone(database, app, week_us, pace.size):
+        while losers := _surplus_losers(database, app, week_us, batch_size.size):
+            yield _forget_losers(database, app, losers, week_us, batch_size)
+        while ids := _gone(database, app, week_us, batch_size.size):
             # A worker that has just come back is kept.
             gone = WORKER.c.id.in_(ids) & (WORKER.c.seen_at < week_us)
-            yield delete_slice(database, WORKER, gone, pace)
+            yield delete_chunk(database, WORKER, gone, batch_size)
 
 
 _WEEK_US = WORKER_SECONDS * 1_000_000
@@ -123,14 +125,16 @@ def _surplus_losers(database: Database, app: str, week_us: int, most: int) -> li
         return list(connection.execute(found).scalars())
 
 
-def _forget_losers(database: Database, app: str, ids: list[str], week_us: int, pace: Pace) -> Slice:
+def _forget_losers(
+    database: Database, app: str, ids: list[str], week_us: int, batch_size: AdaptiveBatchSize
+) -> Chunk:
     """Delete workers, and add their lost calls to the total of deleted workers."""
     with database.write() as connection:
-        begun = pace.timer()
+        begun = batch_size.timer()
         gone = WORKER.c.id.in_(ids) & (WORKER.c.seen_at < week_us)
         lost = sum(connection.execute(sa.select(WORKER.c.dropped).where(gone)).scalars())
         rows = connection.execute(sa.delete(WORKER).where(gone)).rowcount
         count_losses(database, connection, app, lost)
-    done = Slice(rows, pace.timer() - begun)
-    pace.note(*done)
+    done = Chunk(rows, batch_size.timer() - begun)
+    batch_size.note(*done)
     return done

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.histogram.histogram import Histogram
-from fastapi_lens.storage.coordination.sequence import until_alone
+from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.engine.prepared import key_of
+from fastapi_lens.storage.engine.prepared import primary_key
 from fastapi_lens.storage.records.import_notes import IMPORT_NOTE, import_notes
 from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.data_version import note_change
@@ -103,7 +103,7 @@ class Importer:
         Raises:
             StorageError: The database cannot be written.
         """
-        until_alone(lambda: self._add(table, start, rows), tries=TRIES)
+        retry_on_deadlock(lambda: self._add(table, start, rows), tries=TRIES)
 
     def _add(self, table: sa.Table, start: int, rows: Sequence[Row]) -> None:
         # Two transactions: on MariaDB those who insert and then update in one deadlock.
@@ -196,7 +196,7 @@ def _add_buckets(connection: Connection, rows: Sequence[Row]) -> None:
 
 def _bucket_sum(row: Row) -> BucketSum:
     counted = {name: row[name] for name in (*COUNTERS, "max_us")}
-    return BucketSum(**counted, latency=Histogram.from_bytes(row["histogram"]))
+    return BucketSum(**counted, histogram=Histogram.from_bytes(row["histogram"]))
 
 
 def _add_statuses(connection: Connection, rows: Sequence[Row]) -> None:
@@ -204,7 +204,7 @@ def _add_statuses(connection: Connection, rows: Sequence[Row]) -> None:
     UPDATE_STATUS.run(
         connection,
         [
-            {**key_of(STATUS, [row[name] for name in names]), "add_calls": row["calls"]}
+            {**primary_key(STATUS, [row[name] for name in names]), "add_calls": row["calls"]}
             for row in rows
         ],
     )

@@ -70,7 +70,7 @@ class Delta(NamedTuple):
     max_us: int
     first_at_us: int
     last_at_us: int
-    latency: Histogram
+    histogram: Histogram
 
     @classmethod
     def sum_of(cls, deltas: "Sequence[Delta]") -> "Delta":
@@ -83,7 +83,7 @@ class Delta(NamedTuple):
             max_us=max(delta.max_us for delta in deltas),
             first_at_us=min(delta.first_at_us for delta in deltas),
             last_at_us=max(delta.last_at_us for delta in deltas),
-            latency=Histogram.merged(delta.latency for delta in deltas),
+            histogram=Histogram.merged(delta.histogram for delta in deltas),
         )
 
     def at_minute(self, minute: int) -> "Delta":
@@ -143,7 +143,7 @@ class BucketSum:
     errors_5xx: int = 0
     duration_us: int = 0
     max_us: int = 0
-    latency: Histogram = Histogram()
+    histogram: Histogram = Histogram()
 
     def add(self, delta: Delta) -> None:
         """Add the calls of a delta, by the class of its status."""
@@ -159,7 +159,7 @@ class BucketSum:
                 pass
         self.duration_us += delta.duration_us
         self.max_us = max(self.max_us, delta.max_us)
-        self.latency += delta.latency
+        self.histogram += delta.histogram
 
 
 def bucket_sums(deltas: Iterable[Delta]) -> dict[BucketKey, BucketSum]:

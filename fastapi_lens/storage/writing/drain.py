@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import RefusedError, StorageError
 from fastapi_lens.storage.coordination.dropped_calls import count_losses
-from fastapi_lens.storage.coordination.sequence import until_alone
+from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
 from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.prepared import Prepared
@@ -238,7 +238,7 @@ class Drain:
     def _give_up(self, row: Waiting, claim: Claim, error: Exception) -> None:
         """Delete a batch that can never be added."""
         lose = self._losing(row, row.calls, claim)
-        until_alone(lambda: self._write(lose))
+        retry_on_deadlock(lambda: self._write(lose))
         logger.error(
             "fastapi_lens gives up %d calls of worker %s (%s), which cannot be added: %s",
             row.calls,

@@ -14,7 +14,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from fastapi_lens.histogram.histogram import Histogram
-from fastapi_lens.storage.coordination.sequence import Fence, until_alone
+from fastapi_lens.storage.coordination.sequence import SequenceGuard, retry_on_deadlock
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
@@ -45,7 +45,7 @@ def pack(batch: Batch) -> bytes:
         _HEAD.pack(len(batch.deltas), len(batch.uses), batch.ahead_us),
         *_columns(batch.deltas, _SUM_FIELDS),
         *_columns(batch.uses, _USE_FIELDS),
-        Histogram.pack_many(delta.latency for delta in batch.deltas),
+        Histogram.pack_many(delta.histogram for delta in batch.deltas),
     )
     return bytes((_FORMAT,)) + zlib.compress(b"".join(parts), _COMPRESSION)
 
@@ -100,7 +100,7 @@ class Inbox:
         """Write nothing yet."""
         self._database = database
         self._worker = worker
-        self._fence = Fence(worker, WORKER.c.seq)
+        self._guard = SequenceGuard(worker, WORKER.c.seq)
 
     def put(self, batch: Batch, *, now: float) -> int:
         """Add a batch; calling it again with the same batch after an error is safe.
@@ -127,12 +127,12 @@ class Inbox:
             "body": pack(batch),
         }
         waiting: list[int] = []
-        until_alone(lambda: waiting.append(self._put(batch, row)))
+        retry_on_deadlock(lambda: waiting.append(self._put(batch, row)))
         return waiting[-1]
 
     def _put(self, batch: Batch, row: dict[str, Any]) -> int:
         with self._database.write() as connection:
-            if self._fence.advance(connection, batch.seq):
+            if self._guard.advance(connection, batch.seq):
                 if batch.open_calls is not None:
                     mine = sa.update(WORKER).where(WORKER.c.id == self._worker.id)
                     connection.execute(mine.values(open_calls=batch.open_calls or None))

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import RefusedError
-from fastapi_lens.storage.coordination.sequence import Fence, until_alone
+from fastapi_lens.storage.coordination.sequence import SequenceGuard, retry_on_deadlock
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import storable
@@ -89,7 +89,7 @@ class LogWriter:
         """Write nothing yet."""
         self._database = database
         self._worker = worker
-        self._fence = Fence(worker, WORKER.c.log_seq)
+        self._guard = SequenceGuard(worker, WORKER.c.log_seq)
 
     def write(self, batch: LogBatch) -> None:
         """Add a batch; calling it again with the same batch after an error is safe.
@@ -102,7 +102,7 @@ class LogWriter:
             SchemaTooNewError: A newer release has migrated the database since this one began.
         """
         try:
-            until_alone(lambda: self._write(batch, _add_all))
+            retry_on_deadlock(lambda: self._write(batch, _add_all))
         except RefusedError:
             refusals: list[Refusal] = []
 
@@ -110,7 +110,7 @@ class LogWriter:
                 refusals.clear()  # Of a try that a deadlock has ended.
                 self._write(batch, partial(_add_singly, refusals))
 
-            until_alone(write_singly)
+            retry_on_deadlock(write_singly)
             log_refusals(refusals, "rows of the request log", _NAMES)
 
     def _write(self, batch: LogBatch, add: "_Add") -> None:
@@ -121,7 +121,7 @@ class LogWriter:
                 empty = [self._empty(one) for one in failures]
                 add(connection, self._database.insert_ignore(FAILURE), empty)
         with self._database.write() as connection:
-            if not self._fence.advance(connection, batch.seq):
+            if not self._guard.advance(connection, batch.seq):
                 return
             if batch.requests:
                 rows = self._rows(batch.requests)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from fastapi_lens.errors import RefusedError
 from fastapi_lens.storage.coordination.heartbeat import new_row
-from fastapi_lens.storage.coordination.sequence import until_alone
+from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import storable
@@ -48,10 +48,10 @@ class Registrar:
         rows = sorted((_endpoint_values(fact, now_us) for fact in facts), key=lambda row: row["id"])
         worker = new_row(self._worker, applied=applied, now_us=now_us, log_applied=log_applied)
         try:
-            until_alone(lambda: self._register(worker, rows))
+            retry_on_deadlock(lambda: self._register(worker, rows))
         except RefusedError:
             accepted = self._accepted(rows)
-            until_alone(lambda: self._register(worker, accepted))
+            retry_on_deadlock(lambda: self._register(worker, accepted))
 
     def _accepted(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Add endpoints one by one; those that the database takes."""

@@ -14,9 +14,9 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import RefusedError, StorageError
 from fastapi_lens.histogram.histogram import Histogram
-from fastapi_lens.storage.coordination.sequence import until_alone
+from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.engine.prepared import Row, key_of
+from fastapi_lens.storage.engine.prepared import Row, primary_key
 from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.statements import LOCK_BUCKETS, LOCK_STATUSES
@@ -54,13 +54,13 @@ class Rollup:
                 nothing was added and nothing taken away.
         """
         changes = _Changes.of(batch)
-        until_alone(lambda: self._add(changes, claim))
+        retry_on_deadlock(lambda: self._add(changes, claim))
 
     def takes(self, batch: Batch) -> bool:
         """Whether the database would take a batch; nothing is added."""
         changes = _Changes.of(batch)
         try:
-            until_alone(lambda: self._add(changes, None))
+            retry_on_deadlock(lambda: self._add(changes, None))
         except RefusedError:
             return False
         return True
@@ -95,7 +95,10 @@ class Rollup:
             )
             UPDATE_STATUS.run(
                 connection,
-                [{**key_of(STATUS, key), "add_calls": statuses[key]} for key in sorted(statuses)],
+                [
+                    {**primary_key(STATUS, key), "add_calls": statuses[key]}
+                    for key in sorted(statuses)
+                ],
             )
             if claim is None:
                 connection.rollback()
@@ -176,10 +179,10 @@ def bucket_change(key: BucketKey, change: BucketSum, row: tuple[int, bytes]) -> 
     """
     max_us, histogram = row
     return {
-        **key_of(BUCKET, key),
+        **primary_key(BUCKET, key),
         **dict(zip(_ADDED, _counters(change), strict=True)),
         "new_max_us": max(change.max_us, max_us),
-        "new_histogram": (Histogram.from_bytes(histogram) + change.latency).to_bytes(),
+        "new_histogram": (Histogram.from_bytes(histogram) + change.histogram).to_bytes(),
     }
 
 
@@ -194,7 +197,7 @@ def _endpoint_changes(batch: Batch) -> list[dict[str, Any]]:
         found = changes.setdefault(
             endpoint,
             {
-                **key_of(ENDPOINT, (endpoint,)),
+                **primary_key(ENDPOINT, (endpoint,)),
                 "add_calls": 0,
                 "first_at": first_at,
                 "last_at": last_at,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from starlette.responses import StreamingResponse
 
 from fastapi_lens.admin.context import Visit
-from fastapi_lens.admin.display.filter_and_sort import arrange
+from fastapi_lens.admin.display.filter_and_sort import filter_and_sort
 from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
 from fastapi_lens.reporting.csv_table import csv_rows
@@ -50,5 +50,5 @@ def _matching(visit: Visit) -> Iterator[EndpointStats]:
     endpoints = visit.lens.reader.endpoints(
         window=query.window.window, now=visit.now, with_ignored=query.ignored
     )
-    for endpoint in arrange(endpoints, query).matching:
+    for endpoint in filter_and_sort(endpoints, query).matching:
         yield EndpointStats.of(endpoint, now=visit.now)

@@ -13,7 +13,7 @@ from fastapi_lens.admin.display.filter_and_sort import (
     PERCENTILES,
     STATUS_ORDER,
     Listing,
-    arrange,
+    filter_and_sort,
     page_numbers,
 )
 from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words
@@ -115,7 +115,7 @@ def _made(visit: Visit, query: EndpointsQuery, state: State) -> tuple[Response, 
     ignored = {one.id for one in everything if _is_ignored(visit, one)}
     hidden = frozenset[int]() if query.ignored else ignored
     shown = [one for one in everything if one.id not in hidden] if hidden else everything
-    listing = arrange(shown, query)
+    listing = filter_and_sort(shown, query)
     if not by_percentile:
         matching = reader.with_histograms(listing.matching, window=window, now=now)
         listing = listing.with_matching(matching)

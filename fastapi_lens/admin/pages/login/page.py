@@ -7,8 +7,8 @@ from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.access.authenticator import (
+    Authenticator,
     Entry,
-    Gate,
     Refusal,
     Wait,
     safe_next,
@@ -26,10 +26,10 @@ NOTICES = {"everywhere": "All sessions of this key have ended."}
 TOO_LARGE = "That is too long to be a key."
 
 
-async def login_page(request: Request, place: Place, gate: Gate) -> Response:
+async def login_page(request: Request, place: Place, authenticator: Authenticator) -> Response:
     """The form; whoever may look already is led on."""
     target = safe_next(request.query_params.get("next", ""), place.base)
-    entry = await gate.access(request, place.lens.clock())
+    entry = await authenticator.access(request, place.lens.clock())
     if isinstance(entry, Entry):
         return RedirectResponse(target, 303)
     entry = _for_people(entry)
@@ -41,20 +41,20 @@ async def login_page(request: Request, place: Place, gate: Gate) -> Response:
     return templates.login_page(request, place.lens, place.base, target=target, said=said)
 
 
-async def sign_in(request: Request, place: Place, gate: Gate) -> Response:
+async def sign_in(request: Request, place: Place, authenticator: Authenticator) -> Response:
     """Check the key of the form; 303 with a session, or the form again with one sentence."""
-    if not gate.takes_keys:
-        return await login_page(request, place, gate)
+    if not authenticator.takes_keys:
+        return await login_page(request, place, authenticator)
     form = await read_form(request)
     target = safe_next((form or {}).get("next", ""), place.base)
     error = _sign_in_error(request, place, form)
     name = None
     if form is not None and error is None:
-        name = await gate.holder(request, form.get("key", ""), place.lens.clock())
+        name = await authenticator.holder(request, form.get("key", ""), place.lens.clock())
     if isinstance(name, Wait):
         return wait_page(request, place, name, target=target)
     if name is not None:
-        return await _signed_in(request, place, gate, name, target)
+        return await _signed_in(request, place, authenticator, name, target)
     error = error or WRONG_KEY
     status = 403 if error is FORGED else 422
     return templates.login_page(
@@ -62,7 +62,9 @@ async def sign_in(request: Request, place: Place, gate: Gate) -> Response:
     )
 
 
-async def exchange_key(request: Request, place: Place, gate: Gate, key: str) -> Response:
+async def exchange_key(
+    request: Request, place: Place, authenticator: Authenticator, key: str
+) -> Response:
     """Exchange a key in the URL for a session; drop a wrong key.
 
     A key is also dropped if another site may have directed the browser here: it could make users
@@ -72,11 +74,11 @@ async def exchange_key(request: Request, place: Place, gate: Gate, key: str) -> 
     target = safe_next(place.back + (f"?{query}" if query else ""), place.base)
     if not is_given_by_person(request):
         return _away(target)
-    name = await gate.holder(request, key, place.lens.clock())
+    name = await authenticator.holder(request, key, place.lens.clock())
     if isinstance(name, Wait):
         return wait_page(request, place, name, target=target)
     if name is not None:
-        return await _signed_in(request, place, gate, name, target)
+        return await _signed_in(request, place, authenticator, name, target)
     return _away(f"{place.base}/login?{urlencode({'next': target})}")
 
 
@@ -87,11 +89,11 @@ def _sign_in_error(request: Request, place: Place, form: dict[str, str] | None) 
 
 
 async def _signed_in(
-    request: Request, place: Place, gate: Gate, name: str, target: str
+    request: Request, place: Place, authenticator: Authenticator, name: str, target: str
 ) -> Response:
     response = _away(target)
-    cookie = await gate.sign_in(request, name, place.lens.clock())
-    gate.cookie.set(response, request, place.base, cookie)
+    cookie = await authenticator.sign_in(request, name, place.lens.clock())
+    authenticator.cookie.set(response, request, place.base, cookie)
     return response
 
 

@@ -10,7 +10,7 @@ from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.pages.settings.page import settings_tabs
 from fastapi_lens.admin.refusals import refused_page
 from fastapi_lens.admin.urls.audit import AuditQuery
-from fastapi_lens.reporting.model import id_of, key_of
+from fastapi_lens.reporting.model import id_from_key, key_from_id
 from fastapi_lens.storage.records.audit import AUDIT_KEPT_EACH, AUDIT_KEPT_SECONDS, read_audit
 
 PAGE_SIZE = 50
@@ -25,7 +25,7 @@ def audit_page(visit: Visit) -> Response:
     found = read_audit(
         lens.database,
         lens.app_name,
-        before=id_of(query.before) if query.before else None,
+        before=id_from_key(query.before) if query.before else None,
         actions=GROUPS[query.group].actions if query.group else None,
         limit=PAGE_SIZE + 1,
     )
@@ -39,7 +39,7 @@ def audit_page(visit: Visit) -> Response:
         "lines": audit_lines(shown),
         "query": query,
         "newest": query.newest().url(base),
-        "older": query.older(key_of(shown[-1].id)).url(base) if more else "",
+        "older": query.older(key_from_id(shown[-1].id)).url(base) if more else "",
         "kept_seconds": AUDIT_KEPT_SECONDS,
         "kept_each": AUDIT_KEPT_EACH,
     }

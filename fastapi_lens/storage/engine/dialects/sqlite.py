@@ -34,7 +34,7 @@ CACHE_KIB = 512
 connections, whose pages the operating system keeps as well; flushes are as quick."""
 
 HELD = "fastapi_lens_held"
-"""Where a connection notes which file it has open; see `files.Held`."""
+"""Where a connection notes which file it has open; see `files.OpenFile`."""
 
 
 class SqliteDialect(Dialect):
@@ -61,7 +61,7 @@ class SqliteDialect(Dialect):
                 url if file is None else url.set(database=str(file.path)), **options
             )
         event.listen(engine, "begin", _begin)
-        event.listen(engine, "invalidate", _let_go)
+        event.listen(engine, "invalidate", _rollback_on_invalidate)
         if file is None:
             event.listen(engine, "do_connect", connect)
             event.listen(engine, "connect", _prepare)
@@ -125,7 +125,7 @@ def _watch(engine: Engine, file: DatabaseFile) -> None:
     event.listen(engine, "checkout", checkout)
 
 
-def _let_go(connection: Any, _record: ConnectionPoolEntry, _error: Any) -> None:
+def _rollback_on_invalidate(connection: Any, _record: ConnectionPoolEntry, _error: Any) -> None:
     """Give SQLite's locks back before a connection is closed.
 
     It closes for good when its last statement is gone; whoever keeps the exception keeps that.
