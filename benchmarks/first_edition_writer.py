@@ -81,7 +81,10 @@ class FirstEditionWriter:
             )
             UPDATE_STATUS.run_one_by_one(
                 connection,
-                [{**primary_key(STATUS, key), "add_calls": statuses[key]} for key in sorted(statuses)],
+                [
+                    {**primary_key(STATUS, key), "add_calls": statuses[key]}
+                    for key in sorted(statuses)
+                ],
             )
             return []
 

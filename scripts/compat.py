@@ -29,7 +29,7 @@ ENVIRONMENTS = ROOT / ".compat"
 MARKS = ("<!-- make compat writes from here -->", "<!-- make compat writes up to here -->")
 HERE = Interpreter(sys.executable)
 
-TESTS = ("tests/recording", "tests/test_runtime.py", "tests/access", "tests/admin")
+TESTS = ("tests/recording", "tests/runtime/test_lens.py", "tests/access", "tests/admin")
 EXTRAS = ("cli", "mysql", "postgresql")
 """Not `demo`: no application installs that, and the tests bring newer servers of their own."""
 

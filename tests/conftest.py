@@ -54,7 +54,7 @@ MAY_BE_MISSING = {
 }
 """Programs without which the tests of a mark are left out."""
 
-UNMEASURED_FOLDERS = {"attack", "benchmarks", "browser", "docs", "end_to_end", "example", "frame"}
+UNMEASURED_FOLDERS = {"attack", "benchmarks", "browser", "docs", "end_to_end", "example", "tooling"}
 """Tests of the whole, of tools and of the example: they show much, but are not to cover lines."""
 
 _SERVERS = pytest.StashKey[list[Server]]()

@@ -223,7 +223,9 @@ class Reader:
         """
         app, times = self._app(), Times(window, now, self._kept)
         with self._database.read() as connection:
-            found = read_one(connection, id_from_key(key), app, self.code_days(window, now=now), now)
+            found = read_one(
+                connection, id_from_key(key), app, self.code_days(window, now=now), now
+            )
             if found is None or not self._seen(found[0], with_ignored=with_ignored):
                 return None
             state = state or read_state(connection, app=app, now=now)

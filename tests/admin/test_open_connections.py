@@ -15,7 +15,7 @@ from fastapi_lens.storage.writing.batches import Batch, Use
 from fastapi_lens.storage.writing.open_calls import as_text
 from tests.admin.conftest import Site
 from tests.admin.make import DAY, NOW
-from tests.admin.test_endpoint_view import key_of, plain
+from tests.admin.pages.endpoint.test_page import key_of, plain
 from tests.storage.helpers import worker
 from tests.support.writing import Writer
 

@@ -19,7 +19,7 @@ from fastapi_lens.text.methods import MAX_METHOD_LENGTH
 from tests.cli.helpers import fill, moved, run, url_of
 from tests.cli.test_moving import deltas
 from tests.storage.helpers import APP, delta, worker
-from tests.storage.test_log_writer import failure, request
+from tests.storage.writing.test_log_writer import failure, request
 
 Lines = list[Any]
 

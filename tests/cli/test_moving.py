@@ -32,7 +32,7 @@ from fastapi_lens.storage.writing.batches import Delta
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
 from tests.cli.helpers import change, fill, ids_of, moved, named, run, url_of
 from tests.storage.helpers import APP, delta, random_delta, rows_in, rows_of, worker
-from tests.storage.test_log_writer import failure, request
+from tests.storage.writing.test_log_writer import failure, request
 
 KILLED = """
 import os, signal, sys

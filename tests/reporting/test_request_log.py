@@ -14,7 +14,7 @@ from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.writing.batches import EndpointFacts
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter, failure_id
 from tests.storage.helpers import APP, worker
-from tests.storage.test_log_writer import AT, failure, request
+from tests.storage.writing.test_log_writer import AT, failure, request
 from tests.support.writing import Writer
 
 WRONG = failure_id(7, "shop.WrongError", "app.py:1 in f")

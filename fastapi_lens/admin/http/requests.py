@@ -29,9 +29,9 @@ _EVERYWHERE: Mapping[str, str] = MappingProxyType(
 def sanitize_request(request: Request) -> Request:
     """The request, with nothing in its query that cannot be read as text, and without a key.
 
-    Servers hand on whatever bytes the request line had; percent-encoded they mean the same. A key
-    is kept for `presented_key` alone: what comes after the answer, such as a server's log of requests,
-    finds none in the scope any more, and no address that is made of the query has one.
+    Servers pass on whatever bytes the request line had; percent-encoded they mean the same. Only
+    `presented_key` can read the key afterwards: it is no longer in the scope for a server's access
+    log, nor in any address that is made of the query.
     """
     query: bytes = request.scope.get("query_string", b"")
     others: list[bytes] = []

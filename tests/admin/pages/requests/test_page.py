@@ -1,0 +1,322 @@
+"""The pages of the request log."""
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, Response
+from fastapi.testclient import TestClient
+
+from fastapi_lens.admin.display.request_log import kept_words
+from fastapi_lens.reporting.model import Window
+from fastapi_lens.reporting.request_log import LogFilter
+from fastapi_lens.storage.schema.tables import ENDPOINT
+from tests.admin.conftest import Site, an_app
+from tests.support.addresses import ClientAt
+
+MakeSite = Callable[..., Site]
+ROW = re.compile(r'<tr id="q(\w+)">')
+HOSTILE = "<script>alert(1)</script>"
+
+
+class Logged:
+    """A site whose every request is in the log, and a client whose errors stay in it."""
+
+    def __init__(self, make_site: MakeSite, **settings: Any) -> None:
+        app = an_app()
+
+        @app.get("/crash/{name}")
+        def crash(name: str) -> None:
+            raise LookupError(f"no {name}")
+
+        @app.get("/status/{number}")
+        def status(number: int) -> Any:
+            return Response(status_code=number)
+
+        self.site = make_site(app, **{"log_sample_rate": 1.0, "log_slowest": 0, **settings})
+        self.client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+
+    def ask(self, *paths: str, **headers: str) -> None:
+        for path in paths:
+            self.client.get(path, headers=headers)
+        assert self.site.lens.flusher.flush(ending=True)
+
+    def page(self, path: str = "") -> str:
+        answer = self.site.get(f"/lens/requests{path}")
+        assert answer.status_code == 200
+        text: str = answer.text
+        return text
+
+
+@pytest.fixture
+def logged(make_site: MakeSite) -> Logged:
+    return Logged(make_site)
+
+
+def paths(text: str) -> list[str]:
+    return re.findall(r"</b> <span>([^<]*)", text.replace("<wbr>", ""))
+
+
+def test_the_list_has_the_newest_first_with_all_that_is_kept(logged: Logged) -> None:
+    logged.ask("/users/1?page=2&secret=hunter2", **{"User-Agent": "curl/8.1"})
+    logged.ask("/crash/x")
+    text = logged.page()
+
+    assert paths(text) == ["/crash/x", "/users/1"]
+    assert "<i>?page&amp;secret</i>" in text
+    assert "hunter2" not in text
+    for cell in ("<td>curl<", ">LookupError<", '<span class="code c5">500</span>'):
+        assert cell in text
+    assert "<td>Error<" in text
+    assert 'href="/lens/requests" aria-current="page">Requests</a>' in text
+    assert "every server error up to 60 a minute and 100% of all requests" in text
+
+
+@pytest.mark.unmeasured
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("?status=5xx", ["/status/503", "/crash/x"]),
+        ("?status=404", ["/status/404"]),
+        ("?q=USERS", ["/users/1"]),
+        ("?q=lookuperror", ["/crash/x"]),
+        ("?reason=error", ["/status/503", "/crash/x"]),
+        ("?method=POST", []),
+        ("?min_ms=60000", []),
+        ("?status=nonsense", ["/status/503", "/status/404", "/crash/x", "/users/1"]),
+    ],
+)
+def test_filters_narrow_the_list(logged: Logged, query: str, found: list[str]) -> None:
+    logged.ask("/users/1", "/crash/x", "/status/404", "/status/503")
+    assert paths(logged.page(query)) == found
+
+
+def test_what_the_address_filters_by_is_chosen_in_the_form(logged: Logged) -> None:
+    text = logged.page("?status=404&method=TRACE&min_ms=250&reason=slow&q=a")
+    for value, label in (("404", "404"), ("TRACE", "TRACE"), ("250", "≥ 250 ms"), ("slow", "Slow")):
+        assert f'<option value="{value}" selected>{label}' in text
+    assert 'value="a"' in text
+    assert "No request matches" in text
+    assert 'id="lens-clear" class="button quiet" href="/lens/requests"' in text
+
+
+def test_pages_lead_to_what_is_older_and_back_to_the_newest(logged: Logged) -> None:
+    logged.ask(*(f"/users/{number}" for number in range(60)))
+    first = logged.page("?method=GET")
+    older = re.search(r'id="lens-p-older" href="/lens/requests([^"]+)"', first)
+    assert older is not None
+    second = logged.page(older[1].replace("&amp;", "&"))
+
+    assert len(paths(first)) == 50
+    assert paths(first) + paths(second) == [f"/users/{number}" for number in range(59, -1, -1)]
+    assert 'id="lens-p-newest" href="/lens/requests?method=GET"' in second
+    assert "lens-p-older" not in second
+    assert "lens-live" not in second
+    assert "Nothing older" in logged.page("?before=0000000000000001")
+
+
+def test_what_is_new_is_counted_and_never_inserted(logged: Logged) -> None:
+    logged.ask("/users/1")
+    waits = re.search(r'id="lens-live"[^>]* hx-get="([^"]+)"', logged.page("?q=user"))
+    assert waits is not None
+    address = waits[1].replace("&amp;", "&")
+
+    nothing = logged.site.fragment(address)
+    assert "pill" not in nothing.text
+    again = logged.site.fragment(address, **{"If-None-Match": nothing.headers["ETag"]})
+    assert (again.status_code, again.text) == (304, "")
+
+    logged.ask("/users/2", "/users/3", "/health")
+    some = logged.site.fragment(address, **{"If-None-Match": nothing.headers["ETag"]})
+    assert (
+        '<a id="lens-newer" class="button primary pill" href="/lens/requests?q=user">2 new</a>'
+        in (some.text)
+    )
+    assert some.headers["HX-Push-Url"] == "false"
+    assert logged.site.get(address).headers["location"] == "/lens/requests?q=user"
+
+
+def test_very_many_new_ones_are_not_counted_to_the_end(
+    logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(logged.site.lens.reader.log), "newer", lambda *_, **__: 1_000)
+    assert ">1,000+ new<" in logged.site.fragment("/lens/requests/new").text
+
+
+def test_a_request_has_a_page_with_its_exception_and_the_hosts_lines(logged: Logged) -> None:
+    logged.ask("/crash/x?a=1")
+    (key,) = ROW.findall(logged.page())
+    text = logged.page(f"/{key}")
+
+    for part in (
+        "/crash/x<i>?a</i>",
+        "GET /crash/{name}",
+        "LookupError",
+        "no x",
+        "raise LookupError(f&#34;no {name}&#34;)",
+        "File &#34;tests/admin/pages/requests/test_page.py&#34;, line ",
+        "not kept",
+    ):
+        assert part in text
+    assert logged.site.get("/lens/requests/0000000000000001").status_code == 404
+    assert logged.site.get("/lens/requests/nonsense").status_code == 404
+
+
+def test_a_request_of_an_endpoint_that_is_forgotten_still_has_a_page(logged: Logged) -> None:
+    logged.ask("/users/1")
+    (key,) = ROW.findall(logged.page())
+    with logged.site.lens.database.write() as connection:
+        connection.execute(ENDPOINT.delete())
+    assert "<dt>Endpoint</dt><dd>–</dd>" in logged.page(f"/{key}")
+    endpoint = logged.site.lens.reader.log.requests(LogFilter())[0].endpoint_key
+    assert f"endpoint {endpoint}" in logged.page(f"?endpoint={endpoint}")
+
+
+def test_exceptions_are_listed_by_kind_and_each_has_a_page(logged: Logged) -> None:
+    logged.ask("/crash/x", "/crash/y")
+    listed = logged.site.get("/lens/failures").text
+    ((key, count),) = re.findall(r'<tr id="f(\w+)">.*?<td>(\d+)</td>', listed, re.DOTALL)
+    assert count == "2"
+    assert "1 kind of exceptions" in listed
+
+    text = logged.site.get(f"/lens/failures/{key}").text
+    for part in ("LookupError", "no y", "<dd>2</dd>", "GET /crash/{name}", "in Logged"):
+        assert part in text
+    assert logged.site.get("/lens/failures/0000000000000001").status_code == 404
+    assert "No exception matches" in logged.site.get("/lens/failures?q=nothing-like-it").text
+    assert f'id="f{key}"' in logged.site.get("/lens/failures?q=NO+Y").text
+
+
+def test_an_endpoint_shows_its_latest_requests_and_its_exceptions(logged: Logged) -> None:
+    logged.ask(*["/users/1"] * 12, "/crash/x")
+    listed = {e.path: e.key for e in _endpoints(logged.site)}
+
+    users = logged.site.get(f"/lens/endpoints/{listed['/users/{user_id}']}").text
+    assert len(ROW.findall(users)) == 10
+    assert f'href="/lens/requests?endpoint={listed["/users/{user_id}"]}"' in users
+    crash = logged.site.get(f"/lens/endpoints/{listed['/crash/{name}']}").text
+    assert "LookupError" in crash
+    assert f'href="/lens/failures?endpoint={listed["/crash/{name}"]}"' in crash
+    health = logged.site.get(f"/lens/endpoints/{listed['/health']}").text
+    assert "None of this endpoint in the log. Each worker keeps" in health
+
+
+def test_one_endpoint_alone_is_shown_and_left_again_in_both_lists(logged: Logged) -> None:
+    logged.ask("/users/1", "/crash/x")
+    key = {e.path: e.key for e in _endpoints(logged.site)}["/crash/{name}"]
+    text = logged.page(f"?endpoint={key}&status=5xx")
+
+    assert paths(text) == ["/crash/x"]
+    assert 'id="lens-only" class="button" href="/lens/requests?status=5xx"' in text
+    assert "<code hx-ignore>GET /crash/{name}</code>" in text
+    assert f'<input type="hidden" name="endpoint" value="{key}">' in text
+    assert f'href="/lens/failures?endpoint={key}"' in text
+
+
+def test_without_anything_in_it_the_log_says_what_it_will_keep(logged: Logged) -> None:
+    assert "No request logged yet" in logged.page()
+    assert "No unhandled exception" in logged.site.get("/lens/failures").text
+
+
+def test_a_log_that_is_off_says_so(make_site: MakeSite) -> None:
+    off = Logged(make_site, log_sample_rate=0, log_errors_per_minute=0)
+    assert "The request log is off" in off.page()
+    assert "Nothing is kept" in off.page()
+    assert kept_words(off.site.lens.settings.log) == ""
+    listed = {e.path: e.key for e in _endpoints(off.site)}
+    assert "None of this endpoint in the log.<" in (
+        off.site.get(f"/lens/endpoints/{listed['/health']}").text
+    )
+
+
+def test_a_single_way_to_keep_requests_is_told_without_an_and(make_site: MakeSite) -> None:
+    site = make_site(log_sample_rate=0, log_errors_per_minute=0, log_slowest=3)
+    assert kept_words(site.lens.settings.log) == "the slowest 3 a minute"
+
+
+def test_addresses_have_a_column_when_they_are_kept(make_site: MakeSite) -> None:
+    logged = Logged(make_site, log_clients="masked")
+    logged.client = TestClient(ClientAt(logged.site.client.app, "203.0.113.9"))
+    logged.ask("/users/1")
+    text = logged.page()
+    assert "<td>203.0.113.0/24<" in text
+    (key,) = ROW.findall(text)
+    assert "<code>203.0.113.0/24</code>" in logged.page(f"/{key}")
+
+
+def test_the_files_have_what_the_list_has_on_all_its_pages(logged: Logged) -> None:
+    logged.ask(*(f"/users/{number}" for number in range(60)), "/crash/x", "/status/404")
+    text = logged.site.get("/lens/requests.csv?q=%2Fusers").text
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    document = logged.site.get("/lens/requests.json?status=5xx&before=0000000000000001").json()
+
+    assert len(rows) == 60
+    assert (rows[0]["path"], rows[0]["endpoint_path"]) == ("/users/59", "/users/{user_id}")
+    assert document["view"] == "?status=5xx"
+    assert [(one["path"], one["exception"]) for one in document["requests"]] == [
+        ("/crash/x", "LookupError")
+    ]
+    name = logged.site.get("/lens/requests.csv").headers["content-disposition"]
+    assert re.fullmatch(r'attachment; filename="requests-[\d-]+\.csv"', name)
+
+
+def test_text_of_clients_and_of_the_host_never_runs(make_site: MakeSite) -> None:
+    app = FastAPI()
+
+    @app.get("/any/{rest:path}")
+    def crash(rest: str) -> None:
+        raise ValueError(rest)
+
+    site = make_site(app, log_sample_rate=1.0, log_query_values=True)
+    client = TestClient(app, raise_server_exceptions=False)
+    client.get(f"/any/{HOSTILE}?{HOSTILE}=1", headers={"User-Agent": f"{HOSTILE}/1"})
+    assert site.lens.flusher.flush()
+    call = site.lens.reader.log.requests(LogFilter())[0]
+    endpoint = f"/lens/endpoints/{call.endpoint_key}"
+
+    for path in (
+        "/lens/requests",
+        f"/lens/requests/{call.key}",
+        "/lens/failures",
+        f"/lens/failures/{call.failure_key}",
+        endpoint,
+        f"/lens/requests?q={HOSTILE}",
+    ):
+        answer = site.get(path)
+        assert answer.status_code == 200
+        assert HOSTILE not in answer.text
+
+
+def test_what_htmx_pushes_is_the_address_of_the_view(logged: Logged) -> None:
+    def pushed(path: str, *, source: str = "form#lens-filters", shown: str = "") -> Any:
+        headers = logged.site.fragment(path, source=source, **{"HX-Current-URL": shown}).headers
+        return {name: value for name, value in headers.items() if name.endswith("-url")}
+
+    chosen = "/lens/requests?status=5xx&method=&q="
+    assert pushed(chosen) == {"hx-push-url": "/lens/requests?status=5xx"}
+    typed = {"source": "input#lens-q", "shown": "http://x/lens/requests?q=a"}
+    assert pushed("/lens/requests?q=ab", **typed) == {"hx-replace-url": "/lens/requests?q=ab"}
+    same = "http://x/lens/requests?q=a"
+    assert pushed("/lens/requests?q=a", shown=same) == {"hx-push-url": "false"}
+    assert pushed("/lens/failures?q=a") == {"hx-push-url": "/lens/failures?q=a"}
+
+
+def _endpoints(site: Site) -> list[Any]:
+    return site.lens.reader.endpoints(window=Window(), now=site.lens.clock())
+
+
+def test_exceptions_are_not_sent_again_while_nothing_changes(
+    logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged.ask("/crash/x")
+    now = logged.site.lens.clock() // 60 * 60 + 30
+    monkeypatch.setattr(logged.site.lens, "clock", lambda: now)
+    tag = logged.site.fragment("/lens/failures").headers["etag"]
+    again = logged.site.fragment("/lens/failures", **{"If-None-Match": tag})
+    assert (again.status_code, again.text) == (304, "")
+    logged.ask("/crash/y")
+    more = logged.site.fragment("/lens/failures", **{"If-None-Match": tag})
+    assert (more.status_code, "<td>2<" in more.text) == (200, True)

@@ -1,0 +1,100 @@
+"""What other retention or thresholds would do is told before it is done, and is what is done."""
+
+from typing import Any
+
+import pytest
+
+from fastapi_lens.reporting.model import Window
+from fastapi_lens.storage.retention import preview as retention_preview
+from fastapi_lens.storage.retention.pruner import prune
+from tests.admin.conftest import Site
+from tests.admin.pages.settings.test_forms import post, recording, thresholds
+from tests.admin.pages.settings.test_rules import listed, text_of
+
+DAY = 86_400
+
+
+def long_ago(site: Site, path: str, days: float, **facts: Any) -> None:
+    """A call of so many days ago."""
+    clock = site.lens.recorder.clock
+    site.lens.recorder.clock = lambda: clock() - days * DAY
+    try:
+        site.count("GET", path, **facts)
+    finally:
+        site.lens.recorder.clock = clock
+
+
+def preview(site: Site, section: str, **typed: Any) -> str:
+    query = "&".join(f"{name}={value}" for name, value in typed.items())
+    return str(site.fragment(f"/lens/settings/{section}/preview?{query}").text)
+
+
+def test_a_shorter_retention_says_what_it_deletes_and_deletes_that(site: Site) -> None:
+    for days in (200, 100, 20):
+        long_ago(site, "/health", days)
+    site.count("GET", "/health")
+    pruned(site)
+    told = text_of(preview(site, "retention", ttl_days=60))
+    assert told.startswith("Deletes ")
+    post(site, "retention", version=0, ttl_days=60)
+    deleted = pruned(site)
+    assert f": {deleted} rows." in told
+    days = int(told.split()[1])
+    assert 140 <= days <= 147
+    again = text_of(preview(site, "retention", ttl_days=60))
+    assert again == "Deletes nothing that is kept now. What was deleted before does not come back."
+    assert text_of(preview(site, "retention", ttl_days="")) == again
+    assert len(site.lens.reader.endpoints(window=Window(), now=site.lens.clock())) == 3
+
+
+def test_more_rows_than_are_counted_are_so_many_at_least(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for days in (200, 100):
+        long_ago(site, "/health", days)
+    monkeypatch.setattr(retention_preview, "MOST_COUNTED", 1)
+    assert ": more than " in text_of(preview(site, "retention", ttl_days=10))
+
+
+def test_other_thresholds_list_who_would_change_and_those_change(site: Site) -> None:
+    long_ago(site, "/users/{user_id}", 20, duration_ns=900_000_000)
+    long_ago(site, "/health", 3, duration_ns=900_000_000)
+    before = {one.path: one.status for one in endpoints(site)}
+    typed = thresholds(cold_threshold_days=2, dead_threshold_days=10, slow_threshold_ms=1_000)
+    told = preview(site, "thresholds", **typed)
+    assert text_of(told) == (
+        "2 endpoints would be shown differently: GET /health Active → Cold, is slow no longer "
+        "GET /users/{user_id} Cold → Dead"
+    )
+    page = post(site, "thresholds", do="preview", **typed)
+    assert page.status_code == 200
+    assert listed(page.text) == listed(told)
+    assert 'name="slow_threshold_ms" value="1000"' in page.text
+
+    post(site, "thresholds", **typed)
+    after = {one.path: one.status for one in endpoints(site)}
+    changed = {path for path in before if before[path] is not after[path]}
+    assert sorted(changed) == ["/health", "/users/{user_id}"]
+    assert "No endpoint would be shown differently." in preview(site, "thresholds", **typed)
+    faster = {**typed, "slow_threshold_ms": 100}
+    assert "GET /health becomes slow" in text_of(preview(site, "thresholds", **faster))
+
+
+def test_what_cannot_be_saved_is_told_instead_of_a_preview(site: Site) -> None:
+    told = text_of(preview(site, "thresholds", **thresholds(dead_threshold_days=1)))
+    assert told.startswith("dead_threshold_days (1) must be longer than cold_threshold_days")
+
+
+def test_a_section_without_consequences_for_what_is_kept_has_no_preview(site: Site) -> None:
+    assert text_of(preview(site, "recording", **recording())) == ""
+    assert 'id="lens-recording-preview"' not in site.get("/lens/settings").text
+
+
+def pruned(site: Site) -> int:
+    """Delete at once what is past the retention in force; how many rows that was."""
+    lens = site.lens
+    return prune(lens.database, lens.retention, now=lens.clock())
+
+
+def endpoints(site: Site) -> list[Any]:
+    return site.lens.reader.endpoints(window=Window(), now=site.lens.clock())

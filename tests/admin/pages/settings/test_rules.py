@@ -1,0 +1,253 @@
+"""Ignore rules are added, changed, paused and deleted on the settings page, after a preview."""
+
+import html
+import re
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fastapi_lens import KeyConfig
+from fastapi_lens.admin.pages.settings import reply
+from fastapi_lens.settings.ignore_rules import Rule
+from tests.admin.conftest import Site
+from tests.admin.pages.settings.test_forms import FRAGMENT, post
+from tests.admin.test_ignored import METHODS, PATTERNS, calls, save_rules
+
+PREVIEW = "/lens/settings/rules/preview"
+
+
+def text_of(page: str) -> str:
+    """A page as people read it."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", page)).split())
+
+
+def rule_id(site: Site) -> str:
+    (rule,) = site.lens.settings.rules.all
+    return rule.id
+
+
+def listed(fragment: str) -> list[str]:
+    """The endpoints that a preview or a page lists, from the top."""
+    found = re.findall(r"<b class=[^>]*>(\w+)</b> <span>(.*?)</span>", fragment)
+    return [f"{method} {text_of(path)}" for method, path in found]
+
+
+def test_a_rule_is_added_changed_paused_resumed_and_deleted(site: Site) -> None:
+    site.get("/health")
+    assert calls(site)["GET /health"] == 1
+
+    answer = post(site, "rules", version=0, pattern=" /health ", **{"method.GET": "on"})
+    assert answer.headers["location"] == "/lens/settings?saved=rules#rules"
+    assert "GET /health" not in calls(site)
+    page = text_of(site.get("/lens/settings").text)
+    assert "GET /health 1 endpoint In force" in page
+    assert "1 endpoint ignored now" in page
+
+    mine = {"rule": rule_id(site)}
+    edit = site.get(f"/lens/settings?rule={rule_id(site)}").text
+    assert "Change <code>/health</code>" in edit
+    assert 'name="method.GET" value="on" checked' in edit
+    assert "Hides 1 of 3 endpoints, 100% of the calls of the last 7 days:" in edit
+    post(site, "rules", version=1, pattern="/users/**", **mine)
+    assert list(calls(site)) == ["GET /health"]
+
+    post(site, "rules", version=2, do="pause", **mine)
+    assert len(calls(site)) == 3
+    paused = site.fragment(f"/lens/settings/rules?rule={rule_id(site)}").text
+    assert "Paused. Once resumed it hides 2 of 3 endpoints" in paused
+    assert 'name="paused" value="on"' in paused
+    post(site, "rules", version=3, do="resume", **mine)
+    assert list(calls(site)) == ["GET /health"]
+
+    deleted = post(site, "rules", FRAGMENT, version=4, do="delete", **mine)
+    assert "Deleted: /users/**." in deleted.text
+    assert "/users/** →" in text_of(deleted.text)
+    assert site.lens.settings.rules.all == ()
+    assert len(calls(site)) == 3
+
+
+def test_answers_of_some_classes_are_left_uncounted(site: Site) -> None:
+    post(site, "rules", version=0, pattern="/users/*", **{"status.4": "on", "status.5": "on"})
+    site.get("/users/x")
+    site.get("/users/1")
+    assert calls(site)["GET /users/{user_id}"] == 1
+    page = site.get("/lens/settings").text
+    assert "4xx, 5xx answers of 1 endpoint" in page
+    saved = post(site, "rules", FRAGMENT, version=1, pattern="/users", **{"status.4": "on"})
+    assert "Saved. Leaves 4xx answers of 1 of 3 endpoints uncounted; they stay visible." in (
+        text_of(saved.text)
+    )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("health", "The pattern must start with a slash, like /internal/**."),
+        ("/a*", "has a star within the segment"),
+        ("", "must start with a slash"),
+    ],
+)
+def test_a_pattern_that_cannot_work_is_told_beside_its_field_and_kept(
+    site: Site, pattern: str, told: str
+) -> None:
+    answer = post(site, "rules", version=0, pattern=pattern, **{"method.POST": "on"})
+    assert answer.status_code == 422
+    assert told in text_of(answer.text)
+    assert 'aria-describedby="lens-pattern-error lens-pattern-told" aria-invalid' in answer.text
+    assert f'value="{pattern}"' in answer.text
+    assert 'name="method.POST" value="on" checked' in answer.text
+    assert site.lens.settings.rules.all == ()
+
+
+def test_a_method_that_is_none_is_refused_by_name(site: Site) -> None:
+    answer = post(site, "rules", version=0, pattern="/a", **{"method.<b>": "on"})
+    assert answer.status_code == 422
+    assert "The methods must be names of HTTP methods, such as GET." in answer.text
+    assert "<b>GET" not in answer.text
+
+
+def test_the_same_rule_twice_and_one_too_many_are_refused(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_rules(site, Rule(id="a", pattern="/a"))
+    assert "is that of another rule" in post(site, "rules", version=1, pattern="/a").text
+    monkeypatch.setattr("fastapi_lens.admin.pages.settings.rules.MAX_RULES", 1)
+    assert "there are 1 rules, the most" in post(site, "rules", version=1, pattern="/b").text
+    assert post(site, "rules", version=1, pattern="/b", rule="a").status_code == 303
+
+
+def test_of_two_browsers_the_second_is_told_and_what_was_typed_stays(site: Site) -> None:
+    post(site, "rules", version=0, pattern="/first")
+    second = post(site, "rules", version=0, pattern="/second")
+    assert second.status_code == 409
+    assert "this machine (testclient) changed this meanwhile" in second.text
+    assert 'value="/second"' in second.text
+    assert [rule.pattern for rule in site.lens.settings.rules.all] == ["/first"]
+
+    behind = post(site, "rules", version=0, do="delete", rule=rule_id(site))
+    assert behind.status_code == 409
+    assert "Look at the rules once more." in behind.text
+    assert [rule.pattern for rule in site.lens.settings.rules.all] == ["/first"]
+
+
+def test_a_rule_that_somebody_has_deleted_cannot_be_changed_but_added_again(site: Site) -> None:
+    save_rules(site, Rule(id="a", pattern="/a"))
+    save_rules(site)
+    gone = post(site, "rules", version=2, do="pause", rule="a")
+    assert gone.status_code == 409
+    assert "This rule is not there any more. alice changed this meanwhile" in gone.text
+    lost = post(site, "rules", version=2, rule="a", pattern="/b")
+    assert lost.status_code == 409
+    assert 'name="rule" value=""' in lost.text
+    assert post(site, "rules", version=2, rule="", pattern="/b").status_code == 303
+
+
+def test_a_preview_lists_what_the_rule_hides_as_one_types_and_without_scripts(site: Site) -> None:
+    typed = site.fragment(f"{PREVIEW}?pattern=/users/**").text
+    assert listed(typed) == ["POST /users", "GET /users/{user_id}"]
+    assert 'data-announce="Hides 2 of 3 endpoints, 0% of the calls' in typed
+    assert listed(site.fragment(f"{PREVIEW}?pattern=/users/**&method.POST=on").text) == [
+        "POST /users"
+    ]
+    assert "<form" not in typed
+    assert text_of(site.fragment(f"{PREVIEW}?pattern=/user").text) == (
+        "Matches none of the 3 endpoints that there are."
+    )
+    bad = site.fragment(f"{PREVIEW}?pattern=user")
+    assert bad.status_code == 200
+    assert text_of(bad.text) == "The pattern must start with a slash, like /internal/**."
+    assert text_of(site.fragment(f"{PREVIEW}?pattern=").text) == ""
+
+    page = post(site, "rules", version=0, do="preview", pattern="/users/**")
+    assert page.status_code == 200
+    assert listed(page.text) == listed(typed)
+    assert 'value="/users/**"' in page.text
+    assert site.lens.settings.rules.all == ()
+    linked = site.get(f"{PREVIEW}?pattern=/health&method.GET=on").text
+    assert listed(linked) == ["GET /health"]
+    assert 'name="method.GET" value="on" checked' in linked
+
+
+def test_a_preview_says_who_is_ignored_anyway_and_who_comes_back(site: Site) -> None:
+    save_rules(site, Rule(id="a", pattern="/users/**"), Rule(id="b", pattern="/users"))
+    preview = text_of(site.fragment(f"{PREVIEW}?rule=a&pattern=/users&method.POST=on").text)
+    assert preview.endswith(
+        "POST /users by another rule, too 1 endpoint comes back: GET /users/{user_id}"
+    )
+
+
+def test_a_preview_lists_so_many_and_counts_the_rest(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reply, "MOST_LISTED", 1)
+    preview = site.fragment(f"{PREVIEW}?pattern=/**").text
+    assert len(listed(preview)) == 1
+    assert "and 2 more" in preview
+
+
+def test_doc_is_not_docs(make_site: Any) -> None:
+    app = FastAPI(docs_url=None)
+    for path in ("/doc", "/docs", "/docs/{page}", "/doc/{page}"):
+        app.add_api_route(path, lambda: None)
+    site = make_site(app)
+    assert listed(site.fragment(f"{PREVIEW}?pattern=/doc").text) == ["GET /doc"]
+    post(site, "rules", version=0, pattern="/doc")
+    assert sorted(calls(site)) == ["GET /doc/{page}", "GET /docs", "GET /docs/{page}"]
+
+
+@pytest.fixture
+def many(make_site: Any) -> Site:
+    """A site whose endpoints are much alike."""
+    app = FastAPI()
+    for path in ("/", "/a", "/ab", "/a/b", "/a/{id}", "/ab/{id}/a", "/{id}/b"):
+        app.add_api_route(path, lambda: None, methods=["GET"])
+        app.add_api_route(path, lambda: None, methods=["POST"])
+    return make_site(app)
+
+
+@pytest.mark.unmeasured
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(pattern=PATTERNS, methods=st.sets(METHODS))
+def test_what_the_preview_lists_is_what_is_then_neither_recorded_nor_shown_anywhere(
+    many: Site, pattern: str, methods: set[str]
+) -> None:
+    chosen = {f"method.{method}": "on" for method in methods}
+    version = many.lens.settings.versions.get("rules", 0)
+    query = "&".join(f"{name}=on" for name in chosen)
+    preview = listed(many.fragment(f"{PREVIEW}?pattern={pattern}&{query}").text)
+
+    before = {**calls(many)}
+    post(many, "rules", version=version, pattern=pattern, **chosen)
+    for name in before:
+        method, path = name.split(" ")
+        many.client.request(method, path.replace("{id}", "7"))
+    after = calls(many)
+    page = listed(many.get("/lens/?days=all").text)
+    assert sorted(set(before) - set(after)) == sorted(preview)
+    assert sorted(page) == sorted(after)
+
+    rule = many.lens.settings.rules.all[0]
+    post(many, "rules", version=version + 1, do="delete", rule=rule.id)
+    back = calls(many)
+    # What was ignored was not recorded meanwhile.
+    assert {name: back[name] for name in preview} == {name: before[name] for name in preview}
+
+
+def test_a_key_that_may_only_look_sees_the_rules_and_no_form(make_site: Any) -> None:
+    site = make_site(report_keys={"alice": "a-key", "ci": KeyConfig("b-key", scope="read")})
+    save_rules(site, Rule(id="a", pattern="/a", paused=True))
+    page = site.get("/lens/settings", **{"X-Lens-Key": "b-key"}).text
+    assert "<code>/a</code>" in page
+    assert "Paused" in page
+    for hidden in ('<form class="rule"', 'name="version"', 'id="audit"', "Delete"):
+        assert hidden not in page
+    assert "Kept at most" in page
+    assert "10,000 requests" in page
+    save_rules(site)
+    assert "There is no rule." in site.get("/lens/settings", **{"X-Lens-Key": "b-key"}).text
+    assert 'class="rule"' in site.get("/lens/settings", **{"X-Lens-Key": "a-key"}).text

@@ -1,0 +1,74 @@
+from functools import partial, wraps
+from typing import Any
+
+import pytest
+
+from fastapi_lens.recording.routes.handler_info import Handler, describe, unwrapped
+
+pytestmark = pytest.mark.unit
+
+
+def documented() -> None:
+    """Say what it does.
+
+    And why.
+    """
+
+
+class Callable:
+    """Answer requests."""
+
+    def __call__(self) -> None: ...
+
+
+class Silent(Callable):
+    pass
+
+
+def decorated(function: Any) -> Any:
+    @wraps(function)
+    def wrapper(*values: Any) -> Any:
+        return function(*values)
+
+    return wrapper
+
+
+def line_of(source: str) -> int:
+    file, _, line = source.partition(":")
+    assert file == "tests/recording/routes/test_handler_info.py"
+    return int(line)
+
+
+def test_a_function_is_named_placed_and_summed_up() -> None:
+    found = describe(documented)
+    assert found.name.endswith("test_handlers.documented")
+    assert line_of(found.source) == documented.__code__.co_firstlineno
+    assert found.summary == "Say what it does."
+
+
+def test_what_is_wrapped_is_looked_through() -> None:
+    layered = partial(decorated(partial(decorated(documented))))
+    assert unwrapped(layered) is documented
+    assert describe(layered) == describe(documented)
+
+
+def test_a_class_and_its_instances_are_placed_at_the_class() -> None:
+    assert describe(Callable()) == describe(Callable)
+    assert line_of(describe(Callable).source) < line_of(describe(Silent).source)
+    assert describe(Callable).summary == "Answer requests."
+
+
+def test_the_docstring_of_a_base_class_is_not_the_handlers() -> None:
+    assert describe(Silent).summary == ""
+
+
+def test_a_file_that_nothing_is_imported_from_is_named_alone() -> None:
+    names: dict[str, Any] = {"__name__": "odd"}
+    exec(compile("\ndef f(): ...", "/nowhere/odd.py", "exec"), names)  # noqa: S102
+    assert describe(names["f"]).source == "odd.py:2"
+
+
+def test_what_is_written_in_no_file_has_no_source() -> None:
+    made = type("Made", (), {})
+    made.__module__ = "builtins"
+    assert describe(made) == Handler("builtins.Made", "", "")

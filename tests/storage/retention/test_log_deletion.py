@@ -1,0 +1,87 @@
+"""What the request log keeps no longer: by age, by number of rows, and by choice."""
+
+from dataclasses import replace
+
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.pruner import LOG_KEPT_SECONDS, Retention, prune
+from fastapi_lens.storage.retention.purge import Choice, amount, purge
+from fastapi_lens.storage.schema.tables import FAILURE, REQUEST
+from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
+from tests.storage.helpers import table_rows, worker
+from tests.storage.writing.test_log_writer import AT, failure, request
+from tests.support.writing import Writer
+
+DAY = 86_400
+
+
+def fill(database: Database, app: str, days: range, *, endpoint: int = 7) -> None:
+    """One request and one kind of exception on each of these days."""
+    facts = worker(f"{app}-{endpoint}", app)
+    Writer(database, facts).register([], applied=0, now_us=AT)
+    kinds = [
+        replace(failure(day * DAY), id=hash((app, day, endpoint)) % 2**40, endpoint_id=endpoint)
+        for day in days
+    ]
+    offset = sum(map(ord, app)) % 100 * 10 + endpoint
+    requests = [request(day * DAY, endpoint_id=endpoint) for day in days]
+    requests = [replace(one, id=one.id + offset) for one in requests]
+    LogWriter(database, facts).write(LogBatch(1, tuple(requests), tuple(kinds)))
+
+
+def left(database: Database) -> dict[str, tuple[int, int]]:
+    """By app, requests and kinds of exceptions."""
+    requests, kinds = table_rows(database, REQUEST), table_rows(database, FAILURE)
+    return {
+        app: (
+            sum(row.app == app for row in requests),
+            sum(row.app == app for row in kinds),
+        )
+        for app in sorted({row.app for row in (*requests, *kinds)})
+    }
+
+
+def delete(database: Database, retention: Retention, *, day: int) -> None:
+    prune(database, retention, now=AT / 1e6 + day * DAY)
+
+
+def test_the_log_of_an_app_is_kept_as_long_as_its_own_retention_says(database: Database) -> None:
+    fill(database, "one", range(40))
+    fill(database, "two", range(40))
+    kept = LOG_KEPT_SECONDS // DAY
+
+    delete(database, Retention(app="three"), day=kept + 10)
+    assert left(database) == {"one": (30, 30), "two": (30, 30)}
+    delete(database, Retention(7, app="two"), day=39)
+    assert left(database) == {"one": (30, 30), "two": (8, 8)}
+
+
+def test_the_oldest_rows_of_an_app_go_when_there_are_too_many(database: Database) -> None:
+    fill(database, "one", range(30))
+    fill(database, "two", range(30))
+    retention = Retention(app="one")
+    retention.log_max_rows = 10
+
+    delete(database, retention, day=30)
+
+    assert left(database) == {"one": (10, 10), "two": (30, 30)}
+    mine = [row.last_at for row in table_rows(database, FAILURE) if row.app == "one"]
+    assert min(mine) == AT + 20 * DAY * 1_000_000
+
+
+def test_a_purge_takes_the_log_of_its_endpoints_and_says_how_much(database: Database) -> None:
+    fill(database, "one", range(20), endpoint=7)
+    fill(database, "one", range(20), endpoint=8)
+    before = round(AT / 1e6) + 10 * DAY
+
+    some = Choice("one", [7], before=before)
+    assert (amount(database, some).requests, amount(database, some).failures) == (10, 10)
+    assert sum(purge(database, some)) == 20
+    assert left(database) == {"one": (30, 30)}
+
+    sum(purge(database, Choice("one", [7])))
+    assert left(database) == {"one": (20, 20)}
+
+    everything = Choice("one", [], whole_app=True)
+    assert amount(database, everything).rows == 20 + 20 + 2
+    sum(purge(database, everything))
+    assert left(database) == {}

@@ -1,0 +1,77 @@
+"""Rows that hold what no release writes are found and mended on every database that takes them."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.import_notes import import_note
+from fastapi_lens.storage.schema.row_checks import sound_values
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, FAILURE, REQUEST, STATUS, WORKER
+from fastapi_lens.storage.transfer.repair import mend, wrong_rows
+from fastapi_lens.storage.writing.batches import Batch
+from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
+from tests.storage.helpers import delta, facts, table_rows, worker
+from tests.storage.writing.test_log_writer import failure, request
+from tests.support.writing import Writer
+
+NOW = 1_773_014_400.0
+TOO_MANY = 10**18
+POISON: dict[sa.Table, dict[str, Any]] = {
+    ENDPOINT: {"tags": "oops", "total_calls": -5, "last_called_at": TOO_MANY},
+    WORKER: {"dropped": -1, "seen_at": TOO_MANY},
+    BUCKET: {"calls": -5, "duration_us": TOO_MANY, "histogram": b"\x0f\xff\xff"},
+    STATUS: {"calls": TOO_MANY},
+    FAILURE: {"calls": -1, "first_at": TOO_MANY},
+    REQUEST: {"duration_us": -1, "reason": "odd"},
+}
+
+
+@pytest.fixture
+def poisoned(database: Database) -> Database:
+    """A row of each table, which holds what cannot be."""
+    fact = facts("/orders")
+    writer = Writer(database, worker())
+    writer.register([fact], applied=0, now_us=round(NOW * 1e6))
+    writer.write(Batch(1, (delta(fact.id),)))
+    LogWriter(database, worker()).write(LogBatch(1, (request(),), (failure(),)))
+    with database.write() as connection:
+        for table, values in POISON.items():
+            connection.execute(sa.update(table).values(values))
+    return database
+
+
+def test_what_every_database_takes_is_found_and_mended(poisoned: Database) -> None:
+    found = list(wrong_rows(poisoned))
+    mend(poisoned, found, now=NOW)
+
+    named = {(row.table.name, wrong.column) for row in found for wrong in row.wrong}
+    assert named == {(table.name, name) for table, values in POISON.items() for name in values}
+    assert list(wrong_rows(poisoned)) == []
+    (endpoint,) = table_rows(poisoned, ENDPOINT)
+    assert (endpoint.tags, endpoint.total_calls) == ("[]", 0)
+    assert endpoint.last_called_at == round(NOW * 1e6)
+    assert {row.calls for row in table_rows(poisoned, BUCKET)} == {0}
+
+
+def test_rows_that_are_sound_stay_as_they_are(poisoned: Database) -> None:
+    mend(poisoned, list(wrong_rows(poisoned)), now=NOW)
+    tables = list(POISON)
+    before = [table_rows(poisoned, table) for table in tables]
+
+    mend(poisoned, list(wrong_rows(poisoned)), now=NOW + 1)
+
+    assert [table_rows(poisoned, table) for table in tables] == before
+
+
+@pytest.mark.parametrize(
+    "text", ["", "oops", "[1]", "{}", '{"applied": 1, "rows": 1}', "[" * 100_000]
+)
+def test_a_text_that_is_no_note_of_an_import_says_nothing(text: str) -> None:
+    assert import_note(text) is None
+
+
+@pytest.mark.parametrize("value", [7, "yes", None, b"\xff"])
+def test_what_is_neither_true_nor_false_becomes_false(value: object) -> None:
+    assert sound_values(WORKER, {"app": "orders", "killed": value}, 0) == {"killed": False}
