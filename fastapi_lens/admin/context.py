@@ -1,4 +1,4 @@
-"""Visit: one request to the admin by somebody who may see it. What every view is given."""
+"""Context: one request to the admin by somebody who may see it. Every view is given one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class Context:
     """One request to the admin that has passed the access check.
 
     Attributes:

@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 from starlette.responses import Response
 
 from fastapi_lens.admin import templates
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.http.requests import takes_gzip, wants_fragment
 from fastapi_lens.admin.http.thread_pools import in_reader_thread
 from fastapi_lens.reporting.workers import State
@@ -51,40 +51,40 @@ class _Body:
         return cls(plain, gzip.compress(plain, _GZIP_LEVEL, mtime=0))
 
 
-async def cached_report(visit: Visit, question: Question) -> Response:
+async def cached_report(context: Context, question: Question) -> Response:
     """A report as JSON, at most two seconds old and never older than what is written.
 
     Raises:
         StorageError: The database cannot be read.
     """
-    reader = visit.lens.reader
+    reader = context.lens.reader
 
     def work() -> _Body:
-        key = (question.key, reader.version(), _moment(visit))
+        key = (question.key, reader.version(), _moment(context))
         return reader.answers.get(key, partial(_Body.made, question.make))
 
     body = await in_reader_thread(work)
     headers = {"Vary": "Accept-Encoding"}
-    if takes_gzip(visit.request.headers):
+    if takes_gzip(context.request.headers):
         headers["Content-Encoding"] = "gzip"
         return Response(body.packed, headers=headers, media_type=JSON)
     return Response(body.plain, headers=headers, media_type=JSON)
 
 
-def cached_page(visit: Visit, state: State, make: Callable[[], Answer]) -> Answer:
+def cached_page(context: Context, state: State, make: Callable[[], Answer]) -> Answer:
     """What a page shows to everybody who asks for this address with the same session.
 
     Args:
-        visit: Who asks.
+        context: Who asks.
         state: Of the data, from a moment ago.
         make: Makes the page's or the fragment's response, and what goes with it.
 
     Raises:
         StorageError: The database cannot be read.
     """
-    request, reader = visit.request, visit.lens.reader
-    address = (str(request.url), visit.base, wants_fragment(request))
-    depends = (templates.visitor(visit), reader.depends_on(state.log_version), _moment(visit))
+    request, reader = context.request, context.lens.reader
+    address = (str(request.url), context.base, wants_fragment(request))
+    depends = (templates.viewer(context), reader.depends_on(state.log_version), _moment(context))
     return reader.answers.get(("page", address, *depends), make)
 
 
@@ -99,7 +99,7 @@ def again(cached: Response, headers: Mapping[str, str]) -> Response:
     return Response(cached.body, cached.status_code, dict([*cached.headers.items(), *more]))
 
 
-def _moment(visit: Visit) -> Hashable:
+def _moment(context: Context) -> Hashable:
     """What an answer depends on besides the question and the rows."""
-    minute = int(visit.now) // templates.TICK_SECONDS
-    return (minute, visit.lens.config, visit.lens.settings)
+    minute = int(context.now) // templates.TICK_SECONDS
+    return (minute, context.lens.config, context.lens.settings)

@@ -23,7 +23,7 @@ from fastapi_lens.admin.access.authorize_hook import Denied
 from fastapi_lens.admin.access.cross_site import is_cross_site
 from fastapi_lens.admin.access.wiring import authenticator_of
 from fastapi_lens.admin.compression import sent
-from fastapi_lens.admin.context import Place, Visit
+from fastapi_lens.admin.context import Context, Place
 from fastapi_lens.admin.http.forms import read_form
 from fastapi_lens.admin.http.requests import (
     add_security_headers,
@@ -62,7 +62,7 @@ logger = logging.getLogger("fastapi_lens")
 
 DEFAULT_PREFIX = "/lens"
 SAFE_METHODS = ("GET", "HEAD")
-View = Callable[[Visit], Response]
+View = Callable[[Context], Response]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -175,8 +175,8 @@ async def _allowed_report(request: Request, place: Place, answer: json_reports.A
         return response
     if isinstance(entry, Refusal):
         return json_reports.refused(entry.value, status=403)
-    visit = _visit(request, place, entry)
-    return await cached_report(visit, answer(visit))
+    context = _visit(request, place, entry)
+    return await cached_report(context, answer(context))
 
 
 def is_admin(endpoint: object) -> bool:
@@ -206,10 +206,10 @@ async def _visited(request: Request, place: Place, view: View, needs: Scope) -> 
     entry = await authenticator.access(request, place.lens.clock())
     if not isinstance(entry, Entry):
         return refused_page(request, place, entry)
-    visit = _visit(request, place, entry)
+    context = _visit(request, place, entry)
     if request.method in SAFE_METHODS:
-        response = await in_reader_thread(lambda: _shown(visit, view))
-        cookie = await authenticator.renewed_cookie(entry, visit.now)
+        response = await in_reader_thread(lambda: _shown(context, view))
+        cookie = await authenticator.renewed_cookie(entry, context.now)
         if cookie is not None:
             authenticator.cookie.set(response, request, place.base, cookie)
         return response
@@ -219,24 +219,24 @@ async def _visited(request: Request, place: Place, view: View, needs: Scope) -> 
         return refused_page(request, place, Refusal.READ_ONLY)
     if not authenticator.may_post(request, form.get("csrf_token", ""), entry):
         return refused_page(request, place, Refusal.FORGED)
-    return await in_changing_thread(lambda: _shown(replace(visit, form=form), view))
+    return await in_changing_thread(lambda: _shown(replace(context, form=form), view))
 
 
-def _shown(visit: Visit, view: View) -> Response:
+def _shown(context: Context, view: View) -> Response:
     """A page as its visitor gets it; in the thread that makes it, because it takes a moment."""
-    return sent(view(visit), visit.request, visit.csrf_token)
+    return sent(view(context), context.request, context.csrf_token)
 
 
-def _dashboard(visit: Visit) -> Response:
-    query = visit.request.url.query
-    return RedirectResponse(visit.url("/") + (f"?{query}" if query else ""), 303)
+def _dashboard(context: Context) -> Response:
+    query = context.request.url.query
+    return RedirectResponse(context.url("/") + (f"?{query}" if query else ""), 303)
 
 
-def _nothing_here(visit: Visit) -> Response:
+def _nothing_here(context: Context) -> Response:
     message = "There is no such page in the lens."
-    if client_path(visit.request).startswith(visit.url("/report")):
-        message += f" The report is at {visit.url('/report')}."
-    return templates.not_found_page(visit.request, visit.base, message=message)
+    if client_path(context.request).startswith(context.url("/report")):
+        message += f" The report is at {context.url('/report')}."
+    return templates.not_found_page(context.request, context.base, message=message)
 
 
 async def _login(request: Request) -> Response:
@@ -256,8 +256,8 @@ async def _static(request: Request) -> Response:
     return static_response(request.path_params["name"], request.headers)
 
 
-def _visit(request: Request, place: Place, entry: Entry) -> Visit:
-    return Visit(
+def _visit(request: Request, place: Place, entry: Entry) -> Context:
+    return Context(
         request=request,
         lens=place.lens,
         base=place.base,
@@ -361,12 +361,12 @@ def answer_at(path: str, endpoint: Endpoint, *methods: str) -> Page:
     return Page(compile_path(path)[0], methods or ("GET",), endpoint)
 
 
-def _section(visit: Visit) -> Response:
-    if visit.request.method in SAFE_METHODS:
-        return settings_view.opened_section(visit)
-    if visit.request.path_params["section"] == RULES:
-        return rules_view.save_rules(visit)
-    return settings_forms.save_section(visit)
+def _section(context: Context) -> Response:
+    if context.request.method in SAFE_METHODS:
+        return settings_view.opened_section(context)
+    if context.request.path_params["section"] == RULES:
+        return rules_view.save_rules(context)
+    return settings_forms.save_section(context)
 
 
 _REPORTS: Mapping[str, json_reports.Api] = MappingProxyType(

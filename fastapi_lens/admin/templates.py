@@ -19,7 +19,7 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats, svg
 from fastapi_lens.admin.display.filters import FILTERS, seen
 from fastapi_lens.admin.http.requests import wants_fragment
@@ -107,17 +107,17 @@ class Templates:
         )
         self._environment: jinja2.Environment = environment
 
-    def render(self, name: str, context: Mapping[str, Any]) -> str:
+    def render(self, name: str, values: Mapping[str, Any]) -> str:
         """The text of a template.
 
         Args:
             name: Without the folder: ``endpoints.html``.
-            context: Its variables.
+            values: Its variables.
 
         Raises:
             jinja2.TemplateError: The template, or an overriding one, cannot be rendered.
         """
-        return self._environment.get_template(f"{FOLDER}/{name}").render(context)
+        return self._environment.get_template(f"{FOLDER}/{name}").render(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +126,21 @@ class Shell:
 
     Attributes:
         current: The entry of the navigation that the page belongs to.
-        visitor: Who looks, and what they may do.
+        viewer: Who looks, and what they may do.
         health: Whether the numbers can be trusted.
     """
 
     title: str
     environment: str | None
     current: str
-    visitor: Visit
+    viewer: Context
     health: Health
 
 
 def page(
-    visit: Visit,
+    context: Context,
     template: str,
-    context: Mapping[str, Any],
+    values: Mapping[str, Any],
     *,
     headers: Mapping[str, str] | None = None,
     state: State | None = None,
@@ -148,32 +148,36 @@ def page(
     """A page inside the shell, or its fragment alone.
 
     Args:
-        visit: Whose request it answers.
+        context: Whose request it answers.
         template: ``endpoints.html``; its fragment is ``_endpoints.html``.
-        context: What the template shows; `current` and `heading` among it.
+        values: Variables of the template; `current` and `heading` among it.
         headers: More of them.
         state: Of the data, where it was asked for a moment ago.
     """
-    lens = visit.lens
-    health = lens.reader.health(visit.now, state)
-    values: dict[str, Any] = {**_common(visit.request, visit.base), "now": visit.now, **context}
-    values["health"] = health
-    if wants_fragment(visit.request):
+    lens = context.lens
+    health = lens.reader.health(context.now, state)
+    everything: dict[str, Any] = {
+        **_common(context.request, context.base),
+        "now": context.now,
+        **values,
+    }
+    everything["health"] = health
+    if wants_fragment(context.request):
         name = f"_{template}"
-        values["shell"] = None
+        everything["shell"] = None
     else:
         name = template
-        values["shell"] = Shell(
+        everything["shell"] = Shell(
             title=lens.title,
             environment=lens.config.environment,
-            current=str(context.get("current", "")),
-            visitor=visit,
+            current=str(values.get("current", "")),
+            viewer=context,
             health=health,
         )
     try:
-        text = _templates(lens).render(name, values)
+        text = _templates(lens).render(name, everything)
     except _TEMPLATE_FAILURES as error:
-        return _broken_template(visit.request, visit.base, error)
+        return _broken_template(context.request, context.base, error)
     return html(text, headers=headers)
 
 
@@ -187,25 +191,28 @@ def html(text: str, *, status: int = 200, headers: Mapping[str, str] | None = No
     )
 
 
-def visitor(visit: Visit) -> tuple[object, ...]:
+def viewer(context: Context) -> tuple[object, ...]:
     """The properties of the visitor that a page depends on."""
-    cookies = map(visit.request.cookies.get, COOKIES)
-    return (visit.csrf_token, visit.signed_in, visit.scope, visit.actor, *cookies)
+    cookies = map(context.request.cookies.get, COOKIES)
+    return (context.csrf_token, context.signed_in, context.scope, context.actor, *cookies)
 
 
-def entity_tag(visit: Visit, version: str, *parts: object) -> str:
+def entity_tag(context: Context, version: str, *parts: object) -> str:
     """An entity tag of whatever an answer depends on: data, settings, the minute, and `parts`.
 
     It differs between users: browsers keep pages when a key of another scope signs in.
 
     Args:
-        visit: Who asks, and when.
+        context: Who asks, and when.
         version: Of the data.
         parts: What else distinguishes the answer.
     """
-    depends = visit.lens.reader.depends_on(version)
-    settings, minute = sorted(visit.lens.settings.versions.items()), int(visit.now) // TICK_SECONDS
-    parts = (*parts, minute, depends, settings, visit.base, visitor(visit))
+    depends = context.lens.reader.depends_on(version)
+    settings, minute = (
+        sorted(context.lens.settings.versions.items()),
+        int(context.now) // TICK_SECONDS,
+    )
+    parts = (*parts, minute, depends, settings, context.base, viewer(context))
     digest = hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()
     return f'W/"{digest[:20]}"'
 
@@ -242,29 +249,29 @@ def login_page(
         status: Not 200 where that is an error.
     """
     wrong = status != HTTPStatus.OK
-    context = {"next": target, "said": said, "wrong": wrong, "app_title": lens.title}
-    return _outside(request, lens, "login.html", context | _common(request, base), status=status)
+    values = {"next": target, "said": said, "wrong": wrong, "app_title": lens.title}
+    return _outside(request, lens, "login.html", values | _common(request, base), status=status)
 
 
 def error_page(
     request: Request, base: str, *, status: int, message: str, error_id: str
 ) -> Response:
     """A plain sentence and the number under which the log has more; a toast in a fragment."""
-    context = {
+    values = {
         **_common(request, base),
         "message": message,
         "error_id": error_id,
         "retry": _address(request),
     }
     name = "_error_toast.html" if wants_fragment(request) else "error.html"
-    return _outside(request, _lens_of(request), name, context, status=status)
+    return _outside(request, _lens_of(request), name, values, status=status)
 
 
 def not_found_page(request: Request, base: str, *, message: str) -> Response:
     """A page for what is not there, or not any more."""
-    context = {**_common(request, base), "message": message}
+    values = {**_common(request, base), "message": message}
     name = "_error_toast.html" if wants_fragment(request) else "not_found.html"
-    return _outside(request, _lens_of(request), name, {**context, "error_id": ""}, status=404)
+    return _outside(request, _lens_of(request), name, {**values, "error_id": ""}, status=404)
 
 
 def not_allowed_page(
@@ -272,30 +279,30 @@ def not_allowed_page(
 ) -> Response:
     """A page with the reason of a refusal; the link `way_on` leads to `leads_to` or the start."""
     more = {"message": sentence, "way_on": way_on, "leads_to": leads_to or base + "/"}
-    context = {**_common(request, base), **more, "error_id": ""}
+    values = {**_common(request, base), **more, "error_id": ""}
     name = "_error_toast.html" if wants_fragment(request) else "not_allowed.html"
-    return _outside(request, _lens_of(request), name, context, status=403)
+    return _outside(request, _lens_of(request), name, values, status=403)
 
 
 def missing_middleware_page(request: Request, base: str) -> Response:
     """Says which line to add to the host application."""
-    context = {**_common(request, base), "line": MIDDLEWARE_LINE}
-    return _outside(request, None, "missing_middleware.html", context, status=503)
+    values = {**_common(request, base), "line": MIDDLEWARE_LINE}
+    return _outside(request, None, "missing_middleware.html", values, status=503)
 
 
 def _outside(
-    request: Request, lens: Lens | None, name: str, context: Mapping[str, Any], *, status: int
+    request: Request, lens: Lens | None, name: str, values: Mapping[str, Any], *, status: int
 ) -> Response:
     """A page outside the shell; with the built-in templates where the host's do not work."""
-    context = {**context, "shell": None, "health": None}
+    values = {**values, "shell": None, "health": None}
     # Errors change no address, also where htmx would push one by itself.
     headers = {"HX-Push-Url": "false"} if wants_fragment(request) else {}
     if lens is not None:
         try:
-            return html(_templates(lens).render(name, context), status=status, headers=headers)
+            return html(_templates(lens).render(name, values), status=status, headers=headers)
         except _TEMPLATE_FAILURES:
             logger.exception("fastapi_lens cannot render %s with the host's templates", name)
-    return html(Templates().render(name, context), status=status, headers=headers)
+    return html(Templates().render(name, values), status=status, headers=headers)
 
 
 def _broken_template(request: Request, base: str, error: Exception) -> Response:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.urls.rules import RuleForm
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.settings.ignore_rules import Rule
@@ -20,12 +20,12 @@ class Link:
     count: int = 0
 
 
-def rule_href(visit: Visit, rule: Rule) -> str:
+def rule_href(context: Context, rule: Rule) -> str:
     """Where a rule is shown, and changed."""
-    return visit.url(f"/settings?rule={rule.id}#rules")
+    return context.url(f"/settings?rule={rule.id}#rules")
 
 
-def new_rule_href(visit: Visit, endpoint: Endpoint) -> str:
+def new_rule_href(context: Context, endpoint: Endpoint) -> str:
     """Where a rule for one endpoint alone is in the form, to be added."""
     form = RuleForm(pattern=endpoint.path, methods=(endpoint.method,))
-    return f"{visit.url('/settings/rules/preview')}?{urlencode(form.fields())}#rules"
+    return f"{context.url('/settings/rules/preview')}?{urlencode(form.fields())}#rules"

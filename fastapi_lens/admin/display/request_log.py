@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.urls.exceptions import FailuresQuery
 from fastapi_lens.admin.urls.requests import RequestsQuery
@@ -52,42 +52,42 @@ class FailureRow:
     name: str
 
 
-def of_endpoint(visit: Visit, endpoint: Endpoint) -> dict[str, object]:
+def of_endpoint(context: Context, endpoint: Endpoint) -> dict[str, object]:
     """What the log has of one endpoint, for its own page."""
-    log, query = visit.lens.reader.log, RequestsQuery(endpoint=endpoint.key)
+    log, query = context.lens.reader.log, RequestsQuery(endpoint=endpoint.key)
     failures = log.failures(endpoint=endpoint.key, limit=RECENT)
     return {
-        "rows": [row_of(visit, call) for call in log.requests(query.wanted, limit=RECENT)],
-        "failures": [failure_row(visit, failure) for failure in failures],
-        "requests_href": query.url(visit.url("/requests")),
-        "failures_href": FailuresQuery(endpoint=endpoint.key).url(visit.url("/failures")),
-        "kept": kept_words(visit.lens.settings.log),
+        "rows": [row_of(context, call) for call in log.requests(query.wanted, limit=RECENT)],
+        "failures": [failure_row(context, failure) for failure in failures],
+        "requests_href": query.url(context.url("/requests")),
+        "failures_href": FailuresQuery(endpoint=endpoint.key).url(context.url("/failures")),
+        "kept": kept_words(context.lens.settings.log),
     }
 
 
-def row_of(visit: Visit, call: LoggedCall) -> Row:
+def row_of(context: Context, call: LoggedCall) -> Row:
     """A request as a table shows it."""
     is_websocket = call.method == "WEBSOCKET"
     return Row(
         call=call,
-        href=visit.url(f"/requests/{call.key}"),
+        href=context.url(f"/requests/{call.key}"),
         css=f"c{call.status // 100}",
         reason=REASONS.get(call.reason, call.reason),
         failure=call.failure_type.rpartition(".")[2],
-        is_slow=call.duration_ms > visit.lens.settings.slow_threshold_ms and not is_websocket,
+        is_slow=call.duration_ms > context.lens.settings.slow_threshold_ms and not is_websocket,
     )
 
 
-def failure_row(visit: Visit, failure: Failure) -> FailureRow:
+def failure_row(context: Context, failure: Failure) -> FailureRow:
     """A kind of exception as a table shows it."""
-    href = visit.url(f"/failures/{failure.key}")
+    href = context.url(f"/failures/{failure.key}")
     return FailureRow(failure, href, failure.type.rpartition(".")[2])
 
 
-def log_tabs(visit: Visit, *, endpoint: str, failures: bool = False) -> list[Link]:
+def log_tabs(context: Context, *, endpoint: str, failures: bool = False) -> list[Link]:
     """The two lists of the log, of the same endpoint."""
-    requests_href = RequestsQuery(endpoint=endpoint).url(visit.url("/requests"))
-    failures_href = FailuresQuery(endpoint=endpoint).url(visit.url("/failures"))
+    requests_href = RequestsQuery(endpoint=endpoint).url(context.url("/requests"))
+    failures_href = FailuresQuery(endpoint=endpoint).url(context.url("/failures"))
     return [
         Link("Requests", requests_href, current=not failures, name="requests"),
         Link("Exceptions", failures_href, current=failures, name="failures"),
@@ -107,10 +107,10 @@ def kept_words(settings: LogSettings) -> str:
     return ", ".join(told[:-1]) + (" and " if told[1:] else "") + told[-1] if told else ""
 
 
-def endpoint_filter(visit: Visit, key: str, href: str, state: State) -> Link | None:
+def endpoint_filter(context: Context, key: str, href: str, state: State) -> Link | None:
     """The only endpoint that is shown, and the way to all of them; None without."""
     if not key:
         return None
-    endpoint = visit.lens.reader.endpoint(key, window=Window(1), now=visit.now, state=state)
+    endpoint = context.lens.reader.endpoint(key, window=Window(1), now=context.now, state=state)
     name = f"{endpoint.method} {endpoint.path}" if endpoint else f"endpoint {key}"
     return Link(name, href, current=True)

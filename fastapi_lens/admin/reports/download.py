@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from starlette.responses import StreamingResponse
 
 from fastapi_lens.admin.access.audit_events import EXPORT, entry_of
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.http.thread_pools import in_reader_thread
 from fastapi_lens.storage.records.settings import add_audit_entry
 
@@ -15,12 +15,12 @@ ROWS_AT_ONCE = 200
 
 
 def file_response(
-    visit: Visit, parts: Iterator[str], name: str, media_type: str, *, view: str
+    context: Context, parts: Iterator[str], name: str, media_type: str, *, view: str
 ) -> StreamingResponse:
     """A file that is sent as it is made, once it is noted who has taken it.
 
     Args:
-        visit: Who asks for it.
+        context: Who asks for it.
         parts: Its text.
         name: ``endpoints.csv``; the day is put before the dot.
         media_type: What it is.
@@ -32,11 +32,11 @@ def file_response(
     # The first part reads the database: an error becomes a page, not a file that breaks off.
     parts = itertools.chain([next(parts), *itertools.islice(parts, 1)], parts)
     entry = entry_of(
-        visit.request, EXPORT, actor=visit.actor, now=visit.now, target=name, after=view
+        context.request, EXPORT, actor=context.actor, now=context.now, target=name, after=view
     )
-    add_audit_entry(visit.lens.database, visit.lens.app_name, entry)
+    add_audit_entry(context.lens.database, context.lens.app_name, entry)
     stem, _, suffix = name.partition(".")
-    day = datetime.fromtimestamp(visit.now, UTC).date().isoformat()
+    day = datetime.fromtimestamp(context.now, UTC).date().isoformat()
     headers = {
         "Content-Disposition": f'attachment; filename="{stem}-{day}.{suffix}"',
         "Cache-Control": "private, no-store",

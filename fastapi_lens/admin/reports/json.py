@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.response_cache import Question
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.reporting.report import DeadReport, Report, TopReport
@@ -19,7 +19,7 @@ DEFAULT_LIMIT = 10
 DEFAULT_TOP_DAYS = 7
 EVERYTHING = "all"
 
-Api = Callable[[Visit], Question]
+Api = Callable[[Context], Question]
 
 
 @dataclass(frozen=True)
@@ -36,42 +36,42 @@ class NoReportError(Exception):
     sentence: str
 
 
-def nowhere(visit: Visit) -> Question:
+def nowhere(context: Context) -> Question:
     """Refuse any other path below the admin, for API clients.
 
     Raises:
         NoReportError: Always.
     """
-    first = visit.url("/report")
+    first = context.url("/report")
     raise NoReportError(f"nothing is here; the reports are {first}, {first}/top and {first}/dead")
 
 
-def report(visit: Visit) -> Question:
+def report(context: Context) -> Question:
     """``GET …/report``: all endpoints, or those of one status."""
-    days = _days(visit, default=None)
-    status = _status(visit)
+    days = _days(context, default=None)
+    status = _status(context)
 
     def make() -> Report:
-        return Report.of(_endpoints(visit, days), days=days, status=status, now=visit.now)
+        return Report.of(_endpoints(context, days), days=days, status=status, now=context.now)
 
     return _asked(("report", days, status), make)
 
 
-def top(visit: Visit) -> Question:
+def top(context: Context) -> Question:
     """``GET …/report/top``: the most-called endpoints."""
-    limit = _whole_number(visit, "limit", DEFAULT_LIMIT, MAX_LIMIT)
-    days = _days(visit, default=DEFAULT_TOP_DAYS, all_allowed=True)
+    limit = _whole_number(context, "limit", DEFAULT_LIMIT, MAX_LIMIT)
+    days = _days(context, default=DEFAULT_TOP_DAYS, all_allowed=True)
 
     def make() -> TopReport:
-        return TopReport.of(_endpoints(visit, days), days=days, limit=limit, now=visit.now)
+        return TopReport.of(_endpoints(context, days), days=days, limit=limit, now=context.now)
 
     return _asked(("top", days, limit), make)
 
 
-def dead(visit: Visit) -> Question:
+def dead(context: Context) -> Question:
     """``GET …/report/dead``: endpoints that are dead or were never called."""
-    days = _days(visit, default=None)
-    return _asked(("dead", days), lambda: DeadReport.of(_endpoints(visit, days), now=visit.now))
+    days = _days(context, default=None)
+    return _asked(("dead", days), lambda: DeadReport.of(_endpoints(context, days), now=context.now))
 
 
 def refused(sentence: str, *, status: int) -> Response:
@@ -79,24 +79,24 @@ def refused(sentence: str, *, status: int) -> Response:
     return JSONResponse({"detail": sentence}, status)
 
 
-def _endpoints(visit: Visit, days: int | None) -> list[Endpoint]:
-    return visit.lens.reader.endpoints(window=Window.of_days(days), now=visit.now)
+def _endpoints(context: Context, days: int | None) -> list[Endpoint]:
+    return context.lens.reader.endpoints(window=Window.of_days(days), now=context.now)
 
 
 def _asked(question: Hashable, make: Callable[[], BaseModel]) -> Question:
     return Question(question, lambda: visible_json(make().model_dump_json()).encode())
 
 
-def _days(visit: Visit, *, default: int | None, all_allowed: bool = False) -> int | None:
-    if all_allowed and visit.request.query_params.get("days") == EVERYTHING:
+def _days(context: Context, *, default: int | None, all_allowed: bool = False) -> int | None:
+    if all_allowed and context.request.query_params.get("days") == EVERYTHING:
         return None
-    if "days" not in visit.request.query_params:
+    if "days" not in context.request.query_params:
         return default
-    return _whole_number(visit, "days", 0, MAX_DAYS)
+    return _whole_number(context, "days", 0, MAX_DAYS)
 
 
-def _whole_number(visit: Visit, name: str, default: int, largest: int) -> int:
-    text = visit.request.query_params.get(name)
+def _whole_number(context: Context, name: str, default: int, largest: int) -> int:
+    text = context.request.query_params.get(name)
     if text is None:
         return default
     if text.isascii() and text.isdigit() and len(text) <= len(str(largest)):
@@ -106,8 +106,8 @@ def _whole_number(visit: Visit, name: str, default: int, largest: int) -> int:
     raise BadParameterError(f"{name} must be a whole number from 1 to {largest}")
 
 
-def _status(visit: Visit) -> Status | None:
-    text = visit.request.query_params.get("status")
+def _status(context: Context) -> Status | None:
+    text = context.request.query_params.get("status")
     if text is None:
         return None
     if text not in list(Status):

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from fastapi_lens import ConfigError, KeyConfig, LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.admin import router
 from fastapi_lens.admin.access.key_store import KeyStore
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.config.keys import HashedKey, Scope, hash_key
 from tests.recording.probe import lens_of
 
@@ -93,9 +93,9 @@ def test_a_key_that_may_only_read_changes_nothing(
 ) -> None:
     seen: list[tuple[str, Scope, bool, str]] = []
 
-    def change(visit: Visit) -> Response:
-        seen.append((visit.actor, visit.scope, visit.may_change, visit.client))
-        return HTMLResponse(visit.csrf_token)
+    def change(context: Context) -> Response:
+        seen.append((context.actor, context.scope, context.may_change, context.client))
+        return HTMLResponse(context.csrf_token)
 
     page = router.page("/change", change, "GET", "POST")
     monkeypatch.setattr(router, "PAGES", (page, *router.PAGES))
@@ -115,8 +115,8 @@ def test_a_key_that_may_only_read_changes_nothing(
 def test_a_visit_of_nobody_with_an_address_has_none() -> None:
     request = Request({"type": "http", "client": None, "headers": []})
     lens: Any = None
-    visit = Visit(request, lens, "", "", signed_in=False, scope=Scope.READ, actor="x", now=0)
-    assert visit.client == ""
+    context = Context(request, lens, "", "", signed_in=False, scope=Scope.READ, actor="x", now=0)
+    assert context.client == ""
 
 
 def test_a_hashed_key_costs_one_scrypt_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from starlette.responses import Response
 
 from fastapi_lens.admin import templates
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.comparison import comparison, figures, is_seen
 from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words
@@ -54,43 +54,43 @@ class Code:
     share: float
 
 
-def endpoint_page(visit: Visit) -> Response:
+def endpoint_page(context: Context) -> Response:
     """``GET /endpoints/{key}``: the page, its fragment, or 304 when nothing has changed."""
-    key = visit.request.path_params["key"]
-    query = EndpointQuery.parse(f"?{visit.request.url.query}")
-    if query.part is not None and query.part[0] > visit.now:
+    key = context.request.path_params["key"]
+    query = EndpointQuery.parse(f"?{context.request.url.query}")
+    if query.part is not None and query.part[0] > context.now:
         query = replace(query, part=None)
-    state = visit.lens.reader.state(visit.now)
-    tag = templates.entity_tag(visit, state.log_version, key, query.url())
-    if templates.is_unchanged(visit.request, tag):
+    state = context.lens.reader.state(context.now)
+    tag = templates.entity_tag(context, state.log_version, key, query.url())
+    if templates.is_unchanged(context.request, tag):
         return templates.unchanged(tag, state.complete_to)
-    base = visit.url(f"/endpoints/{key}")
+    base = context.url(f"/endpoints/{key}")
     headers = {"ETag": tag}
-    if wants_fragment(visit.request):
-        live = visit.request.headers.get("hx-source", "").endswith("#lens-live")
+    if wants_fragment(context.request):
+        live = context.request.headers.get("hx-source", "").endswith("#lens-live")
         headers["HX-Push-Url"] = "false" if live else query.url(base)
-    return again(cached_page(visit, state, lambda: _made(visit, key, query, state)), headers)
+    return again(cached_page(context, state, lambda: _made(context, key, query, state)), headers)
 
 
-def _made(visit: Visit, key: str, query: EndpointQuery, state: State) -> Response:
+def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Response:
     """The page of an endpoint, or one that says that there is none."""
-    now, window = visit.now, query.shown
-    detail = visit.lens.reader.detail(key, window=window, now=now, with_ignored=True, state=state)
+    now, window = context.now, query.shown
+    detail = context.lens.reader.detail(key, window=window, now=now, with_ignored=True, state=state)
     if detail is None:
         return templates.not_found_page(
-            visit.request, visit.base, message="There is no such endpoint in this application."
+            context.request, context.base, message="There is no such endpoint in this application."
         )
-    base, settings = visit.url(f"/endpoints/{key}"), visit.lens.settings
+    base, settings = context.url(f"/endpoints/{key}"), context.lens.settings
     endpoint, before = detail.endpoint, detail.before
     comparable = before if before is not None and is_seen(endpoint, before) else None
     is_slow = endpoint.is_slow(limit_ms=settings.slow_threshold_ms)
-    context = {
+    values = {
         "current": "Endpoints",
         "heading": f"{endpoint.method} {endpoint.path}",
         "address": query.url(base),
-        "back": visit.url("/"),
+        "back": context.url("/"),
         "query": query,
-        "period": _period(visit, endpoint, query, base),
+        "period": _period(context, endpoint, query, base),
         "endpoint": endpoint,
         "usage": endpoint.usage,
         "figures": figures(endpoint.usage, comparable, slow=is_slow),
@@ -99,33 +99,33 @@ def _made(visit: Visit, key: str, query: EndpointQuery, state: State) -> Respons
         "open": open_words(endpoint, now=now),
         "reason": status_reason(endpoint, thresholds=settings.thresholds, now=now),
         "slow_ms": settings.slow_threshold_ms,
-        "tags": _tags(visit, endpoint, query),
+        "tags": _tags(context, endpoint, query),
         "windows": _windows(query, base),
         "whole": EndpointQuery(window=WindowChoice.ALL).url(base),
-        "over_time": _over_time(visit, detail, query),
+        "over_time": _over_time(context, detail, query),
         "by_hour": by_hour(detail.week),
         "codes": _codes(detail.codes),
-        "code_days": _code_days(visit, endpoint, window),
-        "log": of_endpoint(visit, endpoint),
-        "ignored_by": _ignored_by(visit, endpoint),
-        "ignore_href": new_rule_href(visit, endpoint),
-        "delete_href": visit.url(f"/settings/danger?endpoint={endpoint.key}"),
-        "may_change": visit.may_change,
+        "code_days": _code_days(context, endpoint, window),
+        "log": of_endpoint(context, endpoint),
+        "ignored_by": _ignored_by(context, endpoint),
+        "ignore_href": new_rule_href(context, endpoint),
+        "delete_href": context.url(f"/settings/danger?endpoint={endpoint.key}"),
+        "may_change": context.may_change,
     }
-    return templates.page(visit, "endpoint.html", context, state=state)
+    return templates.page(context, "endpoint.html", values, state=state)
 
 
-def _over_time(visit: Visit, detail: Detail, query: EndpointQuery) -> OverTime:
+def _over_time(context: Context, detail: Detail, query: EndpointQuery) -> OverTime:
     return over_time(
         detail.series,
         # Without a path: charts have very many of these links, and they stay on this page.
         narrow=lambda start, end: query.with_part(start, end).url(""),
-        ends_now=visit.lens.reader.bounds(query.shown, now=visit.now).end is None,
+        ends_now=context.lens.reader.bounds(query.shown, now=context.now).end is None,
     )
 
 
-def _period(visit: Visit, endpoint: Endpoint, query: EndpointQuery, base: str) -> Period:
-    bounds = visit.lens.reader.bounds(query.shown, now=visit.now)
+def _period(context: Context, endpoint: Endpoint, query: EndpointQuery, base: str) -> Period:
+    bounds = context.lens.reader.bounds(query.shown, now=context.now)
     start = endpoint.first_called_at if bounds.start is None else bounds.start
     if start is None:
         return Period(query.window.words, "no call yet")
@@ -145,7 +145,9 @@ def _period(visit: Visit, endpoint: Endpoint, query: EndpointQuery, base: str) -
         widened,
         Link(query.window.words, replace(query, part=None).url(base), current=False),
         Link("Earlier", earlier.url(base), current=False) if earlier.part else None,
-        Link("Later", later.url(base), current=False) if later.part and last <= visit.now else None,
+        Link("Later", later.url(base), current=False)
+        if later.part and last <= context.now
+        else None,
     )
 
 
@@ -175,28 +177,28 @@ def _codes(codes: Sequence[tuple[int, int]]) -> list[Code]:
     ]
 
 
-def _code_days(visit: Visit, endpoint: Endpoint, window: Window) -> str:
+def _code_days(context: Context, endpoint: Endpoint, window: Window) -> str:
     """Of which days status codes are counted."""
-    first, last = visit.lens.reader.code_days(window, now=visit.now)
+    first, last = context.lens.reader.code_days(window, now=context.now)
     called = endpoint.first_called_at
     first = max(first, int(called) // SECONDS_PER_DAY) if called is not None else last
     days = [formats.day(day * SECONDS_PER_DAY) for day in (first, last)]
     return days[0] if first >= last else " – ".join(days)
 
 
-def _tags(visit: Visit, endpoint: Endpoint, query: EndpointQuery) -> list[Link]:
+def _tags(context: Context, endpoint: Endpoint, query: EndpointQuery) -> list[Link]:
     """Each tag leads to the list of its endpoints, in the same window."""
     return [
-        Link(tag, EndpointsQuery(tag=tag, window=query.window).url(visit.url("/")), current=False)
+        Link(tag, EndpointsQuery(tag=tag, window=query.window).url(context.url("/")), current=False)
         for tag in endpoint.tags
     ]
 
 
-def _ignored_by(visit: Visit, endpoint: Endpoint) -> list[Link]:
+def _ignored_by(context: Context, endpoint: Endpoint) -> list[Link]:
     """The rules that ignore it; each leads to where it is changed."""
     return [
-        Link(rule.pattern, rule_href(visit, rule), current=True)
-        for rule in visit.lens.settings.rules.ignoring(endpoint.method, endpoint.path)
+        Link(rule.pattern, rule_href(context, rule), current=True)
+        for rule in context.lens.settings.rules.ignoring(endpoint.method, endpoint.path)
     ]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from starlette.responses import StreamingResponse
 
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display.filter_and_sort import filter_and_sort
 from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
@@ -14,41 +14,41 @@ from fastapi_lens.reporting.report import EndpointStats
 from fastapi_lens.text.escaping import visible_json
 
 
-def as_csv(visit: Visit) -> StreamingResponse:
+def as_csv(context: Context) -> StreamingResponse:
     """``GET /export.csv``: a header, then a row for each endpoint; the names are REPORT.md's."""
     return file_response(
-        visit,
-        csv_rows(_matching(visit)),
+        context,
+        csv_rows(_matching(context)),
         "endpoints.csv",
         "text/csv; charset=utf-8; header=present",
-        view=_query(visit).url(),
+        view=_query(context).url(),
     )
 
 
-def as_json(visit: Visit) -> StreamingResponse:
+def as_json(context: Context) -> StreamingResponse:
     """``GET /export.json``: ``{"generated_at": …, "view": …, "endpoints": […]}``."""
-    view = _query(visit).url()
-    return file_response(visit, _json(visit), "endpoints.json", "application/json", view=view)
+    view = _query(context).url()
+    return file_response(context, _json(context), "endpoints.json", "application/json", view=view)
 
 
-def _query(visit: Visit) -> EndpointsQuery:
-    return EndpointsQuery.parse(f"?{visit.request.url.query}")
+def _query(context: Context) -> EndpointsQuery:
+    return EndpointsQuery.parse(f"?{context.request.url.query}")
 
 
-def _json(visit: Visit) -> Iterator[str]:
-    view = json.dumps(_query(visit).url())
-    yield f'{{"generated_at": {visit.now!r}, "view": {view}, "endpoints": ['
+def _json(context: Context) -> Iterator[str]:
+    view = json.dumps(_query(context).url())
+    yield f'{{"generated_at": {context.now!r}, "view": {view}, "endpoints": ['
     between = "\n"
-    for endpoint in _matching(visit):
+    for endpoint in _matching(context):
         yield between + visible_json(endpoint.model_dump_json())
         between = ",\n"
     yield "\n]}\n"
 
 
-def _matching(visit: Visit) -> Iterator[EndpointStats]:
-    query = _query(visit)
-    endpoints = visit.lens.reader.endpoints(
-        window=query.window.window, now=visit.now, with_ignored=query.ignored
+def _matching(context: Context) -> Iterator[EndpointStats]:
+    query = _query(context)
+    endpoints = context.lens.reader.endpoints(
+        window=query.window.window, now=context.now, with_ignored=query.ignored
     )
     for endpoint in filter_and_sort(endpoints, query).matching:
-        yield EndpointStats.of(endpoint, now=visit.now)
+        yield EndpointStats.of(endpoint, now=context.now)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from fastapi_lens.admin import templates
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.filter_and_sort import (
     PAGE_SIZE,
@@ -89,21 +89,21 @@ class Row:
     is_ignored: bool
 
 
-def endpoints_page(visit: Visit) -> Response:
+def endpoints_page(context: Context) -> Response:
     """``GET /``: the page, its fragment, or 304 when the fragment is what is shown already."""
-    query = EndpointsQuery.parse(f"?{visit.request.url.query}")
-    state = visit.lens.reader.state(visit.now)
-    tag = templates.entity_tag(visit, state.version, "endpoints", query.url())
-    if templates.is_unchanged(visit.request, tag):
+    query = EndpointsQuery.parse(f"?{context.request.url.query}")
+    state = context.lens.reader.state(context.now)
+    tag = templates.entity_tag(context, state.version, "endpoints", query.url())
+    if templates.is_unchanged(context.request, tag):
         return templates.unchanged(tag, state.complete_to)
-    response, shown = cached_page(visit, state, lambda: _made(visit, query, state))
-    history = history_headers(visit.request, shown.url(visit.url("/")))
+    response, shown = cached_page(context, state, lambda: _made(context, query, state))
+    history = history_headers(context.request, shown.url(context.url("/")))
     return again(response, {"ETag": tag, **history})
 
 
-def _made(visit: Visit, query: EndpointsQuery, state: State) -> tuple[Response, EndpointsQuery]:
+def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Response, EndpointsQuery]:
     """The page, and what it shows: a page of the list that exists."""
-    reader, window, now = visit.lens.reader, query.window.window, visit.now
+    reader, window, now = context.lens.reader, query.window.window, context.now
     by_percentile = query.sort.key in PERCENTILES
     everything = reader.endpoints(
         window=window,
@@ -112,7 +112,7 @@ def _made(visit: Visit, query: EndpointsQuery, state: State) -> tuple[Response, 
         with_histograms=by_percentile,
         state=state,
     )
-    ignored = {one.id for one in everything if _is_ignored(visit, one)}
+    ignored = {one.id for one in everything if _is_ignored(context, one)}
     hidden = frozenset[int]() if query.ignored else ignored
     shown = [one for one in everything if one.id not in hidden] if hidden else everything
     listing = filter_and_sort(shown, query)
@@ -120,18 +120,18 @@ def _made(visit: Visit, query: EndpointsQuery, state: State) -> tuple[Response, 
         matching = reader.with_histograms(listing.matching, window=window, now=now)
         listing = listing.with_matching(matching)
     trends = reader.trends([row.id for row in listing.rows], window=window, now=now)
-    rows = [_row(visit, listing, row, list(trends[row.id])) for row in listing.rows]
-    context = _context(visit, listing, rows)
-    context["ignored"] = len(ignored)
-    return templates.page(visit, "endpoints.html", context, state=state), listing.query
+    rows = [_row(context, listing, row, list(trends[row.id])) for row in listing.rows]
+    values = _context(context, listing, rows)
+    values["ignored"] = len(ignored)
+    return templates.page(context, "endpoints.html", values, state=state), listing.query
 
 
-def _is_ignored(visit: Visit, endpoint: Endpoint) -> bool:
-    return visit.lens.settings.rules.ignores(endpoint.method, endpoint.path)
+def _is_ignored(context: Context, endpoint: Endpoint) -> bool:
+    return context.lens.settings.rules.ignores(endpoint.method, endpoint.path)
 
 
-def _context(visit: Visit, listing: Listing, rows: list[Row]) -> dict[str, object]:
-    query, base = listing.query, visit.url("/")
+def _context(context: Context, listing: Listing, rows: list[Row]) -> dict[str, object]:
+    query, base = listing.query, context.url("/")
     full_bar = error_scale([endpoint.usage.error_share for endpoint in listing.matching])
     return {
         "current": "Endpoints",
@@ -152,18 +152,20 @@ def _context(visit: Visit, listing: Listing, rows: list[Row]) -> dict[str, objec
         "pages": _pages(listing, base),
         "page_size": PAGE_SIZE,
         "exports": [
-            Link(kind.upper(), query.with_page(1).url(visit.url(f"/export.{kind}")), current=False)
+            Link(
+                kind.upper(), query.with_page(1).url(context.url(f"/export.{kind}")), current=False
+            )
             for kind in ("csv", "json")
         ],
         "full_bar": full_bar,
         "scale": f"{full_bar:.0%}",
-        "slow_ms": visit.lens.settings.slow_threshold_ms,
-        "flush_interval": visit.lens.config.flush_interval,
-        "curl": "" if listing.called else _curl(visit, listing),
+        "slow_ms": context.lens.settings.slow_threshold_ms,
+        "flush_interval": context.lens.config.flush_interval,
+        "curl": "" if listing.called else _curl(context, listing),
     }
 
 
-def _row(visit: Visit, listing: Listing, endpoint: Endpoint, trend: list[int]) -> Row:
+def _row(context: Context, listing: Listing, endpoint: Endpoint, trend: list[int]) -> Row:
     usage = endpoint.usage
     p50, p95, p99 = usage.percentiles_ms
     calls = usage.calls or 1
@@ -171,18 +173,18 @@ def _row(visit: Visit, listing: Listing, endpoint: Endpoint, trend: list[int]) -
     own = EndpointQuery(window=listing.query.window)
     return Row(
         endpoint=endpoint,
-        href=own.url(visit.url(f"/endpoints/{endpoint.key}")),
+        href=own.url(context.url(f"/endpoints/{endpoint.key}")),
         hint=formats.short_name(endpoint.name),
         handler=formats.last_parts(endpoint.source),
         status=STATUS_LABELS[endpoint.status],
         trend=trend,
         share_4xx=usage.errors_4xx / calls,
         share_5xx=usage.errors_5xx / calls,
-        open=open_words(endpoint, now=visit.now),
+        open=open_words(endpoint, now=context.now),
         errors=", ".join(f"{count:,} × {name}" for count, name in errors if count),
         percentiles_ms=(p50, p95, p99),
-        is_slow=endpoint.is_slow(limit_ms=visit.lens.settings.slow_threshold_ms),
-        is_ignored=_is_ignored(visit, endpoint),
+        is_slow=endpoint.is_slow(limit_ms=context.lens.settings.slow_threshold_ms),
+        is_ignored=_is_ignored(context, endpoint),
     )
 
 
@@ -224,10 +226,10 @@ def _pages(listing: Listing, base: str) -> list[Link]:
     ]
 
 
-def _curl(visit: Visit, listing: Listing) -> str:
+def _curl(context: Context, listing: Listing) -> str:
     """A command that makes the first call: of a GET without parameters, if there is one."""
     paths = [e.path for e in listing.matching if e.method == "GET" and "{" not in e.path]
     path = min(paths, key=len) if paths else "/"
-    url = visit.request.url
-    root = visit.request.scope.get("root_path", "")
+    url = context.request.url
+    root = context.request.scope.get("root_path", "")
     return f"curl {url.scheme}://{url.netloc}{root.rstrip('/')}{path}"

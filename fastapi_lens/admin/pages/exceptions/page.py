@@ -5,7 +5,7 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from fastapi_lens.admin import templates
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display.request_log import (
     endpoint_filter,
     failure_row,
@@ -16,46 +16,48 @@ from fastapi_lens.admin.urls.exceptions import FailuresQuery
 from fastapi_lens.admin.urls.requests import RequestsQuery
 
 
-def failures_page(visit: Visit) -> Response:
+def failures_page(context: Context) -> Response:
     """``GET /failures``: kinds of exceptions, the latest first."""
-    query = FailuresQuery.parse(f"?{visit.request.url.query}")
-    state = visit.lens.reader.state(visit.now)
-    tag = templates.entity_tag(visit, state.log_version, "failures", query.url())
-    if templates.is_unchanged(visit.request, tag):
+    query = FailuresQuery.parse(f"?{context.request.url.query}")
+    state = context.lens.reader.state(context.now)
+    tag = templates.entity_tag(context, state.log_version, "failures", query.url())
+    if templates.is_unchanged(context.request, tag):
         return templates.unchanged(tag, state.complete_to)
-    base = visit.url("/failures")
-    found = visit.lens.reader.log.failures(endpoint=query.endpoint, text=query.q)
-    context = {
+    base = context.url("/failures")
+    found = context.lens.reader.log.failures(endpoint=query.endpoint, text=query.q)
+    values = {
         "current": "Requests",
         "heading": "Exceptions",
         "path": base,
         "address": query.url(base),
         "query": query,
-        "tabs": log_tabs(visit, endpoint=query.endpoint, failures=True),
+        "tabs": log_tabs(context, endpoint=query.endpoint, failures=True),
         "only": endpoint_filter(
-            visit, query.endpoint, replace(query, endpoint="").url(base), state
+            context, query.endpoint, replace(query, endpoint="").url(base), state
         ),
-        "rows": [failure_row(visit, failure) for failure in found],
+        "rows": [failure_row(context, failure) for failure in found],
         "clear": base,
     }
-    headers = {"ETag": tag, **history_headers(visit.request, query.url(base))}
-    return templates.page(visit, "failures.html", context, headers=headers, state=state)
+    headers = {"ETag": tag, **history_headers(context.request, query.url(base))}
+    return templates.page(context, "failures.html", values, headers=headers, state=state)
 
 
-def failure_page(visit: Visit) -> Response:
+def failure_page(context: Context) -> Response:
     """``GET /failures/{key}``: one kind of exception, with the traceback of one of the latest."""
-    failure = visit.lens.reader.log.failure(visit.request.path_params["key"])
+    failure = context.lens.reader.log.failure(context.request.path_params["key"])
     if failure is None:
         return templates.not_found_page(
-            visit.request, visit.base, message="This exception is not in the log, or not any more."
+            context.request,
+            context.base,
+            message="This exception is not in the log, or not any more.",
         )
     requests = RequestsQuery(endpoint=failure.endpoint_key, q=failure.type, status="5xx")
-    context = {
+    values = {
         "current": "Requests",
         "heading": failure.type,
         "failure": failure,
-        "back": visit.url("/failures"),
-        "endpoint_href": visit.url(f"/endpoints/{failure.endpoint_key}"),
-        "requests_href": requests.url(visit.url("/requests")),
+        "back": context.url("/failures"),
+        "endpoint_href": context.url(f"/endpoints/{failure.endpoint_key}"),
+        "requests_href": requests.url(context.url("/requests")),
     }
-    return templates.page(visit, "failure.html", context)
+    return templates.page(context, "failure.html", values)

@@ -5,28 +5,28 @@ from starlette.responses import RedirectResponse, Response
 from fastapi_lens.admin.access.audit_events import SIGN_OUT, SIGN_OUT_EVERYWHERE, entry_of
 from fastapi_lens.admin.access.cookies import session_cookie_of
 from fastapi_lens.admin.access.sessions import sessions_of
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.pages.login.page import ENDED
 
 
-def sign_out(visit: Visit) -> Response:
+def sign_out(context: Context) -> Response:
     """``POST /logout``: the session is over, in whatever browser somebody may have put it."""
-    if visit.session is not None:
-        entry = entry_of(visit.request, SIGN_OUT, actor=visit.actor, now=visit.now)
-        sessions_of(visit.lens).end(visit.session, entry, visit.now)
-    return _signed_out(visit, "/login")
+    if context.session is not None:
+        entry = entry_of(context.request, SIGN_OUT, actor=context.actor, now=context.now)
+        sessions_of(context.lens).end(context.session, entry, context.now)
+    return _signed_out(context, "/login")
 
 
-def sign_out_everywhere(visit: Visit) -> Response:
+def sign_out_everywhere(context: Context) -> Response:
     """``POST /logout/everywhere``: all sessions of the key are over, this one among them."""
-    if visit.session is not None:
-        entry = entry_of(visit.request, SIGN_OUT_EVERYWHERE, actor=visit.actor, now=visit.now)
-        sessions_of(visit.lens).end_all(visit.session.key, entry)
-    return _signed_out(visit, f"/login?{ENDED}=everywhere")
+    if context.session is not None:
+        entry = entry_of(context.request, SIGN_OUT_EVERYWHERE, actor=context.actor, now=context.now)
+        sessions_of(context.lens).end_all(context.session.key, entry)
+    return _signed_out(context, f"/login?{ENDED}=everywhere")
 
 
-def _signed_out(visit: Visit, path: str) -> Response:
-    response = RedirectResponse(visit.url(path), 303)
-    if visit.session is not None:
-        session_cookie_of(visit.lens).forget(response, visit.request, visit.base)
+def _signed_out(context: Context, path: str) -> Response:
+    response = RedirectResponse(context.url(path), 303)
+    if context.session is not None:
+        session_cookie_of(context.lens).forget(response, context.request, context.base)
     return response

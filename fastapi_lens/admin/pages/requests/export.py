@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from starlette.responses import StreamingResponse
 
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.reporting.csv_table import csv_line
@@ -19,40 +19,40 @@ COLUMNS = (
 )
 
 
-def as_csv(visit: Visit) -> StreamingResponse:
+def as_csv(context: Context) -> StreamingResponse:
     """``GET /requests.csv``: a header, then a row for each request; times are epoch seconds."""
-    lines = (csv_line(record.values()) for record in _records(visit))
+    lines = (csv_line(record.values()) for record in _records(context))
     return file_response(
-        visit,
+        context,
         _after(csv_line(COLUMNS), lines),
         "requests.csv",
         "text/csv; charset=utf-8",
-        view=_query(visit).url(),
+        view=_query(context).url(),
     )
 
 
-def as_json(visit: Visit) -> StreamingResponse:
+def as_json(context: Context) -> StreamingResponse:
     """``GET /requests.json``: ``{"generated_at": …, "view": …, "requests": […]}``."""
-    view = _query(visit).url()
-    head = f'{{"generated_at": {visit.now!r}, "view": {json.dumps(view)}, "requests": ['
+    view = _query(context).url()
+    head = f'{{"generated_at": {context.now!r}, "view": {json.dumps(view)}, "requests": ['
 
     def parts() -> Iterator[str]:
         between = "\n"
-        for record in _records(visit):
+        for record in _records(context):
             yield between + json.dumps(record)
             between = ",\n"
         yield "\n]}\n"
 
     texts = _after(head, parts())
-    return file_response(visit, texts, "requests.json", "application/json", view=view)
+    return file_response(context, texts, "requests.json", "application/json", view=view)
 
 
-def _query(visit: Visit) -> RequestsQuery:
-    return RequestsQuery.parse(f"?{visit.request.url.query}").newest()
+def _query(context: Context) -> RequestsQuery:
+    return RequestsQuery.parse(f"?{context.request.url.query}").newest()
 
 
-def _records(visit: Visit) -> Iterator[dict[str, object]]:
-    log, wanted, before = visit.lens.reader.log, _query(visit).wanted, None
+def _records(context: Context) -> Iterator[dict[str, object]]:
+    log, wanted, before = context.lens.reader.log, _query(context).wanted, None
     while found := log.requests(wanted, before=before, limit=READ_AT_ONCE):
         yield from map(_record, found)
         before = found[-1].id

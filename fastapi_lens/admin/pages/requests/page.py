@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin import templates
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.request_log import (
     REASONS,
@@ -36,87 +36,89 @@ class Choice:
     chosen: bool
 
 
-def requests_page(visit: Visit) -> Response:
+def requests_page(context: Context) -> Response:
     """``GET /requests``: the list."""
-    query = RequestsQuery.parse(f"?{visit.request.url.query}")
-    base, log = visit.url("/requests"), visit.lens.reader.log
+    query = RequestsQuery.parse(f"?{context.request.url.query}")
+    base, log = context.url("/requests"), context.lens.reader.log
     before = int(query.before, 16) if query.before else None
-    state = visit.lens.reader.state(visit.now)
+    state = context.lens.reader.state(context.now)
     found = log.requests(query.wanted, before=before, limit=PAGE_SIZE + 1)
     calls = found[:PAGE_SIZE]
     newest = calls[0].key if calls and not query.before else ""
-    context = {
+    values = {
         "current": "Requests",
         "heading": "Requests",
         "path": base,
         "address": query.url(base),
         "query": query,
-        "tabs": log_tabs(visit, endpoint=query.endpoint),
+        "tabs": log_tabs(context, endpoint=query.endpoint),
         "only": endpoint_filter(
-            visit, query.endpoint, replace(query, endpoint="").newest().url(base), state
+            context, query.endpoint, replace(query, endpoint="").newest().url(base), state
         ),
-        "selects": _selects(query, visit.lens.methods),
-        "rows": [row_of(visit, call) for call in calls],
+        "selects": _selects(query, context.lens.methods),
+        "rows": [row_of(context, call) for call in calls],
         "with_clients": any(call.client for call in calls),
         "older": query.older(calls[-1].key).url(base) if len(found) > PAGE_SIZE else "",
         "newest": query.newest().url(base),
         "clear": base,
-        "waits": "" if query.before else _waits(visit, query, newest),
+        "waits": "" if query.before else _waits(context, query, newest),
         "exports": [
             Link(kind.upper(), query.newest().url(f"{base}.{kind}"), current=False)
             for kind in ("csv", "json")
         ],
-        "kept": kept_words(visit.lens.settings.log),
+        "kept": kept_words(context.lens.settings.log),
     }
-    headers = history_headers(visit.request, query.url(base))
-    return templates.page(visit, "requests.html", context, headers=headers, state=state)
+    headers = history_headers(context.request, query.url(base))
+    return templates.page(context, "requests.html", values, headers=headers, state=state)
 
 
-def new_requests(visit: Visit) -> Response:
+def new_requests(context: Context) -> Response:
     """``GET /requests/new``: how many there are that the list does not show yet.
 
     The list stays as it is: whoever reads in it asks for them.
     """
-    query = RequestsQuery.parse(f"?{visit.request.url.query}")
-    newest = query.newest().url(visit.url("/requests"))
-    if not wants_fragment(visit.request):
+    query = RequestsQuery.parse(f"?{context.request.url.query}")
+    newest = query.newest().url(context.url("/requests"))
+    if not wants_fragment(context.request):
         return RedirectResponse(newest, 303)
     after = int(query.before, 16) if query.before else 0
-    count = visit.lens.reader.log.newer(query.wanted, after=after)
+    count = context.lens.reader.log.newer(query.wanted, after=after)
     tag = f'W/"{hashlib.sha256(f"{query.url()} {count}".encode()).hexdigest()[:20]}"'
-    if templates.is_unchanged(visit.request, tag):
-        return templates.unchanged(tag, visit.lens.reader.state(visit.now).complete_to)
+    if templates.is_unchanged(context.request, tag):
+        return templates.unchanged(tag, context.lens.reader.state(context.now).complete_to)
     words = f"{count:,}" if count < MOST_NEWER else f"{MOST_NEWER:,}+"
-    context = {"count": count, "words": words, "newest": newest}
+    values = {"count": count, "words": words, "newest": newest}
     headers = {"ETag": tag, "HX-Push-Url": "false"}
-    return templates.page(visit, "requests_new.html", context, headers=headers)
+    return templates.page(context, "requests_new.html", values, headers=headers)
 
 
-def request_page(visit: Visit) -> Response:
+def request_page(context: Context) -> Response:
     """``GET /requests/{key}``: everything that is kept of one request."""
-    log = visit.lens.reader.log
-    call = log.request(visit.request.path_params["key"])
+    log = context.lens.reader.log
+    call = log.request(context.request.path_params["key"])
     if call is None:
         return templates.not_found_page(
-            visit.request, visit.base, message="This request is not in the log, or not any more."
+            context.request,
+            context.base,
+            message="This request is not in the log, or not any more.",
         )
-    context = {
+    values = {
         "current": "Requests",
         "heading": f"{call.method} {call.path}",
-        "row": row_of(visit, call),
+        "row": row_of(context, call),
         "call": call,
-        "back": visit.url("/requests"),
-        "endpoint_href": visit.url(f"/endpoints/{call.endpoint_key}"),
-        "same_href": RequestsQuery(endpoint=call.endpoint_key).url(visit.url("/requests")),
+        "back": context.url("/requests"),
+        "endpoint_href": context.url(f"/endpoints/{call.endpoint_key}"),
+        "same_href": RequestsQuery(endpoint=call.endpoint_key).url(context.url("/requests")),
         "failure": log.failure(call.failure_key) if call.failure_key else None,
-        "failure_href": visit.url(f"/failures/{call.failure_key}"),
+        "failure_href": context.url(f"/failures/{call.failure_key}"),
     }
-    return templates.page(visit, "request.html", context)
+    return templates.page(context, "request.html", values)
 
 
-def _waits(visit: Visit, query: RequestsQuery, newest: str) -> str:
+def _waits(context: Context, query: RequestsQuery, newest: str) -> str:
     """Where the list asks for what is newer than its first row."""
-    return replace(query, before=newest).url(visit.url("/requests/new"))
+    return replace(query, before=newest).url(context.url("/requests/new"))
 
 
 def _selects(query: RequestsQuery, declared: set[str]) -> list[tuple[str, str, list[Choice]]]:

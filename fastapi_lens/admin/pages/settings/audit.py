@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.access.authenticator import Refusal
-from fastapi_lens.admin.context import Place, Visit
+from fastapi_lens.admin.context import Context, Place
 from fastapi_lens.admin.display.audit_lines import GROUPS, audit_lines
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.pages.settings.page import settings_tabs
@@ -16,12 +16,12 @@ from fastapi_lens.storage.records.audit import AUDIT_KEPT_EACH, AUDIT_KEPT_SECON
 PAGE_SIZE = 50
 
 
-def audit_page(visit: Visit) -> Response:
+def audit_page(context: Context) -> Response:
     """``GET /settings/audit``: for those alone who may change something."""
-    if not visit.may_change:
-        return refused_page(visit.request, Place(visit.base, visit.lens), Refusal.READ_ONLY)
-    query = AuditQuery.parse(f"?{visit.request.url.query}")
-    base, lens = visit.url("/settings/audit"), visit.lens
+    if not context.may_change:
+        return refused_page(context.request, Place(context.base, context.lens), Refusal.READ_ONLY)
+    query = AuditQuery.parse(f"?{context.request.url.query}")
+    base, lens = context.url("/settings/audit"), context.lens
     found = read_audit(
         lens.database,
         lens.app_name,
@@ -31,10 +31,10 @@ def audit_page(visit: Visit) -> Response:
     )
     shown = found[:PAGE_SIZE]
     more = len(found) > PAGE_SIZE
-    context = {
+    values = {
         "current": "Settings",
         "heading": "Audit log",
-        "tabs": settings_tabs(visit, "audit"),
+        "tabs": settings_tabs(context, "audit"),
         "groups": _groups(query, base),
         "lines": audit_lines(shown),
         "query": query,
@@ -43,7 +43,7 @@ def audit_page(visit: Visit) -> Response:
         "kept_seconds": AUDIT_KEPT_SECONDS,
         "kept_each": AUDIT_KEPT_EACH,
     }
-    return templates.page(visit, "audit.html", context)
+    return templates.page(context, "audit.html", values)
 
 
 def _groups(query: AuditQuery, base: str) -> list[Link]:

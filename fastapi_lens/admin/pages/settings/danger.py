@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.access.audit_events import PURGE, entry_of
 from fastapi_lens.admin.access.authenticator import Refusal
-from fastapi_lens.admin.context import Place, Visit
+from fastapi_lens.admin.context import Context, Place
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.pages.settings.page import settings_tabs
 from fastapi_lens.admin.refusals import refused_page
@@ -64,41 +64,43 @@ class Target:
         return f"{formats.plural(self.calls, 'call')} since {formats.day(self.since)}"
 
 
-def danger_page(visit: Visit) -> Response:
+def danger_page(context: Context) -> Response:
     """``GET /settings/danger``, for those alone who may change something; ``POST`` deletes."""
-    if not visit.may_change:
-        return refused_page(visit.request, Place(visit.base, visit.lens), Refusal.READ_ONLY)
-    if visit.request.method == "POST":
-        return _delete(visit)
-    params = visit.request.query_params
-    return _page(visit, _target(visit, params.get("endpoint", ""), params.get("name", "")))
+    if not context.may_change:
+        return refused_page(context.request, Place(context.base, context.lens), Refusal.READ_ONLY)
+    if context.request.method == "POST":
+        return _delete(context)
+    params = context.request.query_params
+    return _page(context, _target(context, params.get("endpoint", ""), params.get("name", "")))
 
 
-def _page(visit: Visit, target: Target | None, *, wrong: str = "", status: int = 200) -> Response:
-    params = visit.request.query_params
-    context = {
+def _page(
+    context: Context, target: Target | None, *, wrong: str = "", status: int = 200
+) -> Response:
+    params = context.request.query_params
+    values = {
         "current": "Settings",
         "heading": "Danger zone",
-        "tabs": settings_tabs(visit, "danger"),
+        "tabs": settings_tabs(context, "danger"),
         "target": target,
         "asked": params.get("name", ""),
         "done": params.get("done", ""),
         "wrong": wrong,
-        "typed": visit.form.get("confirm", ""),
-        "version": visit.lens.settings.versions.get(HISTORY, 0),
-        "csrf_token": visit.csrf_token,
-        "app_name": visit.lens.app_name,
+        "typed": context.form.get("confirm", ""),
+        "version": context.lens.settings.versions.get(HISTORY, 0),
+        "csrf_token": context.csrf_token,
+        "app_name": context.lens.app_name,
     }
-    response = templates.page(visit, "danger.html", context)
+    response = templates.page(context, "danger.html", values)
     response.status_code = status
     return response
 
 
-def _target(visit: Visit, key: str, name: str) -> Target | None:
+def _target(context: Context, key: str, name: str) -> Target | None:
     """All endpoints, or the one with this key or name; None where there is no such one."""
-    reader, lens = visit.lens.reader, visit.lens
+    reader, lens = context.lens.reader, context.lens
     found = reader.endpoints(
-        window=_WHOLE_APP, now=visit.now, with_ignored=True, with_histograms=False
+        window=_WHOLE_APP, now=context.now, with_ignored=True, with_histograms=False
     )
     if not key and not name:
         return Target.of("", lens.app_name, found)
@@ -109,39 +111,41 @@ def _target(visit: Visit, key: str, name: str) -> Target | None:
     return None
 
 
-def _delete(visit: Visit) -> Response:
-    target = _target(visit, visit.form.get("endpoint", ""), "")
+def _delete(context: Context) -> Response:
+    target = _target(context, context.form.get("endpoint", ""), "")
     if target is None:
-        return _page(visit, None, status=404)
+        return _page(context, None, status=404)
     # The name with invisible characters escaped, as the page shows it, or unchanged.
-    if visit.form.get("confirm", "").strip() not in (target.name, visible(target.name)):
+    if context.form.get("confirm", "").strip() not in (target.name, visible(target.name)):
         wrong = f"This is not {target.name}. Nothing was deleted."
-        return _page(visit, target, wrong=wrong, status=422)
-    if not _noted(visit, target):
-        return _page(visit, target, wrong=CHANGED_MEANWHILE, status=409)
-    lens = visit.lens
+        return _page(context, target, wrong=wrong, status=422)
+    if not _noted(context, target):
+        return _page(context, target, wrong=CHANGED_MEANWHILE, status=409)
+    lens = context.lens
     choice = Choice(lens.app_name, target.ids, whole_app=not target.key, keeps_endpoints=True)
     is_done = purge_for(lens.database, choice, seconds=SECONDS)
     query = f"endpoint={target.key}&done=" if target.key else "done="
-    return RedirectResponse(visit.url(f"/settings/danger?{query}{DONE if is_done else PART}"), 303)
+    return RedirectResponse(
+        context.url(f"/settings/danger?{query}{DONE if is_done else PART}"), 303
+    )
 
 
-def _noted(visit: Visit, target: Target) -> bool:
+def _noted(context: Context, target: Target) -> bool:
     """Note it before it is done; False where somebody else was quicker.
 
     What is stored lets every worker know that what it has shown is over.
     """
-    lens, version = visit.lens, visit.form.get("version", "")
+    lens, version = context.lens, context.form.get("version", "")
     known = int(version) if re.fullmatch("[0-9]{1,9}", version) else -1
     entry = entry_of(
-        visit.request,
+        context.request,
         PURGE,
-        actor=visit.actor,
-        now=visit.now,
+        actor=context.actor,
+        now=context.now,
         target=target.name if target.key else EVERYTHING,
     )
     entry = replace(entry, before=target.words)
-    stored = Stored({"deleted_at": visit.now}, known)
+    stored = Stored({"deleted_at": context.now}, known)
     written = write_section(lens.database, lens.app_name, HISTORY, stored, entry)
     lens.refresh_settings()
     return written

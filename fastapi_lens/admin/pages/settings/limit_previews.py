@@ -1,6 +1,6 @@
 """What other retention or other thresholds would do, in words. No HTML, no SQL."""
 
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.labels import STATUS_LABELS
 from fastapi_lens.admin.pages.settings.reply import Group, Item, Preview
@@ -17,11 +17,11 @@ PREVIEWED = (RETENTION, THRESHOLDS)
 """The sections of which a change can be previewed, besides the rules."""
 
 
-def preview_of(visit: Visit, section: str, other: LensConfig) -> Preview:
+def preview_of(context: Context, section: str, other: LensConfig) -> Preview:
     """What comes of a section that is saved.
 
     Args:
-        visit: Who asks.
+        context: Who asks.
         section: One of `PREVIEWED`; of others there is nothing to say.
         other: A configuration with the values in question.
 
@@ -29,14 +29,14 @@ def preview_of(visit: Visit, section: str, other: LensConfig) -> Preview:
         StorageError: The database cannot be read.
     """
     if section == RETENTION:
-        return Preview([Group(_retention_sentence(visit, other.ttl_days))])
-    return _limits(visit, other) if section == THRESHOLDS else Preview()
+        return Preview([Group(_retention_sentence(context, other.ttl_days))])
+    return _limits(context, other) if section == THRESHOLDS else Preview()
 
 
-def _retention_sentence(visit: Visit, ttl_days: int | None) -> str:
-    lens = visit.lens
+def _retention_sentence(context: Context, ttl_days: int | None) -> str:
+    lens = context.lens
     then = Retention(ttl_days)
-    found = expired(lens.database, lens.retention, then, app=lens.app_name, now=visit.now)
+    found = expired(lens.database, lens.retention, then, app=lens.app_name, now=context.now)
     if not found.rows or found.before is None:
         return "Deletes nothing that is kept now. What was deleted before does not come back."
     rows = formats.plural(found.rows, "row")
@@ -46,30 +46,30 @@ def _retention_sentence(visit: Visit, ttl_days: int | None) -> str:
     return f"Deletes {days} of history, all before {formats.day(found.before)}: {rows}."
 
 
-def _limits(visit: Visit, other: LensConfig) -> Preview:
-    settings = visit.lens.settings
+def _limits(context: Context, other: LensConfig) -> Preview:
+    settings = context.lens.settings
     changed = preview_limits(
-        visit.lens.reader.endpoints(window=DEFAULT_WINDOW.window, now=visit.now),
+        context.lens.reader.endpoints(window=DEFAULT_WINDOW.window, now=context.now),
         Limits(settings.thresholds, settings.slow_threshold_ms),
         Limits(
             Thresholds(other.cold_threshold_days, other.dead_threshold_days),
             other.slow_threshold_ms,
         ),
-        now=visit.now,
+        now=context.now,
     )
     if not changed:
         return Preview([Group("No endpoint would be shown differently.")])
     some = formats.plural(len(changed), "endpoint")
-    items = [_item(visit, one) for one in changed]
+    items = [_item(context, one) for one in changed]
     return Preview([Group.of(f"{some} would be shown differently:", items)])
 
 
-def _item(visit: Visit, change: StatusChange) -> Item:
+def _item(context: Context, change: StatusChange) -> Item:
     endpoint = change.endpoint
     notes: list[str] = []
     if change.before is not change.after:
         notes.append(f"{STATUS_LABELS[change.before]} → {STATUS_LABELS[change.after]}")
     if change.was_slow != change.is_slow:
         notes.append("becomes slow" if change.is_slow else "is slow no longer")
-    href = EndpointQuery().url(visit.url(f"/endpoints/{endpoint.key}"))
+    href = EndpointQuery().url(context.url(f"/endpoints/{endpoint.key}"))
     return Item(endpoint.method, endpoint.path, href, ", ".join(notes))

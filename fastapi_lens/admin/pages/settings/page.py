@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin import templates
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display.audit_lines import CHANGES, AuditLine, audit_lines
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.http.requests import wants_fragment
@@ -51,111 +51,111 @@ class Form:
     previews: bool
 
 
-def settings_page(visit: Visit, reply: Reply | None = None, status: int = 200) -> Response:
+def settings_page(context: Context, reply: Reply | None = None, status: int = 200) -> Response:
     """``GET /settings``: the page or its fragment; after a form, with what came of it."""
-    params = visit.request.query_params
-    reply = reply or edited(visit, params.get("rule", ""))
-    context = {
-        **_now(visit),
-        **_forms(visit, reply),
-        "forms": [_form(visit, name, reply) for name in SECTIONS],
-        "rules": rules_section(visit, reply),
-        "unusable": visit.lens.settings.unusable,
+    params = context.request.query_params
+    reply = reply or edited(context, params.get("rule", ""))
+    values = {
+        **_now(context),
+        **_forms(context, reply),
+        "forms": [_form(context, name, reply) for name in SECTIONS],
+        "rules": rules_section(context, reply),
+        "unusable": context.lens.settings.unusable,
         "saved": params.get("saved") in (*SECTIONS, RULES),
-        "tabs": settings_tabs(visit, "settings"),
+        "tabs": settings_tabs(context, "settings"),
     }
-    response = templates.page(visit, "settings.html", context, headers=_headers(visit))
+    response = templates.page(context, "settings.html", values, headers=_headers(context))
     response.status_code = status
     return response
 
 
-def section_page(visit: Visit, reply: Reply, status: int = 200) -> Response:
+def section_page(context: Context, reply: Reply, status: int = 200) -> Response:
     """What came of a form: the whole page, or for htmx its section alone."""
-    if not wants_fragment(visit.request):
-        return settings_page(visit, reply, status)
-    context: dict[str, object] = {**_forms(visit, reply), "form": None, "rules": None}
+    if not wants_fragment(context.request):
+        return settings_page(context, reply, status)
+    values: dict[str, object] = {**_forms(context, reply), "form": None, "rules": None}
     if reply.section == RULES:
-        context["rules"] = rules_section(visit, reply)
+        values["rules"] = rules_section(context, reply)
     else:
-        context["form"] = _form(visit, reply.section, reply)
-    response = templates.page(visit, "settings_section.html", context, headers=_headers(visit))
+        values["form"] = _form(context, reply.section, reply)
+    response = templates.page(context, "settings_section.html", values, headers=_headers(context))
     response.status_code = status
     return response
 
 
-def opened_section(visit: Visit) -> Response:
+def opened_section(context: Context) -> Response:
     """``GET /settings/{section}``: a section alone for htmx, as it is; else the page with it."""
-    section = visit.request.path_params["section"]
+    section = context.request.path_params["section"]
     if section not in (*SECTIONS, RULES):
-        return no_section(visit)
-    if not wants_fragment(visit.request):
-        return RedirectResponse(visit.url(f"/settings#{section}"), 303)
-    reply = edited(visit, visit.request.query_params.get("rule", ""))
-    return section_page(visit, reply or Reply(section=section))
+        return no_section(context)
+    if not wants_fragment(context.request):
+        return RedirectResponse(context.url(f"/settings#{section}"), 303)
+    reply = edited(context, context.request.query_params.get("rule", ""))
+    return section_page(context, reply or Reply(section=section))
 
 
-def no_section(visit: Visit) -> Response:
+def no_section(context: Context) -> Response:
     """For a section that there is not."""
     return templates.not_found_page(
-        visit.request, visit.base, message="There is no such section of the settings."
+        context.request, context.base, message="There is no such section of the settings."
     )
 
 
-def now_page(visit: Visit) -> Response:
+def now_page(context: Context) -> Response:
     """``GET /settings/now``: what changes by itself, apart from the forms that people fill in."""
-    if not wants_fragment(visit.request):
-        return RedirectResponse(visit.url("/settings"), 303)
-    return templates.page(visit, "settings_now.html", _now(visit), headers=_headers(visit))
+    if not wants_fragment(context.request):
+        return RedirectResponse(context.url("/settings"), 303)
+    return templates.page(context, "settings_now.html", _now(context), headers=_headers(context))
 
 
-def preview_page(visit: Visit, reply: Reply) -> Response:
+def preview_page(context: Context, reply: Reply) -> Response:
     """What a change would do: the whole page, or for htmx that alone."""
-    if not wants_fragment(visit.request):
-        return settings_page(visit, reply)
-    context = {"preview": reply.preview}
-    return templates.page(visit, "settings_preview.html", context, headers=_headers(visit))
+    if not wants_fragment(context.request):
+        return settings_page(context, reply)
+    values = {"preview": reply.preview}
+    return templates.page(context, "settings_preview.html", values, headers=_headers(context))
 
 
-def settings_tabs(visit: Visit, current: str) -> list[Link]:
+def settings_tabs(context: Context, current: str) -> list[Link]:
     """The pages of the settings; what tells of people is for those alone who may change them."""
     pages = [("Settings", "settings", "/settings")]
-    if visit.may_change:
+    if context.may_change:
         pages += [("Audit log", "audit", "/settings/audit")]
         pages += [("Danger zone", "danger", "/settings/danger")]
-    return [Link(label, visit.url(path), name == current, name) for label, name, path in pages]
+    return [Link(label, context.url(path), name == current, name) for label, name, path in pages]
 
 
-def _headers(visit: Visit) -> dict[str, str]:
-    return {"HX-Push-Url": "false"} if wants_fragment(visit.request) else {}
+def _headers(context: Context) -> dict[str, str]:
+    return {"HX-Push-Url": "false"} if wants_fragment(context.request) else {}
 
 
-def _forms(visit: Visit, reply: Reply | None) -> dict[str, object]:
+def _forms(context: Context, reply: Reply | None) -> dict[str, object]:
     """What each of the sections needs."""
     return {
-        "may_change": visit.may_change,
-        "csrf_token": visit.csrf_token,
+        "may_change": context.may_change,
+        "csrf_token": context.csrf_token,
         "reply": reply,
-        "flush_interval": visit.lens.config.flush_interval,
-        "audit": _latest(visit),
-        "audit_href": visit.url("/settings/audit"),
+        "flush_interval": context.lens.config.flush_interval,
+        "audit": _latest(context),
+        "audit_href": context.url("/settings/audit"),
     }
 
 
-def _latest(visit: Visit) -> list[AuditLine]:
-    if not visit.may_change:
+def _latest(context: Context) -> list[AuditLine]:
+    if not context.may_change:
         return []
-    lens = visit.lens
+    lens = context.lens
     return audit_lines(read_audit(lens.database, lens.app_name, actions=CHANGES, limit=LATEST))
 
 
-def _form(visit: Visit, section: str, reply: Reply | None) -> Form:
+def _form(context: Context, section: str, reply: Reply | None) -> Form:
     mine = reply if reply is not None and reply.section == section else Reply(section=section)
-    settings = visit.lens.settings
+    settings = context.lens.settings
     return Form(
         name=section,
         version=settings.versions.get(section, 0),
         fields=fields(
-            section, settings, visit.lens.config, typed=mine.typed, conflict=mine.conflict
+            section, settings, context.lens.config, typed=mine.typed, conflict=mine.conflict
         ),
         error={mine.field: mine.sentence} if mine.field else {},
         sentence="" if mine.field else mine.sentence,
@@ -164,17 +164,17 @@ def _form(visit: Visit, section: str, reply: Reply | None) -> Form:
     )
 
 
-def _now(visit: Visit) -> dict[str, object]:
-    workers = visit.lens.reader.workers(visit.now)
+def _now(context: Context) -> dict[str, object]:
+    workers = context.lens.reader.workers(context.now)
     return {
         "current": "Settings",
         "heading": "Settings",
-        "address": visit.url("/settings/now"),
+        "address": context.url("/settings/now"),
         "workers": workers,
         "running": sum(worker.state is WorkerState.RUNNING for worker in workers),
         "some_killed": any(worker.state is WorkerState.KILLED for worker in workers),
         "some_clock_off": any(worker.clock_is_off for worker in workers),
         "state_classes": STATE_CLASSES,
-        "forecast": visit.lens.forecaster.forecast(visit.now),
-        "ttl_days": visit.lens.retention.ttl_days,
+        "forecast": context.lens.forecaster.forecast(context.now),
+        "ttl_days": context.lens.retention.ttl_days,
     }

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.pages.settings.forms import STAYS, saved, who_changed, write
 from fastapi_lens.admin.pages.settings.page import preview_page, section_page
 from fastapi_lens.admin.pages.settings.reply import Preview, Reply
@@ -20,51 +20,51 @@ _NEW = "new"
 """The id of a rule that has none yet."""
 
 
-def save_rules(visit: Visit) -> Response:
+def save_rules(context: Context) -> Response:
     """``POST /settings/rules``: 303 when done; else the page, with what was typed."""
-    form, do = RuleForm.read(visit.form), visit.form.get("do", "save")
+    form, do = RuleForm.read(context.form), context.form.get("do", "save")
     if do in ("pause", "resume", "delete"):
-        return _without_form(visit, form.id, do)
+        return _without_form(context, form.id, do)
     try:
-        rule = _checked(visit, form)
+        rule = _checked(context, form)
     except ConfigError as error:
-        return section_page(visit, _wrong(form, error), 422)
+        return section_page(context, _wrong(form, error), 422)
     if do == "preview":
-        preview = preview_of(visit, rule)
-        return section_page(visit, Reply(section=RULES, rule=form, preview=preview))
-    now = visit.lens.settings.rules
+        preview = preview_of(context, rule)
+        return section_page(context, Reply(section=RULES, rule=form, preview=preview))
+    now = context.lens.settings.rules
     before = next((str(one) for one in now.all if one.id == rule.id), "")
     if form.id and not before:
         # What was edited is gone: it is not there to be edited, but can be added.
         lost = replace(form, id="")
-        sentence = f"{GONE} {who_changed(visit, RULES)}. {STAYS}"
-        return section_page(visit, Reply(section=RULES, rule=lost, sentence=sentence), 409)
+        sentence = f"{GONE} {who_changed(context, RULES)}. {STAYS}"
+        return section_page(context, Reply(section=RULES, rule=lost, sentence=sentence), 409)
     if not form.id:
         rule = replace(rule, id=secrets.token_hex(4))
-    if not _written(visit, with_rule(now, rule), before, str(rule)):
-        return _conflict(visit, form)
-    return saved(visit, Reply(section=RULES, said=_said(visit, rule)))
+    if not _written(context, with_rule(now, rule), before, str(rule)):
+        return _conflict(context, form)
+    return saved(context, Reply(section=RULES, said=_said(context, rule)))
 
 
-def preview_rule(visit: Visit) -> Response:
+def preview_rule(context: Context) -> Response:
     """``GET /settings/rules/preview``: what a rule would do, as somebody types it."""
-    form = RuleForm.read(visit.request.query_params)
+    form = RuleForm.read(context.request.query_params)
     if not form.pattern:
-        return preview_page(visit, Reply(section=RULES, rule=form))
+        return preview_page(context, Reply(section=RULES, rule=form))
     try:
-        preview = preview_of(visit, _checked(visit, form))
+        preview = preview_of(context, _checked(context, form))
     except ConfigError as error:
         preview = Preview(error=_sentence(error))
-    return preview_page(visit, Reply(section=RULES, rule=form, preview=preview))
+    return preview_page(context, Reply(section=RULES, rule=form, preview=preview))
 
 
-def _checked(visit: Visit, form: RuleForm) -> Rule:
+def _checked(context: Context, form: RuleForm) -> Rule:
     """The rule that was typed.
 
     Raises:
         ConfigError: It cannot work, or there is such a one.
     """
-    rule, others = form.rule(form.id or _NEW), without_rule(visit.lens.settings.rules, form.id)
+    rule, others = form.rule(form.id or _NEW), without_rule(context.lens.settings.rules, form.id)
     meant = (rule.pattern, rule.methods, rule.statuses)
     if any((one.pattern, one.methods, one.statuses) == meant for one in others.all):
         raise ConfigError(PATTERN, "is that of another rule, with the same methods and answers")
@@ -73,32 +73,32 @@ def _checked(visit: Visit, form: RuleForm) -> Rule:
     return rule
 
 
-def _without_form(visit: Visit, identity: str, do: str) -> Response:
+def _without_form(context: Context, identity: str, do: str) -> Response:
     """Pause, resume or delete a rule."""
-    now = visit.lens.settings.rules
+    now = context.lens.settings.rules
     rule = next((one for one in now.all if one.id == identity), None)
     if rule is None:
-        sentence = f"{GONE} {who_changed(visit, RULES)}."
-        return section_page(visit, Reply(section=RULES, sentence=sentence), 409)
+        sentence = f"{GONE} {who_changed(context, RULES)}."
+        return section_page(context, Reply(section=RULES, sentence=sentence), 409)
     if do == "delete":
         then, after, said = without_rule(now, identity), "", "Deleted"
     else:
         changed = replace(rule, paused=do == "pause")
         then, after, said = with_rule(now, changed), str(changed), f"{do.capitalize()}d"
-    if not _written(visit, then, str(rule), after):
-        return _conflict(visit, None)
-    return saved(visit, Reply(section=RULES, said=f"{said}: {rule}."))
+    if not _written(context, then, str(rule), after):
+        return _conflict(context, None)
+    return saved(context, Reply(section=RULES, said=f"{said}: {rule}."))
 
 
-def _written(visit: Visit, rules: Rules, before: str, after: str) -> bool:
+def _written(context: Context, rules: Rules, before: str, after: str) -> bool:
     values = {"rules": [rule.as_stored() for rule in rules.all]}
-    return write(visit, RULES, values, before, after)
+    return write(context, RULES, values, before, after)
 
 
-def _conflict(visit: Visit, form: RuleForm | None) -> Response:
+def _conflict(context: Context, form: RuleForm | None) -> Response:
     stays = STAYS if form is not None else "Look at the rules once more."
-    sentence = f"{who_changed(visit, RULES)}. {stays}"
-    return section_page(visit, Reply(section=RULES, rule=form, sentence=sentence), 409)
+    sentence = f"{who_changed(context, RULES)}. {stays}"
+    return section_page(context, Reply(section=RULES, rule=form, sentence=sentence), 409)
 
 
 def _wrong(form: RuleForm, error: ConfigError) -> Reply:
@@ -109,6 +109,6 @@ def _sentence(error: ConfigError) -> str:
     return f"The {error.field} {error.problem}."
 
 
-def _said(visit: Visit, rule: Rule) -> str:
-    found = preview_of(visit, rule)
+def _said(context: Context, rule: Rule) -> str:
+    found = preview_of(context, rule)
     return f"Saved. {found.sentence.rstrip(':')}."

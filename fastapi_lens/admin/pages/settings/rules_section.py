@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fastapi_lens.admin.context import Visit
+from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.filter_and_sort import METHOD_ORDER
 from fastapi_lens.admin.display.links import rule_href
@@ -61,39 +61,42 @@ class Section:
     statuses: Sequence[int] = STATUS_CLASSES
 
 
-def rules_section(visit: Visit, reply: Reply | None) -> Section:
+def rules_section(context: Context, reply: Reply | None) -> Section:
     """The section, with what came of its form.
 
     Raises:
         StorageError: The database cannot be read.
     """
-    settings = visit.lens.settings
+    settings = context.lens.settings
     rules = settings.rules
     mine = reply if reply is not None and reply.section == RULES else Reply(section=RULES)
     form = mine.rule or RuleForm()
-    endpoints = all_endpoints(visit) if rules.all else []
+    endpoints = all_endpoints(context) if rules.all else []
     return Section(
         version=settings.versions.get(RULES, 0),
-        rows=[_row(visit, rule, endpoints) for rule in rules.all],
+        rows=[_row(context, rule, endpoints) for rule in rules.all],
         form=form,
-        methods=[*METHOD_ORDER, *sorted((visit.lens.methods | {*form.methods}) - {*METHOD_ORDER})],
+        methods=[
+            *METHOD_ORDER,
+            *sorted((context.lens.methods | {*form.methods}) - {*METHOD_ORDER}),
+        ],
         error={mine.field: mine.sentence} if mine.field else {},
         sentence="" if mine.field else mine.sentence,
         preview=mine.preview,
         ignored=sum(rules.ignores(one.method, one.path) for one in endpoints),
-        ignored_href=EndpointsQuery(ignored=True).url(visit.url("/")),
+        ignored_href=EndpointsQuery(ignored=True).url(context.url("/")),
     )
 
 
-def all_endpoints(visit: Visit) -> list[Endpoint]:
+def all_endpoints(context: Context) -> list[Endpoint]:
     """Those that there are, ignored or not, with their calls of the last days.
 
     Raises:
         StorageError: The database cannot be read.
     """
     window = Window.of_days(WINDOW_DAYS)
-    return visit.lens.reader.endpoints(
-        window=window, now=visit.now, with_ignored=True, with_histograms=False
+    return context.lens.reader.endpoints(
+        window=window, now=context.now, with_ignored=True, with_histograms=False
     )
 
 
@@ -109,35 +112,35 @@ def without_rule(rules: Rules, identity: str) -> Rules:
     return Rules(tuple(one for one in rules.all if one.id != identity))
 
 
-def preview_of(visit: Visit, rule: Rule) -> Preview:
+def preview_of(context: Context, rule: Rule) -> Preview:
     """What comes of a rule that is added or changed.
 
     Raises:
         StorageError: The database cannot be read.
     """
-    now = visit.lens.settings.rules
-    found = preview_rules(all_endpoints(visit), now, with_rule(now, rule), rule)
+    now = context.lens.settings.rules
+    found = preview_rules(all_endpoints(context), now, with_rule(now, rule), rule)
     others = without_rule(now, rule.id)
     items = [
-        _item(visit, one, "by another rule, too" if others.ignores(one.method, one.path) else "")
+        _item(context, one, "by another rule, too" if others.ignores(one.method, one.path) else "")
         for one in found.covered
     ]
     groups = [Group.of(_sentence(rule, found), items)]
     if found.back:
-        back = [_item(visit, one, "") for one in found.back]
+        back = [_item(context, one, "") for one in found.back]
         groups.append(Group.of(f"{comes_back(len(back))}:", back))
     return Preview(groups)
 
 
-def edited(visit: Visit, identity: str) -> Reply | None:
+def edited(context: Context, identity: str) -> Reply | None:
     """A rule in the form, to be changed; None where there is no such rule.
 
     Raises:
         StorageError: The database cannot be read.
     """
-    for rule in visit.lens.settings.rules.all:
+    for rule in context.lens.settings.rules.all:
         if rule.id == identity:
-            preview = preview_of(visit, rule)
+            preview = preview_of(context, rule)
             return Reply(section=RULES, rule=RuleForm.of(rule), preview=preview)
     return None
 
@@ -160,17 +163,17 @@ def _sentence(rule: Rule, found: RulePreview) -> str:
     return f"Paused. Once resumed it {said}" if rule.paused else said[0].upper() + said[1:]
 
 
-def _row(visit: Visit, rule: Rule, endpoints: Sequence[Endpoint]) -> RuleRow:
+def _row(context: Context, rule: Rule, endpoints: Sequence[Endpoint]) -> RuleRow:
     count = sum(rule.covers(one.method, one.path) for one in endpoints)
     some = formats.plural(count, "endpoint")
     what = f"{_classes(rule)} answers of {some}" if rule.statuses else some
-    return RuleRow(rule, what, rule_href(visit, rule))
+    return RuleRow(rule, what, rule_href(context, rule))
 
 
 def _classes(rule: Rule) -> str:
     return ", ".join(f"{one}xx" for one in rule.statuses)
 
 
-def _item(visit: Visit, endpoint: Endpoint, note: str) -> Item:
-    href = EndpointQuery().url(visit.url(f"/endpoints/{endpoint.key}"))
+def _item(context: Context, endpoint: Endpoint, note: str) -> Item:
+    href = EndpointQuery().url(context.url(f"/endpoints/{endpoint.key}"))
     return Item(endpoint.method, endpoint.path, href, note)
