@@ -44,7 +44,7 @@ EVERY_SECONDS = 5.0
 SETTLE_SECONDS = 1.0
 """From when fifty clients have connected, which no server does unnoticed, until anything counts."""
 
-SLOWER_PERCENT, GROWTH_KIB = 20.0, 2_048
+READING_PERCENT, CEASELESS_PERCENT, GROWTH_KIB = 20.0, 50.0, 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +197,13 @@ def section(flood: Refused, loads: Loads, *, command: str, days: int) -> str:
         ("refused without a key: memory grown", GROWTH_KIB / 1_024, grown / 1_024, "MiB"),
         (
             f"p99 of the application's own requests while {CLIENTS} read, above idle",
-            SLOWER_PERCENT,
+            READING_PERCENT,
             loads.reading.slower_percent,
             "%",
         ),
         (
             f"the same while {CLIENTS} ask without a pause",
-            SLOWER_PERCENT,
+            CEASELESS_PERCENT,
             loads.ceaseless.slower_percent,
             "%",
         ),

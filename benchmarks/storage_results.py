@@ -11,7 +11,7 @@ from benchmarks.storage_history import Laid
 from benchmarks.storage_routes import BUSY, UNUSED
 from benchmarks.storage_server import FLUSH_SECONDS
 
-P50_MS, P95_MS = 60.0, 120.0
+P50_MS, P95_MS = 100.0, 200.0
 FILE_MB, GROWTH_MB = 120.0, 30.0
 LABELS = {"/lens/": "endpoints page"}
 

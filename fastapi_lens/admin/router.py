@@ -125,7 +125,7 @@ async def _answer(request: Request, rest: str) -> Response:
             return await one.endpoint(request)
     if wants_json(request, rest):
         return await _report(request, json_reports.nowhere, rest)
-    return await page(rest, _nothing_here).endpoint(request)
+    return await _show(request, rest, _nothing_here)
 
 
 def _not_allowed(request: Request, rest: str, methods: Sequence[str]) -> Response:
@@ -344,16 +344,27 @@ def page(
     """
 
     async def endpoint(request: Request) -> Response:
-        address, base, lens = client_path(request), base_of(request, path), _lens(request)
-        if lens is None:
-            return templates.missing_middleware_page(request, base)
-        try:
-            place = Place(base, lens, address if back is None else base + back)
-            return await _visited(request, place, view, needs)
-        except StorageError as error:
-            return _error_page(request, base, error, status=503)
+        return await _show(request, path, view, back=back, needs=needs)
 
     return answer_at(path, endpoint, *methods)
+
+
+async def _show(
+    request: Request,
+    path: str,
+    view: View,
+    *,
+    back: str | None = None,
+    needs: Scope = Scope.ADMIN,
+) -> Response:
+    address, base, lens = client_path(request), base_of(request, path), _lens(request)
+    if lens is None:
+        return templates.missing_middleware_page(request, base)
+    try:
+        place = Place(base, lens, address if back is None else base + back)
+        return await _visited(request, place, view, needs)
+    except StorageError as error:
+        return _error_page(request, base, error, status=503)
 
 
 def answer_at(path: str, endpoint: Endpoint, *methods: str) -> Page:

@@ -16,14 +16,14 @@ def masked(token: str) -> str:
     return (pad + _combined(pad, plain)).hex()
 
 
-def is_masked(presented: str, token: str) -> bool:
+def is_masked(carried: str, token: str) -> bool:
     """Whether a form carries a token, masked in whatever way; takes as long for any of them."""
     plain = token.encode()
     try:
-        both = bytes.fromhex(presented)
+        both = bytes.fromhex(carried)
     except ValueError:
         return False
-    if len(both) != 2 * len(plain) or both.hex() != presented:
+    if len(both) != 2 * len(plain) or both.hex() != carried:
         return False
     return hmac.compare_digest(_combined(both[: len(plain)], both[len(plain) :]), plain)
 

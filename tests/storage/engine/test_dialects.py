@@ -28,7 +28,7 @@ from tests.support.writing import Writer
 
 PACKAGE = Path(fastapi_lens.__file__).parent
 NAMES = frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb"})
-MAY_NAME = {"config_checks.py", "storage/dialects"}
+MAY_NAME = {"config/checks.py", "storage/engine/dialects"}
 """Where the schemes of URLs are read, and where the differences are."""
 
 DECLARES = frozenset({"with_variant", "compiles", "create"})

@@ -3,9 +3,9 @@
 import pytest
 
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.records import audit
 from fastapi_lens.storage.records.audit import AUDIT_KEPT_SECONDS, read_audit
 from fastapi_lens.storage.records.settings import AuditEntry, add_audit_entry
+from fastapi_lens.storage.retention import audit_deletion
 from fastapi_lens.storage.retention.audit_deletion import audit_chunks
 from fastapi_lens.storage.retention.chunks import AdaptiveBatchSize
 
@@ -33,7 +33,7 @@ def cut(database: Database) -> int:
 def test_what_is_too_old_and_too_much_of_an_action_goes_and_nothing_else(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit, "AUDIT_KEPT_EACH", 3)
+    monkeypatch.setattr(audit_deletion, "AUDIT_KEPT_EACH", 3)
     note(database, "one", "wrong_key", 1, 2, 3, 4, 5)
     note(database, "one", "save", 90, 80, AUDIT_KEPT_SECONDS + 1)
     note(database, "two", "wrong_key", 7, 8, 9)

@@ -356,7 +356,7 @@ def test_what_a_deletion_did_can_be_had_from_the_log(
     for turn in range(2):
         pruner.visit(now=NOW + turn * 1_000)
     (record,) = caplog.records
-    assert "deleted 100 rows past their retention; the longest of 1 slices" in record.getMessage()
+    assert "deleted 100 rows past their retention; the longest of 1 chunks" in record.getMessage()
 
 
 def test_one_of_many_processes_gets_the_lease(database: Database, together: Together) -> None:

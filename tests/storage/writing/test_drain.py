@@ -15,8 +15,8 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import SchemaTooNewError, StorageError
 from fastapi_lens.reporting.workers import read_state
+from fastapi_lens.storage.engine import prepared
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.schema import statements
 from fastapi_lens.storage.schema.data_version import data_version
 from fastapi_lens.storage.schema.migrations import known_version, migrate
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, INBOX, META, SCHEMA_VERSION, STATUS
@@ -686,7 +686,7 @@ def test_many_batches_are_folded_while_they_are_read(
 def test_rows_of_more_endpoints_than_one_statement_locks_are_added_to(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statements, "MOST_ENDPOINTS", 3)
+    monkeypatch.setattr(prepared, "MOST_ENDPOINTS", 3)
     writer = worker()
     Registrar(database, writer).register([], applied=0, now_us=1)
     inbox, drain = Inbox(database, writer), Drain(database, clock=lambda: 1_790_000_000.0)
