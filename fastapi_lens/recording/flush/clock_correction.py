@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from fastapi_lens.recording.flush.clock_jumps import ClockJumps
+from fastapi_lens.recording.flush.clock_jumps import ClockJumps, Moved
 from fastapi_lens.recording.flush.pending import Pending
 from fastapi_lens.recording.series import SeriesDelta
-from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, microseconds
+from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, EARLIEST, microseconds
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.writing.batches import EndpointFacts
-from fastapi_lens.storage.writing.endpoint_times import mend_left, mend_times
+from fastapi_lens.storage.writing.batches import EndpointFacts, Use
+from fastapi_lens.storage.writing.endpoint_times import mend_left, move_times, raise_last_calls
 
 
 class ClockCorrection:
@@ -21,10 +21,13 @@ class ClockCorrection:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """Trust the clock until it is set."""
-        self._clock = clock
         self._jumps = ClockJumps(clock)
-        self._ahead_us = 0
+        self._called: dict[int, tuple[float, float]] = {}
+        self._recalled: set[int] = set()
+        self._moves: list[Moved] = []
+        self._raises = True
         self.corrected = self._jumps.corrected
+        self.now = self._jumps.now
 
     @property
     def is_open(self) -> bool:
@@ -34,14 +37,27 @@ class ClockCorrection:
     @property
     def limit_us(self) -> int:
         """The time, in microseconds since the epoch, after which times come from a wrong clock."""
-        return microseconds(self._clock() + AHEAD_SECONDS)
+        return microseconds(self.now() + AHEAD_SECONDS)
 
     def look(self, pending: Pending) -> None:
         """Check if the clock was set; if so, rebook the pending counts."""
-        if jump := self._jumps.look():
+        moved = self._jumps.look()
+        if moved is not None:
             pending.rebook(self.corrected)
             # Times from before the clock was set were never stored.
-            self._ahead_us += min(0, microseconds(jump))
+            if moved.end >= EARLIEST:
+                self._recall(moved)
+        if self._jumps.is_certain:
+            # Their times are right, except those that are still to be corrected.
+            self._called = {one: self._called[one] for one in self._recalled}
+
+    def _recall(self, moved: Moved) -> None:
+        self._moves.append(moved)
+        self._recalled |= self._called.keys()
+        self._called = {
+            one: (self.corrected(first), self.corrected(last))
+            for one, (first, last) in self._called.items()
+        }
 
     def counted(self, counted: SeriesDelta) -> SeriesDelta:
         """The same calls at the corrected times."""
@@ -50,6 +66,30 @@ class ClockCorrection:
         if (first, last) == (counted.first_at, counted.last_at):
             return counted
         return counted._replace(first_at=first, last_at=last)
+
+    def note(self, endpoint_id: int, counted: SeriesDelta) -> None:
+        """Keep the times of calls for `recalled`, while the clock may turn out to be wrong.
+
+        Args:
+            endpoint_id: The endpoint of the calls.
+            counted: As `counted` returned them.
+        """
+        if not self._jumps.is_certain:
+            first, _ = self._called.get(endpoint_id, (counted.first_at, 0.0))
+            self._called[endpoint_id] = (min(first, counted.first_at), counted.last_at)
+
+    def recalled(self) -> list[Use]:
+        """The endpoints that were called at times which turned out to be wrong, once each.
+
+        As uses at the corrected times they correct the last call, in whatever order batches are
+        added.
+        """
+        uses: list[Use] = []
+        for one in sorted(self._recalled):
+            first, last = self._called[one]
+            uses.append(Use(one, 1, since_us=microseconds(first), until_us=microseconds(last)))
+        self._recalled = set()
+        return uses
 
     def facts(self, facts: Iterable[EndpointFacts]) -> list[EndpointFacts]:
         """The same endpoints with corrected times; 0, which means never, stays."""
@@ -61,7 +101,7 @@ class ClockCorrection:
         ]
 
     def mend(self, database: Database, app: str, *, left: bool) -> None:
-        """Correct what was stored while the clock was ahead, if it was.
+        """Correct what was stored while the clock was wrong, if it was.
 
         Args:
             database: The database to write to.
@@ -71,8 +111,19 @@ class ClockCorrection:
         Raises:
             StorageError: The database cannot be written; the next call tries again.
         """
-        if self._ahead_us:
-            mend_times(database, app, after_us=self.limit_us, shift_us=self._ahead_us)
-            self._ahead_us = 0
+        while self._moves:
+            moved = self._moves[0]
+            move_times(
+                database,
+                app,
+                begin_us=microseconds(moved.begin),
+                end_us=microseconds(moved.end),
+                shift_us=microseconds(moved.shift),
+            )
+            del self._moves[0]
+            self._raises = True
         if left:
-            mend_left(database, app, now=self._clock())
+            mend_left(database, app, now=self.now())
+        if self._raises:
+            raise_last_calls(database, app, now=self.now())
+            self._raises = False

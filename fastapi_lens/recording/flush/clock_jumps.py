@@ -1,7 +1,8 @@
-"""Correction of times from a clock that was wrong for a while, once it has been set.
+"""Correction of times from a clock that was wrong for a while.
 
-A board without a battery starts in 1970 until its time is set, and one with a bad battery may be a
-year ahead. Only a second clock that never jumps can show by how much the first one was corrected.
+A board without a battery starts in 1970 until its time is set, and a virtual machine may be a year
+behind for a second. Only a second clock that never jumps can show how far the first one jumped, and
+only time can tell which of both settings was wrong: the one that lasted longer is right.
 """
 
 import time
@@ -10,13 +11,29 @@ from dataclasses import dataclass, replace
 
 from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, EARLIEST
 
+CERTAIN_SECONDS = 86_400.0
+"""A clock that has kept its setting for this long is right."""
+
+DOUBT_SECONDS = 3_600.0
+"""A clock that steps back after it was right is not followed for this long."""
+
 _JUMP_SECONDS = 1.0
+_ROUNDING_SECONDS = 0.001
 _MOST_STRETCHES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """A range of times from a wrong clock, and the seconds to add to them."""
+    """A range of times from one setting of the clock, and its distance from the steady clock."""
+
+    begin: float
+    end: float
+    offset: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A range of times that turned out to be wrong, and the seconds to add to them."""
 
     begin: float
     end: float
@@ -33,6 +50,11 @@ def steady_seconds() -> float:
 class ClockJumps:
     """A monitor of one clock.
 
+    Jumps of a day and less are followed, and move nothing. Of any other, the setting before it is
+    taken for wrong unless it has lasted for a day; if the clock returns to it, the setting between
+    was the wrong one. A clock that steps back from a setting that has lasted for a day is not
+    followed for an hour.
+
     Args:
         clock: Epoch seconds; may jump.
         steady: Seconds of a clock that never jumps.
@@ -44,8 +66,12 @@ class ClockJumps:
         """Start at the present times of both clocks."""
         self._clock = clock
         self._steady = steady
-        self._begun = self._wall = clock()
-        self._counted = steady()
+        self._begun = clock()
+        self._since = self._looked = steady()
+        self._offset = self._begun - self._since
+        self._certain: float | None = None
+        self._doubt: _Stretch | None = None
+        self._doubted = 0.0
         self._wrong: list[_Stretch] = []
 
     @property
@@ -53,37 +79,110 @@ class ClockJumps:
         """True if the clock may be right."""
         return self._clock() >= EARLIEST
 
-    def look(self) -> float:
-        """Seconds by which the clock was corrected since the last look; 0.0 if it was not.
+    @property
+    def is_certain(self) -> bool:
+        """True if the clock has kept its present setting for a day, with interruptions or not."""
+        return self._doubt is None and self._is_near_certain()
 
-        A forward jump from a plausible time is no correction: the machine has slept.
+    def _is_near_certain(self) -> bool:
+        return self._certain is not None and abs(self._offset - self._certain) <= AHEAD_SECONDS
+
+    def now(self) -> float:
+        """Epoch seconds; the clock's own unless it has just stepped back from a certain time."""
+        if self._doubt is None:
+            return self._clock()
+        return self._steady() + self._offset
+
+    def look(self) -> Moved | None:
+        """Check if the clock was set since the last look.
+
+        Returns:
+            The times up to now that turned out to be wrong, as `now` and `corrected` returned
+            them; None if there are none.
         """
-        wall, counted = self._clock(), self._steady()
-        passed = counted - self._counted
-        jump = wall - self._wall - passed
-        until = self._wall + passed
-        self._wall, self._counted = wall, counted
-        if abs(jump) < _JUMP_SECONDS:
-            return 0.0
-        begun, self._begun = self._begun, wall - passed
-        was_ahead = jump < -AHEAD_SECONDS and wall >= EARLIEST
-        if not was_ahead and until >= EARLIEST:
-            return 0.0
-        before = [replace(one, shift=one.shift + jump) for one in self._wrong]
-        self._wrong = [*before, _Stretch(begun, until, jump)][-_MOST_STRETCHES:]
-        return jump
+        wall, steady = self._clock(), self._steady()
+        passed, self._looked = steady - self._looked, steady
+        expected = self._offset + steady
+        jump = wall - expected
+        if abs(jump) < _JUMP_SECONDS or (abs(jump) <= AHEAD_SECONDS and expected >= EARLIEST):
+            self._end_doubt(steady)
+            self._offset += jump
+            if steady - self._since >= CERTAIN_SECONDS and wall >= EARLIEST:
+                self._certain = self._offset
+            return None
+        begin, moved = wall - passed, None
+        if jump < 0 and self._certain is not None and not self._is_near_certain():
+            certain = self._certain + steady
+            if certain - wall > AHEAD_SECONDS:
+                # From a wrong time ahead to one behind: the right one lies between them.
+                moved = self._follow(certain, steady, begin=certain - passed)
+        if jump < 0 and self._doubts(wall, steady, begin=begin):
+            return moved
+        return self._follow(wall, steady, begin=begin)
 
     def corrected(self, at: float) -> float:
         """Correct a time that the clock returned.
 
         Returns:
-            A plausible time unchanged; any other time corrected, but at most now. While the clock
-            is not set, every time unchanged.
+            A plausible time from a right setting unchanged; any other time corrected, but at most
+            now. While the clock is not set, every time unchanged.
         """
-        now = self._clock()
-        if EARLIEST <= at <= now + AHEAD_SECONDS or now < EARLIEST:
+        now = self.now()
+        if now < EARLIEST:
             return at
-        for one in reversed(self._wrong):
-            if one.begin <= at <= one.end:
-                return max(EARLIEST, min(now, at + one.shift))
-        return now
+        wrong = self._wrong
+        if self._doubt is not None:
+            wrong = [*wrong, replace(self._doubt, end=self._clock())]
+        for one in reversed(wrong):
+            shift = self._offset - one.offset
+            # A time ahead of now may come true: then it is no longer the wrong one.
+            if one.begin <= at <= one.end and (shift > _JUMP_SECONDS or at > now + AHEAD_SECONDS):
+                return max(EARLIEST, min(now, at + shift))
+        return at if EARLIEST <= at <= now + AHEAD_SECONDS else now
+
+    def _doubts(self, wall: float, steady: float, *, begin: float) -> bool:
+        """True while a step back is not followed."""
+        if self._doubt is None:
+            if not self.is_certain:
+                return False
+            self._doubted = steady
+        elif steady - self._doubted >= DOUBT_SECONDS:
+            return False
+        offset = wall - steady
+        if self._doubt is None or abs(offset - self._doubt.offset) >= _JUMP_SECONDS:
+            self._end_doubt(steady)
+            self._doubt = _Stretch(begin, begin, offset)
+        return True
+
+    def _end_doubt(self, steady: float) -> None:
+        """Note the times of a setting that was not followed."""
+        if self._doubt is not None:
+            end = self._doubt.offset + steady + _ROUNDING_SECONDS
+            self._note(replace(self._doubt, end=end))
+            self._doubt = None
+
+    def _follow(self, wall: float, steady: float, *, begin: float) -> Moved | None:
+        """Believe the clock's new setting."""
+        shift = wall - steady - self._offset
+        expected = self._offset + steady + _ROUNDING_SECONDS
+        wrong: _Stretch | None = None
+        if self._doubt is not None and shift < 0:
+            doubted = self._doubted + self._offset - _ROUNDING_SECONDS
+            wrong = _Stretch(doubted, expected, self._offset)
+            begin, self._doubt = self._doubt.begin, None
+        elif self._doubt is not None:
+            self._end_doubt(steady)
+        elif not self.is_certain:
+            wrong = _Stretch(self._begun, expected, self._offset)
+            # What is moved to the new setting moves back with it.
+            begin = self._begun + shift - _ROUNDING_SECONDS
+        self._offset, self._begun, self._since = wall - steady, begin, steady
+        if wrong is None:
+            return None
+        self._note(wrong)
+        if wall < EARLIEST:
+            return None
+        return Moved(wrong.begin, wrong.end, shift)
+
+    def _note(self, wrong: _Stretch) -> None:
+        self._wrong = [*self._wrong, wrong][-_MOST_STRETCHES:]

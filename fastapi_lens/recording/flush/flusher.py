@@ -363,12 +363,13 @@ class Flusher:
         """Make a batch of what waits, unless that is nothing."""
         with self._counting:
             deltas = self._pending.take(MAX_SUMS)
+            uses = (*uses, *self._correction.recalled())
             if not deltas and not uses and open_calls is None:
                 return False
             self._in_flight = Batch(
                 self._applied + 1,
                 deltas,
-                tuple(uses),
+                uses,
                 open_calls,
                 self._correction.limit_us,
                 self._complete_us,
@@ -432,11 +433,13 @@ class Flusher:
     def _as_delta(self, counted: SeriesDelta) -> Delta:
         counted = self._correction.counted(counted)
         key = counted.key
-        return as_delta(counted, self._registration.id_of(key.method, key.path, counted.first_at))
+        identity = self._registration.id_of(key.method, key.path, counted.first_at)
+        self._correction.note(identity, counted)
+        return as_delta(counted, identity)
 
     def _uses(self) -> list[Use]:
         """The endpoints with open calls."""
-        opened, now = list(self.in_use()), self._recorder.clock()
+        opened, now = list(self.in_use()), self._correction.now()
         return [
             as_use(one, self._registration.id_of(one.method, one.path, now - one.seconds), now)
             for one in opened

@@ -16,34 +16,87 @@ _AT_ONCE = 100
 _LIVED_DAYS = 3
 """Counts on this many days cannot come from a clock that was wrong only briefly."""
 
+_RECENT_SECONDS = 14 * Tier.DAY.value
+"""Last calls are compared with the days of this time, and with the weeks of all."""
+
 _EARLIEST_US = microseconds(EARLIEST)
 _DAY_SECONDS = Tier.DAY.value
 _COARSER = {Tier.DAY: Tier.WEEK, Tier.HOUR: Tier.DAY, Tier.MINUTE: Tier.HOUR}
 
 _TIMES = ("first_seen_at", "last_seen_at", "first_called_at", "last_called_at")
+_MOVED = _TIMES[:3]
+"""Times that are moved where they are; last calls are corrected by batches."""
 
 
-def mend_times(database: Database, app: str, *, after_us: int, shift_us: int) -> None:
-    """Shift times of an app's endpoints, and starts of its workers, that lie in the future.
+def move_times(database: Database, app: str, *, begin_us: int, end_us: int, shift_us: int) -> None:
+    """Move times of an app's endpoints, and starts of its workers, that a wrong clock recorded.
 
     Args:
         database: The database to write to.
         app: Name of the app.
-        after_us: Only later times are shifted, in microseconds since the epoch.
-        shift_us: Microseconds to add; negative.
+        begin_us: First wrong time, in microseconds since the epoch.
+        end_us: Last wrong time.
+        shift_us: Microseconds to add.
 
     Raises:
         StorageError: The database cannot be written.
     """
     with database.write() as connection:
-        for name in _TIMES:
+        for name in _MOVED:
             time = ENDPOINT.c[name]
-            moved = sa.update(ENDPOINT).where(ENDPOINT.c.app == app, time > after_us)
+            moved = sa.update(ENDPOINT).where(ENDPOINT.c.app == app, time.between(begin_us, end_us))
             connection.execute(moved.values({name: time + shift_us}))
         # Else endpoints that were never called would seem older than all workers, and be hidden.
         started = WORKER.c.started_at
-        ours = sa.update(WORKER).where(WORKER.c.app == app, started > after_us)
+        ours = sa.update(WORKER).where(WORKER.c.app == app, started.between(begin_us, end_us))
         connection.execute(ours.values(started_at=started + shift_us))
+        note_change(database, connection)
+
+
+def raise_last_calls(database: Database, app: str, *, now: float) -> None:
+    """Raise last calls that are days earlier than the latest counted call.
+
+    A process may have lowered them by a clock that was behind, and been killed before that was
+    set.
+
+    Args:
+        database: The database to write to.
+        app: Name of the app.
+        now: Epoch seconds.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    while rows := _lowered_rows(database, app, now):
+        with database.write() as connection:
+            for row, last_us in rows:
+                same = (ENDPOINT.c.id == row.id) & (ENDPOINT.c.last_called_at == row.last_called_at)
+                connection.execute(sa.update(ENDPOINT).where(same).values(last_called_at=last_us))
+            note_change(database, connection)
+        if len(rows) < _AT_ONCE:
+            return
+
+
+def _lowered_rows(database: Database, app: str, now: float) -> list[tuple[Any, int]]:
+    """Rows with a bucket that begins after their last call, and the latest counted call."""
+    recent = _begins_after(Tier.DAY, now - _RECENT_SECONDS, now)
+    counted = (
+        sa.select(ENDPOINT.c.id, ENDPOINT.c.last_called_at)
+        .join(BUCKET, BUCKET.c.endpoint_id == ENDPOINT.c.id)
+        .where(ENDPOINT.c.app == app, recent | _begins_after(Tier.WEEK, EARLIEST, now))
+        .distinct()
+        .limit(_AT_ONCE)
+    )
+    with database.read() as connection:
+        rows = connection.execute(counted).all()
+        latest = _counted(connection, [row.id for row in rows], now) if rows else {}
+    found = ((row, latest.get(row.id, _Counted()).last) for row in rows)
+    # The present week may contain nothing but calls that a wrong clock booked ahead.
+    return [
+        (row, microseconds(last))
+        for row, last in found
+        if last is not None and microseconds(last) > row.last_called_at
+    ]
 
 
 def mend_left(database: Database, app: str, *, now: float) -> None:
@@ -135,6 +188,16 @@ def _counted(connection: Connection, ids: list[int], now: float) -> dict[int, _C
             before = found.get(identity, _Counted())
             found[identity] = before.with_tier(tier, int(first), int(last))
     return found
+
+
+def _begins_after(tier: Tier, since: float, until: float) -> sa.ColumnElement[bool]:
+    """True for buckets of a tier, from a range of times, that begin after the last call."""
+    bucket = BUCKET.c.bucket
+    return (
+        (BUCKET.c.tier == tier.value)
+        & bucket.between(-int(-since // tier), int(until) // tier)
+        & (bucket * (tier * 1_000_000) > ENDPOINT.c.last_called_at)
+    )
 
 
 def _right(row: Any, counted: _Counted, now: float, limit_us: int) -> dict[str, int]:

@@ -326,3 +326,178 @@ def test_an_endpoint_that_was_never_called_stays_listed_when_the_clock_is_set_ba
     found = {one.path: one for one in lens.reader.endpoints(window=Window(), now=lens.clock())}
     assert found.keys() == {"/a", "/never"}
     assert found["/a"].last_called_at == pytest.approx(NOW, abs=1)
+
+
+DAY = 86_400.0
+
+
+def seen(lens: Lens) -> dict[str, Endpoint]:
+    return {one.path: one for one in lens.reader.endpoints(window=Window(), now=lens.clock())}
+
+
+def lived(clocks: Clocks, lens: Lens, days: int) -> Lens:
+    """A worker that has run for days: /rare is called on the first, /busy on each."""
+    clocks.real -= days * DAY
+    worker = Lens(lens.config, clock=clocks.wall)
+    count(worker, "/rare")
+    for _ in range(days):
+        count(worker, "/busy")
+        assert worker.flusher.flush()
+        clocks.real += DAY
+    return worker
+
+
+@pytest.fixture
+def looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each flush looks for what other workers have left."""
+    monkeypatch.setattr(registration, "REDISCOVER_EVERY_SECONDS", 0.0)
+
+
+OFFS = [-400 * DAY, -60 * DAY, -2 * DAY, 2 * DAY, 60 * DAY, YEAR]
+
+
+@pytest.mark.parametrize("off", OFFS)
+@pytest.mark.usefixtures("looking")
+def test_a_clock_that_is_wrong_for_a_moment_changes_no_last_call(
+    off: float, clocks: Clocks, lens: Lens
+) -> None:
+    early = lived(clocks, lens, 20)
+    count(early, "/waiting")
+    clocks.off = off
+    count(early, "/busy")
+    assert early.flusher.flush()
+    clocks.real += 5
+    count(early, "/monthly")
+    assert early.flusher.flush()
+    clocks.off = 0.0
+    clocks.real += 5
+    assert early.flusher.flush()
+    found = seen(early)
+    assert found["/rare"].last_called_at == pytest.approx(NOW - 20 * DAY, abs=1)
+    for path in ("/waiting", "/busy", "/monthly"):
+        assert found[path].last_called_at == pytest.approx(NOW + 2.5, abs=5), path
+        assert found[path].first_seen_at >= NOW - 20 * DAY - 1, path
+    assert found["/waiting"].usage.calls == 1
+    early.stop()
+
+
+@pytest.mark.parametrize("off", OFFS)
+@pytest.mark.usefixtures("looking")
+def test_a_young_app_outlives_a_clock_that_is_wrong_for_a_moment(
+    off: float, clocks: Clocks, lens: Lens
+) -> None:
+    left(lens, -DAY, path="/rare")
+    count(lens, "/busy")
+    assert lens.flusher.flush()
+    first_seen_at = seen(lens)["/busy"].first_seen_at
+    for _ in range(2):
+        clocks.off = off
+        clocks.real += 5
+        count(lens, "/monthly")
+        assert lens.flusher.flush()
+        clocks.off = 0.0
+        clocks.real += 5
+        assert lens.flusher.flush()
+    found = seen(lens)
+    assert found["/rare"].last_called_at == pytest.approx(NOW - DAY, abs=61)
+    assert found["/busy"].last_called_at == pytest.approx(NOW, abs=5)
+    assert found["/monthly"].last_called_at == pytest.approx(NOW + 15, abs=5)
+    assert found["/busy"].first_seen_at == pytest.approx(first_seen_at, abs=1)
+    assert {one.status.value for one in found.values()} == {"active"}
+
+
+@pytest.mark.parametrize("off", OFFS)
+@pytest.mark.usefixtures("looking")
+def test_several_workers_survive_a_moment_of_a_wrong_clock(
+    off: float, clocks: Clocks, lens: Lens
+) -> None:
+    old = lived(clocks, lens, 20)
+    young = Lens(lens.config, clock=clocks.wall)
+    count(young, "/young")
+    assert young.flusher.flush()
+    clocks.off = off
+    starting = Lens(lens.config, clock=clocks.wall)
+    workers = {"/old": old, "/young": young, "/starting": starting, "/idle": lens}
+    for path, one in workers.items():
+        clocks.real += 5
+        count(one, path)
+        assert one.flusher.flush()
+    clocks.off = 0.0
+    for one in reversed(workers.values()):
+        clocks.real += 5
+        assert one.flusher.flush()
+    found = seen(lens)
+    assert found["/rare"].last_called_at == pytest.approx(NOW - 20 * DAY, abs=1)
+    for path in workers:
+        assert found[path].last_called_at == pytest.approx(NOW + 10, abs=61), path
+    for one in (old, young, starting):
+        one.stop()
+
+
+def test_what_a_process_lowered_that_was_killed_in_the_moment_is_raised_by_the_next(
+    clocks: Clocks, lens: Lens
+) -> None:
+    left(lens, -DAY, path="/rare")
+    left(lens, -60 * DAY, path="/busy")
+    assert row_of(lens, "/rare").last_called_at / 1e6 == pytest.approx(NOW - 60 * DAY, abs=1)
+    assert lens.flusher.flush()
+    assert row_of(lens, "/rare").last_called_at / 1e6 == pytest.approx(NOW - DAY, abs=61)
+
+
+def test_a_step_back_that_lasts_is_believed_after_an_hour(clocks: Clocks, lens: Lens) -> None:
+    early = lived(clocks, lens, 3)
+    clocks.off = -60 * DAY
+    count(early, "/now")
+    assert early.flusher.flush()
+    assert row_of(early, "/now").last_called_at / 1e6 == pytest.approx(NOW, abs=5)
+    clocks.real += 3_700
+    assert early.flusher.flush()
+    assert row_of(early, "/now").last_called_at / 1e6 == pytest.approx(NOW - 60 * DAY, abs=5)
+    assert row_of(early, "/rare").last_called_at / 1e6 == pytest.approx(NOW - 3 * DAY, abs=5)
+    count(early, "/later")
+    assert early.flusher.flush()
+    assert row_of(early, "/later").last_called_at / 1e6 == pytest.approx(clocks.wall(), abs=5)
+    clocks.off = 0.0
+    assert early.flusher.flush()
+    assert row_of(early, "/now").last_called_at / 1e6 == pytest.approx(NOW, abs=5)
+    assert row_of(early, "/later").last_called_at / 1e6 == pytest.approx(NOW + 3_700, abs=5)
+    early.stop()
+
+
+def test_a_clock_that_steps_back_twice_and_then_far_ahead_is_right_in_the_end(
+    clocks: Clocks, lens: Lens
+) -> None:
+    early = lived(clocks, lens, 3)
+    for number, off in enumerate((-60 * DAY, -NOW, -90 * DAY, YEAR, -30 * DAY, 0.0)):
+        clocks.off = off
+        clocks.real += 5
+        count(early, f"/{number}")
+        early.flusher.flush()
+    found = seen(early)
+    for number in range(6):
+        at = NOW + 5 * (number + 1)
+        assert found[f"/{number}"].last_called_at == pytest.approx(at, abs=6), number
+        assert found[f"/{number}"].total_calls == 1
+    early.stop()
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.0, *OFFS, -NOW]), st.floats(2, 300)), max_size=6))
+def test_wherever_a_certain_clock_jumps_each_time_is_right_once_it_is_back(
+    steps: list[tuple[float, float]],
+) -> None:
+    clocks = Clocks()
+    watch = ClockJumps(clocks.wall, lambda: clocks.real)
+    clocks.real += 2 * DAY
+    watch.look()
+    assert watch.is_certain
+    told: list[tuple[float, float]] = []
+    for off, seconds in (*steps, (0.0, 5.0)):
+        clocks.off = off
+        watch.look()
+        told.append((clocks.wall(), clocks.real))
+        clocks.real += seconds
+    watch.look()
+    assert watch.is_certain
+    assert watch.now() == pytest.approx(clocks.real)
+    for said, true in told:
+        assert watch.corrected(said) == pytest.approx(true, abs=2)
