@@ -1,7 +1,7 @@
 """One lens per application and process, whichever middleware is called. Records nothing.
 
 An agent may rebuild the middleware stack of a running application, and a factory may add the
-middleware twice. The application itself holds a weak reference to the lens that records it.
+middleware twice. The host is not touched: its application and its state may take no attribute.
 """
 
 import logging
@@ -10,8 +10,8 @@ from typing import Any, Protocol, TypeVar
 
 logger = logging.getLogger("fastapi_lens")
 
-_KEPT = "_fastapi_lens"
-"""Name of the attribute of ``app.state``."""
+_lenses: "weakref.WeakKeyDictionary[Any, weakref.ref[Any]]" = weakref.WeakKeyDictionary()
+"""The lens of each application of this process. The only place that two middlewares share."""
 
 
 class _Routes(Protocol):
@@ -42,18 +42,18 @@ def owner(app: Any, lens: AnyLens) -> AnyLens:
     """The lens that already records an application; otherwise the given one, which then does.
 
     Args:
-        app: The application; without a ``state`` it can hold no other lens.
+        app: The application; one that cannot be hashed or referred to weakly has no other lens.
         lens: The lens of the calling middleware.
     """
-    state = getattr(app, "state", None)
-    if state is None:
-        return lens
-    kept: weakref.ref[AnyLens] | None = getattr(state, _KEPT, None)
-    found = None if kept is None else kept()
-    # A copy of an application has the same reference, but is a different application.
-    if found is not None and found.started and found.routes.app is app:
-        return found
-    setattr(state, _KEPT, weakref.ref(lens))
+    try:
+        kept: weakref.ref[AnyLens] | None = _lenses.get(app)
+        found = None if kept is None else kept()
+        # An application that is equal to another one is still a different one.
+        if found is not None and found.started and found.routes.app is app:
+            return found
+        _lenses[app] = weakref.ref(lens)
+    except TypeError:
+        pass  # Documented above.
     return lens
 
 

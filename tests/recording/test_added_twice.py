@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,58 @@ def test_an_application_without_a_state_has_the_lens_of_its_middleware(config: M
     sent = asyncio.run(call(bare, http_scope("/x"), [REQUEST_BODY]))
     assert sent[0]["status"] == 200
     bare._lens.stop()
+
+
+@dataclass(slots=True)
+class Settled:
+    """A state that takes no attribute of others."""
+
+    name: str = "orders"
+
+
+class Strict:
+    """A state that refuses what it does not know."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise RuntimeError(name)
+
+
+@pytest.mark.parametrize("state", [Settled(), {}, None, (), Strict(), "text", object()])
+def test_the_state_of_an_application_is_its_own(state: Any, config: MakeConfig) -> None:
+    app = an_app()
+    app.state = state
+    LensMiddleware.setup(app, config())
+    with TestClient(app) as client:
+        assert client.get("/x").json() == 1
+        app.middleware_stack = app.build_middleware_stack()
+        assert client.get("/x").json() == 1
+        assert stored_calls(app) == {"/x": 2}
+    assert app.state is state
+    assert workers(config()) == [(os.getpid(), True)]
+
+
+def test_nothing_is_added_to_the_state_of_an_application(config: MakeConfig) -> None:
+    app = an_app()
+    LensMiddleware.setup(app, config())
+    with TestClient(app) as client:
+        client.get("/x")
+    assert vars(app.state)["_state"] == {}
+
+
+class Unhashable(FastAPI):
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+def test_an_application_that_cannot_be_hashed_is_recorded(config: MakeConfig) -> None:
+    app = Unhashable()
+    app.add_api_route("/x", lambda: 1)
+    LensMiddleware.setup(app, config())
+    with TestClient(app) as client:
+        assert client.get("/x").json() == 1
+        assert stored_calls(app) == {"/x": 1}
 
 
 @pytest.fixture(autouse=True)
