@@ -75,7 +75,10 @@ class Recording(Protocol):
         ...
 
     def begin(self, app: Any, *, lifespan: bool = False) -> None:
-        """Start, with the application whose endpoints are recorded; cheap when started."""
+        """Start, with the application whose endpoints are recorded; cheap when started.
+
+        Never raises; `started` says whether it runs.
+        """
         ...
 
     async def end(self) -> None:
@@ -242,7 +245,7 @@ class RecordingMiddleware:
 
     def _begin(self, scope: Scope, *, lifespan: bool = False) -> Recording:
         """Start the application's lens, or return the one that already runs."""
-        app = self._host or scope.get("app")
+        app = scope.get("app") if self._host is None else self._host
         lens = self.lens = scope[SCOPE_KEY] = owner(app, self.lens)
         lens.begin(app, lifespan=lifespan)
         return lens

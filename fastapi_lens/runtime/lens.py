@@ -42,6 +42,7 @@ STOP_SECONDS = 10.0
 FORK_SECONDS = 0.1
 """Longest wait of a fork for running SQLite transactions, because one may hang."""
 
+RETRY_SECONDS = 1.0
 QUIET_LOG_SECONDS = 60.0
 MAX_NAME = 200
 """Characters that the column of the app's name holds."""
@@ -71,7 +72,8 @@ class Lens:
         self.routes = RouteTable(None)
         self._facts: dict[tuple[str, str], EndpointFacts] = {}
         self._starting, self._refreshing, self._attaching = (threading.Lock() for _ in range(3))
-        self._lost_at, self._watched, self._said = float("-inf"), False, False
+        self._lost_at = self._failed_at = float("-inf")
+        self._watched = self._said = self._lifespan = False
         self._attached: dict[type, object] = {}
         self._inherited: list[Database] = []
         self._open()
@@ -217,27 +219,32 @@ class Lens:
     def begin(self, app: Any, *, lifespan: bool = False) -> None:
         """Start recording an app; nothing when it has been started in this process.
 
+        Never raises: what fails is logged and tried again a second later. Calls are counted in
+        memory meanwhile.
+
         Args:
             app: The application, whose routes are the endpoints.
             lifespan: Whether the server announces its shutdown to us.
         """
         with self._starting:
-            if self.started:
+            self._lifespan = lifespan or self._lifespan
+            if self.started or time.monotonic() - self._failed_at < RETRY_SECONDS:
                 return
-            self.discover(app)
-            if not lifespan:
-                self.flusher.interval = min(LAZY_FLUSH_SECONDS, self.flusher.interval)
-                logger.info(
-                    "fastapi_lens sees no lifespan of this app (a mounted app, or a transport "
-                    "without one) and flushes every %g s",
-                    self.flusher.interval,
-                )
-            if unguarded := self.config.unguarded:
-                logger.warning("fastapi_lens %s", unguarded)
-            self._say_notes()
-            self._watch_end()
-            self.flusher.start()
-            self.started = True
+            try:
+                self._start(app)
+            except Exception as error:
+                self._failed_at = time.monotonic()
+                self._log_quietly("could not start, and tries again; counts wait in memory", error)
+            else:
+                self.started = True
+
+    def _start(self, app: Any) -> None:
+        self.discover(app)
+        if not self._lifespan:
+            self.flusher.interval = min(LAZY_FLUSH_SECONDS, self.flusher.interval)
+        self._say_notes()
+        self._watch_end()
+        self.flusher.start()
 
     async def end(self) -> None:
         """Write what is pending because the server shuts down; takes 10 s at most."""
@@ -249,7 +256,7 @@ class Lens:
 
         A later request starts everything anew.
         """
-        self.started = False
+        self.started = self._lifespan = False
         try:
             written = self.flusher.stop()
         except Exception:
@@ -266,17 +273,30 @@ class Lens:
     def _say_notes(self) -> None:
         """Log the notes, only at the first start: a test suite starts an application many times."""
         said, self._said = self._said, True
-        if not said:
-            for level, note in notes(self.config, self.app_name, in_memory=self.database.in_memory):
-                logger.log(level, "fastapi_lens %s", note)
+        if said:
+            return
+        if not self._lifespan:
+            logger.info(
+                "fastapi_lens sees no lifespan of this app (a mounted app, or a transport "
+                "without one) and flushes every %g s",
+                self.flusher.interval,
+            )
+        if unguarded := self.config.unguarded:
+            logger.warning("fastapi_lens %s", unguarded)
+        for level, note in notes(self.config, self.app_name, in_memory=self.database.in_memory):
+            logger.log(level, "fastapi_lens %s", note)
 
     def lost(self, error: Exception) -> None:
         """Count a call that could not be counted, and log why, at most once a minute."""
         self.flusher.dropped += 1
+        self._log_quietly("could not count a call", error)
+
+    def _log_quietly(self, sentence: str, error: Exception) -> None:
+        """Log an error, at most once a minute."""
         now = time.monotonic()
         if now - self._lost_at >= QUIET_LOG_SECONDS:
             self._lost_at = now
-            logger.error("fastapi_lens could not count a call", exc_info=error)
+            logger.error("fastapi_lens %s", sentence, exc_info=error)
 
     def _catalogue(self) -> Iterable[EndpointFacts]:
         """The endpoints that the app has now; a handler is looked at once."""
@@ -317,7 +337,7 @@ class Lens:
         at_end_of_child(self._stop_at_end)
 
     def _stop_at_end(self) -> None:
-        if self.started:
+        if self.started or self.recorder.waiting_calls:
             self.stop()
 
     def restart_in_child(self) -> None:

@@ -1,8 +1,10 @@
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 from unittest.mock import Mock
 
@@ -16,9 +18,18 @@ from starlette.websockets import WebSocketDisconnect
 
 from fastapi_lens import LensConfig, LensMiddleware
 from fastapi_lens.recording.calls import call_cache
+from fastapi_lens.recording.flush.flusher import Flusher
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.runtime.lens import Lens
-from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope, lens_of, middleware_of
+from tests.recording.probe import (
+    REQUEST_BODY,
+    Probe,
+    call,
+    calls_in,
+    http_scope,
+    lens_of,
+    middleware_of,
+)
 from tests.support.releases import needs_client_disconnect
 
 MakeProbe = Callable[..., Probe]
@@ -337,6 +348,70 @@ def test_a_fault_of_ours_is_counted_and_does_not_reach_the_request(
         assert [probed.client.get("/x").status_code for _ in range(3)] == [200, 200, 200]
     assert probed.lens.flusher.dropped == 3
     assert len([one for one in caplog.records if one.levelno == logging.ERROR]) == 1
+
+
+@pytest.mark.parametrize("door", ["/x", "websocket", "lifespan"])
+def test_a_thread_that_cannot_be_started_fails_no_request_and_loses_no_call(
+    door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("fastapi_lens.runtime.lens.RETRY_SECONDS", 0.0)
+    start = threading.Thread.start
+    refused: list[str] = []
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("fastapi-lens") and len(refused) < 2:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    app = FastAPI()
+    app.add_api_route("/x", lambda: 1)
+
+    @app.websocket("/ws")
+    async def ws(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.close()
+
+    app.add_middleware(LensMiddleware, config=LensConfig(db_path=str(tmp_path / "lens.db")))
+    client = TestClient(app)
+    with client if door == "lifespan" else contextlib.nullcontext():
+        if door == "websocket":
+            with client.websocket_connect("/ws"):
+                pass
+        for _ in range(3):
+            assert client.get("/x").json() == 1
+        lens = lens_of(app)
+        assert lens.started
+        assert lens.flusher.flush()
+        assert calls_in(lens) == {"/x": 3, **({"/ws": 1} if door == "websocket" else {})}
+    assert len(refused) == 2
+    assert lens.flusher.dropped == 0
+    assert caplog.text.count("could not start, and tries again") == 1
+    lens.stop()
+
+
+def test_a_start_that_fails_is_tried_again_a_second_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = FastAPI()
+    app.add_api_route("/x", lambda: 1)
+    app.add_middleware(LensMiddleware, config=LensConfig(db_path=str(tmp_path / "lens.db")))
+    tried: list[object] = []
+
+    def refuse(flusher: Flusher) -> None:
+        tried.append(flusher)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Flusher, "start", refuse)
+    client = TestClient(app)
+    for _ in range(5):
+        assert client.get("/x").json() == 1
+    assert len(tried) == 1
+    lens = lens_of(app)
+    lens._stop_at_end()  # The calls that waited are written at the end of the process.
+    assert calls_in(lens) == {"/x": 5}
+    lens.stop()
 
 
 def test_a_lens_around_the_application_records_as_one_inside(probe: MakeProbe) -> None:

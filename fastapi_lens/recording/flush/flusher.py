@@ -143,11 +143,12 @@ class Flusher:
         self._draining = Draining(database, owner=worker.id, clock=shared_clock)
         self._heartbeat_at = self._logged_at = float("-inf")
         self._work, self._counting = threading.RLock(), threading.Lock()
+        self._starting = threading.Lock()
         self._wake = threading.Event()
         # A worker that is to end ends a visit in the middle of its rest.
-        rest = self._wake.wait
+        rest = lambda seconds: self._wake.wait(seconds)  # noqa: E731, PLW0108  See `start`.
         self._pruner = Pruner(database, settings.retention, owner=worker.id, rest=rest)
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._flush_at = self._drain_at = 0.0
         self._core_share = CoreShare()
         self.dropped = 0
@@ -158,29 +159,44 @@ class Flusher:
         self.interval = settings.interval
 
     def start(self) -> None:
-        """Start the threads; nothing when they run already."""
-        with self._work:
-            if self._thread is None:
-                self._wake.clear()
-                self._thread = threading.Thread(target=self._run, name="fastapi-lens", daemon=True)
-                minutes = threading.Thread(
-                    target=self._collect_minutes, name="fastapi-lens-minutes", daemon=True
-                )
-                for each in (self._thread, minutes):
+        """Start the threads; nothing when they run already.
+
+        Raises:
+            RuntimeError: The system gives no more threads; none of them runs then.
+        """
+        with self._starting:
+            if self._threads:
+                return
+            # One for each start: threads that hung in the database at the last stop still end.
+            wake = threading.Event()
+            loops = {"fastapi-lens": self._run, "fastapi-lens-minutes": self._collect_minutes}
+            threads = [
+                threading.Thread(target=loop, args=(wake,), name=name, daemon=True)
+                for name, loop in loops.items()
+            ]
+            try:
+                for each in threads:
                     each.start()
+            except RuntimeError:
+                wake.set()
+                raise
+            self._wake, self._threads = wake, threads
 
     def stop(self, *, timeout_seconds: float = 5.0) -> bool:
-        """End the thread and write what is pending.
+        """End the threads and write what is pending.
 
         Returns:
             Whether everything is written.
         """
-        self._wake.set()
-        thread, self._thread = self._thread, None
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout_seconds)
-            if thread.is_alive():
-                return False  # It hangs in the database; the daemon thread ends with us.
+        with self._starting:
+            self._wake.set()
+            threads, self._threads = self._threads, []
+        end = time.monotonic() + timeout_seconds
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, end - time.monotonic()))
+                if thread.is_alive():
+                    return False  # It hangs in the database; the daemon thread ends with us.
         return self.flush(ending=True)
 
     def collect(self) -> None:
@@ -251,12 +267,12 @@ class Flusher:
     def _heartbeated(self) -> bool:
         return self._heartbeat_at > float("-inf")
 
-    def _run(self) -> None:
+    def _run(self, wake: threading.Event) -> None:
         self._core_share.begin()
         failures = 0
         # The first flush makes the tables and the endpoints known without waiting.
         self._flush_at = self._drain_at = time.monotonic()
-        while not self._wake.wait(max(0.0, min(self._flush_at, self._drain_at) - time.monotonic())):
+        while not wake.wait(max(0.0, min(self._flush_at, self._drain_at) - time.monotonic())):
             begun = time.monotonic()
             if begun >= self._flush_at:
                 failures = 0 if self._turn() else failures + 1
@@ -265,8 +281,8 @@ class Flusher:
             elif not self._tried(self._drain):
                 self._drain_at = self._flush_at
 
-    def _collect_minutes(self) -> None:
-        while not self._wake.wait(self._to_minute()):
+    def _collect_minutes(self, wake: threading.Event) -> None:
+        while not wake.wait(self._to_minute()):
             self._tried(self.collect)
 
     def _to_minute(self) -> float:

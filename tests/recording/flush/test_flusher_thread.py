@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -147,17 +148,69 @@ def test_a_thread_that_hangs_in_the_database_holds_up_nobody(tmp_path: Path) -> 
     flusher = Flusher(rig.recorder, rig.database, worker(), settings, lambda: [ORDERS])
     rig.call()
     flusher.start()
-    thread = flusher._thread
-    assert thread is not None
+    thread, minutes = flusher._threads
     assert rig.database.entered.wait(30)
     assert not flusher.stop(timeout_seconds=0.01)
     assert flusher.pending_calls == 1
     rig.database.released.set()
     thread.join(30)
     assert not thread.is_alive()
+    minutes.join(30)
+    assert not minutes.is_alive()
     assert flusher.pending_calls == 0
     assert rig.rows == rig.expected
     rig.database.close()
+
+
+def test_threads_that_hang_at_a_stop_end_although_others_are_started(tmp_path: Path) -> None:
+    rig = Rig("sqlite://")
+    rig.database = HangingDatabase(f"sqlite:///{tmp_path / 'lens.db'}")
+    settings = FlushSettings(interval=0.01, max_batch_size=100)
+    flusher = Flusher(rig.recorder, rig.database, worker(), settings, lambda: [ORDERS])
+    rig.call()
+    flusher.start()
+    first = flusher._threads
+    assert rig.database.entered.wait(30)
+    assert not flusher.stop(timeout_seconds=0.01)
+    begun = time.monotonic()
+    flusher.start()
+    assert time.monotonic() - begun < 5
+    second = flusher._threads
+    rig.database.released.set()
+    for thread in first:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert all(thread.is_alive() for thread in second)
+    rig.call()
+    wait_until(lambda: rig.rows == rig.expected)
+    assert flusher.stop()
+    assert not any(thread.is_alive() for thread in second)
+    rig.database.close()
+
+
+@pytest.mark.parametrize("refused", ["fastapi-lens", "fastapi-lens-minutes"])
+def test_a_thread_that_cannot_be_started_is_started_later(
+    refused: str, file_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+    asked: list[threading.Thread] = []
+
+    def refuse(thread: threading.Thread) -> None:
+        asked.append(thread)
+        if thread.name == refused:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    migrate(file_rig.database)
+    file_rig.call()
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        file_rig.flusher.start()
+    wait_until(lambda: not any(thread.is_alive() for thread in asked))
+    monkeypatch.undo()
+    file_rig.flusher.start()
+    wait_until(lambda: file_rig.rows == file_rig.expected)
+    assert file_rig.flusher.stop()
 
 
 def test_a_stop_from_within_the_thread_does_not_wait_for_itself(tmp_path: Path) -> None:
@@ -172,12 +225,10 @@ def test_a_stop_from_within_the_thread_does_not_wait_for_itself(tmp_path: Path) 
 
     rig.flusher._registration.discover = discover
     rig.call()
+    others = set(threading.enumerate())
     rig.flusher.start()
-    thread = rig.flusher._thread
-    assert thread is not None
     wait_until(lambda: stopped == [True])
-    thread.join(30)
-    assert not thread.is_alive()
+    wait_until(lambda: not set(threading.enumerate()) - others)
     assert rig.rows == rig.expected
     rig.database.close()
 
@@ -230,8 +281,7 @@ def test_a_flush_is_not_later_because_rows_are_deleted_before_it(
         monotonic[0] += seconds
         return len(visits.budgets) == 2
 
-    flusher._wake = SimpleNamespace(wait=wait, set=lambda: None)  # type: ignore[assignment]
-    flusher._run()
+    flusher._run(SimpleNamespace(wait=wait))  # type: ignore[arg-type]
     # Of the interval of five seconds, one was spent.
     assert sum(waited) == 4.0
 
