@@ -232,7 +232,7 @@ class Lens:
                 return
             try:
                 self._start(app)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  The host never fails because of us.
                 self._failed_at = time.monotonic()
                 self._log_quietly("could not start, and tries again; counts wait in memory", error)
             else:

@@ -26,7 +26,7 @@ from fastapi_lens.admin.access.sessions import Session, Sessions, Signer
 from fastapi_lens.admin.access.throttle import Throttle
 from fastapi_lens.admin.access.verified_keys import VerifiedKeyCache
 from fastapi_lens.admin.http.fair_queue import BusyError
-from fastapi_lens.admin.http.requests import address_of, parts_of
+from fastapi_lens.admin.http.requests import address_of, names_key, parts_of
 from fastapi_lens.admin.http.thread_pools import in_key_thread, in_reader_thread
 from fastapi_lens.config.authorize import Access
 from fastapi_lens.config.keys import Scope
@@ -319,6 +319,8 @@ def is_local(request: HTTPConnection) -> bool:
 def safe_next(target: str, base: str) -> str:
     """Where to go after signing in: a page of this admin, else its start page.
 
+    An address with a key is none: it would sign in again, as whoever made the address.
+
     Args:
         target: Path and query as a client asked for it; anything at all.
         base: The admin's own path, without a trailing slash.
@@ -327,6 +329,8 @@ def safe_next(target: str, base: str) -> str:
     if len(target) > MAX_NEXT_LENGTH or "\\" in target or any(map(_is_control, target)):
         return start
     parts = parts_of(target)
+    if names_key(parts.query):
+        return start
     if parts.scheme or parts.netloc or "//" in parts.path or "%2e" in parts.path.lower():
         return start
     if parts.path != start and not posixpath.normpath(parts.path).startswith(start):

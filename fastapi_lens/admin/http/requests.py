@@ -3,12 +3,15 @@
 Knows no pages and no access.
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import SplitResult, quote, quote_from_bytes, unquote_plus, urlsplit
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+
+from fastapi_lens.text.secret_names import decoded
 
 KEY_PARAMETER = "report_key"
 """Of the older habit to give a key in the address."""
@@ -48,6 +51,12 @@ def sanitize_request(request: Request) -> Request:
 def presented_key(request: Request) -> str | None:
     """The key that the address of a `sanitize_request` request had; None without."""
     return request.scope.get(_KEY)
+
+
+def names_key(query: str) -> bool:
+    """True if a query, however often it is encoded, would be taken for one with a key."""
+    names = (part.partition("=")[0] for part in re.split("[&;]", decoded(query)))
+    return KEY_PARAMETER in names
 
 
 def add_security_headers(response: Response) -> Response:

@@ -82,3 +82,41 @@ def test_whoever_opens_the_address_themselves_is_signed_in(
         wrong = client.get("/lens/?report_key=guess", headers=headers)
         assert wrong.headers["location"].startswith("/lens/login?next=")
     assert client.get("/lens/?report_key=guess", headers=headers).status_code == 429
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "report_key=KEY",
+        "q=x&report_key=KEY",
+        "report_key=KEY&q=x",
+        "report%5Fkey=KEY",
+        "%72eport_key=KEY",
+        "report%255fkey=KEY",
+        "q=x;report_key=KEY",
+        "q=x%26report_key%3DKEY",
+        "report_key",
+        "report_key=KEY#fragment",
+    ],
+)
+def test_nobody_is_signed_in_as_somebody_else_by_the_page_that_follows_their_own_sign_in(
+    client_with: MakeClient, query: str
+) -> None:
+    client = client_with(report_keys=KEYS)
+    target = f"/lens/requests?{query.replace('KEY', CI)}"
+    page = client.get("/lens/login", params={"next": target})
+    assert CI not in page.text
+    form = {"key": ALICE, "next": target}
+    led = client.post("/lens/login", data=form, headers={"Origin": "http://testserver"})
+    assert (led.status_code, led.headers["location"]) == (303, "/lens/")
+    mine = session(client, ALICE)
+    led = client.get("/lens/login", params={"next": target}, headers=mine)
+    assert (led.status_code, led.headers["location"]) == (303, "/lens/")
+
+
+def test_a_search_for_the_word_is_no_key(client_with: MakeClient) -> None:
+    client = client_with(report_keys=KEYS)
+    target = "/lens/requests?q=report_key"
+    form = {"key": ALICE, "next": target}
+    led = client.post("/lens/login", data=form, headers={"Origin": "http://testserver"})
+    assert led.headers["location"] == target
