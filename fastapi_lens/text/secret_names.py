@@ -10,12 +10,15 @@ from urllib.parse import unquote_plus
 
 _SECRETS = frozenset(
     (
-        *("ak", "apikey", "assertion", "auth", "authentication", "authorization", "bearer", "code"),
-        *("cookie", "cred", "credential", "csrf", "cvc", "cvv", "hash", "hmac", "hotp", "jwt"),
-        *("key", "mnemonic", "nonce", "oauth", "otp", "pass", "passcode", "passe", "passkey"),
-        *("passphrase", "passwd", "password", "passwort", "pat", "pgt", "pin", "psw", "pswd", "pw"),
-        *("pwd", "saml", "secret", "senha", "sess", "session", "sid", "sig", "sign", "signature"),
-        *("sk", "ticket", "token", "totp", "wresult", "xsrf"),
+        *("ak", "apikey", "assertion", "auth", "authentication", "authn", "authorization", "authz"),
+        *("bearer", "chave", "clave", "code", "cookie", "cred", "credential", "csrf", "cvc", "cvv"),
+        *("geheim", "hash", "haslo", "heslo", "hmac", "hotp", "jelszo", "jwt", "key", "keyphrase"),
+        *("losenord", "mdp", "mnemonic", "nonce", "oauth", "otp", "parola", "pass", "passcode"),
+        *("passe", "passkey", "passord", "passphrase", "passwd", "password", "passwort", "passwrd"),
+        *("pat", "pgt", "pin", "psk", "psswd", "pswd", "psw", "pw", "pwd", "pword", "pwrd"),
+        *("salasana", "saml", "schluessel", "schlussel", "secret", "senha", "sess", "session"),
+        *("sid", "sifre", "sig", "sign", "signature", "sk", "ticket", "tkn", "token", "totp"),
+        *("wresult", "xsrf"),
     )
 )
 """Words that indicate a secret by themselves, also in the plural."""
@@ -31,12 +34,21 @@ _QUALIFIERS = frozenset(
         *("phone", "private", "proxy", "public", "recovery", "refresh", "registration", "report"),
         *("request", "reset", "response", "rest", "root", "sas", "secure", "security", "server"),
         *("service", "share", "shared", "signing", "sms", "smtp", "ssh", "sso", "storage"),
-        *("stripe", "system", "temp", "transaction", "two", "unlock", "user", "v", "verification"),
-        *("verify", "web", "webhook", "wp", "x"),
+        *("stripe", "system", "temp", "transaction", "two", "unlock", "user", "usr", "v"),
+        *("verification", "verify", "web", "webhook", "wp", "x"),
     )
 )
 """Words that stand before or after secret words in names without separators: ``secretaccesskey``.
-Next to other letters, as in ``monkey``, ``compass`` and ``passenger``, a secret word is none."""
+Next to other letters, as in ``compass`` and ``passenger``, a secret word is none."""
+
+_NO_KEYS = frozenset(
+    (
+        *("crikey", "dickey", "donkey", "flunkey", "hickey", "hockey"),
+        *("hokey", "hotkey", "jockey", "jokey", "lackey", "latchkey", "malarkey", "mickey"),
+        *("monkey", "okey", "pokey", "rickey", "smokey", "turkey", "turnkey", "whiskey"),
+    )
+)
+"""Words that end like ``key`` and indicate no secret; any other, as ``streamkey``, does."""
 
 _ANYWHERE = re.compile(
     "passphrase|passw(?:or|ord|ort|d)|passcode|passkey|secret(?!ar)|token(?!i[sz])|credential"
@@ -83,13 +95,25 @@ def says_secret(name: str) -> bool:
     return len(name) > _LONGEST_NAME or _says_secret(name)
 
 
+def is_only_name(text: str) -> bool:
+    """True if a text that indicates a secret is a name alone, such as ``access_token``.
+
+    Args:
+        text: Without percent-encoding. Any word of it that is no known one may be the secret.
+    """
+    words = _LETTERS.findall(text.lower())
+    return re.fullmatch(r"[A-Za-z_-]*", text) is not None and all(
+        _is_secret(word) or word in _QUALIFIERS or _is_run_together(word) for word in words
+    )
+
+
 @lru_cache(maxsize=4_096)
 def _says_secret(name: str) -> bool:
     plain = _without_marks(decoded(name))
     camel = {word.lower() for word in _CAMEL_WORD.findall(plain)}
     runs = set(_LETTERS.findall(plain.lower()))
     return any(
-        _is_secret(word) or _ANYWHERE.search(word) or _is_run_together(word)
+        _is_secret(word) or _ANYWHERE.search(word) or _is_key(word) or _is_run_together(word)
         for word in camel | runs
     )
 
@@ -105,6 +129,12 @@ def _without_marks(text: str) -> str:
 
 def _is_secret(word: str) -> bool:
     return word in _SECRETS or word.removesuffix("s") in _SECRETS
+
+
+def _is_key(word: str) -> bool:
+    """True if a word ends like the name of a key, and is no common word that does."""
+    one = word.removesuffix("s")
+    return one.endswith("key") and one not in _NO_KEYS
 
 
 def _is_run_together(word: str) -> bool:

@@ -18,12 +18,36 @@ NAMES = (
     *("a.b.token", "user[password]", "tokén", "\uff54oken", "to\u200bken", "private_key"),
     *("GITHUB_PAT", "pgtId", "wresult", "sk", "vcode", "sharekey", "twofactorcode", "basicauth"),
     *("kennwort", "contraseña", "motDePasse", "mot_de_passe", "wachtwoord", "senha", "SeedPhrase"),
+    *("writekey", "streamkey", "productkey", "subscriptionkey", "privkey", "pkey", "feedkey"),
+    *("wskey", "unsubscribekey", "sitekey", "keyphrase", "psk", "authz", "pword", "usrpwd", "tkn"),
+    *(
+        "mdp",
+        "clave",
+        "hostkey",
+        "signingkeys",
+        "deploykeys",
+        "WPA_PSK",
+        "l\u00f6senord",
+        "\u015fifre",
+    ),
 )
 HARMLESS = (
     *("keyword", "monkey", "compass", "passenger", "tokenizer", "author", "keyboard", "turkey"),
     *("secretary", "design", "encode", "barcode", "passport", "sidebar", "inside", "spine"),
     *("opinion", "page", "sort", "status", "user_id", "limit", "signal", "zipcode", "q", ""),
     *("fax", "task", "mask", "path", "pattern", "patient", "patch", "passive", "paycheck", "shape"),
+    *(
+        "monkeys",
+        "donkey",
+        "hockey",
+        "jockeys",
+        "whiskey",
+        "hotkey",
+        "hotkeys",
+        "lackey",
+        "keyless",
+    ),
+    *("enclave", "obelisk", "authored", "parolee", "desk", "whisk"),
 )
 
 

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 from fastapi_lens.config.request_log import Clients
 from fastapi_lens.text.addresses import client_ip
-from fastapi_lens.text.secret_names import decoded, says_secret
+from fastapi_lens.text.secret_names import decoded, is_only_name, says_secret
 
 LONGEST_QUERY = 1_000
 """Characters."""
@@ -15,7 +15,6 @@ _LONGEST_KEY = 64
 _LONGEST_BARE = 20
 """What stands alone and is longer is rather a secret than a key."""
 
-_SEPARATOR = re.compile("([&;])")
 _EQUALS = re.compile("=|%(?:25)*3d", re.IGNORECASE)
 _PADDING = re.compile("(?:=|%(?:25)*3d){1,2}", re.IGNORECASE)
 _BASE64 = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9+/]).{10,}")
@@ -62,10 +61,8 @@ def query_text(query: bytes, *, values: bool) -> str:
     text = query.decode("latin-1")
     if text:
         kept = _harmless if values else _key
-        # Parts and separators alternate.
-        parts = _SEPARATOR.split(text[: 4 * LONGEST_QUERY])
-        parts[::2] = map(kept, parts[::2])
-        text = "".join(parts)
+        # A semicolon is part of a value: few servers still take it for a separator.
+        text = "&".join(map(kept, text[: 4 * LONGEST_QUERY].split("&")))
     return shortened(text, LONGEST_QUERY)
 
 
@@ -78,7 +75,12 @@ def _key(part: str) -> str:
     """The name of a part; an ellipsis if it looks like a secret without a name."""
     if _is_bare(part):
         return _bare(part)
-    return shortened(part[: _name_end(part)], _LONGEST_KEY)
+    return _name(part[: _name_end(part)])
+
+
+def _name(name: str) -> str:
+    """A name of at most `_LONGEST_KEY` characters; an ellipsis if it contains a secret."""
+    return _CUT if _tells_secret(name) else shortened(name, _LONGEST_KEY)
 
 
 def _harmless(part: str) -> str:
@@ -89,7 +91,9 @@ def _harmless(part: str) -> str:
     name, equals, value = part[:end], part[end : end + 1], part[end + 1 :]
     if equals != "=":
         # The equals sign is encoded: a server treats the whole part as a name.
-        return part if not _tells_secret(part) else f"{name}%3D{_CUT}"
+        return part if not _tells_secret(part) else f"{_name(name)}%3D{_CUT}"
+    if _tells_secret(name):
+        return f"{_CUT}={_CUT}"
     if value and (says_secret(_as_text(name)) or _tells_secret(value)):
         return f"{name}={_CUT}"
     return part
@@ -107,9 +111,11 @@ def _is_bare(part: str) -> bool:
 
 
 def _bare(part: str) -> str:
-    """A part without a name; hidden if it may be a secret."""
-    padded = _EQUALS.search(part) is not None
-    return part if len(part) <= _LONGEST_BARE and not padded else _CUT
+    """A part without a name; hidden if it may be a secret, or contain one."""
+    if len(part) > _LONGEST_BARE or _EQUALS.search(part) is not None or _tells_secret(part):
+        return _CUT
+    plain = decoded(_as_text(part))
+    return part if not says_secret(plain) or is_only_name(plain) else _CUT
 
 
 def _name_end(part: str) -> int:

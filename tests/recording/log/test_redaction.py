@@ -53,7 +53,10 @@ def test_a_hashed_address_is_the_same_for_one_client_and_tells_nothing_without_t
         (b"YSBzZWNyZXQgdG9rZW4gb2YgMzQgYnl0ZXMgZm9yIHlvdQ==", "…"),
         (b"YSBzZWNyZXQgdG9rZW4gb2YgMzQgYnl0ZXMgZm9yIHlvdQ%3d%3D", "…"),
         (b"c2VjcmV0MQ==&c2VjcmV0MTI=&verbose=&==", "…&…&verbose&…"),
-        (b"token%3Dhunter2&next=/a?token=hunter2;b=1", "token&next;b"),
+        (b"token%3Dhunter2&next=/a?token=hunter2;b=1", "token&next"),
+        (b"password=abc;defsecret", "password"),
+        (b"note=meet;at%205pm&b=1;c=2", "note&b"),
+        (b"a=1;b=2;c", "a"),
         (b"d41d8cd98f00b204e9800998ecf8427e", "…"),
     ],
 )
@@ -73,7 +76,9 @@ def test_a_query_keeps_its_keys_as_they_were_sent(query: bytes, keys: str) -> No
         (b"token=&token&key", "token=&token&key"),
         (b"APIKey=hunter2&PHPSESSID=hunter2&clientsecret=hunter2&pass=hunter2",
          "APIKey=…&PHPSESSID=…&clientsecret=…&pass=…"),
-        (b"a=1;token=hunter2;b=2", "a=1;token=…;b=2"),
+        (b"a=1;token=hunter2;b=2&c=1;d=2", "a=…&c=1;d=2"),
+        (b"password=abc;defsecret&note=meet;at%205pm", "password=…&note=meet;at%205pm"),
+        (b"password=abc;def=hunter2;hunter2", "password=…"),
         (b"next=%2Freset%3Ftoken%3Dhunter2&page=2", "next=…&page=2"),
         (b"next=%25252Freset%25253Ftoken%25253Dhunter2", "next=…"),
         (b"next=/a%23access_token=hunter2", "next=…"),
@@ -88,6 +93,39 @@ def test_a_query_keeps_its_values_but_those_of_secrets_when_that_is_switched_on(
     query: bytes, kept: str
 ) -> None:
     assert query_text(query, values=True) == kept
+
+
+@pytest.mark.parametrize("values", [True, False])
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("token:hunter2", '{"pin":"hunter2"}', "Bearer%20hunter2", "password%3Ahunter2"),
+        *("token%253Ahunter2", "Basic+hunter2", "eyJhunter2", "//me:hunter2@host", "{pin:hunter2}"),
+        *("token-hunter2", "sk-hunter2", "secret/hunter2", "password hunter2", "key.hunter2"),
+        *("a;token:hunter2", "token:hunter2;a", "'token':'hunter2'", "hunter2;token:1"),
+        *(
+            "token:hunter2=",
+            '{"pin":"hunter2"}=',
+            "%7B%22pin%22%3A%22hunter2%22%7D=",
+            "pin:hunter2=1",
+        ),
+        *("token:hunter2%3D1", "password hunter2", "token-hunter"),
+    ],
+)
+def test_a_part_without_a_name_keeps_no_secret(query: str, values: bool) -> None:  # noqa: FBT001
+    for sent in (query, f"a=1&{query}&b=2"):
+        assert "hunter" not in query_text(sent.encode(), values=values)
+
+
+@pytest.mark.parametrize("values", [True, False])
+@pytest.mark.parametrize(
+    "query", ["token", "api_key", "access-token", "verbose", "a:b", "page:2", "2026-11-30", "v1.2"]
+)
+def test_a_part_without_a_name_that_is_a_name_or_harmless_stays(
+    query: str,
+    values: bool,  # noqa: FBT001
+) -> None:
+    assert query_text(query.encode(), values=values) == query
 
 
 @given(st.lists(st.text(min_size=1), min_size=1), st.text("XYZ", min_size=3, max_size=40))
