@@ -367,6 +367,8 @@ class Flusher:
         open_calls = as_text(() if ending else uses) if self._was_open or uses else None
         self._was_open = self._was_open or bool(uses)
         while self._next_batch(uses, open_calls):
+            # The other thread may have collected calls of new endpoints since they were renewed.
+            self._registration.register(applied=self._applied, log_applied=self._log.applied)
             told.append(self._put())
             uses, open_calls = (), None
         self._was_open = is_open

@@ -108,6 +108,10 @@ class Registration:
             migrate(self._database)
             self._reached_at = now
             self._say_whose_it_is()
+        elif looks:
+            # Somebody may have deleted their rows.
+            for identity in self._registrar.unregistered():
+                (self._registered or {}).pop(identity, None)
         # Before anything that this worker writes could be taken for an earlier time.
         self.known_time.look()
         if begins or (self._unclear and looks):
@@ -117,19 +121,19 @@ class Registration:
                 now_us=microseconds(self._clock()),
                 reached_seconds=now - self._reached_at,
             )
-        self._register(applied=applied, log_applied=log_applied)
+        self.register(applied=applied, log_applied=log_applied)
         self._mends = looks
 
-    def mend(self) -> None:
-        """Correct stored times of a wrong clock, after what was written with it was added.
+    def register(self, *, applied: int, log_applied: int) -> None:
+        """Register the worker and its endpoints, as far as the database does not know them yet.
+
+        Args:
+            applied: See `renew`.
+            log_applied: See `renew`.
 
         Raises:
-            StorageError: The database cannot be written; the next call tries again.
+            StorageError: The database cannot be written.
         """
-        self._correction.mend(self._database, self.worker.app, left=self._mends)
-        self._mends = False
-
-    def _register(self, *, applied: int, log_applied: int) -> None:
         if not self._has_news and self._registered is not None:
             return
         # First: the other thread may add one meanwhile. After an error `forget` has all registered.
@@ -145,6 +149,15 @@ class Registration:
                 log_applied=log_applied,
             )
             self._registered = done | {fact.id: fact for fact in new}
+
+    def mend(self) -> None:
+        """Correct stored times of a wrong clock, after what was written with it was added.
+
+        Raises:
+            StorageError: The database cannot be written; the next call tries again.
+        """
+        self._correction.mend(self._database, self.worker.app, left=self._mends)
+        self._mends = False
 
     def _say_whose_it_is(self) -> None:
         said, self._said = self._said, True

@@ -50,8 +50,8 @@ class Prepared:
 
 def _taking(names: Sequence[str] | None) -> Callable[[Row], Any]:
     """How to get at the values: in this order, or all of them by name."""
-    if names is None:
-        return dict
+    if not names:
+        return dict if names is None else lambda _row: ()
     getter = itemgetter(*names)
     # Of one name, it gives the value alone.
     return getter if len(names) > 1 else lambda row: (getter(row),)

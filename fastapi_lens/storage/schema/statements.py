@@ -46,7 +46,25 @@ LOCK_STATUSES = LockingRead(
 """The keys of all rows of one ``day``; those of statuses that nobody asked for, too: there are few,
 and one statement does it."""
 
-FACTS = ("kind", "name", "source", "summary", "tags", "deprecated", "last_seen_at")
+LOCK_ENDPOINTS = LockingRead(
+    sa.select(ENDPOINT.c.id)
+    .where(_among_some(ENDPOINT.c.id))
+    .order_by(ENDPOINT.c.id)
+    .with_for_update()
+)
+"""The ids of those that have a row."""
+
+FACTS = (
+    "method",
+    "path",
+    "kind",
+    "name",
+    "source",
+    "summary",
+    "tags",
+    "deprecated",
+    "last_seen_at",
+)
 """Columns of an endpoint that its app tells, each a parameter ``new_<column>``."""
 
 HAS_SCHEMA = sa.exists().where(

@@ -27,7 +27,8 @@ from fastapi_lens.storage.schema.statements import HAS_SCHEMA
 from fastapi_lens.storage.schema.tables import ENDPOINT, INBOX
 from fastapi_lens.storage.writing.batches import Batch, Delta, Use
 from fastapi_lens.storage.writing.inbox import UnreadableError, unpack
-from fastapi_lens.storage.writing.rollup import Claim, Rollup
+from fastapi_lens.storage.writing.registrar import insert_unregistered
+from fastapi_lens.storage.writing.rollup import Claim, Rollup, UnregisteredError
 from fastapi_lens.text.escaping import visible
 
 logger = logging.getLogger("fastapi_lens")
@@ -174,7 +175,7 @@ class Drain:
             return
         claim = _Claim(rows)
         try:
-            self._rollup.add(self._added_up(map(_unpacked, rows)), claim)
+            self._roll_up(rows, claim)
         except (RefusedError, UnreadableError):
             pass  # One by one tells which, and why.
         except StorageError:
@@ -189,12 +190,23 @@ class Drain:
         for row in rows:
             self._add([row])
 
+    def _roll_up(self, rows: Sequence[Waiting], claim: Claim) -> None:
+        batch = self._added_up(map(_unpacked, rows))
+        try:
+            self._rollup.add(batch, claim)
+        except UnregisteredError as error:
+            # Deleted while they are called, or refused when they were registered.
+            missing = frozenset(error.ids)
+            apps = {identity: row.app for row in rows for identity in missing & _ids_in(row)}
+            insert_unregistered(self._database, apps, now_us=microseconds(self._clock()))
+            self._rollup.add(batch, claim)
+
     def _add_the_rest(self, row: Waiting, claim: Claim) -> None:
         """Add what the database takes of a batch that it has refused as a whole."""
         try:
             batch = _unpacked(row)
             taken, refused = self._sorted_out(batch.deltas)
-            names = [self._name_of(delta.endpoint_id) for delta in refused]
+            names = self._names_of([delta.endpoint_id for delta in refused])
             rest = replace(batch, deltas=tuple(taken))
             self._rollup.add(
                 self._added_up([rest]), self._losing(row, batch.calls - rest.calls, claim)
@@ -262,11 +274,12 @@ class Drain:
 
         return claim_and_count
 
-    def _name_of(self, endpoint: int) -> str:
-        key = sa.select(ENDPOINT.c.method, ENDPOINT.c.path).where(ENDPOINT.c.id == endpoint)
+    def _names_of(self, endpoints: Sequence[int]) -> list[str]:
+        named = sa.select(ENDPOINT.c.id, ENDPOINT.c.method, ENDPOINT.c.path)
         with self._database.read() as connection:
-            found = connection.execute(key).first()
-        return visible(f"{found.method} {found.path}") if found else f"endpoint {endpoint}"
+            found = connection.execute(named.where(ENDPOINT.c.id.in_(endpoints)))
+            names = {row.id: visible(f"{row.method} {row.path}") for row in found}
+        return [names.get(endpoint, f"endpoint {endpoint}") for endpoint in endpoints]
 
     def _added_up(self, batches: Iterable[Batch]) -> Batch:
         """The sums and uses of several batches as one."""
@@ -331,6 +344,11 @@ def _say_refused(deltas: Sequence[Delta], names: Sequence[str]) -> None:
 
 def _unpacked(row: Waiting) -> Batch:
     return unpack(row.body)
+
+
+def _ids_in(row: Waiting) -> set[int]:
+    batch = _unpacked(row)
+    return {one.endpoint_id for one in (*batch.deltas, *batch.uses)}
 
 
 _IN_ORDER = sa.select(

@@ -4,7 +4,7 @@ Rows are written in primary-key order, so that workers wait for each other inste
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +20,34 @@ from fastapi_lens.storage.schema.statements import FACTS, UPDATE_FACTS
 from fastapi_lens.storage.schema.tables import ENDPOINT, WORKER
 from fastapi_lens.storage.writing.batches import EndpointFacts
 from fastapi_lens.storage.writing.refusals import add_one_by_one, log_refusals
+
+
+UNREGISTERED = "unregistered"
+"""The kind of an endpoint of which nothing but its id and app is known yet."""
+
+
+def insert_unregistered(database: Database, apps: Mapping[int, str], *, now_us: int) -> None:
+    """Make rows for endpoints with calls that no worker has registered, so that they are shown.
+
+    The next worker of the app that registers gives them their names.
+
+    Args:
+        database: The database to write to.
+        apps: The app of each endpoint, by id.
+        now_us: Microseconds since the epoch.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    facts = (
+        EndpointFacts(
+            identity, app, "UNKNOWN", f"<endpoint {identity}>", UNREGISTERED, seen_at_us=now_us
+        )
+        for identity, app in sorted(apps.items())
+    )
+    with database.write() as connection:
+        rows = [_endpoint_values(fact, now_us) for fact in facts]
+        connection.execute(database.insert_ignore(ENDPOINT), rows)
 
 
 class Registrar:
@@ -52,6 +80,17 @@ class Registrar:
         except RefusedError:
             accepted = self._accepted(rows)
             retry_on_deadlock(lambda: self._register(worker, accepted))
+
+    def unregistered(self) -> set[int]:
+        """The ids of the app's endpoints whose rows `insert_unregistered` has made.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        is_mine = ENDPOINT.c.app == storable(self._worker.app)
+        ids = sa.select(ENDPOINT.c.id).where(is_mine, ENDPOINT.c.kind == UNREGISTERED)
+        with self._database.read() as connection:
+            return set(connection.execute(ids).scalars())
 
     def _accepted(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Add endpoints one by one; those that the database takes."""

@@ -19,7 +19,7 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.prepared import Row, primary_key
 from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.data_version import note_change
-from fastapi_lens.storage.schema.statements import LOCK_BUCKETS, LOCK_STATUSES
+from fastapi_lens.storage.schema.statements import LOCK_BUCKETS, LOCK_ENDPOINTS, LOCK_STATUSES
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
 from fastapi_lens.storage.writing.batches import (
     Batch,
@@ -30,6 +30,20 @@ from fastapi_lens.storage.writing.batches import (
     status_sums,
 )
 from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_ENDPOINT, UPDATE_STATUS
+
+
+class UnregisteredError(StorageError):
+    """Some endpoints have no row.
+
+    Attributes:
+        ids: Their ids.
+    """
+
+    def __init__(self, ids: Sequence[int]) -> None:
+        """Name them."""
+        super().__init__(f"{len(ids)} endpoints have no row")
+        self.ids = ids
+
 
 Claim = Callable[[Connection], None]
 """Takes away, in the same transaction, what is added; raises where somebody else has taken it."""
@@ -50,6 +64,7 @@ class Rollup:
             claim: Called first, in each transaction that is begun.
 
         Raises:
+            UnregisteredError: Some endpoints have no row; nothing was added.
             StorageError: The database cannot be written. Unless the acknowledgement got lost,
                 nothing was added and nothing taken away.
         """
@@ -81,6 +96,10 @@ class Rollup:
             buckets, statuses = changes.buckets, changes.statuses
             known = locked_buckets(connection, buckets)
             counted = locked_statuses(connection, statuses)
+            endpoints = [row["key_id"] for row in changes.endpoints]
+            registered = locked_endpoints(connection, endpoints)
+            if len(registered) < len(endpoints):
+                raise UnregisteredError([one for one in endpoints if one not in registered])
             missing = _Missing(
                 [key for key in buckets if key not in known],
                 [key for key in statuses if key not in counted],
@@ -163,6 +182,16 @@ def locked_statuses(connection: Connection, keys: Iterable[StatusKey]) -> set[St
         rows = LOCK_STATUSES.read_of(connection, {"day": day}, endpoints)
         found.update((row[0], row[1], row[2]) for row in rows)
     return found
+
+
+def locked_endpoints(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """Lock the rows of these endpoints in primary-key order; those that are there.
+
+    Args:
+        connection: In a writing transaction.
+        ids: In ascending order.
+    """
+    return {row[0] for row in LOCK_ENDPOINTS.read_of(connection, {}, ids)}
 
 
 _ADDED = tuple(f"add_{name}" for name in COUNTERS)

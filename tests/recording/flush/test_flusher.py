@@ -267,6 +267,24 @@ def test_an_endpoint_that_was_called_before_it_was_discovered_gets_its_facts(
     assert (row.kind, row.name, row.tags, row.total_calls) == ("mount", "feed.app", '["feeds"]', 1)
 
 
+def test_an_endpoint_whose_row_was_deleted_while_it_is_called_is_shown_and_named_again(
+    file_rig: Rig, monotonic: list[float]
+) -> None:
+    file_rig.call()
+    assert file_rig.flusher.flush()
+    drain_all(file_rig.database)
+    with file_rig.database.write() as connection:
+        connection.execute(sa.delete(ENDPOINT).where(ENDPOINT.c.id == ORDERS.id))
+    file_rig.call()
+    assert file_rig.flusher.flush()
+    drain_all(file_rig.database)
+    assert paths_in(file_rig) == {f"<endpoint {ORDERS.id}>", ORDER.path, NEVER.path}
+    monotonic[0] += 30
+    assert file_rig.flusher.flush()
+    assert paths_in(file_rig) == {ORDERS.path, ORDER.path, NEVER.path}
+    assert file_rig.rows.endpoints[ORDERS.id][0] == 1
+
+
 def test_what_is_unchanged_is_not_registered_again(
     file_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

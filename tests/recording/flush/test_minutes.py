@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from fastapi_lens.errors import StorageError
 from fastapi_lens.recording.flush.draining import LEASE
 from fastapi_lens.recording.flush.flusher import BEFORE_MINUTE_SECONDS, Flusher, FlushSettings
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.schema.tables import BUCKET, INBOX
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, INBOX
 from fastapi_lens.storage.schema.tables import LEASE as LEASES
 from fastapi_lens.storage.writing.drain import drain_all
 from tests.recording.rig import ORDERS, START, HangingDatabase, Rig, opened
@@ -124,6 +125,50 @@ def test_each_flush_of_an_outage_holds_the_minutes_that_were_counted(rig: Rig) -
     rig.database.loses = lambda: False
     assert rig.flusher.flush()
     assert minutes_in(rig.database) == {0: 1, 1: 1, 2: 1, 3: 1}
+    assert rig.rows == rig.expected
+
+
+def test_an_endpoint_whose_first_call_is_collected_during_a_flush_is_registered_with_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renew = rig.flusher._registration.renew
+
+    def renew_before_the_other_thread_collects(**options: int) -> None:
+        renew(**options)
+        rig.call("/v2/new")
+        rig.flusher.collect()
+
+    monkeypatch.setattr(rig.flusher._registration, "renew", renew_before_the_other_thread_collects)
+    rig.endpoints = []
+    rig.call("/v2/old")
+    assert rig.flusher.flush()
+    assert {row.path: row.total_calls for row in table_rows(rig.database, ENDPOINT)} == {
+        "/v2/old": 1,
+        "/v2/new": 1,
+    }
+    assert rig.rows == rig.expected
+
+
+def test_a_batch_is_written_with_its_endpoints_although_registering_them_fails_at_first(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rig.flusher.flush()
+    registration = rig.flusher._registration
+    renew = registration.renew
+
+    def renew_before_the_other_thread_collects(**options: int) -> None:
+        renew(**options)
+        rig.call("/v2/new")
+        rig.flusher.collect()
+
+    def fail(**_options: int) -> None:
+        raise StorageError("the connection was cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(registration, "renew", renew_before_the_other_thread_collects)
+        patched.setattr(registration, "register", fail)
+        assert not rig.flusher.flush()
+    assert rig.flusher.flush()
     assert rig.rows == rig.expected
 
 

@@ -36,6 +36,7 @@ from tests.storage.helpers import (
     MINUTE,
     FlakyDatabase,
     delta,
+    facts,
     make_endpoints,
     rows_in,
     rows_of,
@@ -52,9 +53,9 @@ def batches(seed: int, number: int) -> list[Batch]:
 
 
 def put(database: Database, name: str, written: Sequence[Batch], app: str = "orders") -> None:
-    facts = worker(name, app)
-    Registrar(database, facts).register([], applied=written[0].seq - 1, now_us=1)
-    inbox = Inbox(database, facts)
+    writer = worker(name, app)
+    Registrar(database, writer).register([], applied=written[0].seq - 1, now_us=1)
+    inbox = Inbox(database, writer)
     for batch in written:
         inbox.put(batch, now=2)
 
@@ -386,6 +387,29 @@ def test_what_fits_of_sums_that_are_too_large_together_is_added(
     ]
 
 
+def test_calls_of_an_endpoint_without_a_row_get_one_that_registering_names(
+    database: Database,
+) -> None:
+    new, used = facts("/new"), facts("/used", app="shop")
+    put(database, "w1", [Batch(1, (delta(new.id),))])
+    put(database, "w2", [Batch(1, (delta(new.id),), (Use(used.id, 1, 4, 9),))], app="shop")
+    drain_all(database)
+    assert rows_in(database).endpoints == rows_of([delta(new.id)] * 2).endpoints
+    rows = {row.id: row for row in table_rows(database, ENDPOINT)}
+    assert (rows[new.id].path, rows[new.id].kind) == (f"<endpoint {new.id}>", "unregistered")
+    assert (rows[used.id].app, rows[used.id].last_called_at) == ("shop", 9)
+    registrar = Registrar(database, worker("w2", "shop"))
+    assert registrar.unregistered() == {new.id, used.id}
+    registrar.register([used], applied=1, now_us=20)
+    rows = {row.id: row for row in table_rows(database, ENDPOINT)}
+    assert (rows[used.id].method, rows[used.id].path, rows[used.id].kind) == (
+        *("GET", "/used"),
+        "http",
+    )
+    assert rows[used.id].last_called_at == 9
+    assert registrar.unregistered() == {new.id}
+
+
 def test_a_refused_sum_of_an_endpoint_that_was_deleted_is_named_by_its_number(
     refusing: FlakyDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -398,7 +422,7 @@ def test_a_refused_sum_of_an_endpoint_that_was_deleted_is_named_by_its_number(
     put(refusing, "w1", [Batch(1, (delta(1), delta(2)))])
     assert Drain(refusing).run(seconds=60)
     assert lost_in(refusing) == 1
-    assert "gives up 1 calls of endpoint 2, which" in caplog.text
+    assert "gives up 1 calls of UNKNOWN <endpoint 2>, which" in caplog.text
 
 
 def test_a_batch_that_is_refused_whatever_is_taken_out_of_it_is_given_up(
