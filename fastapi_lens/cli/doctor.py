@@ -28,7 +28,7 @@ from fastapi_lens.storage.transfer.inspect import (
     log_bytes,
 )
 from fastapi_lens.storage.transfer.repair import WrongRow, wrong_rows
-from fastapi_lens.storage.writing.drain import waiting
+from fastapi_lens.storage.writing.drain import backlog
 from fastapi_lens.text.escaping import visible
 
 LATE_SECONDS = 86_400
@@ -182,9 +182,16 @@ def _rows(database: Database) -> Iterator[Finding]:
 def _inbox(database: Database, now: float) -> Iterator[Finding]:
     """What workers have written and nobody has added yet."""
     with database.read() as connection:
-        batches, since_us = waiting(connection)
+        batches, since_us, newer = backlog(connection)
     behind = now - since_us / 1_000_000
-    if batches and behind > BEHIND_SECONDS:
+    if newer:
+        yield Finding(
+            Level.NOTE,
+            "inbox",
+            f"{newer:,} batches wait for a worker of the newer release that wrote them",
+            "start the application with that release of fastapi-lens-admin",
+        )
+    elif batches and behind > BEHIND_SECONDS:
         yield Finding(
             Level.NOTE,
             "inbox",

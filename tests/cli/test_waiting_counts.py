@@ -114,7 +114,7 @@ def test_what_can_never_be_added_keeps_no_command_from_its_work(
 ) -> None:
     url = url_of(tmp_path / "lens.db")
     fill(url, WAITING, waits_since=NOW)
-    change(url, sa.update(INBOX).values(body=b"broken"))
+    change(url, sa.update(INBOX).values(body=b"\1broken"))
     fill(url, [delta(22)], first=20)
 
     assert total_in_report(url) == 1
@@ -140,6 +140,18 @@ def test_a_doctor_finds_nothing_in_what_was_written_just_now(tmp_path: Path, age
     lives(url)
     code, line = doctor_says(url)
     assert (code, "what was written is added to what is shown" in line) == (0, True)
+
+
+def test_batches_of_a_newer_release_wait_for_it_and_a_doctor_says_so(database_url: str) -> None:
+    fill(database_url, WAITING, waits_since=NOW)
+    change(database_url, sa.update(INBOX).values(body=b"\2of a newer release"))
+    fill(database_url, [delta(22)], first=20, waits_since=NOW)
+
+    assert total_in_report(database_url) == 1
+
+    assert waiting_in(database_url) == 1
+    line = doctor_says(database_url)[1]
+    assert "1 batches wait for a worker of the newer release that wrote them" in line
 
 
 def test_a_doctor_names_what_has_waited_for_more_than_a_minute_and_changes_nothing(

@@ -26,7 +26,7 @@ from fastapi_lens.storage.schema.migrations import WRITTEN_AS, require_schema
 from fastapi_lens.storage.schema.statements import HAS_SCHEMA
 from fastapi_lens.storage.schema.tables import ENDPOINT, INBOX
 from fastapi_lens.storage.writing.batches import Batch, Delta, Use
-from fastapi_lens.storage.writing.inbox import UnreadableError, unpack
+from fastapi_lens.storage.writing.inbox import UnreadableError, is_newer, newer_bodies, unpack
 from fastapi_lens.storage.writing.registrar import insert_unregistered
 from fastapi_lens.storage.writing.rollup import Claim, Rollup, UnregisteredError
 from fastapi_lens.text.escaping import visible
@@ -102,6 +102,7 @@ class Drain:
         self._at_once = FIRST_AT_ONCE
         self._after = _FIRST
         self._tries = Counter[Key]()
+        self._said_newer = False
 
     def run(self, *, seconds: float) -> bool:
         """Add what waits, for about so many seconds at most; whether nothing is left to do now.
@@ -133,6 +134,8 @@ class Drain:
 
     def run_once(self) -> None:
         """Add all that waits now, whatever comes meanwhile, and however long it takes.
+
+        Only what workers of a newer release have to add still waits then.
 
         Raises:
             StorageError: The database cannot be read or written; what was added stays added.
@@ -170,7 +173,8 @@ class Drain:
             self._at_once = max(LEAST_AT_ONCE, self._at_once // 2)
 
     def _add(self, rows: Sequence[Waiting]) -> None:
-        """Add batches and delete them."""
+        """Add batches and delete them, except for those that only a newer release can read."""
+        rows = self._readable(rows)
         if not rows:
             return
         claim = _Claim(rows)
@@ -189,6 +193,16 @@ class Drain:
             return
         for row in rows:
             self._add([row])
+
+    def _readable(self, rows: Sequence[Waiting]) -> Sequence[Waiting]:
+        readable = [row for row in rows if not is_newer(row.body)]
+        if len(readable) < len(rows) and not self._said_newer:
+            self._said_newer = True
+            logger.warning(
+                "fastapi_lens leaves %d batches to the workers of a newer release, which wrote them",
+                len(rows) - len(readable),
+            )
+        return readable
 
     def _roll_up(self, rows: Sequence[Waiting], claim: Claim) -> None:
         batch = self._added_up(map(_unpacked, rows))
@@ -372,8 +386,22 @@ def drain_all(database: Database) -> None:
     Drain(database).run_once()
 
 
-def waiting(connection: Connection, app: str | None = None) -> tuple[int, int]:
-    """How many batches wait, of one app or of all, and since when (microseconds; 0 for none)."""
-    counted = sa.select(sa.func.count(), sa.func.min(INBOX.c.since))
-    row = connection.execute(counted if app is None else counted.where(INBOX.c.app == app)).one()
-    return int(row[0]), int(row[1] or 0)
+class Backlog(NamedTuple):
+    """What waits in the inbox.
+
+    Attributes:
+        batches: How many.
+        since_us: Since when, in microseconds since the epoch; 0 for none.
+        newer: How many of them only workers of a newer release can add.
+    """
+
+    batches: int
+    since_us: int
+    newer: int
+
+
+def backlog(connection: Connection) -> Backlog:
+    """What waits in the inbox now, of all apps."""
+    newer = sa.func.sum(sa.case((newer_bodies(), 1), else_=0))
+    counted = sa.select(sa.func.count(), sa.func.min(INBOX.c.since), newer)
+    return Backlog(*(int(number or 0) for number in connection.execute(counted).one()))

@@ -23,7 +23,9 @@ from fastapi_lens.storage.engine.texts import storable
 from fastapi_lens.storage.schema.tables import INBOX, WORKER
 from fastapi_lens.storage.writing.batches import Batch, Delta, Use
 
-_FORMAT = 1
+_FORMAT_BYTE = b"\1"
+"""Later formats have greater numbers."""
+
 _COMPRESSION = 1
 """The quickest of zlib's levels; the next ones save little of so much that is distinct."""
 
@@ -39,6 +41,16 @@ class UnreadableError(ValueError):
     """The body of a row is not what `pack` writes."""
 
 
+def is_newer(body: bytes) -> bool:
+    """True if a newer release has packed a body, which only workers of that release can read."""
+    return body[:1] > _FORMAT_BYTE
+
+
+def newer_bodies() -> sa.ColumnElement[bool]:
+    """The same as `is_newer`, as a condition of a SELECT."""
+    return sa.func.substr(INBOX.c.body, 1, 1) > sa.literal(_FORMAT_BYTE, sa.LargeBinary())
+
+
 def pack(batch: Batch) -> bytes:
     """The body of a batch's row: its sums, its uses and its `ahead_us`."""
     parts = (
@@ -47,7 +59,7 @@ def pack(batch: Batch) -> bytes:
         *_columns(batch.uses, _USE_FIELDS),
         Histogram.pack_many(delta.histogram for delta in batch.deltas),
     )
-    return bytes((_FORMAT,)) + zlib.compress(b"".join(parts), _COMPRESSION)
+    return _FORMAT_BYTE + zlib.compress(b"".join(parts), _COMPRESSION)
 
 
 def unpack(body: bytes) -> Batch:
@@ -56,7 +68,7 @@ def unpack(body: bytes) -> Batch:
     Raises:
         UnreadableError: `pack` has not written this body.
     """
-    if body[:1] != bytes((_FORMAT,)):
+    if body[:1] != _FORMAT_BYTE:
         raise UnreadableError(f"unknown format {body[:1].hex() or 'of no bytes'}")
     try:
         data = zlib.decompress(body[1:])

@@ -21,7 +21,6 @@ from fastapi_lens.storage.schema.tables import ENDPOINT, WORKER
 from fastapi_lens.storage.writing.batches import EndpointFacts
 from fastapi_lens.storage.writing.refusals import add_one_by_one, log_refusals
 
-
 UNREGISTERED = "unregistered"
 """The kind of an endpoint of which nothing but its id and app is known yet."""
 

@@ -456,6 +456,25 @@ def test_a_body_that_nobody_can_read_is_given_up_and_counted(
     )
 
 
+def test_batches_of_a_newer_release_wait_for_its_workers_and_hold_up_nobody(
+    flaky: FlakyDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    newer = [Batch(seq, (delta(1),)) for seq in range(1, 2 * LEAST_AT_ONCE)]
+    put(flaky, "a", newer)
+    with flaky.write() as connection:
+        connection.execute(sa.update(INBOX).values(body=b"\2of a newer release"))
+    held, drain = put_some(flaky), Drain(flaky)
+    drain._at_once = LEAST_AT_ONCE
+    for _ in range(3):
+        assert drain.run(seconds=60)
+        drain.run_once()
+    assert rows_in(flaky) == rows_of(held)
+    assert waiting_in(flaky) == [("a", batch.seq) for batch in newer]
+    assert lost_in(flaky) == 0
+    (record,) = caplog.records
+    assert "batches to the workers of a newer release, which wrote them" in record.message
+
+
 @pytest.fixture
 def unforeseen(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
     """The keys of batches that fail with an error that nobody foresaw."""

@@ -16,7 +16,7 @@ from fastapi_lens.histogram.histogram import BUCKETS, Histogram
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.tables import INBOX, WORKER
 from fastapi_lens.storage.writing.batches import Batch, Delta, Use
-from fastapi_lens.storage.writing.drain import waiting
+from fastapi_lens.storage.writing.drain import backlog
 from fastapi_lens.storage.writing.inbox import Inbox, UnreadableError, pack, unpack
 from fastapi_lens.storage.writing.open_calls import as_text
 from fastapi_lens.storage.writing.registrar import Registrar
@@ -50,9 +50,9 @@ def inbox_of(database: Database, name: str = "w1", app: str = APP) -> Inbox:
     return Inbox(database, worker(name, app))
 
 
-def waits(database: Database, app: str | None = None) -> tuple[int, int]:
+def waits(database: Database) -> tuple[int, int, int]:
     with database.read() as connection:
-        return waiting(connection, app)
+        return backlog(connection)
 
 
 def rows(database: Database) -> list[Any]:
@@ -160,15 +160,16 @@ def test_a_worker_is_told_how_many_of_its_own_batches_wait(local: FlakyDatabase)
     assert mine.put(Batch(4, (delta(1),)), now=1) == 2
 
 
-def test_what_waits_is_counted_by_app_and_since_the_oldest_of_it(database: Database) -> None:
-    assert waits(database) == waits(database, APP) == (0, 0)
+def test_what_waits_is_counted_and_since_the_oldest_of_it(database: Database) -> None:
+    assert waits(database) == (0, 0, 0)
     for name, app, since in (("w1", APP, 30), ("w2", APP, 20), ("w3", "other", 10)):
         inbox = inbox_of(database, name, app)
         for seq in (1, 2):
             inbox.put(Batch(seq, (delta(1),), since_us=since * seq), now=1)
-    assert waits(database) == (6, 10)
-    assert waits(database, APP) == (4, 20)
-    assert waits(database, "none") == (0, 0)
+    assert waits(database) == (6, 10, 0)
+    with database.write() as connection:
+        connection.execute(sa.update(INBOX).where(INBOX.c.seq == 2).values(body=b"\2newer"))
+    assert waits(database) == (6, 10, 3)
 
 
 def test_uses_wait_like_calls_and_open_calls_are_told_at_once(local: FlakyDatabase) -> None:
