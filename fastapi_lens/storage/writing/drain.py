@@ -7,9 +7,10 @@ who does it dies. One process at a time does it, because more would wait for eac
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -37,8 +38,11 @@ AIM_SECONDS = 0.05
 """A transaction takes about so long, unless batches come faster than they are added then."""
 
 LEAST_AT_ONCE, FIRST_AT_ONCE, MOST_AT_ONCE = 16, 64, 256
-"""Packed batches of one transaction, if as many wait. What it takes depends on the rows that they
-change, and the workers of a fleet change the same ones."""
+"""Packed batches that are read at once, if as many wait, and added in one transaction unless they
+have too many distinct sums. The workers of a fleet change the same rows."""
+
+MOST_SUMS = 3_000
+"""Distinct sums of one transaction, of four rows each, and at most one batch more: about 0.3 s."""
 
 FOLD_EVERY = 32
 """Batches that are in memory unpacked, and sums after which others get the interpreter."""
@@ -101,6 +105,7 @@ class Drain:
         self._pause = pause
         self._at_once = FIRST_AT_ONCE
         self._after = _FIRST
+        self._most = MOST_AT_ONCE
         self._tries = Counter[Key]()
         self._said_newer = False
 
@@ -115,22 +120,10 @@ class Drain:
         """
         end = self._timer() + seconds
         while True:
-            begun = self._timer()
-            rows = self._read(self._after)
-            are_last = len(rows) < self._at_once
-            is_empty = are_last and self._after == _FIRST
-            self._after = _FIRST if are_last else rows[-1].key
-            try:
-                self._add(rows)
-            except _TakenError:
-                is_empty = False  # Some of them may still be there.
-            now = self._timer()
-            took = now - begun
-            self._adapt(len(rows), took)
-            if is_empty or now + took >= end:
-                break
-            self._pause(took)
-        return is_empty
+            for took, is_empty in self._transactions():
+                if is_empty or self._timer() + took >= end:
+                    return is_empty
+                self._pause(took)
 
     def run_once(self) -> None:
         """Add all that waits now, whatever comes meanwhile, and however long it takes.
@@ -140,19 +133,47 @@ class Drain:
         Raises:
             StorageError: The database cannot be read or written; what was added stays added.
         """
+        for _ in self.parts():
+            pass
+
+    def parts(self) -> Iterator[None]:
+        """The same as `run_once`, in parts: each is one transaction, and may be the last one."""
         for _ in range(MAX_TRIES):
-            self._add_all()
+            self._after, is_empty = _FIRST, False
+            # Of what others have taken meanwhile some may still be there.
+            while not is_empty:
+                for _took, is_empty in self._transactions():
+                    yield
             if not self._tries:
                 return
 
-    def _add_all(self) -> None:
-        after = _FIRST
-        while rows := self._read(after):
-            try:
-                self._add(rows)
-            except _TakenError:
-                continue  # Some of them may still be there.
-            after = rows[-1].key
+    def _transactions(self) -> Iterator[tuple[float, bool]]:
+        """Go on from the batch that was added last to the end of the inbox.
+
+        Yields:
+            After each transaction, the seconds that it took, and whether nothing is left to do now.
+        """
+        is_all = self._after == _FIRST
+        while True:
+            begun = self._timer()
+            rows = rest = self._read(self._after)
+            is_end = len(rows) < self._at_once
+            while True:
+                try:
+                    rest = self._add(rest)
+                except _TakenError:
+                    rest, is_all = [], False
+                took = self._timer() - begun
+                if not rest:
+                    break
+                self._after = rest[0].worker_id, rest[0].seq - 1
+                yield took, False
+                begun = self._timer()
+            self._after = _FIRST if is_end else rows[-1].key
+            self._adapt(len(rows), took)
+            yield took, is_end and is_all
+            if is_end:
+                return
 
     def _read(self, after: Key) -> list[Waiting]:
         """Some batches, in key order."""
@@ -167,19 +188,25 @@ class Drain:
     def _adapt(self, added: int, took: float) -> None:
         """More at once while many wait: what they have in common is written once for all."""
         if added == self._at_once:
-            self._at_once = min(MOST_AT_ONCE, 2 * self._at_once)
+            self._most = min(MOST_AT_ONCE, self._most + 1)
+            self._at_once = min(self._most, 2 * self._at_once)
         elif took > AIM_SECONDS and 2 * added <= self._at_once:
             # Not below what waits: the rows would only be written twice.
-            self._at_once = max(LEAST_AT_ONCE, self._at_once // 2)
+            self._at_once = min(self._at_once, max(LEAST_AT_ONCE, self._at_once // 2))
 
-    def _add(self, rows: Sequence[Waiting]) -> None:
-        """Add batches and delete them, except for those that only a newer release can read."""
+    def _add(self, rows: Sequence[Waiting]) -> Sequence[Waiting]:
+        """Add as many batches as one transaction takes, and delete them.
+
+        Those that only a newer release can read stay.
+
+        Returns:
+            The batches that are left to add, in key order.
+        """
         rows = self._readable(rows)
         if not rows:
-            return
-        claim = _Claim(rows)
+            return []
         try:
-            self._roll_up(rows, claim)
+            added = self._add_first_part(rows)
         except (RefusedError, UnreadableError):
             pass  # One by one tells which, and why.
         except StorageError:
@@ -187,25 +214,54 @@ class Drain:
         except Exception:
             logger.debug("fastapi_lens could not add up %d batches", len(rows), exc_info=True)
         else:
-            return
+            return [row for row in rows if row.key not in added]
         if len(rows) == 1:
-            self._add_the_rest(rows[0], claim)
-            return
+            self._add_the_rest(rows[0])
+            return []
         for row in rows:
             self._add([row])
+        return []
+
+    def _add_first_part(self, rows: Sequence[Waiting]) -> set[Key]:
+        """Add as many batches as one transaction takes; their keys."""
+        part, batch = self._first_part(rows)
+        try:
+            self._roll_up(part, batch)
+        except (_TakenError, RefusedError):
+            raise
+        except StorageError:
+            # It may have been too much at once: for a time limit, or for the size of a message.
+            self._at_once = self._most = max(1, len(part) // 2)
+            raise
+        return {row.key for row in part}
+
+    def _first_part(self, rows: Sequence[Waiting]) -> tuple[list[Waiting], Batch]:
+        """So many batches as make about `MOST_SUMS` distinct sums, and these sums.
+
+        First the first one of each worker, then the second ones: those hold the same endpoints.
+        """
+        part: list[Waiting] = []
+
+        def batches() -> Iterator[Batch]:
+            for row in _by_rank(rows):
+                part.append(row)
+                yield _unpacked(row)
+
+        batch = self._added_up(batches())
+        return sorted(part), batch
 
     def _readable(self, rows: Sequence[Waiting]) -> Sequence[Waiting]:
         readable = [row for row in rows if not is_newer(row.body)]
         if len(readable) < len(rows) and not self._said_newer:
             self._said_newer = True
             logger.warning(
-                "fastapi_lens leaves %d batches to the workers of a newer release, which wrote them",
+                "fastapi_lens leaves %d batches to the newer release that wrote them",
                 len(rows) - len(readable),
             )
         return readable
 
-    def _roll_up(self, rows: Sequence[Waiting], claim: Claim) -> None:
-        batch = self._added_up(map(_unpacked, rows))
+    def _roll_up(self, rows: Sequence[Waiting], batch: Batch) -> None:
+        claim = _Claim(rows)
         try:
             self._rollup.add(batch, claim)
         except UnregisteredError as error:
@@ -215,8 +271,9 @@ class Drain:
             insert_unregistered(self._database, apps, now_us=microseconds(self._clock()))
             self._rollup.add(batch, claim)
 
-    def _add_the_rest(self, row: Waiting, claim: Claim) -> None:
+    def _add_the_rest(self, row: Waiting) -> None:
         """Add what the database takes of a batch that it has refused as a whole."""
+        claim = _Claim([row])
         try:
             batch = _unpacked(row)
             taken, refused = self._sorted_out(batch.deltas)
@@ -296,7 +353,7 @@ class Drain:
         return [names.get(endpoint, f"endpoint {endpoint}") for endpoint in endpoints]
 
     def _added_up(self, batches: Iterable[Batch]) -> Batch:
-        """The sums and uses of several batches as one."""
+        """The sums and uses of several batches as one, up to that which exceeds `MOST_SUMS`."""
         sums: dict[tuple[int, int, int], list[Delta]] = {}
         uses: list[Use] = []
         # A stored time is from a wrong clock only if it is so by today's clock, too.
@@ -310,6 +367,8 @@ class Drain:
             self._pause(0)
             if number % FOLD_EVERY == 0:
                 self._fold(sums)
+            if len(sums) > MOST_SUMS:
+                break
         self._fold(sums)
         deltas = tuple(delta for (delta,) in sums.values())
         return Batch(0, deltas, tuple(uses), ahead_us=ahead_us)
@@ -358,6 +417,16 @@ def _say_refused(deltas: Sequence[Delta], names: Sequence[str]) -> None:
 
 def _unpacked(row: Waiting) -> Batch:
     return unpack(row.body)
+
+
+def _by_rank(rows: Iterable[Waiting]) -> list[Waiting]:
+    """The first batch of each worker, then the second one of each, and so on."""
+    seen = Counter[str]()
+    ranked: list[tuple[int, Waiting]] = []
+    for row in rows:
+        ranked.append((seen[row.worker_id], row))
+        seen[row.worker_id] += 1
+    return [row for _, row in sorted(ranked, key=itemgetter(0))]
 
 
 def _ids_in(row: Waiting) -> set[int]:

@@ -26,12 +26,14 @@ from fastapi_lens.storage.writing.drain import (
     LEAST_AT_ONCE,
     MAX_TRIES,
     MOST_AT_ONCE,
+    MOST_SUMS,
     Drain,
     Waiting,
     drain_all,
 )
 from fastapi_lens.storage.writing.inbox import Inbox
 from fastapi_lens.storage.writing.registrar import Registrar
+from fastapi_lens.storage.writing.rollup import Claim, Rollup
 from tests.storage.helpers import (
     MINUTE,
     FlakyDatabase,
@@ -472,7 +474,7 @@ def test_batches_of_a_newer_release_wait_for_its_workers_and_hold_up_nobody(
     assert waiting_in(flaky) == [("a", batch.seq) for batch in newer]
     assert lost_in(flaky) == 0
     (record,) = caplog.records
-    assert "batches to the workers of a newer release, which wrote them" in record.message
+    assert "batches to the newer release that wrote them" in record.message
 
 
 @pytest.fixture
@@ -631,13 +633,102 @@ def test_more_is_added_at_once_while_much_waits_and_less_when_it_takes_long(
     assert len(reads[-1]) == LEAST_AT_ONCE
 
 
+def note_transactions(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many sums each transaction has that adds some."""
+    found: list[int] = []
+    add = drain._rollup.add
+
+    def noted(batch: Batch, *others: Any) -> None:
+        found.append(len(batch.deltas))
+        add(batch, *others)
+
+    monkeypatch.setattr(drain._rollup, "add", noted)
+    return found
+
+
+def test_a_transaction_has_only_so_many_distinct_sums(
+    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = [
+        Batch(seq, tuple(delta(1, minute=MINUTE + 1_000 * seq + n) for n in range(1_000)))
+        for seq in range(1, 17)
+    ]
+    put(local, "w1", written)
+    drain = drain_of(local)
+    sizes = note_transactions(drain, monkeypatch)
+    assert drain.run(seconds=60)
+    assert sizes == [MOST_SUMS + 1_000] * 4
+    assert rows_in(local) == rows_of(deltas_of(written))
+
+
+def test_workers_that_need_several_batches_for_the_same_endpoints_share_transactions(
+    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain_module, "MOST_SUMS", 30)
+    parts = [[delta(1, minute=MINUTE + 10 * part + n) for n in range(10)] for part in range(5)]
+    for name in ("w1", "w2", "w3", "w4"):
+        put(local, name, [Batch(seq, tuple(part)) for seq, part in enumerate(parts, 1)])
+    drain = drain_of(local)
+    sizes = note_transactions(drain, monkeypatch)
+    assert drain.run(seconds=60)
+    # The first one has the first three batches of all of them, and one batch more.
+    assert sizes == [40, 20]
+    assert rows_in(local) == rows_of([one for part in parts for one in part] * 4)
+
+
+def test_a_turn_that_ends_between_two_parts_of_what_was_read_goes_on_with_the_rest(
+    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain_module, "MOST_SUMS", 2)
+    held = [delta(1, minute=MINUTE + n) for n in range(8)]
+    for name in ("w1", "w2"):
+        put(local, name, [Batch(seq, (one,)) for seq, one in enumerate(held, 1)])
+    drain, left = drain_of(local), list[int]()
+    while not drain.run(seconds=0):
+        left.append(len(waiting_in(local)))
+    assert left == sorted(left, reverse=True)
+    assert waiting_in(local) == []
+    assert rows_in(local) == rows_of(held * 2)
+
+
+def test_what_is_too_much_at_once_for_the_database_is_added_in_smaller_parts(
+    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = [delta(1 + n % 4, minute=MINUTE + n) for n in range(40)]
+    put(local, "w1", [Batch(seq, (one,)) for seq, one in enumerate(held, 1)])
+    drain, add = drain_of(local), Rollup.add
+
+    def fail_if_large(self: Rollup, batch: Batch, claim: Claim) -> None:
+        if len(batch.deltas) > 3:
+            raise StorageError("canceling statement due to statement timeout")
+        add(self, batch, claim)
+
+    monkeypatch.setattr(Rollup, "add", fail_if_large)
+    failures = 0
+    for _ in range(60):
+        try:
+            if drain.run(seconds=60):
+                break
+        except StorageError:
+            failures += 1
+    assert waiting_in(local) == []
+    assert rows_in(local) == rows_of(held)
+    assert failures < 20
+    # Without such errors it soon takes as much at once as before.
+    monkeypatch.undo()
+    put(local, "w1", [Batch(seq, (), (Use(1, 1, 1, 1),)) for seq in range(41, 300)])
+    reads = note_reads(drain, monkeypatch)
+    assert drain.run(seconds=60)
+    assert len(reads) < 40
+
+
 def test_a_run_ends_in_time_and_rests_as_long_as_it_has_worked(local: FlakyDatabase) -> None:
     time = Time(step=0.2)
     put(local, "w1", [Batch(seq, (delta(1),)) for seq in range(1, 60)])
     drain = drain_of(local, time)
     drain._at_once = 16
     assert not drain.run(seconds=1)
-    assert time.now < 1.3
+    assert time.now < 1.5
     assert len(waiting_in(local)) == 59 - 16 - 32
     assert [round(seconds, 3) for seconds in time.pauses if seconds] == [0.2]
     # It ends with nothing left, and does not rest for nothing.
