@@ -136,14 +136,18 @@ class Drain:
         for _ in self.parts():
             pass
 
-    def parts(self) -> Iterator[None]:
-        """The same as `run_once`, in parts: each is one transaction, and may be the last one."""
+    def parts(self) -> Iterator[bool]:
+        """The same as `run_once`, one transaction after the other; whoever stops loses nothing.
+
+        Yields:
+            Whether nothing is left to do, as far as it is known after that transaction.
+        """
         for _ in range(MAX_TRIES):
             self._after, is_empty = _FIRST, False
             # Of what others have taken meanwhile some may still be there.
             while not is_empty:
                 for _took, is_empty in self._transactions():
-                    yield
+                    yield is_empty
             if not self._tries:
                 return
 
