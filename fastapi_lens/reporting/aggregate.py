@@ -17,7 +17,7 @@ from fastapi_lens.reporting.bucket_rows import (
 )
 from fastapi_lens.reporting.model import Usage
 from fastapi_lens.reporting.windows import Span
-from fastapi_lens.reporting.yield_gil import yield_gil
+from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.sanitized_rows import whole
 
 AT_ONCE = 16_000

@@ -12,8 +12,8 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.reporting.aggregate import usage_of_sums
 from fastapi_lens.reporting.bucket_rows import Row, fetched
 from fastapi_lens.reporting.model import Endpoint, Usage
-from fastapi_lens.reporting.yield_gil import yield_gil
 from fastapi_lens.settings.status import Thresholds, classify
+from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US
 from fastapi_lens.storage.schema.sanitized_rows import whole

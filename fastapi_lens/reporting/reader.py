@@ -46,10 +46,10 @@ from fastapi_lens.reporting.time_series import (
 )
 from fastapi_lens.reporting.windows import Span, bounds_of, code_days, cover, period_before
 from fastapi_lens.reporting.workers import State, read_state, read_workers
-from fastapi_lens.reporting.yield_gil import yield_gil
 from fastapi_lens.settings.status import Thresholds
 from fastapi_lens.storage.engine.clock_skew import EARLIEST
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.data_version import data_version
 from fastapi_lens.storage.schema.models import Tier

@@ -6,8 +6,8 @@ from typing import Self
 from pydantic import BaseModel
 
 from fastapi_lens.reporting.model import Endpoint
-from fastapi_lens.reporting.yield_gil import yield_gil
 from fastapi_lens.settings.status import SECONDS_PER_DAY, UNUSED, Status
+from fastapi_lens.storage.engine.yield_gil import yield_gil
 
 
 class EndpointStats(BaseModel):

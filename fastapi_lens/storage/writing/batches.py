@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.engine.texts import storable
+from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.models import Tier
 
 TIERS = (Tier.MINUTE, Tier.HOUR, Tier.DAY, Tier.WEEK)
@@ -165,7 +166,7 @@ class BucketSum:
 def bucket_sums(deltas: Iterable[Delta]) -> dict[BucketKey, BucketSum]:
     """What the deltas add to each row ``(tier, bucket, endpoint id)`` of all tiers."""
     sums: dict[BucketKey, BucketSum] = {}
-    for delta in deltas:
+    for delta in yield_gil(deltas):
         for seconds, minutes in _MINUTES.items():
             key = (seconds, delta.minute // minutes, delta.endpoint_id)
             found = sums.get(key)

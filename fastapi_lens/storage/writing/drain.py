@@ -7,7 +7,7 @@ who does it dies. One process at a time does it, because more would wait for eac
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -22,6 +22,7 @@ from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
 from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.prepared import Prepared
+from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.migrations import WRITTEN_AS, require_schema
 from fastapi_lens.storage.schema.statements import HAS_SCHEMA
@@ -45,7 +46,7 @@ MOST_SUMS = 3_000
 """Distinct sums of one transaction, of four rows each, and at most one batch more: about 0.3 s."""
 
 FOLD_EVERY = 32
-"""Batches that are in memory unpacked, and sums after which others get the interpreter."""
+"""Batches that are in memory unpacked."""
 
 MAX_TRIES = 5
 """Of a batch that fails in a way that nobody foresaw; then its calls are given up."""
@@ -362,27 +363,24 @@ class Drain:
         uses: list[Use] = []
         # A stored time is from a wrong clock only if it is so by today's clock, too.
         ahead_us = microseconds(self._clock() + AHEAD_SECONDS)
-        for number, batch in enumerate(batches, 1):
+        for number, batch in enumerate(yield_gil(batches, every=1), 1):
             ahead_us = max(ahead_us, batch.ahead_us)
             uses += batch.uses
             for delta in batch.deltas:
                 sums.setdefault((delta.endpoint_id, delta.minute, delta.status), []).append(delta)
-            # Others get the interpreter; more often would cost more than the work itself.
-            self._pause(0)
             if number % FOLD_EVERY == 0:
-                self._fold(sums)
+                _fold(sums)
             if len(sums) > MOST_SUMS:
                 break
-        self._fold(sums)
+        _fold(sums)
         deltas = tuple(delta for (delta,) in sums.values())
         return Batch(0, deltas, tuple(uses), ahead_us=ahead_us)
 
-    def _fold(self, sums: dict[tuple[int, int, int], list[Delta]]) -> None:
-        """Replace the sums of each list by one."""
-        for number, deltas in enumerate(sums.values(), 1):
-            deltas[:] = [Delta.sum_of(deltas)]
-            if number % FOLD_EVERY == 0:
-                self._pause(0)
+
+def _fold(sums: Mapping[tuple[int, int, int], list[Delta]]) -> None:
+    """Replace the sums of each list by one."""
+    for deltas in yield_gil(sums.values()):
+        deltas[:] = [Delta.sum_of(deltas)]
 
 
 class _Claim:

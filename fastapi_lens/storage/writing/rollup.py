@@ -17,6 +17,7 @@ from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.prepared import Row, primary_key
+from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.statements import LOCK_BUCKETS, LOCK_ENDPOINTS, LOCK_STATUSES
@@ -110,7 +111,10 @@ class Rollup:
             UPDATE_ENDPOINT.run(connection, changes.endpoints)
             UPDATE_BUCKET.run(
                 connection,
-                [bucket_change(key, buckets[key], known[key]) for key in sorted(buckets)],
+                [
+                    bucket_change(key, buckets[key], known[key])
+                    for key in yield_gil(sorted(buckets))
+                ],
             )
             UPDATE_STATUS.run(
                 connection,

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from fastapi_lens.reporting.yield_gil import ITEMS, yield_gil
+from fastapi_lens.storage.engine.yield_gil import ITEMS, yield_gil
 
 pytestmark = pytest.mark.unit
 
