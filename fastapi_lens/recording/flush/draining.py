@@ -8,7 +8,7 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.writing.drain import Drain
 
 LEASE = "drain"
-LEASE_SECONDS = 7
+LEASE_SECONDS = 6
 RENEW_SECONDS = 2.0
 LOOK_SECONDS = 2.5
 """Between two looks of the others whether somebody has the lease: with its own seconds, the next
