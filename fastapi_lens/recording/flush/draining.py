@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from fastapi_lens.errors import StorageError
 from fastapi_lens.storage.coordination.leases import give_back_lease, renew_lease, take_lease
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.writing.drain import Drain
@@ -21,6 +22,9 @@ REST_TIMES = 50
 SELDOM_SECONDS = 5.0
 """It rests so many times as long as a turn took, and so long at most: what it costs depends on the
 endpoints, and hardly on the batches. A backlog and its own flush do not wait for it."""
+
+AFTER_ERROR_SECONDS = 10.0
+"""Rest after an error: long enough that another worker takes over, which may be luckier."""
 
 BACKLOG_SECONDS = 0.05
 TURN_SECONDS = 1.0
@@ -53,7 +57,7 @@ class Draining:
         self._clock = clock
         self._timer = timer
         self._drain = Drain(database, clock=clock)
-        self._renew_at = float("-inf")
+        self._renew_at = self._rests_until = float("-inf")
         self._is_ours = self._may_be_ours = False
 
     def turn(self) -> float:
@@ -65,10 +69,18 @@ class Draining:
         Raises:
             StorageError: The database cannot be read or written.
         """
-        if not self._has_lease():
+        now = self._timer()
+        if now < self._rests_until:
+            return self._rests_until - now
+        if not self._has_lease(now):
             return LOOK_SECONDS
         begun = self._timer()
-        if not self._drain.run(seconds=TURN_SECONDS):
+        try:
+            is_empty = self._drain.run(seconds=TURN_SECONDS)
+        except StorageError:
+            self._rests_until = self._timer() + AFTER_ERROR_SECONDS
+            raise
+        if not is_empty:
             return BACKLOG_SECONDS
         rest = REST_TIMES * (self._timer() - begun)
         return min(max(SOON_SECONDS, rest), SELDOM_SECONDS)
@@ -85,8 +97,7 @@ class Draining:
             self._is_ours = self._may_be_ours = False
             give_back_lease(self._database, LEASE, owner=self._owner)
 
-    def _has_lease(self) -> bool:
-        now = self._timer()
+    def _has_lease(self, now: float) -> bool:
         if self._is_ours and now < self._renew_at:
             return True
         # An answer that gets lost leaves it open whose it is.

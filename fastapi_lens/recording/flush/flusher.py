@@ -433,7 +433,7 @@ class Flusher:
 
     def _let_drain(self, *, ending: bool) -> None:
         if not ending:
-            self._drain_at = time.monotonic() + self._draining.turn()
+            self._drain()
             return
         try:
             self._draining.end()

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from fastapi_lens.errors import StorageError
 from fastapi_lens.recording.flush.draining import (
+    AFTER_ERROR_SECONDS,
     BACKLOG_SECONDS,
     LEASE,
     LEASE_SECONDS,
@@ -215,6 +216,28 @@ def test_a_backlog_is_worked_off_in_turns_that_follow_soon(
     assert first.turn() == SOON_SECONDS
 
 
+def test_one_that_cannot_drain_rests_until_another_one_has_the_lease(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlucky, other = hosts.draining("unlucky"), hosts.draining("other")
+    hosts.write()
+
+    def fail(**_options: float) -> bool:
+        raise StorageError("canceling statement due to statement timeout")
+
+    monkeypatch.setattr(unlucky._drain, "run", fail)
+    with pytest.raises(StorageError):
+        unlucky.turn()
+    begun = hosts.now
+    while hosts.waiting:
+        hosts.now += other.turn()
+        assert unlucky.turn() == begun + AFTER_ERROR_SECONDS - hosts.now
+    assert hosts.lease.owner == "other"
+    monkeypatch.undo()
+    hosts.now = begun + AFTER_ERROR_SECONDS
+    assert unlucky.turn() == LOOK_SECONDS
+
+
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
     with opened(f"sqlite:///{tmp_path / 'lens.db'}") as made:
@@ -287,6 +310,29 @@ def test_a_worker_that_ends_adds_what_it_has_written_although_another_has_the_le
     assert rig.rows != rig.expected
     assert rig.flusher.stop()
     assert rig.rows == rig.expected
+
+
+def test_a_drain_that_fails_keeps_a_flush_from_nothing_else(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert rig.flusher.flush()
+    done: list[str] = []
+
+    def fail() -> float:
+        raise StorageError("canceling statement due to statement timeout")
+
+    monkeypatch.setattr(rig.flusher._draining, "turn", fail)
+    monkeypatch.setattr(rig.flusher, "refresh", lambda: done.append("settings"))
+    monkeypatch.setattr(rig.flusher._log, "carry", lambda **_: done.append("log"))
+    monkeypatch.setattr(rig.flusher._registration, "mend", lambda: done.append("times"))
+    monkeypatch.setattr(rig.flusher._registration, "forget", lambda: done.append("again"))
+    rig.call()
+    rig.now += 1
+    assert rig.flusher.flush()
+    assert done == ["times", "settings", "log"]
+    assert worker_row(rig).complete_to == round(rig.now * 1_000_000)
+    (record,) = caplog.records
+    assert record.message.startswith("fastapi_lens could not add up what was written, and tries ag")
 
 
 def test_a_worker_that_ends_and_cannot_add_what_it_has_written_says_who_will(

@@ -119,6 +119,7 @@ def test_acknowledgements_that_get_lost_cost_and_double_nothing(file_rig: Rig, s
     file_rig.database.loses = lambda: False
     assert file_rig.flusher.flush()
     assert failures > 0
+    drain_all(file_rig.database)
     assert file_rig.rows == file_rig.expected
 
 

@@ -12,6 +12,7 @@ from fastapi_lens.errors import StorageError, UnavailableError
 from fastapi_lens.recording.flush.log_carrier import MAX_TRIES, LogCarrier
 from fastapi_lens.recording.log.request_log import Ended
 from fastapi_lens.storage.schema.tables import FAILURE, REQUEST, WORKER
+from fastapi_lens.storage.writing.drain import drain_all
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
 from tests.recording.rig import Rig, opened
 from tests.storage.helpers import rows_in, table_rows
@@ -59,6 +60,7 @@ def test_each_exception_is_counted_once_whatever_acknowledgement_is_lost(url: st
             pass
 
         assert in_the_log(rig) == (90, 90)
+        drain_all(rig.database)
         assert rig.rows == rig.expected
 
 
