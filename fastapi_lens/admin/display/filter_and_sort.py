@@ -1,22 +1,17 @@
 """Which endpoints a list shows, in which order, and how many there are. Pure; no I/O, no HTML."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import Any
 
-from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort, SortKey
+from fastapi_lens.admin.tables.endpoints import STATUS_ORDER
+from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
 from fastapi_lens.reporting.model import Endpoint, Usage
 from fastapi_lens.settings.status import Status
 
 PAGE_SIZE = 50
-PERCENTILES = (SortKey.P50, SortKey.P95, SortKey.P99)
 
 METHOD_ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "WEBSOCKET")
-STATUS_ORDER = (Status.ACTIVE, Status.COLD, Status.DEAD, Status.NEVER_CALLED)
-
-_Key = Callable[[Endpoint], Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -91,14 +86,12 @@ def ordered(endpoints: Iterable[Endpoint], sort: Sort) -> list[Endpoint]:
     """Endpoints in an order; equal ones by path and method.
 
     Those that have nothing to compare (no call in the window, so no percentile) come last in
-    both directions. A last call that never happened is older than all others.
+    both directions.
     """
-    comparable, rest = sorted(endpoints, key=attrgetter("path", "method")), list[Endpoint]()
-    if sort.key is SortKey.ERRORS or sort.key in PERCENTILES:
-        rest = [e for e in comparable if not e.usage.calls]
-        comparable = [e for e in comparable if e.usage.calls]
-    comparable.sort(key=_KEYS[sort.key], reverse=sort.descending)
-    return comparable + rest
+    rows, order = sorted(endpoints, key=attrgetter("path", "method")), sort.order
+    comparable = [row for row in rows if order.is_comparable(row)]
+    comparable.sort(key=order.key, reverse=sort.descending)
+    return comparable + [row for row in rows if not order.is_comparable(row)]
 
 
 def page_numbers(current: int, pages: int) -> list[int | None]:
@@ -137,15 +130,3 @@ def _methods(endpoints: Sequence[Endpoint], query: EndpointsQuery) -> list[str]:
     present = {endpoint.method for endpoint in endpoints} | set(query.methods)
     known = [method for method in METHOD_ORDER if method in present]
     return known + sorted(present.difference(known))
-
-
-_KEYS: dict[SortKey, _Key] = {
-    SortKey.PATH: lambda e: (e.path, e.method),
-    SortKey.STATUS: lambda e: STATUS_ORDER.index(e.status),
-    SortKey.CALLS: lambda e: e.usage.calls,
-    SortKey.ERRORS: lambda e: (e.usage.error_share, e.usage.errors_4xx + e.usage.errors_5xx),
-    SortKey.P50: lambda e: e.usage.percentiles_ms[0],
-    SortKey.P95: lambda e: e.usage.percentiles_ms[1],
-    SortKey.P99: lambda e: e.usage.percentiles_ms[2],
-    SortKey.LAST: lambda e: e.last_called_at or float("-inf"),
-}

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display.links import Link
+from fastapi_lens.admin.tables import exceptions, requests
+from fastapi_lens.admin.tables.column import heads
 from fastapi_lens.admin.urls.exceptions import FailuresQuery
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.config.request_log import LogSettings
@@ -57,6 +59,8 @@ def of_endpoint(context: Context, endpoint: Endpoint) -> dict[str, object]:
     log, query = context.lens.reader.log, RequestsQuery(endpoint=endpoint.key)
     failures = log.failures(endpoint=endpoint.key, limit=RECENT)
     return {
+        "heads": heads(requests.columns()),
+        "failure_heads": heads(exceptions.COLUMNS),
         "rows": [row_of(context, call) for call in log.requests(query.wanted, limit=RECENT)],
         "failures": [failure_row(context, failure) for failure in failures],
         "requests_href": query.url(context.url("/requests")),

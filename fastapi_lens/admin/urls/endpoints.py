@@ -6,11 +6,13 @@ parameters, values that make no sense) falls back to the defaults and is never a
 
 import re
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Self
 
+from fastapi_lens.admin.tables.column import Order
+from fastapi_lens.admin.tables.endpoints import ORDERS
 from fastapi_lens.admin.urls.query_string import address, clean_text, fields_of
 from fastapi_lens.admin.urls.window import DEFAULT_WINDOW, WindowChoice
+from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.settings.status import Status
 from fastapi_lens.text.methods import is_method_name
 
@@ -19,36 +21,32 @@ MAX_PAGE = 100_000
 _MAX_METHODS = 20
 
 
-class SortKey(StrEnum):
-    """The columns that rows can be sorted by."""
-
-    PATH = "path"
-    STATUS = "status"
-    CALLS = "calls"
-    ERRORS = "errors"
-    P50 = "p50"
-    P95 = "p95"
-    P99 = "p99"
-    LAST = "last"
-
-
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """An order of rows, ``-p95`` in the address when it is descending."""
+    """An order of rows, ``-p95`` in the address when it is descending.
 
-    key: SortKey
+    Attributes:
+        key: The name of a column that rows can be sorted by.
+    """
+
+    key: str
     descending: bool
 
     @classmethod
     def read(cls, text: str) -> "Sort":
         """The order that is meant, else the default."""
         name = text.removeprefix("-")
-        return cls(SortKey(name), name != text) if name in list(SortKey) else DEFAULT_SORT
+        return cls(name, name != text) if name in ORDERS else DEFAULT_SORT
 
     @classmethod
-    def first_of(cls, key: SortKey) -> "Sort":
-        """How a column is sorted at the first click: texts upwards, numbers downwards."""
-        return cls(key, key not in (SortKey.PATH, SortKey.STATUS))
+    def first_of(cls, key: str) -> "Sort":
+        """The order after the first click on a column's header."""
+        return cls(key, ORDERS[key].descending_first)
+
+    @property
+    def order(self) -> Order[Endpoint]:
+        """How rows are compared."""
+        return ORDERS[self.key]
 
     def reversed(self) -> "Sort":
         """The same column the other way round."""
@@ -58,7 +56,7 @@ class Sort:
         return f"{'-' if self.descending else ''}{self.key}"
 
 
-DEFAULT_SORT = Sort(SortKey.CALLS, descending=True)
+DEFAULT_SORT = Sort("calls", descending=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

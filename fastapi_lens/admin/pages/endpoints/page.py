@@ -10,8 +10,6 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.filter_and_sort import (
     PAGE_SIZE,
-    PERCENTILES,
-    STATUS_ORDER,
     Listing,
     filter_and_sort,
     page_numbers,
@@ -21,43 +19,16 @@ from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.svg import error_scale
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.response_cache import again, cached_page
+from fastapi_lens.admin.tables.column import Column, Head
+from fastapi_lens.admin.tables.endpoints import COLUMNS, STATUS_ORDER
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
-from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort, SortKey
+from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
 from fastapi_lens.admin.urls.window import WindowChoice
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.reporting.workers import State
 
 if TYPE_CHECKING:
     from fastapi_lens.settings.status import Status
-
-COLUMNS = (
-    ("path", "Endpoint", SortKey.PATH),
-    ("status", "Status", SortKey.STATUS),
-    ("calls", "Calls", SortKey.CALLS),
-    ("trend", "Trend", None),
-    ("errors", "Errors", SortKey.ERRORS),
-    ("p50", "p50", SortKey.P50),
-    ("p95", "p95", SortKey.P95),
-    ("p99", "p99", SortKey.P99),
-    ("last", "Last call", SortKey.LAST),
-    ("handler", "Handler", None),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of the table.
-
-    Attributes:
-        href: Sorts by it; empty where it cannot be sorted by.
-        order: ``ascending`` or ``descending`` when rows are sorted by it now.
-    """
-
-    name: str
-    label: str
-    href: str
-    order: str
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -104,7 +75,7 @@ def endpoints_page(context: Context) -> Response:
 def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Response, EndpointsQuery]:
     """The page, and what it shows: a page of the list that exists."""
     reader, window, now = context.lens.reader, query.window.window, context.now
-    by_percentile = query.sort.key in PERCENTILES
+    by_percentile = query.sort.order.needs_histograms
     everything = reader.endpoints(
         window=window,
         now=now,
@@ -143,7 +114,7 @@ def _context(context: Context, listing: Listing, rows: list[Row]) -> dict[str, o
         "listing": listing,
         "rows": rows,
         "total": listing.total,
-        "columns": [_column(query, base, *column) for column in COLUMNS],
+        "heads": [_head(query, base, column) for column in COLUMNS],
         "tabs": _tabs(listing, base),
         "windows": [
             Link(choice.label, query.with_window(choice).url(base), choice is query.window)
@@ -188,13 +159,13 @@ def _row(context: Context, listing: Listing, endpoint: Endpoint, trend: list[int
     )
 
 
-def _column(query: EndpointsQuery, base: str, name: str, label: str, key: SortKey | None) -> Column:
-    if key is None:
-        return Column(name, label, "", "")
-    if query.sort.key is not key:
-        return Column(name, label, query.with_sort(Sort.first_of(key)).url(base), "")
-    order = "descending" if query.sort.descending else "ascending"
-    return Column(name, label, query.with_sort(query.sort.reversed()).url(base), order)
+def _head(query: EndpointsQuery, base: str, column: Column[Endpoint]) -> Head:
+    if column.order is None:
+        return Head(column)
+    if query.sort.key != column.name:
+        return Head(column, query.with_sort(Sort.first_of(column.name)).url(base))
+    direction = "descending" if query.sort.descending else "ascending"
+    return Head(column, query.with_sort(query.sort.reversed()).url(base), direction)
 
 
 def _tabs(listing: Listing, base: str) -> list[Link]:

@@ -12,6 +12,8 @@ from fastapi_lens.admin.display.request_log import (
     log_tabs,
 )
 from fastapi_lens.admin.http.history import history_headers
+from fastapi_lens.admin.tables.column import heads
+from fastapi_lens.admin.tables.exceptions import COLUMNS
 from fastapi_lens.admin.urls.exceptions import FailuresQuery
 from fastapi_lens.admin.urls.requests import RequestsQuery
 
@@ -35,6 +37,7 @@ def failures_page(context: Context) -> Response:
         "only": endpoint_filter(
             context, query.endpoint, replace(query, endpoint="").url(base), state
         ),
+        "heads": heads(COLUMNS),
         "rows": [failure_row(context, failure) for failure in found],
         "clear": base,
     }

@@ -17,6 +17,8 @@ from fastapi_lens.admin.display.request_log import (
 )
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.http.requests import wants_fragment
+from fastapi_lens.admin.tables.column import heads
+from fastapi_lens.admin.tables.requests import columns
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.reporting.request_log import MOST_NEWER
 
@@ -57,7 +59,7 @@ def requests_page(context: Context) -> Response:
         ),
         "selects": _selects(query, context.lens.methods),
         "rows": [row_of(context, call) for call in calls],
-        "with_clients": any(call.client for call in calls),
+        "heads": heads(columns(with_clients=any(call.client for call in calls))),
         "older": query.older(calls[-1].key).url(base) if len(found) > PAGE_SIZE else "",
         "newest": query.newest().url(base),
         "clear": base,

@@ -242,7 +242,7 @@ def test_addresses_have_a_column_when_they_are_kept(make_site: MakeSite) -> None
     logged.client = TestClient(ClientAt(logged.site.client.app, "203.0.113.9"))
     logged.ask("/users/1")
     text = logged.page()
-    assert "<td>203.0.113.0/24<" in text
+    assert ">203.0.113.0/24<" in text
     (key,) = ROW.findall(text)
     assert "<code>203.0.113.0/24</code>" in logged.page(f"/{key}")
 

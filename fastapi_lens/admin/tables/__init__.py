@@ -1,0 +1,1 @@
+"""The columns of each table: one object says all of a column but the markup of its cells."""

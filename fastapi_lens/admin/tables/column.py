@@ -1,0 +1,99 @@
+"""Column: one column of a table, from its header to the screen width that it needs. No HTML."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+RowT = TypeVar("RowT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order(Generic[RowT]):
+    """The order of a table's rows by one column.
+
+    Attributes:
+        key: What rows are compared by.
+        descending_first: Whether the first click puts the greatest first.
+        is_comparable: Rows without anything to compare come last in both directions.
+        needs_histograms: Whether all rows need their latency histograms to be compared.
+    """
+
+    key: Callable[[RowT], Any]
+    descending_first: bool = True
+    is_comparable: Callable[[RowT], bool] = lambda _: True
+    needs_histograms: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column(Generic[RowT]):
+    """One column of a table.
+
+    The macro `name` in the table's template of cells writes the content of a cell.
+
+    Attributes:
+        name: In addresses (``sort=-p95``), of the macro, and in the ``id`` of its header.
+        header: Its text.
+        unit: After the header; may be empty.
+        width: Pixels, or a share such as ``"26p"`` (26 %): the class ``w-…`` of lens.css. None for
+            the column that takes what the others leave.
+        from_width: The column is hidden on windows narrower than these pixels: the class
+            ``from-…`` of lens.css. None for a column that is always shown.
+        css: More classes of its cells and its header, such as ``left``.
+        header_css: More classes of its header alone.
+        order: None where rows cannot be sorted by it.
+        is_row_header: Whether its cells name their rows.
+        has_scale: Whether its header shows what a full bar means.
+    """
+
+    name: str
+    header: str
+    unit: str = ""
+    width: int | str | None = None
+    from_width: Literal[640, 800, 1040, 1240, 1400] | None = None
+    css: str = ""
+    header_css: str = ""
+    order: Order[RowT] | None = None
+    is_row_header: bool = False
+    has_scale: bool = False
+
+    @property
+    def cell_classes(self) -> str:
+        """The classes of its cells."""
+        return _joined(self.css, self._hidden)
+
+    @property
+    def header_classes(self) -> str:
+        """The classes of its header."""
+        return _joined(self.css, self.header_css, self._hidden)
+
+    @property
+    def width_classes(self) -> str:
+        """The classes of its ``col`` element."""
+        return _joined("" if self.width is None else f"w-{self.width}", self._hidden)
+
+    @property
+    def _hidden(self) -> str:
+        return "" if self.from_width is None else f"from-{self.from_width}"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The header of a column in one view of a table.
+
+    Attributes:
+        href: Sorts by it; empty where that is not possible.
+        direction: ``ascending`` or ``descending`` when rows are sorted by it now.
+    """
+
+    column: Column[Any]
+    href: str = ""
+    direction: str = ""
+
+
+def heads(columns: Iterable[Column[Any]]) -> list[Head]:
+    """The headers of a table that cannot be sorted."""
+    return [Head(column) for column in columns]
+
+
+def _joined(*classes: str) -> str:
+    return " ".join(filter(None, classes))

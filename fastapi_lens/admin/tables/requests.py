@@ -1,0 +1,24 @@
+"""The columns of the table of logged requests; cells: `_requests_cells.html`."""
+
+from fastapi_lens.admin.tables.column import Column
+from fastapi_lens.reporting.request_log import LoggedCall
+
+COLUMNS: tuple[Column[LoggedCall], ...] = (
+    Column(name="at", header="When", width=96, from_width=640, css="dim"),
+    Column(name="status", header="Status", width=64),
+    Column(name="request", header="Request", css="left apart", is_row_header=True),
+    Column(name="duration", header="Duration", width=96),
+    Column(name="reason", header="Kept as", width=104, from_width=800, css="left dim apart"),
+    Column(name="exception", header="Exception", width=150, from_width=800, css="left dim"),
+    Column(name="agent", header="Program", width=150, from_width=1240, css="left dim"),
+)
+
+CLIENT: Column[LoggedCall] = Column(
+    name="client", header="Client", width=150, from_width=1240, css="left dim"
+)
+"""Only where the log keeps addresses."""
+
+
+def columns(*, with_clients: bool = False) -> tuple[Column[LoggedCall], ...]:
+    """The columns, with or without that of the client's address."""
+    return (*COLUMNS, CLIENT) if with_clients else COLUMNS
