@@ -24,13 +24,16 @@ class ConfigError(LensError, ValueError):
     Attributes:
         field: The name of the setting as `LensConfig` spells it.
         problem: What is wrong and how to put it right, in one sentence.
+        expected: The values that are allowed, as a phrase for forms: ``a share from 0 to 1``;
+            empty if there is no short one.
     """
 
-    def __init__(self, field: str, problem: str) -> None:
+    def __init__(self, field: str, problem: str, expected: str = "") -> None:
         """Name the field and the fix."""
-        super().__init__(field, problem)
+        super().__init__(field, problem, expected)
         self.field = field
         self.problem = problem
+        self.expected = expected
 
     def __str__(self) -> str:
         """One sentence that begins with the setting."""

@@ -6,13 +6,12 @@ Inspects routes and environment variables. Changes and records nothing.
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
 from fastapi_lens.admin.router import is_admin, prefix_of
-from fastapi_lens.config.lens_config import REMOVED, LensConfig
-from fastapi_lens.config.values import ENV_PREFIX, env_name
+from fastapi_lens.config.environment import ENV_PREFIX, env_name
+from fastapi_lens.config.lens_config import REMOVED, SETTINGS
 from fastapi_lens.recording.routes.route_lookup import reached_at, sample_path
 from fastapi_lens.recording.routes.route_tree import leaves_of
 
@@ -42,7 +41,7 @@ class StartChecks:
 
 def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
     """Sentences about variables whose names look like settings and are none."""
-    known = [env_name(setting.name) for setting in fields(LensConfig)]
+    known = [env_name(setting) for setting in SETTINGS]
     removed = {env_name(setting): fix for setting, fix in REMOVED.items()}
     for name in sorted(environment):
         if name in known or name.startswith(_FOREIGN) or not name.upper().startswith(_PREFIXES):

@@ -14,8 +14,8 @@ from sqlalchemy.exc import ArgumentError
 
 from fastapi_lens.cli.exit_codes import CommandError, Exit
 from fastapi_lens.config.checks import DRIVERS, file_mode, file_path, is_in_memory
+from fastapi_lens.config.environment import env_name
 from fastapi_lens.config.lens_config import LensConfig
-from fastapi_lens.config.values import env_name
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import require_schema
 from fastapi_lens.storage.schema.tables import META

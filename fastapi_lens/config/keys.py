@@ -5,12 +5,13 @@ Pure: no configuration, no HTTP, no storage.
 
 import hashlib
 import hmac
-import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, Literal, cast
+
+from pydantic import SecretStr
 
 from fastapi_lens.errors import ConfigError
 
@@ -54,7 +55,7 @@ class KeyConfig:
     """
 
     key: str = field(repr=False)
-    scope: Scope | str = Scope.ADMIN
+    scope: Scope | Literal["read", "admin"] = Scope.ADMIN
 
     def __post_init__(self) -> None:
         """Bring the scope to its type."""
@@ -165,23 +166,16 @@ def check_key(setting: str, key: str, *, of: str = "") -> None:
             raise ConfigError(setting, problem) from None
 
 
-def named_keys(value: Any, *, as_json: bool) -> dict[str, KeyConfig]:
+def named_keys(value: Any) -> dict[str, KeyConfig]:
     """Several keys by name.
 
     Args:
         value: A mapping of names to keys, each text, a `KeyConfig`, or a mapping with ``key`` and
-            ``scope``; or JSON of one.
-        as_json: Whether it is JSON, as the environment has it.
+            ``scope``.
 
     Raises:
         ConfigError: It is none, a name or a key is missing, or two names have the same key.
     """
-    if as_json:
-        try:
-            value = json.loads(value)
-        except ValueError:
-            # Without its cause, which repeats the keys.
-            value = None
     if not isinstance(value, Mapping):
         raise ConfigError(
             SETTING,
@@ -209,6 +203,8 @@ def _key_of(name: str, entry: Any) -> KeyConfig:
         parts: dict[str, Any] = dict(cast("Mapping[str, Any]", entry))
         key, scope = parts.pop("key", None), parts.pop("scope", Scope.ADMIN)
         entry = None if parts or not isinstance(key, str) else KeyConfig(key, scope)
+    if isinstance(entry, SecretStr):
+        entry = entry.get_secret_value()
     if isinstance(entry, str):
         entry = KeyConfig(entry)
     if not isinstance(entry, KeyConfig):

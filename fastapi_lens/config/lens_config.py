@@ -1,22 +1,28 @@
 """LensConfig: every setting, its default and its check, in one place. Opens nothing."""
 
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import InitVar, dataclass, field, fields
+from dataclasses import dataclass, field
+from functools import partial
+from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, TypeAlias, get_type_hints
 
+from pydantic import SecretStr
 from sqlalchemy.engine import URL
 
 from fastapi_lens.config.authorize import Authorize
 from fastapi_lens.config.checks import check_directory, trusted_origin
+from fastapi_lens.config.environment import from_environment
 from fastapi_lens.config.keys import SINGLE_KEY, KeyConfig, check_different, check_key, named_keys
-from fastapi_lens.config.places import Place, default_db_path, place_of
-from fastapi_lens.config.request_log import LogSettings
-from fastapi_lens.config.values import env_name, typed
+from fastapi_lens.config.places import DEFAULT_PATH, Place, place_of
+from fastapi_lens.config.setting import Section, Setting, settings_of
+from fastapi_lens.config.values import typed
 from fastapi_lens.errors import ConfigError
 from fastapi_lens.text.methods import method_name
+
+Clients: TypeAlias = Literal["off", "masked", "hashed"]
+"""The part of a client's address that the request log keeps."""
 
 MAX_DAYS = 36_500
 """A century: longer ones are no time that a database is asked about."""
@@ -30,22 +36,14 @@ REMOVED: Mapping[str, str] = {
 }
 """Settings of earlier releases, each with what to do instead."""
 
-_LOGINS = (
-    *("session_max_age", "session_idle_seconds", "login_max_failures"),
-    "login_window_seconds",
-)
+_ABOVE_ZERO = Setting(above=0).as_metadata
+_threshold = partial(Setting, section=Section.THRESHOLDS, above=0)
+_log = partial(Setting, section=Section.RECORDING)
+_PER_MINUTE = "per minute, per worker"
+_SWITCH = {"on": "On", "off": "Off"}
 
 
-def _setting(name: str, default: Any, *, unit: str = "", secret: bool = False) -> Any:
-    """A dataclass field that falls back to its environment variable, then to its default."""
-    return field(
-        default_factory=lambda: os.environ.get(env_name(name), default),
-        repr=not secret,
-        hash=False if isinstance(default, dict) or name == "authorize" else None,
-        metadata={"default": default, "unit": unit},
-    )
-
-
+@from_environment(removed=REMOVED)
 @dataclass(frozen=True, kw_only=True)
 class LensConfig:
     """All settings, frozen and checked once.
@@ -73,8 +71,13 @@ class LensConfig:
         cold_threshold_days: Days without a call after which an endpoint is cold.
         dead_threshold_days: Days without a call after which an endpoint is dead.
         slow_threshold_ms: Milliseconds above which a p95 is marked as slow.
-        log_sample_rate: Share of the requests that the request log keeps, from 0 to 1; this and
-            those that follow are explained by `LogSettings`.
+        log_sample_rate: Share of all requests that the request log keeps, from 0 to 1.
+        log_errors_per_minute: Server errors that each worker keeps per minute at most.
+        log_slowest: Requests that each worker keeps per minute because they were slow.
+        log_max_rows: Requests of an app that are kept, and exception types; the oldest go.
+        log_query_values: Keep the values of a query, not its parameter names alone.
+        log_clients: The part of a client's address that is kept: ``off`` none, ``masked`` its
+            network, ``hashed`` a keyed hash.
         app_name: Name of the application, which keeps apps in one database apart; ``None``
             takes the FastAPI title.
         environment: Shown in the admin's bar, for example ``production``.
@@ -85,66 +88,116 @@ class LensConfig:
         session_idle_seconds: Seconds without a request after which it ends.
         login_max_failures: Wrong keys of a client after which it has to wait.
         login_window_seconds: Seconds after which they are forgotten; also the longest wait.
+        place: The database of the counts, resolved when this object was created.
+        template_folders: `template_dirs` as absolute paths, resolved likewise.
 
     Raises:
         ConfigError: A value cannot work; it names the field and the fix.
     """
 
-    db_path: str = field(
-        default_factory=default_db_path, metadata={"default": "lens.db", "unit": "file"}
+    db_path: str | PathLike[str] = DEFAULT_PATH
+    database_url: str | SecretStr | None = field(default=None, repr=False)
+    ttl_days: int | None = field(
+        default=None,
+        metadata=Setting(
+            "Keep counts for at most",
+            "days",
+            least=1,
+            most=MAX_DAYS,
+            section=Section.RETENTION,
+            hint="Empty keeps minutes for 6 hours, hours for 35 days, days for 400 days, and "
+            "weeks for ever. First and last call and all-time totals are always kept.",
+            unset="by resolution",
+        ).as_metadata,
     )
-    database_url: str | None = _setting("database_url", None, unit="URL", secret=True)
-    ttl_days: int | None = _setting("ttl_days", None, unit="days")
-    security_enabled: bool | None = _setting("security_enabled", None)
-    report_key: str | None = _setting("report_key", None, secret=True)
-    report_keys: Mapping[str, str | KeyConfig] = _setting("report_keys", {}, secret=True)
-    authorize: Authorize | None = _setting("authorize", None)  # noqa: RUF009  As the others are.
-    report_path: str = _setting("report_path", "/lens/report", unit="path")
-    ignore_unmapped: bool = _setting("ignore_unmapped", default=True)
-    flush_interval: float = _setting("flush_interval", 5.0, unit="seconds")
-    max_batch_size: int = _setting("max_batch_size", 100, unit="rows")
-    exclude_paths: tuple[str, ...] = _setting("exclude_paths", (), unit="globs")
-    exclude_methods: tuple[str, ...] = _setting("exclude_methods", (), unit="methods")
-    cold_threshold_days: float = _setting("cold_threshold_days", 7, unit="days")
-    dead_threshold_days: float = _setting("dead_threshold_days", 30, unit="days")
-    slow_threshold_ms: float = _setting("slow_threshold_ms", 500.0, unit="milliseconds")
-    log_sample_rate: float = _setting("log_sample_rate", 0.01, unit="share")
-    log_errors_per_minute: int = _setting("log_errors_per_minute", 60, unit="requests")
-    log_slowest: int = _setting("log_slowest", 10, unit="requests")
-    log_max_rows: int = _setting("log_max_rows", 10_000, unit="rows")
-    log_query_values: bool = _setting("log_query_values", default=False)
-    log_clients: str = _setting("log_clients", "off", unit="off, masked, hashed")
-    app_name: str | None = _setting("app_name", None)
-    environment: str | None = _setting("environment", None)
-    release: str | None = _setting("release", None)
-    template_dirs: tuple[str, ...] = _setting("template_dirs", (), unit="directories")
-    trusted_origins: tuple[str, ...] = _setting("trusted_origins", (), unit="origins")
-    session_max_age: int = _setting("session_max_age", 604_800, unit="seconds")
-    session_idle_seconds: int = _setting("session_idle_seconds", 86_400, unit="seconds")
-    login_max_failures: int = _setting("login_max_failures", 5)
-    login_window_seconds: int = _setting("login_window_seconds", 300, unit="seconds")
-    freeze_gc: InitVar[None] = None
+    security_enabled: bool | None = None
+    report_key: str | SecretStr | None = field(default=None, repr=False)
+    report_keys: Mapping[str, str | SecretStr | KeyConfig] | None = field(
+        default=None, repr=False, hash=False
+    )
+    authorize: Authorize | None = field(default=None, hash=False)
+    report_path: str = "/lens/report"
+    ignore_unmapped: bool = True
+    flush_interval: float = field(default=5.0, metadata=_ABOVE_ZERO)
+    max_batch_size: int = field(default=100, metadata=_ABOVE_ZERO)
+    exclude_paths: Sequence[str] = ()
+    exclude_methods: Sequence[str] = ()
+    cold_threshold_days: float = field(
+        default=7,
+        metadata=_threshold("Cold after … days without a call", "days", most=MAX_DAYS).as_metadata,
+    )
+    dead_threshold_days: float = field(
+        default=30,
+        metadata=_threshold("Dead after … days without a call", "days", most=MAX_DAYS).as_metadata,
+    )
+    slow_threshold_ms: float = field(
+        default=500.0,
+        metadata=_threshold("Slow if p95 exceeds", "ms").as_metadata,
+    )
+    log_sample_rate: float = field(
+        default=0.01,
+        metadata=_log(
+            "Share of all requests",
+            noun="a share",
+            least=0,
+            most=1,
+            hint="From 0 (none) to 1 (all requests).",
+        ).as_metadata,
+    )
+    log_errors_per_minute: int = field(
+        default=60,
+        metadata=_log("Server errors, at most", _PER_MINUTE, least=0, most=10_000).as_metadata,
+    )
+    log_slowest: int = field(
+        default=10,
+        metadata=_log("Slowest requests, at most", _PER_MINUTE, least=0, most=10_000).as_metadata,
+    )
+    log_max_rows: int = field(
+        default=10_000,
+        metadata=_log("Requests kept, at most", "requests", least=1, most=1_000_000).as_metadata,
+    )
+    log_query_values: bool = field(
+        default=False,
+        metadata=_log(
+            "Query values", hint="Off: only parameter names are kept.", choices=_SWITCH
+        ).as_metadata,
+    )
+    log_clients: Clients = field(
+        default="off",
+        metadata=_log(
+            "Client addresses",
+            choices={
+                "off": "Not kept",
+                "masked": "Network only, /24 or /48",
+                "hashed": "Keyed hash",
+            },
+        ).as_metadata,
+    )
+    app_name: str | None = None
+    environment: str | None = None
+    release: str | None = None
+    template_dirs: Sequence[str | PathLike[str]] = ()
+    trusted_origins: Sequence[str] = ()
+    session_max_age: int = field(default=604_800, metadata=_ABOVE_ZERO)
+    session_idle_seconds: int = field(default=86_400, metadata=_ABOVE_ZERO)
+    login_max_failures: int = field(default=5, metadata=_ABOVE_ZERO)
+    login_window_seconds: int = field(default=300, metadata=_ABOVE_ZERO)
 
-    def __post_init__(self, freeze_gc: object) -> None:
-        """Bring every value to its type, then check each of them and what they mean together."""
-        if freeze_gc is not None:
-            raise ConfigError("freeze_gc", REMOVED["freeze_gc"])
-        hints = get_type_hints(type(self))
-        named = self.db_path
-        for setting in fields(self):
-            value = typed(setting.name, getattr(self, setting.name), hints[setting.name])
-            object.__setattr__(self, setting.name, value)
-        _check_times(self)
+    place: Place = field(init=False, repr=False, compare=False)
+    template_folders: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Convert every value to its type, check it, and check what values mean together."""
+        _convert(self, vars(self))
         _check_names(self)
         _check_access(self)
         _check_places(self)
         # Resolved now: the process may change its working directory later.
-        vars(self).update(
-            _place=place_of(named, self.database_url),
-            _template_folders=tuple(str(Path(one).absolute()) for one in self.template_dirs),
-        )
+        url = None if self.database_url is None else str(self.database_url)
+        object.__setattr__(self, "place", place_of(fspath(self.db_path), url))
+        folders = tuple(str(Path(one).absolute()) for one in self.template_dirs)
+        object.__setattr__(self, "template_folders", folders)
         _check_exclusions(self)
-        LogSettings.of(vars(self))
 
     def with_values(self, values: Mapping[str, Any]) -> "LensConfig":
         """The same settings but for some, which are brought to their types and checked alike.
@@ -155,25 +208,9 @@ class LensConfig:
         Raises:
             ConfigError: A value cannot work.
         """
-        hints = get_type_hints(type(self))
         other = copy(self)
-        for name, value in values.items():
-            object.__setattr__(other, name, typed(name, value, hints[name]))
-        _check_times(other)
-        LogSettings.of(vars(other))
+        _convert(other, values)
         return other
-
-    @property
-    def place(self) -> Place:
-        """The place of the counts, resolved when this object was created."""
-        place: Place = vars(self)["_place"]
-        return place
-
-    @property
-    def template_folders(self) -> tuple[str, ...]:
-        """`template_dirs` as absolute paths, resolved when this object was created."""
-        folders: tuple[str, ...] = vars(self)["_template_folders"]
-        return folders
 
     @property
     def url(self) -> URL:
@@ -190,8 +227,8 @@ class LensConfig:
     @property
     def keys(self) -> dict[str, KeyConfig]:
         """All keys by name, the single one among them."""
-        single = {} if self.report_key is None else {SINGLE_KEY: KeyConfig(self.report_key)}
-        return {**single, **named_keys(self.report_keys, as_json=False)}
+        single = {} if self.report_key is None else {SINGLE_KEY: KeyConfig(str(self.report_key))}
+        return {**single, **named_keys(self.report_keys or {})}
 
     @property
     def unguarded(self) -> str:
@@ -206,27 +243,21 @@ class LensConfig:
         )
 
 
-def _check_times(config: LensConfig) -> None:
-    for name in ("flush_interval", "max_batch_size", "slow_threshold_ms", *_LOGINS):
-        if getattr(config, name) <= 0:
-            raise ConfigError(name, f"must be greater than 0, not {getattr(config, name)}")
-    for name in ("ttl_days", "cold_threshold_days", "dead_threshold_days"):
-        if (getattr(config, name) or 0) > MAX_DAYS:
-            raise ConfigError(name, f"must be at most {MAX_DAYS:,} days")
-    if config.ttl_days is not None and config.ttl_days <= 0:
-        raise ConfigError(
-            "ttl_days",
-            f"must be at least 1 day, not {config.ttl_days}; leave it None to keep the defaults",
-        )
-    if config.cold_threshold_days <= 0:
-        raise ConfigError(
-            "cold_threshold_days", f"must be greater than 0, not {config.cold_threshold_days}"
-        )
+SETTINGS: Mapping[str, Setting] = settings_of(LensConfig)
+"""Metadata of every setting, by name."""
+
+
+def _convert(config: LensConfig, values: Mapping[str, Any]) -> None:
+    """Take values, each converted to the type of its field."""
+    hints = get_type_hints(type(config))
+    for name, value in values.items():
+        object.__setattr__(config, name, typed(SETTINGS[name], value, hints[name]))
     if config.dead_threshold_days <= config.cold_threshold_days:
+        cold = f"{config.cold_threshold_days:g}"
         raise ConfigError(
             "dead_threshold_days",
-            f"({config.dead_threshold_days:g}) must be longer than cold_threshold_days "
-            f"({config.cold_threshold_days:g})",
+            f"({config.dead_threshold_days:g}) must be longer than cold_threshold_days ({cold})",
+            f"more than {cold} days, after which an endpoint is cold",
         )
 
 
@@ -238,7 +269,7 @@ def _check_names(config: LensConfig) -> None:
 
 def _check_access(config: LensConfig) -> None:
     if config.report_key is not None:
-        check_key("report_key", config.report_key)
+        check_key("report_key", str(config.report_key))
         check_different(config.keys)
     if config.authorize is not None and (config.keys or config.security_enabled is False):
         raise ConfigError(
@@ -264,7 +295,7 @@ def _check_places(config: LensConfig) -> None:
     if config.report_path.endswith("/"):
         raise ConfigError("report_path", f"must not end with a slash: {config.report_path!r}")
     for directory in config.template_dirs:
-        check_directory("template_dirs", directory)
+        check_directory("template_dirs", str(directory))
 
 
 def _check_exclusions(config: LensConfig) -> None:

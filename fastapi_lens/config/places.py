@@ -20,10 +20,8 @@ from fastapi_lens.config.checks import (
     is_in_memory,
     is_sqlite,
 )
-from fastapi_lens.config.values import env_name
 from fastapi_lens.errors import ConfigError
 
-DEFAULT_FILE = "lens.db"
 TEST_SUITE = "PYTEST_VERSION"
 """The environment variable that pytest sets while it runs."""
 
@@ -37,12 +35,7 @@ class DefaultPath(str):
     __slots__ = ()
 
 
-def default_db_path() -> str:
-    """The default file of the database; in memory while a test suite runs."""
-    named = os.environ.get(env_name("db_path"))
-    if named is not None:
-        return named
-    return DefaultPath(IN_MEMORY if TEST_SUITE in os.environ else DEFAULT_FILE)
+DEFAULT_PATH = DefaultPath("lens.db")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +69,15 @@ def place_of(path: str, url: str | None) -> Place:
         check_url(url)
         made = make_url(url)
         return Place(_absolute(made.set(drivername=DRIVERS[made.drivername])))
+    is_default = isinstance(path, DefaultPath)
     if path == IN_MEMORY:
-        is_chosen = not isinstance(path, DefaultPath)
-        return Place(_MEMORY, "" if is_chosen else f"a test suite runs: {TEST_SUITE} is set")
+        return Place(_MEMORY)
+    if is_default and TEST_SUITE in os.environ:
+        return Place(_MEMORY, f"a test suite runs: {TEST_SUITE} is set")
     try:
         check_file("db_path", path)
     except ConfigError:
-        if not isinstance(path, DefaultPath):
+        if not is_default:
             raise
         return Place(
             _MEMORY,

@@ -1,111 +1,136 @@
-"""Values of settings as the types of their fields, from arguments or from the environment.
-
-Knows the types, not what a value means.
-"""
+"""Conversion of a setting's value to the type of its field. Knows types, not what a value means."""
 
 import math
-import os
 import types
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from pathlib import Path
-from typing import Any, Union, cast, get_args, get_origin
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from os import PathLike
+from typing import Any, Literal, Union, cast, get_args, get_origin
 
-from fastapi_lens.config.authorize import hook_of
+from pydantic import SecretStr
+
+from fastapi_lens.config.authorize import Authorize, hook_of
 from fastapi_lens.config.keys import KeyConfig, named_keys
+from fastapi_lens.config.setting import Setting
 from fastapi_lens.errors import ConfigError
 
-ENV_PREFIX = "LENS_"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
-_NOTHING = frozenset({"", "none", "null"})
 
 
-def env_name(setting: str) -> str:
-    """The environment variable of a setting: ``LENS_FLUSH_INTERVAL`` of ``flush_interval``."""
-    return ENV_PREFIX + setting.upper()
-
-
-def typed(name: str, value: Any, hint: Any) -> Any:
-    """Bring a value to the type of its field; text (of the environment) is parsed.
+def typed(setting: Setting, value: Any, hint: Any) -> Any:
+    """Convert a value to the type of its field; text (a variable, a form) is parsed.
 
     Args:
-        name: Of the setting.
-        value: As it was given.
+        setting: Metadata of the field.
+        value: The value as it was given.
         hint: The type of the field.
 
     Raises:
-        ConfigError: It is of another type.
+        ConfigError: The value has another type, or is out of bounds.
     """
-    optional = get_origin(hint) in (Union, types.UnionType)
-    if optional:
-        hint = next(kind for kind in get_args(hint) if kind is not type(None))
-        if value is None or (_from_environment(name, value) and value.lower() in _NOTHING):
-            return None
-    return _MAKERS[get_origin(hint) or hint](name, value)
+    kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    if value is None and types.NoneType in kinds:
+        return None
+    convert = _CONVERTERS[get_origin(kinds[0]) or kinds[0]]
+    return convert(setting, value, kinds[0])
 
 
-def _from_environment(name: str, value: Any) -> bool:
-    """Whether the value is text as the environment has it (an explicit one may equal it)."""
-    return isinstance(value, str) and value == os.environ.get(env_name(name))
+def _wrong(setting: Setting, value: object, expected: str) -> ConfigError:
+    either = f"{expected} or None" if setting.unset else expected
+    return ConfigError(setting.name, f"must be {either}, not {value!r}", expected)
 
 
-def _as_strings(name: str, value: Any) -> tuple[str, ...]:
-    if _from_environment(name, value):
-        value = [part.strip() for part in value.split(",") if part.strip()]
+def _text(value: object) -> str | None:
+    """A text, or the path of a path object; None for anything else."""
+    if isinstance(value, PathLike):
+        value = cast("PathLike[str]", value).__fspath__()
+    return value if isinstance(value, str) else None
+
+
+def _as_strings(setting: Setting, value: Any, _kind: Any) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ConfigError(name, f"must be a list of text, for example [{value!r}]")
+        raise ConfigError(setting.name, f"must be a list of text, for example [{value!r}]")
     items: list[str] = []
     for item in cast("Iterable[object]", value):
-        if not isinstance(item, str | Path) or not str(item):
-            raise ConfigError(name, f"must hold text only, not {item!r}")
-        items.append(str(item))
+        text = _text(item)
+        if not text:
+            raise ConfigError(setting.name, f"must hold text only, not {item!r}")
+        items.append(text)
     return tuple(items)
 
 
-def _as_bool(name: str, value: Any) -> bool:
+def _as_bool(setting: Setting, value: Any, _kind: Any) -> bool:
     if isinstance(value, bool):
         return value
     word = value.strip().lower() if isinstance(value, str) else ""
-    if word in _TRUE:
-        return True
-    if word in _FALSE:
-        return False
-    raise ConfigError(name, f"must be true or false, not {value!r}")
+    if word not in _TRUE | _FALSE:
+        raise _wrong(setting, value, "true or false")
+    return word in _TRUE
 
 
-def _as_number(name: str, value: Any, kind: type[int] | type[float]) -> int | float:
-    what = "a whole number" if kind is int else "a number"
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ConfigError(name, f"must be {what}, not {value!r}")
-    try:
-        number = kind(value)
-        usable = math.isfinite(number) and (kind is float or number == float(value))
-    except (ValueError, OverflowError) as error:
-        raise ConfigError(name, f"must be {what}, not {value!r}") from error
-    if not usable:
-        raise ConfigError(name, f"must be {what}, not {value!r}")
-    return number
+def _as_number(setting: Setting, value: Any, kind: type[int] | type[float]) -> int | float:
+    if not isinstance(value, bool) and isinstance(value, str | int | float):
+        with suppress(ValueError, OverflowError):
+            exact, number = float(value), kind(value)
+            if math.isfinite(exact) and number == exact and _is_allowed(setting, number):
+                return number
+    raise _wrong(setting, value, _expected(setting, kind))
 
 
-def _as_keys(name: str, value: Any) -> dict[str, KeyConfig]:
-    return named_keys(value, as_json=_from_environment(name, value))
+def _is_allowed(setting: Setting, number: float) -> bool:
+    return (
+        (setting.above is None or number > setting.above)
+        and (setting.least is None or number >= setting.least)
+        and (setting.most is None or number <= setting.most)
+    )
 
 
-def _as_text(name: str, value: Any) -> str:
-    if not isinstance(value, str | Path):
+def _expected(setting: Setting, kind: type[int] | type[float]) -> str:
+    """The numbers that are allowed, in words: ``a whole number from 1 to 36,500``."""
+    words = setting.noun or ("a whole number" if kind is int else "a number")
+    if setting.above is not None:
+        words += f" greater than {setting.above}"
+    if setting.least is not None:
+        words += f" from {setting.least:,}"
+    if setting.most is not None:
+        words += f" to {setting.most:,}" if setting.above is None else f", at most {setting.most:,}"
+    return words
+
+
+def _as_keys(_setting: Setting, value: Any, _kind: Any) -> dict[str, KeyConfig]:
+    return named_keys(value)
+
+
+def _as_text(setting: Setting, value: Any, _kind: Any) -> str:
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    text = _text(value)
+    if text is None:
         # Only the type is told: the value may be a secret.
-        raise ConfigError(name, f"must be text, not {type(value).__name__}")
+        raise ConfigError(setting.name, f"must be text, not {type(value).__name__}")
+    return text
+
+
+def _as_choice(setting: Setting, value: Any, kind: Any) -> str:
+    choices = get_args(kind)
+    if value not in choices:
+        raise _wrong(setting, value, f"{', '.join(choices[:-1])} or {choices[-1]}")
     return str(value)
 
 
-_MAKERS: Mapping[Any, Callable[[str, Any], Any]] = {
+def _as_hook(setting: Setting, value: Any, _kind: Any) -> Authorize:
+    return hook_of(setting.name, value)
+
+
+_CONVERTERS: Mapping[Any, Callable[[Setting, Any, Any], Any]] = {
     bool: _as_bool,
-    int: partial(_as_number, kind=int),
-    float: partial(_as_number, kind=float),
+    int: _as_number,
+    float: _as_number,
     str: _as_text,
-    tuple: _as_strings,
+    Literal: _as_choice,
+    Sequence: _as_strings,
     Mapping: _as_keys,
-    Callable: hook_of,
+    Callable: _as_hook,
 }
-"""By the type of a field, or what its type is made of."""
+"""By the type of a field, or by what its type is made of."""

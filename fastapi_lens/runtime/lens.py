@@ -87,7 +87,7 @@ class Lens:
         """The parts that belong to this process alone; a forked child gets new ones."""
         self.database = Database(self.config.url)
         self.recorder = Recorder(clock=self.clock)
-        self.recorder.log.apply(self.settings.log)
+        self.recorder.log.apply(self.settings.config)
         self.flusher = self._new_flusher()
         self.reader = Reader(
             self.database,
@@ -190,8 +190,8 @@ class Lens:
             logger.warning("fastapi_lens ignores stored settings that cannot be used: %s", new)
         self.settings = settings
         self.retention.ttl_days = settings.ttl_days
-        self.retention.log_max_rows = settings.log.log_max_rows
-        self.recorder.log.apply(settings.log)
+        self.retention.log_max_rows = settings.config.log_max_rows
+        self.recorder.log.apply(settings.config)
         # After the settings: who resolves a call takes the cache first.
         self.recorder.cache = CallCache()
 

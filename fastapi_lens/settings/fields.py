@@ -1,43 +1,15 @@
-"""The settings that forms can change: how they are called, and what was typed. Pure; no HTML."""
+"""Form fields of settings: their text, and what was typed. Pure; no HTML."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi_lens.config.lens_config import LensConfig
-from fastapi_lens.config.request_log import Clients
-from fastapi_lens.settings.settings import NAMES, RECORDING, RETENTION, THRESHOLDS, Settings
+from fastapi_lens.config.lens_config import SETTINGS, LensConfig
+from fastapi_lens.config.setting import Setting
+from fastapi_lens.errors import ConfigError
+from fastapi_lens.settings.settings import SECTIONS, Settings
 
 ON, OFF = "on", "off"
-SWITCH = ((ON, "On"), (OFF, "Off"))
-CLIENTS = (
-    (Clients.OFF.value, "Not kept"),
-    (Clients.MASKED.value, "Its network, /24 or /48"),
-    (Clients.HASHED.value, "A keyed hash of it"),
-)
-_OPTIONAL = "ttl_days"
-"""The one setting that may be nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting of a form.
-
-    Attributes:
-        name: In LensConfig.
-        label: For people.
-        unit: What a number of it counts; words of several are left out beside other numbers.
-        hint: One sentence more; may be empty.
-        choices: Value and label of each; empty for a number.
-        nothing: How people call it when it is not set.
-    """
-
-    name: str
-    label: str
-    unit: str = ""
-    hint: str = ""
-    choices: tuple[tuple[str, str], ...] = ()
-    nothing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +17,10 @@ class Field:
     """A setting in a form, with its value.
 
     Attributes:
-        value: What stands in the form.
-        code: What the code says, for people.
-        differs: Whether another value is in force.
-        now: What is in force, for people, where somebody else has changed it meanwhile.
+        value: The text in the form.
+        code: The default, which the code sets, in words.
+        differs: True if another value is active.
+        now: The active value in words, if somebody else has changed it meanwhile; else empty.
     """
 
     setting: Setting
@@ -59,67 +31,35 @@ class Field:
 
     @property
     def shown(self) -> str:
-        """The value for people."""
+        """The value in words."""
         return words(self.setting, self.value)
 
 
-SECTIONS: Mapping[str, tuple[Setting, ...]] = {
-    RETENTION: (
-        Setting(
-            "ttl_days",
-            "Keep counts for at most",
-            "days",
-            "Empty keeps minutes for 6 hours, hours for 35 days, days for 400 days, and weeks for "
-            "ever. First and last call and the calls of all time are always kept.",
-            nothing="each tier's own time",
-        ),
-    ),
-    THRESHOLDS: (
-        Setting("cold_threshold_days", "Cold without a call for", "days"),
-        Setting("dead_threshold_days", "Dead without a call for", "days"),
-        Setting("slow_threshold_ms", "Slow above a p95 of", "ms"),
-    ),
-    RECORDING: (
-        Setting(
-            "log_sample_rate", "Share of all requests", hint="From 0 (none) to 1 (all requests)."
-        ),
-        Setting("log_errors_per_minute", "Server errors, up to", "a minute and worker"),
-        Setting("log_slowest", "The slowest, up to", "a minute and worker"),
-        Setting("log_max_rows", "Kept at most", "requests"),
-        Setting(
-            "log_query_values",
-            "Values of queries",
-            hint="Off keeps the names of parameters alone.",
-            choices=SWITCH,
-        ),
-        Setting("log_clients", "Addresses of clients", choices=CLIENTS),
-    ),
-}
-
-
 def typed_in(section: str, form: Mapping[str, str]) -> dict[str, str]:
-    """What a form says of the settings of a section."""
-    return {name: form.get(name, "").strip() for name in NAMES[section]}
+    """The texts of a form for the settings of a section."""
+    return {setting.name: form.get(setting.name, "").strip() for setting in SECTIONS[section]}
 
 
 def chosen(config: LensConfig, typed: Mapping[str, str]) -> LensConfig:
-    """A configuration with what was typed.
+    """A configuration with the values that were typed.
 
     Raises:
-        ConfigError: Something of it cannot work; `field` is its name.
+        ConfigError: A value is not allowed; `field` is its name.
     """
     return config.with_values(
-        {name: None if name == _OPTIONAL and not text else text for name, text in typed.items()}
+        {name: None if not text and SETTINGS[name].unset else text for name, text in typed.items()}
     )
 
 
 def changes(config: LensConfig, other: LensConfig, section: str) -> dict[str, Any]:
-    """What is to be stored of a section: what is as the code has it goes on following the code."""
-    return {
-        name: value
-        for name in NAMES[section]
-        if (value := getattr(other, name)) != getattr(config, name)
-    }
+    """The values of a section to be stored; a value equal to the default follows the code."""
+    default, values = values_of(config, section), values_of(other, section)
+    return {name: value for name, value in values.items() if value != default[name]}
+
+
+def values_of(config: LensConfig, section: str) -> dict[str, Any]:
+    """The values of a section, by name."""
+    return {setting.name: getattr(config, setting.name) for setting in SECTIONS[section]}
 
 
 def fields(
@@ -134,30 +74,37 @@ def fields(
 
     Args:
         section: Its name.
-        settings: In force.
-        config: What the code says.
-        typed: What stands in the form instead of that, as far as it was sent.
-        conflict: Whether somebody else has changed the section meanwhile.
+        settings: The active settings.
+        config: The code's settings.
+        typed: Texts that stand in the form instead of the active values, by name.
+        conflict: True if somebody else has changed the section meanwhile.
     """
     found: list[Field] = []
     for setting in SECTIONS[section]:
-        in_force, code = settings.value(setting.name), getattr(config, setting.name)
-        value = typed.get(setting.name, text_of(in_force))
-        other = conflict and value != text_of(in_force)
+        active, default = (getattr(one, setting.name) for one in (settings.config, config))
+        value = typed.get(setting.name, text_of(active))
         found.append(
             Field(
                 setting,
                 value,
-                words(setting, text_of(code)),
-                differs=in_force != code,
-                now=words(setting, text_of(in_force)) if other else "",
+                shown(setting, default),
+                differs=active != default,
+                now=shown(setting, active) if conflict and value != text_of(active) else "",
             )
         )
     return found
 
 
+def sentence_of(error: ConfigError) -> str:
+    """What to enter instead of a value that is not allowed."""
+    if not error.expected:
+        return f"{error.field} {error.problem}."
+    unset = ", or leave it empty" if SETTINGS[error.field].unset else ""
+    return f"Enter {error.expected}{unset}."
+
+
 def text_of(value: object) -> str:
-    """A value as it stands in a form."""
+    """A value as the text in a form."""
     if isinstance(value, bool):
         return ON if value else OFF
     if isinstance(value, int | float):
@@ -165,10 +112,15 @@ def text_of(value: object) -> str:
     return "" if value is None else str(value)
 
 
+def shown(setting: Setting, value: object) -> str:
+    """A value in words, with its unit."""
+    return words(setting, text_of(value))
+
+
 def words(setting: Setting, text: str) -> str:
-    """A value as people read it, with its unit."""
+    """The text of a form in words, with its unit."""
     if setting.choices:
-        return dict(setting.choices).get(text, text)
+        return setting.choices.get(text, text)
     number = f"{int(text):,}" if text.isdecimal() else text
     unit = "" if " " in setting.unit else f" {setting.unit}".rstrip()
-    return f"{number}{unit}" if text else setting.nothing
+    return f"{number}{unit}" if text else setting.unset

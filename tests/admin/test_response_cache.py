@@ -13,7 +13,6 @@ from starlette.datastructures import MutableHeaders
 
 from fastapi_lens.reporting.cache import AnswerCache
 from fastapi_lens.runtime.lens import Lens
-from fastapi_lens.settings.status import Thresholds
 from fastapi_lens.storage.writing.batches import endpoint_id
 from fastapi_lens.storage.writing.drain import drain_all
 from tests.admin.conftest import Site, an_app
@@ -64,7 +63,8 @@ def test_other_thresholds_apply_at_once(site: Site) -> None:
     later = time.time() + 2 * 86_400
     site.lens.clock = lambda: later
     assert site.get("/lens/report").json()["summary"]["active"] == 1
-    site.lens.settings = replace(site.lens.settings, thresholds=Thresholds(1, 30))
+    colder = site.lens.config.with_values({"cold_threshold_days": 1})
+    site.lens.settings = replace(site.lens.settings, config=colder)
     assert site.get("/lens/report").json()["summary"]["cold"] == 1
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fastapi_lens.admin import router
 from fastapi_lens.admin.http.static_files import folder
-from fastapi_lens.settings.settings import NAMES
+from fastapi_lens.settings.settings import SECTIONS
 from tests.attack.asgi import Answer, Header, Raw
 from tests.attack.corpus import FORMULAS, SCRIPTS, SITES, TEXTS
 from tests.attack.target import INSIDE, KEY, ORIGIN, READ_KEY, REPORT_PATH, Target
@@ -25,7 +25,7 @@ NAMED = {
     for name in re.findall(r'name="([\w.]+)"', template.read_text(encoding="utf-8"))
 }
 FIELDS = (
-    *sorted(NAMED | {name for section in NAMES.values() for name in section}),
+    *sorted(NAMED | {one.name for section in SECTIONS.values() for one in section}),
     *("page", "from", "to", "min_ms", "reason", "before", "limit", "saved", "report_key", "\x00"),
     *("method.GET", "status.4", "password"),
 )

@@ -1,6 +1,7 @@
 from copy import copy
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError
 from hmac import compare_digest
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,11 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from fastapi_lens.config.checks import DRIVERS
+from fastapi_lens.config.environment import env_name
 from fastapi_lens.config.keys import KeyConfig
-from fastapi_lens.config.lens_config import LensConfig
-from fastapi_lens.config.values import env_name
+from fastapi_lens.config.lens_config import SETTINGS, LensConfig
 from fastapi_lens.errors import ConfigError, LensError, SchemaTooNewError, StorageError
 
 pytestmark = pytest.mark.unit
@@ -23,7 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "ttl_days": None,
     "security_enabled": None,
     "report_key": None,
-    "report_keys": {},
+    "report_keys": None,
     "authorize": None,
     "report_path": "/lens/report",
     "ignore_unmapped": True,
@@ -52,7 +54,7 @@ DEFAULTS: dict[str, Any] = {
 }
 
 # Setting, text in the environment, what it means, another value given as an argument.
-SETTINGS = [
+EXAMPLES = [
     ("db_path", ":memory:", ":memory:", "other.db"),
     ("database_url", "sqlite://", "sqlite://", "postgresql://db.example/lens"),
     ("ttl_days", "90", 90, 7),
@@ -99,7 +101,7 @@ def in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def as_dict(config: LensConfig) -> dict[str, Any]:
-    return {setting.name: getattr(config, setting.name) for setting in fields(config)}
+    return {name: getattr(config, name) for name in SETTINGS}
 
 
 def problem_of(**settings: Any) -> tuple[str, str]:
@@ -121,10 +123,10 @@ def test_a_removed_setting_is_refused_with_what_to_do_instead(*, value: bool) ->
 
 
 def test_every_setting_is_tried_here() -> None:
-    assert [name for name, *_ in SETTINGS] == list(DEFAULTS)
+    assert [name for name, *_ in EXAMPLES] == list(DEFAULTS)
 
 
-@pytest.mark.parametrize(("name", "text", "value"), [each[:3] for each in SETTINGS])
+@pytest.mark.parametrize(("name", "text", "value"), [each[:3] for each in EXAMPLES])
 def test_a_setting_comes_from_the_environment(
     monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: object
 ) -> None:
@@ -132,7 +134,7 @@ def test_a_setting_comes_from_the_environment(
     assert as_dict(LensConfig()) == {**DEFAULTS, name: value}
 
 
-@pytest.mark.parametrize(("name", "text", "_value", "given"), SETTINGS)
+@pytest.mark.parametrize(("name", "text", "_value", "given"), EXAMPLES)
 def test_an_argument_wins_over_the_environment(
     monkeypatch: pytest.MonkeyPatch, name: str, text: str, _value: object, given: Any
 ) -> None:
@@ -163,8 +165,52 @@ def test_a_switch_is_written_as_people_write_it(
     assert LensConfig().ignore_unmapped is value
 
 
+def test_the_signature_shows_every_default_and_nothing_else() -> None:
+    parameters = signature(LensConfig).parameters
+    assert {name: one.default for name, one in parameters.items()} == DEFAULTS
+    assert {one.kind for one in parameters.values()} == {Parameter.KEYWORD_ONLY}
+
+
+def test_an_argument_that_does_not_exist_is_refused_by_name() -> None:
+    with pytest.raises(TypeError, match="'flush_intervall'"):
+        LensConfig(flush_intervall=3)  # type: ignore[call-arg]
+
+
+def test_secrets_may_be_secret_strings() -> None:
+    config = LensConfig(
+        database_url=SecretStr("postgresql://lens:hunter2@db.example/lens"),
+        report_key=SecretStr("hunter2"),
+        report_keys={"ci": SecretStr("another")},
+    )
+    assert {name: one.key for name, one in config.keys.items()} == {
+        "report_key": "hunter2",
+        "ci": "another",
+    }
+    assert config.url.password == "hunter2"
+    assert "hunter2" not in repr(config)
+
+
+def test_no_keys_may_be_given_as_none() -> None:
+    assert LensConfig(report_keys=None).keys == {}
+
+
+@pytest.mark.parametrize("key", [" k", "k ", "k\n", "k\r\n", "\tk"])
+def test_a_key_with_white_space_at_its_ends_is_refused_with_the_fix(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LENS_REPORT_KEY", key)
+    field, problem = problem_of()
+    assert field == "report_key"
+    assert "begins or ends with white space or a line break" in problem
+    assert "remove it" in problem
+
+
+def test_a_key_with_a_line_break_is_refused() -> None:
+    assert "holds a line break" in problem_of(report_key="two\nlines")[1]
+
+
 def test_paths_may_be_path_objects(tmp_path: Path) -> None:
-    config = LensConfig(db_path=tmp_path / "lens.db", template_dirs=[tmp_path])  # type: ignore[arg-type]
+    config = LensConfig(db_path=tmp_path / "lens.db", template_dirs=[tmp_path])
     assert config.db_path == str(tmp_path / "lens.db")
     assert config.template_dirs == (str(tmp_path),)
 
@@ -174,28 +220,29 @@ def test_paths_may_be_path_objects(tmp_path: Path) -> None:
     [
         ({"flush_interval": 0}, "flush_interval", "greater than 0"),
         ({"flush_interval": -1.5}, "flush_interval", "greater than 0, not -1.5"),
-        ({"flush_interval": float("nan")}, "flush_interval", "a number, not nan"),
-        ({"flush_interval": float("inf")}, "flush_interval", "a number, not inf"),
+        ({"flush_interval": float("nan")}, "flush_interval", "a number greater than 0, not nan"),
+        ({"flush_interval": float("inf")}, "flush_interval", "a number greater than 0, not inf"),
         ({"flush_interval": 10**400}, "flush_interval", "a number"),
-        ({"flush_interval": "soon"}, "flush_interval", "a number, not 'soon'"),
-        ({"flush_interval": None}, "flush_interval", "a number, not None"),
-        ({"flush_interval": True}, "flush_interval", "a number, not True"),
+        ({"flush_interval": "soon"}, "flush_interval", "greater than 0, not 'soon'"),
+        ({"flush_interval": None}, "flush_interval", "greater than 0, not None"),
+        ({"flush_interval": True}, "flush_interval", "greater than 0, not True"),
         ({"max_batch_size": 0}, "max_batch_size", "greater than 0"),
-        ({"max_batch_size": 2.5}, "max_batch_size", "a whole number, not 2.5"),
-        ({"max_batch_size": "2.5"}, "max_batch_size", "a whole number, not '2.5'"),
+        ({"max_batch_size": 2.5}, "max_batch_size", "a whole number greater than 0, not 2.5"),
+        ({"max_batch_size": "2.5"}, "max_batch_size", "a whole number greater than 0, not '2.5'"),
         ({"max_batch_size": float("inf")}, "max_batch_size", "a whole number"),
         ({"max_batch_size": 10**400}, "max_batch_size", "a whole number"),
-        ({"max_batch_size": [100]}, "max_batch_size", "a whole number, not [100]"),
+        ({"max_batch_size": [100]}, "max_batch_size", "a whole number greater than 0, not [100]"),
         ({"slow_threshold_ms": 0}, "slow_threshold_ms", "greater than 0"),
-        ({"log_sample_rate": 1.01}, "log_sample_rate", "from 0 (none) to 1"),
-        ({"log_sample_rate": -0.01}, "log_sample_rate", "from 0 (none) to 1"),
-        ({"log_errors_per_minute": -1}, "log_errors_per_minute", "from 0 to 10000"),
-        ({"log_slowest": 10_001}, "log_slowest", "from 0 to 10000"),
-        ({"log_max_rows": 0}, "log_max_rows", "from 1 to 1000000"),
-        ({"log_clients": "all"}, "log_clients", "off, masked or hashed"),
+        ({"log_sample_rate": 1.01}, "log_sample_rate", "must be a share from 0 to 1, not "),
+        ({"log_sample_rate": -0.01}, "log_sample_rate", "must be a share from 0 to 1, not "),
+        ({"log_errors_per_minute": -1}, "log_errors_per_minute", "a whole number from 0 to 10,000"),
+        ({"log_slowest": 10_001}, "log_slowest", "a whole number from 0 to 10,000"),
+        ({"log_max_rows": 0}, "log_max_rows", "from 1 to 1,000,000"),
+        ({"log_clients": "all"}, "log_clients", "off, masked or hashed, not 'all'"),
         ({"session_max_age": -60}, "session_max_age", "greater than 0"),
-        ({"ttl_days": 0}, "ttl_days", "at least 1 day, not 0"),
-        ({"ttl_days": -30}, "ttl_days", "leave it None"),
+        ({"ttl_days": 0}, "ttl_days", "from 1 to 36,500 or None, not 0"),
+        ({"ttl_days": 36_501}, "ttl_days", "from 1 to 36,500"),
+        ({"dead_threshold_days": 36_501}, "dead_threshold_days", "greater than 0, at most 36,500"),
         ({"ttl_days": 1.5}, "ttl_days", "a whole number"),
         ({"cold_threshold_days": 0}, "cold_threshold_days", "greater than 0"),
         ({"cold_threshold_days": 30}, "dead_threshold_days", "longer than cold_threshold_days"),
@@ -302,7 +349,7 @@ def test_a_trusted_origin_is_one_that_stays_as_it_is(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("flush_interval", "", "a number, not ''"),
+        ("flush_interval", "", "greater than 0, not ''"),
         ("ttl_days", "a month", "a whole number"),
         ("ignore_unmapped", "", "true or false"),
         ("report_path", "", "start with a slash"),
@@ -320,7 +367,7 @@ def test_a_wrong_variable_is_refused_like_a_wrong_argument(
 
 
 def test_an_error_is_one_sentence_and_a_value_error() -> None:
-    with pytest.raises(ValueError, match=r"^LensConfig\.ttl_days must be at least 1 day") as caught:
+    with pytest.raises(ValueError, match=r"^LensConfig\.ttl_days must be a whole number") as caught:
         LensConfig(ttl_days=-1)
     assert isinstance(caught.value, LensError)
 
@@ -355,6 +402,16 @@ def test_no_error_tells_a_secret(settings: dict[str, Any]) -> None:
     while error is not None:
         assert "hunter2" not in str(error)
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def test_keys_that_are_no_json_are_refused_without_repeating_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LENS_REPORT_KEYS", '{"alice": "hunter2"')
+    with pytest.raises(ConfigError, match="must be keys by name") as caught:
+        LensConfig()
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is caught.value.__context__ is None
 
 
 def test_secrets_are_not_shown() -> None:

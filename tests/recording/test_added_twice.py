@@ -176,7 +176,7 @@ def test_a_stack_that_is_built_anew_keeps_the_lens(
     config: MakeConfig, monkeypatch: pytest.MonkeyPatch, *, given: bool
 ) -> None:
     settings = config()
-    monkeypatch.setenv("LENS_DB_PATH", settings.db_path)
+    monkeypatch.setenv("LENS_DB_PATH", str(settings.db_path))
     app = rebuilding()
     app.add_middleware(LensMiddleware, **({"config": settings} if given else {}))
     for _ in range(2):

@@ -33,10 +33,10 @@ def test_what_is_stored_wins_and_the_rest_stays() -> None:
 
 
 def test_the_log_is_kept_as_the_code_says_until_something_else_is_stored() -> None:
-    assert Settings.of(CONFIG).log.log_max_rows == 10_000
+    assert Settings.of(CONFIG).config.log_max_rows == 10_000
 
     stored = {"recording": Stored({"log_clients": "masked", "log_sample_rate": 1.0}, 1)}
-    log = Settings.of(CONFIG, stored).log
+    log = Settings.of(CONFIG, stored).config
 
     assert (log.log_clients, log.log_sample_rate, log.log_max_rows) == ("masked", 1.0, 10_000)
 
@@ -55,7 +55,7 @@ def test_what_cannot_be_used_is_told_and_the_code_holds() -> None:
     assert settings.slow_threshold_ms == 100
     assert settings.unusable == (
         "retention: there is no setting colour",
-        "retention: ttl_days must be a whole number, not 'soon'",
+        "retention: ttl_days must be a whole number from 1 to 36,500 or None, not 'soon'",
         "thresholds: dead_threshold_days (3) must be longer than cold_threshold_days (7)",
     )
 
@@ -77,7 +77,7 @@ def test_a_section_that_nobody_can_read_is_told_and_one_of_a_later_release_is_no
 
 
 def test_days_beyond_a_century_are_refused() -> None:
-    with pytest.raises(ConfigError, match="at most 36,500 days"):
+    with pytest.raises(ConfigError, match="from 1 to 36,500"):
         LensConfig(db_path=":memory:", ttl_days=10**9)
 
 

@@ -15,8 +15,9 @@ from fastapi_lens.admin.access.audit_events import (
 )
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.urls.audit import AuditGroup
+from fastapi_lens.config.lens_config import SETTINGS
 from fastapi_lens.reporting.model import key_from_id
-from fastapi_lens.settings.fields import text_of
+from fastapi_lens.settings.fields import shown, text_of
 from fastapi_lens.storage.records.audit import Noted
 from fastapi_lens.storage.records.settings import AuditEntry
 
@@ -104,7 +105,7 @@ def differences(before: str, after: str) -> list[Difference]:
     if old is None or new is None:
         return [Difference("", before, after)] if before or after else []
     return [
-        Difference(name, _word(old.get(name)), _word(new.get(name)))
+        Difference(name, _word(name, old.get(name)), _word(name, new.get(name)))
         for name in {**old, **new}
         if old.get(name) != new.get(name)
     ]
@@ -127,5 +128,6 @@ def _object(text: str) -> dict[str, Any] | None:
     return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
 
-def _word(value: object) -> str:
-    return text_of(value) or NOT_SET
+def _word(name: str, value: object) -> str:
+    setting = SETTINGS.get(name)
+    return text_of(value) or NOT_SET if setting is None else shown(setting, value)

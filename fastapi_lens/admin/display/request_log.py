@@ -8,7 +8,7 @@ from fastapi_lens.admin.tables import exceptions, requests
 from fastapi_lens.admin.tables.column import heads
 from fastapi_lens.admin.urls.exceptions import FailuresQuery
 from fastapi_lens.admin.urls.requests import RequestsQuery
-from fastapi_lens.config.request_log import LogSettings
+from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.reporting.request_log import Failure, LoggedCall
 from fastapi_lens.reporting.workers import State
@@ -65,7 +65,7 @@ def of_endpoint(context: Context, endpoint: Endpoint) -> dict[str, object]:
         "failures": [failure_row(context, failure) for failure in failures],
         "requests_href": query.url(context.url("/requests")),
         "failures_href": FailuresQuery(endpoint=endpoint.key).url(context.url("/failures")),
-        "kept": kept_words(context.lens.settings.log),
+        "kept": kept_words(context.lens.settings.config),
     }
 
 
@@ -98,14 +98,14 @@ def log_tabs(context: Context, *, endpoint: str, failures: bool = False) -> list
     ]
 
 
-def kept_words(settings: LogSettings) -> str:
+def kept_words(config: LensConfig) -> str:
     """What of all requests is in the log: completes the sentence ``Each worker keeps …``."""
     parts = [
-        f"every server error up to {settings.log_errors_per_minute:,} a minute"
-        if settings.log_errors_per_minute
+        f"every server error up to {config.log_errors_per_minute:,} a minute"
+        if config.log_errors_per_minute
         else "",
-        f"the slowest {settings.log_slowest:,} a minute" if settings.log_slowest else "",
-        f"{settings.log_sample_rate * 100:g}% of all requests" if settings.log_sample_rate else "",
+        f"the slowest {config.log_slowest:,} a minute" if config.log_slowest else "",
+        f"{config.log_sample_rate * 100:g}% of all requests" if config.log_sample_rate else "",
     ]
     told = [part for part in parts if part]
     return ", ".join(told[:-1]) + (" and " if told[1:] else "") + told[-1] if told else ""

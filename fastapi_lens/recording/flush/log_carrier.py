@@ -10,7 +10,6 @@ import random
 import time
 from collections.abc import Callable, Iterator
 
-from fastapi_lens.config.request_log import Clients
 from fastapi_lens.errors import StorageError, UnavailableError
 from fastapi_lens.recording.log.exceptions import place_text, text_of
 from fastapi_lens.recording.log.redaction import client_text, query_text
@@ -144,25 +143,25 @@ class LogCarrier:
             self._recorder.decay_slow_threshold()
         if not self._recorder.log:
             return
-        hashed = self._recorder.log.settings.log_clients is Clients.HASHED
-        salt = session_salt(self._database) if hashed else b""
+        clients = self._recorder.log.clients
+        salt = session_salt(self._database) if clients == "hashed" else b""
         harvest = self._recorder.log.harvest(choose=choose)
         self._requests = [self._request(entry, salt) for entry in harvest.entries]
         self._failures = [self._failure(kind, count) for kind, count in harvest.failures.items()]
 
     def _request(self, entry: Entry, salt: bytes) -> LoggedRequest:
-        settings = self._recorder.log.settings
+        log = self._recorder.log
         self._distinct = (self._distinct + 1) % (1 << REQUEST_ID_BITS)
         return LoggedRequest(
             id=microseconds(self.corrected(entry.at)) << REQUEST_ID_BITS | self._distinct,
             endpoint_id=endpoint_id(self._worker.app, entry.endpoint_method, entry.template),
             method=entry.method,
             path=masked_path(entry.path, entry.template),
-            query=query_text(entry.query, values=settings.log_query_values),
+            query=query_text(entry.query, values=log.query_values),
             status=entry.status,
             duration_us=entry.duration_ns // 1_000,
             reason=entry.reason.value,
-            client=client_text(entry.client, settings.log_clients, salt),
+            client=client_text(entry.client, log.clients, salt),
             agent=family(entry.agent),
             failure_id=0 if entry.failure is None else self._failure_id(entry.failure),
         )

@@ -4,7 +4,7 @@ import hashlib
 import re
 from ipaddress import ip_network
 
-from fastapi_lens.config.request_log import Clients
+from fastapi_lens.config.lens_config import Clients
 from fastapi_lens.text.addresses import client_ip
 from fastapi_lens.text.secret_names import decoded, is_only_name, says_secret
 
@@ -43,9 +43,9 @@ def client_text(address: str, clients: Clients, salt: bytes) -> str:
     parsed = client_ip(address)
     if parsed is None:
         return ""
-    if clients is Clients.MASKED:
+    if clients == "masked":
         return str(ip_network((parsed.packed, _MASK_BITS[parsed.version]), strict=False))
-    if clients is Clients.HASHED:
+    if clients == "hashed":
         key = hashlib.sha256(b"fastapi_lens client\0" + salt).digest()
         return hashlib.blake2b(parsed.packed, key=key, digest_size=_HASH_BYTES).hexdigest()
     return ""

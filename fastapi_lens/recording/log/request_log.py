@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.types import Scope
 
-from fastapi_lens.config.request_log import Clients, LogSettings
+from fastapi_lens.config.lens_config import Clients, LensConfig
 from fastapi_lens.recording.log.exceptions import (
     Frame,
     Raised,
@@ -49,14 +49,6 @@ MAX_KINDS = 1_000
 LONGEST_PATH = 2_000
 LONGEST_METHOD = MAX_METHOD_LENGTH
 QUIET_LOG_SECONDS = 60.0
-OFF = LogSettings(
-    log_sample_rate=0.0,
-    log_errors_per_minute=0,
-    log_slowest=0,
-    log_max_rows=1,
-    log_query_values=False,
-    log_clients=Clients.OFF,
-)
 
 
 class Reason(StrEnum):
@@ -151,7 +143,8 @@ class RequestLog:
         clock: Epoch seconds.
 
     Attributes:
-        settings: What is kept; change it with `apply`.
+        clients: The part of a client's address that is kept.
+        query_values: True if the values of queries are kept.
         share: For the middleware: a call whose start, modulo `SAMPLING_MODULUS`, is less than this.
         first_slow_ns: From when on the first call of a series is slow.
     """
@@ -167,13 +160,19 @@ class RequestLog:
         self._minute: int = 0
         self._errors = 0
         self._said_at = float("-inf")
-        self.apply(OFF)
+        self.share, self.first_slow_ns = 0, NEVER_SLOW
+        self.clients: Clients = "off"
+        self.query_values = False
+        self._errors_per_minute = self._slowest_per_minute = 0
 
-    def apply(self, settings: LogSettings) -> None:
+    def apply(self, config: LensConfig) -> None:
         """Keep what these settings say from now on."""
-        self.settings = settings
-        self.share = round(settings.log_sample_rate * SAMPLING_MODULUS)
-        self.first_slow_ns = 0 if settings.log_slowest else NEVER_SLOW
+        self.share = round(config.log_sample_rate * SAMPLING_MODULUS)
+        self.first_slow_ns = 0 if config.log_slowest else NEVER_SLOW
+        self.clients = config.log_clients
+        self.query_values = config.log_query_values
+        self._errors_per_minute = config.log_errors_per_minute
+        self._slowest_per_minute = config.log_slowest
 
     def __bool__(self) -> bool:
         """Whether there is anything to be written."""
@@ -234,7 +233,7 @@ class RequestLog:
         minute = int(now // 60)
         if minute != self._minute:
             self._minute, self._errors = minute, 0
-        return self._errors < self.settings.log_errors_per_minute
+        return self._errors < self._errors_per_minute
 
     def _count(
         self, series: "Series", error: BaseException, now: float, *, detail: bool
@@ -279,11 +278,11 @@ class RequestLog:
             left, key=lambda key: (-self._told_at.get(key, 0.0), left[key].duration_ns)
         )
         chosen: dict[tuple[str, str], None] = {}
-        while by_duration and len(chosen) < self.settings.log_slowest:
+        while by_duration and len(chosen) < self._slowest_per_minute:
             for order in (by_duration, by_wait):
                 while order and order[-1] in chosen:
                     order.pop()
-                if order and len(chosen) < self.settings.log_slowest:
+                if order and len(chosen) < self._slowest_per_minute:
                     chosen[order.pop()] = None
         for key, entry in left.items():
             if key in chosen:
@@ -307,7 +306,7 @@ class RequestLog:
         self, series: "Series", ended: Ended, reason: Reason, failure: FailureKind | None = None
     ) -> Entry:
         scope, key = ended.scope, series.key
-        wants_client = self.settings.log_clients is not Clients.OFF
+        wants_client = self.clients != "off"
         return Entry(
             at=self._clock() - ended.duration_ns / 1e9,
             endpoint_method=key.method,

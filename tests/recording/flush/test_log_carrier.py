@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fastapi_lens.config.request_log import Clients, LogSettings
+from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.errors import StorageError, UnavailableError
 from fastapi_lens.recording.flush.log_carrier import MAX_TRIES, LogCarrier
 from fastapi_lens.recording.log.request_log import Ended
@@ -17,13 +17,8 @@ from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
 from tests.recording.rig import Rig, opened
 from tests.storage.helpers import rows_in, table_rows
 
-SETTINGS = LogSettings(
-    log_sample_rate=1.0,
-    log_errors_per_minute=1_000,
-    log_slowest=0,
-    log_max_rows=1_000,
-    log_query_values=False,
-    log_clients=Clients.OFF,
+SETTINGS = LensConfig(
+    db_path=":memory:", log_sample_rate=1.0, log_errors_per_minute=1_000, log_slowest=0
 )
 
 

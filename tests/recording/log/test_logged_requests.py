@@ -238,7 +238,7 @@ def test_changed_settings_are_in_force_at_once(probe: MakeProbe) -> None:
     made = probe(**QUIET)
     log = made.lens.recorder.log
     made.get("/orders/1")
-    log.apply(probe(log_sample_rate=1.0, log_slowest=5).lens.settings.log)
+    log.apply(probe(log_sample_rate=1.0, log_slowest=5).lens.settings.config)
     made.lens.recorder.decay_slow_threshold()
     made.get("/orders/2")
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.config.request_log import Clients
 from fastapi_lens.recording.log.redaction import LONGEST_QUERY, client_text, query_text
 
 pytestmark = pytest.mark.unit
@@ -26,18 +25,18 @@ SALT = b"salt"
     ],
 )
 def test_a_masked_address_is_its_network(address: str, masked: str) -> None:
-    assert client_text(address, Clients.MASKED, SALT) == masked
-    assert client_text(address, Clients.OFF, SALT) == ""
+    assert client_text(address, "masked", SALT) == masked
+    assert client_text(address, "off", SALT) == ""
 
 
 def test_a_hashed_address_is_the_same_for_one_client_and_tells_nothing_without_the_salt() -> None:
-    one = client_text("203.0.113.77", Clients.HASHED, SALT)
+    one = client_text("203.0.113.77", "hashed", SALT)
 
     assert re.fullmatch("[0-9a-f]{16}", one)
-    assert client_text("::ffff:203.0.113.77", Clients.HASHED, SALT) == one
-    assert client_text("203.0.113.78", Clients.HASHED, SALT) != one
-    assert client_text("203.0.113.77", Clients.HASHED, b"another") != one
-    assert client_text("a socket", Clients.HASHED, SALT) == ""
+    assert client_text("::ffff:203.0.113.77", "hashed", SALT) == one
+    assert client_text("203.0.113.78", "hashed", SALT) != one
+    assert client_text("203.0.113.77", "hashed", b"another") != one
+    assert client_text("a socket", "hashed", SALT) == ""
 
 
 @pytest.mark.parametrize(

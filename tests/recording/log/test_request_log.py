@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from fastapi_lens.config.request_log import LogSettings
+from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.recording.log import request_log
-from fastapi_lens.recording.log.request_log import OFF, Ended, Entry, Reason
+from fastapi_lens.recording.log.request_log import Ended, Entry, Reason
 from fastapi_lens.recording.recorder import Recorder
 
 pytestmark = pytest.mark.unit
@@ -18,10 +18,11 @@ class Log:
     def __init__(self, **settings: Any) -> None:
         self.now = 1_773_014_400.0
         self.recorder = Recorder(clock=lambda: self.now)
-        names = LogSettings.__dataclass_fields__
-        self.recorder.log.apply(
-            LogSettings(**{**{name: getattr(OFF, name) for name in names}, **settings})
-        )
+        self.apply(**settings)
+
+    def apply(self, **settings: Any) -> None:
+        off = {"log_sample_rate": 0, "log_errors_per_minute": 0, "log_slowest": 0}
+        self.recorder.log.apply(LensConfig(db_path=":memory:", **{**off, **settings}))
 
     def call(
         self, path: str = "/a", ms: int = 1, status: int = 200, error: Exception | None = None
@@ -71,7 +72,7 @@ def test_nothing_is_slow_while_none_is_wanted_and_again_when_some_are() -> None:
     log = Log(log_slowest=0)
     log.call(ms=100)
     assert log.slow() == []
-    log.recorder.log.apply(Log(log_slowest=1).recorder.log.settings)
+    log.apply(log_slowest=1)
     log.call(ms=100)
     assert log.slow() == []
     log.call(ms=100)

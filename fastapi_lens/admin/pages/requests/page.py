@@ -68,7 +68,7 @@ def requests_page(context: Context) -> Response:
             Link(kind.upper(), query.newest().url(f"{base}.{kind}"), current=False)
             for kind in ("csv", "json")
         ],
-        "kept": kept_words(context.lens.settings.log),
+        "kept": kept_words(context.lens.settings.config),
     }
     headers = history_headers(context.request, query.url(base))
     return templates.page(context, "requests.html", values, headers=headers, state=state)

@@ -16,15 +16,23 @@ from fastapi_lens.admin.pages.settings.page import (
     section_page,
 )
 from fastapi_lens.admin.pages.settings.reply import Preview, Reply
+from fastapi_lens.config.lens_config import SETTINGS
 from fastapi_lens.errors import ConfigError
-from fastapi_lens.settings.fields import SECTIONS, changes, chosen, text_of, typed_in
-from fastapi_lens.settings.settings import NAMES
+from fastapi_lens.settings.fields import (
+    changes,
+    chosen,
+    sentence_of,
+    text_of,
+    typed_in,
+    values_of,
+)
+from fastapi_lens.settings.settings import SECTIONS
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.records.audit import read_audit
 from fastapi_lens.storage.records.settings import AuditEntry, Stored, write_section
 
-NOTHING_NEW = "Nothing to save: it is so already."
-STAYS = "Your values are still in the form: save once more to let them win."
+NOTHING_NEW = "No changes to save."
+STAYS = "Your values are still in the form: save again to overwrite."
 
 
 def save_section(context: Context) -> Response:
@@ -34,7 +42,8 @@ def save_section(context: Context) -> Response:
         return no_section(context)
     if context.form.get("do") == "preview":
         return section_page(context, _previewed(context, section, typed_in(section, context.form)))
-    resets = context.form.get("reset") in NAMES[section]
+    names = [setting.name for setting in SECTIONS[section]]
+    resets = context.form.get("reset") in names
     return _reset(context, section) if resets else _save(context, section)
 
 
@@ -51,7 +60,7 @@ def _previewed(context: Context, section: str, typed: dict[str, str]) -> Reply:
     try:
         preview = preview_of(context, section, chosen(context.lens.config, typed))
     except ConfigError as error:
-        preview = Preview(error=f"{error.field} {error.problem}")
+        preview = Preview(error=f"{SETTINGS[error.field].label}: {sentence_of(error)}")
     return Reply(section=section, typed=typed, preview=preview)
 
 
@@ -73,22 +82,22 @@ def _reset(context: Context, section: str) -> Response:
     """One value goes back to the code's; what else was typed stays typed, and is not saved."""
     name, code, settings = context.form["reset"], context.lens.config, context.lens.settings
     typed = typed_in(section, context.form)
-    in_force = {one: settings.value(one) for one in NAMES[section]}
-    values = {n: v for n, v in in_force.items() if n != name and v != getattr(code, n)}
+    active = values_of(settings.config, section)
+    values = {n: v for n, v in active.items() if n != name and v != getattr(code, n)}
     try:
         code.with_values(values)
     except ConfigError as error:
         return _wrong(context, section, typed, error)
     if not write(context, section, values, *_texts(context, section, values)):
         return _conflict(context, section, typed)
-    typed = {n: text for n, text in typed.items() if n != name and text != text_of(in_force[n])}
+    typed = {n: text for n, text in typed.items() if n != name and text != text_of(active[n])}
     reply = Reply(section=section, typed=typed, said=_said(context))
     return section_page(context, reply) if typed else saved(context, reply)
 
 
 def _wrong(context: Context, section: str, typed: dict[str, str], error: ConfigError) -> Response:
     field = error.field if error.field in typed else ""
-    sentence = error.problem if field else f"{error.field} {error.problem}"
+    sentence = sentence_of(error)
     reply = Reply(section=section, typed=typed, field=field, sentence=sentence)
     return section_page(context, reply, 422)
 
@@ -106,8 +115,8 @@ def _said(context: Context) -> str:
 def _texts(context: Context, section: str, values: dict[str, Any]) -> tuple[str, str]:
     """The section before and after, for the audit log."""
     code, settings = context.lens.config, context.lens.settings
-    before = {name: settings.value(name) for name in NAMES[section]}
-    after = {**{name: getattr(code, name) for name in before}, **values}
+    before = values_of(settings.config, section)
+    after = {**values_of(code, section), **values}
     return json.dumps(before), json.dumps(after)
 
 

@@ -7,13 +7,13 @@ from fastapi_lens.admin.pages.settings.reply import Group, Item, Preview
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.window import DEFAULT_WINDOW
 from fastapi_lens.config.lens_config import LensConfig
+from fastapi_lens.config.setting import Section
 from fastapi_lens.reporting.change_preview import Limits, StatusChange, preview_limits
-from fastapi_lens.settings.settings import RETENTION, THRESHOLDS
 from fastapi_lens.settings.status import Thresholds
 from fastapi_lens.storage.retention.preview import MOST_COUNTED, expired
 from fastapi_lens.storage.retention.pruner import Retention
 
-PREVIEWED = (RETENTION, THRESHOLDS)
+PREVIEWED = (Section.RETENTION, Section.THRESHOLDS)
 """The sections of which a change can be previewed, besides the rules."""
 
 
@@ -28,9 +28,9 @@ def preview_of(context: Context, section: str, other: LensConfig) -> Preview:
     Raises:
         StorageError: The database cannot be read.
     """
-    if section == RETENTION:
+    if section == Section.RETENTION:
         return Preview([Group(_retention_sentence(context, other.ttl_days))])
-    return _limits(context, other) if section == THRESHOLDS else Preview()
+    return _limits(context, other) if section == Section.THRESHOLDS else Preview()
 
 
 def _retention_sentence(context: Context, ttl_days: int | None) -> str:

@@ -14,8 +14,8 @@ from fastapi_lens.admin.pages.settings.limit_previews import PREVIEWED
 from fastapi_lens.admin.pages.settings.reply import Preview, Reply
 from fastapi_lens.admin.pages.settings.rules_section import edited, rules_section
 from fastapi_lens.reporting.model import WorkerState
-from fastapi_lens.settings.fields import SECTIONS, Field, fields
-from fastapi_lens.settings.settings import RULES
+from fastapi_lens.settings.fields import Field, fields
+from fastapi_lens.settings.settings import RULES, SECTIONS
 from fastapi_lens.storage.records.audit import read_audit
 
 STATE_CLASSES = {

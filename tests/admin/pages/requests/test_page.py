@@ -225,7 +225,7 @@ def test_a_log_that_is_off_says_so(make_site: MakeSite) -> None:
     off = Logged(make_site, log_sample_rate=0, log_errors_per_minute=0)
     assert "The request log is off" in off.page()
     assert "Nothing is kept" in off.page()
-    assert kept_words(off.site.lens.settings.log) == ""
+    assert kept_words(off.site.lens.settings.config) == ""
     listed = {e.path: e.key for e in _endpoints(off.site)}
     assert "None of this endpoint in the log.<" in (
         off.site.get(f"/lens/endpoints/{listed['/health']}").text
@@ -234,7 +234,7 @@ def test_a_log_that_is_off_says_so(make_site: MakeSite) -> None:
 
 def test_a_single_way_to_keep_requests_is_told_without_an_and(make_site: MakeSite) -> None:
     site = make_site(log_sample_rate=0, log_errors_per_minute=0, log_slowest=3)
-    assert kept_words(site.lens.settings.log) == "the slowest 3 a minute"
+    assert kept_words(site.lens.settings.config) == "the slowest 3 a minute"
 
 
 def test_addresses_have_a_column_when_they_are_kept(make_site: MakeSite) -> None:

@@ -35,13 +35,13 @@ def test_who_what_from_where_and_what_it_was_before(site: Site) -> None:
     post(site, "retention", version=0, ttl_days=30)
     site.get("/lens/export.csv")
     page = text_of(site.get(AUDIT).text)
-    assert "this machine testclient changed thresholds slow_threshold_ms 500 → 100" in page
-    assert "changed retention ttl_days not set → 30" in page
+    assert "this machine testclient changed thresholds slow_threshold_ms 500 ms → 100 ms" in page
+    assert "changed retention ttl_days by resolution → 30 days" in page
     assert "took endpoints.csv" in page
     assert page.index("took") < page.index("changed retention") < page.index("changed thresholds")
     assert "Kept for 400 days, the latest 1,000 entries of each kind." in page
     assert "took" not in text_of(site.get("/lens/settings").text)
-    assert "slow_threshold_ms 500 → 100" in text_of(site.get("/lens/settings").text)
+    assert "slow_threshold_ms 500 ms → 100 ms" in text_of(site.get("/lens/settings").text)
 
 
 def test_older_entries_are_a_page_away_and_groups_stay(site: Site) -> None:

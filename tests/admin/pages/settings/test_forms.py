@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fastapi_lens.settings.settings import RECORDING, RETENTION, THRESHOLDS
+from fastapi_lens.config.setting import Section
 from fastapi_lens.storage.schema.tables import AUDIT
 from tests.admin.conftest import Site
 from tests.admin.test_ignored import save
@@ -42,7 +42,7 @@ def test_a_change_is_in_force_at_once_and_in_the_audit_log(site: Site) -> None:
     assert site.lens.retention.ttl_days == 14
     page = site.get(answer.headers["location"]).text
     assert "Saved. Every worker goes by it within 3600 s." in page
-    assert "The code says each tier&#39;s own time." in page
+    assert "Default: by resolution" in page
     (row,) = table_rows(site.lens.database, AUDIT)
     assert (row.actor, row.target, row.before, row.after) == (
         "this machine",
@@ -56,21 +56,23 @@ def test_a_change_is_in_force_at_once_and_in_the_audit_log(site: Site) -> None:
 
 def test_what_the_request_log_keeps_can_be_changed(site: Site) -> None:
     answer = post(
-        site, RECORDING, **recording(log_query_values="on", log_clients="hashed", log_slowest="0")
+        site,
+        Section.RECORDING,
+        **recording(log_query_values="on", log_clients="hashed", log_slowest="0"),
     )
     assert answer.status_code == 303
-    log = site.lens.settings.log
-    assert (log.log_query_values, log.log_clients, log.log_slowest) == (True, "hashed", 0)
-    assert site.lens.recorder.log.settings == log
+    config, log = site.lens.settings.config, site.lens.recorder.log
+    assert (config.log_query_values, config.log_clients, config.log_slowest) == (True, "hashed", 0)
+    assert (log.query_values, log.clients) == (True, "hashed")
     page = site.get("/lens/settings").text
-    assert '<option value="hashed" selected>A keyed hash of it</option>' in page
+    assert '<option value="hashed" selected>Keyed hash</option>' in page
     assert "Back to Off" in page
 
 
 def test_what_is_wrong_is_told_beside_the_field_and_nothing_typed_is_lost(site: Site) -> None:
     answer = post(site, "thresholds", **thresholds(dead_threshold_days=3, slow_threshold_ms=77))
     assert answer.status_code == 422
-    assert "must be longer than cold_threshold_days" in answer.text
+    assert "Enter more than 7 days, after which an endpoint is cold." in answer.text
     assert 'aria-describedby="lens-dead_threshold_days-error ' in answer.text
     assert 'value="77"' in answer.text
     assert site.lens.settings.slow_threshold_ms == 500
@@ -79,11 +81,19 @@ def test_what_is_wrong_is_told_beside_the_field_and_nothing_typed_is_lost(site: 
 @pytest.mark.parametrize(
     ("section", "fields", "told"),
     [
-        (THRESHOLDS, thresholds(cold_threshold_days=""), "must be a number, not &#39;&#39;"),
-        (RETENTION, {"version": 0, "ttl_days": "1.5"}, "must be a whole number"),
-        (RECORDING, recording(log_sample_rate="2"), "must be a share from 0 (none) to 1"),
-        (RECORDING, recording(log_clients="all"), "must be off, masked or hashed"),
-        (RECORDING, {"version": 0}, "must be a number, not"),
+        (
+            Section.THRESHOLDS,
+            thresholds(cold_threshold_days=""),
+            "Enter a number greater than 0, at most 36,500.",
+        ),
+        (
+            Section.RETENTION,
+            {"version": 0, "ttl_days": "1.5"},
+            "Enter a whole number from 1 to 36,500, or leave it empty.",
+        ),
+        (Section.RECORDING, recording(log_sample_rate="2"), "Enter a share from 0 to 1."),
+        (Section.RECORDING, recording(log_clients="all"), "Enter off, masked or hashed."),
+        (Section.RECORDING, {"version": 0}, "Enter a share from 0 to 1."),
     ],
 )
 def test_each_wrong_value_is_named_with_what_would_be_right(
@@ -113,20 +123,20 @@ def test_the_second_of_two_browsers_is_told_who_and_what_and_its_values_stay(
 
 
 def test_one_value_goes_back_to_what_the_code_says_and_nothing_typed_is_lost(site: Site) -> None:
-    post(site, THRESHOLDS, **thresholds(slow_threshold_ms=100, dead_threshold_days=60))
+    post(site, Section.THRESHOLDS, **thresholds(slow_threshold_ms=100, dead_threshold_days=60))
     page = site.get("/lens/settings").text
     assert "Back to 500 ms" in page
     assert "Back to 30 days" in page
     assert "Back to 7 days" not in page
 
     stored = thresholds(slow_threshold_ms=100, dead_threshold_days=60, version=1)
-    answer = post(site, THRESHOLDS, **stored, reset="slow_threshold_ms")
+    answer = post(site, Section.THRESHOLDS, **stored, reset="slow_threshold_ms")
     assert answer.status_code == 303
     assert site.lens.settings.slow_threshold_ms == 500
     assert site.lens.settings.thresholds.dead_days == 60
 
     typed = {**stored, "version": 2, "cold_threshold_days": 9}
-    answer = post(site, THRESHOLDS, **typed, reset="dead_threshold_days")
+    answer = post(site, Section.THRESHOLDS, **typed, reset="dead_threshold_days")
     assert answer.status_code == 200
     assert 'name="cold_threshold_days" value="9"' in answer.text
     assert 'name="dead_threshold_days" value="30"' in answer.text
@@ -134,35 +144,37 @@ def test_one_value_goes_back_to_what_the_code_says_and_nothing_typed_is_lost(sit
 
 
 def test_a_value_cannot_go_back_where_another_one_is_in_its_way(site: Site) -> None:
-    post(site, THRESHOLDS, **thresholds(cold_threshold_days=40, dead_threshold_days=60))
+    post(site, Section.THRESHOLDS, **thresholds(cold_threshold_days=40, dead_threshold_days=60))
     stored = thresholds(cold_threshold_days=40, dead_threshold_days=60, version=1)
-    answer = post(site, THRESHOLDS, **stored, reset="dead_threshold_days")
+    answer = post(site, Section.THRESHOLDS, **stored, reset="dead_threshold_days")
     assert answer.status_code == 422
-    assert "must be longer than cold_threshold_days (40)" in answer.text
+    assert "Enter more than 40 days" in answer.text
     behind = {**stored, "version": 0}
-    assert post(site, THRESHOLDS, **behind, reset="slow_threshold_ms").status_code == 409
+    assert post(site, Section.THRESHOLDS, **behind, reset="slow_threshold_ms").status_code == 409
 
 
 def test_saving_through_htmx_answers_with_the_section_a_toast_and_the_latest_changes(
     site: Site,
 ) -> None:
-    answer = post(site, THRESHOLDS, FRAGMENT, **thresholds(slow_threshold_ms=100))
+    answer = post(site, Section.THRESHOLDS, FRAGMENT, **thresholds(slow_threshold_ms=100))
     assert answer.status_code == 200
     assert answer.headers["hx-push-url"] == "false"
     assert answer.text.startswith('<section id="thresholds"')
     assert 'hx-target="#lens-toasts"' in answer.text
-    assert "<code>slow_threshold_ms</code> 500 → 100" in answer.text
+    assert "<code>slow_threshold_ms</code> 500 ms → 100 ms" in answer.text
     assert 'id="retention"' not in answer.text
 
-    wrong = post(site, THRESHOLDS, FRAGMENT, **thresholds(cold_threshold_days="-1", version=1))
+    wrong = post(
+        site, Section.THRESHOLDS, FRAGMENT, **thresholds(cold_threshold_days="-1", version=1)
+    )
     assert wrong.status_code == 422
     assert "hx-partial" not in wrong.text
-    assert "must be greater than 0" in wrong.text
+    assert "Enter a number greater than 0" in wrong.text
 
 
 def test_what_changes_nothing_is_not_noted(site: Site) -> None:
-    answer = post(site, THRESHOLDS, FRAGMENT, **thresholds(), reset="no such setting")
-    assert "Nothing to save: it is so already." in answer.text
+    answer = post(site, Section.THRESHOLDS, FRAGMENT, **thresholds(), reset="no such setting")
+    assert "No changes to save." in answer.text
     assert table_rows(site.lens.database, AUDIT) == []
     assert site.lens.settings.versions == {}
 
@@ -195,6 +207,6 @@ def test_what_changes_by_itself_comes_without_the_forms(site: Site) -> None:
 def test_a_stored_value_that_cannot_be_used_is_shown(site: Site) -> None:
     save(site, "retention", {"ttl_days": "<b>"})
     assert (
-        "ttl_days must be a whole number, not &#39;&lt;b&gt;&#39;"
+        "ttl_days must be a whole number from 1 to 36,500 or None, not &#39;&lt;b&gt;&#39;"
         in site.get("/lens/settings").text
     )

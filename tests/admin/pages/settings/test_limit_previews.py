@@ -82,7 +82,9 @@ def test_other_thresholds_list_who_would_change_and_those_change(site: Site) -> 
 
 def test_what_cannot_be_saved_is_told_instead_of_a_preview(site: Site) -> None:
     told = text_of(preview(site, "thresholds", **thresholds(dead_threshold_days=1)))
-    assert told.startswith("dead_threshold_days (1) must be longer than cold_threshold_days")
+    assert told == (
+        "Dead after … days without a call: Enter more than 7 days, after which an endpoint is cold."
+    )
 
 
 def test_a_section_without_consequences_for_what_is_kept_has_no_preview(site: Site) -> None:

@@ -1,0 +1,65 @@
+"""Setting: metadata of a field of LensConfig. Knows no value and no HTML."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+_KEY = "setting"
+
+
+class Section(StrEnum):
+    """Section of the settings page, which is stored as one JSON object."""
+
+    RETENTION = "retention"
+    THRESHOLDS = "thresholds"
+    RECORDING = "recording"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Metadata of a field of `LensConfig`.
+
+    Attributes:
+        name: Name of the field; `settings_of` fills it in.
+        noun: What a number is, in error messages: ``a share``; empty takes it from the type.
+        above: Bound that a number must exceed; None for no bound.
+        least: Smallest number; None for no bound.
+        most: Largest number; None for no bound.
+        section: Section in which the setting can be changed while the application runs; None for a
+            setting that is fixed at start.
+        label: Label of its form field.
+        unit: Unit after the input. A unit of one word is also shown with other numbers: ``7 days``.
+        hint: A sentence below the input; may be empty.
+        choices: Label of each value to choose from; empty for a number.
+        unset: Words for None; empty if the setting cannot be None.
+    """
+
+    label: str = ""
+    unit: str = ""
+    name: str = field(default="", kw_only=True)
+    section: Section | None = None
+    noun: str = ""
+    above: int | None = None
+    least: int | None = None
+    most: int | None = None
+    hint: str = ""
+    choices: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    unset: str = ""
+
+    @property
+    def as_metadata(self) -> Mapping[str, "Setting"]:
+        """Itself as the metadata of a dataclass field."""
+        return {_KEY: self}
+
+
+def settings_of(config: type[Any]) -> Mapping[str, Setting]:
+    """The metadata of each field of a dataclass, by name and in the order of the class."""
+    return MappingProxyType(
+        {
+            one.name: replace(one.metadata.get(_KEY, Setting()), name=one.name)
+            for one in fields(config)
+            if one.init
+        }
+    )
