@@ -2,6 +2,8 @@
 
 LensError                      the root; catch this to catch them all
 ├── ConfigError                a setting is wrong; raised by LensConfig before anything starts
+├── OverrideError              the `x-lens` mapping of a route is wrong; whoever reads the routes
+│                              logs it and judges the endpoint without its overrides
 └── StorageError               the database cannot be used
     ├── DamagedFileError       what lies at the path is no SQLite database; counts wait
     ├── DeadlockError          the database has undone a transaction so that others can go on
@@ -38,6 +40,27 @@ class ConfigError(LensError, ValueError):
     def __str__(self) -> str:
         """One sentence that begins with the setting."""
         return f"LensConfig.{self.field} {self.problem}"
+
+
+class OverrideError(LensError, ValueError):
+    """The ``x-lens`` mapping of a route has a field that cannot work.
+
+    Whoever reads the routes catches it, logs it with the route and goes on without overrides.
+
+    Attributes:
+        field: The field, as ``x-lens.until``.
+        problem: What is wrong and how to put it right, in one sentence.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        """Name the field and the fix."""
+        super().__init__(field, problem)
+        self.field = field
+        self.problem = problem
+
+    def __str__(self) -> str:
+        """One sentence that begins with the field."""
+        return f"{self.field} {self.problem}"
 
 
 class StorageError(LensError):

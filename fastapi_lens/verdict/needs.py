@@ -1,0 +1,155 @@
+"""How long a silence must be after the uses so far. Pure.
+
+A silence is long enough for `probably_unused` when fewer than one in 20 such uses would pause for
+so long, for `safe_to_remove` when it is fewer than one in 1,000; see `needs_of`.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi_lens.verdict.gaps import (
+    DAYS_PER_WEEK,
+    FEWEST_GAPS,
+    TOLERANCE,
+    Gaps,
+    Uses,
+    is_regular,
+    median_of,
+)
+from fastapi_lens.verdict.silence import Clock
+
+FLOOR = 30.0
+"""Days of silence on top of what the pattern asks for."""
+
+QUARTER = 100.0
+"""Silent days that exclude a quarterly use: 92 and a week."""
+
+YEAR = 400.0
+"""Silent days that exclude a yearly use: 366 and a month."""
+
+MOST_IRREGULAR_PROBABLY, MOST_IRREGULAR_SAFE = 400.0, 800.0
+"""Days beyond which no bound of an irregular use goes, without `FLOOR`."""
+
+CHANCE_PROBABLY, CHANCE_SAFE = 0.05, 0.001
+"""The chance of a pause as long as the silence, were the endpoint still in use."""
+
+SCALES = (1, 7, 30)
+"""Days. Uses no further apart than that are one episode; the gaps between episodes are judged."""
+
+FEWEST_USES = 4
+"""Used days below which a yearly use is never excluded by the pattern alone."""
+
+SHORTEST_SPAN = 14
+"""Days from the first to the last use below which they are one attempt."""
+
+_SAFE_FACTORS = ((1, 3.0), (2, 2.5), (3, 2.25), (7, 2.0), (math.inf, 1.75))
+"""Of the longest of so many irregular gaps at most, how many times it a silence must last."""
+
+LEFT_OUT = 2.1
+"""Periods of silence after which one use that was left out cannot explain it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """How long a silence must be.
+
+    Attributes:
+        probably: Days for `probably_unused`.
+        safe: Days for `safe_to_remove`, as far as the pattern of the endpoint goes.
+        clock: The period of the use; None where it is irregular.
+    """
+
+    probably: float
+    safe: float
+    clock: Clock | None = None
+
+
+def needs_of(uses: Uses, gaps: Gaps, *, is_used: bool) -> Needs:
+    """How long a silence must be after the uses so far.
+
+    The gaps are looked at on three scales, see `SCALES`; the longest need counts. With m gaps, of
+    which the longest is top, in span days from the first use to the last:
+
+    * Regular gaps (three or more, that differ by at most 3 days or a fifth of their median; by 7
+      days where weeks are among them): 1.5 * top for probably; for safe also 2.1 * top + 3 in all,
+      so that one use that was left out is no end.
+    * Other gaps: the predictive distribution of the next gap of a Poisson process, a Lomax
+      distribution (the gaps so far with the prior 1 / rate): P(gap > t) = (1 + t / span) ** -m, so
+      t = span * (P ** (-1 / m) - 1) for a chance P. At least 1.5 * top (2 * top for fewer than
+      three gaps), for safe 1.75 to 3 * top, the more the fewer gaps there are or if they grow.
+
+    `FLOOR` is added to the longest. Fewer than four used days never need less than a quarter for
+    probably and a year for safe.
+
+    Args:
+        uses: Of one endpoint.
+        gaps: Between them.
+        is_used: Whether it was ever used, also if the days of that are no longer kept.
+    """
+    if not is_used:
+        return Needs(QUARTER, YEAR)
+    if uses.count <= 1 or uses.span < SHORTEST_SPAN:
+        return Needs(2 * QUARTER, YEAR)
+    probably = safe = 0.0
+    clock: Clock | None = None
+    for scale in SCALES:
+        ordered = gaps.ordered[bisect_right(gaps.ordered, scale) if scale > 1 else 0 :]
+        if ordered:
+            found = _regular_needs(ordered, is_blurred=gaps.between_weeks > 0)
+            if found is None:
+                chosen = [length for length in gaps.lengths if length >= ordered[0]]
+                found = _irregular_needs(chosen, ordered[-1], uses.span)
+            probably, safe = max(probably, found.probably), max(safe, found.safe)
+            clock = found.clock
+    few = uses.count < FEWEST_USES
+    return Needs(
+        max(probably + FLOOR, QUARTER if few else 0.0),
+        max(safe + FLOOR, YEAR if few else 0.0),
+        clock,
+    )
+
+
+def _regular_needs(ordered: Sequence[int], *, is_blurred: bool) -> Needs | None:
+    """The needs without `FLOOR` if gaps of one scale are regular, else None.
+
+    Args:
+        ordered: Days, ascending, at least one.
+        is_blurred: Whether some are known to the week only.
+    """
+    tolerance = DAYS_PER_WEEK if is_blurred else TOLERANCE
+    if len(ordered) < FEWEST_GAPS or not is_regular(ordered, tolerance=tolerance):
+        return None
+    period, longest = median_of(ordered), ordered[-1]
+    safe = max(1.5 * longest, LEFT_OUT * longest + TOLERANCE - FLOOR)
+    return Needs(1.5 * longest, safe, Clock(period, max(TOLERANCE, 0.2 * period)))
+
+
+def _irregular_needs(lengths: Sequence[int], longest: int, span: int) -> Needs:
+    """The needs without `FLOOR` by irregular gaps of one scale.
+
+    Args:
+        lengths: Days, oldest first, at least one.
+        longest: Of them.
+        span: Days from the first to the last use.
+    """
+    count = len(lengths)
+    least = 1.5 if count >= FEWEST_GAPS else 2.0
+    probably = max(least * longest, _lomax_quantile(CHANCE_PROBABLY, span, count))
+    safe = max(_safe_factor(lengths) * longest, _lomax_quantile(CHANCE_SAFE, span, count))
+    return Needs(min(probably, MOST_IRREGULAR_PROBABLY), min(safe, MOST_IRREGULAR_SAFE))
+
+
+def _lomax_quantile(chance: float, span: int, count: int) -> float:
+    """The days that the next gap exceeds with a chance, after so many gaps in a span of days."""
+    return span * (math.pow(chance, -1 / count) - 1)
+
+
+def _safe_factor(lengths: Sequence[int]) -> float:
+    """How many times the longest of irregular gaps a silence must last to be safe."""
+    latest, earlier = lengths[-3:], lengths[:-3]
+    if earlier and sum(latest) / len(latest) > 2 * sum(earlier) / len(earlier):
+        # The use fades: the next gap may be longer than any before.
+        return 3.0
+    return next(factor for most, factor in _SAFE_FACTORS if len(lengths) <= most)
