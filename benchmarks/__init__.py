@@ -1,1 +1,1 @@
-"""What the lens costs, measured beside other packages. Programs, no part of the package."""
+"""Costs of the lens, measured beside other packages. Programs, no part of the package."""

@@ -49,12 +49,12 @@ READING_PERCENT, CEASELESS_PERCENT, GROWTH_KIB = 20.0, 50.0, 2_048
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured.
+    """Amount of work to measure.
 
     Attributes:
         days: Length of the history.
-        refused_seconds: How long reports are refused; half as long before that, to warm up.
-        rounds: How often the two are compared, of each kind of load that has a budget; of the
+        refused_seconds: Duration of the refused reports; half as long before that, to warm up.
+        rounds: Comparisons of each kind of load that has a budget; of the
             others half as often.
         seconds: Length of each half of a round.
     """

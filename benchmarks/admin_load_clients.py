@@ -38,7 +38,7 @@ class _Client:
     Attributes:
         due: When it asks next, by `time.perf_counter`.
         asked: When it has asked; None while it waits for its time.
-        answer: What has come of the answer.
+        answer: The answer received so far.
     """
 
     connection: socket.socket
@@ -72,11 +72,11 @@ def ask(
 
     Args:
         port: Of the server.
-        path: What they ask for.
-        seconds: How long.
+        path: Path of the requests.
+        seconds: Duration.
         every: Seconds between two questions of a client.
         key: Of the admin; empty for none.
-        together: Whether all ask at the same moment.
+        together: True when all clients ask at the same moment.
 
     Returns:
         Answers by status, and milliseconds to the last byte of each.

@@ -1,11 +1,11 @@
-"""Whether the answer of a server is whole. For load generators; measures nothing."""
+"""Completeness check of a server's answer. For load generators; measures nothing."""
 
 
 def status_of(answer: bytes) -> int | None:
     """The status code of an answer; None while a part of it is missing.
 
     Args:
-        answer: What has come so far of an HTTP/1.1 answer with a Content-Length.
+        answer: The bytes so far of an HTTP/1.1 answer with a Content-Length.
     """
     head, end, body = answer.partition(b"\r\n\r\n")
     if not end:

@@ -72,7 +72,7 @@ def build(variant: Variant, shape: Shape, folder: Path) -> FastAPI:
     """An application with what a variant adds.
 
     Args:
-        variant: What is added.
+        variant: Variant of the lens, or of another package, to add.
         shape: The routes.
         folder: For the files that the variant writes; made when missing.
     """

@@ -49,7 +49,7 @@ class Bar:
 
     Attributes:
         value: In the chart's unit.
-        ours: Whether it stands out.
+        ours: True for a bar that stands out.
     """
 
     label: str

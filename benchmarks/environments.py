@@ -60,7 +60,7 @@ class Environments:
         self._make_python(PYPI, UNDER_OUR_NAME, constraints=self._installed(OURS))
 
     def has(self, name: str) -> bool:
-        """Whether an environment is made."""
+        """True when an environment has been made."""
         return (self._folder / name / STAMP).is_file()
 
     def python(self, name: str) -> str:
@@ -84,7 +84,7 @@ class Environments:
     def run(
         self, name: str, module: str, *arguments: str, seconds: float = HANGS_AFTER_SECONDS
     ) -> str:
-        """What a module of ours prints in an environment.
+        """Output of a module of ours that runs in an environment.
 
         Raises:
             subprocess.TimeoutExpired: After so many seconds it had not ended; it has now.

@@ -37,7 +37,7 @@ SHARE_KILLED = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one database.
+    """Result on one database.
 
     Attributes:
         seconds: That the processes wrote for.

@@ -1,4 +1,4 @@
-"""Whether a count is lost, or counted twice, when the primary of a PostgreSQL pair is killed.
+"""Failover benchmark: no count is lost or doubled when a PostgreSQL primary is killed.
 
 ``python -m benchmarks.failover`` (`make bench-failover`) starts a primary and its synchronous
 standby, asks a server with two workers all the time, kills the primary in the middle, promotes
@@ -36,7 +36,7 @@ ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """How long each part lasts, in seconds."""
+    """Duration of each part, in seconds."""
 
     before: float
     without_primary: float

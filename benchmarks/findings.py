@@ -1,4 +1,4 @@
-"""What one run of the benchmark has found, and the budgets it is held to. No I/O, no text."""
+"""Findings of one run of the benchmark, and their budgets. No I/O, no text."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Verdict:
     """One verdict: a measured value, its budget, and whether the budget is kept, in words.
 
     Attributes:
-        within: Whether the budget is kept; None where there is none.
+        within: True when the budget is kept; None where there is none.
     """
 
     what: str

@@ -74,7 +74,7 @@ def measure(context: ForkServerContext, first: Crew, *, bystander: bool = False)
     Args:
         context: Starts processes.
         first: The process of the first worker.
-        bystander: Whether one more process runs an event loop and nothing else; what it tells is
+        bystander: True to run one more process with an event loop and nothing else; its lag is
             among the others' lags.
     """
     all_crews = crews(first)

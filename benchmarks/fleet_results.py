@@ -58,8 +58,8 @@ class Measured:
 
     Attributes:
         seconds: Of the measurement.
-        first: What the first worker did, which drains.
-        others: What all others did together.
+        first: Figures of the first worker, which drains.
+        others: Figures of all others together.
         server_cpu: Seconds of CPU of the database server.
         machine_cpu: Of everything that ran on the machine.
         looks: At the database, in their order.
@@ -189,9 +189,9 @@ def section(found: Findings, plan: Plan, *, command: str, load: float) -> str:
     """The section of RESULTS.md.
 
     Args:
-        found: What was measured.
-        plan: What was to be.
-        command: What it was measured with.
+        found: The measured figures.
+        plan: The planned run.
+        command: Command line of the measurement.
         load: The machine's load average before.
     """
     rows = "\n".join(_row(one, plan) for one in found.fleets)

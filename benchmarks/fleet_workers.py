@@ -56,8 +56,8 @@ class Crew:
         threads: That flush.
         warm_up_seconds: From the barrier until the measurement.
         seconds: Of the measurement.
-        is_first_edition: Whether they write as the first edition did.
-        naps: Whether an event loop runs in the main thread, which tells how late it wakes.
+        is_first_edition: True to write as the first edition did.
+        naps: True to run an event loop in the main thread, which measures its lag.
     """
 
     url: str
@@ -74,7 +74,7 @@ class Crew:
 
 @dataclass(slots=True)
 class Told:
-    """What a process, or several together, did during the measurement.
+    """Figures of a process, or of several together, during the measurement.
 
     Attributes:
         flushes: That have written.
@@ -99,7 +99,7 @@ class Told:
 
     @classmethod
     def sum_of(cls, several: "Iterable[Told]") -> "Told":
-        """What several processes or threads did together."""
+        """Sum of the figures of several processes or threads."""
         total = cls()
         for one in several:
             total.flushes += one.flushes
@@ -112,7 +112,7 @@ class Told:
 
 
 class Calls:
-    """What the endpoints of one worker get between two flushes."""
+    """Calls of one worker's endpoints between two flushes."""
 
     def __init__(self, endpoints: int, seed: int) -> None:
         """Make up the calls."""
@@ -220,7 +220,7 @@ LEFT_OUT = (
     (registration, "has_namesake", lambda _database: False),
     (registration, "tell_killed", lambda *_, **__: False),
 )
-"""What a worker does once, when it begins; a thousand that begin at once would do nothing else."""
+"""Work that a worker does once, at its start; a thousand starts at once would hide the rest."""
 
 
 def paths(endpoints: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Whether the sums are right when one of two hosts is cut off, and what the workers' table tells.
+"""Two-host benchmark: sums and the workers' table when one host is cut off from the other.
 
 ``python -m benchmarks.hosts`` (`make bench-hosts`) starts a server on each of two hosts that differ
 in name and by 90 s in time, sends both a steady stream of requests, cuts the network of one for
@@ -39,7 +39,7 @@ LOOK_EVERY_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """How long each part lasts, in seconds."""
+    """Duration of each part, in seconds."""
 
     before: float
     cut: float
@@ -88,7 +88,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What the workers' table says of each host, at a time."""
+    """One line per host of the workers' table, at a time."""
 
     seconds: float
     phase: str
@@ -96,7 +96,7 @@ class Line:
 
 
 class Story:
-    """What the workers' table says, whenever it says something else."""
+    """Changes of the workers' table over time."""
 
     def __init__(self, lens: Lens) -> None:
         """Note nothing yet."""
@@ -126,7 +126,7 @@ def _told(worker: Worker) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was answered, what was counted in the end, and what the table told meanwhile."""
+    """Answers, final counts, and the workers' table in between."""
 
     sent: int
     counted: int

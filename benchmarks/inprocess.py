@@ -31,21 +31,21 @@ the event loop, which gets no turn within a block, and wait for it for ever when
 FEWEST_REQUESTS = 3
 WARM_UP_REQUESTS = 50
 OTHERS_EVERY_ROUNDS = 3
-"""What lies around the bare application differs little from it and is asked in every round."""
+"""Interval of the variants around the bare application: they hardly differ from it."""
 
 FEWEST_ROUNDS = OTHERS_EVERY_ROUNDS + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one variant takes per request, in microseconds.
+    """Cost of one variant per request, in microseconds.
 
     Attributes:
         total: Median of the whole request.
         added: Median of the differences to the bare application in the same round.
         low: First quartile of these differences.
         high: Third quartile.
-        rounds: How many.
+        rounds: Number of rounds.
     """
 
     total: float
@@ -83,7 +83,7 @@ class Caller:
 
 
 def costs_of(rounds: Sequence[Mapping[str, float]]) -> dict[str, Cost]:
-    """What each variant adds to the bare one.
+    """Cost that each variant adds to the bare application.
 
     Args:
         rounds: Microseconds per request of the variants in each round. The bare one is in all,
@@ -117,7 +117,7 @@ async def compare(
     Args:
         variants: With the bare one among them.
         shape: Of the application; its middle path is called.
-        seconds: How long to measure, after the warm-up.
+        seconds: Duration of the measurement, after the warm-up.
         folder: For the files that variants write.
     """
     async with AsyncExitStack() as stack:

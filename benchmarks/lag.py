@@ -1,4 +1,4 @@
-"""How late an event loop wakes while the lens writes 200 endpoints every second.
+"""Event loop lag while the lens writes 200 endpoints every second.
 
 One task sleeps a millisecond at a time and notes how much later than that it wakes; another calls
 each endpoint once a second, evenly, so that every flush has all of them to write. Prints JSON:
@@ -33,8 +33,8 @@ async def measure(
 
     Args:
         state: One of `STATES`.
-        seconds: How long.
-        settle_seconds: How long before that, while the tables are made.
+        seconds: Duration.
+        settle_seconds: Duration of the phase before, while the tables are made.
         endpoints: Of the application.
     """
     shape = many_routes(endpoints)
@@ -60,7 +60,7 @@ def _app(flush_interval: float | None, shape: Shape, folder: Path) -> Any:
 
 
 async def lags(seconds: float) -> list[float]:
-    """How late the event loop wakes, in milliseconds, each time that it naps for a while."""
+    """Lag of the event loop in milliseconds, once per nap, for a while."""
     found = []
     end = time.perf_counter() + seconds
     while (begun := time.perf_counter()) < end:

@@ -31,7 +31,7 @@ SUCCESS = range(200, 300)
 
 @dataclass(slots=True)
 class Answered:
-    """What came of a run.
+    """Result of a run.
 
     Attributes:
         answered: Answers with a status of success.
@@ -65,8 +65,8 @@ class Server:
     """The connections to one server; each asks anew as soon as it has its answer.
 
     Args:
-        url: What it is asked for.
-        connections: How many.
+        url: URL of the requests.
+        connections: Number of connections.
     """
 
     def __init__(self, url: str, connections: int) -> None:

@@ -1,4 +1,4 @@
-"""What the request log adds to a request: ``python -m benchmarks.log_cost`` (`make bench-log`).
+"""Cost of the request log per request: ``python -m benchmarks.log_cost`` (`make bench-log`).
 
 The lens is measured beside itself without the one statement that asks the log, around an
 application that answers from a `Table`, because FastAPI's own 40 µs would hide some tenths of one.
@@ -46,7 +46,7 @@ async def measure(*, seconds: float, folder: Path) -> Rounds:
     """Call all of them in turn, in random order.
 
     Args:
-        seconds: How long, after the warm-up.
+        seconds: Duration after the warm-up.
         folder: For the databases.
     """
     shape = one_route()

@@ -1,4 +1,4 @@
-"""What a measurement ran on. Prints the versions as JSON: ``python -m benchmarks.machine``."""
+"""Machine and versions of a measurement; prints JSON: ``python -m benchmarks.machine``."""
 
 import json
 import os

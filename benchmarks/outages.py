@@ -1,4 +1,4 @@
-"""What requests notice of a database in trouble, and what of it is lost.
+"""Outage benchmark: effect of a database in trouble on requests, and dropped counts.
 
 ``python -m benchmarks.outages`` (`make bench-outages`) takes 16 minutes and writes its section of
 RESULTS.md; ``--quick`` one minute, with rough numbers. A server is asked at a steady rate before,
@@ -41,7 +41,7 @@ PATIENCE_SECONDS = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """How long each part lasts, in seconds."""
+    """Duration of each part, in seconds."""
 
     quiet: float
     sudden: float
@@ -52,13 +52,13 @@ class Lengths:
 FULL = Lengths(quiet=10.0, sudden=10.0, locked=30.0, down=60.0)
 QUICK = Lengths(quiet=1.0, sudden=2.0, locked=2.0, down=2.0)
 FULL_ROUNDS = 3
-"""How often all troubles come, one after the other: the p99 of ten seconds differs by a tenth and
+"""Rounds of all troubles, one after the other: the p99 of ten seconds differs by a tenth and
 more from that of the next ten, also where nothing is the matter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What came of asking for a while.
+    """Answers during a phase.
 
     Attributes:
         latencies_ms: Of the answers, from when each request was due.
@@ -279,7 +279,7 @@ def section(rounds: Sequence[Sequence[Outcome]], *, command: str) -> str:
 
     Args:
         rounds: Of each round the outcomes of the same troubles in the same order.
-        command: What it was measured with.
+        command: Command line of the measurement.
     """
     troubles = list(zip(*rounds, strict=True))
     rows = "\n".join(map(_row, troubles))

@@ -1,4 +1,4 @@
-"""How quick the admin's pages are with thousands of endpoints: `make bench-pages`.
+"""Response times of the admin's pages with thousands of endpoints: `make bench-pages`.
 
 Lays a past down for 1,000 and for 5,000 endpoints on SQLite, serves it with uvicorn, and asks for
 pages over HTTP, each so late that no answer is shared, while requests are recorded. Then a
@@ -79,7 +79,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How often each question is asked, and how often a browser opens the list."""
+    """Number of requests per question, and of openings of the list in a browser."""
 
     rounds: int
     openings: int
@@ -120,7 +120,7 @@ async def _timed(client: Client, path: str) -> tuple[float, int]:
 
 
 def first_rows(server: Server, openings: int) -> tuple[list[float], int]:
-    """How soon a browser shows the first row, in milliseconds, and how much it has loaded."""
+    """Times until a browser shows the first row, in milliseconds, and its bytes loaded."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium.find(), args=chromium.launch_arguments()

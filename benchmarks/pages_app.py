@@ -129,7 +129,7 @@ def _old_minutes(now: float) -> Iterator[int]:
 
 
 def _recent(called: list[int], calls: list[Calls], now: float) -> Iterator[list[Delta]]:
-    """What each endpoint did in some hours of the last days."""
+    """Calls of each endpoint in some hours of the last days."""
     last = int(now) // HOUR
     for hour in range(last - RECENT_DAYS * 24, last + 1, APART_HOURS):
         minute = hour * HOUR // MINUTE

@@ -1,4 +1,4 @@
-"""How long each measurement takes. Numbers only."""
+"""Durations and repetitions of each measurement. Numbers only."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ class ThroughputPlan:
     """Of the requests per second.
 
     Attributes:
-        generations: How often the servers are started anew.
+        generations: Number of fresh starts of the servers.
         rounds: Per generation; each asks the bare server and some others.
         others_every_rounds: The expensive variants are asked in one of so many rounds.
-        run_seconds: How long one server is asked at a time.
+        run_seconds: Duration of the load on one server at a time.
         warm_up_seconds: The same before anything counts.
     """
 
@@ -27,13 +27,13 @@ class Plan:
     """Of everything.
 
     Attributes:
-        processes: How often the process with most variants is started anew: where objects happen
+        processes: Number of fresh starts of the process with most variants: where objects happen
             to lie in memory makes some microseconds at 200 routes.
         inprocess_seconds: For the larger application of that process; half for the other.
         few_seconds: The same of a process with two variants.
-        lag_rounds: How often each state is measured.
-        lag_seconds: How long each time.
-        settle_seconds: How long before that, for the tables to be made.
+        lag_rounds: Measurements of each state.
+        lag_seconds: Duration of each.
+        settle_seconds: Duration of the phase before, for the tables to be made.
         requests: Of the measurement of memory.
         throughput: Of the requests per second; None leaves them out.
     """

@@ -39,19 +39,19 @@ class Runner(Protocol):
     """Runs one measurement at a time."""
 
     def costs(self, process: str, *, seconds: float) -> dict[str, dict[str, Any]]:
-        """What `inprocess.measure` finds."""
+        """Result of `inprocess.measure`."""
         ...
 
     def lag(self, state: str, *, seconds: float, settle_seconds: float) -> float:
-        """What `lag.measure` finds."""
+        """Result of `lag.measure`."""
         ...
 
     def memory(self, requests: int) -> Memory:
-        """What `memory.measure` finds."""
+        """Result of `memory.measure`."""
         ...
 
     def throughput(self, plan: Plan) -> dict[str, Throughput]:
-        """What `throughput.measure` finds; nothing when the plan leaves it out."""
+        """Result of `throughput.measure`; empty when the plan leaves it out."""
         ...
 
     def versions(self) -> dict[str, str]:
@@ -154,7 +154,7 @@ def write(found: Findings, about: Circumstances, *, folder: Path, readme: Path |
     """Put the findings into their files.
 
     Args:
-        found: What was measured.
+        found: The measured figures.
         about: When and with what.
         folder: Of RESULTS.md and chart.svg; made when missing.
         readme: A file with a section that quotes them, if any.

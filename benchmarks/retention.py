@@ -1,4 +1,4 @@
-"""What requests and flushes notice while 10 million requests' worth of history is deleted.
+"""Retention benchmark: requests and flushes while 10 million requests' history is deleted.
 
 ``python -m benchmarks.retention`` (`make bench-retention`) takes eight minutes and writes its
 section of RESULTS.md; ``--quick`` one minute, with rough numbers and no file. Two uvicorn workers
@@ -45,7 +45,7 @@ TOLD = re.compile(r"deleted (\d+) rows .* longest of (\d+) slices took ([\d.]+) 
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """How much is done.
+    """Amount of work.
 
     Attributes:
         rounds: Deletions; each has its share of the history.
@@ -64,13 +64,13 @@ QUICK = Lengths(rounds=2, quiet_turns=2, share=0.05)
 
 @dataclass(slots=True)
 class Phase:
-    """What was measured while something was deleted, or nothing was.
+    """Figures of a phase with or without a deletion.
 
     Attributes:
         latencies_ms: Of the answers, from when each request was due.
         failed: Requests without an answer.
         spans: When it was, in epoch seconds.
-        flushes_ms: How long each flush of a worker took.
+        flushes_ms: Durations of the workers' flushes.
     """
 
     latencies_ms: list[float] = field(default_factory=list)
@@ -139,7 +139,7 @@ class Workers:
         phase.spans.append((begun, time.time()))
 
     def told(self) -> list[tuple[int, int, float]]:
-        """What they have said of their deletions: rows, slices, the longest in milliseconds."""
+        """Logged deletions: rows, slices, the longest in milliseconds."""
         return [
             (int(found[1]), int(found[2]), float(found[3]))
             for server in self.servers

@@ -16,7 +16,7 @@ def write_section(results: Path, name: str, body: str) -> None:
     Args:
         results: RESULTS.md.
         name: Of the section.
-        body: What it says from now on.
+        body: New text of the section.
     """
     text = results.read_text(encoding="utf-8") if results.exists() else TITLE
     results.write_text(replace_section(text, name, body), encoding="utf-8")
@@ -28,7 +28,7 @@ def replace_section(text: str, name: str, body: str) -> str:
     Args:
         text: The whole file; may be empty.
         name: Of the section.
-        body: What lies between the two marks from now on.
+        body: New text between the two marks.
     """
     opening, closing = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
     section = f"{opening}\n{body.strip()}\n{closing}"

@@ -1,4 +1,4 @@
-"""How large the database becomes, and how many writes it takes: the sizing of docs/storage.md.
+"""Size and write rate of the database: the sizing of docs/storage.md.
 
 ``python -m benchmarks.sizing`` (`make bench-sizing`) writes six hours of 50 endpoints through the
 writer of the package, in two flushes a minute, looks how large the tables have become, and reckons
@@ -56,7 +56,7 @@ MANY_ENDPOINTS = (50, 500, 5_000)
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one kind of database was measured at.
+    """Sizes measured on one kind of database.
 
     Attributes:
         name: Of the database.
@@ -135,7 +135,7 @@ def delta(
 
 
 def busy_minutes(minutes: int) -> Iterator[list[Delta]]:
-    """What each flush has to write while everything is called all the time."""
+    """Deltas of each flush while everything is called all the time."""
     chance = random.Random(1)
     for minute in range(FIRST_MINUTE, FIRST_MINUTE + minutes):
         for _ in range(FLUSHES_PER_MINUTE):
@@ -170,11 +170,11 @@ _TABLE_BYTES = {
     "mysql": "SELECT data_length + index_length FROM information_schema.tables "
     "WHERE table_schema = database() AND table_name = :name",
 }
-"""What a table takes, with its indexes; on SQLite these are next to nothing."""
+"""Queries of a table's size with its indexes, which are next to nothing on SQLite."""
 
 
 def table_bytes(connection: Connection, table: sa.Table, dialect: str) -> int:
-    """What a table and its indexes take."""
+    """Size of a table and its indexes."""
     if dialect == "mysql":
         connection.exec_driver_sql(f"ANALYZE TABLE {table.name}").all()
     query = sa.text(_TABLE_BYTES[dialect])
@@ -182,7 +182,7 @@ def table_bytes(connection: Connection, table: sa.Table, dialect: str) -> int:
 
 
 def bytes_per_row(database: Database, table: sa.Table) -> float:
-    """What a row of a table takes with its share of everything, on average."""
+    """Average size of a row, with its share of the table's overhead."""
     with database.read() as connection:
         rows = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
         return table_bytes(connection, table, database.dialect.name) / rows

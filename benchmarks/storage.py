@@ -1,4 +1,4 @@
-"""How fast reports are at a billion requests, while more are recorded: `make bench-storage`.
+"""Speed of reports at a billion requests, while more are recorded: `make bench-storage`.
 
 Lays the history down on SQLite and on PostgreSQL at once, each in a process of its own, starts
 uvicorn on either and asks through HTTP. ``--quick`` lays down 40 days and asks less; the section
@@ -33,15 +33,15 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured.
+    """Amount of work to measure.
 
     Attributes:
         days: Length of the history.
-        rounds: How often each question is asked alone.
-        bursts: How often all clients ask it at once.
-        busy_seconds: How long all clients ask whatever they like.
+        rounds: Repetitions of each question, one client at a time.
+        bursts: Repetitions of each question by all clients at once.
+        busy_seconds: Duration of the mixed load by all clients.
         rival_rows: Requests in the database of the package on PyPI.
-        rival_rounds: How often its report is asked for.
+        rival_rounds: Repetitions of its report.
     """
 
     days: int

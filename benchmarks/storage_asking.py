@@ -47,7 +47,7 @@ class Asking:
     """Questions to one server.
 
     Attributes:
-        flush_seconds: How often the server writes.
+        flush_seconds: Interval of the server's writes.
         recorded: Requests to its endpoints so far.
     """
 
@@ -126,7 +126,7 @@ async def ask_alone(port: int, path: str, rounds: int) -> list[Timed]:
 
 
 async def timed(client: Client, path: str) -> Timed:
-    """How long an answer takes."""
+    """Duration of an answer."""
     began = time.perf_counter()
     assert await client.get(path), path
     return 1_000 * (time.perf_counter() - began)

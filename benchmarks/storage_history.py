@@ -69,11 +69,11 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """What was laid down.
+    """The history that was written.
 
     Attributes:
         calls: All calls.
-        seconds: How long it took.
+        seconds: Time that writing took.
         bytes: Size of the database; None where it cannot be told.
     """
 

@@ -1,4 +1,4 @@
-"""What `benchmarks.storage` has measured, as a section of RESULTS.md. Measures nothing."""
+"""Results of `benchmarks.storage`, as a section of RESULTS.md. Measures nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

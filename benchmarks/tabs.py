@@ -1,4 +1,4 @@
-"""What twenty open tabs cost the server: `make bench-tabs`.
+"""Cost of twenty open tabs for the server: `make bench-tabs`.
 
 Twenty clients ask as `lens.js` does in as many tabs, each for its page's fragment every 5 s with
 the entity tag that it has. The server's processor time is read from ``/proc``, with the tabs and
@@ -35,17 +35,17 @@ SHARE = 0.05
 
 _ENDPOINT = f"/lens/endpoints/{endpoint_id(APP, 'GET', paths(UNUSED_OF_TEN + 1)[-1]):016x}"
 PAGES = ("/lens/", "/lens/", "/lens/?sort=-p95", "/lens/?days=30", _ENDPOINT)
-"""What the tabs show, in turns."""
+"""Pages of the tabs, in turns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured while one thing went on.
+    """Figures of one phase.
 
     Attributes:
         alone: Share of a core that the server takes without tabs.
         with_tabs: With all of them.
-        statuses: How often it answered how.
+        statuses: Number of answers by status.
     """
 
     alone: float
@@ -115,7 +115,7 @@ async def _share(server: Server, seconds: float) -> float:
 
 
 def processor_seconds(pid: int) -> float:
-    """What a process has had of the processor so far."""
+    """Processor time of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -48,7 +48,7 @@ RESAMPLES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """What one variant answers.
+    """Throughput of one variant.
 
     Attributes:
         per_second: Mean of requests per second.
@@ -57,7 +57,7 @@ class Throughput:
         low: Lower end of the interval that holds `kept` in 95 of 100 cases (bootstrap over
             rounds, percentile method).
         high: Its upper end.
-        runs: How many.
+        runs: Number of runs.
         failed: Answers other than 2xx, and errors, over all runs.
     """
 
@@ -90,7 +90,7 @@ def measure(environments: Environments, plan: ThroughputPlan) -> dict[str, Throu
 
     Args:
         environments: Where the servers and the load generator are found.
-        plan: How long.
+        plan: Durations of the runs.
     """
     runs: list[Run] = []
     for generation in range(plan.generations):

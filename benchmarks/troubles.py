@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is troubled.
+    """Database and server to trouble.
 
     Attributes:
         file: The SQLite file.

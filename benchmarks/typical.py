@@ -18,7 +18,7 @@ class Table(SQLModel, registry=registry()):
 
 
 class Customer(Table, table=True):
-    """Who orders."""
+    """Customer of the shop."""
 
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(index=True, max_length=200)
@@ -26,7 +26,7 @@ class Customer(Table, table=True):
 
 
 class Order(Table, table=True):
-    """What a customer has ordered at once."""
+    """Order of a customer."""
 
     id: int | None = Field(default=None, primary_key=True)
     customer_id: int = Field(foreign_key="customer.id", index=True)
@@ -36,7 +36,7 @@ class Order(Table, table=True):
 
 
 class LineBase(Table):
-    """What a line has in the database and in an answer."""
+    """Fields of a line, shared by the database and the answer."""
 
     article: str = Field(max_length=200)
     pieces: int = Field(ge=1)

@@ -13,7 +13,7 @@ from types import FunctionType
 from typing import Any
 
 TAKES = "recorder.log.take"
-"""What the statement calls that is left out."""
+"""Call of the statement to leave out."""
 
 
 class _Less(ast.NodeTransformer):

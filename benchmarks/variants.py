@@ -55,7 +55,7 @@ class Variant:
     """One way to make the application.
 
     Attributes:
-        label: What the tables call it.
+        label: Name in the tables.
         add: Adds what is measured to an application with all its routes; files go into a folder.
         arguments: Of ``FastAPI``.
         add_first: The same before the application has routes.
@@ -81,7 +81,7 @@ class Variant:
 
     @property
     def is_here(self) -> bool:
-        """Whether this environment can make it."""
+        """True when this environment can make it."""
         return self.needs is None or find_spec(self.needs[1]) is not None
 
 

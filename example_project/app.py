@@ -1,4 +1,4 @@
-"""What a server is started with: ``uvicorn example_project.app:app``."""
+"""ASGI application of the shop for a server: ``uvicorn example_project.app:app``."""
 
 from example_project.factory import create_app
 

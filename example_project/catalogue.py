@@ -1,4 +1,4 @@
-"""What the shop sells at its beginning. Data only, so that clients can know it, too."""
+"""Initial products of the shop. Data only, so that clients can know it, too."""
 
 FREE_COUPON = "WELCOME100"
 """Takes 100 % off."""

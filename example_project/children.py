@@ -20,8 +20,8 @@ class Child:
         """Start it.
 
         Args:
-            name: How messages call it.
-            arguments: What ``python -m`` gets.
+            name: Name in messages.
+            arguments: Arguments of ``python -m``.
             environment: Its whole environment.
         """
         self.name = name
@@ -39,7 +39,7 @@ class Child:
 
     @property
     def ending(self) -> str:
-        """How it has ended, in words."""
+        """Description of its end, in words."""
         status = self.status
         if status is None:
             return f"{self.name} is running"

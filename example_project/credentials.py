@@ -1,4 +1,4 @@
-"""What the API's clients have to know to be let in. All of it is public: this is a demo."""
+"""Credentials of the API's clients. All of them are public: this is a demo."""
 
 import hashlib
 import hmac
@@ -15,5 +15,5 @@ PROVIDER_DOWN = "tok_provider_down"
 
 
 def webhook_signature(body: bytes) -> str:
-    """What the payment provider sends with a notice, so that nobody else can send one."""
+    """Signature that the payment provider sends with a notice, so that nobody else can send one."""
     return hmac.new(DEMO_WEBHOOK_SECRET, body, hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""What can be wrong with a request to the shop, and the HTTP answer to it.
+"""Errors of the shop, and the HTTP status of each.
 
 ShopError
 ├── NotFoundError           404, the row that the path names is not there

@@ -20,9 +20,9 @@ from fastapi_lens.runtime.lens import Lens
 
 SEED = 2
 HOURLY_DAYS = 35
-"""How far the lens keeps hours; before that, days are all that remains."""
+"""Days that the lens keeps hours for; before that, only days remain."""
 MINUTELY_HOURS = 6
-"""How far the lens keeps minutes."""
+"""Hours that the lens keeps minutes for."""
 PRUNE_EVERY_DAYS = 7
 ROWS_PER_TRANSACTION = 20_000
 
@@ -35,7 +35,7 @@ FEW = 30.0
 
 
 class Phase(Enum):
-    """What the latencies of a time were like."""
+    """Latency phase of a time."""
 
     BEFORE_RELEASE = auto()
     INCIDENT = auto()
@@ -89,7 +89,7 @@ class Historian:
     Args:
         lens: It has discovered the app, and its clock is the one that is given.
         clock: Is moved from the beginning of the history to its end.
-        load: How busy the shop was.
+        load: Load of the shop over time.
         chance: Makes the same history from the same seed.
     """
 

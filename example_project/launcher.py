@@ -39,7 +39,7 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be started.
+    """Processes to start.
 
     Attributes:
         port: Where the API listens.
@@ -58,7 +58,7 @@ class Plan:
 
     @property
     def needs_history(self) -> bool:
-        """Whether the demo's own lens database is still to be filled."""
+        """True while the demo's own lens database has no history."""
         settings = self.settings
         return not (settings.history_marker.exists() and settings.lens_database.exists())
 
@@ -118,7 +118,7 @@ class Demo:
     """The running demo.
 
     Args:
-        plan: What is to be started.
+        plan: Processes to start.
         rate: Requests a second that the traffic sends.
     """
 
@@ -215,7 +215,7 @@ class Demo:
 
 
 def _answers(port: int) -> bool:
-    """Whether the API answers; asks for a page that is no endpoint, and so is not counted."""
+    """True when the API answers; asks for a page that is no endpoint, and so is not counted."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", "/docs")

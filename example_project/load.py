@@ -1,4 +1,4 @@
-"""How busy the shop was at a time in the demo's past. Pure arithmetic: no clock, no I/O."""
+"""Load of the shop at a time in the demo's past. Pure arithmetic: no clock, no I/O."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -92,7 +92,7 @@ def calls_per_day(trend: Trend, days_ago: float) -> float:
 
 
 def activity(rhythm: Rhythm, at: float) -> float:
-    """How active callers of a rhythm are at a time; about 1 on average over a week."""
+    """Activity of the callers of a rhythm at a time; about 1 on average over a week."""
     hour = at % DAY / HOUR
     weekday = (at // DAY + WEEK_STARTS_ON) % 7
     if rhythm is Rhythm.MACHINES:

@@ -7,7 +7,7 @@ from sqlmodel import Field, SQLModel
 
 
 class OrderStatus(StrEnum):
-    """How far an order has come."""
+    """Progress of an order."""
 
     PLACED = "placed"
     PAID = "paid"
@@ -45,7 +45,7 @@ class Product(SQLModel, table=True):
 
 
 class Review(SQLModel, table=True):
-    """What a customer thinks of a product."""
+    """Review of a product by a customer."""
 
     __tablename__ = "reviews"
 
@@ -84,7 +84,7 @@ class Address(SQLModel, table=True):
 
 
 class Order(SQLModel, table=True):
-    """What a customer bought at once; the total is after the coupon, with shipping."""
+    """Order of a customer; the total is after the coupon, with shipping."""
 
     __tablename__ = "orders"
 

@@ -1,4 +1,4 @@
-"""What the shop does with orders: place, pay, ship, refund, cancel. Knows no HTTP."""
+"""Order processing: place, pay, ship, refund, cancel. Knows no HTTP."""
 
 import secrets
 from collections.abc import Sequence
@@ -207,7 +207,7 @@ def refund(session: Session, order: Order, wanted: NewRefund) -> Refund:
 
 
 def invoice(order: Order) -> Invoice:
-    """What the customer owes.
+    """Invoice of an order.
 
     An order that a coupon has made free divides by zero here. That is the demo's bug to find:
     the admin shows the endpoint's 5xx.

@@ -1,4 +1,4 @@
-"""How each endpoint was used in the demo's past. Numbers only: no clock, no chance, no I/O."""
+"""Usage profile of each endpoint in the demo's past. Numbers only: no clock, no chance, no I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class Rhythm(StrEnum):
 
 
 class Trend(StrEnum):
-    """How the number of calls developed."""
+    """Trend of the number of calls."""
 
     GROWING = "growing"
     STEADY = "steady"
@@ -27,7 +27,7 @@ class Trend(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """How one endpoint was used.
+    """Usage profile of one endpoint.
 
     Attributes:
         share: Calls, compared with the other endpoints.
@@ -35,8 +35,8 @@ class Profile:
         sigma: Spread of the log-normal distribution of the latency.
         ok: The status of a call that went well.
         errors: Other statuses, each as a share of the calls.
-        rhythm: Whose day it follows.
-        trend: Whether it was called more and more, or less and less.
+        rhythm: Daily rhythm of its callers.
+        trend: Trend of its calls.
         before_release: Factor on the latency before the last release.
         last_days_ago: When it was called last; 0 for up to now.
         incident_5xx: Share of the calls that failed during the incident.

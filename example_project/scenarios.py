@@ -1,4 +1,4 @@
-"""What clients do, and how often. Never touches the endpoints that the demo shows as unused."""
+"""Scenarios of clients, and their weights. Never touches endpoints shown as unused."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -265,4 +265,4 @@ MIX: dict[Scenario, float] = {
     mistakes: 1,
     check_health: 10,
 }
-"""How often each scenario is begun, compared with the others."""
+"""Weight of each scenario, relative to the others."""

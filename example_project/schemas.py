@@ -1,4 +1,4 @@
-"""What clients send and what they get where that is not a row of a table. No logic."""
+"""Request and response bodies that are not rows of a table. No logic."""
 
 from datetime import date, datetime
 from typing import Annotated, Literal
@@ -15,7 +15,7 @@ Cents = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
 class Health(BaseModel):
-    """Whether the API can do its work."""
+    """Health of the API."""
 
     status: Literal["ok"] = "ok"
     products: int
@@ -32,7 +32,7 @@ class NewProduct(BaseModel):
 
 
 class ProductChange(BaseModel):
-    """What is to be different about a product; what is left out stays."""
+    """Fields of a product to change; fields left out stay as they are."""
 
     name: Text | None = None
     category: Text | None = None
@@ -41,13 +41,13 @@ class ProductChange(BaseModel):
 
 
 class StockLevel(BaseModel):
-    """How many pieces lie in the warehouse."""
+    """Stock of a product, in pieces."""
 
     stock: Annotated[int, Field(ge=0, le=100_000)]
 
 
 class ImportResult(BaseModel):
-    """What an import has changed."""
+    """Result of an import."""
 
     added: int
     changed: int
@@ -70,7 +70,7 @@ class NewCustomer(BaseModel):
 
 
 class CustomerChange(BaseModel):
-    """What is to be different about a customer; what is left out stays."""
+    """Fields of a customer to change; fields left out stay as they are."""
 
     name: Text | None = None
     email: Email | None = None
@@ -98,7 +98,7 @@ Lines = Annotated[list[NewLine], Field(min_length=1, max_length=20)]
 
 
 class NewOrder(BaseModel):
-    """What a customer wants to buy."""
+    """Order of a customer."""
 
     customer_id: int
     lines: Lines
@@ -106,7 +106,7 @@ class NewOrder(BaseModel):
 
 
 class NewPartnerOrder(BaseModel):
-    """What a partner buys for one of their customers; the reference is theirs."""
+    """Order of a partner for one of their customers; the reference is theirs."""
 
     reference: Text
     lines: Lines
@@ -137,7 +137,7 @@ class OrderDetail(BaseModel):
 
 
 class NewPayment(BaseModel):
-    """How the customer pays."""
+    """Payment of an order."""
 
     token: Text
 
@@ -150,7 +150,7 @@ class NewRefund(BaseModel):
 
 
 class NewShipment(BaseModel):
-    """Who takes the parcel."""
+    """Shipment of an order."""
 
     carrier: Literal["post", "bike-courier", "freight"]
 
@@ -165,7 +165,7 @@ class Tracking(BaseModel):
 
 
 class Invoice(BaseModel):
-    """What the customer owes, and why."""
+    """Invoice of an order, with its lines."""
 
     order_id: int
     net_cents: int
@@ -194,7 +194,7 @@ class NewSubscriber(BaseModel):
 
 
 class SalesDay(BaseModel):
-    """What was sold on one day."""
+    """Sales of one day."""
 
     day: date
     orders: int
@@ -202,7 +202,7 @@ class SalesDay(BaseModel):
 
 
 class CategoryRevenue(BaseModel):
-    """What one category brought in."""
+    """Revenue of one category."""
 
     category: str
     pieces: int
@@ -210,7 +210,7 @@ class CategoryRevenue(BaseModel):
 
 
 class PaymentNotice(BaseModel):
-    """What the payment provider tells us about a payment."""
+    """Notice of the payment provider about a payment."""
 
     provider_reference: str
     event: Literal["settled", "disputed"]
@@ -233,7 +233,7 @@ class NewLegacyOrder(BaseModel):
 
 
 class Offer(BaseModel):
-    """What partners get to know about a product."""
+    """Product as partners see it."""
 
     sku: str
     name: str

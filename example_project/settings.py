@@ -17,7 +17,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What differs between a demo, a test and a developer's own run.
+    """Settings that differ between a demo, a test and a developer's own run.
 
     Attributes:
         data_dir: Everything that the example writes goes in here (``EXAMPLE_DATA_DIR``).

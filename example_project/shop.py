@@ -1,4 +1,4 @@
-"""What the handlers work with, and how they get it: one Shop per application."""
+"""Dependencies of the handlers: one Shop per application."""
 
 import asyncio
 from collections.abc import Iterator

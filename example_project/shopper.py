@@ -18,7 +18,7 @@ NO_ANSWER = 0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back.
+    """Answer of the API.
 
     Attributes:
         status: The HTTP status; `NO_ANSWER` where the connection broke.
@@ -30,13 +30,13 @@ class Answer:
 
     @property
     def is_good(self) -> bool:
-        """Whether the server did what was asked."""
+        """True when the server accepted the request."""
         return 200 <= self.status < 300  # noqa: PLR2004  As HTTP counts them.
 
 
 @dataclass(slots=True)
 class Memory:
-    """What all clients of one run know together; bounded, however long it runs."""
+    """Memory that all clients of one run share; bounded, however long it runs."""
 
     skus: list[str] = field(default_factory=list[str])
     customers: deque[int] = field(default_factory=lambda: deque(range(1, 121), REMEMBERED))
@@ -96,5 +96,5 @@ class Shopper:
         return self.chance.choice(self.memory.customers)
 
     def likely(self, probability: float) -> bool:
-        """Whether to do something that is done with this probability."""
+        """True with this probability."""
         return self.chance.random() < probability

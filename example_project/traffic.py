@@ -30,7 +30,7 @@ LISTENING_SECONDS = (4.0, 25.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line asks for.
+    """Command line options.
 
     Attributes:
         base_url: Of the API, without a slash at the end.
@@ -49,7 +49,7 @@ async def run(options: Options) -> Memory:
     """Send requests until all are sent, or until it is cancelled.
 
     Returns:
-        What came of it.
+        Everything that the clients have in common at the end.
     """
     memory = Memory(skus=[row[0] for rows in CATALOGUE.values() for row in rows])
     Random(options.seed).shuffle(memory.skus)

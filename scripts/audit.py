@@ -29,11 +29,11 @@ CLEAN, VULNERABLE, NOT_AUDITED = 0, 1, 2
 
 
 class Verdict(NamedTuple):
-    """What came out.
+    """Result of an audit.
 
     Attributes:
         code: `CLEAN`, `VULNERABLE` or `NOT_AUDITED`.
-        lines: What to print.
+        lines: Lines to print.
     """
 
     code: int
@@ -76,7 +76,7 @@ def versions(names: Iterable[str]) -> Mapping[str, str]:
 
 
 def verdict(report: Mapping[str, Any] | None, wanted: Iterable[str]) -> Verdict:
-    """What pip-audit's JSON comes to; None where it could not say anything at all.
+    """The verdict on pip-audit's JSON; None stands for an audit that failed to run.
 
     Args:
         report: ``{"dependencies": [{"name", "version", "vulns" or "skip_reason"}]}``.

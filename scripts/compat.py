@@ -54,9 +54,9 @@ class Release:
     """A release of FastAPI that the tests are run with.
 
     Attributes:
-        name: What it is called on the command line, and its folder below ``.compat/``.
-        requirements: What pip is asked for beside the project and the tests' own needs.
-        newest: Whether it is today's, with which nothing is left out.
+        name: Name on the command line, and of its folder below ``.compat/``.
+        requirements: Requirements for pip, beside the project and its test dependencies.
+        newest: True for the newest release, with which no test is left out.
         tests: Which are run.
         selected: Which of these, as an expression of pytest's marks.
     """
@@ -70,10 +70,10 @@ class Release:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What pytest reported.
+    """Pytest's result.
 
     Attributes:
-        left_out: How many tests were left out, by the reason.
+        left_out: Number of tests left out, by the reason.
     """
 
     passed: int
@@ -86,7 +86,7 @@ class Result:
     """A row of the table.
 
     Attributes:
-        versions: What was installed, by the name of the package; ``python``, too.
+        versions: Installed versions by the name of the package, and that of ``python``.
     """
 
     release: Release
@@ -95,7 +95,7 @@ class Result:
 
     @property
     def good(self) -> bool:
-        """Whether the release works; today's may leave out nothing."""
+        """True when the release works; the newest may leave out nothing."""
         outcome = self.outcome
         return bool(outcome.passed) and not outcome.failed and not self._hidden
 
@@ -120,7 +120,7 @@ def minimums(project: dict[str, Any]) -> tuple[str, ...]:
 
 
 def releases(project: dict[str, Any]) -> list[Release]:
-    """What has to work, oldest first: the minimum, two milestones on either side, and today's."""
+    """Releases to test, oldest first: the minimum, two milestones on either side, the newest."""
     return [
         Release(
             "oldest",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def can_install() -> bool:
-    """Whether packages can be installed: apt-get is there, and this is root."""
+    """True when packages can be installed: apt-get exists, and this is root."""
     return shutil.which("apt-get") is not None and os.geteuid() == 0
 
 
@@ -29,7 +29,7 @@ def install(*packages: str) -> None:
 
 
 def can_unpack() -> bool:
-    """Whether packages can be fetched and unpacked, which needs no root."""
+    """True when packages can be fetched and unpacked, which needs no root."""
     return shutil.which("apt-get") is not None and shutil.which("dpkg-deb") is not None
 
 

@@ -44,7 +44,7 @@ def run(
     """Run pytest, and remember when all of it has passed.
 
     Args:
-        arguments: How to run, then ``--``, what is slow (an expression for ``-m``), and what the
+        arguments: The command, then ``--``, the slow tests (an expression for ``-m``), and what the
             developer adds; with additions nothing is left out and nothing is remembered.
         start: Runs pytest with arguments; gives its exit code.
         root: The checkout.

@@ -40,7 +40,7 @@ class UnpackedProgram:
 
     @property
     def left_out(self) -> str:
-        """What is said where there is none."""
+        """Message for a machine without it."""
         return (
             f"No {self.name} was found: the tests that need one are LEFT OUT. Install it (on "
             f"Debian: apt-get install {self.name}), or name the program in {self.variable}."

@@ -124,7 +124,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def _is_to_cover_lines(item: pytest.Item) -> bool:
-    """What runs on every database is measured on SQLite, and on servers what is theirs alone."""
+    """True for SQLite tests that run on every database, and for tests of one server only."""
     folder = item.path.relative_to(Path(__file__).parent).parts[0]
     if folder in UNMEASURED_FOLDERS or item.get_closest_marker("unmeasured"):
         return False
@@ -309,7 +309,7 @@ def browser_context(chromium: Browser, context_options: dict[str, Any]) -> Itera
 
 @pytest.fixture
 def page_watch(browser_context: BrowserContext) -> Iterator[PageWatch]:
-    """What the test's pages do wrong; fails the test at its end unless it was expected."""
+    """Faults of the test's pages; the test fails at its end unless they were expected."""
     watch = PageWatch(browser_context)
     yield watch
     assert watch.findings() == []

@@ -1,4 +1,4 @@
-"""What is told in the log at the start: an admin that nobody gets to, and misspelt variables."""
+"""Warnings in the log at the start: an unreachable admin, and misspelt variables."""
 
 import logging
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def settings(tmp_path: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def started(settings: dict[str, Any], caplog: pytest.LogCaptureFixture) -> Started:
-    """What the log says while an application starts twice."""
+    """Log messages while an application starts twice."""
 
     def start(app: Any) -> list[str]:
         app.add_middleware(LensMiddleware, config=LensConfig(**settings))

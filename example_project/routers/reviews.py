@@ -1,4 +1,4 @@
-"""What customers think of a product. Included below a product, so each path has a ``sku``."""
+"""Reviews of a product. Included below a product, so each path has a ``sku``."""
 
 from fastapi import APIRouter
 from sqlmodel import col, select

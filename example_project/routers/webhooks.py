@@ -1,4 +1,4 @@
-"""What the payment provider tells us by itself. Every notice has to be signed."""
+"""Webhooks of the payment provider. Every notice has to be signed."""
 
 import hmac
 from typing import Annotated

@@ -16,7 +16,7 @@ class Site:
     """An application, its lens, and a client on this machine.
 
     Attributes:
-        now: What the lens takes for the time, in epoch seconds.
+        now: The clock of the lens, in epoch seconds.
     """
 
     def __init__(
@@ -26,8 +26,8 @@ class Site:
 
         Args:
             app: The application.
-            root_path: What a proxy in front of it strips.
-            include: Whether to include the admin.
+            root_path: Path prefix that a proxy in front strips.
+            include: Includes the admin router when true.
             settings: Of the lens.
         """
         config = LensConfig(**{"flush_interval": 3600.0, "app_name": "site", **settings})
@@ -50,7 +50,7 @@ class Site:
         return self.client.get(path, headers=headers)
 
     def fragment(self, path: str = "/lens/", *, source: str = "a#x", **headers: str) -> Any:
-        """What htmx asks for."""
+        """A page's fragment, requested as htmx does."""
         question = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Source": source}
         return self.client.get(path, headers={**question, **headers})
 
@@ -91,7 +91,7 @@ def an_app() -> FastAPI:
 
     @app.get("/health")
     def health() -> None:
-        """Whether it lives."""
+        """Health check."""
 
     return app
 

@@ -17,7 +17,7 @@ app.include_router(lens_admin)
 
 @app.get("/in-force")
 async def in_force(request: Request) -> dict[str, object]:
-    """What this worker does now."""
+    """The settings that this worker uses now."""
     settings = request.scope["fastapi_lens"].settings
     return {
         "pid": os.getpid(),

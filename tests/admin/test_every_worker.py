@@ -1,4 +1,4 @@
-"""What is saved in one worker is in force in all of them, within one flush."""
+"""Settings saved in one worker apply to all workers within one flush."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from tests.support.servers import Server
 ROOT = Path(__file__).parents[2]
 WORKERS = 4
 SLACK_SECONDS = 3.0
-"""What four flushes at once and an answer may take on a busy machine."""
+"""Time that four simultaneous flushes and an answer may take on a busy machine."""
 
 
 async def each_worker(port: int) -> dict[int, Client]:

@@ -19,7 +19,7 @@ from tests.admin.conftest import Site
 
 
 def save(site: Site, section: str, values: dict[str, Any]) -> None:
-    """What another worker's admin has saved, taken as at a flush."""
+    """Saves settings as another worker's admin does, then applies them as a flush does."""
     version = site.lens.settings.versions.get(section, 0)
     entry = AuditEntry(at_us=1, actor="alice", client="", action="save", target=section)
     assert write_section(site.lens.database, "site", section, Stored(values, version), entry)

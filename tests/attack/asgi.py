@@ -32,7 +32,7 @@ class Raw:
     http_version: str = "1.1"
 
     def scope(self) -> dict[str, Any]:
-        """What a server makes of it."""
+        """The ASGI scope that a server makes of it."""
         return {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -52,7 +52,7 @@ class Raw:
 
 @dataclass
 class Answer:
-    """What came back; `error` is what left the application."""
+    """The answer to an attempt; `error` is the exception that left the application."""
 
     status: int = 0
     headers: list[Header] = field(default_factory=list[Header])

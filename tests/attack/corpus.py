@@ -1,4 +1,4 @@
-"""What attackers send: texts that would be scripts, formulas, headers or other people's sites."""
+"""Texts that attackers send: scripts, formulas, headers and foreign sites."""
 
 CANARY = "lensCanary"
 """The function that every script of the corpus would call."""
@@ -113,4 +113,4 @@ TEXTS = (
     "0001-01-01T00:00Z",
     "9999-12-31T23:59Z",
 )
-"""What breaks parsers."""
+"""Texts that break parsers."""

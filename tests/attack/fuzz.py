@@ -31,9 +31,9 @@ def fuzz(target: Target, *, requests: int, start: int, shrink: bool = True) -> C
 
     Args:
         target: Where to.
-        requests: How many at least.
+        requests: Least number of requests.
         start: The seed.
-        shrink: Whether to look for the smallest request that goes wrong.
+        shrink: Shrinks a failing request to the smallest one when true.
 
     Raises:
         AssertionError: An answer is one that no answer may be.

@@ -87,7 +87,7 @@ ODD_COOKIES = (
 LEAKS = re.compile(
     rf"Traceback \(most recent|site-packages|sqlalchemy\.|sqlite3\.|\.py\", line|{KEY}|{READ_KEY}"
 )
-"""What is in no answer: a stack trace, a path of the server, a driver's words, a key."""
+"""Texts that no answer may contain: stack traces, server paths, driver messages, keys."""
 
 SECURITY = {
     "content-security-policy": "frame-ancestors 'none'",
@@ -101,7 +101,7 @@ texts = (
     | st.sampled_from(TEXTS + SCRIPTS + FORMULAS + SITES)
     | st.text(max_size=30)
 )
-"""What people type and what attackers do."""
+"""Texts of ordinary users and of attackers."""
 
 # A server lets neither line breaks nor NUL into a header, and everything else.
 header_bytes = st.binary(max_size=40).map(
@@ -185,7 +185,7 @@ def paths(target: Target) -> st.SearchStrategy[str]:
 
 
 def credentials(target: Target) -> st.SearchStrategy[tuple[list[Header], bool]]:
-    """Who asks: cookies and headers, and whether that is somebody who may look."""
+    """Cookies and headers of a client, and true when it is allowed to look."""
 
     def made(
         who: str, odd: tuple[bytes, bytes], junk: bytes, separator: bytes
@@ -260,7 +260,7 @@ def pairs(target: Target, key: str) -> st.SearchStrategy[list[tuple[str, str]]]:
 
 
 def problems(attempt: Attempt, answer: Answer) -> list[str]:
-    """What is wrong with an answer; nothing should be."""
+    """Faults of an answer; empty when there are none."""
     if answer.error is not None:
         return [f"raised {answer.error!r}"]
     found: list[str] = []
@@ -283,7 +283,7 @@ _OURS = (
     (("GET", "HEAD", "POST"), re.compile(r"/lens(/.*|\n?)", re.DOTALL)),
     (("GET", "HEAD"), re.compile(rf"{REPORT_PATH}(/top|/dead)?")),
 )
-"""What the admin itself answers; the rest is the host's."""
+"""Routes that the admin answers itself; all others are the host's."""
 
 
 def _wrong_headers(answer: Answer, *, static: bool) -> list[str]:

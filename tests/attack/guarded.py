@@ -8,7 +8,7 @@ from fastapi_lens.config.keys import hash_key
 PLAIN = "plain-key-7f3a91c2"
 HASHED = "hashed-key-5be0d4a8"
 WRONG = "wrong-key-0c77e1f9"
-"""What somebody types who has mistaken another secret for the key."""
+"""Another secret, typed by mistake in place of the key."""
 
 HASH = hash_key(HASHED, b"0123456789abcdef")
 

@@ -99,7 +99,7 @@ def build(folder: Path, *, key: str = KEY, **settings: Any) -> Target:
 
 
 def ids_of(lens: Lens) -> list[str]:
-    """What pages can be asked for."""
+    """Identifiers that a page can be requested with."""
     log, endpoints = lens.reader.log, lens.reader.endpoints
     found = [one.key for one in endpoints(window=Window(), now=lens.clock())]
     calls, failures = log.requests(LogFilter()), log.failures()

@@ -1,4 +1,4 @@
-"""What other sites in the same browser may ask of the admin: to be linked to, and nothing else."""
+"""Cross-site requests: other sites may link to the admin, and nothing else."""
 
 from collections.abc import Iterator, Sequence
 

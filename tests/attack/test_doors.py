@@ -16,7 +16,7 @@ from tests.attack.fuzzing import table
 from tests.attack.target import INSIDE, KEY, ORIGIN, REPORT_PATH, Target, build
 
 OPEN = ("/lens/static/", "/lens/login")
-"""What answers everybody: the login form, and the files that it needs."""
+"""Paths that answer everybody: the login form and the static files."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "x")
 REPORTS = (REPORT_PATH, f"{REPORT_PATH}/top", f"{REPORT_PATH}/dead")

@@ -1,4 +1,4 @@
-"""What every answer says about frames, caches and types, and what no header may be made to say."""
+"""Security headers of every answer: frames, caches, types; no header can be injected."""
 
 from collections.abc import Iterator
 from urllib.parse import quote

@@ -28,7 +28,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 
 def stays(answer: Answer) -> bool:
-    """Whether a browser that is led somewhere stays in this admin.
+    """True when a browser that follows the redirect stays in this admin.
 
     Browsers take a backslash for a slash, and leave tabs and line breaks out.
     """

@@ -32,12 +32,12 @@ INTRUDERS = """() => [...document.querySelectorAll("*")].flatMap((one) => {
     found.push(one.outerHTML);
   return found;
 })"""
-"""What is on no page of ours: handlers, frames, scripts in the page, links to elsewhere."""
+"""Markup that no page of ours has: handlers, frames, inline scripts, links to elsewhere."""
 
 
 @pytest.fixture
 def ran(page: Page) -> list[Any]:
-    """What called the canary, on whatever page."""
+    """Calls of the canary function, on any page."""
     calls: list[Any] = []
 
     def called(*arguments: Any) -> None:

@@ -24,7 +24,7 @@ KEYS = {"plain": PLAIN, "hashed": HASHED, "wrong": WRONG, "hash": HASH.rpartitio
 
 
 class Run:
-    """What is left of a run: texts by where they were found, and the secrets to look for."""
+    """Output of a run: texts by source, and the secrets that they must not contain."""
 
     def __init__(self) -> None:
         """Nothing yet."""

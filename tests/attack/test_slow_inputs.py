@@ -108,7 +108,7 @@ def test_no_pattern_is_made_of_what_comes_from_outside() -> None:
 
 
 def _is_constant(pattern: ast.expr) -> bool:
-    """Whether it is a text, or one that is put together of constants of its module."""
+    """True for a string, or one built from constants of its module."""
     if isinstance(pattern, ast.JoinedStr):
         return all(map(_is_constant, pattern.values))
     if isinstance(pattern, ast.FormattedValue):

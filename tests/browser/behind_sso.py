@@ -9,7 +9,7 @@ SESSION = "session_of_the_host"
 
 
 def may_look(request: Request) -> Access:
-    """Whoever has the host's session; all others sign in at another host name."""
+    """Access for the host's session; anybody else signs in at another host name."""
     if SESSION not in request.cookies:
         login = f"http://127.0.0.1:{request.url.port}/sso"
         raise HTTPException(303, headers={"Location": login})

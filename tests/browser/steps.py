@@ -45,7 +45,7 @@ def mark(page: Page) -> None:
 
 
 def is_still_here(page: Page) -> bool:
-    """Whether the page has not been loaded anew since it was marked."""
+    """True while the page has not been reloaded since it was marked."""
     still: bool = page.evaluate("window.stillHere === true")
     return still
 
@@ -58,7 +58,7 @@ def stop_the_clock(page: Page) -> None:
 
 
 def tick(page: Page) -> None:
-    """What the page does by itself every five seconds."""
+    """Triggers the update that the page does by itself every five seconds."""
     page.evaluate("htmx.trigger(document.body, 'lens:tick')")
 
 

@@ -1,4 +1,4 @@
-"""How the endpoints page updates itself while somebody reads it."""
+"""Live updates of the endpoints page while somebody reads it."""
 
 import re
 

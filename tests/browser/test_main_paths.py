@@ -24,8 +24,8 @@ class Place:
 
     Attributes:
         base: Its address, without a slash at the end.
-        app: What answers the shop's own calls.
-        calls: What comes before the path of these.
+        app: The application that answers the shop's own calls.
+        calls: Path prefix of these calls.
     """
 
     base: str
@@ -154,7 +154,7 @@ class Visitor:
 
 
 def watched(page: Page) -> list[str]:
-    """What the page asks for, as it asks for it."""
+    """Requests of the page, in their order."""
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     return asked

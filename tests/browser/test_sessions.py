@@ -37,7 +37,7 @@ def sign_in(page: Page, site: str, key: str = KEY) -> None:
 
 
 def who(page: Page, site: str) -> str:
-    """Who a site takes the browser for; empty for nobody."""
+    """User name that a site has for the browser; empty for nobody."""
     page.goto(f"{site}/lens/")
     return page.locator("button.who").inner_text() if "/login" not in page.url else ""
 

@@ -1,4 +1,4 @@
-"""What the pages say when there is nothing to show, or when something does not work."""
+"""Empty, loading and error states of the pages."""
 
 import re
 import sqlite3

@@ -1,4 +1,4 @@
-"""What the README says the lens costs is what the benchmark has measured last."""
+"""The README's costs agree with the latest benchmark results."""
 
 import re
 from pathlib import Path

@@ -131,7 +131,7 @@ class Script:
         return calls
 
     def _no_calls(self) -> list[Awaitable[Any]]:
-        """What is no call of an endpoint: 404, 405, the other slash, the lens and the docs."""
+        """Requests that call no endpoint: 404, 405, the other slash, the lens and the docs."""
         return [
             self._send(method, path, {})
             for method, path in (
@@ -205,7 +205,7 @@ class Script:
 
     @property
     def total(self) -> int:
-        """How many calls of endpoints there were."""
+        """Number of calls of endpoints."""
         return sum(self.counts.values())
 
 

@@ -111,7 +111,7 @@ def check_durations(
 
 
 def status_codes(database: Path) -> Counts:
-    """What the database says after the server has stopped, by status code."""
+    """Counts by status code, read from the database after the server has stopped."""
     lens = Lens(LensConfig(db_path=str(database), app_name="orders-api"))
     now = lens.clock()
     counts: Counts = Counter()

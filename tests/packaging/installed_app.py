@@ -61,7 +61,7 @@ async def get(path: str, **headers: str) -> tuple[int, str, bytes]:
 
 
 def shows_endpoint(page: str) -> bool:
-    """Whether the page's text names the application's own endpoint."""
+    """True when the page's text names the application's own endpoint."""
     return "/orders/{order_id}" in re.sub("<[^>]+>", "", page)
 
 

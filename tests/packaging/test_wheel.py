@@ -1,4 +1,4 @@
-"""What a user installs: wheel and sdist are complete, build without npm, and run without us."""
+"""Wheel and sdist are complete, build without npm, and run without the repository."""
 
 import hashlib
 import json
@@ -205,7 +205,7 @@ def test_somebody_elses_distribution_in_the_same_environment_is_told_at_import(
 
 @pytest.fixture(scope="module")
 def looked(built: Distributions, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the admin answers in an environment that holds the wheel and what it depends on."""
+    """Answers of the admin in an environment with the wheel and its dependencies only."""
     folder = tmp_path_factory.mktemp("elsewhere")
     venv.create(folder / "venv", with_pip=False, symlinks=True)
     python = folder / "venv" / "bin" / "python"

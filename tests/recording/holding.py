@@ -55,7 +55,7 @@ async def held(
 
 
 def seen(probe: Probe, path: str) -> Endpoint:
-    """What is known of the only endpoint with this path, after a flush."""
+    """Database contents of the only endpoint with this path, after a flush."""
     assert probe.lens.flusher.flush()
     found = probe.lens.reader.endpoints(window=Window(), now=probe.lens.clock())
     (endpoint,) = (one for one in found if one.path == path)

@@ -49,8 +49,8 @@ class Rig:
     """A recorder, a flusher and a database that can be down, under a clock that stands still.
 
     Attributes:
-        sent: What was counted, as the rows of it have to be.
-        endpoints: What the flusher discovers.
+        sent: Counted calls, as the expected rows.
+        endpoints: Endpoints that the flusher discovers.
     """
 
     def __init__(self, url: str, *, interval: float = 5.0, max_batch_size: int = 100) -> None:

@@ -52,7 +52,7 @@ def begin(number: int) -> None:
 
 
 def released() -> bool:
-    """Whether those that are held may end."""
+    """True once the held requests may end."""
     return Path(RELEASE).exists()
 
 

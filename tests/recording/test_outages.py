@@ -55,7 +55,7 @@ class Shop(Probe):
         return self.lens.flusher.flush()
 
     def recovers(self) -> bool:
-        """Whether it writes again without help, at once or when it has noticed."""
+        """True when it writes again without help, at once or after it has noticed the outage."""
         return self.writes() or self.writes() or self.writes()
 
     @property

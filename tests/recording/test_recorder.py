@@ -165,7 +165,7 @@ def interrupted(
     """Do some work; when it comes to an instruction, the interruption has its turn.
 
     Returns:
-        Whether it came to the instruction.
+        True when it came to the instruction.
     """
     came = False
 
@@ -286,7 +286,7 @@ def run_together(*works: Callable[[], None]) -> None:
 
 
 def assert_drained(drained: list[SeriesDelta], durations_ns: dict[SeriesKey, list[int]]) -> None:
-    """What came out is what went in, of each series."""
+    """Drained series equal the recorded ones."""
     assert {delta.key for delta in drained} == set(durations_ns)
     for key, sent in durations_ns.items():
         mine = [delta for delta in drained if delta.key == key]

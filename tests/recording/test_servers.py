@@ -27,10 +27,10 @@ PAUSE_SECONDS = 0.01
 
 FLUSH_SECONDS = 1.0
 SLOW_SECONDS = 5.0
-"""What a flush may take on a busy machine."""
+"""Time that a flush may take on a busy machine."""
 
 ANSWER_SECONDS = 0.5
-"""What may pass on a busy machine between an answer's last byte and its being counted."""
+"""Time that may pass on a busy machine between an answer's last byte and its count."""
 
 
 def settings(database: Path, *, flush_interval: float = 3600) -> dict[str, str]:
@@ -60,7 +60,7 @@ class Load:
 
     Attributes:
         answered: Complete answers by path template.
-        sent: What was asked for, with or without an answer.
+        sent: Requests, with or without an answer.
     """
 
     def __init__(self, server: Server) -> None:

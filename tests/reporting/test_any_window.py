@@ -35,7 +35,7 @@ BORDERS = st.sampled_from([MINUTE, HOUR, 6 * HOUR, DAY, WEEK, 20 * DAY, 35 * DAY
 NEAR = st.builds(lambda border, off: max(1, border + off), BORDERS, st.integers(-HOUR, HOUR))
 SECONDS = st.none() | NEAR | st.integers(1, 1_200 * DAY)
 LATER = st.integers(0, 3 * DAY) | st.sampled_from([MINUTE, HOUR, DAY, WEEK])
-"""How long after the last call somebody asks: windows have moved on, and nothing was deleted."""
+"""Time between the last call and the report: windows move on, nothing is deleted."""
 
 
 @dataclass(repr=False)

@@ -1,4 +1,4 @@
-"""What is open in all workers of an app together."""
+"""Open calls of all workers of an app together."""
 
 from dataclasses import replace
 

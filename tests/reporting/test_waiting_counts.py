@@ -1,4 +1,4 @@
-"""What is shown while some counts wait in the inbox: all that was added, and nothing else."""
+"""Reports while some counts wait in the inbox: exactly the added counts are shown."""
 
 import random
 from collections.abc import Iterable, Sequence

@@ -103,7 +103,7 @@ HUNG = """
 
 
 def seconds_of_forks(url: str, *, hang: Callable[[], object], go_on: Callable[[], object]) -> float:
-    """How long four ways to fork took while the database hung."""
+    """Duration of four kinds of fork while the database hangs."""
     text = textwrap.dedent(FORKING) + textwrap.dedent(HUNG)
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", text, url],

@@ -1,4 +1,4 @@
-"""What rules cover, and what is no rule."""
+"""Ignore rules: the endpoints that they cover, and texts that are no rule."""
 
 from typing import Any
 

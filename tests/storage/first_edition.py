@@ -68,7 +68,7 @@ class FirstWorker:
     """A worker of that release.
 
     Attributes:
-        deadlocks: How often it has begun a transaction anew.
+        deadlocks: Number of transactions that it repeated.
     """
 
     def __init__(self, database: Database, facts: WorkerFacts) -> None:

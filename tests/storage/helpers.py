@@ -109,7 +109,7 @@ def random_delta(chance: random.Random, endpoints: int) -> Delta:
 
 @dataclass
 class Rows:
-    """What stands in the tables, or has to.
+    """Rows of the tables, actual or expected.
 
     Attributes:
         buckets: By tier, bucket and endpoint: calls, 3xx, 4xx, 5xx, microseconds, the maximum.
@@ -125,7 +125,7 @@ class Rows:
 
 
 def rows_of(deltas: Iterable[Delta]) -> Rows:
-    """What has to stand in the tables when each of these is written once."""
+    """Expected rows when each of these deltas is written once."""
     rows = Rows()
     for one in deltas:
         for seconds in (60, 3_600, 86_400, 604_800):
@@ -148,7 +148,7 @@ def rows_of(deltas: Iterable[Delta]) -> Rows:
 
 
 def rows_in(database: Database) -> Rows:
-    """What stands in the tables."""
+    """Actual rows of the tables."""
     rows = Rows()
     for row in table_rows(database, BUCKET):
         key = (row.tier, row.bucket, row.endpoint_id)

@@ -56,7 +56,7 @@ SHARE_DRAINED = 0.3
 
 @dataclass
 class Told:
-    """What a process tells at its end, or all of them together.
+    """Report of one process at its end, or of all of them together.
 
     Attributes:
         batches: That it has written and knows so.
@@ -71,7 +71,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it.
+    """Outcome of a run.
 
     Attributes:
         batches: In the database.

@@ -1,4 +1,4 @@
-"""What the tests of storage run in processes of their own."""
+"""Programs that the storage tests run in processes of their own."""
 
 import itertools
 import os

@@ -73,7 +73,7 @@ def shared(database: Database, host: Host) -> Iterator[Connection]:
 def found_by_autogenerate(
     connection: Connection, folder: Path, metadata: Any, options: str = ""
 ) -> set[tuple[str, str]]:
-    """What `alembic check` finds to do: kinds of changes and the tables that they change."""
+    """Changes that `alembic check` finds: their kinds and tables."""
     (folder / "env.py").write_text(ENVIRONMENT.format(options=options))
     (folder / "versions").mkdir()
     config = Config()

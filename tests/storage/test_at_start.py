@@ -27,7 +27,7 @@ def folder() -> Iterator[Path]:
 
 
 def error_at_start() -> ConfigError:
-    """What the app says when its server starts it, with settings of the environment."""
+    """Error of the app when its server starts it with these environment variables."""
     app = FastAPI()
     app.add_middleware(LensMiddleware)
     with pytest.raises(ConfigError) as caught, TestClient(app):

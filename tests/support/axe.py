@@ -13,7 +13,7 @@ TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 """WCAG 2.2 AA, and what axe recommends beyond it."""
 
 RULES_OF_COLOUR = ("color-contrast", "link-in-text-block")
-"""What light and dark can differ in, when the markup is the same."""
+"""Rules whose result can differ between light and dark for the same markup."""
 
 _RUN = """([type, values]) => axe.run(document, {
   runOnly: {type, values}, resultTypes: ['violations'], elementRef: false,
@@ -28,7 +28,7 @@ def _source() -> str:
 
 
 def axe_violations(page: Page, *, rules: Sequence[str] = ()) -> list[str]:
-    """What axe finds on the page as it is now.
+    """Violations that axe finds on the page as it is now.
 
     The script comes in through the debugger, so that it works under every
     Content-Security-Policy.

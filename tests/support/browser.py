@@ -94,7 +94,7 @@ class PageWatch:
         self._expected.append(re.compile(pattern))
 
     def findings(self) -> list[str]:
-        """What happened so far and was not expected."""
+        """Findings so far that were not expected."""
         for page in self._context.pages:
             # A round trip: what the page has reported before it is here afterwards.
             with contextlib.suppress(Error):

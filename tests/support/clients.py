@@ -26,13 +26,13 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """What the body says as JSON."""
+        """The body, decoded from JSON."""
         return json.loads(self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a request brings along.
+    """Body of a request.
 
     Attributes:
         content: As it is sent.
@@ -159,7 +159,7 @@ class Pool:
         Args:
             port: Of the server.
             at_once: The most connections.
-            keeps: Whether a connection is used again.
+            keeps: Reuses connections when true.
         """
         self._port, self._keeps = port, keeps
         self._gate = asyncio.Semaphore(at_once)

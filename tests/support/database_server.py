@@ -1,4 +1,4 @@
-"""What the tests' own database servers have in common: a folder, a process, an unprivileged user.
+"""Base of the tests' database servers: a folder, a process, an unprivileged user.
 
 Knows neither PostgreSQL nor MariaDB.
 """
@@ -39,10 +39,10 @@ class DatabaseServer(ABC):
     """As people call it."""
 
     fast_shutdown: signal.Signals
-    """What lets it end in order, without waiting for its clients."""
+    """Signal for a shutdown in order that does not wait for clients."""
 
     sudden_end: signal.Signals
-    """What ends it and its processes at once, with nothing put in order."""
+    """Signal that kills the server and its processes at once."""
 
     def __init__(self) -> None:
         """Start it.
@@ -95,11 +95,11 @@ class DatabaseServer(ABC):
 
     @abstractmethod
     def _command(self) -> Sequence[str]:
-        """What runs the server."""
+        """Command that runs the server."""
 
     @abstractmethod
     def _answers(self) -> bool:
-        """Whether it takes statements."""
+        """True when it accepts statements."""
 
     def halt(self) -> None:
         """Stop it for a while; its clients' connections are cut."""

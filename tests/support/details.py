@@ -1,4 +1,4 @@
-"""What a reader says of one endpoint that is there."""
+"""Details of one endpoint that has to exist, as a reader returns them."""
 
 from fastapi_lens.reporting.model import Detail, Window, key_from_id
 from fastapi_lens.reporting.reader import Reader

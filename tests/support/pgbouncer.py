@@ -32,7 +32,7 @@ def pooling(url: str, folder: Path, *, sessions: int = 1) -> Generator[str]:
     Args:
         url: Of a database of the tests.
         folder: Where it may write.
-        sessions: How many of the server's sessions all transactions share.
+        sessions: Number of server sessions that all transactions share.
 
     Yields:
         The URL of the same database behind it.

@@ -14,7 +14,7 @@ def free_port() -> int:
 
 
 def is_listening(port: int) -> bool:
-    """Whether a connection is accepted; sends nothing, so that no request is counted."""
+    """True when a connection is accepted; sends nothing, so that no request is counted."""
     try:
         socket.create_connection((HOST, port), timeout=1).close()
     except OSError:

@@ -1,4 +1,4 @@
-"""What came with which release of FastAPI: marks for tests of things that older ones do not have.
+"""Features by FastAPI release: marks for tests that older releases cannot pass.
 
 A mark leaves a test out where the release is older, and nowhere else; `test_compat` holds each of
 them to what the installed release really has. With the newest release nothing is left out.
@@ -24,7 +24,7 @@ class Brought:
         by: The project.
         release: The first release that has it.
         installed: The release that is installed.
-        there: Whether it is there, seen without looking at the release.
+        there: True when the feature exists, found without looking at the release.
     """
 
     what: str
@@ -35,7 +35,7 @@ class Brought:
 
     @property
     def due(self) -> bool:
-        """Whether the installed release is new enough."""
+        """True when the installed release is new enough."""
         return numbers(self.installed) >= numbers(self.release)
 
     @property

@@ -74,7 +74,7 @@ class Server:
 
     @property
     def log(self) -> str:
-        """What the process has printed so far."""
+        """Output of the process so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def wait(self, *, seconds: float = 30.0) -> Self:
@@ -157,7 +157,7 @@ class Start(Protocol):
 
 
 def _starter(module: str, *own: str) -> Start:
-    """What starts ``python -m module``; HOST and PORT are filled into the arguments."""
+    """Start function of ``python -m module``; HOST and PORT are filled into the arguments."""
 
     def start(
         target: str,

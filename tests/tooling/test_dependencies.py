@@ -1,4 +1,4 @@
-"""What the package imports is what it declares, in the extra that the part belongs to."""
+"""The package imports exactly its declared dependencies, each in the extra of its part."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""What has passed is remembered for exactly what it has passed with, and for nothing else."""
+"""Passed tests are remembered for exactly the inputs that they passed with."""
 
 import subprocess
 import sys

@@ -20,7 +20,7 @@ from tests.recording.probe import lens_of
 KEY = "the-key-of-the-matrix"
 SECRET_PATH = "/only-for-those-who-may-look"
 REPORTS = ("/usage", "/usage/top", "/usage/dead")
-"""What lies at the `report_path`, outside the router."""
+"""The usage report at `report_path`, outside the router."""
 
 METHODS = ("GET", "POST")
 OTHER_METHODS = ("HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -30,7 +30,7 @@ ORIGIN = {"origin": "http://testserver"}
 
 
 def is_open(path: str) -> bool:
-    """Whether it answers everybody: the login form, and the files that it needs."""
+    """True for a path that needs no session: the login form and the static files."""
     return path == "/login" or path.startswith("/static/")
 
 
@@ -190,7 +190,7 @@ def test_everything_of_the_admin_is_in_the_table_that_is_tried() -> None:
 
 
 OWN_POSTS = {"/lens/logout", "/lens/logout/everywhere"}
-"""What those may send who may only look."""
+"""POST routes that a read-only session may use."""
 
 
 @pytest.mark.unmeasured

@@ -1,4 +1,4 @@
-"""What is written to the audit log of those who come, go, guess and take something along."""
+"""Audit log entries of logins, logouts, wrong keys and exports."""
 
 from typing import Any
 

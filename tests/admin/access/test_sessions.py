@@ -1,4 +1,4 @@
-"""How long a session lasts, and what ends it, in whichever worker it is shown."""
+"""Sessions: their lifetime and their end, in whichever worker they are used."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

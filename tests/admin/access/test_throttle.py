@@ -1,4 +1,4 @@
-"""Who guesses keys waits, across all workers, and holds up nobody else."""
+"""Login throttle: guessed keys are delayed across all workers, correct ones are not."""
 
 import asyncio
 import threading
@@ -158,7 +158,7 @@ def test_no_network_gets_more_comparisons_than_it_has_free_and_a_few_a_window(
 
 
 async def guesses(port: int, *, total: int, connections: int) -> Counter[int]:
-    """How often each status answered wrong keys that came over several connections at once."""
+    """Number of answers per status, for wrong keys sent over several connections at once."""
     answers: Counter[int] = Counter()
 
     async def guess() -> None:

@@ -1,4 +1,4 @@
-"""What comes in from outside is taken apart without a fault."""
+"""Hostile request parts are parsed without an error."""
 
 import pytest
 

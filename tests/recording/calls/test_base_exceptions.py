@@ -1,4 +1,4 @@
-"""What leaves a handler and is no `Exception`: a fault of its own, or the server gives up."""
+"""Exceptions that are no `Exception`: raised by a handler, or by a server that gives up."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator

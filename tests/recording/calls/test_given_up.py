@@ -87,7 +87,7 @@ class Running:
         (self.folder / RELEASE).touch()
 
     def counted(self, calls: int) -> Counts:
-        """What is counted when so many calls have ended; granian waits for none that is left."""
+        """Counts after this number of calls has ended; granian waits for no open call."""
 
         def ended() -> bool:
             return sum(sum(one.values()) for one in counts(self.lens).values()) >= calls

@@ -44,7 +44,7 @@ def clients(server: Server) -> Generator[None]:
 
 
 def told(server: Server) -> dict[str, dict[str, Any]]:
-    """What the report says of both endpoints."""
+    """The report's entries of both endpoints."""
     endpoints = httpx2.get(f"{server.url}/lens/report").json()["endpoints"]
     return {one["path"]: one for one in endpoints if one["path"] in PATHS}
 

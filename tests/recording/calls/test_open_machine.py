@@ -28,7 +28,7 @@ PATHS = ("/talk", "/events", "/rooms/{room}")
 
 @dataclass
 class Told:
-    """What the database has to know of one endpoint.
+    """Expected database contents of one endpoint.
 
     Attributes:
         calls: Those that have ended and were written.

@@ -1,4 +1,4 @@
-"""What each way that a request can end is counted as."""
+"""Outcome that each end of a request is counted as."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""How WebSockets end: by their client, by a deploy, by their handler, and by its faults."""
+"""Ends of WebSockets: by the client, by a deploy, by the handler, and by errors."""
 
 import asyncio
 import contextlib

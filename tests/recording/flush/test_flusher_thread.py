@@ -238,7 +238,7 @@ class Visits:
 
     Attributes:
         budgets: Of each visit, in seconds.
-        error: What the next one fails with.
+        error: Exception that the next flush raises.
     """
 
     def __init__(self, seconds: list[float]) -> None:

@@ -34,7 +34,7 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
 
 @pytest.fixture
 def ended(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """What the flushes of the rig have returned."""
+    """Return values of the rig's flushes."""
     found: list[bool] = []
     flush = rig.flusher.flush
 

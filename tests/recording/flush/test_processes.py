@@ -30,7 +30,7 @@ def sqlite_database() -> Iterator[Database]:
 NOW_US = 1_773_014_400_000_000
 MINUTE_US = 60_000_000
 HERE, ELSEWHERE, BEFORE = "a" * 12, "b" * 12, "c" * 12
-"""How ids begin in this boot and namespace, in another namespace, and before a reboot."""
+"""Prefixes of ids: in this boot and namespace, in another namespace, and before a reboot."""
 
 
 def id_of(place: str, *, started: int = 500) -> str:

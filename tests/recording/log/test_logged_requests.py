@@ -1,4 +1,4 @@
-"""What the request log keeps of requests to an application, read back through its reader."""
+"""Requests in the request log, read back through its reader."""
 
 import gc
 import weakref
@@ -23,7 +23,7 @@ QUIET = {"log_sample_rate": 0.0, "log_slowest": 0}
 
 
 class OrderError(Exception):
-    """What the application raises."""
+    """Exception of the application."""
 
 
 def an_app() -> FastAPI:

@@ -429,7 +429,7 @@ def test_the_facts_of_an_endpoint_come_from_its_route(probe: MakeProbe) -> None:
 
     @app.get("/facts", tags=["one", "two"], deprecated=True)
     def facts() -> int:
-        """What it does.
+        """Summary line.
 
         And more.
         """
@@ -443,7 +443,7 @@ def test_the_facts_of_an_endpoint_come_from_its_route(probe: MakeProbe) -> None:
     file, _, line = found.source.partition(":")
     assert file.endswith("tests/recording/routes/test_route_match.py")
     assert int(line) == facts.__code__.co_firstlineno
-    assert (found.summary, found.tags, found.deprecated) == ("What it does.", ("one", "two"), True)
+    assert (found.summary, found.tags, found.deprecated) == ("Summary line.", ("one", "two"), True)
 
 
 @pytest.mark.unmeasured

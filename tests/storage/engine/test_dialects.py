@@ -1,4 +1,4 @@
-"""What differs between databases is in one module each; nobody else asks which one it is."""
+"""Differences between databases are in one module each; no other code asks for the dialect."""
 
 import ast
 import sqlite3

@@ -33,7 +33,7 @@ STORED = {
 }
 
 STORED_NULL = dict.fromkeys(STORED, r"\ufffd") | dict.fromkeys(("UTF8", "SQL_ASCII"), "\ufffd")
-"""What a null character becomes."""
+"""Stored form of a null character, by encoding."""
 
 
 @pytest.fixture(params=STORED)

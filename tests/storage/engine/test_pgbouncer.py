@@ -16,7 +16,7 @@ LIMITS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_time
 
 
 def limits_of_a_session(url: str) -> list[str]:
-    """What the next program at the pool is limited by."""
+    """Limits that the next client of the pool's session would get."""
     at = make_url(url)
     with psycopg.connect(
         host=at.host, port=at.port, user=at.username, dbname=at.database, prepare_threshold=None

@@ -1,4 +1,4 @@
-"""What the request log keeps no longer: by age, by number of rows, and by choice."""
+"""Deletion from the request log: by age, by number of rows, and by choice."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What another retention would delete is counted by the bounds that the deletion has."""
+"""Preview of a shorter retention: it counts exactly the rows that the deletion deletes."""
 
 import random
 from typing import Any

@@ -51,7 +51,7 @@ COUNTED = st.builds(
     st.lists(st.integers(0, 10**8), min_size=1, max_size=3),
 )
 STATEMENTS = st.integers(0, 25)
-"""How many more are run before something happens; few transactions have as many."""
+"""Number of statements before something happens; few transactions have as many."""
 
 FATES = st.one_of(
     st.just(("goes well", 0)),
@@ -74,8 +74,8 @@ class Member:
 
     Attributes:
         applied: The number of its last batch that it knows to be there.
-        memory: What it has counted since.
-        in_flight: What it has written and does not know to be there.
+        memory: Counts since that batch.
+        in_flight: Batch that it has written without an acknowledgement.
     """
 
     facts: WorkerFacts
@@ -88,7 +88,7 @@ class Member:
 
     @property
     def waits(self) -> bool:
-        """Whether it has anything to flush."""
+        """True when it has something to flush."""
         return bool(self.memory) or self.in_flight is not None
 
 

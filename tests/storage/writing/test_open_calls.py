@@ -1,4 +1,4 @@
-"""What is open, as a worker's row and the rows of endpoints have it."""
+"""Open calls in the rows of workers and of endpoints."""
 
 from typing import Any
 

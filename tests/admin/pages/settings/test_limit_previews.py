@@ -1,4 +1,4 @@
-"""What other retention or thresholds would do is told before it is done, and is what is done."""
+"""Previews of other retention periods and thresholds match what saving them does."""
 
 from typing import Any
 
