@@ -11,12 +11,13 @@ from fastapi import FastAPI, WebSocket
 from fastapi_lens.admin.display.formats import connections, timestamp
 from fastapi_lens.storage.coordination.heartbeat import beat
 from fastapi_lens.storage.coordination.worker import Heartbeat
-from fastapi_lens.storage.writing.batches import Batch, Use
+from fastapi_lens.storage.writing.batches import Batch, Use, endpoint_id
 from fastapi_lens.storage.writing.open_calls import as_text
 from tests.admin.conftest import Site
 from tests.admin.make import DAY, NOW
-from tests.admin.pages.endpoint.test_page import key_of, plain
+from tests.admin.pages.endpoint.test_page import key_of
 from tests.storage.helpers import worker
+from tests.support.pages import figures, page_text, table
 from tests.support.writing import Writer
 
 
@@ -41,7 +42,7 @@ def hold(site: Site, number: int, *, days: float, ended: bool = False) -> None:
     """So many connections that are open in another worker, the oldest for so many days."""
     now_us, since_us = round(NOW * 1e6), round((NOW - days * DAY) * 1e6)
     who = worker("another", app="site")
-    (identity,) = (fact.id for fact in site.lens._facts.values() if fact.path == "/talk")
+    identity = endpoint_id("site", "WEBSOCKET", "/talk")
     uses = [Use(identity, number, since_us, now_us)] if number else []
     database, writer = site.lens.database, Writer(site.lens.database, who)
     writer.register([], applied=0, now_us=now_us)
@@ -54,16 +55,19 @@ def moment(epoch: float) -> str:
 
 
 def talk_page(site: Site, query: str = "") -> str:
-    return plain(site.get(f"/lens/endpoints/{key_of(site, 'talk')}{query}").text)
+    page: str = site.get(f"/lens/endpoints/{key_of(site, 'talk')}{query}").text
+    return page
 
 
 def test_the_page_says_how_many_are_open_and_since_when(site: Site) -> None:
     hold(site, 3, days=11)
-    text = talk_page(site)
+    page = talk_page(site)
+    text, facts = page_text(page), figures(page)
     said = "3 connections open, the oldest for 11 days"
-    assert f"Active : {said}; cold after 7 days without a call" in text
+    assert f"Active: {said}; cold after 7 days without a call" in text
     assert f"No call ended in the last 7 days {said}. A call is counted when it ends." in text
-    assert "First call 11 d ago Last call just now All-time calls 0" in text
+    assert (facts["First call"], facts["Last call"]) == ("11 d ago", "just now")
+    assert facts["All-time calls"] == "0"
     assert "Show all time" not in text
     assert "The last one was" not in text
 
@@ -71,29 +75,31 @@ def test_the_page_says_how_many_are_open_and_since_when(site: Site) -> None:
 def test_calls_before_the_one_that_is_open_can_be_looked_at(site: Site) -> None:
     site.count("WEBSOCKET", "/talk", status=101)
     hold(site, 1, days=11)
-    text = talk_page(site, f"?from={moment(NOW - DAY)}&to={moment(NOW - DAY / 2)}")
+    text = page_text(talk_page(site, f"?from={moment(NOW - DAY)}&to={moment(NOW - DAY / 2)}"))
     assert "1 connection open for 11 days. A call is counted when it ends. Show all time" in text
     assert "No call ended in" in text
-    assert "No call" not in talk_page(site)
+    assert "No call" not in page_text(talk_page(site))
 
 
 def test_the_list_has_a_hint_of_what_is_open(site: Site) -> None:
     hold(site, 1_234, days=11)
     page = site.get().text
-    assert 'title="1,234 connections open, the oldest for 11 days"' in page
-    assert "WEBSOCKET /talk Active 1,234 open 0" in plain(page)
+    row = table(page, "Endpoints")["WEBSOCKET /talk"]
+    assert "1,234 connections open, the oldest for 11 days" in row.titles
+    assert (row["Status"], row["Calls"]) == ("Active 1,234 open", "0")
     assert "No calls recorded yet" not in page
 
 
 def test_after_a_kill_the_page_says_that_the_call_was_not_counted(site: Site) -> None:
     hold(site, 2, days=11, ended=True)
-    text = talk_page(site)
-    assert "Active : last called just now; cold after 7 days without a call" in text
-    assert "Last used just now . That call was not counted" in text
+    text = page_text(talk_page(site))
+    assert "Active: last called just now; cold after 7 days without a call" in text
+    assert "Last used just now. That call was not counted" in text
     assert "Show all time" not in text
     # Every number of it is that of no call.
-    assert "All-time calls 0" in talk_page(site, "?days=all")
-    assert "WEBSOCKET /talk Active 0 " in plain(site.get().text)
+    assert figures(talk_page(site, "?days=all"))["All-time calls"] == "0"
+    row = table(site.get().text, "Endpoints")["WEBSOCKET /talk"]
+    assert (row["Status"], row["Calls"]) == ("Active", "0")
 
 
 def test_programs_are_told_the_same(site: Site) -> None:

@@ -309,9 +309,7 @@ def _table(element: Element) -> Table:
     # A unit or a scale is no part of the name.
     columns = tuple(_text(cell, without=_SILENT | {"small"}) for cell in head.iter("th"))
     rows = tuple(
-        _row(columns, row)
-        for body in element.findall("tbody")
-        for row in body.findall("tr")
+        _row(columns, row) for body in element.findall("tbody") for row in body.findall("tr")
     )
     return Table(columns, rows)
 

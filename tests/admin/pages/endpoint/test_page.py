@@ -10,53 +10,57 @@ from fastapi_lens.admin.pages.endpoint.page import status_reason
 from fastapi_lens.settings.status import Status, Thresholds
 from tests.admin.conftest import Site
 from tests.admin.make import DAY, NOW, endpoint
+from tests.support.pages import addresses, figures, link, links, page_text, table, title
 
 HOUR = 3_600
 
 
 def key_of(site: Site, path: str) -> str:
-    text = site.get("/lens/?q=" + path).text
-    return text.split("/lens/endpoints/")[1][:16]
-
-
-def plain(text: str) -> str:
-    return " ".join(re.sub(r"<svg.*?</svg>|<[^>]*>", " ", text, flags=re.DOTALL).split())
+    (row,) = table(site.get("/lens/?q=" + path).text, "Endpoints").rows
+    return row.links[0].href.removeprefix("/lens/endpoints/")
 
 
 def test_the_page_says_what_is_known_of_an_endpoint(site: Site) -> None:
     site.count("GET", "/users/{user_id}", 9)
     site.count("GET", "/users/{user_id}", 1, status=404, duration_ns=700_000_000)
     answer = site.get(f"/lens/endpoints/{key_of(site, 'user_id')}")
-    text = plain(answer.text)
-    assert "<title>GET /users/{user_id} · site</title>" in answer.text
-    assert "Active : last called" in text
+    text = page_text(answer.text)
+    assert title(answer.text) == "GET /users/{user_id} · site"
+    assert "Active: last called" in text
     assert "One user." in text
     assert "read_user" in text
     assert re.search(r"conftest\.py:\d+", text)
-    assert "Errors 10.0% 0 × 5xx, 1 × 4xx" in text
-    assert 'href="/lens/?tag=users">users' in answer.text
-    assert re.search(r"p95 [67]\d\d ms slow", text)
-    assert "All-time calls 10" in text
-    assert "200 9 90.0% 404 1 10.0%" in text
+    shown = figures(answer.text)
+    assert shown["Errors"].startswith("10.0% 0 × 5xx, 1 × 4xx")
+    assert link(answer.text, "users").href == "/lens/?tag=users"
+    assert re.match(r"[67]\d\d ms slow", shown["p95"])
+    assert shown["All-time calls"] == "10"
+    codes = table(answer.text, "Status, Calls")
+    assert [(row.name, row["Calls"], row["Share"]) for row in codes.rows] == [
+        ("200", "9", "90.0%"),
+        ("404", "1", "10.0%"),
+    ]
 
 
 def test_an_endpoint_that_was_never_called_has_an_empty_page(site: Site) -> None:
-    text = plain(site.get(f"/lens/endpoints/{key_of(site, 'users&method=POST')}").text)
+    page = site.get(f"/lens/endpoints/{key_of(site, 'users&method=POST')}").text
+    text, facts = page_text(page), figures(page)
     assert "deprecated" in text
-    assert "Never called : no call since it was first seen" in text
-    assert "First call never Last call never All-time calls 0" in text
+    assert "Never called: no call since it was first seen" in text
+    assert (facts["First call"], facts["Last call"]) == ("never", "never")
+    assert facts["All-time calls"] == "0"
     assert "No call in the last 7 days Nor before" in text
     assert "As a table" not in text
     everything = site.get(f"/lens/endpoints/{key_of(site, 'users&method=POST')}?days=all")
-    assert "no call yet" in plain(everything.text)
-    assert "p95 – " in text
+    assert "no call yet" in page_text(everything.text)
+    assert facts["p95"].startswith("–")
 
 
 @pytest.mark.parametrize("key", ["00", "zz", "0" * 16, "-000000000000001", "x" * 300])
 def test_an_unknown_endpoint_is_not_found(site: Site, key: str) -> None:
     page = site.get(f"/lens/endpoints/{key}")
     assert page.status_code == 404
-    assert 'href="/lens/">All endpoints' in page.text
+    assert link(page.text, "All endpoints").href == "/lens/"
     toast = site.fragment(f"/lens/endpoints/{key}")
     assert toast.status_code == 404
     assert toast.text.startswith("<hx-partial")
@@ -65,11 +69,11 @@ def test_an_unknown_endpoint_is_not_found(site: Site, key: str) -> None:
 def test_its_window_is_in_its_address(site: Site) -> None:
     key = key_of(site, "health")
     base = f"/lens/endpoints/{key}"
-    assert f'href="{base}?days=1h"' in site.get(base).text
+    assert link(site.get(base).text, "1h").href == f"{base}?days=1h"
     answer = site.fragment(f"{base}?days=24h")
     assert answer.headers["hx-push-url"] == f"{base}?days=1"
     assert site.fragment(base, source="div#lens-live").headers["hx-push-url"] == "false"
-    assert 'aria-current="true">24h' in answer.text
+    assert link(answer.text, "24h").current
 
 
 def test_it_is_not_sent_again_while_nothing_changes(
@@ -151,42 +155,49 @@ def past(site: Site, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"/lens/endpoints/{key_of(site, 'health')}"
 
 
+def steps(page: str) -> list[str]:
+    """Where the steps of the table of numbers lead to."""
+    return [one.href for row in table(page, "As a table, per").rows for one in row.links]
+
+
 def test_the_page_says_which_window_it_shows(site: Site, past: str) -> None:
-    assert f"{minute(AFTERNOON - 7 * DAY)} UTC – now" in plain(site.get(past).text)
-    everything = plain(site.get(f"{past}?days=all").text)
+    assert f"{minute(AFTERNOON - 7 * DAY)} UTC – now" in page_text(site.get(past).text)
+    everything = page_text(site.get(f"{past}?days=all").text)
     assert f"{minute(AFTERNOON - 20 * DAY)} UTC – now" in everything
 
 
 def test_a_step_narrows_the_window_and_the_page_leads_back(site: Site, past: str) -> None:
-    today = f"?days=30&amp;from={stand(-14 / 24)}&amp;to={stand(10 / 24)}"
+    today = f"?days=30&from={stand(-14 / 24)}&to={stand(10 / 24)}"
     page = site.get(f"{past}?days=30").text
     # Once for the pointer, over the charts, and once in the table.
-    assert page.count(f'href="{today}"') == 2
-    assert f'href="{today}" tabindex="-1"' in page
-    narrowed = site.get(past + today.replace("&amp;", "&")).text
-    hour = f"?days=30&amp;from={stand()}&amp;to={stand(1 / 24)}"
-    assert narrowed.count(f'href="{hour}"') == 2
-    assert f"{minute(AFTERNOON - 14 * HOUR)} UTC – now" in plain(narrowed)
-    minutes = site.get(past + hour.replace("&amp;", "&")).text
-    assert "Calls 5 " in plain(minutes)
-    assert "Errors 100%" in plain(minutes)
-    assert 'href="?' not in minutes
-    back = f'id="lens-back" class="button" href="{past}?days=30">Back to the last 30 days'
-    assert back in minutes
-    assert f'id="lens-earlier" href="{past}?days=30&amp;from={stand(-1 / 24)}' in minutes
-    assert "lens-later" not in minutes
+    assert addresses(page).count(today) == 2
+    assert today in steps(page)
+    narrowed = site.get(past + today).text
+    hour = f"?days=30&from={stand()}&to={stand(1 / 24)}"
+    assert addresses(narrowed).count(hour) == 2
+    assert hour in steps(narrowed)
+    assert f"{minute(AFTERNOON - 14 * HOUR)} UTC – now" in page_text(narrowed)
+    minutes = site.get(past + hour).text
+    assert figures(minutes)["Calls"].split()[0] == "5"
+    assert figures(minutes)["Errors"].startswith("100%")
+    assert [one for one in addresses(minutes) if one.startswith("?")] == []
+    assert link(minutes, "Back to the last 30 days").href == f"{past}?days=30"
+    before = link(minutes, "Earlier").href
+    assert before.startswith(f"{past}?days=30&from={stand(-1 / 24)}")
+    assert "Later" not in [one.name for one in links(minutes)]
     earlier = site.get(f"{past}?from={stand(-1 / 24)}&to={stand()}").text
-    assert f"{minute(AFTERNOON - HOUR)} – 14:00 UTC" in plain(earlier)
-    assert f'id="lens-later" href="{past}?from={stand()}' in earlier
-    assert "Calls 0 " in plain(earlier)
+    assert f"{minute(AFTERNOON - HOUR)} – 14:00 UTC" in page_text(earlier)
+    assert link(earlier, "Later").href.startswith(f"{past}?from={stand()}")
+    assert figures(earlier)["Calls"].split()[0] == "0"
 
 
 def test_a_part_of_time_of_which_less_is_kept_says_so(site: Site, past: str) -> None:
     question = f"from={stand(-14 - 1 / 48)}&to={stand(-14 + 1 / 144)}"
-    text = plain(site.get(f"{past}?{question}").text)
+    page = site.get(f"{past}?{question}").text
+    text = page_text(page)
     began = AFTERNOON - 14 * DAY - HOUR
     assert f"{minute(began)} – 15:00 UTC as precise as is kept" in text
-    assert "Calls 2 " in text
+    assert figures(page)["Calls"].split()[0] == "2"
     assert f"Counted by whole days (UTC): {day(began)}." in text
 
 
@@ -194,20 +205,24 @@ def test_a_time_that_has_not_come_or_makes_no_sense_falls_back(site: Site, past:
     for garbage in (f"from={stand(1)}&to={stand(2)}", "from=x&to=y", "from=1"):
         answer = site.fragment(f"{past}?{garbage}")
         assert answer.headers["hx-push-url"] == past
-        assert f"{minute(AFTERNOON - 7 * DAY)} UTC – now" in plain(answer.text)
+        assert f"{minute(AFTERNOON - 7 * DAY)} UTC – now" in page_text(answer.text)
 
 
 def test_the_first_of_all_times_has_nothing_earlier(site: Site, past: str) -> None:
-    assert "lens-earlier" not in site.get(f"{past}?from=0&to=1").text
+    names = [one.name for one in links(site.get(f"{past}?from=0&to=1").text)]
+    assert ("Earlier" in names, "Later" in names) == (False, True)
 
 
 def test_figures_stand_beside_those_of_the_period_before(site: Site, past: str) -> None:
-    text = plain(site.get(past).text)
-    assert "Calls 26 +85% was 14" in text
-    assert "Errors 19.2% 5 × 5xx, 0 × 4xx +19.2 points , worse was 0%" in text
-    assert f"before: {minute(AFTERNOON - 14 * DAY)} – {minute(AFTERNOON - 7 * DAY)} UTC." in text
-    assert "All time has no period before" in plain(site.get(f"{past}?days=all").text)
-    assert "First seen" in plain(site.get(f"{past}?days=90").text)
+    page = site.get(past).text
+    assert figures(page)["Calls"] == "26 +85% was 14"
+    assert figures(page)["Errors"] == "19.2% 5 × 5xx, 0 × 4xx +19.2 points, worse was 0%"
+    assert (
+        f"before: {minute(AFTERNOON - 14 * DAY)} – {minute(AFTERNOON - 7 * DAY)} UTC."
+        in page_text(page)
+    )
+    assert "All time has no period before" in page_text(site.get(f"{past}?days=all").text)
+    assert "First seen" in page_text(site.get(f"{past}?days=90").text)
 
 
 def test_where_retention_has_taken_the_period_before_the_page_says_so(
@@ -215,7 +230,7 @@ def test_where_retention_has_taken_the_period_before_the_page_says_so(
 ) -> None:
     site = make_site(ttl_days=8)
     site.count("GET", "/health")
-    text = plain(site.get(f"/lens/endpoints/{key_of(site, 'health')}").text)
+    text = page_text(site.get(f"/lens/endpoints/{key_of(site, 'health')}").text)
     assert "No data is kept of the period before" in text
 
 
@@ -226,4 +241,5 @@ def test_a_page_of_charts_is_light(site: Site, past: str) -> None:
 
 def test_a_duration_of_minutes_is_told_in_seconds(site: Site) -> None:
     site.count("GET", "/health", duration_ns=600 * 10**9)
-    assert re.search(r">\d\d\d s<", site.get("/lens/?q=health").text)
+    row = table(site.get("/lens/?q=health").text, "Endpoints")["GET /health"]
+    assert re.fullmatch(r"\d\d\d s( slow)?", row["p95"])

@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi_lens import create_lens_admin
 from fastapi_lens.reporting.workers import State
 from tests.admin.conftest import Site
+from tests.support.pages import Table, addresses, field, figures, link, links, page_text, table
 
 MakeSite = Callable[..., Site]
 NOTHING_YET = State(
@@ -21,21 +22,8 @@ NOTHING_YET = State(
 )
 
 
-def rows(text: str) -> list[list[str]]:
-    """The cells of each row as text, without what is inside charts."""
-    text = re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)
-    body = text.partition('<tbody id="lens-rows"')[2].partition("</tbody>")[0]
-    return [
-        [
-            " ".join(re.sub(r"<[^>]*>", "", cell).split())
-            for cell in re.split(r"(?=<t[hd])", row)[1:]
-        ]
-        for row in re.split(r"(?=<tr)", body)[1:]
-    ]
-
-
-def links(text: str) -> list[str]:
-    return re.findall(r'(?:href|action|src|hx-get)="([^"]*)"', text)
+def endpoints(text: str) -> Table:
+    return table(text, "Endpoints")
 
 
 def test_a_row_says_what_an_endpoint_did(site: Site) -> None:
@@ -43,44 +31,45 @@ def test_a_row_says_what_an_endpoint_did(site: Site) -> None:
     site.count("GET", "/users/{user_id}", 30, status=404)
     site.count("GET", "/users/{user_id}", 20, status=503, duration_ns=900_000_000)
     text = site.get("/lens/?q=user_id").text
-    ((name, status, calls, trend, errors, p50, p95, p99, last, handler),) = rows(text)
-    assert (name, status, calls, trend) == ("GET /users/{user_id}", "Active", "1,250", "")
-    assert errors == "4.0%"
-    assert [float(p50), float(p95), float(p99)] == pytest.approx([10, 10, 900], rel=0.014)
-    assert re.fullmatch(r"just now|\d+ s ago", last)
-    assert "<title>20 × 5xx, 30 × 4xx</title>" in text
-    assert "0–5%" in text
+    row = endpoints(text)["GET /users/{user_id}"]
+    assert (row["Status"], row["Calls"], row["Trend"]) == ("Active", "1,250", "")
+    assert row["Errors"] == "4.0%"
+    percentiles = [float(row[name]) for name in ("p50", "p95", "p99")]
+    assert percentiles == pytest.approx([10, 10, 900], rel=0.014)
+    assert re.fullmatch(r"just now|\d+ s ago", row["Last call"])
+    assert "20 × 5xx, 30 × 4xx" in row.titles
+    assert "0–5%" in page_text(text)
     assert "read_user" in text
-    assert re.fullmatch(r"admin/conftest\.py:\d+", handler)
-    assert "4.0% <small>20 × 5xx</small>" in text
+    assert re.fullmatch(r"admin/conftest\.py:\d+", row["Handler"])
+    assert figures(text)["Errors"] == "4.0% 20 × 5xx"
 
 
 def test_a_row_without_calls_has_no_percentiles(site: Site) -> None:
-    ((name, status, *cells, last, handler),) = rows(site.get("/lens/?method=POST").text)
-    assert (name, status) == ("POST /usersdeprecated", "Never called")
-    assert cells == ["0", "", "–", "–", "–", "–"]
-    assert last == "never"
-    assert handler.startswith("admin/conftest.py:")
+    row = endpoints(site.get("/lens/?method=POST").text)["POST /users"]
+    assert (row["Endpoint"].endswith("deprecated"), row["Status"]) == (True, "Never called")
+    assert (row["Calls"], row["Trend"]) == ("0", "")
+    assert [row[name] for name in ("Errors", "p50", "p95", "p99")] == ["–"] * 4
+    assert row["Last call"] == "never"
+    assert row["Handler"].startswith("admin/conftest.py:")
 
 
 def test_a_p95_is_marked_only_above_the_limit(make_site: MakeSite) -> None:
     site = make_site(slow_threshold_ms=100.0)
     site.count("GET", "/health", duration_ns=99_000_000)
-    assert 'class="slow"' not in site.get().text
+    assert "slow" not in endpoints(site.get().text)["GET /health"]["p95"]
     site.count("GET", "/health", 30, duration_ns=150_000_000)
-    assert re.search(r'class="slow">1\d\d<span class="sr"> slow</span>', site.get().text)
+    assert re.fullmatch(r"1\d\d slow", endpoints(site.get().text)["GET /health"]["p95"])
 
 
 def test_tabs_and_chips_keep_the_rest_of_the_view(site: Site) -> None:
     text = site.get("/lens/?q=user&method=GET&days=30&sort=p99&page=9&nonsense=1").text
-    found = links(text)
-    assert "/lens/?q=user&amp;status=dead&amp;method=GET&amp;days=30&amp;sort=p99" in found
-    assert "/lens/?q=user&amp;method=GET&amp;days=1h&amp;sort=p99" in found
-    assert "/lens/?q=user&amp;method=GET&amp;days=30&amp;sort=-p99" in found
-    assert "/lens/?days=30&amp;sort=p99" in found
-    assert not any("page=" in link or "nonsense" in link for link in found)
-    assert '<input type="hidden" name="days" value="30">' in text
-    assert '<input type="hidden" name="sort" value="p99">' in text
+    found = addresses(text)
+    assert "/lens/?q=user&status=dead&method=GET&days=30&sort=p99" in found
+    assert link(text, "1h").href == "/lens/?q=user&method=GET&days=1h&sort=p99"
+    assert "/lens/?q=user&method=GET&days=30&sort=-p99" in found
+    assert link(text, "Clear filters").href == "/lens/?days=30&sort=p99"
+    assert not any("page=" in address or "nonsense" in address for address in found)
+    assert (field(text, "days").value, field(text, "sort").value) == ("30", "p99")
 
 
 def test_the_sorted_column_is_announced(site: Site) -> None:
@@ -158,7 +147,7 @@ def test_before_anything_was_flushed_the_page_says_when_to_look_again(
 def test_the_first_run_says_how_to_make_a_call(site: Site) -> None:
     text = site.get().text
     assert '<code id="lens-curl" hx-ignore>curl http://testserver/health</code>' in text
-    assert len(rows(text)) == 3
+    assert len(endpoints(text).rows) == 3
     site.count("GET", "/health")
     assert "lens-curl" not in site.get().text
 
@@ -178,8 +167,9 @@ def test_the_first_call_is_to_the_root_where_every_path_has_parameters(
 def test_no_match_leads_back_to_all(site: Site) -> None:
     text = site.get("/lens/?q=%3Cscript%3E&days=1").text
     assert "None of the 3 endpoints matches these filters." in text
-    assert 'value="&lt;script&gt;"' in text
-    assert '<a class="button" href="/lens/?days=1">Clear filters</a>' in text
+    assert field(text, "q").value == "<script>"
+    clear = [one.href for one in links(text) if one.name == "Clear filters"]
+    assert clear == ["/lens/?days=1"] * 2
 
 
 def test_many_endpoints_come_in_pages(make_site: MakeSite) -> None:
@@ -188,14 +178,14 @@ def test_many_endpoints_come_in_pages(make_site: MakeSite) -> None:
         app.add_api_route(f"/n/{number:03}", lambda: None)
     site = make_site(app)
     text = site.get("/lens/?sort=path&page=3").text
-    assert len(rows(text)) == 20
-    assert "101–120 of 120 endpoints" in text
-    assert re.search(r'aria-label="Page 3" aria-current="page"', text)
-    assert '<a id="lens-p-1" href="/lens/?sort=path"' in text
+    assert len(endpoints(text).rows) == 20
+    assert "101–120 of 120 endpoints" in page_text(text)
+    assert link(text, "Page 3").current
+    assert link(text, "Page 1").href == "/lens/?sort=path"
     assert "101–120" in site.get("/lens/?sort=path&page=77").text
     assert site.fragment("/lens/?page=77").headers["hx-push-url"] == "/lens/?page=3"
     wide = site.get("/lens/?q=n/00").text
-    assert "10 endpoints <span>of 120</span>" in wide
+    assert "10 endpoints of 120" in page_text(wide)
 
 
 @pytest.mark.unmeasured
@@ -216,12 +206,12 @@ def test_every_address_is_where_the_client_found_the_admin(
     app.include_router(create_lens_admin(mount), prefix=prefix)
     site = make_site(app, root_path=root_path, include=False)
     text = site.get(base.removeprefix(root_path) + "/").text
-    key = text.split("/endpoints/")[1][:16]
-    texts = text + site.get(f"{base}/endpoints/{key}".removeprefix(root_path)).text
-    found = [link for link in links(texts) if link != "#lens-main"]
+    (there,) = endpoints(text)["GET /health"].links
+    texts = (text, site.get(there.href.removeprefix(root_path)).text)
+    found = [one for each in texts for one in addresses(each) if one != "#lens-main"]
     assert len(found) > 30
     # A query alone stays on its page, wherever that is.
-    assert [link for link in found if not link.startswith((base + "/", "?"))] == []
+    assert [one for one in found if not one.startswith((base + "/", "?"))] == []
     assert f'<meta name="lens-base" content="{base}">' in text
 
 
@@ -232,17 +222,17 @@ def test_a_path_of_the_host_is_text_wherever_it_is_shown(make_site: MakeSite) ->
     app.include_router(router)
     site = make_site(app)
     text = site.get().text
-    key = text.split("/endpoints/")[1][:16]
-    for page in (text, site.get(f"/lens/endpoints/{key}").text):
+    (row,) = endpoints(text).rows
+    for page in (text, site.get(row.links[0].href).text):
         assert "<img" not in page
         assert "<i>tag" not in page
         assert "onerror=z&gt;" in page
 
 
 def test_the_file_and_line_of_each_handler_is_a_column(site: Site) -> None:
-    *_, handler = rows(site.get("/lens/?q=user_id").text)[0]
-    assert re.fullmatch(r"admin/conftest\.py:[0-9]+", handler)
-    assert 'title="<locals>.read_user"'.replace("<", "&lt;").replace(">", "&gt;") in site.get().text
+    row = endpoints(site.get("/lens/?q=user_id").text)["GET /users/{user_id}"]
+    assert re.fullmatch(r"admin/conftest\.py:[0-9]+", row["Handler"])
+    assert "<locals>.read_user" in row.titles
 
 
 @pytest.mark.unmeasured
@@ -268,9 +258,9 @@ def test_the_first_load_of_a_thousand_busy_endpoints_transfers_less_than_sixty_k
     assert site.lens.flusher.flush()
     page = site.get()
     text = page.text
-    assert text.count('<tr id="r') == text.count('class="spark"') == 50
-    assert "<b>1,000</b>" in text
-    loaded = re.findall(r'(?:href|src)="(/lens/static/[^"]+)"', text)
+    assert len(endpoints(text).rows) == text.count('class="spark"') == 50
+    assert link(text, "All 1,000").current
+    loaded = [one for one in addresses(text) if one.startswith("/lens/static/")]
     assert len(loaded) == 4
     answers = [page, *map(site.get, loaded)]
     assert {one.headers["content-encoding"] for one in answers} == {"gzip"}
