@@ -35,11 +35,10 @@ def open_endpoints(lens: Recording) -> list[OpenEndpoint]:
 
 
 def _match(lens: Recording, call: OpenCall) -> Match | None:
-    """The endpoint of a call; None for calls without one, such as a 404."""
+    """The endpoint of a call; None if it is unknown, at least for now."""
     try:
-        found = lens.routes.match(call[0], call[1])
+        return lens.routes.match(call[0], call[1])
     except Exception:
         # When it ends, it is counted and logged as lost.
         logger.debug("fastapi_lens does not know whose call is open", exc_info=True)
         return None
-    return found if found is not None and found.method else None

@@ -66,7 +66,7 @@ class OpenCalls:
         self.timer = timer
         self._numbers = itertools.count(1)
         self._calls: dict[int, OpenCall] = {}
-        self._matches: dict[int, Match | None] = {}
+        self._matches: dict[int, Match] = {}
 
     def begin(self, call: OpenCall) -> int:
         """Add a call whose first byte is sent, or whose WebSocket is accepted.
@@ -83,12 +83,13 @@ class OpenCalls:
         self._calls.pop(number, None)
 
     def matched(self, match: Callable[[OpenCall], Match | None]) -> list[tuple[OpenCall, Match]]:
-        """The open calls with their endpoints.
+        """The open calls of endpoints, each with its endpoint.
 
         Only the flusher calls this.
 
         Args:
-            match: Returns the endpoint of a call, None if it has none; called once for each call.
+            match: Returns the endpoint of a call, None if it is unknown. An answer that is certain
+                holds until the call ends; otherwise the next look asks again.
         """
         known, self._matches = self._matches, {}
         found: list[tuple[OpenCall, Match]] = []
@@ -97,8 +98,11 @@ class OpenCalls:
             if place % CALLS_AT_ONCE == 0:
                 time.sleep(BREATH_SECONDS)
             of_it = known[number] if number in known else match(call)
-            self._matches[number] = of_it
+            if of_it is None:
+                continue
+            if of_it.certain:
+                self._matches[number] = of_it
             # A background task after the last byte holds no connection open.
-            if of_it is not None and not call[2][1]:
+            if of_it.method and not call[2][1]:
                 found.append((call, of_it))
         return found

@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocketDisconnect
 
 from fastapi_lens.recording.calls.open_calls import CALLS_AT_ONCE, OpenCall, OpenCalls
-from fastapi_lens.recording.routes.route_match import Match
+from fastapi_lens.recording.routes.route_match import NO_CALL, Match
 from fastapi_lens.settings.ignore_rules import Rule, Rules
 from fastapi_lens.settings.status import Status
 from fastapi_lens.storage.schema.tables import WORKER
@@ -310,7 +310,54 @@ async def test_a_call_whose_endpoint_cannot_be_told_holds_up_nothing(
             patched.setattr(probed.lens.routes, "match", fail)
             assert probed.lens.flusher.flush()
         assert told_by_the_worker(probed) is None
+        # It is in use as soon as its endpoint is known.
+        assert seen(probed, "/events").open_connections == 1
     assert probed.counts() == {("GET", "/events"): {200: 1}}
+
+
+async def test_a_connection_whose_route_is_found_later_is_in_use_then(
+    probe: MakeProbe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probed = begun(probe)
+    routes = probed.lens.routes
+    async with held(probed.app, websocket_scope("/socket.io/1")):
+        with monkeypatch.context() as patched:
+            # As while the limit of rereads holds back a route that was just added.
+            patched.setattr(routes, "_by_endpoint", {})
+            patched.setattr(routes, "_reread", lambda: False)
+            assert probed.lens.flusher.flush()
+            assert told_by_the_worker(probed) is None
+        assert seen(probed, "/socket.io/{path}").open_connections == 1
+
+
+async def test_only_an_answer_that_is_certain_is_kept_until_the_call_ends() -> None:
+    opened = OpenCalls()
+    opened.begin(({}, "", (200, 0), 0))
+    answers = [
+        None,
+        Match("GET", "/guess", certain=False),
+        Match("GET", "/known"),
+        Match("GET", "/never-asked"),
+    ]
+    told = [[match for _, match in opened.matched(lambda _: answers.pop(0))] for _ in range(4)]
+    assert [[one.template for one in found] for found in told] == [
+        [],
+        ["/guess"],
+        ["/known"],
+        ["/known"],
+    ]
+
+
+async def test_a_call_that_certainly_has_no_endpoint_is_asked_for_once() -> None:
+    opened, asked = OpenCalls(), list[int]()
+    opened.begin(({}, "", (404, 0), 0))
+
+    def nothing(_call: OpenCall) -> Match:
+        asked.append(1)
+        return NO_CALL
+
+    assert opened.matched(nothing) == opened.matched(nothing) == []
+    assert asked == [1]
 
 
 async def test_what_the_database_forgets_is_said_again(probe: MakeProbe) -> None:
