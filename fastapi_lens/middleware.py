@@ -15,7 +15,7 @@ from fastapi_lens.admin.router import DEFAULT_PREFIX, Endpoint, create_lens_admi
 from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.recording.middleware import Recording, RecordingMiddleware
 from fastapi_lens.runtime.lens import Lens
-from fastapi_lens.startup_checks import StartChecks, leaves_out
+from fastapi_lens.startup_checks import findings, leaves_out
 
 DEFAULT_REPORT_PATH = DEFAULT_PREFIX + "/report"
 logger = logging.getLogger("fastapi_lens")
@@ -40,6 +40,7 @@ class LensMiddleware(RecordingMiddleware):
         super().__init__(app, self._lens)
         path = self._lens.config.report_path
         self._answers_reports = path != DEFAULT_REPORT_PATH
+        self._is_checked = False
         if self._answers_reports:
             self.app = ReportPath(app, path)
 
@@ -67,12 +68,19 @@ class LensMiddleware(RecordingMiddleware):
         lens = super()._begin(scope, lifespan=lifespan)
         try:
             if lens is self._lens:  # Otherwise the other lens has logged it all.
-                self._lens.get_or_create(StartChecks, lambda: StartChecks(lens.routes.app))
+                self._say_findings(lens)
             self._answer_reports(lens.routes.app)
         except Exception:
             # The host must start, even if its routes are unusual.
             logger.exception("fastapi_lens could not check how it is used")
         return lens
+
+    def _say_findings(self, lens: Recording) -> None:
+        """Log how the application uses the lens wrongly, at its first start."""
+        found = [] if self._is_checked else list(findings(lens.routes.app))
+        self._is_checked = True
+        for sentence in found:
+            logger.warning("fastapi_lens: %s", sentence)
 
     def _answer_reports(self, app: Any) -> None:
         """Answer also at the reports' default path if the admin is elsewhere."""

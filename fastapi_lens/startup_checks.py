@@ -5,6 +5,7 @@ Inspects routes and environment variables. Changes and records nothing.
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -17,26 +18,26 @@ from fastapi_lens.recording.routes.route_tree import leaves_of
 
 logger = logging.getLogger("fastapi_lens")
 
-_FOREIGN = ("LENS_TEST_", "LENS_SERVICE_", "LENS_PORT")
-"""Variables of this package's tests, and those that Kubernetes sets for a service named lens."""
+_OF_A_SERVICE = re.compile(
+    r"(FASTAPI_)?LENS(_[A-Z0-9_]+)?_"
+    r"(SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
+"""Variables that Kubernetes sets for a service named lens, lens-db and the like."""
 
 _PREFIXES = (ENV_PREFIX, f"FASTAPI_{ENV_PREFIX}")
 _PAGES = ("/", "/report", "/login")
 """Paths below the admin; a route of the host may hide only one of them."""
 
 
-class StartChecks:
-    """Checks at one start that log each finding once.
+def findings(app: Any, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """Sentences about an application's use of the lens.
 
     Args:
         app: The application whose endpoints are recorded.
         environment: The environment variables; their values are never read.
     """
-
-    def __init__(self, app: Any, environment: Mapping[str, str] = os.environ) -> None:
-        """Run the checks and log the findings."""
-        for sentence in (*misspelt(environment), *unreachable(app)):
-            logger.warning("fastapi_lens: %s", sentence)
+    yield from misspelt(environment)
+    yield from unreachable(app)
 
 
 def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
@@ -44,7 +45,9 @@ def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
     known = [env_name(setting) for setting in SETTINGS]
     removed = {env_name(setting): fix for setting, fix in REMOVED.items()}
     for name in sorted(environment):
-        if name in known or name.startswith(_FOREIGN) or not name.upper().startswith(_PREFIXES):
+        if name in known or not name.upper().startswith(_PREFIXES):
+            continue
+        if _OF_A_SERVICE.fullmatch(name):
             continue
         meant = name.upper().removeprefix("FASTAPI_")
         if meant in removed:

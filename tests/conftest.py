@@ -162,10 +162,14 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(autouse=True)
-def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the developer's own LENS_… settings away."""
-    for name in os.environ:
-        if name.startswith("LENS_") and not name.startswith("LENS_TEST_"):
+def no_settings_from_outside(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Take the developer's own LENS_… variables away."""
+    # Only tests that start programs need the names of those.
+    kept = "LENS_TEST_" if request.node.get_closest_marker("program") else None
+    for name in list(os.environ):
+        if name.startswith("LENS_") and not (kept and name.startswith(kept)):
             monkeypatch.delenv(name)
     # Else nothing that sets no database had the default of an application that runs.
     monkeypatch.delenv(TEST_SUITE, raising=False)

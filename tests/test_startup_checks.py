@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from fastapi_lens import LensConfig, LensMiddleware, create_lens_admin, lens_admin, startup_checks
 from fastapi_lens.recording.routes.route_lookup import reached_at, sample_path
-from fastapi_lens.startup_checks import StartChecks, misspelt
+from fastapi_lens.startup_checks import findings, misspelt
 
 KEY = {"X-Lens-Key": "a-key-of-the-tests"}
 Wire = Callable[[FastAPI], Any]
@@ -154,9 +154,8 @@ def test_the_middleware_alone_says_how_to_add_the_admin(started: Started) -> Non
     assert "add app.include_router(lens_admin), or use LensMiddleware.setup(app" in warning
 
 
-def test_an_application_of_another_kind_is_told_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    StartChecks(PlainTextResponse("ok"), {})
-    assert caplog.records == []
+def test_an_application_of_another_kind_is_told_nothing() -> None:
+    assert list(findings(PlainTextResponse("ok"), {})) == []
 
 
 def test_a_check_that_fails_keeps_nothing_from_starting(
@@ -234,11 +233,39 @@ def test_a_variable_of_a_removed_setting_is_named_with_what_to_do_instead(
     )
 
 
+def variables_of_a_service(name: str) -> dict[str, str]:
+    """What Kubernetes sets in each container beside a service."""
+    base = name.upper().replace("-", "_")
+    port = f"{base}_PORT_5432_TCP"
+    return dict.fromkeys(
+        (
+            *(f"{base}_SERVICE_HOST", f"{base}_SERVICE_PORT", f"{base}_SERVICE_PORT_HTTP_2"),
+            *(f"{base}_PORT", port, f"{port}_PROTO", f"{port}_PORT", f"{port}_ADDR"),
+            f"{base}_PORT_53_UDP_ADDR",
+        ),
+        "x",
+    )
+
+
 @pytest.mark.parametrize(
-    "name", ["LENS_TEST_NGINX", "LENS_SERVICE_HOST", "LENS_PORT_80_TCP", "LENSES", "LENS_DB_PATH"]
+    "service",
+    ["lens", "lens-db", "lens-database-2", "fastapi-lens", "fastapi-lens-admin", "lens-port"],
 )
+def test_variables_of_a_service_are_nobodys_mistake(service: str) -> None:
+    assert list(misspelt(variables_of_a_service(service))) == []
+
+
+@pytest.mark.parametrize("name", ["LENSES", "LENS_DB_PATH"])
 def test_other_variables_are_nobodys_mistake(name: str) -> None:
     assert list(misspelt({name: "x"})) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["LENS_DB_PORTS", "LENS_SERVICE", "LENS_PORT_X_TCP", "LENS_TEST_X"]
+)
+def test_a_variable_that_only_looks_like_that_of_a_service_is_told(name: str) -> None:
+    (said,) = misspelt({name: "x"})
+    assert repr(name) in said
 
 
 def test_a_sample_of_a_pattern_reaches_its_route() -> None:
