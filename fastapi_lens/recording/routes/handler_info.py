@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import CodeType
 from typing import Any, cast
+
+_MOST_LAYERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +30,22 @@ class Handler:
 def describe(endpoint: Any) -> Handler:
     """The facts about an endpoint's handler; empty texts for what cannot be told."""
     target = unwrapped(endpoint)
-    if not hasattr(target, "__qualname__"):
+    if not isinstance(getattr(target, "__qualname__", None), str):
         target = cast("Any", type(target))
     name = f"{target.__module__}.{target.__qualname__}"
     # Not inspect.getdoc, which takes the docstring of a base class for the handler's own.
-    documentation = inspect.cleandoc(target.__doc__ or "")
+    text = target.__doc__
+    documentation = inspect.cleandoc(text) if isinstance(text, str) else ""
     return Handler(name, _source(target), documentation.partition("\n")[0].strip())
 
 
 def layers(endpoint: Any) -> Iterator[Any]:
-    """An endpoint, and the functions inside its partials and ``functools.wraps`` decorators."""
+    """An endpoint, and the functions inside its partials and ``functools.wraps`` decorators.
+
+    At most `_MOST_LAYERS`: a function may wrap itself, and some objects have every attribute.
+    """
     yield endpoint
-    while True:
+    for _ in range(_MOST_LAYERS - 1):
         if isinstance(endpoint, partial):
             endpoint = endpoint.func
         elif hasattr(endpoint, "__wrapped__"):
@@ -56,7 +63,7 @@ def unwrapped(endpoint: Any) -> Any:
 
 def _source(target: Callable[..., Any] | type) -> str:
     code = getattr(target, "__code__", None)
-    if code is not None:
+    if isinstance(code, CodeType):
         return f"{relative(code.co_filename)}:{code.co_firstlineno}"
     try:
         file = inspect.getsourcefile(target)

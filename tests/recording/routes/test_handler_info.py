@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from fastapi_lens.recording.routes.handler_info import Handler, describe, unwrapped
+from fastapi_lens.recording.routes.handler_info import Handler, describe, layers, unwrapped
 
 pytestmark = pytest.mark.unit
 
@@ -72,3 +72,40 @@ def test_what_is_written_in_no_file_has_no_source() -> None:
     made = type("Made", (), {})
     made.__module__ = "builtins"
     assert describe(made) == Handler("builtins.Made", "", "")
+
+
+class Everything:
+    """Has any attribute, as some mocks and proxies do."""
+
+    def __getattr__(self, name: str) -> "Everything":
+        return Everything()
+
+
+def its_own() -> None:
+    """Its summary."""
+
+
+its_own.__wrapped__ = its_own  # type: ignore[attr-defined]
+
+
+def one() -> None: ...
+
+
+def other() -> None: ...
+
+
+one.__wrapped__, other.__wrapped__ = other, one  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("endpoint", [its_own, one, Everything()])
+def test_what_wraps_itself_is_unwrapped_to_an_end(endpoint: Any) -> None:
+    assert 1 < len(list(layers(endpoint))) <= 100
+
+
+def test_a_function_that_wraps_itself_is_described() -> None:
+    assert describe(its_own).summary == "Its summary."
+    assert describe(its_own).name.endswith("its_own")
+
+
+def test_an_object_that_has_every_attribute_is_described_by_its_class() -> None:
+    assert describe(Everything()) == describe(Everything)
