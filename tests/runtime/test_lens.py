@@ -54,6 +54,19 @@ def test_a_lens_starts_again_after_it_was_stopped(tmp_path: Path) -> None:
     assert calls_in(tmp_path / "lens.db") == {"/x": 2}
 
 
+def test_what_holds_at_every_start_is_logged_at_the_first(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "fastapi_lens")
+    lens = lens_on(tmp_path / "lens.db")
+    for _ in range(3):
+        lens.begin(FastAPI())
+        count(lens)
+        lens.stop()
+    assert caplog.text.count("sees no lifespan") == 1
+    assert caplog.text.count("has no report_key") == 1
+
+
 def test_a_lens_that_is_gone_is_asked_nothing_at_a_fork_or_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
