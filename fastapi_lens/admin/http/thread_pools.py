@@ -24,27 +24,20 @@ MAX_WAITING = 100
 Answer = TypeVar("Answer")
 
 
-class _Pool:
-    """Threads of one event loop."""
-
-    def __init__(self, threads: int) -> None:
-        self.limiter = anyio.CapacityLimiter(threads)
-
-
-_readers: RunVar[_Pool] = RunVar("fastapi_lens_readers")
-_changers: RunVar[_Pool] = RunVar("fastapi_lens_changers")
-_comparer: RunVar[_Pool] = RunVar("fastapi_lens_comparer")
+_readers: RunVar[anyio.CapacityLimiter] = RunVar("fastapi_lens_readers")
+_changers: RunVar[anyio.CapacityLimiter] = RunVar("fastapi_lens_changers")
+_comparer: RunVar[anyio.CapacityLimiter] = RunVar("fastapi_lens_comparer")
 _keys: RunVar[FairQueue] = RunVar("fastapi_lens_keys")
 
 
 async def in_reader_thread(work: Callable[[], Answer]) -> Answer:
     """Do something that blocks, as soon as one of the threads is free."""
-    return await anyio.to_thread.run_sync(work, limiter=_pool(_readers, READERS).limiter)
+    return await anyio.to_thread.run_sync(work, limiter=_threads(_readers, READERS))
 
 
 async def in_changing_thread(work: Callable[[], Answer]) -> Answer:
     """Do something that blocks and that somebody has asked for by a form."""
-    return await anyio.to_thread.run_sync(work, limiter=_pool(_changers, CHANGERS).limiter)
+    return await anyio.to_thread.run_sync(work, limiter=_threads(_changers, CHANGERS))
 
 
 async def in_key_thread(work: Callable[[], Answer], networks: Sequence[str]) -> Answer:
@@ -62,12 +55,13 @@ async def in_key_thread(work: Callable[[], Answer], networks: Sequence[str]) -> 
         queue = FairQueue(MAX_WAITING)
         _keys.set(queue)
     async with queue.turn(networks):
-        return await anyio.to_thread.run_sync(work, limiter=_pool(_comparer, 1).limiter)
+        return await anyio.to_thread.run_sync(work, limiter=_threads(_comparer, 1))
 
 
-def _pool(variable: RunVar[_Pool], threads: int) -> _Pool:
-    pool = variable.get(None)
-    if pool is None:
-        pool = _Pool(threads)
-        variable.set(pool)
-    return pool
+def _threads(variable: RunVar[anyio.CapacityLimiter], count: int) -> anyio.CapacityLimiter:
+    """The threads of the running event loop."""
+    limiter = variable.get(None)
+    if limiter is None:
+        limiter = anyio.CapacityLimiter(count)
+        variable.set(limiter)
+    return limiter

@@ -25,7 +25,7 @@ class WebSocketWatch:
         self,
         receive: Receive,
         send: Send,
-        accepted: Callable[[Sequence[int]], int] = lambda _seen: 0,
+        accepted: Callable[[Sequence[int]], int],
     ) -> None:
         """Stand between an application and its server.
 

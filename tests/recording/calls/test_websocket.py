@@ -362,7 +362,7 @@ def test_the_connection_is_accepted_when_the_server_has_taken_the_answer() -> No
     async def receive() -> Message:
         return CONNECT
 
-    watch = websocket.WebSocketWatch(receive, refuse)
+    watch = websocket.WebSocketWatch(receive, refuse, lambda _: 1)
     with pytest.raises(ClientDisconnected) as found:
         asyncio.run(watch.send({"type": "websocket.accept"}))
     assert watch.outcome(found.value) == (499, None)
