@@ -145,9 +145,7 @@ class Flusher:
         self._work, self._counting = threading.RLock(), threading.Lock()
         self._starting = threading.Lock()
         self._wake = threading.Event()
-        # A worker that is to end ends a visit in the middle of its rest.
-        rest = lambda seconds: self._wake.wait(seconds)  # noqa: E731, PLW0108  See `start`.
-        self._pruner = Pruner(database, settings.retention, owner=worker.id, rest=rest)
+        self._pruner = Pruner(database, settings.retention, owner=worker.id, rest=self._rest)
         self._threads: list[threading.Thread] = []
         self._flush_at = self._drain_at = 0.0
         self._core_share = CoreShare()
@@ -323,6 +321,10 @@ class Flusher:
             return max(self.interval, self._longer_interval)
         longest = min(LONGEST_BACK_OFF_SECONDS, self.interval * 2 ** min(failures, 10))
         return random.uniform(longest / 2, longest)  # noqa: S311  Spreads load, no secret.
+
+    def _rest(self, seconds: float) -> bool:
+        """Wait; true if the worker is to end, which ends a visit of the deletion, too."""
+        return self._wake.wait(seconds)
 
     def _prune_a_little(self) -> None:
         """Let the deletion go on, if there is any to do."""
