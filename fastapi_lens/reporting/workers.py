@@ -127,7 +127,7 @@ def _state_of(dialect: Dialect) -> sa.Select[Any]:
 
     Made once: that takes longer than to ask. Its parameters are ``app``, ``note`` and ``now_us``.
     """
-    app, note = (sa.bindparam(name, type_=sa.String) for name in ("app", "note"))
+    app, note = sa.bindparam("app", type_=WORKER.c.app.type), sa.bindparam("note", type_=sa.String)
     ours_us = sa.bindparam("now_us", type_=sa.BigInteger)
     lost, forgotten = lost_calls(app, note)
     waits_since = sa.select(sa.func.min(INBOX.c.since)).where(INBOX.c.app == app).scalar_subquery()

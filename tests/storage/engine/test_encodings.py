@@ -13,7 +13,7 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import encodable, unescaped
 from fastapi_lens.storage.records.settings import AuditEntry, add_audit_entry
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.schema.tables import AUDIT, ENDPOINT, REQUEST
+from fastapi_lens.storage.schema.tables import AUDIT, ENDPOINT, REQUEST, WORKER
 from fastapi_lens.storage.writing.batches import endpoint_id
 from tests.cli.helpers import run
 from tests.recording.probe import lens_of
@@ -67,6 +67,29 @@ def test_an_endpoint_is_registered_with_what_can_be_stored(url: str, encoding: s
         asked = sa.select(ENDPOINT.c.id).where(ENDPOINT.c.path == one.path)
         assert connection.execute(asked).scalars().all() == [one.id]
     database.close()
+
+
+def test_an_application_is_recorded_whose_escaped_title_is_longer_than_its_column(
+    url: str, encoding: str
+) -> None:
+    title = "订单管理系统" * 10
+    app = FastAPI(title=title)
+    app.add_api_route("/orders", lambda: None)
+    config = LensConfig(database_url=url, report_key="k", flush_interval=3600)
+    LensMiddleware.setup(app, config)
+    with TestClient(app, headers={"x-lens-key": "k"}) as client:
+        client.get("/orders")
+        lens = lens_of(app)
+        assert lens.flusher.flush()
+        assert lens.flusher.flush()
+        (row,) = table_rows(lens.database, WORKER)
+        assert row.app == (title if encoding in ("UTF8", "SQL_ASCII") else escaped(title)[:200])
+        report = client.get("/lens/report").json()
+        assert report["summary"]["total_requests"] == 1
+
+
+def escaped(text: str) -> str:
+    return "".join(f"\\u{ord(one):04x}" for one in text)
 
 
 def test_the_audit_log_takes_every_text(url: str, encoding: str) -> None:

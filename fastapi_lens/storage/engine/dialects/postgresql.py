@@ -5,7 +5,7 @@ between, the next transaction may be in another session, and another program's i
 """
 
 import codecs
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, cast
 
@@ -172,23 +172,41 @@ def _escape(
     _cursor: Any,
     statement: str,
     parameters: Any,
-    _context: Any,
+    context: Any,
     _many: bool,  # noqa: FBT001  SQLAlchemy passes it so.
 ) -> tuple[str, Any]:
     """Make texts storable in a database that has not all characters."""
     codec = connection.info[_CODEC]
-    return statement, parameters if codec is None else _escaped(parameters, codec)
+    if codec is None:
+        return statement, parameters
+    # What was not compiled, or makes tables, has no names of limited length.
+    binds: Mapping[str, Any] = getattr(context.compiled, "binds", {})
+    lengths = {name: getattr(bind.type, "length", None) for name, bind in binds.items()}
+    return statement, _escaped(parameters, codec, lengths)
 
 
-def _escaped(values: Any, codec: str) -> Any:
-    """Parameters of a statement, or of many, with texts that an encoding has."""
+def _escaped(values: Any, codec: str, lengths: Mapping[str, int | None]) -> Any:
+    """Parameters of a statement, or of many, with texts that an encoding has.
+
+    Escapes are longer than what they stand for: names are cut where their columns end.
+
+    Args:
+        values: The parameters.
+        codec: The encoding, as Python names it.
+        lengths: Characters of the column of each named parameter; None for any number.
+    """
     match values:
         case str():
             return encodable(values, codec)
         case dict():
             named = cast("dict[str, Any]", values)
-            return {name: _escaped(value, codec) for name, value in named.items()}
+            return {
+                name: encodable(value, codec)[: lengths.get(name)]
+                if isinstance(value, str)
+                else _escaped(value, codec, lengths)
+                for name, value in named.items()
+            }
         case list() | tuple():
-            return [_escaped(value, codec) for value in cast("Sequence[Any]", values)]
+            return [_escaped(value, codec, lengths) for value in cast("Sequence[Any]", values)]
         case _:
             return values
