@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Generator
@@ -12,22 +13,30 @@ from typing import BinaryIO, cast
 
 from fastapi_lens.cli.exit_codes import CommandError, Exit
 
+_OPEN_FILE = re.compile(r"(?:/dev|/proc/(?:self|(\d+)))/(?:fd/(\d+)|(?<=/dev/)(stdout|stderr))")
+_STREAMS = {"stdout": 1, "stderr": 2}
+
 
 @contextmanager
 def new_file(path: Path, *, overwrite: bool) -> Generator[BinaryIO]:
     """A file that is moved into place only when it is complete; gzipped if it ends with .gz.
 
     It is written under an unguessable name in the same directory, readable only by its owner. The
-    permissions of a replaced file are kept; a device or a pipe is written to directly.
+    permissions of a replaced file are kept. A device, a pipe or an open file of a process
+    (``/dev/stdout``, ``/dev/fd/3``, ``/proc/1/fd/1``) is written to directly.
 
     Args:
-        path: The final path; not a link, which could lead anywhere.
+        path: The final path; not any other link, which could lead anywhere.
         overwrite: Replace an existing file.
 
     Raises:
         CommandError: Something at the path must not be overwritten.
         OSError: The file cannot be written.
     """
+    if (opened := _open_file(path)) is not None:
+        with open(opened, "wb") as raw, _packed(path, raw) as stream:  # noqa: PTH123  As below.
+            yield stream
+        return
     there = _at(path, overwrite=overwrite)
     if there is not None and not stat.S_ISREG(there.st_mode):
         with path.open("wb") as raw, _packed(path, raw) as stream:
@@ -46,6 +55,21 @@ def new_file(path: Path, *, overwrite: bool) -> Generator[BinaryIO]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _open_file(path: Path) -> int | None:
+    """A descriptor of the open file of a process that a path names; None for any other path.
+
+    Nobody can replace these links of the system, and what they lead to is open, not to be replaced.
+    """
+    found = _OPEN_FILE.fullmatch(str(path.absolute()))
+    if found is None:
+        return None
+    process, number, stream = found.groups()
+    if process is not None and int(process) != os.getpid():
+        return os.open(path, os.O_WRONLY | os.O_APPEND)
+    # Opened again, a file would be emptied, and a socket not be found.
+    return os.dup(int(number) if stream is None else _STREAMS[stream])
 
 
 def _at(path: Path, *, overwrite: bool) -> os.stat_result | None:

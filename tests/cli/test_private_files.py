@@ -98,6 +98,58 @@ def test_a_device_is_written_to_as_it_is(filled: str, tmp_path: Path) -> None:
         assert stat.S_ISCHR(Path(f"/dev/{name}").stat().st_mode)
 
 
+@pytest.mark.parametrize(
+    "command", [("export",), ("export", "--overwrite"), ("report", "--output")]
+)
+@pytest.mark.parametrize("form", ["/dev/fd/{}", "/proc/self/fd/{}", "/proc/{pid}/fd/{}"])
+def test_an_open_pipe_is_written_to(filled: str, command: tuple[str, ...], form: str) -> None:
+    reader, writer = os.pipe()
+    place = form.format(writer, pid=os.getpid())
+    assert run(*command, place, "--database", filled).exit_code == 0
+    os.close(writer)
+    with open(reader, "rb") as stream:  # noqa: PTH123  It is open already.
+        assert b"/" in stream.read()
+
+
+def test_an_open_file_is_neither_emptied_nor_replaced(filled: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    with log.open("a") as opened:
+        place = f"/dev/fd/{opened.fileno()}"
+        assert run("report", "--output", place, "--database", filled).exit_code == 0
+    text = log.read_text()
+    assert text.startswith("before\n")
+    assert len(text) > len("before\n")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_standard_stream_is_written_to_by_its_name(
+    filled: str, stream: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    result = run("report", "--output", f"/dev/{stream}", "--database", filled)
+    assert result.exit_code == 0
+    assert "4 endpoints" in getattr(capfd.readouterr(), stream.removeprefix("std"))
+
+
+def test_the_open_file_of_another_process_is_written_to_at_its_end(
+    filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    with log.open("a") as opened:
+        place = f"/proc/{os.getpid()}/fd/{opened.fileno()}"
+        monkeypatch.setattr("fastapi_lens.cli.files.os.getpid", lambda: 0)
+        assert run("report", "--output", place, "--database", filled).exit_code == 0
+    text = log.read_text()
+    assert text.startswith("before\n")
+    assert len(text) > len("before\n")
+
+
+def test_a_descriptor_that_is_not_open_is_an_error_of_one_line(filled: str) -> None:
+    result = run("report", "--output", "/dev/fd/999", "--database", filled)
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+
+
 def test_no_database_is_made_where_something_is_already(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for name in ("link", "file"):
