@@ -31,6 +31,10 @@ MAX_SUMS = 16
 PAUSE_SECONDS = 0.001
 """Between two transactions of a flush, in which requests get the interpreter."""
 
+_UPDATE_ENDPOINT, _UPDATE_BUCKET, _UPDATE_STATUS = (
+    update.one_by_one() for update in (UPDATE_ENDPOINT, UPDATE_BUCKET, UPDATE_STATUS)
+)
+
 
 class FirstEditionWriter:
     """Adds the batches of one worker to the shared rows, each exactly once."""
@@ -74,12 +78,12 @@ class FirstEditionWriter:
             if missing:
                 connection.rollback()
                 return missing
-            UPDATE_ENDPOINT.run_one_by_one(connection, _endpoint_changes(batch))
-            UPDATE_BUCKET.run_one_by_one(
+            _UPDATE_ENDPOINT(connection, _endpoint_changes(batch))
+            _UPDATE_BUCKET(
                 connection,
                 [bucket_change(key, buckets[key], known[key]) for key in sorted(buckets)],
             )
-            UPDATE_STATUS.run_one_by_one(
+            _UPDATE_STATUS(
                 connection,
                 [
                     {**primary_key(STATUS, key), "add_calls": statuses[key]}

@@ -24,6 +24,9 @@ DRIVERS: Mapping[str, str] = {
 }
 """URL schemes that `database_url` may have, and the SQLAlchemy dialect and driver of each."""
 
+FILE_BACKENDS = frozenset({"sqlite"})
+"""Databases that are a file of this host, or in memory; all others are servers."""
+
 IN_MEMORY = ":memory:"
 FILE_URI = "file:"
 """Prefix of SQLite's own URIs."""
@@ -57,7 +60,7 @@ def is_file_uri(url: URL) -> bool:
 
 def is_sqlite(url: URL) -> bool:
     """True if a URL names a SQLite database, in a file or in memory."""
-    return url.get_backend_name() == "sqlite"
+    return url.get_backend_name() in FILE_BACKENDS
 
 
 def is_in_memory(url: URL) -> bool:

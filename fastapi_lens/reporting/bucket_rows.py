@@ -6,12 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from fastapi_lens.reporting.windows import Span
 from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS
+from fastapi_lens.storage.engine.expressions import Bounds, Bytes
 from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.tables import BUCKET
 
@@ -47,48 +45,10 @@ def one_by_one(part: Span) -> list[sa.ColumnElement[bool]]:
     if part.last is None:
         return within(part)
     tier, *bounds = within(part)
-    return [tier, _Hint(*bounds), BUCKET.c.bucket.in_(range(part.first, part.last))]
+    return [tier, Bounds(*bounds), BUCKET.c.bucket.in_(range(part.first, part.last))]
 
 
-class _Hint(FunctionElement[bool]):
-    """Conditions that follow from others; `one_by_one` has them as bounds of the named buckets.
-
-    Where PostgreSQL does not follow the names, it reads no more than these. SQLite would follow
-    the bounds instead of the names, so it is not told.
-    """
-
-    inherit_cache = True
-    type = sa.Boolean()
-
-
-@compiles(_Hint)
-def _told(hint: _Hint, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(sa.and_(*hint.clauses), **options)
-
-
-@compiles(_Hint, "sqlite")
-def _not_told(_hint: _Hint, _compiler: SQLCompiler, **_options: Any) -> str:
-    return "1"
-
-
-class _Bytes(FunctionElement[bytes]):
-    """A column of bytes. SQLite accepts any value there, so it is asked to return bytes."""
-
-    inherit_cache = True
-    type = sa.LargeBinary()
-
-
-@compiles(_Bytes)
-def _as_it_is(column: _Bytes, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(column.clauses, **options)
-
-
-@compiles(_Bytes, "sqlite")
-def _as_bytes(column: _Bytes, compiler: SQLCompiler, **options: Any) -> str:
-    return f"CAST({compiler.process(column.clauses, **options)} AS BLOB)"
-
-
-HISTOGRAM = _Bytes(BUCKET.c.histogram)
+HISTOGRAM = Bytes(BUCKET.c.histogram)
 
 
 def of_endpoints(part: Span, ids: Sequence[int] | None) -> list[sa.ColumnElement[bool]]:

@@ -161,7 +161,8 @@ class Drain:
         is_all = self._after == _FIRST
         while True:
             begun = self._timer()
-            rows = rest = self._read(self._after)
+            rows = self._read(self._after)
+            rest: Sequence[Waiting] = rows
             is_end = len(rows) < self._at_once
             while True:
                 try:
@@ -433,7 +434,7 @@ def _by_rank(rows: Iterable[Waiting]) -> list[Waiting]:
 
 def _ids_in(row: Waiting) -> set[int]:
     batch = _unpacked(row)
-    return {one.endpoint_id for one in (*batch.deltas, *batch.uses)}
+    return {one.endpoint_id for one in batch.deltas} | {one.endpoint_id for one in batch.uses}
 
 
 _IN_ORDER = sa.select(

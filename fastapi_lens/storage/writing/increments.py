@@ -5,7 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from fastapi_lens.storage.engine.bulk_update import BulkUpdate, New
+from fastapi_lens.storage.engine.bulk_update import BulkUpdate
+from fastapi_lens.storage.engine.row_update import New
 from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
 

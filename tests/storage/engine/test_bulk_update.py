@@ -7,8 +7,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-from fastapi_lens.storage.engine.bulk_update import MOST, BulkUpdate, in_powers
+from fastapi_lens.storage.engine.bulk_update import BulkUpdate
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.dialects.mariadb import MOST, in_powers
 from fastapi_lens.storage.engine.prepared import primary_key
 from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.migrations import migrate

@@ -31,20 +31,24 @@ NAMES = frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb"})
 MAY_NAME = {"config/checks.py", "storage/engine/dialects"}
 """Where the schemes of URLs are read, and where the differences are."""
 
-DECLARES = frozenset({"with_variant", "compiles", "create"})
-"""Functions that are told a name, and decide nothing by it: SQLAlchemy's types, words and URLs."""
+DECLARES = frozenset({"with_variant", "create"})
+"""Functions that are told a name, and decide nothing by it: SQLAlchemy's types and URLs."""
+
+OWN_WORDS = ("unhex", "unnest", "array", "on conflict", "on duplicate", "pg_", "information_schema")
+"""Words of SQL that not all databases know; those about a file are behind `is_file`."""
 
 
 def named_in(tree: ast.AST) -> Iterator[int]:
-    """Lines with the name of a database, besides those that only declare something."""
+    """Lines with the name of a database, or a word of its own, that do not only declare a type."""
     for node in ast.iter_child_nodes(tree):
         if (
             isinstance(node, ast.Call)
             and getattr(node.func, "attr", getattr(node.func, "id", "")) in DECLARES
         ):
             continue
-        if isinstance(node, ast.Constant) and node.value in NAMES:
-            yield node.lineno
+        word = getattr(node, "attr", None) or getattr(node, "value", None)
+        if isinstance(word, str) and (word in NAMES or word.lower().startswith(OWN_WORDS)):
+            yield cast("ast.expr", node).lineno
         yield from named_in(node)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy.engine import URL, Connection
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from fastapi_lens.storage.engine.dialects.base import Dialect
 from fastapi_lens.storage.engine.dialects.mariadb import MariadbDialect
@@ -20,6 +21,6 @@ def dialect_for(url: URL) -> Dialect:
     return _DIALECTS[url.get_backend_name()]
 
 
-def dialect_of(connection: Connection) -> Dialect:
-    """The kind of the database that a connection is to."""
-    return _DIALECTS[connection.dialect.name]
+def dialect_of(told: Connection | SQLCompiler) -> Dialect:
+    """The kind of the database that a connection is to, or that a statement is compiled for."""
+    return _DIALECTS[told.dialect.name]

@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -15,6 +14,7 @@ from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext
 from sqlalchemy.exc import DataError, IntegrityError
 
 from fastapi_lens.errors import RefusedError, UnavailableError
+from fastapi_lens.storage.engine.row_update import RowUpdate, Updater
 from fastapi_lens.storage.engine.sqlite_file import DatabaseFile
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -61,14 +61,6 @@ class RowBytes:
     audit: float
 
 
-class Bulk(Enum):
-    """The quickest way to change many rows, each by its own values; see `bulk_update`."""
-
-    ONE_BY_ONE = auto()
-    FROM_ARRAYS = auto()
-    FROM_ROWS = auto()
-
-
 class Dialect(ABC):
     """One kind of database.
 
@@ -76,7 +68,8 @@ class Dialect(ABC):
         name: As SQLAlchemy calls it.
         is_file: Whether a database is a file of this host, or in memory. Such a one has no clock
             of its own, and its free space can be given back.
-        bulk: How many rows are changed quickest.
+        follows_bounds: Whether conditions that follow from others keep it from reading too much.
+        bytes_of: How a column is asked for its bytes, whatever somebody has put into it.
         row_bytes: How large its rows are.
         clock_us: The server's time in microseconds since the epoch, as a part of any SELECT. Null
             where the database is a file, which lies on the host that asks.
@@ -84,7 +77,8 @@ class Dialect(ABC):
 
     name: ClassVar[str]
     is_file: ClassVar[bool] = False
-    bulk: ClassVar[Bulk]
+    follows_bounds: ClassVar[bool] = True
+    bytes_of: ClassVar[str] = "{}"
     row_bytes: ClassVar[RowBytes]
     clock_us: ClassVar[sa.ColumnElement[int | None]]
 
@@ -120,6 +114,10 @@ class Dialect(ABC):
     @abstractmethod
     def insert_ignore(self, table: sa.Table) -> Any:
         """An INSERT that leaves rows alone whose primary key is there already."""
+
+    @abstractmethod
+    def updater(self, update: RowUpdate) -> Updater:
+        """The quickest way to change many rows, each by values of its own."""
 
     @abstractmethod
     def size_bytes(self, connection: Connection) -> int | None:

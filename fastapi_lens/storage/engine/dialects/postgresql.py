@@ -22,7 +22,6 @@ from fastapi_lens.storage.engine.dialects.base import (
     SILENCE_SECONDS,
     STATEMENT_SECONDS,
     WRITES,
-    Bulk,
     Dialect,
     RowBytes,
     beside,
@@ -30,6 +29,8 @@ from fastapi_lens.storage.engine.dialects.base import (
     connect_anew,
     driver_errors,
 )
+from fastapi_lens.storage.engine.prepared import Prepared, Row
+from fastapi_lens.storage.engine.row_update import RowUpdate, Updater
 from fastapi_lens.storage.engine.sqlite_file import DatabaseFile
 from fastapi_lens.storage.engine.texts import encodable
 
@@ -66,7 +67,6 @@ class PostgresqlDialect(Dialect):
     """PostgreSQL."""
 
     name = "postgresql"
-    bulk = Bulk.FROM_ARRAYS
     row_bytes = RowBytes(250, 140, 2_000, request=170, failure=400, audit=290)
     clock_us = sa.literal_column(
         "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint", sa.BigInteger()
@@ -100,6 +100,19 @@ class PostgresqlDialect(Dialect):
         """INSERT … ON CONFLICT DO NOTHING."""
         return postgresql.insert(table).on_conflict_do_nothing()
 
+    def updater(self, update: RowUpdate) -> Updater:
+        """With one statement, which takes each column of the values as an array."""
+        prepared = Prepared(_from_arrays(update))
+
+        def run(connection: Connection, rows: Sequence[Row]) -> None:
+            arrays = {
+                name: _array([row[name] for row in rows], of_bytes=isinstance(kind, sa.LargeBinary))
+                for name, kind in update.types.items()
+            }
+            prepared.change(connection, arrays)
+
+        return run
+
     def size_bytes(self, connection: Connection) -> int | None:
         """The size of the tables that a plain name finds, with their indexes."""
         total = connection.execute(
@@ -121,6 +134,28 @@ class PostgresqlDialect(Dialect):
         connection.exec_driver_sql(
             f"ALTER TABLE {column.table.name} ALTER COLUMN {column.name} TYPE {kind}"
         )
+
+
+def _from_arrays(update: RowUpdate) -> sa.Update:
+    arrays = (
+        sa.func.unnest(sa.cast(sa.bindparam(name, type_=sa.Text()), postgresql.ARRAY(kind))).label(
+            name
+        )
+        for name, kind in update.types.items()
+    )
+    new = sa.select(*arrays).subquery("new")
+    return update.statement(lambda name: new.c[name])
+
+
+def _array(values: Sequence[Any], *, of_bytes: bool) -> str:
+    """An array of PostgreSQL as text, for which its driver takes a tenth of the time.
+
+    Args:
+        values: Numbers or bytes.
+        of_bytes: Which of them.
+    """
+    items = (rf"\\x{value.hex()}" for value in values) if of_bytes else map(str, values)
+    return f"{{{','.join(items)}}}"
 
 
 def _begin(connection: Connection) -> None:

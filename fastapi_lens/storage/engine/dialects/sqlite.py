@@ -18,7 +18,6 @@ from fastapi_lens.config.checks import file_path, is_file_uri, is_in_memory
 from fastapi_lens.errors import DamagedFileError
 from fastapi_lens.storage.engine.dialects.base import (
     WRITES,
-    Bulk,
     Dialect,
     RowBytes,
     connect,
@@ -26,6 +25,7 @@ from fastapi_lens.storage.engine.dialects.base import (
     driver_errors,
     refused,
 )
+from fastapi_lens.storage.engine.row_update import RowUpdate, Updater
 from fastapi_lens.storage.engine.sqlite_file import DatabaseFile
 
 BUSY_TIMEOUT_MS = 5_000
@@ -42,7 +42,9 @@ class SqliteDialect(Dialect):
 
     name = "sqlite"
     is_file = True
-    bulk = Bulk.ONE_BY_ONE
+    # It would follow the bounds instead of the names.
+    follows_bounds = False
+    bytes_of = "CAST({} AS BLOB)"
     row_bytes = RowBytes(43, 25, 330, request=110, failure=240, audit=260)
     clock_us = sa.literal_column("NULL", sa.BigInteger())
 
@@ -81,6 +83,10 @@ class SqliteDialect(Dialect):
     def insert_ignore(self, table: sa.Table) -> Any:
         """INSERT … ON CONFLICT DO NOTHING."""
         return sqlite.insert(table).on_conflict_do_nothing()
+
+    def updater(self, update: RowUpdate) -> Updater:
+        """Row after row: there is no way to a server."""
+        return update.one_by_one()
 
     def size_bytes(self, connection: Connection) -> int:
         """The size of the whole file."""
