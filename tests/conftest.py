@@ -44,7 +44,7 @@ MARK_OF_FIXTURE = {
     "run_server": "server",
 }
 
-PROGRAMS = ("packaging", *MARK_OF_FIXTURE.values())
+PROGRAMS = ("packaging", "typecheck", *MARK_OF_FIXTURE.values())
 """Marks of tests that start programs; they are marked as `program`, too."""
 
 MAY_BE_MISSING = {
