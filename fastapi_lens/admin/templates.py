@@ -24,6 +24,7 @@ from fastapi_lens.admin.display import formats, svg
 from fastapi_lens.admin.display.filters import FILTERS, seen
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.http.static_files import FOLDER, folder, static_url
+from fastapi_lens.admin.tables.column import cells_of
 from fastapi_lens.reporting.model import Health
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.runtime.lens import Lens
@@ -100,6 +101,7 @@ class Templates:
         )
         environment.filters.update(FILTERS)
         environment.globals.update(
+            cells_of=cells_of,
             error_bar=svg.error_bar,
             nothing=formats.NOTHING,
             share_bar=svg.share_bar,

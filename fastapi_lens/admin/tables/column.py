@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
 RowT = TypeVar("RowT")
@@ -24,7 +25,7 @@ class Order(Generic[RowT]):
     needs_histograms: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Column(Generic[RowT]):
     """One column of a table.
 
@@ -56,17 +57,17 @@ class Column(Generic[RowT]):
     is_row_header: bool = False
     has_scale: bool = False
 
-    @property
+    @cached_property
     def cell_classes(self) -> str:
         """The classes of its cells."""
         return _joined(self.css, self._hidden)
 
-    @property
+    @cached_property
     def header_classes(self) -> str:
         """The classes of its header."""
         return _joined(self.css, self.header_css, self._hidden)
 
-    @property
+    @cached_property
     def width_classes(self) -> str:
         """The classes of its ``col`` element."""
         return _joined("" if self.width is None else f"w-{self.width}", self._hidden)
@@ -93,6 +94,21 @@ class Head:
 def heads(columns: Iterable[Column[Any]]) -> list[Head]:
     """The headers of a table that cannot be sorted."""
     return [Head(column) for column in columns]
+
+
+def cells_of(
+    heads: Iterable[Head], macros: object
+) -> list[tuple[Column[Any], Callable[[Any], object]]]:
+    """Each column with the macro that writes its cells; looked up once a table, not once a cell.
+
+    Args:
+        heads: The columns of the table.
+        macros: An imported template with a macro of each column's name.
+
+    Raises:
+        AttributeError: A macro is missing.
+    """
+    return [(one.column, getattr(macros, one.column.name)) for one in heads]
 
 
 def _joined(*classes: str) -> str:
