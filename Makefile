@@ -21,6 +21,7 @@ PY := $(VENV)/bin/python
         test test-quick test-unit audit fuzz screenshots \
         bench bench-admin-load bench-exactly-once bench-failover bench-fleet bench-hosts bench-log \
         bench-outages bench-pages bench-retention bench-sizing bench-storage bench-tabs \
+        bench-verdict \
         compat compat-python build clean
 
 help: ## list these targets
@@ -128,6 +129,9 @@ bench-storage: setup ## reports at a billion requests, on SQLite and PostgreSQL:
 
 bench-tabs: setup ## what twenty open tabs cost the server: benchmarks/RESULTS.md in three minutes
 	@$(PY) -m benchmarks.tabs $(ARGS)
+
+bench-verdict: setup ## do verdicts come true, in 4.5 simulated years: benchmarks/RESULTS.md in some minutes
+	@$(PY) -m benchmarks.verdict $(ARGS)
 
 compat: setup ## the recording tests with FastAPI from its minimum to today's: docs/compatibility.md
 	@$(PY) -m scripts.compat $(ARGS)

@@ -54,8 +54,7 @@ def silence_of(history: History) -> Silence:
         known = [history.last_used, *history.days[-1:]]
     last_used = max(known, default=None)
     holes = Holes.of((*history.holes, (0, history.observed_since - 1))).within(0, history.today)
-    before = NO_HOLES if last_used is None else holes.within(0, last_used)
-    gaps = gaps_of(uses, before)
+    gaps = gaps_of(uses, holes)
     start = max(history.present_since - 1, -1 if last_used is None else last_used)
     return Silence(
         history=history,
@@ -65,7 +64,7 @@ def silence_of(history: History) -> Silence:
         holes=holes,
         gaps=gaps,
         needs=needs_of(uses, gaps, is_used=last_used is not None),
-        is_attributed=_is_attributed(history, last_used, before),
+        is_attributed=_is_attributed(history, last_used, holes),
         days=max(0, history.today - start),
         unseen=holes.after(start),
     )

@@ -91,7 +91,7 @@ def gaps_of(uses: Uses, holes: Holes) -> Gaps:
 
     Args:
         uses: Of one endpoint.
-        holes: Only those up to the last use matter.
+        holes: Only those between uses matter.
     """
     weeks = [pair for pair in pairwise(uses.weeks) if pair[1] - pair[0] > DAYS_PER_WEEK]
     # A week's use may lie on its last day.
@@ -99,8 +99,10 @@ def gaps_of(uses: Uses, holes: Holes) -> Gaps:
         weeks.append((uses.weeks[-1], uses.days[0]))
     begins = (*(pair[0] for pair in weeks), *uses.days[:-1])
     ends = (*(pair[1] for pair in weeks), *uses.days[1:])
+    if not begins:
+        return Gaps()
     lengths = tuple(map(sub, ends, begins))
-    explained = _explained_by(holes, begins, lengths)
+    explained = _explained_by(holes.within(begins[0], ends[-1]), begins, lengths)
     if not explained:
         return Gaps(lengths, tuple(sorted(lengths)), len(weeks))
     kept = [index for index in range(len(lengths)) if index not in explained]

@@ -69,8 +69,8 @@ class Needs:
 def needs_of(uses: Uses, gaps: Gaps, *, is_used: bool) -> Needs:
     """How long a silence must be after the uses so far.
 
-    The gaps are looked at on three scales, see `SCALES`; the longest need counts. With m gaps, of
-    which the longest is top, in span days from the first use to the last:
+    The gaps are looked at on three scales, see `SCALES`, up to the first on which they are regular;
+    the longest need counts. With m gaps, of which the longest is top, in span days from the first use to the last:
 
     * Regular gaps (three or more, that differ by at most 3 days or a fifth of their median; by 7
       days where weeks are among them): 1.5 * top for probably; for safe also 2.1 * top + 3 in all,
@@ -96,13 +96,16 @@ def needs_of(uses: Uses, gaps: Gaps, *, is_used: bool) -> Needs:
     clock: Clock | None = None
     for scale in SCALES:
         ordered = gaps.ordered[bisect_right(gaps.ordered, scale) if scale > 1 else 0 :]
-        if ordered:
-            found = _regular_needs(ordered, is_blurred=gaps.between_weeks > 0)
-            if found is None:
-                chosen = [length for length in gaps.lengths if length >= ordered[0]]
-                found = _irregular_needs(chosen, ordered[-1], uses.span)
+        found = _regular_needs(ordered, is_blurred=gaps.between_weeks > 0)
+        if found is None and ordered:
+            chosen = [length for length in gaps.lengths if length >= ordered[0]]
+            found = _irregular_needs(chosen, ordered[-1], uses.span)
+        if found is not None:
             probably, safe = max(probably, found.probably), max(safe, found.safe)
             clock = found.clock
+        if clock is not None:
+            # Regular gaps are no episodes: the longer ones among them are no other use.
+            break
     few = uses.count < FEWEST_USES
     return Needs(
         max(probably + FLOOR, QUARTER if few else 0.0),
@@ -115,7 +118,7 @@ def _regular_needs(ordered: Sequence[int], *, is_blurred: bool) -> Needs | None:
     """The needs without `FLOOR` if gaps of one scale are regular, else None.
 
     Args:
-        ordered: Days, ascending, at least one.
+        ordered: Days, ascending.
         is_blurred: Whether some are known to the week only.
     """
     tolerance = DAYS_PER_WEEK if is_blurred else TOLERANCE
