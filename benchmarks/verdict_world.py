@@ -9,10 +9,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from random import Random
 
 from benchmarks.verdict_behaviours import DAYS, START, Behaviour, load
-from fastapi_lens.verdict.cadence import Cadence
 from fastapi_lens.verdict.callers import Caller, Ledger
 from fastapi_lens.verdict.days import day_of
 from fastapi_lens.verdict.history import NOISE_WINDOW, History, Noise
@@ -32,8 +32,10 @@ RULES = (7, 30, 90, 180, 400)
 STATUS_DAYS = 30
 """Of the status that knows the last call alone; what was never called is unused to it at once."""
 
-QUIET = 7
-"""Days of silence up to which an endpoint is judged every 28 days only: no rule says more of it."""
+QUIET, SAMPLED = 30, 13
+"""Days of silence up to which only every 13th day is judged: no verdict says "unused" so early."""
+
+UNUSED = frozenset({Level.SAFE_TO_REMOVE, Level.PROBABLY_UNUSED})
 
 EPOCH = day_of(START)
 """Day 0 of the simulation as a day number."""
@@ -220,42 +222,72 @@ class _Judge:
         self._born = max(endpoint.born, observation.since)
         self._has_ledger = run.has_ledger
         self._outcome = Outcome(run, endpoint.behaviour.name, endpoint.behaviour.group)
+        self._known: tuple[object, Verdict] | None = None
         self._outcome.rules_wrong = dict.fromkeys((*RULES, 0), 0)
+        self._outcome.is_over = not self._true or self._true[-1] < JUDGED - 1
+        self._outcome.has_year = bool(self._used) and self._used[-1] - self._born >= AHEAD
 
     def outcome(self) -> Outcome:
         """Judge all days."""
-        outcome, key, verdict = self._outcome, None, None
-        outcome.is_over = not self._true or self._true[-1] < JUDGED - 1
-        outcome.has_year = bool(self._used) and self._used[-1] - self._born >= AHEAD
-        for today in range(self._born, JUDGED):
-            uses = bisect_right(self._used, today)
-            if uses and today - self._used[uses - 1] <= QUIET and today % 28:
-                continue
-            noise = self._noise_at(today)
-            now = self._key(today, uses, is_doubt=noise.is_doubt)
-            if verdict is None or now != key or _turns(verdict, today):
-                key = now
-                history = self._history(today, uses, noise)
-                begun = time.thread_time()
-                verdict = verdict_of(history)
-                outcome.seconds += time.thread_time() - begun
-                outcome.computed += 1
-            self._count(today, verdict)
-        return outcome
+        events = sorted(day for day in self._events() if self._born <= day < JUDGED)
+        for first, end in pairwise([self._born, *events, JUDGED]):
+            today = first
+            while today < end:
+                today = self._judge(today, end)
+        return self._outcome
 
-    def _key(self, today: int, uses: int, *, is_doubt: bool) -> tuple[object, ...]:
-        """All that a verdict depends on but the day: with the same key its dates stay.
+    def _events(self) -> set[int]:
+        """Days on which something changes.
 
-        A hole that has begun and goes on only makes them later, so that the verdict of its first
-        day is no better than that of the next ones.
+        Between two of them the dates of a verdict stay, or get later while a hole goes on.
         """
-        holes = self._observation.holes
-        begun = bisect_right(holes, (today, DAYS))
-        is_over = begun > 0 and holes[begun - 1][1] <= today
-        return (uses, self._oldest(today), begun, is_over, is_doubt)
+        # Once a week uses become too old for rows of days.
+        too_old = (-(-(day + DAY_ROWS + 1) // 7) * 7 for day in self._used)
+        holes = (day for first, last in self._observation.holes for day in (first, last + 1))
+        noise = (day for days in (self._noise, self._refused) for day in days)
+        ended = (day + NOISE_WINDOW for days in (self._noise, self._refused) for day in days)
+        return {*self._true, *self._used, *too_old, *holes, *noise, *ended}
+
+    def _judge(self, today: int, end: int) -> int:
+        """Judge the days from one on, and count them.
+
+        Args:
+            today: The first day.
+            end: The day before which nothing changes but by the dates of the verdict.
+
+        Returns:
+            The day that has to be judged next.
+        """
+        uses = bisect_right(self._used, today)
+        quiet_until = self._used[uses - 1] + QUIET + 1 if uses else today
+        if today < quiet_until and today % SAMPLED:
+            end = min(end, quiet_until)
+            self._count(today, end, None)
+            return end
+        verdict = self._verdict(today, uses)
+        dates = (date - EPOCH for date in (verdict.probably_from, verdict.safe_from) if date)
+        end = min((end, *(date for date in dates if date > today)))
+        self._count(today, end, verdict)
+        return end
+
+    def _verdict(self, today: int, uses: int) -> Verdict:
+        """The verdict of a day; the one before if only noise came that changes nothing."""
+        noise, holes = self._noise_at(today), self._holes_at(today)
+        key = (uses, self._oldest(today), holes, noise.is_doubt)
+        if self._known is not None and self._known[0] == key:
+            verdict = self._known[1]
+            if EPOCH + today not in {verdict.probably_from, verdict.safe_from}:
+                return verdict
+        history = self._history(today, uses, noise)
+        begun = time.thread_time()
+        verdict = verdict_of(history)
+        self._outcome.seconds += time.thread_time() - begun
+        self._outcome.computed += 1
+        self._known = (key, verdict)
+        return verdict
 
     def _oldest(self, today: int) -> int:
-        """The first use that is kept as a day; what is past is deleted once a week."""
+        """The first use that is kept as a day."""
         return bisect_left(self._used, today // 7 * 7 - DAY_ROWS)
 
     def _holes_at(self, today: int) -> tuple[tuple[int, int], ...]:
@@ -299,45 +331,53 @@ class _Judge:
                 callers.append(Caller(f"caller {number}", first, last, seen, gaps[seen - 1]))
         return Ledger(EPOCH + self._born, tuple(callers))
 
-    def _count(self, today: int, verdict: Verdict) -> None:
+    def _count(self, first: int, end: int, verdict: Verdict | None) -> None:
+        """Count the days from the first one to the one before the end.
+
+        Args:
+            first: The only day of them on which somebody may have called.
+            end: The day after the last one.
+            verdict: Of all these days; None where the endpoint is in use.
+        """
         outcome = self._outcome
-        outcome.days += 1
-        at = bisect_right(self._true, today)
-        is_wrong = at < len(self._true) and self._true[at] <= today + AHEAD
-        is_safe = verdict.level is Level.SAFE_TO_REMOVE
-        is_unused = is_safe or verdict.level is Level.PROBABLY_UNUSED
-        outcome.safe_wrong += is_safe and is_wrong
-        if is_unused and is_wrong:
-            outcome.probably_wrong += 1
-            outcome.said_yearly += any(
-                each.cadence is Cadence.YEARLY and each.from_day > EPOCH + today
-                for each in verdict.exclusions
-            )
-        if at == len(self._true) and outcome.is_over:
+        outcome.days += end - first
+        at = bisect_right(self._true, first)
+        if at < len(self._true):
+            self._count_wrong(range(max(first, self._true[at] - AHEAD), end), verdict)
+        elif outcome.is_over and verdict is not None:
             since = self._true[-1] if self._true else self._born
-            if is_unused and outcome.first_probably is None:
-                outcome.first_probably = today - since
-            if is_safe and outcome.first_safe is None:
-                outcome.first_safe = today - since
-        if is_wrong:
-            self._count_rules(today)
+            if outcome.first_probably is None and verdict.level in UNUSED:
+                outcome.first_probably = first - since
+            if outcome.first_safe is None and verdict.level is Level.SAFE_TO_REMOVE:
+                outcome.first_safe = first - since
 
-    def _count_rules(self, today: int) -> None:
-        """Rules that know the last call alone; to them bots and refused calls are calls."""
-        calls = (self._used, self._noise, self._refused)
-        last = max(
-            (days[at - 1] for days in calls if (at := bisect_right(days, today))), default=None
-        )
-        silent = today - (self._born if last is None else last)
-        wrong = self._outcome.rules_wrong
+    def _count_wrong(self, days: range, verdict: Verdict | None) -> None:
+        """Count days on which it is wrong to say that an endpoint is unused.
+
+        Args:
+            days: All of them, perhaps none.
+            verdict: Of all these days; None where the endpoint is in use.
+        """
+        outcome = self._outcome
+        if verdict is not None and verdict.level in UNUSED:
+            yearly = verdict.exclusions[-1].from_day - EPOCH
+            outcome.probably_wrong += len(days)
+            outcome.said_yearly += len(range(days.start, min(days.stop, yearly)))
+            outcome.safe_wrong += len(days) * (verdict.level is Level.SAFE_TO_REMOVE)
+        # Rules that know the last call alone; to them bots and refused calls are calls.
+        seen = (self._used, self._noise, self._refused)
+        calls = (each[at - 1] for each in seen if (at := bisect_right(each, days.start)))
+        last = max(calls, default=None)
+        silent_since = self._born if last is None else last
         for rule in RULES:
-            wrong[rule] += silent > rule
-        wrong[0] += last is None or silent > STATUS_DAYS
+            outcome.rules_wrong[rule] += len(_from(days, silent_since + rule + 1))
+        status_from = days.start if last is None else last + STATUS_DAYS + 1
+        outcome.rules_wrong[0] += len(_from(days, status_from))
 
 
-def _turns(verdict: Verdict, today: int) -> bool:
-    """Whether a verdict changes today by its own dates."""
-    return EPOCH + today in (verdict.probably_from, verdict.safe_from)
+def _from(days: range, day: int) -> range:
+    """Those not before a day."""
+    return range(max(days.start, day), days.stop)
 
 
 def _longest_gaps(days: Sequence[int]) -> list[int]:

@@ -70,7 +70,8 @@ def needs_of(uses: Uses, gaps: Gaps, *, is_used: bool) -> Needs:
     """How long a silence must be after the uses so far.
 
     The gaps are looked at on three scales, see `SCALES`, up to the first on which they are regular;
-    the longest need counts. With m gaps, of which the longest is top, in span days from the first use to the last:
+    the longest need counts. With m gaps, of which the longest is top, in span days from the first
+    use to the last:
 
     * Regular gaps (three or more, that differ by at most 3 days or a fifth of their median; by 7
       days where weeks are among them): 1.5 * top for probably; for safe also 2.1 * top + 3 in all,

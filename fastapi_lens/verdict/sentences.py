@@ -59,12 +59,13 @@ def _observed(days: int, hole_days: int) -> str:
 
 def _used_before(days: int, weeks: int, span: int, longest_gap: int, gaps_left_out: int) -> str:
     if days + weeks == 1:
-        return "Before that it was used on one day." if days else "Before that it was used once."
-    used = [f"on {days}"] if days else []
-    used += [f"in {_count(weeks, 'earlier week' if days else 'week')}"] if weeks else []
-    text = f"Before that it was used {' and '.join(used)} of {_days(span)}"
+        return f"Before that it was used {'on one day' if days else 'in one week'}."
     if weeks:
-        text = f"Before that it was used {' and '.join(used)}, within {_days(span)}"
+        seen = [f"on {_days(days)}"] if days else []
+        seen.append(f"in {_count(weeks, 'earlier week' if days else 'week')}")
+        text = f"Before that it was used {' and '.join(seen)}, within {_days(span)}"
+    else:
+        text = f"Before that it was used on {days} of {_days(span)}"
     text += f", never with more than {_days(longest_gap)} between two uses" if longest_gap else ""
     if gaps_left_out:
         text += (
@@ -76,10 +77,8 @@ def _used_before(days: int, weeks: int, span: int, longest_gap: int, gaps_left_o
 def _callers_gone(names: Sequence[str], last_days: Sequence[int], rare: int) -> str:
     gone = [f"{name} (last on {_date(day)})" for name, day in zip(names, last_days, strict=True)]
     count = len(gone)
-    subject = {1: "Its only caller of the year before is", 2: "Both callers of the year before are"}
-    text = (
-        f"{subject.get(count, f'All {count} callers of the year before are')} gone: {_list(gone)}."
-    )
+    subject = {1: "Its only known caller is", 2: "Both known callers are"}
+    text = f"{subject.get(count, f'All {count} known callers are')} gone: {_list(gone)}."
     if rare:
         return f"{text} {_count(rare, 'caller')} came too seldom to know how often."
     return f"{text} Nobody came on fewer than four days."
@@ -104,8 +103,8 @@ def _only_noise(
     if refused_days:
         parts.append(f"requests were refused on {_days(refused_days)}")
     if refused_users:
-        verb = "was" if len(refused_users) == 1 else "were"
-        parts.append(f"{_list(refused_users)}, used to success before, {verb} refused")
+        verb = _was(len(refused_users))
+        parts.append(f"{_list(refused_users)}, whose calls succeeded before, {verb} refused")
     return (
         f"In the last {window} days {'; '.join(parts)}. These calls are no use, but somebody makes "
         "them: never safe to remove while they go on."
@@ -114,7 +113,7 @@ def _only_noise(
 
 def _websocket() -> str:
     return (
-        "A WebSocket is counted when it opens, so that one that stays open looks unused: never "
+        "A WebSocket is counted when it opens, so one that stays open looks unused: never "
         "safe to remove by its silence."
     )
 

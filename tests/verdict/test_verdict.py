@@ -151,7 +151,7 @@ def test_no_hole_day_is_tolerated_in_a_callers_own_year() -> None:
     rare = web(name="audit", days=2, first_day=LAST - 40, last_day=LAST - 10, longest_gap=30)
     ledger = Ledger(BORN, (web(), rare))
 
-    found = verdict_of(daily(500, holes=runs((60, 60)), ledger=ledger))
+    found = verdict_of(daily(450, holes=runs((60, 60)), ledger=ledger))
     assert found.level is Level.PROBABLY_UNUSED
     assert numbers(found, Code.CALLER_NOT_EXCLUDED) == {
         "caller": "audit",
