@@ -41,8 +41,8 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
         Code.USED_BEFORE,
         {"days": 20, "weeks": 30, "span": 600, "longest_gap": 35, "gaps_left_out": 2},
         (
-            "Before that it was used on 20 days and in 30 earlier weeks, within 600 days, never with "
-            "more than 35 days between two uses; 2 gaps with unobserved days were left out."
+            "Before that it was used on 20 days and in 30 earlier weeks, within 600 days, never "
+            "with more than 35 days between two uses; 2 gaps with unobserved days were left out."
         ),
     ),
     (
@@ -64,24 +64,24 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
         Code.CALLERS_GONE,
         {"names": ("web",), "last_days": (MAY,), "rare": 0},
         (
-            "Its only known caller is gone: web (last on 4 May 2026). Nobody came on "
-            "fewer than four days."
+            "Its only known caller is gone: web (last on 4 May 2026). Nobody came on fewer than "
+            "four days."
         ),
     ),
     (
         Code.CALLERS_GONE,
         {"names": ("web", "app"), "last_days": (MAY, MAY - 1), "rare": 0},
         (
-            "Both known callers are gone: web (last on 4 May 2026) and app (last on 3 May "
-            "2026). Nobody came on fewer than four days."
+            "Both known callers are gone: web (last on 4 May 2026) and app (last on 3 May 2026). "
+            "Nobody came on fewer than four days."
         ),
     ),
     (
         Code.CALLERS_GONE,
         {"names": ("a", "b", "c", "d", "e"), "last_days": (MAY,) * 5, "rare": 1},
         (
-            "All 5 known callers are gone: a (last on 4 May 2026), b (last on 4 May 2026)"
-            ", c (last on 4 May 2026) and 2 more. 1 caller came too seldom to know how often."
+            "All 5 known callers are gone: a (last on 4 May 2026), b (last on 4 May 2026), c (last "
+            "on 4 May 2026) and 2 more. 1 caller came too seldom to know how often."
         ),
     ),
     (
@@ -119,9 +119,9 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
             "refused_users": ("mobile",),
         },
         (
-            "In the last 90 days bots, health checks or tests called on 1 day; requests were refused "
-            "on 2 days; mobile, whose calls succeeded before, was refused. These calls are no use, but "
-            "somebody makes them: never safe to remove while they go on."
+            "In the last 90 days bots, health checks or tests called on 1 day; requests were "
+            "refused on 2 days; mobile, whose calls succeeded before, was refused. These calls are "
+            "no use, but somebody makes them: never safe to remove while they go on."
         ),
     ),
     (
@@ -138,8 +138,8 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
         Code.NOT_OBSERVED,
         {"days": 12, "first_day": MAY, "last_day": MAY + 8},
         (
-            "The silence would be long enough, but 12 days of it were not fully observed, the latest "
-            "4 May 2026 to 12 May 2026."
+            "The silence would be long enough, but 12 days of it were not fully observed, the "
+            "latest 4 May 2026 to 12 May 2026."
         ),
     ),
     (
@@ -199,8 +199,8 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
             "others": 1,
         },
         (
-            "audit came on 2 days, with gaps of up to 30 days, last on 4 May 2026, and may come again "
-            "until 8 June 2027. 1 more caller may come again, too."
+            "audit came on 2 days, with gaps of up to 30 days, last on 4 May 2026, and may come "
+            "again until 8 June 2027. 1 more caller may come again, too."
         ),
     ),
     (
@@ -223,22 +223,25 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
     (
         Code.CADENCES_NOT_EXCLUDED,
         {"cadences": ("quarterly", "half-yearly"), "from_days": (MAY, MAY + 1)},
-        "Not excluded yet: quarterly use (until 4 May 2026) and half-yearly use (until 5 May 2026).",
+        (
+            "Not excluded yet: quarterly use (until 4 May 2026) and half-yearly use (until 5 May "
+            "2026)."
+        ),
     ),
     (
         Code.DAYS_NOT_SEEN,
         {"days": 4, "holes": ((MAY, MAY), (MAY + 10, MAY + 12))},
         (
-            "4 days of the silent year were not fully observed and were taken as silent: 4 May 2026 "
-            "and 14 May 2026 to 16 May 2026."
+            "4 days of the silent year were not fully observed and were taken as silent: 4 May "
+            "2026 and 14 May 2026 to 16 May 2026."
         ),
     ),
     (
         Code.DATES,
         {"probably_day": MAY, "safe_day": MAY + 1},
         (
-            "Without a further use it is probably unused from 4 May 2026 and safe to remove from 5 May "
-            "2026."
+            "Without a further use it is probably unused from 4 May 2026 and safe to remove from 5 "
+            "May 2026."
         ),
     ),
     (
@@ -255,8 +258,8 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
         Code.WEBSOCKET,
         {},
         (
-            "A WebSocket is counted when it opens, so one that stays open looks unused: never safe to "
-            "remove by its silence."
+            "A WebSocket is counted when it opens, so one that stays open looks unused: never safe "
+            "to remove by its silence."
         ),
     ),
     (
@@ -290,8 +293,8 @@ def test_a_safe_endpoint_says_what_was_seen_and_what_watching_cannot_tell() -> N
         "No use for 133 days; all of them were observed.",
         "Before that it was used on 400 of 400 days, never with more than 1 day between two uses.",
         (
-            "Both known callers are gone: web (last on 8 January 2022) and app-ios (last "
-            "on 24 December 2021). Nobody came on fewer than four days."
+            "Both known callers are gone: web (last on 8 January 2022) and app-ios (last on 24 "
+            "December 2021). Nobody came on fewer than four days."
         ),
         "No bot came and no request was refused in the last 90 days.",
         "Watching cannot tell: a use in an emergency, in an audit, or less often than once a year.",
@@ -306,8 +309,8 @@ def test_a_probably_unused_endpoint_says_what_is_open_and_until_when() -> None:
         ),
         "A yearly use is not excluded before 10 February 2023.",
         (
-            "Not excluded yet: quarterly use (until 20 April 2022) and half-yearly use (until 28 July "
-            "2022)."
+            "Not excluded yet: quarterly use (until 20 April 2022) and half-yearly use (until 28 "
+            "July 2022)."
         ),
         "Without a further use it is safe to remove from 13 February 2023.",
         "Watching cannot tell: a use in an emergency, in an audit, or less often than once a year.",
@@ -322,8 +325,8 @@ def test_an_endpoint_that_waits_gives_both_dates() -> None:
             "frequent ones would not show: safe only after a silent year, on 13 February 2023."
         ),
         (
-            "Without a further use it is probably unused from 9 February 2022 and safe to remove from "
-            "13 February 2023."
+            "Without a further use it is probably unused from 9 February 2022 and safe to remove "
+            "from 13 February 2023."
         ),
     ]
 
