@@ -1,15 +1,19 @@
 """The forms of the settings, and the one check of everything that is posted."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
+from fastapi_lens import LensConfig
 from fastapi_lens.config.setting import Section
+from fastapi_lens.settings.fields import text_of, values_of
 from fastapi_lens.storage.schema.tables import AUDIT
 from tests.admin.conftest import Site
 from tests.admin.test_ignored import save
 from tests.storage.helpers import table_rows
 
+CONFIG = LensConfig(db_path=":memory:")
 OWN = {"Sec-Fetch-Site": "same-origin"}
 FRAGMENT = {**OWN, "HX-Request": "true", "HX-Request-Type": "partial", "HX-Source": "button#x"}
 
@@ -18,21 +22,14 @@ def post(site: Site, path: str, headers: Any = OWN, **fields: Any) -> Any:
     return site.client.post(f"/lens/settings/{path}", data=fields, headers=headers)
 
 
-def thresholds(**fields: Any) -> dict[str, Any]:
-    typed = {"cold_threshold_days": 7, "dead_threshold_days": 30, "slow_threshold_ms": 500}
+def form(section: str, **fields: Any) -> dict[str, Any]:
+    """A form of a section as the page has it before anything is saved, but for these fields."""
+    typed = {name: text_of(value) for name, value in values_of(CONFIG, section).items()}
     return {"version": 0, **typed, **fields}
 
 
-def recording(**fields: Any) -> dict[str, Any]:
-    typed = {
-        "log_sample_rate": "0.01",
-        "log_errors_per_minute": "60",
-        "log_slowest": "10",
-        "log_max_rows": "10000",
-        "log_query_values": "off",
-        "log_clients": "off",
-    }
-    return {"version": 0, **typed, **fields}
+thresholds = partial(form, Section.THRESHOLDS)
+recording = partial(form, Section.RECORDING)
 
 
 def test_a_change_is_in_force_at_once_and_in_the_audit_log(site: Site) -> None:
