@@ -17,7 +17,7 @@ from fastapi_lens.admin.http.requests import parts_of
 TRY_AGAIN, SIGN_IN_AGAIN = "Try again", "Sign in again"
 
 
-NOT_SAVED = "Nothing was changed: sign in again first."
+NOT_SAVED = "Nothing was changed. Sign in again."
 
 
 def wait_page(request: Request, place: Place, wait: Wait, *, target: str = "") -> Response:

@@ -233,7 +233,7 @@ def _dashboard(context: Context) -> Response:
 
 
 def _nothing_here(context: Context) -> Response:
-    message = "There is no such page in the lens."
+    message = "No such page in the lens."
     if client_path(context.request).startswith(context.url("/report")):
         message += f" The report is at {context.url('/report')}."
     return templates.not_found_page(context.request, context.base, message=message)
@@ -306,15 +306,15 @@ def _sentence(error: Exception) -> str:
     """What people are told of an error."""
     if isinstance(error, SchemaTooNewError):
         return (
-            f"The lens records nothing: {error}. Your application goes on, and what it counts "
-            "waits in memory."
+            f"The lens is not recording: {error}. Your application keeps running, and calls are "
+            "counted in memory."
         )
     if isinstance(error, StorageError):
         return (
-            "The lens cannot reach its database just now. Your application goes on, and what it "
-            "counts waits in memory."
+            "The lens cannot reach its database. Your application keeps running, and calls are "
+            "counted in memory."
         )
-    return "Something went wrong while this page was made."
+    return "An error occurred while creating this page."
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,8 +399,10 @@ PAGES = (
     page("/requests.json", requests_export.as_json),
     page("/requests/new", requests_view.new_requests),
     page("/requests/{key}", requests_view.request_page),
-    page("/failures", exceptions_view.failures_page),
-    page("/failures/{key}", exceptions_view.failure_page),
+    page("/exceptions", exceptions_view.exceptions_page),
+    page("/exceptions/{key}", exceptions_view.exception_page),
+    page("/failures", exceptions_view.old_address, back="/exceptions"),
+    page("/failures/{key}", exceptions_view.old_address),
     page("/settings", settings_view.settings_page),
     page("/settings/now", settings_view.now_page),
     page("/settings/audit", audit_view.audit_page),

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import secrets
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -22,8 +22,10 @@ from starlette.responses import Response
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats, svg
 from fastapi_lens.admin.display.filters import FILTERS, seen
+from fastapi_lens.admin.display.labels import STATUS_LABELS, status_meanings
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.http.static_files import FOLDER, folder, static_url
+from fastapi_lens.admin.renamed_templates import RENAMED, renamings
 from fastapi_lens.admin.tables.column import cells_of
 from fastapi_lens.reporting.model import Health
 from fastapi_lens.reporting.workers import State
@@ -62,8 +64,10 @@ THEMES = ("auto", "light", "dark")
 NAVIGATION = (("Endpoints", "/"), ("Requests", "/requests"), ("Settings", "/settings"))
 MIDDLEWARE_LINE = "app.add_middleware(LensMiddleware, config=LensConfig())"
 
+OLD_NAMES = "Some templates have new names; an override under an old name has no effect."
+
 # What the expressions of an overriding template can raise besides Jinja's own errors.
-_TEMPLATE_FAILURES = (
+_TEMPLATE_ERRORS = (
     jinja2.TemplateError,
     ArithmeticError,
     AttributeError,
@@ -78,10 +82,22 @@ class Templates:
 
     Args:
         template_dirs: Folders of the host, whose ``fastapi_lens/…`` win file by file.
+
+    Attributes:
+        renamings: How to rename the host's overrides that have names of an earlier release; empty
+            if there is none. Pages are refused with it: such an override has no effect.
+        error_id: The number under which the log has `renamings`.
     """
 
-    def __init__(self, template_dirs: Iterable[str] = ()) -> None:
-        """Read nothing yet."""
+    def __init__(self, template_dirs: Sequence[str] = ()) -> None:
+        """Read no template yet; log `renamings`, if there are any."""
+        self.renamings = renamings(template_dirs)
+        self.error_id = secrets.token_hex(4)
+        if self.renamings:
+            logger.error(
+                "fastapi_lens error %s: the admin shows no page. %s %s",
+                *(self.error_id, OLD_NAMES, self.renamings),
+            )
         builtin = folder("templates")
         # Any: Jinja leaves the types of its dictionaries open.
         environment: Any = jinja2.Environment(
@@ -113,7 +129,7 @@ class Templates:
         """The text of a template.
 
         Args:
-            name: Without the folder: ``endpoints.html``.
+            name: Below the folder ``fastapi_lens``: ``endpoints/page.html``.
             values: Its variables.
 
         Raises:
@@ -130,6 +146,8 @@ class Shell:
         current: The entry of the navigation that the page belongs to.
         viewer: Who looks, and what they may do.
         health: Whether the numbers can be trusted.
+        statuses: CSS class, label and meaning of each status of endpoints.
+        slow_ms: The p95 above which an endpoint is slow.
     """
 
     title: str
@@ -137,6 +155,8 @@ class Shell:
     current: str
     viewer: Context
     health: Health
+    statuses: Sequence[tuple[str, str, str]]
+    slow_ms: float
 
 
 def page(
@@ -146,17 +166,22 @@ def page(
     *,
     headers: Mapping[str, str] | None = None,
     state: State | None = None,
+    status: int = 200,
 ) -> Response:
     """A page inside the shell, or its fragment alone.
 
     Args:
         context: Whose request it answers.
-        template: ``endpoints.html``; its fragment is ``_endpoints.html``.
+        template: ``endpoints/page.html``; its fragment is ``endpoints/_page.html``.
         values: Variables of the template; `current` and `heading` among it.
         headers: More of them.
         state: Of the data, where it was asked for a moment ago.
+        status: Of the response, unless a template cannot be rendered.
     """
     lens = context.lens
+    templates = _templates(lens)
+    if templates.renamings:
+        return _refused_overrides(context, templates)
     health = lens.reader.health(context.now, state)
     everything: dict[str, Any] = {
         **_common(context.request, context.base),
@@ -165,7 +190,8 @@ def page(
     }
     everything["health"] = health
     if wants_fragment(context.request):
-        name = f"_{template}"
+        folder_name, _, file_name = template.rpartition("/")
+        name = f"{folder_name}/_{file_name}"
         everything["shell"] = None
     else:
         name = template
@@ -175,12 +201,17 @@ def page(
             current=str(values.get("current", "")),
             viewer=context,
             health=health,
+            statuses=[
+                (status.value, STATUS_LABELS[status], meaning)
+                for status, meaning in status_meanings(lens.settings.thresholds).items()
+            ],
+            slow_ms=lens.settings.slow_threshold_ms,
         )
     try:
-        text = _templates(lens).render(name, everything)
-    except _TEMPLATE_FAILURES as error:
+        text = templates.render(name, everything)
+    except _TEMPLATE_ERRORS as error:
         return _broken_template(context.request, context.base, error)
-    return html(text, headers=headers)
+    return html(text, status=status, headers=headers)
 
 
 def html(text: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -252,7 +283,9 @@ def login_page(
     """
     wrong = status != HTTPStatus.OK
     values = {"next": target, "said": said, "wrong": wrong, "app_title": lens.title}
-    return _outside(request, lens, "login.html", values | _common(request, base), status=status)
+    return _outside(
+        request, lens, "login/page.html", values | _common(request, base), status=status
+    )
 
 
 def error_page(
@@ -302,30 +335,52 @@ def _outside(
     if lens is not None:
         try:
             return html(_templates(lens).render(name, values), status=status, headers=headers)
-        except _TEMPLATE_FAILURES:
+        except _TEMPLATE_ERRORS:
             logger.exception("fastapi_lens cannot render %s with the host's templates", name)
     return html(Templates().render(name, values), status=status, headers=headers)
+
+
+def _refused_overrides(context: Context, templates: Templates) -> Response:
+    """The page that tells the host which of its templates to rename."""
+    return error_page(
+        context.request,
+        context.base,
+        status=500,
+        message=f"{OLD_NAMES} {templates.renamings}",
+        error_id=templates.error_id,
+    )
 
 
 def _broken_template(request: Request, base: str, error: Exception) -> Response:
     """Tell the host which of its templates to put right."""
     error_id = secrets.token_hex(4)
     logger.error("fastapi_lens error %s: a template cannot be rendered", error_id, exc_info=error)
-    message = f"A template of this admin cannot be rendered: {_described(error)}"
+    message = f"A template cannot be rendered: {_described(error)}"
     return error_page(request, base, status=500, message=message, error_id=error_id)
 
 
 def _described(error: Exception) -> str:
-    """Which template, which line, and why; no paths of this machine."""
+    """The template, the line and the reason; no paths of this machine."""
     if isinstance(error, jinja2.TemplateSyntaxError):
         return f"{error.name}, line {error.lineno}: {error.message}"
+    if isinstance(error, jinja2.TemplateNotFound) and error.name is not None:
+        prefix, _, name = error.name.partition("/")
+        if name in RENAMED:
+            return f"{prefix}/{name} is now {prefix}/{RENAMED[name]}."
     # Jinja has put the lines of templates in the place of those of the code it made of them.
     places = [
-        f"{FOLDER}/{Path(frame.f_code.co_filename).name}, line {line}: "
+        f"{_name_of(Path(frame.f_code.co_filename))}, line {line}: "
         for frame, line in traceback.walk_tb(error.__traceback__)
         if "__jinja_exception__" in frame.f_globals
     ]
     return f"{places[-1] if places else ''}{error}"
+
+
+def _name_of(file: Path) -> str:
+    """The name of a template, from the folder ``fastapi_lens`` on."""
+    parts = file.parts
+    depth = parts[::-1].index(FOLDER) if FOLDER in parts else 0
+    return "/".join(parts[-1 - depth :])
 
 
 def _templates(lens: Lens) -> Templates:

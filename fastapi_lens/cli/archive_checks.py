@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, cast
 from fastapi_lens.errors import LensError
 from fastapi_lens.storage.engine.texts import unescaped
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US, RULES, wrong_values
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, FAILURE, MOVED, STATUS, WORKER
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, MOVED, STATUS, WORKER
 from fastapi_lens.storage.writing.batches import endpoint_id
-from fastapi_lens.storage.writing.log_writer import failure_id
+from fastapi_lens.storage.writing.log_writer import exception_id
 from fastapi_lens.text.escaping import visible
 from fastapi_lens.text.json_values import is_list
 
@@ -37,7 +37,7 @@ _OF_ENDPOINTS = (BUCKET.name, STATUS.name)
 _IDENTITIES: Mapping[str, Callable[[Mapping[str, Any]], int]] = MappingProxyType(
     {
         ENDPOINT.name: lambda row: endpoint_id(row["app"], row["method"], row["path"]),
-        FAILURE.name: lambda row: failure_id(row["endpoint_id"], row["type"], row["place"]),
+        EXCEPTION.name: lambda row: exception_id(row["endpoint_id"], row["type"], row["place"]),
     }
 )
 """Tables whose ids are derived from other columns; rows are added to those of the same id."""

@@ -236,7 +236,7 @@ def _told(app: str, much: Amount) -> str:
     return (
         f"{visible(app)}: {much.endpoints:,} endpoints, {much.buckets:,} sums, "
         f"{much.statuses:,} status codes of days, {much.workers:,} workers, "
-        f"{much.requests:,} requests and {much.failures:,} kinds of exceptions of the log"
+        f"{much.requests:,} requests and {much.exceptions:,} kinds of exceptions of the log"
     )
 
 

@@ -227,9 +227,9 @@ class RecordingMiddleware:
         finally:
             open_calls.end(watch.opened)
             duration_ns = perf_counter_ns() - started_ns
-            status, failure = watch.outcome(ended)
-            self._count(Ended(scope, status, started_ns, duration_ns, failure), outer_root)
-            ended = failure = None
+            status, exception = watch.outcome(ended)
+            self._count(Ended(scope, status, started_ns, duration_ns, exception), outer_root)
+            ended = exception = None
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def observe(message: Message) -> None:

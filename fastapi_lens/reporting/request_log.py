@@ -14,13 +14,13 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS
 from fastapi_lens.storage.schema.row_checks import MAX_ID
 from fastapi_lens.storage.schema.sanitized_rows import sound_rows
-from fastapi_lens.storage.schema.tables import ENDPOINT, FAILURE, REQUEST
+from fastapi_lens.storage.schema.tables import ENDPOINT, EXCEPTION, REQUEST
 from fastapi_lens.text.masked_paths import masked_path
 
 MOST_NEWER = 1_000
 """So far newer requests are counted."""
 
-MOST_FAILURES = 200
+MOST_EXCEPTIONS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class LoggedCall:
         endpoint_key: Of its endpoint; `template` is that endpoint's path, empty where the
             endpoint is forgotten.
         path: As it was requested; `query` holds keys alone unless values are kept.
-        failure_key: Of its exception, and `failure_type` and `message`; empty without.
+        exception_key: Of its exception, and `exception_type` and `message`; empty without.
     """
 
     id: int
@@ -68,8 +68,8 @@ class LoggedCall:
     reason: str
     client: str
     agent: str
-    failure_key: str
-    failure_type: str
+    exception_key: str
+    exception_type: str
     message: str
 
     @property
@@ -79,7 +79,7 @@ class LoggedCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class ExceptionKind:
     """Exceptions of one type, at one line, of one endpoint.
 
     Attributes:
@@ -175,9 +175,9 @@ class LogReader:
             return None
         return _call(row)
 
-    def failures(
-        self, *, endpoint: str = "", text: str = "", limit: int = MOST_FAILURES
-    ) -> list[Failure]:
+    def exception_kinds(
+        self, *, endpoint: str = "", text: str = "", limit: int = MOST_EXCEPTIONS
+    ) -> list[ExceptionKind]:
         """Kinds of exceptions, that which was seen last first.
 
         Args:
@@ -189,27 +189,31 @@ class LogReader:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            shown = self._of(connection, FAILURE, endpoint)
-            rows = _kinds().where(*shown, FAILURE.c.calls > 0)
+            shown = self._of(connection, EXCEPTION, endpoint)
+            rows = _kinds().where(*shown, EXCEPTION.c.calls > 0)
             if text:
-                rows = rows.where(_has(text, FAILURE.c.type, FAILURE.c.message, FAILURE.c.place))
-            newest_first = rows.order_by(FAILURE.c.last_at.desc(), FAILURE.c.id).limit(limit)
-            found = sound_rows(connection.execute(newest_first), FAILURE, _OF_KIND)
-            return [_failure(row) for row in found if not self._is_hidden(row.method, row.path)]
+                rows = rows.where(
+                    _has(text, EXCEPTION.c.type, EXCEPTION.c.message, EXCEPTION.c.place)
+                )
+            newest_first = rows.order_by(EXCEPTION.c.last_at.desc(), EXCEPTION.c.id).limit(limit)
+            found = sound_rows(connection.execute(newest_first), EXCEPTION, _OF_KIND)
+            return [_exception(row) for row in found if not self._is_hidden(row.method, row.path)]
 
-    def failure(self, key: str) -> Failure | None:
+    def exception_kind(self, key: str) -> ExceptionKind | None:
         """One kind of exception by its key; None when there is no such one (any more).
 
         Raises:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            mine = FAILURE.c.app == self._app()
-            rows = connection.execute(_kinds().where(FAILURE.c.id == id_from_key(key), mine)).all()
-        row = next(iter(sound_rows(rows, FAILURE, _OF_KIND)), None)
+            mine = EXCEPTION.c.app == self._app()
+            rows = connection.execute(
+                _kinds().where(EXCEPTION.c.id == id_from_key(key), mine)
+            ).all()
+        row = next(iter(sound_rows(rows, EXCEPTION, _OF_KIND)), None)
         if row is None or self._is_hidden(row.method, row.path):
             return None
-        return _failure(row)
+        return _exception(row)
 
     def _of(
         self, connection: Connection, table: sa.Table, endpoint: str
@@ -251,7 +255,7 @@ class LogReader:
         if wanted.min_ms is not None:
             found.append(REQUEST.c.duration_us >= round(wanted.min_ms * 1_000))
         if wanted.text:
-            found.append(_has(wanted.text, REQUEST.c.path, FAILURE.c.type, FAILURE.c.message))
+            found.append(_has(wanted.text, REQUEST.c.path, EXCEPTION.c.type, EXCEPTION.c.message))
         if wanted.reason:
             found.append(REQUEST.c.reason == wanted.reason)
         return found
@@ -261,8 +265,8 @@ _OF_REQUEST: Mapping[str, sa.Column[Any]] = MappingProxyType(
     {
         "endpoint_method": ENDPOINT.c.method,
         "template": ENDPOINT.c.path,
-        "failure_type": FAILURE.c.type,
-        "message": FAILURE.c.message,
+        "exception_type": EXCEPTION.c.type,
+        "message": EXCEPTION.c.message,
     }
 )
 _OF_KIND: Mapping[str, sa.Column[Any]] = MappingProxyType(
@@ -277,16 +281,16 @@ def _joined() -> sa.Select[Any]:
         sa.select(REQUEST, *(column.label(name) for name, column in _OF_REQUEST.items()))
         .select_from(REQUEST)
         .outerjoin(ENDPOINT, ENDPOINT.c.id == REQUEST.c.endpoint_id)
-        .outerjoin(FAILURE, FAILURE.c.id == REQUEST.c.failure_id)
+        .outerjoin(EXCEPTION, EXCEPTION.c.id == REQUEST.c.failure_id)
     )
 
 
 def _kinds() -> sa.Select[Any]:
     """Exceptions with their endpoints."""
     return (
-        sa.select(FAILURE, *_OF_KIND.values())
-        .select_from(FAILURE)
-        .outerjoin(ENDPOINT, ENDPOINT.c.id == FAILURE.c.endpoint_id)
+        sa.select(EXCEPTION, *_OF_KIND.values())
+        .select_from(EXCEPTION)
+        .outerjoin(ENDPOINT, ENDPOINT.c.id == EXCEPTION.c.endpoint_id)
     )
 
 
@@ -314,14 +318,14 @@ def _call(row: Any) -> LoggedCall:
         reason=row.reason,
         client=row.client,
         agent=row.agent,
-        failure_key=key_from_id(row.failure_id) if row.failure_id and row.failure_type else "",
-        failure_type=row.failure_type or "",
+        exception_key=key_from_id(row.failure_id) if row.failure_id and row.exception_type else "",
+        exception_type=row.exception_type or "",
         message=row.message or "",
     )
 
 
-def _failure(row: Any) -> Failure:
-    return Failure(
+def _exception(row: Any) -> ExceptionKind:
+    return ExceptionKind(
         key=key_from_id(row.id),
         endpoint_key=key_from_id(row.endpoint_id),
         method=row.method or "",

@@ -16,7 +16,7 @@ from fastapi_lens.storage.records.audit import AUDIT_KEPT_EACH, AUDIT_KEPT_SECON
 from fastapi_lens.storage.retention.pruner import KEPT_SECONDS, Retention
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.sanitized_rows import whole
-from fastapi_lens.storage.schema.tables import AUDIT, BUCKET, ENDPOINT, FAILURE, STATUS
+from fastapi_lens.storage.schema.tables import AUDIT, BUCKET, ENDPOINT, EXCEPTION, STATUS
 
 SAMPLES = 6
 """Complete buckets of a tier that are counted, spread over the time of `_LOOK_BACK`."""
@@ -196,7 +196,7 @@ def _logs(connection: Connection, retention: Retention, sizes: RowBytes) -> tupl
     Of exceptions there are as many kinds as there are, which their bound is far from.
     """
     apps = max(1, _count(connection, sa.select(ENDPOINT.c.app).distinct()))
-    texts = sa.func.length(FAILURE.c.traceback) + sa.func.length(FAILURE.c.message)
+    texts = sa.func.length(EXCEPTION.c.traceback) + sa.func.length(EXCEPTION.c.message)
     some = sa.select(texts.label("length")).limit(SAMPLED_ROWS).subquery()
     length = connection.execute(sa.select(sa.func.avg(some.c.length))).scalar()
     actions = _count(connection, sa.select(AUDIT.c.app, AUDIT.c.action).distinct())
@@ -204,9 +204,9 @@ def _logs(connection: Connection, retention: Retention, sizes: RowBytes) -> tupl
     return (
         LogForecast("request", apps * (retention.log_max_rows or 0), sizes.request, kept),
         LogForecast(
-            "kind of exception",
-            _count(connection, sa.select(FAILURE.c.id)),
-            sizes.failure + float(length or 0),
+            "exception type",
+            _count(connection, sa.select(EXCEPTION.c.id)),
+            sizes.exception + float(length or 0),
             kept,
         ),
         LogForecast("audit entry", actions * AUDIT_KEPT_EACH, sizes.audit, AUDIT_KEPT_SECONDS),

@@ -65,11 +65,11 @@ def test_the_page_says_how_many_are_open_and_since_when(site: Site) -> None:
     text, facts = page_text(page), figures(page)
     said = "3 connections open, the oldest for 11 days"
     assert f"Active: {said}; cold after 7 days without a call" in text
-    assert f"No call ended in the last 7 days {said}. A call is counted when it ends." in text
+    assert f"No completed calls in the last 7 days {said}. A call is counted when it ends." in text
     assert (facts["First call"], facts["Last call"]) == ("11 d ago", "just now")
     assert facts["All-time calls"] == "0"
     assert "Show all time" not in text
-    assert "The last one was" not in text
+    assert "Last call:" not in text
 
 
 def test_calls_before_the_one_that_is_open_can_be_looked_at(site: Site) -> None:
@@ -77,8 +77,8 @@ def test_calls_before_the_one_that_is_open_can_be_looked_at(site: Site) -> None:
     hold(site, 1, days=11)
     text = page_text(talk_page(site, f"?from={moment(NOW - DAY)}&to={moment(NOW - DAY / 2)}"))
     assert "1 connection open for 11 days. A call is counted when it ends. Show all time" in text
-    assert "No call ended in" in text
-    assert "No call" not in page_text(talk_page(site))
+    assert "No completed calls in" in text
+    assert "No completed calls" not in page_text(talk_page(site))
 
 
 def test_the_list_has_a_hint_of_what_is_open(site: Site) -> None:

@@ -12,7 +12,7 @@ from fastapi_lens.reporting.model import Window
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.import_notes import IMPORT_NOTE
 from fastapi_lens.storage.records.settings import AuditEntry, Stored, write_section
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, META, MOVED
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, META, MOVED, REQUEST
 from fastapi_lens.storage.transfer.export import count_rows
 from fastapi_lens.storage.transfer.repair import mend, wrong_rows
 from tests.admin.conftest import Site
@@ -20,7 +20,7 @@ from tests.cli.helpers import run
 
 PAGES = (
     *("/", "/?days=all", "/?ignored=on", "/report", "/report/top", "/report/dead", "/requests"),
-    *("/failures", "/requests.csv", "/requests.json", "/export.csv", "/export.json", "/settings"),
+    *("/exceptions", "/requests.csv", "/requests.json", "/export.csv", "/export.json", "/settings"),
     *("/settings/now", "/settings/audit", "/settings/danger", "/settings/rules"),
 )
 VALUES: tuple[object, ...] = ("oops", "[1,null]", -5, 9e18, b"\x0f\xff\xff", 2**63 - 1)
@@ -59,9 +59,9 @@ def poison(database: Database, table: sa.Table, columns: list[str], value: objec
 def failing(site: Site) -> list[tuple[str, int]]:
     keys = [f"/endpoints/{one.key}" for one in _endpoints(site)]
     with site.lens.database.read() as connection:
-        for name in ("request", "failure"):
-            ids = connection.exec_driver_sql(f"SELECT id FROM lens_{name}").scalars()  # noqa: S608
-            keys += [f"/{name}s/{one:016x}" for one in ids if isinstance(one, int) and one >= 0]
+        for table, page in ((REQUEST, "requests"), (EXCEPTION, "exceptions")):
+            ids = connection.execute(sa.select(table.c.id)).scalars()
+            keys += [f"/{page}/{one:016x}" for one in ids if isinstance(one, int) and one >= 0]
     answers = [(page, site.get(f"/lens{page}").status_code) for page in (*PAGES, *keys)]
     return [(page, status) for page, status in answers if status >= 500]
 

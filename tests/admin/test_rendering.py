@@ -67,7 +67,7 @@ def test_the_request_type_alone_decides_between_page_and_fragment(site: Site) ->
 def test_an_overridden_fragment_changes_the_page_and_the_answer_to_htmx(
     make_site: MakeSite, override: Callable[[str, str], str]
 ) -> None:
-    folder = override("_endpoints_summary.html", "<p>{{ total.calls }} calls at Acme</p>")
+    folder = override("endpoints/_summary.html", "<p>{{ total.calls }} calls at Acme</p>")
     site = make_site(template_dirs=(folder,))
     assert "<p>0 calls at Acme</p>" in site.get().text
     assert "<p>0 calls at Acme</p>" in site.fragment().text
@@ -106,16 +106,16 @@ def test_other_templates_of_the_host_do_not_match(make_site: MakeSite, tmp_path:
     ("name", "text", "problem"),
     [
         (
-            "_endpoints_tabs.html",
+            "endpoints/_tabs.html",
             "<nav>\n{% for tab in %}\n</nav>",
-            "fastapi_lens/_endpoints_tabs.html, line 2: ",
+            "fastapi_lens/endpoints/_tabs.html, line 2: ",
         ),
         (
-            "_endpoints_row.html",
+            "endpoints/_row.html",
             "<tr>\n<td>{{ row.endpont.path }}</td></tr>",
-            "fastapi_lens/_endpoints_row.html, line 2: ",
+            "fastapi_lens/endpoints/_row.html, line 2: ",
         ),
-        ("_endpoints_row.html", "{% include 'gone.html' %}", "gone.html"),
+        ("endpoints/_row.html", "{% include 'gone.html' %}", "gone.html"),
         ("_bar.html", "{{ 1 / 0 }}", "division by zero"),
         ("base.html", "{{ title }}", "fastapi_lens/base.html, line 1: 'title' is undefined"),
     ],
@@ -143,11 +143,11 @@ def test_a_broken_override_is_named_with_its_line(
 def test_a_broken_override_is_a_toast_in_a_fragment(
     make_site: MakeSite, override: Callable[[str, str], str]
 ) -> None:
-    site = make_site(template_dirs=(override("_endpoints_tabs.html", "{{ nothing_like_it }}"),))
+    site = make_site(template_dirs=(override("endpoints/_tabs.html", "{{ nothing_like_it }}"),))
     answer = site.fragment()
     assert answer.status_code == 500
     assert answer.text.startswith('<hx-partial hx-target="#lens-toasts"')
-    assert "_endpoints_tabs.html, line 1" in answer.text
+    assert "endpoints/_tabs.html, line 1" in answer.text
     assert answer.headers["hx-push-url"] == "false"
 
 
@@ -161,7 +161,7 @@ def test_an_error_of_our_own_is_a_page_or_a_toast_with_a_number_that_the_log_has
     with caplog.at_level(logging.ERROR, logger="fastapi_lens"):
         page, toast = site.get("/lens/?q=a&days=30"), site.fragment("/lens/?q=b")
     assert (page.status_code, toast.status_code) == (500, 500)
-    assert "Something went wrong while this page was made." in page.text
+    assert "An error occurred while creating this page." in page.text
     assert 'href="/lens/?q=a&amp;days=30">Try again' in page.text
     assert toast.text.startswith('<hx-partial hx-target="#lens-toasts"')
     assert "a secret of ours" not in page.text + toast.text
@@ -198,7 +198,7 @@ def test_the_shell_names_the_application_and_its_environment(make_site: MakeSite
 def test_the_bar_says_who_looks_and_what_they_may_do(make_site: MakeSite) -> None:
     local = make_site()
     assert "<b>this machine</b>" in local.get().text
-    assert "May look and change settings." in local.get().text
+    assert "Can view and change settings." in local.get().text
     keys = {"ci": KeyConfig("key-of-ci", scope="read")}
     reader = make_site(report_keys=keys)
     text = reader.get(**{"X-Lens-Key": "key-of-ci"}).text
@@ -209,13 +209,34 @@ def test_the_bar_says_who_looks_and_what_they_may_do(make_site: MakeSite) -> Non
     assert "<b>&lt;script&gt;x&lt;/script&gt;</b>" in hostile.get().text
 
 
+def test_the_help_and_the_tabs_explain_the_statuses_with_the_thresholds(
+    make_site: MakeSite,
+) -> None:
+    text = make_site(cold_threshold_days=2, dead_threshold_days=5, slow_threshold_ms=300).get().text
+    meanings = (
+        ("active", "Active", "Called within the last 2 days."),
+        ("cold", "Cold", "No calls for more than 2 days."),
+        ("dead", "Dead", "No calls for more than 5 days."),
+        ("never_called", "Never called", "In the application&#39;s routes, but never called."),
+    )
+    for name, label, meaning in meanings:
+        assert f'<dt><span class="{name}">{label}</span></dt><dd>{meaning}</dd>' in text
+        assert f'title="{meaning}" class="{name}"' in text
+    assert "A p95 above 300 ms is slow." in text
+
+
+def test_the_key_without_a_name_is_called_the_default_key(make_site: MakeSite) -> None:
+    text = make_site(report_key="a-key").get(**{"X-Lens-Key": "a-key"}).text
+    assert "<b>default key</b>" in text
+
+
 def test_the_footer_says_whether_the_numbers_can_be_trusted(site: Site) -> None:
     site.count("GET", "/health")
     site.lens.flusher.dropped = 1_234
     site.count("GET", "/health")
     text = site.get().text
-    assert '<span class="warn">1,234 dropped</span>' in text
-    assert "complete to <time" in text
+    assert '<span class="warn">1,234 calls lost</span>' in text
+    assert "Counts up to <time" in text
     assert ">1 worker</a> ·" in text
 
 

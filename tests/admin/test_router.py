@@ -11,7 +11,7 @@ from tests.support import releases
 def test_a_page_that_is_none_is_not_found(site: Site) -> None:
     page = site.get("/lens/reports/of/all/kinds")
     assert page.status_code == 404
-    assert "There is no such page in the lens." in page.text
+    assert "No such page in the lens." in page.text
     assert 'href="/lens/"' in page.text
 
 

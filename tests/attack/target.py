@@ -102,7 +102,7 @@ def ids_of(lens: Lens) -> list[str]:
     """Identifiers that a page can be requested with."""
     log, endpoints = lens.reader.log, lens.reader.endpoints
     found = [one.key for one in endpoints(window=Window(), now=lens.clock())]
-    calls, failures = log.requests(LogFilter()), log.failures()
+    calls, exceptions = log.requests(LogFilter()), log.exception_kinds()
     assert calls
-    assert failures
-    return [*found, *(one.key for one in calls), *(one.key for one in failures)]
+    assert exceptions
+    return [*found, *(one.key for one in calls), *(one.key for one in exceptions)]

@@ -77,7 +77,7 @@ def test_postgresql_is_never_asked_for_what_it_does_not_take(
     tmp_path: Path, postgres_url: str
 ) -> None:
     found = build(tmp_path, database_url=postgres_url)
-    for page in ("", "requests", "failures", "requests.csv", "export.csv", "endpoints/%00"):
+    for page in ("", "requests", "exceptions", "requests.csv", "export.csv", "endpoints/%00"):
         for query in (b"q=%00&endpoint=%00", b"q=a%00b&tag=%00", b"q=%ed%a0%80", b"q=\x00"):
             raw = Raw(
                 path=f"/lens/{page}", query=query, headers=(*Raw().headers, found.good["key"])

@@ -89,7 +89,13 @@ def test_nothing_that_is_sent_becomes_a_header_of_its_own(target: Target) -> Non
     allowed = {target.good["session"][1].decode().partition("=")[0]}
     for text in INJECTIONS:
         sent = quote(text.encode("utf-8", "replace"), safe="").encode()
-        for path in ("/lens/", "/lens/requests", "/lens/failures", "/lens/login", "/lens/x" + text):
+        for path in (
+            "/lens/",
+            "/lens/requests",
+            "/lens/exceptions",
+            "/lens/login",
+            "/lens/x" + text,
+        ):
             raw = Raw(
                 path=quote(path, safe="/%"),
                 query=b"q=%s&tag=%s&next=%s&days=%s&method=%s" % ((sent,) * 5),

@@ -96,14 +96,14 @@ def attack(client: httpx.Client) -> None:
 
 def addresses(client: httpx.Client) -> list[str]:
     """Every page, with the worst of what is there in place of its parameters."""
-    found = ["/lens/", "/lens/requests", "/lens/failures", "/lens/settings", "/lens/login"]
-    for kind, page in (("endpoints", ""), ("requests", "requests"), ("failures", "failures")):
+    found = ["/lens/", "/lens/requests", "/lens/exceptions", "/lens/settings", "/lens/login"]
+    for kind, page in (("endpoints", ""), ("requests", "requests"), ("exceptions", "exceptions")):
         for words in ("srcdoc", "onfocus", "hx-get"):
             text = client.get(f"/lens/{page}", params={"q": words}).text
             found += re.findall(rf'href="(/lens/{kind}/[0-9a-f]{{16}})', text)[:2]
     for script in (SCRIPTS[1], SCRIPTS[5], WHOLE[:190]):
         typed = urlencode({"q": script, "tag": script, "pattern": f"/{script}"})
-        pages = ("", "requests", "failures", "settings/rules/preview")
+        pages = ("", "requests", "exceptions", "settings/rules/preview")
         found += [f"/lens/{page}?{typed}" for page in pages]
         found += [f"/lens/{page}{quote(script, safe='')}" for page in ("", "endpoints/")]
     return list(dict.fromkeys(found))

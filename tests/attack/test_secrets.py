@@ -108,7 +108,7 @@ def look_at_everything(done: Run, client: httpx.Client) -> None:
     for path in table():
         done.keep(client.get(f"/lens{path}".replace("{}", "retention")))
     done.keep(client.get("/lens/requests.json"))
-    for page in ("", "requests", "failures"):
+    for page in ("", "requests", "exceptions"):
         text = client.get(f"/lens/{page}").text
         for link in sorted(set(re.findall(r'href="(/lens/\w+/[0-9a-f]{16})', text)))[:12]:
             done.keep(client.get(link))
@@ -116,12 +116,14 @@ def look_at_everything(done: Run, client: httpx.Client) -> None:
 
 def test_no_key_is_left_in_a_log_the_database_a_page_an_address_or_a_report(run: Run) -> None:
     places = " ".join(run.left)
-    assert all(word in places for word in ("lens.db", "output", "/failures/", "/settings", "csv"))
+    assert all(word in places for word in ("lens.db", "output", "/exceptions/", "/settings", "csv"))
     output = run.left["output of the server"].splitlines()
     ours = [line for line in output if "/lens" in line]
     assert len(ours) > 50
     assert "Traceback" in run.left["output of the server"]
-    assert "characters" in "".join(text for place, text in run.left.items() if "/failures" in place)
+    assert "characters" in "".join(
+        text for place, text in run.left.items() if "/exceptions" in place
+    )
     # What the application's own server writes of the application's own requests is its own.
     run.left["output of the server"] = "\n".join(line for line in output if "/own?" not in line)
     assert len(output) > len(run.left["output of the server"].splitlines())

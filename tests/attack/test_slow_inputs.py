@@ -14,7 +14,7 @@ from fastapi_lens.admin.access.authenticator import safe_next
 from fastapi_lens.admin.display.filter_and_sort import filter_and_sort
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
-from fastapi_lens.admin.urls.exceptions import FailuresQuery
+from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.config.path_globs import matches
 from fastapi_lens.recording.log.redaction import query_text
@@ -77,7 +77,7 @@ LONG = [
 
 @pytest.mark.parametrize("text", LONG, ids=lambda text: f"{len(text)} x {text[:2]!r}")
 def test_a_very_long_text_is_read_at_once(text: str) -> None:
-    for kind in (EndpointsQuery, EndpointQuery, RequestsQuery, FailuresQuery):
+    for kind in (EndpointsQuery, EndpointQuery, RequestsQuery, ExceptionsQuery):
         for name in ("q", "tag", "status", "method", "days", "sort", "from", "min_ms", "endpoint"):
             kind.parse(f"?{name}={text}&to={text[:9]}")
     filter_and_sort([endpoint(text[:5_000])], EndpointsQuery(q=text))

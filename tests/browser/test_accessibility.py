@@ -51,7 +51,7 @@ def test_axe_finds_nothing_to_complain_about(
     expect(page.get_by_role("dialog")).to_be_visible()
     judge("help")
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="You: report_key").click()
+    page.get_by_role("button", name="You: default key").click()
     expect(page.get_by_role("button", name="Log out everywhere")).to_be_visible()
     judge("who")
     page.goto(f"{shop.url}/lens/settings")

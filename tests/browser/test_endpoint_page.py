@@ -20,7 +20,7 @@ def test_an_endpoint_says_what_it_is_and_why(shop: Server, signed_in: Page) -> N
     page.goto(f"{shop.url}/lens/?q=legacy")
     open_endpoint(page, "GET /legacy")
     expect(page.get_by_role("heading", level=1)).to_have_text("GET /legacy")
-    expect(page.get_by_text("no call for 60 days; dead after 30 days")).to_be_visible()
+    expect(page.get_by_text("no calls for 60 days; dead after 30 days")).to_be_visible()
     expect(page.get_by_text("Used two months ago.")).to_be_visible()
     expect(page.locator("#lens-source")).to_have_text(re.compile(r"shop\.py:\d+$"))
     page.get_by_role("link", name="All endpoints").click()

@@ -41,7 +41,7 @@ def test_the_whole_story_from_login_to_logout(
     assert paths(page) == sorted(paths(page))
     assert is_still_here(page)
 
-    page.get_by_role("button", name="You: report_key").click()
+    page.get_by_role("button", name="You: default key").click()
     page.get_by_role("button", name="Log out", exact=True).click()
     expect(page).to_have_url(f"{shop.url}/lens/login")
     page.goto(f"{shop.url}/lens/")
@@ -193,7 +193,7 @@ def test_the_keyboard_reaches_everything(shop: Server, signed_in: Page) -> None:
     expect(page.get_by_role("button", name="Live")).to_have_attribute("aria-pressed", "false")
 
     page.keyboard.press("?")
-    dialog = page.get_by_role("dialog", name="Keyboard")
+    dialog = page.get_by_role("dialog", name="Help")
     expect(dialog).to_be_visible()
     page.get_by_role("button", name="Single-key shortcuts").click()
     page.keyboard.press("Escape")

@@ -126,11 +126,11 @@ class Visitor:
         expect(self.page.get_by_role("columnheader", name="2xx")).to_be_visible()
         self.link("1h").click()
         self.is_at(r"~/endpoints/[0-9a-f]{16}\?days=1h")
-        expect(self.page.get_by_role("heading", name="No call in the last hour")).to_be_visible()
+        expect(self.page.get_by_role("heading", name="No calls in the last hour")).to_be_visible()
         self.link("Show all time").click()
         expect(self.page.get_by_role("heading", name="Calls by status class")).to_be_visible()
 
-    def looks_for_a_failure(self) -> None:
+    def looks_for_an_exception(self) -> None:
         self.page.get_by_role("navigation", name="Main").get_by_role(
             "link", name="Requests"
         ).click()
@@ -142,12 +142,12 @@ class Visitor:
         expect(self.page.locator("#lens-traceback")).to_contain_text("raise LookupError")
         self.link("All requests").click()
         self.link("Exceptions").click()
-        self.is_at("/failures")
+        self.is_at("/exceptions")
         self.page.locator("#lens-rows a").click()
         expect(self.page.get_by_role("heading", level=1)).to_have_text("LookupError")
 
     def signs_out(self) -> None:
-        self.page.get_by_role("button", name="You: report_key").click()
+        self.page.get_by_role("button", name="You: default key").click()
         self.page.get_by_role("button", name="Log out", exact=True).click()
         self.is_at("/login")
         assert self.page.context.cookies(self.place.base + "/") == []
@@ -170,7 +170,7 @@ def all_the_way(visitor: Visitor) -> None:
     visitor.filters_sorts_and_turns_the_page()
     visitor.exports()
     visitor.opens_an_endpoint()
-    visitor.looks_for_a_failure()
+    visitor.looks_for_an_exception()
     visitor.signs_out()
 
 

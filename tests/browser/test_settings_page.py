@@ -100,8 +100,8 @@ class TestOnAPhoneInTheDark:
         follow(page.get_by_role("link", name="Delete its history …"))
         judge()
         page.get_by_label("Type GET /legacy to confirm").fill("GET /legacy")
-        page.get_by_role("button", name="Delete for good").click()
-        expect(page.get_by_text("The history is deleted.")).to_be_visible()
+        page.get_by_role("button", name="Delete permanently").click()
+        expect(page.get_by_text("History deleted.")).to_be_visible()
         page.get_by_role("link", name="Audit log").click()
         expect(page.get_by_text("deleted history of")).to_be_visible()
         judge()
@@ -118,7 +118,7 @@ def test_everything_can_be_changed_without_scripts(own_shop: Server, scripts_off
     expect(page.get_by_label("Path")).to_have_value("/orders/*")
     page.get_by_role("button", name="Add rule").click()
     expect(page).to_have_url(re.compile(r"/lens/settings\?saved=rules#rules$"))
-    expect(page.get_by_text("Saved. Every worker goes by it")).to_be_visible()
+    expect(page.get_by_text("Saved. Applies to all workers within")).to_be_visible()
 
     page.get_by_role("textbox", name="Dead after … days without a call").fill("5")
     page.get_by_role("textbox", name="Dead after … days without a call").press("Enter")
@@ -129,7 +129,7 @@ def test_everything_can_be_changed_without_scripts(own_shop: Server, scripts_off
     expect(page.get_by_role("textbox", name="Dead after … days without a call")).to_have_value("30")
     expect(page.get_by_role("textbox", name="Cold after … days without a call")).to_have_value("4")
 
-    page.get_by_role("link", name="ignored now").click()
+    page.get_by_role("link", name="2 endpoints ignored").click()
     expect(page.locator("#lens-rows em").filter(has_text="ignored")).to_have_count(2)
     page.get_by_label("Show 2 ignored").uncheck()
     page.get_by_role("button", name="Apply").click()

@@ -94,7 +94,7 @@ def test_a_session_that_ends_leads_from_a_live_page_to_the_login_and_back(
         "/lens/?days=30&sort=-p95",
         endpoint,
         "/lens/requests",
-        "/lens/failures?q=lookup",
+        "/lens/exceptions?q=lookup",
         "/lens/settings",
     ):
         page.goto(shop.url + address)

@@ -14,12 +14,12 @@ from fastapi_lens.cli import archive
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.row_checks import LONGEST_TEXT, MOST, MOST_ADDED_US
 from fastapi_lens.storage.writing.batches import endpoint_id
-from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter, failure_id
+from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter, exception_id
 from fastapi_lens.text.methods import MAX_METHOD_LENGTH
 from tests.cli.helpers import fill, moved, run, url_of
 from tests.cli.test_moving import deltas
 from tests.storage.helpers import APP, delta, worker
-from tests.storage.writing.test_log_writer import failure, request
+from tests.storage.writing.test_log_writer import exception, request
 
 Lines = list[Any]
 
@@ -32,7 +32,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Lines:
     fill(url, deltas(1, 5))
     database = Database(url)
     log = LogWriter(database, worker(f"{APP}-1"))
-    log.write(LogBatch(1, (request(),), (failure(),)))
+    log.write(LogBatch(1, (request(),), (exception(),)))
     database.close()
     assert run("export", folder / "out.jsonl", "--database", url).exit_code == 0
     return [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
@@ -124,7 +124,7 @@ def test_a_value_that_no_table_holds_is_named_and_changes_nothing(
         ("lens_endpoint", "id", endpoint_id("billing", "GET", "/invoices")),
         ("lens_endpoint", "path", "/another"),
         ("lens_endpoint", "method", "POST"),
-        ("lens_failure", "id", failure_id(endpoint_id("billing", "GET", "/"), "KeyError", "a:1")),
+        ("lens_failure", "id", exception_id(endpoint_id("billing", "GET", "/"), "KeyError", "a:1")),
         ("lens_failure", "type", "KeyError"),
         ("lens_failure", "place", "b.py:2 in g"),
     ],

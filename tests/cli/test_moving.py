@@ -19,7 +19,7 @@ from fastapi_lens.storage.schema.migrations import known_version
 from fastapi_lens.storage.schema.tables import (
     AUDIT,
     ENDPOINT,
-    FAILURE,
+    EXCEPTION,
     META,
     MOVED,
     REQUEST,
@@ -32,7 +32,7 @@ from fastapi_lens.storage.writing.batches import Delta
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
 from tests.cli.helpers import change, fill, ids_of, moved, named, run, url_of
 from tests.storage.helpers import APP, delta, random_delta, rows_in, rows_of, worker
-from tests.storage.writing.test_log_writer import failure, request
+from tests.storage.writing.test_log_writer import exception, request
 
 KILLED = """
 import os, signal, sys
@@ -420,7 +420,7 @@ def test_the_log_the_settings_and_what_was_done_move_too_and_exceptions_are_adde
         fill(url, deltas(1))
         database = Database(url)
         LogWriter(database, worker(f"{APP}-1", APP)).write(
-            LogBatch(1, (request(second),), (failure(second, calls=second),))
+            LogBatch(1, (request(second),), (exception(second, calls=second),))
         )
         entry = AuditEntry(at_us=second, actor="ci", client="", action="save")
         write_section(database, APP, "retention", Stored({"ttl_days": second}, 0), entry)
@@ -430,8 +430,8 @@ def test_the_log_the_settings_and_what_was_done_move_too_and_exceptions_are_adde
     assert run("import", file, "--database", database_url).exit_code == 0
 
     by_table = dict(zip(MOVED, moved(database_url), strict=True))
-    ((_, _, _, _, message, _, _, calls, first_at, _),) = by_table[FAILURE]
-    assert (calls, message, first_at) == (3, "at 2", failure(1).first_at)
+    ((_, _, _, _, message, _, _, calls, first_at, _),) = by_table[EXCEPTION]
+    assert (calls, message, first_at) == (3, "at 2", exception(1).first_at)
     assert len(by_table[REQUEST]) == len(by_table[AUDIT]) == 2
     # Those that are there already win.
     assert by_table[SETTING] == [(APP, "retention", '{"ttl_days": 2}', 1)]

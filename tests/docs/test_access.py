@@ -67,7 +67,7 @@ def test_users_with_a_jwt_look_by_their_role(run: Any) -> None:
     sent = {"Origin": "http://testserver", "Cookie": f"access_token={developer}"}
     refused = client.post("/lens/settings/thresholds", headers=sent)
     assert refused.status_code == 403
-    assert "may only look" in refused.text
+    assert "is read-only" in refused.text
 
 
 def test_users_of_a_session_are_sent_to_the_applications_login_and_come_back(run: Any) -> None:

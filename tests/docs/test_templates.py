@@ -5,21 +5,33 @@ from pathlib import Path
 
 import pytest
 
+from fastapi_lens.admin.renamed_templates import RENAMED
+
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
+BUILTIN = ROOT / "templates" / "fastapi_lens"
 DOCUMENT = (ROOT / "docs" / "templates.md").read_text(encoding="utf-8")
 
 
+def names(folder: Path) -> set[str]:
+    """The names of all templates in a folder and its folders."""
+    return {file.relative_to(folder).as_posix() for file in folder.rglob("*.html")}
+
+
 def test_every_template_and_no_other_is_in_the_table() -> None:
-    named = re.findall(r"^\| `([\w.]+)` \|", DOCUMENT, re.MULTILINE)
-    files = {file.name for file in (ROOT / "templates" / "fastapi_lens").iterdir()}
+    table = DOCUMENT.partition("## Templates")[2].partition("## ")[0]
+    named = re.findall(r"^\| `([\w./]+)` \|", table, re.MULTILINE)
     assert len(named) == len(set(named))
-    assert set(named) == files
+    assert set(named) == names(BUILTIN)
 
 
-def test_the_example_overrides_templates_that_there_are() -> None:
-    files = {file.name for file in (ROOT / "templates" / "fastapi_lens").iterdir()}
-    own = {file.name for file in (ROOT / "example_project/templates/fastapi_lens").iterdir()}
+def test_every_old_name_is_in_the_table_with_its_new_one() -> None:
+    table = DOCUMENT.partition("## Renamed templates")[2]
+    assert dict(re.findall(r"^\| `([\w./]+)` \| `([\w./]+)` \|$", table, re.MULTILINE)) == RENAMED
+
+
+def test_the_example_overrides_templates_that_exist() -> None:
+    own = names(ROOT / "example_project/templates/fastapi_lens")
     assert own
-    assert own <= files
+    assert own <= names(BUILTIN)

@@ -14,12 +14,12 @@ def test_its_line_is_at_the_foot_of_the_page_and_in_what_htmx_gets(app: FastAPI)
         fragment = client.get("/lens/", headers={"HX-Request-Type": "partial"}).text
     for text in (page, fragment):
         assert OWN_LINE in text
-        assert "complete to" in text or "nothing recorded yet" in text
+        assert "Counts up to" in text or "Nothing recorded yet" in text
 
 
 def test_its_page_for_what_is_not_there_extends_the_built_in_one(app: FastAPI) -> None:
     with TestClient(app, headers={"X-Lens-Key": DEMO_KEY}) as client:
         answer = client.get("/lens/no-such-page")
     assert answer.status_code == 404
-    assert "There is no such page in the lens." in answer.text
+    assert "No such page in the lens." in answer.text
     assert "kept in the runbook of the Orders API" in answer.text

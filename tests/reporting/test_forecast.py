@@ -11,7 +11,7 @@ from fastapi_lens.storage.records.settings import AuditEntry, add_audit_entry
 from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.models import Tier
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, FAILURE, STATUS
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, STATUS
 from tests.storage.helpers import facts, worker
 from tests.support.writing import Writer
 
@@ -175,14 +175,14 @@ def test_the_logs_are_reckoned_as_full_and_come_on_top(database: Database) -> No
     endpoints = [facts(f"/{app}", app=app) for app in ("one", "two")]
     Writer(database, worker()).register(endpoints, applied=0, now_us=1)
     with database.write() as connection:
-        connection.execute(sa.insert(FAILURE), [exception("one", 1), exception("two", 2)])
+        connection.execute(sa.insert(EXCEPTION), [exception("one", 1), exception("two", 2)])
     for app, action in (("one", "save"), ("one", "save"), ("one", "export"), ("two", "save")):
         add_audit_entry(database, app, AuditEntry(at_us=1, actor="", client="", action=action))
 
     found = Forecaster(database, retention).forecast(NOW)
     assert [(one.name, one.rows, one.row_bytes) for one in found.logs] == [
         ("request", 10_000, size.request),
-        ("kind of exception", 2, size.failure + 1_000),
+        ("exception type", 2, size.exception + 1_000),
         ("audit entry", 3_000, size.audit),
     ]
     assert [one.kept_seconds for one in found.logs] == [20 * DAY, 20 * DAY, 400 * DAY]

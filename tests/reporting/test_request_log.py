@@ -12,12 +12,12 @@ from fastapi_lens.reporting.request_log import LogFilter, LogReader
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.writing.batches import EndpointFacts
-from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter, failure_id
+from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter, exception_id
 from tests.storage.helpers import APP, worker
-from tests.storage.writing.test_log_writer import AT, failure, request
+from tests.storage.writing.test_log_writer import AT, exception, request
 from tests.support.writing import Writer
 
-WRONG = failure_id(7, "shop.WrongError", "app.py:1 in f")
+WRONG = exception_id(7, "shop.WrongError", "app.py:1 in f")
 HIDDEN = ("GET", "/hidden")
 KEY = key_from_id(7)
 CASES: list[tuple[dict[str, Any], list[int]]] = [
@@ -63,18 +63,18 @@ def reader(database: Database) -> LogReader:
         request(1, path="/orders/1_0", duration_us=700_000, reason="slow"),
         request(2, path="/orders/\\x", status=404),
         request(3, method="POST", status=503, reason="error"),
-        request(4, status=500, reason="error", failure_id=WRONG),
-        request(5, endpoint_id=8, path="/hidden", status=500, failure_id=3),
+        request(4, status=500, reason="error", exception_id=WRONG),
+        request(5, endpoint_id=8, path="/hidden", status=500, exception_id=3),
         request(6, endpoint_id=9, path="/GONE", query=""),
     ]
     kinds = [
-        failure(4, id=WRONG, type="shop.WrongError", message="No Order", calls=3),
-        failure(5, id=3, endpoint_id=8),
+        exception(4, id=WRONG, type="shop.WrongError", message="No Order", calls=3),
+        exception(5, id=3, endpoint_id=8),
     ]
     LogWriter(database, worker()).write(LogBatch(1, tuple(rows), tuple(kinds)))
     other = worker("w2", "another app")
     Writer(database, other).register([], applied=0, now_us=AT)
-    LogWriter(database, other).write(LogBatch(1, (request(50),), (failure(50, id=4),)))
+    LogWriter(database, other).write(LogBatch(1, (request(50),), (exception(50, id=4),)))
     return LogReader(database, app=lambda: APP, shown=lambda method, path: (method, path) != HIDDEN)
 
 
@@ -110,14 +110,14 @@ def test_a_request_is_found_by_its_key_with_its_endpoint_and_its_exception(
     assert (one.endpoint_key, one.endpoint_method, one.template) == (
         *(KEY, "GET", "/orders/{order_id}"),
     )
-    assert (one.failure_key, one.message) == (key_from_id(WRONG), "No Order")
+    assert (one.exception_key, one.message) == (key_from_id(WRONG), "No Order")
 
 
 def test_a_request_of_a_hidden_endpoint_or_of_another_app_is_not_found(reader: LogReader) -> None:
     hidden = request(5).id
     assert [reader.request(key_from_id(one)) for one in (hidden, request(50).id)] == [None, None]
     assert reader.request("nonsense") is None
-    assert [reader.failure(key_from_id(one)) for one in (3, 4)] == [None, None]
+    assert [reader.exception_kind(key_from_id(one)) for one in (3, 4)] == [None, None]
 
 
 def test_an_endpoint_that_is_hidden_from_now_on_is_so_in_the_next_answer(
@@ -129,7 +129,7 @@ def test_an_endpoint_that_is_hidden_from_now_on_is_so_in_the_next_answer(
     hidden.add(("GET", "/orders/{order_id}"))
     assert seconds(asked) == [6]
     assert seconds(asked, endpoint=KEY) == []
-    assert asked.failures(endpoint=KEY) == []
+    assert asked.exception_kinds(endpoint=KEY) == []
     late = EndpointFacts(9, APP, "GET", "/late", seen_at_us=AT + 1)
     hidden.add(("GET", "/late"))
     Writer(database, worker("w3")).register([late], applied=0, now_us=AT)
@@ -139,17 +139,17 @@ def test_an_endpoint_that_is_hidden_from_now_on_is_so_in_the_next_answer(
 
 def test_an_endpoint_that_is_forgotten_leaves_its_requests(reader: LogReader) -> None:
     (one,) = reader.requests(LogFilter(text="gone"))
-    assert (one.endpoint_method, one.template, one.failure_key) == ("", "", "")
+    assert (one.endpoint_method, one.template, one.exception_key) == ("", "", "")
 
 
 def test_kinds_of_exceptions_are_found_by_endpoint_and_text(reader: LogReader) -> None:
-    (one,) = reader.failures()
+    (one,) = reader.exception_kinds()
 
     assert (one.type, one.message, one.calls) == ("shop.WrongError", "No Order", 3)
     assert (one.method, one.path, one.endpoint_key) == ("GET", "/orders/{order_id}", KEY)
-    assert reader.failures(endpoint=KEY) == reader.failures(text="WRONG") == [one]
-    assert reader.failures(endpoint=key_from_id(9)) == reader.failures(text="%") == []
-    assert reader.failure(one.key) == one
+    assert reader.exception_kinds(endpoint=KEY) == reader.exception_kinds(text="WRONG") == [one]
+    assert reader.exception_kinds(endpoint=key_from_id(9)) == reader.exception_kinds(text="%") == []
+    assert reader.exception_kind(one.key) == one
 
 
 @given(st.integers(0, (1 << 63) - 1))

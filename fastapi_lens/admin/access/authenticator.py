@@ -69,7 +69,7 @@ class Refusal(Enum):
         "no report_key is set, so the lens answers only on its own machine: "
         "set LensConfig(report_key=...) or LENS_REPORT_KEY to open it to others"
     )
-    READ_ONLY = "this key may only look: what changes something needs a key with the scope admin"
+    READ_ONLY = "this key is read-only: changes need a key with the scope admin"
     CROSS_SITE = (
         "another site asked for this: open the page itself, "
         "or name that site in LensConfig(trusted_origins=...)"

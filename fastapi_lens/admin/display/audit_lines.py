@@ -14,6 +14,7 @@ from fastapi_lens.admin.access.audit_events import (
     WRONG_KEY,
 )
 from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.display.labels import actor_label
 from fastapi_lens.admin.urls.audit import AuditGroup
 from fastapi_lens.config.lens_config import SETTINGS
 from fastapi_lens.reporting.model import key_from_id
@@ -116,7 +117,7 @@ def changed_by(last: Noted | None, *, now: float) -> str:
     if last is None:
         return f"{SOMEBODY} changed this meanwhile"
     client = f" ({last.entry.client})" if last.entry.client else ""
-    actor = last.entry.actor or SOMEBODY
+    actor = actor_label(last.entry.actor) or SOMEBODY
     return f"{actor}{client} changed this meanwhile, {formats.ago(last.at, now)}"
 
 

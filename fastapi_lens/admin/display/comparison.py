@@ -63,15 +63,15 @@ def comparison(endpoint: Endpoint, before: Before | None, *, everything: bool) -
         everything: Whether the window is all time.
     """
     if everything:
-        return "All time has no period before it to compare with."
+        return "All time: no earlier period to compare with."
     if before is None:
-        return "No data is kept of the period before, so there is nothing to compare with."
+        return "No comparison: the data of the period before has expired."
     if not is_seen(endpoint, before):
         since = formats.minute(endpoint.first_seen_at)
-        return f"First seen {since} UTC: there is no whole period before to compare with."
+        return f"No comparison: first seen {since} UTC, after the period before began."
     length = formats.lasting(before.seconds)
     if not (endpoint.usage.calls or before.calls):
-        return f"Nor was there any in the {length} before."
+        return f"No calls in the {length} before either."
     return f"Compared with the {length} before: {formats.between(before.start, before.end)}."
 
 

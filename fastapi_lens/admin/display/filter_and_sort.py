@@ -13,6 +13,7 @@ PAGE_SIZE = 50
 
 METHOD_ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "WEBSOCKET")
 
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """One page of a list, and what surrounds it.

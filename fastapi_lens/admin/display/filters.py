@@ -5,10 +5,13 @@ from collections.abc import Callable, Mapping
 from markupsafe import escape
 
 from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.display.labels import actor_label
 from fastapi_lens.text.escaping import visible_lines
 
 FILTERS: Mapping[str, Callable[..., object]] = {
+    "actor": actor_label,
     "ago": formats.ago,
+    "day": formats.day,
     "days": formats.days,
     "duration": formats.duration,
     "exact": escape,

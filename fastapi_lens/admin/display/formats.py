@@ -64,14 +64,23 @@ def duration(value_ms: float) -> str:
 
 
 def ago(then: float, now: float) -> str:
-    """How long something is past: ``35 s ago``, ``3 min ago``, ``5 h ago``, ``9 d ago``.
+    """The age of a moment: ``35 s ago``, ``3 min ago``, ``5 h ago``, ``9 d ago``.
 
     Always rounded down. Less than a second, and a time that lies ahead (another host's clock),
     is ``just now``. `lens.js` says the same, so that nothing jumps when a page is fetched anew.
     """
     seconds = int(now - then)
-    if seconds < 1:
-        return "just now"
+    return "just now" if seconds < 1 else f"{short_span(seconds)} ago"
+
+
+def open_for(value_ms: float) -> str:
+    """How long a WebSocket was open: ``open for 11 s``, ``open for <1 s``."""
+    seconds = int(value_ms / 1000)
+    return f"open for {short_span(seconds) if seconds else '<1 s'}"
+
+
+def short_span(seconds: int) -> str:
+    """A length of time in its largest unit, rounded down: ``35 s``, ``3 min``, ``5 h``, ``9 d``."""
     for limit, unit_seconds, unit in (
         (SECONDS_PER_MINUTE, 1, "s"),
         (SECONDS_PER_HOUR, SECONDS_PER_MINUTE, "min"),
@@ -79,8 +88,8 @@ def ago(then: float, now: float) -> str:
         (2 * SECONDS_PER_YEAR, SECONDS_PER_DAY, "d"),
     ):
         if seconds < limit:
-            return f"{seconds // unit_seconds} {unit} ago"
-    return f"{seconds // SECONDS_PER_YEAR} y ago"
+            return f"{seconds // unit_seconds} {unit}"
+    return f"{seconds // SECONDS_PER_YEAR} y"
 
 
 def span(seconds: float) -> str:

@@ -1,8 +1,9 @@
-"""Labels of statuses and of open connections."""
+"""Labels of statuses, keys and open connections."""
 
 from fastapi_lens.admin.display import formats
+from fastapi_lens.config.keys import SINGLE_KEY
 from fastapi_lens.reporting.model import Endpoint
-from fastapi_lens.settings.status import Status
+from fastapi_lens.settings.status import Status, Thresholds
 
 STATUS_LABELS = {
     Status.ACTIVE: "Active",
@@ -10,6 +11,22 @@ STATUS_LABELS = {
     Status.DEAD: "Dead",
     Status.NEVER_CALLED: "Never called",
 }
+
+
+def status_meanings(thresholds: Thresholds) -> dict[Status, str]:
+    """A sentence for each status, with the thresholds in use."""
+    cold, dead = formats.days(thresholds.cold_days), formats.days(thresholds.dead_days)
+    return {
+        Status.ACTIVE: f"Called within the last {cold}.",
+        Status.COLD: f"No calls for more than {cold}.",
+        Status.DEAD: f"No calls for more than {dead}.",
+        Status.NEVER_CALLED: "In the application's routes, but never called.",
+    }
+
+
+def actor_label(name: str) -> str:
+    """The name of a user for people; the key without a name is the default key."""
+    return "default key" if name == SINGLE_KEY else name
 
 
 def open_words(endpoint: Endpoint, *, now: float) -> str:

@@ -11,13 +11,18 @@ from fastapi_lens.settings.ignore_rules import Rule
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A choice that leads to another view of the same page."""
+    """A choice that leads to another view of the same page.
+
+    Attributes:
+        title: Explains the label; may be empty.
+    """
 
     label: str
     href: str
     current: bool
     name: str = ""
     count: int = 0
+    title: str = ""
 
 
 def rule_href(context: Context, rule: Rule) -> str:

@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 
 from fastapi_lens.admin.context import Context
+from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.links import Link
-from fastapi_lens.admin.tables import exceptions, requests
+from fastapi_lens.admin.tables import exceptions as exceptions_table
+from fastapi_lens.admin.tables import requests as requests_table
 from fastapi_lens.admin.tables.column import heads
-from fastapi_lens.admin.urls.exceptions import FailuresQuery
+from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.reporting.model import Endpoint, Window
-from fastapi_lens.reporting.request_log import Failure, LoggedCall
+from fastapi_lens.reporting.request_log import ExceptionKind, LoggedCall
 from fastapi_lens.reporting.workers import State
 
 RECENT = 10
@@ -28,7 +30,8 @@ class Row:
         href: Its own page.
         css: The class of its status code: ``c5``.
         reason: Why it is in the log, in a word.
-        failure: The bare name of its exception's type; empty without.
+        exception: The bare name of its exception's type; empty without.
+        duration: How long it took; for a WebSocket, how long it was open.
         is_slow: Whether it took longer than the configured limit.
     """
 
@@ -36,12 +39,13 @@ class Row:
     href: str
     css: str
     reason: str
-    failure: str
+    exception: str
+    duration: str
     is_slow: bool
 
 
 @dataclass(frozen=True, slots=True)
-class FailureRow:
+class ExceptionRow:
     """A kind of exception as a row of a table.
 
     Attributes:
@@ -49,7 +53,7 @@ class FailureRow:
         name: The bare name of its type.
     """
 
-    failure: Failure
+    exception: ExceptionKind
     href: str
     name: str
 
@@ -57,14 +61,14 @@ class FailureRow:
 def of_endpoint(context: Context, endpoint: Endpoint) -> dict[str, object]:
     """What the log has of one endpoint, for its own page."""
     log, query = context.lens.reader.log, RequestsQuery(endpoint=endpoint.key)
-    failures = log.failures(endpoint=endpoint.key, limit=RECENT)
+    exceptions = log.exception_kinds(endpoint=endpoint.key, limit=RECENT)
     return {
-        "heads": heads(requests.columns()),
-        "failure_heads": heads(exceptions.COLUMNS),
+        "heads": heads(requests_table.columns()),
+        "exception_heads": heads(exceptions_table.COLUMNS),
         "rows": [row_of(context, call) for call in log.requests(query.wanted, limit=RECENT)],
-        "failures": [failure_row(context, failure) for failure in failures],
+        "exceptions": [exception_row(context, exception) for exception in exceptions],
         "requests_href": query.url(context.url("/requests")),
-        "failures_href": FailuresQuery(endpoint=endpoint.key).url(context.url("/failures")),
+        "exceptions_href": ExceptionsQuery(endpoint=endpoint.key).url(context.url("/exceptions")),
         "kept": kept_words(context.lens.settings.config),
     }
 
@@ -77,34 +81,47 @@ def row_of(context: Context, call: LoggedCall) -> Row:
         href=context.url(f"/requests/{call.key}"),
         css=f"c{call.status // 100}",
         reason=REASONS.get(call.reason, call.reason),
-        failure=call.failure_type.rpartition(".")[2],
+        exception=call.exception_type.rpartition(".")[2],
+        duration=(formats.open_for if is_websocket else formats.duration)(call.duration_ms),
         is_slow=call.duration_ms > context.lens.settings.slow_threshold_ms and not is_websocket,
     )
 
 
-def failure_row(context: Context, failure: Failure) -> FailureRow:
+def exception_row(context: Context, exception: ExceptionKind) -> ExceptionRow:
     """A kind of exception as a table shows it."""
-    href = context.url(f"/failures/{failure.key}")
-    return FailureRow(failure, href, failure.type.rpartition(".")[2])
+    href = context.url(f"/exceptions/{exception.key}")
+    return ExceptionRow(exception, href, exception.type.rpartition(".")[2])
 
 
-def log_tabs(context: Context, *, endpoint: str, failures: bool = False) -> list[Link]:
+def log_tabs(context: Context, *, endpoint: str, exceptions: bool = False) -> list[Link]:
     """The two lists of the log, of the same endpoint."""
     requests_href = RequestsQuery(endpoint=endpoint).url(context.url("/requests"))
-    failures_href = FailuresQuery(endpoint=endpoint).url(context.url("/failures"))
+    exceptions_href = ExceptionsQuery(endpoint=endpoint).url(context.url("/exceptions"))
     return [
-        Link("Requests", requests_href, current=not failures, name="requests"),
-        Link("Exceptions", failures_href, current=failures, name="failures"),
+        Link(
+            "Requests",
+            requests_href,
+            current=not exceptions,
+            name="requests",
+            title="Logged requests: errors, the slowest, and a sample.",
+        ),
+        Link(
+            "Exceptions",
+            exceptions_href,
+            current=exceptions,
+            name="exceptions",
+            title="Unhandled exceptions by type and location.",
+        ),
     ]
 
 
 def kept_words(config: LensConfig) -> str:
     """What of all requests is in the log: completes the sentence ``Each worker keeps …``."""
     parts = [
-        f"every server error up to {config.log_errors_per_minute:,} a minute"
+        f"up to {formats.plural(config.log_errors_per_minute, 'server error')} per minute"
         if config.log_errors_per_minute
         else "",
-        f"the slowest {config.log_slowest:,} a minute" if config.log_slowest else "",
+        f"the slowest {config.log_slowest:,} per minute" if config.log_slowest else "",
         f"{config.log_sample_rate * 100:g}% of all requests" if config.log_sample_rate else "",
     ]
     told = [part for part in parts if part]

@@ -1,4 +1,4 @@
-"""The columns of the table of all endpoints, from left to right; cells: `_endpoints_cells.html`."""
+"""The columns of the table of all endpoints, from left to right; cells: `endpoints/_cells.html`."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -53,13 +53,9 @@ COLUMNS: tuple[Column[Endpoint], ...] = (
         ),
         has_scale=True,
     ),
-    Column(
-        name="p50", header="p50", unit="ms", width=72, from_width=1240, order=_by_percentile(0)
-    ),
+    Column(name="p50", header="p50", unit="ms", width=72, from_width=1240, order=_by_percentile(0)),
     Column(name="p95", header="p95", unit="ms", width=72, order=_by_percentile(1)),
-    Column(
-        name="p99", header="p99", unit="ms", width=72, from_width=1240, order=_by_percentile(2)
-    ),
+    Column(name="p99", header="p99", unit="ms", width=72, from_width=1240, order=_by_percentile(2)),
     Column(
         name="last",
         header="Last call",

@@ -1,9 +1,9 @@
-"""The columns of the table of exceptions; cells: `_failures_cells.html`."""
+"""The columns of the table of exceptions; cells: `_exceptions_cells.html`."""
 
 from fastapi_lens.admin.tables.column import Column
-from fastapi_lens.reporting.request_log import Failure
+from fastapi_lens.reporting.request_log import ExceptionKind
 
-COLUMNS: tuple[Column[Failure], ...] = (
+COLUMNS: tuple[Column[ExceptionKind], ...] = (
     Column(name="exception", header="Exception", is_row_header=True),
     Column(name="count", header="Count", width=92),
     Column(name="message", header="Message", width="26p", from_width=640, css="left apart"),

@@ -7,14 +7,14 @@ COLUMNS: tuple[Column[LoggedCall], ...] = (
     Column(name="at", header="When", width=96, from_width=640, css="dim"),
     Column(name="status", header="Status", width=64),
     Column(name="request", header="Request", css="left apart", is_row_header=True),
-    Column(name="duration", header="Duration", width=96),
-    Column(name="reason", header="Kept as", width=104, from_width=800, css="left dim apart"),
+    Column(name="duration", header="Duration", width=116),
+    Column(name="reason", header="Kept because", width=146, from_width=800, css="left dim apart"),
     Column(name="exception", header="Exception", width=150, from_width=800, css="left dim"),
-    Column(name="agent", header="Program", width=150, from_width=1240, css="left dim"),
+    Column(name="agent", header="Client", width=150, from_width=1240, css="left dim"),
 )
 
 CLIENT: Column[LoggedCall] = Column(
-    name="client", header="Client", width=150, from_width=1240, css="left dim"
+    name="client", header="Address", width=150, from_width=1240, css="left dim"
 )
 """Only where the log keeps addresses."""
 

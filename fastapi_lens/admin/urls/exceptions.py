@@ -7,7 +7,7 @@ from fastapi_lens.admin.urls.query_string import address, clean_key, clean_text,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FailuresQuery:
+class ExceptionsQuery:
     """What the list of exceptions shows.
 
     Attributes:

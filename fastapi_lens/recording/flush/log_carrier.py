@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from fastapi_lens.errors import StorageError, UnavailableError
 from fastapi_lens.recording.log.exceptions import place_text, text_of
 from fastapi_lens.recording.log.redaction import client_text, query_text
-from fastapi_lens.recording.log.request_log import Entry, FailureCount, FailureKind
+from fastapi_lens.recording.log.request_log import Entry, ExceptionCount, ExceptionKey
 from fastapi_lens.recording.log.user_agents import family
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.storage.coordination.worker import WorkerFacts
@@ -23,11 +23,11 @@ from fastapi_lens.storage.schema.migrations import session_salt
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS
 from fastapi_lens.storage.writing.batches import endpoint_id
 from fastapi_lens.storage.writing.log_writer import (
-    CountedFailure,
+    CountedException,
     LogBatch,
     LoggedRequest,
     LogWriter,
-    failure_id,
+    exception_id,
 )
 from fastapi_lens.text.masked_paths import masked_path
 
@@ -70,7 +70,7 @@ class LogCarrier:
         self._rows = max(1, max_rows - 1)
         self._pause = pause
         self._requests: list[LoggedRequest] = []
-        self._failures: list[CountedFailure] = []
+        self._exceptions: list[CountedException] = []
         self._in_flight: LogBatch | None = None
         self._tries = 0
         # Workers begin at different numbers, so that theirs of one microsecond differ, too.
@@ -82,7 +82,7 @@ class LogCarrier:
     def __bool__(self) -> bool:
         """Whether anything waits to be written."""
         return bool(
-            self._recorder.log or self._requests or self._failures or self._in_flight is not None
+            self._recorder.log or self._requests or self._exceptions or self._in_flight is not None
         )
 
     def carry(self, *, ending: bool = False) -> None:
@@ -114,7 +114,7 @@ class LogCarrier:
             logger.warning(
                 "fastapi_lens gives up %d requests and %d exceptions that the log could not take",
                 len(batch.requests),
-                sum(failure.calls for failure in batch.failures),
+                sum(exception.calls for exception in batch.exceptions),
             )
 
     def _batches(self, *, ending: bool) -> Iterator[LogBatch]:
@@ -127,11 +127,14 @@ class LogCarrier:
 
     def _cut(self) -> Iterator[LogBatch]:
         # Exceptions first: nobody follows a link to one that is not there yet.
-        while self._failures or self._requests:
-            failures, self._failures = self._failures[: self._rows], self._failures[self._rows :]
-            room = self._rows - len(failures)
+        while self._exceptions or self._requests:
+            exceptions, self._exceptions = (
+                self._exceptions[: self._rows],
+                self._exceptions[self._rows :],
+            )
+            room = self._rows - len(exceptions)
             requests, self._requests = self._requests[:room], self._requests[room:]
-            self._in_flight = LogBatch(self.applied + 1, tuple(requests), tuple(failures))
+            self._in_flight = LogBatch(self.applied + 1, tuple(requests), tuple(exceptions))
             yield self._in_flight
 
     def _take(self, *, ending: bool) -> None:
@@ -147,7 +150,9 @@ class LogCarrier:
         salt = session_salt(self._database) if clients == "hashed" else b""
         harvest = self._recorder.log.harvest(choose=choose)
         self._requests = [self._request(entry, salt) for entry in harvest.entries]
-        self._failures = [self._failure(kind, count) for kind, count in harvest.failures.items()]
+        self._exceptions = [
+            self._exception(kind, count) for kind, count in harvest.exceptions.items()
+        ]
 
     def _request(self, entry: Entry, salt: bytes) -> LoggedRequest:
         log = self._recorder.log
@@ -163,12 +168,12 @@ class LogCarrier:
             reason=entry.reason.value,
             client=client_text(entry.client, log.clients, salt),
             agent=family(entry.agent),
-            failure_id=0 if entry.failure is None else self._failure_id(entry.failure),
+            exception_id=0 if entry.exception is None else self._exception_id(entry.exception),
         )
 
-    def _failure(self, kind: FailureKind, count: FailureCount) -> CountedFailure:
-        return CountedFailure(
-            id=self._failure_id(kind),
+    def _exception(self, kind: ExceptionKey, count: ExceptionCount) -> CountedException:
+        return CountedException(
+            id=self._exception_id(kind),
             endpoint_id=endpoint_id(self._worker.app, kind.method, kind.path),
             type=kind.type,
             message=count.latest.message,
@@ -179,6 +184,6 @@ class LogCarrier:
             last_at=microseconds(self.corrected(count.last_at)),
         )
 
-    def _failure_id(self, kind: FailureKind) -> int:
+    def _exception_id(self, kind: ExceptionKey) -> int:
         endpoint = endpoint_id(self._worker.app, kind.method, kind.path)
-        return failure_id(endpoint, kind.type, place_text(kind.place))
+        return exception_id(endpoint, kind.type, place_text(kind.place))

@@ -75,7 +75,7 @@ class Ended(NamedTuple):
     error: BaseException | None = None
 
 
-class FailureKind(NamedTuple):
+class ExceptionKey(NamedTuple):
     """What exceptions are counted by."""
 
     method: str
@@ -85,7 +85,7 @@ class FailureKind(NamedTuple):
 
 
 @dataclass(slots=True)
-class FailureCount:
+class ExceptionCount:
     """Exceptions of one kind; times in epoch seconds.
 
     Attributes:
@@ -108,7 +108,7 @@ class Entry:
         share: Whether it belongs to the share of all requests.
         client: The address; empty where none is to be kept.
         agent: The header, or as much of it as matters.
-        failure: The kind of its exception.
+        exception: The kind of its exception.
     """
 
     at: float
@@ -123,7 +123,7 @@ class Entry:
     share: bool
     client: str
     agent: bytes
-    failure: FailureKind | None
+    exception: ExceptionKey | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,8 @@ class Harvest:
     """What the log has kept since the last one; times go up in no particular order."""
 
     entries: list[Entry] = field(default_factory=list[Entry])
-    failures: dict[FailureKind, FailureCount] = field(
-        default_factory=dict[FailureKind, FailureCount]
+    exceptions: dict[ExceptionKey, ExceptionCount] = field(
+        default_factory=dict[ExceptionKey, ExceptionCount]
     )
 
 
@@ -155,7 +155,7 @@ class RequestLog:
         self._entries: list[Entry] = []
         self._slowest: dict[tuple[str, str], Entry] = {}
         self._told_at: dict[tuple[str, str], float] = {}
-        self._failures: dict[FailureKind, FailureCount] = {}
+        self._exceptions: dict[ExceptionKey, ExceptionCount] = {}
         self._counting = threading.Lock()
         self._minute: int = 0
         self._errors = 0
@@ -176,7 +176,7 @@ class RequestLog:
 
     def __bool__(self) -> bool:
         """Whether there is anything to be written."""
-        return bool(self._entries or self._slowest or self._failures)
+        return bool(self._entries or self._slowest or self._exceptions)
 
     def take(self, series: "Series", ended: Ended) -> None:
         """Look at a call that may be worth it; never raises.
@@ -206,8 +206,8 @@ class RequestLog:
         entries = self._entries[:waiting]
         del self._entries[:waiting]
         with self._counting:
-            failures, self._failures = self._failures, {}
-        return Harvest(entries, failures)
+            exceptions, self._exceptions = self._exceptions, {}
+        return Harvest(entries, exceptions)
 
     def _take(self, series: "Series", ended: Ended) -> None:
         now = self._clock()
@@ -237,20 +237,20 @@ class RequestLog:
 
     def _count(
         self, series: "Series", error: BaseException, now: float, *, detail: bool
-    ) -> FailureKind:
+    ) -> ExceptionKey:
         error = unwrapped(error)
         key = series.key
-        kind = FailureKind(key.method, key.path, type_name(error), place_of(error))
+        kind = ExceptionKey(key.method, key.path, type_name(error), place_of(error))
         # Outside of the lock: the host's own code makes the message.
-        latest = raised(error) if detail or kind not in self._failures else None
+        latest = raised(error) if detail or kind not in self._exceptions else None
         with self._counting:
-            found = self._failures.get(kind)
+            found = self._exceptions.get(kind)
             if found is not None:
                 found.calls += 1
                 found.last_at = now
                 found.latest = latest or found.latest
-            elif len(self._failures) < MAX_KINDS:
-                self._failures[kind] = FailureCount(1, now, now, latest or raised(error))
+            elif len(self._exceptions) < MAX_KINDS:
+                self._exceptions[kind] = ExceptionCount(1, now, now, latest or raised(error))
         return kind
 
     def _propose(self, entry: Entry) -> None:
@@ -303,7 +303,7 @@ class RequestLog:
             self._entries.append(entry)
 
     def _entry(
-        self, series: "Series", ended: Ended, reason: Reason, failure: FailureKind | None = None
+        self, series: "Series", ended: Ended, reason: Reason, exception: ExceptionKey | None = None
     ) -> Entry:
         scope, key = ended.scope, series.key
         wants_client = self.clients != "off"
@@ -320,7 +320,7 @@ class RequestLog:
             share=ended.started_ns % SAMPLING_MODULUS < self.share,
             client=str((scope.get("client") or ("",))[0]) if wants_client else "",
             agent=_agent(scope),
-            failure=failure,
+            exception=exception,
         )
 
 

@@ -13,7 +13,7 @@ from fastapi_lens.storage.retention.chunks import (
     range_chunks,
 )
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS
-from fastapi_lens.storage.schema.tables import FAILURE, REQUEST
+from fastapi_lens.storage.schema.tables import EXCEPTION, REQUEST
 
 
 def log_chunks(
@@ -34,8 +34,10 @@ def log_chunks(
     yield from range_chunks(
         database, RangeDelete.of_requests(requests, request_id_at(before_us)), batch_size
     )
-    failures = sa.true() if app is None else FAILURE.c.app == app
-    yield from exception_chunks(database, failures & (FAILURE.c.last_at < before_us), batch_size)
+    exceptions = sa.true() if app is None else EXCEPTION.c.app == app
+    yield from exception_chunks(
+        database, exceptions & (EXCEPTION.c.last_at < before_us), batch_size
+    )
 
 
 def surplus_chunks(
@@ -56,10 +58,10 @@ def surplus_chunks(
     last = _first_too_many(database, REQUEST.c.id, of_app, max_rows)
     if last is not None:
         yield from range_chunks(database, RangeDelete.of_requests(of_app, last + 1), batch_size)
-    mine = FAILURE.c.app == app
-    last = _first_too_many(database, FAILURE.c.last_at, mine, max_rows)
+    mine = EXCEPTION.c.app == app
+    last = _first_too_many(database, EXCEPTION.c.last_at, mine, max_rows)
     if last is not None:
-        yield from exception_chunks(database, mine & (FAILURE.c.last_at <= last), batch_size)
+        yield from exception_chunks(database, mine & (EXCEPTION.c.last_at <= last), batch_size)
 
 
 def request_id_at(at_us: int) -> int:
@@ -78,13 +80,16 @@ def exception_chunks(
     while True:
         with database.read() as connection:
             some = (
-                sa.select(FAILURE.c.id).where(where).order_by(FAILURE.c.id).limit(batch_size.size)
+                sa.select(EXCEPTION.c.id)
+                .where(where)
+                .order_by(EXCEPTION.c.id)
+                .limit(batch_size.size)
             )
             ids = connection.execute(some).scalars().all()
         if not ids:
             return
         # One that has just been seen again stays.
-        yield delete_chunk(database, FAILURE, FAILURE.c.id.in_(ids) & where, batch_size)
+        yield delete_chunk(database, EXCEPTION, EXCEPTION.c.id.in_(ids) & where, batch_size)
 
 
 def _first_too_many(

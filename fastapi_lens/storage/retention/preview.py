@@ -15,7 +15,7 @@ from fastapi_lens.storage.retention.chunks import ids_of
 from fastapi_lens.storage.retention.log_deletion import request_id_at
 from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS, Tier
-from fastapi_lens.storage.schema.tables import BUCKET, FAILURE, REQUEST, STATUS
+from fastapi_lens.storage.schema.tables import BUCKET, EXCEPTION, REQUEST, STATUS
 
 MOST_COUNTED = 1_000_000
 """So far rows of one kind are counted: a count takes time, and more of them say no more."""
@@ -103,8 +103,8 @@ def _kinds(now_kept: Retention, then: Retention, now: float) -> Iterator[_Kind]:
     first_us, end_us = (microseconds(now - one.log_kept_seconds) for one in (now_kept, then))
     ids = _between(REQUEST.c.id, request_id_at(first_us), request_id_at(end_us))
     yield _Kind(REQUEST.c.id, ids, over=1_000_000 << REQUEST_ID_BITS)
-    lasts = _between(FAILURE.c.last_at, first_us, end_us)
-    yield _Kind(FAILURE.c.last_at, lasts, over=1_000_000)
+    lasts = _between(EXCEPTION.c.last_at, first_us, end_us)
+    yield _Kind(EXCEPTION.c.last_at, lasts, over=1_000_000)
 
 
 def _first_kept(kept: int | None, tier: Tier, now: float) -> int:

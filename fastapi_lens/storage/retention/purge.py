@@ -24,7 +24,7 @@ from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
     ENDPOINT,
-    FAILURE,
+    EXCEPTION,
     META,
     REQUEST,
     STATUS,
@@ -71,7 +71,7 @@ class Amount:
         statuses: Status codes by day.
         workers: Workers.
         requests: Requests in the log.
-        failures: Kinds of exceptions.
+        exceptions: Kinds of exceptions.
     """
 
     endpoints: int
@@ -79,13 +79,13 @@ class Amount:
     statuses: int
     workers: int
     requests: int = 0
-    failures: int = 0
+    exceptions: int = 0
 
     @property
     def rows(self) -> int:
         """All of them."""
         counted = self.endpoints + self.buckets + self.statuses + self.workers
-        return counted + self.requests + self.failures
+        return counted + self.requests + self.exceptions
 
 
 def amount(database: Database, choice: Choice) -> Amount:
@@ -104,15 +104,15 @@ def amount(database: Database, choice: Choice) -> Amount:
         of_app = sa.select(sa.func.count()).where(WORKER.c.app == choice.app)
         gone = choice.whole_app and not choice.keeps_endpoints
         workers = connection.execute(of_app).scalar_one() if gone else 0
-        failures = sum(
+        exceptions = sum(
             connection.execute(
-                sa.select(sa.func.count()).select_from(FAILURE).where(where)
+                sa.select(sa.func.count()).select_from(EXCEPTION).where(where)
             ).scalar_one()
-            for where in _failures(choice)
+            for where in _exceptions(choice)
         )
     stay = choice.before is not None or choice.keeps_endpoints
     endpoints = 0 if stay else len(choice.ids)
-    return Amount(endpoints, found[BUCKET], found[STATUS], workers, found[REQUEST], failures)
+    return Amount(endpoints, found[BUCKET], found[STATUS], workers, found[REQUEST], exceptions)
 
 
 def purge(database: Database, choice: Choice) -> Iterator[int]:
@@ -194,7 +194,7 @@ def _row_chunks(
 ) -> Iterator[Chunk]:
     for range_delete in _ranges(choice):
         yield from range_chunks(database, range_delete, batch_size)
-    for where in _failures(choice):
+    for where in _exceptions(choice):
         yield from exception_chunks(database, where, batch_size)
 
 
@@ -212,10 +212,10 @@ def _ranges(choice: Choice) -> Iterator[RangeDelete]:
         yield RangeDelete.of_requests(where, end)
 
 
-def _failures(choice: Choice) -> Iterator[sa.ColumnElement[bool]]:
+def _exceptions(choice: Choice) -> Iterator[sa.ColumnElement[bool]]:
     end = _END if choice.before is None else choice.before * 1_000_000
-    for where in _of_choice(FAILURE, choice):
-        yield where & (FAILURE.c.last_at < end)
+    for where in _of_choice(EXCEPTION, choice):
+        yield where & (EXCEPTION.c.last_at < end)
 
 
 def _of_choice(table: sa.Table, choice: Choice) -> Iterator[sa.ColumnElement[bool]]:

@@ -218,7 +218,7 @@ class RequestRow(LensModel, table=True):
     failure_id: int = _count()
 
 
-class FailureRow(LensModel, table=True):
+class ExceptionRow(LensModel, table=True):
     """Unhandled exceptions of one type, at one line, of one endpoint: how many, and the latest.
 
     `id` is 63 bits of SHA-256 of what they have in common.

@@ -21,7 +21,7 @@ INBOX = _table(models.InboxRow)
 LEASE = _table(models.LeaseRow)
 META = _table(models.MetaRow)
 REQUEST = _table(models.RequestRow)
-FAILURE = _table(models.FailureRow)
+EXCEPTION = _table(models.ExceptionRow)
 SETTING = _table(models.SettingRow)
 AUDIT = _table(models.AuditRow)
 THROTTLE = _table(models.ThrottleRow)
@@ -36,7 +36,7 @@ SCHEMA_STEP = "schema_step"
 
 MOVED: tuple[sa.Table, ...] = (
     *(ENDPOINT, WORKER, BUCKET, STATUS),
-    *(FAILURE, REQUEST, SETTING, AUDIT),
+    *(EXCEPTION, REQUEST, SETTING, AUDIT),
 )
 """The tables to move, in this order. Leases, the session salt, ended sessions and the clients that
 entered wrong keys are not moved."""

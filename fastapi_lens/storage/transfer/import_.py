@@ -20,11 +20,11 @@ from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.statements import FACTS
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, FAILURE, META, STATUS, WORKER
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, META, STATUS, WORKER
 from fastapi_lens.storage.transfer.export import Origins, origins
 from fastapi_lens.storage.writing.batches import BucketSum
 from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_STATUS
-from fastapi_lens.storage.writing.log_writer import ADD_FAILURE, failure_change
+from fastapi_lens.storage.writing.log_writer import ADD_EXCEPTION, exception_change
 from fastapi_lens.storage.writing.rollup import bucket_change, locked_buckets
 
 SLICE_ROWS = 400
@@ -56,7 +56,7 @@ class Importer:
             ENDPOINT: _add_endpoints,
             BUCKET: _add_buckets,
             STATUS: _add_statuses,
-            FAILURE: _add_failures,
+            EXCEPTION: _add_exceptions,
         }
 
     def repeated_apps(self) -> list[str]:
@@ -149,7 +149,7 @@ def _emptied(table: sa.Table, row: Row) -> Row:
         }
     if table is BUCKET:
         return {**row, **dict.fromkeys(COUNTERS, 0), "max_us": 0, "histogram": b""}
-    if table is FAILURE:
+    if table is EXCEPTION:
         return {**row, "calls": 0, "first_at": 0, "last_at": 0}
     if table is WORKER:
         return {**row, "open_calls": None}
@@ -210,6 +210,6 @@ def _add_statuses(connection: Connection, rows: Sequence[Row]) -> None:
     )
 
 
-def _add_failures(connection: Connection, rows: Sequence[Row]) -> None:
+def _add_exceptions(connection: Connection, rows: Sequence[Row]) -> None:
     for row in rows:
-        connection.execute(ADD_FAILURE, failure_change(row))
+        connection.execute(ADD_EXCEPTION, exception_change(row))

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.models import Tier
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, FAILURE, REQUEST, STATUS, WORKER
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, REQUEST, STATUS, WORKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def contents(database: Database) -> Contents:
         StorageError: The database cannot be read.
     """
     with database.read() as connection:
-        tables = (ENDPOINT, BUCKET, STATUS, WORKER, REQUEST, FAILURE)
+        tables = (ENDPOINT, BUCKET, STATUS, WORKER, REQUEST, EXCEPTION)
         counts = {table.name: _count(connection, table) for table in tables}
         never = sa.select(ENDPOINT.c.app, sa.func.count()).where(ENDPOINT.c.last_called_at == 0)
         found = connection.execute(never.group_by(ENDPOINT.c.app))

@@ -17,7 +17,7 @@ from fastapi_lens.storage.coordination.sequence import SequenceGuard, retry_on_d
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import storable
-from fastapi_lens.storage.schema.tables import FAILURE, REQUEST, WORKER
+from fastapi_lens.storage.schema.tables import EXCEPTION, REQUEST, WORKER
 from fastapi_lens.storage.writing.batches import identity_of
 from fastapi_lens.storage.writing.refusals import Refusal, add_one_by_one, log_refusals
 
@@ -28,7 +28,7 @@ class LoggedRequest:
 
     Attributes:
         id: See `RequestRow`.
-        failure_id: Of its exception; 0 without.
+        exception_id: Of its exception; 0 without.
     """
 
     id: int
@@ -41,15 +41,15 @@ class LoggedRequest:
     reason: str
     client: str
     agent: str
-    failure_id: int
+    exception_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CountedFailure:
+class CountedException:
     """Exceptions of one kind; times in microseconds since the epoch.
 
     Attributes:
-        id: `failure_id` of what they have in common.
+        id: `exception_id` of what they have in common.
         calls: How many they were.
     """
 
@@ -74,10 +74,10 @@ class LogBatch:
 
     seq: int
     requests: tuple[LoggedRequest, ...]
-    failures: tuple[CountedFailure, ...]
+    exceptions: tuple[CountedException, ...]
 
 
-def failure_id(endpoint_id: int, kind: str, place: str) -> int:
+def exception_id(endpoint_id: int, kind: str, place: str) -> int:
     """63 bits of SHA-256 of endpoint, type and place; never 0, which stands for none."""
     return identity_of(endpoint_id, kind, place) or 1
 
@@ -114,21 +114,21 @@ class LogWriter:
             log_refusals(refusals, "rows of the request log", _NAMES)
 
     def _write(self, batch: LogBatch, add: "_Add") -> None:
-        failures = sorted(batch.failures, key=lambda failure: failure.id)
-        if failures:
+        exceptions = sorted(batch.exceptions, key=lambda exception: exception.id)
+        if exceptions:
             # In a transaction of their own, so that inserting never waits while holding locks.
             with self._database.write() as connection:
-                empty = [self._empty(one) for one in failures]
-                add(connection, self._database.insert_ignore(FAILURE), empty)
+                empty = [self._empty(one) for one in exceptions]
+                add(connection, self._database.insert_ignore(EXCEPTION), empty)
         with self._database.write() as connection:
             if not self._guard.advance(connection, batch.seq):
                 return
             if batch.requests:
                 rows = self._rows(batch.requests)
                 add(connection, self._database.insert_ignore(REQUEST), rows)
-            if failures:
-                changes = [failure_change(asdict(failure)) for failure in failures]
-                add(connection, ADD_FAILURE, changes)
+            if exceptions:
+                changes = [exception_change(asdict(exception)) for exception in exceptions]
+                add(connection, ADD_EXCEPTION, changes)
 
     def _rows(self, requests: Sequence[LoggedRequest]) -> list[dict[str, Any]]:
         return [
@@ -144,20 +144,20 @@ class LogWriter:
                 "reason": one.reason,
                 "client": one.client,
                 "agent": one.agent,
-                "failure_id": one.failure_id,
+                "failure_id": one.exception_id,
             }
             for one in sorted(requests, key=lambda request: request.id)
         ]
 
-    def _empty(self, failure: CountedFailure) -> dict[str, Any]:
+    def _empty(self, exception: CountedException) -> dict[str, Any]:
         """The row of a kind of exception of which none is counted yet; readers leave it out."""
         return {
-            "id": failure.id,
+            "id": exception.id,
             "app": storable(self._worker.app),
-            "endpoint_id": failure.endpoint_id,
-            "type": storable(failure.type),
+            "endpoint_id": exception.endpoint_id,
+            "type": storable(exception.type),
             "message": "",
-            "place": storable(failure.place),
+            "place": storable(exception.place),
             "traceback": "",
             "calls": 0,
             "first_at": 0,
@@ -192,34 +192,34 @@ _LAST: sa.BindParameter[int] = sa.bindparam("new_last_at", type_=sa.BigInteger()
 def _latest(name: str) -> sa.ColumnElement[str]:
     """The new text, unless another worker has written a later one."""
     new: sa.BindParameter[str] = sa.bindparam(f"new_{name}", type_=sa.Text())
-    return sa.case((FAILURE.c.last_at <= _LAST, new), else_=FAILURE.c[name])
+    return sa.case((EXCEPTION.c.last_at <= _LAST, new), else_=EXCEPTION.c[name])
 
 
-ADD_FAILURE = (
-    sa.update(FAILURE)
-    .where(FAILURE.c.id == sa.bindparam("key_id"))
+ADD_EXCEPTION = (
+    sa.update(EXCEPTION)
+    .where(EXCEPTION.c.id == sa.bindparam("key_id"))
     # MariaDB assigns from the left to the right, and sees what it has assigned.
     .ordered_values(
-        (FAILURE.c.message, _latest("message")),
-        (FAILURE.c.traceback, _latest("traceback")),
-        (FAILURE.c.calls, FAILURE.c.calls + sa.bindparam("add_calls")),
+        (EXCEPTION.c.message, _latest("message")),
+        (EXCEPTION.c.traceback, _latest("traceback")),
+        (EXCEPTION.c.calls, EXCEPTION.c.calls + sa.bindparam("add_calls")),
         (
-            FAILURE.c.first_at,
+            EXCEPTION.c.first_at,
             sa.case(
-                (sa.or_(FAILURE.c.first_at == 0, FAILURE.c.first_at > _FIRST), _FIRST),
-                else_=FAILURE.c.first_at,
+                (sa.or_(EXCEPTION.c.first_at == 0, EXCEPTION.c.first_at > _FIRST), _FIRST),
+                else_=EXCEPTION.c.first_at,
             ),
         ),
         (
-            FAILURE.c.last_at,
-            sa.case((FAILURE.c.last_at < _LAST, _LAST), else_=FAILURE.c.last_at),
+            EXCEPTION.c.last_at,
+            sa.case((EXCEPTION.c.last_at < _LAST, _LAST), else_=EXCEPTION.c.last_at),
         ),
     )
 )
 
 
-def failure_change(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of `ADD_FAILURE` that add what a row counts to the one with its id."""
+def exception_change(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of `ADD_EXCEPTION` that add what a row counts to the one with its id."""
     return {
         "key_id": row["id"],
         "add_calls": row["calls"],

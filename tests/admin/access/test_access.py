@@ -330,7 +330,7 @@ def test_a_way_on_within_the_admin_is_kept() -> None:
     [
         ("/lens/requests?status=5xx", "/lens/requests?status=5xx"),
         ("/lens/requests/0123456789abcdef", "/lens/requests/0123456789abcdef"),
-        ("/lens/failures/0123456789abcdef", "/lens/failures/0123456789abcdef"),
+        ("/lens/exceptions/0123456789abcdef", "/lens/exceptions/0123456789abcdef"),
         ("/lens/settings", "/lens/settings"),
         ("/lens/dashboard?status=dead", "/lens/?status=dead"),
     ],

@@ -179,6 +179,19 @@ def test_a_length_of_time_is_told_in_the_largest_unit_that_is_near(seconds: int,
     assert formats.lasting(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("value_ms", "text"),
+    [
+        (11_400, "open for 11 s"),
+        (400, "open for <1 s"),
+        (3_600_000, "open for 1 h"),
+        (2 * 365 * 86_400_000, "open for 2 y"),
+    ],
+)
+def test_a_websocket_has_no_duration_but_was_open_for_a_time(value_ms: float, text: str) -> None:
+    assert formats.open_for(value_ms) == text
+
+
 def test_a_part_of_time_names_a_day_once() -> None:
     assert formats.between(0, 3_600) == "1 Jan 1970 00:00 – 01:00 UTC"
     assert formats.between(0, 86_400) == "1 Jan 1970 00:00 – 2 Jan 1970 00:00 UTC"

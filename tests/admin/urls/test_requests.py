@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastapi_lens.admin.urls.exceptions import FailuresQuery
+from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
 from fastapi_lens.admin.urls.requests import REASONS, RequestsQuery
 from fastapi_lens.reporting.model import key_from_id
 from fastapi_lens.reporting.request_log import LogFilter
@@ -30,17 +30,17 @@ def test_every_view_has_an_address_that_leads_back_to_it(query: RequestsQuery) -
     assert RequestsQuery.parse(query.url("/lens/requests")) == query
 
 
-@given(st.builds(FailuresQuery, q=st.text(max_size=250), endpoint=KEYS))
+@given(st.builds(ExceptionsQuery, q=st.text(max_size=250), endpoint=KEYS))
 def test_every_list_of_exceptions_has_an_address_that_leads_back_to_it(
-    query: FailuresQuery,
+    query: ExceptionsQuery,
 ) -> None:
-    assert FailuresQuery.parse(query.url()) == query
+    assert ExceptionsQuery.parse(query.url()) == query
 
 
 @given(st.text())
 def test_no_address_is_an_error(text: str) -> None:
     RequestsQuery.parse(f"?{text}")
-    FailuresQuery.parse(f"?{text}")
+    ExceptionsQuery.parse(f"?{text}")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.errors import StorageError, UnavailableError
 from fastapi_lens.recording.flush.log_carrier import MAX_TRIES, LogCarrier
 from fastapi_lens.recording.log.request_log import Ended
-from fastapi_lens.storage.schema.tables import FAILURE, REQUEST, WORKER
+from fastapi_lens.storage.schema.tables import EXCEPTION, REQUEST, WORKER
 from fastapi_lens.storage.writing.drain import drain_all
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
 from tests.recording.rig import Rig, opened
@@ -38,7 +38,7 @@ def fail(rig: Rig, times: int = 1, path: str = "/v1/orders") -> None:
 
 def in_the_log(rig: Rig) -> tuple[int, int]:
     """Requests, and exceptions counted."""
-    counted = sum(row.calls for row in table_rows(rig.database, FAILURE))
+    counted = sum(row.calls for row in table_rows(rig.database, EXCEPTION))
     return len(table_rows(rig.database, REQUEST)), counted
 
 
@@ -87,7 +87,7 @@ def test_a_transaction_changes_no_more_rows_than_the_settings_say(
         fail(rig, 2, "/v1/never")
         rig.flusher.flush()
 
-        assert [(one.seq, len(one.failures), len(one.requests)) for one in written] == [
+        assert [(one.seq, len(one.exceptions), len(one.requests)) for one in written] == [
             *((1, 2, 1), (2, 0, 3), (3, 0, 3))
         ]
         assert in_the_log(rig) == (7, 7)

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from fastapi_lens import lens_admin
 from fastapi_lens.recording.log import request_log
 from fastapi_lens.recording.log.request_log import SAMPLING_MODULUS
-from fastapi_lens.reporting.request_log import Failure, LogFilter, LoggedCall
+from fastapi_lens.reporting.request_log import ExceptionKind, LogFilter, LoggedCall
 from tests.recording.probe import Probe
 from tests.support.addresses import ClientAt
 from tests.support.waiting import wait_until
@@ -65,9 +65,9 @@ def logged(made: Probe) -> list[LoggedCall]:
     return made.lens.reader.log.requests(ALL)
 
 
-def failures(made: Probe) -> list[Failure]:
+def exceptions(made: Probe) -> list[ExceptionKind]:
     assert made.lens.flusher.flush()
-    return made.lens.reader.log.failures()
+    return made.lens.reader.log.exception_kinds()
 
 
 def test_a_request_is_kept_with_what_was_asked_and_not_with_its_values(probe: MakeProbe) -> None:
@@ -79,7 +79,7 @@ def test_a_request_is_kept_with_what_was_asked_and_not_with_its_values(probe: Ma
     assert (one.method, one.path, one.query, one.status) == ("GET", "/orders/7", "b&a", 200)
     assert (one.endpoint_method, one.template) == ("GET", "/orders/{order_id}")
     assert (one.reason, one.client, one.agent) == ("sample", "", "curl")
-    assert (one.failure_key, one.failure_type, one.message) == ("", "", "")
+    assert (one.exception_key, one.exception_type, one.message) == ("", "", "")
     assert 0 < one.duration_ms < 5_000
     assert abs(one.at - made.lens.clock()) < 60
 
@@ -129,15 +129,15 @@ def test_an_unhandled_exception_is_kept_with_type_message_and_the_hosts_lines(
     made.get("/orders/broken")
 
     (one,) = logged(made)
-    failure = made.lens.reader.log.failure(one.failure_key)
+    exception = made.lens.reader.log.exception_kind(one.exception_key)
 
     assert (one.status, one.reason, one.message) == (500, "error", "no order broken")
-    assert failure is not None
-    assert failure.type == one.failure_type == f"{__name__}.OrderError"
-    assert (failure.method, failure.path) == ("GET", "/orders/{order_id}")
-    assert failure.place.startswith("tests/recording/log/test_logged_requests.py:")
-    assert failure.place.endswith("in an_app.<locals>.read_order")
-    assert failure.traceback.splitlines()[1:] == [
+    assert exception is not None
+    assert exception.type == one.exception_type == f"{__name__}.OrderError"
+    assert (exception.method, exception.path) == ("GET", "/orders/{order_id}")
+    assert exception.place.startswith("tests/recording/log/test_logged_requests.py:")
+    assert exception.place.endswith("in an_app.<locals>.read_order")
+    assert exception.traceback.splitlines()[1:] == [
         '    raise OrderError(f"no order {order_id}")',
         f"{__name__}.OrderError: no order broken",
     ]
@@ -146,12 +146,12 @@ def test_an_unhandled_exception_is_kept_with_type_message_and_the_hosts_lines(
 def test_every_exception_is_counted_whether_its_request_is_kept_or_not(probe: MakeProbe) -> None:
     made = probe(log_errors_per_minute=1, **QUIET)
     made.get(*["/orders/broken"] * 3)
-    assert [one.calls for one in failures(made)] == [3]
+    assert [one.calls for one in exceptions(made)] == [3]
     made.get(*["/orders/broken"] * 2)
 
-    (failure,) = failures(made)
-    assert failure.calls == 5
-    assert failure.first_at < failure.last_at
+    (exception,) = exceptions(made)
+    assert exception.calls == 5
+    assert exception.first_at < exception.last_at
     assert len(logged(made)) == 1
 
 
@@ -168,7 +168,7 @@ def test_a_websocket_is_kept_and_its_exception_counted(probe: MakeProbe) -> None
 
     found = [(one.method, one.path, one.status, one.reason) for one in logged(made)]
     assert found == [("WEBSOCKET", "/ws", 500, "error"), ("WEBSOCKET", "/ws", 101, "sample")]
-    assert [(one.method, one.message) for one in failures(made)] == [("WEBSOCKET", "on the wire")]
+    assert [(one.method, one.message) for one in exceptions(made)] == [("WEBSOCKET", "on the wire")]
 
 
 def test_the_lens_and_what_is_not_counted_is_not_kept() -> None:

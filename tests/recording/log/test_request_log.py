@@ -116,11 +116,11 @@ def test_further_kinds_of_exceptions_wait_until_the_others_are_written(
     for path in ("/a", "/b", "/c", "/a"):
         log.call(path, status=500, error=ValueError(path))
 
-    found = log.recorder.log.harvest(choose=False).failures
+    found = log.recorder.log.harvest(choose=False).exceptions
     assert {kind.path: count.calls for kind, count in found.items()} == {"/a": 2, "/b": 1}
 
     log.call("/c", status=500, error=ValueError("/c"))
-    assert [kind.path for kind in log.recorder.log.harvest(choose=False).failures] == ["/c"]
+    assert [kind.path for kind in log.recorder.log.harvest(choose=False).exceptions] == ["/c"]
 
 
 def test_the_log_is_empty_until_there_is_something_to_write() -> None:

@@ -5,10 +5,10 @@ from dataclasses import replace
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import LOG_KEPT_SECONDS, Retention, prune
 from fastapi_lens.storage.retention.purge import Choice, amount, purge
-from fastapi_lens.storage.schema.tables import FAILURE, REQUEST
+from fastapi_lens.storage.schema.tables import EXCEPTION, REQUEST
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
 from tests.storage.helpers import table_rows, worker
-from tests.storage.writing.test_log_writer import AT, failure, request
+from tests.storage.writing.test_log_writer import AT, exception, request
 from tests.support.writing import Writer
 
 DAY = 86_400
@@ -19,7 +19,7 @@ def fill(database: Database, app: str, days: range, *, endpoint: int = 7) -> Non
     facts = worker(f"{app}-{endpoint}", app)
     Writer(database, facts).register([], applied=0, now_us=AT)
     kinds = [
-        replace(failure(day * DAY), id=hash((app, day, endpoint)) % 2**40, endpoint_id=endpoint)
+        replace(exception(day * DAY), id=hash((app, day, endpoint)) % 2**40, endpoint_id=endpoint)
         for day in days
     ]
     offset = sum(map(ord, app)) % 100 * 10 + endpoint
@@ -30,7 +30,7 @@ def fill(database: Database, app: str, days: range, *, endpoint: int = 7) -> Non
 
 def left(database: Database) -> dict[str, tuple[int, int]]:
     """By app, requests and kinds of exceptions."""
-    requests, kinds = table_rows(database, REQUEST), table_rows(database, FAILURE)
+    requests, kinds = table_rows(database, REQUEST), table_rows(database, EXCEPTION)
     return {
         app: (
             sum(row.app == app for row in requests),
@@ -64,7 +64,7 @@ def test_the_oldest_rows_of_an_app_go_when_there_are_too_many(database: Database
     delete(database, retention, day=30)
 
     assert left(database) == {"one": (10, 10), "two": (30, 30)}
-    mine = [row.last_at for row in table_rows(database, FAILURE) if row.app == "one"]
+    mine = [row.last_at for row in table_rows(database, EXCEPTION) if row.app == "one"]
     assert min(mine) == AT + 20 * DAY * 1_000_000
 
 
@@ -74,7 +74,7 @@ def test_a_purge_takes_the_log_of_its_endpoints_and_says_how_much(database: Data
     before = round(AT / 1e6) + 10 * DAY
 
     some = Choice("one", [7], before=before)
-    assert (amount(database, some).requests, amount(database, some).failures) == (10, 10)
+    assert (amount(database, some).requests, amount(database, some).exceptions) == (10, 10)
     assert sum(purge(database, some)) == 20
     assert left(database) == {"one": (30, 30)}
 

@@ -11,7 +11,7 @@ from fastapi_lens.storage.retention.log_deletion import request_id_at
 from fastapi_lens.storage.retention.preview import Expired, expired
 from fastapi_lens.storage.retention.pruner import Retention, prune
 from fastapi_lens.storage.schema.models import Tier
-from fastapi_lens.storage.schema.tables import BUCKET, FAILURE, REQUEST, STATUS
+from fastapi_lens.storage.schema.tables import BUCKET, EXCEPTION, REQUEST, STATUS
 from tests.storage.helpers import APP, facts, worker
 from tests.support.writing import Writer
 
@@ -27,8 +27,8 @@ def fill(database: Database, chance: random.Random) -> None:
     names = ("app", "method", "path", "query", "reason", "client", "agent")
     request: dict[str, Any] = dict.fromkeys(names, "")
     request |= {"app": APP, "endpoint_id": 1, "status": 200, "duration_us": 1, "failure_id": 0}
-    failure: dict[str, Any] = dict.fromkeys(("app", "type", "message", "place", "traceback"), "")
-    failure |= {"app": APP, "endpoint_id": 1, "calls": 1, "first_at": 1}
+    exception: dict[str, Any] = dict.fromkeys(("app", "type", "message", "place", "traceback"), "")
+    exception |= {"app": APP, "endpoint_id": 1, "calls": 1, "first_at": 1}
     times = sorted(NOW - chance.random() * 730 * DAY for _ in range(200))
     buckets = {(tier, int(at) // tier, mine[int(at) % 3].id) for at in times for tier in Tier}
     rows: dict[sa.Table, list[dict[str, Any]]] = {
@@ -41,8 +41,9 @@ def fill(database: Database, chance: random.Random) -> None:
             for day in {int(at) // DAY for at in times}
         ],
         REQUEST: [{**request, "id": request_id_at(round(at * 1e6))} for at in times],
-        FAILURE: [
-            {**failure, "id": number, "last_at": round(at * 1e6)} for number, at in enumerate(times)
+        EXCEPTION: [
+            {**exception, "id": number, "last_at": round(at * 1e6)}
+            for number, at in enumerate(times)
         ],
     }
     with database.write() as connection:

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.import_notes import import_note
 from fastapi_lens.storage.schema.row_checks import sound_values
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, FAILURE, REQUEST, STATUS, WORKER
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, REQUEST, STATUS, WORKER
 from fastapi_lens.storage.transfer.repair import mend, wrong_rows
 from fastapi_lens.storage.writing.batches import Batch
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
 from tests.storage.helpers import delta, facts, table_rows, worker
-from tests.storage.writing.test_log_writer import failure, request
+from tests.storage.writing.test_log_writer import exception, request
 from tests.support.writing import Writer
 
 NOW = 1_773_014_400.0
@@ -23,7 +23,7 @@ POISON: dict[sa.Table, dict[str, Any]] = {
     WORKER: {"dropped": -1, "seen_at": TOO_MANY},
     BUCKET: {"calls": -5, "duration_us": TOO_MANY, "histogram": b"\x0f\xff\xff"},
     STATUS: {"calls": TOO_MANY},
-    FAILURE: {"calls": -1, "first_at": TOO_MANY},
+    EXCEPTION: {"calls": -1, "first_at": TOO_MANY},
     REQUEST: {"duration_us": -1, "reason": "odd"},
 }
 
@@ -35,7 +35,7 @@ def poisoned(database: Database) -> Database:
     writer = Writer(database, worker())
     writer.register([fact], applied=0, now_us=round(NOW * 1e6))
     writer.write(Batch(1, (delta(fact.id),)))
-    LogWriter(database, worker()).write(LogBatch(1, (request(),), (failure(),)))
+    LogWriter(database, worker()).write(LogBatch(1, (request(),), (exception(),)))
     with database.write() as connection:
         for table, values in POISON.items():
             connection.execute(sa.update(table).values(values))

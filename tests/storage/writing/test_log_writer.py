@@ -11,14 +11,14 @@ from fastapi_lens.storage.coordination.sequence import TRIES
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS
-from fastapi_lens.storage.schema.tables import FAILURE, META, REQUEST
+from fastapi_lens.storage.schema.tables import EXCEPTION, META, REQUEST
 from fastapi_lens.storage.writing import log_writer
 from fastapi_lens.storage.writing.log_writer import (
-    CountedFailure,
+    CountedException,
     LogBatch,
     LoggedRequest,
     LogWriter,
-    failure_id,
+    exception_id,
 )
 from tests.storage.helpers import FlakyDatabase, table_rows, worker
 from tests.support.writing import Writer
@@ -38,14 +38,14 @@ def request(second: int = 0, **facts: Any) -> LoggedRequest:
         "reason": "sample",
         "client": "",
         "agent": "curl",
-        "failure_id": 0,
+        "exception_id": 0,
     }
     return LoggedRequest(**{**values, **facts})
 
 
-def failure(second: int = 0, **facts: Any) -> CountedFailure:
+def exception(second: int = 0, **facts: Any) -> CountedException:
     values: dict[str, Any] = {
-        "id": failure_id(7, "ValueError", "app.py:1 in f"),
+        "id": exception_id(7, "ValueError", "app.py:1 in f"),
         "endpoint_id": 7,
         "type": "ValueError",
         "message": f"at {second}",
@@ -55,7 +55,7 @@ def failure(second: int = 0, **facts: Any) -> CountedFailure:
         "first_at": AT + second * 1_000_000,
         "last_at": AT + second * 1_000_000,
     }
-    return CountedFailure(**{**values, **facts})
+    return CountedException(**{**values, **facts})
 
 
 def writer_of(database: Database, name: str = "w1") -> LogWriter:
@@ -65,34 +65,34 @@ def writer_of(database: Database, name: str = "w1") -> LogWriter:
 
 def test_a_batch_is_applied_once_however_often_it_is_written(database: Database) -> None:
     writer = writer_of(database)
-    batch = LogBatch(1, (request(1), request(2)), (failure(1, calls=3),))
+    batch = LogBatch(1, (request(1), request(2)), (exception(1, calls=3),))
     for _ in range(3):
         writer.write(batch)
-    writer.write(LogBatch(2, (request(2), request(3)), (failure(9, calls=2),)))
+    writer.write(LogBatch(2, (request(2), request(3)), (exception(9, calls=2),)))
 
     assert len(table_rows(database, REQUEST)) == 3
-    (row,) = table_rows(database, FAILURE)
+    (row,) = table_rows(database, EXCEPTION)
     assert (row.calls, row.message, row.traceback) == (5, "at 9", "trace 9")
     assert (row.first_at, row.last_at) == (AT + 1_000_000, AT + 9_000_000)
 
 
 def test_an_older_message_of_another_worker_replaces_no_newer_one(database: Database) -> None:
-    writer_of(database).write(LogBatch(1, (), (failure(5),)))
-    writer_of(database, "w2").write(LogBatch(1, (), (failure(2),)))
+    writer_of(database).write(LogBatch(1, (), (exception(5),)))
+    writer_of(database, "w2").write(LogBatch(1, (), (exception(2),)))
 
-    (row,) = table_rows(database, FAILURE)
+    (row,) = table_rows(database, EXCEPTION)
     assert (row.calls, row.message) == (2, "at 5")
     assert (row.first_at, row.last_at) == (AT + 2_000_000, AT + 5_000_000)
 
 
 def test_what_a_database_cannot_hold_is_replaced(database: Database) -> None:
     odd = "/\0\ud800" + "\N{PILE OF POO}" * 2_000
-    row = request(path=odd, query=odd, failure_id=failure_id(1, odd, odd))
-    writer_of(database).write(LogBatch(1, (row,), (failure(message=odd, type=odd, place=odd),)))
+    row = request(path=odd, query=odd, exception_id=exception_id(1, odd, odd))
+    writer_of(database).write(LogBatch(1, (row,), (exception(message=odd, type=odd, place=odd),)))
 
     (found,) = table_rows(database, REQUEST)
     assert found.path.startswith("/\N{REPLACEMENT CHARACTER}?\N{PILE OF POO}")
-    assert len(table_rows(database, FAILURE)[0].message) == 2_003
+    assert len(table_rows(database, EXCEPTION)[0].message) == 2_003
 
 
 def test_a_deadlock_is_tried_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,14 +126,14 @@ def test_nothing_is_written_into_the_tables_of_a_newer_release(database: Databas
 
 def test_the_id_of_a_kind_of_exception_depends_on_all_that_it_is_made_of() -> None:
     kinds = [(7, "A", "b"), (8, "A", "b"), (7, "B", "b"), (7, "A", "c"), (7, "A\0", "b")]
-    assert len({failure_id(*kind) for kind in kinds}) == len(kinds)
-    assert all(0 < failure_id(*kind) < 1 << 63 for kind in kinds)
+    assert len({exception_id(*kind) for kind in kinds}) == len(kinds)
+    assert all(0 < exception_id(*kind) < 1 << 63 for kind in kinds)
 
 
 def test_a_batch_of_exceptions_adds_each_of_them(database: Database) -> None:
-    kinds = [replace(failure(), id=number, place=str(number)) for number in (3, 1, 2)]
+    kinds = [replace(exception(), id=number, place=str(number)) for number in (3, 1, 2)]
     writer_of(database).write(LogBatch(1, (), tuple(kinds)))
-    assert sorted((row.id, row.calls) for row in table_rows(database, FAILURE)) == [
+    assert sorted((row.id, row.calls) for row in table_rows(database, EXCEPTION)) == [
         *((1, 1), (2, 1), (3, 1))
     ]
 
@@ -160,13 +160,17 @@ def test_a_row_that_postgresql_refuses_stops_no_other(
 def write_with_refused_rows(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     writer = writer_of(database)
     requests = (request(1), request(2, duration_us=TOO_LARGE, path="/odd\n"), request(3))
-    kinds = (failure(1), replace(failure(2), id=2, place="b"), failure(3, id=3, calls=TOO_LARGE))
+    kinds = (
+        exception(1),
+        replace(exception(2), id=2, place="b"),
+        exception(3, id=3, calls=TOO_LARGE),
+    )
     for _ in range(2):
         writer.write(LogBatch(1, requests, kinds))
 
     assert [row.path for row in table_rows(database, REQUEST)] == ["/orders/7"] * 2
     # One without calls is shown nowhere.
-    assert sorted(row.calls for row in table_rows(database, FAILURE)) == [0, 1, 1]
+    assert sorted(row.calls for row in table_rows(database, EXCEPTION)) == [0, 1, 1]
     (record,) = (one for one in caplog.records if one.name == "fastapi_lens")
     assert "left out 2 rows of the request log" in record.getMessage()
     assert r"GET /odd\n: " in record.getMessage()

@@ -163,12 +163,12 @@ def latency_chart(series: Series, step: str) -> Chart:
 def heat_chart(heat: Heat, step: str) -> Chart:
     """Calls by step and duration."""
     limits = svg.heat_limits([calls for column in heat.columns for calls in column])
-    title = f"How long calls took, per {step}: darker where there were more"
+    title = f"Calls by duration, per {step}: darker means more calls"
     return Chart(
         name="heat",
-        heading="All calls by duration",
+        heading="Duration distribution",
         svg=svg.heat_map(heat.columns, limits=limits, title=title),
-        legend=_heat_legend(limits),
+        legend=_heat_legend(limits, "calls"),
         scale=_scale(heat),
     )
 
@@ -182,9 +182,9 @@ def by_hour(found: WeekHours) -> ByHour:
     names = [f"{hour:02}:00" for hour in range(HOURS)]
     chart = Chart(
         name="week",
-        heading="When it is used",
-        svg=svg.heat_map(columns, limits=limits, title="Calls by weekday and hour of the day"),
-        legend=_heat_legend(limits),
+        heading="Calls by weekday and hour",
+        svg=svg.heat_map(columns, limits=limits, title="Average calls by weekday and hour (UTC)"),
+        legend=_heat_legend(limits, "calls per hour"),
         scale=WEEKDAYS,
         note=_hours_note(formats.between(found.start, found.end), found, limits),
     )
@@ -254,8 +254,8 @@ def _scale(heat: Heat) -> list[str]:
 
 def _hours_note(span: str, found: WeekHours, limits: Sequence[float]) -> str:
     if not sum(found.hours):
-        return "No hour is over yet."
-    return f"Calls in an hour on average, {span}" if limits else f"No call, {span}"
+        return "Needs one full hour of data."
+    return f"Average calls per hour, {span}" if limits else f"No calls, {span}"
 
 
 def _mean(value: float | None) -> str:
@@ -264,11 +264,12 @@ def _mean(value: float | None) -> str:
     return formats.number(round(value)) if value >= 100 else f"{value:.1f}"  # noqa: PLR2004
 
 
-def _heat_legend(limits: Sequence[float]) -> list[tuple[str, str]]:
-    """The largest value of each colour."""
+def _heat_legend(limits: Sequence[float], unit: str) -> list[tuple[str, str]]:
+    """The largest value of each colour, the last one with the unit of all."""
     return [
         (
-            f"≤ {limit:,.0f}" if float(limit).is_integer() else f"≤ {_mean(limit)}",
+            (f"≤ {limit:,.0f}" if float(limit).is_integer() else f"≤ {_mean(limit)}")
+            + (f" {unit}" if limit == limits[-1] else ""),
             f"h{svg.heat_level(limit, limits)}",
         )
         for limit in limits

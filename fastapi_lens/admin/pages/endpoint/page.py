@@ -78,7 +78,7 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
     detail = context.lens.reader.detail(key, window=window, now=now, with_ignored=True, state=state)
     if detail is None:
         return templates.not_found_page(
-            context.request, context.base, message="There is no such endpoint in this application."
+            context.request, context.base, message="No such endpoint in this application."
         )
     base, settings = context.url(f"/endpoints/{key}"), context.lens.settings
     endpoint, before = detail.endpoint, detail.before
@@ -112,7 +112,7 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
         "delete_href": context.url(f"/settings/danger?endpoint={endpoint.key}"),
         "may_change": context.may_change,
     }
-    return templates.page(context, "endpoint.html", values, state=state)
+    return templates.page(context, "endpoint/page.html", values, state=state)
 
 
 def _over_time(context: Context, detail: Detail, query: EndpointQuery) -> OverTime:
@@ -128,7 +128,7 @@ def _period(context: Context, endpoint: Endpoint, query: EndpointQuery, base: st
     bounds = context.lens.reader.bounds(query.shown, now=context.now)
     start = endpoint.first_called_at if bounds.start is None else bounds.start
     if start is None:
-        return Period(query.window.words, "no call yet")
+        return Period(query.window.words, "no calls yet")
     exact = (
         formats.between(start, bounds.end) if bounds.end else f"{formats.minute(start)} UTC – now"
     )
@@ -152,18 +152,18 @@ def _period(context: Context, endpoint: Endpoint, query: EndpointQuery, base: st
 
 
 def status_reason(endpoint: Endpoint, *, thresholds: Thresholds, now: float) -> str:
-    """Why an endpoint has the status that it has: ``no call for 33 days; dead after 30 days``."""
+    """Why an endpoint has the status that it has: ``no calls for 33 days; dead after 30 days``."""
     cold, dead = formats.days(thresholds.cold_days), formats.days(thresholds.dead_days)
     if endpoint.last_called_at is None:
         seen = formats.span(now - endpoint.first_seen_at)
-        return f"no call since it was first seen {seen} ago"
+        return f"no calls since first seen {seen} ago"
     if words := open_words(endpoint, now=now):
         return f"{words}; cold after {cold} without a call"
     idle = formats.span(now - endpoint.last_called_at)
     if endpoint.status is Status.DEAD:
-        return f"no call for {idle}; dead after {dead}"
+        return f"no calls for {idle}; dead after {dead}"
     if endpoint.status is Status.COLD:
-        return f"no call for {idle}; cold after {cold}, dead after {dead}"
+        return f"no calls for {idle}; cold after {cold}, dead after {dead}"
     return (
         f"last called {formats.ago(endpoint.last_called_at, now)}; cold after {cold} without a call"
     )

@@ -1,7 +1,6 @@
 """The list of all endpoints: what is used, slow and faulty, and what is not used at all."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
@@ -14,7 +13,7 @@ from fastapi_lens.admin.display.filter_and_sort import (
     filter_and_sort,
     page_numbers,
 )
-from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words
+from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words, status_meanings
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.svg import error_scale
 from fastapi_lens.admin.http.history import history_headers
@@ -26,9 +25,8 @@ from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
 from fastapi_lens.admin.urls.window import WindowChoice
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.reporting.workers import State
+from fastapi_lens.settings.status import Status, Thresholds
 
-if TYPE_CHECKING:
-    from fastapi_lens.settings.status import Status
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -94,7 +92,7 @@ def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Respon
     rows = [_row(context, listing, row, list(trends[row.id])) for row in listing.rows]
     values = _context(context, listing, rows)
     values["ignored"] = len(ignored)
-    return templates.page(context, "endpoints.html", values, state=state), listing.query
+    return templates.page(context, "endpoints/page.html", values, state=state), listing.query
 
 
 def _is_ignored(context: Context, endpoint: Endpoint) -> bool:
@@ -115,7 +113,7 @@ def _context(context: Context, listing: Listing, rows: list[Row]) -> dict[str, o
         "rows": rows,
         "total": listing.total,
         "heads": [_head(query, base, column) for column in COLUMNS],
-        "tabs": _tabs(listing, base),
+        "tabs": _tabs(listing, base, context.lens.settings.thresholds),
         "windows": [
             Link(choice.label, query.with_window(choice).url(base), choice is query.window)
             for choice in WindowChoice
@@ -168,10 +166,12 @@ def _head(query: EndpointsQuery, base: str, column: Column[Endpoint]) -> Head:
     return Head(column, query.with_sort(query.sort.reversed()).url(base), direction)
 
 
-def _tabs(listing: Listing, base: str) -> list[Link]:
-    query = listing.query
-    choices: list[tuple[Status | None, str, str]] = [(None, "All", "all")]
-    choices += [(status, STATUS_LABELS[status], status.value) for status in STATUS_ORDER]
+def _tabs(listing: Listing, base: str, thresholds: Thresholds) -> list[Link]:
+    query, meanings = listing.query, status_meanings(thresholds)
+    choices: list[tuple[Status | None, str, str, str]] = [(None, "All", "all", "All endpoints.")]
+    choices += [
+        (status, STATUS_LABELS[status], status.value, meanings[status]) for status in STATUS_ORDER
+    ]
     return [
         Link(
             label,
@@ -179,8 +179,9 @@ def _tabs(listing: Listing, base: str) -> list[Link]:
             status is query.status,
             name,
             listing.counts[status],
+            title,
         )
-        for status, label, name in choices
+        for status, label, name, title in choices
     ]
 
 

@@ -19,11 +19,11 @@ from fastapi_lens.admin.context import Place
 from fastapi_lens.admin.http.forms import read_form
 from fastapi_lens.admin.refusals import _for_people, refused_page, wait_page
 
-WRONG_KEY = "That key is not right."
+WRONG_KEY = "Wrong key."
 FORGED = "This form was not sent from this page. Please try again."
 ENDED = "ended"
 NOTICES = {"everywhere": "All sessions of this key have ended."}
-TOO_LARGE = "That is too long to be a key."
+TOO_LARGE = "This is too long for a key."
 
 
 async def login_page(request: Request, place: Place, authenticator: Authenticator) -> Response:

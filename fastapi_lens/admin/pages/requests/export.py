@@ -63,7 +63,7 @@ def _record(call: LoggedCall) -> dict[str, object]:
     named = {
         "id": call.key,
         "endpoint_path": call.template,
-        "exception": call.failure_type,
+        "exception": call.exception_type,
     }
     return {name: named.get(name, values.get(name)) for name in COLUMNS}
 

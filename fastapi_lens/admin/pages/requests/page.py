@@ -71,7 +71,7 @@ def requests_page(context: Context) -> Response:
         "kept": kept_words(context.lens.settings.config),
     }
     headers = history_headers(context.request, query.url(base))
-    return templates.page(context, "requests.html", values, headers=headers, state=state)
+    return templates.page(context, "requests/page.html", values, headers=headers, state=state)
 
 
 def new_requests(context: Context) -> Response:
@@ -91,7 +91,7 @@ def new_requests(context: Context) -> Response:
     words = f"{count:,}" if count < MOST_NEWER else f"{MOST_NEWER:,}+"
     values = {"count": count, "words": words, "newest": newest}
     headers = {"ETag": tag, "HX-Push-Url": "false"}
-    return templates.page(context, "requests_new.html", values, headers=headers)
+    return templates.page(context, "requests/new.html", values, headers=headers)
 
 
 def request_page(context: Context) -> Response:
@@ -102,7 +102,7 @@ def request_page(context: Context) -> Response:
         return templates.not_found_page(
             context.request,
             context.base,
-            message="This request is not in the log, or not any more.",
+            message="This request is not in the log, or it has expired.",
         )
     values = {
         "current": "Requests",
@@ -112,10 +112,10 @@ def request_page(context: Context) -> Response:
         "back": context.url("/requests"),
         "endpoint_href": context.url(f"/endpoints/{call.endpoint_key}"),
         "same_href": RequestsQuery(endpoint=call.endpoint_key).url(context.url("/requests")),
-        "failure": log.failure(call.failure_key) if call.failure_key else None,
-        "failure_href": context.url(f"/failures/{call.failure_key}"),
+        "exception": log.exception_kind(call.exception_key) if call.exception_key else None,
+        "exception_href": context.url(f"/exceptions/{call.exception_key}"),
     }
-    return templates.page(context, "request.html", values)
+    return templates.page(context, "requests/request.html", values)
 
 
 def _waits(context: Context, query: RequestsQuery, newest: str) -> str:

@@ -43,7 +43,7 @@ def audit_page(context: Context) -> Response:
         "kept_seconds": AUDIT_KEPT_SECONDS,
         "kept_each": AUDIT_KEPT_EACH,
     }
-    return templates.page(context, "audit.html", values)
+    return templates.page(context, "settings/audit.html", values)
 
 
 def _groups(query: AuditQuery, base: str) -> list[Link]:

@@ -23,7 +23,9 @@ SECONDS = 20.0
 
 EVERYTHING = "everything"
 DONE, PART = "done", "part"
-CHANGED_MEANWHILE = "Somebody has deleted history meanwhile. Nothing more was deleted: look again."
+CHANGED_MEANWHILE = (
+    "Somebody else deleted history in the meantime. Nothing was deleted now: check and try again."
+)
 _WHOLE_APP = Window()
 
 
@@ -60,7 +62,7 @@ class Target:
     def words(self) -> str:
         """How much it is."""
         if self.since is None:
-            return "no call"
+            return "no calls"
         return f"{formats.plural(self.calls, 'call')} since {formats.day(self.since)}"
 
 
@@ -91,9 +93,7 @@ def _page(
         "csrf_token": context.csrf_token,
         "app_name": context.lens.app_name,
     }
-    response = templates.page(context, "danger.html", values)
-    response.status_code = status
-    return response
+    return templates.page(context, "settings/danger.html", values, status=status)
 
 
 def _target(context: Context, key: str, name: str) -> Target | None:

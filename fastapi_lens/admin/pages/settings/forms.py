@@ -109,7 +109,7 @@ def _conflict(context: Context, section: str, typed: dict[str, str]) -> Response
 
 
 def _said(context: Context) -> str:
-    return f"Saved. Every worker goes by it within {context.lens.config.flush_interval:g} s."
+    return f"Saved. Applies to all workers within {context.lens.config.flush_interval:g} s."
 
 
 def _texts(context: Context, section: str, values: dict[str, Any]) -> tuple[str, str]:

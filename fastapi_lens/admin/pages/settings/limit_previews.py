@@ -38,12 +38,12 @@ def _retention_sentence(context: Context, ttl_days: int | None) -> str:
     then = Retention(ttl_days)
     found = expired(lens.database, lens.retention, then, app=lens.app_name, now=context.now)
     if not found.rows or found.before is None:
-        return "Deletes nothing that is kept now. What was deleted before does not come back."
+        return "Deletes nothing. History that is already deleted does not come back."
     rows = formats.plural(found.rows, "row")
     if found.more:
         rows = f"more than {MOST_COUNTED:,} rows"
     days = formats.plural(found.days, "day")
-    return f"Deletes {days} of history, all before {formats.day(found.before)}: {rows}."
+    return f"Deletes {days} of history, everything before {formats.day(found.before)}: {rows}."
 
 
 def _limits(context: Context, other: LensConfig) -> Preview:
@@ -58,10 +58,10 @@ def _limits(context: Context, other: LensConfig) -> Preview:
         now=context.now,
     )
     if not changed:
-        return Preview([Group("No endpoint would be shown differently.")])
+        return Preview([Group("No endpoint would change.")])
     some = formats.plural(len(changed), "endpoint")
     items = [_item(context, one) for one in changed]
-    return Preview([Group.of(f"{some} would be shown differently:", items)])
+    return Preview([Group.of(f"{some} would change:", items)])
 
 
 def _item(context: Context, change: StatusChange) -> Item:
@@ -70,6 +70,6 @@ def _item(context: Context, change: StatusChange) -> Item:
     if change.before is not change.after:
         notes.append(f"{STATUS_LABELS[change.before]} → {STATUS_LABELS[change.after]}")
     if change.was_slow != change.is_slow:
-        notes.append("becomes slow" if change.is_slow else "is slow no longer")
+        notes.append("becomes slow" if change.is_slow else "no longer slow")
     href = EndpointQuery().url(context.url(f"/endpoints/{endpoint.key}"))
     return Item(endpoint.method, endpoint.path, href, ", ".join(notes))

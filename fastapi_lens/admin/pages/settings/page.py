@@ -64,9 +64,9 @@ def settings_page(context: Context, reply: Reply | None = None, status: int = 20
         "saved": params.get("saved") in (*SECTIONS, RULES),
         "tabs": settings_tabs(context, "settings"),
     }
-    response = templates.page(context, "settings.html", values, headers=_headers(context))
-    response.status_code = status
-    return response
+    return templates.page(
+        context, "settings/page.html", values, headers=_headers(context), status=status
+    )
 
 
 def section_page(context: Context, reply: Reply, status: int = 200) -> Response:
@@ -78,9 +78,9 @@ def section_page(context: Context, reply: Reply, status: int = 200) -> Response:
         values["rules"] = rules_section(context, reply)
     else:
         values["form"] = _form(context, reply.section, reply)
-    response = templates.page(context, "settings_section.html", values, headers=_headers(context))
-    response.status_code = status
-    return response
+    return templates.page(
+        context, "settings/section.html", values, headers=_headers(context), status=status
+    )
 
 
 def opened_section(context: Context) -> Response:
@@ -97,7 +97,7 @@ def opened_section(context: Context) -> Response:
 def no_section(context: Context) -> Response:
     """For a section that there is not."""
     return templates.not_found_page(
-        context.request, context.base, message="There is no such section of the settings."
+        context.request, context.base, message="No such section of the settings."
     )
 
 
@@ -105,7 +105,7 @@ def now_page(context: Context) -> Response:
     """``GET /settings/now``: what changes by itself, apart from the forms that people fill in."""
     if not wants_fragment(context.request):
         return RedirectResponse(context.url("/settings"), 303)
-    return templates.page(context, "settings_now.html", _now(context), headers=_headers(context))
+    return templates.page(context, "settings/now.html", _now(context), headers=_headers(context))
 
 
 def preview_page(context: Context, reply: Reply) -> Response:
@@ -113,16 +113,19 @@ def preview_page(context: Context, reply: Reply) -> Response:
     if not wants_fragment(context.request):
         return settings_page(context, reply)
     values = {"preview": reply.preview}
-    return templates.page(context, "settings_preview.html", values, headers=_headers(context))
+    return templates.page(context, "settings/preview.html", values, headers=_headers(context))
 
 
 def settings_tabs(context: Context, current: str) -> list[Link]:
     """The pages of the settings; what tells of people is for those alone who may change them."""
-    pages = [("Settings", "settings", "/settings")]
+    pages = [("Settings", "settings", "/settings", "Settings, ignore rules, workers and storage.")]
     if context.may_change:
-        pages += [("Audit log", "audit", "/settings/audit")]
-        pages += [("Danger zone", "danger", "/settings/danger")]
-    return [Link(label, context.url(path), name == current, name) for label, name, path in pages]
+        pages += [("Audit log", "audit", "/settings/audit", "Changes, sign-ins and exports.")]
+        pages += [("Danger zone", "danger", "/settings/danger", "Delete history.")]
+    return [
+        Link(label, context.url(path), name == current, name, title=title)
+        for label, name, path, title in pages
+    ]
 
 
 def _headers(context: Context) -> dict[str, str]:

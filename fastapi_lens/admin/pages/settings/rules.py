@@ -6,6 +6,7 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from fastapi_lens.admin.context import Context
+from fastapi_lens.admin.display.formats import plural
 from fastapi_lens.admin.pages.settings.forms import STAYS, saved, who_changed, write
 from fastapi_lens.admin.pages.settings.page import preview_page, section_page
 from fastapi_lens.admin.pages.settings.reply import Preview, Reply
@@ -15,7 +16,7 @@ from fastapi_lens.errors import ConfigError
 from fastapi_lens.settings.ignore_rules import MAX_RULES, PATTERN, Rule, Rules
 from fastapi_lens.settings.settings import RULES
 
-GONE = "This rule is not there any more."
+GONE = "This rule no longer exists."
 _NEW = "new"
 """The id of a rule that has none yet."""
 
@@ -67,9 +68,9 @@ def _checked(context: Context, form: RuleForm) -> Rule:
     rule, others = form.rule(form.id or _NEW), without_rule(context.lens.settings.rules, form.id)
     meant = (rule.pattern, rule.methods, rule.statuses)
     if any((one.pattern, one.methods, one.statuses) == meant for one in others.all):
-        raise ConfigError(PATTERN, "is that of another rule, with the same methods and answers")
+        raise ConfigError(PATTERN, "is used by another rule with the same methods and responses")
     if len(others.all) >= MAX_RULES:
-        raise ConfigError(PATTERN, f"is one too many: there are {MAX_RULES} rules, the most")
+        raise ConfigError(PATTERN, f"cannot be added: the maximum is {plural(MAX_RULES, 'rule')}")
     return rule
 
 
@@ -96,7 +97,7 @@ def _written(context: Context, rules: Rules, before: str, after: str) -> bool:
 
 
 def _conflict(context: Context, form: RuleForm | None) -> Response:
-    stays = STAYS if form is not None else "Look at the rules once more."
+    stays = STAYS if form is not None else "Check the rules and try again."
     sentence = f"{who_changed(context, RULES)}. {stays}"
     return section_page(context, Reply(section=RULES, rule=form, sentence=sentence), 409)
 

@@ -122,7 +122,7 @@ def preview_of(context: Context, rule: Rule) -> Preview:
     found = preview_rules(all_endpoints(context), now, with_rule(now, rule), rule)
     others = without_rule(now, rule.id)
     items = [
-        _item(context, one, "by another rule, too" if others.ignores(one.method, one.path) else "")
+        _item(context, one, "also by another rule" if others.ignores(one.method, one.path) else "")
         for one in found.covered
     ]
     groups = [Group.of(_sentence(rule, found), items)]
@@ -153,20 +153,20 @@ def comes_back(count: int) -> str:
 def _sentence(rule: Rule, found: RulePreview) -> str:
     count, total = len(found.covered), formats.plural(found.total, "endpoint")
     if not count:
-        return f"Matches none of the {total} that there are."
+        return f"Matches none of the {total}."
     some = f"{count:,} of {total}"
     share = f"{formats.percent(found.share)} of the calls of the last {WINDOW_DAYS} days"
     if rule.statuses:
-        said = f"leaves {_classes(rule)} answers of {some} uncounted; they stay visible:"
+        said = f"leaves {_classes(rule)} responses of {some} uncounted; they stay visible:"
     else:
         said = f"hides {some}, {share}:"
-    return f"Paused. Once resumed it {said}" if rule.paused else said[0].upper() + said[1:]
+    return f"Paused. Once resumed, it {said}" if rule.paused else said[0].upper() + said[1:]
 
 
 def _row(context: Context, rule: Rule, endpoints: Sequence[Endpoint]) -> RuleRow:
     count = sum(rule.covers(one.method, one.path) for one in endpoints)
     some = formats.plural(count, "endpoint")
-    what = f"{_classes(rule)} answers of {some}" if rule.statuses else some
+    what = f"{_classes(rule)} responses of {some}" if rule.statuses else some
     return RuleRow(rule, what, rule_href(context, rule))
 
 

@@ -49,7 +49,7 @@ class RowBytes:
         status: Of a row of a status code.
         endpoint: Of an endpoint's own row.
         request: Of a request in the log, with a path of usual length.
-        failure: Of a kind of exception, beside its message and traceback.
+        exception: Of a kind of exception, beside its message and traceback.
         audit: Of an entry of the audit log that changes a section of the settings.
     """
 
@@ -57,7 +57,7 @@ class RowBytes:
     status: float
     endpoint: float
     request: float
-    failure: float
+    exception: float
     audit: float
 
 

@@ -72,7 +72,7 @@ class MariadbDialect(Dialect):
     """MariaDB and MySQL."""
 
     name = "mysql"
-    row_bytes = RowBytes(140, 260, 660, request=130, failure=400, audit=290)
+    row_bytes = RowBytes(140, 260, 660, request=130, exception=400, audit=290)
     # Whole seconds, but right in the hour that a change of the zone repeats.
     clock_us = sa.literal_column("unix_timestamp() * 1000000 + 500000", sa.BigInteger())
 

@@ -67,7 +67,7 @@ class PostgresqlDialect(Dialect):
     """PostgreSQL."""
 
     name = "postgresql"
-    row_bytes = RowBytes(250, 140, 2_000, request=170, failure=400, audit=290)
+    row_bytes = RowBytes(250, 140, 2_000, request=170, exception=400, audit=290)
     clock_us = sa.literal_column(
         "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint", sa.BigInteger()
     )

@@ -45,7 +45,7 @@ class SqliteDialect(Dialect):
     # It would follow the bounds instead of the names.
     follows_bounds = False
     bytes_of = "CAST({} AS BLOB)"
-    row_bytes = RowBytes(43, 25, 330, request=110, failure=240, audit=260)
+    row_bytes = RowBytes(43, 25, 330, request=110, exception=240, audit=260)
     clock_us = sa.literal_column("NULL", sa.BigInteger())
 
     def file_of(self, url: URL, /) -> DatabaseFile | None:

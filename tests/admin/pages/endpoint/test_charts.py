@@ -62,7 +62,7 @@ def test_charts_share_their_steps_and_scales_are_round(series: Series) -> None:
     assert calls.scale == ("100", "0")
     assert histogram.scale == ("100 ms", "0")
     assert "Calls per hour by status class, 140 in all" in calls.svg
-    assert [name for name, _ in heat.legend] == ["≤ 48", "≤ 57", "≤ 69", "≤ 83", "≤ 100"]
+    assert [name for name, _ in heat.legend] == ["≤ 48", "≤ 57", "≤ 69", "≤ 83", "≤ 100 calls"]
     assert shown.ticks == ["3 Apr 14:00", "3 Apr 15:00", "3 Apr 16:00"]
     assert shown.last == "3 Apr 17:00"
     links = ET.fromstring(shown.columns).findall("a")  # noqa: S314  Our own.
@@ -103,9 +103,8 @@ def test_the_hours_of_the_week_are_means_of_those_that_were_looked_at() -> None:
     calls[24], hours[24] = 9, 2
     calls[167], hours[167] = 700, 1
     shown = by_hour(WeekHours(BEGIN - 86_400, BEGIN, tuple(calls), tuple(hours)))
-    assert shown.chart.note == (
-        "Calls in an hour on average, 2 Apr 2026 14:00 – 3 Apr 2026 14:00 UTC"
-    )
+    assert shown.chart.note == "Average calls per hour, 2 Apr 2026 14:00 – 3 Apr 2026 14:00 UTC"
+    assert shown.chart.legend[-1] == ("≤ 700 calls per hour", "h5")
     days = {line.label: numbers(shown.table, line) for line in shown.table.lines}
     assert set(days["Mon"].values()) == {"–"}
     assert days["Tue"]["00"] == "4.5"
@@ -117,11 +116,11 @@ def test_the_hours_of_the_week_are_means_of_those_that_were_looked_at() -> None:
 
 def test_before_an_hour_is_over_nothing_can_be_said_of_the_week() -> None:
     shown = by_hour(WeekHours(BEGIN, BEGIN, (0,) * 168, (0,) * 168))
-    assert shown.chart.note == "No hour is over yet."
+    assert shown.chart.note == "Needs one full hour of data."
     assert shown.chart.legend == []
 
 
 def test_hours_in_which_nobody_called_are_said_in_words() -> None:
     shown = by_hour(WeekHours(BEGIN - 86_400, BEGIN, (0,) * 168, (1,) * 168))
-    assert shown.chart.note == "No call, 2 Apr 2026 14:00 – 3 Apr 2026 14:00 UTC"
+    assert shown.chart.note == "No calls, 2 Apr 2026 14:00 – 3 Apr 2026 14:00 UTC"
     assert shown.chart.legend == []

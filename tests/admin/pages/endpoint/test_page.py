@@ -46,13 +46,13 @@ def test_an_endpoint_that_was_never_called_has_an_empty_page(site: Site) -> None
     page = site.get(f"/lens/endpoints/{key_of(site, 'users&method=POST')}").text
     text, facts = page_text(page), figures(page)
     assert "deprecated" in text
-    assert "Never called: no call since it was first seen" in text
+    assert "Never called: no calls since first seen" in text
     assert (facts["First call"], facts["Last call"]) == ("never", "never")
     assert facts["All-time calls"] == "0"
-    assert "No call in the last 7 days Nor before" in text
+    assert "No calls in the last 7 days Never since recording began on" in text
     assert "As a table" not in text
     everything = site.get(f"/lens/endpoints/{key_of(site, 'users&method=POST')}?days=all")
-    assert "no call yet" in page_text(everything.text)
+    assert "no calls yet" in page_text(everything.text)
     assert facts["p95"].startswith("–")
 
 
@@ -88,7 +88,7 @@ def test_it_is_not_sent_again_while_nothing_changes(
     assert site.fragment(address, **{"If-None-Match": tag}).status_code == 200
 
 
-@pytest.mark.parametrize("page", ["/", "/failures", "/endpoints/{key}"])
+@pytest.mark.parametrize("page", ["/", "/exceptions", "/endpoints/{key}"])
 def test_the_entity_tag_depends_on_who_looks(
     make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
@@ -116,9 +116,9 @@ def test_the_entity_tag_depends_on_who_looks(
     ("status", "days_ago", "sentence"),
     [
         (Status.ACTIVE, 2, "last called 2 d ago; cold after 7 days without a call"),
-        (Status.COLD, 9.5, "no call for 9 days; cold after 7 days, dead after 30 days"),
-        (Status.DEAD, 33, "no call for 33 days; dead after 30 days"),
-        (Status.NEVER_CALLED, 0, "no call since it was first seen 90 days ago"),
+        (Status.COLD, 9.5, "no calls for 9 days; cold after 7 days, dead after 30 days"),
+        (Status.DEAD, 33, "no calls for 33 days; dead after 30 days"),
+        (Status.NEVER_CALLED, 0, "no calls since first seen 90 days ago"),
     ],
 )
 def test_a_status_is_given_with_its_reason(status: Status, days_ago: float, sentence: str) -> None:
@@ -196,9 +196,9 @@ def test_a_part_of_time_of_which_less_is_kept_says_so(site: Site, past: str) -> 
     page = site.get(f"{past}?{question}").text
     text = page_text(page)
     began = AFTERNOON - 14 * DAY - HOUR
-    assert f"{minute(began)} – 15:00 UTC as precise as is kept" in text
+    assert f"{minute(began)} – 15:00 UTC finest data available" in text
     assert figures(page)["Calls"].split()[0] == "2"
-    assert f"Counted by whole days (UTC): {day(began)}." in text
+    assert f"Whole days (UTC): {day(began)}." in text
 
 
 def test_a_time_that_has_not_come_or_makes_no_sense_falls_back(site: Site, past: str) -> None:
@@ -221,8 +221,8 @@ def test_figures_stand_beside_those_of_the_period_before(site: Site, past: str) 
         f"before: {minute(AFTERNOON - 14 * DAY)} – {minute(AFTERNOON - 7 * DAY)} UTC."
         in page_text(page)
     )
-    assert "All time has no period before" in page_text(site.get(f"{past}?days=all").text)
-    assert "First seen" in page_text(site.get(f"{past}?days=90").text)
+    assert "All time: no earlier period" in page_text(site.get(f"{past}?days=all").text)
+    assert "No comparison: first seen" in page_text(site.get(f"{past}?days=90").text)
 
 
 def test_where_retention_has_taken_the_period_before_the_page_says_so(
@@ -231,7 +231,7 @@ def test_where_retention_has_taken_the_period_before_the_page_says_so(
     site = make_site(ttl_days=8)
     site.count("GET", "/health")
     text = page_text(site.get(f"/lens/endpoints/{key_of(site, 'health')}").text)
-    assert "No data is kept of the period before" in text
+    assert "No comparison: the data of the period before has expired." in text
 
 
 def test_a_page_of_charts_is_light(site: Site, past: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Response, WebSocket
 from fastapi.testclient import TestClient
 
 from fastapi_lens.admin.display.request_log import kept_words
@@ -72,7 +72,7 @@ def test_the_list_has_the_newest_first_with_all_that_is_kept(logged: Logged) -> 
         assert cell in text
     assert "<td>Error<" in text
     assert 'href="/lens/requests" aria-current="page">Requests</a>' in text
-    assert "every server error up to 60 a minute and 100% of all requests" in text
+    assert "up to 60 server errors per minute and 100% of all requests" in text
 
 
 @pytest.mark.unmeasured
@@ -177,17 +177,17 @@ def test_a_request_of_an_endpoint_that_is_forgotten_still_has_a_page(logged: Log
 
 def test_exceptions_are_listed_by_kind_and_each_has_a_page(logged: Logged) -> None:
     logged.ask("/crash/x", "/crash/y")
-    listed = logged.site.get("/lens/failures").text
+    listed = logged.site.get("/lens/exceptions").text
     ((key, count),) = re.findall(r'<tr id="f(\w+)">.*?<td>(\d+)</td>', listed, re.DOTALL)
     assert count == "2"
-    assert "1 kind of exceptions" in listed
+    assert "1 exception type, latest first" in listed
 
-    text = logged.site.get(f"/lens/failures/{key}").text
+    text = logged.site.get(f"/lens/exceptions/{key}").text
     for part in ("LookupError", "no y", "<dd>2</dd>", "GET /crash/{name}", "in Logged"):
         assert part in text
-    assert logged.site.get("/lens/failures/0000000000000001").status_code == 404
-    assert "No exception matches" in logged.site.get("/lens/failures?q=nothing-like-it").text
-    assert f'id="f{key}"' in logged.site.get("/lens/failures?q=NO+Y").text
+    assert logged.site.get("/lens/exceptions/0000000000000001").status_code == 404
+    assert "No exception matches" in logged.site.get("/lens/exceptions?q=nothing-like-it").text
+    assert f'id="f{key}"' in logged.site.get("/lens/exceptions?q=NO+Y").text
 
 
 def test_an_endpoint_shows_its_latest_requests_and_its_exceptions(logged: Logged) -> None:
@@ -199,9 +199,9 @@ def test_an_endpoint_shows_its_latest_requests_and_its_exceptions(logged: Logged
     assert f'href="/lens/requests?endpoint={listed["/users/{user_id}"]}"' in users
     crash = logged.site.get(f"/lens/endpoints/{listed['/crash/{name}']}").text
     assert "LookupError" in crash
-    assert f'href="/lens/failures?endpoint={listed["/crash/{name}"]}"' in crash
+    assert f'href="/lens/exceptions?endpoint={listed["/crash/{name}"]}"' in crash
     health = logged.site.get(f"/lens/endpoints/{listed['/health']}").text
-    assert "None of this endpoint in the log. Each worker keeps" in health
+    assert "No logged requests. Each worker keeps" in health
 
 
 def test_one_endpoint_alone_is_shown_and_left_again_in_both_lists(logged: Logged) -> None:
@@ -213,28 +213,26 @@ def test_one_endpoint_alone_is_shown_and_left_again_in_both_lists(logged: Logged
     assert 'id="lens-only" class="button" href="/lens/requests?status=5xx"' in text
     assert "<code hx-ignore>GET /crash/{name}</code>" in text
     assert f'<input type="hidden" name="endpoint" value="{key}">' in text
-    assert f'href="/lens/failures?endpoint={key}"' in text
+    assert f'href="/lens/exceptions?endpoint={key}"' in text
 
 
 def test_without_anything_in_it_the_log_says_what_it_will_keep(logged: Logged) -> None:
-    assert "No request logged yet" in logged.page()
-    assert "No unhandled exception" in logged.site.get("/lens/failures").text
+    assert "No requests logged yet" in logged.page()
+    assert "No unhandled exception" in logged.site.get("/lens/exceptions").text
 
 
 def test_a_log_that_is_off_says_so(make_site: MakeSite) -> None:
     off = Logged(make_site, log_sample_rate=0, log_errors_per_minute=0)
     assert "The request log is off" in off.page()
-    assert "Nothing is kept" in off.page()
+    assert "nothing new is kept" in off.page()
     assert kept_words(off.site.lens.settings.config) == ""
     listed = {e.path: e.key for e in _endpoints(off.site)}
-    assert "None of this endpoint in the log.<" in (
-        off.site.get(f"/lens/endpoints/{listed['/health']}").text
-    )
+    assert "No logged requests.<" in (off.site.get(f"/lens/endpoints/{listed['/health']}").text)
 
 
 def test_a_single_way_to_keep_requests_is_told_without_an_and(make_site: MakeSite) -> None:
     site = make_site(log_sample_rate=0, log_errors_per_minute=0, log_slowest=3)
-    assert kept_words(site.lens.settings.config) == "the slowest 3 a minute"
+    assert kept_words(site.lens.settings.config) == "the slowest 3 per minute"
 
 
 def test_addresses_have_a_column_when_they_are_kept(make_site: MakeSite) -> None:
@@ -280,8 +278,8 @@ def test_text_of_clients_and_of_the_host_never_runs(make_site: MakeSite) -> None
     for path in (
         "/lens/requests",
         f"/lens/requests/{call.key}",
-        "/lens/failures",
-        f"/lens/failures/{call.failure_key}",
+        "/lens/exceptions",
+        f"/lens/exceptions/{call.exception_key}",
         endpoint,
         f"/lens/requests?q={HOSTILE}",
     ):
@@ -301,7 +299,7 @@ def test_what_htmx_pushes_is_the_address_of_the_view(logged: Logged) -> None:
     assert pushed("/lens/requests?q=ab", **typed) == {"hx-replace-url": "/lens/requests?q=ab"}
     same = "http://x/lens/requests?q=a"
     assert pushed("/lens/requests?q=a", shown=same) == {"hx-push-url": "false"}
-    assert pushed("/lens/failures?q=a") == {"hx-push-url": "/lens/failures?q=a"}
+    assert pushed("/lens/exceptions?q=a") == {"hx-push-url": "/lens/exceptions?q=a"}
 
 
 def _endpoints(site: Site) -> list[Any]:
@@ -314,9 +312,27 @@ def test_exceptions_are_not_sent_again_while_nothing_changes(
     logged.ask("/crash/x")
     now = logged.site.lens.clock() // 60 * 60 + 30
     monkeypatch.setattr(logged.site.lens, "clock", lambda: now)
-    tag = logged.site.fragment("/lens/failures").headers["etag"]
-    again = logged.site.fragment("/lens/failures", **{"If-None-Match": tag})
+    tag = logged.site.fragment("/lens/exceptions").headers["etag"]
+    again = logged.site.fragment("/lens/exceptions", **{"If-None-Match": tag})
     assert (again.status_code, again.text) == (304, "")
     logged.ask("/crash/y")
-    more = logged.site.fragment("/lens/failures", **{"If-None-Match": tag})
+    more = logged.site.fragment("/lens/exceptions", **{"If-None-Match": tag})
     assert (more.status_code, "<td>2<" in more.text) == (200, True)
+
+
+def test_a_websocket_has_the_time_that_it_was_open(make_site: MakeSite) -> None:
+    app = an_app()
+
+    @app.websocket("/chat")
+    async def chat(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.close()
+
+    site = make_site(app, log_sample_rate=1.0)
+    with site.client.websocket_connect("/chat"):
+        pass
+    assert site.lens.flusher.flush(ending=True)
+    listed = site.get("/lens/requests").text
+    assert "<td>open for &lt;1 s</td>" in listed
+    (key,) = ROW.findall(listed)
+    assert "open for &lt;1 s" in site.get(f"/lens/requests/{key}").text

@@ -35,11 +35,11 @@ def test_the_history_of_an_endpoint_goes_and_the_endpoint_stays(site: Site) -> N
     assert f"/lens/settings/danger?endpoint={key}" in site.get(f"/lens/endpoints/{key}").text
     page = text_of(site.get(f"{DANGER}?endpoint={key}").text)
     assert "Delete the history of GET /health" in page
-    assert "go for good: 5 calls since" in page
+    assert "are deleted permanently: 5 calls since" in page
 
     answer = delete(site, endpoint=key, confirm=" GET /health ")
     assert answer.status_code == 303
-    assert "The history is deleted." in site.get(answer.headers["location"]).text
+    assert "History deleted." in site.get(answer.headers["location"]).text
     assert calls(site) == {"GET /users/{user_id}": 2, "GET /health": 0, "POST /users": 0}
     (health,) = (one for one in everything(site) if one.path == "/health")
     assert (health.total_calls, health.first_called_at, health.last_called_at) == (0, None, None)
@@ -74,17 +74,17 @@ def test_of_two_that_delete_at_once_the_second_is_told(site: Site) -> None:
     site.count("GET", "/health")
     second = delete(site, endpoint=key, confirm="GET /health")
     assert second.status_code == 409
-    assert "Somebody has deleted history meanwhile." in second.text
+    assert "Somebody else deleted history in the meantime." in second.text
     assert calls(site)["GET /health"] == 1
 
 
 def test_an_endpoint_is_found_by_its_name_and_one_that_is_not_there_is_told(site: Site) -> None:
     found = text_of(site.get(f"{DANGER}?name=GET%20%20/health").text)
     assert "Type GET /health to confirm" in found
-    assert "no call" in found
+    assert "no calls" in found
     missing = site.get(f"{DANGER}?name=<b>").text
-    assert "None is called <code hx-ignore>&lt;b&gt;</code>." in missing
-    assert "There is no such endpoint" in site.get(f"{DANGER}?endpoint=00ab").text
+    assert "No endpoint named <code hx-ignore>&lt;b&gt;</code>." in missing
+    assert "No such endpoint" in site.get(f"{DANGER}?endpoint=00ab").text
     assert delete(site, endpoint="00ab", confirm="x").status_code == 404
 
 
@@ -94,7 +94,7 @@ def test_a_deletion_that_takes_long_ends_and_says_that_there_is_more(
     site.count("GET", "/health")
     monkeypatch.setattr(danger, "SECONDS", -1.0)
     answer = delete(site, confirm="site")
-    assert "delete again to go on" in site.get(answer.headers["location"]).text
+    assert "Delete again to continue" in site.get(answer.headers["location"]).text
 
 
 def test_a_deadlock_with_a_worker_begins_it_anew_a_few_times(

@@ -38,7 +38,7 @@ def test_a_change_is_in_force_at_once_and_in_the_audit_log(site: Site) -> None:
     assert answer.headers["location"] == "/lens/settings?saved=retention#retention"
     assert site.lens.retention.ttl_days == 14
     page = site.get(answer.headers["location"]).text
-    assert "Saved. Every worker goes by it within 3600 s." in page
+    assert "Saved. Applies to all workers within 3600 s." in page
     assert "Default: by resolution" in page
     (row,) = table_rows(site.lens.database, AUDIT)
     assert (row.actor, row.target, row.before, row.after) == (
@@ -110,7 +110,7 @@ def test_the_second_of_two_browsers_is_told_who_and_what_and_its_values_stay(
     second = post(site, "thresholds", **thresholds(slow_threshold_ms=200, version=version))
     assert second.status_code == 409
     assert "this machine (testclient) changed this meanwhile, just now." in second.text
-    assert "It says 100 ms now." in second.text
+    assert "Its value is now 100 ms." in second.text
     assert 'value="200"' in second.text
     assert site.lens.settings.slow_threshold_ms == 100
     assert 'name="version" value="1"' in second.text

@@ -42,7 +42,7 @@ def test_a_shorter_retention_says_what_it_deletes_and_deletes_that(site: Site) -
     days = int(told.split()[1])
     assert 140 <= days <= 147
     again = text_of(preview(site, "retention", ttl_days=60))
-    assert again == "Deletes nothing that is kept now. What was deleted before does not come back."
+    assert again == "Deletes nothing. History that is already deleted does not come back."
     assert text_of(preview(site, "retention", ttl_days="")) == again
     assert len(site.lens.reader.endpoints(window=Window(), now=site.lens.clock())) == 3
 
@@ -63,7 +63,7 @@ def test_other_thresholds_list_who_would_change_and_those_change(site: Site) -> 
     typed = thresholds(cold_threshold_days=2, dead_threshold_days=10, slow_threshold_ms=1_000)
     told = preview(site, "thresholds", **typed)
     assert text_of(told) == (
-        "2 endpoints would be shown differently: GET /health Active → Cold, is slow no longer "
+        "2 endpoints would change: GET /health Active → Cold, no longer slow "
         "GET /users/{user_id} Cold → Dead"
     )
     page = post(site, "thresholds", do="preview", **typed)
@@ -75,7 +75,7 @@ def test_other_thresholds_list_who_would_change_and_those_change(site: Site) -> 
     after = {one.path: one.status for one in endpoints(site)}
     changed = {path for path in before if before[path] is not after[path]}
     assert sorted(changed) == ["/health", "/users/{user_id}"]
-    assert "No endpoint would be shown differently." in preview(site, "thresholds", **typed)
+    assert "No endpoint would change." in preview(site, "thresholds", **typed)
     faster = {**typed, "slow_threshold_ms": 100}
     assert "GET /health becomes slow" in text_of(preview(site, "thresholds", **faster))
 

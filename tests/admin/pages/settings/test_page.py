@@ -40,7 +40,7 @@ def test_a_worker_that_was_killed_is_told_from_one_that_ended_or_is_silent(site:
     after = replace(OTHER, id="next")
     note_killed(site.lens.database, after, lambda one: one.pid == 4712, now_us=0)
     assert ">Killed<" in (page := site.get("/lens/settings").text)
-    assert "one that was killed has lost the calls of its last flush interval at most" in page
+    assert "A killed worker has lost at most the calls of its last flush interval." in page
     heard_of(site, replace(OTHER, id="silent"), ago=100)
     assert ">Silent<" in site.get("/lens/settings").text
 
@@ -54,7 +54,7 @@ def test_the_footer_of_every_page_leads_to_the_workers_and_tells_what_they_use(s
 
 def test_the_footer_of_a_single_worker_tells_what_it_uses(site: Site) -> None:
     heard_of(site, site.lens._worker, core_ppm=400)
-    assert " · &lt;0.1% of one core · database " in site.get("/lens/").text
+    assert " · the lens uses &lt;0.1% of one core · database " in site.get("/lens/").text
 
 
 def test_an_update_brings_the_workers_alone(site: Site) -> None:
@@ -67,7 +67,7 @@ def test_an_update_brings_the_workers_alone(site: Site) -> None:
 def test_an_admin_that_nobody_records_for_says_so(make_site: Callable[..., Site]) -> None:
     site = make_site()
     site.lens.app_name = "nobody"
-    assert "No worker has written anything yet." in site.get("/lens/settings").text
+    assert "No workers yet." in site.get("/lens/settings").text
 
 
 def test_names_of_hosts_and_releases_are_no_markup(site: Site) -> None:
@@ -86,24 +86,24 @@ def test_the_size_of_the_database_and_what_it_comes_to_are_shown(site: Site) -> 
         site.count("GET", path)
     page = site.get("/lens/settings").text
     assert figure(page, "Size now").endswith(" kB")
-    assert figure(page, "Endpoints called in a day") == "2"
-    assert figure(page, "Estimate at steady state").endswith(("kB", "MB"))
-    for told in (">6 hours<", ">35 days<", ">400 days<", ">for ever<", ">Status code<"):
+    assert figure(page, "Endpoints called per day") == "2"
+    assert figure(page, "Expected size").endswith(("kB", "MB"))
+    for told in (">6 hours<", ">35 days<", ">400 days<", ">forever<", ">Status code<"):
         assert told in page
-    assert "An estimate for everything in this database" in page
-    assert "Weeks are kept for ever" in page
-    assert figure(page, "And full logs") == "1.1 MB"
-    assert ">35 days, 10,000 at most<" in page
+    assert "an estimate for this database" in page
+    assert "Weeks are kept forever" in page
+    assert figure(page, "Logs when full") == "1.1 MB"
+    assert ">35 days, at most 10,000<" in page
 
 
 def test_the_estimate_follows_a_retention_that_changes_while_the_app_runs(site: Site) -> None:
     site.count("GET", "/users")
-    before = figure(site.get("/lens/settings").text, "Estimate at steady state")
+    before = figure(site.get("/lens/settings").text, "Expected size")
     site.lens.retention.ttl_days = 30
     page = site.get("/lens/settings").text
-    assert figure(page, "Estimate at steady state") != before
+    assert figure(page, "Expected size") != before
     assert "with a retention of 30 days." in page
-    assert ">for ever<" not in page
+    assert ">forever<" not in page
     assert "Weeks are kept" not in page
 
 

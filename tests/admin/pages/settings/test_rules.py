@@ -43,8 +43,8 @@ def test_a_rule_is_added_changed_paused_resumed_and_deleted(site: Site) -> None:
     assert answer.headers["location"] == "/lens/settings?saved=rules#rules"
     assert "GET /health" not in calls(site)
     page = text_of(site.get("/lens/settings").text)
-    assert "GET /health 1 endpoint In force" in page
-    assert "1 endpoint ignored now" in page
+    assert "GET /health 1 endpoint Active" in page
+    assert "1 endpoint ignored" in page
 
     mine = {"rule": rule_id(site)}
     edit = site.get(f"/lens/settings?rule={rule_id(site)}").text
@@ -57,7 +57,7 @@ def test_a_rule_is_added_changed_paused_resumed_and_deleted(site: Site) -> None:
     post(site, "rules", version=2, do="pause", **mine)
     assert len(calls(site)) == 3
     paused = site.fragment(f"/lens/settings/rules?rule={rule_id(site)}").text
-    assert "Paused. Once resumed it hides 2 of 3 endpoints" in paused
+    assert "Paused. Once resumed, it hides 2 of 3 endpoints" in paused
     assert 'name="paused" value="on"' in paused
     post(site, "rules", version=3, do="resume", **mine)
     assert list(calls(site)) == ["GET /health"]
@@ -75,9 +75,9 @@ def test_answers_of_some_classes_are_left_uncounted(site: Site) -> None:
     site.get("/users/1")
     assert calls(site)["GET /users/{user_id}"] == 1
     page = site.get("/lens/settings").text
-    assert "4xx, 5xx answers of 1 endpoint" in page
+    assert "4xx, 5xx responses of 1 endpoint" in page
     saved = post(site, "rules", FRAGMENT, version=1, pattern="/users", **{"status.4": "on"})
-    assert "Saved. Leaves 4xx answers of 1 of 3 endpoints uncounted; they stay visible." in (
+    assert "Saved. Leaves 4xx responses of 1 of 3 endpoints uncounted; they stay visible." in (
         text_of(saved.text)
     )
 
@@ -113,9 +113,12 @@ def test_the_same_rule_twice_and_one_too_many_are_refused(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_rules(site, Rule(id="a", pattern="/a"))
-    assert "is that of another rule" in post(site, "rules", version=1, pattern="/a").text
+    assert "is used by another rule" in post(site, "rules", version=1, pattern="/a").text
     monkeypatch.setattr("fastapi_lens.admin.pages.settings.rules.MAX_RULES", 1)
-    assert "there are 1 rules, the most" in post(site, "rules", version=1, pattern="/b").text
+    assert (
+        "cannot be added: the maximum is 1 rule."
+        in post(site, "rules", version=1, pattern="/b").text
+    )
     assert post(site, "rules", version=1, pattern="/b", rule="a").status_code == 303
 
 
@@ -129,7 +132,7 @@ def test_of_two_browsers_the_second_is_told_and_what_was_typed_stays(site: Site)
 
     behind = post(site, "rules", version=0, do="delete", rule=rule_id(site))
     assert behind.status_code == 409
-    assert "Look at the rules once more." in behind.text
+    assert "Check the rules and try again." in behind.text
     assert [rule.pattern for rule in site.lens.settings.rules.all] == ["/first"]
 
 
@@ -138,7 +141,7 @@ def test_a_rule_that_somebody_has_deleted_cannot_be_changed_but_added_again(site
     save_rules(site)
     gone = post(site, "rules", version=2, do="pause", rule="a")
     assert gone.status_code == 409
-    assert "This rule is not there any more. alice changed this meanwhile" in gone.text
+    assert "This rule no longer exists. alice changed this meanwhile" in gone.text
     lost = post(site, "rules", version=2, rule="a", pattern="/b")
     assert lost.status_code == 409
     assert 'name="rule" value=""' in lost.text
@@ -154,7 +157,7 @@ def test_a_preview_lists_what_the_rule_hides_as_one_types_and_without_scripts(si
     ]
     assert "<form" not in typed
     assert text_of(site.fragment(f"{PREVIEW}?pattern=/user").text) == (
-        "Matches none of the 3 endpoints that there are."
+        "Matches none of the 3 endpoints."
     )
     bad = site.fragment(f"{PREVIEW}?pattern=user")
     assert bad.status_code == 200
@@ -175,7 +178,7 @@ def test_a_preview_says_who_is_ignored_anyway_and_who_comes_back(site: Site) -> 
     save_rules(site, Rule(id="a", pattern="/users/**"), Rule(id="b", pattern="/users"))
     preview = text_of(site.fragment(f"{PREVIEW}?rule=a&pattern=/users&method.POST=on").text)
     assert preview.endswith(
-        "POST /users by another rule, too 1 endpoint comes back: GET /users/{user_id}"
+        "POST /users also by another rule 1 endpoint comes back: GET /users/{user_id}"
     )
 
 
@@ -249,5 +252,5 @@ def test_a_key_that_may_only_look_sees_the_rules_and_no_form(make_site: Any) -> 
     assert "Kept at most" in page
     assert "10,000 requests" in page
     save_rules(site)
-    assert "There is no rule." in site.get("/lens/settings", **{"X-Lens-Key": "b-key"}).text
+    assert "No rules." in site.get("/lens/settings", **{"X-Lens-Key": "b-key"}).text
     assert 'class="rule"' in site.get("/lens/settings", **{"X-Lens-Key": "a-key"}).text
