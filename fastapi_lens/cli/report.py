@@ -65,7 +65,7 @@ def read_report(
         app=lambda: app,
         thresholds=lambda: settings.thresholds,
         shown=settings.shows,
-        retention=Retention(settings.ttl_days),
+        retention=Retention(settings.config.ttl_days),
     )
     endpoints = reader.endpoints(window=Window.of_days(days), now=now)
     return Report.of(endpoints, days=days, status=status, now=now)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
@@ -15,8 +15,8 @@ from fastapi_lens.config.authorize import Authorize
 from fastapi_lens.config.checks import check_directory, trusted_origin
 from fastapi_lens.config.environment import from_environment
 from fastapi_lens.config.keys import SINGLE_KEY, KeyConfig, check_different, check_key, named_keys
-from fastapi_lens.config.places import DEFAULT_PATH, Place, place_of
-from fastapi_lens.config.setting import Section, Setting, settings_of
+from fastapi_lens.config.places import DefaultPath, Place, place_of
+from fastapi_lens.config.setting import METADATA, Section, Setting
 from fastapi_lens.config.values import typed
 from fastapi_lens.errors import ConfigError
 from fastapi_lens.text.methods import method_name
@@ -95,7 +95,7 @@ class LensConfig:
         ConfigError: A value cannot work; it names the field and the fix.
     """
 
-    db_path: str | PathLike[str] = DEFAULT_PATH
+    db_path: str | PathLike[str] = field(default=DefaultPath("lens.db"))
     database_url: str | SecretStr | None = field(default=None, repr=False)
     ttl_days: int | None = field(
         default=None,
@@ -243,7 +243,11 @@ class LensConfig:
         )
 
 
-SETTINGS: Mapping[str, Setting] = settings_of(LensConfig)
+SETTINGS: Mapping[str, Setting] = {
+    one.name: replace(one.metadata.get(METADATA, Setting()), name=one.name)
+    for one in fields(LensConfig)
+    if one.init
+}
 """Metadata of every setting, by name."""
 
 

@@ -35,9 +35,6 @@ class DefaultPath(str):
     __slots__ = ()
 
 
-DEFAULT_PATH = DefaultPath("lens.db")
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """The database of the counts.

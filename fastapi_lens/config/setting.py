@@ -1,12 +1,11 @@
 """Setting: metadata of a field of LensConfig. Knows no value and no HTML."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Any
 
-_KEY = "setting"
+METADATA = "setting"
+"""Key of a `Setting` in the metadata of a dataclass field."""
 
 
 class Section(StrEnum):
@@ -22,7 +21,7 @@ class Setting:
     """Metadata of a field of `LensConfig`.
 
     Attributes:
-        name: Name of the field; `settings_of` fills it in.
+        name: Name of the field, which is not repeated in its declaration.
         noun: What a number is, in error messages: ``a share``; empty takes it from the type.
         above: Bound that a number must exceed; None for no bound.
         least: Smallest number; None for no bound.
@@ -51,15 +50,4 @@ class Setting:
     @property
     def as_metadata(self) -> Mapping[str, "Setting"]:
         """Itself as the metadata of a dataclass field."""
-        return {_KEY: self}
-
-
-def settings_of(config: type[Any]) -> Mapping[str, Setting]:
-    """The metadata of each field of a dataclass, by name and in the order of the class."""
-    return MappingProxyType(
-        {
-            one.name: replace(one.metadata.get(_KEY, Setting()), name=one.name)
-            for one in fields(config)
-            if one.init
-        }
-    )
+        return {METADATA: self}

@@ -9,8 +9,8 @@ from typing import Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import SecretStr
 
-from fastapi_lens.config.authorize import Authorize, hook_of
-from fastapi_lens.config.keys import KeyConfig, named_keys
+from fastapi_lens.config.authorize import hook_of
+from fastapi_lens.config.keys import named_keys
 from fastapi_lens.config.setting import Setting
 from fastapi_lens.errors import ConfigError
 
@@ -61,9 +61,7 @@ def _as_strings(setting: Setting, value: Any, _kind: Any) -> tuple[str, ...]:
 
 
 def _as_bool(setting: Setting, value: Any, _kind: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    word = value.strip().lower() if isinstance(value, str) else ""
+    word = str(value).strip().lower() if isinstance(value, bool | str) else ""
     if word not in _TRUE | _FALSE:
         raise _wrong(setting, value, "true or false")
     return word in _TRUE
@@ -98,10 +96,6 @@ def _expected(setting: Setting, kind: type[int] | type[float]) -> str:
     return words
 
 
-def _as_keys(_setting: Setting, value: Any, _kind: Any) -> dict[str, KeyConfig]:
-    return named_keys(value)
-
-
 def _as_text(setting: Setting, value: Any, _kind: Any) -> str:
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
@@ -119,10 +113,6 @@ def _as_choice(setting: Setting, value: Any, kind: Any) -> str:
     return str(value)
 
 
-def _as_hook(setting: Setting, value: Any, _kind: Any) -> Authorize:
-    return hook_of(setting.name, value)
-
-
 _CONVERTERS: Mapping[Any, Callable[[Setting, Any, Any], Any]] = {
     bool: _as_bool,
     int: _as_number,
@@ -130,7 +120,7 @@ _CONVERTERS: Mapping[Any, Callable[[Setting, Any, Any], Any]] = {
     str: _as_text,
     Literal: _as_choice,
     Sequence: _as_strings,
-    Mapping: _as_keys,
-    Callable: _as_hook,
+    Mapping: lambda _setting, value, _kind: named_keys(value),
+    Callable: lambda setting, value, _kind: hook_of(setting.name, value),
 }
 """By the type of a field, or by what its type is made of."""

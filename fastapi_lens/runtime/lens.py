@@ -189,7 +189,7 @@ class Lens:
         if new := [one for one in settings.unusable if one not in self.settings.unusable]:
             logger.warning("fastapi_lens ignores stored settings that cannot be used: %s", new)
         self.settings = settings
-        self.retention.ttl_days = settings.ttl_days
+        self.retention.ttl_days = settings.config.ttl_days
         self.retention.log_max_rows = settings.config.log_max_rows
         self.recorder.log.apply(settings.config)
         # After the settings: who resolves a call takes the cache first.

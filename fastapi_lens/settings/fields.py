@@ -32,7 +32,7 @@ class Field:
     @property
     def shown(self) -> str:
         """The value in words."""
-        return words(self.setting, self.value)
+        return shown(self.setting, self.value)
 
 
 def typed_in(section: str, form: Mapping[str, str]) -> dict[str, str]:
@@ -113,12 +113,8 @@ def text_of(value: object) -> str:
 
 
 def shown(setting: Setting, value: object) -> str:
-    """A value in words, with its unit."""
-    return words(setting, text_of(value))
-
-
-def words(setting: Setting, text: str) -> str:
-    """The text of a form in words, with its unit."""
+    """A value, or its text in a form, in words and with its unit."""
+    text = text_of(value)
     if setting.choices:
         return setting.choices.get(text, text)
     number = f"{int(text):,}" if text.isdecimal() else text

@@ -70,11 +70,6 @@ class Settings:
         )
 
     @property
-    def ttl_days(self) -> int | None:
-        """Days that counts are kept at most; None keeps each resolution's own retention."""
-        return self.config.ttl_days
-
-    @property
     def thresholds(self) -> Thresholds:
         """Limits after which an endpoint is cold, and dead."""
         return Thresholds(self.config.cold_threshold_days, self.config.dead_threshold_days)

@@ -21,6 +21,6 @@ async def in_force(request: Request) -> dict[str, object]:
     settings = request.scope["fastapi_lens"].settings
     return {
         "pid": os.getpid(),
-        "ttl_days": settings.ttl_days,
+        "ttl_days": settings.config.ttl_days,
         "rules": [rule.pattern for rule in settings.rules.all],
     }

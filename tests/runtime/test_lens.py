@@ -314,9 +314,9 @@ def test_settings_that_are_stored_are_in_force_after_the_next_flush(tmp_path: Pa
         ("thresholds", {"cold_threshold_days": 2}),
     ):
         assert write_section(lens.database, lens.app_name, name, Stored(values, 0), entry)
-    assert lens.settings.ttl_days == 90
+    assert lens.settings.config.ttl_days == 90
     assert lens.flusher.flush()
-    assert (lens.settings.ttl_days, lens.retention.ttl_days) == (7, 7)
+    assert (lens.settings.config.ttl_days, lens.retention.ttl_days) == (7, 7)
     assert lens.settings.thresholds == Thresholds(2, 30)
     lens.stop()
 

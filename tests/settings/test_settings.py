@@ -15,7 +15,7 @@ CONFIG = LensConfig(db_path=":memory:", ttl_days=90, slow_threshold_ms=250)
 
 def test_without_stored_sections_the_code_is_right() -> None:
     settings = Settings.of(CONFIG)
-    assert settings.ttl_days == 90
+    assert settings.config.ttl_days == 90
     assert settings.thresholds == Thresholds(7, 30)
     assert settings.slow_threshold_ms == 250
     assert settings.versions == {}
@@ -27,7 +27,7 @@ def test_what_is_stored_wins_and_the_rest_stays() -> None:
         "retention": Stored({"ttl_days": None}, 1),
     }
     settings = Settings.of(CONFIG, stored)
-    assert settings.ttl_days is None
+    assert settings.config.ttl_days is None
     assert settings.thresholds == Thresholds(7, 60)
     assert settings.versions == {"thresholds": 3, "retention": 1}
 
@@ -50,7 +50,7 @@ def test_what_cannot_be_used_is_told_and_the_code_holds() -> None:
         retention={"ttl_days": "soon", "colour": 1},
         thresholds={"slow_threshold_ms": 100, "dead_threshold_days": 3},
     )
-    assert settings.ttl_days == 90
+    assert settings.config.ttl_days == 90
     assert settings.thresholds == Thresholds(7, 30)
     assert settings.slow_threshold_ms == 100
     assert settings.unusable == (
