@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
-from fastapi_lens.admin.access.audit_events import client_of
 from fastapi_lens.admin.access.sessions import Session
+from fastapi_lens.admin.audit import Action, Author
+from fastapi_lens.admin.http.requests import address_of
 from fastapi_lens.config.keys import Scope
 from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.storage.records.audit import add_audit_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Context:
         now: Epoch seconds of this request.
         form: What a POST has sent, which the router has checked to come from our own page.
         session: What there is to log out of, else None.
+        navigation: The entries of the bar: name, and path below the prefix.
     """
 
     request: Request
@@ -55,6 +58,7 @@ class Context:
     now: float
     form: Mapping[str, str] = field(default_factory=dict[str, str])
     session: Session | None = None
+    navigation: tuple[tuple[str, str], ...] = ()
 
     @property
     def may_change(self) -> bool:
@@ -62,9 +66,23 @@ class Context:
         return self.scope is Scope.ADMIN
 
     @property
-    def client(self) -> str:
-        """The address that the server gives, for the audit log; empty where it gives none."""
-        return client_of(self.request)
+    def author(self) -> Author:
+        """Who does something with this request, for the audit log."""
+        return Author(self.actor, address_of(self.request), self.now)
+
+    def record(self, action: Action, *, target: str = "", after: str = "") -> None:
+        """Note in the audit log that the visitor does something.
+
+        Args:
+            action: What it is.
+            target: What it is done to.
+            after: What is there then.
+
+        Raises:
+            StorageError: The database cannot be written.
+        """
+        entry = self.author.did(action, target=target, after=after)
+        add_audit_entry(self.lens.database, self.lens.app_name, entry)
 
     def url(self, path: str) -> str:
         """The address of a page of the admin as the client sees it.

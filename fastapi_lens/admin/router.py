@@ -4,9 +4,7 @@ A single FastAPI route, so that the dependencies of the routers that include it 
 no exception handler and no schema of the host applies. Knows no SQL and no HTML.
 """
 
-import logging
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -24,6 +22,7 @@ from fastapi_lens.admin.access.cross_site import is_cross_site
 from fastapi_lens.admin.access.wiring import authenticator_of
 from fastapi_lens.admin.compression import sent
 from fastapi_lens.admin.context import Context, Place
+from fastapi_lens.admin.error_pages import error_page, error_sentence
 from fastapi_lens.admin.http.forms import read_form
 from fastapi_lens.admin.http.requests import (
     add_security_headers,
@@ -53,16 +52,15 @@ from fastapi_lens.admin.reports import json as json_reports
 from fastapi_lens.admin.response_cache import cached_report
 from fastapi_lens.admin.route import AdminRoute
 from fastapi_lens.config.keys import Scope
-from fastapi_lens.errors import ConfigError, SchemaTooNewError, StorageError
+from fastapi_lens.errors import ConfigError, StorageError
 from fastapi_lens.recording.middleware import SCOPE_KEY
 from fastapi_lens.runtime.lens import Lens
 from fastapi_lens.settings.settings import RULES
 
-logger = logging.getLogger("fastapi_lens")
-
 DEFAULT_PREFIX = "/lens"
 SAFE_METHODS = ("GET", "HEAD")
 View = Callable[[Context], Response]
+Answer = Callable[[Request, Place], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -95,7 +93,7 @@ async def _dispatch(request: Request) -> Response:
         sanitize_request(request)
         response = _refused_site(request, rest) or await _answer(request, rest)
     except Exception as error:  # noqa: BLE001  The edge: nothing of it may get out.
-        response = _error_page(request, base_of(request, rest), error, status=500)
+        response = error_page(request, base_of(request, rest), error)
     return add_security_headers(response)
 
 
@@ -125,7 +123,7 @@ async def _answer(request: Request, rest: str) -> Response:
             return await one.endpoint(request)
     if wants_json(request, rest):
         return await _report(request, json_reports.nowhere, rest)
-    return await _show(request, rest, _nothing_here)
+    return await _answered(request, rest, _visitors_only(_nothing_here))
 
 
 def _not_allowed(request: Request, rest: str, methods: Sequence[str]) -> Response:
@@ -160,9 +158,9 @@ async def _report(request: Request, answer: json_reports.Api, local: str) -> Res
     except json_reports.NoReportError as error:
         return json_reports.refused(error.sentence, status=404)
     except StorageError as error:
-        return json_reports.refused(_reported(error, _UNREADABLE), status=503)
+        return json_reports.refused(error_sentence(error), status=503)
     except Exception as error:  # noqa: BLE001  The edge: the host's handlers are not ours.
-        return json_reports.refused(_reported(error, _FAULT), status=500)
+        return json_reports.refused(error_sentence(error), status=500)
 
 
 async def _allowed_report(request: Request, place: Place, answer: json_reports.Api) -> Response:
@@ -239,17 +237,9 @@ def _nothing_here(context: Context) -> Response:
     return templates.not_found_page(context.request, context.base, message=message)
 
 
-async def _login(request: Request) -> Response:
-    base, lens = base_of(request, "/login"), _lens(request)
-    if lens is None:
-        return templates.missing_middleware_page(request, base)
-    try:
-        place = Place(base, lens)
-        if request.method == "POST":
-            return await login_view.sign_in(request, place, await authenticator_of(lens))
-        return await login_view.login_page(request, place, await authenticator_of(lens))
-    except StorageError as error:
-        return _error_page(request, base, error, status=503)
+async def _login(request: Request, place: Place) -> Response:
+    answer = login_view.sign_in if request.method == "POST" else login_view.login_page
+    return await answer(request, place, await authenticator_of(place.lens))
 
 
 async def _static(request: Request) -> Response:
@@ -267,6 +257,7 @@ def _visit(request: Request, place: Place, entry: Entry) -> Context:
         actor=entry.actor,
         now=place.lens.clock(),
         session=entry.session,
+        navigation=NAVIGATION,
     )
 
 
@@ -275,55 +266,18 @@ def _lens(request: Request) -> Lens | None:
     return lens if isinstance(lens, Lens) else None
 
 
-def _reported(error: Exception, problem: str) -> str:
-    """Log an error under a number and give the sentence that names the number only."""
-    number = _logged(error)
-    problem = str(error) if isinstance(error, SchemaTooNewError) else problem
-    return f"{problem}; the log has details under error {number}"
-
-
-def _logged(error: Exception) -> str:
-    """The number under which the log has an error; that of a database is in one line there."""
-    number = secrets.token_hex(4)
-    if isinstance(error, StorageError):
-        logger.error("fastapi_lens error %s: %s", number, error)
-    else:
-        logger.error("fastapi_lens error %s", number, exc_info=error)
-    return number
-
-
-_UNREADABLE = "the lens could not read its database"
-_FAULT = "something went wrong while this report was made"
-
-
-def _error_page(request: Request, base: str, error: Exception, *, status: int) -> Response:
-    number = _logged(error)
-    message = _sentence(error)
-    return templates.error_page(request, base, status=status, message=message, error_id=number)
-
-
-def _sentence(error: Exception) -> str:
-    """What people are told of an error."""
-    if isinstance(error, SchemaTooNewError):
-        return (
-            f"The lens is not recording: {error}. Your application keeps running, and calls are "
-            "counted in memory."
-        )
-    if isinstance(error, StorageError):
-        return (
-            "The lens cannot reach its database. Your application keeps running, and calls are "
-            "counted in memory."
-        )
-    return "An error occurred while creating this page."
-
-
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What answers at a path below the prefix."""
+    """What answers at a path below the prefix.
+
+    Attributes:
+        label: Its entry in the navigation, a name and a path; None without.
+    """
 
     pattern: re.Pattern[str]
     methods: tuple[str, ...]
     endpoint: Endpoint
+    label: tuple[str, str] | None = None
 
 
 def page(
@@ -332,8 +286,9 @@ def page(
     *methods: str,
     back: str | None = None,
     needs: Scope = Scope.ADMIN,
+    label: str = "",
 ) -> Page:
-    """A page for people: signs in by redirect, answers errors with a page.
+    """A page for those who may look: signs in by redirect, answers errors with a page.
 
     Args:
         path: Below the prefix; may have parameters.
@@ -341,30 +296,44 @@ def page(
         methods: Allowed methods; GET if none is given.
         back: The page to come back to after signing in; None for this one.
         needs: The scope that its POSTs need.
+        label: Its name in the navigation; empty for a page that is not there.
+    """
+    found = open_page(path, _visitors_only(view, back=back, needs=needs), *methods)
+    return replace(found, label=(label, path)) if label else found
+
+
+def open_page(path: str, answer: Answer, *methods: str) -> Page:
+    """A page for everybody, such as the login; answers errors with a page.
+
+    Args:
+        path: Below the prefix; may have parameters.
+        answer: Makes the page.
+        methods: Allowed methods; GET if none is given.
     """
 
     async def endpoint(request: Request) -> Response:
-        return await _show(request, path, view, back=back, needs=needs)
+        return await _answered(request, path, answer)
 
     return answer_at(path, endpoint, *methods)
 
 
-async def _show(
-    request: Request,
-    path: str,
-    view: View,
-    *,
-    back: str | None = None,
-    needs: Scope = Scope.ADMIN,
-) -> Response:
-    address, base, lens = client_path(request), base_of(request, path), _lens(request)
+def _visitors_only(view: View, *, back: str | None = None, needs: Scope = Scope.ADMIN) -> Answer:
+    async def answer(request: Request, place: Place) -> Response:
+        address = client_path(request) if back is None else place.base + back
+        return await _visited(request, replace(place, back=address), view, needs)
+
+    return answer
+
+
+async def _answered(request: Request, path: str, answer: Answer) -> Response:
+    """A page, or the one that says why there is none."""
+    base, lens = base_of(request, path), _lens(request)
     if lens is None:
         return templates.missing_middleware_page(request, base)
     try:
-        place = Place(base, lens, address if back is None else base + back)
-        return await _visited(request, place, view, needs)
+        return await answer(request, Place(base, lens))
     except StorageError as error:
-        return _error_page(request, base, error, status=503)
+        return error_page(request, base, error)
 
 
 def answer_at(path: str, endpoint: Endpoint, *methods: str) -> Page:
@@ -389,12 +358,12 @@ _REPORTS: Mapping[str, json_reports.Api] = MappingProxyType(
 )
 PAGES = (
     page("", _dashboard, back="/"),
-    page("/", endpoints_view.endpoints_page),
+    page("/", endpoints_view.endpoints_page, label="Endpoints"),
     page("/dashboard", _dashboard, back="/"),
     page("/export.csv", endpoints_export.as_csv),
     page("/export.json", endpoints_export.as_json),
     page("/endpoints/{key}", endpoint_view.endpoint_page),
-    page("/requests", requests_view.requests_page),
+    page("/requests", requests_view.requests_page, label="Requests"),
     page("/requests.csv", requests_export.as_csv),
     page("/requests.json", requests_export.as_json),
     page("/requests/new", requests_view.new_requests),
@@ -403,16 +372,18 @@ PAGES = (
     page("/exceptions/{key}", exceptions_view.exception_page),
     page("/failures", exceptions_view.old_address, back="/exceptions"),
     page("/failures/{key}", exceptions_view.old_address),
-    page("/settings", settings_view.settings_page),
+    page("/settings", settings_view.settings_page, label="Settings"),
     page("/settings/now", settings_view.now_page),
     page("/settings/audit", audit_view.audit_page),
     page("/settings/danger", danger_view.danger_page, "GET", "POST"),
     page("/settings/rules/preview", rules_view.preview_rule),
     page("/settings/{section}/preview", settings_forms.preview_section),
     page("/settings/{section}", _section, "GET", "POST", back="/settings"),
-    answer_at("/login", _login, "GET", "POST"),
+    open_page("/login", _login, "GET", "POST"),
     page("/logout", sign_out.sign_out, "POST", back="/", needs=Scope.READ),
     page("/logout/everywhere", sign_out.sign_out_everywhere, "POST", back="/", needs=Scope.READ),
     answer_at("/static/{name:path}", _static),
     *(answer_at(path, json_endpoint(answer, path)) for path, answer in _REPORTS.items()),
 )
+NAVIGATION = tuple(one.label for one in PAGES if one.label is not None)
+"""The entries of the bar, from left to right."""

@@ -61,7 +61,6 @@ TICK_SECONDS = 60
 """How long an answer stays right while nothing is written: windows begin with a minute."""
 
 THEMES = ("auto", "light", "dark")
-NAVIGATION = (("Endpoints", "/"), ("Requests", "/requests"), ("Settings", "/settings"))
 MIDDLEWARE_LINE = "app.add_middleware(LensMiddleware, config=LensConfig())"
 
 OLD_NAMES = "Some templates have new names; an override under an old name has no effect."
@@ -185,6 +184,7 @@ def page(
     health = lens.reader.health(context.now, state)
     everything: dict[str, Any] = {
         **_common(context.request, context.base),
+        "navigation": context.navigation,
         "now": context.now,
         **values,
     }
@@ -399,7 +399,6 @@ def _common(request: Request, base: str) -> dict[str, Any]:
         "base": base,
         "live": request.cookies.get("lens_live") != "off",
         "keys": request.cookies.get("lens_keys") != "off",
-        "navigation": NAVIGATION,
         "static": partial(static_url, base),
         "theme": theme if theme in THEMES else THEMES[0],
     }

@@ -4,10 +4,9 @@ import getpass
 import socket
 from datetime import UTC, datetime
 
-from fastapi_lens.admin.access.audit_events import MAX_CLIENT, PURGE
-from fastapi_lens.storage.engine.clock_skew import microseconds
+from fastapi_lens.admin.audit import PURGE, Author
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.records.settings import AuditEntry, add_audit_entry
+from fastapi_lens.storage.records.audit import add_audit_entry
 from fastapi_lens.storage.retention.purge import Choice
 
 ACTOR = "command line"
@@ -25,14 +24,8 @@ def note_purge(database: Database, choice: Choice, told: str, *, now: float) -> 
     Raises:
         StorageError: The database cannot be written; nothing is deleted then.
     """
-    entry = AuditEntry(
-        at_us=microseconds(now),
-        actor=f"{ACTOR}{_user()}",
-        client=socket.gethostname()[:MAX_CLIENT],
-        action=PURGE,
-        target=_scope_of(choice),
-        before=told,
-    )
+    author = Author(f"{ACTOR}{_user()}", socket.gethostname(), now)
+    entry = author.did(PURGE, target=_scope_of(choice), before=told)
     add_audit_entry(database, choice.app, entry)
 
 

@@ -102,6 +102,10 @@ class Recorder:
             # Nothing is slow while the log keeps no slow ones.
             series.slow_ns = first or (0 if series.slow_ns == NEVER_SLOW else series.slow_ns // 2)
 
+    def forget_matches(self) -> None:
+        """Resolve each kind of call anew, because the settings have changed."""
+        self.cache = CallCache()
+
     @property
     def waiting_calls(self) -> int:
         """Calls that no drain has taken yet."""

@@ -15,8 +15,7 @@ import anyio
 import anyio.to_thread
 
 from fastapi_lens.config.lens_config import LensConfig
-from fastapi_lens.recording.calls.call_cache import CallCache
-from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
+from fastapi_lens.recording.flush.flusher import Flusher, FlushHooks, FlushSettings
 from fastapi_lens.recording.flush.processes import new_id
 from fastapi_lens.recording.open_endpoints import open_endpoints
 from fastapi_lens.recording.recorder import Recorder
@@ -67,8 +66,9 @@ class Lens:
         self.started, self.told = False, set[str]()
         self.settings = Settings.of(config)
         self.app_name = config.app_name or UNNAMED
-        self.retention = Retention(config.ttl_days, app=self.app_name)
-        self.retention.log_max_rows = config.log_max_rows
+        self.retention = Retention(
+            config.ttl_days, app=self.app_name, log_max_rows=config.log_max_rows
+        )
         self.routes = RouteTable(None)
         self._facts: dict[tuple[str, str], EndpointFacts] = {}
         self._starting, self._refreshing, self._attaching = (threading.Lock() for _ in range(3))
@@ -114,9 +114,10 @@ class Lens:
             max_batch_size=self.config.max_batch_size,
             retention=self.retention,
         )
-        flusher = Flusher(self.recorder, self.database, worker, settings, self._catalogue)
-        flusher.refresh, flusher.in_use = self.refresh_settings, lambda: open_endpoints(self)
-        return flusher
+        hooks = FlushHooks(
+            refresh_settings=self.refresh_settings, open_endpoints=lambda: open_endpoints(self)
+        )
+        return Flusher(self.recorder, self.database, worker, settings, self._catalogue, hooks)
 
     @property
     def title(self) -> str:
@@ -189,11 +190,12 @@ class Lens:
         if new := [one for one in settings.unusable if one not in self.settings.unusable]:
             logger.warning("fastapi_lens ignores stored settings that cannot be used: %s", new)
         self.settings = settings
-        self.retention.ttl_days = settings.config.ttl_days
-        self.retention.log_max_rows = settings.config.log_max_rows
+        self.retention.keep(
+            ttl_days=settings.config.ttl_days, log_max_rows=settings.config.log_max_rows
+        )
         self.recorder.log.apply(settings.config)
         # After the settings: who resolves a call takes the cache first.
-        self.recorder.cache = CallCache()
+        self.recorder.forget_matches()
 
     def session_salt(self) -> bytes:
         """Random bytes that all workers of the database share.
@@ -241,7 +243,7 @@ class Lens:
     def _start(self, app: Any) -> None:
         self.discover(app)
         if not self._lifespan:
-            self.flusher.interval = min(LAZY_FLUSH_SECONDS, self.flusher.interval)
+            self.flusher.shorten_interval(LAZY_FLUSH_SECONDS)
         self._say_notes()
         self._watch_end()
         self.flusher.start()

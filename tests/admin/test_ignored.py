@@ -14,7 +14,8 @@ from fastapi_lens.cli.report import read_report
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.settings.ignore_rules import Rule, Rules
 from fastapi_lens.settings.settings import Settings
-from fastapi_lens.storage.records.settings import AuditEntry, Stored, write_section
+from fastapi_lens.storage.records.audit import AuditEntry
+from fastapi_lens.storage.records.settings import Stored, write_section
 from tests.admin.conftest import Site
 
 

@@ -10,8 +10,9 @@ from fastapi import FastAPI
 
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.audit import AuditEntry
 from fastapi_lens.storage.records.import_notes import IMPORT_NOTE
-from fastapi_lens.storage.records.settings import AuditEntry, Stored, write_section
+from fastapi_lens.storage.records.settings import Stored, write_section
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, META, MOVED, REQUEST
 from fastapi_lens.storage.transfer.export import count_rows
 from fastapi_lens.storage.transfer.repair import mend, wrong_rows

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from fastapi_lens.errors import DeadlockError
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.records.settings import AuditEntry, Stored, write_section
+from fastapi_lens.storage.records.audit import AuditEntry
+from fastapi_lens.storage.records.settings import Stored, write_section
 from fastapi_lens.storage.schema.migrations import known_version
 from fastapi_lens.storage.schema.tables import (
     AUDIT,

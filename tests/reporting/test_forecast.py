@@ -7,7 +7,7 @@ from sqlalchemy import event
 from fastapi_lens.reporting.size_forecast import Forecast, Forecaster, TierForecast
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.dialects.sqlite import SqliteDialect
-from fastapi_lens.storage.records.settings import AuditEntry, add_audit_entry
+from fastapi_lens.storage.records.audit import AuditEntry, add_audit_entry
 from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.models import Tier

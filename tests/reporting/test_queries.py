@@ -15,7 +15,8 @@ from fastapi_lens.settings.status import Status
 from fastapi_lens.storage.coordination.heartbeat import beat
 from fastapi_lens.storage.coordination.worker import Heartbeat
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.records.settings import AuditEntry, Stored, write_section
+from fastapi_lens.storage.records.audit import AuditEntry
+from fastapi_lens.storage.records.settings import Stored, write_section
 from fastapi_lens.storage.retention.pruner import Retention, prune
 from fastapi_lens.storage.retention.purge import Choice, purge
 from fastapi_lens.storage.schema.migrations import migrate

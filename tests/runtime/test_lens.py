@@ -19,7 +19,8 @@ from fastapi_lens.reporting.model import Window
 from fastapi_lens.runtime.lens import Lens
 from fastapi_lens.settings.status import Thresholds
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.records.settings import AuditEntry, Stored, write_section
+from fastapi_lens.storage.records.audit import AuditEntry
+from fastapi_lens.storage.records.settings import Stored, write_section
 
 
 def lens_on(database: Path, **settings: object) -> Lens:

@@ -14,7 +14,6 @@ from typing import ClassVar
 
 from starlette.requests import HTTPConnection, Request
 
-from fastapi_lens.admin.access.audit_events import SIGN_IN, entry_of
 from fastapi_lens.admin.access.authorize_hook import Denied, Hook
 from fastapi_lens.admin.access.cookies import Cookie, SessionCookie
 from fastapi_lens.admin.access.credentials import bearer_token, is_web_token, key_header
@@ -25,6 +24,7 @@ from fastapi_lens.admin.access.networks import queued_networks
 from fastapi_lens.admin.access.sessions import Session, Sessions, Signer
 from fastapi_lens.admin.access.throttle import Throttle
 from fastapi_lens.admin.access.verified_keys import VerifiedKeyCache
+from fastapi_lens.admin.audit import SIGN_IN, Author
 from fastapi_lens.admin.http.fair_queue import BusyError
 from fastapi_lens.admin.http.requests import address_of, names_key, parts_of
 from fastapi_lens.admin.http.thread_pools import in_key_thread, in_reader_thread
@@ -212,7 +212,7 @@ class Authenticator:
         Raises:
             StorageError: It cannot be noted, so it is not begun.
         """
-        entry = entry_of(request, SIGN_IN, actor=name, now=now)
+        entry = Author(name, address_of(request), now).did(SIGN_IN)
         session = await in_reader_thread(lambda: self._sessions.begin(name, entry, now))
         return await self._cookie(session, now)
 

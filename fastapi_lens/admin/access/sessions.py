@@ -14,13 +14,13 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from fastapi_lens.runtime.lens import Lens
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.audit import AuditEntry, add_audit_entry
 from fastapi_lens.storage.records.ended_sessions import (
     LogOut,
     end_session,
     end_sessions_of,
     read_ended,
 )
-from fastapi_lens.storage.records.settings import AuditEntry, add_audit_entry
 
 RENEWALS = 10
 """So often in its idle time is a session that is in use written down anew."""

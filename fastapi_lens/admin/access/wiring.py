@@ -4,10 +4,10 @@ import hmac
 
 from starlette.concurrency import run_in_threadpool
 
-from fastapi_lens.admin.access.audit_events import WrongKeys
 from fastapi_lens.admin.access.authenticator import Authenticator
 from fastapi_lens.admin.access.sessions import sessions_of
 from fastapi_lens.admin.access.throttle import Throttle
+from fastapi_lens.admin.access.wrong_keys import WrongKeys
 from fastapi_lens.runtime.lens import Lens
 
 

@@ -1,57 +1,20 @@
 """Entries of the audit log as people read them. Pure text; no I/O, no HTML."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from fastapi_lens.admin.access.audit_events import (
-    EXPORT,
-    PURGE,
-    SIGN_IN,
-    SIGN_OUT,
-    SIGN_OUT_EVERYWHERE,
-    WRONG_KEY,
-)
+from fastapi_lens.admin.audit import sentence_of
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.labels import actor_label
-from fastapi_lens.admin.urls.audit import AuditGroup
 from fastapi_lens.config.lens_config import SETTINGS
 from fastapi_lens.reporting.model import key_from_id
 from fastapi_lens.settings.fields import shown, text_of
-from fastapi_lens.storage.records.audit import Noted
-from fastapi_lens.storage.records.settings import AuditEntry
+from fastapi_lens.storage.records.audit import AuditEntry, Noted
 
-SAVE = "save"
 NOT_SET = "not set"
 SOMEBODY = "Somebody"
-ACTIONS = {
-    SAVE: "changed",
-    PURGE: "deleted history of",
-    EXPORT: "took",
-    SIGN_IN: "signed in",
-    SIGN_OUT: "signed out",
-    SIGN_OUT_EVERYWHERE: "signed out everywhere",
-    WRONG_KEY: "gave a wrong key",
-}
-"""What the words of the log mean; another word stands for itself."""
-
-CHANGES = (SAVE, PURGE)
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Actions that are looked at together."""
-
-    label: str
-    actions: tuple[str, ...]
-
-
-GROUPS: Mapping[str, Group] = {
-    AuditGroup.CHANGES: Group("Changes", CHANGES),
-    AuditGroup.ACCESS: Group("Sign-ins", (SIGN_IN, SIGN_OUT, SIGN_OUT_EVERYWHERE, WRONG_KEY)),
-    AuditGroup.EXPORTS: Group("Exports", (EXPORT,)),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +56,7 @@ def audit_lines(found: Iterable[Noted]) -> list[AuditLine]:
             key=key_from_id(one.id),
             at=one.at,
             entry=one.entry,
-            action=ACTIONS.get(one.entry.action, one.entry.action.replace("_", " ")),
+            action=sentence_of(one.entry.action),
             differences=differences(one.entry.before, one.entry.after),
         )
         for one in found

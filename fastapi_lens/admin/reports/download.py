@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 
 from starlette.responses import StreamingResponse
 
-from fastapi_lens.admin.access.audit_events import EXPORT, entry_of
+from fastapi_lens.admin.audit import EXPORT
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.http.thread_pools import in_reader_thread
-from fastapi_lens.storage.records.settings import add_audit_entry
 
 ROWS_AT_ONCE = 200
 
@@ -31,10 +30,7 @@ def file_response(
     """
     # The first part reads the database: an error becomes a page, not a file that breaks off.
     parts = itertools.chain([next(parts), *itertools.islice(parts, 1)], parts)
-    entry = entry_of(
-        context.request, EXPORT, actor=context.actor, now=context.now, target=name, after=view
-    )
-    add_audit_entry(context.lens.database, context.lens.app_name, entry)
+    context.record(EXPORT, target=name, after=view)
     stem, _, suffix = name.partition(".")
     day = datetime.fromtimestamp(context.now, UTC).date().isoformat()
     headers = {

@@ -1,19 +1,11 @@
 """What the page of the audit log shows, as its address holds it; see `query`. No I/O, no HTML."""
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Self
 
+from fastapi_lens.admin.audit import AuditGroup
 from fastapi_lens.admin.urls.query_string import address, fields_of
 from fastapi_lens.reporting.model import id_from_key
-
-
-class AuditGroup(StrEnum):
-    """Actions that are shown together."""
-
-    CHANGES = "changes"
-    ACCESS = "access"
-    EXPORTS = "exports"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

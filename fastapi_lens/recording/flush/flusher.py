@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from fastapi_lens.errors import (
     DamagedFileError,
@@ -20,6 +19,7 @@ from fastapi_lens.errors import (
     SchemaTooNewError,
     StorageError,
 )
+from fastapi_lens.recording.calls.open_calls import OpenEndpoint
 from fastapi_lens.recording.flush.clock_correction import ClockCorrection
 from fastapi_lens.recording.flush.core_share import CoreShare
 from fastapi_lens.recording.flush.draining import Draining
@@ -37,9 +37,6 @@ from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts, Us
 from fastapi_lens.storage.writing.inbox import Inbox
 from fastapi_lens.storage.writing.open_calls import as_text
 from fastapi_lens.storage.writing.registrar import Registrar
-
-if TYPE_CHECKING:
-    from fastapi_lens.recording.calls.open_calls import OpenEndpoint
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -90,6 +87,22 @@ class FlushSettings:
     retention: Retention = field(default_factory=Retention)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlushHooks:
+    """Called at each flush, in its thread.
+
+    Attributes:
+        refresh_settings: Takes settings that have changed.
+        open_endpoints: Returns the endpoints with open calls.
+    """
+
+    refresh_settings: Callable[[], None] = lambda: None
+    open_endpoints: Callable[[], Iterable[OpenEndpoint]] = tuple
+
+
+NO_HOOKS = FlushHooks()
+
+
 class Flusher:
     """Writes one worker's counts.
 
@@ -99,11 +112,10 @@ class Flusher:
         worker: Who writes; its app is the app of all endpoints.
         settings: Intervals and sizes.
         discover: The endpoints that the app has now, called or not.
+        hooks: Called at each flush.
 
     Attributes:
         refused: Why nothing is recorded: a newer release has the database; None while it is ours.
-        refresh: Called at each flush, in its thread: takes settings that have changed.
-        in_use: Returns the endpoints with open calls, at each flush.
     """
 
     def __init__(
@@ -113,14 +125,15 @@ class Flusher:
         worker: WorkerFacts,
         settings: FlushSettings,
         discover: Callable[[], Iterable[EndpointFacts]],
+        hooks: FlushHooks = NO_HOOKS,
     ) -> None:
         """Start no thread yet."""
+        self._hooks = hooks
         self._recorder = recorder
         self._database = database
         self._worker = worker
         self._settings = settings
         self._inbox = Inbox(database, worker)
-        self._log = LogCarrier(recorder, database, worker, max_rows=settings.max_batch_size)
         self._pending = Pending()
         self._in_flight: Batch | None = None
         self._applied = self._tries = 0
@@ -130,7 +143,13 @@ class Flusher:
         # Read through the recorder at each call, because its clock may be replaced.
         clock = lambda: self._recorder.clock()  # noqa: E731, PLW0108  See above.
         self._correction = ClockCorrection(clock)
-        self._log.corrected = self._correction.corrected
+        self._log = LogCarrier(
+            recorder,
+            database,
+            worker,
+            max_rows=settings.max_batch_size,
+            corrected=self._correction.corrected,
+        )
         self._registration = Registration(
             database,
             Registrar(database, worker),
@@ -152,8 +171,6 @@ class Flusher:
         self.dropped = 0
         self._was_open = False
         self.refused: SchemaTooNewError | None = None
-        self.refresh: Callable[[], None] = lambda: None
-        self.in_use: Callable[[], Iterable[OpenEndpoint]] = lambda: ()
         self.interval = settings.interval
 
     def start(self) -> None:
@@ -260,6 +277,10 @@ class Flusher:
         """Calls that are counted and not yet known to be written; never waits for the thread."""
         batch = self._in_flight
         return self._pending.calls + (batch.calls if batch else 0)
+
+    def shorten_interval(self, seconds: float) -> None:
+        """Flush every so many seconds at least, also where the interval was longer."""
+        self.interval = min(seconds, self.interval)
 
     @property
     def _heartbeated(self) -> bool:
@@ -445,7 +466,7 @@ class Flusher:
     def _take_settings(self) -> None:
         """After the counts, which a database that cannot be read must not keep from it."""
         try:
-            self.refresh()
+            self._hooks.refresh_settings()
         except StorageError as error:
             # The next write finds out what is wrong, and says so.
             logger.debug("fastapi_lens could not read its settings: %s", error)
@@ -459,7 +480,7 @@ class Flusher:
 
     def _uses(self) -> list[Use]:
         """The endpoints with open calls."""
-        opened, now = list(self.in_use()), self._correction.now()
+        opened, now = list(self._hooks.open_endpoints()), self._correction.now()
         return [
             as_use(one, self._registration.id_of(one.method, one.path, now - one.seconds), now)
             for one in opened

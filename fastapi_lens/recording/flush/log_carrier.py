@@ -47,10 +47,11 @@ class LogCarrier:
         database: Where it goes to.
         worker: Who writes.
         max_rows: Rows that one transaction changes at most.
+        corrected: Returns the correct time, in epoch seconds, for a time of the clock.
+        pause: Rests for some seconds between two batches.
 
     Attributes:
         applied: Number of the last batch that is known to be applied.
-        mended: Returns the correct time, in epoch seconds, for a time of the clock.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class LogCarrier:
         worker: WorkerFacts,
         *,
         max_rows: int,
+        corrected: Callable[[float], float],
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         """Write nothing yet."""
@@ -68,6 +70,7 @@ class LogCarrier:
         self._worker = worker
         self._writer = LogWriter(database, worker)
         self._rows = max(1, max_rows - 1)
+        self._corrected = corrected
         self._pause = pause
         self._requests: list[LoggedRequest] = []
         self._exceptions: list[CountedException] = []
@@ -77,7 +80,6 @@ class LogCarrier:
         self._distinct = random.getrandbits(REQUEST_ID_BITS)
         self._minute = int(recorder.clock() // 60)
         self.applied = 0
-        self.corrected: Callable[[float], float] = lambda at: at
 
     def __bool__(self) -> bool:
         """Whether anything waits to be written."""
@@ -158,7 +160,7 @@ class LogCarrier:
         log = self._recorder.log
         self._distinct = (self._distinct + 1) % (1 << REQUEST_ID_BITS)
         return LoggedRequest(
-            id=microseconds(self.corrected(entry.at)) << REQUEST_ID_BITS | self._distinct,
+            id=microseconds(self._corrected(entry.at)) << REQUEST_ID_BITS | self._distinct,
             endpoint_id=endpoint_id(self._worker.app, entry.endpoint_method, entry.template),
             method=entry.method,
             path=masked_path(entry.path, entry.template),
@@ -180,8 +182,8 @@ class LogCarrier:
             place=place_text(kind.place),
             traceback=text_of(count.latest),
             calls=count.calls,
-            first_at=microseconds(self.corrected(count.first_at)),
-            last_at=microseconds(self.corrected(count.last_at)),
+            first_at=microseconds(self._corrected(count.first_at)),
+            last_at=microseconds(self._corrected(count.last_at)),
         )
 
     def _exception_id(self, kind: ExceptionKey) -> int:

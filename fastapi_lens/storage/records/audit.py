@@ -1,17 +1,21 @@
-"""The audit log: read, and kept from growing. Entries are added by `settings.add_audit_entry`.
+"""The rows of the audit log: added and read. Knows no action.
 
 Nothing here changes an entry, and only the bound deletes one.
 """
 
+import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlmodel import col, select
 
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.records.settings import AuditEntry
-from fastapi_lens.storage.schema.models import REQUEST_ID_BITS, Tier
-from fastapi_lens.storage.schema.sanitized_rows import sound_rows
+from fastapi_lens.storage.engine.texts import storable
+from fastapi_lens.storage.records.session import read_session
+from fastapi_lens.storage.schema.models import REQUEST_ID_BITS, AuditRow, Tier
+from fastapi_lens.storage.schema.sanitized_rows import sound_objects
 from fastapi_lens.storage.schema.tables import AUDIT
 
 AUDIT_KEPT_SECONDS = 400 * Tier.DAY.value
@@ -19,6 +23,29 @@ AUDIT_KEPT_SECONDS = 400 * Tier.DAY.value
 
 AUDIT_KEPT_EACH = 1_000
 """Entries of each action of an app that are kept: many failed sign-ins push out no change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """What somebody did.
+
+    Attributes:
+        at_us: Microseconds since the epoch.
+        actor: Whose key or session it was.
+        client: The address it came from.
+        action: One word: ``save``, ``sign_in`` …
+        target: What it was done to.
+        before: What was there before, as text; empty where that says nothing.
+        after: What is there now.
+    """
+
+    at_us: int
+    actor: str
+    client: str
+    action: str
+    target: str = ""
+    before: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +63,49 @@ class Noted:
     def at(self) -> float:
         """Epoch seconds."""
         return self.entry.at_us / 1_000_000
+
+
+def add_audit_entry(database: Database, app: str, entry: AuditEntry) -> None:
+    """Note what somebody did.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    with database.write() as connection:
+        add_entry(database, connection, app, entry)
+
+
+def count_entries(database: Database, app: str, action: str, *, since_us: int) -> int:
+    """How many entries of an action an app has, of this microsecond and later ones.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    rows = sa.select(sa.func.count()).where(
+        AUDIT.c.id >= since_us << REQUEST_ID_BITS, AUDIT.c.app == app, AUDIT.c.action == action
+    )
+    with database.read() as connection:
+        return connection.execute(rows).scalar_one()
+
+
+def add_entry(database: Database, connection: Connection, app: str, entry: AuditEntry) -> None:
+    """Add an audit entry in the transaction of the audited change."""
+    row = AuditRow(
+        id=0,
+        app=app,
+        actor=storable(entry.actor),
+        client=storable(entry.client),
+        action=entry.action,
+        target=storable(entry.target),
+        before=storable(entry.before),
+        after=storable(entry.after),
+    )
+    add, added = database.insert_ignore(AUDIT).execution_options(preserve_rowcount=True), 0
+    while not added:
+        # Two entries of one microsecond may have drawn the same number. A session would have to
+        # end the transaction then; this INSERT adds nothing, and the next number is tried.
+        row.id = entry.at_us << REQUEST_ID_BITS | secrets.randbits(REQUEST_ID_BITS)
+        added = connection.execute(add, row.model_dump()).rowcount
 
 
 def read_audit(
@@ -60,27 +130,26 @@ def read_audit(
     Raises:
         StorageError: The database cannot be read.
     """
-    rows = sa.select(AUDIT).where(AUDIT.c.app == app)
+    wanted = select(AuditRow).where(AuditRow.app == app)
     if before is not None:
-        rows = rows.where(AUDIT.c.id < before)
+        wanted = wanted.where(AuditRow.id < before)
     if target is not None:
-        rows = rows.where(AUDIT.c.target == target)
+        wanted = wanted.where(AuditRow.target == target)
     if actions is not None:
-        rows = rows.where(AUDIT.c.action.in_(actions))
-    with database.read() as connection:
-        found = connection.execute(rows.order_by(AUDIT.c.id.desc()).limit(limit))
-        return [
-            Noted(
-                row.id,
-                AuditEntry(
-                    at_us=row.id >> REQUEST_ID_BITS,
-                    actor=row.actor,
-                    client=row.client,
-                    action=row.action,
-                    target=row.target,
-                    before=row.before,
-                    after=row.after,
-                ),
-            )
-            for row in sound_rows(found, AUDIT)
-        ]
+        wanted = wanted.where(col(AuditRow.action).in_(actions))
+    with read_session(database) as session:
+        found = session.exec(wanted.order_by(col(AuditRow.id).desc()).limit(limit)).all()
+    return [_noted(row) for row in sound_objects(found, AUDIT)]
+
+
+def _noted(row: AuditRow) -> Noted:
+    entry = AuditEntry(
+        at_us=row.id >> REQUEST_ID_BITS,
+        actor=row.actor,
+        client=row.client,
+        action=row.action,
+        target=row.target,
+        before=row.before,
+        after=row.after,
+    )
+    return Noted(row.id, entry)

@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlmodel import col, select
 
 from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.records.settings import AuditEntry, add_entry
+from fastapi_lens.storage.records.audit import AuditEntry, add_entry
+from fastapi_lens.storage.records.session import read_session
+from fastapi_lens.storage.schema.models import EndedSessionRow
 from fastapi_lens.storage.schema.tables import ENDED_SESSION
 
 MAX_EACH = 1_000
@@ -56,11 +59,11 @@ def read_ended(database: Database, app: str, key: str, session: str = _WHOLE_KEY
     Raises:
         StorageError: The database cannot be read.
     """
-    wanted = sa.select(_TABLE.session, _TABLE.generation).where(
-        *_mine(app, key), _TABLE.session.in_({_WHOLE_KEY, session})
+    wanted = select(EndedSessionRow).where(
+        *_mine(app, key), col(EndedSessionRow.session).in_({_WHOLE_KEY, session})
     )
-    with database.read() as connection:
-        rows = {row.session: row.generation for row in connection.execute(wanted)}
+    with read_session(database) as rows_of:
+        rows = {row.session: row.generation for row in rows_of.exec(wanted)}
     return Ended(rows.pop(_WHOLE_KEY, ""), bool(rows))
 
 
@@ -83,13 +86,9 @@ def end_session(
         with database.write() as connection:
             connection.execute(
                 database.insert_ignore(ENDED_SESSION),
-                {
-                    "app": gone.app,
-                    "key_name": gone.key,
-                    "session": gone.session,
-                    "generation": "",
-                    "until": gone.until_us,
-                },
+                EndedSessionRow(
+                    app=gone.app, key_name=gone.key, session=gone.session, until=gone.until_us
+                ).model_dump(),
             )
             connection.execute(
                 sa.delete(ENDED_SESSION).where(
@@ -125,8 +124,8 @@ def end_sessions_of(database: Database, app: str, key: str, entry: AuditEntry) -
 
 def _end_all(database: Database, connection: Connection, app: str, key: str) -> None:
     """Start a new generation of the key, which invalidates all earlier sessions."""
-    whole = {"app": app, "key_name": key, "session": _WHOLE_KEY, "generation": "", "until": 0}
-    connection.execute(database.insert_ignore(ENDED_SESSION), whole)
+    whole = EndedSessionRow(app=app, key_name=key, session=_WHOLE_KEY)
+    connection.execute(database.insert_ignore(ENDED_SESSION), whole.model_dump())
     connection.execute(
         sa.update(ENDED_SESSION)
         .where(*_mine(app, key), _TABLE.session == _WHOLE_KEY)

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlmodel import col, select
 
 from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.session import read_session, write_session
+from fastapi_lens.storage.schema.models import ThrottleRow
 from fastapi_lens.storage.schema.tables import THROTTLE
 
 
@@ -34,18 +37,6 @@ MAX_CLIENTS = 10_000
 Step = Callable[[Failures], Failures]
 """A function from the stored failures to the new ones."""
 
-_COLUMNS = (
-    THROTTLE.c.failures,
-    THROTTLE.c.first_at,
-    THROTTLE.c.last_at,
-    THROTTLE.c.blocked_until,
-)
-_UPDATE = (
-    sa.update(THROTTLE)
-    .where(THROTTLE.c.client == sa.bindparam("of"))
-    .values({column: sa.bindparam(f"to_{column.name}") for column in _COLUMNS})
-)
-
 
 def read_failures(database: Database, clients: Collection[str]) -> dict[str, Failures]:
     """Read the failures of clients and networks, by name; unknown ones are absent.
@@ -53,8 +44,9 @@ def read_failures(database: Database, clients: Collection[str]) -> dict[str, Fai
     Raises:
         StorageError: The database cannot be read.
     """
-    with database.read() as connection:
-        return _noted(connection, clients, locked=False)
+    with read_session(database) as session:
+        rows = session.exec(select(ThrottleRow).where(col(ThrottleRow.client).in_(clients)))
+        return {row.client: _failures(row) for row in rows}
 
 
 def add_failures(
@@ -76,15 +68,23 @@ def add_failures(
     after: dict[str, Failures] = {}
 
     def work() -> None:
-        with database.write() as connection:
+        with write_session(database) as session:
+            connection = session.connection()
             # In a fixed order, so that two clients of the same networks cannot deadlock.
-            names = [{"client": name} for name in sorted(steps)]
-            connection.execute(database.insert_ignore(THROTTLE), names)
-            before = _noted(connection, steps, locked=True)
-            if not all(one.count for one in before.values()):
+            new = [ThrottleRow(client=name).model_dump() for name in sorted(steps)]
+            connection.execute(database.insert_ignore(THROTTLE), new)
+            rows = session.exec(
+                select(ThrottleRow)
+                .where(col(ThrottleRow.client).in_(steps))
+                .order_by(ThrottleRow.client)
+                .with_for_update()
+            ).all()
+            if not all(row.failures for row in rows):
                 _make_room(connection)
-            after.update({name: step(before[name]) for name, step in steps.items()})
-            connection.execute(_UPDATE, [_row(name, after[name]) for name in sorted(after)])
+            for row in rows:
+                after[row.client] = steps[row.client](_failures(row))
+                _note(row, after[row.client])
+            session.flush()
             connection.execute(
                 sa.delete(THROTTLE).where(
                     THROTTLE.c.last_at < forget_before_us,
@@ -96,23 +96,13 @@ def add_failures(
     return after
 
 
-def _noted(
-    connection: Connection, clients: Collection[str], *, locked: bool
-) -> dict[str, Failures]:
-    wanted = sa.select(THROTTLE.c.client, *_COLUMNS).where(THROTTLE.c.client.in_(clients))
-    if locked:
-        wanted = wanted.order_by(THROTTLE.c.client).with_for_update()
-    return {client: Failures(*row) for client, *row in connection.execute(wanted)}
+def _failures(row: ThrottleRow) -> Failures:
+    return Failures(row.failures, row.first_at, row.last_at, row.blocked_until)
 
 
-def _row(name: str, noted: Failures) -> dict[str, str | int]:
-    return {
-        "of": name,
-        "to_failures": noted.count,
-        "to_first_at": noted.first_us,
-        "to_last_at": noted.last_us,
-        "to_blocked_until": noted.blocked_until_us,
-    }
+def _note(row: ThrottleRow, noted: Failures) -> None:
+    row.failures, row.first_at = noted.count, noted.first_us
+    row.last_at, row.blocked_until = noted.last_us, noted.blocked_until_us
 
 
 def _make_room(connection: Connection) -> None:

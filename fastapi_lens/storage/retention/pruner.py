@@ -69,11 +69,18 @@ class Retention:
         log_max_rows: Rows of its requests that are kept, and of its exceptions; None is all.
     """
 
-    def __init__(self, ttl_days: int | None = None, *, app: str = "") -> None:
+    def __init__(
+        self, ttl_days: int | None = None, *, app: str = "", log_max_rows: int | None = None
+    ) -> None:
         """Begin with what is configured."""
         self.ttl_days = ttl_days
         self.app = app
-        self.log_max_rows: int | None = None
+        self.log_max_rows = log_max_rows
+
+    def keep(self, *, ttl_days: int | None, log_max_rows: int | None) -> None:
+        """Go by other settings from now on."""
+        self.ttl_days = ttl_days
+        self.log_max_rows = log_max_rows
 
     @property
     def log_kept_seconds(self) -> int:

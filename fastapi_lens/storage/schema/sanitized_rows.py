@@ -6,11 +6,13 @@ valid value from here. Applies `storage.schema.row_checks`.
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType, SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from fastapi_lens.storage.schema.row_checks import MAX_ID, MAX_TIME_US, RULES, Rule, or_null
+
+ObjectT = TypeVar("ObjectT")
 
 _NONE: Mapping[str, sa.Column[Any]] = MappingProxyType({})
 
@@ -40,6 +42,22 @@ def sound_rows(
     others = {name: or_null(RULES[of.table.name][of.name]) for name, of in joined.items()}
     rules = {**RULES[table.name], **others}
     return [_sound(row, rules) for row in rows]
+
+
+def sound_objects(objects: Iterable[ObjectT], table: sa.Table) -> list[ObjectT]:
+    """Objects of a table with invalid values replaced.
+
+    Args:
+        objects: Detached from their session, which must not write what is replaced here.
+        table: One of `MOVED`.
+    """
+    found = list(objects)
+    for one in found:
+        for name, rule in RULES[table.name].items():
+            value = getattr(one, name)
+            if not rule.holds(value):
+                setattr(one, name, rule.instead(value, MAX_TIME_US))
+    return found
 
 
 def _sound(row: Any, rules: Mapping[str, Rule]) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from fastapi_lens.admin.access.audit_events import MAX_WRONG_KEYS, WrongKeys
+from fastapi_lens.admin.access.wrong_keys import MAX_WRONG_KEYS, WrongKeys
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import AUDIT

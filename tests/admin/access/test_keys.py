@@ -94,7 +94,7 @@ def test_a_key_that_may_only_read_changes_nothing(
     seen: list[tuple[str, Scope, bool, str]] = []
 
     def change(context: Context) -> Response:
-        seen.append((context.actor, context.scope, context.may_change, context.client))
+        seen.append((context.actor, context.scope, context.may_change, context.author.client))
         return HTMLResponse(context.csrf_token)
 
     page = router.page("/change", change, "GET", "POST")
@@ -116,7 +116,7 @@ def test_a_visit_of_nobody_with_an_address_has_none() -> None:
     request = Request({"type": "http", "client": None, "headers": []})
     lens: Any = None
     context = Context(request, lens, "", "", signed_in=False, scope=Scope.READ, actor="x", now=0)
-    assert context.client == ""
+    assert context.author.client == ""
 
 
 def test_a_hashed_key_costs_one_scrypt_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:

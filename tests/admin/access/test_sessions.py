@@ -15,7 +15,7 @@ from fastapi_lens.admin.access.authenticator import Authenticator
 from fastapi_lens.admin.access.sessions import Lifetime, Session, Sessions
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records import ended_sessions
-from fastapi_lens.storage.records.settings import AuditEntry
+from fastapi_lens.storage.records.audit import AuditEntry
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import AUDIT, ENDED_SESSION
 from tests.admin.access.test_keys import ALICE, CI, ORIGIN, MakeClient, client_with

@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocketDisconnect
 
 from fastapi_lens.recording.calls.open_calls import CALLS_AT_ONCE, OpenCall, OpenCalls
+from fastapi_lens.recording.open_endpoints import open_endpoints
 from fastapi_lens.recording.routes.route_match import NO_CALL, Match
 from fastapi_lens.settings.ignore_rules import Rule, Rules
 from fastapi_lens.settings.status import Status
@@ -293,8 +294,8 @@ async def test_a_forked_child_starts_with_nothing_open(probe: MakeProbe) -> None
     async with held(probed.app, websocket_scope("/talk")):
         assert seen(probed, "/talk").open_connections == 1
         probed.lens.restart_in_child()
-        assert list(probed.lens.flusher.in_use()) == []
-    assert list(probed.lens.flusher.in_use()) == []
+        assert list(open_endpoints(probed.lens)) == []
+    assert list(open_endpoints(probed.lens)) == []
 
 
 async def test_a_call_whose_endpoint_cannot_be_told_holds_up_nothing(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from fastapi_lens.recording.calls.open_calls import OpenCalls
-from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
+from fastapi_lens.recording.flush.flusher import Flusher, FlushHooks, FlushSettings
 from fastapi_lens.recording.open_endpoints import open_endpoints
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.recording.routes.route_match import Match
@@ -87,14 +87,14 @@ class OpenMachine(RuleBasedStateMachine):
         recorder.open_calls = OpenCalls(lambda: round((self.now - START) * 1e9))
         who, rate = self._facts(name), FlushSettings(interval=1e6, max_batch_size=3)
         facts = [EndpointFacts(endpoint_id(APP, "GET", path), APP, "GET", path) for path in PATHS]
-        flusher = Flusher(recorder, self.database, who, rate, lambda: facts)
         lens: Any = SimpleNamespace(
             recorder=recorder,
             routes=SimpleNamespace(match=lambda path, _root: Match("GET", path)),
             records=lambda _method, _path: True,
             skips=lambda _method, _path, _status: False,
         )
-        flusher.in_use = lambda: open_endpoints(lens)
+        hooks = FlushHooks(open_endpoints=lambda: open_endpoints(lens))
+        flusher = Flusher(recorder, self.database, who, rate, lambda: facts, hooks)
         self.alive[name] = Worker(name, recorder, flusher)
         return name
 

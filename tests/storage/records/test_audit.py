@@ -3,8 +3,12 @@
 import pytest
 
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.records.audit import AUDIT_KEPT_SECONDS, read_audit
-from fastapi_lens.storage.records.settings import AuditEntry, add_audit_entry
+from fastapi_lens.storage.records.audit import (
+    AUDIT_KEPT_SECONDS,
+    AuditEntry,
+    add_audit_entry,
+    read_audit,
+)
 from fastapi_lens.storage.retention import audit_deletion
 from fastapi_lens.storage.retention.audit_deletion import audit_chunks
 from fastapi_lens.storage.retention.chunks import AdaptiveBatchSize

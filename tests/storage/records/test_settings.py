@@ -2,13 +2,8 @@ import pytest
 import sqlalchemy as sa
 
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.records.settings import (
-    AuditEntry,
-    Stored,
-    add_audit_entry,
-    read_sections,
-    write_section,
-)
+from fastapi_lens.storage.records.audit import AuditEntry, add_audit_entry
+from fastapi_lens.storage.records.settings import Stored, read_sections, write_section
 from fastapi_lens.storage.schema.tables import AUDIT, SETTING
 from tests.storage.helpers import table_rows
 

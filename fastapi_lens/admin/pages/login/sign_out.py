@@ -2,9 +2,9 @@
 
 from starlette.responses import RedirectResponse, Response
 
-from fastapi_lens.admin.access.audit_events import SIGN_OUT, SIGN_OUT_EVERYWHERE, entry_of
 from fastapi_lens.admin.access.cookies import session_cookie_of
 from fastapi_lens.admin.access.sessions import sessions_of
+from fastapi_lens.admin.audit import SIGN_OUT, SIGN_OUT_EVERYWHERE
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.pages.login.page import ENDED
 
@@ -12,7 +12,7 @@ from fastapi_lens.admin.pages.login.page import ENDED
 def sign_out(context: Context) -> Response:
     """``POST /logout``: the session is over, in whatever browser somebody may have put it."""
     if context.session is not None:
-        entry = entry_of(context.request, SIGN_OUT, actor=context.actor, now=context.now)
+        entry = context.author.did(SIGN_OUT)
         sessions_of(context.lens).end(context.session, entry, context.now)
     return _signed_out(context, "/login")
 
@@ -20,7 +20,7 @@ def sign_out(context: Context) -> Response:
 def sign_out_everywhere(context: Context) -> Response:
     """``POST /logout/everywhere``: all sessions of the key are over, this one among them."""
     if context.session is not None:
-        entry = entry_of(context.request, SIGN_OUT_EVERYWHERE, actor=context.actor, now=context.now)
+        entry = context.author.did(SIGN_OUT_EVERYWHERE)
         sessions_of(context.lens).end_all(context.session.key, entry)
     return _signed_out(context, f"/login?{ENDED}=everywhere")
 

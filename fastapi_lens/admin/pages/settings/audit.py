@@ -4,8 +4,9 @@ from starlette.responses import Response
 
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.access.authenticator import Refusal
+from fastapi_lens.admin.audit import AuditGroup
 from fastapi_lens.admin.context import Context, Place
-from fastapi_lens.admin.display.audit_lines import GROUPS, audit_lines
+from fastapi_lens.admin.display.audit_lines import audit_lines
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.pages.settings.page import settings_tabs
 from fastapi_lens.admin.refusals import refused_page
@@ -26,7 +27,7 @@ def audit_page(context: Context) -> Response:
         lens.database,
         lens.app_name,
         before=id_from_key(query.before) if query.before else None,
-        actions=GROUPS[query.group].actions if query.group else None,
+        actions=AuditGroup(query.group).actions if query.group else None,
         limit=PAGE_SIZE + 1,
     )
     shown = found[:PAGE_SIZE]
@@ -51,7 +52,7 @@ def _groups(query: AuditQuery, base: str) -> list[Link]:
     return [
         every,
         *(
-            Link(group.label, query.with_group(name).url(base), name == query.group, name)
-            for name, group in GROUPS.items()
+            Link(group.label, query.with_group(group).url(base), group == query.group, group)
+            for group in AuditGroup
         ),
     ]

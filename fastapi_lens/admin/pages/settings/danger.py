@@ -1,13 +1,13 @@
 """Danger zone: deleting the history of an endpoint, or of all, once its name is typed."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin import templates
-from fastapi_lens.admin.access.audit_events import PURGE, entry_of
 from fastapi_lens.admin.access.authenticator import Refusal
+from fastapi_lens.admin.audit import PURGE
 from fastapi_lens.admin.context import Context, Place
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.pages.settings.page import settings_tabs
@@ -137,14 +137,8 @@ def _noted(context: Context, target: Target) -> bool:
     """
     lens, version = context.lens, context.form.get("version", "")
     known = int(version) if re.fullmatch("[0-9]{1,9}", version) else -1
-    entry = entry_of(
-        context.request,
-        PURGE,
-        actor=context.actor,
-        now=context.now,
-        target=target.name if target.key else EVERYTHING,
-    )
-    entry = replace(entry, before=target.words)
+    whose = target.name if target.key else EVERYTHING
+    entry = context.author.did(PURGE, target=whose, before=target.words)
     stored = Stored({"deleted_at": context.now}, known)
     written = write_section(lens.database, lens.app_name, HISTORY, stored, entry)
     lens.refresh_settings()

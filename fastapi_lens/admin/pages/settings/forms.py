@@ -6,8 +6,9 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
+from fastapi_lens.admin.audit import SAVE
 from fastapi_lens.admin.context import Context
-from fastapi_lens.admin.display.audit_lines import SAVE, changed_by
+from fastapi_lens.admin.display.audit_lines import changed_by
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.pages.settings.limit_previews import preview_of
 from fastapi_lens.admin.pages.settings.page import (
@@ -27,9 +28,8 @@ from fastapi_lens.settings.fields import (
     values_of,
 )
 from fastapi_lens.settings.settings import SECTIONS
-from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.records.audit import read_audit
-from fastapi_lens.storage.records.settings import AuditEntry, Stored, write_section
+from fastapi_lens.storage.records.settings import Stored, write_section
 
 NOTHING_NEW = "No changes to save."
 STAYS = "Your values are still in the form: save again to overwrite."
@@ -135,15 +135,7 @@ def write(context: Context, section: str, values: dict[str, Any], before: str, a
     """
     version = context.form.get("version", "")
     known = int(version) if re.fullmatch("[0-9]{1,9}", version) else -1
-    entry = AuditEntry(
-        at_us=microseconds(context.now),
-        actor=context.actor,
-        client=context.client,
-        action=SAVE,
-        target=section,
-        before=before,
-        after=after,
-    )
+    entry = context.author.did(SAVE, target=section, before=before, after=after)
     lens = context.lens
     written = write_section(lens.database, lens.app_name, section, Stored(values, known), entry)
     # Also after a conflict: the form is to say what the setting says now.

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin import templates
+from fastapi_lens.admin.audit import AuditGroup
 from fastapi_lens.admin.context import Context
-from fastapi_lens.admin.display.audit_lines import CHANGES, AuditLine, audit_lines
+from fastapi_lens.admin.display.audit_lines import AuditLine, audit_lines
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.pages.settings.limit_previews import PREVIEWED
@@ -148,7 +149,9 @@ def _latest(context: Context) -> list[AuditLine]:
     if not context.may_change:
         return []
     lens = context.lens
-    return audit_lines(read_audit(lens.database, lens.app_name, actions=CHANGES, limit=LATEST))
+    return audit_lines(
+        read_audit(lens.database, lens.app_name, actions=AuditGroup.CHANGES.actions, limit=LATEST)
+    )
 
 
 def _form(context: Context, section: str, reply: Reply | None) -> Form:

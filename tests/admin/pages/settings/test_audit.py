@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from fastapi_lens import KeyConfig
 from fastapi_lens.admin.display.audit_lines import Difference, changed_by, differences
 from fastapi_lens.admin.urls.audit import AuditQuery
-from fastapi_lens.storage.records.audit import Noted
-from fastapi_lens.storage.records.settings import AuditEntry, add_audit_entry
+from fastapi_lens.storage.records.audit import AuditEntry, Noted, add_audit_entry
 from tests.admin.conftest import Site
 from tests.admin.pages.settings.test_forms import post, thresholds
 from tests.admin.pages.settings.test_rules import text_of
@@ -37,10 +36,12 @@ def test_who_what_from_where_and_what_it_was_before(site: Site) -> None:
     page = text_of(site.get(AUDIT).text)
     assert "this machine testclient changed thresholds slow_threshold_ms 500 ms → 100 ms" in page
     assert "changed retention ttl_days by resolution → 30 days" in page
-    assert "took endpoints.csv" in page
-    assert page.index("took") < page.index("changed retention") < page.index("changed thresholds")
+    assert "exported endpoints.csv" in page
+    assert (
+        page.index("exported") < page.index("changed retention") < page.index("changed thresholds")
+    )
     assert "Kept for 400 days, at most 1,000 entries of each kind." in page
-    assert "took endpoints.csv" not in text_of(site.get("/lens/settings").text)
+    assert "exported" not in text_of(site.get("/lens/settings").text)
     assert "slow_threshold_ms 500 ms → 100 ms" in text_of(site.get("/lens/settings").text)
 
 

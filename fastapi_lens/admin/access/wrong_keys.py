@@ -1,48 +1,16 @@
-"""What people do in the admin, for the audit log. Knows no pages and no SQL."""
+"""Wrong keys in the audit log, so that a flood of them does not become one of entries."""
 
-from starlette.requests import HTTPConnection
-
-from fastapi_lens.admin.http.requests import address_of
-from fastapi_lens.storage.engine.clock_skew import microseconds
+from fastapi_lens.admin.audit import WRONG_KEY, Author
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.records.settings import AuditEntry, add_audit_entry, count_entries
-
-SIGN_IN, SIGN_OUT, SIGN_OUT_EVERYWHERE = "sign_in", "sign_out", "sign_out_everywhere"
-WRONG_KEY, EXPORT, PURGE = "wrong_key", "export", "purge"
+from fastapi_lens.storage.records.audit import add_audit_entry, count_entries
 
 UNKNOWN = "unknown"
-MAX_CLIENT = 64
-"""Characters that the columns of a client's address hold."""
+"""The actor of these entries."""
 
 MAX_WRONG_KEYS = 20
 """Entries about wrong keys in an hour, of all clients together."""
 
 _HOUR_US = 3_600_000_000
-
-
-def client_of(request: HTTPConnection) -> str:
-    """The client's address, as much of it as an entry holds; empty where the server gives none."""
-    return address_of(request)[:MAX_CLIENT]
-
-
-def entry_of(
-    request: HTTPConnection,
-    action: str,
-    *,
-    actor: str,
-    now: float,
-    target: str = "",
-    after: str = "",
-) -> AuditEntry:
-    """What somebody does with a request."""
-    return AuditEntry(
-        at_us=microseconds(now),
-        actor=actor,
-        client=client_of(request),
-        action=action,
-        target=target,
-        after=after,
-    )
 
 
 class WrongKeys:
@@ -73,19 +41,13 @@ class WrongKeys:
         """
         if count != 1 and not self._is_doubling(count):
             return
-        noted = count_entries(self._database, self._app, WRONG_KEY, since_us=now_us - _HOUR_US)
+        noted = count_entries(self._database, self._app, WRONG_KEY.name, since_us=now_us - _HOUR_US)
         if noted >= MAX_WRONG_KEYS:
             return
         after = "1 wrong key" if count == 1 else f"{count:,} wrong keys; the client has to wait"
         if noted == MAX_WRONG_KEYS - 1:
             after += "; more of any client are not listed for an hour"
-        entry = AuditEntry(
-            at_us=now_us,
-            actor=UNKNOWN,
-            client=address[:MAX_CLIENT],
-            action=WRONG_KEY,
-            after=after,
-        )
+        entry = Author(UNKNOWN, address, now_us / 1_000_000).did(WRONG_KEY, after=after)
         add_audit_entry(self._database, self._app, entry)
 
     def _is_doubling(self, count: int) -> bool:
