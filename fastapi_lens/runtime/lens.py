@@ -250,8 +250,11 @@ class Lens:
 
     async def end(self) -> None:
         """Write what is pending because the server shuts down; takes 10 s at most."""
-        with anyio.move_on_after(STOP_SECONDS, shield=True):
-            await anyio.to_thread.run_sync(self.stop, abandon_on_cancel=True)
+        try:
+            with anyio.move_on_after(STOP_SECONDS, shield=True):
+                await anyio.to_thread.run_sync(self.stop, abandon_on_cancel=True)
+        except RuntimeError:  # The system gives no thread; nothing else is served any more.
+            self.stop()
 
     def stop(self) -> None:
         """End the thread, write what is pending and close the database; never raises.

@@ -10,15 +10,38 @@ from urllib.parse import unquote_plus
 
 _SECRETS = frozenset(
     (
-        *("ak", "apikey", "assertion", "auth", "authentication", "authn", "authorization", "authz"),
-        *("bearer", "chave", "clave", "code", "cookie", "cred", "credential", "csrf", "cvc", "cvv"),
-        *("geheim", "hash", "haslo", "heslo", "hmac", "hotp", "jelszo", "jwt", "key", "keyphrase"),
-        *("losenord", "mdp", "mnemonic", "nonce", "oauth", "otp", "parola", "pass", "passcode"),
-        *("passe", "passkey", "passord", "passphrase", "passwd", "password", "passwort", "passwrd"),
-        *("pat", "pgt", "pin", "psk", "psswd", "pswd", "psw", "pw", "pwd", "pword", "pwrd"),
-        *("salasana", "saml", "schluessel", "schlussel", "secret", "senha", "sess", "session"),
-        *("sid", "sifre", "sig", "sign", "signature", "sk", "ticket", "tkn", "token", "totp"),
-        *("wresult", "xsrf"),
+        *("adgangskode", "ak", "apikey", "assertion", "auth", "authentication", "authn"),
+        *(
+            "authorization",
+            "authz",
+            "bearer",
+            "chave",
+            "clave",
+            "clef",
+            "code",
+            "connstr",
+            "cookie",
+        ),
+        *("cred", "credential", "csrf", "cvc", "cvn", "cvv", "dsn", "geheim", "geslo", "hash"),
+        *("haslo", "heslo", "hmac", "hotp", "jelszo", "jwt", "key", "keyphrase", "klucz", "llave"),
+        *(
+            "losenord",
+            "lozinka",
+            "mdp",
+            "mfa",
+            "mnemonic",
+            "nonce",
+            "oauth",
+            "otp",
+            "parola",
+            "pass",
+        ),
+        *("passcode", "passe", "passkey", "passord", "passphrase", "passw", "passwd", "password"),
+        *("passwort", "passwrd", "pat", "pem", "pgt", "pin", "psk", "psswd", "psswrd", "pswd"),
+        *("psw", "pw", "pwd", "pword", "pwrd", "salasana", "saml", "schluessel", "schlussel"),
+        *("secret", "senha", "sess", "session", "sid", "sifre", "sig", "sign", "signature", "sk"),
+        *("slaptazodis", "tfa", "ticket", "tkn", "tok", "token", "totp", "twofa", "upass"),
+        *("verifier", "wresult", "xsrf"),
     )
 )
 """Words that indicate a secret by themselves, also in the plural."""
@@ -54,7 +77,7 @@ _ANYWHERE = re.compile(
     "passphrase|passw(?:or|ord|ort|d)|passcode|passkey|secret(?!ar)|token(?!i[sz])|credential"
     "|apikey|accesskey|sessi(?:d|on)|cookie|signature|assertion|authori[sz]ation"
     "|bearer|csrf|xsrf|jwt|hmac|oauth|saml|seedphrase"
-    "|contrasena|kennwort|motdepasse|wachtwoord"
+    "|contrasena|kennwort|motdepasse|wachtwoord|katasandi|matkhau|connectionstring"
 )
 """Letters long enough to indicate a secret inside any run of letters. ``tokenize`` and
 ``secretary`` are the common words that are exceptions."""
@@ -111,10 +134,11 @@ def is_only_name(text: str) -> bool:
 def _says_secret(name: str) -> bool:
     plain = _without_marks(decoded(name))
     camel = {word.lower() for word in _CAMEL_WORD.findall(plain)}
-    runs = set(_LETTERS.findall(plain.lower()))
+    runs = _LETTERS.findall(plain.lower())
+    if _ANYWHERE.search("".join(runs)):
+        return True
     return any(
-        _is_secret(word) or _ANYWHERE.search(word) or _is_key(word) or _is_run_together(word)
-        for word in camel | runs
+        _is_secret(word) or _is_key(word) or _is_run_together(word) for word in camel.union(runs)
     )
 
 

@@ -391,6 +391,27 @@ def test_a_thread_that_cannot_be_started_fails_no_request_and_loses_no_call(
     lens.stop()
 
 
+def test_a_shutdown_without_a_thread_writes_what_is_pending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    app = FastAPI()
+
+    @app.get("/x")
+    async def x() -> int:
+        return 1
+
+    app.add_middleware(LensMiddleware, config=LensConfig(db_path=str(tmp_path / "lens.db")))
+    with TestClient(app) as client:
+        client.get("/x")
+        monkeypatch.setattr("fastapi_lens.runtime.lens.anyio.to_thread.run_sync", refuse)
+    assert not lens_of(app).started
+    assert calls_in(lens_of(app)) == {"/x": 1}
+    lens_of(app).stop()
+
+
 def test_a_start_that_fails_is_tried_again_a_second_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,8 @@ NAMES = (
         "l\u00f6senord",
         "\u015fifre",
     ),
+    *("seed_phrase", "pass_wd", "kata_sandi", "mat_khau", "connection_string", "dsn", "mfa", "tok"),
+    *("code_verifier", "upass", "lozinka", "klucz"),
 )
 HARMLESS = (
     *("keyword", "monkey", "compass", "passenger", "tokenizer", "author", "keyboard", "turkey"),

@@ -88,11 +88,13 @@ def of_websocket(
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
     """The exceptions in a group and its nested groups, or the exception itself if no group."""
-    if isinstance(error, BaseExceptionGroup):
-        for one in cast("BaseExceptionGroup[BaseException]", error).exceptions:
-            yield from leaves(one)
-    else:
-        yield error
+    waiting = [error]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, BaseExceptionGroup):
+            waiting += reversed(cast("BaseExceptionGroup[BaseException]", one).exceptions)
+        else:
+            yield one
 
 
 def is_cancellation(error: BaseException) -> bool:
@@ -137,7 +139,11 @@ def _is_refused_body(error: BaseException, status: int) -> bool:
 
 
 def _is_no_answer(error: BaseException) -> bool:
-    return isinstance(error, RuntimeError) and str(error) == NO_ANSWER
+    if not isinstance(error, RuntimeError) or len(error.args) != 1:
+        return False
+    # Not str(error) nor an equality of the host's: either may fail.
+    (text,) = error.args
+    return isinstance(text, str) and text == NO_ANSWER
 
 
 def _tells_of_a_closed_websocket(error: BaseException, sends: Collection[CodeType]) -> bool:

@@ -53,11 +53,10 @@ class ClockCorrection:
 
     def _recall(self, moved: Moved) -> None:
         self._moves.append(moved)
-        self._recalled |= self._called.keys()
-        self._called = {
-            one: (self.corrected(first), self.corrected(last))
-            for one, (first, last) in self._called.items()
-        }
+        for one, (first, last) in self._called.items():
+            if moved.begin <= last <= moved.end:
+                self._called[one] = (self.corrected(first), self.corrected(last))
+                self._recalled.add(one)
 
     def counted(self, counted: SeriesDelta) -> SeriesDelta:
         """The same calls at the corrected times."""
@@ -122,8 +121,8 @@ class ClockCorrection:
             )
             del self._moves[0]
             self._raises = True
-        if left:
-            mend_left(database, app, now=self.now())
+        if left and mend_left(database, app, now=self.now()):
+            self._jumps.suspect()
         if self._raises:
             raise_last_calls(database, app, now=self.now())
             self._raises = False

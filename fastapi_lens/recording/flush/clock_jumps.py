@@ -50,10 +50,11 @@ def steady_seconds() -> float:
 class ClockJumps:
     """A monitor of one clock.
 
-    Jumps of a day and less are followed, and move nothing. Of any other, the setting before it is
-    taken for wrong unless it has lasted for a day; if the clock returns to it, the setting between
-    was the wrong one. A clock that steps back from a setting that has lasted for a day is not
-    followed for an hour.
+    Jumps of a day and less are followed, and move nothing. After a step back, the setting before it
+    is taken for wrong unless it has lasted for a day; if the clock returns to it, the setting
+    between was the wrong one. Any other jump forward moves nothing, because the machine may have
+    slept, unless the clock was known to be behind. A clock that steps back from a setting that has
+    lasted for a day is not followed for an hour.
 
     Args:
         clock: Epoch seconds; may jump.
@@ -73,6 +74,7 @@ class ClockJumps:
         self._doubt: _Stretch | None = None
         self._doubted = 0.0
         self._wrong: list[_Stretch] = []
+        self._is_behind = False
 
     @property
     def is_set(self) -> bool:
@@ -92,6 +94,10 @@ class ClockJumps:
         if self._doubt is None:
             return self._clock()
         return self._steady() + self._offset
+
+    def suspect(self) -> None:
+        """Note that something was recorded at times ahead of the clock's present setting."""
+        self._is_behind = True
 
     def look(self) -> Moved | None:
         """Check if the clock was set since the last look.
@@ -172,17 +178,27 @@ class ClockJumps:
             begin, self._doubt = self._doubt.begin, None
         elif self._doubt is not None:
             self._end_doubt(steady)
-        elif not self.is_certain:
+        elif not self.is_certain and self._was_wrong(wall - steady, expected):
             wrong = _Stretch(self._begun, expected, self._offset)
             # What is moved to the new setting moves back with it.
             begin = self._begun + shift - _ROUNDING_SECONDS
         self._offset, self._begun, self._since = wall - steady, begin, steady
+        self._is_behind = False
         if wrong is None:
             return None
         self._note(wrong)
         if wall < EARLIEST:
             return None
         return Moved(wrong.begin, wrong.end, shift)
+
+    def _was_wrong(self, offset: float, expected: float) -> bool:
+        """True if the present setting was wrong, now that the clock has another one."""
+        if offset < self._offset or expected < EARLIEST or self._is_behind:
+            return True
+        known = [one.offset for one in self._wrong]
+        if self._certain is not None:
+            known.append(self._certain)
+        return any(abs(offset - one) <= AHEAD_SECONDS for one in known)
 
     def _note(self, wrong: _Stretch) -> None:
         self._wrong = [*self._wrong, wrong][-_MOST_STRETCHES:]

@@ -24,7 +24,13 @@ _ENDS_NAME = r"""\s"'\\?&;#=:,{}()/@"""
 _INNER_NAME = re.compile(rf"""(?:^|(?<=[{_ENDS_NAME}]))([^{_ENDS_NAME}]+)["'\\]*\s*[=:]""")
 """A possible name inside a value that holds a URL with a query, JSON, or a list of pairs."""
 
-_SECRET_VALUE = re.compile(r"\beyJ[\w-]|\b(?i:bearer|basic)\s+\S|//[^/?#\s]*@")
+_TAG = re.compile(r"<\s*([^\s<>/]+)")
+"""A possible name in a value that holds XML."""
+
+_SECRET_VALUE = re.compile(
+    r"\beyJ[\w-]|\b(?i:bearer|basic)\s+\S|^\s*(?i:token|api-?key|digest|negotiate|ntlm)\s+\S"
+    r"|//[^/?#\s]*@|^[^\s/?#@:]+:[^\s/?#@]+@"
+)
 """Start of a JSON Web Token, content of an Authorization header, or user info of a URL."""
 
 _MASK_BITS = {4: 24, 6: 48}
@@ -80,7 +86,8 @@ def _key(part: str) -> str:
 
 def _name(name: str) -> str:
     """A name of at most `_LONGEST_KEY` characters; an ellipsis if it contains a secret."""
-    return _CUT if _tells_secret(name) else shortened(name, _LONGEST_KEY)
+    hidden = ";" in decoded(name) or _tells_secret(name)
+    return _CUT if hidden else shortened(name, _LONGEST_KEY)
 
 
 def _harmless(part: str) -> str:
@@ -92,7 +99,7 @@ def _harmless(part: str) -> str:
     if equals != "=":
         # The equals sign is encoded: a server treats the whole part as a name.
         return part if not _tells_secret(part) else f"{_name(name)}%3D{_CUT}"
-    if _tells_secret(name):
+    if _name(name) == _CUT:
         return f"{_CUT}={_CUT}"
     if value and (says_secret(_as_text(name)) or _tells_secret(value)):
         return f"{name}={_CUT}"
@@ -127,7 +134,7 @@ def _tells_secret(value: str) -> bool:
     """True if a value contains a secret, however often it is encoded."""
     plain = decoded(_as_text(value))
     return _SECRET_VALUE.search(plain) is not None or any(
-        says_secret(name) for name in _INNER_NAME.findall(plain)
+        says_secret(name) for name in (*_INNER_NAME.findall(plain), *_TAG.findall(plain))
     )
 
 

@@ -99,7 +99,7 @@ def _lowered_rows(database: Database, app: str, now: float) -> list[tuple[Any, i
     ]
 
 
-def mend_left(database: Database, app: str, *, now: float) -> None:
+def mend_left(database: Database, app: str, *, now: float) -> bool:
     """Fix times of 1970, or far ahead, that no running worker recorded.
 
     A last call becomes the latest counted one if that is at most a day old, and otherwise now: the
@@ -112,19 +112,30 @@ def mend_left(database: Database, app: str, *, now: float) -> None:
         now: Epoch seconds, by a clock that is set. If counts of many days lie after it, nothing
             is changed: then this clock is behind.
 
+    Returns:
+        True if counts lie far ahead: either they are booked wrong, or this clock is behind.
+
     Raises:
         StorageError: The database cannot be written.
     """
-    while rows := _wrong_rows(database, app, now):
+    limit_us = microseconds(now + AHEAD_SECONDS)
+    while True:
+        with database.read() as connection:
+            days_ahead = _days_ahead(connection, now)
+            rows = _wrong_rows(connection, app, limit_us)
+            if not rows or days_ahead == _LIVED_DAYS:
+                return days_ahead > 0
+            counted = _counted(connection, [row.id for row in rows], now)
         with database.write() as connection:
-            for row, right in rows:
+            for row in rows:
+                right = _right(row, counted.get(row.id, _Counted()), now, limit_us)
                 for name, time in right.items():
                     # Unless its worker has written a better one meanwhile.
                     same = (ENDPOINT.c.id == row.id) & (ENDPOINT.c[name] == getattr(row, name))
                     connection.execute(sa.update(ENDPOINT).where(same).values({name: time}))
             note_change(database, connection)
         if len(rows) < _AT_ONCE:
-            return
+            return days_ahead > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,29 +154,24 @@ class _Counted:
         return _Counted(first_at, last_at if self.last is None else max(self.last, last_at))
 
 
-def _wrong_rows(database: Database, app: str, now: float) -> list[tuple[Any, dict[str, int]]]:
-    """Rows with impossible times, and the corrected times."""
-    limit_us = microseconds(now + AHEAD_SECONDS)
+def _wrong_rows(connection: Connection, app: str, limit_us: int) -> list[Any]:
+    """Some rows with impossible times: their id, and the times in the order of `_TIMES`."""
     wrong = sa.or_(*(_is_wrong(ENDPOINT.c[name], limit_us) for name in _TIMES))
     columns = (ENDPOINT.c.id, *(ENDPOINT.c[name] for name in _TIMES))
     some = sa.select(*columns).where(ENDPOINT.c.app == app, wrong).limit(_AT_ONCE)
-    with database.read() as connection:
-        rows = connection.execute(some).all()
-        if not rows or _is_behind(connection, now):
-            return []
-        counted = _counted(connection, [row.id for row in rows], now)
-    return [(row, _right(row, counted.get(row.id, _Counted()), now, limit_us)) for row in rows]
+    return list(connection.execute(some))
 
 
 def _is_wrong(time: sa.Column[int], limit_us: int) -> sa.ColumnElement[bool]:
     return (time > limit_us) | ((time > 0) & (time < _EARLIEST_US))
 
 
-def _is_behind(connection: Connection, now: float) -> bool:
+def _days_ahead(connection: Connection, now: float) -> int:
+    """On how many days far ahead there are counts; `_LIVED_DAYS` at most."""
     ahead = sa.select(BUCKET.c.bucket).where(
         BUCKET.c.tier == _DAY_SECONDS, BUCKET.c.bucket > int(now + AHEAD_SECONDS) // _DAY_SECONDS
     )
-    return len(connection.execute(ahead.distinct().limit(_LIVED_DAYS)).all()) == _LIVED_DAYS
+    return len(connection.execute(ahead.distinct().limit(_LIVED_DAYS)).all())
 
 
 def _counted(connection: Connection, ids: list[int], now: float) -> dict[int, _Counted]:

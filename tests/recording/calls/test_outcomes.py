@@ -279,3 +279,46 @@ def test_a_middleware_that_answers_by_itself_is_looked_into_some_times_only(
 
 async def nothing_more() -> Message:
     return REQUEST_BODY
+
+
+class WithoutTextError(RuntimeError):
+    """An exception whose own methods fail."""
+
+    def __str__(self) -> str:
+        raise LookupError
+
+
+class NeverEqual:
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        raise LookupError
+
+
+def nested(depth: int) -> BaseException:
+    error: BaseException = ValueError("inmost")
+    for _ in range(depth):
+        error = BaseExceptionGroup("more", [error])
+    return error
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "error",
+    [WithoutTextError(), WithoutTextError("text"), RuntimeError(NeverEqual()), nested(5_000)],
+)
+async def test_an_exception_leaves_as_it_came_whatever_its_own_methods_do(
+    probe: MakeProbe, error: BaseException
+) -> None:
+    app = FastAPI()
+
+    @app.get("/x")
+    async def x() -> None:
+        raise error
+
+    probed = probe(app)
+    with pytest.raises(type(error)) as raised:
+        await call(probed.app, http_scope("/x"), [REQUEST_BODY])
+    assert raised.value is error
+    assert probed.counts() == {ENDPOINT: {500: 1}}
+    assert probed.lens.flusher.dropped == 0

@@ -500,4 +500,56 @@ def test_wherever_a_certain_clock_jumps_each_time_is_right_once_it_is_back(
     assert watch.is_certain
     assert watch.now() == pytest.approx(clocks.real)
     for said, true in told:
-        assert watch.corrected(said) == pytest.approx(true, abs=2)
+        # A setting that was left for one further ahead is forgotten: then it becomes now.
+        assert true - 2 <= watch.corrected(said) <= clocks.real + 2
+
+
+@pytest.mark.parametrize("slept", [3 * DAY, 60 * DAY])
+def test_a_machine_that_slept_for_days_makes_no_old_call_new(
+    slept: float, clocks: Clocks, lens: Lens
+) -> None:
+    count(lens, "/before")
+    assert lens.flusher.flush()
+    clocks.off = slept
+    count(lens, "/after")
+    assert lens.flusher.flush()
+    found = seen(lens)
+    assert found["/before"].last_called_at == pytest.approx(NOW, abs=1)
+    assert found["/before"].first_seen_at == pytest.approx(NOW, abs=1)
+    assert found["/after"].last_called_at == pytest.approx(NOW + slept, abs=1)
+
+
+@pytest.mark.usefixtures("looking")
+def test_a_clock_that_jumps_far_ahead_again_and_again_moves_nothing_in_the_end(
+    clocks: Clocks, lens: Lens
+) -> None:
+    for number, off in enumerate((0.0, YEAR, 0.0, YEAR, 0.0)):
+        clocks.off = off
+        clocks.real += 5
+        count(lens, f"/{number}")
+        assert lens.flusher.flush()
+    found = seen(lens)
+    for number in range(5):
+        at = NOW + 5 * (number + 1)
+        assert found[f"/{number}"].last_called_at == pytest.approx(at, abs=6), number
+
+
+@pytest.mark.parametrize("history_days", [1, 5])
+@pytest.mark.usefixtures("looking")
+def test_a_process_that_starts_while_the_clock_is_behind_is_right_once_it_is_set(
+    history_days: int, clocks: Clocks, lens: Lens
+) -> None:
+    for day in range(1, history_days + 1):
+        left(lens, -day * DAY, path="/rare")
+    clocks.off = -60 * DAY
+    starting = Lens(lens.config, clock=clocks.wall)
+    count(starting, "/now")
+    assert starting.flusher.flush()
+    clocks.real += 5
+    clocks.off = 0.0
+    assert starting.flusher.flush()
+    found = seen(starting)
+    assert found["/now"].last_called_at == pytest.approx(NOW, abs=6)
+    assert found["/now"].first_seen_at == pytest.approx(NOW, abs=6)
+    assert found["/rare"].last_called_at == pytest.approx(NOW - DAY, abs=61)
+    starting.stop()

@@ -83,6 +83,9 @@ def test_a_query_keeps_its_keys_as_they_were_sent(query: bytes, keys: str) -> No
         (b"next=/a%23access_token=hunter2", "next=…"),
         (b"u=https%3A%2F%2Fme%3Ahunter2%40host%2F&r=http://host/y?z=1", "u=…&r=http://host/y?z=1"),
         (b"filter=%7B%22api_key%22%3A+%22hunter2%22%7D&q=a:b", "filter=…&q=a:b"),
+        (b"h=Token+hunter2&i=ApiKey%20hunter2&j=me:hunter2@host", "h=…&i=…&j=…"),
+        (b"x=%3Cpassword%3Ehunter2%3C/password%3E&y=%3Cb%3Ebold%3C/b%3E",
+         "x=…&y=%3Cb%3Ebold%3C/b%3E"),
         (b"h=Bearer+hunter2&x=eyJhbGci.hunter2", "h=…&x=…"),
         (b"token%3Dhunter2&a%3D1", "token%3D…&a%3D1"),
         (b"eyJhbGciOiJIUzI1NiJ9.hunter2&c2VjcmV0MTI=&verbose=", "…&…&verbose="),
@@ -109,6 +112,8 @@ def test_a_query_keeps_its_values_but_those_of_secrets_when_that_is_switched_on(
             "pin:hunter2=1",
         ),
         *("token:hunter2%3D1", "password hunter2", "token-hunter"),
+        *("hunter2;password=1", "hunter2;a=1", "hunter2%3Ba=1", "user:hunter2@host"),
+        *("<password>hunter2</password>", "Token%20hunter2", "NTLM+hunter2"),
     ],
 )
 def test_a_part_without_a_name_keeps_no_secret(query: str, values: bool) -> None:  # noqa: FBT001
