@@ -44,6 +44,8 @@ class Watch:
         """Find the server's first process."""
         self._database = database
         self._begun = begun
+        # When each batch that waits was first seen.
+        self._seen_at: dict[tuple[str, int], float] = {}
         with database.read() as connection:
             backend = connection.execute(sa.select(sa.func.pg_backend_pid())).scalar_one()
         self._server = int(_stat(int(backend))[_PARENT])
@@ -60,20 +62,19 @@ class Watch:
 
     def look(self) -> Look:
         """The age of a page now, and what waits."""
-        waits = sa.select(
-            sa.func.count(), sa.func.min(INBOX.c.since), sa.func.min(INBOX.c.written_at)
-        )
+        waits = sa.select(INBOX.c.worker_id, INBOX.c.seq, INBOX.c.since)
         written = sa.select(sa.func.min(WORKER.c.complete_to)).where(WORKER.c.ended_at == 0)
         with self._database.read() as connection:
             complete_to = connection.execute(written).scalar_one()
             # Later: what is drained in between makes the page look older, never younger.
-            waiting, since, written_at = connection.execute(waits).one()
+            found = connection.execute(waits).all()
         now = time.time()
-        shown_to = min(time_of for time_of in (complete_to, since) if time_of is not None) / 1e6
+        self._seen_at = {row[:2]: self._seen_at.get((row.worker_id, row.seq), now) for row in found}
+        shown_to = min(complete_to, *(row.since for row in found)) / 1e6
         return Look(
             age=now - max(shown_to, self._begun),
-            lag=now - written_at / 1e6 if waiting else 0.0,
-            waiting=int(waiting),
+            lag=now - min(self._seen_at.values(), default=now),
+            waiting=len(found),
         )
 
     def looks(self, seconds: float) -> list[Look]:

@@ -189,14 +189,15 @@ class FirstEditionWorker(SimulatedWorker):
         super().__init__(crew, number, database, calls)
         self._writer = FirstEditionWriter(database, facts_of(crew, number, self._worker.id))
 
-    def _put_all(self, uses: Sequence[Use], *, ending: bool) -> bool:
-        del uses, ending
+    def _put_all(self, uses: Sequence[Use], complete_us: int, *, ending: bool) -> None:
+        del uses, complete_us, ending
         deltas = self._pending.take(len(self._pending))
         for start in range(0, len(deltas), MAX_SUMS):
             self._writer.write(Batch(self._applied + 1, deltas[start : start + MAX_SUMS]))
             self._applied += 1
             time.sleep(PAUSE_SECONDS)
-        return bool(deltas)
+        # It says how far it has written in a transaction of its own, after each flush.
+        self._heartbeat_at = float("-inf")
 
     def _let_drain(self, *, ending: bool) -> None:
         del ending

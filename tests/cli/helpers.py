@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from typer.testing import CliRunner, Result
 
 from fastapi_lens.cli.commands import create_cli
+from fastapi_lens.storage.coordination.worker import Progress
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import MOVED
@@ -67,7 +68,7 @@ def fill(
     writer.register(facts, applied=0, now_us=round(NOW * 1e6))
     batch = Batch(1, tuple(named(deltas, ids)), since_us=round((waits_since or 0) * 1e6))
     if waits_since is not None:
-        Inbox(database, facts_of_worker).put(batch, now=waits_since)
+        Inbox(database, facts_of_worker).put(batch, Progress())
     elif deltas:
         writer.write(batch)
     database.close()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.storage.coordination.heartbeat import beat
-from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
+from fastapi_lens.storage.coordination.worker import Heartbeat, Progress, WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.writing.batches import Batch, Delta, endpoint_id
@@ -53,7 +53,7 @@ def put(database: Database, name: str, calls: Sequence[Call], batches: int) -> N
     inbox = Inbox(database, worker(name))
     for seq in range(1, batches + 1):
         deltas = tuple(map(delta_of, calls[seq - 1 :: batches]))
-        inbox.put(Batch(seq, deltas, since_us=1), now=NOW)
+        inbox.put(Batch(seq, deltas, since_us=1), Progress())
 
 
 def assert_equal_to_recount(
@@ -105,7 +105,7 @@ class Fleet:
         self.beat(facts, complete_to)
         if waits_since is not None:
             since_us = round(waits_since * 1_000_000)
-            Inbox(self.database, facts).put(Batch(1, (delta(1),), since_us=since_us), now=NOW)
+            Inbox(self.database, facts).put(Batch(1, (delta(1),), since_us=since_us), Progress())
 
     def beat(self, facts: WorkerFacts, complete_to: float, *, ended: bool = False) -> None:
         told = Heartbeat(now_us=NOW_US, complete_to_us=round(complete_to * 1e6), ended=ended)
@@ -148,7 +148,7 @@ def test_what_another_app_has_waiting_does_not_matter(fleet: Fleet) -> None:
     fleet.add("w1", complete_to=NOW)
     other = worker("w2", "other")
     Registrar(fleet.database, other).register([], applied=0, now_us=NOW_US)
-    Inbox(fleet.database, other).put(Batch(1, (delta(1),), since_us=5), now=NOW)
+    Inbox(fleet.database, other).put(Batch(1, (delta(1),), since_us=5), Progress())
     assert fleet.complete_to == NOW
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from fastapi_lens.storage.coordination.worker import WorkerFacts
+from fastapi_lens.storage.coordination.worker import Progress, WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.writing.batches import Batch
 from fastapi_lens.storage.writing.drain import Drain
@@ -23,13 +23,12 @@ class Writer:
         self, database: Database, worker: WorkerFacts, clock: Callable[[], float] = time.time
     ) -> None:
         self._inbox = Inbox(database, worker)
-        self._clock = clock
         self.register = Registrar(database, worker).register
         self.drain = Drain(database, clock=clock)
 
     def put(self, batch: Batch) -> None:
         """Put a batch into the inbox; calling it again with the same batch is safe."""
-        self._inbox.put(batch, now=self._clock())
+        self._inbox.put(batch, Progress())
 
     def write(self, batch: Batch) -> None:
         """Add a batch; calling it again with the same batch after an error is safe."""

@@ -1,4 +1,4 @@
-"""Share of one processor core that the thread of a lens uses. Knows no database and no request."""
+"""Share of one processor core that the threads of a lens use. Knows no database and no request."""
 
 import time
 from collections import deque
@@ -15,7 +15,7 @@ MILLIONTHS = 1_000_000
 
 
 class CoreShare:
-    """CPU time of one thread, divided by the time that has passed.
+    """CPU time of one thread, and of what `add` runs in another, divided by the time that passed.
 
     Args:
         cpu_seconds: CPU time of the calling thread.
@@ -31,6 +31,7 @@ class CoreShare:
         self._cpu_seconds = cpu_seconds
         self._wall_seconds = wall_seconds
         self._thread: int | None = None
+        self._added = 0.0
         self._samples: deque[tuple[float, float]] = deque()
         self._ppm: int | None = None
 
@@ -39,6 +40,12 @@ class CoreShare:
         self._thread, self._ppm = get_ident(), None
         self._samples.clear()
         self._sample()
+
+    def add(self, work: Callable[[], object]) -> None:
+        """Do work in one other thread, whose CPU time counts as well."""
+        begun = self._cpu_seconds()
+        work()
+        self._added += self._cpu_seconds() - begun
 
     def ppm(self) -> int | None:
         """Millionths of one core over the last minute, or since the start; None before 5 s.
@@ -55,6 +62,6 @@ class CoreShare:
     def _sample(self) -> None:
         """Note both clocks, and forget what is not needed for the last minute."""
         now = self._wall_seconds()
-        self._samples.append((now, self._cpu_seconds()))
+        self._samples.append((now, self._cpu_seconds() + self._added))
         while len(self._samples) > 1 and now - self._samples[1][0] >= WINDOW_SECONDS:
             self._samples.popleft()

@@ -22,14 +22,14 @@ from fastapi_lens.errors import (
 from fastapi_lens.recording.calls.open_calls import OpenEndpoint
 from fastapi_lens.recording.flush.clock_correction import ClockCorrection
 from fastapi_lens.recording.flush.core_share import CoreShare
-from fastapi_lens.recording.flush.draining import Draining
+from fastapi_lens.recording.flush.draining import SELDOM_SECONDS, Draining
 from fastapi_lens.recording.flush.log_carrier import LogCarrier
 from fastapi_lens.recording.flush.pending import Pending, as_delta, as_use
 from fastapi_lens.recording.flush.registration import Registration
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.recording.series import SeriesDelta
 from fastapi_lens.storage.coordination.heartbeat import beat
-from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
+from fastapi_lens.storage.coordination.worker import Heartbeat, Progress, WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import Pruner, Retention
@@ -61,7 +61,8 @@ LONGEST_INTERVAL_SECONDS = 60.0
 """So far the interval stretches while the inbox is not emptied as fast as it is filled."""
 
 MANY_WAITING = 3
-"""Batches of one worker that wait in the inbox while it is not."""
+"""Batches of one worker that wait in the inbox while it is not; more where the interval is so short
+that as many come during two rests of the drain."""
 
 BEFORE_MINUTE_SECONDS = 0.02
 """So long before the end of a minute its calls are collected: all calls that come out together are
@@ -302,7 +303,7 @@ class Flusher:
 
     def _collect_minutes(self, wake: threading.Event) -> None:
         while not wake.wait(self._to_minute()):
-            self._tried(self.collect)
+            self._core_share.add(lambda: self._tried(self.collect))
 
     def _to_minute(self) -> float:
         """Seconds until the calls of this minute are collected."""
@@ -358,14 +359,15 @@ class Flusher:
             self._warn(f"could not delete what is past its retention: {error}")
 
     def _write_pending(self, uses: Sequence[Use], complete_us: int, *, ending: bool) -> None:
-        begun = time.monotonic()
+        begun, interval = time.monotonic(), self._delay(0)
         self._registration.renew(applied=self._applied, log_applied=self._log.applied)
-        wrote = self._put_all(uses, ending=ending)
+        self._put_all(uses, complete_us, ending=ending)
         self._complete_us, took = complete_us, time.monotonic() - begun
         self._let_drain(ending=ending)
         self._registration.mend()
         now = self._recorder.clock()
-        if wrote or ending or abs(now - self._heartbeat_at) >= HEARTBEAT_SECONDS:
+        is_due = abs(now - self._heartbeat_at) >= HEARTBEAT_SECONDS
+        if is_due or ending or self._delay(0) != interval:
             heartbeat = Heartbeat(
                 now_us=microseconds(now),
                 complete_to_us=complete_us,
@@ -377,28 +379,28 @@ class Flusher:
                 ended=ending,
             )
             beat(self._database, self._worker, heartbeat, self._recorder.clock)
-            self._heartbeat_at = now
+            # One that starts again says so with its first flush.
+            self._heartbeat_at = float("-inf") if ending else now
         self._take_settings()
         # Last: what the database refuses of it holds up nothing else.
         self._log.carry(ending=ending)
 
-    def _put_all(self, uses: Sequence[Use], *, ending: bool) -> bool:
-        """Put all that waits into the inbox; whether there was anything."""
+    def _put_all(self, uses: Sequence[Use], complete_us: int, *, ending: bool) -> None:
+        """Put all that waits into the inbox."""
         is_open = bool(uses) and not ending
-        told = [self._put()]
+        told = [self._put(complete_us)]
         # A worker that ends reports no open calls, even if some are still open.
         open_calls = as_text(() if ending else uses) if self._was_open or uses else None
         self._was_open = self._was_open or bool(uses)
         while self._next_batch(uses, open_calls):
             # The other thread may have collected calls of new endpoints since they were renewed.
             self._registration.register(applied=self._applied, log_applied=self._log.applied)
-            told.append(self._put())
+            told.append(self._put(complete_us))
             uses, open_calls = (), None
         self._was_open = is_open
         waiting = [one for one in told if one is not None]
         if waiting:
             self._stretch(waiting[-1] - len(waiting))
-        return bool(waiting)
 
     def _next_batch(self, uses: Sequence[Use], open_calls: str | None) -> bool:
         """Make a batch of what waits, unless that is nothing."""
@@ -417,8 +419,11 @@ class Flusher:
             )
             return True
 
-    def _put(self) -> int | None:
+    def _put(self, complete_us: int) -> int | None:
         """Put the batch that is in flight into the inbox.
+
+        Args:
+            complete_us: Up to when all calls are written if it is the last one.
 
         Returns:
             How many batches of this worker wait there now; None when none was in flight.
@@ -426,8 +431,10 @@ class Flusher:
         batch = self._in_flight
         if batch is None:
             return None
+        pending = self._pending.calls
+        complete_to = self._complete_us if pending else complete_us
         try:
-            waiting = self._inbox.put(batch, now=self._recorder.clock())
+            waiting = self._inbox.put(batch, Progress(complete_to, self.dropped, pending))
         except RefusedError as error:
             self._tries += 1
             if self._tries >= MAX_TRIES:
@@ -449,7 +456,7 @@ class Flusher:
             left: Batches of earlier flushes of this worker in the inbox.
         """
         now = self._delay(0)
-        if left >= MANY_WAITING:
+        if left >= max(MANY_WAITING, 2 * SELDOM_SECONDS / self.interval):
             self._longer_interval = min(2 * now, max(self.interval, LONGEST_INTERVAL_SECONDS))
         elif left <= 0:
             self._longer_interval = now / 2

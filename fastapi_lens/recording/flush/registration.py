@@ -151,7 +151,10 @@ class Registration:
             self._registered = done | {fact.id: fact for fact in new}
 
     def mend(self) -> None:
-        """Correct stored times of a wrong clock, after what was written with it was added.
+        """Correct stored times of a wrong clock.
+
+        A batch with such times that still waits in the inbox is not corrected; what it leaves in
+        the rows is found at a later look, see `mend_left`.
 
         Raises:
             StorageError: The database cannot be written; the next call tries again.

@@ -29,23 +29,31 @@ class SequenceGuard:
     Args:
         worker: Who writes.
         number: The column of the worker's row.
+        told: Other columns that change with it.
     """
 
-    def __init__(self, worker: WorkerFacts, number: sa.Column[int]) -> None:
+    def __init__(self, worker: WorkerFacts, number: sa.Column[int], *told: sa.Column[int]) -> None:
         """Compile nothing yet."""
         self._worker = worker
         self._number = number
-        self._advance = advancing(number)
+        self._told = told
+        self._advance = advancing(number, *told)
 
-    def advance(self, connection: Connection, seq: int) -> bool:
+    def advance(self, connection: Connection, seq: int, *told: int) -> bool:
         """Move the number on to that of a batch; False when this batch was applied already.
+
+        Args:
+            connection: In the transaction that adds the batch.
+            seq: The number of the batch.
+            told: What the other columns become.
 
         Raises:
             SchemaTooNewError: A newer release has migrated the database meanwhile.
             WorkerForgottenError: The number is not that of the batch before.
         """
         worker = {"worker": self._worker.id, "before": seq - 1, "after": seq}
-        if self._advance.change(connection, {**worker, "schema": str(WRITTEN_AS)}) == 1:
+        others = {f"new_{column.name}": one for column, one in zip(self._told, told, strict=True)}
+        if self._advance.change(connection, {**worker, **others, "schema": str(WRITTEN_AS)}) == 1:
             return True
         require_schema(connection)
         applied = connection.execute(

@@ -1,6 +1,7 @@
 """A worker: the process that writes, and what it reports about itself."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,21 @@ class WorkerFacts:
     release: str
     started_at_us: int
     interval_ms: int
+
+
+class Progress(NamedTuple):
+    """What a worker says of itself with each batch.
+
+    Attributes:
+        complete_to_us: Up to when all its calls are written, this batch included, in microseconds
+            since the epoch.
+        dropped: Calls that it has lost since it started.
+        pending: Calls that wait in its memory, beside this batch.
+    """
+
+    complete_to_us: int = 0
+    dropped: int = 0
+    pending: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

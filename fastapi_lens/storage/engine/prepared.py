@@ -97,5 +97,6 @@ class LockingRead(Prepared):
         return found
 
 
-def _among_some(column: sa.Column[int]) -> sa.ColumnElement[bool]:
+def among_some(column: sa.Column[int]) -> sa.ColumnElement[bool]:
+    """The condition of a `LockingRead`: a column is the id of one of the endpoints."""
     return column.op("IN", is_comparison=True)(sa.literal_column(f"({_SOME})"))

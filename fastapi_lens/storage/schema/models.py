@@ -172,7 +172,6 @@ class InboxRow(LensModel, table=True):
     worker_id: str = _key(String(32))
     seq: int = _key()
     app: str = Field(max_length=200)
-    written_at: int = _count()
     since: int = _count()
     calls: int = _count()
     body: bytes = Field(default=b"", sa_type=_LONG_BYTES)

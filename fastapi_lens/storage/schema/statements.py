@@ -8,7 +8,7 @@ from functools import cache
 
 import sqlalchemy as sa
 
-from fastapi_lens.storage.engine.prepared import LockingRead, Prepared, _among_some
+from fastapi_lens.storage.engine.prepared import LockingRead, Prepared, among_some
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
     ENDPOINT,
@@ -30,7 +30,7 @@ LOCK_BUCKETS = LockingRead(
     .where(
         BUCKET.c.tier == sa.bindparam("tier"),
         BUCKET.c.bucket == sa.bindparam("bucket"),
-        _among_some(BUCKET.c.endpoint_id),
+        among_some(BUCKET.c.endpoint_id),
     )
     .order_by(BUCKET.c.endpoint_id)
     .with_for_update()
@@ -39,7 +39,7 @@ LOCK_BUCKETS = LockingRead(
 
 LOCK_STATUSES = LockingRead(
     sa.select(*STATUS.primary_key)
-    .where(STATUS.c.day == sa.bindparam("day"), _among_some(STATUS.c.endpoint_id))
+    .where(STATUS.c.day == sa.bindparam("day"), among_some(STATUS.c.endpoint_id))
     .order_by(STATUS.c.endpoint_id, STATUS.c.status)
     .with_for_update()
 )
@@ -48,7 +48,7 @@ and one statement does it."""
 
 LOCK_ENDPOINTS = LockingRead(
     sa.select(ENDPOINT.c.id)
-    .where(_among_some(ENDPOINT.c.id))
+    .where(among_some(ENDPOINT.c.id))
     .order_by(ENDPOINT.c.id)
     .with_for_update()
 )
@@ -75,12 +75,18 @@ HAS_SCHEMA = sa.exists().where(
 
 
 @cache
-def advancing(number: sa.Column[int]) -> Prepared:
-    """Moves a worker's number from ``before`` to ``after``, unless the tables have changed."""
+def advancing(number: sa.Column[int], *told: sa.Column[int]) -> Prepared:
+    """Moves a worker's number from ``before`` to ``after``, unless the tables have changed.
+
+    Other columns become ``new_<column>`` with it.
+    """
+    others: dict[sa.Column[int], sa.BindParameter[int]] = {
+        column: sa.bindparam(f"new_{column.name}") for column in told
+    }
     return Prepared(
         sa.update(WORKER)
         .where(WORKER.c.id == sa.bindparam("worker"), number == sa.bindparam("before"), HAS_SCHEMA)
-        .values({number: sa.bindparam("after")})
+        .values({number: sa.bindparam("after"), **others})
     )
 
 

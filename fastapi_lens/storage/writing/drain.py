@@ -168,7 +168,7 @@ class Drain:
                 try:
                     rest = self._add(rest)
                 except _TakenError:
-                    rest, is_all = [], False
+                    rest, is_all = (), False
                 took = self._timer() - begun
                 if not rest:
                     break

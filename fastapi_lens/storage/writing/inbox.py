@@ -15,8 +15,7 @@ import sqlalchemy as sa
 
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.coordination.sequence import SequenceGuard, retry_on_deadlock
-from fastapi_lens.storage.coordination.worker import WorkerFacts
-from fastapi_lens.storage.engine.clock_skew import microseconds
+from fastapi_lens.storage.coordination.worker import Progress, WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.prepared import Prepared
 from fastapi_lens.storage.engine.texts import storable
@@ -112,14 +111,15 @@ class Inbox:
         """Write nothing yet."""
         self._database = database
         self._worker = worker
-        self._guard = SequenceGuard(worker, WORKER.c.seq)
+        told = WORKER.c.complete_to, WORKER.c.dropped, WORKER.c.pending
+        self._guard = SequenceGuard(worker, WORKER.c.seq, *told)
 
-    def put(self, batch: Batch, *, now: float) -> int:
+    def put(self, batch: Batch, progress: Progress) -> int:
         """Add a batch; calling it again with the same batch after an error is safe.
 
         Args:
             batch: What was counted.
-            now: Epoch seconds.
+            progress: What the worker says of itself with it.
 
         Returns:
             How many batches of this worker wait in the inbox, this one included.
@@ -133,18 +133,17 @@ class Inbox:
             "worker_id": self._worker.id,
             "seq": batch.seq,
             "app": storable(self._worker.app),
-            "written_at": microseconds(now),
             "since": batch.since_us,
             "calls": batch.calls,
             "body": pack(batch),
         }
         waiting: list[int] = []
-        retry_on_deadlock(lambda: waiting.append(self._put(batch, row)))
+        retry_on_deadlock(lambda: waiting.append(self._put(batch, progress, row)))
         return waiting[-1]
 
-    def _put(self, batch: Batch, row: dict[str, Any]) -> int:
+    def _put(self, batch: Batch, progress: Progress, row: dict[str, Any]) -> int:
         with self._database.write() as connection:
-            if self._guard.advance(connection, batch.seq):
+            if self._guard.advance(connection, batch.seq, *progress):
                 if batch.open_calls is not None:
                     mine = sa.update(WORKER).where(WORKER.c.id == self._worker.id)
                     connection.execute(mine.values(open_calls=batch.open_calls or None))

@@ -1,7 +1,7 @@
 """Adding counts to the rows that are shown, in one transaction together with what it comes from.
 
-Rows are locked in primary-key order, so that those who add to the same rows wait for each other
-instead of deadlocking.
+Before any row is changed, those of buckets, then of statuses, then of endpoints are locked, in
+primary-key order, so that those who add to the same rows wait for each other without a deadlock.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -73,7 +73,7 @@ class Rollup:
         retry_on_deadlock(lambda: self._add(changes, claim))
 
     def takes(self, batch: Batch) -> bool:
-        """Whether the database would take a batch; nothing is added."""
+        """Whether the database would take a batch; no call is added, but rows are made for it."""
         changes = _Changes.of(batch)
         try:
             retry_on_deadlock(lambda: self._add(changes, None))

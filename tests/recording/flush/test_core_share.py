@@ -62,6 +62,18 @@ def test_the_clock_of_another_thread_is_not_taken_for_that_of_the_measured_one(
     assert told == [10_000]
 
 
+def test_what_another_thread_does_for_the_lens_counts_as_well(thread: Thread) -> None:
+    def work() -> None:
+        thread.cpu += 0.03
+
+    other = threading.Thread(target=thread.share.add, args=(work,))
+    other.start()
+    other.join()
+    # Each thread has a clock of its own.
+    thread.cpu -= 0.03
+    assert thread.live(10, cpu=0.02) == 5_000
+
+
 def test_a_new_thread_is_measured_from_its_own_start(thread: Thread) -> None:
     thread.live(10, cpu=10.0)
     thread.cpu = 0.0

@@ -21,7 +21,7 @@ from fastapi_lens.recording.flush.draining import (
 )
 from fastapi_lens.recording.flush.flusher import LONGEST_INTERVAL_SECONDS, MANY_WAITING
 from fastapi_lens.storage.coordination.heartbeat import beat, note_killed
-from fastapi_lens.storage.coordination.worker import Heartbeat
+from fastapi_lens.storage.coordination.worker import Heartbeat, Progress
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import INBOX, WORKER
@@ -53,7 +53,7 @@ class Hosts:
         return Draining(self.database, owner=owner, clock=clock, timer=clock)
 
     def write(self) -> None:
-        self._inbox.put(Batch(self.next_seq, (delta(1),)), now=self.now)
+        self._inbox.put(Batch(self.next_seq, (delta(1),)), Progress())
         self.next_seq += 1
 
     @property
@@ -282,6 +282,21 @@ def test_a_worker_flushes_less_often_while_its_batches_wait_and_says_so(rig: Rig
     assert rig.rows == rig.expected
 
 
+def test_a_short_interval_is_not_stretched_while_the_drain_rests_by_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(f"sqlite:///{tmp_path / 'lens.db'}", interval=1.0) as rig:
+        turns = iter(range(1_000))
+
+        def drain_at_each_fifth_flush() -> float:
+            if next(turns) % SELDOM_SECONDS == 0:
+                drain_module.drain_all(rig.database)
+            return SELDOM_SECONDS
+
+        monkeypatch.setattr(rig.flusher._draining, "turn", drain_at_each_fifth_flush)
+        assert {flush_with_calls(rig) for _ in range(20)} == {1}
+
+
 def test_an_interval_that_is_longer_already_is_not_stretched(tmp_path: Path) -> None:
     with opened(f"sqlite:///{tmp_path / 'lens.db'}", interval=90.0) as rig:
         migrate(rig.database)
@@ -375,7 +390,7 @@ def test_what_nobody_can_add_keeps_a_worker_from_nothing_else(
 ) -> None:
     migrate(rig.database)
     Registrar(rig.database, worker("other")).register([], applied=0, now_us=1)
-    Inbox(rig.database, worker("other")).put(Batch(1, (delta(1),)), now=rig.now)
+    Inbox(rig.database, worker("other")).put(Batch(1, (delta(1),)), Progress())
     unpacked = drain_module._unpacked
 
     def fail(row: drain_module.Waiting) -> Batch:

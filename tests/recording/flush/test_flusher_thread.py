@@ -283,7 +283,7 @@ def test_a_flush_is_not_later_because_rows_are_deleted_before_it(
 
     flusher._run(SimpleNamespace(wait=wait))  # type: ignore[arg-type]
     # Of the interval of five seconds, one was spent.
-    assert sum(waited) == 4.0
+    assert sum(waited) == pytest.approx(4.0)
 
 
 def test_nothing_is_deleted_while_nothing_can_be_written(file_rig: Rig, visits: Visits) -> None:

@@ -2,6 +2,7 @@
 
 from itertools import count
 
+from fastapi_lens.storage.coordination.worker import Progress
 from fastapi_lens.storage.retention.purge import Choice, purge_for
 from fastapi_lens.storage.schema.tables import BUCKET, INBOX
 from fastapi_lens.storage.writing.batches import Batch
@@ -17,7 +18,7 @@ def test_a_deletion_that_first_adds_what_waits_ends_in_time_and_goes_on_later(
     Registrar(local, worker()).register([], applied=0, now_us=1)
     inbox, batches = Inbox(local, worker()), 3 * FIRST_AT_ONCE
     for seq in range(1, batches + 1):
-        inbox.put(Batch(seq, (delta(1),)), now=1)
+        inbox.put(Batch(seq, (delta(1),)), Progress())
     choice, seconds = Choice("orders", [1], keeps_endpoints=True), count()
 
     assert not purge_for(local, choice, seconds=1, timer=lambda: float(next(seconds)))

@@ -10,6 +10,7 @@ import pytest
 
 from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.recorder import Recorder
+from fastapi_lens.storage.coordination.worker import Progress
 from fastapi_lens.storage.schema.migrations import known_version, migrate
 from fastapi_lens.storage.schema.tables import INBOX, META, SCHEMA_STEP
 from fastapi_lens.storage.writing.batches import Batch, Delta
@@ -99,7 +100,7 @@ def test_old_and_new_workers_add_up_exactly_while_the_database_is_migrated(
         Registrar(old, worker(name)).register(FACTS, applied=0, now_us=1)
         inbox, drain = Inbox(old, worker(name)), Drain(old)
         for batch in streams[name]:
-            inbox.put(batch, now=1)
+            inbox.put(batch, Progress())
             drain.run(seconds=5)
 
     with ThreadPoolExecutor(len(streams)) as pool:

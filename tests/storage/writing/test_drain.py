@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import SchemaTooNewError, StorageError
 from fastapi_lens.reporting.workers import read_state
+from fastapi_lens.storage.coordination.worker import Progress
 from fastapi_lens.storage.engine import prepared
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.data_version import data_version
@@ -59,7 +60,7 @@ def put(database: Database, name: str, written: Sequence[Batch], app: str = "ord
     Registrar(database, writer).register([], applied=written[0].seq - 1, now_us=1)
     inbox = Inbox(database, writer)
     for batch in written:
-        inbox.put(batch, now=2)
+        inbox.put(batch, Progress())
 
 
 def put_some(database: Database, workers: int = 3, each: int = 4) -> list[Delta]:
@@ -801,7 +802,7 @@ def test_a_slow_drain_does_not_cut_what_waits_into_parts(sqlite_database: FlakyD
     )
     for turn in range(2):
         for number in range(12):
-            inbox.put(Batch(turn * 12 + number + 1, (delta(1),)), now=1_790_000_000.0)
+            inbox.put(Batch(turn * 12 + number + 1, (delta(1),)), Progress())
         drain.run(seconds=1)
 
     assert rows_in(sqlite_database).buckets == rows_of([delta(1)] * 24).buckets
@@ -815,7 +816,7 @@ def test_many_batches_are_folded_while_they_are_read(
     Registrar(sqlite_database, writer).register([], applied=0, now_us=1)
     inbox, deltas = Inbox(sqlite_database, writer), tuple(map(delta, (1, 2, 3)))
     for number in range(5):
-        inbox.put(Batch(number + 1, deltas), now=1_790_000_000.0)
+        inbox.put(Batch(number + 1, deltas), Progress())
     Drain(sqlite_database, clock=lambda: 1_790_000_000.0).run(seconds=10)
 
     assert rows_in(sqlite_database).latencies == rows_of(deltas * 5).latencies
@@ -829,7 +830,7 @@ def test_rows_of_more_endpoints_than_one_statement_locks_are_added_to(
     Registrar(database, writer).register([], applied=0, now_us=1)
     inbox, drain = Inbox(database, writer), Drain(database, clock=lambda: 1_790_000_000.0)
     for number in (1, 2):
-        inbox.put(Batch(number, tuple(map(delta, range(1, 9)))), now=1_790_000_000.0)
+        inbox.put(Batch(number, tuple(map(delta, range(1, 9)))), Progress())
         drain.run_once()
 
     found, expected = rows_in(database), rows_of(map(delta, [*range(1, 9)] * 2))

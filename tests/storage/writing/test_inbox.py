@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fastapi_lens.errors import StorageError
 from fastapi_lens.histogram.histogram import BUCKETS, Histogram
+from fastapi_lens.storage.coordination.worker import Progress
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.tables import INBOX, WORKER
 from fastapi_lens.storage.writing.batches import Batch, Delta, Use
@@ -127,9 +128,9 @@ def test_a_body_is_a_few_bytes_for_each_endpoint() -> None:
 def test_a_batch_waits_once_however_often_it_is_put(flaky: FlakyDatabase) -> None:
     inbox = inbox_of(flaky)
     batch = replace(BATCH, seq=1, since_us=123_456)
-    assert [inbox.put(batch, now=2.5), inbox.put(batch, now=3.5)] == [1, 1]
+    assert [inbox.put(batch, Progress()), inbox.put(batch, Progress())] == [1, 1]
     (row,) = rows(flaky)
-    assert (row.worker_id, row.seq, row.app, row.written_at) == ("w1", 1, APP, 2_500_000)
+    assert (row.worker_id, row.seq, row.app) == ("w1", 1, APP)
     assert (row.since, row.calls) == (123_456, 3)
     assert unpack(row.body) == BATCH
     assert seq_of(flaky) == 1
@@ -142,22 +143,35 @@ def test_a_batch_whose_acknowledgement_got_lost_is_put_again_and_waits_once(
     inbox, batch = inbox_of(flaky), replace(BATCH, seq=1)
     flaky.loses, flaky.down = (lambda: is_there), not is_there
     with pytest.raises(StorageError):
-        inbox.put(batch, now=2)
+        inbox.put(batch, Progress())
     flaky.loses, flaky.down = (lambda: False), False
     assert len(rows(flaky)) == is_there
-    assert inbox.put(batch, now=3) == 1
-    assert [row.written_at for row in rows(flaky)] == [2_000_000 if is_there else 3_000_000]
+    assert inbox.put(batch, Progress()) == 1
+    assert len(rows(flaky)) == 1
 
 
 def test_a_worker_is_told_how_many_of_its_own_batches_wait(local: FlakyDatabase) -> None:
     mine, other = inbox_of(local), inbox_of(local, "w2")
     told = [
-        one.put(Batch(seq, (delta(1),)), now=1) for seq in (1, 2, 3) for one in (mine, other, mine)
+        one.put(Batch(seq, (delta(1),)), Progress())
+        for seq in (1, 2, 3)
+        for one in (mine, other, mine)
     ]
     assert told == [1, 1, 1, 2, 2, 2, 3, 3, 3]
     with local.write() as connection:
         connection.execute(sa.delete(INBOX).where(INBOX.c.seq < 3))
-    assert mine.put(Batch(4, (delta(1),)), now=1) == 2
+    assert mine.put(Batch(4, (delta(1),)), Progress()) == 2
+
+
+def test_a_worker_says_with_each_batch_how_far_it_has_written(flaky: FlakyDatabase) -> None:
+    inbox = inbox_of(flaky)
+    inbox.put(Batch(1, (delta(1),)), Progress(complete_to_us=70, dropped=2, pending=5))
+    (row,) = (one for one in table_rows(flaky, WORKER) if one.id == "w1")
+    assert (row.seq, row.complete_to, row.dropped, row.pending) == (1, 70, 2, 5)
+    # It is there already: nothing new is known of it.
+    inbox.put(Batch(1, (delta(1),)), Progress(complete_to_us=80))
+    (row,) = (one for one in table_rows(flaky, WORKER) if one.id == "w1")
+    assert row.complete_to == 70
 
 
 def test_what_waits_is_counted_and_since_the_oldest_of_it(database: Database) -> None:
@@ -165,7 +179,7 @@ def test_what_waits_is_counted_and_since_the_oldest_of_it(database: Database) ->
     for name, app, since in (("w1", APP, 30), ("w2", APP, 20), ("w3", "other", 10)):
         inbox = inbox_of(database, name, app)
         for seq in (1, 2):
-            inbox.put(Batch(seq, (delta(1),), since_us=since * seq), now=1)
+            inbox.put(Batch(seq, (delta(1),), since_us=since * seq), Progress())
     assert waits(database) == (6, 10, 0)
     with database.write() as connection:
         connection.execute(sa.update(INBOX).where(INBOX.c.seq == 2).values(body=b"\2newer"))
@@ -174,9 +188,9 @@ def test_what_waits_is_counted_and_since_the_oldest_of_it(database: Database) ->
 
 def test_uses_wait_like_calls_and_open_calls_are_told_at_once(local: FlakyDatabase) -> None:
     inbox, uses = inbox_of(local), (Use(1, 2, 3, 4),)
-    assert inbox.put(Batch(1, (), uses, as_text(uses)), now=1) == 1
+    assert inbox.put(Batch(1, (), uses, as_text(uses)), Progress()) == 1
     # Without calls and uses there is nothing to wait for.
-    assert inbox.put(Batch(2, (), (), ""), now=1) == 1
+    assert inbox.put(Batch(2, (), (), ""), Progress()) == 1
     assert [row.calls for row in rows(local)] == [0]
     assert seq_of(local) == 2
     (row,) = (one for one in table_rows(local, WORKER) if one.id == "w1")

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import event
 
 from fastapi_lens.errors import DeadlockError, StorageError
-from fastapi_lens.storage.coordination.worker import WorkerFacts
+from fastapi_lens.storage.coordination.worker import Progress, WorkerFacts
 from fastapi_lens.storage.retention.purge import Choice, purge
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import INBOX
@@ -161,7 +161,7 @@ class Fleet(RuleBasedStateMachine):
         before = {(row.worker_id, row.seq) for row in table_rows(self.database, INBOX)}
         try:
             with self._suffering(fate):
-                waits = member.inbox.put(batch, now=1)
+                waits = member.inbox.put(batch, Progress())
         except StorageError:
             assert fate[0] in ("is not acknowledged", "is cut")
         else:
