@@ -1,6 +1,6 @@
 """Template names of earlier releases, and the search for overrides that still have one.
 
-Such an override would have no effect, and nobody would notice. No Jinja, no HTTP.
+Such an override would have no effect, and nobody would notice. Renders nothing.
 """
 
 from collections.abc import Iterable, Mapping

@@ -52,7 +52,7 @@ def test_rules_and_values_are_changed_without_leaving_the_page(
     page.get_by_role("textbox", name="Cold after … days without a call").fill("0.01")
     expect(page.locator("#lens-thresholds-preview")).to_contain_text("Active → Cold")
     page.get_by_role("textbox", name="Cold after … days without a call").press("Enter")
-    back = page.get_by_role("button", name="Cold after … days without a call: back to 7 days")
+    back = page.get_by_role("button", name="Cold after … days without a call: reset to default")
     expect(back).to_be_visible()
     page.get_by_role("textbox", name="Slow if p95 exceeds").fill("77")
     back.click()
@@ -89,7 +89,9 @@ class TestOnAPhoneInTheDark:
         page.get_by_role("button", name="Add rule").click()
         page.get_by_role("textbox", name="Keep counts for at most").fill("1")
         page.locator("#lens-retention-save").click()
-        expect(page.get_by_role("button", name="back to each tier's own time")).to_be_visible()
+        expect(
+            page.get_by_role("button", name="Keep counts for at most: reset to default")
+        ).to_be_visible()
         judge()
         page.goto(f"{own_shop.url}/lens/?ignored=1&q=legacy")
         expect(page.get_by_text("ignored", exact=True)).to_be_visible()
@@ -125,7 +127,7 @@ def test_everything_can_be_changed_without_scripts(own_shop: Server, scripts_off
     expect(page.get_by_text("Enter more than 7 days")).to_be_visible()
     page.get_by_role("textbox", name="Cold after … days without a call").fill("4")
     page.locator("#lens-thresholds-save").click()
-    page.get_by_role("button", name="Dead after … days without a call: back to 30 days").click()
+    page.get_by_role("button", name="Dead after … days without a call: reset to default").click()
     expect(page.get_by_role("textbox", name="Dead after … days without a call")).to_have_value("30")
     expect(page.get_by_role("textbox", name="Cold after … days without a call")).to_have_value("4")
 

@@ -42,7 +42,7 @@ BEARER = "bearer "
 """The kind of keys that are sent as Bearer tokens."""
 
 TOO_MANY = "too many wrong keys came from your address"
-BUSY = "more keys are sent than can be compared"
+BUSY = "too many keys are being checked at once"
 BUSY_SECONDS = 2
 _LOCAL_HOST = re.compile(
     r"((?:[\w-]+\.)*localhost|127\.0\.0\.1|\[::1\]|testserver)(?::\d*)?", re.ASCII | re.IGNORECASE

@@ -152,7 +152,7 @@ def _period(context: Context, endpoint: Endpoint, query: EndpointQuery, base: st
 
 
 def status_reason(endpoint: Endpoint, *, thresholds: Thresholds, now: float) -> str:
-    """Why an endpoint has the status that it has: ``no calls for 33 days; dead after 30 days``."""
+    """The reason for the status of an endpoint: ``no calls for 33 days; dead after 30 days``."""
     cold, dead = formats.days(thresholds.cold_days), formats.days(thresholds.dead_days)
     if endpoint.last_called_at is None:
         seen = formats.span(now - endpoint.first_seen_at)

@@ -10,7 +10,7 @@ from tests.admin.conftest import Site
         ("/lens/failures?q=a&endpoint=00ab", "/lens/exceptions?q=a&endpoint=00ab"),
         ("/lens/failures/00ab", "/lens/exceptions/00ab"),
         ("/lens/failures/00ab?q=%20", "/lens/exceptions/00ab?q=%20"),
-        ("/lens/failures/%2F%3F", "/lens/exceptions/%3F"),
+        ("/lens/failures/a%3Fb", "/lens/exceptions/a%3Fb"),
     ],
 )
 def test_an_address_of_an_earlier_release_leads_to_the_present_one(

@@ -63,7 +63,7 @@ def test_what_the_request_log_keeps_can_be_changed(site: Site) -> None:
     assert (log.query_values, log.clients) == (True, "hashed")
     page = site.get("/lens/settings").text
     assert '<option value="hashed" selected>Keyed hash</option>' in page
-    assert "Back to Off" in page
+    assert "Query values: reset to default" in page
 
 
 def test_what_is_wrong_is_told_beside_the_field_and_nothing_typed_is_lost(site: Site) -> None:
@@ -122,9 +122,9 @@ def test_the_second_of_two_browsers_is_told_who_and_what_and_its_values_stay(
 def test_one_value_goes_back_to_what_the_code_says_and_nothing_typed_is_lost(site: Site) -> None:
     post(site, Section.THRESHOLDS, **thresholds(slow_threshold_ms=100, dead_threshold_days=60))
     page = site.get("/lens/settings").text
-    assert "Back to 500 ms" in page
-    assert "Back to 30 days" in page
-    assert "Back to 7 days" not in page
+    assert "Slow if p95 exceeds: reset to default" in page
+    assert "Dead after … days without a call: reset to default" in page
+    assert "Cold after … days without a call: reset to default" not in page
 
     stored = thresholds(slow_threshold_ms=100, dead_threshold_days=60, version=1)
     answer = post(site, Section.THRESHOLDS, **stored, reset="slow_threshold_ms")

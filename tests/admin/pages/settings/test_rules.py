@@ -249,7 +249,7 @@ def test_a_key_that_may_only_look_sees_the_rules_and_no_form(make_site: Any) -> 
     assert "Paused" in page
     for hidden in ('<form class="rule"', 'name="version"', 'id="audit"', "Delete"):
         assert hidden not in page
-    assert "Kept at most" in page
+    assert "Requests kept, at most" in page
     assert "10,000 requests" in page
     save_rules(site)
     assert "No rules." in site.get("/lens/settings", **{"X-Lens-Key": "b-key"}).text
