@@ -27,7 +27,7 @@ class ConfigError(LensError, ValueError):
         field: The name of the setting as `LensConfig` spells it.
         problem: What is wrong and how to put it right, in one sentence.
         expected: The values that are allowed, as a phrase for forms: ``a share from 0 to 1``;
-            empty if there is no short one.
+            empty for a setting that no form changes.
     """
 
     def __init__(self, field: str, problem: str, expected: str = "") -> None:

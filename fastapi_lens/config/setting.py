@@ -21,15 +21,15 @@ class Setting:
     """Metadata of a field of `LensConfig`.
 
     Attributes:
+        label: Label of its form field.
+        unit: Unit after the input. A unit of one word is also shown with other numbers: ``7 days``.
         name: Name of the field, which is not repeated in its declaration.
+        section: Section in which the setting can be changed while the application runs; None for a
+            setting that is fixed at start.
         noun: What a number is, in error messages: ``a share``; empty takes it from the type.
         above: Bound that a number must exceed; None for no bound.
         least: Smallest number; None for no bound.
         most: Largest number; None for no bound.
-        section: Section in which the setting can be changed while the application runs; None for a
-            setting that is fixed at start.
-        label: Label of its form field.
-        unit: Unit after the input. A unit of one word is also shown with other numbers: ``7 days``.
         hint: A sentence below the input; may be empty.
         choices: Label of each value to choose from; empty for a number.
         unset: Words for None; empty if the setting cannot be None.

@@ -96,9 +96,7 @@ def fields(
 
 
 def sentence_of(error: ConfigError) -> str:
-    """What to enter instead of a value that is not allowed."""
-    if not error.expected:
-        return f"{error.field} {error.problem}."
+    """The sentence of a form about a value of a run-time setting that is not allowed."""
     unset = ", or leave it empty" if SETTINGS[error.field].unset else ""
     return f"Enter {error.expected}{unset}."
 

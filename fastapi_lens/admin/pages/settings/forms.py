@@ -96,9 +96,7 @@ def _reset(context: Context, section: str) -> Response:
 
 
 def _wrong(context: Context, section: str, typed: dict[str, str], error: ConfigError) -> Response:
-    field = error.field if error.field in typed else ""
-    sentence = sentence_of(error)
-    reply = Reply(section=section, typed=typed, field=field, sentence=sentence)
+    reply = Reply(section=section, typed=typed, field=error.field, sentence=sentence_of(error))
     return section_page(context, reply, 422)
 
 
