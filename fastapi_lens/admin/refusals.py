@@ -32,7 +32,7 @@ def wait_page(request: Request, place: Place, wait: Wait, *, target: str = "") -
 
 def refused_page(request: Request, place: Place, refused: Refusal | Wait | Denied) -> Response:
     """What somebody gets who may not look."""
-    refused = _for_people(refused)
+    refused = for_people(refused)
     if isinstance(refused, Wait):
         return wait_page(request, place, refused)
     if isinstance(refused, Denied):
@@ -44,7 +44,7 @@ def refused_page(request: Request, place: Place, refused: Refusal | Wait | Denie
     return templates.not_allowed_page(request, place.base, sentence, way_on=way_on)
 
 
-def _for_people(refused: Refusal | Wait | Denied) -> Refusal | Wait | Denied:
+def for_people(refused: Refusal | Wait | Denied) -> Refusal | Wait | Denied:
     """The refusal for a page: if only a Bearer token has to wait, the user may still sign in.
 
     A proxy may have added that token.

@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import storable
-from fastapi_lens.storage.records.session import read_session
+from fastapi_lens.storage.records.objects import read_objects
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS, AuditRow, Tier
 from fastapi_lens.storage.schema.sanitized_rows import sound_objects
 from fastapi_lens.storage.schema.tables import AUDIT
@@ -102,8 +102,7 @@ def add_entry(database: Database, connection: Connection, app: str, entry: Audit
     )
     add, added = database.insert_ignore(AUDIT).execution_options(preserve_rowcount=True), 0
     while not added:
-        # Two entries of one microsecond may have drawn the same number. A session would have to
-        # end the transaction then; this INSERT adds nothing, and the next number is tried.
+        # Two entries of one microsecond may have drawn the same number.
         row.id = entry.at_us << REQUEST_ID_BITS | secrets.randbits(REQUEST_ID_BITS)
         added = connection.execute(add, row.model_dump()).rowcount
 
@@ -137,8 +136,9 @@ def read_audit(
         wanted = wanted.where(AuditRow.target == target)
     if actions is not None:
         wanted = wanted.where(col(AuditRow.action).in_(actions))
-    with read_session(database) as session:
-        found = session.exec(wanted.order_by(col(AuditRow.id).desc()).limit(limit)).all()
+    wanted = wanted.order_by(col(AuditRow.id).desc()).limit(limit)
+    with database.read() as connection:
+        found = read_objects(connection, AuditRow, wanted)
     return [_noted(row) for row in sound_objects(found, AUDIT)]
 
 

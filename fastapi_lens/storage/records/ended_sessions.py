@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.audit import AuditEntry, add_entry
-from fastapi_lens.storage.records.session import read_session
+from fastapi_lens.storage.records.objects import read_objects
 from fastapi_lens.storage.schema.models import EndedSessionRow
 from fastapi_lens.storage.schema.tables import ENDED_SESSION
 
@@ -62,8 +62,9 @@ def read_ended(database: Database, app: str, key: str, session: str = _WHOLE_KEY
     wanted = select(EndedSessionRow).where(
         *_mine(app, key), col(EndedSessionRow.session).in_({_WHOLE_KEY, session})
     )
-    with read_session(database) as rows_of:
-        rows = {row.session: row.generation for row in rows_of.exec(wanted)}
+    with database.read() as connection:
+        found = read_objects(connection, EndedSessionRow, wanted)
+    rows = {row.session: row.generation for row in found}
     return Ended(rows.pop(_WHOLE_KEY, ""), bool(rows))
 
 

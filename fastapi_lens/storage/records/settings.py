@@ -36,7 +36,7 @@ class Stored:
 def read_sections(database: Database, app: str) -> dict[str, Stored]:
     """The sections of an app that were ever changed, by name.
 
-    Without a session, because each flush reads them.
+    Not as objects, because each flush reads them.
 
     Raises:
         StorageError: The database cannot be read.

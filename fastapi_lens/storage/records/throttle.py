@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.records.session import read_session, write_session
+from fastapi_lens.storage.records.objects import read_objects
 from fastapi_lens.storage.schema.models import ThrottleRow
 from fastapi_lens.storage.schema.tables import THROTTLE
 
@@ -38,15 +38,23 @@ Step = Callable[[Failures], Failures]
 """A function from the stored failures to the new ones."""
 
 
+_UPDATE = (
+    sa.update(THROTTLE)
+    .where(THROTTLE.c.client == sa.bindparam("to_client"))
+    .values({one: sa.bindparam(f"to_{one.name}") for one in THROTTLE.c if not one.primary_key})
+)
+
+
 def read_failures(database: Database, clients: Collection[str]) -> dict[str, Failures]:
     """Read the failures of clients and networks, by name; unknown ones are absent.
 
     Raises:
         StorageError: The database cannot be read.
     """
-    with read_session(database) as session:
-        rows = session.exec(select(ThrottleRow).where(col(ThrottleRow.client).in_(clients)))
-        return {row.client: _failures(row) for row in rows}
+    wanted = select(ThrottleRow).where(col(ThrottleRow.client).in_(clients))
+    with database.read() as connection:
+        rows = read_objects(connection, ThrottleRow, wanted)
+    return {row.client: _failures(row) for row in rows}
 
 
 def add_failures(
@@ -68,23 +76,20 @@ def add_failures(
     after: dict[str, Failures] = {}
 
     def work() -> None:
-        with write_session(database) as session:
-            connection = session.connection()
+        with database.write() as connection:
             # In a fixed order, so that two clients of the same networks cannot deadlock.
             new = [ThrottleRow(client=name).model_dump() for name in sorted(steps)]
             connection.execute(database.insert_ignore(THROTTLE), new)
-            rows = session.exec(
-                select(ThrottleRow)
-                .where(col(ThrottleRow.client).in_(steps))
-                .order_by(ThrottleRow.client)
-                .with_for_update()
-            ).all()
+            wanted = select(ThrottleRow).where(col(ThrottleRow.client).in_(steps))
+            rows = read_objects(
+                connection, ThrottleRow, wanted.order_by(ThrottleRow.client).with_for_update()
+            )
             if not all(row.failures for row in rows):
                 _make_room(connection)
             for row in rows:
                 after[row.client] = steps[row.client](_failures(row))
                 _note(row, after[row.client])
-            session.flush()
+            connection.execute(_UPDATE, [_parameters(row) for row in rows])
             connection.execute(
                 sa.delete(THROTTLE).where(
                     THROTTLE.c.last_at < forget_before_us,
@@ -98,6 +103,10 @@ def add_failures(
 
 def _failures(row: ThrottleRow) -> Failures:
     return Failures(row.failures, row.first_at, row.last_at, row.blocked_until)
+
+
+def _parameters(row: ThrottleRow) -> dict[str, int | str]:
+    return {f"to_{name}": value for name, value in row.model_dump().items()}
 
 
 def _note(row: ThrottleRow, noted: Failures) -> None:

@@ -48,7 +48,7 @@ def sound_objects(objects: Iterable[ObjectT], table: sa.Table) -> list[ObjectT]:
     """Objects of a table with invalid values replaced.
 
     Args:
-        objects: Detached from their session, which must not write what is replaced here.
+        objects: Changed in place.
         table: One of `MOVED`.
     """
     found = list(objects)

@@ -16,9 +16,9 @@ ROOT = Path(__file__).parents[3]
 TEMPLATES = ROOT / "templates" / "fastapi_lens"
 CSS = (ROOT / "static" / "fastapi_lens" / "lens.css").read_text(encoding="utf-8")
 TABLES: tuple[tuple[str, Sequence[Column[Any]]], ...] = (
-    ("_endpoints_cells.html", endpoints.COLUMNS),
+    ("endpoints/_cells.html", endpoints.COLUMNS),
     ("_requests_cells.html", requests.columns(with_clients=True)),
-    ("_failures_cells.html", exceptions.COLUMNS),
+    ("_exceptions_cells.html", exceptions.COLUMNS),
 )
 
 

@@ -17,7 +17,7 @@ from fastapi_lens.admin.access.credentials import is_given_by_person
 from fastapi_lens.admin.access.cross_site import is_own_form
 from fastapi_lens.admin.context import Place
 from fastapi_lens.admin.http.forms import read_form
-from fastapi_lens.admin.refusals import _for_people, refused_page, wait_page
+from fastapi_lens.admin.refusals import for_people, refused_page, wait_page
 
 WRONG_KEY = "Wrong key."
 FORGED = "This form was not sent from this page. Please try again."
@@ -32,7 +32,7 @@ async def login_page(request: Request, place: Place, authenticator: Authenticato
     entry = await authenticator.access(request, place.lens.clock())
     if isinstance(entry, Entry):
         return RedirectResponse(target, 303)
-    entry = _for_people(entry)
+    entry = for_people(entry)
     if isinstance(entry, Wait):
         return wait_page(request, place, entry, target=target)
     if entry is not Refusal.KEY:
