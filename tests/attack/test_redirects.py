@@ -17,6 +17,7 @@ from tests.recording.probe import lens_of
 
 HOST: Header = (b"host", b"testserver")
 OWN: Header = (b"origin", ORIGIN.encode())
+FORM = (b"content-type", b"application/x-www-form-urlencoded")
 TARGETS = sorted({*SITES, *SCRIPTS, *TEXTS} - {"a" * 5_000})
 
 
@@ -50,7 +51,7 @@ def test_the_way_on_stays_in_the_admin(target: Target, way: str) -> None:
         signed_in = (HOST, target.good["session"])
         assert stays(target.call(Raw(path="/lens/login", query=b"next=" + sent, headers=signed_in)))
         form = f"key={KEY}&next=".encode() + sent
-        posted = target.call(Raw("POST", "/lens/login", headers=(HOST, OWN), body=(form,)))
+        posted = target.call(Raw("POST", "/lens/login", headers=(HOST, OWN, FORM), body=(form,)))
         assert stays(posted)
         assert posted.header("set-cookie")
 
