@@ -70,7 +70,7 @@ class Watch:
             found = connection.execute(waits).all()
         now = time.time()
         self._seen_at = {row[:2]: self._seen_at.get((row.worker_id, row.seq), now) for row in found}
-        shown_to = min(complete_to, *(row.since for row in found)) / 1e6
+        shown_to = min([complete_to, *(row.since for row in found)]) / 1e6
         return Look(
             age=now - max(shown_to, self._begun),
             lag=now - min(self._seen_at.values(), default=now),
