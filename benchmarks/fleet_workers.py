@@ -122,16 +122,16 @@ class Calls:
         for path in paths(endpoints):
             # Around 5 ms, with a long tail.
             durations = [int(chance.lognormvariate(15.4, 0.4)) for _ in range(CALLS)]
-            lanes: dict[int, int] = {}
-            add_durations(lanes, durations)
+            buckets: dict[int, int] = {}
+            add_durations(buckets, durations)
             series = self.recorder.series("GET", path, 200)
-            self._series.append((series, lanes, sum(durations), max(durations)))
+            self._series.append((series, buckets, sum(durations), max(durations)))
 
     def count(self) -> None:
         """Put the calls where a recorder keeps what it has folded."""
         now = time.time()
-        for series, lanes, duration_ns, max_ns in self._series:
-            series.lanes, series.duration_ns, series.max_ns = lanes, duration_ns, max_ns
+        for series, buckets, duration_ns, max_ns in self._series:
+            series.buckets, series.duration_ns, series.max_ns = buckets, duration_ns, max_ns
             series.last_at = now
 
 
@@ -219,7 +219,7 @@ LEFT_OUT = (
     (flusher, "Registrar", WorkerRegistrar),
     (registration, "migrate", lambda _database: None),
     (registration, "has_namesake", lambda _database: False),
-    (registration, "tell_killed", lambda *_, **__: False),
+    (registration, "report_killed", lambda *_, **__: False),
 )
 """Work that a worker does once, at its start; a thousand starts at once would hide the rest."""
 

@@ -235,7 +235,7 @@ status codes each, and 400 days of weeks:
 |---|---|{"---|" * len(found)}
 {_sizes(found)}
 
-The number of workers makes no difference to the size, and next to none to what is written: \
+The number of workers does not change the size, and hardly changes what is written: \
 `make bench-fleet` measures that ([results](../benchmarks/RESULTS.md)).
 """
 

@@ -1,4 +1,4 @@
-"""Whether verdicts on endpoints come true: ``python -m benchmarks.verdict`` (`make bench-verdict`).
+"""Accuracy of verdicts on endpoints: ``python -m benchmarks.verdict`` (`make bench-verdict`).
 
 Simulates four and a half years of endpoints that behave in known ways, observed throughout or with
 holes, with and without a ledger of callers, and counts wrong verdicts beside those of rules that

@@ -1,4 +1,4 @@
-"""Behaviours of simulated endpoints: who calls on which days. Judges nothing.
+"""Behaviours of simulated endpoints: the days of each caller. Judges nothing.
 
 A generator ``f(random, first, last) -> days`` gives the days of one caller in ``first <= day <
 last``, ascending; day 0 is `START`. `kind` registers a behaviour: a group, one generator for each
@@ -32,14 +32,14 @@ class Behaviour:
     """One behaviour.
 
     Attributes:
-        name: Of the behaviour.
-        group: What may be asked of a verdict on it, see the constants.
-        callers: A generator each.
-        count: Endpoints that behave so in each run.
-        stops: Whether the first caller stops for ever on some day.
-        fade: Days before that day over which it gets rarer.
-        new: Whether the endpoint appears in the first 900 days, instead of being there at once.
-        dark: Days at most between its appearance and the first possible call.
+        name: Name of the behaviour.
+        group: Group of behaviours, which determines the correct verdict; see the constants.
+        callers: One generator for each caller.
+        count: Endpoints with this behaviour in each run.
+        stops: True if the first caller stops permanently on some day.
+        fade: Days before that day during which its calls become rarer.
+        new: True if the endpoint appears in the first 900 days, not on the first one.
+        dark: Maximum number of days between its appearance and the first possible call.
         noise: A generator of days on which bots, health checks or tests call.
         refused: A generator of days on which calls are refused.
     """
@@ -139,7 +139,7 @@ def shifted(generator: Generator, most: int) -> Generator:
 
 
 def is_last_of_month(at: date) -> bool:
-    """Whether it is the last day of a month."""
+    """True for the last day of a month."""
     return at.day == monthrange(at.year, at.month)[1]
 
 

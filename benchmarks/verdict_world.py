@@ -148,8 +148,8 @@ class Run:
     Attributes:
         behaviours: `MAIN`, `HELD_OUT` or the path of a file.
         observation: One of `OBSERVATIONS`.
-        has_ledger: Whether callers are known.
-        seed: Of chance.
+        has_ledger: True if callers are known.
+        seed: Seed of the random numbers.
     """
 
     behaviours: str
@@ -160,21 +160,21 @@ class Run:
 
 @dataclass(slots=True)
 class Outcome:
-    """What verdicts on one endpoint came to in one run.
+    """Results of the verdicts on one endpoint in one run.
 
     Attributes:
-        run: Which.
-        name: Of the behaviour.
-        group: Of the behaviour.
-        days: Days that were judged.
+        run: The run.
+        name: Name of the behaviour.
+        group: Group of the behaviour.
+        days: Judged days.
         computed: Verdicts that were computed; on the other days nothing had changed.
-        seconds: CPU time of these.
+        seconds: CPU time of these verdicts.
         safe_wrong: Days of a wrong `safe_to_remove`.
         probably_wrong: Days of a wrong `probably_unused`.
-        said_yearly: Of those the days on which the verdict said that yearly is open.
-        rules_wrong: By rule, days on which it was wrong; by 0 the status of the last call.
-        is_over: Whether nobody calls any more at the end.
-        has_year: Whether it was observed for 400 days before the last call.
+        said_yearly: Those of these days on which the verdict warned of possible yearly use.
+        rules_wrong: Days on which each rule was wrong; key 0 is the status by the last call.
+        is_over: True if nobody calls it any more at the end.
+        has_year: True if it was observed for 400 days before the last call.
         first_safe: Days from the last call to the first `safe_to_remove`; None without one.
         first_probably: The same of `probably_unused`, or better.
     """

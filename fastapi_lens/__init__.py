@@ -1,4 +1,4 @@
-"""fastapi_lens: which endpoints of a FastAPI app are alive, how slow and how faulty they are."""
+"""fastapi_lens: usage, latency and errors of the endpoints of a FastAPI application."""
 
 import logging
 

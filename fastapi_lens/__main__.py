@@ -1,4 +1,4 @@
-"""``python -m fastapi_lens``: the command line, or what to install to have it."""
+"""``python -m fastapi_lens``: the command line, or a hint to install it."""
 
 import importlib
 import sys

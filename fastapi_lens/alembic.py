@@ -1,7 +1,7 @@
-"""What keeps the host's Alembic away from our tables. Imports nothing of Alembic by itself.
+"""Exclusion of our tables from the host's Alembic. Imports nothing of Alembic by itself.
 
-Autogenerate takes a table that the host's metadata does not know for one to drop. The entry
-point in group ``alembic.plugins`` (Alembic 1.18 and newer) names this module and calls `setup`;
+Autogenerate would drop tables that the host's metadata does not contain. The entry point in
+group ``alembic.plugins`` (Alembic 1.18 and newer) names this module and calls `setup`;
 `include_name` is for an ``env.py``, and works with every release.
 """
 
@@ -20,25 +20,26 @@ TABLES = frozenset(table.name for table in lens_metadata.sorted_tables)
 
 
 def include_name(name: str | None, type_: str, _parent_names: Mapping[Any, str | None]) -> bool:
-    """Whether autogenerate may look at something that it has found in the database.
+    """True if autogenerate may inspect an object that it found in the database.
 
-    For ``context.configure(include_name=…)`` in ``env.py``; one of the host's own calls it::
+    For ``context.configure(include_name=…)`` in ``env.py``. A host's own filter calls it::
 
         def include_name(name, type_, parent_names):
-            return mine(name) and fastapi_lens.include_name(name, type_, parent_names)
+            return is_ours(name) and fastapi_lens.include_name(name, type_, parent_names)
 
     Args:
-        name: Of a schema, table, column, index or constraint.
-        type_: Which of them it is, as Alembic calls it.
+        name: The name of a schema, table, column, index or constraint.
+        type_: Alembic's name of its kind, such as ``table``.
 
     Returns:
-        False for the tables of the lens, by their exact names; a ``lens_…`` of the host's stays.
+        False for the tables of the lens, by their exact names; other ``lens_…`` tables are the
+        host's.
     """
     return type_ != "table" or name not in TABLES
 
 
 def setup(plugin: "Plugin") -> None:
-    """Register with Alembic, which calls this while it is imported itself."""
+    """Register with Alembic, which calls this while it is being imported."""
     from alembic.util import DispatchPriority  # noqa: PLC0415  Never a dependency of ours.
 
     plugin.add_autogenerate_comparator(
@@ -50,7 +51,7 @@ def _leave_alone(context: "AutogenContext", _upgrade_ops: "UpgradeOps") -> "Prio
     """Exclude our tables before autogenerate inspects them: it logs every table that it finds."""
     from alembic.util import PriorityDispatchResult  # noqa: PLC0415  See `setup`.
 
-    # A host that takes them into its metadata, for whatever reason, means it.
+    # A host that adds our tables to its own metadata wants Alembic to manage them.
     ours = TABLES - {table.name for table in context.sorted_tables}
     others = context.run_name_filters
 

@@ -1,15 +1,15 @@
 """Every error that fastapi_lens raises, in one tree. No behaviour, no imports of the other modules.
 
 LensError                      the root; catch this to catch them all
-├── ConfigError                a setting is wrong; raised by LensConfig before anything starts
-├── OverrideError              the `x-lens` mapping of a route is wrong; whoever reads the routes
+├── ConfigError                a setting is invalid; raised by LensConfig before anything starts
+├── OverrideError              the `x-lens` mapping of a route is invalid; the reader of the routes
 │                              logs it and judges the endpoint without its overrides
 └── StorageError               the database cannot be used
-    ├── DamagedFileError       what lies at the path is no SQLite database; counts wait
-    ├── DeadlockError          the database has undone a transaction so that others can go on
-    ├── RefusedError           the database refuses these values, and would again
-    ├── SchemaTooNewError      a newer fastapi_lens has migrated this database; counts wait
-    └── UnavailableError       the database does not answer, or is locked; the same works later
+    ├── DamagedFileError       the file is no SQLite database, or damaged; counts wait in memory
+    ├── DeadlockError          the database rolled a transaction back; the writer retries it
+    ├── RefusedError           the database refuses values; a retry would fail again
+    ├── SchemaTooNewError      a newer fastapi_lens has migrated the database; counts wait in memory
+    └── UnavailableError       the database does not answer, or is locked; a later retry may work
 """
 
 
@@ -20,12 +20,12 @@ class LensError(Exception):
 class ConfigError(LensError, ValueError):
     """A setting has a value that cannot work.
 
-    Raised while a `LensConfig` is built, so that a wrong setting is seen at start and not
+    Raised while a `LensConfig` is built, so that an invalid setting is found at the start and not
     while requests are served.
 
     Attributes:
         field: The name of the setting as `LensConfig` spells it.
-        problem: What is wrong and how to put it right, in one sentence.
+        problem: The fault and its fix, in one sentence.
         expected: The values that are allowed, as a phrase for forms: ``a share from 0 to 1``;
             empty for a setting that no form changes.
     """
@@ -49,7 +49,7 @@ class OverrideError(LensError, ValueError):
 
     Attributes:
         field: The field, as ``x-lens.until``.
-        problem: What is wrong and how to put it right, in one sentence.
+        problem: The fault and its fix, in one sentence.
     """
 
     def __init__(self, field: str, problem: str) -> None:
@@ -64,7 +64,7 @@ class OverrideError(LensError, ValueError):
 
 
 class StorageError(LensError):
-    """The database cannot be used. The flusher catches it, keeps what it counted and retries."""
+    """The database cannot be used. The flusher catches it, keeps its counts and retries."""
 
 
 class DamagedFileError(StorageError):
@@ -72,7 +72,7 @@ class DamagedFileError(StorageError):
 
     Attributes:
         path: The file.
-        reason: SQLite's words.
+        reason: SQLite's message.
     """
 
     def __init__(self, path: str, reason: str) -> None:
@@ -90,14 +90,14 @@ class DamagedFileError(StorageError):
 
 
 class DeadlockError(StorageError):
-    """The database has undone a transaction to let another one go on. The writer begins it anew."""
+    """The database rolled a transaction back in favour of another one. The writer retries it."""
 
 
 class RefusedError(StorageError):
-    """The database refuses values: too long, not in its encoding, out of range, a key used twice.
+    """The database refuses values: too long, not in its encoding, out of range, a duplicate key.
 
-    Trying again does not help. Whoever writes several rows writes them one by one, and drops the
-    one that is refused.
+    A retry does not help. The writer of several rows then writes them one by one, and drops the row
+    that is refused.
     """
 
 
@@ -124,7 +124,7 @@ class SchemaTooNewError(StorageError):
 
 
 class UnavailableError(StorageError):
-    """The database cannot be reached, has no room, or keeps a lock: the same works later.
+    """The database cannot be reached, is full, or is locked: a later retry may work.
 
-    Whatever is written after it may be tried for ever; nothing is given up for it.
+    Writers may retry without limit; they drop no data because of it.
     """

@@ -1,4 +1,4 @@
-"""LensMiddleware: what a host application adds. Ties recording, runtime and admin together."""
+"""LensMiddleware, which a host application adds. Connects recording, runtime and admin."""
 
 import logging
 from typing import Any
@@ -76,7 +76,7 @@ class LensMiddleware(RecordingMiddleware):
         return lens
 
     def _say_findings(self, lens: Recording) -> None:
-        """Log how the application uses the lens wrongly, at its first start."""
+        """Log the application's mistakes in using the lens, at its first start."""
         found = [] if self._is_checked else list(findings(lens.routes.app))
         self._is_checked = True
         for sentence in found:

@@ -234,7 +234,7 @@ def test_a_variable_of_a_removed_setting_is_named_with_what_to_do_instead(
 
 
 def variables_of_a_service(name: str) -> dict[str, str]:
-    """What Kubernetes sets in each container beside a service."""
+    """Variables that Kubernetes sets in each container beside a service."""
     base = name.upper().replace("-", "_")
     port = f"{base}_PORT_5432_TCP"
     return dict.fromkeys(

@@ -1,4 +1,4 @@
-"""The actions of the audit log: one object each, and how they are recorded. No SQL, no HTML.
+"""The actions of the audit log, one object each, and their entries. No SQL, no HTML.
 
 `Author.did` makes the entry of an action. It is stored together with the change that it tells of
 where there is one, else by `storage.records.audit.add_audit_entry`.
@@ -45,11 +45,11 @@ _LABELS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that people do and that the audit log lists.
+    """A kind of action that the audit log lists.
 
     Attributes:
-        name: In the database; never changed.
-        sentence: On the page, between the actor and the target: ``changed``.
+        name: Name in the database; never changed.
+        sentence: Text on the page between the actor and the target: ``changed``.
     """
 
     name: str
@@ -81,10 +81,10 @@ def sentence_of(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Somebody who does something now.
+    """The author of an action.
 
     Attributes:
-        actor: The name of the key, or of what let them in.
+        actor: The name of the key or person.
         client: The address; empty where it is unknown.
         now: Epoch seconds.
     """
@@ -99,10 +99,10 @@ class Author:
         """The entry of an action.
 
         Args:
-            action: What was done.
-            target: What it was done to.
-            before: What was there before, as text; empty where that says nothing.
-            after: What is there now.
+            action: The action.
+            target: The object of the action.
+            before: The value before, as text; empty if that would say nothing.
+            after: The value after.
         """
         return AuditEntry(
             at_us=microseconds(self.now),

@@ -1,4 +1,4 @@
-"""Pages as one client gets them: with a CSRF token of its own, compressed. Makes no page."""
+"""Final form of pages for one client: masked CSRF token, compression. Creates no page."""
 
 import gzip
 
@@ -11,16 +11,16 @@ from fastapi_lens.admin.http.requests import takes_gzip
 HTML = "text/html"
 _GZIP_LEVEL = 6
 _FEWEST_BYTES = 500
-"""What is shorter gets hardly any shorter."""
+"""Shorter responses hardly shrink."""
 
 
 def sent(response: Response, request: Request, csrf_token: str = "") -> Response:
-    """Mask the CSRF token of an HTML response and compress it; leave any other as it is.
+    """Mask the CSRF token of an HTML response and compress it; other responses stay unchanged.
 
     Args:
-        response: Changed in place.
-        request: What it answers.
-        csrf_token: As the templates have written it; empty where there is none.
+        response: The response, changed in place.
+        request: The request of the response.
+        csrf_token: The token in the HTML; empty without one.
     """
     if not response.headers.get("content-type", "").startswith(HTML):
         return response

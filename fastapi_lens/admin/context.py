@@ -1,4 +1,4 @@
-"""Context: one request to the admin by somebody who may see it. Every view is given one."""
+"""Context: one request to the admin with granted access. Every view takes one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from fastapi_lens.storage.records.audit import add_audit_entry
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a request found the admin.
+    """Place of the admin in a request.
 
     Attributes:
         base: The admin's path as the client sees it, without a trailing slash.
-        lens: The lens of the app that is asked about.
-        back: The path of the page to come back to after signing in, as the client sees it.
+        lens: The lens of the app.
+        back: The path of the page to return to after signing in, as the client sees it.
     """
 
     base: str
@@ -34,17 +34,17 @@ class Context:
 
     Attributes:
         request: The request; its query string is the page's state.
-        lens: The lens of the app that is asked about.
+        lens: The lens of the app.
         base: Where the admin is mounted as the client sees it, without a trailing slash:
             ``/lens``, or ``/api/internal/lens`` under prefixes and a root path.
-        csrf_token: Goes into every form; empty where there is no session (local mode or key
-            header), whose POSTs the origin check alone protects.
-        signed_in: Whether there is a session to log out of.
-        scope: What this visitor may do.
-        actor: Who it is, for the audit log: the name of the key, or of what let them in.
+        csrf_token: Token for every form; empty without a session (local mode or key header),
+            where the origin check protects POSTs.
+        signed_in: True if there is a session to log out of.
+        scope: Scope of the visitor.
+        actor: Name for the audit log: that of the key, or of the way in.
         now: Epoch seconds of this request.
-        form: What a POST has sent, which the router has checked to come from our own page.
-        session: What there is to log out of, else None.
+        form: Fields of a POST, which the router has checked to come from our own page.
+        session: The session to log out of; None without one.
         navigation: The entries of the bar: name, and path below the prefix.
     """
 
@@ -62,21 +62,21 @@ class Context:
 
     @property
     def may_change(self) -> bool:
-        """Whether forms that change something are shown; the router refuses their POSTs itself."""
+        """True if forms that change something are shown; the router refuses other POSTs itself."""
         return self.scope is Scope.ADMIN
 
     @property
     def author(self) -> Author:
-        """Who does something with this request, for the audit log."""
+        """The author of actions of this request, for the audit log."""
         return Author(self.actor, address_of(self.request), self.now)
 
     def record(self, action: Action, *, target: str = "", after: str = "") -> None:
-        """Note in the audit log that the visitor does something.
+        """Write an action of the visitor to the audit log.
 
         Args:
-            action: What it is.
-            target: What it is done to.
-            after: What is there then.
+            action: The action.
+            target: The object of the action.
+            after: The value after it.
 
         Raises:
             StorageError: The database cannot be written.

@@ -1,4 +1,4 @@
-"""Answers to errors: a sentence for people or programs, and a number that the log has, too."""
+"""Responses to errors: a sentence for people or programs, and the number of the log entry."""
 
 import logging
 import secrets
@@ -13,12 +13,12 @@ logger = logging.getLogger("fastapi_lens")
 
 
 def error_page(request: Request, base: str, error: Exception) -> Response:
-    """A page that says what went wrong: 503 for the database, else 500.
+    """A page about an error: 503 for the database, else 500.
 
     Args:
-        request: What it answers.
+        request: The request.
         base: The admin's own path.
-        error: What was raised; it is logged.
+        error: The error, which is logged.
     """
     status = 503 if isinstance(error, StorageError) else 500
     return templates.error_page(
@@ -53,7 +53,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _logged(error: Exception) -> str:
-    """The number under which the log has an error; that of a database is in one line there."""
+    """Log an error, those of a database in one line; returns its number in the log."""
     number = secrets.token_hex(4)
     if isinstance(error, StorageError):
         logger.error("fastapi_lens error %s: %s", number, error)

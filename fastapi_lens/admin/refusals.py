@@ -1,4 +1,4 @@
-"""Responses to those who may not see a page: sign in, wait, or a page that says why not."""
+"""Responses to visitors without access: login, wait, or a page with the reason."""
 
 from urllib.parse import urlencode
 
@@ -21,7 +21,7 @@ NOT_SAVED = "Nothing was changed. Sign in again."
 
 
 def wait_page(request: Request, place: Place, wait: Wait, *, target: str = "") -> Response:
-    """The form again, with how long to wait."""
+    """The login form with the time to wait."""
     error = _sentence(wait.sentence)
     response = templates.login_page(
         request, place.lens, place.base, target=target, said=error, status=429
@@ -31,7 +31,7 @@ def wait_page(request: Request, place: Place, wait: Wait, *, target: str = "") -
 
 
 def refused_page(request: Request, place: Place, refused: Refusal | Wait | Denied) -> Response:
-    """What somebody gets who may not look."""
+    """The response to a visitor without access."""
     refused = for_people(refused)
     if isinstance(refused, Wait):
         return wait_page(request, place, refused)
@@ -53,9 +53,9 @@ def for_people(refused: Refusal | Wait | Denied) -> Refusal | Wait | Denied:
 
 
 def _denied_page(request: Request, place: Place, denied: Denied) -> Response:
-    """As the hook has said: elsewhere, or a page that says why not."""
+    """The hook's redirect, or a page with its reason."""
     if denied.location is not None and request.headers.get("hx-request") == "true":
-        # The whole page goes there, not the fragment.
+        # Redirects the whole page, not only the fragment.
         return Response(status_code=200, headers={"HX-Redirect": denied.location})
     if denied.location is not None and request.method not in ("GET", "HEAD"):
         return _led_from_form(request, place, denied.location)
@@ -69,8 +69,8 @@ def _denied_page(request: Request, place: Place, denied: Denied) -> Response:
 def _led_from_form(request: Request, place: Place, location: str) -> Response:
     """A page that leads from a form of the admin to the host's login, often on another site.
 
-    A redirect would fail: the admin's pages allow no other site to answer a form, not even at the
-    end of several redirects.
+    A redirect would fail, because the Content-Security-Policy of the pages (form-action) allows no
+    other site to answer a form, not even after several redirects.
     """
     if parts_of(location).scheme not in ("", "http", "https"):
         location = ""
@@ -83,7 +83,7 @@ def _led_from_form(request: Request, place: Place, location: str) -> Response:
 
 
 def to_login(request: Request, place: Place) -> Response:
-    """Lead to the form, and from there back; a fragment takes the whole page along."""
+    """Redirect to the login form and back afterwards; a fragment redirects the whole page."""
     query = request.url.query
     target = place.back + (f"?{query}" if query else "")
     address = f"{place.base}/login?{urlencode({'next': target})}"
@@ -93,5 +93,5 @@ def to_login(request: Request, place: Place) -> Response:
 
 
 def _sentence(words: str) -> str:
-    """As people write it; programs get the words alone."""
+    """A sentence with a capital and a full stop, for people; programs get the words only."""
     return words[:1].upper() + words[1:] + ("." if words[-1:].isalnum() else "")

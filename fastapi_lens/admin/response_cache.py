@@ -1,7 +1,7 @@
-"""Pages and reports that several ask for at once are made once. Knows neither SQL nor HTML.
+"""Cache of pages and reports for simultaneous requests. Knows neither SQL nor HTML.
 
-Two requests share an answer only if everything is the same that it depends on: who asks included,
-where a page shows it.
+Two requests share a response only if everything that it depends on is equal, including the visitor
+for pages that show the name or the rights.
 """
 
 import gzip
@@ -27,11 +27,11 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A report that somebody asks for; everybody who may ask for it gets the same.
+    """A requested report, which is the same for all visitors with access.
 
     Attributes:
         key: Its name and parameters.
-        make: Makes its JSON; blocks.
+        make: Creates its JSON; blocks.
     """
 
     key: Hashable
@@ -40,7 +40,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """JSON as it is, and compressed with gzip."""
+    """JSON, plain and compressed with gzip."""
 
     plain: bytes
     packed: bytes
@@ -52,7 +52,7 @@ class _Body:
 
 
 async def cached_report(context: Context, question: Question) -> Response:
-    """A report as JSON, at most two seconds old and never older than what is written.
+    """A report as JSON, at most two seconds old and never older than the written data.
 
     Raises:
         StorageError: The database cannot be read.
@@ -61,7 +61,7 @@ async def cached_report(context: Context, question: Question) -> Response:
 
     def work() -> _Body:
         key = (question.key, reader.version(), _moment(context))
-        return reader.answers.get(key, partial(_Body.made, question.make))
+        return reader.results.get(key, partial(_Body.made, question.make))
 
     body = await in_reader_thread(work)
     headers = {"Vary": "Accept-Encoding"}
@@ -72,12 +72,12 @@ async def cached_report(context: Context, question: Question) -> Response:
 
 
 def cached_page(context: Context, state: State, make: Callable[[], Answer]) -> Answer:
-    """What a page shows to everybody who asks for this address with the same session.
+    """The cached page of an address for one session.
 
     Args:
-        context: Who asks.
-        state: Of the data, from a moment ago.
-        make: Makes the page's or the fragment's response, and what goes with it.
+        context: The request.
+        state: A recent state of the data.
+        make: Creates the response of the page or fragment, and values that belong to it.
 
     Raises:
         StorageError: The database cannot be read.
@@ -85,21 +85,21 @@ def cached_page(context: Context, state: State, make: Callable[[], Answer]) -> A
     request, reader = context.request, context.lens.reader
     address = (str(request.url), context.base, wants_fragment(request))
     depends = (templates.viewer(context), reader.depends_on(state.log_version), _moment(context))
-    return reader.answers.get(("page", address, *depends), make)
+    return reader.results.get(("page", address, *depends), make)
 
 
 def again(cached: Response, headers: Mapping[str, str]) -> Response:
     """A cached response for one request.
 
     Args:
-        cached: Never sent itself: whoever wraps the application may change what is sent.
-        headers: More of them for this request, unless the response is an error.
+        cached: The cached response, which is copied, because middlewares may change a sent one.
+        headers: Further headers for this request, unless the response is an error.
     """
     more = headers.items() if cached.status_code == HTTPStatus.OK else ()
     return Response(cached.body, cached.status_code, dict([*cached.headers.items(), *more]))
 
 
 def _moment(context: Context) -> Hashable:
-    """What an answer depends on besides the question and the rows."""
+    """Everything that an answer depends on besides the question and the rows."""
     minute = int(context.now) // templates.TICK_SECONDS
     return (minute, context.lens.config, context.lens.settings)

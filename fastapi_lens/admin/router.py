@@ -1,4 +1,4 @@
-"""The admin's routes: find the lens, check access, run the view in a thread, answer.
+"""The admin's routes: they find the lens, check access, and run the view in a thread.
 
 A single FastAPI route, so that the dependencies of the routers that include it run first. Below it,
 no exception handler and no schema of the host applies. Knows no SQL and no HTML.
@@ -68,8 +68,8 @@ def create_lens_admin(prefix: str = DEFAULT_PREFIX) -> APIRouter:
     """The admin as a router to include, with its pages and reports under a prefix.
 
     Args:
-        prefix: Where it is mounted, for example ``/internal/lens``; the prefix of
-            `include_router` comes before it.
+        prefix: Path of the admin, for example ``/internal/lens``, after the prefix of
+            `include_router`.
 
     Raises:
         ConfigError: The prefix does not start with a slash, or ends with one.
@@ -77,7 +77,7 @@ def create_lens_admin(prefix: str = DEFAULT_PREFIX) -> APIRouter:
     if not prefix.startswith("/") or prefix.endswith("/"):
         raise ConfigError("prefix", f"must start with a slash and not end with one: {prefix!r}")
     router = APIRouter(route_class=AdminRoute)
-    # One route: FastAPI tries each that comes before the host's own with every request.
+    # One route only, because FastAPI compares every request with the routes before its own.
     below = f"{prefix}{{rest:{_REST}}}"
     methods = ["GET", "HEAD", "POST"]
     router.add_api_route(
@@ -87,12 +87,12 @@ def create_lens_admin(prefix: str = DEFAULT_PREFIX) -> APIRouter:
 
 
 async def _dispatch(request: Request) -> Response:
-    """Answer below the prefix, whatever happens: the host's error handlers are not ours."""
+    """Answer a request below the prefix; errors never reach the host's error handlers."""
     rest = request.path_params["rest"]
     try:
         sanitize_request(request)
         response = _refused_site(request, rest) or await _answer(request, rest)
-    except Exception as error:  # noqa: BLE001  The edge: nothing of it may get out.
+    except Exception as error:  # noqa: BLE001  The boundary: no error may reach the host.
         response = error_page(request, base_of(request, rest), error)
     return add_security_headers(response)
 
@@ -112,7 +112,7 @@ def _refused_site(request: Request, rest: str) -> Response | None:
 
 
 async def _answer(request: Request, rest: str) -> Response:
-    """What the page says that lies at this path."""
+    """The response of the page at a path."""
     method = "GET" if request.method == "HEAD" else request.method
     for one in PAGES:
         found = one.pattern.match(rest)
@@ -138,7 +138,7 @@ def _not_allowed(request: Request, rest: str, methods: Sequence[str]) -> Respons
 
 
 def json_endpoint(answer: json_reports.Api, local: str) -> Endpoint:
-    """A report as an endpoint of its own, checked like all others."""
+    """A report as an endpoint of its own, with the same access checks."""
 
     async def endpoint(request: Request) -> Response:
         return add_security_headers(await _report(sanitize_request(request), answer, local))
@@ -159,7 +159,7 @@ async def _report(request: Request, answer: json_reports.Api, local: str) -> Res
         return json_reports.refused(error.sentence, status=404)
     except StorageError as error:
         return json_reports.refused(error_sentence(error), status=503)
-    except Exception as error:  # noqa: BLE001  The edge: the host's handlers are not ours.
+    except Exception as error:  # noqa: BLE001  The boundary: no error may reach the host.
         return json_reports.refused(error_sentence(error), status=500)
 
 
@@ -188,9 +188,9 @@ def prefix_of(pattern: str) -> str:
 
 
 class _Rest(PathConvertor):
-    """What follows the prefix: nothing, or a slash and more. `/lensfoo` is not below `/lens`."""
+    """The path after the prefix: empty, or a slash and more. `/lensfoo` is not below `/lens`."""
 
-    regex = r"(?:/[\s\S]*)?"  # Also what has line breaks: else the host would look for it.
+    regex = r"(?:/[\s\S]*)?"  # Includes line breaks; otherwise the host's routes would match.
 
 
 _REST = "fastapi_lens_rest"
@@ -211,7 +211,7 @@ async def _visited(request: Request, place: Place, view: View, needs: Scope) -> 
         if cookie is not None:
             authenticator.cookie.set(response, request, place.base, cookie)
         return response
-    # Here for all pages, so that none can forget it.
+    # Checked here for all pages, so that none can omit it.
     form = await read_form(request) or {}
     if needs is Scope.ADMIN and entry.scope is not Scope.ADMIN:
         return refused_page(request, place, Refusal.READ_ONLY)
@@ -221,7 +221,7 @@ async def _visited(request: Request, place: Place, view: View, needs: Scope) -> 
 
 
 def _shown(context: Context, view: View) -> Response:
-    """A page as its visitor gets it; in the thread that makes it, because it takes a moment."""
+    """A view's response in its final form; in the view's thread, because compression blocks."""
     return sent(view(context), context.request, context.csrf_token)
 
 
@@ -268,7 +268,7 @@ def _lens(request: Request) -> Lens | None:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What answers at a path below the prefix.
+    """Handler of a path below the prefix.
 
     Attributes:
         label: Its entry in the navigation, a name and a path; None without.
@@ -288,13 +288,13 @@ def page(
     needs: Scope = Scope.ADMIN,
     label: str = "",
 ) -> Page:
-    """A page for those who may look: signs in by redirect, answers errors with a page.
+    """A page for people: it redirects to the login, and shows errors as pages.
 
     Args:
-        path: Below the prefix; may have parameters.
-        view: Makes the page.
+        path: Path below the prefix; may have parameters.
+        view: Creates the page.
         methods: Allowed methods; GET if none is given.
-        back: The page to come back to after signing in; None for this one.
+        back: The page to return to after signing in; None for this one.
         needs: The scope that its POSTs need.
         label: Its name in the navigation; empty for a page that is not there.
     """
@@ -303,7 +303,7 @@ def page(
 
 
 def open_page(path: str, answer: Answer, *methods: str) -> Page:
-    """A page for everybody, such as the login; answers errors with a page.
+    """A page without access control, such as the login; it shows errors as pages.
 
     Args:
         path: Below the prefix; may have parameters.
@@ -326,7 +326,7 @@ def _visitors_only(view: View, *, back: str | None = None, needs: Scope = Scope.
 
 
 async def _answered(request: Request, path: str, answer: Answer) -> Response:
-    """A page, or the one that says why there is none."""
+    """The page, or an error page."""
     base, lens = base_of(request, path), _lens(request)
     if lens is None:
         return templates.missing_middleware_page(request, base)
@@ -337,7 +337,7 @@ async def _answered(request: Request, path: str, answer: Answer) -> Response:
 
 
 def answer_at(path: str, endpoint: Endpoint, *methods: str) -> Page:
-    """What answers at a path without the checks of a page."""
+    """A handler of a path without the checks of a page."""
     return Page(compile_path(path)[0], methods or ("GET",), endpoint)
 
 

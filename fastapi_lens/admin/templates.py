@@ -1,6 +1,6 @@
-"""Templates into responses: the environment with its overrides, page or fragment, headers.
+"""Rendering of templates to responses: overrides, pages and fragments, headers.
 
-Knows no database and no business rules: what a page says comes in as values.
+Knows no database and no business rules: the contents of a page are passed in as values.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ from fastapi_lens.runtime.lens import Lens
 logger = logging.getLogger("fastapi_lens")
 
 BUILTIN = "lens_builtin"
-"""Prefix under which the built-in templates stay reachable whatever is overridden."""
+"""Prefix under which overriding templates can reach the built-in ones."""
 
 SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
     {
@@ -58,14 +58,14 @@ COOKIES = ("lens_theme", "lens_live", "lens_keys")
 """Cookies with display preferences that pages depend on."""
 
 TICK_SECONDS = 60
-"""How long an answer stays right while nothing is written: windows begin with a minute."""
+"""Longest validity of an answer while nothing is written: windows begin at full minutes."""
 
 THEMES = ("auto", "light", "dark")
 MIDDLEWARE_LINE = "app.add_middleware(LensMiddleware, config=LensConfig())"
 
 OLD_NAMES = "Some templates have new names; an override under an old name has no effect."
 
-# What the expressions of an overriding template can raise besides Jinja's own errors.
+# Errors that expressions of an overriding template can raise besides Jinja's own.
 _TEMPLATE_ERRORS = (
     jinja2.TemplateError,
     ArithmeticError,
@@ -80,11 +80,11 @@ class Templates:
     """The Jinja environment of one lens.
 
     Args:
-        template_dirs: Folders of the host, whose ``fastapi_lens/…`` win file by file.
+        template_dirs: Folders of the host, whose ``fastapi_lens/…`` replace built-in files.
 
     Attributes:
-        renamings: How to rename the host's overrides that have names of an earlier release; empty
-            if there is none. Pages are refused with it: such an override has no effect.
+        renamings: A sentence with the new names of the host's overrides that have names of an
+            earlier release, and therefore no effect; pages show it. Empty if there are none.
         error_id: The number under which the log has `renamings`.
     """
 
@@ -98,7 +98,7 @@ class Templates:
                 *(self.error_id, OLD_NAMES, self.renamings),
             )
         builtin = folder("templates")
-        # Any: Jinja leaves the types of its dictionaries open.
+        # Any, because Jinja does not declare the types of its dictionaries.
         environment: Any = jinja2.Environment(
             loader=jinja2.ChoiceLoader(
                 [
@@ -128,7 +128,7 @@ class Templates:
         """The text of a template.
 
         Args:
-            name: Below the folder ``fastapi_lens``: ``endpoints/page.html``.
+            name: Name below the folder ``fastapi_lens``: ``endpoints/page.html``.
             values: Its variables.
 
         Raises:
@@ -139,12 +139,12 @@ class Templates:
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """What surrounds a page for somebody who may look.
+    """Frame around a page for a visitor with access.
 
     Attributes:
-        current: The entry of the navigation that the page belongs to.
-        viewer: Who looks, and what they may do.
-        health: Whether the numbers can be trusted.
+        current: The page's entry in the navigation.
+        viewer: The request, with the visitor's name and scope.
+        health: Health of the recording.
         statuses: CSS class, label and meaning of each status of endpoints.
         slow_ms: The p95 above which an endpoint is slow.
     """
@@ -167,15 +167,15 @@ def page(
     state: State | None = None,
     status: int = 200,
 ) -> Response:
-    """A page inside the shell, or its fragment alone.
+    """A page inside the shell, or only its fragment.
 
     Args:
-        context: Whose request it answers.
+        context: The request.
         template: ``endpoints/page.html``; its fragment is ``endpoints/_page.html``.
-        values: Variables of the template; `current` and `heading` among it.
-        headers: More of them.
-        state: Of the data, where it was asked for a moment ago.
-        status: Of the response, unless a template cannot be rendered.
+        values: Variables of the template; including `current` and `heading`.
+        headers: Further headers.
+        state: A recent state of the data, to save its query.
+        status: Status of the response, unless a template cannot be rendered.
     """
     lens = context.lens
     templates = _templates(lens)
@@ -215,7 +215,7 @@ def page(
 
 
 def html(text: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Text as an HTML response with all headers that ours have."""
+    """An HTML response with all headers of the admin's pages."""
     return Response(
         text,
         status,
@@ -231,14 +231,15 @@ def viewer(context: Context) -> tuple[object, ...]:
 
 
 def entity_tag(context: Context, version: str, *parts: object) -> str:
-    """An entity tag of whatever an answer depends on: data, settings, the minute, and `parts`.
+    """An entity tag of everything that a response depends on.
 
-    It differs between users: browsers keep pages when a key of another scope signs in.
+    That is the data, the settings, the minute, the visitor, and `parts`. It differs between
+    visitors, because browsers keep pages when a key of another scope signs in.
 
     Args:
-        context: Who asks, and when.
-        version: Of the data.
-        parts: What else distinguishes the answer.
+        context: The request, with its time.
+        version: Version of the data.
+        parts: Further parts that distinguish the answer.
     """
     depends = context.lens.reader.depends_on(version)
     settings, minute = (
@@ -251,12 +252,12 @@ def entity_tag(context: Context, version: str, *parts: object) -> str:
 
 
 def is_unchanged(request: Request, tag: str) -> bool:
-    """Whether the client shows this very fragment already."""
+    """True if the client already shows this fragment."""
     return wants_fragment(request) and tag in request.headers.get("if-none-match", "")
 
 
 def unchanged(tag: str, complete_to: float | None) -> Response:
-    """304 with the one thing that changes by itself.
+    """A 304 response with the only value that changes without new data.
 
     Args:
         tag: The entity tag.
@@ -274,12 +275,12 @@ def login_page(
     """The login form.
 
     Args:
-        request: What it answers.
-        lens: Whose admin it is.
+        request: The request.
+        lens: The lens of the admin.
         base: The admin's own path.
-        target: Where to go after signing in.
-        said: One sentence; empty at first.
-        status: Not 200 where that is an error.
+        target: Address after signing in.
+        said: A sentence about a failed attempt; empty at first.
+        status: Another status than 200 for an error.
     """
     wrong = status != HTTPStatus.OK
     values = {"next": target, "said": said, "wrong": wrong, "app_title": lens.title}
@@ -291,7 +292,7 @@ def login_page(
 def error_page(
     request: Request, base: str, *, status: int, message: str, error_id: str
 ) -> Response:
-    """A plain sentence and the number under which the log has more; a toast in a fragment."""
+    """An error page with a sentence and the error's number in the log; a toast for a fragment."""
     values = {
         **_common(request, base),
         "message": message,
@@ -303,7 +304,7 @@ def error_page(
 
 
 def not_found_page(request: Request, base: str, *, message: str) -> Response:
-    """A page for what is not there, or not any more."""
+    """A page for an object that does not exist, or no longer."""
     values = {**_common(request, base), "message": message}
     name = "_error_toast.html" if wants_fragment(request) else "not_found.html"
     return _outside(request, _lens_of(request), name, {**values, "error_id": ""}, status=404)
@@ -320,7 +321,7 @@ def not_allowed_page(
 
 
 def missing_middleware_page(request: Request, base: str) -> Response:
-    """Says which line to add to the host application."""
+    """A page with the line to add to the host application."""
     values = {**_common(request, base), "line": MIDDLEWARE_LINE}
     return _outside(request, None, "missing_middleware.html", values, status=503)
 
@@ -328,9 +329,9 @@ def missing_middleware_page(request: Request, base: str) -> Response:
 def _outside(
     request: Request, lens: Lens | None, name: str, values: Mapping[str, Any], *, status: int
 ) -> Response:
-    """A page outside the shell; with the built-in templates where the host's do not work."""
+    """A page outside the shell; uses the built-in templates if the host's fail."""
     values = {**values, "shell": None, "health": None}
-    # Errors change no address, also where htmx would push one by itself.
+    # Errors change no address, even if htmx would push one by itself.
     headers = {"HX-Push-Url": "false"} if wants_fragment(request) else {}
     if lens is not None:
         try:
@@ -352,7 +353,7 @@ def _refused_overrides(context: Context, templates: Templates) -> Response:
 
 
 def _broken_template(request: Request, base: str, error: Exception) -> Response:
-    """Tell the host which of its templates to put right."""
+    """An error page that names the host's faulty template."""
     error_id = secrets.token_hex(4)
     logger.error("fastapi_lens error %s: a template cannot be rendered", error_id, exc_info=error)
     message = f"A template cannot be rendered: {_described(error)}"
@@ -360,14 +361,14 @@ def _broken_template(request: Request, base: str, error: Exception) -> Response:
 
 
 def _described(error: Exception) -> str:
-    """The template, the line and the reason; no paths of this machine."""
+    """The template, its line and the error; without paths of the machine."""
     if isinstance(error, jinja2.TemplateSyntaxError):
         return f"{error.name}, line {error.lineno}: {error.message}"
     if isinstance(error, jinja2.TemplateNotFound) and error.name is not None:
         prefix, _, name = error.name.partition("/")
         if name in RENAMED:
             return f"{prefix}/{name} is now {prefix}/{RENAMED[name]}."
-    # Jinja has put the lines of templates in the place of those of the code it made of them.
+    # Jinja rewrites tracebacks to lines of templates.
     places = [
         f"{_name_of(Path(frame.f_code.co_filename))}, line {line}: "
         for frame, line in traceback.walk_tb(error.__traceback__)
@@ -393,7 +394,7 @@ def _lens_of(request: Request) -> Lens | None:
 
 
 def _common(request: Request, base: str) -> dict[str, Any]:
-    """What every template may use."""
+    """The values for every template."""
     theme = request.cookies.get("lens_theme", "")
     return {
         "base": base,

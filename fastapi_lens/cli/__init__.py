@@ -1,1 +1,1 @@
-"""The command line: `python -m fastapi_lens`. Thin: arguments, the rooms below, text."""
+"""The command line, `python -m fastapi_lens`: arguments and output. Other packages do the work."""

@@ -57,7 +57,7 @@ class Archive:
     def section(
         self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
     ) -> Iterator[int]:
-        """Write the rows of one table; gives 1 for each that is written."""
+        """Write the rows of one table; yields 1 for each."""
         self._line({"table": table, "columns": list(columns)})
         self._counts[table] = 0
         binary = [number for number, name in enumerate(columns) if name == BINARY]
@@ -83,7 +83,7 @@ class ExportFile:
     """An export to read, from any source: lines that no export contains are refused.
 
     Args:
-        path: Where it is; gzipped if it ends with .gz.
+        path: Its path; gzipped if it ends with .gz.
 
     Attributes:
         header: Its first line.
@@ -146,7 +146,7 @@ class ExportFile:
 
     @contextmanager
     def _lines(self) -> Generator[Iterator[_Line]]:
-        """The lines as bytes, and what they say."""
+        """The lines with their parsed values."""
         if self._path.exists() and not self._path.is_file():
             raise CommandError(Exit.BAD_FILE, f"{self._path} is no file")
         with self._damage(), self._path.open("rb") as raw:
@@ -168,7 +168,7 @@ class ExportFile:
 
     @contextmanager
     def _damage(self) -> Generator[None]:
-        """Give what reading stumbles over as one error."""
+        """Translate all read errors into one kind of error."""
         try:
             yield
         except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What the command line does to a database, for its audit log."""
+"""Audit log entries of the command line."""
 
 import getpass
 import socket
@@ -12,20 +12,20 @@ from fastapi_lens.storage.retention.purge import Choice
 ACTOR = "command line"
 
 
-def note_purge(database: Database, choice: Choice, told: str, *, now: float) -> None:
-    """Note what is about to be deleted, by which user of which host.
+def note_purge(database: Database, choice: Choice, amount: str, *, now: float) -> None:
+    """Add an entry for a deletion that is about to begin, with the user and the host.
 
     Args:
-        database: What it is deleted from, and where it is noted.
-        choice: What was chosen.
-        told: The same in words, with how much it is.
+        database: The database of the deletion.
+        choice: The selection to delete.
+        amount: Description of the number of rows.
         now: Epoch seconds.
 
     Raises:
         StorageError: The database cannot be written; nothing is deleted then.
     """
     author = Author(f"{ACTOR}{_user()}", socket.gethostname(), now)
-    entry = author.did(PURGE, target=_scope_of(choice), before=told)
+    entry = author.did(PURGE, target=_scope_of(choice), before=amount)
     add_audit_entry(database, choice.app, entry)
 
 
@@ -40,5 +40,5 @@ def _scope_of(choice: Choice) -> str:
 def _user() -> str:
     try:
         return f": {getpass.getuser()}"
-    except (KeyError, OSError):  # In a container, a user may have a number only.
+    except (KeyError, OSError):  # In a container, a user may have no name.
         return ""

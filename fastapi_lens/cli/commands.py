@@ -1,4 +1,4 @@
-"""The commands: what each takes and prints. The work is done in the modules beside this one."""
+"""The commands: their arguments and output. The modules beside this one do the work."""
 
 import os
 import time
@@ -16,7 +16,7 @@ import fastapi_lens
 from fastapi_lens.admin.reports.json import MAX_DAYS
 from fastapi_lens.cli.audit import note_purge
 from fastapi_lens.cli.doctor import Finding, Level, examine, examine_file
-from fastapi_lens.cli.exit_codes import CommandError, Exit, errors_told
+from fastapi_lens.cli.exit_codes import CommandError, Exit, errors_shown
 from fastapi_lens.cli.files import new_file
 from fastapi_lens.cli.hashing import hashed_key
 from fastapi_lens.cli.report import Format, as_text, read_report, show
@@ -27,7 +27,7 @@ from fastapi_lens.settings.status import SECONDS_PER_DAY, Status
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.purge import Amount, Choice, amount, purge
 from fastapi_lens.storage.transfer.export import app_names, endpoint_keys
-from fastapi_lens.storage.transfer.repair import mend, wrong_rows
+from fastapi_lens.storage.transfer.repair import repair, wrong_rows
 from fastapi_lens.text.escaping import visible
 
 DatabaseOption = Annotated[
@@ -35,7 +35,7 @@ DatabaseOption = Annotated[
     typer.Option(
         "--database",
         metavar="URL|FILE",
-        help="SQLAlchemy URL or SQLite file; else LENS_DATABASE_URL, LENS_DB_PATH, ./lens.db.",
+        help="SQLAlchemy URL or SQLite file; default: LENS_DATABASE_URL, LENS_DB_PATH, ./lens.db.",
     ),
 ]
 AppOption = Annotated[
@@ -47,7 +47,7 @@ DaysOption = Annotated[int | None, typer.Option(min=1, max=MAX_DAYS)]
 def create_cli() -> typer.Typer:
     """The command line with all its commands."""
     cli = typer.Typer(
-        help="Reports, moves and mends what fastapi_lens has recorded.",
+        help="Reports, exports, imports, deletes and repairs the data of fastapi_lens.",
         no_args_is_help=True,
         add_completion=False,
         # A traceback with variables would show the URL's password.
@@ -67,12 +67,12 @@ def report_command(
     database: DatabaseOption = None,
     app: AppOption = None,
     days: DaysOption = None,
-    status: Annotated[Status | None, typer.Option(help="Only these endpoints.")] = None,
-    form: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.TABLE,
-    output: Annotated[Path | None, typer.Option(help="A file instead of the terminal.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only endpoints of this status.")] = None,
+    form: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.TABLE,
+    output: Annotated[Path | None, typer.Option(help="Write to a file.")] = None,
 ) -> None:
-    """Show every endpoint with status, calls, errors and latencies, as GET /lens/report does."""
-    with errors_told():
+    """Show every endpoint with status, calls, errors and latencies, like GET /lens/report."""
+    with errors_shown():
         config = settings()
         with opened(find(database)) as source:
             report = read_report(
@@ -94,13 +94,13 @@ def report_command(
 
 
 def export_command(
-    file: Annotated[Path, typer.Argument(help="Where to; gzipped if it ends with .gz.")],
+    file: Annotated[Path, typer.Argument(help="Target file; gzipped if it ends with .gz.")],
     database: DatabaseOption = None,
     app: Annotated[str | None, typer.Option(help="Only this application.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
 ) -> None:
-    """Write everything into one file, as it stands at one moment; the application may go on."""
-    with errors_told():
+    """Write a consistent copy of everything into one file; the application may keep running."""
+    with errors_shown():
         with (
             opened(find(database)) as source,
             _bars() as progress,
@@ -111,14 +111,14 @@ def export_command(
 
 
 def import_command(
-    file: Annotated[Path, typer.Argument(help="What export has written.")],
+    file: Annotated[Path, typer.Argument(help="A file that export has written.")],
     database: DatabaseOption = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Add also counts that are in from elsewhere.")
+        bool, typer.Option("--again", help="Also add counts that the database already has.")
     ] = False,
 ) -> None:
-    """Add everything of a file to a database, once; goes on where an earlier run was ended."""
-    with errors_told():
+    """Add all rows of a file to a database, each once; continues an interrupted import."""
+    with errors_shown():
         place = find(database)
         target = Database(place.url)
         try:
@@ -126,29 +126,30 @@ def import_command(
                 rows = import_file(target, file, again=again, progress=progress)
         finally:
             target.close()
-        typer.echo(f"Imported {rows:,} rows into {place}." if rows else "All was in.", err=True)
+        done = f"Imported {rows:,} rows into {place}."
+        typer.echo(done if rows else "All rows were already imported.", err=True)
 
 
 def purge_command(
     database: DatabaseOption = None,
     app: AppOption = None,
     path: Annotated[
-        list[str] | None, typer.Option(help="Endpoints of this glob, as /v1/**; repeatable.")
+        list[str] | None, typer.Option(help="Endpoints that match a glob, like /v1/**; repeatable.")
     ] = None,
     method: Annotated[str | None, typer.Option(help="Endpoints of this method.")] = None,
     older_than: Annotated[
-        int | None, typer.Option(min=1, max=MAX_DAYS, metavar="DAYS", help="Only what is older.")
+        int | None, typer.Option(min=1, max=MAX_DAYS, metavar="DAYS", help="Only older data.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--everything", help="All of the app.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much it is.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    everything: Annotated[bool, typer.Option("--everything", help="All data of the app.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the amount.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete endpoints with all they have, or what is older than some days, or a whole app."""
-    with errors_told():
+    """Delete endpoints with all their data, data older than some days, or a whole app."""
+    with errors_shown():
         chosen = bool(path or method or older_than)
         if chosen == everything:
             raise CommandError(
-                Exit.USAGE, "say either --everything, or --path, --method or --older-than"
+                Exit.USAGE, "give either --everything, or --path, --method or --older-than"
             )
         with opened(find(database)) as target:
             name = _app(target, app)
@@ -159,12 +160,12 @@ def purge_command(
                 whole_app=everything,
             )
             much = amount(target, choice)
-            typer.echo(_told(name, much))
+            typer.echo(_amount_text(name, much))
             if dry_run or not much.rows:
                 return
             if not yes:
-                typer.confirm("Delete this for good?", abort=True)
-            note_purge(target, choice, _told(name, much), now=time.time())
+                typer.confirm("Delete this permanently?", abort=True)
+            note_purge(target, choice, _amount_text(name, much), now=time.time())
             with _bars() as progress:
                 advance = progress("Deleting", much.rows)
                 for rows in purge(target, choice):
@@ -174,12 +175,12 @@ def purge_command(
 
 def doctor_command(
     database: DatabaseOption = None,
-    mends: Annotated[
-        bool, typer.Option("--mend", help="First repair rows with invalid values.")
+    repairs: Annotated[
+        bool, typer.Option("--repair", help="First repair rows with invalid values.")
     ] = False,
 ) -> None:
-    """Say what is wrong with a database and how to mend it; ends with 1 if anything is."""
-    with errors_told():
+    """Show the faults of a database and their fixes; exits with 1 if there are any."""
+    with errors_shown():
         config = settings()
         place = find(database)
         worst = Level.FINE
@@ -189,9 +190,9 @@ def doctor_command(
             for finding in examine_file(place.file):
                 worst = _show(finding, worst)
         with opened(place, drains=False) as source:
-            if mends and (rows := list(wrong_rows(source))):
-                mend(source, rows, now=time.time())
-                typer.echo(f"Mended {len(rows):,} rows.")
+            if repairs and (rows := list(wrong_rows(source))):
+                repair(source, rows, now=time.time())
+                typer.echo(f"Repaired {len(rows):,} rows.")
             for finding in examine(source, place, config, now=time.time()):
                 worst = _show(finding, worst)
         if worst is Level.WRONG:
@@ -199,13 +200,13 @@ def doctor_command(
 
 
 def hash_key_command() -> None:
-    """Turn a key (prompted for, or a line of standard input) into text for LensConfig."""
-    with errors_told():
+    """Hash a key (prompted for, or a line of standard input) for LensConfig."""
+    with errors_shown():
         typer.echo(hashed_key())
 
 
 def version_command() -> None:
-    """Say which release this is."""
+    """Show the release."""
     typer.echo(fastapi_lens.__version__)
 
 
@@ -215,10 +216,10 @@ def _app(database: Database, named: str | None) -> str:
 
 
 def _matching(database: Database, app: str, globs: list[str], method: str | None) -> list[int]:
-    """The ids of the endpoints that are meant; all of the app where nothing narrows it down."""
+    """The ids of the chosen endpoints; all endpoints of the app without a restriction."""
     for glob in globs:
         if not glob.startswith(("/", "**", "<")):
-            raise CommandError(Exit.USAGE, f"a glob starts with a slash, unlike {glob!r}")
+            raise CommandError(Exit.USAGE, f"a glob must start with a slash, not {glob!r}")
     with database.read() as connection:
         return [
             key
@@ -232,7 +233,7 @@ def _days_ago(days: int) -> int:
     return int(time.time()) - days * SECONDS_PER_DAY
 
 
-def _told(app: str, much: Amount) -> str:
+def _amount_text(app: str, much: Amount) -> str:
     return (
         f"{visible(app)}: {much.endpoints:,} endpoints, {much.buckets:,} sums, "
         f"{much.statuses:,} status codes of days, {much.workers:,} workers, "
@@ -250,15 +251,15 @@ def _write(text: str, form: Format) -> None:
 
 
 def _show(finding: Finding, worst: Level) -> Level:
-    """Print a finding; gives the worse of it and what came before."""
-    mend = f"\n       → {finding.mend}" if finding.mend else ""
-    typer.echo(f"{finding.level.value:>5}  {finding.about}: {finding.says}{mend}")
+    """Print a finding; returns the worse one of its level and the level so far."""
+    fix = f"\n       → {finding.fix}" if finding.fix else ""
+    typer.echo(f"{finding.level.value:>5}  {finding.about}: {finding.says}{fix}")
     return Level.WRONG if Level.WRONG in (finding.level, worst) else Level.FINE
 
 
 @contextmanager
 def _bars() -> Generator[Progress]:
-    """Progress bars where somebody watches; they leave nothing behind."""
+    """Progress bars on a terminal; they are erased at the end."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     bars = Bars(

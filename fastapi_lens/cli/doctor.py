@@ -1,4 +1,4 @@
-"""Doctor: what is wrong with a database, and how to mend each. Changes nothing, prints nothing."""
+"""Doctor: faults of a database and their fixes. Changes nothing, prints nothing."""
 
 import os
 import time
@@ -32,18 +32,18 @@ from fastapi_lens.storage.writing.drain import backlog
 from fastapi_lens.text.escaping import visible
 
 LATE_SECONDS = 86_400
-"""Rows are deleted some time after their retention; a day is too late."""
+"""Rows are deleted soon after their retention; a day later is a fault."""
 
-MEND = "make a copy of the database, then: doctor --mend"
+FIX = "make a copy of the database, then: doctor --repair"
 BEHIND_SECONDS = 60.0
-"""What was written is added within seconds while a worker runs."""
+"""Batches in the inbox are added within seconds while a worker runs."""
 
 _LOG_FACTOR = 4
-"""A log so many times longer than where it is cut is wrong: somebody reads without an end."""
+"""A log this many times longer than usual is a fault: a reader keeps it from being truncated."""
 
 
 class Level(StrEnum):
-    """How bad a finding is."""
+    """Severity of a finding."""
 
     FINE = "fine"
     NOTE = "note"
@@ -52,22 +52,22 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """Result of one check.
 
     Attributes:
-        about: What, in a word or two.
-        says: What was found.
-        mend: What to do about it; empty when nothing is.
+        about: Subject of the check, in a word or two.
+        says: Result.
+        fix: Instruction; empty if nothing is wrong.
     """
 
     level: Level
     about: str
     says: str
-    mend: str = ""
+    fix: str = ""
 
 
 def examine_file(path: Path) -> Iterator[Finding]:
-    """Whether this user may write a SQLite file and its folder, where the log lies."""
+    """Check that this user may write a SQLite file and its folder, where the log is."""
     locked = [str(one) for one in (path.parent, path) if not os.access(one, os.W_OK)]
     if locked:
         yield Finding(
@@ -83,11 +83,11 @@ def examine_file(path: Path) -> Iterator[Finding]:
 def examine(
     database: Database, place: Place, config: LensConfig, *, now: float
 ) -> Iterator[Finding]:
-    """Everything that can be told of a database with this release's tables.
+    """All checks of a database with this release's tables.
 
     Args:
-        database: Is only read.
-        place: Where it is.
+        database: The database, which is only read.
+        place: Its place.
         config: The settings, for the retention.
         now: Epoch seconds by this host's clock.
 
@@ -101,7 +101,7 @@ def examine(
             Level.WRONG,
             "file",
             f"damaged: {broken}",
-            f'stop the application, then: sqlite3 "{place}" .recover | sqlite3 mended.db',
+            f'stop the application, then: sqlite3 "{place}" .recover | sqlite3 recovered.db',
         )
         return
     if has_namesake(database):
@@ -139,7 +139,7 @@ def _journal(database: Database, place: Place) -> Iterator[Finding]:
         yield Finding(
             Level.WRONG,
             "journal",
-            f"mode {mode} instead of WAL: readers and writers wait for each other",
+            f"mode {mode} in place of WAL: readers and writers wait for each other",
             "move the file to a local disk, on which SQLite can share memory",
         )
     log = log_bytes(place.file)
@@ -148,13 +148,13 @@ def _journal(database: Database, place: Place) -> Iterator[Finding]:
             Level.WRONG,
             "log",
             f"{log / 1e6:.1f} MB long, because somebody has been reading for long",
-            "end the program that keeps a transaction open; the log is cut at the next chance",
+            "end the program that keeps a transaction open; the log is then truncated",
         )
     if keeps_its_size(database):
         yield Finding(
             Level.NOTE,
             "space",
-            "free space is used again, but the file does not get smaller",
+            "free space is reused, but the file does not shrink",
             f"with the application stopped: "
             f'sqlite3 "{place}" "PRAGMA auto_vacuum=INCREMENTAL; VACUUM"',
         )
@@ -173,14 +173,14 @@ def _rows(database: Database) -> Iterator[Finding]:
             "rows",
             f"{counts[table]:,} rows of {table} contain invalid values; {column} of "
             f"{visible(row.key)} is {says}",
-            MEND,
+            FIX,
         )
     if not first:
         yield Finding(Level.FINE, "rows", "all values are valid")
 
 
 def _inbox(database: Database, now: float) -> Iterator[Finding]:
-    """What workers have written and nobody has added yet."""
+    """Check for batches that have waited too long to be added."""
     with database.read() as connection:
         batches, since_us, newer = backlog(connection)
     behind = now - since_us / 1_000_000
@@ -195,11 +195,11 @@ def _inbox(database: Database, now: float) -> Iterator[Finding]:
         yield Finding(
             Level.NOTE,
             "inbox",
-            f"{batches:,} batches wait to be added to what is shown, for {behind:,.0f} s",
+            f"{batches:,} batches have waited for {behind:,.0f} s to be added to the reports",
             "start the application: its workers add them; report, export and purge do so, too",
         )
     else:
-        yield Finding(Level.FINE, "inbox", "what was written is added to what is shown")
+        yield Finding(Level.FINE, "inbox", "all batches are added to the reports")
 
 
 def _clock(database: Database) -> Iterator[Finding]:
@@ -231,11 +231,11 @@ def _retention(found: Contents, retention: Retention, now: float) -> Iterator[Fi
         yield Finding(
             Level.WRONG,
             "retention",
-            f"rows have outlived it: {', '.join(late)}",
+            f"rows past their retention: {', '.join(late)}",
             "start an application that records here, which deletes them, or run purge --older-than",
         )
     else:
-        yield Finding(Level.FINE, "retention", "nothing has outlived it")
+        yield Finding(Level.FINE, "retention", "no rows past their retention")
 
 
 def _workers(database: Database, now: float) -> Iterator[Finding]:
@@ -243,16 +243,16 @@ def _workers(database: Database, now: float) -> Iterator[Finding]:
         by_app = {app: read_workers(connection, app=app, now=now) for app in app_names(connection)}
     if not by_app:
         yield Finding(
-            Level.NOTE, "apps", "none has recorded here yet", "start one with LensMiddleware"
+            Level.NOTE, "apps", "no app has recorded here yet", "start one with LensMiddleware"
         )
     for app, workers in by_app.items():
         name = f"app {visible(app)}"
         running = sum(worker.state is WorkerState.RUNNING for worker in workers)
         if running:
-            yield Finding(Level.FINE, name, f"{running} workers record")
+            yield Finding(Level.FINE, name, f"{running} workers running")
         else:
             yield Finding(
-                Level.NOTE, name, "no worker records", "start the application if it should"
+                Level.NOTE, name, "no worker running", "start the application if it should run"
             )
         for worker in workers:
             yield from _worker(name, worker)
@@ -264,14 +264,14 @@ def _worker(app: str, worker: Worker) -> Iterator[Finding]:
         yield Finding(
             Level.WRONG,
             app,
-            f"{who} is silent; {worker.pending:,} calls waited in it when it was last heard of",
-            "see whether that process runs and reaches the database; its log says why not",
+            f"{who} is silent; {worker.pending:,} calls waited in it when it was last seen",
+            "check that the process runs and reaches the database; its log has the reason",
         )
     if worker.state is WorkerState.KILLED:
         yield Finding(
             Level.NOTE,
             app,
-            f"{who} was killed; what it had counted since its last write is lost",
+            f"{who} was killed; its counts since its last write are lost",
             "stop it with SIGTERM, and give it time to end",
         )
     if worker.dropped:
@@ -279,7 +279,7 @@ def _worker(app: str, worker: Worker) -> Iterator[Finding]:
             Level.WRONG,
             app,
             f"{who} has lost {worker.dropped:,} calls",
-            "its log says why; the reports lack these calls for good",
+            "its log has the reason; these calls are missing from the reports permanently",
         )
     if worker.state is WorkerState.RUNNING and worker.clock_is_off:
         ahead = worker.clock_ahead_seconds or 0.0

@@ -1,4 +1,4 @@
-"""How a command ends: exit codes, and errors as one sentence. Knows no command."""
+"""Exit codes, and errors shown as one sentence. Knows no command."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -21,35 +21,35 @@ class Exit(IntEnum):
 
 
 class CommandError(LensError):
-    """A command cannot do what it was asked for; shown as one sentence.
+    """A command failed; shown as one sentence.
 
     Attributes:
         code: The exit code.
     """
 
     def __init__(self, code: Exit, sentence: str) -> None:
-        """Say what is wrong and what to do."""
+        """Name the fault and the fix."""
         super().__init__(sentence)
         self.code = code
 
 
 @contextmanager
-def errors_told() -> Generator[None]:
+def errors_shown() -> Generator[None]:
     """Show the errors of a command in one line, and end with the exit code of their kind."""
     try:
         yield
     except CommandError as error:
-        _tell(error, error.code)
+        _exit(error, error.code)
     except ConfigError as error:
-        _tell(error, Exit.USAGE)
+        _exit(error, Exit.USAGE)
     except StorageError as error:
-        _tell(error, Exit.UNREACHABLE)
+        _exit(error, Exit.UNREACHABLE)
     except BrokenPipeError:
         raise  # The reader has closed the pipe.
     except OSError as error:
-        _tell(error, Exit.WRONG)
+        _exit(error, Exit.WRONG)
 
 
-def _tell(error: Exception, code: Exit) -> None:
+def _exit(error: Exception, code: Exit) -> None:
     typer.echo(f"Error: {visible(str(error))}", err=True)
     raise typer.Exit(code) from None

@@ -60,7 +60,7 @@ def new_file(path: Path, *, overwrite: bool) -> Generator[BinaryIO]:
 def _open_file(path: Path) -> int | None:
     """A descriptor of the open file of a process that a path names; None for any other path.
 
-    Nobody can replace these links of the system, and what they lead to is open, not to be replaced.
+    Nobody can replace these links of the system, and an open file cannot be replaced.
     """
     found = _OPEN_FILE.fullmatch(str(path.absolute()))
     if found is None:
@@ -68,7 +68,7 @@ def _open_file(path: Path) -> int | None:
     process, number, stream = found.groups()
     if process is not None and int(process) != os.getpid():
         return os.open(path, os.O_WRONLY | os.O_APPEND)
-    # Opened again, a file would be emptied, and a socket not be found.
+    # Opening it again would empty a file and fail for a socket.
     return os.dup(int(number) if stream is None else _STREAMS[stream])
 
 
@@ -77,9 +77,9 @@ def _at(path: Path, *, overwrite: bool) -> os.stat_result | None:
     with contextlib.suppress(FileNotFoundError):
         there = path.lstat()
         if stat.S_ISLNK(there.st_mode):
-            raise CommandError(Exit.USAGE, f"{path} is a link: name the file that it leads to")
+            raise CommandError(Exit.USAGE, f"{path} is a link: name its target")
         if not overwrite:
-            raise CommandError(Exit.USAGE, f"{path} is there already: say --overwrite")
+            raise CommandError(Exit.USAGE, f"{path} exists: use --overwrite to replace it")
         return there
     return None
 

@@ -1,4 +1,4 @@
-"""``hash-key``: a key as text that does not tell it. Opens no database."""
+"""``hash-key``: the hash of a key. Opens no database."""
 
 import getpass
 import secrets
@@ -11,7 +11,7 @@ EMPTY = "the key is empty: give it on standard input"
 
 
 def hashed_key() -> str:
-    """Read a key from the terminal, unseen, or a line of standard input; never an argument.
+    """Read a key from the terminal without echo, or from standard input; never from an argument.
 
     Raises:
         CommandError: It is empty, is no valid text, or contains characters that cannot be sent.

@@ -1,4 +1,4 @@
-"""The report as JSON, CSV, Markdown, a table or plain text. Pure but for the terminal's width."""
+"""The report as JSON, CSV, Markdown, a table or plain text. Pure except for a terminal's width."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -21,7 +21,7 @@ from fastapi_lens.text.escaping import visible, visible_json
 
 
 class Format(StrEnum):
-    """How a report is written."""
+    """Output format of a report."""
 
     TABLE = "table"
     JSON = "json"
@@ -31,11 +31,11 @@ class Format(StrEnum):
 
 _HEADINGS = ("Method", "Path", "Status", "Calls", "Errors %", "p50 ms", "p95 ms", "Last call")
 _LEFT = 3
-"""Columns of words; the others are numbers and stand on the right."""
+"""Number of text columns; the others are numbers, aligned on the right."""
 
 _CALLS, _LAST_CALL = _HEADINGS.index("Calls"), _HEADINGS.index("Last call")
 _WIDE = 110
-"""Letters of a terminal that all columns fit into; a narrower one shows those two numbers."""
+"""Width of a terminal that all columns fit into; a narrower one shows those two numbers."""
 
 _COLOURS = {
     Status.ACTIVE: "green",
@@ -54,7 +54,7 @@ def read_report(
     status: Status | None,
     now: float,
 ) -> Report:
-    """The report that ``GET /lens/report`` gives with these settings.
+    """The report of ``GET /lens/report`` with these settings.
 
     Raises:
         StorageError: The database cannot be read.
@@ -64,7 +64,7 @@ def read_report(
         database,
         app=lambda: app,
         thresholds=lambda: settings.thresholds,
-        shown=settings.shows,
+        is_included=settings.is_recorded,
         retention=Retention(settings.config.ttl_days),
     )
     endpoints = reader.endpoints(window=Window.of_days(days), now=now)
@@ -72,7 +72,7 @@ def read_report(
 
 
 def as_text(report: Report, form: Format) -> str:
-    """The report in a form for files and pipes; its lines end as the form has them."""
+    """The report in a format for files and pipes, with that format's line ends."""
     match form:
         case Format.JSON:
             return visible_json(report.model_dump_json()) + "\n"
@@ -103,7 +103,7 @@ def show(report: Report, console: Console) -> None:
         cells = _cells(endpoint)
         method, path, status = cells[:_LEFT]
         colour = _COLOURS[endpoint.status]
-        # As Text, because a path such as /a/[b] is no mark-up.
+        # As Text, because rich would read a path such as /a/[b] as markup.
         table.add_row(
             method, Text(path), Text(status, style=colour), *(cells[at] for at in numbers)
         )
@@ -156,5 +156,5 @@ def _markdown(report: Report) -> str:
 
 
 def _escaped(text: str) -> str:
-    """A text that Markdown shows as it is."""
+    """A text with Markdown's special characters escaped."""
     return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>()#!|~" else letter for letter in text)

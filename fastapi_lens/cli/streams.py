@@ -30,9 +30,9 @@ def any_streams() -> Generator[None]:
             for stream in _streams():
                 stream.flush()
     except OSError as error:
-        _give_up()
+        _discard_output()
         if not isinstance(error, BrokenPipeError):
-            _complain(error)
+            _write_error(error)
         raise SystemExit(Exit.WRONG) from None
 
 
@@ -42,13 +42,13 @@ def _streams() -> list[TextIO]:
     return [stream for stream in there if stream is not None]
 
 
-def _complain(error: OSError) -> None:
+def _write_error(error: OSError) -> None:
     # Standard error may be on the full disk, too.
     with contextlib.suppress(OSError):
         os.write(2, f"Error: {error}\n".encode(errors="backslashreplace"))
 
 
-def _give_up() -> None:
+def _discard_output() -> None:
     """Discard the buffer of the standard output: the interpreter would try to write it again."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""Which database and which app a command is about. Never makes a database."""
+"""Database and app of a command. Never creates a database."""
 
 import os
 import sqlite3
@@ -28,10 +28,10 @@ DEFAULT_FILE = "lens.db"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a database is.
+    """Place of a database.
 
     Attributes:
-        url: With the driver named.
+        url: URL with an explicit driver.
     """
 
     url: URL
@@ -43,20 +43,20 @@ class Place:
         return None if path is None else Path(path).absolute()
 
     def __str__(self) -> str:
-        """Without password, and without options, which may hold one."""
+        """The place without password, and without options, which may contain one."""
         if self.file is not None:
             return str(self.file)
         return self.url.set(query={}).render_as_string(hide_password=True)
 
 
 def find(text: str | None) -> Place:
-    """The database that an argument names, else the environment, else ``lens.db`` here.
+    """The database of an argument, otherwise of the environment, otherwise ``lens.db`` here.
 
     Args:
         text: A SQLAlchemy URL or the path of a file.
 
     Raises:
-        CommandError: None is named, or the URL cannot be read.
+        CommandError: No database is named, or the URL is invalid.
     """
     named = text or os.environ.get(env_name("database_url")) or os.environ.get(env_name("db_path"))
     if named is None and Path(DEFAULT_FILE).exists():
@@ -78,7 +78,7 @@ def _url(text: str) -> URL:
         url = make_url(text)
         return url.set(drivername=DRIVERS[url.drivername])
     except (ArgumentError, KeyError, ValueError):
-        # Without its cause, which may repeat the password.
+        # Without the cause, which may contain the password.
         raise CommandError(
             Exit.USAGE,
             "the database's URL cannot be read; write it like "
@@ -88,11 +88,11 @@ def _url(text: str) -> URL:
 
 @contextmanager
 def opened(place: Place, *, drains: bool = True) -> Generator[Database]:
-    """A database that has the tables of this release.
+    """Open a database that has the tables of this release.
 
     Args:
-        place: Where it is.
-        drains: Whether what waits in the inbox is first added to what is shown.
+        place: Its place.
+        drains: First add batches of the inbox to the reports.
 
     Raises:
         CommandError: There is none, or it has no tables of fastapi_lens.
@@ -114,7 +114,7 @@ def opened(place: Place, *, drains: bool = True) -> Generator[Database]:
 
 
 def require_file(path: Path) -> None:
-    """Make sure that a file is a database with our tables, without changing anything in it.
+    """Check that a file is a database with our tables, without changing it.
 
     Raises:
         CommandError: It is missing, damaged, or another program's.
@@ -143,23 +143,23 @@ def require_file(path: Path) -> None:
 
 
 def settings() -> LensConfig:
-    """The settings of the environment, besides which database it is.
+    """The settings of the environment, except for the database.
 
     Raises:
-        ConfigError: One of them cannot work.
+        ConfigError: One of them is invalid.
     """
     return LensConfig(database_url=None, db_path=":memory:", template_dirs=())
 
 
 def chosen_app(named: str | None, apps: Sequence[str]) -> str:
-    """The app that a command is about: the one named, or the only one.
+    """The app of a command: the named one, or the only one.
 
     Args:
-        named: By ``--app``, or by the environment.
-        apps: Those that the database has.
+        named: Name from ``--app`` or the environment.
+        apps: The apps in the database.
 
     Raises:
-        CommandError: It has no such app, none at all, or several.
+        CommandError: There is no such app, none at all, or several.
     """
     there = f"the apps here are: {', '.join(map(visible, apps))}"
     if not apps:

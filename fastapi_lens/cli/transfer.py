@@ -1,4 +1,4 @@
-"""Export and import: between a database and a file. Knows neither the file's lines nor SQL."""
+"""Export and import between a database and a file. Knows neither the file's format nor SQL."""
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -18,24 +18,24 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import known_version
 from fastapi_lens.storage.schema.tables import MOVED
 from fastapi_lens.storage.transfer.export import app_names, count_rows, origins, rows_of
-from fastapi_lens.storage.transfer.import_ import SLICE_ROWS, Importer
+from fastapi_lens.storage.transfer.import_ import CHUNK_ROWS, Importer
 from fastapi_lens.text.escaping import visible
 
 Progress = Callable[[str, int], Callable[[int], None]]
-"""Begins a bar with a title and a total; what it gives moves the bar on."""
+"""Begins a progress bar with a title and a total; returns a function that advances it."""
 
 
 def export(
     database: Database, stream: BinaryIO, *, app: str | None, now: float, progress: Progress
 ) -> int:
-    """Write everything of one app, or of all, as it stands at one moment.
+    """Write a consistent copy of one app, or of all.
 
     Args:
-        database: Is read in one transaction.
+        database: The database, which is read in one transaction.
         stream: Receives the bytes of the file.
         app: Its name; None for all apps.
         now: Epoch seconds.
-        progress: Shows how far it is.
+        progress: Shows the progress.
 
     Returns:
         The number of rows.
@@ -67,19 +67,19 @@ def export(
 
 
 def import_file(database: Database, path: Path, *, again: bool, progress: Progress) -> int:
-    """Add everything that a file has and that is not in already.
+    """Add all rows of a file that were not imported before.
 
     Args:
-        database: Its tables are made where they are missing.
+        database: The target; missing tables are created.
         path: The file; it is read to its end before anything is written.
-        again: Whether to add also what the database has had from somewhere else.
-        progress: Shows how far it is.
+        again: Also add counts that the database already has from another source.
+        progress: Shows the progress.
 
     Returns:
-        The number of rows that were added; 0 when all of them were in.
+        The number of added rows; 0 if all were already imported.
 
     Raises:
-        CommandError: The file is damaged or another schema's, or its counts are in already.
+        CommandError: The file is damaged, of another schema, or its counts are already there.
         StorageError: The database cannot be written.
     """
     file = ExportFile(path)
@@ -96,17 +96,17 @@ def import_file(database: Database, path: Path, *, again: bool, progress: Progre
     if repeated and not again:
         raise CommandError(
             Exit.WRONG,
-            f"calls of {', '.join(map(visible, repeated))} that {path} has are in the database "
-            "already, recorded there or from another export: they would count twice. Purge the "
-            "app first, or say --again",
+            f"the database already has calls of {', '.join(map(visible, repeated))} that are in "
+            f"{path}, recorded there or from another export: they would count twice. Purge the "
+            "app first, or use --again",
         )
     begun = importer.begin()
     advance = progress("Importing", total)
     advance(begun)
     with closing(file.rows()) as rows:
-        for start, table, slice_ in _slices(islice(rows, begun, None), begun):
-            importer.add(table, start, [row.values for row in slice_])
-            advance(len(slice_))
+        for start, table, chunk in _chunks(islice(rows, begun, None), begun):
+            importer.add(table, start, [row.values for row in chunk])
+            advance(len(chunk))
     return total - begun
 
 
@@ -120,10 +120,10 @@ def _checked(file: ExportFile, progress: Progress) -> int:
     return total
 
 
-def _slices(rows: Iterator[Found], start: int) -> Iterator[tuple[int, sa.Table, Sequence[Found]]]:
+def _chunks(rows: Iterator[Found], start: int) -> Iterator[tuple[int, sa.Table, Sequence[Found]]]:
     """The rows in parts of one table each, with the number of rows before each part."""
     tables = {table.name: table for table in MOVED}
     for name, group in groupby(rows, lambda row: row.table):
-        while part := list(islice(group, SLICE_ROWS)):
+        while part := list(islice(group, CHUNK_ROWS)):
             yield start, tables[name], part
             start += len(part)

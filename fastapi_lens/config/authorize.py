@@ -12,26 +12,26 @@ from fastapi_lens.config.keys import Scope
 from fastapi_lens.errors import ConfigError
 
 UNNAMED = "authorize"
-"""In the audit log, of those whose name the hook does not tell."""
+"""Name in the audit log if the hook gives none."""
 
 MAX_NAME = 200
-"""Characters of a name that the audit log holds."""
+"""Length of a name in the audit log, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a hook may answer instead of a scope alone.
+    """Result of a hook with a name, in place of a scope alone.
 
     Attributes:
-        scope: What this person may do.
-        name: Who it is, for the header of the pages and for the audit log.
+        scope: Scope of this person.
+        name: Name of the person, for the header of the pages and for the audit log.
     """
 
     scope: Scope
     name: str = UNNAMED
 
     def __post_init__(self) -> None:
-        """Bring both to what pages and tables can take.
+        """Convert the scope, and limit the name to printable characters.
 
         Raises:
             ValueError: The scope is neither ``read`` nor ``admin``.
@@ -43,14 +43,14 @@ class Access:
 
 Verdict: TypeAlias = Scope | Access | None
 Authorize: TypeAlias = Callable[[Any], Verdict | Awaitable[Verdict]]
-"""Takes Starlette's request, without its body; None lets nobody in."""
+"""A function of Starlette's request, without its body; None refuses access."""
 
 
 def access_of(verdict: object) -> Access | None:
-    """What a hook has said.
+    """The access that a hook has granted.
 
     Raises:
-        TypeError: It is none of what a hook may say.
+        TypeError: The result has another type.
     """
     if verdict is None or isinstance(verdict, Access):
         return verdict
@@ -62,10 +62,10 @@ def access_of(verdict: object) -> Access | None:
 
 
 def hook_of(name: str, value: object) -> Authorize:
-    """The hook itself; text (as the environment has it) names one as ``module:name``.
+    """The hook itself; text, for example from the environment, names one as ``module:name``.
 
     Args:
-        name: Of the setting.
+        name: Name of the setting.
         value: A callable, or text.
 
     Raises:

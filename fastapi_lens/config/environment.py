@@ -52,7 +52,7 @@ def from_environment(*, removed: Mapping[str, str]) -> Callable[[type[_Config]],
 
 
 def _parsed(text: str, hint: Any) -> Any:
-    """The text of a variable, split or decoded where the field is no single value."""
+    """The text of a variable, split or decoded if the field has several values."""
     kinds = {get_origin(kind) for kind in (hint, *get_args(hint))}
     if NoneType in get_args(hint) and text.lower() in _NOTHING:
         return None

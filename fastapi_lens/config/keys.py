@@ -1,4 +1,4 @@
-"""Keys of the admin: what each opens, and how one is written down without being readable.
+"""Keys of the admin: their scopes and their hashes.
 
 Pure: no configuration, no HTTP, no storage.
 """
@@ -20,7 +20,7 @@ SINGLE_KEY = "report_key"
 
 MAX_NAME = 64
 HASHED = "scrypt$"
-"""How the text of a hashed key begins: ``scrypt$n$r$p$salt$hash``, the last two in hex."""
+"""Prefix of the text of a hashed key: ``scrypt$n$r$p$salt$hash``, the last two in hex."""
 
 SETTING = "report_keys"
 _COST = (2**14, 8, 1)
@@ -33,7 +33,7 @@ _HOW_TO_HASH = "make one with: python -m fastapi_lens hash-key"
 
 
 class Scope(StrEnum):
-    """What somebody may do in the admin."""
+    """Scope of a visitor of the admin."""
 
     READ = "read"
     """See pages and reports, and change nothing."""
@@ -47,7 +47,7 @@ class KeyConfig:
     """One of several keys.
 
     Attributes:
-        key: The secret, or what ``python -m fastapi_lens hash-key`` has made of it.
+        key: The secret, or its hash by ``python -m fastapi_lens hash-key``.
         scope: ``read`` or ``admin``.
 
     Raises:
@@ -58,7 +58,7 @@ class KeyConfig:
     scope: Scope | Literal["read", "admin"] = Scope.ADMIN
 
     def __post_init__(self) -> None:
-        """Bring the scope to its type."""
+        """Convert the scope to its type."""
         if self.scope not in list(Scope):
             raise ConfigError(SETTING, f"has a scope that is neither {' nor '.join(Scope)}")
         object.__setattr__(self, "scope", Scope(self.scope))
@@ -66,7 +66,7 @@ class KeyConfig:
 
 @dataclass(frozen=True, slots=True)
 class HashedKey:
-    """A key as scrypt has left it."""
+    """The scrypt hash of a key."""
 
     n: int
     r: int
@@ -79,7 +79,7 @@ class HashedKey:
         """Read ``scrypt$n$r$p$salt$hash``.
 
         Raises:
-            ValueError: It is something else, or costs too little or too much.
+            ValueError: It is no such hash, or its cost is too low or too high.
         """
         name, n, r, p, salt, digest = text.split("$")
         found = cls(int(n), int(r), int(p), bytes.fromhex(salt), bytes.fromhex(digest))
@@ -98,12 +98,12 @@ class HashedKey:
         return found
 
     def matches(self, key: bytes) -> bool:
-        """Whether this is the hash of a key; takes some 50 ms."""
+        """True if this is the hash of a key; takes some 50 ms."""
         return hmac.compare_digest(_scrypt(key, self.salt, (self.n, self.r, self.p)), self.digest)
 
 
 def hash_key(key: str, salt: bytes) -> str:
-    """A key as text that does not tell it; takes some 50 ms.
+    """The hash of a key as text; takes some 50 ms.
 
     Args:
         key: The secret.

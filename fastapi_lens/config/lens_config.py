@@ -25,16 +25,16 @@ Clients: TypeAlias = Literal["off", "masked", "hashed"]
 """The part of a client's address that the request log keeps."""
 
 MAX_DAYS = 36_500
-"""A century: longer ones are no time that a database is asked about."""
+"""Most days of a setting: a century."""
 
 MAX_NAME_LENGTH = 200
-"""What the columns of the app's name and of its release hold."""
+"""Length of the columns of the app's name and of its release."""
 
 REMOVED: Mapping[str, str] = {
     "freeze_gc": "was removed, because the lens leaves the garbage collector alone: to keep what "
     "it spared, call gc.freeze() in your own start-up (docs/recording.md)"
 }
-"""Settings of earlier releases, each with what to do instead."""
+"""Settings of earlier releases, each with its replacement."""
 
 _ABOVE_ZERO = Setting(above=0).as_metadata
 _threshold = partial(Setting, section=Section.THRESHOLDS, above=0)
@@ -200,7 +200,7 @@ class LensConfig:
         _check_exclusions(self)
 
     def with_values(self, values: Mapping[str, Any]) -> "LensConfig":
-        """The same settings but for some, which are brought to their types and checked alike.
+        """The same settings with other values, which are converted and checked in the same way.
 
         Args:
             values: By name, of those that may change while the app runs.
@@ -219,14 +219,14 @@ class LensConfig:
 
     @property
     def key_required(self) -> bool:
-        """Whether the admin and the reports ask for a key, which they never do with a hook."""
+        """True if the admin and the reports need a key, which they never do with a hook."""
         if self.security_enabled is None:
             return bool(self.keys)
         return self.security_enabled and self.authorize is None
 
     @property
     def keys(self) -> dict[str, KeyConfig]:
-        """All keys by name, the single one among them."""
+        """All keys by name, including the single one."""
         single = {} if self.report_key is None else {SINGLE_KEY: KeyConfig(str(self.report_key))}
         return {**single, **named_keys(self.report_keys or {})}
 

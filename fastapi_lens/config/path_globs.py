@@ -8,7 +8,7 @@ ANY_SEGMENT = "*"
 
 
 def matches(pattern: str, path: str) -> bool:
-    """Whether a glob covers a whole path template.
+    """True if a glob covers a whole path template.
 
     ``*`` stands for exactly one segment, ``**`` for any number of them (none included), all
     else for itself: ``/health`` never covers ``/healthcare``. A trailing slash counts.
@@ -21,7 +21,7 @@ def matches(pattern: str, path: str) -> bool:
 
 
 def matches_any(patterns: Iterable[str], path: str) -> bool:
-    """Whether at least one of the globs covers the path template; False for no globs."""
+    """True if at least one of the globs covers the path template; false for no globs."""
     return any(matches(pattern, path) for pattern in patterns)
 
 

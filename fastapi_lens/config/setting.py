@@ -26,7 +26,7 @@ class Setting:
         name: Name of the field, which is not repeated in its declaration.
         section: Section in which the setting can be changed while the application runs; None for a
             setting that is fixed at start.
-        noun: What a number is, in error messages: ``a share``; empty takes it from the type.
+        noun: Noun for a number in error messages: ``a share``; empty takes it from the type.
         above: Bound that a number must exceed; None for no bound.
         least: Smallest number; None for no bound.
         most: Largest number; None for no bound.

@@ -101,7 +101,7 @@ def _as_text(setting: Setting, value: Any, _kind: Any) -> str:
         value = value.get_secret_value()
     text = _text(value)
     if text is None:
-        # Only the type is told: the value may be a secret.
+        # Only the type is shown, because the value may be a secret.
         raise ConfigError(setting.name, f"must be text, not {type(value).__name__}")
     return text
 
@@ -123,4 +123,4 @@ _CONVERTERS: Mapping[Any, Callable[[Setting, Any, Any], Any]] = {
     Mapping: lambda _setting, value, _kind: named_keys(value),
     Callable: lambda setting, value, _kind: hook_of(setting.name, value),
 }
-"""By the type of a field, or by what its type is made of."""
+"""Converters by the type of a field, or by its generic type."""

@@ -1,9 +1,9 @@
-"""The lanes of a histogram as compact bytes. Pure; knows nothing of latencies.
+"""Compact byte format of a histogram. Pure; knows nothing of latencies.
 
 A histogram in memory is one big integer with a lane of `LANE_BITS` bits for each bucket. Its
 counts are high in the middle and low on both sides, so its bytes are layers, each only as long as
 it has to be: the lowest bytes of all counts from the first that is not zero to the last, then the
-second bytes of those counts that have any, and so on. The highest layer is cut once more, into
+second bytes of those counts that have any, and so on. The highest layer is split once more, into
 the lower and the upper halves of its bytes, where that is shorter.
 """
 
@@ -32,19 +32,19 @@ _UPPER = bytes(byte >> 4 for byte in range(256))
 _RAISED = bytes(byte << 4 & 255 for byte in range(256))
 _KEPT = bytes(byte & 240 for byte in range(256))
 _HALVES = ((_LOWER, _UPPER), (_RAISED, _KEPT))
-"""From a byte of two lanes to each of them, as lower and as upper halves."""
+"""Translation tables from a byte of two lanes to each of them, as lower and as upper halves."""
 
 _MOST_LANES = 4 << _FIRST_BITS
 """More than headers can name."""
 
 _ABOVE_A_BYTE = int.from_bytes(b"\0\xff\xff\xff\xff" * _MOST_LANES, "little")
-"""What a count has of its bits where it is more than one byte can hold."""
+"""Mask of the bits that make a count larger than one byte can hold."""
 
 
 def pack(lanes: int, low: int = 0) -> bytes:
-    """The bytes of some lanes, the first of which has the number `low`; none for empty ones."""
+    """The bytes of some lanes, the first of which has the number `low`; empty if all are zero."""
     raw = lanes.to_bytes(_size(lanes), "little")
-    # Most counts are small: one look at all of them is quicker than one at each byte of them.
+    # Most counts are small: one test of all of them is faster than a test of each byte.
     used = LANE_BYTES if lanes & _ABOVE_A_BYTE else 1
     planes = [raw[byte::LANE_BYTES] for byte in range(used)]
     while len(planes) > 1 and not planes[-1].strip(b"\0"):
@@ -55,10 +55,11 @@ def pack(lanes: int, low: int = 0) -> bytes:
 
 
 def pack_many(several: Sequence[Lanes]) -> bytes:
-    """The bytes of many, which compress as well as those of `pack` and take a quarter of its time.
+    """The bytes of many lane sequences, in a quarter of the time of `pack`; to be compressed.
 
-    The number of lanes of each, then the number of the first lane of each, as 32-bit integers; then
-    the lowest bytes of all counts, the second ones, and so on, as far as there are any.
+    The format: the number of lanes of each, then the number of the first lane of each, as 32-bit
+    integers; then the lowest bytes of all counts, the second bytes, and so on, up to the highest
+    byte in use.
     """
     sizes = [_size(lanes) for lanes, _ in several]
     raw = b"".join(
@@ -75,11 +76,11 @@ def unpack_many(data: bytes, number: int) -> list[Lanes]:
     """The inverse of `pack_many`.
 
     Args:
-        data: Of that many.
-        number: How many they are.
+        data: The result of `pack_many`.
+        number: Number of packed lane sequences.
 
     Raises:
-        ValueError: `pack_many` has not written this.
+        ValueError: The data was not written by `pack_many`.
     """
     head = struct.Struct(f"<{2 * number}I")
     if len(data) < head.size:
@@ -116,7 +117,7 @@ def add_up(parts: Iterable[Lanes]) -> Lanes:
 
 
 def add_up_many(parts: Iterable[Lanes]) -> Lanes:
-    """The same as `add_up`, three times as quick for hundreds and slower for a few."""
+    """The same as `add_up`, three times as fast for hundreds and slower for a few."""
     by_first: dict[int, list[int]] = {}
     for lanes, first in parts:
         by_first.setdefault(first, []).append(lanes)

@@ -1,4 +1,4 @@
-"""Latency histograms: which bucket, how to merge, which quantile. Pure; no I/O, no clock.
+"""Latency histograms: buckets, merging, quantiles. Pure; no I/O, no clock.
 
 Durations below `LINEAR_END_NS` fall into equal buckets of 8.192 µs. Above, each octave is cut
 into `PER_OCTAVE` equal parts (a log-linear histogram as in HdrHistogram), so that a bucket is
@@ -62,7 +62,7 @@ def bucket_index(duration_ns: int) -> int:
 
 
 def add_durations(counts: dict[int, int], durations_ns: list[int]) -> None:
-    """Count many durations at once; far cheaper than one after the other.
+    """Count many durations at once, which is far cheaper than one by one.
 
     Args:
         counts: Calls per bucket index, which are added to.
@@ -107,11 +107,11 @@ def _representative_ms(index: int) -> float:
 
 _FIRST_NS = tuple(_first_ns(index) for index in range(BUCKETS + 1))
 BUCKET_MS: tuple[float, ...] = tuple(_representative_ms(index) for index in range(BUCKETS))
-"""What a call in each bucket is taken to have lasted, in milliseconds, shape ``(BUCKETS,)``."""
+"""The duration that stands for each bucket, in milliseconds, shape ``(BUCKETS,)``."""
 
 
 class Histogram:
-    """How many calls fell into each bucket. Immutable; the empty one is ``Histogram()``."""
+    """Number of calls per bucket. Immutable; the empty one is ``Histogram()``."""
 
     __slots__ = ("_lanes", "_low")
 
@@ -134,7 +134,7 @@ class Histogram:
         low = min(counts)
         lanes = bytearray((max(counts) - low + 1) * LANE_BYTES)
         if max(counts.values()) < 1 << 8:
-            # As in most: five times as quick.
+            # The usual case, five times as fast as the general one below.
             for index, count in counts.items():
                 lanes[(index - low) * LANE_BYTES] = count
             return cls(int.from_bytes(lanes, "little"), low)
@@ -150,15 +150,15 @@ class Histogram:
 
     @staticmethod
     def pack_many(histograms: Iterable["Histogram"]) -> bytes:
-        """The bytes of many, which are to be compressed, see `lanes.pack_many`."""
+        """The bytes of many histograms, to be compressed: see `codec.pack_many`."""
         return pack_many([(one._lanes, one._low) for one in histograms])  # noqa: SLF001  Its own.
 
     @classmethod
     def unpack_many(cls, data: bytes, number: int) -> list[Self]:
-        """The inverse of `pack_many`, of so many histograms.
+        """The inverse of `pack_many` for this number of histograms.
 
         Raises:
-            ValueError: `pack_many` has not written this.
+            ValueError: The data was not written by `pack_many`.
         """
         return [cls(*lanes) for lanes in unpack_many(data, number)]
 

@@ -3,7 +3,7 @@
 Pure ASGI. Nothing here waits, raises, logs per request or touches a database.
 """
 
-# Else each request would make the annotations of `observe` anew.
+# Otherwise each request would evaluate the annotations of `observe` again.
 from __future__ import annotations
 
 import logging
@@ -15,7 +15,7 @@ from fastapi_lens.recording.calls.disconnects import CLIENT_CLOSED_REQUEST, is_g
 from fastapi_lens.recording.calls.outcomes import of_request
 from fastapi_lens.recording.calls.websocket import WebSocketWatch
 from fastapi_lens.recording.log.request_log import SAMPLING_MODULUS, Ended
-from fastapi_lens.recording.ownership import owner, tell_doubled
+from fastapi_lens.recording.ownership import owner, warn_of_nested_lens
 from fastapi_lens.recording.routes.route_match import Match, RouteTable, call_key, identity
 from fastapi_lens.recording.series import (
     KNOWN_METHODS,
@@ -46,32 +46,32 @@ MORE = {
 """Messages that may end a response, each with the key that says that more will follow."""
 
 MAX_HINTS = 20
-"""Requests that are looked into for the hint of `_hint`; it costs as much as routing them."""
+"""Requests that `_hint` examines, which costs as much as routing them again."""
 
 
 class Recording(Protocol):
-    """What the request path needs of a lens."""
+    """The interface of a lens that the request path uses."""
 
     recorder: Recorder
     started: bool
-    told: set[str]
+    logged: set[str]
 
     @property
     def routes(self) -> RouteTable:
         """The routes of the application."""
         ...
 
-    def records(self, method: str, path: str) -> bool:
-        """Whether calls of an endpoint are to be counted."""
+    def is_recorded(self, method: str, path: str) -> bool:
+        """True if calls of an endpoint are counted."""
         ...
 
     def skips(self, method: str, path: str, status: int) -> bool:
-        """Whether an answer with this status code is not to be counted."""
+        """True if a response with this status code is not counted."""
         ...
 
     @property
     def counts_unmapped(self) -> bool:
-        """Whether 404s that no route matched are to be counted."""
+        """True if 404s that no route matched are counted."""
         ...
 
     def begin(self, app: Any, *, lifespan: bool = False) -> None:
@@ -85,8 +85,8 @@ class Recording(Protocol):
         """Write what is pending, because the server shuts down."""
         ...
 
-    def lost(self, error: Exception) -> None:
-        """A call could not be counted."""
+    def count_dropped(self, error: Exception) -> None:
+        """Record that a call could not be counted."""
         ...
 
 
@@ -95,7 +95,7 @@ class RecordingMiddleware:
 
     Args:
         app: The application below.
-        lens: What is recorded into; put into each scope as ``scope["fastapi_lens"]``.
+        lens: The lens that counts the calls; each scope holds it as ``scope["fastapi_lens"]``.
     """
 
     def __init__(self, app: ASGIApp, lens: Recording) -> None:
@@ -111,7 +111,7 @@ class RecordingMiddleware:
     ) -> None:
         """Serve one request, WebSocket or lifespan.
 
-        The request's path is written out here: each function that it would be cut into costs
+        The code path of a request is one function on purpose: each further function call would cost
         every request of the host some tenths of a microsecond.
         """
         started_ns = perf_counter_ns()
@@ -124,7 +124,7 @@ class RecordingMiddleware:
             lens = self._begin(scope)
         outer_root = scope.get("root_path", "")
         server = getattr(receive, "__self__", None)
-        is_told = isinstance(getattr(server, "disconnected", None), bool)
+        has_flag = isinstance(getattr(server, "disconnected", None), bool)
         # Status, time of the last byte, the `receive` for `listen`, number of the open call.
         seen: list[Any] = [0, 0, receive, 0]
 
@@ -140,7 +140,7 @@ class RecordingMiddleware:
                 if not seen[0]:
                     # A client that has disconnected by now receives nothing of the response.
                     gone = server is not None and (
-                        server.disconnected if is_told else is_gone(server)
+                        server.disconnected if has_flag else is_gone(server)
                     )
                     seen[0] = CLIENT_CLOSED_REQUEST if gone else message["status"]
             elif kind in MORE and not message.get(MORE[kind]):
@@ -148,7 +148,7 @@ class RecordingMiddleware:
             return send(message)
 
         try:
-            await self.app(scope, receive if is_told else MethodType(listen, seen), observe)
+            await self.app(scope, receive if has_flag else MethodType(listen, seen), observe)
         except BaseException as error:
             if seen[3]:
                 lens.recorder.open_calls.end(seen[3])
@@ -166,7 +166,7 @@ class RecordingMiddleware:
             series = recorder.cache[
                 id(scope["route"]),
                 id(scope["endpoint"]),
-                # A router that was asked in vain leaves an empty dictionary behind.
+                # A router without a match leaves an empty dictionary behind.
                 id(scope["fastapi"]["effective_route_context"]) if scope.get("fastapi") else 0,
                 scope["method"],
                 scope["root_path"],
@@ -184,16 +184,16 @@ class RecordingMiddleware:
             self._count(Ended(scope, status, started_ns, duration_ns), outer_root)
 
     async def _below(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on a call that a lens above counts."""
+        """Pass on a call that an outer lens counts."""
         if not self._is_doubled:
             self._is_doubled = True
-            tell_doubled(scope[SCOPE_KEY], scope.get("app"))
+            warn_of_nested_lens(scope[SCOPE_KEY], scope.get("app"))
         await self.app(scope, receive, send)
 
     def _raised(
         self, ended: Ended, outer_root: str, error: BaseException, around: tuple[object, Send]
     ) -> None:
-        """Count a call that ended with an exception; the response is made above us, if any."""
+        """Count a call that ended with an exception; a response, if any, is created outside."""
         server, send = around
         gone = ended.status == CLIENT_CLOSED_REQUEST or is_gone(server)
         last = _finish.__code__
@@ -244,14 +244,14 @@ class RecordingMiddleware:
         await self.app(scope, receive, observe)
 
     def _begin(self, scope: Scope, *, lifespan: bool = False) -> Recording:
-        """Start the application's lens, or return the one that already runs."""
+        """Start the application's lens; return it, or the one that already records it."""
         app = scope.get("app") if self._host is None else self._host
         lens = self.lens = scope[SCOPE_KEY] = owner(app, self.lens)
         lens.begin(app, lifespan=lifespan)
         return lens
 
     def _count(self, ended: Ended, outer_root: str) -> None:
-        """Count any call: known, of a kind that was not seen yet, or kept by no key."""
+        """Count any call, whether the cache holds its series or not."""
         scope, status = ended.scope, ended.status
         try:
             known = self.lens.recorder.cache.get(call_key(scope, status))
@@ -260,7 +260,8 @@ class RecordingMiddleware:
                     self._add(known[0], ended)
                 return
             match = self.lens.routes.match(scope, outer_root)
-            # Before the settings are asked: a new cache comes after new ones.
+            # Read before the settings: a change replaces first the settings and then the cache, so
+            # that a decision by the old settings cannot enter the new cache.
             cache = self.lens.recorder.cache
             series = self._series(match, scope, status)
             reached = identity(scope)
@@ -272,10 +273,10 @@ class RecordingMiddleware:
             elif status in SUCCESS and not any(reached):
                 self._hint(scope, outer_root)
         except Exception as error:  # noqa: BLE001  The host never fails because of us.
-            self.lens.lost(error)
+            self.lens.count_dropped(error)
 
     def _add(self, series: Series, ended: Ended) -> None:
-        """What `__call__` does with a call whose series is at hand."""
+        """Count a call whose series is known, as `__call__` does."""
         recorder = self.lens.recorder
         recorder.add(series, ended.duration_ns)
         if (
@@ -286,7 +287,7 @@ class RecordingMiddleware:
             recorder.log.take(series, ended)
 
     def _hint(self, scope: Scope, outer_root: str) -> None:
-        """Say once that answers come from where no route is seen, if routes would give them."""
+        """Log once that a middleware answers for a route, so that such calls are not counted."""
         if next(self._hints, None) is None:
             return
         leaf = self.lens.routes.answering(scope, outer_root)
@@ -304,7 +305,7 @@ class RecordingMiddleware:
     def _series(self, match: Match | None, scope: Scope, status: int) -> Series | None:
         if match is None or not match.method:
             return self._unmapped(scope, status)
-        if not self.lens.records(match.method, match.template):
+        if not self.lens.is_recorded(match.method, match.template):
             return None
         if self.lens.skips(match.method, match.template, status):
             return None

@@ -25,7 +25,7 @@ def open_endpoints(lens: Recording) -> list[OpenEndpoint]:
     now_ns = recorder.open_calls.timer()
     found: dict[tuple[str, str], OpenEndpoint] = {}
     for (method, template, status), (connections, since_ns) in groups.items():
-        if not lens.records(method, template) or lens.skips(method, template, status):
+        if not lens.is_recorded(method, template) or lens.skips(method, template, status):
             continue
         key = recorder.series(method, template, status).key
         one = OpenEndpoint(key.method, key.path, connections, (now_ns - since_ns) / 1e9)
@@ -39,6 +39,6 @@ def _match(lens: Recording, call: OpenCall) -> Match | None:
     try:
         return lens.routes.match(call[0], call[1])
     except Exception:
-        # When it ends, it is counted and logged as lost.
+        # When it ends, it is counted and logged as dropped.
         logger.debug("fastapi_lens does not know whose call is open", exc_info=True)
         return None

@@ -23,11 +23,11 @@ class Owned(Protocol):
     """The part of a lens that this module uses.
 
     Attributes:
-        told: Sentences that were already logged.
+        logged: Sentences that were already logged.
     """
 
     started: bool
-    told: set[str]
+    logged: set[str]
 
     @property
     def routes(self) -> _Routes:
@@ -57,7 +57,7 @@ def owner(app: Any, lens: AnyLens) -> AnyLens:
     return lens
 
 
-def tell_doubled(outer: Owned, app: Any) -> None:
+def warn_of_nested_lens(outer: Owned, app: Any) -> None:
     """Log once that a middleware counts nothing, because an outer one does.
 
     Args:
@@ -67,17 +67,17 @@ def tell_doubled(outer: Owned, app: Any) -> None:
     if outer.routes.app in (None, app):
         sentence = (
             "fastapi_lens: LensMiddleware was added to this application more than once. The "
-            "outermost, which was added last, counts; the others do nothing, nor are their "
-            "settings used. LensMiddleware.setup(app) adds it: remove the second setup(app), or "
+            "outermost, which was added last, counts; the others do nothing, and their settings "
+            "are not used. LensMiddleware.setup(app) adds it: remove the second setup(app), or "
             "the app.add_middleware(LensMiddleware) beside it"
         )
     else:
         name = str(getattr(app, "title", None) or type(app).__name__)
         sentence = (
             f"fastapi_lens: the application {name!r} has a LensMiddleware of its own below "
-            "another one, which records its endpoints, too. Its own does nothing, nor are its "
-            f"settings used: remove it from {name!r}"
+            "another one, which records its endpoints, too. Its own does nothing, and its settings "
+            f"are not used: remove it from {name!r}"
         )
-    if sentence not in outer.told:
-        outer.told.add(sentence)
+    if sentence not in outer.logged:
+        outer.logged.add(sentence)
         logger.warning(sentence)

@@ -1,9 +1,9 @@
-"""Counting calls in memory, in the request's own thread. Knows no SQL and never waits.
+"""Counts of calls in memory, added in the request's own thread. Knows no SQL and never waits.
 
-A call costs its request one `list.append`: one call of C, and so atomic under the interpreter
-lock, whichever threads serve requests. Whoever folds takes the front of the list, one slice and
-one deletion, so what is appended meanwhile stays behind for the next time; sums and histograms
-are touched under a lock that a request never waits for.
+A call costs its request one `list.append`: one C call, and so atomic under the interpreter lock,
+whichever threads serve requests. Folding takes the front of the list with one slice and one
+deletion, so that durations appended meanwhile stay for the next time. Sums and histograms are
+changed under a lock that a request never waits for.
 """
 
 import threading
@@ -25,7 +25,7 @@ from fastapi_lens.recording.series import (
 
 MAX_SERIES = 10_000
 FOLD_THRESHOLD = 32
-"""Durations that wait in a series at most; the call that makes them so many folds them."""
+"""Number of waiting durations at which a call folds them into the sums."""
 
 
 class Recorder:
@@ -33,11 +33,11 @@ class Recorder:
 
     Args:
         clock: Epoch seconds, for first and last calls.
-        max_series: Further keys share one overflow series per status.
+        max_series: Limit beyond which further keys share one overflow series per status.
 
     Attributes:
-        cache: For the middleware: what it has resolved.
-        log: What is kept of single calls.
+        cache: For the middleware: resolved calls.
+        log: The request log.
         open_calls: Calls whose responses have begun and which are not counted yet.
     """
 
@@ -54,14 +54,14 @@ class Recorder:
         self._folding = threading.Lock()
 
     def series(self, method: str, path: str, status: int) -> Series:
-        """The series to count such calls in, made when missing.
+        """The series of such calls, created if it does not exist.
 
-        A status that HTTP does not know counts as a server error: a column of the database
-        could not hold it, and all that was counted beside it would wait for ever.
+        A status outside HTTP's range counts as a server error: a column of the database could not
+        hold it, and the other counts of its batch would never be written.
 
         Args:
-            method: One that a route declares, or the result of `known_method`, since clients may
-                send any number of others.
+            method: A method that a route declares, or the result of `known_method`, because clients
+                may send any number of others.
             path: The full path template.
             status: Status of the response.
         """
@@ -78,13 +78,13 @@ class Recorder:
         """Count one call that has just ended.
 
         Args:
-            series: What `series` gave.
+            series: The result of `series`.
             duration_ns: Nanoseconds, not negative.
         """
         series.last_at = self.clock()
         recent = series.recent
         recent.append(duration_ns)
-        # Who finds the lock taken leaves the work to the next call, or to the drain.
+        # If the lock is taken, the next call or the drain does the work.
         if len(recent) >= FOLD_THRESHOLD and self._folding.acquire(blocking=False):
             try:
                 series.fold()
@@ -96,10 +96,10 @@ class Recorder:
         self.add(self.series(known_method(method), path, status), duration_ns)
 
     def decay_slow_threshold(self) -> None:
-        """Let calls of every series be slow again that were not while it was slower."""
+        """Halve the slow threshold of every series, so that calls count as slow again."""
         for series in list(self._series.values()):
             first = self.log.first_slow_ns
-            # Nothing is slow while the log keeps no slow ones.
+            # No call is slow while the log keeps no slow calls.
             series.slow_ns = first or (0 if series.slow_ns == NEVER_SLOW else series.slow_ns // 2)
 
     def forget_matches(self) -> None:
@@ -111,12 +111,12 @@ class Recorder:
         """Calls that no drain has taken yet."""
         with self._folding:
             waiting = list(self._series.values())
-            return sum(len(one.recent) + sum(one.lanes.values()) for one in waiting)
+            return sum(len(each.recent) + sum(each.buckets.values()) for each in waiting)
 
     def drain(self) -> list[SeriesDelta]:
-        """What was counted since the last drain; each call comes out exactly once.
+        """The counts since the last drain; each call is returned exactly once.
 
-        Called by the flusher alone, from any thread.
+        Only the flusher calls this, from any thread.
         """
         return [
             delta
@@ -127,11 +127,11 @@ class Recorder:
     def _drain_series(self, key: SeriesKey, series: Series) -> SeriesDelta | None:
         with self._folding:
             series.fold()
-            if not series.lanes:
+            if not series.buckets:
                 return None
             delta = SeriesDelta(
                 key=key,
-                lanes=series.lanes,
+                buckets=series.buckets,
                 duration_ns=series.duration_ns,
                 max_ns=series.max_ns,
                 first_at=series.first_at,

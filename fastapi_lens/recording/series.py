@@ -33,10 +33,10 @@ def known_method(method: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SeriesKey:
-    """What calls are counted by.
+    """Key that calls are counted under.
 
     Attributes:
-        method: One that a route declares, ``WEBSOCKET``, ``ANY`` for a mount, or `OTHER_METHOD`.
+        method: A method of a route, ``WEBSOCKET``, ``ANY`` for a mount, or `OTHER_METHOD`.
         path: The full path template.
         status: The HTTP status code; of a WebSocket 101, or the code it was refused with.
     """
@@ -50,17 +50,17 @@ class Series:
     """The calls of one key.
 
     Attributes:
-        slow_ns: A call that takes longer is worth a look of the request log.
+        slow_ns: The request log looks at calls that take longer.
         recent: Durations in nanoseconds that are not folded yet.
-        lanes: Calls per histogram bucket since the last drain, of those that are folded; so are
-            their sum and their maximum.
+        buckets: Folded calls per histogram bucket since the last drain; their sum and maximum are
+            kept beside it.
     """
 
     __slots__ = (
+        "buckets",
         "duration_ns",
         "first_at",
         "key",
-        "lanes",
         "last_at",
         "max_ns",
         "recent",
@@ -76,26 +76,26 @@ class Series:
         self.clear()
 
     def clear(self) -> None:
-        """Forget what is folded."""
-        self.lanes: dict[int, int] = {}
+        """Reset the folded counts."""
+        self.buckets: dict[int, int] = {}
         self.duration_ns = self.max_ns = 0
 
     def fold(self) -> None:
-        """Add what waits to the sums; one thread at a time."""
+        """Add the waiting durations to the sums; one thread at a time."""
         waiting = len(self.recent)
         if waiting:
             durations = self.recent[:waiting]
             del self.recent[:waiting]
             self.duration_ns += sum(durations)
             self.max_ns = max(self.max_ns, *durations)
-            add_durations(self.lanes, durations)
+            add_durations(self.buckets, durations)
 
 
 class SeriesDelta(NamedTuple):
     """The calls of one key since the last drain.
 
     Attributes:
-        lanes: Calls per histogram bucket.
+        buckets: Calls per histogram bucket.
         duration_ns: Sum of the durations.
         max_ns: The longest duration.
         first_at: Epoch seconds of the first call that this process ever counted for the key.
@@ -103,7 +103,7 @@ class SeriesDelta(NamedTuple):
     """
 
     key: SeriesKey
-    lanes: dict[int, int]
+    buckets: dict[int, int]
     duration_ns: int
     max_ns: int
     first_at: float

@@ -1,1 +1,1 @@
-"""Questions and answers about what was recorded. Knows no HTML and no HTTP."""
+"""Queries of the recorded data. Knows no HTML and no HTTP."""

@@ -1,4 +1,4 @@
-"""Adds bucket rows up: for all endpoints, for one, and by step. Knows no clock and no facts."""
+"""Sums of bucket rows: for all endpoints, for one, and by step. Knows no clock and no facts."""
 
 from collections.abc import Iterable, Sequence
 
@@ -21,14 +21,14 @@ from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.sanitized_rows import whole
 
 AT_ONCE = 16_000
-"""Histograms that are taken from the database at once, which are 4 MB."""
+"""Histograms that are fetched from the database at once, about 4 MB."""
 
 
 def summed(spans: Iterable[Span], *, now: float) -> sa.Subquery:
-    """What each endpoint did in some spans together, as a part of a SELECT: one row for each.
+    """Sums of each endpoint over several spans, as a part of a SELECT: one row for each.
 
     Args:
-        spans: Without overlaps; one without an end is added up to the present and beyond.
+        spans: Spans without overlaps; an open one includes rows that clocks ahead of ours wrote.
         now: Epoch seconds.
     """
     return sums(_parts(spans, now))
@@ -42,12 +42,12 @@ def usage_of_sums(row: Sequence[object]) -> Usage:
 def read_histograms(
     connection: Connection, spans: Iterable[Span], *, ids: Sequence[int] | None, now: float
 ) -> dict[int, Histogram]:
-    """How long the calls of endpoints took in some spans together; none without rows there.
+    """Latency histograms of endpoints over several spans; empty without rows there.
 
     Args:
         connection: In a transaction.
-        spans: As of `summed`.
-        ids: The endpoints, not many; None for all.
+        spans: The same as for `summed`.
+        ids: A few endpoints; None for all.
         now: Epoch seconds.
     """
     found: dict[int, Histogram] = {}
@@ -56,9 +56,9 @@ def read_histograms(
         blobs: dict[int, list[bytes]] = {}
         for _, identity, blob in yield_gil(rows):
             blobs.setdefault(identity, []).append(blob)
-        for identity, mine in yield_gil(blobs.items(), every=1):
-            one = Histogram.merged_bytes(mine)
-            found[identity] = found[identity] + one if identity in found else one
+        for identity, parts in yield_gil(blobs.items(), every=1):
+            merged = Histogram.merged_bytes(parts)
+            found[identity] = found[identity] + merged if identity in found else merged
     return found
 
 
@@ -70,12 +70,12 @@ def read_rows(
     Args:
         connection: In a transaction.
         endpoint_id: The endpoint.
-        wanted: Spans, each as of `summed`.
+        wanted: Groups of spans, each as for `summed`.
         now: Epoch seconds.
 
     Returns:
-        For each of `wanted` the rows in it: when the bucket begins, in epoch seconds, and
-        counters, maximum and histogram, as `usage_of` takes them.
+        For each of `wanted` its rows: the start of the bucket, in epoch seconds, and counters,
+        maximum and histogram in the form that `usage_of` expects.
     """
     groups, parts = list[int](), list[Span]()
     for group, spans in enumerate(wanted):
@@ -90,7 +90,7 @@ def read_rows(
 
 
 def usage_of(rows: Sequence[Row]) -> Usage:
-    """Rows of counters, maximum and histogram, added up."""
+    """The sum of rows of counters, maximum and histogram."""
     if not rows:
         return Usage()
     *counters, longest, blobs = zip(*rows, strict=True)

@@ -1,4 +1,4 @@
-"""Which bucket rows are read, and how: SQL for spans and endpoints. Adds nothing up in Python."""
+"""SQL that reads bucket rows of spans and endpoints. Adds nothing up in Python."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.tables import BUCKET
 
 Row = tuple[Any, ...]
-"""As the driver has it."""
+"""A row as the driver returns it."""
 
 
 def within(span: Span) -> list[sa.ColumnElement[bool]]:
@@ -41,7 +41,7 @@ def parted(span: Span, now: float) -> list[Span]:
 
 
 def one_by_one(part: Span) -> list[sa.ColumnElement[bool]]:
-    """Conditions for few endpoints: buckets are named, else the rows of all would be read."""
+    """Conditions for few endpoints: with a list of buckets, because a range would read all rows."""
     if part.last is None:
         return within(part)
     tier, *bounds = within(part)
@@ -68,10 +68,10 @@ def histograms(parts: Sequence[Span], ids: Sequence[int] | None) -> sa.Executabl
 
 
 def sums(parts: Sequence[Span]) -> sa.Subquery:
-    """By endpoint the sums of its rows and their maximum, in all parts together."""
+    """The sums and the maximum of each endpoint's rows, over all parts."""
     columns = [BUCKET.c.endpoint_id, *(BUCKET.c[name] for name in COUNTERS), BUCKET.c.max_us]
     rows = sa.union_all(*(sa.select(*columns).where(*within(part)) for part in parts)).subquery()
-    # PostgreSQL adds big integers up to a decimal number.
+    # The sum of big integers is a decimal number on PostgreSQL.
     added = [sa.cast(sa.func.sum(rows.c[name]), sa.BigInteger).label(name) for name in COUNTERS]
     most = sa.func.max(rows.c.max_us).label("max_us")
     return sa.select(rows.c.endpoint_id, *added, most).group_by(rows.c.endpoint_id).subquery()
@@ -93,7 +93,7 @@ def _numbered(
 def fetched_in_parts(
     connection: Connection, statement: sa.Executable, rows: int
 ) -> Iterator[list[Row]]:
-    """The same as `fetched`, so many rows at a time."""
+    """The same as `fetched`, this number of rows at a time."""
     result = connection.execute(statement)
     cursor: Any = result.cursor
     while part := cursor.fetchmany(rows):
@@ -102,10 +102,10 @@ def fetched_in_parts(
 
 
 def fetched(connection: Connection, statement: sa.Executable) -> list[Row]:
-    """All rows as the driver has them: SQLAlchemy's own cost as much as what is done to them."""
+    """All rows as the driver returns them: SQLAlchemy's row objects would double the cost."""
     result = connection.execute(statement)
     cursor: Any = result.cursor
     rows = cursor.fetchall()
     result.close()
-    # PyMySQL gives a tuple.
+    # PyMySQL returns a tuple.
     return list(rows)

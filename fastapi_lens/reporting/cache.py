@@ -1,4 +1,4 @@
-"""Time-to-live cache with single flight. Knows neither questions nor databases."""
+"""Time-to-live cache of query results, with single flight. Knows no queries and no databases."""
 
 import threading
 import time
@@ -7,77 +7,77 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 MAX_AGE_SECONDS = 2.0
-"""The workers of an app may differ by so much, and pages depend on the time."""
+"""Longest age of a value, and so the longest difference between workers of an app."""
 
-MAX_ANSWERS = 16
-"""One may have some megabytes: the report of thousands of endpoints."""
+MAX_VALUES = 16
+"""Most values. A single one may take some megabytes: the report of thousands of endpoints."""
 
-Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 
 
-class AnswerCache:
-    """The latest answers; safe to use from several threads.
+class TTLCache:
+    """Results by key, kept for some seconds; safe to use from several threads.
 
     Args:
-        max_age_seconds: How long an answer is given again.
-        max_answers: How many are kept; the oldest goes first.
-        timer: Seconds, monotonic.
+        max_age_seconds: Lifetime of a value.
+        max_values: Most values that are kept; the oldest is evicted first.
+        timer: Seconds of a monotonic clock.
     """
 
     def __init__(
         self,
         *,
         max_age_seconds: float = MAX_AGE_SECONDS,
-        max_answers: int = MAX_ANSWERS,
+        max_values: int = MAX_VALUES,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Keep no answer yet."""
+        """Start empty."""
         self._max_age_seconds = max_age_seconds
-        self._max_answers = max_answers
+        self._max_values = max_values
         self._timer = timer
-        # Each with the time at which it ends, in the order of these.
-        self._answers: dict[Hashable, tuple[float, Any]] = {}
+        # Each value with its expiry time, in the order of these times.
+        self._values: dict[Hashable, tuple[float, Any]] = {}
         self._in_flight: dict[Hashable, Future[Any]] = {}
         self._lock = threading.Lock()
 
-    def get(self, question: Hashable, factory: Callable[[], Answer]) -> Answer:
-        """The answer to a question; whoever asks while it is computed waits for it.
+    def get(self, key: Hashable, factory: Callable[[], Value]) -> Value:
+        """The value of a key; callers that arrive while it is computed wait for it.
 
         Args:
-            question: Holds everything that the answer depends on; the same question is always
-                asked with the same kind of answer.
-            factory: Computes the answer. Its error goes to all who wait, and is not kept.
+            key: Everything that the value depends on; a key always has the same type of value.
+            factory: Computes the value. Its error is raised in all waiting callers, and not
+                kept.
         """
         with self._lock:
-            kept: tuple[float, Answer] | None = self._answers.get(question)
+            kept: tuple[float, Value] | None = self._values.get(key)
             if kept is not None and self._timer() < kept[0]:
                 return kept[1]
-            future = self._in_flight.get(question)
-            is_mine = future is None
+            future = self._in_flight.get(key)
+            is_first = future is None
             if future is None:
-                future = self._in_flight[question] = Future()
-        if is_mine:
-            self._compute(question, future, factory)
-        answer: Answer = future.result()
-        return answer
+                future = self._in_flight[key] = Future()
+        if is_first:
+            self._compute(key, future, factory)
+        value: Value = future.result()
+        return value
 
-    def _compute(self, question: Hashable, future: Future[Any], factory: Callable[[], Any]) -> None:
+    def _compute(self, key: Hashable, future: Future[Any], factory: Callable[[], Any]) -> None:
         try:
-            answer = factory()
-        except BaseException as error:  # noqa: BLE001  Handed to everybody who asked, us included.
+            value = factory()
+        except BaseException as error:  # noqa: BLE001  Raised again in every caller.
             with self._lock:
-                del self._in_flight[question]
+                del self._in_flight[key]
             future.set_exception(error)
             return
         with self._lock:
-            del self._in_flight[question]
-            self._keep(question, answer)
-        future.set_result(answer)
+            del self._in_flight[key]
+            self._keep(key, value)
+        future.set_result(value)
 
-    def _keep(self, question: Hashable, answer: Any) -> None:
+    def _keep(self, key: Hashable, value: Any) -> None:
         now = self._timer()
-        self._answers.pop(question, None)
-        self._answers[question] = (now + self._max_age_seconds, answer)
-        for old, (end, _) in list(self._answers.items()):
-            if end <= now or len(self._answers) > self._max_answers:
-                del self._answers[old]
+        self._values.pop(key, None)
+        self._values[key] = (now + self._max_age_seconds, value)
+        for old, (end, _) in list(self._values.items()):
+            if end <= now or len(self._values) > self._max_values:
+                del self._values[old]

@@ -1,6 +1,6 @@
-"""What a change of the settings would do, before it is made. Pure: no I/O, no clock.
+"""Preview of a change of the settings. Pure: no I/O, no clock.
 
-Each preview asks the very functions that bring the effect: `Rules` and `classify`.
+Each preview uses the functions that have the effect later: `Rules` and `classify`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,15 +13,15 @@ from fastapi_lens.settings.status import Status, Thresholds, classify
 
 @dataclass(frozen=True, slots=True)
 class RulePreview:
-    """What comes of a rule that is added, changed, paused or deleted.
+    """Effect of a rule that is added, changed, paused or deleted.
 
     Attributes:
-        covered: The endpoints that the rule is about, paused or not; none for a deleted one.
-        ignored: Those of all endpoints that are ignored then, by whichever rule.
-        hidden: Those that are ignored then and are not now.
-        back: Those that are ignored now and are not then.
-        share: Of all calls in the window, those of the covered endpoints, from 0 to 1.
-        total: How many endpoints there are, ignored or not.
+        covered: The endpoints that the rule matches, paused or not; none for a deleted rule.
+        ignored: All endpoints that any rule ignores after the change.
+        hidden: Endpoints that are ignored after the change and not before.
+        back: Endpoints that are ignored before the change and not after.
+        share: Calls of the covered endpoints as a share of all calls in the window, from 0 to 1.
+        total: Number of all endpoints, ignored or not.
     """
 
     covered: tuple[Endpoint, ...]
@@ -35,13 +35,13 @@ class RulePreview:
 def preview_rules(
     endpoints: Sequence[Endpoint], now: Rules, then: Rules, rule: Rule | None
 ) -> RulePreview:
-    """What comes of other rules.
+    """The effect of other rules.
 
     Args:
-        endpoints: All of them, those that are ignored now included.
-        now: The rules in force.
-        then: Those that would be.
-        rule: The one that is asked about, as it would be; None for a deleted one.
+        endpoints: All endpoints, including those that are ignored now.
+        now: The active rules.
+        then: The rules after the change.
+        rule: The changed rule in its new form; None for a deleted one.
     """
     covered = [one for one in endpoints if rule is not None and rule.covers(one.method, one.path)]
     before = {one.id for one in endpoints if now.ignores(one.method, one.path)}
@@ -64,9 +64,9 @@ class StatusChange:
 
     Attributes:
         before: Its status now.
-        after: Its status then; the same where only its speed is judged differently.
-        was_slow: Whether its p95 is above the limit now.
-        is_slow: Whether it is above the limit then.
+        after: Its status then; the same if only `is_slow` changes.
+        was_slow: True if its p95 is above the limit now.
+        is_slow: True if it is above the limit then.
     """
 
     endpoint: Endpoint
@@ -78,10 +78,10 @@ class StatusChange:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What endpoints are judged by.
+    """The limits that endpoints are judged by.
 
     Attributes:
-        thresholds: When one is cold, and dead.
+        thresholds: Days after which an endpoint is cold, and dead.
         slow_ms: Milliseconds above which a p95 is slow.
     """
 
@@ -92,12 +92,12 @@ class Limits:
 def preview_limits(
     endpoints: Iterable[Endpoint], now_limits: Limits, then: Limits, *, now: float
 ) -> tuple[StatusChange, ...]:
-    """Who would be shown differently by other limits, in the order of their paths.
+    """The endpoints that other limits would show differently, ordered by path.
 
     Args:
-        endpoints: Those that are shown.
-        now_limits: In force.
-        then: Those that would be.
+        endpoints: The shown endpoints.
+        now_limits: The active limits.
+        then: The limits after the change.
         now: Epoch seconds.
     """
     changes = (

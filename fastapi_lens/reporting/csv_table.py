@@ -11,17 +11,17 @@ from fastapi_lens.text.escaping import visible
 COLUMNS = tuple(EndpointStats.model_fields)
 
 _CELL_STARTS = re.compile(r"(^|[;\t\r\n])(?=[ \"]*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n])")
-"""Where a spreadsheet might see the beginning of a formula, also in the wide letters of the East.
+"""Positions where a spreadsheet might see the start of a formula, also in full-width characters.
 
-Where numbers have a comma, spreadsheets take a semicolon for what divides cells, quoted or not.
+In locales with a decimal comma, spreadsheets separate cells by semicolons, even quoted ones.
 """
 
 
 def csv_rows(endpoints: Iterable[EndpointStats]) -> Iterator[str]:
-    """The header, then a line for each endpoint; what is None is left empty.
+    """The header, then a line for each endpoint; None becomes an empty cell.
 
     Args:
-        endpoints: In the order of the rows.
+        endpoints: The endpoints in the order of the rows.
 
     Yields:
         Lines that end with CRLF.
@@ -33,9 +33,9 @@ def csv_rows(endpoints: Iterable[EndpointStats]) -> Iterator[str]:
 
 
 def harmless(text: str) -> str:
-    """A text that no spreadsheet takes for a formula.
+    """A text that no spreadsheet evaluates as a formula.
 
-    An apostrophe comes before what could begin one, as OWASP's page "CSV Injection" advises.
+    Each possible start of a formula gets an apostrophe, as OWASP's page "CSV Injection" advises.
     """
     return _CELL_STARTS.sub(r"\1'", text)
 

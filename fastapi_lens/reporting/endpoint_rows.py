@@ -1,4 +1,4 @@
-"""The facts of an endpoint: its row, and an `Endpoint` made of the row and its usage."""
+"""Facts of endpoints: their rows, and `Endpoint` objects made of a row and its usage."""
 
 import json
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ FACTS = tuple(ENDPOINT.c[name] for name in _NAMES)
 ID, METHOD, PATH, FIRST_SEEN, FIRST_CALLED = map(
     _NAMES.index, ("id", "method", "path", "first_seen_at", "first_called_at")
 )
-"""Where they are in it."""
+"""Positions of these columns in a row."""
 
 _TAGS = _NAMES.index("tags")
 
@@ -39,14 +39,14 @@ _TAGS = _NAMES.index("tags")
 def read_used(
     connection: Connection, summed: sa.Subquery, *conditions: sa.ColumnElement[bool]
 ) -> list[tuple[Row, Usage]]:
-    """Read rows of `FACTS` and what the endpoints did, ordered by path and method.
+    """Read rows of `FACTS` with the usage of the endpoints, ordered by path and method.
 
     Rows with an invalid id are left out.
 
     Args:
         connection: In a transaction.
         summed: See `aggregate.summed`.
-        conditions: Which endpoints.
+        conditions: Conditions on the endpoints.
     """
     identity, *numbers = summed.c
     joined = ENDPOINT.outerjoin(summed, identity == ENDPOINT.c.id)
@@ -63,7 +63,7 @@ def read_used(
 def read_one(
     connection: Connection, identity: int, app: str, days: tuple[int, int], now: float
 ) -> tuple[Row, list[tuple[int, int]]] | None:
-    """Read the row of `FACTS` of one endpoint, and its status codes; None if it is not there.
+    """Read the row of `FACTS` of one endpoint, and its status codes; None if it does not exist.
 
     Args:
         connection: In a transaction.
@@ -92,7 +92,7 @@ def read_one(
 def _codes(identity: int, days: tuple[int, int], now: float) -> sa.Subquery:
     since, until = days
     today = int(now) // Tier.DAY
-    # The clock of another host may be ahead of ours, by less than a day.
+    # Clocks of other hosts may be ahead of ours, by less than a day.
     last = min(until, today) + (until >= today)
     # Listed individually, because rows are ordered by day.
     named = STATUS.c.day.in_(range(since, last + 1))
@@ -118,7 +118,7 @@ def _sound(row: Row) -> Row:
 
 
 def endpoint_of(row: Row, usage: Usage, thresholds: Thresholds, *, now: float) -> Endpoint:
-    """An endpoint with the status that it has at a moment."""
+    """An endpoint with its status at a time."""
     identity, method, path, kind, name, source, summary, tags, deprecated, *times = row
     first_seen, first, last, total_calls = times
     last_called_at = _seconds(last)
@@ -153,7 +153,7 @@ def with_open(endpoint: Endpoint, opened: Mapping[int, Open]) -> Endpoint:
 
 @lru_cache(maxsize=1_024)
 def _tags(text: str) -> tuple[str, ...]:
-    """Of many endpoints few have tags that no other has."""
+    """Parsed tags; cached, because many endpoints share the same tags."""
     try:
         found: Any = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""How long calls took, by step and band of duration. Pure arithmetic; no I/O, no HTML."""
+"""Heat map of latencies: calls by step and band of duration. Pure arithmetic; no I/O, no HTML."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from fastapi_lens.histogram.histogram import (
 from fastapi_lens.reporting.model import Series
 
 MAX_FINE_BANDS = 10
-"""Where more half octaves are in use, bands are whole octaves."""
+"""If more half octaves are in use, bands are whole octaves."""
 
 MIN_BANDS = 6
 _HALF = PER_OCTAVE // 2
@@ -23,8 +23,8 @@ class Heat:
     """Calls by step and band of duration.
 
     Attributes:
-        bands_ms: Milliseconds at which each band begins and ends, the shortest first; their
-            edges are edges of histogram buckets, so that no call is guessed into a band.
+        bands_ms: Start and end of each band in milliseconds, the shortest first. They are edges of
+            histogram buckets, so that every call is known to be in its band.
         columns: For each step the calls in each band.
     """
 
@@ -38,7 +38,7 @@ def heat_of(series: Series) -> Heat:
     used = {band for bands in found for band in bands} or {0}
     width = 1 if max(used) - min(used) < MAX_FINE_BANDS else 2
     first, last = ((band + width - 1) // width for band in (min(used), max(used)))
-    # A few more around, else one band would be as high as the chart.
+    # Empty bands around, because a single band would fill the whole height of the chart.
     missing = max(0, MIN_BANDS - (last - first + 1))
     highest = 2 * OCTAVES // width
     first = max(0, min(first - missing // 2, highest - MIN_BANDS + 1))
@@ -63,7 +63,7 @@ def _bands(histogram: Histogram) -> dict[int, int]:
 
 
 def _edge_ms(number: int, width: int) -> float:
-    """Where the octaves or half octaves after so many begin; -1 is the lower edge of all."""
+    """Start of the octave or half octave with this number; -1 is the lower edge of all."""
     if number < 0:
         return 0.0
     return bucket_edges(LINEAR_BUCKETS + number * width * _HALF)[0] / 1e6

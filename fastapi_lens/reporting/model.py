@@ -1,4 +1,4 @@
-"""What the read side answers with: frozen values, times in epoch seconds. No SQL, no HTML."""
+"""Results of the read side: frozen values, times in epoch seconds. No SQL, no HTML."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ID_BITS = 63
 
 
 def key_from_id(identity: int) -> str:
-    """An id as pages link it."""
+    """The key of an id, which pages use in links."""
     return f"{identity:0{KEY_DIGITS}x}"
 
 
@@ -31,7 +31,7 @@ def id_from_key(key: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """N seconds up to now or up to a moment, or everything that is kept.
+    """A period of some seconds up to now or up to a time, or everything that is kept.
 
     Attributes:
         seconds: Length of the window; ``None`` for everything.
@@ -48,18 +48,18 @@ class Window:
 
     @classmethod
     def between(cls, start: int, end: int) -> "Window":
-        """From one moment (epoch seconds) to a later one."""
+        """From one time (epoch seconds) to a later one."""
         return cls(end - start, end)
 
     def begin(self, now: float) -> int | None:
-        """The second in which it begins, counted from the epoch; ``None`` for everything."""
+        """Its start in epoch seconds; ``None`` for everything."""
         end = int(now) if self.end is None else self.end
         return None if self.seconds is None else max(0, end - self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Where a window begins and ends once the rows that are kept have widened it.
+    """Start and end of a window, widened to the edges of the rows that are kept.
 
     Attributes:
         start: Epoch seconds at the edge of a bucket; ``None`` for everything.
@@ -72,13 +72,13 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Usage:
-    """Calls of one endpoint in a window, added up.
+    """Sums of the calls of one endpoint in a window.
 
     Attributes:
         calls: All calls; `redirects` (3xx), `errors_4xx` and `errors_5xx` are among them.
         duration_us: Sum of the durations in microseconds.
         max_us: The longest duration in microseconds; 0 without calls.
-        histogram: How long the calls took; None where that was not read.
+        histogram: Durations of the calls; None if they were not read.
     """
 
     calls: int = 0
@@ -91,18 +91,18 @@ class Usage:
 
     @classmethod
     def of(cls, numbers: Iterable[int], histogram: Histogram | None) -> Self:
-        """A usage of its `COUNTERS` in their order, the maximum after them, and its histogram."""
+        """A usage from its `COUNTERS` in their order, the maximum after them, and its histogram."""
         return cls(**dict(zip(_NUMBERS, numbers, strict=True)), histogram=histogram)
 
     @property
     def measured(self) -> Histogram:
-        """How long the calls took.
+        """The durations of the calls.
 
         Raises:
-            LookupError: That was not read.
+            LookupError: The histogram was not read.
         """
         if self.histogram is None:
-            raise LookupError("how long the calls of this endpoint took was not read")
+            raise LookupError("the histogram of this endpoint was not read")
         return self.histogram
 
     @property
@@ -125,14 +125,14 @@ class Usage:
         """p50, p95 and p99 in milliseconds, nearest rank; zeros without calls.
 
         Raises:
-            LookupError: It was not read how long the calls took.
+            LookupError: The histogram was not read.
         """
         found = self.measured.quantiles((0.5, 0.95, 0.99), max_ms=self.max_ms)
         return (found[0], found[1], found[2]) if found else (0.0, 0.0, 0.0)
 
     @staticmethod
     def total(usages: "list[Usage]") -> "Usage":
-        """All of them together, with a histogram where all have one; no calls of an empty list."""
+        """The sum of usages, with a histogram if all have one; no calls for an empty list."""
         if not usages:
             return Usage()
         *added, longest = zip(*map(attrgetter(*_NUMBERS), usages), strict=True)
@@ -146,12 +146,12 @@ _NUMBERS = (*COUNTERS, "max_us")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One method on one path template, with what it did in a window.
+    """One method on one path template, with its usage in a window.
 
     Attributes:
         id: 63 bits of SHA-256 of app, method and path.
-        key: The id in 16 hexadecimal digits, as pages link it.
-        kind: ``http``, ``websocket`` or ``mount`` (an application that the lens cannot see into).
+        key: The id in 16 hexadecimal digits, which pages use in links.
+        kind: ``http``, ``websocket`` or ``mount`` (an application whose routes are unknown).
         name: Qualified name of the handler, ``app.routers.users.get_user``; may be empty.
         source: File and line of the handler, ``app/routers/users.py:41``; may be empty.
         summary: First line of the handler's docstring; may be empty.
@@ -188,7 +188,7 @@ class Endpoint:
         return key_from_id(self.id)
 
     def is_slow(self, *, limit_ms: float) -> bool:
-        """Whether the p95 lies above a limit; a WebSocket is open for long, and never slow."""
+        """True if the p95 exceeds a limit; WebSockets stay open for long, and are never slow."""
         return self.kind != "websocket" and self.usage.percentiles_ms[1] > limit_ms
 
 
@@ -197,10 +197,10 @@ class Point:
     """One step of a time series.
 
     Attributes:
-        start: Epoch seconds at which the step begins, or the window inside of it.
-        end: Epoch seconds at which it ends, or the window does; it may lie ahead.
-        usage: The calls in it; no calls where nothing was recorded.
-        divides: Whether finer rows of it are kept, so that it can be looked into.
+        start: Start in epoch seconds, of the step or of the window inside it.
+        end: End in epoch seconds, of the step or of the window; it may lie in the future.
+        usage: Its calls; no calls if nothing was recorded.
+        divides: True if finer rows of it are kept, so that it can be zoomed into.
     """
 
     start: int
@@ -215,7 +215,7 @@ class Series:
 
     Attributes:
         step_seconds: Length of each step.
-        points: Oldest first; the last one of a window that ends now is still filling.
+        points: Oldest first; the last step of a window that ends now is not over.
     """
 
     step_seconds: int
@@ -224,11 +224,11 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What an endpoint did in the period before a window, which is as long as the window is.
+    """Calls of an endpoint in the period before a window, which is as long as the window.
 
     Attributes:
-        start: Epoch seconds at which it begins, to the precision of the rows that are kept.
-        end: Epoch seconds at which it ends: where the window begins, to the same precision.
+        start: Start in epoch seconds, to the precision of the rows that are kept.
+        end: End in epoch seconds, which is the start of the window, to the same precision.
         seconds: Length of the window that it is compared with; its own may differ by a tenth.
     """
 
@@ -239,19 +239,19 @@ class Before:
 
     @property
     def calls(self) -> float:
-        """As many calls as it would have had, were it exactly as long as the window."""
+        """Calls, scaled to the exact length of the window."""
         return self.usage.calls * self.seconds / (self.end - self.start)
 
 
 @dataclass(frozen=True, slots=True)
 class WeekHours:
-    """When an endpoint is called: hours of the week, the first one Monday from 00:00 UTC.
+    """Calls of an endpoint by hour of the week, beginning on Monday at 00:00 UTC.
 
     Attributes:
-        start: Epoch seconds from which on hours were looked at.
-        end: Epoch seconds of the present hour, which is not over and not in it.
+        start: Start of the observation in epoch seconds.
+        end: Start of the present hour, which is not over and not included.
         calls: Calls in each hour of the week, 168 numbers.
-        hours: How often each of them was looked at, 168 numbers.
+        hours: Number of observations of each hour of the week, 168 numbers.
     """
 
     start: int
@@ -260,20 +260,20 @@ class WeekHours:
     hours: tuple[int, ...]
 
     def mean(self, hour: int) -> float | None:
-        """Calls in an hour of the week, on average; ``None`` when none was looked at yet."""
+        """Average calls in an hour of the week; ``None`` if that hour was not observed yet."""
         return self.calls[hour] / self.hours[hour] if self.hours[hour] else None
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One endpoint with everything that its page shows of its calls.
+    """One endpoint with everything that its page shows about its calls.
 
     Attributes:
-        endpoint: With what it did in the window.
-        codes: Status codes and how many calls had them, most frequent first.
-        series: What it did over time.
-        before: What it did in the period before; None where nobody can tell.
-        week: When it is called, from all the hours that are kept.
+        endpoint: The endpoint with its usage in the window.
+        codes: Status codes with their calls, most frequent first.
+        series: Its calls over time.
+        before: Its calls in the period before; None if they are not known.
+        week: Its calls by hour of the week, from all hours that are kept.
     """
 
     endpoint: Endpoint
@@ -285,16 +285,16 @@ class Detail:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether the numbers can be trusted, for the footer of every page.
+    """Health of the recording, for the footer of every page.
 
     Attributes:
         complete_to: Epoch seconds up to which every live worker has written; ``None`` before
             the first flush.
         workers: Workers seen within the last minute.
-        dropped: Calls that were counted as lost, ever.
-        database_bytes: Size of the database; ``None`` where it cannot be told.
-        core_share: Share of one core, from 0 to 1, that the lens used lately in each worker, on
-            average; ``None`` before it was measured.
+        dropped: Calls dropped since recording began.
+        database_bytes: Size of the database; ``None`` if unknown.
+        core_share: Average recent share of one core, from 0 to 1, that the lens uses in a worker;
+            ``None`` before it was measured.
     """
 
     complete_to: float | None
@@ -305,7 +305,7 @@ class Health:
 
 
 class WorkerState(StrEnum):
-    """What is known of a worker."""
+    """State of a worker."""
 
     RUNNING = "running"
     SILENT = "silent"
@@ -314,26 +314,26 @@ class WorkerState(StrEnum):
 
 
 CLOCK_TOLERANCE_SECONDS = 5.0
-"""So far a worker's clock may be from the database's before it is shown as wrong."""
+"""Difference between a worker's clock and the database's beyond which it is shown as wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One process that records an app, or has.
+    """One process that records an app, or has recorded it.
 
     Attributes:
-        release: The host's version; empty where none is set.
+        release: The host application's version; empty if not set.
         started_at: Epoch seconds by the reader's clock, as is `seen_at`.
-        seen_at: Epoch seconds at which it was last heard of.
+        seen_at: Epoch seconds of its last heartbeat.
         pending: Calls that waited in its memory then.
-        dropped: Calls that it has lost.
+        dropped: Calls that it has dropped.
         flush_ms: Milliseconds that its latest flush took; 0.0 before the first.
-        interval_seconds: Seconds between two of its flushes; longer than set while what was flushed
-            is not added up as fast.
-        core_share: Share of one core, from 0 to 1, that the thread of its lens used lately;
+        interval_seconds: Seconds between two of its flushes; longer than configured while the inbox
+            is emptied more slowly than it is filled.
+        core_share: Recent share of one core, from 0 to 1, that the thread of its lens uses;
             ``None`` before it was measured.
-        clock_ahead_seconds: How far its clock is ahead of the database's, negative where it is
-            behind; ``None`` where nobody can tell.
+        clock_ahead_seconds: Lead of its clock over the database's, negative if it is
+            behind; ``None`` if unknown.
     """
 
     host: str
@@ -351,5 +351,5 @@ class Worker:
 
     @property
     def clock_is_off(self) -> bool:
-        """Whether its clock is so wrong that it shows."""
+        """True if its clock is off by more than the tolerance."""
         return abs(self.clock_ahead_seconds or 0.0) >= CLOCK_TOLERANCE_SECONDS

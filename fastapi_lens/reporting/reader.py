@@ -13,7 +13,7 @@ from fastapi_lens.reporting.aggregate import (
     usage_of,
 )
 from fastapi_lens.reporting.bucket_rows import Row
-from fastapi_lens.reporting.cache import AnswerCache
+from fastapi_lens.reporting.cache import TTLCache
 from fastapi_lens.reporting.endpoint_rows import (
     FIRST_CALLED,
     FIRST_SEEN,
@@ -56,26 +56,26 @@ from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import ENDPOINT
 
 NAMED = 50
-"""So many endpoints are asked for by name; for more, the rows of all are read."""
+"""Most endpoints whose rows are selected by id; for more, the rows of all are read."""
 
 SIZE_SECONDS = 60.0
-"""The size of the database is looked up so often: a server adds up its files for it."""
+"""Interval of reading the database's size, for which a server has to add up its files."""
 
 
 class Reader:
-    """Answers questions about one app.
+    """Answers queries about one app.
 
     Args:
-        database: Where the rows are.
-        app: The app's name; its endpoints are the only ones that are seen.
-        thresholds: When an endpoint is cold, and dead; may change meanwhile.
-        shown: Whether an endpoint (method, path) is to be seen at all.
-        ignored: Whether a rule ignores it, so that it is seen only by who asks for such.
-        retention: How long each tier is kept; may change meanwhile.
+        database: The database with the rows.
+        app: Returns the app's name; only its endpoints are read.
+        thresholds: Returns the days after which an endpoint is cold, and dead.
+        is_included: Returns true if the code does not exclude an endpoint (method, path).
+        ignored: Returns true if a rule ignores it; it is then returned only on request.
+        retention: Retention of each tier; may change while the reader exists.
 
     Attributes:
-        log: Answers questions about single requests and exceptions.
-        answers: Answers that are given again for a moment, see `version`.
+        log: Answers queries about single requests and exceptions.
+        results: Cache of recent results, see `version`.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Reader:
         *,
         app: Callable[[], str],
         thresholds: Callable[[], Thresholds],
-        shown: Callable[[str, str], bool],
+        is_included: Callable[[str, str], bool],
         retention: Retention,
         ignored: Callable[[str, str], bool] = lambda _method, _path: False,
     ) -> None:
@@ -92,15 +92,15 @@ class Reader:
         self._database = database
         self._app = app
         self._thresholds = thresholds
-        self._shown = shown
+        self._is_included = is_included
         self._ignored = ignored
         self._retention = retention
-        self.log = LogReader(database, app=app, shown=self._is_recorded)
-        self.answers = AnswerCache()
-        self._sizes = AnswerCache(max_age_seconds=SIZE_SECONDS, max_answers=1)
+        self.log = LogReader(database, app=app, is_recorded=self._is_recorded)
+        self.results = TTLCache()
+        self._sizes = TTLCache(max_age_seconds=SIZE_SECONDS, max_values=1)
 
     def version(self) -> Hashable:
-        """What every answer about calls depends on besides the question and the time.
+        """The state that every answer about calls depends on, besides the question and the time.
 
         Raises:
             StorageError: The database cannot be read.
@@ -110,11 +110,11 @@ class Reader:
         return self.depends_on(version)
 
     def depends_on(self, version: str) -> Hashable:
-        """The same with a version that `state` has given."""
+        """The same for a version that `state` returned."""
         return (self._app(), self._thresholds(), self._retention.ttl_days, str(version))
 
     def state(self, now: float) -> State:
-        """Who records the app, and the version of the data, in one query.
+        """The live workers of the app and the version of the data, in one query.
 
         Raises:
             StorageError: The database cannot be read.
@@ -131,17 +131,17 @@ class Reader:
         with_histograms: bool = True,
         state: State | None = None,
     ) -> list[Endpoint]:
-        """All endpoints with what they did in a window, ordered by path and method.
+        """All endpoints with their usage in a window, ordered by path and method.
 
-        Open calls are those that each worker last reported. An endpoint that was never called and
-        that no running worker's app contains any more is left out: it has been removed.
+        Open calls are those in the last report of each worker. An endpoint that was never called
+        and that no running worker's app contains any more is left out, because it was removed.
 
         Args:
-            window: Which calls count.
+            window: The calls to count.
             now: Epoch seconds.
-            with_ignored: Whether endpoints that a rule ignores are among them.
-            with_histograms: Whether their percentiles are needed.
-            state: What `state` gave a moment ago, where it was asked for already.
+            with_ignored: Include endpoints that a rule ignores.
+            with_histograms: Read the histograms, which percentiles need.
+            state: A recent result of `state`, to save its query.
 
         Raises:
             StorageError: The database cannot be read.
@@ -165,7 +165,7 @@ class Reader:
     def with_histograms(
         self, endpoints: Sequence[Endpoint], *, window: Window, now: float
     ) -> list[Endpoint]:
-        """Endpoints that were read without them, with what their percentiles are made of.
+        """Endpoints that were read without histograms, with the histograms added.
 
         Raises:
             StorageError: The database cannot be read.
@@ -190,7 +190,7 @@ class Reader:
         with_ignored: bool = False,
         state: State | None = None,
     ) -> Endpoint | None:
-        """One endpoint by its key; None when there is no such endpoint. See `detail`.
+        """One endpoint by its key; None if it does not exist. See `detail`.
 
         Raises:
             StorageError: The database cannot be read.
@@ -207,16 +207,16 @@ class Reader:
         with_ignored: bool = False,
         state: State | None = None,
     ) -> Detail | None:
-        """One endpoint by its key, with all that its page shows of its calls; None without it.
+        """One endpoint by its key, with everything that its page shows; None if it does not exist.
 
         Status codes are kept by day, so a window consists of whole days for them: `code_days`.
 
         Args:
-            key: Of the endpoint.
-            window: Which calls count.
+            key: The key of the endpoint.
+            window: The calls to count.
             now: Epoch seconds.
-            with_ignored: Whether it is found if a rule ignores it.
-            state: What `state` gave a moment ago, where it was asked for already.
+            with_ignored: Also find an endpoint that a rule ignores.
+            state: A recent result of `state`, to save its query.
 
         Raises:
             StorageError: The database cannot be read.
@@ -226,7 +226,7 @@ class Reader:
             found = read_one(
                 connection, id_from_key(key), app, self.code_days(window, now=now), now
             )
-            if found is None or not self._seen(found[0], with_ignored=with_ignored):
+            if found is None or not self._is_shown(found[0], with_ignored=with_ignored):
                 return None
             state = state or read_state(connection, app=app, now=now)
             row, codes = found
@@ -254,17 +254,17 @@ class Reader:
         )
 
     def bounds(self, window: Window, *, now: float) -> Bounds:
-        """Where a window begins and ends, as far as the rows that are kept can tell."""
+        """Start and end of a window, to the precision of the rows that are kept."""
         return bounds_of(window, now=now, kept=self._kept)
 
     def trends(
         self, ids: Sequence[int], *, window: Window, now: float
     ) -> Mapping[int, Sequence[int]]:
-        """Calls per step of the window, oldest first, of several endpoints.
+        """Calls of several endpoints per step of the window, oldest first.
 
         Returns:
-            For each id as many numbers as the window has steps, 60 at most; the last step of a
-            window that ends now is still filling.
+            For each id one number per step of the window, 60 at most; the last step of a window
+            that ends now is not over.
 
         Raises:
             StorageError: The database cannot be read.
@@ -277,7 +277,7 @@ class Reader:
         return code_days(window, now=now, kept=self._kept)
 
     def health(self, now: float, state: State | None = None) -> Health:
-        """Whether the numbers can be trusted; the size is up to a minute old.
+        """The health of the recording; the database size is up to a minute old.
 
         Raises:
             StorageError: The database cannot be read.
@@ -286,7 +286,7 @@ class Reader:
         return state.health(database_bytes=self._sizes.get("size", self._size))
 
     def workers(self, now: float) -> list[Worker]:
-        """Who records this app or has, see `read_workers`.
+        """The running and former workers of this app, see `read_workers`.
 
         Raises:
             StorageError: The database cannot be read.
@@ -295,7 +295,7 @@ class Reader:
             return read_workers(connection, app=self._app(), now=now)
 
     def _spans(self, window: Window, now: float, *, since: float | None) -> list[Span]:
-        """The rows of a window; of everything those since the first call, or all with None."""
+        """The rows of a window; for everything, those since a time, or all with None."""
         bounds, first = self.bounds(window, now=now), int(max(EARLIEST, since or 0.0))
         start = first // Tier.WEEK * Tier.WEEK if bounds.start is None else bounds.start
         return cover(start, end=bounds.end)
@@ -316,11 +316,11 @@ class Reader:
         with self._database.read() as connection:
             return self._database.size_bytes(connection)
 
-    def _seen(self, row: Row, *, with_ignored: bool) -> bool:
+    def _is_shown(self, row: Row, *, with_ignored: bool) -> bool:
         return self._is_recorded(row[METHOD], row[PATH], with_ignored=with_ignored)
 
     def _is_recorded(self, method: str, path: str, *, with_ignored: bool = False) -> bool:
-        return self._shown(method, path) and (with_ignored or not self._ignored(method, path))
+        return self._is_included(method, path) and (with_ignored or not self._ignored(method, path))
 
     def _kept(self, tier: Tier) -> int | None:
         return self._retention.kept_seconds(tier)

@@ -1,4 +1,4 @@
-"""The JSON reports as REPORT.md promises them: programs depend on every name. No I/O."""
+"""Models of the JSON reports. Programs depend on every name in them. No I/O."""
 
 from collections.abc import Iterable, Sequence
 from typing import Self
@@ -14,9 +14,9 @@ class EndpointStats(BaseModel):
     """One endpoint in a report.
 
     Times are seconds since the epoch (UTC), durations milliseconds, percentages 0 to 100; all
-    are rounded to two decimals but the times. Of a never-called endpoint the times are None,
-    the durations 0.0 and the success rate 100.0. Open connections count as use, but not as calls
-    yet; without any, `oldest_open_since` is None.
+    except the times are rounded to two decimals. A never-called endpoint has the times None, the
+    durations 0.0 and the success rate 100.0. Open connections count as use, but not as calls yet;
+    without any, `oldest_open_since` is None.
     """
 
     path: str
@@ -70,7 +70,7 @@ class EndpointStats(BaseModel):
 
 
 class Filters(BaseModel):
-    """What a report was asked for; None where it was not."""
+    """The filters of a report; None for those that were not given."""
 
     days: int | None
     status: Status | None
@@ -129,7 +129,7 @@ class TopReport(BaseModel):
 
 
 class DeadReport(BaseModel):
-    """``GET /lens/report/dead``: what is dead or was never called."""
+    """``GET /lens/report/dead``: endpoints that are dead or were never called."""
 
     generated_at: float
     dead_endpoint_count: int

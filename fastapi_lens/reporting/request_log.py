@@ -1,4 +1,4 @@
-"""LogReader: the single requests and the exceptions that the request log has. Knows no HTML."""
+"""LogReader: queries of the request log's requests and exceptions. Knows no HTML."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ from fastapi_lens.storage.schema.tables import ENDPOINT, EXCEPTION, REQUEST
 from fastapi_lens.text.masked_paths import masked_path
 
 MOST_NEWER = 1_000
-"""So far newer requests are counted."""
+"""Number up to which newer requests are counted."""
 
 MOST_EXCEPTIONS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogFilter:
-    """Which requests are asked for; what is empty or None lets all through.
+    """Filter of requests; fields that are empty or None match all.
 
     Attributes:
         endpoint: Key of an endpoint, 16 hexadecimal digits.
         statuses: Lowest and highest status code.
-        text: In the path as requested, or in the type or message of the exception.
+        text: Text in the requested path, or in the type or message of the exception.
         reason: ``error``, ``slow`` or ``sample``.
     """
 
@@ -49,10 +49,11 @@ class LoggedCall:
     Attributes:
         id: Greater for later ones; `key` is the same in 16 hexadecimal digits.
         at: Epoch seconds of its arrival.
-        endpoint_key: Of its endpoint; `template` is that endpoint's path, empty where the
-            endpoint is forgotten.
-        path: As it was requested; `query` holds keys alone unless values are kept.
-        exception_key: Of its exception, and `exception_type` and `message`; empty without.
+        endpoint_key: Key of its endpoint; `template` is that endpoint's path, empty if the
+            endpoint is deleted.
+        path: The requested path; `query` has only parameter names unless values are kept.
+        exception_key: Key of its exception; empty without one, as are `exception_type` and
+            `message`.
     """
 
     id: int
@@ -80,16 +81,16 @@ class LoggedCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExceptionKind:
-    """Exceptions of one type, at one line, of one endpoint.
+    """Exceptions of one type, raised at one line, of one endpoint.
 
     Attributes:
         key: 16 hexadecimal digits.
-        endpoint_key: Of their endpoint, `method` and `path` of which are empty where it is
-            forgotten.
+        endpoint_key: Key of their endpoint, whose `method` and `path` are empty if it is
+            deleted.
         type: Qualified name of the class.
-        message: Of one of the latest, and so is `traceback`.
-        place: ``app/routers/users.py:41 in read_user``; empty where nothing is known.
-        calls: How many there were.
+        message: Message of a recent occurrence; `traceback` is that of the same one.
+        place: Location, ``app/routers/users.py:41 in read_user``; empty if unknown.
+        calls: Number of such exceptions.
         first_at: Epoch seconds, as is `last_at`.
     """
 
@@ -107,21 +108,21 @@ class ExceptionKind:
 
 
 class LogReader:
-    """Answers questions about the log of one app.
+    """Answers queries about the log of one app.
 
     Args:
-        database: Where the rows are.
-        app: The app's name.
-        shown: Whether an endpoint (method, path) is to be seen at all.
+        database: The database with the rows.
+        app: Returns the app's name.
+        is_recorded: Returns true if an endpoint (method, path) is recorded, and so is shown.
     """
 
     def __init__(
-        self, database: Database, *, app: Callable[[], str], shown: Callable[[str, str], bool]
+        self, database: Database, *, app: Callable[[], str], is_recorded: Callable[[str, str], bool]
     ) -> None:
         """Read nothing yet."""
         self._database = database
         self._app = app
-        self._shown = shown
+        self._recorded = is_recorded
 
     def requests(
         self, wanted: LogFilter, *, before: int | None = None, limit: int = 50
@@ -129,9 +130,9 @@ class LogReader:
         """Requests, the newest first.
 
         Args:
-            wanted: Which ones.
-            before: Id that theirs are less than; None for the newest.
-            limit: How many at most.
+            wanted: The filter.
+            before: Exclusive upper limit of the ids; None for the newest.
+            limit: Most requests to return.
 
         Raises:
             StorageError: The database cannot be read.
@@ -144,11 +145,11 @@ class LogReader:
             return [
                 _call(row)
                 for row in sound_rows(found, REQUEST, _OF_REQUEST)
-                if not self._is_hidden(row.endpoint_method, row.template)
+                if self._is_recorded(row.endpoint_method, row.template)
             ]
 
     def newer(self, wanted: LogFilter, *, after: int) -> int:
-        """How many requests there are that are newer than one; `MOST_NEWER` at most.
+        """The number of requests that are newer than one; `MOST_NEWER` at most.
 
         Raises:
             StorageError: The database cannot be read.
@@ -162,28 +163,28 @@ class LogReader:
             return int(connection.execute(sa.select(sa.func.count()).select_from(ids)).scalar_one())
 
     def request(self, key: str) -> LoggedCall | None:
-        """One request by its key; None when there is no such one (any more).
+        """One request by its key; None if it does not exist, or no longer.
 
         Raises:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            mine = REQUEST.c.app == self._app()
-            rows = connection.execute(_joined().where(REQUEST.c.id == id_from_key(key), mine)).all()
+            ours = REQUEST.c.app == self._app()
+            rows = connection.execute(_joined().where(REQUEST.c.id == id_from_key(key), ours)).all()
         row = next(iter(sound_rows(rows, REQUEST, _OF_REQUEST)), None)
-        if row is None or self._is_hidden(row.endpoint_method, row.template):
+        if row is None or not self._is_recorded(row.endpoint_method, row.template):
             return None
         return _call(row)
 
     def exception_kinds(
         self, *, endpoint: str = "", text: str = "", limit: int = MOST_EXCEPTIONS
     ) -> list[ExceptionKind]:
-        """Kinds of exceptions, that which was seen last first.
+        """Kinds of exceptions, the most recent first.
 
         Args:
             endpoint: Key of an endpoint; empty for all.
-            text: In the type, the message or the place; empty for all.
-            limit: How many at most.
+            text: Text in the type, the message or the location; empty for all.
+            limit: Most kinds to return.
 
         Raises:
             StorageError: The database cannot be read.
@@ -193,54 +194,54 @@ class LogReader:
             rows = _kinds().where(*shown, EXCEPTION.c.calls > 0)
             if text:
                 rows = rows.where(
-                    _has(text, EXCEPTION.c.type, EXCEPTION.c.message, EXCEPTION.c.place)
+                    _contains(text, EXCEPTION.c.type, EXCEPTION.c.message, EXCEPTION.c.place)
                 )
             newest_first = rows.order_by(EXCEPTION.c.last_at.desc(), EXCEPTION.c.id).limit(limit)
             found = sound_rows(connection.execute(newest_first), EXCEPTION, _OF_KIND)
-            return [_exception(row) for row in found if not self._is_hidden(row.method, row.path)]
+            return [_exception(row) for row in found if self._is_recorded(row.method, row.path)]
 
     def exception_kind(self, key: str) -> ExceptionKind | None:
-        """One kind of exception by its key; None when there is no such one (any more).
+        """One kind of exception by its key; None if it does not exist, or no longer.
 
         Raises:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            mine = EXCEPTION.c.app == self._app()
+            ours = EXCEPTION.c.app == self._app()
             rows = connection.execute(
-                _kinds().where(EXCEPTION.c.id == id_from_key(key), mine)
+                _kinds().where(EXCEPTION.c.id == id_from_key(key), ours)
             ).all()
         row = next(iter(sound_rows(rows, EXCEPTION, _OF_KIND)), None)
-        if row is None or self._is_hidden(row.method, row.path):
+        if row is None or not self._is_recorded(row.method, row.path):
             return None
         return _exception(row)
 
     def _of(
         self, connection: Connection, table: sa.Table, endpoint: str
     ) -> list[sa.ColumnElement[bool]]:
-        """Rows of one endpoint, or those of all of this app that are to be seen.
+        """Conditions for the rows of one endpoint, or of all shown endpoints of this app.
 
         Args:
             connection: In a transaction.
-            table: Of the rows.
-            endpoint: Key of the endpoint, whose rows tell whether it is to be seen; empty for all.
+            table: The table of the rows.
+            endpoint: Key of the endpoint, which the caller checks in the rows; empty for all.
         """
-        mine = table.c.app == self._app()
+        ours = table.c.app == self._app()
         if endpoint:
-            return [mine, table.c.endpoint_id == id_from_key(endpoint)]
+            return [ours, table.c.endpoint_id == id_from_key(endpoint)]
         hidden = self._hidden(connection)
-        return [mine, *([table.c.endpoint_id.not_in(hidden)] if hidden else [])]
+        return [ours, *([table.c.endpoint_id.not_in(hidden)] if hidden else [])]
 
     def _hidden(self, connection: Connection, *conditions: sa.ColumnElement[bool]) -> list[int]:
-        """The ids of the endpoints of this app that are not to be seen."""
+        """The ids of the endpoints of this app that are not shown."""
         facts = sa.select(ENDPOINT.c.id, ENDPOINT.c.method, ENDPOINT.c.path)
         rows = fetched(connection, facts.where(ENDPOINT.c.app == self._app(), *conditions))
-        return [one for one, method, path in rows if self._is_hidden(method, path)]
+        return [identity for identity, method, path in rows if not self._is_recorded(method, path)]
 
-    def _is_hidden(self, method: Any, path: Any) -> bool:
-        """Whether an endpoint is not to be seen; one that is forgotten has nothing to hide."""
-        named = isinstance(method, str) and isinstance(path, str)
-        return named and not self._shown(method, path)
+    def _is_recorded(self, method: Any, path: Any) -> bool:
+        """True if an endpoint is shown, or is deleted, so that no rule applies to it."""
+        is_known = isinstance(method, str) and isinstance(path, str)
+        return not is_known or self._recorded(method, path)
 
     def _conditions(
         self, connection: Connection, wanted: LogFilter
@@ -255,7 +256,8 @@ class LogReader:
         if wanted.min_ms is not None:
             found.append(REQUEST.c.duration_us >= round(wanted.min_ms * 1_000))
         if wanted.text:
-            found.append(_has(wanted.text, REQUEST.c.path, EXCEPTION.c.type, EXCEPTION.c.message))
+            searched = REQUEST.c.path, EXCEPTION.c.type, EXCEPTION.c.message
+            found.append(_contains(wanted.text, *searched))
         if wanted.reason:
             found.append(REQUEST.c.reason == wanted.reason)
         return found
@@ -272,7 +274,7 @@ _OF_REQUEST: Mapping[str, sa.Column[Any]] = MappingProxyType(
 _OF_KIND: Mapping[str, sa.Column[Any]] = MappingProxyType(
     {"method": ENDPOINT.c.method, "path": ENDPOINT.c.path}
 )
-"""Columns of other tables, by their names in the rows of `_joined` and of `_kinds`."""
+"""Columns of other tables, by their names in the results of `_joined` and `_kinds`."""
 
 
 def _joined() -> sa.Select[Any]:
@@ -294,9 +296,9 @@ def _kinds() -> sa.Select[Any]:
     )
 
 
-def _has(text: str, *columns: sa.Column[str]) -> sa.ColumnElement[bool]:
-    """Whether one of the columns has a text, in whatever case; wildcards mean themselves."""
-    # As it is, too: SQLite knows the small letters of ASCII only.
+def _contains(text: str, *columns: sa.Column[str]) -> sa.ColumnElement[bool]:
+    """A condition: one of the columns contains a text, in any case; wildcards are literal."""
+    # Both: SQLite lowers only ASCII letters.
     exact = [column.contains(text, autoescape=True) for column in columns]
     lowered = [sa.func.lower(column).contains(text.lower(), autoescape=True) for column in columns]
     return sa.or_(*exact, *lowered)

@@ -1,7 +1,7 @@
-"""How large the database becomes if everything goes on as it does now. An estimate, and cheap.
+"""Forecast of the database's size at the present load. An estimate, and cheap.
 
 It counts the rows of a few complete minutes, hours, days and weeks through the primary key, and
-looks at some of them; it never reads a table from one end to the other.
+reads some of them; it never scans a whole table.
 """
 
 from collections.abc import Hashable, Mapping
@@ -19,13 +19,13 @@ from fastapi_lens.storage.schema.sanitized_rows import whole
 from fastapi_lens.storage.schema.tables import AUDIT, BUCKET, ENDPOINT, EXCEPTION, STATUS
 
 SAMPLES = 6
-"""Complete buckets of a tier that are counted, spread over the time of `_LOOK_BACK`."""
+"""Complete buckets of a tier to count, spread over the time of `_LOOK_BACK`."""
 
 SAMPLED_ROWS = 200
-"""Rows of a tier whose histograms are looked at."""
+"""Rows of a tier whose histograms are measured."""
 
 FRESH_SECONDS = 60.0
-"""So long an answer holds: the page asks every few seconds."""
+"""Lifetime of a forecast, because pages request it every few seconds."""
 
 _DAYS_PER_YEAR = 365
 _LOOK_BACK: Mapping[Tier, int] = {
@@ -41,11 +41,11 @@ class TierForecast:
     """One tier, or the status codes, which are kept by day.
 
     Attributes:
-        name: What a row is a sum of: a minute, or a status code.
-        tier: Whose; of the status codes the day.
-        rows: Rows that are written for each of its buckets, on average.
-        row_bytes: Of each of them on the disk, on average.
-        kept_seconds: How long they are kept; None for ever.
+        name: The unit that a row sums up: a minute, or a status code.
+        tier: Its tier; the tier of days for status codes.
+        rows: Average number of rows in each of its buckets.
+        row_bytes: Average bytes of a row on disk.
+        kept_seconds: Retention in seconds; None for ever.
     """
 
     name: str
@@ -56,29 +56,29 @@ class TierForecast:
 
     @property
     def bytes_per_day(self) -> int:
-        """Bytes of the rows that a day brings."""
+        """Bytes of the rows that a day adds."""
         return round(self.rows * self.row_bytes * Tier.DAY / self.tier)
 
     @property
     def steady_bytes(self) -> int:
-        """Bytes when as many rows go as come.
+        """Bytes in the steady state, in which as many rows are deleted as added.
 
-        Of what is kept for ever, after as many days as the tier of the days has.
+        For rows that are kept for ever: the bytes after the retention of the tier of days.
         """
         kept = self.kept_seconds or KEPT_SECONDS[Tier.DAY] or 0
-        # The bucket that is filling is there, too.
+        # Plus the present bucket.
         return round(self.rows * self.row_bytes * (kept / self.tier + 1))
 
 
 @dataclass(frozen=True, slots=True)
 class LogForecast:
-    """A log, which is cut to so many rows.
+    """A log with a limited number of rows.
 
     Attributes:
-        name: What a row is.
-        rows: As many as there can be.
-        row_bytes: Of each of them on the disk, on average.
-        kept_seconds: How long they are kept at most.
+        name: The kind of a row.
+        rows: The limit.
+        row_bytes: Average bytes of a row on disk.
+        kept_seconds: Longest retention in seconds.
     """
 
     name: str
@@ -94,12 +94,12 @@ class LogForecast:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What the database comes to, of all apps that share it.
+    """Forecast of the size of the database, for all apps that share it.
 
     Attributes:
         tiers: From minutes to weeks.
         statuses: The status codes.
-        fixed_bytes: Of the endpoints' own rows.
+        fixed_bytes: Bytes of the endpoints' own rows.
         logs: Requests, exceptions, and the audit log.
     """
 
@@ -115,57 +115,57 @@ class Forecast:
 
     @property
     def endpoints(self) -> int:
-        """Endpoints that were called in a day, on average."""
+        """Average number of endpoints called in a day."""
         return round(next(each.rows for each in self.tiers if each.tier is Tier.DAY))
 
     @property
     def bytes_per_day(self) -> int:
-        """Bytes of the rows that a day brings; most of them are deleted again."""
+        """Bytes of the rows that a day adds; most of them are deleted later."""
         return sum(each.bytes_per_day for each in self.parts)
 
     @property
     def steady_bytes(self) -> int:
-        """Bytes when as many rows go as come, without the logs."""
+        """Bytes in the steady state, without the logs."""
         return self.fixed_bytes + sum(each.steady_bytes for each in self.parts)
 
     @property
     def log_bytes(self) -> int:
-        """Bytes of the logs when they are full, which come on top."""
+        """Bytes of the logs when they are full."""
         return sum(each.most_bytes for each in self.logs)
 
     @property
     def bytes_per_year(self) -> int:
-        """Bytes that come on top each year from then on, because they are kept for ever."""
+        """Bytes that each further year adds, because some rows are kept for ever."""
         for_ever = [each for each in self.tiers if each.kept_seconds is None]
         return sum(each.bytes_per_day * _DAYS_PER_YEAR for each in for_ever)
 
 
 class Forecaster:
-    """Forecasts, and remembers its last answer for a minute; safe to use from several threads.
+    """Computes forecasts, and caches the last one for a minute; safe to use from several threads.
 
     Args:
-        database: Whose size.
-        retention: How long each tier is kept; may change meanwhile.
+        database: The database to measure.
+        retention: Retention of each tier; may change while the forecaster exists.
     """
 
     def __init__(self, database: Database, retention: Retention) -> None:
         """Read nothing yet."""
         self._database = database
         self._retention = retention
-        self._answer: tuple[float, Hashable, Forecast] | None = None
+        self._latest: tuple[float, Hashable, Forecast] | None = None
 
     def forecast(self, now: float) -> Forecast:
-        """The size that the database comes to.
+        """The forecast of the database's size.
 
         Raises:
             StorageError: The database cannot be read.
         """
-        kept, answer = (self._retention.ttl_days, self._retention.log_max_rows), self._answer
-        if answer and abs(now - answer[0]) < FRESH_SECONDS and answer[1] == kept:
-            return answer[2]
+        kept, latest = (self._retention.ttl_days, self._retention.log_max_rows), self._latest
+        if latest and abs(now - latest[0]) < FRESH_SECONDS and latest[1] == kept:
+            return latest[2]
         sizes = self._database.dialect.row_bytes
         with self._database.read() as connection:
-            made = Forecast(
+            forecast = Forecast(
                 tiers=tuple(
                     TierForecast(
                         name=tier.name.lower(),
@@ -186,14 +186,14 @@ class Forecaster:
                 fixed_bytes=round(_count(connection, sa.select(ENDPOINT.c.id)) * sizes.endpoint),
                 logs=_logs(connection, self._retention, sizes),
             )
-        self._answer = (now, kept, made)
-        return made
+        self._latest = (now, kept, forecast)
+        return forecast
 
 
 def _logs(connection: Connection, retention: Retention, sizes: RowBytes) -> tuple[LogForecast, ...]:
-    """The logs of all apps, as if each kept as many rows as the one that asks.
+    """The logs of all apps, as if each had this app's limit.
 
-    Of exceptions there are as many kinds as there are, which their bound is far from.
+    For exceptions, the present number of kinds counts, which is far below their limit.
     """
     apps = max(1, _count(connection, sa.select(ENDPOINT.c.app).distinct()))
     texts = sa.func.length(EXCEPTION.c.traceback) + sa.func.length(EXCEPTION.c.message)
@@ -214,21 +214,21 @@ def _logs(connection: Connection, retention: Retention, sizes: RowBytes) -> tupl
 
 
 def _rows_each(connection: Connection, column: sa.Column[int], tier: Tier, now: float) -> float:
-    """Rows that a bucket of a tier has, on average over some complete ones."""
+    """Average rows of a tier's bucket, over some complete ones."""
     rows = sa.select(column).where(*_of_tier(column, tier))
     oldest = connection.execute(rows.order_by(column).limit(1)).scalar()
     if oldest is None:
         return 0.0
     last = int(now) // tier
     first = max(whole(oldest), last - _LOOK_BACK[tier] // tier)
-    # In the first minutes there is none that is complete.
+    # In the first minutes, no bucket is complete.
     complete = range(first, last) or range(last, last + 1)
     sample = complete[:: -(-len(complete) // SAMPLES)]
     return _count(connection, rows.where(column.in_(sample))) / len(sample)
 
 
 def _row_bytes(connection: Connection, tier: Tier, sizes: RowBytes) -> float:
-    """What the latest rows of a tier take on the disk, on average."""
+    """Average bytes on disk of the latest rows of a tier."""
     latest = (
         sa.select(sa.func.length(BUCKET.c.histogram).label("length"))
         .where(BUCKET.c.tier == tier.value)

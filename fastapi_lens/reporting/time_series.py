@@ -1,4 +1,4 @@
-"""What endpoints did over time: in steps of a window, by hour of the week. No clock, no HTML."""
+"""Calls over time: in steps of a window, and by hour of the week. No clock, no HTML."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _MONDAY = 4 * 24
 
 _STEPS_SECONDS = (
     *(60 * minutes for minutes in (1, 2, 5, 10, 15, 30)),
-    # Half a day would be added up from hours, which are 720 rows of each endpoint in a month.
+    # No half days: they would be summed from hours, 720 rows of each endpoint in a month.
     *(3_600 * hours for hours in (1, 2, 3)),
     *(86_400 * days for days in (1, 2, 3)),
     *(604_800 * weeks for weeks in (1, 2, 4, 8, 16, 52)),
@@ -32,7 +32,7 @@ _STEPS_SECONDS = (
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Which time is asked about, by whose clock, and what is kept of it."""
+    """A window, the present time, and the retention of each tier."""
 
     window: Window
     now: float
@@ -41,13 +41,13 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """How a window is cut.
+    """The division of a window into steps.
 
     Attributes:
-        begin: Epoch seconds at which the window begins.
-        end: Epoch seconds at which it ends; None for now.
+        begin: Start of the window in epoch seconds.
+        end: End of the window in epoch seconds; None for now.
         size: Length of a step in seconds; steps begin at its multiples.
-        tier: The longest rows of which steps consist.
+        tier: The coarsest tier that steps consist of.
     """
 
     begin: int
@@ -65,7 +65,7 @@ class Steps:
         return range(self.begin // self.size, last // self.size + 1)
 
     def cut(self, number: int) -> tuple[int, int]:
-        """Where a step begins and ends, inside of the window."""
+        """Start and end of a step, limited to the window."""
         start, end = number * self.size, (number + 1) * self.size
         return max(start, self.begin), end if self.end is None else min(end, self.end)
 
@@ -73,34 +73,34 @@ class Steps:
 def read_trends(
     connection: Connection, ids: Sequence[int], times: Times
 ) -> Mapping[int, Sequence[int]]:
-    """Calls per step, oldest first, of several endpoints; as many numbers for each."""
+    """Calls of several endpoints per step, oldest first; the same number of steps for each."""
     steps, now = steps_of(times, _first_call(connection, ids, times)), times.now
     numbers = steps.numbers(now)
     found = {identity: [0] * len(numbers) for identity in ids}
     for identity, at, calls in fetched(connection, _calls_by_step(steps, ids, now)):
-        # Another host's clock may be ahead of ours.
+        # Clocks of other hosts may be ahead of ours.
         if int(at) in numbers:
             found[identity][numbers.index(int(at))] += whole(calls)
     return found
 
 
 def _calls_by_step(steps: Steps, ids: Sequence[int], now: float) -> sa.Executable:
-    mine = BUCKET.c.endpoint_id.in_(sorted(ids))
+    wanted = BUCKET.c.endpoint_id.in_(sorted(ids))
     selects: list[Any] = []
     for span in steps.spans():
         number = BUCKET.c.bucket * span.tier.value // steps.size
-        calls = sa.select(BUCKET.c.endpoint_id, number, sa.func.sum(BUCKET.c.calls)).where(mine)
+        calls = sa.select(BUCKET.c.endpoint_id, number, sa.func.sum(BUCKET.c.calls)).where(wanted)
         calls = calls.group_by(BUCKET.c.endpoint_id, number)
         selects += [calls.where(*one_by_one(part)) for part in parted(span, now)]
     return sa.union_all(*selects)
 
 
 def series_of(rows: Sequence[tuple[int, Row]], steps: Steps, times: Times) -> Series:
-    """What one endpoint did in each step; together they are what it did in the window.
+    """The calls of one endpoint in each step; their sum is that of the window.
 
     Args:
-        rows: Those of `Steps.spans`, as `aggregate.read_rows` gives them.
-        steps: How the window is cut.
+        rows: The rows of `Steps.spans`, from `aggregate.read_rows`.
+        steps: The steps of the window.
         times: The window.
     """
     now, kept = times.now, times.kept
@@ -119,7 +119,7 @@ def hours_until_now(times: Times, *, since: float) -> Span:
     """The hours of a window that are over.
 
     Args:
-        times: A window that hours reach back to.
+        times: A window that is within the retention of hours.
         since: Epoch seconds; earlier hours do not count.
     """
     present = int(times.now) // Tier.HOUR
@@ -128,10 +128,10 @@ def hours_until_now(times: Times, *, since: float) -> Span:
 
 
 def hours_of_week(rows: Sequence[tuple[int, Row]], span: Span) -> WeekHours:
-    """When one endpoint is called.
+    """The calls of one endpoint by hour of the week.
 
     Args:
-        rows: Those of the span, as `aggregate.read_rows` gives them.
+        rows: The rows of the span, from `aggregate.read_rows`.
         span: From `hours_until_now`.
     """
     first, present = span.first, span.first if span.last is None else span.last
@@ -144,7 +144,7 @@ def hours_of_week(rows: Sequence[tuple[int, Row]], span: Span) -> WeekHours:
 
 
 def _first_call(connection: Connection, ids: Sequence[int], times: Times) -> float | None:
-    """When the first of endpoints was called, in epoch seconds; not read where it is not needed."""
+    """The earliest first call of some endpoints, in epoch seconds, for a window without a start."""
     if times.window.seconds is not None:
         return None
     oldest = connection.execute(
@@ -156,16 +156,16 @@ def _first_call(connection: Connection, ids: Sequence[int], times: Times) -> flo
 
 
 def steps_of(times: Times, first_called_at: float | None) -> Steps:
-    """How a window is cut.
+    """The steps of a window.
 
     Args:
         times: The window.
-        first_called_at: Epoch seconds, where a window of everything begins; None without calls.
+        first_called_at: Epoch seconds, the start of a window of everything; None without calls.
     """
     window, now, kept = times.window, times.now, times.kept
     begin = window.begin(now)
     if begin is None:
-        # The clock of another host may be ahead of ours, or not set yet.
+        # Clocks of other hosts may be ahead of ours, or not set yet.
         begin = int(now if first_called_at is None else min(now, max(EARLIEST, first_called_at)))
     reach = finest(begin, now=now, kept=kept)
     span = int(now) - begin if window.end is None else window.end - begin

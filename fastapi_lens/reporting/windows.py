@@ -1,4 +1,4 @@
-"""Which rows of which tier make up a window. Pure arithmetic; no clock, no database."""
+"""Windows as rows of several tiers. Pure arithmetic; no clock, no database."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ Kept = Callable[[Tier], int | None]
 class Span:
     """Buckets of one tier: ``first <= bucket < last``; ``last`` None is open.
 
-    The row of the present hour, day or week holds all that was recorded in it so far, so a
-    window that ends now needs no finer rows at its end.
+    The row of the present hour, day or week contains everything recorded in it so far, so a window
+    that ends now needs no finer rows at its end.
 
     Attributes:
         until: For an open span, the first bucket that only a wrong clock could have written; None
@@ -31,12 +31,12 @@ class Span:
 
 
 def bounds_of(window: Window, *, now: float, kept: Kept) -> Bounds:
-    """A window as rows make it up: widened to edges of the finest tier that still reaches back.
+    """Bounds of a window, widened to edges of the finest tier that still reaches back to its start.
 
     Returns:
         Edges of minutes (windows that begin up to 6 hours ago, by default), hours (35 days),
-        days (400 days) or weeks. An end that is not past, or that lies in the present bucket,
-        is None: now.
+        days (400 days) or weeks. An end in the future or in the present bucket becomes None,
+        which means now.
     """
     begin = window.begin(now)
     if begin is None:
@@ -50,11 +50,11 @@ def bounds_of(window: Window, *, now: float, kept: Kept) -> Bounds:
 
 
 def period_before(bounds: Bounds, *, now: float, kept: Kept) -> Bounds | None:
-    """The period before a window, as long as the window is, to the precision of what is kept.
+    """The period before a window, of the same length, to the precision of the rows that are kept.
 
     Returns:
-        None for a window of everything, and where the rows that are kept do not reach back or
-        are so coarse that the period would be off by more than a tenth of its length.
+        None for a window of everything, and if the rows that are kept do not reach back so far
+        or are so coarse that the period would be off by more than a tenth of its length.
     """
     if bounds.start is None:
         return None
@@ -72,7 +72,7 @@ def period_before(bounds: Bounds, *, now: float, kept: Kept) -> Bounds | None:
 def code_days(window: Window, *, now: float, kept: Kept) -> tuple[int, int]:
     """The first and the last day of a window, counted from the epoch, as far as days are kept.
 
-    The last one is today where the window ends now; without any day it lies before the first.
+    The last one is today if the window ends now; without any day it lies before the first.
     """
     reach, begin = kept(Tier.DAY), window.begin(now) or 0
     oldest = 0 if reach is None else max(0, int(now) - reach)
@@ -85,9 +85,9 @@ def _nearest(moment: int, tier: Tier) -> int:
 
 
 def _tier_at_end(end: int, tier: Tier, *, now: float, kept: Kept) -> Tier:
-    """The finest tier at whose edge a window can end that begins at an edge of a coarse one.
+    """The finest tier at whose edge a window can end if it begins at an edge of a coarser one.
 
-    From the last whole bucket of a tier to the end there have to be rows of the next finer one.
+    From the last whole bucket of a tier to the end, rows of the next finer tier are needed.
     """
     for finer in COARSE_FIRST[COARSE_FIRST.index(tier) + 1 :]:
         reach = kept(finer)
@@ -101,7 +101,7 @@ def finest(start: float, *, now: float, kept: Kept) -> Tier:
     """The finest tier whose rows still reach back to a time."""
     for tier in reversed(COARSE_FIRST):
         reach = kept(tier)
-        # Whole seconds, as retention counts: the last six hours are minutes all of them.
+        # Whole seconds, as in the retention: all of the last six hours consist of minutes.
         if reach is None or int(now) - start <= reach:
             return tier
     return Tier.WEEK
@@ -113,7 +113,7 @@ def cover(start: int, *, end: int | None = None, coarsest: Tier = Tier.WEEK) -> 
     Args:
         start: Epoch seconds at the edge of a tier's bucket.
         end: Epoch seconds at the edge of a bucket; None for up to now.
-        coarsest: Longer rows than of this tier are not taken.
+        coarsest: Rows of coarser tiers are not used.
 
     Returns:
         Spans that do not overlap, without empty ones.
@@ -124,7 +124,7 @@ def cover(start: int, *, end: int | None = None, coarsest: Tier = Tier.WEEK) -> 
 
 
 def _cover(start: int, end: int | None, tiers: tuple[Tier, ...], spans: list[Span]) -> None:
-    """Take the whole buckets of the coarsest tier, and finer ones for what is left."""
+    """Take the whole buckets of the coarsest tier, and finer ones for the rest."""
     tier, *finer = tiers
     first = -(-start // tier)
     last = None if end is None else end // tier

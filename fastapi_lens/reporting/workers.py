@@ -1,4 +1,4 @@
-"""Who records an app, how they do, and whether their numbers can be trusted. Knows no calls."""
+"""Workers of an app: their state, and the health of their counts. Knows no calls."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.model import Health, Worker, WorkerState
-from fastapi_lens.storage.coordination.dropped_calls import dropped_calls, lost_calls, note_of
+from fastapi_lens.storage.coordination.dropped_calls import (
+    dropped_by_workers,
+    dropped_calls,
+    note_of,
+)
 from fastapi_lens.storage.coordination.heartbeat import (
     SILENT_INTERVALS,
     SILENT_SECONDS,
@@ -29,25 +33,25 @@ from fastapi_lens.storage.writing.open_calls import Open, parsed
 
 MILLIONTHS = 1_000_000
 MOST = 200
-"""Workers that are listed; those that have ended longest ago are left out."""
+"""Most workers that are listed; those that ended the longest time ago are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What one query tells of the data and of who records it.
+    """Data version and live workers, from one query.
 
     Attributes:
-        version: Another text after each change of what is shown of the calls.
-        log_version: Another text after each change of what is shown of the calls or the log.
-        complete_to: Epoch seconds up to which every living worker has written; ``None`` before
+        version: A text that differs after each change of the shown counts.
+        log_version: A text that differs after each change of the shown counts or of the log.
+        complete_to: Epoch seconds up to which every live worker has written; ``None`` before
             the first flush.
-        workers: How many live.
-        dropped: Calls that were counted as lost, ever.
-        core_share: Share of one core that the thread of a worker uses, on average; ``None`` before
+        workers: Number of live workers.
+        dropped: Calls dropped since recording began.
+        core_share: Average share of one core that the thread of a worker uses; ``None`` before
             the first measurement.
-        oldest_start: When the oldest living worker started, in microseconds; 0 when none lives.
-            One that has not written anything yet has not told its endpoints either.
-        opened: The open calls of all of them together, by endpoint and by our clock.
+        oldest_start: Start of the oldest live worker, in microseconds; 0 if none lives. Workers
+            that have not written yet do not count, because their endpoints are unknown.
+        opened: The open calls of all live workers by endpoint, in times of our clock.
     """
 
     version: str
@@ -60,30 +64,30 @@ class State:
     opened: Mapping[int, Open]
 
     def health(self, *, database_bytes: int | None) -> Health:
-        """Whether the numbers can be trusted."""
+        """The health of the recording."""
         return Health(self.complete_to, self.workers, self.dropped, database_bytes, self.core_share)
 
 
 def read_state(connection: Connection, *, app: str, now: float) -> State:
-    """Read who records an app now, and the version of its data."""
+    """Read the live workers of an app, and the version of its data."""
     values = {"app": app, "note": note_of(app), "now_us": microseconds(now)}
-    told = list(connection.execute(_state_of(dialect_of(connection)), values))
-    found = sound_rows((row for row in told if row.id is not None), WORKER)
+    answer = list(connection.execute(_state_of(dialect_of(connection)), values))
+    found = sound_rows((row for row in answer if row.id is not None), WORKER)
     living = [row for row in found if _state(row, now) is WorkerState.RUNNING]
     complete = min((_by_our_clock(row, row.complete_to, now) for row in living), default=0)
     if not complete:
         latest = (row.complete_to for part in _latest(connection, app) for row in part)
         complete = max(latest, default=0)
-    # What waits in the inbox is shown by nobody yet, whether or not its worker lives.
-    complete = min(complete, told[0].waits_since or complete)
+    # Counts in the inbox are not shown yet, even if their worker has ended.
+    complete = min(complete, answer[0].waits_since or complete)
     shares = [row.core_ppm for row in living if row.core_ppm is not None]
-    version = str(told[0].data_version)
+    version = str(answer[0].data_version)
     return State(
         version=version,
         log_version=f"{version}-{len(living)}-{sum(row.log_seq for row in living)}",
         complete_to=_seconds(whole(complete, MAX_TIME_US)),
         workers=len(living),
-        dropped=whole(dropped_calls(told[0].lost, told[0].forgotten)),
+        dropped=whole(dropped_calls(answer[0].dropped, answer[0].forgotten)),
         core_share=mean(shares) / MILLIONTHS if shares else None,
         oldest_start=min((row.started_at for row in living if row.complete_to), default=0),
         opened=_opened(living, now),
@@ -91,7 +95,7 @@ def read_state(connection: Connection, *, app: str, now: float) -> State:
 
 
 def read_workers(connection: Connection, *, app: str, now: float) -> list[Worker]:
-    """The workers of an app, those that record first, then the latest; at most `MOST`."""
+    """The workers of an app, running ones first, then the latest; at most `MOST`."""
     open_ones, ended = _latest(connection, app)
     workers = [_worker(row, now) for row in sound_rows((*open_ones, *ended), WORKER)][:MOST]
     return sorted(workers, key=lambda worker: worker.state is not WorkerState.RUNNING)
@@ -123,17 +127,18 @@ def _opened(living: Iterable[Any], now: float) -> Mapping[int, Open]:
 
 @cache
 def _state_of(dialect: Dialect) -> sa.Select[Any]:
-    """A row for each worker that is neither ended nor silent, at least one; all have the rest.
+    """A row for each live worker, at least one row; each row has the data of the app as well.
 
-    Made once: that takes longer than to ask. Its parameters are ``app``, ``note`` and ``now_us``.
+    Cached, because building the statement takes longer than its execution. Its parameters are
+    ``app``, ``note`` and ``now_us``.
     """
     app, note = sa.bindparam("app", type_=WORKER.c.app.type), sa.bindparam("note", type_=sa.String)
     ours_us = sa.bindparam("now_us", type_=sa.BigInteger)
-    lost, forgotten = lost_calls(app, note)
+    dropped, forgotten = dropped_by_workers(app, note)
     waits_since = sa.select(sa.func.min(INBOX.c.since)).where(INBOX.c.app == app).scalar_subquery()
     always = sa.select(
         data_version().label("data_version"),
-        lost.label("lost"),
+        dropped.label("dropped"),
         forgotten.label("forgotten"),
         waits_since.label("waits_since"),
         dialect.clock_us.label("database_now"),
@@ -159,11 +164,11 @@ def _rows(connection: Connection, app: str) -> sa.Select[Any]:
 
 
 def _by_our_clock(row: Any, at_us: int, now: float) -> int:
-    """A time of a worker's clock by ours, as far as both were compared with the database's.
+    """A time of a worker's clock in terms of ours, if both were compared with the database's.
 
     Args:
-        row: Of the worker.
-        at_us: Microseconds since the epoch; 0, which is never, stays.
+        row: The row of the worker.
+        at_us: Microseconds since the epoch; 0, which means never, stays.
         now: Epoch seconds by our clock.
     """
     if not at_us or row.clock_ahead_us is None or row.database_now is None:

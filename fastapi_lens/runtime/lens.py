@@ -1,4 +1,4 @@
-"""Lens: what belongs to one app, from its recorder to its database. Starts and stops it.
+"""Lens: the parts of one application, from its recorder to its database. Starts and stops them.
 
 One per LensMiddleware, found by the admin at ``scope["fastapi_lens"]``.
 """
@@ -44,13 +44,13 @@ FORK_SECONDS = 0.1
 RETRY_SECONDS = 1.0
 QUIET_LOG_SECONDS = 60.0
 MAX_NAME = 200
-"""Characters that the column of the app's name holds."""
+"""Length of the column of the app's name, in characters."""
 
 Part = TypeVar("Part")
 
 
 class Lens:
-    """Records one app and answers questions about it.
+    """Records one app and answers queries about it.
 
     Creating it opens and starts nothing.
 
@@ -63,7 +63,7 @@ class Lens:
         """Prepare everything that needs no database."""
         self.config = config
         self.clock = clock
-        self.started, self.told = False, set[str]()
+        self.started, self.logged = False, set[str]()
         self.settings = Settings.of(config)
         self.app_name = config.app_name or UNNAMED
         self.retention = Retention(
@@ -72,8 +72,8 @@ class Lens:
         self.routes = RouteTable(None)
         self._facts: dict[tuple[str, str], EndpointFacts] = {}
         self._starting, self._refreshing, self._attaching = (threading.Lock() for _ in range(3))
-        self._lost_at = self._failed_at = float("-inf")
-        self._watched = self._said = self._lifespan = False
+        self._logged_at = self._failed_at = float("-inf")
+        self._watched = self._noted = self._lifespan = False
         self._attached: dict[type, object] = {}
         self._inherited: list[Database] = []
         self._open()
@@ -84,7 +84,7 @@ class Lens:
         )
 
     def _open(self) -> None:
-        """The parts that belong to this process alone; a forked child gets new ones."""
+        """Create the parts that belong to this process only; a forked child gets new ones."""
         self.database = Database(self.config.url)
         self.recorder = Recorder(clock=self.clock)
         self.recorder.log.apply(self.settings.config)
@@ -93,7 +93,7 @@ class Lens:
             self.database,
             app=lambda: self.app_name,
             thresholds=lambda: self.settings.thresholds,
-            shown=self._has,
+            is_included=self._is_included,
             ignored=self._ignores,
             retention=self.retention,
         )
@@ -117,7 +117,7 @@ class Lens:
         hooks = FlushHooks(
             refresh_settings=self.refresh_settings, open_endpoints=lambda: open_endpoints(self)
         )
-        return Flusher(self.recorder, self.database, worker, settings, self._catalogue, hooks)
+        return Flusher(self.recorder, self.database, worker, settings, self._endpoints, hooks)
 
     @property
     def title(self) -> str:
@@ -126,7 +126,7 @@ class Lens:
 
     @property
     def counts_unmapped(self) -> bool:
-        """Whether 404s that no route matched are counted."""
+        """True if 404s that no route matched are counted."""
         return not self.config.ignore_unmapped
 
     @property
@@ -134,22 +134,22 @@ class Lens:
         """The methods of the discovered endpoints."""
         return {method for method, _ in list(self._facts)}
 
-    def records(self, method: str, path: str) -> bool:
-        """Whether calls of this endpoint are recorded and shown."""
-        return self.settings.shows(method, path)
+    def is_recorded(self, method: str, path: str) -> bool:
+        """True if calls of this endpoint are recorded and shown."""
+        return self.settings.is_recorded(method, path)
 
-    def _has(self, method: str, path: str) -> bool:
-        return self.settings.has(method, path)
+    def _is_included(self, method: str, path: str) -> bool:
+        return self.settings.is_included(method, path)
 
     def _ignores(self, method: str, path: str) -> bool:
         return self.settings.rules.ignores(method, path)
 
     def skips(self, method: str, path: str, status: int) -> bool:
-        """Whether a rule keeps such an answer from being counted."""
+        """True if a rule keeps such a response from being counted."""
         return self.settings.rules.skips(method, path, status)
 
     def get_or_create(self, kind: type[Part], make: Callable[[], Part]) -> Part:
-        """What another room keeps with this lens, made at its first use; safe in threads.
+        """An object that another package keeps with this lens, created once; thread-safe.
 
         Args:
             kind: The class of the value, which is also its name.
@@ -162,12 +162,12 @@ class Lens:
             return found
 
     def known(self, kind: type[Part]) -> Part | None:
-        """What `get_or_create` has made already; None before. Never waits."""
+        """The object that `get_or_create` has created; None before. Never waits."""
         found = self._attached.get(kind)
         return found if isinstance(found, kind) else None
 
     def prepare(self) -> None:
-        """Make the tables where they are missing, so that there is something to read.
+        """Create missing tables, so that they can be read.
 
         Raises:
             StorageError: The database cannot be written.
@@ -175,26 +175,27 @@ class Lens:
         migrate(self.database)
 
     def refresh_settings(self) -> None:
-        """Take the stored settings, if they have changed; each worker does so at each flush.
+        """Apply the stored settings if they have changed; each worker does so at each flush.
 
         Raises:
-            StorageError: The database cannot be read; what was in force stays so.
+            StorageError: The database cannot be read; the active settings stay.
         """
-        with self._refreshing:  # Else what was read first could be taken last.
+        with self._refreshing:  # Otherwise an older read could be applied last.
             stored = read_sections(self.database, self.app_name)
             versions = {name: section.version for name, section in stored.items()}
             if versions != self.settings.versions:
-                self._take(Settings.of(self.config, stored))
+                self._apply(Settings.of(self.config, stored))
 
-    def _take(self, settings: Settings) -> None:
-        if new := [one for one in settings.unusable if one not in self.settings.unusable]:
+    def _apply(self, settings: Settings) -> None:
+        known = self.settings.unusable
+        if new := [problem for problem in settings.unusable if problem not in known]:
             logger.warning("fastapi_lens ignores stored settings that cannot be used: %s", new)
         self.settings = settings
         self.retention.keep(
             ttl_days=settings.config.ttl_days, log_max_rows=settings.config.log_max_rows
         )
         self.recorder.log.apply(settings.config)
-        # After the settings: who resolves a call takes the cache first.
+        # After the settings, because the middleware reads the cache before the settings.
         self.recorder.forget_matches()
 
     def session_salt(self) -> bytes:
@@ -206,7 +207,7 @@ class Lens:
         return session_salt(self.database)
 
     def discover(self, app: Any) -> None:
-        """Take the app whose endpoints are recorded; its routes are read at each flush.
+        """Set the app whose endpoints are recorded; its routes are read at each flush.
 
         Args:
             app: A FastAPI or Starlette application, or anything with ``routes``.
@@ -219,14 +220,14 @@ class Lens:
             self.flusher = self._new_flusher()
 
     def begin(self, app: Any, *, lifespan: bool = False) -> None:
-        """Start recording an app; nothing when it has been started in this process.
+        """Start recording an app, unless it has been started in this process.
 
         Never raises: what fails is logged and tried again a second later. Calls are counted in
         memory meanwhile.
 
         Args:
             app: The application, whose routes are the endpoints.
-            lifespan: Whether the server announces its shutdown to us.
+            lifespan: True if the server announces its shutdown through lifespan events.
         """
         with self._starting:
             self._lifespan = lifespan or self._lifespan
@@ -244,28 +245,28 @@ class Lens:
         self.discover(app)
         if not self._lifespan:
             self.flusher.shorten_interval(LAZY_FLUSH_SECONDS)
-        self._say_notes()
+        self._log_notes()
         self._watch_end()
         self.flusher.start()
 
     async def end(self) -> None:
-        """Write what is pending because the server shuts down; takes 10 s at most."""
+        """Write pending counts because the server shuts down; takes 10 s at most."""
         try:
             with anyio.move_on_after(STOP_SECONDS, shield=True):
                 await anyio.to_thread.run_sync(self.stop, abandon_on_cancel=True)
-        except RuntimeError:  # The system gives no thread; nothing else is served any more.
+        except RuntimeError:  # No thread can be started; nothing else is served any more.
             self.stop()
 
     def stop(self) -> None:
-        """End the thread, write what is pending and close the database; never raises.
+        """End the thread, write pending counts and close the database; never raises.
 
-        A later request starts everything anew.
+        A later request starts everything again.
         """
         self.started = self._lifespan = False
         try:
             written = self.flusher.stop()
         except Exception:
-            # The host's shutdown goes on, whatever went wrong in ours.
+            # The host's shutdown must not fail because of ours.
             logger.exception("fastapi_lens failed to stop")
             written = False
         if not written:
@@ -275,15 +276,15 @@ class Lens:
             )
         self.database.rest()
 
-    def _say_notes(self) -> None:
+    def _log_notes(self) -> None:
         """Log the notes, only at the first start: a test suite starts an application many times."""
-        said, self._said = self._said, True
-        if said:
+        noted, self._noted = self._noted, True
+        if noted:
             return
         if not self._lifespan:
             logger.info(
-                "fastapi_lens sees no lifespan of this app (a mounted app, or a transport "
-                "without one) and flushes every %g s",
+                "fastapi_lens gets no lifespan events of this app (a mounted app, or a transport "
+                "without them) and flushes every %g s",
                 self.flusher.interval,
             )
         if unguarded := self.config.unguarded:
@@ -291,25 +292,25 @@ class Lens:
         for level, note in notes(self.config, self.app_name, in_memory=self.database.in_memory):
             logger.log(level, "fastapi_lens %s", note)
 
-    def lost(self, error: Exception) -> None:
-        """Count a call that could not be counted, and log why, at most once a minute."""
+    def count_dropped(self, error: Exception) -> None:
+        """Count a call as dropped, and log the reason, at most once a minute."""
         self.flusher.dropped += 1
         self._log_quietly("could not count a call", error)
 
     def _log_quietly(self, sentence: str, error: Exception) -> None:
         """Log an error, at most once a minute."""
         now = time.monotonic()
-        if now - self._lost_at >= QUIET_LOG_SECONDS:
-            self._lost_at = now
+        if now - self._logged_at >= QUIET_LOG_SECONDS:
+            self._logged_at = now
             logger.error("fastapi_lens %s", sentence, exc_info=error)
 
-    def _catalogue(self) -> Iterable[EndpointFacts]:
-        """The endpoints that the app has now; a handler is looked at once."""
+    def _endpoints(self) -> Iterable[EndpointFacts]:
+        """The endpoints that the app has now; each handler is inspected once."""
         now_us = microseconds(self.clock())
         for leaf in self.routes.leaves:
             for method in leaf.names:
                 key = (method, leaf.template)
-                if key not in self._facts and self.settings.has(*key):
+                if key not in self._facts and self.settings.is_included(*key):
                     self._facts[key] = self._describe(method, leaf, now_us)
         return self._facts.values()
 
@@ -346,11 +347,11 @@ class Lens:
             self.stop()
 
     def restart_in_child(self) -> None:
-        """Nothing of the parent's is ours: not its counts, its thread or its connections."""
+        """Start afresh in a forked child: counts, thread and connections belong to the parent."""
         self.started = False
         self._starting, self._refreshing, self._attaching = (threading.Lock() for _ in range(3))
-        self._attached = {}  # What it holds has the parent's database.
-        # Kept, so that no finaliser here closes a connection that the parent goes on using.
+        self._attached = {}  # These objects use the parent's database.
+        # Kept, so that no finaliser here closes a connection that the parent still uses.
         self._inherited.append(self.database)
         self.database.leave()
         self._open()

@@ -1,4 +1,4 @@
-"""Hooks that the interpreter calls at a fork and at its end. Knows nothing of their purpose.
+"""Hooks that the interpreter calls at a fork and at its end. Knows nothing about their purpose.
 
 Hooks cannot be unregistered, so they refer to methods weakly: a deleted object is not called.
 """

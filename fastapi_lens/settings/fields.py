@@ -1,4 +1,4 @@
-"""Form fields of settings: their text, and what was typed. Pure; no HTML."""
+"""Form fields of settings: their texts and typed values. Pure; no HTML."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def chosen(config: LensConfig, typed: Mapping[str, str]) -> LensConfig:
 
 
 def changes(config: LensConfig, other: LensConfig, section: str) -> dict[str, Any]:
-    """The values of a section to be stored; a value equal to the default follows the code."""
+    """The values of a section to store; a value equal to the default follows the code."""
     default, values = values_of(config, section), values_of(other, section)
     return {name: value for name, value in values.items() if value != default[name]}
 

@@ -1,4 +1,4 @@
-"""Rules that say which endpoints are ignored. Pure; knows no database and no requests."""
+"""Ignore rules of endpoints and of their responses. Pure; knows no database and no requests."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,20 +17,20 @@ MAX_RULES = 100
 MAX_METHODS = 20
 _MAX_ID = 32
 _MAX_KNOWN = 20_000
-"""Answers that are remembered; endpoints beyond that are matched each time."""
+"""Most cached results; further endpoints are matched each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Endpoints that are ignored, or some of their answers that are not counted.
+    """A set of endpoints to ignore, or of their responses not to count.
 
     Attributes:
-        id: Names it in forms.
+        id: Identifier in forms.
         pattern: A glob on the whole path template, by segments.
-        methods: Only these, in capitals, sorted; empty for all.
+        methods: Methods that it covers, in capitals, sorted; empty for all.
         statuses: Classes of status codes (5 for 5xx) that are not counted, sorted; empty ignores
             the endpoints themselves.
-        paused: Whether it does nothing for now.
+        paused: True if it has no effect for now.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Rule:
 
     @classmethod
     def of(cls, stored: object) -> "Rule":
-        """A rule as `as_stored` gives it.
+        """A rule from its stored form, see `as_stored`.
 
         Raises:
             ConfigError: It is none.
@@ -76,7 +76,7 @@ class Rule:
         )
 
     def as_stored(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """Its stored form, as JSON values."""
         return {
             "id": self.id,
             "pattern": self.pattern,
@@ -86,12 +86,12 @@ class Rule:
         }
 
     def covers(self, method: str, path: str) -> bool:
-        """Whether it is about this endpoint; what has no path, such as ``<unmapped>``, never is."""
+        """True if it covers an endpoint; never one without a path, such as ``<unmapped>``."""
         its_method = not self.methods or method in self.methods
         return its_method and path.startswith("/") and matches(self.pattern, path)
 
     def __str__(self) -> str:
-        """As the audit log has it."""
+        """Its text in the audit log."""
         parts = [
             " ".join(self.methods),
             self.pattern,
@@ -110,7 +110,7 @@ class Rules:
     )
 
     def ignores(self, method: str, path: str) -> bool:
-        """Whether an endpoint is not recorded and hidden."""
+        """True if an endpoint is neither recorded nor shown."""
         if not self.all:
             return False
         known = self._known.get((method, path))
@@ -121,12 +121,12 @@ class Rules:
         return known
 
     def ignoring(self, method: str, path: str) -> list[Rule]:
-        """The rules because of which it is so."""
+        """The rules that ignore an endpoint."""
         covering = (rule for rule in self._active if not rule.statuses)
         return [rule for rule in covering if rule.covers(method, path)]
 
     def skips(self, method: str, path: str, status: int) -> bool:
-        """Whether an answer with this status code is not counted."""
+        """True if a response with this status code is not counted."""
         return self.ignores(method, path) or any(
             rule.covers(method, path) for rule in self._active if status // 100 in rule.statuses
         )
@@ -137,7 +137,7 @@ class Rules:
 
 
 def read_rules(values: Mapping[str, Any]) -> tuple[Rules, list[str]]:
-    """The rules of a stored section, and what is wrong with those that cannot be used."""
+    """The rules of a stored section, and the faults of unusable ones."""
     stored: Any = values.get("rules", [])
     if not isinstance(stored, list):
         return Rules(), ["rules is no list"]

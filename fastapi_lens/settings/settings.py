@@ -1,6 +1,6 @@
-"""Settings that may change while the app runs: what is stored, over what the code says.
+"""Settings that may change while the app runs: stored values, over those of the code.
 
-Pure: no I/O, no clock. What is stored and cannot be used is told, and the code's value holds.
+Pure: no I/O, no clock. An unusable stored value is reported, and the code's value applies.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from fastapi_lens.storage.records.settings import Stored
 
 RULES = "rules"
 HISTORY = "history"
-"""Holds no setting: its version changes when somebody has deleted history."""
+"""A section without settings, whose version changes when history is deleted."""
 
 SECTIONS: Mapping[str, tuple[Setting, ...]] = {
     section.value: tuple(one for one in SETTINGS.values() if one.section is section)
@@ -26,20 +26,20 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = {
 """The settings that may change at run time, by section, besides the rules."""
 
 _MAX_KNOWN = 16_384
-"""Endpoints of which it is remembered whether the code leaves them in: pages ask for all."""
+"""Most cached results of `is_included`, because pages need it for all endpoints."""
 
 ALWAYS_EXCLUDED = ("/favicon.ico", "/robots.txt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings that are active now.
+    """The active settings.
 
     Attributes:
-        config: The code's settings, and over them those that are stored.
-        rules: Which endpoints are ignored, besides those that the code excludes.
-        unusable: Sentences about what is stored and cannot be used.
-        versions: Of each stored section; what is active changes only together with them.
+        config: The code's settings, overridden by the stored ones.
+        rules: Ignore rules, in addition to the endpoints that the code excludes.
+        unusable: Sentences about stored values that cannot be used.
+        versions: Version of each stored section; settings change only together with them.
     """
 
     config: LensConfig
@@ -52,7 +52,7 @@ class Settings:
 
     @classmethod
     def of(cls, config: LensConfig, stored: Mapping[str, Stored] | None = None) -> "Settings":
-        """The code's settings, and over them those that are stored."""
+        """The code's settings, overridden by the stored ones."""
         stored = stored or {}
         active, unusable = config, list[str]()
         for name, section in stored.items():
@@ -79,8 +79,8 @@ class Settings:
         """Milliseconds above which a p95 is marked as slow."""
         return self.config.slow_threshold_ms
 
-    def has(self, method: str, path: str) -> bool:
-        """Whether the code leaves an endpoint in, ignored by a rule or not."""
+    def is_included(self, method: str, path: str) -> bool:
+        """True if the code does not exclude an endpoint; a rule may still ignore it."""
         known = self._known.get((method, path))
         if known is None:
             paths = (*ALWAYS_EXCLUDED, *self.config.exclude_paths)
@@ -89,17 +89,17 @@ class Settings:
                 self._known[method, path] = known
         return known
 
-    def shows(self, method: str, path: str) -> bool:
-        """Whether an endpoint is recorded and shown."""
-        return self.has(method, path) and not self.rules.ignores(method, path)
+    def is_recorded(self, method: str, path: str) -> bool:
+        """True if an endpoint is recorded and shown."""
+        return self.is_included(method, path) and not self.rules.ignores(method, path)
 
 
 def _overlaid(
     config: LensConfig, section: str, values: Mapping[str, Any]
 ) -> tuple[LensConfig, list[str]]:
-    """What is stored in a section over a configuration, and what of it cannot be used.
+    """A configuration overridden by a stored section, and the faults of unusable values.
 
-    The values are taken together, because they may be right only together.
+    The values are applied together, because they may be valid only together.
     """
     names = {setting.name for setting in SECTIONS[section]}
     known = {name: value for name, value in values.items() if name in names}
@@ -109,7 +109,7 @@ def _overlaid(
             return config.with_values(known), wrong
         except ConfigError as error:
             wrong.append(f"{section}: {error.field} {error.problem}")
-            # Where another one is named, none of these goes with what the code says.
+            # If the error names another setting, none of these is valid with the code's values.
             known = (
                 {n: v for n, v in known.items() if n != error.field} if error.field in known else {}
             )

@@ -1,4 +1,4 @@
-"""Whether an endpoint is alive, by its last call alone. Pure: no I/O, no clock, no counts."""
+"""Status of an endpoint, from its last call only. Pure: no I/O, no clock, no counts."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ SECONDS_PER_DAY = 86_400
 
 
 class Status(StrEnum):
-    """What the last call says of an endpoint."""
+    """Status of an endpoint by the age of its last call."""
 
     ACTIVE = "active"
     COLD = "cold"
@@ -21,7 +21,7 @@ UNUSED = frozenset({Status.DEAD, Status.NEVER_CALLED})
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """After how many days without a call an endpoint is cold, and dead.
+    """Days without a call after which an endpoint is cold, and dead.
 
     Attributes:
         cold_days: Days, greater than 0.

@@ -6,7 +6,7 @@ from fastapi_lens.verdict.gaps import FEWEST_GAPS, Gaps, median_of
 
 
 class Cadence(StrEnum):
-    """How often something may be used, as people say it."""
+    """Frequency of use, in words that people use."""
 
     DAILY = "daily"
     WEEKLY = "weekly"
@@ -64,7 +64,7 @@ def pattern_of(gaps: Gaps, *, is_used: bool) -> Pattern:
 
     Args:
         gaps: Between the uses of an endpoint.
-        is_used: Whether it was ever used.
+        is_used: True if it was ever used.
     """
     if not is_used:
         return Pattern.NEVER

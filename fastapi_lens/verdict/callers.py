@@ -25,7 +25,7 @@ class Caller:
         last_day: Of its last use.
         days: Used days; counted too low where workers wrote late.
         longest_gap: Days between two of its uses; never below the truth.
-        is_noise: Whether it is a bot, a health check or a test, whose calls are no use.
+        is_noise: True for a bot, a health check or a test, whose calls do not count as use.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Ledger:
     Attributes:
         since: The first day from which on every use was attributed to a caller.
         callers: In any order.
-        is_complete: Whether none was counted under "others", and no count was lost, in the 400
+        is_complete: True if no caller is under "others", and no call was dropped, in the 400
             days before the last use.
     """
 

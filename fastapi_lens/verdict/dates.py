@@ -27,7 +27,7 @@ class Silence:
         holes: All holes, also the days before anything was observed.
         gaps: Between the uses, without those that holes explain.
         needs: Days that the silence must last after such a use.
-        is_attributed: Whether the callers of the year before the last use are all known, and 400
+        is_attributed: True if the callers of the year before the last use are all known, and 400
             days of that time were observed.
         days: Days since the start, observed or not; 0 on the day of a use.
         unseen: The holes since the start.
@@ -181,12 +181,12 @@ def _caller_dates(silence: Silence, holes: Holes) -> list[CallerDate]:
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """Whether a silence excludes a cadence: what is used so often would have been seen.
+    """Exclusion of a cadence by silence: such frequent use would have been seen.
 
     Attributes:
         cadence: Which.
         from_day: The first day on which it is excluded, if no further use and no hole comes.
-        is_excluded: Whether that day has come.
+        is_excluded: True if that day has come.
     """
 
     cadence: Cadence

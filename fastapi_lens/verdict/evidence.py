@@ -132,7 +132,7 @@ def _of_silence(level: Level, silence: Silence) -> Iterator[Reason]:
 
 
 def _of_open_questions(silence: Silence, dates: Dates) -> Iterator[Reason]:
-    """What safe waits for beside time."""
+    """The conditions of safe besides time."""
     today, cadence = silence.history.today, silence.history.cadence
     is_used = silence.last_used is not None
     if cadence is not None:

@@ -94,8 +94,8 @@ class History:
         kind: Of the endpoint.
         noise: Calls that are no use.
         ledger: Its callers; None where they are not recorded.
-        keeps: Whoever keeps it on purpose, also those that have ended.
-        cadence: How often it is used, by whoever wrote it; None where nothing is said.
+        keeps: Entries of people who keep it on purpose, including expired ones.
+        cadence: Declared frequency of use; None if nothing is declared.
     """
 
     today: int

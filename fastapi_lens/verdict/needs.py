@@ -1,4 +1,4 @@
-"""How long a silence must be after the uses so far. Pure.
+"""Required length of a silence after the uses so far. Pure.
 
 A silence is long enough for `probably_unused` when fewer than one in 20 such uses would pause for
 so long, for `safe_to_remove` when it is fewer than one in 1,000; see `needs_of`.
@@ -53,7 +53,7 @@ LEFT_OUT = 2.1
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """How long a silence must be.
+    """Required lengths of a silence.
 
     Attributes:
         probably: Days for `probably_unused`.
@@ -67,7 +67,7 @@ class Needs:
 
 
 def needs_of(uses: Uses, gaps: Gaps, *, is_used: bool) -> Needs:
-    """How long a silence must be after the uses so far.
+    """The required lengths of a silence after the uses so far.
 
     The gaps are looked at on three scales, see `SCALES`, up to the first on which they are regular;
     the longest need counts. With m gaps, of which the longest is top, in span days from the first
@@ -87,7 +87,7 @@ def needs_of(uses: Uses, gaps: Gaps, *, is_used: bool) -> Needs:
     Args:
         uses: Of one endpoint.
         gaps: Between them.
-        is_used: Whether it was ever used, also if the days of that are no longer kept.
+        is_used: True if it was ever used, even if the days of that are no longer kept.
     """
     if not is_used:
         return Needs(QUARTER, YEAR)
@@ -105,7 +105,7 @@ def needs_of(uses: Uses, gaps: Gaps, *, is_used: bool) -> Needs:
             probably, safe = max(probably, found.probably), max(safe, found.safe)
             clock = found.clock
         if clock is not None:
-            # Regular gaps are no episodes: the longer ones among them are no other use.
+            # Regular gaps are not pauses between episodes, so longer scales add nothing.
             break
     few = uses.count < FEWEST_USES
     return Needs(
@@ -120,7 +120,7 @@ def _regular_needs(ordered: Sequence[int], *, is_blurred: bool) -> Needs | None:
 
     Args:
         ordered: Days, ascending.
-        is_blurred: Whether some are known to the week only.
+        is_blurred: True if some days are known to the week only.
     """
     tolerance = DAYS_PER_WEEK if is_blurred else TOLERANCE
     if len(ordered) < FEWEST_GAPS or not is_regular(ordered, tolerance=tolerance):
@@ -151,7 +151,7 @@ def _lomax_quantile(chance: float, span: int, count: int) -> float:
 
 
 def _safe_factor(lengths: Sequence[int]) -> float:
-    """How many times the longest of irregular gaps a silence must last to be safe."""
+    """Multiple of the longest of irregular gaps that a silence must last to be safe."""
     latest, earlier = lengths[-3:], lengths[:-3]
     if earlier and sum(latest) / len(latest) > 2 * sum(earlier) / len(earlier):
         # The use fades: the next gap may be longer than any before.

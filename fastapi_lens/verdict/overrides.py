@@ -30,7 +30,7 @@ class Overrides:
 
     Attributes:
         keep: Why and until when it is kept; None where it is not.
-        cadence: How often it is used; None where nothing is said.
+        cadence: Declared frequency of use; None if nothing is declared.
     """
 
     keep: Keep | None = None

@@ -159,5 +159,5 @@ def test_what_rules_say_they_cover_is_exactly_what_is_not_shown_whatever_their_o
     for order in (rules, rules[::-1]):
         stored = Stored({"rules": [rule.as_stored() for rule in order]}, 1)
         settings = Settings.of(LensConfig(db_path=":memory:"), {"rules": stored})
-        assert {each for each in table if not settings.shows(*each)} == listed
+        assert {each for each in table if not settings.is_recorded(*each)} == listed
         assert {each for each in table if Rules(tuple(order)).skips(*each, 200)} == listed

@@ -15,7 +15,7 @@ from fastapi_lens.storage.records.import_notes import IMPORT_NOTE
 from fastapi_lens.storage.records.settings import Stored, write_section
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, META, MOVED, REQUEST
 from fastapi_lens.storage.transfer.export import count_rows
-from fastapi_lens.storage.transfer.repair import mend, wrong_rows
+from fastapi_lens.storage.transfer.repair import repair, wrong_rows
 from tests.admin.conftest import Site
 from tests.cli.helpers import run
 
@@ -90,7 +90,7 @@ def test_no_page_fails_whatever_the_names_of_rows_are(site: Site, value: object)
     assert failing(site) == []
 
 
-def test_doctor_names_what_is_wrong_and_mends_it(site: Site, tmp_path: Path) -> None:
+def test_doctor_names_what_is_wrong_and_repairs_it(site: Site, tmp_path: Path) -> None:
     database, file = site.lens.database, tmp_path / "lens.db"
     poison(database, ENDPOINT, ["tags", "summary"], "oops")
     poison(database, ENDPOINT, ["last_called_at"], 10**18)
@@ -103,15 +103,15 @@ def test_doctor_names_what_is_wrong_and_mends_it(site: Site, tmp_path: Path) -> 
         # Two requests may lie in one minute or in two.
         poisoned = sum(count_rows(connection, table, ["site"]) for table in (ENDPOINT, BUCKET))
     found = run("doctor", "--database", file)
-    mended = run("doctor", "--mend", "--database", file)
-    again = run("doctor", "--mend", "--database", file)
+    repaired = run("doctor", "--repair", "--database", file)
+    again = run("doctor", "--repair", "--database", file)
 
     assert found.exit_code == 1
     for told in ("tags of", "is no list of texts", "is no histogram", "is no note of an import"):
         assert told in found.output
-    assert f"Mended {poisoned + 1} rows." in mended.output
+    assert f"Repaired {poisoned + 1} rows." in repaired.output
     assert "rows: all values are valid" in again.output
-    assert "Mended" not in again.output
+    assert "Repaired" not in again.output
     (endpoint,) = _endpoints(site)
     assert (endpoint.tags, endpoint.total_calls) == ((), 2)
     assert run("export", tmp_path / "out.jsonl", "--database", file).exit_code == 0
@@ -122,7 +122,7 @@ def test_a_row_whose_name_is_wrong_is_deleted(site: Site) -> None:
     poison(database, ENDPOINT, ["id"], "x")
 
     rows = list(wrong_rows(database))
-    mend(database, rows, now=site.lens.clock())
+    repair(database, rows, now=site.lens.clock())
 
     assert [(row.table.name, row.key) for row in rows] == [("lens_endpoint", "x")]
     assert list(wrong_rows(database)) == []

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from starlette.datastructures import MutableHeaders
 
-from fastapi_lens.reporting.cache import AnswerCache
+from fastapi_lens.reporting.cache import TTLCache
 from fastapi_lens.runtime.lens import Lens
 from fastapi_lens.storage.writing.batches import endpoint_id
 from fastapi_lens.storage.writing.drain import drain_all
@@ -45,7 +45,7 @@ def test_within_two_seconds_the_same_report_is_made_once_while_nothing_is_writte
     site: Site,
 ) -> None:
     passed = 0.0
-    site.lens.reader.answers = AnswerCache(timer=lambda: passed)
+    site.lens.reader.results = TTLCache(timer=lambda: passed)
 
     def made(path: str = "/lens/report", *, later: float) -> float:
         nonlocal passed

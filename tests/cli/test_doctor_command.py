@@ -41,7 +41,7 @@ def what_is_said_of_a_healthy(url: str) -> str:
         f"schema: version {known_version()}",
         "rows: lens_endpoint 1",
         "retention",
-        "1 workers record",
+        "1 workers running",
     ):
         assert word in done.stdout
     return done.stdout
@@ -67,7 +67,7 @@ def test_a_healthy_database_on_a_server_is_fine(server_url: str) -> None:
         ({"dropped": 7}, "has lost 7 calls", 1),
         ({"clock_ahead_us": -90_000_000}, "is 90 s behind the database's", 1),
         ({"clock_ahead_us": 90_000_000}, "is 90 s ahead of the database's", 1),
-        ({"ended_at": 0}, "no worker records", 0),
+        ({"ended_at": 0}, "no worker running", 0),
     ],
 )
 def test_what_its_workers_suffer_from_is_told(
@@ -91,7 +91,7 @@ def test_endpoints_without_calls_and_rows_that_outlive_the_retention_are_told(
     url = url_of(tmp_path / "lens.db")
     fill(url, [delta(1, minute=int(time.time()) // 60 - 3 * 1_440)])
 
-    assert "rows have outlived it: minutes by 3 days" in run("doctor", "--database", url).stdout
+    assert "past their retention: minutes by 3 days" in run("doctor", "--database", url).stdout
     monkeypatch.setenv("LENS_TTL_DAYS", "1")
     done = run("doctor", "--database", url)
 
@@ -107,7 +107,7 @@ def test_a_database_without_apps_is_no_error(tmp_path: Path) -> None:
 
     done = run("doctor", "--database", tmp_path / "lens.db")
 
-    assert (done.exit_code, "none has recorded here yet" in done.stdout) == (0, True)
+    assert (done.exit_code, "no app has recorded here yet" in done.stdout) == (0, True)
 
 
 def test_a_damaged_file_is_told_with_the_way_out(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_file_in_another_mode_with_a_long_log_and_free_space_is_told(
     done = run("doctor", "--database", tmp_path / "lens.db")
 
     assert done.exit_code == 1
-    for says in ("mode delete instead of WAL", "100.0 MB long", "does not get smaller"):
+    for says in ("mode delete in place of WAL", "100.0 MB long", "does not shrink"):
         assert says in done.stdout
 
 
@@ -189,7 +189,7 @@ def test_an_option_that_the_driver_cannot_use_is_told_in_one_line(url: str, says
     done = run("doctor", "--database", url)
     assert done.exit_code == 3
     (line,) = done.stderr.splitlines()
-    assert line.startswith("Error: the driver cannot connect as the database's URL says (")
+    assert line.startswith("Error: the driver cannot connect with the database's URL (")
     assert says in line
 
 

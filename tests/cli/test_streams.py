@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fastapi_lens.cli.exit_codes import errors_told
+from fastapi_lens.cli.exit_codes import errors_shown
 from fastapi_lens.cli.streams import any_streams
 from tests.cli.helpers import fill, url_of
 
@@ -86,7 +86,7 @@ def test_what_waits_for_a_full_disk_is_not_written_once_more_at_the_end(
 
 
 def test_a_reader_that_has_gone_is_no_error_of_the_command() -> None:
-    with pytest.raises(BrokenPipeError), errors_told():
+    with pytest.raises(BrokenPipeError), errors_shown():
         raise BrokenPipeError
 
 

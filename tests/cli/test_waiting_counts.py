@@ -118,7 +118,7 @@ def test_what_can_never_be_added_keeps_no_command_from_its_work(
     fill(url, [delta(22)], first=20)
 
     assert total_in_report(url) == 1
-    assert "gives up 4 calls" in caplog.text
+    assert "drops 4 calls" in caplog.text
 
 
 def lives(url: str) -> None:
@@ -139,7 +139,7 @@ def test_a_doctor_finds_nothing_in_what_was_written_just_now(tmp_path: Path, age
     fill(url, [delta(1, minute=int(time.time()) // 60)], waits_since=time.time() - age)
     lives(url)
     code, line = doctor_says(url)
-    assert (code, "what was written is added to what is shown" in line) == (0, True)
+    assert (code, "all batches are added to the reports" in line) == (0, True)
 
 
 def test_batches_of_a_newer_release_wait_for_it_and_a_doctor_says_so(database_url: str) -> None:
@@ -160,8 +160,8 @@ def test_a_doctor_names_what_has_waited_for_more_than_a_minute_and_changes_nothi
     fill(database_url, [delta(1, minute=int(time.time()) // 60)], waits_since=time.time() - 4_000)
     lives(database_url)
     done = run("doctor", "--database", database_url)
-    assert "1 batches wait to be added to what is shown, for 4,00" in done.stdout
+    assert "1 batches have waited for 4,00" in done.stdout
     assert "start the application: its workers add them" in done.stdout
     assert waiting_in(database_url) == 1
     total_in_report(database_url)
-    assert "what was written is added to what is shown" in doctor_says(database_url)[1]
+    assert "all batches are added to the reports" in doctor_says(database_url)[1]

@@ -38,7 +38,7 @@ target_metadata = MetaData()
     "docs/templates.md": "from fastapi_lens import LensConfig\n",
     "docs/testing.md": "from fastapi_lens import LensConfig\n",
 }
-"""What the prose around the fragments of a document presupposes."""
+"""Code that the fragments of a document assume."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def get(recorder: Recorder, duration_ms: int = 1, *, status: int = 200, path: st
 def calls(deltas: Iterable[SeriesDelta]) -> Counter[SeriesKey]:
     total = Counter[SeriesKey]()
     for delta in deltas:
-        total[delta.key] += sum(delta.lanes.values())
+        total[delta.key] += sum(delta.buckets.values())
     return total
 
 
@@ -75,7 +75,7 @@ def test_a_drain_tells_everything_about_the_calls_since_the_one_before() -> None
     assert recorder.drain() == [
         SeriesDelta(
             key=key,
-            lanes={bucket_index(3 * MS): 1, bucket_index(5 * MS): 1},
+            buckets={bucket_index(3 * MS): 1, bucket_index(5 * MS): 1},
             duration_ns=8 * MS,
             max_ns=5 * MS,
             first_at=1_000.5,
@@ -145,7 +145,7 @@ def test_each_drain_has_the_calls_and_the_maximum_of_its_round(rounds: list[list
             assert drained == []
             continue
         (delta,) = drained
-        assert delta.lanes == Counter(map(bucket_index, durations_ns))
+        assert delta.buckets == Counter(map(bucket_index, durations_ns))
         assert delta.duration_ns == sum(durations_ns)
         assert delta.max_ns == max(durations_ns)
 
@@ -213,7 +213,7 @@ def test_a_drain_in_the_middle_of_a_call_loses_neither_it_nor_its_duration(
     assert sum(calls(deltas).values()) == before + 3
     assert sum(delta.duration_ns for delta in deltas) == (before * 50 + 213) * MS
     for delta in deltas:
-        assert bucket_index(delta.max_ns) == max(delta.lanes)
+        assert bucket_index(delta.max_ns) == max(delta.buckets)
 
 
 @pytest.mark.parametrize("during", [1, FOLD_THRESHOLD + 1])
@@ -254,7 +254,7 @@ def test_calls_in_the_middle_of_a_drain_are_counted_once_with_their_durations(
     assert sum(calls(deltas).values()) == before + during + 2
     assert sum(delta.duration_ns for delta in deltas) == (before * 50 + during * 200 + 13) * MS
     for delta in deltas:
-        assert bucket_index(delta.max_ns) == max(delta.lanes)
+        assert bucket_index(delta.max_ns) == max(delta.buckets)
 
 
 def test_what_waits_in_memory_is_bounded_without_any_drain() -> None:
@@ -290,8 +290,8 @@ def assert_drained(drained: list[SeriesDelta], durations_ns: dict[SeriesKey, lis
     assert {delta.key for delta in drained} == set(durations_ns)
     for key, sent in durations_ns.items():
         mine = [delta for delta in drained if delta.key == key]
-        lanes = sum((Counter(delta.lanes) for delta in mine), Counter[int]())
-        assert lanes == Counter(map(bucket_index, sent))
+        buckets = sum((Counter(delta.buckets) for delta in mine), Counter[int]())
+        assert buckets == Counter(map(bucket_index, sent))
         assert sum(delta.duration_ns for delta in mine) == sum(sent)
         assert max(delta.max_ns for delta in mine) == max(sent)
 

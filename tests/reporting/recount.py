@@ -96,7 +96,7 @@ def reader_of(database: Database, *, app: str = "orders", ttl_days: int | None =
         database,
         app=lambda: app,
         thresholds=lambda: Thresholds(7, 30),
-        shown=lambda method, path: path != "/internal/ping",
+        is_included=lambda method, path: path != "/internal/ping",
         retention=Retention(ttl_days, app=app),
     )
 

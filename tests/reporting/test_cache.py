@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from fastapi_lens.reporting.cache import AnswerCache
+from fastapi_lens.reporting.cache import TTLCache
 
 pytestmark = pytest.mark.unit
 
@@ -29,7 +29,7 @@ class Maker:
 
 def test_an_answer_is_given_again_until_it_is_too_old() -> None:
     clock, make = Clock(), Maker()
-    answers = AnswerCache(max_age_seconds=1.0, timer=clock)
+    answers = TTLCache(max_age_seconds=1.0, timer=clock)
     assert [answers.get("calls", make) for _ in range(3)] == [1, 1, 1]
     clock.now += 0.9
     assert answers.get("calls", make) == 1
@@ -38,14 +38,14 @@ def test_an_answer_is_given_again_until_it_is_too_old() -> None:
 
 
 def test_another_question_has_another_answer() -> None:
-    answers, make = AnswerCache(), Maker()
+    answers, make = TTLCache(), Maker()
     assert answers.get(("calls", 7), make) == 1
     assert answers.get(("calls", 30), make) == 2
     assert answers.get(("calls", 7), make) == 1
 
 
 def test_who_asks_while_the_answer_is_made_waits_for_it() -> None:
-    answers, make, found = AnswerCache(), Maker(), list[int]()
+    answers, make, found = TTLCache(), Maker(), list[int]()
     others = [
         threading.Thread(target=lambda: found.append(answers.get("calls", make))) for _ in range(3)
     ]
@@ -63,7 +63,7 @@ def test_who_asks_while_the_answer_is_made_waits_for_it() -> None:
 
 
 def test_an_error_goes_to_all_who_wait_and_to_nobody_later() -> None:
-    answers, make, told = AnswerCache(), Maker(), list[str]()
+    answers, make, told = TTLCache(), Maker(), list[str]()
 
     def ask() -> None:
         with pytest.raises(LookupError, match="no such table"):
@@ -87,7 +87,7 @@ def test_an_error_goes_to_all_who_wait_and_to_nobody_later() -> None:
 
 
 def test_the_oldest_answer_makes_room_for_one_too_many() -> None:
-    answers, make = AnswerCache(max_answers=2), Maker()
+    answers, make = TTLCache(max_values=2), Maker()
     assert [answers.get(question, make) for question in "abc"] == [1, 2, 3]
     assert [answers.get(question, make) for question in "bc"] == [2, 3]
     assert answers.get("a", make) == 4

@@ -23,7 +23,7 @@ from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.row_checks import Wrong
 from fastapi_lens.storage.schema.tables import ENDPOINT, META
-from fastapi_lens.storage.transfer.repair import WrongRow, mend
+from fastapi_lens.storage.transfer.repair import WrongRow, repair
 from fastapi_lens.storage.writing.batches import Batch
 from tests.reporting.recount import (
     DAY,
@@ -330,7 +330,7 @@ def test_the_version_changes_with_every_change_of_what_is_shown_and_with_nothing
         lambda: writer.register([facts("/v1/orders")], applied=0, now_us=1),
         lambda: writer.write(Batch(1, (delta(facts("/v1/orders").id, minute=int(NOW // 60)),))),
         lambda: prune(database, Retention(1, app="orders"), now=NOW + 30 * DAY),
-        lambda: mend(database, [spoiled], now=NOW),
+        lambda: repair(database, [spoiled], now=NOW),
         lambda: write_section(database, "orders", "limits", Stored({}, 0), entry),
         lambda: list(purge(database, Choice("orders", [], before=None))),
     ]

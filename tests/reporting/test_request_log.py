@@ -75,7 +75,9 @@ def reader(database: Database) -> LogReader:
     other = worker("w2", "another app")
     Writer(database, other).register([], applied=0, now_us=AT)
     LogWriter(database, other).write(LogBatch(1, (request(50),), (exception(50, id=4),)))
-    return LogReader(database, app=lambda: APP, shown=lambda method, path: (method, path) != HIDDEN)
+    return LogReader(
+        database, app=lambda: APP, is_recorded=lambda method, path: (method, path) != HIDDEN
+    )
 
 
 def seconds(reader: LogReader, **wanted: Any) -> list[int]:
@@ -124,7 +126,7 @@ def test_an_endpoint_that_is_hidden_from_now_on_is_so_in_the_next_answer(
     database: Database, reader: LogReader
 ) -> None:
     hidden = {HIDDEN}
-    asked = LogReader(database, app=lambda: APP, shown=lambda *one: one not in hidden)
+    asked = LogReader(database, app=lambda: APP, is_recorded=lambda *one: one not in hidden)
     assert len(seconds(asked)) == 6
     hidden.add(("GET", "/orders/{order_id}"))
     assert seconds(asked) == [6]

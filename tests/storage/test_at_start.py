@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_written_any_more_is_waited_for(
         probe.get("/orders")
         with unprivileged():
             assert not probe.lens.flusher.flush()
-        assert f"{file}; its folder has to be there, and both have to be writable" in caplog.text
+        assert f"{file}; its folder must exist, and both must be writable" in caplog.text
         folder.chmod(0o755)
         file.chmod(0o644)
         assert probe.lens.flusher.flush()

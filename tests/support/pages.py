@@ -79,7 +79,7 @@ class Link:
 
     Attributes:
         name: Its text, or its label for screen readers.
-        current: Whether it leads to where the reader is.
+        current: True if it leads to the present page.
     """
 
     name: str
@@ -95,7 +95,7 @@ class Row(Mapping[str, str]):
         name: Text of the link in its heading, else of the heading; empty where it has none.
         cells: By the names of the columns, in their order.
         links: In all of its cells.
-        titles: What its parts and their charts say when the pointer rests on them.
+        titles: Tooltips of its parts and their charts.
     """
 
     name: str
@@ -143,7 +143,7 @@ def page_text(html: str) -> str:
 
 
 def title(html: str) -> str:
-    """What a browser shows above the page."""
+    """The title of the page in a browser."""
     found = _Reader().read(html).find(".//title")
     assert found is not None, "no title"
     return "".join(found.itertext())
@@ -224,7 +224,7 @@ class Field:
         value: As it would be sent; empty for a choice of which nothing is selected.
         checked: Of a box or a switch.
         choice: Text of the selected choice.
-        invalid: Whether it is marked as wrong.
+        invalid: True if it is marked as invalid.
     """
 
     name: str

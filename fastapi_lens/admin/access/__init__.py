@@ -1,1 +1,1 @@
-"""Who may see the admin: keys, sessions, the host's hook, limits on wrong keys."""
+"""Access to the admin: keys, sessions, the host's hook, limits on wrong keys."""

@@ -1,6 +1,6 @@
-"""Who may look: by key, session or the host's hook, or from this machine; whose forms count.
+"""Authentication by key, session, the host's hook or local machine; and the check of forms.
 
-No pages and no routes: the router asks and answers.
+Knows no pages and no routes.
 """
 
 import hashlib
@@ -36,10 +36,10 @@ from fastapi_lens.text.addresses import client_ip
 MAX_NEXT_LENGTH = 2_048
 LOCAL = "this machine"
 ANYBODY = "anybody"
-"""Names in the audit log, of those who need no key."""
+"""Names in the audit log of visitors without a key."""
 
 BEARER = "bearer "
-"""The kind of keys that are sent as Bearer tokens."""
+"""Kind of keys that are sent as Bearer tokens."""
 
 TOO_MANY = "too many wrong keys came from your address"
 BUSY = "too many keys are being checked at once"
@@ -53,7 +53,7 @@ _FORWARDING = re.compile(
     r"(.*-)?(client|real|connecting|user|remote|cluster|originating)-?ip(v6)?|cf-.*|tailscale-.*|"
     r"x-(host|remote-addr|scheme|varnish)|cdn-loop"
 )
-"""Headers that only a proxy adds; one that adds none cannot be told from the machine itself."""
+"""Headers that only proxies add. A proxy that adds none looks like a local client."""
 
 _HTTP_VERSIONS = ("1.1", "2", "2.0", "3", "3.0")
 """Versions that browsers use. HTTP/1.0 (granian: 1) is the default of nginx before 1.29.7."""
@@ -62,7 +62,7 @@ _LAST_CONTROL, _DELETE = 32, 127
 
 
 class Refusal(Enum):
-    """Why somebody may not look."""
+    """Reason for refusing access."""
 
     KEY = "a valid key is needed: send it as X-Lens-Key or as a Bearer token, or sign in"
     NOT_LOCAL = (
@@ -79,13 +79,13 @@ class Refusal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Somebody may look.
+    """Granted access.
 
     Attributes:
-        scope: What they may do.
-        actor: Who they are, for the audit log.
+        scope: Scope of the visitor.
+        actor: Name of the visitor in the audit log.
         session: None for a key header, a hook, local mode and an open lens.
-        csrf_token: What their forms have to bring along; empty where the origin alone tells.
+        csrf_token: Token that forms must send; empty if the origin check is enough.
     """
 
     scope: Scope
@@ -96,10 +96,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Somebody is not listened to for some seconds.
+    """A client that has to wait for some seconds.
 
     Attributes:
-        reason: Why not.
+        reason: The reason.
         may_sign_in: True if only a Bearer token has to wait, which may be meant for another system.
     """
 
@@ -110,23 +110,23 @@ class Wait:
 
     @property
     def sentence(self) -> str:
-        """What people are told."""
+        """Message for the client."""
         return f"{self.reason}: try again in {self.seconds} s"
 
     @property
     def headers(self) -> dict[str, str]:
-        """Of the answer."""
+        """Headers of the response."""
         return {"Retry-After": str(self.seconds)}
 
 
 class Authenticator:
-    """Decides for one lens.
+    """Authenticates requests of one lens.
 
     Args:
         config: The settings.
         salt: Random bytes that all workers of the database share.
-        throttle: Holds off those who guess.
-        sessions: Begins and ends them.
+        throttle: Limits wrong keys.
+        sessions: Begins and ends sessions.
         app: The app's name: a session opens no other app of the database.
 
     Attributes:
@@ -136,7 +136,7 @@ class Authenticator:
     def __init__(
         self, config: LensConfig, salt: bytes, throttle: Throttle, sessions: Sessions, app: str
     ) -> None:
-        """Take the keys; what signs sessions is derived when a key is first used."""
+        """Take the keys; the secret that signs sessions is derived at a key's first use."""
         self._config = config
         self._salt = salt
         self._app = app
@@ -152,11 +152,11 @@ class Authenticator:
 
     @property
     def takes_keys(self) -> bool:
-        """Whether there is something to sign in with."""
+        """True if there are keys to sign in with."""
         return self._config.key_required
 
     async def access(self, request: HTTPConnection, now: float) -> Entry | Refusal | Wait | Denied:
-        """Whether this request may see the admin and the reports."""
+        """Decide if a request may see the admin and the reports."""
         if self._hook is not None:
             found = await self._hook.ask(request)
             return found if isinstance(found, Denied) else self._by_hook(found)
@@ -168,7 +168,7 @@ class Authenticator:
         if key:
             return await self._by_header(request, key, now)
         entry = await self._by_session(request, now)
-        # Proxies and gateways add tokens of their own to a browser's requests.
+        # Proxies and gateways add their own tokens to a browser's requests.
         token = b"" if isinstance(entry, Entry) else bearer_token(request)
         if not token or (is_web_token(token) and not self._takes_web_tokens):
             return entry
@@ -187,7 +187,7 @@ class Authenticator:
             kind: The way in which it was sent; wrong keys of each kind are counted separately.
         """
         if not presented or not self.takes_keys:
-            return None  # Nobody guesses nothing, and nothing can be guessed where there is no key.
+            return None  # No key was sent or exists, so this is no wrong key.
         address = address_of(request)
 
         def attempt() -> str | int | None:
@@ -205,19 +205,19 @@ class Authenticator:
         """Begin a session.
 
         Args:
-            request: Of the browser.
-            name: Of the key that it has given.
+            request: The browser's request.
+            name: Name of the key that it sent.
             now: Epoch seconds.
 
         Raises:
-            StorageError: It cannot be noted, so it is not begun.
+            StorageError: It cannot be audited, so it is not begun.
         """
         entry = Author(name, address_of(request), now).did(SIGN_IN)
         session = await in_reader_thread(lambda: self._sessions.begin(name, entry, now))
         return await self._cookie(session, now)
 
     async def renewed_cookie(self, entry: Entry, now: float) -> Cookie | None:
-        """The cookie of a session that is in use, from time to time; else None."""
+        """The new cookie of a session in use if it is due, otherwise None."""
         session = entry.session
         if session is None or not self._sessions.lifetime.needs_renewal(session, now):
             return None
@@ -228,7 +228,7 @@ class Authenticator:
         return Cookie(signer.cookie(session), int(self._sessions.lifetime.left(session, now)))
 
     def may_post(self, request: Request, token: str, entry: Entry) -> bool:
-        """Whether an unsafe request is our own page's: same origin and, where it has one, token."""
+        """True if an unsafe request comes from our own page: same origin, and its token if any."""
         if not is_own_form(request, self._config.trusted_origins):
             return False
         known = entry.csrf_token
@@ -250,7 +250,7 @@ class Authenticator:
         return Entry(self._scope(name), name)
 
     async def _by_session(self, request: HTTPConnection, now: float) -> Entry | Refusal:
-        """Authenticate by the first valid cookie: other sites of the domain may have set more."""
+        """Access by the first valid cookie; other sites of the domain may have set more."""
         for value in self.cookie.values(request):
             entry = await self._by_cookie(value, now)
             if isinstance(entry, Entry):
@@ -274,7 +274,7 @@ class Authenticator:
         return Entry(self._scope(name), name, session, signer.csrf_token(session))
 
     def _by_hook(self, person: Access) -> Entry:
-        """Without a session of ours: the token is the person's, made of a secret of the workers."""
+        """Access by the hook. There is no session, so the CSRF token is derived from the person."""
         whose = f"{self._app}\0{person.name}".encode()
         token = hmac.new(self._salt, b"csrf\0" + whose, hashlib.sha256).hexdigest()[:32]
         return Entry(person.scope, person.name, csrf_token=token)
@@ -289,7 +289,7 @@ class Authenticator:
         return signer
 
     def _made_signer(self, name: str) -> Signer:
-        """Made once: each takes some 50 ms, and anybody can ask for that of any key."""
+        """Create a signer once: it takes some 50 ms, which any client could cause repeatedly."""
         with self._making:
             if name not in self._signers:
                 secret = self._keys.session_secret(name, self._salt)
@@ -299,7 +299,7 @@ class Authenticator:
 
 
 def is_local(request: HTTPConnection) -> bool:
-    """Whether the client is this machine itself, with no proxy in between.
+    """True if the client is this machine itself, with no proxy in between.
 
     Client and Host must both be loopback names (Host keeps other sites' scripts out that
     rebind their name to 127.0.0.1), and neither a forwarding header nor HTTP/1.0 may be there.
@@ -309,7 +309,7 @@ def is_local(request: HTTPConnection) -> bool:
     if any(map(_FORWARDING.fullmatch, request.headers)):
         return False
     client = address_of(request)
-    # No browser sends two different ones.
+    # No browser sends two different Host headers.
     found = _LOCAL_HOST.fullmatch(",".join({*request.headers.getlist("host")}))
     if found is None or found[1] == "testserver":
         return found is not None and (client, found[1]) == _TEST_CLIENT
@@ -317,12 +317,12 @@ def is_local(request: HTTPConnection) -> bool:
 
 
 def safe_next(target: str, base: str) -> str:
-    """Where to go after signing in: a page of this admin, else its start page.
+    """The address after signing in: a page of this admin, otherwise its start page.
 
     An address with a key is none: it would sign in again, as whoever made the address.
 
     Args:
-        target: Path and query as a client asked for it; anything at all.
+        target: Path and query from the client; any text.
         base: The admin's own path, without a trailing slash.
     """
     start = base + "/"

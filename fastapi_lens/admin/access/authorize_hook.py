@@ -1,4 +1,4 @@
-"""Asks the host's own check who may look. Knows no keys, no sessions and no pages."""
+"""Calls the host's own access check. Knows no keys, no sessions and no pages."""
 
 import inspect
 import logging
@@ -26,12 +26,12 @@ FAILED = "this application could not check whether you may look here: its log sa
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The hook lets somebody not look.
+    """Access that the hook refused.
 
     Attributes:
-        status: Of the answer.
-        sentence: What people are told.
-        headers: Of the answer, as the hook's HTTPException has them.
+        status: Status of the response.
+        sentence: Message for the client.
+        headers: Headers of the hook's HTTPException, for the response.
     """
 
     sentence: str
@@ -40,54 +40,54 @@ class Denied:
 
     @property
     def location(self) -> str | None:
-        """Where the hook sends people, to sign in for example; None where it sends them nowhere."""
+        """The target of the hook's redirect, for example a login page; None without one."""
         found = {name.lower(): value for name, value in self.headers.items()}.get("location")
         return found if self.status in _REDIRECTS else None
 
 
 class Hook:
-    """A hook, and when it was last complained of.
+    """A hook, with a limit for the log messages about its failures.
 
     Args:
-        authorize: What the host has given.
-        clock: Monotonic seconds.
+        authorize: The host's hook.
+        clock: Seconds of a monotonic clock.
     """
 
     def __init__(self, authorize: Authorize, clock: Callable[[], float] = time.monotonic) -> None:
-        """Ask nothing yet."""
+        """Call nothing yet."""
         self._authorize = authorize
         self._asynchronous = _is_async(authorize)
         self._clock = clock
-        self._told_at = float("-inf")
+        self._logged_at = float("-inf")
 
     async def ask(self, request: HTTPConnection) -> Access | Denied:
-        """Whether somebody may look; never raises, whatever the hook does."""
-        # Without the body: the form in it is read, and bounded, after the check.
+        """The hook's decision about a request; never raises, whatever the hook does."""
+        # Without the body, which is read and limited after the check.
         question = Request(request.scope)
         try:
             verdict = access_of(await self._verdict(question))
         except HTTPException as error:
             return _denied(error)
-        except Exception as error:  # noqa: BLE001  The host's own code, which opens nothing.
-            self._complain(error)
+        except Exception as error:  # noqa: BLE001  Any failure of the host's code refuses access.
+            self._log_failure(error)
             return Denied(FAILED)
         return verdict or Denied(NOT_LET_IN)
 
     async def _verdict(self, request: Request) -> object:
-        """As FastAPI calls a dependency: what blocks runs in the host's pool of threads."""
+        """The hook's result. As in FastAPI, a synchronous hook runs in the host's thread pool."""
         if self._asynchronous:
             found: Any = self._authorize(request)
         else:
             found = await run_in_threadpool(self._authorize, request)
         return await found if inspect.isawaitable(found) else found
 
-    def _complain(self, error: Exception) -> None:
-        """At most once a minute: anybody can make a hook fail again and again."""
+    def _log_failure(self, error: Exception) -> None:
+        """Log a failure, at most once a minute, because any client may cause one."""
         now = self._clock()
-        if now - self._told_at >= QUIET_LOG_SECONDS:
-            self._told_at = now
+        if now - self._logged_at >= QUIET_LOG_SECONDS:
+            self._logged_at = now
             logger.error(
-                "fastapi_lens lets somebody not in, because authorize has failed", exc_info=error
+                "fastapi_lens refused access, because authorize has failed", exc_info=error
             )
 
 
@@ -98,16 +98,16 @@ def _is_async(hook: Any) -> bool:
 
 
 def _denied(error: HTTPException) -> Denied:
-    """What a hook says by raising is for the client, as in a dependency."""
-    detail: Any = error.detail  # FastAPI's may be anything.
+    """The refusal of a hook that raised an HTTPException, whose message is for the client."""
+    detail: Any = error.detail  # Of any type in FastAPI.
     sentence = detail if isinstance(detail, str) and detail else NOT_LET_IN
     headers = {
         name: value
         for name, value in (error.headers or {}).items()
-        if not name.lower().startswith("content-")  # Of a body that is not sent.
+        if not name.lower().startswith("content-")  # They describe a body that is not sent.
     }
     denied = Denied(sentence, error.status_code, headers)
     if error.status_code in _ERRORS or denied.location is not None:
         return denied
-    # A refusal is no success, and leads somewhere or nowhere.
+    # A status of success, or a redirect without a target, becomes a plain refusal.
     return Denied(sentence, headers=headers)

@@ -46,8 +46,8 @@ def is_own_form(request: Request, trusted: Sequence[str]) -> bool:
         request: A request of a method that changes something.
         trusted: See `is_cross_site`.
     """
-    told = "sec-fetch-site" in request.headers or "origin" in request.headers
-    return told and not is_cross_site(request, trusted)
+    sent = "sec-fetch-site" in request.headers or "origin" in request.headers
+    return sent and not is_cross_site(request, trusted)
 
 
 def _is_own(request: HTTPConnection, origin: str | None) -> bool:
@@ -59,11 +59,11 @@ def _is_own(request: HTTPConnection, origin: str | None) -> bool:
 
 
 def _follows_link(request: Request, site: str) -> bool:
-    told = (_only(request, "sec-fetch-mode"), _only(request, "sec-fetch-dest"))
+    sent = (_only(request, "sec-fetch-mode"), _only(request, "sec-fetch-dest"))
     return (
         request.method == "GET"
         and site in _OTHER_SITE
-        and told == _LINK
+        and sent == _LINK
         and not any(name in request.headers for name in _SPECULATION)
     )
 

@@ -1,8 +1,8 @@
-"""CSRF tokens as forms carry them: masked anew in each answer. Knows no sessions and no HTML.
+"""CSRF tokens in forms, with a new mask in each response. Knows no sessions and no HTML.
 
-Compression makes an answer shorter where two texts in it are alike, from which others could learn
-a secret that is the same in many answers (BREACH, https://www.breachattack.com). A masked token is
-a random pad, and the token combined with it by exclusive or.
+The length of a compressed response reveals if two texts in it are equal, so an attacker could guess
+a secret that is the same in many responses (BREACH, https://www.breachattack.com). A masked token
+is a random pad, and the exclusive or of the token and the pad.
 """
 
 import hmac
@@ -10,14 +10,14 @@ import secrets
 
 
 def masked(token: str) -> str:
-    """A token for one answer: hexadecimal digits, four for each character."""
+    """A masked token for one response: hexadecimal digits, four for each character."""
     plain = token.encode()
     pad = secrets.token_bytes(len(plain))
     return (pad + _combined(pad, plain)).hex()
 
 
 def is_masked(carried: str, token: str) -> bool:
-    """Whether a form carries a token, masked in whatever way; takes as long for any of them."""
+    """True if a form sent a token, with any mask; takes the same time for any token."""
     plain = token.encode()
     try:
         both = bytes.fromhex(carried)

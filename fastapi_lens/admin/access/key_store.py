@@ -1,4 +1,4 @@
-"""All keys of one lens, and which of them somebody holds. Knows no HTTP and no sessions."""
+"""All keys of one lens, and the lookup of presented keys. Knows no HTTP and no sessions."""
 
 import hashlib
 import hmac
@@ -12,7 +12,7 @@ class KeyStore:
     """Finds the name of a key.
 
     Args:
-        keys: By name.
+        keys: The keys by name.
     """
 
     def __init__(self, keys: Mapping[str, KeyConfig]) -> None:
@@ -24,7 +24,7 @@ class KeyStore:
             for name, entry in keys.items()
             if entry.key.startswith(HASHED)
         }
-        # Of a hashed key, its mark is known once it was right: no second scrypt is needed.
+        # The mark of a hashed key is known after its first use, which saves further scrypt calls.
         self._marks = {
             name: self._mark(normalised(entry.key))
             for name, entry in keys.items()
@@ -33,9 +33,9 @@ class KeyStore:
         self._secrets = {name: normalised(entry.key) for name, entry in keys.items()}
 
     def name_of(self, presented: str | bytes) -> str | None:
-        """Whose key this is, in a time that tells nothing about the others; None for nobody's.
+        """The name of a presented key, in constant time over all keys; None for a wrong one.
 
-        Takes some 50 ms for each hashed key that nobody has used in this process yet.
+        Takes some 50 ms for each hashed key that was not used in this process yet.
         """
         key = normalised(presented)
         mark, found = self._mark(key), None
@@ -50,14 +50,14 @@ class KeyStore:
         return found
 
     def scope_of(self, name: str) -> Scope | None:
-        """What a key opens; None where there is none of this name."""
+        """The scope of a key; None if there is no key of this name."""
         return self._scopes.get(name)
 
     def session_secret(self, name: str, salt: bytes) -> bytes:
-        """What signs the sessions of a key; changing the key ends them. Takes some 50 ms.
+        """The secret that signs the sessions of a key; a changed key ends them. Takes some 50 ms.
 
         Args:
-            name: Of a key that is here.
+            name: Name of one of these keys.
             salt: Random bytes that all workers of the database share.
         """
         key = hashlib.scrypt(self._secrets[name], salt=salt, n=2**14, r=8, p=1, dklen=32)

@@ -1,7 +1,7 @@
-"""Sessions: a signed cookie for a browser that has given a key, and those that ended early.
+"""Sessions: a signed cookie for a browser that sent a key, and the sessions that ended early.
 
-A session ends some time after it was last used, at the latest some time after signing in, and
-at once everywhere when its browser, or all of its key, signs out. Knows no HTTP.
+A session ends after some time without a request, at the latest some time after signing in, and in
+all workers at once when its browser, or all browsers of its key, sign out. Knows no HTTP.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from fastapi_lens.storage.records.ended_sessions import (
 )
 
 RENEWALS = 10
-"""So often in its idle time is a session that is in use written down anew."""
+"""Number of renewals of a session in use during its idle time."""
 
 CLOCKS_APART_SECONDS = 86_400
 """Extra time for which a logout is kept after the session expires: workers' clocks may differ."""
@@ -34,12 +34,12 @@ class Session:
     """A signed-in browser.
 
     Attributes:
-        key: The name of the key that it has given.
-        id: Random, in the cookie.
+        key: Name of the key that it sent.
+        id: Random id, stored in the cookie.
         generation: Generation of the key's sessions when this one began.
         since: Epoch seconds of signing in.
         seen: Epoch seconds when the cookie was written.
-        until: Epoch seconds when it ends at the latest, even if the configuration changes.
+        until: Latest end in epoch seconds, even if the configuration changes.
     """
 
     key: str
@@ -52,23 +52,23 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Lifetime:
-    """How long sessions last.
+    """Lifetime of sessions.
 
     Attributes:
-        idle_seconds: Without a request.
-        max_seconds: At most, whatever is asked.
+        idle_seconds: Longest time without a request.
+        max_seconds: Longest time in all.
     """
 
     idle_seconds: float
     max_seconds: float
 
     def left(self, session: Session, now: float) -> float:
-        """Seconds that a session has still to live; not above zero for one that has ended."""
+        """Remaining seconds of a session; zero or less for one that has ended."""
         idle_end = session.seen + self.idle_seconds
         return min(idle_end, session.since + self.max_seconds, session.until) - now
 
     def needs_renewal(self, session: Session, now: float) -> bool:
-        """Whether it is time to write the cookie anew."""
+        """True if it is time to write the cookie again."""
         return now - session.seen >= self.idle_seconds / RENEWALS
 
 
@@ -77,7 +77,7 @@ class Signer:
 
     Args:
         key: Its name.
-        secret: What nobody can know who does not know the key.
+        secret: A secret that cannot be derived without the key.
     """
 
     def __init__(self, key: str, secret: bytes) -> None:
@@ -91,12 +91,12 @@ class Signer:
         )
 
     def cookie(self, session: Session) -> str:
-        """The value of a session's cookie: the key's name in hex, and what is signed."""
+        """The value of a session's cookie: the key's name in hex, and the signed session."""
         parts = [session.id, session.generation, session.since, session.seen, session.until]
         return f"{self._key.encode().hex()}.{self._serializer.dumps(parts)!s}"
 
     def read(self, signed: str) -> Session | None:
-        """The session of a cookie, without the key's name; None for what nobody has signed."""
+        """The session of a cookie, without the key's name; None if the signature is invalid."""
         try:
             identity, generation, since, seen, until = self._serializer.loads(signed)
         except BadSignature:
@@ -104,18 +104,18 @@ class Signer:
         return Session(self._key, identity, generation, since, seen, until)
 
     def csrf_token(self, session: Session) -> str:
-        """What the session's forms carry."""
+        """The CSRF token of the session's forms."""
         token = hmac.new(self._secret, b"csrf" + session.id.encode(), hashlib.sha256)
         return token.hexdigest()[:32]
 
 
 class Sessions:
-    """Begins and ends sessions for all workers of an app: what one ends is over in each.
+    """Begins and ends sessions for all workers of an app.
 
     Args:
-        database: Where that is stored.
+        database: The database that stores ended sessions.
         app: The app's name.
-        lifetime: How long a session could have gone on.
+        lifetime: Longest lifetime of a session.
     """
 
     def __init__(self, database: Database, app: str, lifetime: Lifetime) -> None:
@@ -125,7 +125,7 @@ class Sessions:
         self.lifetime = lifetime
 
     def begin(self, key: str, entry: AuditEntry, now: float) -> Session:
-        """A new session of a key, noted before it is given out.
+        """A new session of a key, audited before it is returned.
 
         Raises:
             StorageError: The database cannot be read or written.
@@ -136,7 +136,7 @@ class Sessions:
         return Session(key, secrets.token_urlsafe(12), generation, now, now, until)
 
     def is_ended(self, session: Session) -> bool:
-        """Whether a session was ended before its time.
+        """True if a session was ended before it expired.
 
         Raises:
             StorageError: The database cannot be read.
@@ -145,7 +145,7 @@ class Sessions:
         return ended.is_ended or ended.generation != session.generation
 
     def end(self, session: Session, entry: AuditEntry, now: float) -> None:
-        """End one session, and note who did it.
+        """End one session, and audit it.
 
         Raises:
             StorageError: The database cannot be written.
@@ -155,7 +155,7 @@ class Sessions:
         end_session(self._database, gone, entry, forget_before_us=forget_before_us)
 
     def end_all(self, key: str, entry: AuditEntry) -> None:
-        """End all sessions of a key, and note who did it.
+        """End all sessions of a key, and audit it.
 
         Raises:
             StorageError: The database cannot be written.

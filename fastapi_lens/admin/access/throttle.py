@@ -1,6 +1,6 @@
-"""Who has given too many wrong keys waits: refused with the seconds to go, never delayed.
+"""Throttle of wrong keys: clients are refused for some seconds, and never delayed.
 
-Counts in the database, for all workers; in memory only while that is down. Knows no HTTP.
+It counts in the database, for all workers, and in memory while the database is down. Knows no HTTP.
 """
 
 import hmac
@@ -16,10 +16,10 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.throttle import Failures, add_failures, read_failures
 
 FIRST_WAIT_SECONDS = 4
-"""After the failure that is one too many; each further one doubles it, up to the window."""
+"""Wait after the first failure beyond the limit; each further one doubles it, up to the window."""
 
 MAX_CLIENTS = 1_000
-"""Kept in memory while the database is down."""
+"""Most clients in memory while the database is down."""
 
 WIDER = 4
 """Factor of the limit of wrong keys from one IPv6 network to the next wider one: a /56 gets four
@@ -34,26 +34,27 @@ class Throttle:
     """Counts wrong keys by client, and for IPv6 also by the surrounding networks.
 
     Args:
-        database: Where all workers count.
-        secret: Keys the hash under which an address is noted.
-        told: Called with the address, its wrong keys up to now and the time in microseconds.
+        database: The database in which all workers count.
+        secret: Key of the hash that stands for an address.
+        report: Called with the address, its wrong keys so far and the time in microseconds.
         max_failures: Wrong keys of a client before it has to wait.
-        window_seconds: A client that is quiet for so long begins anew; also the longest wait.
+        window_seconds: Time without a wrong key after which a client starts again; also the
+            longest wait.
     """
 
     def __init__(
         self,
         database: Database,
         secret: bytes,
-        told: Callable[[str, int, int], None],
+        report: Callable[[str, int, int], None],
         *,
         max_failures: int,
         window_seconds: int,
     ) -> None:
-        """Know of nobody yet."""
+        """Start without any failures."""
         self._database = database
         self._secret = secret
-        self._told = told
+        self._report = report
         self._max = max_failures
         self._window_us = window_seconds * _US
         self._turn = threading.Lock()
@@ -62,11 +63,11 @@ class Throttle:
     def attempt(
         self, address: str, find: Callable[[], Found | None], *, now: float, kind: str = ""
     ) -> Found | int | None:
-        """What `find` finds, unless the client has to wait. Blocks; one at a time in a process.
+        """The result of `find`, unless the client has to wait. Blocks; one at a time in a process.
 
         Args:
-            address: Of the client.
-            find: Compares; None means that the key was wrong.
+            address: The client's address.
+            find: Compares the key; returns None for a wrong one.
             now: Epoch seconds.
             kind: Kind of the key; each kind is counted separately.
 
@@ -84,7 +85,7 @@ class Throttle:
             if found is None:
                 noted = self._note(limits, now_us)
                 if noted is not None:
-                    self._told(address, noted[clients[0]].count, now_us)
+                    self._report(address, noted[clients[0]].count, now_us)
             return found
 
     def _blocked_until_us(self, clients: Mapping[str, int]) -> int:
@@ -115,7 +116,7 @@ class Throttle:
         count = before.count + 1
         blocked_until = 0
         if count >= limit:
-            # Bounded before it is a power: a client may go on for years.
+            # Limited before it becomes an exponent, because a client may continue for years.
             doublings = min(count - limit, 32)
             wait_us = min((FIRST_WAIT_SECONDS << doublings) * _US, self._window_us)
             blocked_until = max(now_us + wait_us, before.blocked_until_us)

@@ -1,4 +1,4 @@
-"""Puts the gate of a lens together. Knows no requests and no pages."""
+"""Creation of a lens's authenticator. Knows no requests and no pages."""
 
 import hmac
 
@@ -12,10 +12,10 @@ from fastapi_lens.runtime.lens import Lens
 
 
 async def authenticator_of(lens: Lens) -> Authenticator:
-    """The gate of a lens, made at its first use.
+    """The authenticator of a lens, created at its first use.
 
     Raises:
-        SchemaTooNewError: A newer release has the database, so nothing in it may be understood.
+        SchemaTooNewError: A newer release has migrated the database.
         StorageError: The salt of the session keys cannot be read.
     """
     if lens.flusher.refused is not None:
@@ -23,7 +23,7 @@ async def authenticator_of(lens: Lens) -> Authenticator:
 
     authenticator = lens.known(Authenticator)
     if authenticator is not None:
-        return authenticator  # At once: a stranger's request takes no thread.
+        return authenticator  # Without a thread, which unauthenticated requests could exhaust.
     sessions = sessions_of(lens)
 
     def make() -> Authenticator:

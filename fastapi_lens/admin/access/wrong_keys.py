@@ -1,4 +1,4 @@
-"""Wrong keys in the audit log, so that a flood of them does not become one of entries."""
+"""Wrong keys in the audit log; a flood of keys makes few entries."""
 
 from fastapi_lens.admin.audit import WRONG_KEY, Author
 from fastapi_lens.storage.engine.database import Database
@@ -8,17 +8,17 @@ UNKNOWN = "unknown"
 """The actor of these entries."""
 
 MAX_WRONG_KEYS = 20
-"""Entries about wrong keys in an hour, of all clients together."""
+"""Most entries about wrong keys in an hour, of all clients together."""
 
 _HOUR_US = 3_600_000_000
 
 
 class WrongKeys:
-    """Notes wrong keys so that a flood of them does not become one of entries.
+    """Audits wrong keys, with so few entries that a flood of keys cannot fill the log.
 
     Args:
-        database: Where the audit log is.
-        app: Whose.
+        database: The database with the audit log.
+        app: Name of the app.
         max_failures: Wrong keys after which a client has to wait.
     """
 
@@ -29,10 +29,10 @@ class WrongKeys:
         self._max = max_failures
 
     def note(self, address: str, count: int, now_us: int) -> None:
-        """Note the first wrong key of a client, the one that makes it wait, and each doubling.
+        """Audit the first wrong key of a client, the one that blocks it, and each doubling.
 
         Args:
-            address: Of the client.
+            address: The client's address.
             count: Its wrong keys up to now.
             now_us: Microseconds since the epoch.
 

@@ -19,7 +19,7 @@ SOMEBODY = "Somebody"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What was changed of one thing.
+    """Change of one setting or object.
 
     Attributes:
         name: Of the setting; empty where the entry is about one thing alone.
@@ -64,7 +64,7 @@ def audit_lines(found: Iterable[Noted]) -> list[AuditLine]:
 
 
 def differences(before: str, after: str) -> list[Difference]:
-    """What differs between two states: of each setting where they are JSON objects."""
+    """The differences between two states: by setting if they are JSON objects."""
     old, new = _object(before), _object(after)
     if old is None or new is None:
         return [Difference("", before, after)] if before or after else []
@@ -76,7 +76,7 @@ def differences(before: str, after: str) -> list[Difference]:
 
 
 def changed_by(last: Noted | None, *, now: float) -> str:
-    """Who has changed something, from where and when: ``alice (10.0.0.1) … 12 s ago``."""
+    """Author, address and age of a change: ``alice (10.0.0.1) … 12 s ago``."""
     if last is None:
         return f"{SOMEBODY} changed this meanwhile"
     client = f" ({last.entry.client})" if last.entry.client else ""

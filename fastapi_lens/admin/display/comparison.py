@@ -18,9 +18,9 @@ class Figure:
     Attributes:
         detail: More of the number itself.
         change: ``+12%``; empty where there is nothing to compare with.
-        before: What it was, with its unit.
+        before: The former value, with its unit.
         kind: ``better``, ``worse``, or empty for what is neither.
-        slow: Whether it lies above the configured limit.
+        slow: True if it is above the configured limit.
     """
 
     name: str
@@ -33,12 +33,12 @@ class Figure:
 
 
 def figures(usage: Usage, before: Before | None, *, slow: bool) -> list[Figure]:
-    """What a window comes to.
+    """The figures of a window.
 
     Args:
         usage: Of the window.
         before: Of the period before; None where there is nothing to compare with.
-        slow: Whether the p95 lies above the configured limit.
+        slow: True if the p95 is above the configured limit.
     """
     if not usage.calls:
         names = ("Errors", "p50", "p95", "p99", "Mean", "Longest")
@@ -55,12 +55,12 @@ def figures(usage: Usage, before: Before | None, *, slow: bool) -> list[Figure]:
 
 
 def comparison(endpoint: Endpoint, before: Before | None, *, everything: bool) -> str:
-    """What the figures are compared with, or why they are not, as a sentence.
+    """A sentence that names the period of comparison, or the reason for none.
 
     Args:
         endpoint: Which endpoint.
         before: The period before; None where too little is kept of it.
-        everything: Whether the window is all time.
+        everything: True if the window is all time.
     """
     if everything:
         return "All time: no earlier period to compare with."
@@ -76,7 +76,7 @@ def comparison(endpoint: Endpoint, before: Before | None, *, everything: bool) -
 
 
 def is_seen(endpoint: Endpoint, before: Before) -> bool:
-    """Whether an endpoint was there when a period began."""
+    """True if an endpoint existed when a period began."""
     return endpoint.first_seen_at <= before.start
 
 
@@ -120,7 +120,7 @@ def _latency(name: str, at: int, usage: Usage, before: Before | None, *, slow: b
 
 
 def _change(now: float, was: float) -> str:
-    """How much more it is, in percent; ``new`` where there was nothing."""
+    """The change in percent; ``new`` if there was nothing before."""
     if not was:
         return "new" if now else "±0%"
     change = now / was - 1

@@ -16,16 +16,16 @@ METHOD_ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "WEB
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One page of a list, and what surrounds it.
+    """One page of a list, with its filters and counts.
 
     Attributes:
-        query: What was asked for, with a page that exists.
+        query: The query, with a page that exists.
         matching: All endpoints that match, on whatever page, in order.
         counts: Endpoints per status that match the other filters; under ``None`` all of them.
         methods: Methods that can be chosen; those that are chosen among them.
         tags: Tags that can be chosen; the chosen one among them.
-        catalogue: How many endpoints there are, whatever the filters.
-        called: Whether any of them was ever called.
+        catalogue: Number of endpoints without any filter.
+        called: True if any of them was ever called.
         pages: Number of pages, at least 1.
     """
 
@@ -39,7 +39,7 @@ class Listing:
     pages: int
 
     def with_matching(self, matching: Sequence[Endpoint]) -> "Listing":
-        """The same page with more known of the same endpoints."""
+        """The same page with replaced endpoints."""
         return replace(self, matching=matching)
 
     @property
@@ -50,17 +50,17 @@ class Listing:
 
     @property
     def total(self) -> Usage:
-        """What all matching endpoints did together."""
+        """The usage of all matching endpoints together."""
         return Usage.total([endpoint.usage for endpoint in self.matching])
 
     @property
     def first(self) -> int:
-        """The number of this page's first row, from 1; 0 when there is none."""
+        """The number of this page's first row, from 1; 0 if there is none."""
         return (self.query.page - 1) * PAGE_SIZE + 1 if self.rows else 0
 
     @property
     def last(self) -> int:
-        """The number of this page's last row; 0 when there is none."""
+        """The number of this page's last row; 0 if there is none."""
         return self.first + len(self.rows) - 1 if self.rows else 0
 
 
@@ -84,7 +84,7 @@ def filter_and_sort(endpoints: Sequence[Endpoint], query: EndpointsQuery) -> Lis
 
 
 def ordered(endpoints: Iterable[Endpoint], sort: Sort) -> list[Endpoint]:
-    """Endpoints in an order; equal ones by path and method.
+    """Sorted endpoints; ties are sorted by path and method.
 
     Those that have nothing to compare (no call in the window, so no percentile) come last in
     both directions.
@@ -109,7 +109,7 @@ def page_numbers(current: int, pages: int) -> list[int | None]:
 
 
 def _matches(endpoint: Endpoint, query: EndpointsQuery) -> bool:
-    """Whether all filters but the status let an endpoint through."""
+    """True if an endpoint passes all filters except that of the status."""
     if query.methods and endpoint.method not in query.methods:
         return False
     if query.tag and query.tag not in endpoint.tags:

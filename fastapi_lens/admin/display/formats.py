@@ -64,7 +64,7 @@ def duration(value_ms: float) -> str:
 
 
 def ago(then: float, now: float) -> str:
-    """The age of a moment: ``35 s ago``, ``3 min ago``, ``5 h ago``, ``9 d ago``.
+    """The age of a time: ``35 s ago``, ``3 min ago``, ``5 h ago``, ``9 d ago``.
 
     Always rounded down. Less than a second, and a time that lies ahead (another host's clock),
     is ``just now``. `lens.js` says the same, so that nothing jumps when a page is fetched anew.
@@ -74,7 +74,7 @@ def ago(then: float, now: float) -> str:
 
 
 def open_for(value_ms: float) -> str:
-    """How long a WebSocket was open: ``open for 11 s``, ``open for <1 s``."""
+    """The time that a WebSocket was open: ``open for 11 s``, ``open for <1 s``."""
     seconds = int(value_ms / 1000)
     return f"open for {short_span(seconds) if seconds else '<1 s'}"
 
@@ -117,27 +117,27 @@ def connections(count: int, seconds: float) -> str:
 
 
 def days(value: float) -> str:
-    """A number of days as it was set: ``7 days``, ``0.5 days``, ``1 day``."""
+    """A configured number of days: ``7 days``, ``0.5 days``, ``1 day``."""
     return f"{value:g} day" if value == 1 else f"{value:g} days"
 
 
 def timestamp(epoch: float) -> str:
-    """A moment for machines, in ``<time datetime>``: ``2026-04-03T14:02:05Z``."""
+    """A time for machines, in ``<time datetime>``: ``2026-04-03T14:02:05Z``."""
     return _utc(epoch).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def moment(epoch: float) -> str:
-    """A moment for people: ``2026-04-03 14:02:05 UTC``."""
+    """A time for people: ``2026-04-03 14:02:05 UTC``."""
     return _utc(epoch).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def time_of_day(epoch: float) -> str:
-    """The time of a moment that is of today or nearly: ``14:02:05``."""
+    """The time of day, for recent times: ``14:02:05``."""
     return _utc(epoch).strftime("%H:%M:%S")
 
 
 def minute(epoch: float) -> str:
-    """A moment to the minute, for headings: ``3 Apr 2026 14:02``."""
+    """A time to the minute, for headings: ``3 Apr 2026 14:02``."""
     at = _utc(epoch)
     return f"{at.day} {at:%b %Y %H:%M}"
 
@@ -155,7 +155,7 @@ def between(start: float, end: float) -> str:
 
 
 def lasting(seconds: float) -> str:
-    """A length of time in the largest unit that is near enough: ``7 days``, ``90 minutes``."""
+    """A length of time in the largest sufficiently precise unit: ``7 days``, ``90 minutes``."""
     for unit_seconds, unit in (
         (SECONDS_PER_DAY, "day"),
         (SECONDS_PER_HOUR, "hour"),
@@ -176,7 +176,7 @@ def step_label(epoch: float, step_seconds: int) -> str:
 
 
 def step_length(step_seconds: int) -> str:
-    """How long the steps of a chart are: ``5 minutes``, ``6 hours``, ``day``, ``2 weeks``."""
+    """The length of a chart's steps: ``5 minutes``, ``6 hours``, ``day``, ``2 weeks``."""
     for unit_seconds, unit in (
         (7 * SECONDS_PER_DAY, "week"),
         (SECONDS_PER_DAY, "day"),
@@ -201,7 +201,7 @@ def size(count: int) -> str:
 
 
 def last_parts(source: str) -> str:
-    """The end of where a handler is written, as people look for it: ``routers/users.py:41``.
+    """The end of a handler's location, as people search for it: ``routers/users.py:41``.
 
     The file alone where it would be too long for its column.
     """
@@ -215,12 +215,12 @@ def short_name(name: str) -> str:
 
 
 def pieces(path: str) -> list[str]:
-    """A path cut after its slashes, where it may go on in another line."""
+    """A path split after its slashes, where a line break is allowed."""
     return re.findall(r"[^/]*/|[^/]+", path)
 
 
 def path_parts(path: str) -> list[PathPart]:
-    """A path template cut around its parameters; put together again, the texts are the path."""
+    """A path template split around its parameters; the joined texts are the path."""
     return [
         PathPart(text, bool(index % 2)) for index, text in enumerate(_PARAMETER.split(path)) if text
     ]

@@ -26,11 +26,11 @@ class Link:
 
 
 def rule_href(context: Context, rule: Rule) -> str:
-    """Where a rule is shown, and changed."""
+    """The address of a rule, where it can be changed."""
     return context.url(f"/settings?rule={rule.id}#rules")
 
 
 def new_rule_href(context: Context, endpoint: Endpoint) -> str:
-    """Where a rule for one endpoint alone is in the form, to be added."""
+    """The address of the form for a new rule for one endpoint."""
     form = RuleForm(pattern=endpoint.path, methods=(endpoint.method,))
     return f"{context.url('/settings/rules/preview')}?{urlencode(form.fields())}#rules"

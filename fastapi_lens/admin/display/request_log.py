@@ -31,8 +31,8 @@ class Row:
         css: The class of its status code: ``c5``.
         reason: Why it is in the log, in a word.
         exception: The bare name of its exception's type; empty without.
-        duration: How long it took; for a WebSocket, how long it was open.
-        is_slow: Whether it took longer than the configured limit.
+        duration: Its duration; for a WebSocket, the time that it was open.
+        is_slow: True if it took longer than the configured limit.
     """
 
     call: LoggedCall
@@ -59,7 +59,7 @@ class ExceptionRow:
 
 
 def of_endpoint(context: Context, endpoint: Endpoint) -> dict[str, object]:
-    """What the log has of one endpoint, for its own page."""
+    """The log's requests and exceptions of one endpoint, for its own page."""
     log, query = context.lens.reader.log, RequestsQuery(endpoint=endpoint.key)
     exceptions = log.exception_kinds(endpoint=endpoint.key, limit=RECENT)
     return {
@@ -74,7 +74,7 @@ def of_endpoint(context: Context, endpoint: Endpoint) -> dict[str, object]:
 
 
 def row_of(context: Context, call: LoggedCall) -> Row:
-    """A request as a table shows it."""
+    """The table row of a request."""
     is_websocket = call.method == "WEBSOCKET"
     return Row(
         call=call,
@@ -88,13 +88,13 @@ def row_of(context: Context, call: LoggedCall) -> Row:
 
 
 def exception_row(context: Context, exception: ExceptionKind) -> ExceptionRow:
-    """A kind of exception as a table shows it."""
+    """The table row of a kind of exception."""
     href = context.url(f"/exceptions/{exception.key}")
     return ExceptionRow(exception, href, exception.type.rpartition(".")[2])
 
 
 def log_tabs(context: Context, *, endpoint: str, exceptions: bool = False) -> list[Link]:
-    """The two lists of the log, of the same endpoint."""
+    """Links to the two lists of the log, for the same endpoint."""
     requests_href = RequestsQuery(endpoint=endpoint).url(context.url("/requests"))
     exceptions_href = ExceptionsQuery(endpoint=endpoint).url(context.url("/exceptions"))
     return [
@@ -116,7 +116,7 @@ def log_tabs(context: Context, *, endpoint: str, exceptions: bool = False) -> li
 
 
 def kept_words(config: LensConfig) -> str:
-    """What of all requests is in the log: completes the sentence ``Each worker keeps …``."""
+    """The requests that the log keeps: completes the sentence ``Each worker keeps …``."""
     parts = [
         f"up to {formats.plural(config.log_errors_per_minute, 'server error')} per minute"
         if config.log_errors_per_minute
@@ -124,12 +124,12 @@ def kept_words(config: LensConfig) -> str:
         f"the slowest {config.log_slowest:,} per minute" if config.log_slowest else "",
         f"{config.log_sample_rate * 100:g}% of all requests" if config.log_sample_rate else "",
     ]
-    told = [part for part in parts if part]
-    return ", ".join(told[:-1]) + (" and " if told[1:] else "") + told[-1] if told else ""
+    named = [part for part in parts if part]
+    return ", ".join(named[:-1]) + (" and " if named[1:] else "") + named[-1] if named else ""
 
 
 def endpoint_filter(context: Context, key: str, href: str, state: State) -> Link | None:
-    """The only endpoint that is shown, and the way to all of them; None without."""
+    """The selected endpoint, and the link to all endpoints; None without a selection."""
     if not key:
         return None
     endpoint = context.lens.reader.endpoint(key, window=Window(1), now=context.now, state=state)

@@ -27,7 +27,7 @@ BAR_WIDTH = 72
 _CUT = f"M{BAR_WIDTH - 10} 18L{BAR_WIDTH - 4} 0"
 
 SCALES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
-"""What share of the calls a full error bar can stand for."""
+"""Shares of the calls that a full error bar can stand for."""
 
 _ROUND = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12)
 
@@ -36,7 +36,7 @@ HEIGHT = 100
 """Units of a chart: each step is as wide, and the whole as high, before it is stretched."""
 
 DASH = 4
-"""How wide the line of a value between two gaps is."""
+"""Width of the line of a value between two gaps."""
 
 
 HEAT_LEVELS = 5
@@ -44,7 +44,7 @@ HEAT_LEVELS = 5
 
 
 def sparkline(counts: Sequence[int]) -> Markup:
-    """Calls per step as a silhouette of bars, the last of which is still filling.
+    """Calls per step as a silhouette of bars; the last step is not over.
 
     Steps are put together, counted from the last one, until there are few enough; an odd one
     at the beginning is left out, because a bar of fewer steps would look like a dip.
@@ -65,7 +65,7 @@ def sparkline(counts: Sequence[int]) -> Markup:
 
 
 def error_scale(shares: Sequence[float]) -> float:
-    """What share a full error bar stands for, so that nine in ten of those with errors fit in.
+    """The share of a full error bar, such that nine in ten of the bars with errors fit.
 
     One that fails always would make all others dots.
     """
@@ -83,7 +83,7 @@ def error_bar(share_4xx: float, share_5xx: float, scale: float, words: str) -> M
         share_4xx: Of the calls, from 0 to 1.
         share_5xx: Of the calls, from 0 to 1.
         scale: The share that a full bar stands for.
-        words: What the bar says.
+        words: Text of the bar.
     """
     long_5xx = _length(share_5xx, scale)
     long_4xx = min(_length(share_4xx, scale), BAR_WIDTH - long_5xx)
@@ -98,7 +98,7 @@ def error_bar(share_4xx: float, share_5xx: float, scale: float, words: str) -> M
 
 
 def share_bar(share: float, name: str) -> Markup:
-    """A share of a whole as a bar; the number stands beside it.
+    """A share of a whole as a bar; the number is shown beside it.
 
     Args:
         share: From 0 to 1.
@@ -110,7 +110,7 @@ def share_bar(share: float, name: str) -> Markup:
 
 
 def nice_ceiling(value: float) -> float:
-    """The next round number that is not below a value; 1 for none."""
+    """The next round number at or above a value; 1 for 0."""
     if value <= 0:
         return 1.0
     power = 10.0 ** floor(log10(value))
@@ -124,13 +124,13 @@ def stacked_bars(
     peak: float,
     title: str,
 ) -> Markup:
-    """One bar for each step, its parts one upon the other.
+    """One stacked bar for each step.
 
     Args:
         columns: For each step as many values as there are classes, the lowest part first.
         classes: CSS class of each part.
         peak: The value at the upper edge.
-        title: What the chart says.
+        title: Text of the chart.
     """
     paths: list[Markup] = []
     for index, name in enumerate(classes):
@@ -150,13 +150,13 @@ def lines(
     peak: float,
     title: str,
 ) -> Markup:
-    """One line for each series through the middle of each step, straight from value to value.
+    """One line for each series, straight between the middles of the steps.
 
     Args:
         series: For each line as many values as there are steps; ``None`` leaves a gap.
         classes: CSS class of each line.
         peak: The value at the upper edge.
-        title: What the chart says.
+        title: Text of the chart.
     """
     paths = [
         Markup('<path class="{}" vector-effect="non-scaling-stroke" d="{}"/>').format(
@@ -184,17 +184,17 @@ def heat_limits(values: Iterable[float]) -> list[float]:
 
 
 def heat_level(value: float, limits: Sequence[float]) -> int:
-    """The number of a value's colour, 1 for the palest; the darkest is always the last one."""
+    """The number of a value's colour: 1 for the palest, the last for the darkest."""
     return bisect_left(limits, value) + 1 + HEAT_LEVELS - len(limits)
 
 
 def heat_map(columns: Sequence[Sequence[float]], *, limits: Sequence[float], title: str) -> Markup:
-    """A cell for each step and band that has anything, as one shape for each colour.
+    """A cell for each step and band with calls, drawn as one shape for each colour.
 
     Args:
         columns: For each step a value for each band, the lowest band first; none is ``0``.
         limits: See `heat_limits`.
-        title: What the chart says.
+        title: Text of the chart.
     """
     bands = max((len(column) for column in columns), default=0)
     pieces: dict[int, list[str]] = {}
@@ -215,7 +215,7 @@ def heat_map(columns: Sequence[Sequence[float]], *, limits: Sequence[float], tit
 
 
 def columns_of(links: Sequence[str]) -> Markup:
-    """What lies over charts for the pointer: a column for each step, most of them links.
+    """Columns over charts for the pointer, one for each step, most of them links.
 
     Not for the keyboard and not read aloud, because the table of the charts has the same links
     and all numbers; `lens.js` takes from it what a column says.
@@ -254,7 +254,7 @@ def _line(values: Sequence[float | None], peak: float) -> str:
             continue
         x, y = point
         if before is None and after is None:
-            pieces.append(f"M{x - DASH // 2} {y}h{DASH}")  # A dot would hardly be seen.
+            pieces.append(f"M{x - DASH // 2} {y}h{DASH}")  # A dot would hardly be visible.
         else:
             pieces.append(f"{'M' if before is None else 'L'}{x} {y}")
     return "".join(pieces)
@@ -268,15 +268,15 @@ def _silhouette(heights: Sequence[int]) -> str:
 
 
 def _level(value: float, peak: float) -> float:
-    """How far below the upper edge a value lies."""
+    """The distance of a value from the upper edge."""
     return HEIGHT - min(1.0, value / peak) * HEIGHT if peak > 0 else float(HEIGHT)
 
 
 def _length(share: float, scale: float) -> int:
-    """Of a part of an error bar in pixels; errors that are there can be seen."""
+    """Width of a part of an error bar in pixels; at least one for any errors."""
     return min(BAR_WIDTH, max(1, round(share / scale * BAR_WIDTH))) if share > 0 else 0
 
 
 def _n(value: float) -> str:
-    """A coordinate without needless digits."""
+    """A coordinate without trailing zeros."""
     return f"{value:.1f}".removesuffix(".0")

@@ -1,4 +1,4 @@
-"""A fair queue for one at a time: no network delays the others. Knows no keys and no HTTP."""
+"""A fair queue that serves one client at a time. Knows no keys and no HTTP."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
@@ -61,23 +61,23 @@ class FairQueue:
             self._is_taken = True
             self._note(networks)
             return
-        mine = _Waiter(networks)
-        self._waiting.append(mine)
+        waiter = _Waiter(networks)
+        self._waiting.append(waiter)
         if len(self._waiting) > self._max_waiting:
-            self._push_one_out()
+            self._evict_one()
         try:
-            await mine.called.wait()
+            await waiter.called.wait()
         except BaseException:
-            # Cancelled. The turn may have come at the same moment.
-            if mine in self._waiting:
-                self._waiting.remove(mine)
-            elif not mine.refused:
+            # Cancelled, perhaps at the same time as the turn came.
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+            elif not waiter.refused:
                 self._call_next()
             raise
-        if mine.refused:
+        if waiter.refused:
             raise BusyError
 
-    def _push_one_out(self) -> None:
+    def _evict_one(self) -> None:
         waiting = Counter(name for one in self._waiting for name in one.networks)
         most = max(
             reversed(self._waiting), key=lambda one: [waiting[name] for name in one.networks]

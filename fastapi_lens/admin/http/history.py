@@ -1,4 +1,4 @@
-"""The entries of a browser's history that fragments make. Knows no page."""
+"""Entries in a browser's history for fragments. Knows no page."""
 
 from starlette.requests import Request
 
@@ -7,14 +7,14 @@ from fastapi_lens.admin.urls.query_string import fields_of
 
 
 def history_headers(request: Request, address: str) -> dict[str, str]:
-    """The htmx headers that keep the address bar and the history in step with a fragment.
+    """The htmx headers that update the address bar and the history for a fragment.
 
-    An explicit choice makes a new entry, typing in the search replaces the entry of the search,
+    An explicit choice adds an entry, typing in the search replaces the entry of the search,
     and a live update changes nothing.
 
     Args:
         request: The request for the fragment; one for a whole page needs no headers.
-        address: The canonical address of what the fragment shows.
+        address: The canonical address of the fragment's state.
     """
     if not wants_fragment(request):
         return {}

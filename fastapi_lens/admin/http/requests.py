@@ -1,4 +1,4 @@
-"""The edge of the admin: requests made readable, and the headers that no answer goes without.
+"""Sanitized requests, and the security headers of every response.
 
 Knows no pages and no access.
 """
@@ -14,27 +14,27 @@ from starlette.responses import Response
 from fastapi_lens.text.secret_names import decoded
 
 KEY_PARAMETER = "report_key"
-"""Of the older habit to give a key in the address."""
+"""Query parameter with a key, for addresses of earlier releases."""
 
 _KEY = "fastapi_lens.key"
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("#", "")
 _EVERYWHERE: Mapping[str, str] = MappingProxyType(
     {
-        # Static files say themselves for how long they may be kept.
+        # Static files set their own value.
         "Cache-Control": "private, no-store",
         "X-Content-Type-Options": "nosniff",
-        # No other site embeds an answer, even where this machine needs no key.
+        # No other site may embed a response, even if local clients need no key.
         "Cross-Origin-Resource-Policy": "same-origin",
     }
 )
 
 
 def sanitize_request(request: Request) -> Request:
-    """The request, with nothing in its query that cannot be read as text, and without a key.
+    """The request with a query of printable characters, and without a key.
 
-    Servers pass on whatever bytes the request line had; percent-encoded they mean the same. Only
+    Servers pass on any bytes of the request line, which mean the same when percent-encoded. Only
     `presented_key` can read the key afterwards: it is no longer in the scope for a server's access
-    log, nor in any address that is made of the query.
+    log, and not in any address that is built from the query.
     """
     query: bytes = request.scope.get("query_string", b"")
     others: list[bytes] = []
@@ -49,7 +49,7 @@ def sanitize_request(request: Request) -> Request:
 
 
 def presented_key(request: Request) -> str | None:
-    """The key that the address of a `sanitize_request` request had; None without."""
+    """The key in the original address of a sanitized request; None without one."""
     return request.scope.get(_KEY)
 
 
@@ -60,14 +60,14 @@ def names_key(query: str) -> bool:
 
 
 def add_security_headers(response: Response) -> Response:
-    """The answer, with what it does not say itself."""
+    """The response with the security headers that it does not set itself."""
     for name, value in _EVERYWHERE.items():
         response.headers.setdefault(name, value)
     return response
 
 
 def parts_of(address: str) -> SplitResult:
-    """The parts of an address that came from outside; none of one that cannot be taken apart."""
+    """The parts of an external address; empty ones if it cannot be parsed."""
     try:
         return urlsplit(address)
     except ValueError:  # An open bracket, or letters that look like a slash or a colon.
@@ -75,12 +75,12 @@ def parts_of(address: str) -> SplitResult:
 
 
 def address_of(request: HTTPConnection) -> str:
-    """The client's address as the server gives it; empty where it gives none."""
+    """The client's address from the server; empty if the server gives none."""
     return request.client.host if request.client else ""
 
 
 def takes_gzip(headers: Mapping[str, str]) -> bool:
-    """Whether a client can read what is compressed with gzip."""
+    """True if a client accepts gzip."""
     for one in headers.get("accept-encoding", "").split(","):
         name, _, weight = one.partition(";")
         if name.strip().lower() == "gzip":
@@ -101,12 +101,12 @@ def wants_json(request: Request, local: str) -> bool:
 
 
 def base_of(request: Request, local: str) -> str:
-    """The admin's path as the client sees it: the request's own, less the page's part.
+    """The admin's path as the client sees it: the request's path without the page's part.
 
-    Right under every prefix, mount and root path, because the client has just used it.
+    Correct under every prefix, mount and root path, because it is the path that the client used.
 
     Args:
-        request: To a page of the admin.
+        request: A request to a page of the admin.
         local: The page's path below the prefix.
     """
     path = client_path(request)
@@ -116,14 +116,14 @@ def base_of(request: Request, local: str) -> str:
 
 
 def client_path(request: Request) -> str:
-    """The path of a request as the client has asked for it; never that of another host."""
+    """The path that the client requested; never one that names another host."""
     path, root = request.scope["path"], request.scope.get("root_path", "").rstrip("/")
     if not path.startswith(root + "/"):
-        path = root + path  # The proxy has stripped what the root path says.
-    # Under a prefix that takes any path, two slashes at its beginning would name a host.
+        path = root + path  # A proxy has stripped the root path.
+        # Two slashes at the beginning would name a host.
     return "/" + quote(path, safe="/:@!$&'()*+,;=~").lstrip("/")
 
 
 def wants_fragment(request: Request) -> bool:
-    """Whether only a part of the page is asked for; a restored history asks for all of it."""
+    """True if only a fragment is requested; a restored history entry needs the whole page."""
     return request.headers.get("hx-request-type") == "partial"

@@ -1,4 +1,4 @@
-"""Files that come with the package: where they lie, and static ones as responses. No templates."""
+"""Files of the package: their folders, and static files as responses. Renders no templates."""
 
 import gzip
 import hashlib
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from fastapi_lens.admin.http.requests import takes_gzip
 
 FOLDER = "fastapi_lens"
-"""The folder inside ``templates`` and ``static`` that keeps anybody else's from matching."""
+"""The folder inside ``templates`` and ``static``, so that no file of the host matches."""
 
 MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
     {
@@ -35,7 +35,7 @@ class Asset:
     """One static file.
 
     Attributes:
-        digest: Of its content; changes its address whenever it changes.
+        digest: Hash of its content, which changes its address with its content.
         packed: The body compressed with gzip.
     """
 
@@ -46,12 +46,12 @@ class Asset:
 
 
 def folder(kind: str) -> Path:
-    """Where the built-in ``templates`` or ``static`` files lie.
+    """The folder of the built-in ``templates`` or ``static`` files.
 
-    In an installed package inside of it, in a checkout beside it.
+    It is inside an installed package, and beside the package in a checkout.
 
     Raises:
-        RuntimeError: Neither is there; the package was not built as its build file says.
+        RuntimeError: There is no such folder, because the package was not built by its build file.
     """
     package = Path(__file__).parents[2]
     for parent in (package, package.parent):
@@ -62,7 +62,7 @@ def folder(kind: str) -> Path:
 
 
 def asset(name: str) -> Asset | None:
-    """A static file by its name below ``static/fastapi_lens/``; None when there is none."""
+    """A static file by its name below ``static/fastapi_lens/``; None if it does not exist."""
     if not _NAME.fullmatch(name) or Path(name).suffix not in MEDIA_TYPES:
         return None
     path = folder("static") / name
@@ -77,7 +77,7 @@ def static_url(base: str, name: str) -> str:
 
     Args:
         base: The admin's own path, without a trailing slash.
-        name: Below ``static/fastapi_lens/``.
+        name: Name below ``static/fastapi_lens/``.
 
     Raises:
         LookupError: There is no such file.
@@ -89,11 +89,11 @@ def static_url(base: str, name: str) -> str:
 
 
 def static_response(name: str, headers: Mapping[str, str]) -> Response:
-    """A static file for a client that may have it already, or 404.
+    """A static file, 304 if the client has it, or 404.
 
     Args:
-        name: Below ``static/fastapi_lens/``, as the client sent it.
-        headers: Of the request.
+        name: Name below ``static/fastapi_lens/``, as the client sent it.
+        headers: Headers of the request.
     """
     found = asset(name)
     if found is None:

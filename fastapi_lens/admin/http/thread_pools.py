@@ -1,6 +1,6 @@
-"""Threads for what blocks, apart from the host's own pool.
+"""Thread pools for blocking work, separate from the host's own.
 
-Some read, some change what is stored, and one compares keys.
+One pool reads, one changes stored data, and one compares keys.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,14 +12,13 @@ from anyio.lowlevel import RunVar
 from fastapi_lens.admin.http.fair_queue import FairQueue
 
 READERS = 2
-"""So many read at once, so that reports never starve the host's pool. More would wait for the
-interpreter most of the time, and each has memory of its own."""
+"""Threads that read. More would mostly wait for the interpreter, and each needs memory."""
 
 CHANGERS = 2
-"""A deletion may take many seconds, in which others read on."""
+"""Threads that change data: a deletion may take many seconds, in which others still read."""
 
 MAX_WAITING = 100
-"""Keys that wait to be compared; a comparison may take 50 ms for each hashed key."""
+"""Most keys that wait for a comparison, which may take 50 ms for each hashed key."""
 
 Answer = TypeVar("Answer")
 
@@ -31,24 +30,24 @@ _keys: RunVar[FairQueue] = RunVar("fastapi_lens_keys")
 
 
 async def in_reader_thread(work: Callable[[], Answer]) -> Answer:
-    """Do something that blocks, as soon as one of the threads is free."""
+    """Run blocking work in a reading thread."""
     return await anyio.to_thread.run_sync(work, limiter=_threads(_readers, READERS))
 
 
 async def in_changing_thread(work: Callable[[], Answer]) -> Answer:
-    """Do something that blocks and that somebody has asked for by a form."""
+    """Run blocking work of a form in a changing thread."""
     return await anyio.to_thread.run_sync(work, limiter=_threads(_changers, CHANGERS))
 
 
 async def in_key_thread(work: Callable[[], Answer], networks: Sequence[str]) -> Answer:
-    """Do something with a key, one after the other, so that guesses hold up no pages.
+    """Run work with a key, one at a time, so that guesses delay no pages.
 
     Args:
         work: A function that blocks.
         networks: Networks of the client; see `FairQueue.turn`.
 
     Raises:
-        BusyError: Too many wait already.
+        BusyError: Too many are waiting.
     """
     queue = _keys.get(None)
     if queue is None:
@@ -59,7 +58,7 @@ async def in_key_thread(work: Callable[[], Answer], networks: Sequence[str]) -> 
 
 
 def _threads(variable: RunVar[anyio.CapacityLimiter], count: int) -> anyio.CapacityLimiter:
-    """The threads of the running event loop."""
+    """Limiter of the running event loop."""
     limiter = variable.get(None)
     if limiter is None:
         limiter = anyio.CapacityLimiter(count)

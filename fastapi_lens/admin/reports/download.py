@@ -1,4 +1,4 @@
-"""Files that are sent as they are made, and noted in the audit log."""
+"""Streamed files, with an entry in the audit log."""
 
 import itertools
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -16,19 +16,19 @@ ROWS_AT_ONCE = 200
 def file_response(
     context: Context, parts: Iterator[str], name: str, media_type: str, *, view: str
 ) -> StreamingResponse:
-    """A file that is sent as it is made, once it is noted who has taken it.
+    """A file that is streamed while it is created, after its entry in the audit log.
 
     Args:
-        context: Who asks for it.
-        parts: Its text.
-        name: ``endpoints.csv``; the day is put before the dot.
-        media_type: What it is.
-        view: Which part of everything, as the query string of the page.
+        context: The request.
+        parts: Its text, in parts.
+        name: ``endpoints.csv``; the day is inserted before the dot.
+        media_type: Media type of the file.
+        view: The exported selection, as the query string of the page.
 
     Raises:
         StorageError: The database cannot be read or written.
     """
-    # The first part reads the database: an error becomes a page, not a file that breaks off.
+    # The first part reads the database, so that an error becomes a page, not a truncated file.
     parts = itertools.chain([next(parts), *itertools.islice(parts, 1)], parts)
     context.record(EXPORT, target=name, after=view)
     stem, _, suffix = name.partition(".")

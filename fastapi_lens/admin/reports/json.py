@@ -1,4 +1,4 @@
-"""The JSON reports, as REPORT.md promises them. Thin: parameters, the read side, JSON."""
+"""The JSON reports: parameters, query, JSON. The read side does the work."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ Api = Callable[[Context], Question]
 
 @dataclass(frozen=True)
 class BadParameterError(Exception):
-    """A query parameter has a value that cannot be used; answered with 422 and this sentence."""
+    """A query parameter has an invalid value; answered with 422 and this sentence."""
 
     sentence: str
 
@@ -75,7 +75,7 @@ def dead(context: Context) -> Question:
 
 
 def refused(sentence: str, *, status: int) -> Response:
-    """An error in the form that all reports give it."""
+    """An error in the format of all reports."""
     return JSONResponse({"detail": sentence}, status)
 
 

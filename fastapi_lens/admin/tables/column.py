@@ -13,10 +13,10 @@ class Order(Generic[RowT]):
     """The order of a table's rows by one column.
 
     Attributes:
-        key: What rows are compared by.
-        descending_first: Whether the first click puts the greatest first.
+        key: Sort key of a row.
+        descending_first: True if the first click sorts the greatest first.
         is_comparable: Rows without anything to compare come last in both directions.
-        needs_histograms: Whether all rows need their latency histograms to be compared.
+        needs_histograms: True if the comparison needs the latency histograms of all rows.
     """
 
     key: Callable[[RowT], Any]
@@ -42,8 +42,8 @@ class Column(Generic[RowT]):
         css: More classes of its cells and its header, such as ``left``.
         header_css: More classes of its header alone.
         order: None where rows cannot be sorted by it.
-        is_row_header: Whether its cells name their rows.
-        has_scale: Whether its header shows what a full bar means.
+        is_row_header: True if its cells are the headers of their rows.
+        has_scale: True if its header shows the meaning of a full bar.
     """
 
     name: str
@@ -99,7 +99,7 @@ def heads(columns: Iterable[Column[Any]]) -> list[Head]:
 def cells_of(
     heads: Iterable[Head], macros: object
 ) -> list[tuple[Column[Any], Callable[[Any], object]]]:
-    """Each column with the macro that writes its cells; looked up once a table, not once a cell.
+    """Each column with the macro of its cells; looked up once per table, not per cell.
 
     Args:
         heads: The columns of the table.

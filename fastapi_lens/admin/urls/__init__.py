@@ -1,1 +1,1 @@
-"""The state of each page as its address holds it. No I/O, no HTML."""
+"""State of each page in its address. No I/O, no HTML."""

@@ -1,4 +1,4 @@
-"""What the page of the audit log shows, as its address holds it; see `query`. No I/O, no HTML."""
+"""State of the audit log page in its address; see `query_string`. No I/O, no HTML."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -10,18 +10,18 @@ from fastapi_lens.reporting.model import id_from_key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditQuery:
-    """Which entries are shown. What makes no sense becomes empty.
+    """State of the list of entries. Invalid values become empty.
 
     Attributes:
-        group: Of actions; empty for all.
-        before: Key of an entry that theirs come before; empty for the newest.
+        group: Group of actions; empty for all.
+        before: Key of an entry; only older ones are shown. Empty for the newest.
     """
 
     group: str = ""
     before: str = ""
 
     def __post_init__(self) -> None:
-        """Only what there can be."""
+        """Replace invalid values."""
         object.__setattr__(self, "group", self.group if self.group in list(AuditGroup) else "")
         object.__setattr__(self, "before", self.before if id_from_key(self.before) >= 0 else "")
 
@@ -48,5 +48,5 @@ class AuditQuery:
         return replace(self, before="")
 
     def older(self, key: str) -> Self:
-        """What comes after an entry."""
+        """The entries after a given one."""
         return replace(self, before=key)

@@ -1,4 +1,4 @@
-"""The state of the page of one endpoint, as its address holds it. No I/O, no HTML."""
+"""State of the page of one endpoint in its address. No I/O, no HTML."""
 
 import re
 from dataclasses import dataclass, replace
@@ -12,19 +12,19 @@ from fastapi_lens.reporting.model import Window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointQuery:
-    """What the page of one endpoint shows.
+    """State of the page of one endpoint.
 
     Attributes:
-        window: The window that was chosen; the way back from a part of time leads to it.
-        part: A part of time that is shown instead: epoch seconds at which it begins and ends,
-            both whole minutes. What makes no sense becomes ``None``.
+        window: The chosen window, to which the link back from a part leads.
+        part: A shorter time that is shown in its place: start and end in epoch seconds, both
+            whole minutes. Invalid values become ``None``.
     """
 
     window: WindowChoice = DEFAULT_WINDOW
     part: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        """Whole minutes, and only a time that has been or will be."""
+        """Widen the part to whole minutes, and drop an impossible one."""
         if self.part is not None:
             start, end = self.part
             start, end = start // _MINUTE * _MINUTE, -(-end // _MINUTE) * _MINUTE
@@ -54,12 +54,12 @@ class EndpointQuery:
 
     @property
     def shown(self) -> Window:
-        """Which calls are counted."""
+        """The window whose calls are counted."""
         return self.window.window if self.part is None else Window.between(*self.part)
 
 
 def _moment(text: str) -> int | None:
-    """Epoch seconds of ``2026-04-03T14:00Z`` or of minutes since the epoch; else None."""
+    """Epoch seconds of ``2026-04-03T14:00Z`` or of minutes since the epoch; otherwise None."""
     if re.fullmatch("[0-9]{1,9}", text):
         return int(text) * _MINUTE
     try:

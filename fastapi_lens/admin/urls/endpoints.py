@@ -1,7 +1,7 @@
-"""The state of a page as its address holds it: query string ↔ frozen value. No I/O, no HTML.
+"""State of the endpoints page in its address: query string ↔ frozen value. No I/O, no HTML.
 
-``parse(query.url()) == query`` for every value. What an address holds beyond that (unknown
-parameters, values that make no sense) falls back to the defaults and is never an error.
+``parse(query.url()) == query`` for every value. Unknown parameters and invalid values fall back to
+the defaults and are never an error.
 """
 
 import re
@@ -34,7 +34,7 @@ class Sort:
 
     @classmethod
     def read(cls, text: str) -> "Sort":
-        """The order that is meant, else the default."""
+        """The order in an address, otherwise the default."""
         name = text.removeprefix("-")
         return cls(name, name != text) if name in ORDERS else DEFAULT_SORT
 
@@ -45,11 +45,11 @@ class Sort:
 
     @property
     def order(self) -> Order[Endpoint]:
-        """How rows are compared."""
+        """The comparison of rows."""
         return ORDERS[self.key]
 
     def reversed(self) -> "Sort":
-        """The same column the other way round."""
+        """The same column in the reverse order."""
         return Sort(self.key, not self.descending)
 
     def __str__(self) -> str:
@@ -61,17 +61,17 @@ DEFAULT_SORT = Sort("calls", descending=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointsQuery:
-    """What the endpoints page shows. Its values are brought to one form when it is made.
+    """State of the endpoints page. Equivalent values are normalized when it is created.
 
     Attributes:
         q: Words to search for, divided by single spaces.
         status: Only endpoints of this status; ``None`` for all.
         methods: Only these methods, in capitals, sorted; empty for all.
         tag: Only endpoints with this tag; empty for all.
-        window: Which calls are counted.
+        window: The window whose calls are counted.
         sort: The order of the rows.
-        page: From 1.
-        ignored: Whether endpoints that a rule ignores are among them.
+        page: Number of the page, from 1.
+        ignored: True to include endpoints that a rule ignores.
     """
 
     q: str = ""
@@ -84,7 +84,7 @@ class EndpointsQuery:
     ignored: bool = False
 
     def __post_init__(self) -> None:
-        """One form for each meaning, so that equal views have equal addresses."""
+        """Normalize the values, so that equal views have equal addresses."""
         methods = {method.upper() for method in self.methods}
         known = sorted(method for method in methods if is_method_name(method))
         object.__setattr__(self, "q", clean_text(" ".join(self.q.split())))
@@ -113,7 +113,7 @@ class EndpointsQuery:
         """The canonical address: defaults are left out, the order is always the same.
 
         Args:
-            path: What comes before the question mark; it must not be empty in a link, or the
+            path: The part before the question mark; it must not be empty in a link, or the
                 link of the default view would lead nowhere.
         """
         pairs = [("q", self.q), ("status", self.status or "")]
@@ -149,5 +149,5 @@ class EndpointsQuery:
 
     @property
     def is_filtered(self) -> bool:
-        """Whether anything but the window narrows the list."""
+        """True if anything but the window restricts the list."""
         return bool(self.q or self.status or self.methods or self.tag)

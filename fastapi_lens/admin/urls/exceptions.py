@@ -1,4 +1,4 @@
-"""The state of the list of exceptions, as its address holds it. No I/O, no HTML."""
+"""State of the list of exceptions in its address. No I/O, no HTML."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -8,10 +8,10 @@ from fastapi_lens.admin.urls.query_string import address, clean_key, clean_text,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExceptionsQuery:
-    """What the list of exceptions shows.
+    """State of the list of exceptions.
 
     Attributes:
-        q: What the type, the message or the place has to contain.
+        q: Text in the type, the message or the location.
         endpoint: Key of the only endpoint; empty for all.
     """
 
@@ -19,7 +19,7 @@ class ExceptionsQuery:
     endpoint: str = ""
 
     def __post_init__(self) -> None:
-        """One form for each meaning."""
+        """Normalize the values, so that equal views have equal addresses."""
         object.__setattr__(self, "q", clean_text(" ".join(self.q.split())))
         object.__setattr__(self, "endpoint", clean_key(self.endpoint))
 

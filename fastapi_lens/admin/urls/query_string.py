@@ -1,4 +1,4 @@
-"""Query strings: reading them tolerantly, and writing the canonical address. Pure."""
+"""Query strings: tolerant parsing, and canonical addresses. Pure."""
 
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode
@@ -7,7 +7,7 @@ from fastapi_lens.reporting.model import id_from_key
 
 
 def fields_of(url: str) -> Mapping[str, list[str]]:
-    """The values of each parameter, in order; nothing where there are absurdly many."""
+    """The values of each parameter, in order; empty if there are too many."""
     text = url.partition("#")[0].partition("?")[2]
     try:
         pairs = parse_qsl(text, max_num_fields=_MAX_FIELDS)
@@ -20,22 +20,22 @@ def fields_of(url: str) -> Mapping[str, list[str]]:
 
 
 def clean_text(value: str) -> str:
-    """Text that an address and a database can hold: no halves of characters, no NUL, not too long.
+    """Text that an address and a database can hold: no lone surrogates, no NUL, not too long.
 
-    What a database does not take in text was written with the same mark in its place.
+    The database stores the same replacement character, so a search finds such text.
     """
     text = value.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
     return text[:MAX_TEXT].strip()
 
 
 def address(path: str, pairs: list[tuple[str, str]]) -> str:
-    """A path with these parameters; without any, the path alone."""
-    # A colon may stand for itself in a query, and times are read by people.
+    """A path with these parameters, if any."""
+    # Colons need no escape in a query, and unescaped times are readable.
     return f"{path}?{urlencode(pairs, safe=':')}" if pairs else path
 
 
 MAX_TEXT = 200
-"""Characters of a search or a tag that are looked at."""
+"""Longest search text or tag, in characters."""
 
 
 _MAX_FIELDS = 100

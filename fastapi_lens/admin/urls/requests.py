@@ -1,6 +1,6 @@
-"""The state of the pages of the request log as their addresses hold it. No I/O, no HTML.
+"""State of the pages of the request log in their addresses. No I/O, no HTML.
 
-As in `query`: ``parse(query.url()) == query``, and what makes no sense falls back to the default.
+As in `endpoints`: ``parse(query.url()) == query``, and invalid values fall back to the default.
 """
 
 import re
@@ -18,14 +18,14 @@ _STATUS = re.compile(r"[1-9](?:xx|[0-9]{2})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestsQuery:
-    """What the list of requests shows. Its values are brought to one form when it is made.
+    """State of the list of requests. Equivalent values are normalized when it is created.
 
     Attributes:
-        q: What the path or the exception has to contain.
+        q: Text in the path or the exception.
         endpoint: Key of the only endpoint; empty for all.
         status: A class of status codes like ``5xx``, or a code; empty for all.
-        method: In capitals; empty for all.
-        min_ms: Only requests that took so many milliseconds, or longer; 0 for all.
+        method: Method in capitals; empty for all.
+        min_ms: Shortest duration in milliseconds; 0 for all.
         reason: ``error``, ``slow`` or ``sample``; empty for all.
         before: Key of a request; only older ones are shown. Empty for the newest.
     """
@@ -39,7 +39,7 @@ class RequestsQuery:
     before: str = ""
 
     def __post_init__(self) -> None:
-        """One form for each meaning, so that equal views have equal addresses."""
+        """Normalize the values, so that equal views have equal addresses."""
         method, status = self.method.upper(), self.status.lower()
         values = {
             "q": clean_text(" ".join(self.q.split())),
@@ -79,7 +79,7 @@ class RequestsQuery:
 
     @property
     def wanted(self) -> LogFilter:
-        """The filter that it stands for."""
+        """The filter of the log's reader."""
         statuses = None
         if self.status:
             lowest = int(self.status.replace("x", "0"))
@@ -95,11 +95,11 @@ class RequestsQuery:
 
     @property
     def is_filtered(self) -> bool:
-        """Whether anything narrows the list."""
+        """True if anything restricts the list."""
         return self.wanted != LogFilter()
 
     def older(self, key: str) -> Self:
-        """What comes after a request in the same list."""
+        """The older requests of the same list."""
         return replace(self, before=key)
 
     def newest(self) -> Self:

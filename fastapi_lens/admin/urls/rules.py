@@ -1,4 +1,4 @@
-"""An ignore rule in the form of the settings, as its address holds it. No I/O, no HTML."""
+"""An ignore rule in the settings' form, and in its address. No I/O, no HTML."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ _ON = "on"
 
 @dataclass(frozen=True, slots=True)
 class RuleForm:
-    """A rule as it stands in the form, right or not.
+    """A rule in the form, valid or not.
 
     Attributes:
-        id: Of the rule that is changed; empty for a new one.
+        id: Id of the changed rule; empty for a new one.
     """
 
     id: str = ""
@@ -28,12 +28,12 @@ class RuleForm:
 
     @classmethod
     def of(cls, rule: Rule) -> Self:
-        """The form of a rule that there is."""
+        """The form of an existing rule."""
         return cls(rule.id, rule.pattern, rule.methods, rule.statuses, rule.paused)
 
     @classmethod
     def read(cls, form: Mapping[str, str]) -> Self:
-        """What was sent, by a POST or in an address."""
+        """The form of a POST or of an address."""
         methods = {name.removeprefix(_METHOD) for name in form if name.startswith(_METHOD)}
         return cls(
             id=form.get("rule", ""),
@@ -44,16 +44,16 @@ class RuleForm:
         )
 
     def fields(self) -> dict[str, str]:
-        """What an address has to hold for the same form."""
+        """The fields of an address for the same form."""
         chosen = {f"{_METHOD}{method}": _ON for method in self.methods}
         chosen |= {f"{_STATUS}{one}": _ON for one in self.statuses}
         return {"pattern": self.pattern, **chosen}
 
     def rule(self, identity: str) -> Rule:
-        """The rule that is meant.
+        """The rule of the form.
 
         Raises:
-            ConfigError: Something of it cannot work; `field` is its name.
+            ConfigError: A value is invalid; `field` is its name.
         """
         return Rule(
             id=identity,

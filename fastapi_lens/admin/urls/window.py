@@ -7,7 +7,7 @@ from fastapi_lens.settings.status import SECONDS_PER_DAY
 
 
 class WindowChoice(StrEnum):
-    """The windows that a page offers; the value is what the address says."""
+    """The windows that a page offers; the value is that in the address."""
 
     HOUR = "1h"
     DAY = "1"
@@ -18,7 +18,7 @@ class WindowChoice(StrEnum):
 
     @classmethod
     def read(cls, text: str) -> "WindowChoice":
-        """The choice that is meant: ``1h``, ``24h``, ``7``, ``7d``, ``all``; else the default."""
+        """The choice of an address: ``1h``, ``24h``, ``7``, ``7d``, ``all``, or the default."""
         text = text.strip().lower()
         text = "1" if text == "24h" else text
         if text not in list(cls):
@@ -34,7 +34,7 @@ class WindowChoice(StrEnum):
 
     @property
     def label(self) -> str:
-        """As short as a button has it."""
+        """Short text for a button."""
         return {"1h": "1h", "1": "24h", "all": "All"}.get(self, f"{self}d")
 
     @property

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("fastapi_lens")
 
 CALLS_AT_ONCE = 1_000
-BREATH_SECONDS = 0.0001
+PAUSE_SECONDS = 0.0001
 """Pause between groups of calls, so that the event loop gets the interpreter."""
 
 
@@ -88,21 +88,21 @@ class OpenCalls:
         Only the flusher calls this.
 
         Args:
-            match: Returns the endpoint of a call, None if it is unknown. An answer that is certain
-                holds until the call ends; otherwise the next look asks again.
+            match: Returns the endpoint of a call, None if it is unknown. A certain match is kept
+                            until the call ends; otherwise the next look matches again.
         """
         known, self._matches = self._matches, {}
         found: list[tuple[OpenCall, Match]] = []
         # The copy is atomic: calls begin and end meanwhile.
         for place, (number, call) in enumerate(self._calls.copy().items(), 1):
             if place % CALLS_AT_ONCE == 0:
-                time.sleep(BREATH_SECONDS)
-            of_it = known[number] if number in known else match(call)
-            if of_it is None:
+                time.sleep(PAUSE_SECONDS)
+            endpoint = known[number] if number in known else match(call)
+            if endpoint is None:
                 continue
-            if of_it.certain:
-                self._matches[number] = of_it
+            if endpoint.certain:
+                self._matches[number] = endpoint
             # A background task after the last byte holds no connection open.
-            if of_it.method and not call[2][1]:
-                found.append((call, of_it))
+            if endpoint.method and not call[2][1]:
+                found.append((call, endpoint))
         return found

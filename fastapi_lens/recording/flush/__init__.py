@@ -1,1 +1,1 @@
-"""From counts in memory to the database, in threads of its own."""
+"""Transfer of counts and log entries from memory to the database, in threads of its own."""

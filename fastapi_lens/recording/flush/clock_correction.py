@@ -9,7 +9,11 @@ from fastapi_lens.recording.series import SeriesDelta
 from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, EARLIEST, microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.writing.batches import EndpointFacts, Use
-from fastapi_lens.storage.writing.endpoint_times import mend_left, move_times, raise_last_calls
+from fastapi_lens.storage.writing.endpoint_times import (
+    correct_left_behind,
+    move_times,
+    raise_last_calls,
+)
 
 
 class ClockCorrection:
@@ -40,7 +44,7 @@ class ClockCorrection:
         return microseconds(self.now() + AHEAD_SECONDS)
 
     def look(self, pending: Pending) -> None:
-        """Check if the clock was set; if so, rebook the pending counts."""
+        """Check if the clock was set; if so, move the pending counts to the correct minutes."""
         moved = self._jumps.look()
         if moved is not None:
             pending.rebook(self.corrected)
@@ -93,19 +97,19 @@ class ClockCorrection:
     def facts(self, facts: Iterable[EndpointFacts]) -> list[EndpointFacts]:
         """The same endpoints with corrected times; 0, which means never, stays."""
         return [
-            replace(one, seen_at_us=microseconds(self.corrected(one.seen_at_us / 1_000_000)))
-            if one.seen_at_us
-            else one
-            for one in facts
+            replace(fact, seen_at_us=microseconds(self.corrected(fact.seen_at_us / 1_000_000)))
+            if fact.seen_at_us
+            else fact
+            for fact in facts
         ]
 
-    def mend(self, database: Database, app: str, *, left: bool) -> None:
+    def correct_stored(self, database: Database, app: str, *, left: bool) -> None:
         """Correct what was stored while the clock was wrong, if it was.
 
         Args:
             database: The database to write to.
             app: Name of the app.
-            left: Also correct wrong times that other workers have left behind.
+            left: Also correct wrong times that workers which have ended have left behind.
 
         Raises:
             StorageError: The database cannot be written; the next call tries again.
@@ -121,7 +125,7 @@ class ClockCorrection:
             )
             del self._moves[0]
             self._raises = True
-        if left and mend_left(database, app, now=self.now()):
+        if left and correct_left_behind(database, app, now=self.now()):
             self._jumps.suspect()
         if self._raises:
             raise_last_calls(database, app, now=self.now())

@@ -9,7 +9,7 @@ WINDOW_SECONDS = 60.0
 """The share is that of the last minute: a single flush says little."""
 
 SHORTEST_SECONDS = 5.0
-"""Nothing is told of a shorter time, in which the clock of a thread may not have moved."""
+"""Shortest time to report on: the CPU clock of a thread may not advance within a shorter one."""
 
 MILLIONTHS = 1_000_000
 
@@ -50,7 +50,7 @@ class CoreShare:
     def ppm(self) -> int | None:
         """Millionths of one core over the last minute, or since the start; None before 5 s.
 
-        Another thread that asks gets what the measured thread was told last.
+        Other threads get the latest result of the measured thread.
         """
         if get_ident() == self._thread:
             self._sample()
@@ -60,7 +60,7 @@ class CoreShare:
         return self._ppm
 
     def _sample(self) -> None:
-        """Note both clocks, and forget what is not needed for the last minute."""
+        """Record both clocks, and forget samples that the last minute does not need."""
         now = self._wall_seconds()
         self._samples.append((now, self._cpu_seconds() + self._added))
         while len(self._samples) > 1 and now - self._samples[1][0] >= WINDOW_SECONDS:

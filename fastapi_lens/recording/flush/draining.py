@@ -1,4 +1,8 @@
-"""When a worker empties the inbox: one worker at a time does, under a lease of some seconds."""
+"""Schedule of draining: one worker at a time empties the inbox, under a lease of some seconds.
+
+A short lease replaces a drainer that died within 10 s. Pauses that grow with the work done keep
+the cost per second bounded, however many workers fill the inbox.
+"""
 
 import time
 from collections.abc import Callable
@@ -12,35 +16,36 @@ LEASE = "drain"
 LEASE_SECONDS = 6
 RENEW_SECONDS = 2.0
 LOOK_SECONDS = 2.5
-"""Between two looks of the others whether somebody has the lease: with its own seconds, the next
-one takes over within 10 s after a death."""
+"""Interval at which the other workers try to take the lease. Together with the lease's seconds,
+another worker takes over within 10 s of a death."""
 
 SOON_SECONDS = 1.0
-"""Between two turns of the one that has it; what others have written is shown so soon."""
+"""Shortest pause between two turns of the lease holder: the age of other workers' counts on a
+page."""
 
 REST_TIMES = 50
 SELDOM_SECONDS = 5.0
-"""It rests so many times as long as a turn took, and so long at most: what it costs depends on the
-endpoints, and hardly on the batches. A backlog and its own flush do not wait for it."""
+"""The pause is `REST_TIMES` the duration of a turn, at most `SELDOM_SECONDS`: so the cost depends
+on the endpoints, and hardly on the batches. A backlog and the worker's own flush do not wait."""
 
 AFTER_ERROR_SECONDS = 10.0
 """Rest after an error: long enough that another worker takes over, which may be luckier."""
 
 BACKLOG_SECONDS = 0.05
 TURN_SECONDS = 1.0
-"""So long one turn takes at most, before the worker's own counts are written again."""
+"""Longest turn, after which the worker writes its own counts again."""
 
 END_SECONDS = 3.0
 
 
 class Draining:
-    """The turns of one worker.
+    """The drain turns of one worker.
 
     Args:
-        database: Whose inbox.
+        database: The database whose inbox is emptied.
         owner: The id of the worker.
-        clock: Epoch seconds, by the clock that all workers of the database have in common.
-        timer: Seconds that pass.
+        clock: Epoch seconds of the clock that all workers of the database share.
+        timer: Seconds of a monotonic clock.
     """
 
     def __init__(
@@ -61,7 +66,7 @@ class Draining:
         self._is_ours = self._may_be_ours = False
 
     def turn(self) -> float:
-        """Empty the inbox, if that is for this worker to do.
+        """Empty the inbox if this worker has the lease, or can take it.
 
         Returns:
             Seconds until the next turn.
@@ -86,11 +91,11 @@ class Draining:
         return min(max(SOON_SECONDS, rest), SELDOM_SECONDS)
 
     def end(self) -> None:
-        """Empty the inbox for the last time: whoever else does it may be ending as well.
+        """Empty the inbox for the last time, even without the lease: its holder may be ending, too.
 
         Raises:
-            StorageError: The database cannot be read or written; what waits there is added by the
-                next worker.
+            StorageError: The database cannot be read or written; the next worker adds what waits
+                    there.
         """
         self._drain.run(seconds=END_SECONDS)
         if self._may_be_ours:
@@ -100,7 +105,7 @@ class Draining:
     def _has_lease(self, now: float) -> bool:
         if self._is_ours and now < self._renew_at:
             return True
-        # An answer that gets lost leaves it open whose it is.
+        # If the answer to a request is lost, this worker may have the lease or not.
         asks = (renew_lease, take_lease) if self._may_be_ours else (take_lease,)
         self._is_ours, self._may_be_ours = False, True
         self._is_ours = self._may_be_ours = any(

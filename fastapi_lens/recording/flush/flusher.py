@@ -1,9 +1,9 @@
-"""The threads that carry counts from memory to the database. Never in a request's way.
+"""The threads that write counts from memory to the database. No request ever waits for them.
 
-What was collected waits as sums per endpoint, minute and status. One flush puts them into the inbox
-as a numbered batch, again and again until it is known to be there; one worker empties the inbox. A
-database that is down costs memory for sums, not requests. A second thread collects at the end of
-each minute, so that counts keep their minute while the first one waits for the database.
+Collected counts wait as sums per endpoint, minute and status. A flush puts them into the inbox as a
+numbered batch, and repeats it until the database confirms it; one worker empties the inbox. While
+the database is down, sums take memory, and requests notice nothing. A second thread collects at the
+end of each minute, so that counts keep their minute while the first one waits for the database.
 """
 
 import logging
@@ -44,43 +44,45 @@ MINUTE = 60
 HOUR = 3_600
 MAX_PENDING = 50_000
 VISIT_SECONDS = 1.0
-"""So long one visit of the deletion takes at most; half the time to the next flush, if less."""
+"""Longest time that one flush spends on deletions; at most half the flush interval."""
 
 HEARTBEAT_SECONDS = 15.0
 LONGEST_BACK_OFF_SECONDS = 15.0
-"""So soon after a database is back its numbers are, too; a failed try costs it next to nothing."""
+"""Longest pause after failures. Short, because a failed attempt costs a database next to nothing,
+and counts appear soon after it is back."""
 
 QUIET_LOG_SECONDS = 60.0
 MAX_SUMS = 1_000
-"""Of one batch; a flush of more takes several."""
+"""Most sums of one batch; a flush with more takes several batches."""
 
 MAX_TRIES = 3
-"""Of a batch that the database refuses; then its calls are given up."""
+"""Attempts for a batch that the database refuses; then its calls are dropped."""
 
 LONGEST_INTERVAL_SECONDS = 60.0
-"""So far the interval stretches while the inbox is not emptied as fast as it is filled."""
+"""Longest interval while the inbox is emptied more slowly than it is filled."""
 
 MANY_WAITING = 3
-"""Batches of one worker that wait in the inbox while it is not; more where the interval is so short
-that as many come during two rests of the drain."""
+"""Number of waiting batches of one worker from which on its interval grows; more if the interval is
+so short that as many are added during two rests of the drain."""
 
 BEFORE_MINUTE_SECONDS = 0.02
-"""So long before the end of a minute its calls are collected: all calls that come out together are
-booked to the minute of the last one."""
+"""Seconds before the end of a minute at which its calls are collected: calls that are collected
+together count in the minute of the last one."""
 
 DELTAS_AT_ONCE = 32
 BREATH_SECONDS = 0.0001
-"""Pause after so many collected series, so that the event loop's thread gets the interpreter."""
+"""Pause after each `DELTAS_AT_ONCE` series, so that the event loop's thread gets the interpreter
+lock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlushSettings:
-    """How the flusher works.
+    """Intervals and limits of the flusher.
 
     Attributes:
         interval: Seconds between two flushes.
-        max_batch_size: Rows of the request log that one transaction writes at most.
-        retention: How long what was written is kept; may change meanwhile.
+        max_batch_size: Most rows of the request log that one transaction writes.
+        retention: Retention of the written data; may change while it runs.
     """
 
     interval: float
@@ -90,10 +92,10 @@ class FlushSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlushHooks:
-    """Called at each flush, in its thread.
+    """Functions that are called at each flush, in its thread.
 
     Attributes:
-        refresh_settings: Takes settings that have changed.
+        refresh_settings: Applies changed settings.
         open_endpoints: Returns the endpoints with open calls.
     """
 
@@ -108,15 +110,16 @@ class Flusher:
     """Writes one worker's counts.
 
     Args:
-        recorder: Where the counts come from.
-        database: Where they go to.
-        worker: Who writes; its app is the app of all endpoints.
+        recorder: The source of the counts.
+        database: Their destination.
+        worker: The worker; its app is the app of all endpoints.
         settings: Intervals and sizes.
-        discover: The endpoints that the app has now, called or not.
-        hooks: Called at each flush.
+        discover: Returns the endpoints that the app has now, called or not.
+        hooks: Functions that are called at each flush.
 
     Attributes:
-        refused: Why nothing is recorded: a newer release has the database; None while it is ours.
+        refused: The error while a newer release has migrated the database, so that nothing is
+            written; otherwise None.
     """
 
     def __init__(
@@ -175,15 +178,15 @@ class Flusher:
         self.interval = settings.interval
 
     def start(self) -> None:
-        """Start the threads; nothing when they run already.
+        """Start the threads, unless they already run.
 
         Raises:
-            RuntimeError: The system gives no more threads; none of them runs then.
+            RuntimeError: The system allows no more threads; none of them runs then.
         """
         with self._starting:
             if self._threads:
                 return
-            # One for each start: threads that hung in the database at the last stop still end.
+            # One event per start, so that threads which hung at the last stop still end.
             wake = threading.Event()
             loops = {"fastapi-lens": self._run, "fastapi-lens-minutes": self._collect_minutes}
             threads = [
@@ -202,7 +205,7 @@ class Flusher:
         """End the threads and write what is pending.
 
         Returns:
-            Whether everything is written.
+            True if everything is written.
         """
         with self._starting:
             self._wake.set()
@@ -212,11 +215,13 @@ class Flusher:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, end - time.monotonic()))
                 if thread.is_alive():
-                    return False  # It hangs in the database; the daemon thread ends with us.
+                    return (
+                        False  # It waits for the database; the daemon thread ends with the process.
+                    )
         return self.flush(ending=True)
 
     def collect(self) -> None:
-        """Take what was counted out of the recorder into the pending sums, at once."""
+        """Move the counts from the recorder to the pending sums now."""
         with self._counting:
             self._collected_at = self._recorder.clock()
             self._correction.look(self._pending)
@@ -226,7 +231,7 @@ class Flusher:
                     time.sleep(BREATH_SECONDS)
             if len(self._pending) > MAX_PENDING:
                 this_hour = int(self._collected_at // HOUR)
-                self._lose(self._pending.shrink(MAX_PENDING, this_hour=this_hour))
+                self._drop(self._pending.shrink(MAX_PENDING, this_hour=this_hour))
 
     def flush(self, *, ending: bool = False) -> bool:
         """Collect and write everything pending, in the calling thread.
@@ -235,7 +240,7 @@ class Flusher:
             ending: This worker writes for the last time.
 
         Returns:
-            Whether everything is written; what is not stays pending.
+            True if everything is written; the rest stays pending.
         """
         with self._work:
             self.collect()
@@ -259,7 +264,7 @@ class Flusher:
             return True
 
     def prune(self) -> int:
-        """Delete what is older than its retention, at once; returns the number of rows.
+        """Delete everything older than its retention now; returns the number of rows.
 
         Deletes nothing while the database does not confirm the time.
 
@@ -270,17 +275,17 @@ class Flusher:
         return 0 if now is None else self._pruner.visit(now=now)
 
     def rediscover(self) -> None:
-        """Look for new endpoints at the next flush, without waiting for their turn."""
+        """Look for new endpoints at the next flush, without waiting for the interval."""
         self._registration.rediscover()
 
     @property
     def pending_calls(self) -> int:
-        """Calls that are counted and not yet known to be written; never waits for the thread."""
+        """Calls that are counted and not confirmed as written; never waits for the thread."""
         batch = self._in_flight
         return self._pending.calls + (batch.calls if batch else 0)
 
     def shorten_interval(self, seconds: float) -> None:
-        """Flush every so many seconds at least, also where the interval was longer."""
+        """Set the longest interval between flushes, in seconds."""
         self.interval = min(seconds, self.interval)
 
     @property
@@ -290,13 +295,13 @@ class Flusher:
     def _run(self, wake: threading.Event) -> None:
         self._core_share.begin()
         failures = 0
-        # The first flush makes the tables and the endpoints known without waiting.
+        # The first flush creates the tables and registers the endpoints at once.
         self._flush_at = self._drain_at = time.monotonic()
         while not wake.wait(max(0.0, min(self._flush_at, self._drain_at) - time.monotonic())):
             begun = time.monotonic()
             if begun >= self._flush_at:
                 failures = 0 if self._turn() else failures + 1
-                # What the thread did after a flush makes the next one no later.
+                # The interval begins with the flush, so that its own work adds no delay.
                 self._flush_at = max(begun + self._delay(failures), time.monotonic())
             elif not self._tried(self._drain):
                 self._drain_at = self._flush_at
@@ -321,7 +326,7 @@ class Flusher:
             return written
 
     def _tried(self, work: Callable[[], bool | None]) -> bool:
-        """Do something that no error may end the thread; whether it was done."""
+        """Run one step; an error is logged and never ends the thread. False if the step failed."""
         try:
             return work() is not False
         except Exception:
@@ -345,11 +350,11 @@ class Flusher:
         return random.uniform(longest / 2, longest)  # noqa: S311  Spreads load, no secret.
 
     def _rest(self, seconds: float) -> bool:
-        """Wait; true if the worker is to end, which ends a visit of the deletion, too."""
+        """Wait; true if the worker is shutting down, which also stops the deletion."""
         return self._wake.wait(seconds)
 
     def _prune_a_little(self) -> None:
-        """Let the deletion go on, if there is any to do."""
+        """Continue the deletion if it is due."""
         budget = min(VISIT_SECONDS, self.interval / 2)
         try:
             now = self._registration.known_time.confirmed()
@@ -364,7 +369,7 @@ class Flusher:
         self._put_all(uses, complete_us, ending=ending)
         self._complete_us, took = complete_us, time.monotonic() - begun
         self._let_drain(ending=ending)
-        self._registration.mend()
+        self._registration.correct_times()
         now = self._recorder.clock()
         is_due = abs(now - self._heartbeat_at) >= HEARTBEAT_SECONDS
         if is_due or ending or self._delay(0) != interval:
@@ -382,28 +387,28 @@ class Flusher:
             # One that starts again says so with its first flush.
             self._heartbeat_at = float("-inf") if ending else now
         self._take_settings()
-        # Last: what the database refuses of it holds up nothing else.
+        # Last, so that log rows which the database refuses delay nothing else.
         self._log.carry(ending=ending)
 
     def _put_all(self, uses: Sequence[Use], complete_us: int, *, ending: bool) -> None:
-        """Put all that waits into the inbox."""
+        """Put all waiting batches into the inbox."""
         is_open = bool(uses) and not ending
-        told = [self._put(complete_us)]
+        waiting_after = [self._put(complete_us)]
         # A worker that ends reports no open calls, even if some are still open.
         open_calls = as_text(() if ending else uses) if self._was_open or uses else None
         self._was_open = self._was_open or bool(uses)
         while self._next_batch(uses, open_calls):
             # The other thread may have collected calls of new endpoints since they were renewed.
             self._registration.register(applied=self._applied, log_applied=self._log.applied)
-            told.append(self._put(complete_us))
+            waiting_after.append(self._put(complete_us))
             uses, open_calls = (), None
         self._was_open = is_open
-        waiting = [one for one in told if one is not None]
+        waiting = [count for count in waiting_after if count is not None]
         if waiting:
             self._stretch(waiting[-1] - len(waiting))
 
     def _next_batch(self, uses: Sequence[Use], open_calls: str | None) -> bool:
-        """Make a batch of what waits, unless that is nothing."""
+        """Make a batch of what waits; false if nothing waits."""
         with self._counting:
             deltas = self._pending.take(MAX_SUMS)
             uses = (*uses, *self._correction.recalled())
@@ -423,10 +428,10 @@ class Flusher:
         """Put the batch that is in flight into the inbox.
 
         Args:
-            complete_us: Up to when all calls are written if it is the last one.
+            complete_us: Time up to which all calls are written after the last batch.
 
         Returns:
-            How many batches of this worker wait there now; None when none was in flight.
+            Batches of this worker that now wait there; None if none was in flight.
         """
         batch = self._in_flight
         if batch is None:
@@ -440,9 +445,9 @@ class Flusher:
             if self._tries >= MAX_TRIES:
                 self._in_flight, self._tries = None, 0
                 self.dropped += batch.calls
-                # Said in any case: the tries before have used up the warning of this minute.
+                # Not through `_warn`: earlier attempts may have used up this minute's warning.
                 logger.warning(
-                    "fastapi_lens gives up %d calls, which the database refuses: %s",
+                    "fastapi_lens drops %d calls, which the database refuses: %s",
                     *(batch.calls, error),
                 )
             raise
@@ -450,10 +455,10 @@ class Flusher:
         return waiting
 
     def _stretch(self, left: int) -> None:
-        """Flush less often while the inbox is not emptied as fast as it is filled.
+        """Flush less often while the inbox is emptied more slowly than it is filled.
 
         Args:
-            left: Batches of earlier flushes of this worker in the inbox.
+            left: Batches of earlier flushes of this worker that are still in the inbox.
         """
         now = self._delay(0)
         if left >= max(MANY_WAITING, 2 * SELDOM_SECONDS / self.interval):
@@ -471,11 +476,11 @@ class Flusher:
             self._warn(f"leaves what it has written to be added up by the next worker: {error}")
 
     def _take_settings(self) -> None:
-        """After the counts, which a database that cannot be read must not keep from it."""
+        """Apply changed settings. After the counts, which must not wait for a failing read."""
         try:
             self._hooks.refresh_settings()
         except StorageError as error:
-            # The next write finds out what is wrong, and says so.
+            # The next write will fail, too, and be reported.
             logger.debug("fastapi_lens could not read its settings: %s", error)
 
     def _as_delta(self, counted: SeriesDelta) -> Delta:
@@ -493,8 +498,8 @@ class Flusher:
             for one in opened
         ]
 
-    def _lose(self, calls: int) -> None:
-        """Count calls that will never be written."""
+    def _drop(self, calls: int) -> None:
+        """Count calls that will never be written, and warn."""
         if calls:
             self.dropped += calls
             self._warn(f"lost {calls} calls")

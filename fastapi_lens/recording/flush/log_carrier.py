@@ -1,8 +1,8 @@
-"""Carries the request log from memory to the database, in the flusher's thread.
+"""Transfer of the request log from memory to the database, in the flusher's thread.
 
 Here addresses are masked, secrets are removed from paths, values are removed from queries, and
-source lines are added to tracebacks. So no request waits for that work, and nothing that must not
-be kept is ever written.
+source lines are added to tracebacks. So no request waits for that work, and no secret is ever
+written.
 """
 
 import logging
@@ -34,7 +34,7 @@ from fastapi_lens.text.masked_paths import masked_path
 logger = logging.getLogger("fastapi_lens")
 
 MAX_TRIES = 10
-"""Of a batch, in a database that takes everything else; then it is given up."""
+"""Attempts for a batch in a database that accepts everything else; then the batch is dropped."""
 
 PAUSE_SECONDS = 0.001
 
@@ -43,15 +43,15 @@ class LogCarrier:
     """Writes the log of one worker.
 
     Args:
-        recorder: Whose log.
-        database: Where it goes to.
-        worker: Who writes.
-        max_rows: Rows that one transaction changes at most.
+        recorder: The recorder that holds the log.
+        database: The destination.
+        worker: The worker that writes.
+        max_rows: Most rows that one transaction changes.
         corrected: Returns the correct time, in epoch seconds, for a time of the clock.
-        pause: Rests for some seconds between two batches.
+        pause: Pauses for some seconds between two batches.
 
     Attributes:
-        applied: Number of the last batch that is known to be applied.
+        applied: Number of the last batch known to be applied.
     """
 
     def __init__(
@@ -76,25 +76,25 @@ class LogCarrier:
         self._exceptions: list[CountedException] = []
         self._in_flight: LogBatch | None = None
         self._tries = 0
-        # Workers begin at different numbers, so that theirs of one microsecond differ, too.
+        # Random, so that ids of several workers in the same microsecond differ, too.
         self._distinct = random.getrandbits(REQUEST_ID_BITS)
         self._minute = int(recorder.clock() // 60)
         self.applied = 0
 
     def __bool__(self) -> bool:
-        """Whether anything waits to be written."""
+        """True if anything waits to be written."""
         return bool(
             self._recorder.log or self._requests or self._exceptions or self._in_flight is not None
         )
 
     def carry(self, *, ending: bool = False) -> None:
-        """Write what the log has.
+        """Write the log's contents.
 
         Args:
-            ending: Whether this worker writes for the last time.
+            ending: True if this worker writes for the last time.
 
         Raises:
-            StorageError: The database cannot be written; what was taken out stays for next time.
+            StorageError: The database cannot be written; the contents stay for the next call.
         """
         for batch in self._batches(ending=ending):
             try:
@@ -109,18 +109,18 @@ class LogCarrier:
                 self._pause(PAUSE_SECONDS)
 
     def _note_failed(self, batch: LogBatch) -> None:
-        """Give up what the database refuses again and again, so that the rest is not held up."""
+        """Drop a batch that the database refuses repeatedly, so that the rest is not delayed."""
         self._tries += 1
         if self._tries >= MAX_TRIES:
             self._in_flight, self._tries = None, 0
             logger.warning(
-                "fastapi_lens gives up %d requests and %d exceptions that the log could not take",
+                "fastapi_lens drops %d requests and %d exceptions that the log could not take",
                 len(batch.requests),
                 sum(exception.calls for exception in batch.exceptions),
             )
 
     def _batches(self, *, ending: bool) -> Iterator[LogBatch]:
-        """The batch that is in doubt, if any, then what waits, then what the log has now."""
+        """The unconfirmed batch, if any, then the waiting rows, then the log's present contents."""
         if self._in_flight is not None:
             yield self._in_flight
         yield from self._cut()
@@ -128,7 +128,7 @@ class LogCarrier:
         yield from self._cut()
 
     def _cut(self) -> Iterator[LogBatch]:
-        # Exceptions first: nobody follows a link to one that is not there yet.
+        # Exceptions first: a request links to its exception, which must exist by then.
         while self._exceptions or self._requests:
             exceptions, self._exceptions = (
                 self._exceptions[: self._rows],
@@ -140,7 +140,7 @@ class LogCarrier:
             yield self._in_flight
 
     def _take(self, *, ending: bool) -> None:
-        """Take out what the log has, and make rows of it."""
+        """Take the log's contents out of memory, as rows."""
         minute = int(self._recorder.clock() // 60)
         choose = ending or minute != self._minute
         if choose:

@@ -1,4 +1,4 @@
-"""Counted calls that wait to be written, as sums. Knows no thread, no clock and no database."""
+"""Sums of counted calls that wait to be written. Knows no thread, no clock and no database."""
 
 from collections.abc import Callable
 
@@ -22,16 +22,16 @@ class Pending:
     """
 
     def __init__(self) -> None:
-        """Start with nothing."""
+        """Start empty."""
         self._sums: dict[_Key, Delta] = {}
 
     def __len__(self) -> int:
-        """How many sums there are."""
+        """Number of sums."""
         return len(self._sums)
 
     @property
     def calls(self) -> int:
-        """How many calls are in them; may be asked by any thread."""
+        """Number of calls in all sums; any thread may read it."""
         return sum(delta.calls for delta in list(self._sums.values()))
 
     def add(self, delta: Delta) -> None:
@@ -41,7 +41,7 @@ class Pending:
         self._sums[key] = delta if found is None else Delta.sum_of((found, delta))
 
     def rebook(self, corrected: Callable[[float], float]) -> None:
-        """Rebook every sum to the correct minute.
+        """Move every sum to its correct minute.
 
         Args:
             corrected: Returns the correct epoch seconds for a time of the clock.
@@ -60,26 +60,26 @@ class Pending:
             )
 
     def take(self, most: int) -> tuple[Delta, ...]:
-        """Take out so many sums at most, in the order of the endpoints."""
+        """Take out at most this many sums, ordered by endpoint."""
         return tuple(self._sums.pop(key) for key in sorted(self._sums)[:most])
 
     def shrink(self, limit: int, *, this_hour: int) -> int:
-        """Bound the memory: give up minutes for hours, past ones first, then the oldest hours.
+        """Bound the memory: merge minutes into hours, past hours first, then drop the oldest hours.
 
         Args:
-            limit: Sums that may stay.
-            this_hour: Hours since the epoch; its minutes are given up last.
+            limit: Most sums that may stay.
+            this_hour: Hours since the epoch; the minutes of this hour are merged last.
 
         Returns:
-            How many calls are lost.
+            Number of calls that were dropped.
         """
-        self._give_up_minutes(spared_hour=this_hour)
+        self._merge_minutes(spared_hour=this_hour)
         if len(self._sums) > limit:
-            self._give_up_minutes(spared_hour=None)
+            self._merge_minutes(spared_hour=None)
         oldest_first = sorted(self._sums, key=lambda key: key[1])
         return sum(self._sums.pop(key).calls for key in oldest_first[:-limit])
 
-    def _give_up_minutes(self, *, spared_hour: int | None) -> None:
+    def _merge_minutes(self, *, spared_hour: int | None) -> None:
         waiting, self._sums = self._sums, {}
         for delta in waiting.values():
             hour = delta.minute // HOUR_MINUTES
@@ -87,17 +87,17 @@ class Pending:
 
 
 def as_delta(counted: SeriesDelta, endpoint_id: int) -> Delta:
-    """What was counted, as a sum of the minute of its last call."""
+    """The counts of a series as one delta, in the minute of its last call."""
     return Delta(
         endpoint_id=endpoint_id,
         minute=int(counted.last_at // MINUTE),
         status=counted.key.status,
-        calls=sum(counted.lanes.values()),
+        calls=sum(counted.buckets.values()),
         duration_us=counted.duration_ns // 1_000,
         max_us=counted.max_ns // 1_000,
         first_at_us=microseconds(counted.first_at),
         last_at_us=microseconds(counted.last_at),
-        histogram=Histogram.from_counts(counted.lanes),
+        histogram=Histogram.from_counts(counted.buckets),
     )
 
 

@@ -45,18 +45,18 @@ def new_id(proc: Path = _PROC) -> str:
     return hashlib.sha256(where.encode()).hexdigest()[:_PLACE] + started + uuid.uuid4().hex[:12]
 
 
-def is_gone(other: Neighbour, mine: str, proc: Path = _PROC) -> bool | None:
+def is_gone(other: Neighbour, own_id: str, proc: Path = _PROC) -> bool | None:
     """True if another process on a host of this name no longer runs.
 
     Args:
         other: The process.
-        mine: The id of this process's worker.
+        own_id: The id of the worker in this process.
         proc: The directory of the proc file system.
 
     Returns:
         None if it cannot be known: process ids of another boot or namespace are meaningless here.
     """
-    if other.id[:_PLACE] != mine[:_PLACE]:
+    if other.id[:_PLACE] != own_id[:_PLACE]:
         return None
     try:
         os.kill(other.pid, 0)
@@ -72,10 +72,10 @@ def is_gone(other: Neighbour, mine: str, proc: Path = _PROC) -> bool | None:
         return False  # It exists, but belongs to another user.
 
 
-def tell_killed(
+def report_killed(
     database: Database, worker: WorkerFacts, *, now_us: int, reached_seconds: float
 ) -> bool:
-    """Say which workers of this host did not live to write their last counts.
+    """Log the workers of this host that were killed before they wrote their last counts.
 
     Args:
         database: The database that holds their rows.
@@ -107,14 +107,14 @@ def _log(killed: list[WorkerFacts]) -> None:
     for gone in killed[:MOST_NAMED]:
         logger.warning(
             "fastapi_lens: worker %s of %s was killed before it could write its last counts; "
-            "those of up to %g s are lost",
+            "calls of up to %g s are lost",
             gone.pid,
             gone.app,
             gone.interval_ms / 1_000,
         )
     if len(killed) > MOST_NAMED:
         more = len(killed) - MOST_NAMED
-        logger.warning("fastapi_lens: so were %d more workers of this host", more)
+        logger.warning("fastapi_lens: %d more workers of this host were killed, too", more)
 
 
 def _started(fields: list[str]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from fastapi_lens.recording.flush.clock_correction import ClockCorrection
-from fastapi_lens.recording.flush.processes import tell_killed
+from fastapi_lens.recording.flush.processes import report_killed
 from fastapi_lens.storage.coordination.confirmed_time import KnownTime
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import microseconds
@@ -30,7 +30,7 @@ class Registration:
     Args:
         database: The database to register in.
         registrar: Writes the worker and its endpoints.
-        booking: Corrects times.
+        correction: Corrects times.
         clock: Epoch seconds.
 
     Attributes:
@@ -60,7 +60,7 @@ class Registration:
         self._known: dict[int, EndpointFacts] = {}
         self._registered: dict[int, EndpointFacts] | None = None
         self._discovered_at = self._reached_at = float("-inf")
-        self._unclear = self._said = self._mends = self._has_news = False
+        self._unclear = self._warned = self._corrects_left = self._has_news = False
 
     def id_of(self, method: str, path: str, seen_at: float) -> int:
         """The id of a called endpoint, which is registered if it is not yet.
@@ -107,25 +107,25 @@ class Registration:
         if begins:
             migrate(self._database)
             self._reached_at = now
-            self._say_whose_it_is()
+            self._warn_of_namesake()
         elif looks:
-            # Somebody may have deleted their rows.
+            # A purge may have deleted their rows.
             for identity in self._registrar.unregistered():
                 (self._registered or {}).pop(identity, None)
-        # Before anything that this worker writes could be taken for an earlier time.
+        # First, because other workers use this worker's writes as evidence of the time.
         self.known_time.look()
         if begins or (self._unclear and looks):
-            self._unclear = tell_killed(
+            self._unclear = report_killed(
                 self._database,
                 self.worker,
                 now_us=microseconds(self._clock()),
                 reached_seconds=now - self._reached_at,
             )
         self.register(applied=applied, log_applied=log_applied)
-        self._mends = looks
+        self._corrects_left = looks
 
     def register(self, *, applied: int, log_applied: int) -> None:
-        """Register the worker and its endpoints, as far as the database does not know them yet.
+        """Register the worker and its endpoints, unless the database already has them.
 
         Args:
             applied: See `renew`.
@@ -136,10 +136,10 @@ class Registration:
         """
         if not self._has_news and self._registered is not None:
             return
-        # First: the other thread may add one meanwhile. After an error `forget` has all registered.
+        # Reset first: the other thread may add one meanwhile. `forget` repeats all after an error.
         self._has_news = False
         done = self._registered or {}
-        # Includes those that were called before they were discovered: their facts are complete now.
+        # Includes endpoints that were called before discovery, whose facts are complete only now.
         new = [fact for fact in list(self._known.values()) if done.get(fact.id) != fact]
         if new or self._registered is None:
             self._registrar.register(
@@ -150,19 +150,19 @@ class Registration:
             )
             self._registered = done | {fact.id: fact for fact in new}
 
-    def mend(self) -> None:
+    def correct_times(self) -> None:
         """Correct stored times of a wrong clock.
 
-        A batch with such times that still waits in the inbox is not corrected; what it leaves in
-        the rows is found at a later look, see `mend_left`.
+        A batch with such times that still waits in the inbox is not corrected; wrong times
+        from it are found at a later look, see `correct_left_behind`.
 
         Raises:
             StorageError: The database cannot be written; the next call tries again.
         """
-        self._correction.mend(self._database, self.worker.app, left=self._mends)
-        self._mends = False
+        self._correction.correct_stored(self._database, self.worker.app, left=self._corrects_left)
+        self._corrects_left = False
 
-    def _say_whose_it_is(self) -> None:
-        said, self._said = self._said, True
-        if not said and has_namesake(self._database):
+    def _warn_of_namesake(self) -> None:
+        warned, self._warned = self._warned, True
+        if not warned and has_namesake(self._database):
             logger.warning("fastapi_lens: %s", NAMESAKE)

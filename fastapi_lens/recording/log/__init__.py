@@ -1,1 +1,1 @@
-"""The request log: which requests and exceptions are kept, and what of them."""
+"""The request log: selection and redaction of single requests and of exceptions."""

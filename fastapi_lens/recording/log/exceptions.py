@@ -1,7 +1,7 @@
-"""What an exception tells: type, message, and which lines of the host's code it came through.
+"""Description of an exception: type, message, and the lines of the host's code it passed through.
 
-`place_of` and `raised` run in a request's way and read no file; `text_of` does, in the flusher's
-thread. No value of a variable is ever looked at.
+`place_of` and `raised` run during a request, and so read no file; `text_of` does, in the flusher's
+thread. No value of a variable is ever read, because it may be a secret.
 """
 
 import linecache
@@ -19,7 +19,7 @@ from fastapi_lens.recording.routes.handler_info import relative
 LONGEST_MESSAGE = 2_000
 LONGEST_TEXT = 16_000
 MOST_FRAMES = 20
-"""Of one exception; the innermost ones stay."""
+"""Most frames of one exception; the innermost ones are kept."""
 
 MOST_CAUSES = 4
 _LONGEST_LINE = 200
@@ -40,12 +40,12 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An exception, without the objects that it holds.
+    """An exception's description; it holds no object of the host's.
 
     Attributes:
-        frames: Of the host's code only, the innermost last.
-        cause: What it was raised from, or while it was handled; None without.
-        from_cause: Whether it was raised from that on purpose.
+        frames: Those in the host's code, the innermost last.
+        cause: The exception that it was raised from or while handling; None if there was none.
+        from_cause: True if it was raised with ``raise … from``.
     """
 
     type: str
@@ -56,7 +56,7 @@ class Raised:
 
 
 def unwrapped(error: BaseException) -> BaseException:
-    """The exception alone in its groups, which task groups wrap around whatever they raise."""
+    """The only exception inside nested groups, which task groups wrap around every exception."""
     inside = _inside(error)
     while len(inside) == 1:
         error = inside[0]
@@ -91,7 +91,7 @@ def place_of(error: BaseException) -> Frame | None:
 
 
 def raised(error: BaseException, *, depth: int = 0) -> Raised:
-    """What is told of an exception and of those that led to it."""
+    """A description of an exception and of those that led to it."""
     on_purpose = error.__cause__ is not None
     cause = error.__cause__ if on_purpose or error.__suppress_context__ else error.__context__
     frames = [
@@ -109,12 +109,12 @@ def raised(error: BaseException, *, depth: int = 0) -> Raised:
 
 
 def text_of(found: Raised) -> str:
-    """The traceback as Python writes it, of the host's code alone; reads the source files."""
+    """The traceback in Python's format, of the host's code only; reads the source files."""
     return shortened("\n".join(_lines(found)), LONGEST_TEXT)
 
 
 def place_text(place: Frame | None) -> str:
-    """``app/routers/users.py:41 in read_user``; empty where nothing is known."""
+    """A location as ``app/routers/users.py:41 in read_user``; empty if unknown."""
     if place is None:
         return ""
     return f"{relative(place.file)}:{place.line} in {place.function}"
@@ -122,7 +122,7 @@ def place_text(place: Frame | None) -> str:
 
 @lru_cache(maxsize=4_096)
 def is_host(file: str) -> bool:
-    """Whether a file is neither Python's, nor an installed package's, nor ours."""
+    """True if a file is the host's: not Python's, not an installed package's and not ours."""
     if file.startswith("<"):
         return False
     path = Path(file)
@@ -148,8 +148,8 @@ def _frame(trace: TracebackType) -> Frame:
 def _message(error: BaseException) -> str:
     try:
         text = str(error)
-    except Exception as bad:  # noqa: BLE001  The host's own method failed; ours goes on.
-        text = f"(its message cannot be had: {type(bad).__name__})"
+    except Exception as bad:  # noqa: BLE001  The host's own `__str__` failed.
+        text = f"(no message: its __str__ raised {type(bad).__name__})"
     return shortened(text, LONGEST_MESSAGE)
 
 

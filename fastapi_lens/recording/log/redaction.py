@@ -1,4 +1,4 @@
-"""What is kept of a client's address and of a query. Pure; the rest of either is never written."""
+"""Redaction of client addresses and of queries. Pure; the removed parts are never written."""
 
 import hashlib
 import re
@@ -13,7 +13,7 @@ LONGEST_QUERY = 1_000
 
 _LONGEST_KEY = 64
 _LONGEST_BARE = 20
-"""What stands alone and is longer is rather a secret than a key."""
+"""A text without an equals sign that is longer is more likely a secret than a name."""
 
 _EQUALS = re.compile("=|%(?:25)*3d", re.IGNORECASE)
 _PADDING = re.compile("(?:=|%(?:25)*3d){1,2}", re.IGNORECASE)
@@ -39,11 +39,11 @@ _CUT = "…"
 
 
 def client_text(address: str, clients: Clients, salt: bytes) -> str:
-    """What is kept of an address; empty for what is none, like the name of a socket.
+    """The stored form of an address; empty for a text that is no address, such as a socket's name.
 
     Args:
         address: An IPv4 or IPv6 address.
-        clients: How much of it.
+        clients: The stored form: masked, hashed or nothing.
         salt: Random bytes, the key of the hash.
     """
     parsed = client_ip(address)
@@ -58,11 +58,11 @@ def client_text(address: str, clients: Clients, salt: bytes) -> str:
 
 
 def query_text(query: bytes, *, values: bool) -> str:
-    """A query as it was sent, with or without its values; `LONGEST_QUERY` characters at most.
+    """A query in its sent form, with or without values; `LONGEST_QUERY` characters at most.
 
     Args:
-        query: As the server gives it.
-        values: Whether to keep values; that of a name which says that it is a secret never is.
+        query: The raw query string.
+        values: Keep values, except those of names that indicate a secret.
     """
     text = query.decode("latin-1")
     if text:
@@ -73,7 +73,7 @@ def query_text(query: bytes, *, values: bool) -> str:
 
 
 def shortened(text: str, longest: int) -> str:
-    """A text of so many characters at most, with an ellipsis where something is missing."""
+    """A text cut to this number of characters, with an ellipsis at its end if it was cut."""
     return text if len(text) <= longest else text[: longest - 1] + _CUT
 
 
@@ -91,7 +91,7 @@ def _name(name: str) -> str:
 
 
 def _harmless(part: str) -> str:
-    """A name with its value, or with an ellipsis in its place where it is a secret."""
+    """A name with its value, which is replaced by an ellipsis if it is a secret."""
     if _is_bare(part):
         return _bare(part)
     end = _name_end(part)

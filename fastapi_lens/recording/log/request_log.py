@@ -1,8 +1,8 @@
-"""The request log in memory: which of the calls are kept, and the exceptions, counted. No SQL.
+"""The request log in memory: selected calls, and counted exceptions. No SQL.
 
-Whether a call is looked at costs its request three comparisons; one that is kept, some
-microseconds. What is over a bound is dropped: the log is a sample. Exceptions are counted under
-a lock, which nobody holds for longer than it takes to count one.
+The decision to look at a call costs its request three comparisons; a call that is kept costs some
+microseconds. Calls beyond a limit are dropped: the log is a sample. Exceptions are counted under
+a lock, which is held only while one is counted.
 """
 
 import logging
@@ -34,17 +34,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger("fastapi_lens")
 
 SAMPLING_MODULUS = 1_000_003
-"""A prime: what is left of the clock's nanoseconds is even on any machine."""
+"""A prime, so that the remainder of the clock's nanoseconds is uniform whatever the clock's
+resolution."""
 
 NEVER_SLOW = 1 << 62
 SERVER_ERROR = 500
 WEBSOCKET = "WEBSOCKET"
 MAX_KEPT = 2_000
-"""Requests in memory; those of the share take half of them at most, so that errors find room."""
+"""Most requests in memory. The random sample takes half of them at most, to leave room for
+errors."""
 
 MAX_CANDIDATES = 500
 MAX_KINDS = 1_000
-"""Kinds of exceptions in memory; further ones count when these are written."""
+"""Most kinds of exceptions in memory; further kinds are counted once these are written."""
 
 LONGEST_PATH = 2_000
 LONGEST_METHOD = MAX_METHOD_LENGTH
@@ -52,7 +54,7 @@ QUIET_LOG_SECONDS = 60.0
 
 
 class Reason(StrEnum):
-    """Why a request is in the log."""
+    """Reason for a request to be in the log."""
 
     ERROR = "error"
     SLOW = "slow"
@@ -63,9 +65,9 @@ class Ended(NamedTuple):
     """A call that has ended.
 
     Attributes:
-        scope: As the call has left it.
-        started_ns: When it began, by the clock that measures durations.
-        error: The exception that left the application; None where it answered.
+        scope: The scope in its state after the call.
+        started_ns: Its start, by the clock that measures durations.
+        error: The exception that left the application; None if it answered.
     """
 
     scope: Scope
@@ -76,7 +78,7 @@ class Ended(NamedTuple):
 
 
 class ExceptionKey(NamedTuple):
-    """What exceptions are counted by."""
+    """Key that exceptions are counted under."""
 
     method: str
     path: str
@@ -89,7 +91,7 @@ class ExceptionCount:
     """Exceptions of one kind; times in epoch seconds.
 
     Attributes:
-        latest: One of the latest of them.
+        latest: A recent one of them.
     """
 
     calls: int
@@ -100,15 +102,15 @@ class ExceptionCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One request that is kept, as it was sent.
+    """One request that is kept, before redaction.
 
     Attributes:
         at: Epoch seconds of its arrival.
         template: The path template of its endpoint; `endpoint_method` is its method there.
-        share: Whether it belongs to the share of all requests.
-        client: The address; empty where none is to be kept.
-        agent: The header, or as much of it as matters.
-        exception: The kind of its exception.
+        share: True if it belongs to the random sample of all requests.
+        client: The address; empty if addresses are not kept.
+        agent: The beginning of the User-Agent header.
+        exception: The kind of its exception; None without one.
     """
 
     at: float
@@ -128,7 +130,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Harvest:
-    """What the log has kept since the last one; times go up in no particular order."""
+    """Entries and exceptions since the last harvest; the entries are in no particular order."""
 
     entries: list[Entry] = field(default_factory=list[Entry])
     exceptions: dict[ExceptionKey, ExceptionCount] = field(
@@ -137,7 +139,7 @@ class Harvest:
 
 
 class RequestLog:
-    """Keeps what is chosen of the calls of one worker; safe to use from several threads.
+    """Selects calls of one worker to keep; safe to use from several threads.
 
     Args:
         clock: Epoch seconds.
@@ -145,28 +147,29 @@ class RequestLog:
     Attributes:
         clients: The part of a client's address that is kept.
         query_values: True if the values of queries are kept.
-        share: For the middleware: a call whose start, modulo `SAMPLING_MODULUS`, is less than this.
-        first_slow_ns: From when on the first call of a series is slow.
+        share: For the middleware: calls whose start modulo `SAMPLING_MODULUS` is below this are in
+            the sample.
+        first_slow_ns: Threshold from which on the first call of a series is slow.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Keep nothing until there are settings."""
+        """Keep nothing until settings are applied."""
         self._clock = clock
         self._entries: list[Entry] = []
         self._slowest: dict[tuple[str, str], Entry] = {}
-        self._told_at: dict[tuple[str, str], float] = {}
+        self._chosen_at: dict[tuple[str, str], float] = {}
         self._exceptions: dict[ExceptionKey, ExceptionCount] = {}
         self._counting = threading.Lock()
         self._minute: int = 0
         self._errors = 0
-        self._said_at = float("-inf")
+        self._warned_at = float("-inf")
         self.share, self.first_slow_ns = 0, NEVER_SLOW
         self.clients: Clients = "off"
         self.query_values = False
         self._errors_per_minute = self._slowest_per_minute = 0
 
     def apply(self, config: LensConfig) -> None:
-        """Keep what these settings say from now on."""
+        """Use these settings from now on."""
         self.share = round(config.log_sample_rate * SAMPLING_MODULUS)
         self.first_slow_ns = 0 if config.log_slowest else NEVER_SLOW
         self.clients = config.log_clients
@@ -175,30 +178,30 @@ class RequestLog:
         self._slowest_per_minute = config.log_slowest
 
     def __bool__(self) -> bool:
-        """Whether there is anything to be written."""
+        """True if there is anything to write."""
         return bool(self._entries or self._slowest or self._exceptions)
 
     def take(self, series: "Series", ended: Ended) -> None:
-        """Look at a call that may be worth it; never raises.
+        """Keep a call if it is an error, slow, or in the sample; never raises.
 
         Args:
-            series: What it was counted in.
+            series: The series that the call was counted in.
             ended: The call.
         """
         try:
             self._take(series, ended)
         except Exception:
-            # A request goes on without its line in the log.
+            # The request must not fail because of the log.
             now = time.monotonic()
-            if now - self._said_at >= QUIET_LOG_SECONDS:
-                self._said_at = now
+            if now - self._warned_at >= QUIET_LOG_SECONDS:
+                self._warned_at = now
                 logger.exception("fastapi_lens could not log a request")
 
     def harvest(self, *, choose: bool) -> Harvest:
-        """Take out what is to be written; by one thread at a time.
+        """Take out everything to write; one thread at a time.
 
         Args:
-            choose: Whether the slowest are chosen now, among those since they last were.
+            choose: Choose the slowest requests now, from those since the last choice.
         """
         if choose:
             self._choose_slowest(self._clock())
@@ -229,7 +232,7 @@ class RequestLog:
             self._keep(self._entry(series, ended, Reason.SAMPLE), MAX_KEPT // 2)
 
     def _has_room(self, now: float) -> bool:
-        """Whether one more error may be kept in this minute."""
+        """True if one more error may be kept in this minute."""
         minute = int(now // 60)
         if minute != self._minute:
             self._minute, self._errors = minute, 0
@@ -241,7 +244,7 @@ class RequestLog:
         error = unwrapped(error)
         key = series.key
         kind = ExceptionKey(key.method, key.path, type_name(error), place_of(error))
-        # Outside of the lock: the host's own code makes the message.
+        # Outside the lock, because the host's own code produces the message.
         latest = raised(error) if detail or kind not in self._exceptions else None
         with self._counting:
             found = self._exceptions.get(kind)
@@ -267,15 +270,15 @@ class RequestLog:
             self._keep_share(before)
 
     def _choose_slowest(self, now: float) -> None:
-        """Keep as many of the slowest as the settings say.
+        """Keep the number of slow calls that the settings allow.
 
-        In turn the slowest of all and that of the endpoint which has been waiting for longest, so
-        that no endpoint fills the log alone.
+        It alternates between the slowest call of all and that of the endpoint that was chosen least
+        recently, so that no single endpoint fills the log.
         """
         left, self._slowest = self._slowest, {}
         by_duration = sorted(left, key=lambda key: left[key].duration_ns)
         by_wait = sorted(
-            left, key=lambda key: (-self._told_at.get(key, 0.0), left[key].duration_ns)
+            left, key=lambda key: (-self._chosen_at.get(key, 0.0), left[key].duration_ns)
         )
         chosen: dict[tuple[str, str], None] = {}
         while by_duration and len(chosen) < self._slowest_per_minute:
@@ -289,12 +292,12 @@ class RequestLog:
                 self._keep(entry, MAX_KEPT)
             else:
                 self._keep_share(entry)
-        if len(self._told_at) > MAX_CANDIDATES:
-            self._told_at.clear()
-        self._told_at.update(dict.fromkeys(chosen, now))
+        if len(self._chosen_at) > MAX_CANDIDATES:
+            self._chosen_at.clear()
+        self._chosen_at.update(dict.fromkeys(chosen, now))
 
     def _keep_share(self, entry: Entry) -> None:
-        """Keep one that was not slow enough, if it belongs to the share."""
+        """Keep a call that was not slow enough if it belongs to the sample."""
         if entry.share:
             self._keep(replace(entry, reason=Reason.SAMPLE), MAX_KEPT // 2)
 

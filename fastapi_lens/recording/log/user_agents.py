@@ -1,22 +1,22 @@
-"""Which kind of program a User-Agent names: a short family without a version. Pure.
+"""Program families of User-Agent headers: a short name without a version. Pure.
 
-Linear in the header's length: nothing but searches for fixed texts in its first bytes.
+Only searches for fixed texts in the first bytes, so that no header can take long.
 """
 
 import string
 
 LONGEST_HEADER = 512
-"""Bytes of a header that are looked at; every browser's name comes before."""
+"""Bytes of a header that are searched; every browser's name is within them."""
 
 LONGEST_NAME = 32
 OTHER = "other"
 
 _FAMILIES = (
-    # Robots first: they say that they are a browser, too.
+    # Robots first: their headers also name a browser.
     *(("googlebot", "Googlebot"), ("bingbot", "Bingbot"), ("duckduckbot", "DuckDuckBot")),
     *(("yandexbot", "YandexBot"), ("applebot", "Applebot"), ("gptbot", "GPTBot")),
     *(("claudebot", "ClaudeBot"), ("bot", "bot"), ("crawler", "bot"), ("spider", "bot")),
-    # Then those that carry Chrome's or Safari's name beside their own.
+    # Then browsers whose headers also name Chrome or Safari.
     *(("headlesschrome", "Chrome"), ("edg/", "Edge"), ("edga/", "Edge"), ("edgios/", "Edge")),
     *(("edge/", "Edge"), ("opr/", "Opera"), ("samsungbrowser/", "Samsung Internet")),
     *(("firefox/", "Firefox"), ("fxios/", "Firefox"), ("crios/", "Chrome")),
@@ -34,15 +34,15 @@ _NAME_CHARACTERS = frozenset(string.ascii_letters + string.digits + "._-")
 
 
 def family(header: bytes) -> str:
-    """The kind of program that a User-Agent names.
+    """The family of the program that a User-Agent names.
 
     Args:
-        header: Its bytes, whatever they are.
+        header: The raw header.
 
     Returns:
-        A known family; the first product's name (``orders-worker`` of ``orders-worker/1.2``) of
-        a program that is not known; `OTHER` where it gives none; empty without a header.
-        Letters, digits, blanks and ``._-`` only, `LONGEST_NAME` characters at most.
+        A known family; for unknown programs the name of the first product (``orders-worker`` of
+        ``orders-worker/1.2``), or `OTHER` without one; empty without a header. Only letters,
+        digits, spaces and ``._-``, at most `LONGEST_NAME` characters.
     """
     text = header[:LONGEST_HEADER].decode("latin-1").strip()
     if not text:

@@ -1,1 +1,1 @@
-"""The routes of an application: which are there, and which one a request reached."""
+"""The routes of an application: their tree, and the route that a request reached."""

@@ -1,4 +1,4 @@
-"""The documentation pages of an application: FastAPI's own, and those that a host writes instead.
+"""The documentation pages of an application: FastAPI's own, and substitutes by the host.
 
 They do not count as endpoints. Knows no requests.
 """
@@ -55,7 +55,7 @@ def _modules_named(handler: Any, code: CodeType) -> Iterator[str]:
 
 
 def documentation_paths(app: Any) -> frozenset[str]:
-    """Paths of an application's documentation, whoever answers there; empty without any."""
+    """Paths of an application's documentation, whichever route answers there; empty without any."""
     if not getattr(app, "openapi_url", None):
         return frozenset()
     return frozenset(filter(None, (getattr(app, name, None) for name in _URLS)))

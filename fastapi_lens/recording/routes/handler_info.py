@@ -1,4 +1,4 @@
-"""Facts about a handler: where it is written and what its docstring says. Knows no routes."""
+"""Facts about a handler: its source location and the summary in its docstring. Knows no routes."""
 
 import inspect
 import sys
@@ -28,12 +28,12 @@ class Handler:
 
 
 def describe(endpoint: Any) -> Handler:
-    """The facts about an endpoint's handler; empty texts for what cannot be told."""
+    """The facts about an endpoint's handler; unknown ones are empty."""
     target = unwrapped(endpoint)
     if not isinstance(getattr(target, "__qualname__", None), str):
         target = cast("Any", type(target))
     name = f"{target.__module__}.{target.__qualname__}"
-    # Not inspect.getdoc, which takes the docstring of a base class for the handler's own.
+    # Not inspect.getdoc, which falls back to the docstring of a base class.
     text = target.__doc__
     documentation = inspect.cleandoc(text) if isinstance(text, str) else ""
     return Handler(name, _source(target), documentation.partition("\n")[0].strip())

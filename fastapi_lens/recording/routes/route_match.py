@@ -1,10 +1,10 @@
-"""Which endpoint of an app a request reached.
+"""Lookup of the endpoint that a request reached.
 
-With `catalogue`, the only module that knows FastAPI's and Starlette's insides. Templates are read
+With `route_tree`, the only module that uses internals of FastAPI and Starlette. Templates are read
 from the scope after the call, so no request is routed twice. Since FastAPI 0.137 `include_router`
-is lazy: the route in the scope lacks the router's prefix, and the effective route context that
-lies beside it has the whole path. Mount prefixes come from the route tree, never from the
-request, so ``/t/acme`` becomes ``/t/{tenant}``.
+is lazy: the route in the scope lacks the router's prefix, and the effective route context beside
+it has the whole path. Mount prefixes come from the route tree, never from the request, so
+``/t/acme`` becomes ``/t/{tenant}``.
 """
 
 import logging
@@ -52,7 +52,7 @@ class Match:
 
     Attributes:
         method: The endpoint's method: GET for a HEAD that Starlette answers with the GET route.
-        certain: Whether the same route and endpoint always mean this template.
+        certain: True if the same route and endpoint always mean this template.
     """
 
     method: str
@@ -61,11 +61,11 @@ class Match:
 
 
 NO_CALL = Match("", "")
-"""Certainly no call of an endpoint, whatever the path was."""
+"""Certainly no call of an endpoint, whatever its path."""
 
 
 class RouteTable:
-    """The routes of one application, looked up after each kind of request once.
+    """The routes of one application, looked up once for each kind of request.
 
     Args:
         app: A FastAPI or Starlette application, or anything with ``routes``.
@@ -73,7 +73,7 @@ class RouteTable:
     """
 
     def __init__(self, app: Any, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Read the routes at the first use, not yet here."""
+        """Defer reading the routes to the first use."""
         self.app = app
         self._read: list[tuple[str, tuple[str, ...], int]] = []
         self._by_endpoint: dict[int, list[tuple[Leaf, Pattern[str]]]] = {}
@@ -92,11 +92,11 @@ class RouteTable:
         """The endpoint that a finished request reached.
 
         Args:
-            scope: The request's scope as the call has left it.
-            outer_root: ``root_path`` as it was before the call.
+            scope: The request's scope in its state after the call.
+            outer_root: The ``root_path`` before the call.
 
         Returns:
-            `NO_CALL` where no endpoint was reached: nothing matched (404, a redirect to the
+            `NO_CALL` if no endpoint was reached: nothing matched (404, a redirect to the
             other slash), the method is not allowed (405), or FastAPI or the lens answered;
             ``None`` for the same if another path could give a different result, or if no known
             route has the endpoint that answered.
@@ -108,19 +108,19 @@ class RouteTable:
             return self._match_frontend(scope, root, frontend_path)
         if endpoint is None or is_framework(endpoint):
             return NO_CALL
-        # Starlette's router puts its mounts there, too, and those of older FastAPI are Starlette's.
+        # Starlette's router also puts its mounts there, which includes those of older FastAPI.
         if isinstance(route, (Route, WebSocketRoute)):
             return self._match_route(scope, root, route)
         return self._match_endpoint(scope, root, endpoint)
 
     def answering(self, scope: Scope, outer_root: str) -> Leaf | None:
-        """The route that would have answered such a request; expensive, only for hints."""
+        """The route that a request would have reached; expensive, for hints only."""
         self._index()
         found = [entry for entries in self._by_endpoint.values() for entry in entries]
         return _by_path(found, scope, _app_root(scope, outer_root))
 
     def _match_route(self, scope: Scope, root: str, route: Route | WebSocketRoute) -> Match:
-        """FastAPI's own routes leave themselves in the scope; some of Starlette's, too."""
+        """Match of a route found in the scope: FastAPI stores its routes there, Starlette some."""
         context = effective_context(scope)
         source = context if context is not None and context.original_route is route else route
         method = _method(scope, _answered(route, source))
@@ -144,7 +144,7 @@ class RouteTable:
         return template in self._pages
 
     def _match_endpoint(self, scope: Scope, root: str, endpoint: Any) -> Match | None:
-        """Other routes and mounts of Starlette leave the endpoint alone in the scope."""
+        """Match of a Starlette route or mount that stores only its endpoint in the scope."""
         if getattr(unwrapped_app(endpoint), "routes", None) is not None:
             return NO_CALL  # A router or application in which nothing matched.
         found = self._leaves_of(endpoint)
@@ -216,7 +216,7 @@ class RouteTable:
         return next(found, None)
 
     def _match_frontend(self, scope: Scope, root: str, rest: str) -> Match | None:
-        """`FastAPI.frontend` leaves what follows its own path, and nothing else, in the scope."""
+        """Match of `FastAPI.frontend`, which stores only the path below its own in the scope."""
         if scope["method"] not in ("GET", "HEAD"):
             return None
         path = _below(scope.get("root_path", ""), scope["path"])
@@ -226,12 +226,12 @@ class RouteTable:
 
 
 def call_key(scope: Scope, status: int) -> tuple[object, ...]:
-    """What calls that are counted alike have in common, told apart at the price of a glance.
+    """A key that is equal for calls that are counted alike; cheap to create.
 
-    It holds ids: valid as long as what `identity` gives is kept.
+    It contains ids, which are valid as long as the objects of `identity` are kept.
     """
     inner = scope.get("fastapi")
-    # Both: in a mount of Starlette, the route is the mount, whatever is called inside.
+    # Route and endpoint: inside a Starlette mount, the route is always the mount.
     return (
         id(scope.get("route")),
         id(scope.get("endpoint")),
@@ -259,20 +259,20 @@ def _fastapi_scope(scope: Scope) -> Mapping[str, Any]:
 def _app_root(scope: Scope, outer_root: str) -> str:
     """The ``root_path`` above all mounts of the app.
 
-    It is not always that of before the call: ``FastAPI(root_path=…)`` and middlewares below the
-    lens set another. The first mount keeps what it found, but may lie above an app in an app.
+    It may differ from the one before the call: ``FastAPI(root_path=…)`` and middlewares below the
+    lens set another. The first mount stores the one it found, but it may lie above an inner app.
     """
     inner: str = scope.get("app_root_path", scope.get("root_path", ""))
     return max(outer_root, inner, key=len)
 
 
 def _below(root: str, path: str) -> str:
-    """A path without the root path; some servers send it without, some with it."""
+    """A path without the root path, which some servers include and others do not."""
     return path[len(root) :] if path == root or path.startswith(f"{root}/") else path
 
 
 def _answered(route: Route | WebSocketRoute, source: Any) -> tuple[str, ...]:
-    """The methods that a route answers, as `_method` reads them."""
+    """The methods that a route answers, in the form that `_method` expects."""
     if isinstance(route, WebSocketRoute):
         return (WEBSOCKET,)
     return declared_methods(route, source.methods) + silent_methods(route, source.methods)
@@ -289,7 +289,7 @@ def _method(scope: Scope, declared: tuple[str, ...]) -> str | None:
 
 
 def _by_path(found: list[tuple[Leaf, Pattern[str]]], scope: Scope, root: str) -> Leaf | None:
-    """Which of several routes with the same handler the path belongs to."""
+    """The route that a path belongs to, among routes with the same handler."""
     path = _below(root, scope["path"])
     for leaf, pattern in found:
         if pattern.match(path) and _method(scope, leaf.methods):

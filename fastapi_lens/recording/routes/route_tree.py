@@ -1,8 +1,8 @@
-"""All endpoints that an app has: a walk over its route tree. Knows no request.
+"""The endpoints of an application, found by a walk over its route tree. Knows no requests.
 
-With `routes`, the only module that knows FastAPI's and Starlette's insides. Until FastAPI 0.136
-`include_router` copies routes (eager); since 0.137 it leaves them where they are (lazy), and
-FastAPI itself tells under which paths they answer.
+With `route_match`, the only module that uses internals of FastAPI and Starlette. Until FastAPI
+0.136 `include_router` copies routes (eager); since 0.137 it leaves them in their router (lazy), and
+FastAPI itself provides the paths under which they answer.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ from fastapi_lens.text.methods import method_name
 WEBSOCKET = "WEBSOCKET"
 ANY = "ANY"
 REST = "/{path}"
-"""What a mount puts behind its own path."""
+"""The part of a template that stands for any path below a mount."""
 
 _MAX_DEPTH = 8
 _OWN_MODULE = "fastapi_lens."
@@ -42,7 +42,7 @@ class Leaf:
         methods: Methods it answers, as declared; ``("WEBSOCKET",)``, or ``("ANY",)`` for an opaque
             mount.
         is_page: True if it is a page of the application's documentation.
-        silent: Those of them that are reported only after a call.
+        silent: Those of the methods that are reported only after a call.
         kind: ``http``, ``websocket`` or ``mount``.
         endpoint: The handler, or the mounted application.
         guarded: True if FastAPI runs dependencies before it that are not among its parameters.
@@ -75,13 +75,13 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """What the mounts above put before a path: as a template, and with converters."""
+    """The path of all mounts above a route: as a template, and with converters."""
 
     template: str = ""
     pattern: str = ""
 
     def below(self, mount: Any) -> "Prefix":
-        """The prefix of what is mounted there."""
+        """The prefix of the routes below a mount."""
         return Prefix(
             self.template + mount.path_format.removesuffix(REST), self.pattern + mount.path
         )
@@ -91,17 +91,17 @@ _ROOT = Prefix()
 
 
 def leaves_of(app: Any) -> list[Leaf]:
-    """Every route of an application or router, in routing order; none where it has no routes."""
+    """Every route of an application or router, in routing order; empty if it has no routes."""
     return list(_walk_app(app, _ROOT, ()))
 
 
 def mounts_of(app: Any) -> Iterator[Prefix]:
-    """Every mount of an application, and of what is mounted there."""
+    """Every mount of an application, including mounts in mounted applications."""
     return _mounts(getattr(app, "routes", ()), _ROOT)
 
 
 def unwrapped_app(app: Any) -> Any:
-    """The application inside middlewares that were put around it by hand, if it has routes."""
+    """The application inside middlewares that wrap it directly, if it has routes."""
     inner = app
     for _ in range(_MAX_DEPTH):
         if getattr(inner, "routes", None) is not None:
@@ -128,7 +128,7 @@ def declared_methods(route: Any, methods: Iterable[str] | None) -> tuple[str, ..
 
     Args:
         route: A route of FastAPI or Starlette.
-        methods: The methods under which it is included; none where it leaves them to its endpoint.
+        methods: The methods under which it is included; None if its endpoint defines them.
     """
     if not methods:
         return verbs_of(route.endpoint) or (ANY,)
@@ -157,7 +157,7 @@ def _walk_app(app: Any, prefix: Prefix, seen: tuple[int, ...]) -> Iterator[Leaf]
 
 
 def _frontends(router: Any, prefix: Prefix) -> Iterator[Leaf]:
-    """The front ends of a router, which FastAPI (0.138) keeps apart from its routes."""
+    """The front ends of a router, which FastAPI 0.138 keeps separate from its routes."""
     for candidate in getattr(router, "_iter_low_priority_routes", tuple)():
         group = getattr(candidate, "original_route", candidate)
         inside = getattr(candidate, "frontend_prefix", "")
@@ -225,7 +225,7 @@ def _mounts(routes: Iterable[Any], prefix: Prefix, depth: int = _MAX_DEPTH) -> I
 
 
 def mounted_app(route: Mount) -> Any:
-    """What lies at a mount, without the middlewares that Starlette or the host put around it."""
+    """The application at a mount, without middlewares that Starlette or the host put around it."""
     return unwrapped_app(getattr(route, "_base_app", route.app))
 
 
@@ -234,14 +234,14 @@ def _inner_mounts(app: Any, prefix: Prefix, depth: int) -> Iterator[Prefix]:
 
 
 def route_contexts(routes: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-    """Each route as it was made, and what has the path and methods under which it answers."""
+    """Each route, and the object with the path and methods under which it answers."""
     for context in _iter_contexts(list(routes)):
         route = getattr(context, "original_route", context)
         yield route, getattr(context, "starlette_route", None) or context
 
 
 def _iter_included(routes: Iterable[Any]) -> Iterator[Any]:
-    """What `fastapi.routing.iter_route_contexts` does, for FastAPI older than 0.137.2."""
+    """Substitute for `fastapi.routing.iter_route_contexts` in FastAPI before 0.137.2."""
     for route in routes:
         included = getattr(route, "effective_route_contexts", None)
         yield from (route,) if included is None else included()

@@ -1,1 +1,1 @@
-"""What several workers agree on: leases, sequence numbers, heartbeats, the time."""
+"""State shared by several workers: leases, sequence numbers, heartbeats, the time."""

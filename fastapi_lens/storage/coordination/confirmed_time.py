@@ -1,8 +1,8 @@
 """The time of a worker's clock as far as the database confirms it. Deletes nothing.
 
 A server has a clock of its own. A file stores the time that was last written. A clock far from that
-time is believed once it has been so for a day, in any processes, with no other clock contradicting.
-So a clock that is briefly a year ahead deletes nothing, and deletion resumes after a long break.
+time is believed after a day, if no other clock has contradicted it meanwhile. So a clock that is
+briefly a year ahead deletes nothing, and deletion resumes after a long break.
 """
 
 import logging
@@ -32,7 +32,7 @@ _NOTE = "clock"
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _StoredTimes:
     """The stored times of the workers' clocks, in epoch seconds.
 
     Attributes:
@@ -43,14 +43,14 @@ class _Told:
     latest: int
     claimed: int = 0
 
-    def then(self, now: int) -> "_Told":
+    def after(self, now: int) -> "_StoredTimes":
         """The state after a clock reports a time."""
         if abs(now - self.latest) <= FAR_SECONDS:
-            return _Told(now)
+            return _StoredTimes(now)
         agrees = self.claimed and (self.claimed > self.latest) == (now > self.latest)
         if not agrees or now < self.claimed:
-            return _Told(self.latest, now)
-        return _Told(now) if now - self.claimed >= BELIEVED_SECONDS else self
+            return _StoredTimes(self.latest, now)
+        return _StoredTimes(now) if now - self.claimed >= BELIEVED_SECONDS else self
 
 
 class KnownTime:
@@ -104,41 +104,41 @@ class KnownTime:
         """
         self.look()
         now = self._clock()
-        doubted, self._doubts = self._doubts, now - self._latest > FAR_SECONDS
-        if self._doubts and not doubted:
+        had_doubts, self._doubts = self._doubts, now - self._latest > FAR_SECONDS
+        if self._doubts and not had_doubts:
             logger.warning(
                 "fastapi_lens will delete nothing for a day: this clock is days ahead of the last "
                 "time stored in the database. Either no worker has run since, or it is wrong"
             )
         return None if self._doubts else now - max(0, self._ahead_us) / 1_000_000
 
-    def _noted(self, now: int) -> _Told:
+    def _noted(self, now: int) -> _StoredTimes:
         with self._database.read() as connection:
-            told = _read(connection) or _first(connection, now)
-        after = told.then(now)
+            stored = _read(connection) or _first(connection, now)
+        latest = stored.after(now)
         with self._database.write() as connection:
-            value = f"{after.latest} {after.claimed}"
-            mine = sa.update(META).where(META.c.name == _NOTE).values(value=value)
-            if not connection.execute(mine).rowcount:
+            value = f"{latest.latest} {latest.claimed}"
+            update = sa.update(META).where(META.c.name == _NOTE).values(value=value)
+            if not connection.execute(update).rowcount:
                 insert = self._database.insert_ignore(META)
                 connection.execute(insert, {"name": _NOTE, "value": value})
-        return after
+        return latest
 
 
-def _read(connection: Connection) -> _Told | None:
+def _read(connection: Connection) -> _StoredTimes | None:
     note = sa.select(META.c.value).where(META.c.name == _NOTE)
     try:
         latest, claimed = map(int, str(connection.execute(note).scalar_one_or_none()).split())
     except ValueError:
         return None
-    return _Told(latest, claimed)
+    return _StoredTimes(latest, claimed)
 
 
-def _first(connection: Connection, now: int) -> _Told:
+def _first(connection: Connection, now: int) -> _StoredTimes:
     """The time derived from counts of an earlier release; the present if there are none."""
     ahead = int(now + AHEAD_SECONDS) // Tier.DAY
     last = sa.select(sa.func.max(BUCKET.c.bucket)).where(
         BUCKET.c.tier == Tier.DAY.value, BUCKET.c.bucket <= ahead
     )
     day = connection.execute(last).scalar()
-    return _Told(now if day is None else (int(day) + 1) * Tier.DAY)
+    return _StoredTimes(now if day is None else (int(day) + 1) * Tier.DAY)

@@ -1,4 +1,4 @@
-"""The rows of the workers: that one records, how it does, that it has ended or was killed."""
+"""Rows of workers: their heartbeats, and their end, reported or found out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,10 +63,10 @@ class Neighbour:
 def new_row(
     worker: WorkerFacts, *, applied: int, now_us: int, log_applied: int = 0
 ) -> dict[str, Any]:
-    """The row of a worker that has said nothing of itself yet.
+    """The row of a worker before its first heartbeat.
 
     Args:
-        worker: Who it is.
+        worker: The worker.
         applied: Number of its last batch known to be applied.
         now_us: Microseconds since the epoch.
         log_applied: Number of its last batch of the request log.
@@ -101,20 +101,20 @@ def beat(
     heartbeat: Heartbeat,
     clock: Callable[[], float] | None = None,
 ) -> None:
-    """Note that a worker lives, up to when its counts are written, and how it does.
+    """Write a worker's heartbeat.
 
     Args:
-        database: Where its row is.
-        worker: Who it is.
-        heartbeat: What it says.
-        clock: Its own, in epoch seconds, to be compared with the database's.
+        database: The database with its row.
+        worker: The worker.
+        heartbeat: Its report.
+        clock: Its clock, in epoch seconds, to compare with the database's.
 
     Raises:
         SchemaTooNewError: A newer release has migrated the database since this one began.
         StorageError: The database cannot be written.
     """
     values: dict[str, Any] = {
-        # Whoever was taken for dead knows better.
+        # A worker that was noted as killed by mistake corrects it.
         "killed": False,
         "complete_to": heartbeat.complete_to_us,
         "dropped": heartbeat.dropped,
@@ -147,16 +147,16 @@ def note_killed(
     *,
     now_us: int,
 ) -> list[WorkerFacts]:
-    """Note which workers of the same app and host were killed before they could say that they end.
+    """Note the workers of the same app and host that were killed before they reported their end.
 
     Args:
         database: The database to write to; at most `MOST_READ` rows are read.
-        worker: Who asks; never noted itself.
+        worker: The calling worker; never noted itself.
         is_gone: Returns true if a worker no longer runs.
         now_us: Microseconds since the epoch by the asking worker's clock.
 
     Returns:
-        Those that nobody has noted before.
+        The workers that were not noted before.
 
     Raises:
         StorageError: The database cannot be written.

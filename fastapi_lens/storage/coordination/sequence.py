@@ -1,7 +1,8 @@
-"""What makes writing exactly once: the number of a worker's last batch, moved on with its counts.
+"""Sequence number of a worker's batches, which makes writing exactly once.
 
-A worker numbers its batches. The transaction that adds one moves the number from that of the
-batch before to its own, so that a batch which is written again finds it moved already.
+A worker numbers its batches. The transaction that adds a batch advances the stored number from that
+of the batch before. If a batch is written again, the number is already advanced, and nothing is
+added.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from fastapi_lens.storage.schema.statements import advancing
 from fastapi_lens.storage.schema.tables import WORKER
 
 TRIES = 5
-"""Transactions that are begun before a deadlock is an error, which a later flush puts right."""
+"""Attempts before a deadlock becomes an error, after which a later flush tries again."""
 
 
 class WorkerForgottenError(StorageError):
@@ -27,32 +28,37 @@ class SequenceGuard:
     """The number of the last batch of one kind that one worker has written.
 
     Args:
-        worker: Who writes.
+        worker: The worker that writes.
         number: The column of the worker's row.
-        told: Other columns that change with it.
+        progress: Other columns that change with it.
     """
 
-    def __init__(self, worker: WorkerFacts, number: sa.Column[int], *told: sa.Column[int]) -> None:
+    def __init__(
+        self, worker: WorkerFacts, number: sa.Column[int], *progress: sa.Column[int]
+    ) -> None:
         """Compile nothing yet."""
         self._worker = worker
         self._number = number
-        self._told = told
-        self._advance = advancing(number, *told)
+        self._progress = progress
+        self._advance = advancing(number, *progress)
 
-    def advance(self, connection: Connection, seq: int, *told: int) -> bool:
-        """Move the number on to that of a batch; False when this batch was applied already.
+    def advance(self, connection: Connection, seq: int, *progress: int) -> bool:
+        """Advance the number to that of a batch; false if this batch was already applied.
 
         Args:
             connection: In the transaction that adds the batch.
             seq: The number of the batch.
-            told: What the other columns become.
+            progress: The new values of the other columns.
 
         Raises:
             SchemaTooNewError: A newer release has migrated the database meanwhile.
             WorkerForgottenError: The number is not that of the batch before.
         """
         worker = {"worker": self._worker.id, "before": seq - 1, "after": seq}
-        others = {f"new_{column.name}": one for column, one in zip(self._told, told, strict=True)}
+        others = {
+            f"new_{column.name}": value
+            for column, value in zip(self._progress, progress, strict=True)
+        }
         if self._advance.change(connection, {**worker, **others, "schema": str(WRITTEN_AS)}) == 1:
             return True
         require_schema(connection)
@@ -60,20 +66,20 @@ class SequenceGuard:
             sa.select(self._number).where(WORKER.c.id == self._worker.id)
         ).scalar_one_or_none()
         if applied is None or applied < seq:
-            # What it has forgotten of our counts is lost, but not what comes from now on.
+            # Counts that the database has forgotten are lost, but new ones are not.
             raise WorkerForgottenError("the database has forgotten this worker's latest writes")
         return False
 
 
 def retry_on_deadlock(work: Callable[[], None], *, tries: int = TRIES) -> None:
-    """Do something again that the database has undone to let somebody else go on.
+    """Repeat a transaction that the database rolled back because of a deadlock.
 
     Args:
         work: Begins and ends a transaction.
-        tries: How often it is begun at most.
+        tries: Most attempts.
 
     Raises:
-        StorageError: That of `work`, a deadlock at the last try among them.
+        StorageError: The error of `work`, including a deadlock in the last attempt.
     """
     for _ in range(tries - 1):
         try:

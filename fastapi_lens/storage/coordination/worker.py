@@ -24,13 +24,13 @@ class WorkerFacts:
 
 
 class Progress(NamedTuple):
-    """What a worker says of itself with each batch.
+    """A worker's state, written with each batch.
 
     Attributes:
-        complete_to_us: Up to when all its calls are written, this batch included, in microseconds
+        complete_to_us: Time up to which all its calls are written, with this batch, in microseconds
             since the epoch.
-        dropped: Calls that it has lost since it started.
-        pending: Calls that wait in its memory, beside this batch.
+        dropped: Calls that it has dropped since it started.
+        pending: Calls that wait in its memory, besides this batch.
     """
 
     complete_to_us: int = 0
@@ -40,18 +40,18 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """What a worker says of itself now and then.
+    """A worker's regular report about itself.
 
     Attributes:
         now_us: Microseconds since the epoch.
-        complete_to_us: Up to when all its calls are written, in microseconds since the epoch.
-        dropped: Calls that it has lost since it started.
+        complete_to_us: Time up to which all its calls are written, in microseconds since the epoch.
+        dropped: Calls that it has dropped since it started.
         pending: Calls that wait in its memory.
         flush_us: Microseconds that its latest flush took.
-        core_ppm: Share of one core that its thread used lately, in millionths; None before it
-            was measured.
+        core_ppm: Recent share of one core that its thread uses, in millionths; None before it was
+            measured.
         interval_ms: Milliseconds between two flushes now; None if unchanged.
-        ended: It writes for the last time.
+        ended: True for its last report.
     """
 
     now_us: int

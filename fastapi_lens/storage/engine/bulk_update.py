@@ -1,4 +1,4 @@
-"""Changing many rows of one table, each by values of its own, as each database does it quickest."""
+"""Updates of many rows of one table, each with its own values, the fastest way per database."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from fastapi_lens.storage.engine.row_update import RowUpdate, Rules, Updater
 
 
 class BulkUpdate(RowUpdate):
-    """A change of the rows of a table that is run on any database."""
+    """An update of the rows of one table, on any database."""
 
     def __init__(
         self, table: sa.Table, values: Mapping[str, type[sa.types.TypeEngine[Any]]], rules: Rules
@@ -22,7 +22,7 @@ class BulkUpdate(RowUpdate):
         self._updaters: dict[str, Updater] = {}
 
     def run(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Change the rows.
+        """Update the rows.
 
         Args:
             connection: In a transaction.

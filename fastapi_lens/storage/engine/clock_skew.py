@@ -1,6 +1,7 @@
-"""The database's clock, which is one for all hosts, and how far a worker's is from it.
+"""The difference between a worker's clock and the database's, which is the same for all hosts.
 
-Counts are booked by the clock of the worker that counted them; this one only tells whose is wrong.
+Counts are booked by the clock of the worker that counted them; the database's clock only shows
+which worker's clock is wrong.
 """
 
 import time
@@ -12,31 +13,31 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.storage.engine.dialects import dialect_of
 
 EARLIEST = 1_577_836_800.0
-"""2020-01-01 00:00 UTC: years before the first release, and later than the time at which the clock
-of any board starts. A clock that is earlier is not set yet."""
+"""2020-01-01 00:00 UTC: years before the first release, and later than the initial time of any
+board without a battery. An earlier clock is not set yet."""
 
 AHEAD_SECONDS = 86_400.0
 """A time this far ahead came from a wrong clock; time zones and hosts differ by less."""
 
 LONGEST_ANSWER_SECONDS = 1.0
-"""An answer that takes longer tells nothing: its network was cut, or its host asleep."""
+"""Longest useful answer time: after a longer one, the network was cut, or the host was asleep."""
 
 
 def microseconds(seconds: float) -> int:
-    """Seconds in whole microseconds, which is what the tables hold."""
+    """Seconds as whole microseconds, the unit of the tables."""
     return round(seconds * 1_000_000)
 
 
 def clock_ahead_us(connection: Connection, clock: Callable[[], float]) -> int | None:
-    """How far a clock is ahead of the database's.
+    """The lead of a clock over the database's.
 
     Args:
         connection: To the database; takes one round trip.
         clock: Epoch seconds.
 
     Returns:
-        Microseconds, negative where it is behind, within half the time of the answer (on MariaDB
-        half a second more); None on SQLite, and when the answer took too long to tell.
+        Microseconds, negative if it is behind; accurate to half the time of the answer (on
+        MariaDB half a second more). None on SQLite, and if the answer took too long.
     """
     dialect = dialect_of(connection)
     if dialect.is_file:

@@ -1,4 +1,4 @@
-"""A database: its transactions, and what its errors mean. Knows no table of its own."""
+"""A database: its transactions, and the translation of its errors. Knows no table."""
 
 import threading
 import weakref
@@ -43,13 +43,13 @@ if TYPE_CHECKING:
 
 
 class Database:
-    """One database and how to read and write it; safe to use from several threads.
+    """One database, with read and write transactions; safe to use from several threads.
 
     Opens nothing before the first `read` or `write`.
 
     Attributes:
         dialect: The kind of database.
-        remembered: What a database that has to be made anew gets back, by name.
+        remembered: Values to write again if the database has to be created again, by name.
         in_memory: True if it lives in this process, in its only connection.
     """
 
@@ -59,11 +59,11 @@ class Database:
         Raises:
             ConfigError: The driver is not installed.
         """
-        made = make_url(url)
-        self._url = made.set(drivername=DRIVERS.get(made.drivername, made.drivername))
+        url = make_url(url)
+        self._url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
         driver = _driver_of(self._url)
         self._driver_error = driver.Error
-        # A driver's own errors come from what goes past SQLAlchemy.
+        # Statements that bypass SQLAlchemy raise the driver's own errors.
         self._refused = (*REFUSED, driver.DataError, driver.IntegrityError)
         self._later = (
             OperationalError,
@@ -76,11 +76,11 @@ class Database:
         self._guard = threading.Lock()
         self._engine: Engine | None = None
         self._disposal: weakref.finalize[..., Database] | None = None
-        # One connection holds an in-memory database, so threads have to take turns.
+        # An in-memory database exists in one connection, which threads have to share.
         self.in_memory = is_in_memory(self._url)
         self._turns = threading.RLock() if self.in_memory else None
         self._file: DatabaseFile | None = None
-        # The driver of a server has no locks that could be held in a forked child.
+        # A server's driver has no locks that a forked child could inherit.
         self._gate = ForkGate() if self.dialect.is_file else None
 
     @contextmanager
@@ -99,7 +99,7 @@ class Database:
 
         Raises:
             StorageError: The database cannot be reached or refuses, or the acknowledgement of
-                the commit got lost.
+                the commit was lost.
         """
         try:
             with self._transaction(writing=True) as connection:
@@ -107,7 +107,7 @@ class Database:
                 yield connection
             note_commit()
         except DamagedFileError as error:
-            # Never a file that was not ours before it was damaged.
+            # Only a file that was known to be ours before the damage.
             with self._inside():
                 moved = self._file is not None and self._file.ours and self._file.set_aside()
             if moved:
@@ -138,12 +138,12 @@ class Database:
             raise kind(_reason(error)) from error
 
     def _before_writing(self, connection: Connection) -> Callable[[], None]:
-        """What is to be done once the transaction is committed."""
+        """The function to call once the transaction is committed."""
         file = self._file
         if file is None:
             return lambda: None
         held: OpenFile = connection.info[HELD]
-        # Past SQLAlchemy: it takes a tenth of the time, and comes before every write.
+        # Bypasses SQLAlchemy: this runs before every write, and takes a tenth of the time.
         driver: Any = connection.connection.driver_connection
         ours = not driver.execute(FOREIGN_TABLES).fetchone()[0]
 
@@ -159,7 +159,7 @@ class Database:
         return self.dialect.exclusive(self.write)
 
     def insert_ignore(self, table: sa.Table) -> Any:
-        """An INSERT that leaves rows alone whose primary key is there already."""
+        """An INSERT that skips rows whose primary key exists."""
         return self.dialect.insert_ignore(table)
 
     def size_bytes(self, connection: Connection) -> int | None:
@@ -223,6 +223,6 @@ def _driver_of(url: URL) -> "DBAPIModule":
 
 
 def _reason(error: Exception) -> str:
-    """The driver's own words in one line, without the statement and its parameters."""
+    """The first line of the driver's message, without the statement and its parameters."""
     original = getattr(error, "orig", None) or error
     return f"{type(original).__name__}: {str(original).splitlines()[0] if str(original) else ''}"

@@ -1,4 +1,4 @@
-"""Parts of a SELECT that databases want in different words, see `dialects`."""
+"""Expressions whose SQL differs between databases, see `dialects`."""
 
 from typing import Any
 
@@ -11,7 +11,11 @@ from fastapi_lens.storage.engine.dialects import dialect_of
 
 
 class Bounds(FunctionElement[bool]):
-    """Conditions that follow from others, for a database that reads less when it is told them."""
+    """Redundant conditions for a query planner, such as the bounds of a list of buckets.
+
+    If PostgreSQL does not use the list for its index scan, it uses the bounds. SQLite would use
+    the bounds in place of the list, so its SQL omits them.
+    """
 
     inherit_cache = True
     type = sa.Boolean()
@@ -25,7 +29,7 @@ def _bounds(bounds: Bounds, compiler: SQLCompiler, **options: Any) -> str:
 
 
 class Bytes(FunctionElement[bytes]):
-    """A column of bytes, also where the database accepts any value there."""
+    """A column of bytes. SQLite accepts any value there, so it is asked to return bytes."""
 
     inherit_cache = True
     type = sa.LargeBinary()

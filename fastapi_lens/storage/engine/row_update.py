@@ -1,4 +1,4 @@
-"""A change of many rows of one table, each by values of its own. Knows no database."""
+"""Update of many rows of one table, each with its own values. Knows no database."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,26 +9,26 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.storage.engine.prepared import Prepared, Row
 
 New = Callable[[str], sa.ColumnElement[Any]]
-"""From the name of a value to the expression that stands for it."""
+"""A function from the name of a value to the expression for it."""
 
 Rules = Callable[[New], Mapping[str, sa.ColumnElement[Any]]]
-"""From the values of a row to what its columns become."""
+"""A function from the values of a row to the new values of its columns."""
 
 Updater = Callable[[Connection, Sequence[Row]], None]
-"""Changes at least one row, in a transaction."""
+"""A function that updates at least one row, in a transaction."""
 
 
 class RowUpdate:
-    """One change of the rows of a table.
+    """One kind of update of a table's rows.
 
     Args:
-        table: Whose rows; its primary key names them. Rows that are not there stay away.
-        values: The names of the values, each with its type. Those of the primary key come before
-            them: ``key_<column>``.
-        rules: What the columns become.
+        table: The table; rows are found by its primary key. Missing rows are not created.
+        values: The names of the values, each with its type. Values for the primary key,
+            ``key_<column>``, are added before them.
+        rules: Returns the new values of the columns.
 
     Attributes:
-        types: The type of each value, those of the key among them.
+        types: The type of each value, including those of the key.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class RowUpdate:
         }
 
     def statement(self, new: New) -> sa.Update:
-        """The UPDATE whose values are these expressions."""
+        """The UPDATE with these expressions as values."""
         return sa.update(self.table).where(*self.matches(new)).values(dict(self.rules(new)))
 
     def one_by_one(self) -> Updater:
-        """With one statement that is run for row after row."""
+        """An updater that runs one statement for each row."""
 
         def bound(name: str) -> sa.ColumnElement[Any]:
             return sa.bindparam(name, type_=self.types[name])

@@ -1,9 +1,9 @@
-"""The file of a SQLite database: whether it is still the one that was opened. Knows no tables.
+"""The file of a SQLite database, and checks that it is still the opened one. Knows no tables.
 
-SQLite does not look: it goes on writing to a file that was deleted or replaced, or over one that
-was filled with something else, and reports success. A file must never be opened here but by
-SQLite itself: closing a plain descriptor takes away the locks of every connection to the file
-that this process has, also those of the host.
+SQLite does not check: it continues to write to a file that was deleted or replaced, or over one
+that was filled with something else, and reports success. Only SQLite itself may open a file here:
+closing a plain descriptor releases the POSIX locks of every connection of this process to the
+file, even those of the host.
 """
 
 import contextlib
@@ -29,9 +29,7 @@ logger = logging.getLogger("fastapi_lens")
 
 SIDECARS = ("-wal", "-shm")
 REFUSALS = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY)
-REMEDY = (
-    "; its folder has to be there, and both have to be writable: mend that, or set another db_path"
-)
+REMEDY = "; its folder must exist, and both must be writable: correct that, or set another db_path"
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 FOREIGN_TABLES = (
     "SELECT count(*) FROM sqlite_master WHERE type = 'table' "
@@ -49,7 +47,7 @@ Identity = tuple[int, int]
 
 @contextlib.contextmanager
 def _refusals() -> Generator[None]:
-    """Give the operating system's errors as ours."""
+    """Translate errors of the operating system."""
     try:
         yield
     except OSError as error:
@@ -58,7 +56,7 @@ def _refusals() -> Generator[None]:
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """What one connection has open.
+    """The files that one connection has open.
 
     Attributes:
         file: The database.
@@ -70,30 +68,30 @@ class OpenFile:
 
 
 class DatabaseFile:
-    """One path, at which there may be another file at any time; safe to use from threads.
+    """One path, whose file may be replaced at any time; safe to use from threads.
 
     Attributes:
-        ours: Whether this process has written here, beside nobody else's tables.
+        ours: True if this process has written here, and the file has no tables of others.
     """
 
     def __init__(self, path: Path) -> None:
-        """Take an absolute path; it is not looked at yet."""
+        """Take an absolute path; it is not accessed yet."""
         self.path = path
         self.ours = False
         self._sound: tuple[Identity, int, int] | None = None
 
     @_refusals()
     def make_ready(self) -> Identity:
-        """Make the file where there is none, which is to come before every connection.
+        """Create the file if it does not exist; must be called before every connection.
 
-        What a deleted database has left beside it would spoil the new one, so one process at
-        a time clears it away.
+        Files that a deleted database has left beside it would damage the new one, so one process
+        at a time deletes them.
 
         Returns:
-            Which file the connection is going to open.
+            The identity of the file that the connection will open.
 
         Raises:
-            StorageError: It cannot be made.
+            StorageError: It cannot be created.
         """
         found = _identity(self.path)
         if found is None:
@@ -107,21 +105,21 @@ class DatabaseFile:
         return found or (0, 0)
 
     def held(self, file: Identity) -> OpenFile:
-        """What a connection has open that has read something already."""
+        """The files that a connection has open after its first read."""
         path = self.path.resolve()
         sidecars = {suffix: _identity(_beside(path, suffix)) for suffix in SIDECARS}
-        # Another file may have come before the path was opened: its log is not to be cleared away.
+        # The file may have been replaced before it was opened: the new one's log must stay.
         return OpenFile(file, sidecars if _identity(path) == file else {})
 
     @_refusals()
     def is_current(self, held: OpenFile) -> bool:
-        """Whether what a connection has open is what lies at the path.
+        """True if a connection has the file open that is now at the path.
 
-        When not, the connection is to be closed; what the old file has left is cleared away.
+        If false, the connection must be closed; sidecar files of the old file are deleted.
 
         Raises:
             DamagedFileError: It is the same file, but no database any more.
-            StorageError: It cannot be looked at.
+            StorageError: It cannot be accessed.
         """
         try:
             found = self.path.stat()
@@ -132,7 +130,7 @@ class DatabaseFile:
             return False
         state = (held.file, found.st_size, found.st_mtime_ns)
         if state != self._sound:
-            # It was written into: a log that was carried over, or something else altogether.
+            # The file was written: by a checkpoint of the log, or by another program.
             if not found.st_size:
                 self._remove_empty(held)
                 return False
@@ -142,10 +140,10 @@ class DatabaseFile:
 
     @_refusals()
     def set_aside(self) -> bool:
-        """Move a file that is no database out of the way; its new name is logged.
+        """Rename a file that is no database; its new name is logged.
 
         Returns:
-            Whether it was moved: not when another process was faster, or it is sound after all.
+            True if it was moved; false if another process was faster, or if it is sound after all.
 
         Raises:
             StorageError: It cannot be moved.
@@ -154,7 +152,7 @@ class DatabaseFile:
             if not _is_damaged(path):
                 return False
             aside = _unused(path)
-            # First the file: no connection to it writes its log or deletes it after that.
+            # The database file first: after that, no connection to it writes or deletes its log.
             path.rename(aside)
             for suffix in SIDECARS:
                 with contextlib.suppress(FileNotFoundError):
@@ -162,8 +160,8 @@ class DatabaseFile:
             # The new database is accessible to the same users as the old one.
             make_private(path, stat.S_IMODE(aside.stat().st_mode))
         logger.error(
-            "fastapi_lens found %s damaged, moved it to %s and begins a new one; what the old "
-            'one held may come back with: sqlite3 "%s" .recover',
+            "fastapi_lens found %s damaged, moved it to %s and begins a new one; the old "
+            'contents may be recovered with: sqlite3 "%s" .recover',
             path,
             aside.name,
             aside,
@@ -171,21 +169,21 @@ class DatabaseFile:
         return True
 
     def _clear_away(self, held: OpenFile) -> None:
-        """Delete the log of a file that is no longer there, so that no other is read with it."""
+        """Delete the log of a file that is gone, so that no other file is read with it."""
         with self._alone() as path:
             for suffix, identity in held.sidecars.items():
                 if identity is not None and _identity(_beside(path, suffix)) == identity:
                     _beside(path, suffix).unlink(missing_ok=True)
 
     def _remove_empty(self, held: OpenFile) -> None:
-        """Delete a file that was emptied: others may still write what they hold of it into it."""
+        """Delete a file that was emptied: other processes may still write old pages into it."""
         with self._alone() as path:
             if _identity(path) == held.file and not path.stat().st_size:
                 path.unlink()
 
     @contextlib.contextmanager
     def _alone(self) -> Generator[Path]:
-        """Be the only process that changes which file lies at the path; gives the path of it."""
+        """Lock out other processes that replace the file at the path; yields its resolved path."""
         path = self.path.resolve()
         if sys.platform == "win32":  # pragma: no cover  An open file cannot be moved there.
             yield path
@@ -195,7 +193,7 @@ class DatabaseFile:
             _lock_file(folder)
             yield path
         finally:
-            # Closing is not enough: a child that was forked meanwhile has it open, too.
+            # Closing is not enough: a child forked meanwhile has the descriptor open, too.
             _end_turn(folder)
             os.close(folder)
 
@@ -222,13 +220,13 @@ def make_private(path: Path, mode: int = PRIVATE) -> None:
 
 
 def primary_code(error: BaseException | None) -> int:
-    """SQLite's number of an error, without what it says beyond that; 0 when it has none."""
+    """SQLite's primary error code, without the extended part; 0 if there is none."""
     code = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF if isinstance(code, int) else 0
 
 
 def _lock_file(folder: int) -> None:
-    """Lock a folder, but do not wait for ever for whoever else has."""
+    """Lock a folder; waits for another process for a limited time."""
     deadline = time.monotonic() + TURN_SECONDS
     while True:
         try:
@@ -240,22 +238,22 @@ def _lock_file(folder: int) -> None:
         except OSError as error:
             if error.errno not in (errno.EBADF, errno.ENOLCK, errno.EINVAL, errno.ENOTSUP):
                 raise
-            return  # A network's file system; SQLite's log works with one host there at most.
+            return  # A network file system, on which SQLite's log works for one host only.
         else:
             return
 
 
 def _look(path: Path) -> None:
-    """Look at the file itself, past its log and without locks.
+    """Read the header of the file itself, without its log and without locks.
 
     Raises:
-        DamagedFileError: It does not begin as a database does.
+        DamagedFileError: It has no header of a database.
     """
     try:
         with contextlib.closing(_opened(path, "mode=ro&immutable=1")) as connection:
             connection.execute("PRAGMA schema_version").fetchone()
     except sqlite3.Error as error:
-        # Another error may come from somebody who is writing right now.
+        # Another error may come from a write at the same time.
         if primary_code(error) == sqlite3.SQLITE_NOTADB:
             raise DamagedFileError(str(path), str(error)) from error
 

@@ -1,6 +1,6 @@
-"""The rows of the audit log: added and read. Knows no action.
+"""Rows of the audit log: adding and reading entries. Knows no action.
 
-Nothing here changes an entry, and only the bound deletes one.
+Entries are never changed, and only the limits delete them.
 """
 
 import secrets
@@ -19,24 +19,24 @@ from fastapi_lens.storage.schema.sanitized_rows import sound_objects
 from fastapi_lens.storage.schema.tables import AUDIT
 
 AUDIT_KEPT_SECONDS = 400 * Tier.DAY.value
-"""Seconds that an entry is kept at most."""
+"""Longest retention of an entry, in seconds."""
 
 AUDIT_KEPT_EACH = 1_000
-"""Entries of each action of an app that are kept: many failed sign-ins push out no change."""
+"""Entries kept per action and app, so that many failed sign-ins do not displace changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """What somebody did.
+    """An entry of the audit log.
 
     Attributes:
         at_us: Microseconds since the epoch.
-        actor: Whose key or session it was.
-        client: The address it came from.
+        actor: Name of the key or session.
+        client: The client's address.
         action: One word: ``save``, ``sign_in`` …
-        target: What it was done to.
-        before: What was there before, as text; empty where that says nothing.
-        after: What is there now.
+        target: The object of the action.
+        before: The value before, as text; empty if that would say nothing.
+        after: The value after.
     """
 
     at_us: int
@@ -50,7 +50,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """An entry of the audit log as it is stored.
+    """A stored entry of the audit log.
 
     Attributes:
         id: Greater for later ones.
@@ -66,7 +66,7 @@ class Noted:
 
 
 def add_audit_entry(database: Database, app: str, entry: AuditEntry) -> None:
-    """Note what somebody did.
+    """Add an audit entry.
 
     Raises:
         StorageError: The database cannot be written.
@@ -76,7 +76,7 @@ def add_audit_entry(database: Database, app: str, entry: AuditEntry) -> None:
 
 
 def count_entries(database: Database, app: str, action: str, *, since_us: int) -> int:
-    """How many entries of an action an app has, of this microsecond and later ones.
+    """Number of audit entries of an action, at this microsecond or later.
 
     Raises:
         StorageError: The database cannot be read.
@@ -102,7 +102,8 @@ def add_entry(database: Database, connection: Connection, app: str, entry: Audit
     )
     add, added = database.insert_ignore(AUDIT).execution_options(preserve_rowcount=True), 0
     while not added:
-        # Two entries of one microsecond may have drawn the same number.
+        # Two entries of the same microsecond may get the same random number. This INSERT then adds
+        # nothing, and the next number is tried.
         row.id = entry.at_us << REQUEST_ID_BITS | secrets.randbits(REQUEST_ID_BITS)
         added = connection.execute(add, row.model_dump()).rowcount
 
@@ -119,12 +120,12 @@ def read_audit(
     """Entries of an app, the newest first.
 
     Args:
-        database: Where they are.
-        app: Whose entries.
-        before: Id that theirs are less than; None for the newest.
-        target: Only those about this; None for all.
-        actions: Only these; None for all.
-        limit: How many at most.
+        database: The database with the entries.
+        app: The app of the entries.
+        before: Exclusive upper limit of the ids; None for the newest.
+        target: Only entries about this object; None for all.
+        actions: Only these actions; None for all.
+        limit: Most entries to return.
 
     Raises:
         StorageError: The database cannot be read.

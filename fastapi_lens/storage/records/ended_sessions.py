@@ -17,7 +17,7 @@ from fastapi_lens.storage.schema.tables import ENDED_SESSION
 MAX_EACH = 1_000
 """Logouts kept per key at a time; one more ends all sessions of the key instead."""
 
-ALL_ENDED = "the last of many log-outs: all sessions of this key have ended"
+ALL_ENDED = "too many log-outs: all sessions of this key have ended"
 
 _WHOLE_KEY = ""
 _TABLE = ENDED_SESSION.c
@@ -60,7 +60,7 @@ def read_ended(database: Database, app: str, key: str, session: str = _WHOLE_KEY
         StorageError: The database cannot be read.
     """
     wanted = select(EndedSessionRow).where(
-        *_mine(app, key), col(EndedSessionRow.session).in_({_WHOLE_KEY, session})
+        *_of_key(app, key), col(EndedSessionRow.session).in_({_WHOLE_KEY, session})
     )
     with database.read() as connection:
         found = read_objects(connection, EndedSessionRow, wanted)
@@ -71,13 +71,13 @@ def read_ended(database: Database, app: str, key: str, session: str = _WHOLE_KEY
 def end_session(
     database: Database, gone: LogOut, entry: AuditEntry, *, forget_before_us: int
 ) -> None:
-    """End one session and audit it; forget ended sessions that would have expired by now.
+    """End one session and audit it; delete ended sessions that would have expired by now.
 
     Args:
         database: The database to write to.
         gone: The session.
         entry: The entry for the audit log.
-        forget_before_us: Sessions of the app that expire before this time are forgotten.
+        forget_before_us: Ended sessions of the app that expire before this time are deleted.
 
     Raises:
         StorageError: The database cannot be written.
@@ -100,7 +100,7 @@ def end_session(
             )
             noted = entry
             if _count(connection, gone) > MAX_EACH:
-                # No logout may be forgotten before the session expires: it would be valid again.
+                # No logout may be deleted before the session expires: it would be valid again.
                 _end_all(database, connection, gone.app, gone.key)
                 noted = replace(entry, after=ALL_ENDED)
             add_entry(database, connection, gone.app, noted)
@@ -129,20 +129,20 @@ def _end_all(database: Database, connection: Connection, app: str, key: str) -> 
     connection.execute(database.insert_ignore(ENDED_SESSION), whole.model_dump())
     connection.execute(
         sa.update(ENDED_SESSION)
-        .where(*_mine(app, key), _TABLE.session == _WHOLE_KEY)
+        .where(*_of_key(app, key), _TABLE.session == _WHOLE_KEY)
         .values(generation=secrets.token_urlsafe(6))
     )
     connection.execute(
-        sa.delete(ENDED_SESSION).where(*_mine(app, key), _TABLE.session != _WHOLE_KEY)
+        sa.delete(ENDED_SESSION).where(*_of_key(app, key), _TABLE.session != _WHOLE_KEY)
     )
 
 
 def _count(connection: Connection, gone: LogOut) -> int:
     rows = sa.select(sa.func.count()).where(
-        *_mine(gone.app, gone.key), _TABLE.session != _WHOLE_KEY
+        *_of_key(gone.app, gone.key), _TABLE.session != _WHOLE_KEY
     )
     return connection.execute(rows).scalar_one()
 
 
-def _mine(app: str, key: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+def _of_key(app: str, key: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
     return _TABLE.app == app, _TABLE.key_name == key

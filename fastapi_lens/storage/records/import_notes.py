@@ -1,4 +1,4 @@
-"""The notes of what was imported, as rows of facts."""
+"""Notes of past imports, as rows of facts."""
 
 import json
 from typing import Any, cast
@@ -12,7 +12,7 @@ from fastapi_lens.storage.schema.tables import (
 from fastapi_lens.text.json_values import is_list
 
 IMPORT_NOTE = "import:"
-"""How the names of the facts begin that tell what was imported; see `importing.Importer`."""
+"""Prefix of the names of import notes, see `transfer.import_.Importer`."""
 
 
 def import_notes(connection: Connection) -> dict[str, dict[str, Any]]:
@@ -25,7 +25,7 @@ def import_notes(connection: Connection) -> dict[str, dict[str, Any]]:
 
 
 def import_note(text: str) -> dict[str, Any] | None:
-    """Parse a note as `importing.Importer` writes it; None if the text is no such note."""
+    """Parse a note that `transfer.import_.Importer` wrote; None if the text is no such note."""
     try:
         found: Any = json.loads(text)
     except (TypeError, ValueError, RecursionError):

@@ -1,6 +1,6 @@
-"""The rows of the settings, one for each section of an app.
+"""Rows of the settings, one for each section of an app.
 
-Knows no section and no setting: a value is whatever JSON holds.
+Knows no section and no setting: a value is any JSON.
 """
 
 import json
@@ -20,12 +20,12 @@ from fastapi_lens.storage.schema.tables import SETTING
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A section as it is stored.
+    """A stored section.
 
     Attributes:
-        values: By name of the setting; what is not there is as the code says.
-        version: How often it was changed; 0 for one that never was.
-        damaged: What is there instead of values; empty for a section that can be read.
+        values: Values by name of the setting; missing ones have their default from the code.
+        version: Number of its changes; 0 if it was never changed.
+        damaged: The stored text if it cannot be parsed; empty for a readable section.
     """
 
     values: Mapping[str, Any]
@@ -53,17 +53,17 @@ def read_sections(database: Database, app: str) -> dict[str, Stored]:
 def write_section(
     database: Database, app: str, name: str, section: Stored, entry: AuditEntry
 ) -> bool:
-    """Change a section, and note who did it.
+    """Change a section, and audit the change.
 
     Args:
-        database: Where it is.
-        app: Whose section.
+        database: The database to write to.
+        app: The app of the section.
         name: Its name.
-        section: The new values, and the version that they are a change of.
-        entry: For the audit log.
+        section: The new values, and the version that they replace.
+        entry: The entry for the audit log.
 
     Returns:
-        False, with nothing changed, where somebody else has changed it since that version.
+        False if somebody else has changed it since that version; nothing is changed then.
 
     Raises:
         StorageError: The database cannot be written.

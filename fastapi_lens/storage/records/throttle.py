@@ -19,10 +19,11 @@ class Failures:
     """Wrong keys of one client, or of all clients of one network.
 
     Attributes:
-        count: How many.
-        first_us: Microseconds since the epoch of the first.
-        last_us: Of the last.
-        blocked_until_us: Up to when the client is refused unheard; 0 when it is not.
+        count: Their number.
+        first_us: Time of the first, in microseconds since the epoch.
+        last_us: Time of the last.
+        blocked_until_us: Time until which the client is refused without a check of its key; 0 if
+            it is not blocked.
     """
 
     count: int = 0
@@ -32,7 +33,7 @@ class Failures:
 
 
 MAX_CLIENTS = 10_000
-"""Rows of clients; beyond them, the tenth that has been quiet for longest is forgotten."""
+"""Most rows of clients; beyond it, the tenth with the oldest wrong keys is deleted."""
 
 Step = Callable[[Failures], Failures]
 """A function from the stored failures to the new ones."""
@@ -60,12 +61,12 @@ def read_failures(database: Database, clients: Collection[str]) -> dict[str, Fai
 def add_failures(
     database: Database, steps: Mapping[str, Step], *, forget_before_us: int
 ) -> dict[str, Failures]:
-    """Note one more wrong key, and forget the clients that have been quiet for long.
+    """Count one more wrong key, and delete clients without a recent one.
 
     Args:
-        database: Where it is noted.
+        database: The database to write to.
         steps: Steps by client and network.
-        forget_before_us: Clients that were last noted or blocked before this time are forgotten.
+        forget_before_us: Clients whose last wrong key and block are before this time are deleted.
 
     Returns:
         The new failures, by client and network.
@@ -118,7 +119,7 @@ def _make_room(connection: Connection) -> None:
     count = connection.execute(sa.select(sa.func.count()).select_from(THROTTLE)).scalar_one()
     if count <= MAX_CLIENTS:
         return
-    # Those that are new have no time yet, this client among them.
+    # New rows, such as this client's, have no time yet.
     noted = sa.select(THROTTLE.c.last_at).where(THROTTLE.c.last_at > 0)
     tenth = noted.order_by(THROTTLE.c.last_at).offset(MAX_CLIENTS // 10).limit(1)
     limit = connection.execute(tenth).scalar_one()

@@ -1,1 +1,1 @@
-"""Deletion: what is past its retention, and what somebody chose to delete."""
+"""Deletion of rows past their retention, and of rows that a user chose."""

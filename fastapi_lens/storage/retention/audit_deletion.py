@@ -20,7 +20,7 @@ from fastapi_lens.storage.schema.tables import AUDIT
 def audit_chunks(
     database: Database, *, now: float, batch_size: AdaptiveBatchSize
 ) -> Iterator[Chunk]:
-    """Delete what is too old or too much, of all apps; yields each chunk when it is deleted.
+    """Delete entries that are too old or too many, of all apps; yields each chunk once deleted.
 
     Raises:
         StorageError: The database cannot be written.
@@ -32,7 +32,7 @@ def audit_chunks(
 
 
 def _too_many(database: Database) -> list[RangeDelete]:
-    """For each action of an app that has too many entries, those that go."""
+    """For each action of an app that has too many entries, the range to delete."""
     kinds = (
         sa.select(AUDIT.c.app, AUDIT.c.action)
         .group_by(AUDIT.c.app, AUDIT.c.action)
@@ -41,10 +41,10 @@ def _too_many(database: Database) -> list[RangeDelete]:
     found: list[RangeDelete] = []
     with database.read() as connection:
         for app, action in connection.execute(kinds).all():
-            mine = (AUDIT.c.app == app) & (AUDIT.c.action == action)
-            newest_first = sa.select(AUDIT.c.id).where(mine).order_by(AUDIT.c.id.desc())
+            of_action = (AUDIT.c.app == app) & (AUDIT.c.action == action)
+            newest_first = sa.select(AUDIT.c.id).where(of_action).order_by(AUDIT.c.id.desc())
             first_kept = newest_first.limit(1).offset(AUDIT_KEPT_EACH - 1)
-            found.append(_past(mine, connection.execute(first_kept).scalar_one()))
+            found.append(_past(of_action, connection.execute(first_kept).scalar_one()))
     return found
 
 

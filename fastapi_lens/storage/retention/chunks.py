@@ -1,7 +1,7 @@
-"""Deleting many rows in short transactions. Knows not which rows, or when.
+"""Deletion of many rows in short transactions. Knows no retention and no schedule.
 
-A chunk is one transaction. It takes as many rows as the one before shows to be right, so that
-whoever waits for the same lock waits for some milliseconds on any machine and database.
+A chunk is one transaction. Its size follows from the duration of the one before, so that others who
+need the same lock wait for some milliseconds only, on any machine and database.
 """
 
 import time
@@ -17,53 +17,53 @@ from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, REQUEST, STATUS
 
-SLICE_SECONDS = 0.005
-"""What a chunk aims at; the promise is 50 ms, and a machine may get slower from one to the next."""
+CHUNK_SECONDS = 0.005
+"""Target duration of a chunk. The promise is 50 ms, but a machine may suddenly become slower."""
 
 _FIRST_ROWS, _FEWEST_ROWS, _MOST_ROWS = 100, 10, 5_000
 
 
 class Chunk(NamedTuple):
-    """One short transaction: the rows that it has deleted, and how long it took."""
+    """One short transaction: the number of deleted rows, and its duration."""
 
     rows: int
     seconds: float
 
 
 class AdaptiveBatchSize:
-    """How much the next chunk takes, from how long the last one took.
+    """Size of the next chunk, derived from the duration of the last one.
 
     Args:
-        timer: Seconds that pass.
+        timer: Seconds of a monotonic clock.
 
     Attributes:
-        size: Rows, or whatever else is counted, of the next chunk.
+        size: Number of rows, or of other units, of the next chunk.
     """
 
     def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
-        """Begin with a chunk that is short anywhere."""
+        """Begin with a chunk that is short on any machine."""
         self.timer = timer
         self.size = _FIRST_ROWS
 
     def note(self, rows: int, seconds: float) -> None:
-        """Learn from a chunk."""
+        """Adapt the size to the duration of a chunk."""
         if rows:
-            fitting = rows * SLICE_SECONDS / max(seconds, 1e-6)
-            # Not too fast upwards: a single fast one proves little.
+            fitting = rows * CHUNK_SECONDS / max(seconds, 1e-6)
+            # Grows slowly, because a single fast chunk proves little.
             wanted = min(max(fitting, self.size / 4), self.size * 2)
             self.size = int(min(max(wanted, _FEWEST_ROWS), _MOST_ROWS))
 
 
 @dataclass(frozen=True, slots=True)
 class RangeDelete:
-    """Rows that lie before a bucket, in a table whose primary key is in the order of time.
+    """Rows before a bucket, in a table whose primary key is ordered by time.
 
     Attributes:
-        table: Where they are.
-        where: What else they have in common: their tier, their app.
-        bucket: The column of the time.
-        endpoint: The next one of the primary key.
-        limit: The first bucket that stays.
+        table: The table.
+        where: Further conditions, such as their tier or their app.
+        bucket: The column with the time.
+        endpoint: The next column of the primary key.
+        limit: The first bucket to keep.
     """
 
     table: sa.Table
@@ -74,7 +74,7 @@ class RangeDelete:
 
     @classmethod
     def of_tier(cls, tier: Tier, limit: int, app: str | None = None) -> "RangeDelete":
-        """The sums of one tier, of one app or of all."""
+        """The buckets of one tier, of one app or of all."""
         of_tier = BUCKET.c.tier == tier.value
         where = of_tier if app is None else of_tier & BUCKET.c.endpoint_id.in_(ids_of(app))
         return cls(BUCKET, where, BUCKET.c.bucket, BUCKET.c.endpoint_id, limit)
@@ -87,17 +87,17 @@ class RangeDelete:
 
     @classmethod
     def of_requests(cls, where: sa.ColumnElement[bool], limit: int) -> "RangeDelete":
-        """The requests of the log, whose ids are in the order of time."""
+        """The requests of the log, whose ids are ordered by time."""
         return cls(REQUEST, where, REQUEST.c.id, REQUEST.c.id, limit)
 
 
 def ids_of(app: str) -> sa.Select[tuple[int]]:
-    """The ids of an app's endpoints, for a condition on tables that know no app."""
+    """The ids of an app's endpoints, for a condition on tables without a column of the app."""
     return sa.select(ENDPOINT.c.id).where(ENDPOINT.c.app == app)
 
 
 def is_only_app(database: Database, app: str) -> bool:
-    """Whether no other app has counts in this database, so that nobody has to look whose they are.
+    """True if no other app has counts in this database, so that queries need no filter by app.
 
     Raises:
         StorageError: The database cannot be read.
@@ -110,28 +110,28 @@ def is_only_app(database: Database, app: str) -> bool:
 def range_chunks(
     database: Database, range_delete: RangeDelete, batch_size: AdaptiveBatchSize
 ) -> Iterator[Chunk]:
-    """Delete rows, the oldest first; yields each chunk when it is deleted.
+    """Delete rows, the oldest first; yields each chunk once deleted.
 
     Raises:
         StorageError: The database cannot be written.
     """
-    # Never again from the beginning: PostgreSQL would walk over what was deleted already.
+    # Continues at the last bucket, because PostgreSQL would scan deleted rows again.
     start: int | None = 0
     while start is not None:
         with database.read() as connection:
-            found = _next_slice(connection, range_delete, start, batch_size.size)
+            found = _next_chunk(connection, range_delete, start, batch_size.size)
         if found is None:
             return
         condition, start = found
         yield delete_chunk(database, range_delete.table, condition, batch_size)
 
 
-def _next_slice(
+def _next_chunk(
     connection: Connection, range_delete: RangeDelete, start: int, size: int
 ) -> tuple[sa.ColumnElement[bool], int | None] | None:
-    """The condition of the next rows and the bucket that they end in; None when there are none.
+    """The condition of the next rows and the bucket that they end in; None if there are none.
 
-    The bucket is None when these are the last ones.
+    The bucket is None if these are the last rows.
     """
     left = sa.and_(
         range_delete.where, range_delete.bucket >= start, range_delete.bucket < range_delete.limit
@@ -146,7 +146,7 @@ def _next_slice(
     end = connection.execute(rows.limit(1).offset(size - 1)).first()
     if end is None:
         return left, None
-    # Bounds of the first column alone, which every database finds through the primary key.
+    # Bounds of the first column, which every database can use with the primary key.
     condition = sa.and_(
         range_delete.where,
         range_delete.bucket >= start,
@@ -162,13 +162,13 @@ def delete_chunk(
     condition: sa.ColumnElement[bool],
     batch_size: AdaptiveBatchSize,
 ) -> Chunk:
-    """Delete rows in one transaction, and learn from it.
+    """Delete rows in one transaction, and adapt the size of the next.
 
     Raises:
         StorageError: The database cannot be written.
     """
     with database.write() as connection:
-        # Whoever waits for the lock holds up nobody yet.
+        # Measured after the wait for the lock, during which nobody else is delayed.
         begun = batch_size.timer()
         rows = connection.execute(sa.delete(table).where(condition)).rowcount
         if rows:

@@ -1,4 +1,4 @@
-"""Deleting what the request log keeps no longer, oldest first. Knows not how long that is."""
+"""Deletion from the request log, oldest rows first. Knows no retention."""
 
 from collections.abc import Iterator
 
@@ -19,13 +19,13 @@ from fastapi_lens.storage.schema.tables import EXCEPTION, REQUEST
 def log_chunks(
     database: Database, *, before_us: int, batch_size: AdaptiveBatchSize, app: str | None = None
 ) -> Iterator[Chunk]:
-    """Delete what is too old; yields each chunk when it is deleted.
+    """Delete rows that are too old; yields each chunk once deleted.
 
     Args:
-        database: Whose log.
-        before_us: Microseconds since the epoch; what is older goes.
-        batch_size: Of the rows.
-        app: Whose rows; None for those of all apps.
+        database: The database of the log.
+        before_us: Microseconds since the epoch; older rows are deleted.
+        batch_size: Sets the size of the chunks.
+        app: The app of the rows; None for all apps.
 
     Raises:
         StorageError: The database cannot be written.
@@ -43,13 +43,13 @@ def log_chunks(
 def surplus_chunks(
     database: Database, app: str, *, max_rows: int, batch_size: AdaptiveBatchSize
 ) -> Iterator[Chunk]:
-    """Delete what an app has too much of; yields each chunk when it is deleted.
+    """Delete rows of an app beyond its limit; yields each chunk once deleted.
 
     Args:
-        database: Whose log.
-        app: Whose rows.
-        max_rows: How many of its requests are kept, and how many kinds of its exceptions.
-        batch_size: Of the rows.
+        database: The database of the log.
+        app: The app of the rows.
+        max_rows: Most of its requests to keep, and most kinds of its exceptions.
+        batch_size: Sets the size of the chunks.
 
     Raises:
         StorageError: The database cannot be written.
@@ -58,10 +58,10 @@ def surplus_chunks(
     last = _first_too_many(database, REQUEST.c.id, of_app, max_rows)
     if last is not None:
         yield from range_chunks(database, RangeDelete.of_requests(of_app, last + 1), batch_size)
-    mine = EXCEPTION.c.app == app
-    last = _first_too_many(database, EXCEPTION.c.last_at, mine, max_rows)
+    failed = EXCEPTION.c.app == app
+    last = _first_too_many(database, EXCEPTION.c.last_at, failed, max_rows)
     if last is not None:
-        yield from exception_chunks(database, mine & (EXCEPTION.c.last_at <= last), batch_size)
+        yield from exception_chunks(database, failed & (EXCEPTION.c.last_at <= last), batch_size)
 
 
 def request_id_at(at_us: int) -> int:
@@ -72,30 +72,30 @@ def request_id_at(at_us: int) -> int:
 def exception_chunks(
     database: Database, where: sa.ColumnElement[bool], batch_size: AdaptiveBatchSize
 ) -> Iterator[Chunk]:
-    """Delete kinds of exceptions; yields each chunk when it is deleted.
+    """Delete kinds of exceptions; yields each chunk once deleted.
 
     Raises:
         StorageError: The database cannot be written.
     """
     while True:
         with database.read() as connection:
-            some = (
+            next_ids = (
                 sa.select(EXCEPTION.c.id)
                 .where(where)
                 .order_by(EXCEPTION.c.id)
                 .limit(batch_size.size)
             )
-            ids = connection.execute(some).scalars().all()
+            ids = connection.execute(next_ids).scalars().all()
         if not ids:
             return
-        # One that has just been seen again stays.
+        # With the condition again: a kind that has just occurred again stays.
         yield delete_chunk(database, EXCEPTION, EXCEPTION.c.id.in_(ids) & where, batch_size)
 
 
 def _first_too_many(
     database: Database, column: sa.Column[int], where: sa.ColumnElement[bool], most: int
 ) -> int | None:
-    """The newest value that is too many; None where there are no more than that."""
+    """The newest value beyond a limit; None if the limit is not exceeded."""
     newest_first = sa.select(column).where(where).order_by(column.desc())
     with database.read() as connection:
         return connection.execute(newest_first.limit(1).offset(most)).scalar()

@@ -1,6 +1,6 @@
-"""How much another retention would delete, by the same bounds that the deletion has.
+"""Preview of another retention, with the same bounds as the deletion.
 
-Counts and deletes nothing; the deletion itself is `retention.app_chunks`.
+Counts rows and deletes none; the deletion itself is `pruner.app_chunks`.
 """
 
 from collections.abc import Iterator
@@ -18,17 +18,17 @@ from fastapi_lens.storage.schema.models import REQUEST_ID_BITS, Tier
 from fastapi_lens.storage.schema.tables import BUCKET, EXCEPTION, REQUEST, STATUS
 
 MOST_COUNTED = 1_000_000
-"""So far rows of one kind are counted: a count takes time, and more of them say no more."""
+"""Number up to which rows of one kind are counted, because counting takes time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What a shorter retention would delete that the present one keeps.
+    """Rows that a shorter retention would delete and the present one keeps.
 
     Attributes:
-        rows: How many rows; where `more` is true there are more than that.
-        oldest: Epoch seconds from which on the oldest of them has counts; None without any.
-        before: Epoch seconds before which nothing is kept then; None where that is no shorter.
+        rows: Their number; if `more` is true, there are more than that.
+        oldest: Start of the oldest of them, in epoch seconds; None without any.
+        before: Epoch seconds before which nothing would be kept; None if there is no limit.
     """
 
     rows: int
@@ -38,7 +38,7 @@ class Expired:
 
     @property
     def days(self) -> int:
-        """Days of history that go, begun ones included."""
+        """Days of history that would be deleted, partial days included."""
         if self.oldest is None or self.before is None:
             return 0
         return max(1, -((self.oldest - self.before) // Tier.DAY))
@@ -46,12 +46,12 @@ class Expired:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """Rows of one kind that lie between the bounds of two retentions.
+    """Rows of one kind between the bounds of two retentions.
 
     Attributes:
-        column: That of their time.
-        where: Which rows.
-        times: A value of the column times this, divided by `over`, are epoch seconds.
+        column: The column with their time.
+        where: Condition of the rows.
+        times: Factor that, with the divisor `over`, converts the column to epoch seconds.
     """
 
     column: sa.Column[int]
@@ -60,22 +60,22 @@ class _Kind:
     over: int = 1
 
     def of(self, app: str) -> "_Kind":
-        """Those of an app."""
+        """The rows of an app."""
         table = self.column.table
-        mine = table.c.app == app if "app" in table.c else table.c.endpoint_id.in_(ids_of(app))
-        return replace(self, where=self.where & mine)
+        of_app = table.c.app == app if "app" in table.c else table.c.endpoint_id.in_(ids_of(app))
+        return replace(self, where=self.where & of_app)
 
 
 def expired(
     database: Database, now_kept: Retention, then: Retention, *, app: str, now: float
 ) -> Expired:
-    """What would be deleted if another retention were in force, besides what is due anyway.
+    """The rows that another retention would delete, besides those that are due anyway.
 
     Args:
-        database: Where the rows are.
-        now_kept: The retention in force.
-        then: The other one.
-        app: Whose rows.
+        database: The database with the rows.
+        now_kept: The active retention.
+        then: The other retention.
+        app: The app of the rows.
         now: Epoch seconds.
 
     Raises:
@@ -108,7 +108,7 @@ def _kinds(now_kept: Retention, then: Retention, now: float) -> Iterator[_Kind]:
 
 
 def _first_kept(kept: int | None, tier: Tier, now: float) -> int:
-    """The first bucket that stays, as `retention.app_chunks` has it."""
+    """The first bucket that stays, the same as in `pruner.app_chunks`."""
     return 0 if kept is None else int(now - kept) // tier
 
 
@@ -117,8 +117,8 @@ def _between(column: sa.Column[int], first: int, end: int) -> sa.ColumnElement[b
 
 
 def _counted(connection: Connection, kind: _Kind) -> tuple[int, int | None]:
-    """How many rows, up to one more than are counted; and the least of their times."""
-    some = sa.select(kind.column).where(kind.where).limit(MOST_COUNTED + 1).subquery()
-    count = connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+    """The number of rows, at most one above the limit, and the least of their times."""
+    limited = sa.select(kind.column).where(kind.where).limit(MOST_COUNTED + 1).subquery()
+    count = connection.execute(sa.select(sa.func.count()).select_from(limited)).scalar_one()
     first = connection.execute(sa.select(sa.func.min(kind.column)).where(kind.where)).scalar()
     return int(count), None if first is None else int(first)

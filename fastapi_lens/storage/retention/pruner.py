@@ -1,7 +1,7 @@
-"""How long each tier is kept, and the deletion of what is older. Knows no thread.
+"""Retention of each tier, and the deletion of older rows. Knows no thread.
 
-First and last calls, all-time totals and which endpoints were never called lie in the endpoints'
-own rows, which nothing here touches.
+First and last calls, all-time totals and never-called endpoints are in the endpoints' own rows,
+which nothing here deletes.
 """
 
 import hashlib
@@ -34,25 +34,25 @@ KEPT_SECONDS: Mapping[Tier, int | None] = {
     Tier.DAY: 400 * 86_400,
     Tier.WEEK: None,
 }
-"""Seconds that each tier is kept when `ttl_days` is not set; None is for ever."""
+"""Retention of each tier in seconds, without `ttl_days`; None means for ever."""
 
 LOG_KEPT_SECONDS = 35 * 86_400
-"""Seconds that the request log is kept at most; the number of its rows ends it sooner."""
+"""Longest retention of the request log in seconds; its row limit may shorten it."""
 
 LEASE = "prune"
 EVERY_SECONDS = 60.0
-"""Between two questions of one worker whether it is its turn."""
+"""Interval at which a worker tries to take the lease."""
 
 PAUSE_SECONDS = 0.01
 PAUSE_FACTOR = 60
-"""So many times as long as a chunk nobody is held up after it, and `PAUSE_SECONDS` at least:
-SQLite's writers ask for the lock now and then instead of queueing for it. And whoever is served
-while a chunk takes a core of a busy machine is one in sixty then, whose slower answers do not
-move the 99th percentile by a tenth."""
+"""The pause after a chunk is this multiple of its duration, and at least `PAUSE_SECONDS`: SQLite's
+writers poll for the lock in place of queueing for it. With this factor, at most one request in
+sixty runs beside a chunk on a busy machine, which changes the 99th percentile by less than a
+tenth."""
 
 
 def kept_seconds(tier: Tier, ttl_days: int | None) -> int | None:
-    """Seconds that a tier is kept: its own retention or `ttl_days`, whichever is shorter."""
+    """Retention of a tier in seconds: its own or `ttl_days`, whichever is shorter."""
     kept = KEPT_SECONDS[tier]
     if ttl_days is None:
         return kept
@@ -61,18 +61,18 @@ def kept_seconds(tier: Tier, ttl_days: int | None) -> int | None:
 
 
 class Retention:
-    """What is kept, asked for by whoever reads or deletes; may change while the app runs.
+    """Retention of an app, used for reading and deleting; may change while the app runs.
 
     Attributes:
-        ttl_days: Days that the app's counts are kept at most; None keeps the tiers' own retention.
-        app: Whose counts; other apps of the same database have a retention of their own.
-        log_max_rows: Rows of its requests that are kept, and of its exceptions; None is all.
+        ttl_days: Longest retention of the app's counts in days; None for the tiers' own.
+        app: The app of the counts; other apps in the same database have their own retention.
+        log_max_rows: Most rows of its requests, and of its exceptions; None for no limit.
     """
 
     def __init__(
         self, ttl_days: int | None = None, *, app: str = "", log_max_rows: int | None = None
     ) -> None:
-        """Begin with what is configured."""
+        """Begin with the configured retention."""
         self.ttl_days = ttl_days
         self.app = app
         self.log_max_rows = log_max_rows
@@ -84,20 +84,20 @@ class Retention:
 
     @property
     def log_kept_seconds(self) -> int:
-        """Seconds that the request log is kept at most."""
+        """Longest retention of the request log, in seconds."""
         return min(LOG_KEPT_SECONDS, (self.ttl_days or LOG_KEPT_SECONDS) * Tier.DAY.value)
 
     def kept_seconds(self, tier: Tier) -> int | None:
-        """Seconds that a tier is kept; None for ever."""
+        """Retention of a tier in seconds; None for ever."""
         return kept_seconds(tier, self.ttl_days)
 
 
 def prune(database: Database, retention: Retention, *, now: float) -> int:
-    """Delete everything that is past its retention, at once and whoever else does.
+    """Delete everything past its retention now, without a lease.
 
     Args:
-        database: Whose rows.
-        retention: Of one app; those of others go by the tiers' own.
+        database: The database of the rows.
+        retention: The retention of one app; other apps have the tiers' own.
         now: Epoch seconds.
 
     Returns:
@@ -113,12 +113,12 @@ def prune(database: Database, retention: Retention, *, now: float) -> int:
 def chunks(
     database: Database, *, now: float, timer: Callable[[], float] = time.monotonic
 ) -> Iterator[Chunk]:
-    """Delete what no app keeps, and give its space back; yields each chunk when it is deleted.
+    """Delete rows that no app keeps, and free their space; yields each chunk once deleted.
 
     Args:
-        database: Whose rows.
+        database: The database of the rows.
         now: Epoch seconds.
-        timer: Seconds that pass.
+        timer: Seconds of a monotonic clock.
 
     Raises:
         StorageError: The database cannot be written.
@@ -143,13 +143,13 @@ def app_chunks(
     now: float,
     timer: Callable[[], float] = time.monotonic,
 ) -> Iterator[Chunk]:
-    """Delete what an app keeps for less time than others may; yields each chunk when it is deleted.
+    """Delete rows past an app's own, shorter retention; yields each chunk once deleted.
 
     Args:
-        database: Whose rows.
-        retention: How long they are kept, and whose.
+        database: The database of the rows.
+        retention: Their retention and their app.
         now: Epoch seconds.
-        timer: Seconds that pass.
+        timer: Seconds of a monotonic clock.
 
     Raises:
         StorageError: The database cannot be written.
@@ -180,20 +180,20 @@ def _tier_chunks(
     *,
     app: str | None = None,
 ) -> Iterator[Chunk]:
-    """The sums before a bucket, and what is kept as long as they are, of one app or of all."""
+    """Delete a tier's rows before a bucket, and status codes with days, of one app or of all."""
     yield from range_chunks(database, RangeDelete.of_tier(tier, oldest, app), batch_size)
     if tier is Tier.DAY:
         yield from range_chunks(database, RangeDelete.of_statuses(oldest, app), batch_size)
 
 
 def lease_of(app: str) -> str:
-    """The name of the lease of an app's own deletion: as long as the column, for any app."""
+    """The name of the lease of an app's own deletion; fits the column for any app."""
     return f"{LEASE} {hashlib.sha256(app.encode()).hexdigest()[:32]}"
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What one deletion has done so far."""
+    """Totals of one deletion so far."""
 
     rows: int = 0
     chunks: int = 0
@@ -204,7 +204,7 @@ class _Tally:
         self.chunks += 1
         self.longest_seconds = max(self.longest_seconds, done.seconds)
 
-    def tell(self) -> None:
+    def log(self) -> None:
         if self.chunks:
             logger.debug(
                 "fastapi_lens deleted %d rows past their retention; the longest of %d chunks "
@@ -218,12 +218,12 @@ class _Tally:
 class _Job:
     """A deletion that one worker at a time does, over many visits.
 
-    Whoever has begun goes on until all is done; when it dies, another one begins anew as soon as
-    its lease has run out.
+    The worker that has begun continues until all is done; if it dies, another one begins again
+    once its lease has expired.
 
     Args:
-        lease: Names it in the database.
-        begin: Gives the chunks of a deletion that begins at this time, in epoch seconds.
+        lease: Name of its lease.
+        begin: Returns the chunks of a deletion that begins at a time, in epoch seconds.
     """
 
     def __init__(
@@ -233,48 +233,48 @@ class _Job:
         self._lease = lease
         self._owner = owner
         self._begin = begin
-        self._left: Iterator[Chunk] | None = None
+        self._running: Iterator[Chunk] | None = None
         self._tally = _Tally()
 
     @property
     def is_under_way(self) -> bool:
-        return self._left is not None
+        return self._running is not None
 
     def visit(self, *, now: float, over: Callable[[Chunk], bool]) -> tuple[int, bool]:
-        """Begin, or go on; gives the rows deleted, and whether the visit is over.
+        """Begin or continue; returns the number of deleted rows, and true if the visit is over.
 
         Args:
             now: Epoch seconds.
-            over: Rests after a chunk, and says whether the visit is over.
+            over: Pauses after a chunk; returns true if the visit is over.
         """
-        left, self._left = self._left, None
-        turn = take_lease if left is None else renew_lease
+        running, self._running = self._running, None
+        turn = take_lease if running is None else renew_lease
         if not turn(self._database, self._lease, owner=self._owner, now=now):
             return 0, False
-        if left is None:
-            left, self._tally = self._begin(now), _Tally()
+        if running is None:
+            running, self._tally = self._begin(now), _Tally()
         before = self._tally.rows
-        for done in left:
+        for done in running:
             self._tally.add(done)
             if over(done):
-                self._left = left
+                self._running = running
                 return self._tally.rows - before, True
-        self._tally.tell()
+        self._tally.log()
         return self._tally.rows - before, False
 
 
 class Pruner:
-    """Deletes what is past its retention, a little at each visit, for all workers.
+    """Deletes rows past their retention, a few at each visit, for all workers.
 
-    What no app keeps is one job, and what one keeps for less time is another: so several apps
-    can share a database, and each has its own retention.
+    Rows that no app keeps are one job, rows past an app's own retention another one: so several
+    apps can share a database with different retentions.
 
     Args:
-        database: Whose rows.
-        retention: How long they are kept, and whose; the app stays the same.
-        owner: The worker who asks.
-        rest: Waits so many seconds between two chunks; true when the visit has to end.
-        timer: Seconds that pass.
+        database: The database of the rows.
+        retention: Their retention and their app; the app stays the same.
+        owner: The id of the calling worker.
+        rest: Waits some seconds between two chunks; returns true if the visit has to end.
+        timer: Seconds of a monotonic clock.
     """
 
     def __init__(
@@ -291,7 +291,7 @@ class Pruner:
         self._rest = rest
         self._timer = timer
         self._asked_at = float("-inf")
-        self._said = False
+        self._logged = False
         self._jobs = (
             _Job(database, LEASE, owner, lambda now: chunks(database, now=now, timer=timer)),
             _Job(
@@ -303,7 +303,7 @@ class Pruner:
         )
 
     def visit_when_due(self, *, now: float, budget_seconds: float) -> int:
-        """A `visit`, where this worker has one under way or has not asked for a minute."""
+        """Call `visit` if a deletion of this worker is running, or if a minute has passed."""
         at = self._timer()
         if not any(job.is_under_way for job in self._jobs):
             if at - self._asked_at < EVERY_SECONDS:
@@ -312,18 +312,18 @@ class Pruner:
         return self.visit(now=now, budget_seconds=budget_seconds)
 
     def visit(self, *, now: float, budget_seconds: float | None = None) -> int:
-        """Begin, or go on, where it is this worker's turn.
+        """Begin or continue the deletions whose leases this worker has.
 
         Args:
             now: Epoch seconds.
-            budget_seconds: How long this may take, with the rests and up to one chunk more; None
-                does everything at once and without a rest.
+            budget_seconds: Longest duration, with the pauses and up to one chunk more; None
+                deletes everything at once and without pauses.
 
         Returns:
             The number of rows deleted.
 
         Raises:
-            StorageError: The database cannot be written; the next turn begins anew.
+            StorageError: The database cannot be written; the next visit begins again.
         """
         end = self._timer() + (budget_seconds or 0.0)
         deleted = 0
@@ -334,19 +334,19 @@ class Pruner:
             deleted += rows
             if is_over:
                 return deleted
-        self._say_what_stays()
+        self._log_fixed_size()
         return deleted
 
     def _ends(self, done: Chunk, end: float) -> bool:
-        """Rest after a chunk; whether the visit is over."""
+        """Pause after a chunk; true if the visit is over."""
         pause = max(PAUSE_SECONDS, PAUSE_FACTOR * done.seconds)
         return self._timer() + pause > end or self._rest(pause)
 
-    def _say_what_stays(self) -> None:
-        """Say once what cannot be done about this file."""
-        if not self._said and keeps_its_size(self._database):
-            self._said = True
+    def _log_fixed_size(self) -> None:
+        """Log once if this file cannot shrink."""
+        if not self._logged and keeps_its_size(self._database):
+            self._logged = True
             logger.info(
-                "fastapi_lens cannot make its file smaller, which another program made; this "
-                "does, while nobody uses it: PRAGMA auto_vacuum=INCREMENTAL; VACUUM"
+                "fastapi_lens cannot shrink its file, because another program created it; this "
+                "can, while nobody uses it: PRAGMA auto_vacuum=INCREMENTAL; VACUUM"
             )

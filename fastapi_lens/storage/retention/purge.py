@@ -1,4 +1,4 @@
-"""Deleting what somebody chose to delete, in short transactions. Knows nothing of retention."""
+"""Deletion of chosen data, in short transactions. Knows no retention."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from fastapi_lens.errors import DeadlockError
-from fastapi_lens.storage.coordination.dropped_calls import forget_losses
+from fastapi_lens.storage.coordination.dropped_calls import forget_dropped
 from fastapi_lens.storage.coordination.sequence import TRIES
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.import_notes import import_notes
@@ -40,18 +40,17 @@ _IDS = 500
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is to be deleted of one app.
+    """A selection of data of one app to delete.
 
     Attributes:
         app: Its name.
         ids: The endpoints.
-        before: Only what ended before this time, in epoch seconds, and no endpoint itself;
+        before: Only rows that end before this time, in epoch seconds, and no endpoint itself;
             None for everything of these endpoints.
-        whole_app: Whether the app's workers, and that it was imported, are to be forgotten, too,
-            and requests in the log that belong to none of the endpoints. Settings and the audit
-            log stay.
-        keeps_endpoints: Whether the endpoints stay, as if they had never been called, and the
-            workers, which may be at work.
+        whole_app: Also delete the app's workers, the notes of its imports, and requests in the
+            log that belong to none of the endpoints. Settings and the audit log stay.
+        keeps_endpoints: Keep the endpoints, as if they had never been called, and the
+            workers, which may be running.
     """
 
     app: str
@@ -63,11 +62,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """How much that is, in rows.
+    """Number of rows of a selection.
 
     Attributes:
-        endpoints: Endpoints that are deleted themselves.
-        buckets: Sums of minutes, hours, days and weeks.
+        endpoints: Endpoints' own rows.
+        buckets: Rows of minutes, hours, days and weeks.
         statuses: Status codes by day.
         workers: Workers.
         requests: Requests in the log.
@@ -89,7 +88,7 @@ class Amount:
 
 
 def amount(database: Database, choice: Choice) -> Amount:
-    """How much a choice would delete.
+    """The number of rows that a selection would delete.
 
     Raises:
         StorageError: The database cannot be read.
@@ -116,19 +115,19 @@ def amount(database: Database, choice: Choice) -> Amount:
 
 
 def purge(database: Database, choice: Choice) -> Iterator[int]:
-    """Delete it; gives the rows of each transaction when it is done.
+    """Delete a selection; yields the number of rows of each transaction once it is committed.
 
     Raises:
-        StorageError: The database cannot be written; what was deleted before stays so.
+        StorageError: The database cannot be written; earlier transactions stay.
     """
     batch_size = AdaptiveBatchSize()
-    # Else what waits there would come back.
+    # Otherwise counts in the inbox would be added after the deletion.
     for _ in Drain(database).parts():
         yield 0
-    # Also at the beginning: it may be stopped before the end.
+    # Also at the beginning, because the deletion may be stopped before the end.
     _note(database)
     if choice.keeps_endpoints:
-        # First: what says how often one was called is not to outlive the calls.
+        # First, so that the totals never outlive the calls.
         _forget_calls(database, choice.ids)
     for done in _row_chunks(database, choice, batch_size):
         yield done.rows
@@ -147,14 +146,14 @@ def _note(database: Database) -> None:
 
 
 def _whole_rows(database: Database, choice: Choice) -> Iterator[int]:
-    """The endpoints themselves, and the workers."""
+    """Delete the endpoints themselves, and the workers."""
     if choice.before is None:
         for ids in _parts(choice.ids):
             yield _delete(database, sa.delete(ENDPOINT).where(ENDPOINT.c.id.in_(ids)))
     if choice.whole_app:
         yield _delete(database, sa.delete(WORKER).where(WORKER.c.app == choice.app))
         with database.write() as connection:
-            forget_losses(connection, choice.app)
+            forget_dropped(connection, choice.app)
 
 
 def purge_for(
@@ -164,23 +163,23 @@ def purge_for(
     seconds: float,
     timer: Callable[[], float] = time.monotonic,
 ) -> bool:
-    """Delete it, as far as that gets in so many seconds; whether all of it is deleted.
+    """Delete a selection within a time limit; true if all of it is deleted.
 
     Args:
-        database: Whose rows.
-        choice: Which ones.
-        seconds: After them no further transaction is begun.
-        timer: Seconds that pass.
+        database: The database of the rows.
+        choice: The selection.
+        seconds: The limit, after which no further transaction begins.
+        timer: Seconds of a monotonic clock.
 
     Raises:
-        StorageError: The database cannot be written; what was deleted before stays so.
+        StorageError: The database cannot be written; earlier transactions stay.
     """
     end = timer() + seconds
 
     def begin() -> bool:
         return all(timer() < end for _ in purge(database, choice))
 
-    # Workers write to the same rows meanwhile, and the database ends a deadlock at our cost.
+    # Workers write to the same rows meanwhile, so this transaction may lose a deadlock.
     for _ in range(TRIES - 1):
         try:
             return begin()
@@ -219,7 +218,7 @@ def _exceptions(choice: Choice) -> Iterator[sa.ColumnElement[bool]]:
 
 
 def _of_choice(table: sa.Table, choice: Choice) -> Iterator[sa.ColumnElement[bool]]:
-    """The rows of the log: of the whole app, or by the endpoints."""
+    """Conditions for the rows of the log: of the whole app, or by endpoints."""
     if choice.whole_app:
         yield table.c.app == choice.app
     else:
@@ -237,16 +236,16 @@ def _delete(database: Database, statement: sa.Delete) -> int:
 
 
 def _forget_calls(database: Database, ids: Sequence[int]) -> None:
-    """Let endpoints look as if nobody had ever called them."""
+    """Reset endpoints to never called."""
     never = {"first_called_at": 0, "last_called_at": 0, "total_calls": 0}
-    for some in _parts(ids):
+    for part in _parts(ids):
         with database.write() as connection:
-            connection.execute(sa.update(ENDPOINT).where(ENDPOINT.c.id.in_(some)).values(never))
+            connection.execute(sa.update(ENDPOINT).where(ENDPOINT.c.id.in_(part)).values(never))
 
 
 def _forget_imports(database: Database, app: str) -> None:
-    """Let what brought nothing but this app be imported again."""
+    """Delete the notes of imports of this app only, so that they can be imported again."""
     with database.write() as connection:
         notes = import_notes(connection)
-        mine = [name for name, note in notes.items() if list(note["origins"]) == [app]]
-        connection.execute(sa.delete(META).where(META.c.name.in_(mine)))
+        own_notes = [name for name, note in notes.items() if list(note["origins"]) == [app]]
+        connection.execute(sa.delete(META).where(META.c.name.in_(own_notes)))

@@ -1,4 +1,4 @@
-"""Giving the free space of a SQLite file back, without a VACUUM that would stop everybody."""
+"""Release of a SQLite file's free space, without a VACUUM that would block every writer."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,23 +10,23 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.chunks import AdaptiveBatchSize, Chunk
 
 SPARE_PAGES = 256
-"""Free pages that stay for what is written next; giving back a megabyte is not worth the work."""
+"""Free pages that stay for the next writes; giving back a megabyte is not worth the work."""
 
 LONG_LOG_BYTES = 8_000_000
-"""SQLite keeps its log at half of that while nobody reads for long."""
+"""Size of a long log: twice the size that SQLite keeps it at, unless somebody reads for long."""
 
 _INCREMENTAL = 2
 
 
 def space_chunks(database: Database, batch_size: AdaptiveBatchSize) -> Iterator[Chunk]:
-    """Make the file smaller by what is free in it; yields each chunk when it is deleted.
+    """Shrink the file by its free pages; yields each chunk once released.
 
-    Nothing happens on a server, which uses its free space for what comes, or in a file whose
-    maker did not provide for it, see `keeps_its_size`.
+    Does nothing on a server, which reuses its free space, or for a file that was created without
+    support for it, see `keeps_its_size`.
 
     Args:
-        database: Whose space.
-        batch_size: Of the pages.
+        database: The database to shrink.
+        batch_size: Sets the number of pages per chunk.
 
     Raises:
         StorageError: The database cannot be written.
@@ -38,7 +38,7 @@ def space_chunks(database: Database, batch_size: AdaptiveBatchSize) -> Iterator[
         with database.write() as connection:
             begun = batch_size.timer()
             driver = _driver_of(connection)
-            # One at a time: sqlite3 never asks for more than the first page of a larger number.
+            # One page at a time, because sqlite3 steps such a statement only once.
             for _ in range(pages):
                 driver.execute("PRAGMA incremental_vacuum(1)")
         seconds = batch_size.timer() - begun
@@ -48,9 +48,9 @@ def space_chunks(database: Database, batch_size: AdaptiveBatchSize) -> Iterator[
 
 
 def keeps_its_size(database: Database) -> bool:
-    """Whether this is a file with free space that cannot be given back but by a VACUUM.
+    """True for a file with free space that only a VACUUM can give back.
 
-    Another program made it, without ``PRAGMA auto_vacuum=INCREMENTAL``.
+    Another program created it, without ``PRAGMA auto_vacuum=INCREMENTAL``.
 
     Raises:
         StorageError: The database cannot be read.
@@ -63,7 +63,7 @@ def keeps_its_size(database: Database) -> bool:
 
 
 def shorten_log(database: Database) -> None:
-    """Cut a long log of SQLite's to nothing, where nobody is reading from it right now.
+    """Truncate a long log of SQLite, unless somebody is reading from it.
 
     Raises:
         StorageError: The database cannot be written.
@@ -73,8 +73,8 @@ def shorten_log(database: Database) -> None:
         (_, _, name) = driver.execute("PRAGMA database_list").fetchone()
         if _log_bytes(name) <= LONG_LOG_BYTES:
             return
-        connection.rollback()  # The log is carried over between transactions only.
-        # First as much as goes without a lock, so that the second has next to nothing to do.
+        connection.rollback()  # A checkpoint is possible between transactions only.
+        # First without a lock, so that the second checkpoint has next to nothing to do.
         driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         (patience_ms,) = driver.execute("PRAGMA busy_timeout").fetchone()
         driver.execute("PRAGMA busy_timeout=0")
@@ -85,13 +85,13 @@ def shorten_log(database: Database) -> None:
 
 
 def _log_bytes(name: str) -> int:
-    """The size of a database's log; 0 where there is none, as in memory."""
+    """The size of a database's log; 0 if there is none, as in memory."""
     log = Path(f"{name}-wal")
     return log.stat().st_size if name and log.exists() else 0
 
 
 def _free_pages(database: Database) -> int:
-    """How many pages could be given back."""
+    """The number of pages that can be given back."""
     with database.read() as connection:
         if _pragma(connection, "auto_vacuum") != _INCREMENTAL:
             return 0
@@ -103,5 +103,5 @@ def _pragma(connection: Connection, name: str) -> int:
 
 
 def _driver_of(connection: Connection) -> Any:
-    # Past SQLAlchemy, which takes longer than the work itself.
+    # Bypasses SQLAlchemy, which takes longer than the work itself.
     return connection.connection.driver_connection

@@ -1,7 +1,7 @@
 """Deletion of workers that ended long ago, so that their number does not grow with every start.
 
-Short-lived instances (serverless, spot) rarely report their end. The calls that they lost stay
-counted after their rows are deleted.
+Short-lived instances (serverless, spot) rarely report their end. Their dropped calls stay counted
+after their rows are deleted.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.storage.coordination.dropped_calls import _losers, count_losses
+from fastapi_lens.storage.coordination.dropped_calls import count_dropped, has_dropped
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.chunks import AdaptiveBatchSize, Chunk, delete_chunk
@@ -21,10 +21,10 @@ WORKER_SECONDS = 7 * Tier.DAY.value
 
 SILENT_SECONDS = 500 * Tier.DAY.value
 """One of the latest workers that never reported its end is kept for this long: if it comes back,
-it needs its fence."""
+its batches need its sequence number."""
 
 LATEST_WORKERS = 200
-"""Workers kept per app of each kind: ended, silent, and with lost calls."""
+"""Workers kept per app of each kind: ended, silent, and with dropped calls."""
 
 
 def worker_chunks(
@@ -47,8 +47,8 @@ def worker_chunks(
     ours_us = microseconds(now)
     week_us = (ours_us if now_us is None else min(ours_us, int(now_us))) - _WEEK_US
     for app in apps:
-        while losers := _surplus_losers(database, app, week_us, batch_size.size):
-            yield _forget_losers(database, app, losers, week_us, batch_size)
+        while surplus := _surplus_with_dropped(database, app, week_us, batch_size.size):
+            yield _forget_with_dropped(database, app, surplus, week_us, batch_size)
         while ids := _gone(database, app, week_us, batch_size.size):
             # A worker that has just come back is kept.
             gone = WORKER.c.id.in_(ids) & (WORKER.c.seen_at < week_us)
@@ -69,13 +69,13 @@ def _apps(connection: Connection) -> Iterator[str]:
 
 
 def _gone(database: Database, app: str, week_us: int, most: int) -> list[str]:
-    """Ids of workers to delete that have lost no calls."""
+    """Ids of workers to delete that have dropped no calls."""
     with database.read() as connection:
         return old_workers(connection, app, week_us, most)
 
 
 def old_workers(connection: Connection, app: str, week_us: int, most: int) -> list[str]:
-    """Ids of workers of an app that ended long ago and have lost no calls.
+    """Ids of workers of an app that ended long ago and have dropped no calls.
 
     Args:
         connection: To the database.
@@ -113,28 +113,28 @@ def _ids(
     return list(connection.execute(rows).scalars())
 
 
-def _surplus_losers(database: Database, app: str, week_us: int, most: int) -> list[str]:
-    """Ids of workers that have lost calls and ended long ago, fewest lost calls first."""
+def _surplus_with_dropped(database: Database, app: str, week_us: int, most: int) -> list[str]:
+    """Ids of workers that have dropped calls and ended long ago, fewest dropped calls first."""
     with database.read() as connection:
-        count = sa.select(sa.func.count()).select_from(WORKER).where(_losers(app))
+        count = sa.select(sa.func.count()).select_from(WORKER).where(has_dropped(app))
         surplus = connection.execute(count).scalar_one() - LATEST_WORKERS
         if surplus <= 0:
             return []
-        rows = sa.select(WORKER.c.id).where(_losers(app), WORKER.c.seen_at < week_us)
+        rows = sa.select(WORKER.c.id).where(has_dropped(app), WORKER.c.seen_at < week_us)
         found = rows.order_by(WORKER.c.dropped).limit(min(most, surplus))
         return list(connection.execute(found).scalars())
 
 
-def _forget_losers(
+def _forget_with_dropped(
     database: Database, app: str, ids: list[str], week_us: int, batch_size: AdaptiveBatchSize
 ) -> Chunk:
-    """Delete workers, and add their lost calls to the total of deleted workers."""
+    """Delete workers, and add their dropped calls to the total of deleted workers."""
     with database.write() as connection:
         begun = batch_size.timer()
         gone = WORKER.c.id.in_(ids) & (WORKER.c.seen_at < week_us)
-        lost = sum(connection.execute(sa.select(WORKER.c.dropped).where(gone)).scalars())
+        dropped = sum(connection.execute(sa.select(WORKER.c.dropped).where(gone)).scalars())
         rows = connection.execute(sa.delete(WORKER).where(gone)).rowcount
-        count_losses(database, connection, app, lost)
+        count_dropped(database, connection, app, dropped)
     done = Chunk(rows, batch_size.timer() - begun)
     batch_size.note(*done)
     return done

@@ -1,4 +1,4 @@
-"""The counter columns of a bucket row: writer, import and reading add up each of them alike."""
+"""The counter columns of a bucket row, which writing, import and reading sum in the same way."""
 
 COUNTERS = ("calls", "redirects", "errors_4xx", "errors_5xx", "duration_us")
-"""What two rows have together is the sum of each; of ``max_us`` it is the greater one."""
+"""Columns whose values are summed when rows are merged; of ``max_us`` the greater value is kept."""

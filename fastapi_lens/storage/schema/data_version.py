@@ -1,7 +1,7 @@
-"""The version of the data in a database: another text after each change of what is shown.
+"""The version of the data in a database: a text that differs after each change of shown data.
 
-Entity tags are made of it, and answers are kept by it. It is random rather than a number that
-grows, because a database that goes back to a backup must not show a version that it had before.
+Entity tags contain it, and caches use it in their keys. It is random rather than a counter, because
+a database that is restored from a backup must not reach a version that it had before.
 """
 
 import secrets
@@ -16,9 +16,9 @@ _NAME = "data_version"
 
 
 def note_change(database: Database, connection: Connection) -> None:
-    """Set another version, in the transaction that changes what is shown.
+    """Set a new version, in the transaction that changes shown data.
 
-    Call it last: other transactions that change data wait for this one from then on.
+    Call it last: from then on, other transactions that change data wait for this one.
     """
     version = secrets.token_hex(8)
     noted = connection.execute(sa.update(META).where(META.c.name == _NAME).values(value=version))

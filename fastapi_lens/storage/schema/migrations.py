@@ -1,4 +1,4 @@
-"""The schema's version and the ordered steps to it, safe when many processes start at once."""
+"""Schema version and migration steps; safe when many processes start at once."""
 
 import secrets
 from collections.abc import Callable
@@ -30,16 +30,16 @@ def _create_tables(connection: Connection) -> None:
     lens_metadata.create_all(connection)
     for table in lens_metadata.sorted_tables:
         for index in table.indexes:
-            # Of a table that was there already, because the process that made it was killed.
+            # Of a table that already exists, because the process that created it was killed.
             index.create(connection, checkfirst=True)
 
 
 def _add_log_and_settings(connection: Connection) -> None:
-    """The request log, settings, audit log and throttle, and the worker's fence of the log."""
+    """Add the request log, settings, audit log and throttle, and the worker's `log_seq`."""
     _create_tables(connection)
     columns = {column["name"] for column in sa.inspect(connection).get_columns(WORKER.name)}
     if WORKER.c.log_seq.name not in columns:
-        # The same words on each database.
+        # The same statement on each database.
         connection.exec_driver_sql(
             "ALTER TABLE lens_worker ADD COLUMN log_seq BIGINT DEFAULT 0 NOT NULL"
         )
@@ -70,13 +70,13 @@ def _add_open_calls(connection: Connection) -> None:
 
 
 def _add_inbox(connection: Connection) -> None:
-    """Add the inbox, and what a worker tells of its thread."""
+    """Add the inbox, and the column for the CPU share of a worker's thread."""
     INBOX.create(connection, checkfirst=True)
     _add_column(connection, WORKER.c.core_ppm)
 
 
 def _add_column(connection: Connection, column: sa.Column[Any]) -> None:
-    """Add a column that may be null, unless it is there."""
+    """Add a nullable column, unless it exists."""
     if column.name not in {one["name"] for one in sa.inspect(connection).get_columns(WORKER.name)}:
         words = CreateColumn(column).compile(dialect=connection.dialect)
         connection.exec_driver_sql(f"ALTER TABLE {WORKER.name} ADD COLUMN {words}")
@@ -91,16 +91,16 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
     _add_open_calls,
     _add_inbox,
 )
-"""Step n brings the schema from version n to n + 1; steps are only ever appended.
+"""Step n migrates the schema from version n to n + 1; steps are only ever appended.
 
-Each has to work also where it was interrupted between any two statements, since MariaDB commits
-every change of a table at once, and where the first step has made the tables as they are today.
+Each step must also work after an interruption between any two statements, because MariaDB commits
+each ALTER TABLE at once, and after the first step has created the tables in their present form.
 """
 
 WRITTEN_AS = 2
-"""The schema version that the database shows to all releases. Later steps only add columns that may
-be null, and tables: workers of the release that knows no more go on writing while others are
-upgraded, and add to the same rows. A step that they must not write after gets its own number."""
+"""The schema version that the database shows to all releases. Later steps only add nullable columns
+and tables: workers of the older release continue to write to the same rows while others are
+upgraded. A step after which they must not write gets its own number."""
 
 
 def known_version() -> int:
@@ -109,7 +109,7 @@ def known_version() -> int:
 
 
 def migrate(database: Database) -> None:
-    """Bring the database to this release's schema; cheap when it is there already.
+    """Migrate the database to this release's schema; cheap if that is already done.
 
     Raises:
         SchemaTooNewError: A newer release has migrated this database.
@@ -127,11 +127,11 @@ def migrate(database: Database) -> None:
 
 
 def require_schema(connection: Connection) -> None:
-    """Make sure that the database has this release's schema while one writes.
+    """Check in a write transaction that the database has this release's schema.
 
     Raises:
         SchemaTooNewError: A newer release has migrated this database meanwhile.
-        StorageError: It is older, as that of a backup is; `migrate` mends it.
+        StorageError: It is older, for example from a backup; `migrate` updates it.
     """
     done = _done(connection)
     if done < known_version():
@@ -139,7 +139,7 @@ def require_schema(connection: Connection) -> None:
 
 
 def _note_done(database: Database, connection: Connection, step: int) -> None:
-    # All workers keep the salt that they have: a session has to hold in each of them.
+    # The remembered salt is kept: a session must be valid in every worker.
     salt = database.remembered.get(SESSION_SALT) or secrets.token_hex(16)
     facts = {SCHEMA_VERSION: str(min(step, WRITTEN_AS)), SCHEMA_STEP: str(step)}
     connection.execute(
@@ -174,7 +174,7 @@ def _done_or_none(database: Database) -> int | None:
     except SchemaTooNewError:
         raise
     except StorageError:
-        return None  # No table yet, or no database: the locked path below tells which.
+        return None  # No table yet, or no database: the exclusive transaction finds out.
 
 
 def _remember_salt(database: Database, connection: Connection) -> None:
@@ -185,10 +185,11 @@ def _remember_salt(database: Database, connection: Connection) -> None:
 
 
 def _done(connection: Connection) -> int:
-    """How many steps are done.
+    """The number of completed steps.
 
     Raises:
-        SchemaTooNewError: A newer release has made a step after which this one must not write.
+        SchemaTooNewError: A newer release has completed a step after which this one must not
+            write.
     """
     rows = connection.execute(
         sa.select(META.c.name, META.c.value).where(META.c.name.in_((SCHEMA_VERSION, SCHEMA_STEP)))
@@ -199,5 +200,5 @@ def _done(connection: Connection) -> int:
         raise SchemaTooNewError(version, known_version())
     if version == WRITTEN_AS:
         return max(version, facts.get(SCHEMA_STEP, 0))
-    # Whatever the database showed before, the last step makes it show what all releases write as.
+    # An older database: the last step has to set the version that all releases share.
     return min(version, known_version() - 1)

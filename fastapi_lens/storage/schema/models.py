@@ -1,8 +1,8 @@
 """The tables, all prefixed ``lens_``, in a registry and MetaData of their own.
 
-The host's ``SQLModel.metadata`` never learns of them. Every integer is a BigInteger, because
-SQLModel's ``int`` is 32 bits wide on PostgreSQL and MariaDB. Times are integer microseconds
-since the epoch, UTC; 0 stands for never.
+The host's ``SQLModel.metadata`` never contains them. Every integer is a BigInteger, because
+SQLModel's ``int`` has 32 bits on PostgreSQL and MariaDB. Times are integer microseconds since
+the epoch, UTC; 0 stands for never.
 """
 
 from enum import IntEnum
@@ -26,7 +26,7 @@ lens_metadata = MetaData(
 
 
 class Tier(IntEnum):
-    """The width of a bucket in seconds. Weeks begin on Thursday, as the epoch did."""
+    """The width of a bucket in seconds. Weeks begin on Thursday, like the epoch."""
 
     MINUTE = 60
     HOUR = 3_600
@@ -35,7 +35,7 @@ class Tier(IntEnum):
 
 
 REQUEST_ID_BITS = 11
-"""Of a request's id, below the microseconds since the epoch; 63 bits last until the year 2112."""
+"""Low bits of a request's id, below its microseconds since the epoch; enough until 2112."""
 
 _LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 """MariaDB's TEXT ends at 64 KB, which a docstring may reach."""
@@ -47,12 +47,12 @@ _LONG_BYTES = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
 class LensModel(SQLModel, registry=registry(metadata=lens_metadata)):
     """Base of all tables of the lens."""
 
-    # What MariaDB takes by default may know no transactions, no emoji, and no case.
+    # MariaDB's defaults may have no transactions, no emoji and case-insensitive text.
     __table_args__ = {
         "mysql_engine": "InnoDB",
         "mysql_charset": "utf8mb4",
         "mysql_collate": "utf8mb4_bin",
-        # Other formats limit keys to 767 bytes, less than the name of an app may take.
+        # Other formats limit keys to 767 bytes, fewer than the name of an app may need.
         "mysql_row_format": "DYNAMIC",
         "sqlite_with_rowid": True,
     }
@@ -69,8 +69,8 @@ def _count() -> Any:
 class EndpointRow(LensModel, table=True):
     """One method on one path template of one app; outlives all retention.
 
-    `last_seen_at` is when a worker last said that its app has this endpoint, called or not.
-    `id` is 63 bits of SHA-256 of app, method and path: nothing allocates ids, nothing races.
+    `last_seen_at` is the time at which a worker last reported this endpoint, called or not.
+    `id` is 63 bits of SHA-256 of app, method and path: ids need no allocation, so no race.
     """
 
     __tablename__ = "lens_endpoint"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
@@ -92,7 +92,7 @@ class EndpointRow(LensModel, table=True):
 
 
 class BucketRow(LensModel, table=True):
-    """The calls of one endpoint in one minute, hour, day or week, added up."""
+    """Sums of the calls of one endpoint in one minute, hour, day or week."""
 
     __tablename__ = "lens_bucket"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
     __table_args__ = {**LensModel.__table_args__, "sqlite_with_rowid": False}
@@ -109,7 +109,7 @@ class BucketRow(LensModel, table=True):
 
 
 class StatusRow(LensModel, table=True):
-    """The calls of one endpoint that one status code answered on one day."""
+    """The calls of one endpoint with one status code on one day."""
 
     __tablename__ = "lens_status"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
     __table_args__ = {**LensModel.__table_args__, "sqlite_with_rowid": False}
@@ -122,14 +122,14 @@ class StatusRow(LensModel, table=True):
 class WorkerRow(LensModel, table=True):
     """One process that records, from its start to its end.
 
-    `seq` is the number of its last applied batch, the fence of exactly-once writing.
-    `ended_at` of one that was killed is when it was last heard of, and `killed` is true.
-    `log_seq` is the same for what the request log counts.
-    `clock_ahead_us` is how far its clock is ahead of the database's, null where nobody can tell.
+    `seq` is the number of its last applied batch, which makes writing exactly once.
+    `log_seq` is the same for batches of the request log.
+    `ended_at` of a killed worker is the time of its last heartbeat, and `killed` is true.
+    `clock_ahead_us` is the lead of its clock over the database's, null if unknown.
     `seen_at` and `ended_at` use the database's clock, if it has one, so that they are comparable.
     `id` also distinguishes processes of one host, see `recording.flush.processes`.
     `open_calls` holds its open calls, see `storage.writing.open_calls`; null if there are none.
-    `core_ppm` is the share of one core that its thread used lately, in millionths; null before it
+    `core_ppm` is the recent share of one core that its thread uses, in millionths; null before it
     was measured. `cost_ns` is written by releases of schema version 2 only.
     """
 
@@ -162,10 +162,10 @@ class WorkerRow(LensModel, table=True):
 
 
 class InboxRow(LensModel, table=True):
-    """What one flush of one worker has counted, until it is added to the rows that are shown.
+    """Counts of one flush of one worker, until they are added to the rows that are shown.
 
     `body` is one packed batch, see `storage.writing.inbox`, and `calls` the number of its calls.
-    All that its worker counted before `since` is in earlier batches. `app` is that of its worker.
+    All counts of its worker before `since` are in earlier batches. `app` is that of its worker.
     """
 
     __tablename__ = "lens_inbox"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
@@ -178,7 +178,7 @@ class InboxRow(LensModel, table=True):
 
 
 class LeaseRow(LensModel, table=True):
-    """Who does a periodic job; whoever moves `expires_at` on has it."""
+    """Owner of a periodic job: the worker that last moved `expires_at` forward."""
 
     __tablename__ = "lens_lease"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
     name: str = _key(String(64))
@@ -197,8 +197,8 @@ class MetaRow(LensModel, table=True):
 class RequestRow(LensModel, table=True):
     """One request of the log, which is a sample and bounded.
 
-    `id` is the microsecond of its arrival, `REQUEST_ID_BITS` further left, and a number that keeps
-    those of one microsecond apart: newest first is the primary key backwards.
+    `id` is the microsecond of its arrival, shifted left by `REQUEST_ID_BITS`, plus a number that
+    distinguishes requests of one microsecond: a descending primary key is newest first.
     """
 
     __tablename__ = "lens_request"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
@@ -218,9 +218,9 @@ class RequestRow(LensModel, table=True):
 
 
 class ExceptionRow(LensModel, table=True):
-    """Unhandled exceptions of one type, at one line, of one endpoint: how many, and the latest.
+    """Unhandled exceptions of one type, at one line, of one endpoint: their number and the latest.
 
-    `id` is 63 bits of SHA-256 of what they have in common.
+    `id` is 63 bits of SHA-256 of endpoint, type and line.
     """
 
     __tablename__ = "lens_failure"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
@@ -237,9 +237,9 @@ class ExceptionRow(LensModel, table=True):
 
 
 class SettingRow(LensModel, table=True):
-    """One section of an app's settings, as JSON, over what its code says.
+    """One section of an app's settings, as JSON, which overrides its code.
 
-    `version` counts the changes; who saves names the one that was read.
+    `version` counts the changes; a change names the version that it replaces.
     """
 
     __tablename__ = "lens_setting"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
@@ -250,7 +250,7 @@ class SettingRow(LensModel, table=True):
 
 
 class AuditRow(LensModel, table=True):
-    """Who did what in the admin; nothing there changes or deletes one. `id` is as a request's."""
+    """One audited action in the admin, never changed there. `id` is built like a request's."""
 
     __tablename__ = "lens_audit"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
     id: int = _key()
@@ -264,7 +264,7 @@ class AuditRow(LensModel, table=True):
 
 
 class ThrottleRow(LensModel, table=True):
-    """A client that has given wrong keys. `client` is a keyed hash of app and address."""
+    """A client that entered wrong keys. `client` is a keyed hash of app and address."""
 
     __tablename__ = "lens_throttle"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
     client: str = _key(String(64))

@@ -130,8 +130,8 @@ def _one_of(*values: Any) -> Rule:
     def holds(value: Any) -> bool:
         return isinstance(value, type(values[0])) and value in values
 
-    told = ", ".join(map(repr, values))
-    return Rule(f"none of {told}", holds, lambda _value, _now_us: values[0])
+    listed = ", ".join(map(repr, values))
+    return Rule(f"none of {listed}", holds, lambda _value, _now_us: values[0])
 
 
 def _is_list_of_texts(value: Any) -> bool:

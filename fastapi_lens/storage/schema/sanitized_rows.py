@@ -1,6 +1,6 @@
 """Sanitized reading of rows: an invalid value in a row must not make a page fail.
 
-Imports refuse such values and ``doctor --mend`` repairs them. Until then, the pages get the nearest
+Imports refuse such values and ``doctor --repair`` repairs them. Until then, pages get the nearest
 valid value from here. Applies `storage.schema.row_checks`.
 """
 

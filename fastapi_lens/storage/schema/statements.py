@@ -1,14 +1,14 @@
 """The statements of a flush, compiled once per database and run row by row at the driver's speed.
 
-SQLAlchemy's own way from a statement and a dictionary to the driver costs more than the work
-itself: a flush has some thousand rows, and its thread shares the interpreter with the requests.
+Executing a statement through SQLAlchemy costs more than the work itself: a flush has some thousand
+rows, and its thread shares the interpreter with the requests.
 """
 
 from functools import cache
 
 import sqlalchemy as sa
 
-from fastapi_lens.storage.engine.prepared import LockingRead, Prepared, among_some
+from fastapi_lens.storage.engine.prepared import LockingRead, Prepared, among_marked_ids
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
     ENDPOINT,
@@ -30,7 +30,7 @@ LOCK_BUCKETS = LockingRead(
     .where(
         BUCKET.c.tier == sa.bindparam("tier"),
         BUCKET.c.bucket == sa.bindparam("bucket"),
-        among_some(BUCKET.c.endpoint_id),
+        among_marked_ids(BUCKET.c.endpoint_id),
     )
     .order_by(BUCKET.c.endpoint_id)
     .with_for_update()
@@ -39,20 +39,19 @@ LOCK_BUCKETS = LockingRead(
 
 LOCK_STATUSES = LockingRead(
     sa.select(*STATUS.primary_key)
-    .where(STATUS.c.day == sa.bindparam("day"), among_some(STATUS.c.endpoint_id))
+    .where(STATUS.c.day == sa.bindparam("day"), among_marked_ids(STATUS.c.endpoint_id))
     .order_by(STATUS.c.endpoint_id, STATUS.c.status)
     .with_for_update()
 )
-"""The keys of all rows of one ``day``; those of statuses that nobody asked for, too: there are few,
-and one statement does it."""
+"""The keys of all rows of one ``day``, for every status: there are only few."""
 
 LOCK_ENDPOINTS = LockingRead(
     sa.select(ENDPOINT.c.id)
-    .where(among_some(ENDPOINT.c.id))
+    .where(among_marked_ids(ENDPOINT.c.id))
     .order_by(ENDPOINT.c.id)
     .with_for_update()
 )
-"""The ids of those that have a row."""
+"""The ids of endpoints that have a row."""
 
 FACTS = (
     "method",
@@ -65,23 +64,23 @@ FACTS = (
     "deprecated",
     "last_seen_at",
 )
-"""Columns of an endpoint that its app tells, each a parameter ``new_<column>``."""
+"""Columns of an endpoint that its app reports, each a parameter ``new_<column>``."""
 
 HAS_SCHEMA = sa.exists().where(
     META.c.name == sa.literal_column(f"'{SCHEMA_VERSION}'"),
     META.c.value == sa.bindparam("schema"),
 )
-"""Whether the database has the schema version that the parameter ``schema`` names."""
+"""Condition: the database has the schema version of the parameter ``schema``."""
 
 
 @cache
-def advancing(number: sa.Column[int], *told: sa.Column[int]) -> Prepared:
-    """Moves a worker's number from ``before`` to ``after``, unless the tables have changed.
+def advancing(number: sa.Column[int], *progress: sa.Column[int]) -> Prepared:
+    """A statement that advances a worker's number from ``before`` to ``after`` in this schema.
 
-    Other columns become ``new_<column>`` with it.
+    It also sets the columns of its progress to ``new_<column>``.
     """
     others: dict[sa.Column[int], sa.BindParameter[int]] = {
-        column: sa.bindparam(f"new_{column.name}") for column in told
+        column: sa.bindparam(f"new_{column.name}") for column in progress
     }
     return Prepared(
         sa.update(WORKER)

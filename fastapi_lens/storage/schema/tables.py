@@ -1,4 +1,4 @@
-"""The tables as SQLAlchemy Core sees them, for statements that no ORM session should build."""
+"""The tables as SQLAlchemy Core objects, for statements that need no ORM session."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ SCHEMA_VERSION = "schema_version"
 """The fact in META that each release compares before it writes, see `migrations.WRITTEN_AS`."""
 
 SCHEMA_STEP = "schema_step"
-"""The fact in META that tells how many steps of `migrations.STEPS` are done."""
+"""The fact in META with the number of completed steps of `migrations.STEPS`."""
 
 
 MOVED: tuple[sa.Table, ...] = (

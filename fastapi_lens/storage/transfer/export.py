@@ -1,6 +1,6 @@
-"""Reading everything that has to move to another database, as it stands at one moment. No file.
+"""Reads all rows to move to another database, in a consistent state. Writes no file.
 
-All of it comes from one read transaction and in primary-key order, a few rows at a time.
+All rows come from one read transaction and in primary-key order, a few at a time.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from fastapi_lens.storage.schema.tables import (
 _FETCHED_ROWS = 1_000
 
 Origins = Mapping[str, Sequence[str]]
-"""By app, whose counts are in a database: its own sign first, then those that were imported."""
+"""By app, the origins of its counts: its own sign first, then the signs of imported ones."""
 
 
 def app_names(connection: Connection) -> list[str]:
@@ -38,10 +38,10 @@ def endpoint_keys(connection: Connection, app: str) -> list[tuple[int, str, str]
 
 
 def origins(connection: Connection, apps: Sequence[str]) -> dict[str, list[str]]:
-    """Whose counts these apps have here.
+    """The origins of the counts that these apps have here.
 
-    A sign stands for one app in one database. It is made of the database's random salt, and
-    tells nothing of it.
+    A sign identifies one app in one database. It is a hash of the database's random salt, which
+    it does not reveal.
     """
     salt = connection.execute(
         sa.select(META.c.value).where(META.c.name == SESSION_SALT)
@@ -60,7 +60,7 @@ def own_sign(salt: str, app: str) -> str:
 
 
 def count_rows(connection: Connection, table: sa.Table, apps: Sequence[str]) -> int:
-    """How many rows of a table belong to these apps."""
+    """The number of rows of a table that belong to these apps."""
     rows = sa.select(sa.func.count()).select_from(table).where(_belongs(table, apps))
     return int(connection.execute(rows).scalar_one())
 
@@ -68,7 +68,7 @@ def count_rows(connection: Connection, table: sa.Table, apps: Sequence[str]) -> 
 def rows_of(connection: Connection, table: sa.Table, apps: Sequence[str]) -> Iterator[list[Any]]:
     """The rows of a table that belong to these apps, in primary-key order."""
     rows = sa.select(table).where(_belongs(table, apps)).order_by(*table.primary_key)
-    # One at a time from the server, too, instead of all of them in memory.
+    # Fetched in parts, because all of them may not fit into memory.
     for row in connection.execute(rows.execution_options(yield_per=_FETCHED_ROWS)):
         yield list(row)
 
@@ -76,6 +76,6 @@ def rows_of(connection: Connection, table: sa.Table, apps: Sequence[str]) -> Ite
 def _belongs(table: sa.Table, apps: Sequence[str]) -> sa.ColumnElement[bool]:
     if "app" in table.c:
         return table.c.app.in_(apps)
-    mine = sa.select(ENDPOINT.c.id).where(ENDPOINT.c.app.in_(apps))
-    belongs: sa.ColumnElement[bool] = table.c.endpoint_id.in_(mine)
+    endpoints = sa.select(ENDPOINT.c.id).where(ENDPOINT.c.app.in_(apps))
+    belongs: sa.ColumnElement[bool] = table.c.endpoint_id.in_(endpoints)
     return belongs

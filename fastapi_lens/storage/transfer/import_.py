@@ -1,7 +1,7 @@
-"""Adding the rows of another database to this one, each exactly once. No file.
+"""Adds the rows of another database to this one, each exactly once. Reads no file.
 
-An import notes in the database how many of the rows of which export are in, in the transaction
-that adds them. Whoever begins anew after a crash, or by mistake, goes on from there.
+An import stores in the database how many rows of which export were added, in the transaction that
+adds them. A repeated import, after a crash or by mistake, continues from there.
 """
 
 import json
@@ -27,11 +27,11 @@ from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_STATUS
 from fastapi_lens.storage.writing.log_writer import ADD_EXCEPTION, exception_change
 from fastapi_lens.storage.writing.rollup import bucket_change, locked_buckets
 
-SLICE_ROWS = 400
-"""Rows that one transaction adds: some milliseconds that a flush may have to wait."""
+CHUNK_ROWS = 400
+"""Rows that one transaction adds: a flush may have to wait for its few milliseconds."""
 
 TRIES = 10
-"""Transactions that are begun before a deadlock is an error."""
+"""Attempts before a deadlock becomes an error."""
 
 Row = dict[str, Any]
 
@@ -40,10 +40,10 @@ class Importer:
     """Adds the rows of one export.
 
     Args:
-        database: Gets the rows; its tables are made where they are missing.
-        export_id: 32 hexadecimal digits that name the export.
-        rows: How many rows the export has.
-        origins: By app, whose counts are in the export.
+        database: The target; missing tables are created.
+        export_id: 32 hexadecimal digits that identify the export.
+        rows: Number of rows in the export.
+        origins: The origins of the counts in the export, by app.
     """
 
     def __init__(self, database: Database, export_id: str, rows: int, origins: Origins) -> None:
@@ -60,13 +60,13 @@ class Importer:
         }
 
     def repeated_apps(self) -> list[str]:
-        """The apps of the export some of whose counts are in the database already.
+        """The apps of the export that already have counts of the same origin in the database.
 
-        Not by this export, whose rows are added once whatever happens. The counts of an app that
-        the database has recorded itself are in it only as long as it has rows of that app.
+        This export itself does not count, because its rows are added only once. An app that the
+        database has recorded itself counts as long as the database has rows of it.
 
         Raises:
-            StorageError: The database cannot be made ready or read.
+            StorageError: The database cannot be migrated or read.
         """
         migrate(self._database)
         with self._database.read() as connection:
@@ -78,7 +78,7 @@ class Importer:
         return [app for app in present if not set(here[app]).isdisjoint(self._origins[app])]
 
     def begin(self) -> int:
-        """Note that this import has begun; gives the number of rows that are in already.
+        """Note that this import has begun; returns the number of rows already added.
 
         Raises:
             StorageError: The database cannot be written.
@@ -93,11 +93,11 @@ class Importer:
             return int(import_notes(connection)[self._name]["applied"])
 
     def add(self, table: sa.Table, start: int, rows: Sequence[Row]) -> None:
-        """Add some rows of one table, unless they are in.
+        """Add some rows of one table, unless they were already added.
 
         Args:
-            table: Where they belong.
-            start: How many rows of the export come before them.
+            table: Their table.
+            start: Number of rows of the export before them.
             rows: In primary-key order; at least one.
 
         Raises:
@@ -106,7 +106,7 @@ class Importer:
         retry_on_deadlock(lambda: self._add(table, start, rows), tries=TRIES)
 
     def _add(self, table: sa.Table, start: int, rows: Sequence[Row]) -> None:
-        # Two transactions: on MariaDB those who insert and then update in one deadlock.
+        # Two transactions: on MariaDB, transactions that insert and then update deadlock.
         with self._database.write() as connection:
             empty = [_emptied(table, row) for row in rows]
             connection.execute(self._database.insert_ignore(table), empty)
@@ -133,7 +133,7 @@ class Importer:
 
 
 def _emptied(table: sa.Table, row: Row) -> Row:
-    """A row that changes no sum, to be added to.
+    """A row without counts, which are added to it later.
 
     Workers, requests and audit entries have ids of their own and are imported whole, except that a
     worker gets no open calls. Settings are imported whole, too, and overwrite no existing ones.
@@ -170,7 +170,7 @@ def _add_endpoints(connection: Connection, rows: Sequence[Row]) -> None:
 
 
 def _joined(here: Row, there: Row) -> Row:
-    """What both know of one endpoint; facts are those of whoever has seen it later."""
+    """The merged values of one endpoint; the facts are those that were seen later."""
     newer = there if there["last_seen_at"] > here["last_seen_at"] else here
     return {
         **{name: newer[name] for name in FACTS},
@@ -182,7 +182,7 @@ def _joined(here: Row, there: Row) -> Row:
 
 
 def _earlier(one: int, other: int) -> int:
-    """The earlier of two times, of which 0 is never."""
+    """The earlier of two times, where 0 means never."""
     return min(one, other) if one and other else one or other
 
 

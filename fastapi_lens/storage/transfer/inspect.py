@@ -1,4 +1,4 @@
-"""What a database looks like from inside: rows, oldest rows, SQLite's own state. Judges nothing."""
+"""Contents and state of a database: rows, oldest rows, SQLite's own state. Judges nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, REQU
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """How much there is.
+    """Size and number of rows.
 
     Attributes:
-        size_bytes: Of the database (SQLite) or of the lens's tables; None if unknown.
-        rows: By table.
-        oldest: By tier that has any, the epoch second at which its oldest bucket ends.
-        never_called: By app, endpoints without any call.
+        size_bytes: Size of the database (SQLite) or of the lens's tables; None if unknown.
+        rows: Number of rows by table.
+        oldest: End of the oldest bucket in epoch seconds, by tier; tiers without any are absent.
+        never_called: Number of endpoints without any call, by app.
     """
 
     size_bytes: int | None
@@ -30,7 +30,7 @@ class Contents:
 
 
 def contents(database: Database) -> Contents:
-    """Count everything; reads the primary keys from one end to the other.
+    """Count everything; scans the primary keys.
 
     Raises:
         StorageError: The database cannot be read.
@@ -52,7 +52,7 @@ NAMESAKE_TABLE = "lens_requests"
 """Table of the other package named fastapi-lens; this package has a table ``lens_request``."""
 
 NAMESAKE = (
-    f"the table {NAMESAKE_TABLE} is of another package, fastapi-lens of PyPI: nothing of it is "
+    f"the table {NAMESAKE_TABLE} belongs to another package, fastapi-lens of PyPI: it is not "
     "read, changed or deleted, so its calls are not in these counts"
 )
 
@@ -68,7 +68,7 @@ def has_namesake(database: Database) -> bool:
 
 
 def journal_mode(database: Database) -> str:
-    """The journal mode of a SQLite database, which this has to be.
+    """The journal mode of a SQLite database.
 
     Raises:
         StorageError: The database cannot be read.
@@ -78,7 +78,7 @@ def journal_mode(database: Database) -> str:
 
 
 def damage(database: Database) -> str | None:
-    """What SQLite finds wrong in its file, in its words; None when it is sound, or on a server.
+    """The damage that SQLite finds in its file, in its words; None if it is sound, or on a server.
 
     Raises:
         StorageError: The database cannot be read.
@@ -88,7 +88,7 @@ def damage(database: Database) -> str | None:
 
 
 def log_bytes(path: Path) -> int:
-    """The size of a SQLite file's log; 0 where there is none."""
+    """The size of a SQLite file's log; 0 if there is none."""
     log = path.with_name(f"{path.name}-wal")
     return log.stat().st_size if log.exists() else 0
 

@@ -60,7 +60,7 @@ def wrong_rows(database: Database) -> Iterator[WrongRow]:
                 yield WrongRow(META, {"name": name, "value": value}, wrong)
 
 
-def mend(database: Database, rows: Sequence[WrongRow], *, now: float) -> None:
+def repair(database: Database, rows: Sequence[WrongRow], *, now: float) -> None:
     """Repair rows where possible, and delete the others.
 
     Args:
@@ -74,18 +74,18 @@ def mend(database: Database, rows: Sequence[WrongRow], *, now: float) -> None:
     for begin in range(0, len(rows), AT_ONCE):
         with database.write() as connection:
             for row in rows[begin : begin + AT_ONCE]:
-                _mend(connection, row, microseconds(now))
+                _repair(connection, row, microseconds(now))
             note_change(database, connection)
 
 
-def _mend(connection: Connection, row: WrongRow, now_us: int) -> None:
+def _repair(connection: Connection, row: WrongRow, now_us: int) -> None:
     table = row.table
-    mine = [column == _as_it_is(row.values[column.name]) for column in table.primary_key]
+    is_row = [column == _as_it_is(row.values[column.name]) for column in table.primary_key]
     changes = None if table is META else sound_values(table, row.values, now_us)
     if changes is None:
-        connection.execute(sa.delete(table).where(*mine))
+        connection.execute(sa.delete(table).where(*is_row))
     else:
-        connection.execute(sa.update(table).where(*mine).values(changes))
+        connection.execute(sa.update(table).where(*is_row).values(changes))
 
 
 def _rows(connection: Connection, table: sa.Table) -> Iterator[dict[str, Any]]:

@@ -1,1 +1,1 @@
-"""Counts on their way to the rows that are shown: inbox, drain, roll-up rows."""
+"""Writing of counts: inbox, drain, and the roll-up rows that are shown."""

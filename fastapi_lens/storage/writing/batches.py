@@ -1,4 +1,4 @@
-"""What recording hands to storage: counted calls in batches, and who counted. No SQL, no I/O."""
+"""Types that recording passes to storage: counted calls in batches. No SQL, no I/O."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -34,11 +34,11 @@ def identity_of(*parts: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class EndpointFacts:
-    """An endpoint as the app's routes tell of it.
+    """An endpoint as the app's routes describe it.
 
     Attributes:
-        tags: In the order of the route.
-        seen_at_us: When the lens learned of it, in microseconds since the epoch.
+        tags: Tags in the order of the route.
+        seen_at_us: Time of its discovery, in microseconds since the epoch.
     """
 
     id: int
@@ -55,7 +55,7 @@ class EndpointFacts:
 
 
 class Delta(NamedTuple):
-    """Calls of one endpoint with one status code in one minute, added up.
+    """Sum of the calls of one endpoint with one status code in one minute.
 
     Attributes:
         minute: Minutes since the epoch.
@@ -75,7 +75,7 @@ class Delta(NamedTuple):
 
     @classmethod
     def sum_of(cls, deltas: "Sequence[Delta]") -> "Delta":
-        """The calls of at least one, all of the same endpoint, minute and status."""
+        """The sum of at least one delta, all of the same endpoint, minute and status."""
         if len(deltas) == 1:
             return deltas[0]
         return deltas[0]._replace(
@@ -117,8 +117,8 @@ class Batch:
         open_calls: The worker's open calls, see `storage.writing.open_calls`; None if unchanged.
         ahead_us: A stored last call after this time, in microseconds since the epoch, came from a
             wrong clock and is overwritten.
-        since_us: All that the worker counted before this time, in microseconds since the epoch,
-            is in earlier batches.
+        since_us: All counts of the worker before this time, in microseconds since the epoch, are
+            in earlier batches.
     """
 
     seq: int
@@ -130,13 +130,13 @@ class Batch:
 
     @property
     def calls(self) -> int:
-        """How many calls are in it."""
+        """Its number of calls."""
         return sum(delta.calls for delta in self.deltas)
 
 
 @dataclass(slots=True)
 class BucketSum:
-    """What a batch adds to one bucket row."""
+    """The increments of one bucket row."""
 
     calls: int = 0
     redirects: int = 0
@@ -164,7 +164,7 @@ class BucketSum:
 
 
 def bucket_sums(deltas: Iterable[Delta]) -> dict[BucketKey, BucketSum]:
-    """What the deltas add to each row ``(tier, bucket, endpoint id)`` of all tiers."""
+    """The increments of each row ``(tier, bucket, endpoint id)`` of all tiers."""
     sums: dict[BucketKey, BucketSum] = {}
     for delta in yield_gil(deltas):
         for seconds, minutes in _MINUTES.items():
@@ -181,7 +181,7 @@ _MINUTES = {tier.value: tier // Tier.MINUTE for tier in TIERS}
 
 
 def status_sums(deltas: Iterable[Delta]) -> dict[StatusKey, int]:
-    """What the deltas add to each row ``(day, endpoint id, status)``."""
+    """The increments of each row ``(day, endpoint id, status)``."""
     sums: dict[StatusKey, int] = {}
     for delta in deltas:
         key = (delta.minute * Tier.MINUTE // Tier.DAY, delta.endpoint_id, delta.status)

@@ -1,7 +1,7 @@
-"""The drain: adds what waits in the inbox to the rows that are shown, each batch exactly once.
+"""The drain: adds batches of the inbox to the rows that are shown, each exactly once.
 
-Batches are added in the transaction that deletes them, so it does not matter who does it or when
-who does it dies. One process at a time does it, because more would wait for each other.
+A batch is added in the transaction that deletes it, so it does not matter which process does it, or
+when that process dies. One process at a time drains, because several would wait for each other.
 """
 
 import logging
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import RefusedError, StorageError
-from fastapi_lens.storage.coordination.dropped_calls import count_losses
+from fastapi_lens.storage.coordination.dropped_calls import count_dropped
 from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
 from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, microseconds
 from fastapi_lens.storage.engine.database import Database
@@ -36,31 +36,31 @@ from fastapi_lens.text.escaping import visible
 logger = logging.getLogger("fastapi_lens")
 
 AIM_SECONDS = 0.05
-"""A transaction takes about so long, unless batches come faster than they are added then."""
+"""Target duration of a transaction, unless batches arrive faster than they are added."""
 
 LEAST_AT_ONCE, FIRST_AT_ONCE, MOST_AT_ONCE = 16, 64, 256
-"""Packed batches that are read at once, if as many wait, and added in one transaction unless they
-have too many distinct sums. The workers of a fleet change the same rows."""
+"""Batches to read at once, if as many wait, and to add in one transaction unless they have too many
+distinct sums. The workers of a fleet change the same rows."""
 
 MOST_SUMS = 3_000
-"""Distinct sums of one transaction, of four rows each, and at most one batch more: about 0.3 s."""
+"""Most distinct sums of one transaction, plus one batch; four rows for each sum, about 0.3 s."""
 
 FOLD_EVERY = 32
-"""Batches that are in memory unpacked."""
+"""Most unpacked batches in memory."""
 
 MAX_TRIES = 5
-"""Of a batch that fails in a way that nobody foresaw; then its calls are given up."""
+"""Attempts for a batch that fails with an unexpected error; then its calls are dropped."""
 
 
 Key = tuple[str, int]
 """Worker and number of a batch."""
 
 _FIRST: Key = ("", 0)
-"""Before the first batch."""
+"""A key before that of the first batch."""
 
 
 class _TakenError(StorageError):
-    """Somebody else has added these batches."""
+    """Another process has added these batches."""
 
 
 class Waiting(NamedTuple):
@@ -74,20 +74,20 @@ class Waiting(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """Its place in the order of the inbox."""
+        """Its position in the order of the inbox."""
         return self.worker_id, self.seq
 
 
 class Drain:
     """Empties the inbox of one database.
 
-    Calls that can never be added are counted as lost by their app.
+    Calls that can never be added are counted as dropped by their app.
 
     Args:
-        database: With tables.
+        database: A database with tables.
         clock: Epoch seconds.
-        timer: Seconds that pass.
-        pause: Waits so many seconds.
+        timer: Seconds of a monotonic clock.
+        pause: Waits some seconds.
     """
 
     def __init__(
@@ -108,16 +108,16 @@ class Drain:
         self._after = _FIRST
         self._most = MOST_AT_ONCE
         self._tries = Counter[Key]()
-        self._said_newer = False
+        self._logged_newer = False
 
     def run(self, *, seconds: float) -> bool:
-        """Add what waits, for about so many seconds at most; whether nothing is left to do now.
+        """Add waiting batches for at most about this time; true if the inbox is empty.
 
-        Between two transactions it rests as long as the last one took, so that others get at the
-        database and at the interpreter.
+        The pause between two transactions is as long as the last one, so that others get access to
+        the database and to the interpreter.
 
         Raises:
-            StorageError: The database cannot be read or written; what was added stays added.
+            StorageError: The database cannot be read or written; batches added before stay.
         """
         end = self._timer() + seconds
         while True:
@@ -127,12 +127,12 @@ class Drain:
                 self._pause(took)
 
     def run_once(self) -> None:
-        """Add all that waits now, whatever comes meanwhile, and however long it takes.
+        """Add all batches that wait now, without a time limit.
 
         Only what workers of a newer release have to add still waits then.
 
         Raises:
-            StorageError: The database cannot be read or written; what was added stays added.
+            StorageError: The database cannot be read or written; batches added before stay.
         """
         for _ in self.parts():
             pass
@@ -141,7 +141,7 @@ class Drain:
         """The same as `run_once`, one transaction after the other; whoever stops loses nothing.
 
         Yields:
-            Whether nothing is left to do, as far as it is known after that transaction.
+            True if the inbox is empty, as far as is known after that transaction.
         """
         for _ in range(MAX_TRIES):
             self._after, is_empty = _FIRST, False
@@ -153,10 +153,10 @@ class Drain:
                 return
 
     def _transactions(self) -> Iterator[tuple[float, bool]]:
-        """Go on from the batch that was added last to the end of the inbox.
+        """Continue after the batch that was added last, to the end of the inbox.
 
         Yields:
-            After each transaction, the seconds that it took, and whether nothing is left to do now.
+            After each transaction its duration in seconds, and true if the inbox is empty.
         """
         is_all = self._after == _FIRST
         while True:
@@ -182,7 +182,7 @@ class Drain:
                 return
 
     def _read(self, after: Key) -> list[Waiting]:
-        """Some batches, in key order."""
+        """The next batches, in key order."""
         worker, seq = after
         behind = (INBOX.c.worker_id > worker) | (
             (INBOX.c.worker_id == worker) & (INBOX.c.seq > seq)
@@ -192,18 +192,18 @@ class Drain:
             return [Waiting(*row) for row in found]
 
     def _adapt(self, added: int, took: float) -> None:
-        """More at once while many wait: what they have in common is written once for all."""
+        """Take more batches at once while many wait: rows that they share are written only once."""
         if added == self._at_once:
             self._most = min(MOST_AT_ONCE, self._most + 1)
             self._at_once = min(self._most, 2 * self._at_once)
         elif took > AIM_SECONDS and 2 * added <= self._at_once:
-            # Not below what waits: the rows would only be written twice.
+            # Not fewer than wait: the same rows would be written twice.
             self._at_once = min(self._at_once, max(LEAST_AT_ONCE, self._at_once // 2))
 
     def _add(self, rows: Sequence[Waiting]) -> Sequence[Waiting]:
-        """Add as many batches as one transaction takes, and delete them.
+        """Add the batches of one transaction, and delete them; returns the rest.
 
-        Those that only a newer release can read stay.
+        Batches that only a newer release can read stay.
 
         Returns:
             The batches that are left to add, in key order.
@@ -214,7 +214,7 @@ class Drain:
         try:
             added = self._add_first_part(rows)
         except (RefusedError, UnreadableError):
-            pass  # One by one tells which, and why.
+            pass  # Adding them one by one finds the refused one, and the reason.
         except StorageError:
             raise
         except Exception:
@@ -242,9 +242,10 @@ class Drain:
         return {row.key for row in part}
 
     def _first_part(self, rows: Sequence[Waiting]) -> tuple[list[Waiting], Batch]:
-        """So many batches as make about `MOST_SUMS` distinct sums, and these sums.
+        """Batches with about `MOST_SUMS` distinct sums in all, and these sums.
 
-        First the first one of each worker, then the second ones: those hold the same endpoints.
+        It takes the first batch of each worker, then the second ones, because those of different
+        workers contain the same endpoints.
         """
         part: list[Waiting] = []
 
@@ -258,8 +259,8 @@ class Drain:
 
     def _readable(self, rows: Sequence[Waiting]) -> Sequence[Waiting]:
         readable = [row for row in rows if not is_newer(row.body)]
-        if len(readable) < len(rows) and not self._said_newer:
-            self._said_newer = True
+        if len(readable) < len(rows) and not self._logged_newer:
+            self._logged_newer = True
             logger.warning(
                 "fastapi_lens leaves %d batches to the newer release that wrote them",
                 len(rows) - len(readable),
@@ -271,14 +272,14 @@ class Drain:
         try:
             self._rollup.add(batch, claim)
         except UnregisteredError as error:
-            # Deleted while they are called, or refused when they were registered.
+            # The endpoints were deleted while they were called, or refused at their registration.
             missing = frozenset(error.ids)
             apps = {identity: row.app for row in rows for identity in missing & _ids_in(row)}
             insert_unregistered(self._database, apps, now_us=microseconds(self._clock()))
             self._rollup.add(batch, claim)
 
     def _add_the_rest(self, row: Waiting) -> None:
-        """Add what the database takes of a batch that it has refused as a whole."""
+        """Add the sums that the database accepts of a batch that it refused as a whole."""
         claim = _Claim([row])
         try:
             batch = _unpacked(row)
@@ -286,14 +287,14 @@ class Drain:
             names = self._names_of([delta.endpoint_id for delta in refused])
             rest = replace(batch, deltas=tuple(taken))
             self._rollup.add(
-                self._added_up([rest]), self._losing(row, batch.calls - rest.calls, claim)
+                self._added_up([rest]), self._dropping(row, batch.calls - rest.calls, claim)
             )
         except (RefusedError, UnreadableError) as error:
-            self._give_up(row, claim, error)
+            self._drop(row, claim, error)
         except StorageError:
             raise
         except Exception as error:
-            # Nobody foresaw it, and others wait behind it.
+            # Unexpected, so it may succeed later; but other batches wait behind it.
             self._tries[row.key] += 1
             if self._tries[row.key] < MAX_TRIES:
                 logger.exception(
@@ -302,17 +303,17 @@ class Drain:
                 )
                 return
             del self._tries[row.key]
-            self._give_up(row, claim, error)
+            self._drop(row, claim, error)
         else:
-            _say_refused(refused, names)
+            _log_refused(refused, names)
 
     def _sorted_out(
         self, deltas: Sequence[Delta], taken: Sequence[Delta] = ()
     ) -> tuple[Sequence[Delta], Sequence[Delta]]:
-        """Which sums the database takes beside those that it takes already, and which it refuses.
+        """Separate the sums that the database accepts from those that it refuses, by bisection.
 
         Returns:
-            All that it takes, and the others.
+            All accepted sums, including `taken`, and the refused ones.
         """
         both = (*taken, *deltas)
         if not deltas or self._rollup.takes(self._added_up([Batch(0, both)])):
@@ -324,12 +325,12 @@ class Drain:
         taken, others = self._sorted_out(deltas[half:], taken)
         return taken, (*refused, *others)
 
-    def _give_up(self, row: Waiting, claim: Claim, error: Exception) -> None:
-        """Delete a batch that can never be added."""
-        lose = self._losing(row, row.calls, claim)
-        retry_on_deadlock(lambda: self._write(lose))
+    def _drop(self, row: Waiting, claim: Claim, error: Exception) -> None:
+        """Delete a batch that can never be added, and count its calls as dropped."""
+        claim_dropped = self._dropping(row, row.calls, claim)
+        retry_on_deadlock(lambda: self._write(claim_dropped))
         logger.error(
-            "fastapi_lens gives up %d calls of worker %s (%s), which cannot be added: %s",
+            "fastapi_lens drops %d calls of worker %s (%s), which cannot be added: %s",
             row.calls,
             row.worker_id,
             row.app,
@@ -341,13 +342,13 @@ class Drain:
             change(connection)
             note_change(self._database, connection)
 
-    def _losing(self, row: Waiting, calls: int, claim: Claim) -> Claim:
-        """Claim a batch, so many calls of which are lost."""
+    def _dropping(self, row: Waiting, calls: int, claim: Claim) -> Claim:
+        """A claim of a batch that also counts some of its calls as dropped."""
 
         def claim_and_count(connection: Connection) -> None:
             claim(connection)
             if calls:
-                count_losses(self._database, connection, row.app, calls)
+                count_dropped(self._database, connection, row.app, calls)
 
         return claim_and_count
 
@@ -359,10 +360,10 @@ class Drain:
         return [names.get(endpoint, f"endpoint {endpoint}") for endpoint in endpoints]
 
     def _added_up(self, batches: Iterable[Batch]) -> Batch:
-        """The sums and uses of several batches as one, up to that which exceeds `MOST_SUMS`."""
+        """One batch with the sums and uses of several, up to the one that exceeds `MOST_SUMS`."""
         sums: dict[tuple[int, int, int], list[Delta]] = {}
         uses: list[Use] = []
-        # A stored time is from a wrong clock only if it is so by today's clock, too.
+        # A stored time counts as wrong only if it is ahead of the present clock, too.
         ahead_us = microseconds(self._clock() + AHEAD_SECONDS)
         for number, batch in enumerate(yield_gil(batches, every=1), 1):
             ahead_us = max(ahead_us, batch.ahead_us)
@@ -385,7 +386,7 @@ def _fold(sums: Mapping[tuple[int, int, int], list[Delta]]) -> None:
 
 
 class _Claim:
-    """Deletes batches, or finds that somebody else has done so."""
+    """Deletes batches, or finds that another process has done so."""
 
     def __init__(self, rows: Sequence[Waiting]) -> None:
         """Take rows in key order."""
@@ -395,7 +396,7 @@ class _Claim:
         ]
 
     def __call__(self, connection: Connection) -> None:
-        """Delete them, in a transaction that adds them.
+        """Delete them, in the transaction that adds them.
 
         Raises:
             SchemaTooNewError: A newer release has migrated the database.
@@ -408,13 +409,13 @@ class _Claim:
                 raise _TakenError("another process has added these batches")
 
 
-def _say_refused(deltas: Sequence[Delta], names: Sequence[str]) -> None:
+def _log_refused(deltas: Sequence[Delta], names: Sequence[str]) -> None:
     calls = Counter[str]()
     for delta, name in zip(deltas, names, strict=True):
         calls[name] += delta.calls
-    for name, lost in calls.items():
+    for name, dropped in calls.items():
         logger.error(
-            "fastapi_lens gives up %d calls of %s, which the database refuses to add", lost, name
+            "fastapi_lens drops %d calls of %s, which the database refuses to add", dropped, name
         )
 
 
@@ -434,7 +435,8 @@ def _by_rank(rows: Iterable[Waiting]) -> list[Waiting]:
 
 def _ids_in(row: Waiting) -> set[int]:
     batch = _unpacked(row)
-    return {one.endpoint_id for one in batch.deltas} | {one.endpoint_id for one in batch.uses}
+    counted = {delta.endpoint_id for delta in batch.deltas}
+    return counted | {use.endpoint_id for use in batch.uses}
 
 
 _IN_ORDER = sa.select(
@@ -450,7 +452,7 @@ _DELETE = Prepared(
 
 
 def drain_all(database: Database) -> None:
-    """Add everything that waits now, for whoever reads, moves or deletes all counts.
+    """Add everything that waits now: for exports, deletions and others that need all counts.
 
     Raises:
         StorageError: The database cannot be read or written.
@@ -459,12 +461,12 @@ def drain_all(database: Database) -> None:
 
 
 class Backlog(NamedTuple):
-    """What waits in the inbox.
+    """Batches that wait in the inbox.
 
     Attributes:
-        batches: How many.
-        since_us: Since when, in microseconds since the epoch; 0 for none.
-        newer: How many of them only workers of a newer release can add.
+        batches: Their number.
+        since_us: Oldest time in microseconds since the epoch; 0 for none.
+        newer: Number of batches that only workers of a newer release can add.
     """
 
     batches: int
@@ -473,7 +475,7 @@ class Backlog(NamedTuple):
 
 
 def backlog(connection: Connection) -> Backlog:
-    """What waits in the inbox now, of all apps."""
+    """The batches in the inbox now, of all apps."""
     newer = sa.func.sum(sa.case((newer_bodies(), 1), else_=0))
     counted = sa.select(sa.func.count(), sa.func.min(INBOX.c.since), newer)
     return Backlog(*(int(number or 0) for number in connection.execute(counted).one()))

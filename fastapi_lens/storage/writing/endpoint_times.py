@@ -46,7 +46,7 @@ def move_times(database: Database, app: str, *, begin_us: int, end_us: int, shif
             time = ENDPOINT.c[name]
             moved = sa.update(ENDPOINT).where(ENDPOINT.c.app == app, time.between(begin_us, end_us))
             connection.execute(moved.values({name: time + shift_us}))
-        # Else endpoints that were never called would seem older than all workers, and be hidden.
+        # Otherwise never-called endpoints would seem older than all workers, and be hidden.
         started = WORKER.c.started_at
         ours = sa.update(WORKER).where(WORKER.c.app == app, started.between(begin_us, end_us))
         connection.execute(ours.values(started_at=started + shift_us))
@@ -99,8 +99,8 @@ def _lowered_rows(database: Database, app: str, now: float) -> list[tuple[Any, i
     ]
 
 
-def mend_left(database: Database, app: str, *, now: float) -> bool:
-    """Fix times of 1970, or far ahead, that no running worker recorded.
+def correct_left_behind(database: Database, app: str, *, now: float) -> bool:
+    """Correct times in 1970, or far in the future, that no running worker recorded.
 
     A last call becomes the latest counted one if that is at most a day old, and otherwise now: the
     call was made before now, and no endpoint may look dead because of a wrong clock. A first call
@@ -109,8 +109,8 @@ def mend_left(database: Database, app: str, *, now: float) -> bool:
     Args:
         database: The database to write to.
         app: Name of the app.
-        now: Epoch seconds, by a clock that is set. If counts of many days lie after it, nothing
-            is changed: then this clock is behind.
+        now: Epoch seconds of a clock that is set. If counts of many days lie after it, this clock
+            is behind, and nothing is changed.
 
     Returns:
         True if counts lie far ahead: either they are booked wrong, or this clock is behind.
@@ -158,8 +158,8 @@ def _wrong_rows(connection: Connection, app: str, limit_us: int) -> list[Any]:
     """Some rows with impossible times: their id, and the times in the order of `_TIMES`."""
     wrong = sa.or_(*(_is_wrong(ENDPOINT.c[name], limit_us) for name in _TIMES))
     columns = (ENDPOINT.c.id, *(ENDPOINT.c[name] for name in _TIMES))
-    some = sa.select(*columns).where(ENDPOINT.c.app == app, wrong).limit(_AT_ONCE)
-    return list(connection.execute(some))
+    selected = sa.select(*columns).where(ENDPOINT.c.app == app, wrong).limit(_AT_ONCE)
+    return list(connection.execute(selected))
 
 
 def _is_wrong(time: sa.Column[int], limit_us: int) -> sa.ColumnElement[bool]:
@@ -210,16 +210,16 @@ def _right(row: Any, counted: _Counted, now: float, limit_us: int) -> dict[str, 
     """The corrected times of a row, by column."""
     right: dict[str, int] = {}
 
-    def mended(name: str, instead: float) -> int:
-        told: int = getattr(row, name)
-        if told and not _EARLIEST_US <= told <= limit_us:
-            right[name] = told = microseconds(instead)
-        return told
+    def corrected(name: str, instead: float) -> int:
+        stored: int = getattr(row, name)
+        if stored and not _EARLIEST_US <= stored <= limit_us:
+            right[name] = stored = microseconds(instead)
+        return stored
 
     late = counted.last if counted.last and now - counted.last <= AHEAD_SECONDS else now
-    last_us = mended("last_called_at", late)
+    last_us = corrected("last_called_at", late)
     first = last_us / 1_000_000 if counted.first is None else counted.first
-    first_us = mended("first_called_at", min(first, last_us / 1_000_000))
-    mended("first_seen_at", min(now, first_us / 1_000_000 or now))
-    mended("last_seen_at", now)
+    first_us = corrected("first_called_at", min(first, last_us / 1_000_000))
+    corrected("first_seen_at", min(now, first_us / 1_000_000 or now))
+    corrected("last_seen_at", now)
     return right

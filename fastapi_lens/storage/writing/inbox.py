@@ -1,8 +1,8 @@
-"""The inbox: what one flush has counted is one packed row, until the drain adds it up.
+"""The inbox: the counts of one flush are one packed row, until the drain adds them up.
 
-The body of a row is a byte that names the format, and then, compressed, the number of sums and of
+The body of a row is a byte that names the format, and then, compressed: the number of sums and of
 uses and the batch's `ahead_us`; each field of all sums, then each field of all uses, as 64-bit
-integers; and the histograms, see `lanes.pack_many`. Little-endian.
+integers; and the histograms, see `histogram.codec.pack_many`. Little-endian.
 """
 
 import struct
@@ -26,7 +26,7 @@ _FORMAT_BYTE = b"\1"
 """Later formats have greater numbers."""
 
 _COMPRESSION = 1
-"""The quickest of zlib's levels; the next ones save little of so much that is distinct."""
+"""The fastest of zlib's levels; higher ones save little, because most values are distinct."""
 
 _HEAD = struct.Struct("<IIq")
 _SUM_FIELDS = len(Delta._fields) - 1
@@ -37,7 +37,7 @@ _BYTES = 8
 
 
 class UnreadableError(ValueError):
-    """The body of a row is not what `pack` writes."""
+    """The body of a row was not written by `pack`."""
 
 
 def is_newer(body: bytes) -> bool:
@@ -65,7 +65,7 @@ def unpack(body: bytes) -> Batch:
     """The inverse of `pack`; the number of the batch is 0, and its open calls are unchanged.
 
     Raises:
-        UnreadableError: `pack` has not written this body.
+        UnreadableError: The body was not written by `pack`.
     """
     if body[:1] != _FORMAT_BYTE:
         raise UnreadableError(f"unknown format {body[:1].hex() or 'of no bytes'}")
@@ -89,7 +89,7 @@ def unpack(body: bytes) -> Batch:
 
 
 _delta = cast("Callable[..., Delta]", Delta)
-"""With all fields in their order."""
+"""The constructor, for all fields in their order."""
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], fields: int) -> list[bytes]:
@@ -111,22 +111,22 @@ class Inbox:
         """Write nothing yet."""
         self._database = database
         self._worker = worker
-        told = WORKER.c.complete_to, WORKER.c.dropped, WORKER.c.pending
-        self._guard = SequenceGuard(worker, WORKER.c.seq, *told)
+        progress = WORKER.c.complete_to, WORKER.c.dropped, WORKER.c.pending
+        self._guard = SequenceGuard(worker, WORKER.c.seq, *progress)
 
     def put(self, batch: Batch, progress: Progress) -> int:
         """Add a batch; calling it again with the same batch after an error is safe.
 
         Args:
-            batch: What was counted.
-            progress: What the worker says of itself with it.
+            batch: The counts.
+            progress: The worker's own state at this batch.
 
         Returns:
-            How many batches of this worker wait in the inbox, this one included.
+            Number of batches of this worker that wait in the inbox, including this one.
 
         Raises:
-            StorageError: The database cannot be written; whether the batch was added is then
-                unknown, and the next call with the same batch finds out.
+            StorageError: The database cannot be written. The batch may have been added or not;
+                the next call with the same batch finds out.
             SchemaTooNewError: A newer release has migrated the database since this one began.
         """
         row = {
@@ -145,8 +145,8 @@ class Inbox:
         with self._database.write() as connection:
             if self._guard.advance(connection, batch.seq, *progress):
                 if batch.open_calls is not None:
-                    mine = sa.update(WORKER).where(WORKER.c.id == self._worker.id)
-                    connection.execute(mine.values(open_calls=batch.open_calls or None))
+                    own_row = sa.update(WORKER).where(WORKER.c.id == self._worker.id)
+                    connection.execute(own_row.values(open_calls=batch.open_calls or None))
                 if batch.deltas or batch.uses:
                     connection.execute(sa.insert(INBOX), row)
             ((waiting,),) = _WAITING.read(connection, {"worker": self._worker.id})

@@ -1,4 +1,4 @@
-"""How counts are added to the rows that are shown: what each column becomes."""
+"""Update rules for the rows that are shown: the new value of each column."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,14 +15,14 @@ _NEVER: sa.ColumnElement[int] = sa.literal_column("0", sa.BigInteger())
 
 
 def _endpoint(new: New) -> Mapping[str, sa.ColumnElement[Any]]:
-    told, first, last = ENDPOINT.c, new("first_at"), new("last_at")
-    is_first = (told.first_called_at == _NEVER) | (told.first_called_at > first)
-    # A time that lies ahead came from a wrong clock.
-    is_last = (told.last_called_at < last) | (told.last_called_at > new("ahead"))
+    stored, first, last = ENDPOINT.c, new("first_at"), new("last_at")
+    is_first = (stored.first_called_at == _NEVER) | (stored.first_called_at > first)
+    # A time in the future came from a wrong clock.
+    is_last = (stored.last_called_at < last) | (stored.last_called_at > new("ahead"))
     return {
-        "total_calls": told.total_calls + new("add_calls"),
-        "first_called_at": sa.case((is_first, first), else_=told.first_called_at),
-        "last_called_at": sa.case((is_last, last), else_=told.last_called_at),
+        "total_calls": stored.total_calls + new("add_calls"),
+        "first_called_at": sa.case((is_first, first), else_=stored.first_called_at),
+        "last_called_at": sa.case((is_last, last), else_=stored.last_called_at),
     }
 
 
@@ -46,7 +46,7 @@ UPDATE_BUCKET = BulkUpdate(
     },
     _bucket,
 )
-"""Its row must be locked: the maximum and the histogram replace what was there."""
+"""Requires a locked row: the maximum and the histogram replace the stored ones."""
 
 UPDATE_STATUS = BulkUpdate(
     STATUS, {"add_calls": _NUMBER}, lambda new: {"calls": STATUS.c.calls + new("add_calls")}

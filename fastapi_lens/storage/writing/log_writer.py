@@ -1,7 +1,7 @@
-"""Adding to the request log: one batch, one transaction; exceptions are counted exactly once.
+"""Writer of the request log: one transaction per batch; exceptions are counted exactly once.
 
-It has a fence of its own, `log_seq` of the worker's row, which works as `seq` does for `Writer`.
-A request's row has an id that no other has, so that one which is there already is left alone.
+It has a sequence number of its own, `log_seq` of the worker's row, which works like `seq` for the
+inbox. Rows of requests have unique ids, so that existing ones are skipped.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ class LoggedRequest:
 
     Attributes:
         id: See `RequestRow`.
-        exception_id: Of its exception; 0 without.
+        exception_id: Id of its exception; 0 without one.
     """
 
     id: int
@@ -49,8 +49,8 @@ class CountedException:
     """Exceptions of one kind; times in microseconds since the epoch.
 
     Attributes:
-        id: `exception_id` of what they have in common.
-        calls: How many they were.
+        id: The result of `exception_id`.
+        calls: Their number.
     """
 
     id: int
@@ -66,7 +66,7 @@ class CountedException:
 
 @dataclass(frozen=True, slots=True)
 class LogBatch:
-    """What one transaction adds.
+    """The rows that one transaction adds.
 
     Attributes:
         seq: Number of the batch in its worker, 1 for the first.
@@ -94,11 +94,11 @@ class LogWriter:
     def write(self, batch: LogBatch) -> None:
         """Add a batch; calling it again with the same batch after an error is safe.
 
-        Rows that the database refuses are left out, with one warning.
+        Rows that the database refuses are skipped, with one warning.
 
         Raises:
-            StorageError: The database cannot be written; whether the batch was applied is then
-                unknown, and the next call with the same batch finds out.
+            StorageError: The database cannot be written. The batch may have been applied or not;
+                the next call with the same batch finds out.
             SchemaTooNewError: A newer release has migrated the database since this one began.
         """
         try:
@@ -107,7 +107,7 @@ class LogWriter:
             refusals: list[Refusal] = []
 
             def write_singly() -> None:
-                refusals.clear()  # Of a try that a deadlock has ended.
+                refusals.clear()  # From an attempt that a deadlock has ended.
                 self._write(batch, partial(_add_singly, refusals))
 
             retry_on_deadlock(write_singly)
@@ -116,9 +116,9 @@ class LogWriter:
     def _write(self, batch: LogBatch, add: "_Add") -> None:
         exceptions = sorted(batch.exceptions, key=lambda exception: exception.id)
         if exceptions:
-            # In a transaction of their own, so that inserting never waits while holding locks.
+            # In a transaction of its own, so that an INSERT never waits while holding locks.
             with self._database.write() as connection:
-                empty = [self._empty(one) for one in exceptions]
+                empty = [self._empty(exception) for exception in exceptions]
                 add(connection, self._database.insert_ignore(EXCEPTION), empty)
         with self._database.write() as connection:
             if not self._guard.advance(connection, batch.seq):
@@ -133,24 +133,24 @@ class LogWriter:
     def _rows(self, requests: Sequence[LoggedRequest]) -> list[dict[str, Any]]:
         return [
             {
-                "id": one.id,
+                "id": request.id,
                 "app": storable(self._worker.app),
-                "endpoint_id": one.endpoint_id,
-                "method": storable(one.method),
-                "path": storable(one.path),
-                "query": storable(one.query),
-                "status": one.status,
-                "duration_us": one.duration_us,
-                "reason": one.reason,
-                "client": one.client,
-                "agent": one.agent,
-                "failure_id": one.exception_id,
+                "endpoint_id": request.endpoint_id,
+                "method": storable(request.method),
+                "path": storable(request.path),
+                "query": storable(request.query),
+                "status": request.status,
+                "duration_us": request.duration_us,
+                "reason": request.reason,
+                "client": request.client,
+                "agent": request.agent,
+                "failure_id": request.exception_id,
             }
-            for one in sorted(requests, key=lambda request: request.id)
+            for request in sorted(requests, key=lambda request: request.id)
         ]
 
     def _empty(self, exception: CountedException) -> dict[str, Any]:
-        """The row of a kind of exception of which none is counted yet; readers leave it out."""
+        """The row of a kind of exception with no count yet, which readers skip."""
         return {
             "id": exception.id,
             "app": storable(self._worker.app),
@@ -178,12 +178,12 @@ def _add_singly(
     statement: sa.Executable,
     rows: list[dict[str, Any]],
 ) -> None:
-    """Add what the database takes; the rest goes to `refusals`."""
+    """Add the rows that the database accepts; the others are appended to `refusals`."""
     refusals += add_one_by_one(connection, rows, lambda row: connection.execute(statement, row))
 
 
 _NAMES = ("method", "path", "type", "place", "new_message")
-"""What a row is recognised by: one of a request, and those of an exception."""
+"""Parameters that identify a row in the log: some of a request, some of an exception."""
 
 _FIRST: sa.BindParameter[int] = sa.bindparam("new_first_at", type_=sa.BigInteger())
 _LAST: sa.BindParameter[int] = sa.bindparam("new_last_at", type_=sa.BigInteger())
@@ -198,7 +198,7 @@ def _latest(name: str) -> sa.ColumnElement[str]:
 ADD_EXCEPTION = (
     sa.update(EXCEPTION)
     .where(EXCEPTION.c.id == sa.bindparam("key_id"))
-    # MariaDB assigns from the left to the right, and sees what it has assigned.
+    # MariaDB assigns from left to right, and later expressions use the new values.
     .ordered_values(
         (EXCEPTION.c.message, _latest("message")),
         (EXCEPTION.c.traceback, _latest("traceback")),
@@ -219,7 +219,7 @@ ADD_EXCEPTION = (
 
 
 def exception_change(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of `ADD_EXCEPTION` that add what a row counts to the one with its id."""
+    """The parameters of `ADD_EXCEPTION` that add a row's counts to the row with the same id."""
     return {
         "key_id": row["id"],
         "add_calls": row["calls"],

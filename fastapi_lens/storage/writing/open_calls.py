@@ -26,17 +26,17 @@ class Open(NamedTuple):
 
 def as_text(uses: Iterable[Use]) -> str:
     """The text for a worker's row; empty if nothing is open."""
-    told = {str(use.endpoint_id): (use.connections, use.since_us) for use in uses}
-    return json.dumps(told, separators=(",", ":")) if told else ""
+    found = {str(use.endpoint_id): (use.connections, use.since_us) for use in uses}
+    return json.dumps(found, separators=(",", ":")) if found else ""
 
 
 def parsed(text: str | None) -> Mapping[int, Open]:
-    """Parse such a text into open calls by endpoint; skip what `as_text` could not have written."""
+    """Parse such a text into open calls by endpoint; skip entries that `as_text` cannot write."""
     try:
-        told: Any = json.loads(text or "{}")
+        found: Any = json.loads(text or "{}")
     except (ValueError, RecursionError):
         return {}
-    entries = cast("dict[str, Any]", told).items() if isinstance(told, dict) else ()
+    entries = cast("dict[str, Any]", found).items() if isinstance(found, dict) else ()
     return {int(key): Open(*value) for key, value in entries if _is_entry(key, value)}
 
 

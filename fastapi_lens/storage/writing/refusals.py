@@ -1,4 +1,4 @@
-"""Rows that a database refuses do not stop the others: they are added one by one, and left out."""
+"""Skipping of rows that a database refuses: rows are added one by one, so that others succeed."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +23,7 @@ class Refusal:
 
     Attributes:
         row: Its values, by column or parameter.
-        reason: The driver's words.
+        reason: The driver's message.
     """
 
     row: dict[str, Any]
@@ -33,15 +33,15 @@ class Refusal:
 def add_one_by_one(
     connection: Connection, rows: Iterable[dict[str, Any]], add: Callable[[dict[str, Any]], object]
 ) -> list[Refusal]:
-    """Add rows in a running transaction, which goes on where a row is refused.
+    """Add rows in a running transaction, which continues after a refused row.
 
     Args:
         connection: In a transaction.
-        rows: What to add.
+        rows: The rows to add.
         add: Adds one row by this connection.
 
     Returns:
-        Those that the database refuses.
+        The refused rows.
     """
     refusals: list[Refusal] = []
     for row in rows:
@@ -54,18 +54,18 @@ def add_one_by_one(
 
 
 def log_refusals(refusals: Sequence[Refusal], kind: str, names: Sequence[str]) -> None:
-    """Log what was left out, in one line; nothing if nothing was.
+    """Log the refused rows in one line; nothing if there are none.
 
     Args:
-        refusals: What `add_one_by_one` returned.
-        kind: What the rows are, in the plural.
-        names: Columns or parameters that a row is recognised by, as far as it has them.
+        refusals: The result of `add_one_by_one`.
+        kind: The kind of rows, in the plural.
+        names: Columns or parameters that identify a row; those that it lacks are skipped.
     """
     if refusals:
         row = refusals[0].row
         words = " ".join(str(row[name]) for name in names if name in row)
         logger.warning(
-            "fastapi_lens left out %d %s that the database refuses, such as %s: %s",
+            "fastapi_lens skipped %d %s that the database refuses, such as %s: %s",
             len(refusals),
             kind,
             visible(words[:_SHOWN]),

@@ -1,6 +1,6 @@
-"""Registering one worker and the endpoints of its app: their rows, and what the app tells of them.
+"""Registration of one worker and the endpoints of its app: their rows and the endpoints' facts.
 
-Rows are written in primary-key order, so that workers wait for each other instead of deadlocking.
+Rows are written in primary-key order, so that workers wait for each other and do not deadlock.
 """
 
 import json
@@ -60,7 +60,7 @@ class Registrar:
     def register(
         self, facts: Iterable[EndpointFacts], *, applied: int, now_us: int, log_applied: int = 0
     ) -> None:
-        """Make the worker's row and the endpoints' rows, and bring their facts up to date.
+        """Create the worker's row and the endpoints' rows, and update the endpoints' facts.
 
         Args:
             facts: The endpoints that the app has, called or not.
@@ -92,7 +92,7 @@ class Registrar:
             return set(connection.execute(ids).scalars())
 
     def _accepted(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Add endpoints one by one; those that the database takes."""
+        """Add endpoints one by one; returns those that the database accepts."""
         insert = self._database.insert_ignore(ENDPOINT)
         with self._database.write() as connection:
 
@@ -106,17 +106,17 @@ class Registrar:
         return [row for row in rows if row["id"] not in refused]
 
     def _register(self, worker: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-        # Two transactions: on MariaDB workers that insert and then update in one deadlock.
+        # Two transactions: on MariaDB, transactions that insert and then update deadlock.
         with self._database.write() as connection:
             connection.execute(self._database.insert_ignore(WORKER), worker)
             if rows:
                 connection.execute(self._database.insert_ignore(ENDPOINT), rows)
         with self._database.write() as connection:
-            for fence in (WORKER.c.seq, WORKER.c.log_seq):
+            for number in (WORKER.c.seq, WORKER.c.log_seq):
                 connection.execute(
                     sa.update(WORKER)
-                    .where(WORKER.c.id == self._worker.id, fence < worker[fence.name])
-                    .values({fence: worker[fence.name]})
+                    .where(WORKER.c.id == self._worker.id, number < worker[number.name])
+                    .values({number: worker[number.name]})
                 )
             if rows:
                 UPDATE_FACTS.run_all(connection, [_bound(row, "id") for row in rows])

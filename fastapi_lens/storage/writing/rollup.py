@@ -1,7 +1,8 @@
-"""Adding counts to the rows that are shown, in one transaction together with what it comes from.
+"""Addition of counts to the rows that are shown, in the transaction that takes them from the inbox.
 
-Before any row is changed, those of buckets, then of statuses, then of endpoints are locked, in
-primary-key order, so that those who add to the same rows wait for each other without a deadlock.
+Before any row is changed, the rows of buckets, then of statuses, then of endpoints are locked, in
+primary-key order, so that processes that add to the same rows wait for each other and do not
+deadlock.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -47,7 +48,7 @@ class UnregisteredError(StorageError):
 
 
 Claim = Callable[[Connection], None]
-"""Takes away, in the same transaction, what is added; raises where somebody else has taken it."""
+"""Removes the added counts from their source, in the same transaction; raises if they are gone."""
 
 
 class Rollup:
@@ -61,19 +62,19 @@ class Rollup:
         """Add a batch's sums and uses.
 
         Args:
-            batch: Of one worker or of several; its number and its open calls do not matter.
-            claim: Called first, in each transaction that is begun.
+            batch: The batch; its number and its open calls are ignored.
+            claim: Called first in each transaction.
 
         Raises:
             UnregisteredError: Some endpoints have no row; nothing was added.
-            StorageError: The database cannot be written. Unless the acknowledgement got lost,
-                nothing was added and nothing taken away.
+            StorageError: The database cannot be written. Unless the acknowledgement was lost,
+                nothing was added and nothing removed.
         """
         changes = _Changes.of(batch)
         retry_on_deadlock(lambda: self._add(changes, claim))
 
     def takes(self, batch: Batch) -> bool:
-        """Whether the database would take a batch; no call is added, but rows are made for it."""
+        """True if the database would accept a batch; no call is added, but rows are created."""
         changes = _Changes.of(batch)
         try:
             retry_on_deadlock(lambda: self._add(changes, None))
@@ -84,13 +85,13 @@ class Rollup:
     def _add(self, changes: "_Changes", claim: Claim | None) -> None:
         missing = self._try(changes, claim)
         if missing:
-            # In a transaction of their own, so that inserting never waits while holding locks.
+            # In a transaction of its own, so that an INSERT never waits while holding locks.
             self._insert_empty(missing)
             if self._try(changes, claim):
                 raise StorageError("rows vanished between two transactions")
 
     def _try(self, changes: "_Changes", claim: Claim | None) -> "_Missing | None":
-        """Add them, or tell which rows have to be made first; without a claim, undo it."""
+        """Add them, or return the rows to create first; without a claim, roll back."""
         with self._database.write() as connection:
             if claim is not None:
                 claim(connection)
@@ -146,7 +147,7 @@ class Rollup:
 
 @dataclass(frozen=True, slots=True)
 class _Changes:
-    """What a batch adds to the rows of each table."""
+    """The increments of a batch for each table."""
 
     endpoints: Sequence[Row]
     buckets: dict[BucketKey, BucketSum]
@@ -169,7 +170,7 @@ class _Missing:
 def locked_buckets(
     connection: Connection, keys: Iterable[BucketKey]
 ) -> dict[BucketKey, tuple[int, bytes]]:
-    """Lock the rows of these keys in primary-key order; the maximum and histogram of each."""
+    """Lock the rows of these keys in primary-key order; returns their maxima and histograms."""
     found: dict[BucketKey, tuple[int, bytes]] = {}
     for (tier, bucket), group in groupby(sorted(keys), lambda key: key[:2]):
         values = {"tier": tier, "bucket": bucket}
@@ -179,7 +180,7 @@ def locked_buckets(
 
 
 def locked_statuses(connection: Connection, keys: Iterable[StatusKey]) -> set[StatusKey]:
-    """Lock the rows of these keys in primary-key order; those that are there."""
+    """Lock the rows of these keys in primary-key order; returns the keys of existing rows."""
     found: set[StatusKey] = set()
     for day, group in groupby(sorted(keys), lambda key: key[0]):
         endpoints = list(dict.fromkeys(endpoint for _, endpoint, _ in group))
@@ -203,12 +204,12 @@ _counters = attrgetter(*COUNTERS)
 
 
 def bucket_change(key: BucketKey, change: BucketSum, row: tuple[int, bytes]) -> dict[str, Any]:
-    """The values that add to one bucket, as `UPDATE_BUCKET` takes them.
+    """The values for `UPDATE_BUCKET` that add to one bucket.
 
     Args:
-        key: Of the bucket.
-        change: What is added.
-        row: The maximum and the histogram that its locked row has.
+        key: The key of the bucket.
+        change: The increments.
+        row: The maximum and the histogram of its locked row.
     """
     max_us, histogram = row
     return {
@@ -220,13 +221,13 @@ def bucket_change(key: BucketKey, change: BucketSum, row: tuple[int, bytes]) -> 
 
 
 def _endpoint_changes(batch: Batch) -> list[dict[str, Any]]:
-    told = [
+    uses = [
         *((one.endpoint_id, one.calls, one.first_at_us, one.last_at_us) for one in batch.deltas),
         # Open calls count only when they end.
         *((one.endpoint_id, 0, one.since_us, one.until_us) for one in batch.uses),
     ]
     changes: dict[int, dict[str, Any]] = {}
-    for endpoint, calls, first_at, last_at in told:
+    for endpoint, calls, first_at, last_at in uses:
         found = changes.setdefault(
             endpoint,
             {

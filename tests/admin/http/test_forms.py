@@ -21,7 +21,7 @@ def part(name: str, value: str, more: str = "") -> bytes:
 def read(
     *pieces: bytes, kind: str = URL_ENCODED, in_app: bool = True
 ) -> tuple[dict[str, str] | None, int]:
-    """What is read of a body that arrives in pieces, and how many of them were taken."""
+    """The fields read from a body in pieces, and the number of pieces that were taken."""
     waiting = list(pieces)
 
     async def receive() -> Message:

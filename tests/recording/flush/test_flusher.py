@@ -376,7 +376,7 @@ def test_a_batch_that_the_inbox_refuses_is_given_up_after_some_tries_counted_and
         assert not rig.flusher.flush()
         assert rig.flusher.pending_calls == (0 if tries == flusher_module.MAX_TRIES else 3)
     assert rig.flusher.dropped == 3
-    assert "gives up 3 calls, which the database refuses: IntegrityError: it take" in caplog.text
+    assert "drops 3 calls, which the database refuses: IntegrityError: it take" in caplog.text
     rig.sent.clear()
     rig.call()
     assert rig.flusher.flush()

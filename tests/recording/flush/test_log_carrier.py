@@ -106,7 +106,7 @@ def test_what_the_log_refuses_again_and_again_is_given_up_and_holds_up_no_counts
             for _ in range(MAX_TRIES):
                 rig.call()
                 assert not rig.flusher.flush()
-        assert "gives up 2 requests and 2 exceptions" in caplog.text
+        assert "drops 2 requests and 2 exceptions" in caplog.text
         assert rows_in(rig.database) == rig.expected
 
         fail(rig)
@@ -128,7 +128,7 @@ def test_nothing_is_given_up_while_the_database_is_only_locked(
                 assert not rig.flusher.flush()
         assert rig.flusher.flush()
         assert in_the_log(rig) == (2, 2)
-    assert "gives up" not in caplog.text
+    assert "drops" not in caplog.text
 
 
 def test_a_database_that_has_forgotten_the_worker_gets_what_comes_next(url: str) -> None:

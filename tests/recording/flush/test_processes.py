@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fastapi_lens.recording.flush import processes
-from fastapi_lens.recording.flush.processes import is_gone, new_id, tell_killed
+from fastapi_lens.recording.flush.processes import is_gone, new_id, report_killed
 from fastapi_lens.storage.coordination.heartbeat import Neighbour, beat
 from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
 from fastapi_lens.storage.engine.database import Database
@@ -128,7 +128,7 @@ NEIGHBOUR = replace(worker(id_of(ELSEWHERE)), pid=1)
 
 def test_two_containers_with_one_host_name_are_told_apart(sqlite_database: Database) -> None:
     heard_of(sqlite_database, NEIGHBOUR, ago_us=5_000_000)
-    assert tell_killed(sqlite_database, MINE, now_us=NOW_US, reached_seconds=3_600)
+    assert report_killed(sqlite_database, MINE, now_us=NOW_US, reached_seconds=3_600)
     assert killed(sqlite_database) == set()
 
 
@@ -137,9 +137,9 @@ def test_the_container_before_this_one_is_told_as_killed_once_it_is_silent(
 ) -> None:
     heard_of(sqlite_database, NEIGHBOUR, ago_us=2 * MINUTE_US)
     # It may only be back in a moment, as this process is, where the database was away.
-    assert tell_killed(sqlite_database, MINE, now_us=NOW_US, reached_seconds=1)
+    assert report_killed(sqlite_database, MINE, now_us=NOW_US, reached_seconds=1)
     assert killed(sqlite_database) == set()
-    assert not tell_killed(sqlite_database, MINE, now_us=NOW_US, reached_seconds=31)
+    assert not report_killed(sqlite_database, MINE, now_us=NOW_US, reached_seconds=31)
     assert killed(sqlite_database) == {NEIGHBOUR.id}
     assert "worker 1 of orders was killed" in caplog.text
 
@@ -148,7 +148,7 @@ def test_a_worker_before_a_reboot_is_told_as_killed_though_its_number_is_taken(
     sqlite_database: Database,
 ) -> None:
     heard_of(sqlite_database, replace(NEIGHBOUR, id=id_of(BEFORE)), ago_us=2 * MINUTE_US)
-    assert not tell_killed(sqlite_database, MINE, now_us=NOW_US, reached_seconds=31)
+    assert not report_killed(sqlite_database, MINE, now_us=NOW_US, reached_seconds=31)
     assert killed(sqlite_database) == {id_of(BEFORE)}
 
 
@@ -158,6 +158,6 @@ def test_the_log_names_a_few_of_many_that_were_killed(
     for number in range(processes.MOST_NAMED + 2):
         name = f"spot-{number}"
         heard_of(sqlite_database, replace(NEIGHBOUR, id=name), ago_us=2 * MINUTE_US)
-    tell_killed(sqlite_database, MINE, now_us=NOW_US, reached_seconds=31)
+    report_killed(sqlite_database, MINE, now_us=NOW_US, reached_seconds=31)
     assert caplog.text.count("was killed") == processes.MOST_NAMED
-    assert "so were 2 more workers" in caplog.text
+    assert "2 more workers of this host were killed, too" in caplog.text

@@ -94,7 +94,7 @@ def test_candidates_and_what_is_remembered_of_them_are_bounded(
         log.call("/7", ms=50)
         assert sorted(log.slow()) == ["/0", "/7"]
         log.harvested()
-    assert set(log.recorder.log._told_at) == {("GET", "/0"), ("GET", "/7")}
+    assert set(log.recorder.log._chosen_at) == {("GET", "/0"), ("GET", "/7")}
 
 
 def test_what_waits_is_bounded_and_chosen_calls_go_before_the_share(

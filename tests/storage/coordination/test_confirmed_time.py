@@ -16,7 +16,7 @@ from fastapi_lens.storage.coordination.confirmed_time import (
     BELIEVED_SECONDS,
     FAR_SECONDS,
     KnownTime,
-    _Told,
+    _StoredTimes,
 )
 from fastapi_lens.storage.engine import clock_skew
 from fastapi_lens.storage.engine.database import Database
@@ -143,22 +143,22 @@ def test_a_note_that_nobody_of_ours_wrote_counts_as_none(board: Board, value: st
 def test_whatever_was_told_a_clock_that_stays_is_believed_after_a_day(
     told: list[float], off: float
 ) -> None:
-    known = _Told(int(NOW))
+    known = _StoredTimes(int(NOW))
     for one in told:
-        known = known.then(int(NOW + one))
+        known = known.after(int(NOW + one))
     now = int(NOW + off)
     for hours in range(50):
-        known = known.then(now + hours * 3_600)
-    assert known == _Told(now + 49 * 3_600)
+        known = known.after(now + hours * 3_600)
+    assert known == _StoredTimes(now + 49 * 3_600)
 
 
 @given(st.lists(st.floats(-5 * YEAR, 5 * YEAR), min_size=1, max_size=20))
 def test_what_was_told_for_less_than_a_day_moves_nothing_far(told: list[float]) -> None:
-    known = _Told(int(NOW))
+    known = _StoredTimes(int(NOW))
     for one in told:
         for seconds in (0, BELIEVED_SECONDS - 1):
-            known = known.then(int(NOW + one) + seconds)
-        known = known.then(known.latest)  # Somebody speaks against it.
+            known = known.after(int(NOW + one) + seconds)
+        known = known.after(known.latest)  # Somebody speaks against it.
     assert abs(known.latest - NOW) <= (FAR_SECONDS + DAY) * len(told)
 
 

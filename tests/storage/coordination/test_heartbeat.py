@@ -1,4 +1,4 @@
-"""When a worker was last heard of, by whichever clock."""
+"""The last heartbeat of a worker, by different clocks."""
 
 import time
 

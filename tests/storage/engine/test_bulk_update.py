@@ -119,9 +119,10 @@ def test_mariadb_gets_few_statements_with_all_rows_written_out() -> None:
     assert [text.count("SELECT") for text in texts] == [2, 1, 2, 1]
     assert texts[1] == (
         "UPDATE lens_status JOIN (SELECT %s AS key_day, %s AS key_endpoint_id, %s AS key_status, "
-        "%s AS add_calls) AS told ON lens_status.day = told.key_day AND lens_status.endpoint_id = "
-        "told.key_endpoint_id AND lens_status.status = told.key_status SET lens_status.calls = "
-        "lens_status.calls + told.add_calls"
+        "%s AS add_calls) AS incoming ON lens_status.day = incoming.key_day AND "
+        "lens_status.endpoint_id = incoming.key_endpoint_id AND "
+        "lens_status.status = incoming.key_status SET lens_status.calls = "
+        "lens_status.calls + incoming.add_calls"
     )
     assert [values for _, values in connection.sent[:2]] == [
         (1, 0, 200, 0, 1, 1, 200, 1),

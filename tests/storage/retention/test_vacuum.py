@@ -109,7 +109,7 @@ def test_a_file_that_cannot_be_made_smaller_is_named_once(
     for turn in range(1, 4):
         pruner.visit(now=NOW + turn * 50 * DAY)
     (record,) = caplog.records
-    assert "cannot make its file smaller, which another program made" in record.getMessage()
+    assert "cannot shrink its file, because another program created it" in record.getMessage()
     assert keeps_its_size(database)
 
 

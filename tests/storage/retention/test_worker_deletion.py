@@ -11,7 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from fastapi_lens.reporting.workers import read_state, read_workers
-from fastapi_lens.storage.coordination.dropped_calls import dropped_calls, lost_calls, note_of
+from fastapi_lens.storage.coordination.dropped_calls import (
+    dropped_by_workers,
+    dropped_calls,
+    note_of,
+)
 from fastapi_lens.storage.coordination.heartbeat import latest_open, new_row
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.chunks import AdaptiveBatchSize
@@ -65,7 +69,7 @@ def test_a_busy_week_stays_whole(file: Database) -> None:
 
 
 def lost(connection: sa.Connection, app: str) -> int:
-    told = lost_calls(sa.literal(app), sa.literal(note_of(app)))
+    told = dropped_by_workers(sa.literal(app), sa.literal(note_of(app)))
     return dropped_calls(*connection.execute(sa.select(*told)).one())
 
 

@@ -1,4 +1,4 @@
-"""Rows that hold what no release writes are found and mended on every database that takes them."""
+"""Rows that no release writes are found and repaired on every database that accepts them."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.import_notes import import_note
 from fastapi_lens.storage.schema.row_checks import sound_values
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, REQUEST, STATUS, WORKER
-from fastapi_lens.storage.transfer.repair import mend, wrong_rows
+from fastapi_lens.storage.transfer.repair import repair, wrong_rows
 from fastapi_lens.storage.writing.batches import Batch
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
 from tests.storage.helpers import delta, facts, table_rows, worker
@@ -42,9 +42,9 @@ def poisoned(database: Database) -> Database:
     return database
 
 
-def test_what_every_database_takes_is_found_and_mended(poisoned: Database) -> None:
+def test_what_every_database_takes_is_found_and_repaired(poisoned: Database) -> None:
     found = list(wrong_rows(poisoned))
-    mend(poisoned, found, now=NOW)
+    repair(poisoned, found, now=NOW)
 
     named = {(row.table.name, wrong.column) for row in found for wrong in row.wrong}
     assert named == {(table.name, name) for table, values in POISON.items() for name in values}
@@ -56,11 +56,11 @@ def test_what_every_database_takes_is_found_and_mended(poisoned: Database) -> No
 
 
 def test_rows_that_are_sound_stay_as_they_are(poisoned: Database) -> None:
-    mend(poisoned, list(wrong_rows(poisoned)), now=NOW)
+    repair(poisoned, list(wrong_rows(poisoned)), now=NOW)
     tables = list(POISON)
     before = [table_rows(poisoned, table) for table in tables]
 
-    mend(poisoned, list(wrong_rows(poisoned)), now=NOW + 1)
+    repair(poisoned, list(wrong_rows(poisoned)), now=NOW + 1)
 
     assert [table_rows(poisoned, table) for table in tables] == before
 

@@ -360,7 +360,7 @@ def test_a_sum_that_a_server_refuses_stops_no_other_one_and_is_counted_as_lost(
     }
     assert waiting_in(on_a_server) == []
     told = [record.message for record in caplog.records]
-    assert told == ["fastapi_lens gives up 2 calls of GET /1, which the database refuses to add"]
+    assert told == ["fastapi_lens drops 2 calls of GET /1, which the database refuses to add"]
 
 
 @pytest.fixture
@@ -385,7 +385,7 @@ def test_what_fits_of_sums_that_are_too_large_together_is_added(
     assert (added.endpoints, +added.statuses) == (expected.endpoints, expected.statuses)
     assert {key: sums for key, sums in added.buckets.items() if sums[0]} == expected.buckets
     assert [record.message for record in caplog.records] == [
-        f"fastapi_lens gives up 4 calls of GET /{number}, which the database refuses to add"
+        f"fastapi_lens drops 4 calls of GET /{number}, which the database refuses to add"
         for number in (1, 2)
     ]
 
@@ -425,7 +425,7 @@ def test_a_refused_sum_of_an_endpoint_that_was_deleted_is_named_by_its_number(
     put(refusing, "w1", [Batch(1, (delta(1), delta(2)))])
     assert Drain(refusing).run(seconds=60)
     assert lost_in(refusing) == 1
-    assert "gives up 1 calls of UNKNOWN <endpoint 2>, which" in caplog.text
+    assert "drops 1 calls of UNKNOWN <endpoint 2>, which" in caplog.text
 
 
 def test_a_batch_that_is_refused_whatever_is_taken_out_of_it_is_given_up(
@@ -438,7 +438,7 @@ def test_a_batch_that_is_refused_whatever_is_taken_out_of_it_is_given_up(
         )
     put(refusing, "w1", [Batch(1, (), (Use(1, 1, 2, 9),)), Batch(2, (), (Use(2, 1, 2, 4),))])
     assert Drain(refusing).run(seconds=60)
-    assert "gives up 0 calls of worker w1 (orders), which cannot be added" in caplog.text
+    assert "drops 0 calls of worker w1 (orders), which cannot be added" in caplog.text
     assert [row.last_called_at for row in table_rows(refusing, ENDPOINT)] == [0, 4, 0, 0]
 
 
@@ -455,7 +455,7 @@ def test_a_body_that_nobody_can_read_is_given_up_and_counted(
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert record.message.startswith(
-        "fastapi_lens gives up 3 calls of worker broken (shop), which cannot be added: Error -3 "
+        "fastapi_lens drops 3 calls of worker broken (shop), which cannot be added: Error -3 "
     )
 
 
@@ -509,7 +509,7 @@ def test_a_batch_that_fails_as_nobody_foresaw_is_given_up_after_some_tries_and_n
     assert drain.run(seconds=60)
     assert waiting_in(local) == []
     assert lost_in(local) == 2
-    assert "gives up 2 calls of worker w9 (orders), which cannot be added: nobody" in caplog.text
+    assert "drops 2 calls of worker w9 (orders), which cannot be added: nobody" in caplog.text
 
 
 def test_batches_that_fail_as_nobody_foresaw_are_all_given_up_however_many_lie_between(
@@ -635,7 +635,7 @@ def test_more_is_added_at_once_while_much_waits_and_less_when_it_takes_long(
 
 
 def note_transactions(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many sums each transaction has that adds some."""
+    """The number of sums of each transaction that adds any."""
     found: list[int] = []
     add = drain._rollup.add
 

@@ -172,7 +172,7 @@ def write_with_refused_rows(database: Database, caplog: pytest.LogCaptureFixture
     # One without calls is shown nowhere.
     assert sorted(row.calls for row in table_rows(database, EXCEPTION)) == [0, 1, 1]
     (record,) = (one for one in caplog.records if one.name == "fastapi_lens")
-    assert "left out 2 rows of the request log" in record.getMessage()
+    assert "skipped 2 rows of the request log" in record.getMessage()
     assert r"GET /odd\n: " in record.getMessage()
 
 

@@ -72,7 +72,7 @@ def register_with_a_refused_one(
     # The driver says something of its pipeline, too.
     (record,) = (one for one in caplog.records if one.name == "fastapi_lens")
     assert record.getMessage().startswith(
-        r"fastapi_lens left out 1 endpoints that the database refuses, such as GET /odd\n: "
+        r"fastapi_lens skipped 1 endpoints that the database refuses, such as GET /odd\n: "
     )
     one = delta(endpoints[0].id)
     writer.write(Batch(1, (one,)))

@@ -1,4 +1,4 @@
-"""What one endpoint did over time, as charts with their tables. No I/O; HTML is the templates'."""
+"""Charts of one endpoint over time, with their tables. No I/O; templates write the HTML."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ class Line:
     """A row of a table of numbers.
 
     Attributes:
-        label: What it stands for, a time or a weekday.
+        label: Time or weekday of the row.
         href: Narrows the window to it; empty where nothing finer is kept.
     """
 
@@ -44,7 +44,7 @@ class Table:
 
     Attributes:
         name: Part of the ids on the page.
-        summary: What opens it.
+        summary: Text that opens it.
         head: Names of the columns.
     """
 
@@ -56,13 +56,13 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart with what is read beside it.
+    """A chart with its texts.
 
     Attributes:
         name: Part of the ids on the page.
         legend: Name and CSS class of each series or colour.
         scale: Texts at its left edge, from the top, evenly spaced.
-        note: What it is of, where the heading does not say it all.
+        note: Subject of the chart, if the heading does not give it.
     """
 
     name: str
@@ -75,13 +75,13 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class OverTime:
-    """Charts that share their steps, one above the other.
+    """Charts with the same steps, one below the other.
 
     Attributes:
         charts: From the top.
-        columns: What lies over all of them for the pointer.
+        columns: Columns over all charts for the pointer.
         ticks: Times below them, evenly spaced, each at the beginning of its part.
-        last: What stands at their right end.
+        last: Text at their right end.
         table: The numbers of all, newest first; its first column narrows the window.
     """
 
@@ -107,7 +107,7 @@ def over_time(series: Series, *, narrow: Narrow, ends_now: bool) -> OverTime:
     Args:
         series: With one step at least.
         narrow: Where a step leads to.
-        ends_now: Whether the last step is still filling.
+        ends_now: True if the last step is not over.
     """
     size = series.step_seconds
     step = formats.step_length(size)
@@ -174,7 +174,7 @@ def heat_chart(heat: Heat, step: str) -> Chart:
 
 
 def by_hour(found: WeekHours) -> ByHour:
-    """When it is called: weekdays by hours."""
+    """Calls by weekday and hour."""
     days = [[found.mean(day * HOURS + hour) for hour in range(HOURS)] for day in range(7)]
     # Sunday is the lowest band.
     columns = [[day[hour] or 0.0 for day in reversed(days)] for hour in range(HOURS)]
@@ -197,7 +197,7 @@ def by_hour(found: WeekHours) -> ByHour:
 
 
 def _numbers(series: Series, heat: Heat, lines: Sequence[Line]) -> Table:
-    """What each step has: calls, classes, percentiles, and the calls of each band."""
+    """The numbers of each step: calls, classes, percentiles, and the calls of each band."""
     filled = [
         replace(
             line,
@@ -222,7 +222,7 @@ def _numbers(series: Series, heat: Heat, lines: Sequence[Line]) -> Table:
 
 
 def _classes(usage: Usage) -> tuple[int, int, int, int]:
-    """Calls by status class; informational answers, which end nothing, count as 2xx."""
+    """Calls by status class; informational responses count as 2xx."""
     rest = usage.calls - usage.redirects - usage.errors_4xx - usage.errors_5xx
     return (rest, usage.redirects, usage.errors_4xx, usage.errors_5xx)
 
@@ -239,14 +239,14 @@ def _band(low_ms: float, high_ms: float) -> str:
 
 
 def _edge(value_ms: float) -> str:
-    """An edge of a band, in as few characters as tell it from its neighbours."""
+    """An edge of a band, with as few digits as distinguish it from its neighbours."""
     if value_ms >= 1000:  # noqa: PLR2004  Milliseconds of a second.
         return f"{value_ms / 1000:.3g} s"
     return f"{value_ms:.2g} ms" if value_ms < 100 else f"{value_ms:.0f} ms"  # noqa: PLR2004
 
 
 def _scale(heat: Heat) -> list[str]:
-    """The lower edges of some bands, from the top; empty texts for those between them."""
+    """The lower edges of some bands, from the top; empty texts for the others."""
     every = -(-len(heat.bands_ms) // LABELS)
     edges = [low for low, _ in heat.bands_ms]
     return [_edge(low) if low and not at % every else "" for at, low in enumerate(edges)][::-1]

@@ -25,12 +25,12 @@ from fastapi_lens.settings.status import SECONDS_PER_DAY, Status, Thresholds
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Which window is shown, and what lies around it.
+    """The shown window, and links to others.
 
     Attributes:
         words: Completes a sentence: ``calls in …``.
         exact: From when to when, to the minute.
-        widened: Whether less precise rows than asked for are all that is kept.
+        widened: True if only less precise rows than requested are kept.
         back: The window that a part of time was narrowed from; None where none was.
         earlier: The part of time before it.
         later: The part of time after it, where it has begun.
@@ -55,7 +55,7 @@ class Code:
 
 
 def endpoint_page(context: Context) -> Response:
-    """``GET /endpoints/{key}``: the page, its fragment, or 304 when nothing has changed."""
+    """``GET /endpoints/{key}``: the page, its fragment, or 304 if nothing has changed."""
     key = context.request.path_params["key"]
     query = EndpointQuery.parse(f"?{context.request.url.query}")
     if query.part is not None and query.part[0] > context.now:
@@ -73,7 +73,7 @@ def endpoint_page(context: Context) -> Response:
 
 
 def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Response:
-    """The page of an endpoint, or one that says that there is none."""
+    """The page of an endpoint, or a page that says that it does not exist."""
     now, window = context.now, query.shown
     detail = context.lens.reader.detail(key, window=window, now=now, with_ignored=True, state=state)
     if detail is None:
@@ -118,7 +118,7 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
 def _over_time(context: Context, detail: Detail, query: EndpointQuery) -> OverTime:
     return over_time(
         detail.series,
-        # Without a path: charts have very many of these links, and they stay on this page.
+        # Without a path, to save bytes: charts have very many of these links to the same page.
         narrow=lambda start, end: query.with_part(start, end).url(""),
         ends_now=context.lens.reader.bounds(query.shown, now=context.now).end is None,
     )
@@ -178,7 +178,7 @@ def _codes(codes: Sequence[tuple[int, int]]) -> list[Code]:
 
 
 def _code_days(context: Context, endpoint: Endpoint, window: Window) -> str:
-    """Of which days status codes are counted."""
+    """The days whose status codes are counted."""
     first, last = context.lens.reader.code_days(window, now=context.now)
     called = endpoint.first_called_at
     first = max(first, int(called) // SECONDS_PER_DAY) if called is not None else last
@@ -187,7 +187,7 @@ def _code_days(context: Context, endpoint: Endpoint, window: Window) -> str:
 
 
 def _tags(context: Context, endpoint: Endpoint, query: EndpointQuery) -> list[Link]:
-    """Each tag leads to the list of its endpoints, in the same window."""
+    """Tags with links to the lists of their endpoints, in the same window."""
     return [
         Link(tag, EndpointsQuery(tag=tag, window=query.window).url(context.url("/")), current=False)
         for tag in endpoint.tags
@@ -195,7 +195,7 @@ def _tags(context: Context, endpoint: Endpoint, query: EndpointQuery) -> list[Li
 
 
 def _ignored_by(context: Context, endpoint: Endpoint) -> list[Link]:
-    """The rules that ignore it; each leads to where it is changed."""
+    """The rules that ignore it, with links to change them."""
     return [
         Link(rule.pattern, rule_href(context, rule), current=True)
         for rule in context.lens.settings.rules.ignoring(endpoint.method, endpoint.path)

@@ -15,7 +15,7 @@ from fastapi_lens.text.escaping import visible_json
 
 
 def as_csv(context: Context) -> StreamingResponse:
-    """``GET /export.csv``: a header, then a row for each endpoint; the names are REPORT.md's."""
+    """``GET /export.csv``: a header, then a row for each endpoint, named like the JSON report."""
     return file_response(
         context,
         csv_rows(_matching(context)),

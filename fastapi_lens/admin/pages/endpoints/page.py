@@ -38,9 +38,9 @@ class Row:
         handler: File and line of the handler, without the folders above.
         trend: Calls per step of the window.
         open: Its open connections, in words; empty if there are none.
-        errors: How many calls failed, in words.
-        is_slow: Whether its p95 lies above the configured limit.
-        is_ignored: Whether a rule ignores it.
+        errors: Number of failed calls, in words.
+        is_slow: True if its p95 is above the configured limit.
+        is_ignored: True if a rule ignores it.
     """
 
     endpoint: Endpoint
@@ -59,7 +59,7 @@ class Row:
 
 
 def endpoints_page(context: Context) -> Response:
-    """``GET /``: the page, its fragment, or 304 when the fragment is what is shown already."""
+    """``GET /``: the page, its fragment, or 304 if the client shows the same fragment."""
     query = EndpointsQuery.parse(f"?{context.request.url.query}")
     state = context.lens.reader.state(context.now)
     tag = templates.entity_tag(context, state.version, "endpoints", query.url())
@@ -71,7 +71,7 @@ def endpoints_page(context: Context) -> Response:
 
 
 def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Response, EndpointsQuery]:
-    """The page, and what it shows: a page of the list that exists."""
+    """The page with an existing page of the list."""
     reader, window, now = context.lens.reader, query.window.window, context.now
     by_percentile = query.sort.order.needs_histograms
     everything = reader.endpoints(
@@ -186,7 +186,7 @@ def _tabs(listing: Listing, base: str, thresholds: Thresholds) -> list[Link]:
 
 
 def _pages(listing: Listing, base: str) -> list[Link]:
-    """Links to the pages; a link without an address stands for a gap."""
+    """Links to the pages; a link without an address is a gap."""
     if listing.pages == 1:
         return []
     query = listing.query
@@ -199,7 +199,7 @@ def _pages(listing: Listing, base: str) -> list[Link]:
 
 
 def _curl(context: Context, listing: Listing) -> str:
-    """A command that makes the first call: of a GET without parameters, if there is one."""
+    """A command for a first call: of a GET without parameters, if there is one."""
     paths = [e.path for e in listing.matching if e.method == "GET" and "{" not in e.path]
     path = min(paths, key=len) if paths else "/"
     url = context.request.url

@@ -47,7 +47,7 @@ def exceptions_page(context: Context) -> Response:
 
 
 def exception_page(context: Context) -> Response:
-    """``GET /exceptions/{key}``: one kind of exception, with the traceback of one of the latest."""
+    """``GET /exceptions/{key}``: one kind of exception, with the traceback of a recent one."""
     exception = context.lens.reader.log.exception_kind(context.request.path_params["key"])
     if exception is None:
         return templates.not_found_page(

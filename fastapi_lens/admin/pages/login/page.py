@@ -27,7 +27,7 @@ TOO_LARGE = "This is too long for a key."
 
 
 async def login_page(request: Request, place: Place, authenticator: Authenticator) -> Response:
-    """The form; whoever may look already is led on."""
+    """The login form; a redirect for visitors who already have access."""
     target = safe_next(request.query_params.get("next", ""), place.base)
     entry = await authenticator.access(request, place.lens.clock())
     if isinstance(entry, Entry):
@@ -98,6 +98,6 @@ async def _signed_in(
 
 
 def _away(target: str) -> Response:
-    """From an address that may have had a key in it: nobody is told of it, nothing kept."""
+    """A redirect from an address that may contain a key: no referrer, not cached."""
     headers = {"Cache-Control": "private, no-store", "Referrer-Policy": "no-referrer"}
     return RedirectResponse(target, 303, headers=headers)

@@ -10,7 +10,7 @@ from fastapi_lens.admin.pages.login.page import ENDED
 
 
 def sign_out(context: Context) -> Response:
-    """``POST /logout``: the session is over, in whatever browser somebody may have put it."""
+    """``POST /logout``: ends the session, even in another browser that has a copy of its cookie."""
     if context.session is not None:
         entry = context.author.did(SIGN_OUT)
         sessions_of(context.lens).end(context.session, entry, context.now)
@@ -18,7 +18,7 @@ def sign_out(context: Context) -> Response:
 
 
 def sign_out_everywhere(context: Context) -> Response:
-    """``POST /logout/everywhere``: all sessions of the key are over, this one among them."""
+    """``POST /logout/everywhere``: ends all sessions of the key, including this one."""
     if context.session is not None:
         entry = context.author.did(SIGN_OUT_EVERYWHERE)
         sessions_of(context.lens).end_all(context.session.key, entry)

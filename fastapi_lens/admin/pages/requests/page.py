@@ -31,7 +31,7 @@ _SECOND_MS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An entry of a list to choose from."""
+    """An option of a select list."""
 
     value: str
     label: str
@@ -75,7 +75,7 @@ def requests_page(context: Context) -> Response:
 
 
 def new_requests(context: Context) -> Response:
-    """``GET /requests/new``: how many there are that the list does not show yet.
+    """``GET /requests/new``: the number of requests that are newer than the list.
 
     The list stays as it is: whoever reads in it asks for them.
     """
@@ -119,12 +119,12 @@ def request_page(context: Context) -> Response:
 
 
 def _waits(context: Context, query: RequestsQuery, newest: str) -> str:
-    """Where the list asks for what is newer than its first row."""
+    """The address that returns the number of requests newer than the first row."""
     return replace(query, before=newest).url(context.url("/requests/new"))
 
 
 def _selects(query: RequestsQuery, declared: set[str]) -> list[tuple[str, str, list[Choice]]]:
-    """Lists to choose from: name, label, and their entries; what the address has is among them."""
+    """Select lists: name, label, and options; values in the address are always included."""
     known = [*METHODS, *sorted(declared.difference(METHODS))]
     classes = [f"{first}xx" for first in range(2, 6)]
     statuses = [(status, status) for status in _with(classes, query.status)]

@@ -31,11 +31,11 @@ _WHOLE_APP = Window()
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is to be deleted.
+    """Data to delete.
 
     Attributes:
         key: Of an endpoint; empty for all of them.
-        name: What has to be typed.
+        name: Text to type for confirmation.
         calls: That would be forgotten.
         since: Epoch seconds of the first of them; None without any.
     """
@@ -60,14 +60,14 @@ class Target:
 
     @property
     def words(self) -> str:
-        """How much it is."""
+        """The amount of data."""
         if self.since is None:
             return "no calls"
         return f"{formats.plural(self.calls, 'call')} since {formats.day(self.since)}"
 
 
 def danger_page(context: Context) -> Response:
-    """``GET /settings/danger``, for those alone who may change something; ``POST`` deletes."""
+    """``GET /settings/danger``: only for visitors who may change something; ``POST`` deletes."""
     if not context.may_change:
         return refused_page(context.request, Place(context.base, context.lens), Refusal.READ_ONLY)
     if context.request.method == "POST":
@@ -97,7 +97,7 @@ def _page(
 
 
 def _target(context: Context, key: str, name: str) -> Target | None:
-    """All endpoints, or the one with this key or name; None where there is no such one."""
+    """All endpoints, or the one with this key or name; None if it does not exist."""
     reader, lens = context.lens.reader, context.lens
     found = reader.endpoints(
         window=_WHOLE_APP, now=context.now, with_ignored=True, with_histograms=False
@@ -131,9 +131,9 @@ def _delete(context: Context) -> Response:
 
 
 def _noted(context: Context, target: Target) -> bool:
-    """Note it before it is done; False where somebody else was quicker.
+    """Audit the deletion before it begins; false if somebody else was faster.
 
-    What is stored lets every worker know that what it has shown is over.
+    The stored entry has a new version, so every worker discards what it has shown before.
     """
     lens, version = context.lens, context.form.get("version", "")
     known = int(version) if re.fullmatch("[0-9]{1,9}", version) else -1

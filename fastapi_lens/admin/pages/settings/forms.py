@@ -36,7 +36,7 @@ STAYS = "Your values are still in the form: save again to overwrite."
 
 
 def save_section(context: Context) -> Response:
-    """``POST /settings/{section}``: 303 when saved; else the page, with what was typed."""
+    """``POST /settings/{section}``: 303 when saved; otherwise the page with the submission."""
     section = context.request.path_params["section"]
     if section not in SECTIONS:
         return no_section(context)
@@ -48,7 +48,7 @@ def save_section(context: Context) -> Response:
 
 
 def preview_section(context: Context) -> Response:
-    """``GET /settings/{section}/preview``: what a change would do."""
+    """``GET /settings/{section}/preview``: the effect of a change."""
     section = context.request.path_params["section"]
     if section not in SECTIONS:
         return no_section(context)
@@ -79,7 +79,7 @@ def _save(context: Context, section: str) -> Response:
 
 
 def _reset(context: Context, section: str) -> Response:
-    """One value goes back to the code's; what else was typed stays typed, and is not saved."""
+    """Reset one value to the code's; other submitted values stay in the form, and are not saved."""
     name, code, settings = context.form["reset"], context.lens.config, context.lens.settings
     typed = typed_in(section, context.form)
     active = values_of(settings.config, section)
@@ -119,14 +119,14 @@ def _texts(context: Context, section: str, values: dict[str, Any]) -> tuple[str,
 
 
 def write(context: Context, section: str, values: dict[str, Any], before: str, after: str) -> bool:
-    """Store a section, and take it in this worker; False where somebody else was quicker.
+    """Store a section, and apply it in this worker; false if somebody else changed it meanwhile.
 
     Args:
-        context: Whose form names the version that it is a change of.
+        context: The request, whose form names the version that it changes.
         section: Its name.
-        values: All of it.
-        before: For the audit log.
-        after: For the audit log.
+        values: All values of the section.
+        before: Former values as text, for the audit log.
+        after: New values as text, for the audit log.
 
     Raises:
         StorageError: The database cannot be written.
@@ -136,13 +136,13 @@ def write(context: Context, section: str, values: dict[str, Any], before: str, a
     entry = context.author.did(SAVE, target=section, before=before, after=after)
     lens = context.lens
     written = write_section(lens.database, lens.app_name, section, Stored(values, known), entry)
-    # Also after a conflict: the form is to say what the setting says now.
+    # Also after a conflict, because the form must show the present values.
     lens.refresh_settings()
     return written
 
 
 def who_changed(context: Context, section: str) -> str:
-    """Who was quicker, as a sentence without its full stop.
+    """The author of the latest change, as a sentence without its full stop.
 
     Raises:
         StorageError: The database cannot be read.
@@ -153,7 +153,7 @@ def who_changed(context: Context, section: str) -> str:
 
 
 def saved(context: Context, reply: Reply) -> Response:
-    """A change was made: its section for htmx, else the way back to the page."""
+    """The response after a change: its section for htmx, otherwise a redirect to the page."""
     if wants_fragment(context.request):
         return section_page(context, reply)
     return RedirectResponse(context.url(f"/settings?saved={reply.section}#{reply.section}"), 303)

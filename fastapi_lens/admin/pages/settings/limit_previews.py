@@ -1,4 +1,4 @@
-"""What other retention or other thresholds would do, in words. No HTML, no SQL."""
+"""Previews of other retention periods and thresholds, in words. No HTML, no SQL."""
 
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
@@ -18,10 +18,10 @@ PREVIEWED = (Section.RETENTION, Section.THRESHOLDS)
 
 
 def preview_of(context: Context, section: str, other: LensConfig) -> Preview:
-    """What comes of a section that is saved.
+    """The effect of saving a section.
 
     Args:
-        context: Who asks.
+        context: The request.
         section: One of `PREVIEWED`; of others there is nothing to say.
         other: A configuration with the values in question.
 

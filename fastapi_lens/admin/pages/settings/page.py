@@ -38,9 +38,9 @@ class Form:
     Attributes:
         version: Of the section that is shown.
         error: By setting, what is wrong with it.
-        sentence: What is wrong with none of them.
-        preview: What a change would do; None where nothing was asked.
-        previews: Whether there is anything to preview.
+        sentence: A fault that belongs to no single setting.
+        preview: Effect of a change; None if no preview was requested.
+        previews: True if the section has a preview.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Form:
 
 
 def settings_page(context: Context, reply: Reply | None = None, status: int = 200) -> Response:
-    """``GET /settings``: the page or its fragment; after a form, with what came of it."""
+    """``GET /settings``: the page or its fragment; after a form, with its result."""
     params = context.request.query_params
     reply = reply or edited(context, params.get("rule", ""))
     values = {
@@ -71,7 +71,7 @@ def settings_page(context: Context, reply: Reply | None = None, status: int = 20
 
 
 def section_page(context: Context, reply: Reply, status: int = 200) -> Response:
-    """What came of a form: the whole page, or for htmx its section alone."""
+    """The result of a form: the whole page, or for htmx its section only."""
     if not wants_fragment(context.request):
         return settings_page(context, reply, status)
     values: dict[str, object] = {**_forms(context, reply), "form": None, "rules": None}
@@ -96,21 +96,21 @@ def opened_section(context: Context) -> Response:
 
 
 def no_section(context: Context) -> Response:
-    """For a section that there is not."""
+    """The page for an unknown section."""
     return templates.not_found_page(
         context.request, context.base, message="No such section of the settings."
     )
 
 
 def now_page(context: Context) -> Response:
-    """``GET /settings/now``: what changes by itself, apart from the forms that people fill in."""
+    """``GET /settings/now``: the parts that update themselves, apart from the forms."""
     if not wants_fragment(context.request):
         return RedirectResponse(context.url("/settings"), 303)
     return templates.page(context, "settings/now.html", _now(context), headers=_headers(context))
 
 
 def preview_page(context: Context, reply: Reply) -> Response:
-    """What a change would do: the whole page, or for htmx that alone."""
+    """The preview of a change: the whole page, or for htmx the preview only."""
     if not wants_fragment(context.request):
         return settings_page(context, reply)
     values = {"preview": reply.preview}
@@ -118,7 +118,7 @@ def preview_page(context: Context, reply: Reply) -> Response:
 
 
 def settings_tabs(context: Context, current: str) -> list[Link]:
-    """The pages of the settings; what tells of people is for those alone who may change them."""
+    """The pages of the settings; data about people is only for visitors who may change settings."""
     pages = [("Settings", "settings", "/settings", "Settings, ignore rules, workers and storage.")]
     if context.may_change:
         pages += [("Audit log", "audit", "/settings/audit", "Changes, sign-ins and exports.")]
@@ -134,7 +134,7 @@ def _headers(context: Context) -> dict[str, str]:
 
 
 def _forms(context: Context, reply: Reply | None) -> dict[str, object]:
-    """What each of the sections needs."""
+    """The template's values of each section."""
     return {
         "may_change": context.may_change,
         "csrf_token": context.csrf_token,

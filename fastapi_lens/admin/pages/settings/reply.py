@@ -1,4 +1,4 @@
-"""What came of a form of the settings, and what a change would do, as pages show it. No HTML."""
+"""Results of the settings' forms, and previews of changes, as pages show them. No HTML."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ class Item:
 
     Attributes:
         href: Its own page.
-        note: What is to be said of it; may be empty.
+        note: A remark; may be empty.
     """
 
     method: str
@@ -27,12 +27,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Endpoints to which the same would happen.
+    """Endpoints with the same effect.
 
     Attributes:
-        sentence: What that is.
+        sentence: Description of the group.
         items: `MOST_LISTED` at most.
-        more: How many there are besides.
+        more: Number of further ones.
     """
 
     sentence: str
@@ -41,18 +41,18 @@ class Group:
 
     @classmethod
     def of(cls, sentence: str, items: Iterable[Item]) -> Self:
-        """All of these, as far as they are listed."""
+        """A group of all items, of which the first `MOST_LISTED` are listed."""
         listed = list(items)
         return cls(sentence, listed[:MOST_LISTED], max(0, len(listed) - MOST_LISTED))
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a change would do.
+    """Effect of a change.
 
     Attributes:
-        groups: The first one says what matters most.
-        error: Why it cannot be made; empty where it can.
+        groups: The most important one first.
+        error: Reason why the change is impossible; empty if it is possible.
     """
 
     groups: Sequence[Group] = ()
@@ -60,23 +60,23 @@ class Preview:
 
     @property
     def sentence(self) -> str:
-        """What it says first."""
+        """Its first sentence."""
         return self.error or " ".join(group.sentence for group in self.groups[:1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came of a form.
+    """Result of a form.
 
     Attributes:
         section: Which one.
-        typed: What was typed into it, by name of the setting.
-        rule: What was typed into the form of the rules; None for an empty form.
+        typed: Submitted values by name of the setting.
+        rule: Submitted values of the rules' form; None for an empty form.
         field: The setting that is wrong; empty where it is none of them.
-        sentence: What is wrong; empty where nothing is.
-        conflict: Whether somebody else was quicker.
-        preview: What a change would do.
-        said: What is told of a change that was made; empty where none was.
+        sentence: The fault; empty if there is none.
+        conflict: True if somebody else changed the section meanwhile.
+        preview: Effect of a change.
+        said: Confirmation of a change; empty if nothing was changed.
     """
 
     section: str

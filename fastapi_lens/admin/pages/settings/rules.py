@@ -22,7 +22,7 @@ _NEW = "new"
 
 
 def save_rules(context: Context) -> Response:
-    """``POST /settings/rules``: 303 when done; else the page, with what was typed."""
+    """``POST /settings/rules``: 303 when done; otherwise the page with the submitted values."""
     form, do = RuleForm.read(context.form), context.form.get("do", "save")
     if do in ("pause", "resume", "delete"):
         return _without_form(context, form.id, do)
@@ -36,7 +36,7 @@ def save_rules(context: Context) -> Response:
     now = context.lens.settings.rules
     before = next((str(one) for one in now.all if one.id == rule.id), "")
     if form.id and not before:
-        # What was edited is gone: it is not there to be edited, but can be added.
+        # The edited rule is gone: it cannot be changed, but it can be added again.
         lost = replace(form, id="")
         sentence = f"{GONE} {who_changed(context, RULES)}. {STAYS}"
         return section_page(context, Reply(section=RULES, rule=lost, sentence=sentence), 409)
@@ -48,7 +48,7 @@ def save_rules(context: Context) -> Response:
 
 
 def preview_rule(context: Context) -> Response:
-    """``GET /settings/rules/preview``: what a rule would do, as somebody types it."""
+    """``GET /settings/rules/preview``: the effect of a rule while it is typed."""
     form = RuleForm.read(context.request.query_params)
     if not form.pattern:
         return preview_page(context, Reply(section=RULES, rule=form))
@@ -60,7 +60,7 @@ def preview_rule(context: Context) -> Response:
 
 
 def _checked(context: Context, form: RuleForm) -> Rule:
-    """The rule that was typed.
+    """The submitted rule.
 
     Raises:
         ConfigError: It cannot work, or there is such a one.

@@ -25,7 +25,7 @@ class RuleRow:
     """A rule as a row of the table.
 
     Attributes:
-        what: What it ignores, as far as there is such a thing now.
+        what: The endpoints that it ignores now.
         href: Where it is changed.
     """
 
@@ -41,11 +41,11 @@ class Section:
     Attributes:
         version: Of the rules that are shown.
         rows: The rules.
-        form: What stands in the form.
+        form: Contents of the form.
         methods: Those to choose from.
         error: By field, what is wrong with what was typed.
-        sentence: What is wrong with none of the fields.
-        ignored: How many endpoints are ignored now, by all rules together.
+        sentence: A fault that belongs to no single field.
+        ignored: Number of endpoints that all rules together ignore now.
         ignored_href: The list with them.
     """
 
@@ -62,7 +62,7 @@ class Section:
 
 
 def rules_section(context: Context, reply: Reply | None) -> Section:
-    """The section, with what came of its form.
+    """The section, with the result of its form.
 
     Raises:
         StorageError: The database cannot be read.
@@ -89,7 +89,7 @@ def rules_section(context: Context, reply: Reply | None) -> Section:
 
 
 def all_endpoints(context: Context) -> list[Endpoint]:
-    """Those that there are, ignored or not, with their calls of the last days.
+    """All endpoints, ignored or not, with their calls of the last days.
 
     Raises:
         StorageError: The database cannot be read.
@@ -101,19 +101,19 @@ def all_endpoints(context: Context) -> list[Endpoint]:
 
 
 def with_rule(rules: Rules, rule: Rule) -> Rules:
-    """The rules with one that is new, or in the place of the one with its id."""
+    """The rules with one added, or replaced if its id exists."""
     if all(one.id != rule.id for one in rules.all):
         return Rules((*rules.all, rule))
     return Rules(tuple(rule if one.id == rule.id else one for one in rules.all))
 
 
 def without_rule(rules: Rules, identity: str) -> Rules:
-    """The rules but for one."""
+    """The rules without one."""
     return Rules(tuple(one for one in rules.all if one.id != identity))
 
 
 def preview_of(context: Context, rule: Rule) -> Preview:
-    """What comes of a rule that is added or changed.
+    """The effect of a rule that is added or changed.
 
     Raises:
         StorageError: The database cannot be read.
@@ -133,7 +133,7 @@ def preview_of(context: Context, rule: Rule) -> Preview:
 
 
 def edited(context: Context, identity: str) -> Reply | None:
-    """A rule in the form, to be changed; None where there is no such rule.
+    """The form with an existing rule to change; None if there is no such rule.
 
     Raises:
         StorageError: The database cannot be read.
@@ -146,7 +146,7 @@ def edited(context: Context, identity: str) -> Reply | None:
 
 
 def comes_back(count: int) -> str:
-    """What is said of endpoints that are shown again."""
+    """A sentence about endpoints that would be shown again."""
     return f"{formats.plural(count, 'endpoint')} {'comes' if count == 1 else 'come'} back"
 
 

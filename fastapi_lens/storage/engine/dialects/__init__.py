@@ -1,4 +1,4 @@
-"""The kinds of databases, and how they are found. One module each, see `base.Dialect`."""
+"""The kinds of databases, and their lookup. One module each, see `base.Dialect`."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -21,6 +21,6 @@ def dialect_for(url: URL) -> Dialect:
     return _DIALECTS[url.get_backend_name()]
 
 
-def dialect_of(told: Connection | SQLCompiler) -> Dialect:
-    """The kind of the database that a connection is to, or that a statement is compiled for."""
-    return _DIALECTS[told.dialect.name]
+def dialect_of(source: Connection | SQLCompiler) -> Dialect:
+    """The dialect of a connection, or of a compiled statement."""
+    return _DIALECTS[source.dialect.name]

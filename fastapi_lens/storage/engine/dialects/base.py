@@ -1,6 +1,6 @@
-"""The interface of a kind of database: whatever differs between them. Knows no table of the lens.
+"""The interface of a kind of database: everything that differs between them. Knows no table.
 
-Each kind has one object without state. No other module decides anything by a database's name.
+Each kind has one object without state. No other module depends on a database's name.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ from fastapi_lens.storage.engine.sqlite_file import DatabaseFile
 
 CONNECT_TIMEOUT_SECONDS = 5
 LOCK_SECONDS = 3
-"""Longest wait of a statement for a lock: whoever holds one for longer blocks no thread."""
+"""Longest wait of a statement for a lock, so that a hanging lock holder blocks no thread."""
 
 STATEMENT_SECONDS = 30
 """Longest time of a statement."""
@@ -28,8 +28,8 @@ MIGRATION_SECONDS = 60
 """Longest wait of a migration for another one, or for a table that is in use."""
 
 SILENCE_SECONDS = 60
-"""A server ends a connection that says nothing for so long while it holds locks: its host may be
-gone, and everybody else waits for them."""
+"""Time after which a server ends an idle connection that holds locks: its host may be gone, while
+all others wait for the locks."""
 
 REFUSED = (DataError, IntegrityError)
 """Errors for values that a database refuses; the connection can be used again."""
@@ -40,17 +40,17 @@ WRITES = "lens_writes"
 
 @dataclass(frozen=True, slots=True)
 class RowBytes:
-    """What a row takes on the disk, with its share of indexes and of pages that are not full.
+    """Bytes of rows on disk, with their share of indexes and of pages that are not full.
 
     Measured by ``make bench-sizing``, see docs/storage.md.
 
     Attributes:
-        bucket: Of a row of sums, beside its histogram.
-        status: Of a row of a status code.
-        endpoint: Of an endpoint's own row.
-        request: Of a request in the log, with a path of usual length.
-        exception: Of a kind of exception, beside its message and traceback.
-        audit: Of an entry of the audit log that changes a section of the settings.
+        bucket: A row of sums, without its histogram.
+        status: A row of a status code.
+        endpoint: An endpoint's own row.
+        request: A request in the log, with a path of typical length.
+        exception: A kind of exception, without its message and traceback.
+        audit: An entry of the audit log for a change of settings.
     """
 
     bucket: float
@@ -65,14 +65,14 @@ class Dialect(ABC):
     """One kind of database.
 
     Attributes:
-        name: As SQLAlchemy calls it.
-        is_file: Whether a database is a file of this host, or in memory. Such a one has no clock
+        name: SQLAlchemy's name.
+        is_file: True if a database is a file of this host, or in memory. It then has no clock
             of its own, and its free space can be given back.
-        follows_bounds: Whether conditions that follow from others keep it from reading too much.
-        bytes_of: How a column is asked for its bytes, whatever somebody has put into it.
-        row_bytes: How large its rows are.
+        follows_bounds: True if redundant conditions keep the planner from reading too much.
+        bytes_of: Expression for a column's bytes, whatever value is stored in it.
+        row_bytes: The sizes of its rows.
         clock_us: The server's time in microseconds since the epoch, as a part of any SELECT. Null
-            where the database is a file, which lies on the host that asks.
+            if the database is a file on the host of the caller.
     """
 
     name: ClassVar[str]
@@ -88,11 +88,11 @@ class Dialect(ABC):
 
     @abstractmethod
     def create_engine(self, url: URL, file: DatabaseFile | None, /) -> Engine:
-        """An engine that opens nothing yet; its transactions look at `WRITES`.
+        """Create an engine that opens nothing yet; its transactions obey `WRITES`.
 
         Args:
-            url: With a driver that is installed.
-            file: What `file_of` gave.
+            url: A URL whose driver is installed.
+            file: The result of `file_of`.
 
         Raises:
             StorageError: The driver cannot use an option of the URL.
@@ -102,52 +102,52 @@ class Dialect(ABC):
     def exclusive(
         self, write: Callable[[], AbstractContextManager[Connection]]
     ) -> AbstractContextManager[Connection]:
-        """A writing transaction that only one process at a time can be in.
+        """A write transaction that only one process at a time can be in.
 
         Args:
             write: Begins a writing transaction.
 
         Raises:
-            StorageError: Another process is in it, and does not end.
+            StorageError: Another process is in it for too long.
         """
 
     @abstractmethod
     def insert_ignore(self, table: sa.Table) -> Any:
-        """An INSERT that leaves rows alone whose primary key is there already."""
+        """An INSERT that skips rows whose primary key exists."""
 
     @abstractmethod
     def updater(self, update: RowUpdate) -> Updater:
-        """The quickest way to change many rows, each by values of its own."""
+        """The fastest way to update many rows, each with its own values."""
 
     @abstractmethod
     def size_bytes(self, connection: Connection) -> int | None:
         """The size of a file, or of the lens's tables on a server; None if unknown."""
 
     def is_deadlock(self, _error: BaseException, /) -> bool:
-        """Whether the database has chosen this transaction to end a deadlock."""
+        """True if the database rolled this transaction back to end a deadlock."""
         return False
 
     def is_refusal(self, _error: BaseException, /) -> bool:
-        """Whether it refuses values by an error that DB-API does not count among such."""
+        """True if it refuses values by an error that DB-API counts as another kind."""
         return False
 
     def damage(self, _connection: Connection, /) -> str | None:
-        """What is wrong with the file, in the database's words; None if it is sound."""
+        """The damage of the file, in the database's words; None if it is sound."""
         return None
 
     def widen(self, connection: Connection, column: sa.Column[str]) -> None:  # noqa: B027  Not everywhere.
-        """Make a text column as long as its table says today, where lengths matter."""
+        """Lengthen a text column to the length in its table's definition, if lengths matter."""
 
     def allow_long_keys(self, connection: Connection, table: sa.Table) -> None:  # noqa: B027  Not everywhere.
-        """Give an older table a row format with keys of more than 767 bytes, if it has none."""
+        """Give an older table a row format that allows keys of more than 767 bytes."""
 
 
 @contextmanager
 def driver_errors() -> Generator[None]:
-    """Run what a driver does to connect: some of its errors are no errors of databases.
+    """Translate errors of a driver that connects and that are not database errors.
 
     Raises:
-        UnavailableError: It does not know an option, or misses a package.
+        UnavailableError: The driver does not know an option, or a package is missing.
     """
     try:
         yield
@@ -161,30 +161,28 @@ def driver_errors() -> Generator[None]:
         ValueError,
     ) as error:
         raise UnavailableError(
-            "the driver cannot connect as the database's URL says "
-            f"({type(error).__name__}: {error})"
+            f"the driver cannot connect with the database's URL ({type(error).__name__}: {error})"
         ) from error
 
 
 def connect(dialect: sa.Dialect, _record: Any, arguments: Any, options: Any) -> Any:
-    """Open a connection of the driver, for the event ``do_connect``."""
+    """Open a connection of the driver: a listener of ``do_connect``."""
     with driver_errors():
         return dialect.connect(*arguments, **options)
 
 
 def refused(context: ExceptionContext) -> RefusedError | None:
-    """The error for a value that the driver cannot turn into bytes, for ``handle_error``."""
+    """The error for a value that the driver cannot encode: a listener of ``handle_error``."""
     error = context.original_exception
     return RefusedError(str(error)) if isinstance(error, (UnicodeError, OverflowError)) else None
 
 
 def connect_anew(context: ExceptionContext) -> RefusedError | None:
-    """Trust no connection after an error: the next use opens a new one. For ``handle_error``.
+    """Discard a connection after an error, so that the next use opens a new one.
 
-    Not after one that a value is to blame for, see `refused`.
-
-    It may have outlived its database, or remember that a file could not be written to. Only on
-    MariaDB SQLAlchemy asks whether there is a table in a way that fails when there is none.
+    A listener of ``handle_error``. The connection may have outlived its database, or remember that
+    a file could not be written. Errors caused by a value are excluded, see `refused`; so is
+    SQLAlchemy's check for a table on MariaDB, which raises an error if the table does not exist.
     """
     error = refused(context)
     if error is not None or isinstance(context.sqlalchemy_exception, REFUSED):
@@ -196,5 +194,5 @@ def connect_anew(context: ExceptionContext) -> RefusedError | None:
 
 
 def beside(url: URL, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a connection that the URL does not say itself."""
+    """The arguments of a connection that the URL does not set itself."""
     return {name: value for name, value in arguments.items() if name not in url.query}

@@ -1,7 +1,7 @@
-"""PostgreSQL by psycopg 3, also behind PgBouncer in transaction mode. Knows no table of the lens.
+"""PostgreSQL with psycopg 3, also behind PgBouncer in transaction mode. Knows no table.
 
 Nothing is set for a whole session, and no statement is prepared on the server: with a pool in
-between, the next transaction may be in another session, and another program's in this one.
+between, the next transaction may run in another session, and another client's in this one.
 """
 
 import codecs
@@ -40,16 +40,16 @@ _DEADLOCK_STATES = ("40001", "40P01")
 
 _ARGUMENTS = {
     "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-    # Else a host that does not answer any more is waited for as long as TCP does: 15 minutes.
+    # Without these, an unresponsive host would block for TCP's 15 minutes.
     "keepalives_idle": 5,
     "keepalives_interval": 5,
     "keepalives_count": 2,
     "tcp_user_timeout": 15_000,  # Milliseconds.
-    # In a database without an encoding (SQL_ASCII), psycopg would give bytes for texts.
+    # In a database without an encoding (SQL_ASCII), psycopg would return bytes for texts.
     "client_encoding": "utf8",
 }
 _CODEC = "fastapi_lens_codec"
-"""Where a connection notes Python's name of its database's encoding."""
+"""Key of the connection's info for Python's name of its database's encoding."""
 
 _LIMITS = (
     f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; "
@@ -73,7 +73,7 @@ class PostgresqlDialect(Dialect):
     )
 
     def create_engine(self, url: URL, _file: DatabaseFile | None, /) -> Engine:
-        """One whose transactions begin with our own words, so that a pool needs no session."""
+        """An engine whose transactions set everything at their beginning, for use with a pool."""
         arguments: dict[str, Any] = {**beside(url, _ARGUMENTS), "autocommit": True}
         with driver_errors():
             arguments["prepare_threshold"] = _prepare_threshold(url)
@@ -90,7 +90,7 @@ class PostgresqlDialect(Dialect):
     def exclusive(
         self, write: Callable[[], AbstractContextManager[Connection]]
     ) -> Generator[Connection]:
-        """With a lock that the end of the transaction gives back."""
+        """A transaction under an advisory lock, which its end releases."""
         with write() as connection:
             _run(connection, _MIGRATION_LIMITS)
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
@@ -101,7 +101,7 @@ class PostgresqlDialect(Dialect):
         return postgresql.insert(table).on_conflict_do_nothing()
 
     def updater(self, update: RowUpdate) -> Updater:
-        """With one statement, which takes each column of the values as an array."""
+        """An updater with one statement, which takes each column of the values as an array."""
         prepared = Prepared(_from_arrays(update))
 
         def run(connection: Connection, rows: Sequence[Row]) -> None:
@@ -114,7 +114,7 @@ class PostgresqlDialect(Dialect):
         return run
 
     def size_bytes(self, connection: Connection) -> int | None:
-        """The size of the tables that a plain name finds, with their indexes."""
+        """The size of the tables in the search path, with their indexes."""
         total = connection.execute(
             sa.text(
                 "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c "
@@ -125,11 +125,11 @@ class PostgresqlDialect(Dialect):
         return None if total is None else int(total)
 
     def is_deadlock(self, error: BaseException, /) -> bool:
-        """By its SQLSTATE."""
+        """True for the SQLSTATE of a deadlock."""
         return getattr(error, "sqlstate", None) in _DEADLOCK_STATES
 
     def widen(self, connection: Connection, column: sa.Column[str]) -> None:
-        """Which changes no row."""
+        """Lengthen a column, which rewrites no row."""
         kind = column.type.compile(connection.dialect)
         connection.exec_driver_sql(
             f"ALTER TABLE {column.table.name} ALTER COLUMN {column.name} TYPE {kind}"
@@ -148,11 +148,11 @@ def _from_arrays(update: RowUpdate) -> sa.Update:
 
 
 def _array(values: Sequence[Any], *, of_bytes: bool) -> str:
-    """An array of PostgreSQL as text, for which its driver takes a tenth of the time.
+    """A PostgreSQL array as text, which its driver sends in a tenth of the time.
 
     Args:
         values: Numbers or bytes.
-        of_bytes: Which of them.
+        of_bytes: True for bytes.
     """
     items = (rf"\\x{value.hex()}" for value in values) if of_bytes else map(str, values)
     return f"{{{','.join(items)}}}"
@@ -170,10 +170,10 @@ def _run(connection: Connection, statements: str) -> None:
 
 
 def _prepare_threshold(url: URL) -> int | None:
-    """After how many uses psycopg prepares a statement; None for never, which is the default.
+    """Number of uses after which psycopg prepares a statement; None for never, the default.
 
     Raises:
-        ValueError: The URL says something else.
+        ValueError: The URL has an invalid number.
     """
     named = str(url.query.get("prepare_threshold", "none"))
     if named == "none":
@@ -184,10 +184,10 @@ def _prepare_threshold(url: URL) -> int | None:
 
 
 def _codec(encoding: str | None) -> str | None:
-    """Python's name of a database's encoding; None if it takes all texts.
+    """Python's name of a database's encoding; None if it accepts all texts.
 
     Args:
-        encoding: As PostgreSQL names it. SQL_ASCII takes any bytes.
+        encoding: PostgreSQL's name. SQL_ASCII accepts any bytes.
     """
     name = encoding or "UTF8"
     if name in ("UTF8", "SQL_ASCII"):
@@ -195,7 +195,7 @@ def _codec(encoding: str | None) -> str | None:
     try:
         return codecs.lookup(name.replace("WIN", "cp").replace("KOI8", "KOI8_")).name
     except LookupError:
-        return "ascii"  # A part of each of them.
+        return "ascii"  # A subset of every encoding.
 
 
 def _note_codec(connection: Any, record: ConnectionPoolEntry) -> None:
@@ -210,20 +210,20 @@ def _escape(
     context: Any,
     _many: bool,  # noqa: FBT001  SQLAlchemy passes it so.
 ) -> tuple[str, Any]:
-    """Make texts storable in a database that has not all characters."""
+    """Escape texts for a database whose encoding lacks some characters."""
     codec = connection.info[_CODEC]
     if codec is None:
         return statement, parameters
-    # What was not compiled, or makes tables, has no names of limited length.
+    # Plain SQL and DDL have no bound names of limited length.
     binds: Mapping[str, Any] = getattr(context.compiled, "binds", {})
     lengths = {name: getattr(bind.type, "length", None) for name, bind in binds.items()}
     return statement, _escaped(parameters, codec, lengths)
 
 
 def _escaped(values: Any, codec: str, lengths: Mapping[str, int | None]) -> Any:
-    """Parameters of a statement, or of many, with texts that an encoding has.
+    """Parameters of one or many statements, with characters escaped that the encoding lacks.
 
-    Escapes are longer than what they stand for: names are cut where their columns end.
+    Escapes are longer than their characters, so names are cut to the length of their columns.
 
     Args:
         values: The parameters.

@@ -30,11 +30,11 @@ from fastapi_lens.storage.engine.sqlite_file import DatabaseFile
 
 BUSY_TIMEOUT_MS = 5_000
 CACHE_KIB = 512
-"""Of pages that each connection keeps: a quarter of SQLite's default. A process has four or five
-connections, whose pages the operating system keeps as well; flushes are as quick."""
+"""Page cache of each connection: a quarter of SQLite's default. A process has four or five
+connections, and the operating system caches the file as well; flushes are as fast."""
 
 HELD = "fastapi_lens_held"
-"""Where a connection notes which file it has open; see `files.OpenFile`."""
+"""Key of the connection's info for the file that it has open; see `sqlite_file.OpenFile`."""
 
 
 class SqliteDialect(Dialect):
@@ -42,19 +42,19 @@ class SqliteDialect(Dialect):
 
     name = "sqlite"
     is_file = True
-    # It would follow the bounds instead of the names.
+    # The planner would use the bounds in place of the list, and read more.
     follows_bounds = False
     bytes_of = "CAST({} AS BLOB)"
     row_bytes = RowBytes(43, 25, 330, request=110, exception=240, audit=260)
     clock_us = sa.literal_column("NULL", sa.BigInteger())
 
     def file_of(self, url: URL, /) -> DatabaseFile | None:
-        """None in memory, and where the name is a URI of SQLite's."""
+        """The file to watch; None in memory, and if the name is a SQLite URI."""
         path = None if is_file_uri(url) else file_path(url)
         return None if path is None else DatabaseFile(Path(path).absolute())
 
     def create_engine(self, url: URL, file: DatabaseFile | None, /) -> Engine:
-        """One that opens a new connection after each error, unless it is in memory."""
+        """An engine that opens a new connection after each error, unless it is in memory."""
         in_memory = is_in_memory(url)
         options: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {}
         options["connect_args"] = {"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
@@ -76,7 +76,7 @@ class SqliteDialect(Dialect):
     def exclusive(
         self, write: Callable[[], AbstractContextManager[Connection]]
     ) -> Generator[Connection]:
-        """Any writing transaction."""
+        """A write transaction: SQLite allows only one at a time."""
         with write() as connection:
             yield connection
 
@@ -85,7 +85,7 @@ class SqliteDialect(Dialect):
         return sqlite.insert(table).on_conflict_do_nothing()
 
     def updater(self, update: RowUpdate) -> Updater:
-        """Row after row: there is no way to a server."""
+        """An updater for row after row: without a server, more statements cost no round trips."""
         return update.one_by_one()
 
     def size_bytes(self, connection: Connection) -> int:
@@ -95,20 +95,20 @@ class SqliteDialect(Dialect):
         return int(pages * page)
 
     def damage(self, connection: Connection, /) -> str | None:
-        """The first that SQLite finds wrong."""
+        """The first damage that SQLite finds."""
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
         return None if found == "ok" else str(found)
 
 
 def _watch(engine: Engine, file: DatabaseFile) -> None:
-    """Let no connection be used whose file is not the one at the path."""
+    """Discard connections whose file is no longer the one at the path."""
 
     def open_file(dialect: sa.Dialect, record: ConnectionPoolEntry, args: Any, options: Any) -> Any:
         identity = file.make_ready()
         connection: Any = connect(dialect, record, args, options)
         try:
             _prepare(connection, record)
-            # Opens the log, too.
+            # Also opens the log.
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             record.info[HELD] = file.held(identity)
         except BaseException:
@@ -120,7 +120,7 @@ def _watch(engine: Engine, file: DatabaseFile) -> None:
         try:
             current = file.is_current(record.info[HELD])
         except DamagedFileError:
-            # Before the connection is closed, which would write its log into that file.
+            # Before the connection is closed, because closing would write its log into that file.
             if not file.ours or not file.set_aside():
                 raise
             current = False
@@ -132,9 +132,9 @@ def _watch(engine: Engine, file: DatabaseFile) -> None:
 
 
 def _rollback_on_invalidate(connection: Any, _record: ConnectionPoolEntry, _error: Any) -> None:
-    """Give SQLite's locks back before a connection is closed.
+    """Release SQLite's locks before a connection is closed.
 
-    It closes for good when its last statement is gone; whoever keeps the exception keeps that.
+    The library closes it only after its last statement is deleted, which a kept exception delays.
     """
     with suppress(sqlite3.Error):
         connection.rollback()
@@ -142,9 +142,9 @@ def _rollback_on_invalidate(connection: Any, _record: ConnectionPoolEntry, _erro
 
 def _prepare(connection: Any, _record: Any) -> None:
     """Settings of a new connection."""
-    connection.isolation_level = None  # We say BEGIN ourselves, see _begin.
+    connection.isolation_level = None  # BEGIN is explicit, see `_begin`.
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    # Takes effect in a new file only; lets retention give space back without a full VACUUM.
+    # Only for a new file: lets the retention give space back without a full VACUUM.
     connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     _switch_to_wal(connection)
     connection.execute("PRAGMA synchronous=NORMAL")
