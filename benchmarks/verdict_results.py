@@ -39,7 +39,7 @@ _FIRST = "| observation | group | endpoints | safe, plain | safe, ledger |"
 
 def tables(outcomes: Sequence[Outcome]) -> str:
     """The tables of one set of behaviours: wrong verdicts, and delays."""
-    return f"{_wrong_table(outcomes)}\n\n{_delay_table(outcomes)}"
+    return "\n\n".join(filter(None, (_wrong_table(outcomes), _delay_table(outcomes))))
 
 
 def _wrong_table(outcomes: Sequence[Outcome]) -> str:

@@ -32,8 +32,8 @@ RULES = (7, 30, 90, 180, 400)
 STATUS_DAYS = 30
 """Of the status that knows the last call alone; what was never called is unused to it at once."""
 
-QUIET, SAMPLED = 30, 13
-"""Days of silence up to which only every 13th day is judged: no verdict says "unused" so early."""
+QUIET, SAMPLED = 30, 61
+"""Days of silence up to which only every 61st day is judged: no verdict says "unused" so early."""
 
 UNUSED = frozenset({Level.SAFE_TO_REMOVE, Level.PROBABLY_UNUSED})
 
@@ -80,7 +80,10 @@ def _endpoints(behaviours: Sequence[Behaviour], random: Random) -> Iterator[Endp
         for _ in range(behaviour.count):
             born = random.randint(30, 900) if behaviour.new else 0
             begin = born + (random.randint(0, behaviour.dark) if behaviour.new else 0)
-            callers = [tuple(each(random, begin, DAYS)) for each in behaviour.callers]
+            callers = [
+                tuple(sorted({day for day in each(random, begin, DAYS) if begin <= day < DAYS}))
+                for each in behaviour.callers
+            ]
             if behaviour.stops:
                 callers[0] = _stopped(random, callers[0], behaviour.fade)
             noise, refused = (
@@ -129,13 +132,12 @@ def observation_of(name: str, seed: int) -> Observation:
         return Observation(((0, 499),), since=500)
     if name == NIGHTS_OFF:
         return Observation(((0, DAYS),), share=0.67)
-    lengths, pause = ((1, 1, 2, 3), (60, 180))
-    if name == HOLES:
-        lengths, pause = ((1, 1, 2, 3, 5, 10, 20, 45, 90), (30, 160))
+    long = (5, 10, 20, 45, 90) if name == HOLES else ()
+    pause = (30, 160) if name == HOLES else (60, 180)
     holes: list[tuple[int, int]] = []
     at = random.randint(20, 120)
     while at < DAYS:
-        length = random.choice(lengths)
+        length = random.choice((1, 1, 2, 3, *long))
         holes.append((at, min(DAYS, at + length) - 1))
         at += length + random.randint(*pause)
     return Observation(tuple(holes))
@@ -300,12 +302,11 @@ class _Judge:
         if not self._noise and not self._refused:
             return Noise()
         first = today - NOISE_WINDOW
-        return Noise(
-            *(
-                bisect_right(days, today) - bisect_right(days, first)
-                for days in (self._noise, self._refused)
-            )
+        noise_days, refused_days = (
+            bisect_right(days, today) - bisect_right(days, first)
+            for days in (self._noise, self._refused)
         )
+        return Noise(noise_days, refused_days)
 
     def _history(self, today: int, uses: int, noise: Noise) -> History:
         oldest = self._oldest(today)

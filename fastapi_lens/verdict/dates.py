@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fastapi_lens.verdict.cadence import CADENCE_DAYS, Cadence
 from fastapi_lens.verdict.callers import Caller, days_of_caller
 from fastapi_lens.verdict.days import NO_HOLES, Holes
-from fastapi_lens.verdict.gaps import FEWEST_GAPS, Gaps, Uses, gaps_of
+from fastapi_lens.verdict.gaps import FEWEST_GAPS, TOLERANCE, Gaps, Uses, gaps_of
 from fastapi_lens.verdict.history import History
 from fastapi_lens.verdict.needs import LEFT_OUT, QUARTER, YEAR, Needs, needs_of
 from fastapi_lens.verdict.silence import QUARTERLY, YEARLY, Clock, clear_day
@@ -48,11 +48,10 @@ class Silence:
 def silence_of(history: History) -> Silence:
     """Put a history in order."""
     uses = Uses.of(history.days, history.weeks)
-    known = [day for day in (uses.last, history.last_used) if day is not None]
+    last_used = uses.last
     if history.last_used is not None:
-        # Exact, where a week's last day is only the latest that is possible.
-        known = [history.last_used, *history.days[-1:]]
-    last_used = max(known, default=None)
+        # Exact, where the last day of a week is only the latest that is possible.
+        last_used = max((history.last_used, *uses.days[-1:]))
     holes = Holes.of((*history.holes, (0, history.observed_since - 1))).within(0, history.today)
     gaps = gaps_of(uses, holes)
     start = max(history.present_since - 1, -1 if last_used is None else last_used)
@@ -162,7 +161,7 @@ def _declared_day(silence: Silence, holes: Holes) -> int:
     if cadence is None:
         return silence.start + 1
     period = CADENCE_DAYS[cadence]
-    clock = Clock(period, max(3.0, 0.2 * period))
+    clock = Clock(period, max(TOLERANCE, 0.2 * period))
     return clear_day(silence.start, LEFT_OUT * period, holes, clock)
 
 

@@ -1,8 +1,9 @@
 """The reasons of a verdict, in the order in which a page shows them. Pure; makes no sentences."""
 
+import math
 from collections.abc import Iterator, Sequence
 
-from fastapi_lens.verdict.cadence import CADENCE_DAYS, Cadence
+from fastapi_lens.verdict.cadence import CADENCE_DAYS
 from fastapi_lens.verdict.dates import Dates, Exclusion, Silence
 from fastapi_lens.verdict.gaps import DAYS_PER_WEEK, FEWEST_GAPS
 from fastapi_lens.verdict.history import NOISE_WINDOW, Kind
@@ -35,6 +36,8 @@ def reasons_of(
         yield from _of_tolerated(silence, dates)
     if level in OPEN:
         yield from _of_silence(level, silence)
+        yield from _of_cadence(silence)
+    if level in OPEN and silence.history.kind is not Kind.WEBSOCKET:
         yield from _of_open_questions(silence, dates)
     if level is Level.PROBABLY_UNUSED:
         yield from _of_cadences(exclusions)
@@ -131,13 +134,16 @@ def _of_silence(level: Level, silence: Silence) -> Iterator[Reason]:
         yield _reason(Code.NOT_OBSERVED, days=unseen, first_day=first, last_day=last)
 
 
-def _of_open_questions(silence: Silence, dates: Dates) -> Iterator[Reason]:
-    """The conditions of safe besides time."""
-    today, cadence = silence.history.today, silence.history.cadence
-    is_used = silence.last_used is not None
+def _of_cadence(silence: Silence) -> Iterator[Reason]:
+    cadence = silence.history.cadence
     if cadence is not None:
-        needed = round(LEFT_OUT * CADENCE_DAYS[cadence])
+        needed = math.ceil(LEFT_OUT * CADENCE_DAYS[cadence])
         yield _reason(Code.CADENCE_DECLARED, cadence=cadence, days=needed)
+
+
+def _of_open_questions(silence: Silence, dates: Dates) -> Iterator[Reason]:
+    """What safe waits for beside time; nothing leads there for a WebSocket."""
+    today, is_used = silence.history.today, silence.last_used is not None
     if is_used and silence.needs.clock is None and dates.pattern >= max(dates.whole, today + 1):
         yield _reason(
             Code.IRREGULAR,
@@ -161,16 +167,15 @@ def _of_open_questions(silence: Silence, dates: Dates) -> Iterator[Reason]:
 
 
 def _of_cadences(exclusions: Sequence[Exclusion]) -> Iterator[Reason]:
-    still_open = [each for each in exclusions if not each.is_excluded]
-    shorter = [each for each in still_open if each.cadence is not Cadence.YEARLY]
-    for each in still_open:
-        if each.cadence is Cadence.YEARLY:
-            yield _reason(Code.YEARLY_NOT_EXCLUDED, from_day=each.from_day)
-    if shorter:
+    *shorter, yearly = exclusions
+    if not yearly.is_excluded:
+        yield _reason(Code.YEARLY_NOT_EXCLUDED, from_day=yearly.from_day)
+    still_open = [each for each in shorter if not each.is_excluded]
+    if still_open:
         yield _reason(
             Code.CADENCES_NOT_EXCLUDED,
-            cadences=tuple(str(each.cadence) for each in shorter),
-            from_days=tuple(each.from_day for each in shorter),
+            cadences=tuple(str(each.cadence) for each in still_open),
+            from_days=tuple(each.from_day for each in still_open),
         )
 
 

@@ -67,48 +67,57 @@ class Gaps:
     """The gaps between uses.
 
     Attributes:
-        lengths: Days, oldest first. Those between weeks are exact to 6 days more or less; weeks
-            that follow each other have no gap.
+        lengths: Days, oldest first. Those between weeks are exact to 6 days more or less.
         ordered: The same lengths, ascending.
-        between_weeks: The number of the first ones that are known to the week.
+        longest_of_weeks: The longest of those that are known to the week only; 0 without one.
         explained: The number of those that were left out, because holes explain them.
     """
 
     lengths: tuple[int, ...] = ()
     ordered: tuple[int, ...] = ()
-    between_weeks: int = 0
+    longest_of_weeks: int = 0
     explained: int = 0
 
     @property
     def longest(self) -> int:
         """Days of the longest gap that is possible; 0 without a gap."""
-        of_weeks = max(self.lengths[: self.between_weeks], default=1 - DAYS_PER_WEEK)
-        return max(of_weeks + DAYS_PER_WEEK - 1, *self.ordered[-1:], 0)
+        of_weeks = self.longest_of_weeks + DAYS_PER_WEEK - 1 if self.longest_of_weeks else 0
+        return max(of_weeks, *self.ordered[-1:], 0)
 
 
 def gaps_of(uses: Uses, holes: Holes) -> Gaps:
     """The gaps between uses, without those that holes explain.
 
+    Weeks that follow each other tell no gap. It is taken to be the median of the gaps between
+    days, so that a use looks the same when its days are no longer kept, and at most a week.
+
     Args:
         uses: Of one endpoint.
         holes: Only those between uses matter.
     """
-    weeks = [pair for pair in pairwise(uses.weeks) if pair[1] - pair[0] > DAYS_PER_WEEK]
-    # A week's use may lie on its last day.
-    if uses.weeks and uses.days and uses.days[0] - uses.weeks[-1] > 2 * DAYS_PER_WEEK - 1:
-        weeks.append((uses.weeks[-1], uses.days[0]))
-    begins = (*(pair[0] for pair in weeks), *uses.days[:-1])
-    ends = (*(pair[1] for pair in weeks), *uses.days[1:])
-    if not begins:
-        return Gaps()
-    lengths = tuple(map(sub, ends, begins))
-    explained = _explained_by(holes.within(begins[0], ends[-1]), begins, lengths)
-    if not explained:
-        return Gaps(lengths, tuple(sorted(lengths)), len(weeks))
-    kept = [index for index in range(len(lengths)) if index not in explained]
-    lengths = tuple(lengths[index] for index in kept)
-    between_weeks = sum(index < len(weeks) for index in kept)
-    return Gaps(lengths, tuple(sorted(lengths)), between_weeks, len(explained))
+    of_days = tuple(map(sub, uses.days[1:], uses.days))
+    usual = min(DAYS_PER_WEEK, median_of(sorted(of_days))) if of_days else DAYS_PER_WEEK
+    of_weeks = [
+        later - earlier if later - earlier > DAYS_PER_WEEK else usual
+        for earlier, later in pairwise(uses.weeks)
+    ]
+    if uses.weeks and uses.days:
+        # A week's use may lie on its last day.
+        edge = uses.days[0] - uses.weeks[-1]
+        of_weeks.append(edge if edge > 2 * DAYS_PER_WEEK - 1 else usual)
+    lengths = (*of_weeks, *of_days)
+    begins = (*uses.weeks, *uses.days)[: len(lengths)]
+    explained = _explained_by(holes, begins, lengths)
+    if explained:
+        kept = [index for index in range(len(lengths)) if index not in explained]
+        of_weeks = [lengths[index] for index in kept if index < len(of_weeks)]
+        lengths = tuple(lengths[index] for index in kept)
+    return Gaps(
+        lengths=lengths,
+        ordered=tuple(sorted(lengths)),
+        longest_of_weeks=max((each for each in of_weeks if each > DAYS_PER_WEEK), default=0),
+        explained=len(explained),
+    )
 
 
 def is_regular(lengths: Sequence[int], *, tolerance: int) -> bool:
@@ -128,7 +137,7 @@ def median_of(lengths: Sequence[int]) -> int:
 
 def _explained_by(holes: Holes, begins: Sequence[int], lengths: Sequence[int]) -> frozenset[int]:
     """The gaps, by index, in which all uses that were due fall into holes; the rest is regular."""
-    if not holes or len(lengths) <= FEWEST_CLEAN_GAPS:
+    if len(lengths) <= FEWEST_CLEAN_GAPS or not holes.overlap(begins[0], begins[-1] + lengths[-1]):
         return frozenset()
     touched = {
         index

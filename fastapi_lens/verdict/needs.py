@@ -39,7 +39,7 @@ SCALES = (1, 7, 30)
 """Days. Uses no further apart than that are one episode; the gaps between episodes are judged."""
 
 FEWEST_USES = 4
-"""Used days below which a yearly use is never excluded by the pattern alone."""
+"""Used days below which nothing is known of how often a use comes."""
 
 SHORTEST_SPAN = 14
 """Days from the first to the last use below which they are one attempt."""
@@ -82,7 +82,7 @@ def needs_of(uses: Uses, gaps: Gaps, *, is_used: bool) -> Needs:
       three gaps), for safe 1.75 to 3 * top, the more the fewer gaps there are or if they grow.
 
     `FLOOR` is added to the longest. Fewer than four used days never need less than a quarter for
-    probably and a year for safe.
+    probably; by the distribution they need more than a year for safe.
 
     Args:
         uses: Of one endpoint.
@@ -97,7 +97,7 @@ def needs_of(uses: Uses, gaps: Gaps, *, is_used: bool) -> Needs:
     clock: Clock | None = None
     for scale in SCALES:
         ordered = gaps.ordered[bisect_right(gaps.ordered, scale) if scale > 1 else 0 :]
-        found = _regular_needs(ordered, is_blurred=gaps.between_weeks > 0)
+        found = _regular_needs(ordered, is_blurred=gaps.longest_of_weeks > 0)
         if found is None and ordered:
             chosen = [length for length in gaps.lengths if length >= ordered[0]]
             found = _irregular_needs(chosen, ordered[-1], uses.span)
@@ -107,12 +107,9 @@ def needs_of(uses: Uses, gaps: Gaps, *, is_used: bool) -> Needs:
         if clock is not None:
             # Regular gaps are not pauses between episodes, so longer scales add nothing.
             break
-    few = uses.count < FEWEST_USES
-    return Needs(
-        max(probably + FLOOR, QUARTER if few else 0.0),
-        max(safe + FLOOR, YEAR if few else 0.0),
-        clock,
-    )
+    if uses.count < FEWEST_USES:
+        probably = max(probably, QUARTER - FLOOR)
+    return Needs(probably + FLOOR, safe + FLOOR, clock)
 
 
 def _regular_needs(ordered: Sequence[int], *, is_blurred: bool) -> Needs | None:

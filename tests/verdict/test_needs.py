@@ -38,16 +38,20 @@ def test_one_attempt_needs_two_quarters_and_a_year(days: list[int]) -> None:
 
 def test_a_regular_use_needs_one_and_a_half_periods_or_two_if_one_is_left_out() -> None:
     assert needs(days_with_gaps(*[1] * 400)) == Needs(31.5, 31.5, Clock(1, 3))
-    assert needs(days_with_gaps(*[92, 91, 90, 92])) == Needs(
-        168, pytest.approx(196.2), Clock(92, 0.2 * 92)
-    )
+
+    quarterly = needs(days_with_gaps(92, 91, 90, 92))
+    assert quarterly.probably == 1.5 * 92 + 30
+    assert quarterly.safe == pytest.approx(2.1 * 92 + 3)
+    assert quarterly.clock == Clock(92, 0.2 * 92)
 
 
 def test_an_irregular_use_needs_what_the_lomax_distribution_gives() -> None:
-    found = needs(days_with_gaps(*[40, 100, 60, 45, 130, 80]))
+    found = needs(days_with_gaps(40, 100, 60, 45, 130, 80))
 
-    # 455 * (0.05 ** (-1 / 6) - 1) = 294.6; 455 * (0.001 ** (-1 / 6) - 1) = 983.8, at most 800.
-    assert found == Needs(pytest.approx(324.63, abs=0.01), 830)
+    assert found.probably == pytest.approx(455 * (0.05 ** (-1 / 6) - 1) + 30)
+    # 455 * (0.001 ** (-1 / 6) - 1) = 983.8, of which at most 800 count.
+    assert found.safe == 830
+    assert found.clock is None
 
 
 def test_few_gaps_ask_for_several_times_the_longest() -> None:
@@ -55,9 +59,9 @@ def test_few_gaps_ask_for_several_times_the_longest() -> None:
     assert needs(days_with_gaps(*[1] * 9, 9, 1, 9, 1, 9, 200, 1)).safe >= 3 * 200 + 30
 
 
-def test_few_used_days_need_a_quarter_and_a_year() -> None:
-    assert needs([], weeks=[700, 707, 714]) == Needs(100, 400)
+def test_few_used_days_need_a_quarter_and_more_than_a_year() -> None:
     assert needs(days_with_gaps(7, 7)).probably == 100
+    assert needs(days_with_gaps(7, 7)).safe > 400
 
 
 def test_a_use_that_fades_needs_three_times_the_longest_gap() -> None:
@@ -81,18 +85,27 @@ def test_months_of_different_length_are_one_regular_use() -> None:
     assert found.clock == Clock(30, 6)
 
 
-def test_weeks_that_follow_each_other_have_no_gap() -> None:
-    gaps = gaps_of(Uses.of([], range(700, 1_000, 7)), NO_HOLES)
+def test_weeks_that_follow_each_other_are_a_weekly_use() -> None:
+    gaps = gaps_of(Uses.of([], range(700, 735, 7)), NO_HOLES)
 
-    assert gaps.lengths == ()
-    assert gaps.longest == 0
+    assert gaps.lengths == (7,) * 4
+    assert gaps.longest == 7
+
+
+def test_a_use_looks_the_same_when_its_days_are_no_longer_kept() -> None:
+    weeks = range(700, 1_001, 7)
+
+    for kept in (2, 10, 100):
+        daily = needs(range(1_001, 1_001 + kept), weeks)
+        assert (daily.probably, daily.clock) == (31.5, Clock(1, 3))
+    assert needs([], weeks).clock == needs(range(1_007, 1_100, 7), weeks).clock == Clock(7, 3)
 
 
 def test_a_gap_between_weeks_may_be_six_days_longer() -> None:
     gaps = gaps_of(Uses.of([805, 812], [700, 728, 756]), NO_HOLES)
 
     assert gaps.lengths == (28, 28, 49, 7)
-    assert gaps.between_weeks == 3
+    assert gaps.longest_of_weeks == 49
     assert gaps.longest == 55
 
 
@@ -102,8 +115,8 @@ def test_gaps_between_weeks_may_differ_by_seven_days() -> None:
     assert needs([], weeks).clock == Clock(35, 7)
 
 
-def test_days_right_after_the_last_week_make_no_gap_between_weeks() -> None:
-    assert gaps_of(Uses.of([769, 770], [756]), NO_HOLES).lengths == (1,)
+def test_days_right_after_the_last_week_make_no_longer_gap() -> None:
+    assert gaps_of(Uses.of([769, 770], [756]), NO_HOLES).lengths == (1, 1)
 
 
 def test_a_gap_is_left_out_if_all_uses_that_were_due_fall_into_holes() -> None:
@@ -120,7 +133,7 @@ def test_a_gap_between_weeks_can_be_left_out() -> None:
 
     gaps = gaps_of(Uses.of([], weeks), Holes.of([(860, 880)]))
     assert gaps.longest == 34
-    assert gaps.between_weeks == len(gaps.lengths) == 12
+    assert (len(gaps.lengths), gaps.explained) == (12, 1)
 
 
 def test_a_gap_in_which_no_use_was_due_stays() -> None:

@@ -116,6 +116,12 @@ def test_the_last_use_of_a_week_is_taken_at_its_end_unless_its_day_is_known() ->
     assert verdict_of(used(weeks=weeks, last_used=LAST - 5, today=LAST + 20)).silence_days == 25
 
 
+def test_a_used_day_after_the_last_use_that_was_noted_ends_the_silence() -> None:
+    days = (LAST, LAST - 5)
+
+    assert verdict_of(used(*days, last_used=LAST - 5, today=LAST + 20)).silence_days == 20
+
+
 def test_a_hole_in_the_silence_of_a_daily_use_is_waited_for() -> None:
     history = daily(holes=runs((20, 35)))
 
@@ -203,6 +209,7 @@ def test_a_websocket_is_never_safe() -> None:
     assert found.level is Level.PROBABLY_UNUSED
     assert found.safe_from is None
     assert numbers(found, Code.WEBSOCKET) == {}
+    assert numbers(verdict_of(daily(90, kind=Kind.WEBSOCKET)), Code.HIDDEN_RARE_CALLER) is None
 
 
 def test_what_is_kept_on_purpose_is_kept_up_to_its_last_day() -> None:
