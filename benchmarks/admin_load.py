@@ -28,9 +28,9 @@ from benchmarks.sections import write_section
 from benchmarks.storage import lay_down, resident_kib
 from benchmarks.storage_results import percentile
 from benchmarks.storage_routes import BUSY, UNUSED, paths
-from tests.support.clients import Client
-from tests.support.ports import free_port
-from tests.support.servers import Server
+from benchmarks.support.clients import Client
+from benchmarks.support.ports import free_port
+from benchmarks.support.servers import Server
 
 ROOT = Path(__file__).parents[1]
 REPORT = "/lens/report"

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from benchmarks.answers import status_of
-from tests.support.ports import HOST
+from benchmarks.support.ports import HOST
 
 CLIENTS = 50
 CONNECTED = "connected"

@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.exactly_once`` (`make bench-exactly-once`) takes four minutes and writes its
 section of RESULTS.md; ``--seconds`` sets how long each database is troubled. It also lets 48
-processes make the tables at once. The suite runs the same for a second (tests/storage/ordeal.py).
+processes make the tables at once. The suite runs the same for a second (support/ordeal.py).
 """
 
 import argparse
@@ -19,14 +19,19 @@ import sqlalchemy as sa
 
 from benchmarks.machine import machine
 from benchmarks.sections import write_section
+from benchmarks.support.database_server import DatabaseServer
+from benchmarks.support.mariadb import MariadbServer
+from benchmarks.support.ordeal import (
+    PROCESSES,
+    SHARE_LOST,
+    Ordeal,
+    Outcome,
+    make_tables_together,
+)
+from benchmarks.support.postgres import PostgresServer
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.tables import META
 from scripts import mariadb
-from tests.storage import processes
-from tests.storage.ordeal import PROCESSES, SHARE_LOST, Ordeal, Outcome
-from tests.support.database_server import DatabaseServer
-from tests.support.mariadb import MariadbServer
-from tests.support.postgres import PostgresServer
 
 STARTING = 48
 CUT_EVERY_SECONDS = 1.0
@@ -80,8 +85,7 @@ def start_at_once(context: ForkServerContext, url: str) -> int:
     """Let processes make the tables of an empty database at once; how many succeeded."""
     barrier = context.Barrier(STARTING)
     started = [
-        context.Process(target=processes.make_tables_together, args=(url, barrier))
-        for _ in range(STARTING)
+        context.Process(target=make_tables_together, args=(url, barrier)) for _ in range(STARTING)
     ]
     for process in started:
         process.start()
@@ -145,7 +149,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="for each database (60)")
     options = parser.parse_args()
     context = get_context("forkserver")
-    context.set_forkserver_preload(["tests.storage.processes", "tests.storage.ordeal"])
+    context.set_forkserver_preload(["benchmarks.support.ordeal"])
     servers: list[AbstractContextManager[DatabaseServer | None]] = [nullcontext(), PostgresServer()]
     if mariadb.find() is None:
         print(mariadb.LEFT_OUT)

@@ -19,13 +19,13 @@ from tempfile import TemporaryDirectory
 from benchmarks.machine import machine
 from benchmarks.outages import CONNECTIONS, PATIENCE_SECONDS, PER_SECOND, ROOT, Answers, Asking
 from benchmarks.sections import write_section
+from benchmarks.support.postgres import PostgresServer
+from benchmarks.support.servers import Server, uvicorn
+from benchmarks.support.standby import StandbyServer
 from fastapi_lens import LensConfig
 from fastapi_lens.errors import StorageError
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.runtime.lens import Lens
-from tests.support.postgres import PostgresServer
-from tests.support.servers import Server, uvicorn
-from tests.support.standby import StandbyServer
 
 WORKERS = 2
 FLUSH_SECONDS = 0.5

@@ -29,11 +29,11 @@ from benchmarks.fleet_results import (
 from benchmarks.fleet_watch import Watch, busy_seconds
 from benchmarks.fleet_workers import SETTLE_SECONDS, Calls, Crew, SimulatedWorker, Told, run
 from benchmarks.sections import write_section
+from benchmarks.support.postgres import PostgresServer
 from fastapi_lens.recording.flush.draining import LEASE, LEASE_SECONDS
 from fastapi_lens.storage.coordination.leases import renew_lease, take_lease
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
-from tests.support.postgres import PostgresServer
 
 FULL = Plan((1, 8, 64, 256, 1_024), (50, 500), (8, 64), (256, 500), 5.0, 16.0, 100)
 QUICK = Plan((8, 256), (500,), (8,), (256, 500), 5.0, 5.0, 30)

@@ -20,14 +20,14 @@ from benchmarks.failover import postgres_version
 from benchmarks.machine import machine
 from benchmarks.outages import PATIENCE_SECONDS, ROOT
 from benchmarks.sections import write_section
+from benchmarks.support.clients import Client
+from benchmarks.support.postgres import PostgresServer
+from benchmarks.support.proxy import Proxy
+from benchmarks.support.servers import Server, uvicorn
 from fastapi_lens import LensConfig
 from fastapi_lens.errors import StorageError
 from fastapi_lens.reporting.model import Window, Worker
 from fastapi_lens.runtime.lens import Lens
-from tests.support.clients import Client
-from tests.support.postgres import PostgresServer
-from tests.support.proxy import Proxy
-from tests.support.servers import Server, uvicorn
 
 AHEAD_SECONDS = 90
 PER_SECOND = 50

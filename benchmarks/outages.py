@@ -20,14 +20,14 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.machine import machine
 from benchmarks.sections import write_section
+from benchmarks.support.clients import Client
+from benchmarks.support.postgres import PostgresServer
+from benchmarks.support.servers import Server, uvicorn
 from benchmarks.troubles import LASTING, SUDDEN, Target
 from fastapi_lens import LensConfig
 from fastapi_lens.errors import StorageError
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.runtime.lens import Lens
-from tests.support.clients import Client
-from tests.support.postgres import PostgresServer
-from tests.support.servers import Server, uvicorn
 
 ROOT = Path(__file__).parents[1]
 

@@ -22,12 +22,12 @@ from benchmarks.machine import machine, versions
 from benchmarks.pages_app import APP, OLD_DAYS, UNUSED_OF_TEN, lay_down, paths, serving
 from benchmarks.sections import write_section
 from benchmarks.storage_results import percentile
+from benchmarks.support.clients import Client
+from benchmarks.support.servers import Server
 from fastapi_lens import LensConfig
 from fastapi_lens.reporting.cache import MAX_AGE_SECONDS
 from fastapi_lens.storage.writing.batches import endpoint_id
 from scripts import chromium
-from tests.support.clients import Client
-from tests.support.servers import Server
 
 SIZES = (1_000, 5_000)
 LIST_MS, ENDPOINT_MS, FIRST_ROW_MS, PAGE_BYTES = 80.0, 60.0, 300.0, 100_000

@@ -13,6 +13,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from benchmarks.storage_history import DAY, HOUR, MINUTE, Calls
+from benchmarks.support.ports import free_port
+from benchmarks.support.servers import Server
+from benchmarks.support.writing import Writer
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.histogram.histogram import BUCKET_MS, Histogram, bucket_index
 from fastapi_lens.storage.coordination.worker import WorkerFacts
@@ -20,9 +23,6 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import Retention, prune
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts, endpoint_id
-from tests.support.ports import free_port
-from tests.support.servers import Server
-from tests.support.writing import Writer
 
 ROOT = Path(__file__).parents[1]
 

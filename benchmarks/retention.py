@@ -26,8 +26,8 @@ from benchmarks.machine import machine
 from benchmarks.old_rows import OLD_ENDPOINTS, Old
 from benchmarks.outages import Asking
 from benchmarks.sections import write_section
-from tests.support.postgres import PostgresServer
-from tests.support.servers import Server, uvicorn
+from benchmarks.support.postgres import PostgresServer
+from benchmarks.support.servers import Server, uvicorn
 
 ROOT = Path(__file__).parents[1]
 

@@ -21,6 +21,9 @@ from sqlalchemy.engine import Connection
 
 from benchmarks.machine import machine
 from benchmarks.sections import write_section
+from benchmarks.support.mariadb import MariadbServer
+from benchmarks.support.postgres import PostgresServer
+from benchmarks.support.writing import Writer
 from fastapi_lens.admin.display import formats
 from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.storage.coordination.worker import WorkerFacts
@@ -31,9 +34,6 @@ from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
 from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts, endpoint_id
 from scripts import mariadb
-from tests.support.mariadb import MariadbServer
-from tests.support.postgres import PostgresServer
-from tests.support.writing import Writer
 
 ROOT = Path(__file__).parents[1]
 ENDPOINTS = 50

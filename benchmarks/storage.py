@@ -23,10 +23,10 @@ from benchmarks.sections import write_section
 from benchmarks.storage_asking import Timed, ask, ask_alone
 from benchmarks.storage_history import DAYS, Laid
 from benchmarks.storage_results import Measured, Rival, section
+from benchmarks.support.ports import free_port
+from benchmarks.support.postgres import PostgresServer
+from benchmarks.support.servers import Server
 from benchmarks.variants import PYPI
-from tests.support.ports import free_port
-from tests.support.postgres import PostgresServer
-from tests.support.servers import Server
 
 ROOT = Path(__file__).parents[1]
 

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from random import Random
 
 from benchmarks.storage_routes import APP, AREAS, BUSY, UNUSED, paths
+from benchmarks.support.writing import Writer
 from fastapi_lens.histogram.histogram import BUCKET_MS, Histogram, bucket_index
 from fastapi_lens.storage.coordination.heartbeat import beat
 from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
@@ -23,7 +24,6 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import Retention, prune
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts, endpoint_id
-from tests.support.writing import Writer
 
 DAYS = 400
 CALLS = 1_000_000_000

@@ -25,8 +25,8 @@ from statistics import mean
 from benchmarks.apps import Shape, one_route
 from benchmarks.environments import Environments
 from benchmarks.plan import ThroughputPlan
+from benchmarks.support.ports import HOST, free_port
 from benchmarks.variants import BARE, LENS, OURS, VARIANTS
-from tests.support.ports import HOST, free_port
 
 CONNECTIONS = 16
 SERVER_CPU, LOAD_CPU = "0", "1"

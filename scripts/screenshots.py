@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks.support.ports import free_port
+from benchmarks.support.servers import Server
+from benchmarks.support.waiting import wait_until
 from scripts import chromium
-from tests.support.ports import free_port
-from tests.support.servers import Server
-from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "docs" / "screenshots"

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
+from benchmarks.support.postgres import find_programs
 from scripts import chromium, mariadb, nginx, pgbouncer
-from tests.support.postgres import find_programs
 
 ROOT = Path(__file__).parents[1]
 PASSED = ".suite-passed"

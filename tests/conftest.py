@@ -15,19 +15,19 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from benchmarks.support.database_server import DatabaseServer
+from benchmarks.support.mariadb import MariadbServer
+from benchmarks.support.ports import free_port as find_free_port
+from benchmarks.support.postgres import PostgresServer
+from benchmarks.support.servers import Server, Start, unmeasured, uvicorn
 from fastapi_lens.config.places import TEST_SUITE
 from scripts import chromium as chromium_program
 from scripts import mariadb as mariadb_program
 from scripts import nginx as nginx_program
 from scripts import pgbouncer as pgbouncer_program
 from tests.support.browser import PageWatch, SharedBrowser
-from tests.support.database_server import DatabaseServer
-from tests.support.mariadb import MariadbServer
 from tests.support.nginx import stripping
 from tests.support.pgbouncer import pooling
-from tests.support.ports import free_port as find_free_port
-from tests.support.postgres import PostgresServer
-from tests.support.servers import Server, Start, unmeasured, uvicorn
 
 # Nothing is timed in tests: a slow machine is no bug.
 hypothesis_settings.register_profile(

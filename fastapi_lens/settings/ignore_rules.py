@@ -16,7 +16,7 @@ MAX_SEGMENTS = 50
 MAX_RULES = 100
 MAX_METHODS = 20
 _MAX_ID = 32
-_MAX_KNOWN = 20_000
+MAX_KNOWN = 20_000
 """Most cached results; further endpoints are matched each time."""
 
 
@@ -116,7 +116,7 @@ class Rules:
         known = self._known.get((method, path))
         if known is None:
             known = bool(self.ignoring(method, path))
-            if len(self._known) < _MAX_KNOWN:
+            if len(self._known) < MAX_KNOWN:
                 self._known[method, path] = known
         return known
 

@@ -25,7 +25,7 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = {
 }
 """The settings that may change at run time, by section, besides the rules."""
 
-_MAX_KNOWN = 16_384
+MAX_KNOWN = 16_384
 """Most cached results of `is_included`, because pages need it for all endpoints."""
 
 ALWAYS_EXCLUDED = ("/favicon.ico", "/robots.txt")
@@ -85,7 +85,7 @@ class Settings:
         if known is None:
             paths = (*ALWAYS_EXCLUDED, *self.config.exclude_paths)
             known = method not in self.config.exclude_methods and not matches_any(paths, path)
-            if len(self._known) < _MAX_KNOWN:
+            if len(self._known) < MAX_KNOWN:
                 self._known[method, path] = known
         return known
 

@@ -5,6 +5,7 @@ import os
 from fastapi import FastAPI, Request
 
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
+from fastapi_lens.runtime.lens import Lens
 
 FLUSH_SECONDS = 0.5
 
@@ -14,13 +15,30 @@ app.add_middleware(
 )
 app.include_router(lens_admin)
 
+_REFRESHES: list[dict[str, object]] = []
+_refresh = Lens.refresh_settings
+
+
+def refresh_and_note(lens: Lens) -> None:
+    """Take settings that have changed, as each flush does, and note what they are."""
+    _refresh(lens)
+    _REFRESHES.append(in_force(lens))
+
+
+Lens.refresh_settings = refresh_and_note  # type: ignore[method-assign, assignment]
+
 
 @app.get("/in-force")
-async def in_force(request: Request) -> dict[str, object]:
-    """The settings that this worker uses now."""
-    settings = request.scope["fastapi_lens"].settings
+async def tell(request: Request) -> dict[str, object]:
+    """What this worker goes by now, and went by after each flush."""
+    lens = request.scope["fastapi_lens"]
+    return {"pid": os.getpid(), "now": in_force(lens), "after_each_flush": _REFRESHES}
+
+
+def in_force(lens: Lens) -> dict[str, object]:
+    """The settings that tests change."""
+    settings = lens.settings
     return {
-        "pid": os.getpid(),
         "ttl_days": settings.config.ttl_days,
         "rules": [rule.pattern for rule in settings.rules.all],
     }

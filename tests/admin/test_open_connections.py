@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, WebSocket
 
+from benchmarks.support.rows import worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.admin.display.formats import connections, timestamp
 from fastapi_lens.storage.coordination.heartbeat import beat
 from fastapi_lens.storage.coordination.worker import Heartbeat
@@ -16,9 +18,7 @@ from fastapi_lens.storage.writing.open_calls import as_text
 from tests.admin.conftest import Site
 from tests.admin.make import DAY, NOW
 from tests.admin.pages.endpoint.test_page import key_of
-from tests.storage.helpers import worker
 from tests.support.pages import figures, page_text, table
-from tests.support.writing import Writer
 
 
 @pytest.fixture

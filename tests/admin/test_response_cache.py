@@ -1,4 +1,3 @@
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from starlette.datastructures import MutableHeaders
 
 from fastapi_lens.reporting.cache import TTLCache
@@ -16,6 +14,8 @@ from fastapi_lens.runtime.lens import Lens
 from fastapi_lens.storage.writing.batches import endpoint_id
 from fastapi_lens.storage.writing.drain import drain_all
 from tests.admin.conftest import Site, an_app
+from tests.support.pages import csrf_token, fields, table
+from tests.support.statements import listening
 
 MakeSite = Callable[..., Site]
 NOW = 1_775_243_992.25
@@ -37,7 +37,8 @@ def test_what_is_written_is_in_the_next_answer(site: Site) -> None:
     standing(site)
     for expected in (0, 1, 2):
         assert calls(site) == expected
-        assert f"<td>{expected}</td>" in site.get("/lens/?q=health").text
+        page = site.get("/lens/?q=health").text
+        assert table(page, "Endpoints")["GET /health"]["Calls"] == str(expected)
         site.count("GET", "/health")
 
 
@@ -85,14 +86,12 @@ def test_no_session_sees_the_page_of_another(make_site: MakeSite) -> None:
         form = {"key": "correct horse", "next": ""}
         same = {"Origin": "http://testserver"}
         assert site.client.post("/lens/login", data=form, headers=same).status_code == 303
-        found = re.search(r'name="csrf_token" value="([^"]+)"', site.get().text)
-        assert found is not None
-        return found[1]
+        return csrf_token(site.get().text)
 
     assert token() != token()
     site.client.cookies.clear()
     assert site.get().status_code == 303
-    assert 'name="csrf_token"' not in site.get(**{"X-Lens-Key": "correct horse"}).text
+    assert fields(site.get(**{"X-Lens-Key": "correct horse"}).text, "csrf_token") == []
 
 
 def test_an_address_names_the_page_that_exists_each_time(site: Site) -> None:
@@ -224,10 +223,6 @@ def test_a_page_asks_the_database_five_questions_at_most(site: Site, path: str, 
         if statement.startswith("SELECT") and threading.current_thread().name != "fastapi-lens":
             question.append(statement)
 
-    engine = site.lens.database._opened()
-    sa.event.listen(engine, "before_cursor_execute", note)
-    try:
+    with listening(site.lens.database, "before_cursor_execute", note):
         assert site.get(path.format(key=key)).status_code == 200
-    finally:
-        sa.event.remove(engine, "before_cursor_execute", note)
     assert 1 <= len(question) <= most, "\n\n".join(question)

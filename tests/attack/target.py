@@ -13,6 +13,7 @@ from fastapi_lens.reporting.request_log import LogFilter
 from fastapi_lens.runtime.lens import Lens
 from tests.attack.asgi import Caller, Header
 from tests.recording.probe import lens_of
+from tests.support.pages import csrf_token
 
 # Put together, because hypothesis sends the texts that it finds in the source.
 KEY, READ_KEY = (f"the-fuzzed-key-{scope}" for scope in ("admin", "read"))
@@ -89,7 +90,7 @@ def build(folder: Path, *, key: str = KEY, **settings: Any) -> Target:
     session = cookie["set-cookie"].partition(";")[0]
     client.cookies.clear()
     page = client.get("/lens/", headers={"Cookie": session}).text
-    token = page.split('name="csrf_token" value="')[1].split('"')[0]
+    token = csrf_token(page)
     good = {
         "key": (b"x-lens-key", key.encode()),
         "read": (b"authorization", f"Bearer {READ_KEY}".encode()),

@@ -1,16 +1,16 @@
 """No form of another site changes anything, and no link does."""
 
-import re
 from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.support.rows import table_rows
 from fastapi_lens.admin import router
 from fastapi_lens.storage.schema.tables import SETTING
 from tests.attack.asgi import Answer, Header, Raw
 from tests.attack.fuzzing import table
 from tests.attack.target import KEY, ORIGIN, Target, build
-from tests.storage.helpers import table_rows
+from tests.support.pages import csrf_token
 
 HOST: Header = (b"host", b"testserver")
 FORM: Header = (b"content-type", b"application/x-www-form-urlencoded")
@@ -72,10 +72,9 @@ def test_a_form_without_the_sessions_own_token_is_refused_by_every_page(target: 
     login = Raw("POST", "/lens/login", headers=(HOST, OWN), body=(f"key={KEY}".encode(),))
     other = target.call(login).header("set-cookie").partition(";")[0].encode()
     page = target.call(Raw(path="/lens/", headers=(HOST, (b"cookie", other)))).text
-    found = re.search(r'name="csrf_token" value="(\w+)"', page)
-    assert found is not None
+    foreign = csrf_token(page)
     for path in (one for one in posts() if one != "/lens/login"):
-        for token in ("", "0" * 32, target.token[:-1], target.token.upper(), found.group(1), "é"):
+        for token in ("", "0" * 32, target.token[:-1], target.token.upper(), foreign, "é"):
             assert (path, post(target, path, session, OWN, token=token).status) == (path, 403)
     assert table_rows(target.lens.database, SETTING) == []
 

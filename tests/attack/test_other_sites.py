@@ -8,9 +8,9 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, Response
 
+from benchmarks.support.servers import Server, Start, granian, hypercorn, uvicorn
+from benchmarks.support.waiting import wait_until
 from tests.attack.exposed import INSIDE
-from tests.support.servers import Server, Start, granian, hypercorn, uvicorn
-from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 

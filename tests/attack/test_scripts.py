@@ -3,7 +3,6 @@
 They are stored through the doors that are there for it: routes, requests, exceptions, forms.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,13 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
+from benchmarks.support.servers import Server, uvicorn
+from benchmarks.support.waiting import wait_until
 from fastapi_lens.text.escaping import visible
 from tests.attack.corpus import CANARY, SCRIPTS
 from tests.attack.hostile import KEY, WHOLE
 from tests.support.browser import PageWatch
-from tests.support.servers import Server, uvicorn
-from tests.support.waiting import wait_until
+from tests.support.pages import csrf_token, links
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,12 +84,10 @@ def attack(client: httpx.Client) -> None:
         client.post(f"/any/{path}?{script.translate(str.maketrans('', '', '#'))}", headers=headers)
         # A connection of its own: uvicorn closes that of a request that has crashed.
         httpx.get(client.base_url.join(f"/crash/{number}"), headers=headers)
-    page = client.get("/lens/settings").text
-    found = re.search(r'name="csrf_token" value="(\w+)"', page)
-    assert found is not None
+    token = csrf_token(client.get("/lens/settings").text)
     for number, script in enumerate(SCRIPTS):
         pattern = "/" + script.replace("*", "x").replace("\u2028", "").replace("\u202e", "")
-        form = {"csrf_token": found.group(1), "version": str(number), "pattern": pattern}
+        form = {"csrf_token": token, "version": str(number), "pattern": pattern}
         answer = client.post("/lens/settings/rules", data={**form, "status.4": "on", "do": "save"})
         assert answer.status_code in (303, 422, 409), answer.text
 
@@ -100,7 +98,7 @@ def addresses(client: httpx.Client) -> list[str]:
     for kind, page in (("endpoints", ""), ("requests", "requests"), ("exceptions", "exceptions")):
         for words in ("srcdoc", "onfocus", "hx-get"):
             text = client.get(f"/lens/{page}", params={"q": words}).text
-            found += re.findall(rf'href="(/lens/{kind}/[0-9a-f]{{16}})', text)[:2]
+            found += [one.href for one in links(text) if f"/lens/{kind}/" in one.href][:2]
     for script in (SCRIPTS[1], SCRIPTS[5], WHOLE[:190]):
         typed = urlencode({"q": script, "tag": script, "pattern": f"/{script}"})
         pages = ("", "requests", "exceptions", "settings/rules/preview")

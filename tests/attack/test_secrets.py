@@ -1,7 +1,6 @@
 """After a run with known keys, given in every way there is, none is left anywhere."""
 
 import logging
-import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,13 +10,14 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from benchmarks.support.servers import uvicorn
+from benchmarks.support.waiting import wait_until
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
 from tests.attack.fuzzing import table
 from tests.attack.guarded import HASH, HASHED, PLAIN, WRONG
 from tests.cli.helpers import run as run_command
 from tests.recording.probe import lens_of
-from tests.support.servers import uvicorn
-from tests.support.waiting import wait_until
+from tests.support.pages import tables
 
 ROOT = Path(__file__).parents[2]
 KEYS = {"plain": PLAIN, "hashed": HASHED, "wrong": WRONG, "hash": HASH.rpartition("$")[2]}
@@ -110,8 +110,11 @@ def look_at_everything(done: Run, client: httpx.Client) -> None:
     done.keep(client.get("/lens/requests.json"))
     for page in ("", "requests", "exceptions"):
         text = client.get(f"/lens/{page}").text
-        for link in sorted(set(re.findall(r'href="(/lens/\w+/[0-9a-f]{16})', text)))[:12]:
-            done.keep(client.get(link))
+        rows = {
+            one.href for table in tables(text).values() for row in table.rows for one in row.links
+        }
+        for address in sorted(rows)[:12]:
+            done.keep(client.get(address))
 
 
 def test_no_key_is_left_in_a_log_the_database_a_page_an_address_or_a_report(run: Run) -> None:

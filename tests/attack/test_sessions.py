@@ -6,6 +6,7 @@ import pytest
 
 from tests.attack.asgi import Answer, Header, Raw
 from tests.attack.target import KEY, ORIGIN, READ_KEY, Target, build
+from tests.support.pages import csrf_token
 
 HOST: Header = (b"host", b"testserver")
 OWN: Header = (b"origin", ORIGIN.encode())
@@ -55,7 +56,7 @@ def test_a_session_that_may_only_read_becomes_another_by_signing_in_as_somebody_
     admin = session(sign_in(target, KEY, cookie=reader))
     for cookie, status in ((reader, 403), (admin, 303)):
         page = target.call(Raw(path="/lens/", headers=(HOST, (b"cookie", cookie)))).text
-        token = page.split('name="csrf_token" value="')[1].split('"')[0]
+        token = csrf_token(page)
         form = f"csrf_token={token}&version=0&ttl_days=".encode()
         post = Raw(
             "POST",

@@ -10,8 +10,8 @@ from starlette.types import Receive, Scope, Send
 
 from benchmarks.answers import status_of
 from benchmarks.load_generator import Server, main
-from tests.support.ports import HOST, free_port
-from tests.support.waiting import wait_until
+from benchmarks.support.ports import HOST, free_port
+from benchmarks.support.waiting import wait_until
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CONNECTIONS = 3

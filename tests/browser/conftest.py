@@ -9,8 +9,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 
+from benchmarks.support.servers import Server, uvicorn
 from tests.browser import shop as the_shop
-from tests.support.servers import Server, uvicorn
 
 ROOT = Path(__file__).parents[2]
 

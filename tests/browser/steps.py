@@ -6,8 +6,8 @@ from collections.abc import Callable
 import httpx
 from playwright.sync_api import Locator, Page
 
-from tests.support.servers import Server
-from tests.support.waiting import wait_until
+from benchmarks.support.servers import Server
+from benchmarks.support.waiting import wait_until
 
 
 def call(shop: Server, path: str, times: int = 1, *, method: str = "GET") -> None:
@@ -22,9 +22,16 @@ def row(page: Page, name: str) -> Locator:
     return page.locator("#lens-rows tr").filter(has=page.get_by_role("link", name=name, exact=True))
 
 
+def cell(page: Page, name: str, column: str) -> Locator:
+    """The cell of an endpoint in a column."""
+    heading = page.locator("#lens-table").get_by_role("columnheader", name=column, exact=True)
+    at: int = heading.evaluate("element => element.cellIndex")
+    return row(page, name).locator("th, td").nth(at)
+
+
 def calls_of(page: Page, name: str) -> int:
     """The calls that the row of an endpoint shows."""
-    return int(row(page, name).locator("td").nth(1).inner_text().replace(",", ""))
+    return int(cell(page, name, "Calls").inner_text().replace(",", ""))
 
 
 def paths(page: Page) -> list[str]:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from benchmarks.support.servers import Server
 from tests.support.axe import RULES_OF_COLOUR, axe_violations
-from tests.support.servers import Server
 
 WIDE = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}

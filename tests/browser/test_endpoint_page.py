@@ -4,10 +4,10 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from benchmarks.support.servers import Server
 from tests.browser.steps import call, is_still_here, mark, tick_until
 from tests.support.axe import axe_violations
 from tests.support.browser import PageWatch
-from tests.support.servers import Server
 
 
 def open_endpoint(page: Page, name: str) -> None:

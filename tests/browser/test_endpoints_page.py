@@ -4,10 +4,10 @@ import re
 
 from playwright.sync_api import Page, Route, expect
 
+from benchmarks.support.servers import Server
 from tests.browser.shop import KEY
 from tests.browser.steps import is_still_here, mark, paths, stop_the_clock
 from tests.support.browser import PageWatch
-from tests.support.servers import Server
 
 
 def test_the_whole_story_from_login_to_logout(

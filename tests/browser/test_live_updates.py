@@ -4,11 +4,13 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from benchmarks.support.servers import Server
 from fastapi_lens.admin.display.formats import ago, timestamp
 from tests.browser.shop import DAY
 from tests.browser.steps import (
     call,
     calls_of,
+    cell,
     is_still_here,
     mark,
     paths,
@@ -17,7 +19,6 @@ from tests.browser.steps import (
     tick,
     tick_until,
 )
-from tests.support.servers import Server
 
 ORDERS = "GET /orders"
 
@@ -30,14 +31,14 @@ def test_a_count_rises_while_scroll_focus_and_selection_stay(shop: Server, signe
     link = page.get_by_role("link", name="GET /shelves/07/{number}", exact=True)
     link.evaluate("element => element.focus({preventScroll: true})")
     call(shop, "/orders", 3)
-    expect(row(page, ORDERS).locator("td").nth(1)).to_have_text(f"{before + 3:,}", timeout=15_000)
+    expect(cell(page, ORDERS, "Calls")).to_have_text(f"{before + 3:,}", timeout=15_000)
 
     assert is_still_here(page)
     assert page.evaluate("scrollY") == 240
     expect(link).to_be_focused()
 
-    cell = row(page, ORDERS).locator("th span")
-    cell.evaluate("element => getSelection().selectAllChildren(element)")
+    path = row(page, ORDERS).locator("th span")
+    path.evaluate("element => getSelection().selectAllChildren(element)")
     call(shop, "/orders", 2)
     # An update that was on its way already must not take the selection away either.
     tick_until(page, lambda: calls_of(page, ORDERS) == before + 5)

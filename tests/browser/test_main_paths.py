@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from benchmarks.support.servers import Server
 from tests.browser.shop import KEY, UNLUCKY
 from tests.browser.steps import call, calls_of, is_still_here, mark, tick_until
-from tests.support.servers import Server
 
 StartShop = Callable[..., Server]
 LOGGED = {"LENS_LOG_SAMPLE_RATE": "1.0"}

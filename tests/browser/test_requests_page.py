@@ -8,11 +8,11 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from benchmarks.support.servers import Server
+from benchmarks.support.waiting import wait_until
 from tests.browser.conftest import sign_in
 from tests.browser.steps import follow
 from tests.support.axe import axe_violations
-from tests.support.servers import Server
-from tests.support.waiting import wait_until
 
 PHONE = {"width": 390, "height": 844}
 

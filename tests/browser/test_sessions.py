@@ -9,9 +9,9 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
+from benchmarks.support.servers import Server
 from tests.browser import behind_sso
 from tests.browser.shop import KEY
-from tests.support.servers import Server
 
 ROOT = Path(__file__).parents[2]
 MALLORYS = "key-of-mallory"

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from benchmarks.support.servers import Server
 from tests.browser.conftest import sign_in
 from tests.browser.steps import follow, is_still_here, mark
 from tests.support.axe import axe_violations
 from tests.support.browser import PageWatch
-from tests.support.servers import Server
 
 PHONE = {"width": 390, "height": 844}
 

@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 from playwright.sync_api import Page, expect
 
+from benchmarks.support.servers import Server
 from tests.browser.conftest import sign_in
 from tests.browser.shop import KEY
 from tests.browser.steps import tick, tick_until
 from tests.support.axe import axe_violations
 from tests.support.browser import PageWatch
-from tests.support.servers import Server
 
 StartShop = Callable[..., Server]
 

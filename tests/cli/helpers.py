@@ -7,6 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from typer.testing import CliRunner, Result
 
+from benchmarks.support.rows import APP, table_rows, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.cli.commands import create_cli
 from fastapi_lens.storage.coordination.worker import Progress
 from fastapi_lens.storage.engine.database import Database
@@ -14,8 +16,6 @@ from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import MOVED
 from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts, endpoint_id
 from fastapi_lens.storage.writing.inbox import Inbox
-from tests.storage.helpers import APP, table_rows, worker
-from tests.support.writing import Writer
 
 NOW = 1_773_014_400.0
 """2026-03-09 00:00 UTC, where the deltas of `storage.helpers` lie."""

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.support.rows import delta
 from fastapi_lens.cli import doctor
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import known_version, migrate
 from fastapi_lens.storage.schema.tables import WORKER
 from tests.cli.helpers import change, fill, run, url_of
-from tests.storage.helpers import delta
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.support.rows import APP, delta, worker
 from fastapi_lens.cli import archive
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.row_checks import LONGEST_TEXT, MOST, MOST_ADDED_US
@@ -18,7 +19,6 @@ from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter, excepti
 from fastapi_lens.text.methods import MAX_METHOD_LENGTH
 from tests.cli.helpers import fill, moved, run, url_of
 from tests.cli.test_moving import deltas
-from tests.storage.helpers import APP, delta, worker
 from tests.storage.writing.test_log_writer import exception, request
 
 Lines = list[Any]

@@ -12,10 +12,12 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.support.rows import APP, delta, random_delta, rows_in, rows_of, worker
 from fastapi_lens.errors import DeadlockError
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.audit import AuditEntry
 from fastapi_lens.storage.records.settings import Stored, write_section
+from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.migrations import known_version
 from fastapi_lens.storage.schema.tables import (
     AUDIT,
@@ -32,7 +34,6 @@ from fastapi_lens.storage.transfer.import_ import TRIES, Importer
 from fastapi_lens.storage.writing.batches import Delta
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
 from tests.cli.helpers import change, fill, ids_of, moved, named, run, url_of
-from tests.storage.helpers import APP, delta, random_delta, rows_in, rows_of, worker
 from tests.storage.writing.test_log_writer import exception, request
 
 KILLED = """
@@ -192,15 +193,15 @@ def test_a_deadlock_is_tried_again_but_not_for_ever(
     source, file = url_of(tmp_path / "source.db"), tmp_path / "out.jsonl"
     fill(source, [])
     run("export", file, "--database", source)
-    left, note = [None] * deadlocks, Importer._note
+    left = [None] * deadlocks
 
-    def deadlocked(self: Importer, connection: sa.Connection, value: dict[str, object]) -> None:
+    def deadlocked(database: Database, connection: sa.Connection) -> None:
         if left:
             left.pop()
             raise DeadlockError("deadlock detected")
-        note(self, connection, value)
+        note_change(database, connection)
 
-    monkeypatch.setattr(Importer, "_note", deadlocked)
+    monkeypatch.setattr("fastapi_lens.storage.transfer.import_.note_change", deadlocked)
 
     done = run("import", file, "--database", tmp_path / "target.db")
 

@@ -3,10 +3,12 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from fastapi_lens import LensConfig
+from fastapi_lens.errors import StorageError
 from fastapi_lens.runtime.lens import Lens
 from tests.cli.helpers import run
 
@@ -22,11 +24,15 @@ def theirs(tmp_path: Path) -> Path:
 
 
 def test_the_log_names_it_once_and_its_rows_stay(
-    theirs: Path, caplog: pytest.LogCaptureFixture
+    theirs: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lens = Lens(LensConfig(db_path=str(theirs), app_name="app"))
     assert lens.flusher.flush()
-    lens.flusher._registration.forget()
+    # After an error the worker registers anew, because the database may be another one.
+    with monkeypatch.context() as patched:
+        patched.setattr(lens.database, "write", Mock(side_effect=StorageError("disk is full")))
+        lens.recorder.count(method="GET", path="/x", status=200, duration_ns=1)
+        assert not lens.flusher.flush()
     assert lens.flusher.flush()
     lens.stop()
     assert caplog.text.count("another package, fastapi-lens of PyPI") == 1

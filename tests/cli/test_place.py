@@ -11,11 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 import fastapi_lens
+from benchmarks.support.ports import free_port
+from benchmarks.support.rows import delta
 from fastapi_lens import __main__ as program
 from fastapi_lens.storage.schema.tables import META
 from tests.cli.helpers import change, fill, run, url_of
-from tests.storage.helpers import delta
-from tests.support.ports import free_port
 from tests.support.users import unprivileged
 
 READING = [("report",), ("export", "out.jsonl"), ("doctor",), ("purge", "--everything")]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.support.rows import delta, table_rows
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.tables import AUDIT, BUCKET, ENDPOINT, STATUS, WORKER
 from tests.cli.helpers import fill, ids_of, moved, run
-from tests.storage.helpers import delta, table_rows
 
 TODAY = int(time.time()) // 60
 NUMBERS = {identity: number for number, identity in (ids_of() | ids_of("billing", 11)).items()}

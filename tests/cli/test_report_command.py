@@ -11,10 +11,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from rich.console import Console
 
+from benchmarks.support.rows import delta
 from fastapi_lens import LensConfig, LensMiddleware
 from fastapi_lens.cli import commands
 from tests.cli.helpers import fill, run, url_of
-from tests.storage.helpers import delta
 
 HOSTILE = ("=HYPERLINK(1)", "/a|b_*c*", "/\x1b[31m[red]x", "/plain")
 

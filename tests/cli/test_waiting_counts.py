@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.support.rows import Rows, delta, rows_in, rows_of, table_rows
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.tables import INBOX, WORKER
 from fastapi_lens.storage.writing.batches import Delta
 from fastapi_lens.storage.writing.drain import drain_all
 from tests.cli.helpers import NOW, change, fill, ids_of, moved, named, run, url_of
-from tests.storage.helpers import Rows, delta, rows_in, rows_of, table_rows
 
 WAITING = [delta(1, (1_000, 2_000)), delta(2, status=503), delta(4)]
 OPTIONS = ("--app", "orders", "--yes")

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from benchmarks.support.waiting import wait_until
 from fastapi_lens import LensConfig
 from fastapi_lens.config.environment import env_name
 from fastapi_lens.config.lens_config import SETTINGS
-from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

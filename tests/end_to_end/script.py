@@ -8,8 +8,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import websockets
 
+from benchmarks.support.clients import Answer, Body, Pool
 from example_project.credentials import DEMO_PARTNER_KEY, webhook_signature
-from tests.support.clients import Answer, Body, Pool
 
 Counts = Counter[tuple[str, str, int]]
 """Calls by method, path template and status code."""

@@ -7,13 +7,13 @@ from typing import Any
 import httpx2
 import pytest
 
+from benchmarks.support.servers import Server
+from benchmarks.support.waiting import wait_until
 from fastapi_lens import LensConfig
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.runtime.lens import Lens
 from tests.end_to_end.script import Counts, Script, run
 from tests.support.details import detail_of
-from tests.support.servers import Server
-from tests.support.waiting import wait_until
 
 KEY = "end-to-end"
 WITHIN = 0.015

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks.support.ports import HOST, is_listening
+from benchmarks.support.servers import UNMEASURED
+from benchmarks.support.waiting import wait_until
 from example_project.credentials import DEMO_KEY
 from example_project.launcher import DemoError, check_port, plan
 from example_project.profiles import QUIET
-from tests.support.ports import HOST, is_listening
-from tests.support.servers import UNMEASURED
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.server
 

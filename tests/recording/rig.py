@@ -3,20 +3,13 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from fastapi_lens.histogram.histogram import Histogram, bucket_index
-from fastapi_lens.recording.flush import flusher as flusher_module
-from fastapi_lens.recording.flush import registration
-from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
-from fastapi_lens.recording.recorder import Recorder
-from fastapi_lens.storage.schema.tables import ENDPOINT, WORKER
-from fastapi_lens.storage.writing.batches import Delta, EndpointFacts, endpoint_id
-from tests.storage.helpers import (
+from benchmarks.support.rows import (
     APP,
     FlakyDatabase,
     Rows,
@@ -26,6 +19,14 @@ from tests.storage.helpers import (
     table_rows,
     worker,
 )
+from fastapi_lens.histogram.histogram import Histogram, bucket_index
+from fastapi_lens.recording.flush import flusher as flusher_module
+from fastapi_lens.recording.flush import registration
+from fastapi_lens.recording.flush.flusher import NO_HOOKS, Flusher, FlushHooks, FlushSettings
+from fastapi_lens.recording.recorder import Recorder
+from fastapi_lens.storage.coordination.worker import WorkerFacts
+from fastapi_lens.storage.schema.tables import ENDPOINT, WORKER
+from fastapi_lens.storage.writing.batches import Delta, EndpointFacts, endpoint_id
 
 START = 1_773_014_400.0
 """2026-03-09 00:00 UTC, the turn of a minute, an hour and a day."""
@@ -51,18 +52,31 @@ class Rig:
     Attributes:
         sent: Counted calls, as the expected rows.
         endpoints: Endpoints that the flusher discovers.
+        discover: Returns them.
     """
 
-    def __init__(self, url: str, *, interval: float = 5.0, max_batch_size: int = 100) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        interval: float = 5.0,
+        max_batch_size: int = 100,
+        who: WorkerFacts | None = None,
+        hooks: FlushHooks = NO_HOOKS,
+    ) -> None:
         self.now = START
         self.database = FlakyDatabase(url)
         self.recorder = Recorder(clock=lambda: self.now)
         self.endpoints: list[EndpointFacts] = [ORDERS, ORDER, NEVER]
+        self.discover: Callable[[], list[EndpointFacts]] = lambda: self.endpoints
         settings = FlushSettings(interval=interval, max_batch_size=max_batch_size)
         self.flusher = Flusher(
-            self.recorder, self.database, worker(), settings, lambda: self.endpoints
+            self.recorder, self.database, who or worker(), settings, self._discovered, hooks
         )
         self.sent: list[Delta] = []
+
+    def _discovered(self) -> list[EndpointFacts]:
+        return self.discover()
 
     def call(self, path: str = ORDERS.path, *, status: int = 200, duration_us: int = 1_500) -> None:
         duration_ns = duration_us * 1_000
@@ -112,6 +126,13 @@ def opened(url: str, **options: Any) -> Generator[Rig]:
     rig.database.down = False
     rig.flusher.stop()
     rig.database.close()
+
+
+def started(flusher: Flusher) -> list[threading.Thread]:
+    """Start the threads, and return them: the one that flushes first."""
+    before = set(threading.enumerate())
+    flusher.start()
+    return sorted(set(threading.enumerate()) - before, key=lambda thread: thread.name)
 
 
 def simulated_monotonic(monkeypatch: pytest.MonkeyPatch) -> list[float]:

@@ -20,12 +20,12 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from benchmarks.support.rows import table_rows
 from fastapi_lens import LensConfig, LensMiddleware, create_lens_admin
 from fastapi_lens.runtime.lens import Lens
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.tables import WORKER
 from tests.recording.probe import REQUEST_BODY, Probe, call, calls_in, http_scope, lens_of
-from tests.storage.helpers import table_rows
 
 KEY = {"X-Lens-Key": "a-key-of-the-tests"}
 MakeConfig = Callable[..., LensConfig]
@@ -276,7 +276,6 @@ def test_an_application_without_a_state_has_the_lens_of_its_middleware(config: M
     bare = LensMiddleware(plain, config=config())
     sent = asyncio.run(call(bare, http_scope("/x"), [REQUEST_BODY]))
     assert sent[0]["status"] == 200
-    bare._lens.stop()
 
 
 @dataclass(slots=True)

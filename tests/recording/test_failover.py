@@ -5,14 +5,14 @@ the same to a server under load.
 import pytest
 from fastapi import FastAPI
 
+from benchmarks.support.postgres import PostgresServer
+from benchmarks.support.rows import table_rows
+from benchmarks.support.standby import StandbyServer
+from benchmarks.support.waiting import wait_until
 from fastapi_lens import LensConfig
 from fastapi_lens.runtime.lens import Lens
 from fastapi_lens.storage.schema.tables import BUCKET, STATUS
 from tests.recording.probe import calls_in
-from tests.storage.helpers import table_rows
-from tests.support.postgres import PostgresServer
-from tests.support.standby import StandbyServer
-from tests.support.waiting import wait_until
 
 ENDPOINTS = 20
 

@@ -13,6 +13,9 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy.engine import make_url
 
+from benchmarks.support.proxy import Proxy
+from benchmarks.support.rows import table_rows
+from benchmarks.support.waiting import wait_until
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.reporting.model import Worker, WorkerState
 from fastapi_lens.runtime.lens import Lens
@@ -22,9 +25,6 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS, WORKER
 from tests.recording.probe import calls_in
-from tests.storage.helpers import table_rows
-from tests.support.proxy import Proxy
-from tests.support.waiting import wait_until
 
 AHEAD_SECONDS = 90.0
 APP = "orders"

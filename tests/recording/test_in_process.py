@@ -18,12 +18,12 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from benchmarks.support.rows import table_rows
+from benchmarks.support.waiting import wait_until
 from fastapi_lens import LensConfig, LensMiddleware
 from fastapi_lens.runtime.lens import Lens
 from fastapi_lens.storage.schema.tables import WORKER
 from tests.recording.probe import REQUEST_BODY, Probe, call, calls_in, http_scope, lens_of
-from tests.storage.helpers import table_rows
-from tests.support.waiting import wait_until
 
 MakeProbe = Callable[..., Probe]
 Backend = Literal["asyncio", "trio"]

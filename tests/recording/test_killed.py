@@ -6,11 +6,11 @@ from pathlib import Path
 
 import httpx2
 
+from benchmarks.support.servers import Server
+from benchmarks.support.waiting import wait_until
 from fastapi_lens import LensConfig
 from fastapi_lens.reporting.model import Worker, WorkerState
 from fastapi_lens.runtime.lens import Lens
-from tests.support.servers import Server
-from tests.support.waiting import wait_until
 
 
 def workers_in(database: Path) -> list[Worker]:

@@ -14,6 +14,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import event
 
+from benchmarks.support.postgres import PostgresServer
+from benchmarks.support.waiting import wait_until
 from fastapi_lens.errors import DamagedFileError
 from fastapi_lens.recording.flush import flusher as flusher_module
 from fastapi_lens.reporting.model import Window
@@ -21,8 +23,7 @@ from fastapi_lens.storage.engine.dialects import sqlite as sqlite_module
 from fastapi_lens.storage.schema.models import lens_metadata
 from fastapi_lens.storage.writing.drain import drain_all
 from tests.recording.probe import Probe
-from tests.support.postgres import PostgresServer
-from tests.support.waiting import wait_until
+from tests.support.statements import engine_of, listening
 
 GARBAGE = b"this is no database" * 1_000
 SIDECARS = ("-wal", "-shm")
@@ -134,14 +135,12 @@ def test_counts_wait_while_somebody_else_holds_the_lock(shop: Shop, file: Path) 
 @contextlib.contextmanager
 def refusing(shop: Shop, pragma: str) -> Generator[None]:
     """SQLite itself refuses, with the error that the operating system would make it raise."""
-    engine = shop.lens.database._opened()
 
     def refuse(connection: Any) -> None:
         connection.exec_driver_sql(pragma)
 
-    event.listen(engine, "begin", refuse)
-    yield
-    event.remove(engine, "begin", refuse)
+    with listening(shop.lens.database, "begin", refuse):
+        yield
 
 
 @contextlib.contextmanager
@@ -229,15 +228,12 @@ def test_a_file_that_is_deleted_is_made_anew_with_all_that_waits(
 
 
 def test_a_file_that_is_deleted_while_it_is_written_costs_nothing(shop: Shop, file: Path) -> None:
-    engine = shop.lens.database._opened()
-
     def delete(_connection: Any) -> None:
         file.unlink(missing_ok=True)
 
     shop.sell()
-    event.listen(engine, "commit", delete)
-    assert not shop.writes()
-    event.remove(engine, "commit", delete)
+    with listening(shop.lens.database, "commit", delete):
+        assert not shop.writes()
     assert shop.recovers()
     assert shop.counted == 3
 
@@ -462,7 +458,7 @@ def execute_as_somebody_else(url: str, statement: str) -> None:
 
 def test_connections_that_are_cut_lose_nothing(postgres_url: str) -> None:
     shop = Shop.opened(database_url=postgres_url)
-    engine = shop.lens.database._opened()
+    engine = engine_of(shop.lens.database)
     cut_all = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"

@@ -1,11 +1,11 @@
-import dis
 import random
 import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
-from types import CodeType, FrameType
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -18,7 +18,6 @@ from fastapi_lens.recording.series import (
     KNOWN_METHODS,
     OTHER_METHOD,
     OVERFLOW,
-    Series,
     SeriesDelta,
     SeriesKey,
 )
@@ -51,9 +50,8 @@ def calls(deltas: Iterable[SeriesDelta]) -> Counter[SeriesKey]:
 
 
 def in_a_thread(work: Callable[[], None]) -> None:
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(work).result()
 
 
 @pytest.fixture
@@ -150,111 +148,98 @@ def test_each_drain_has_the_calls_and_the_maximum_of_its_round(rounds: list[list
         assert delta.max_ns == max(durations_ns)
 
 
-def thread_switches(code: CodeType) -> list[tuple[CodeType, int]]:
-    """Where CPython may let another thread run in a function: at its start and after calls."""
-    return [
-        (code, following.offset)
-        for instruction, following in pairwise(dis.get_instructions(code))
-        if instruction.opname.startswith(("RESUME", "CALL"))
-    ]
+RECORDING = "fastapi_lens.recording."
+SWITCHES = ("call", "return", "c_return")
+"""Where CPython may let another thread run: at the start of a function, and after each call."""
 
 
-def interrupted(
-    work: Callable[[], object], interrupt: Callable[[], object], at: tuple[CodeType, int]
-) -> bool:
-    """Do some work; when it comes to an instruction, the interruption has its turn.
+def interrupted(work: Callable[[], object], interrupt: Callable[[], object], after: int) -> bool:
+    """Do some work; after so many places where threads may take turns, the interruption has one.
 
     Returns:
-        True when it came to the instruction.
+        True when the work had so many.
     """
-    came = False
+    left = after
 
-    def trace(frame: FrameType, event: str, _argument: Any) -> Any:
-        nonlocal came
-        if frame.f_code is not at[0]:
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode" and frame.f_lasti == at[1]:
-            came = True
-            sys.settrace(None)
-            interrupt()
-        return trace
+    def look(frame: FrameType, event: str, _argument: Any) -> None:
+        nonlocal left
+        if event in SWITCHES and frame.f_globals["__name__"].startswith(RECORDING):
+            if left == 0:
+                sys.setprofile(None)
+                interrupt()
+            left -= 1
 
-    before = sys.gettrace()
-    sys.settrace(trace)
+    before = sys.getprofile()
+    sys.setprofile(look)
     try:
         work()
     finally:
-        sys.settrace(before)
-    return came
+        sys.setprofile(before)
+    return left < 0
+
+
+def at_each_switch(counted: Callable[[int], bool]) -> None:
+    """Call a function with 0, 1, 2 … until it finds no such place any more."""
+    places = next(number for number in count() if not counted(number))
+    assert places > 3
 
 
 @pytest.mark.parametrize("before", [0, 1, FOLD_THRESHOLD])
-@pytest.mark.parametrize("at", thread_switches(Recorder.add.__code__), ids=lambda at: at[1])
-def test_a_drain_in_the_middle_of_a_call_loses_neither_it_nor_its_duration(
-    at: tuple[CodeType, int], before: int
-) -> None:
-    recorder = Recorder(clock=Clock())
-    deltas: list[SeriesDelta] = []
+def test_a_drain_in_the_middle_of_a_call_loses_neither_it_nor_its_duration(before: int) -> None:
+    def interrupt(after: int) -> bool:
+        recorder = Recorder(clock=Clock())
+        deltas: list[SeriesDelta] = []
 
-    def drain() -> None:
-        deltas.extend(recorder.drain())
+        def drain() -> None:
+            deltas.extend(recorder.drain())
 
-    def count() -> None:
         get(recorder, 10)
         drain()
         for _ in range(before):
             get(recorder, 50)
-        interrupted(lambda: get(recorder, 200), drain, at)
+        came = interrupted(lambda: get(recorder, 200), drain, after)
         get(recorder, 3)
         drain()
+        assert sum(calls(deltas).values()) == before + 3
+        assert sum(delta.duration_ns for delta in deltas) == (before * 50 + 213) * MS
+        for delta in deltas:
+            assert bucket_index(delta.max_ns) == max(delta.buckets)
+        return came
 
-    in_a_thread(count)
-    assert sum(calls(deltas).values()) == before + 3
-    assert sum(delta.duration_ns for delta in deltas) == (before * 50 + 213) * MS
-    for delta in deltas:
-        assert bucket_index(delta.max_ns) == max(delta.buckets)
+    in_a_thread(lambda: at_each_switch(interrupt))
 
 
 @pytest.mark.parametrize("during", [1, FOLD_THRESHOLD + 1])
 @pytest.mark.parametrize("before", [0, 1, FOLD_THRESHOLD])
-@pytest.mark.parametrize(
-    "at",
-    [
-        *thread_switches(Recorder.drain.__code__),
-        *thread_switches(Recorder._drain_series.__code__),
-        *thread_switches(Series.fold.__code__),
-    ],
-    ids=lambda at: f"{at[0].co_name}-{at[1]}",
-)
 def test_calls_in_the_middle_of_a_drain_are_counted_once_with_their_durations(
-    at: tuple[CodeType, int], before: int, during: int
+    before: int, during: int
 ) -> None:
-    recorder = Recorder(clock=Clock())
-    deltas: list[SeriesDelta] = []
+    def interrupt(after: int) -> bool:
+        recorder = Recorder(clock=Clock())
+        deltas: list[SeriesDelta] = []
 
-    def drain() -> None:
-        deltas.extend(recorder.drain())
+        def drain() -> None:
+            deltas.extend(recorder.drain())
 
-    def get_many() -> None:
-        for _ in range(during):
-            get(recorder, 200)
+        def get_many() -> None:
+            for _ in range(during):
+                get(recorder, 200)
 
-    def count() -> None:
         get(recorder, 10)
         drain()
         for _ in range(before):
             get(recorder, 50)
-        if not interrupted(drain, get_many, at):
-            get_many()  # This drain does not come there.
+        came = interrupted(drain, get_many, after)
         get(recorder, 3)
         drain()
+        there = during if came else 0
+        assert sum(calls(deltas).values()) == before + there + 2
+        assert sum(delta.duration_ns for delta in deltas) == ((before * 50 + there * 200 + 13) * MS)
+        for delta in deltas:
+            assert bucket_index(delta.max_ns) == max(delta.buckets)
+        return came
 
-    in_a_thread(count)
-    assert sum(calls(deltas).values()) == before + during + 2
-    assert sum(delta.duration_ns for delta in deltas) == (before * 50 + during * 200 + 13) * MS
-    for delta in deltas:
-        assert bucket_index(delta.max_ns) == max(delta.buckets)
+    in_a_thread(lambda: at_each_switch(interrupt))
 
 
 def test_what_waits_in_memory_is_bounded_without_any_drain() -> None:
@@ -267,14 +252,26 @@ def test_what_waits_in_memory_is_bounded_without_any_drain() -> None:
 
 
 def test_a_call_does_not_wait_for_a_drain_that_is_at_work() -> None:
-    recorder = Recorder()
-    with recorder._folding:
-        for _ in range(FOLD_THRESHOLD + 5):
-            get(recorder)
-    assert len(recorder.series("GET", PATH, 200).recent) == FOLD_THRESHOLD + 5
-    get(recorder)
-    assert recorder.series("GET", PATH, 200).recent == []
-    assert calls(recorder.drain()) == {SeriesKey("GET", PATH, 200): FOLD_THRESHOLD + 6}
+    longest: list[int] = []
+
+    def interrupt(after: int) -> bool:
+        recorder = Recorder()
+
+        def get_many() -> None:
+            # Whoever waited for the drain, which goes on only then, would wait for ever.
+            for _ in range(FOLD_THRESHOLD + 5):
+                get(recorder)
+            longest.append(len(recorder.series("GET", PATH, 200).recent))
+
+        get(recorder)
+        came = interrupted(recorder.drain, get_many, after)
+        get(recorder)
+        recorder.drain()
+        assert recorder.series("GET", PATH, 200).recent == []
+        return came
+
+    in_a_thread(lambda: at_each_switch(interrupt))
+    assert max(longest) > FOLD_THRESHOLD
 
 
 def run_together(*works: Callable[[], None]) -> None:

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.support.clients import Client
+from benchmarks.support.rows import table_rows
+from benchmarks.support.servers import Server, Start, granian, gunicorn, hypercorn, uvicorn
+from benchmarks.support.waiting import wait_until
 from fastapi_lens import LensConfig
 from fastapi_lens.runtime.lens import Lens
 from fastapi_lens.storage.schema.tables import WORKER
 from tests.recording import served
 from tests.recording.probe import calls_in
-from tests.storage.helpers import table_rows
-from tests.support.clients import Client
-from tests.support.servers import Server, Start, granian, gunicorn, hypercorn, uvicorn
-from tests.support.waiting import wait_until
 
 APP_NAME = "served"
 QUICK, VISITORS, HELD = 300, 8, 8
@@ -26,9 +26,6 @@ PAUSE_SECONDS = 0.01
 """Between two requests of a client that has asked for enough: leaves the processor to others."""
 
 FLUSH_SECONDS = 1.0
-SLOW_SECONDS = 5.0
-"""Time that a flush may take on a busy machine."""
-
 ANSWER_SECONDS = 0.5
 """Time that may pass on a busy machine between an answer's last byte and its count."""
 
@@ -222,11 +219,11 @@ async def client_of_each_worker(port: int, workers: int) -> dict[int, Client]:
     raise AssertionError(f"only {list(found)} answered")
 
 
-async def kill_one_of_two(load: Load, lens: Lens, port: int) -> tuple[int, float, list[float]]:
+async def kill_one_of_two(load: Load, lens: Lens, port: int) -> tuple[int, list[float]]:
     """Ask two workers, one for ``/fast`` and one for ``/sync``, and kill the first with SIGKILL.
 
     Returns:
-        Its process id, when it was killed, and when each of its answers came (epoch seconds).
+        Its process id, and when each of its answers came (epoch seconds).
     """
     (victim, asks_victim), (_, asks_other) = (await client_of_each_worker(port, 2)).items()
     answered_at: list[float] = []
@@ -248,12 +245,11 @@ async def kill_one_of_two(load: Load, lens: Lens, port: int) -> tuple[int, float
     tasks = [asyncio.create_task(visit()) for visit in (visit_victim, visit_other)]
     await until(lambda: calls_in(lens).get("/fast/{number}", 0) > 20, what="writing 20 calls")
     os.kill(victim, signal.SIGKILL)
-    killed_at = time.time()
     await asyncio.gather(*tasks)
-    return victim, killed_at, answered_at
+    return victim, answered_at
 
 
-def test_a_killed_worker_loses_one_flush_interval_at_most_and_the_others_nothing(
+def test_a_killed_worker_loses_only_what_it_has_not_written_and_the_others_nothing(
     run_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     database = tmp_path / "lens.db"
@@ -265,10 +261,9 @@ def test_a_killed_worker_loses_one_flush_interval_at_most_and_the_others_nothing
         )
         wait_until(lambda: workers_alive(lens) == 2, what="starting 2 workers")
         load = Load(server)
-        victim, killed_at, answered_at = asyncio.run(kill_one_of_two(load, lens, server.port))
+        victim, answered_at = asyncio.run(kill_one_of_two(load, lens, server.port))
         server.stop()
         complete = {row.pid: row.complete_to / 1e6 for row in table_rows(lens.database, WORKER)}
-        assert killed_at - complete[victim] < FLUSH_SECONDS + SLOW_SECONDS
         written = sum(at < complete[victim] - ANSWER_SECONDS for at in answered_at)
         calls = calls_in(lens)
         assert 0 < written <= calls["/fast/{number}"] <= load.sent["/fast/{number}"]

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from benchmarks.support.rows import facts, worker
 from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.recorder import Recorder
@@ -13,7 +14,6 @@ from fastapi_lens.reporting.reader import Reader
 from fastapi_lens.settings.status import Thresholds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import Retention
-from tests.storage.helpers import facts, worker
 
 NOW = 1_775_243_992.657740
 MINUTE, HOUR, DAY, WEEK = 60, 3_600, 86_400, 604_800

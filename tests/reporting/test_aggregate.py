@@ -2,6 +2,8 @@
 
 import pytest
 
+from benchmarks.support.rows import delta, facts, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.reporting import aggregate
 from fastapi_lens.reporting.model import Usage, Window
@@ -10,8 +12,6 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.writing.batches import Batch
 from tests.reporting.recount import NOW, reader_of
-from tests.storage.helpers import delta, facts, worker
-from tests.support.writing import Writer
 
 MINUTE, DAY = int(NOW) // 60, 24 * 60
 WINDOWS = [Window(), Window.of_days(1), Window.of_days(30)]

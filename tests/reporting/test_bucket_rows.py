@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from benchmarks.support.rows import facts
 from fastapi_lens.reporting.bucket_rows import one_by_one, within
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.reporting.reader import Reader
@@ -14,7 +15,7 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import BUCKET
 from tests.reporting.recount import NOW, PATHS, random_calls, reader_of, record
-from tests.storage.helpers import facts
+from tests.support.statements import engine_of
 
 PART = Span(Tier.HOUR, 400_000, 400_003)
 ONE = facts(PATHS[0]).id
@@ -39,7 +40,7 @@ def test_of_one_endpoint_sqlite_reads_no_other_endpoints_rows(
     plans: list[str] = []
     named: list[str] = []
 
-    @event.listens_for(memory._opened(), "before_cursor_execute")
+    @event.listens_for(engine_of(memory), "before_cursor_execute")
     def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         # What goes up to the present has few buckets.
         if parts := re.findall(r"lens_bucket.bucket IN \(", statement):

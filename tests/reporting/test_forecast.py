@@ -4,6 +4,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from benchmarks.support.rows import facts, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.reporting.size_forecast import Forecast, Forecaster, TierForecast
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.dialects.sqlite import SqliteDialect
@@ -12,8 +14,7 @@ from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, STATUS
-from tests.storage.helpers import facts, worker
-from tests.support.writing import Writer
+from tests.support.statements import engine_of
 
 DAY = 86_400
 NOW = 29_550_240 * 60 + 30_000.5
@@ -143,7 +144,7 @@ def test_no_more_rows_are_read_than_a_few_buckets_have(memory: Database, endpoin
     fill(memory, Tier.MINUTE, range(70), endpoints=endpoints)
     plans: list[str] = []
 
-    @event.listens_for(memory._opened(), "before_cursor_execute")
+    @event.listens_for(engine_of(memory), "before_cursor_execute")
     def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         if "lens_bucket" in statement or "lens_status" in statement:
             cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)

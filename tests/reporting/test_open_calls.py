@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from benchmarks.support.rows import facts, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.settings.status import Status
 from fastapi_lens.storage.coordination.heartbeat import beat, note_killed
@@ -11,8 +13,6 @@ from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.writing.batches import Batch, Use
 from fastapi_lens.storage.writing.open_calls import as_text
 from tests.reporting.recount import DAY, NOW, reader_of
-from tests.storage.helpers import facts, worker
-from tests.support.writing import Writer
 
 TALK = facts("/talk", "WEBSOCKET")
 

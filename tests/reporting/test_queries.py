@@ -6,6 +6,8 @@ from math import ceil
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.support.rows import delta, facts, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.errors import StorageError
 from fastapi_lens.histogram.histogram import ABSOLUTE_ERROR_MS, RELATIVE_ERROR
 from fastapi_lens.reporting.model import Endpoint, Usage, Window
@@ -42,9 +44,7 @@ from tests.reporting.recount import (
     record,
     recount,
 )
-from tests.storage.helpers import delta, facts, worker
 from tests.support.details import detail_of
-from tests.support.writing import Writer
 
 
 def assert_percentiles(endpoint: Endpoint, calls: Sequence[Call]) -> None:

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.support.rows import APP, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.reporting.model import id_from_key, key_from_id
 from fastapi_lens.reporting.request_log import LogFilter, LogReader
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.writing.batches import EndpointFacts
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter, exception_id
-from tests.storage.helpers import APP, worker
 from tests.storage.writing.test_log_writer import AT, exception, request
-from tests.support.writing import Writer
 
 WRONG = exception_id(7, "shop.WrongError", "app.py:1 in f")
 HIDDEN = ("GET", "/hidden")

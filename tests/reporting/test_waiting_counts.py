@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.support.rows import APP, delta, worker
 from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.storage.coordination.heartbeat import beat
@@ -28,7 +29,6 @@ from tests.reporting.recount import (
     reader_of,
     recount,
 )
-from tests.storage.helpers import APP, delta, worker
 
 NOW_US = round(NOW * 1_000_000)
 

@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+from benchmarks.support.rows import worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.reporting.model import Worker, WorkerState
 from fastapi_lens.reporting.workers import MOST
 from fastapi_lens.storage.coordination.heartbeat import beat, note_killed
@@ -7,8 +9,6 @@ from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from tests.reporting.recount import NOW, reader_of
-from tests.storage.helpers import worker
-from tests.support.writing import Writer
 
 AT_WORK = Heartbeat(
     now_us=0, complete_to_us=0, pending=7, dropped=3, flush_us=4_500, core_ppm=4_000

@@ -31,7 +31,7 @@ def test_only_rules_that_are_not_paused_do_anything() -> None:
 
 
 def test_answers_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(of_rules, "_MAX_KNOWN", 1)
+    monkeypatch.setattr(of_rules, "MAX_KNOWN", 1)
     rules = Rules((Rule(id="a", pattern="/a"),))
     for _ in range(2):
         assert [rules.ignores("GET", path) for path in ("/a", "/b")] == [True, False]

@@ -84,7 +84,7 @@ def test_days_beyond_a_century_are_refused() -> None:
 def test_only_so_many_endpoints_are_remembered_and_the_others_are_right(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(of_settings, "_MAX_KNOWN", 1)
+    monkeypatch.setattr(of_settings, "MAX_KNOWN", 1)
     settings = Settings.of(LensConfig(exclude_paths=("/internal/**",), exclude_methods=("TRACE",)))
     asked = [("GET", "/internal/a"), ("GET", "/a"), ("TRACE", "/a")]
     for _ in range(2):

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.support.rows import FlakyDatabase, make_endpoints
+from benchmarks.support.servers import unmeasured
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
-from tests.storage.helpers import FlakyDatabase, make_endpoints
-from tests.support.servers import unmeasured
 
 Together = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]
 
@@ -54,7 +54,7 @@ def local(sqlite_database: FlakyDatabase) -> FlakyDatabase:
 def fork_server() -> ForkServerContext:
     """Starts processes that have imported the package already, and measure no coverage."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.storage.processes", "tests.storage.ordeal"])
+    context.set_forkserver_preload(["tests.storage.processes", "benchmarks.support.ordeal"])
     with unmeasured():
         forkserver.ensure_running()
     return context

@@ -13,13 +13,14 @@ import pymysql  # noqa: F401  The same.
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
+from benchmarks.support.rows import facts, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.errors import StorageError
 from fastapi_lens.storage.coordination.leases import take_lease
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import LEASE
-from tests.storage.helpers import facts, worker
-from tests.support.writing import Writer
+from tests.support.statements import engine_of
 
 _barrier: list[Barrier] = []
 
@@ -39,12 +40,6 @@ def make_tables(url: str) -> None:
     database = Database(url)
     migrate(database)
     database.close()
-
-
-def make_tables_together(url: str, barrier: Barrier) -> None:
-    """Make them as soon as all processes are there."""
-    barrier.wait(timeout=60)
-    make_tables(url)
 
 
 def register(url: str, name: str) -> None:
@@ -122,5 +117,5 @@ def die_in_a_migration(url: str, statement: int) -> None:
         if text.lstrip().startswith(("CREATE", "INSERT", "UPDATE")) and next(seen) == statement:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    event.listen(database._opened(), "before_cursor_execute", count)
+    event.listen(engine_of(database), "before_cursor_execute", count)
     migrate(database)

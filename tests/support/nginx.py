@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from benchmarks.support.ports import HOST, free_port
+from benchmarks.support.servers import Server
 from scripts import nginx
-from tests.support.ports import HOST, free_port
-from tests.support.servers import Server
 
 # All that it writes is beside it; its own folders may not be ours to write to.
 _CONFIGURATION = """\

@@ -6,6 +6,7 @@ HTML lets a template leave out (those of cells, rows, options) are added.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from html.parser import HTMLParser
 from xml.etree.ElementTree import Element, TreeBuilder
 
@@ -73,6 +74,12 @@ class _Reader(HTMLParser):
         return self._builder.close()
 
 
+@lru_cache(maxsize=4)
+def _tree(html: str) -> Element:
+    """The elements of a page, which a test looks at several times in a row; nobody changes them."""
+    return _Reader().read(html)
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """A link of a page.
@@ -116,10 +123,15 @@ class Row(Mapping[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its columns, and its rows from the top."""
+    """A table: its columns, and its rows from the top.
+
+    Attributes:
+        orders: How it is sorted, by column, as screen readers are told: ascending or descending.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    orders: Mapping[str, str]
 
     @property
     def names(self) -> list[str]:
@@ -139,19 +151,19 @@ class Table:
 
 def page_text(html: str) -> str:
     """The text of a page or a part of one as people read it, on one line."""
-    return _text(_Reader().read(html))
+    return _text(_tree(html))
 
 
 def title(html: str) -> str:
     """The title of the page in a browser."""
-    found = _Reader().read(html).find(".//title")
+    found = _tree(html).find(".//title")
     assert found is not None, "no title"
     return "".join(found.itertext())
 
 
 def part(html: str, identifier: str) -> str | None:
     """The text of the element with an id; None where there is none."""
-    found = next(iter(_having(_Reader().read(html), "id", identifier)), None)
+    found = next(iter(_having(_tree(html), "id", identifier)), None)
     return None if found is None else _text(found)
 
 
@@ -160,7 +172,7 @@ def tables(html: str) -> dict[str, Table]:
 
     A table without a name is known by its columns.
     """
-    tree = _Reader().read(html)
+    tree = _tree(html)
     made = {}
     for region in tree.iter():
         for element in region.findall("table"):
@@ -181,7 +193,7 @@ def table(html: str, name: str = "") -> Table:
 
 def links(html: str) -> list[Link]:
     """The links in their order, also those in charts."""
-    return _links(_Reader().read(html))
+    return _links(_tree(html))
 
 
 def link(html: str, name: str) -> Link:
@@ -196,7 +208,7 @@ def addresses(html: str) -> list[str]:
     names = ("href", "action", "src", "hx-get")
     return [
         element.attrib[name]
-        for element in _Reader().read(html).iter()
+        for element in _tree(html).iter()
         for name in names
         if name in element.attrib
     ]
@@ -205,7 +217,7 @@ def addresses(html: str) -> list[str]:
 def figures(html: str) -> dict[str, str]:
     """The figures and facts: each term with what is said of it."""
     made: dict[str, str] = {}
-    for parent in _Reader().read(html).iter():
+    for parent in _tree(html).iter():
         term = ""
         for child in parent:
             if child.tag == "dt":
@@ -238,7 +250,7 @@ def fields(html: str, name: str) -> list[Field]:
     """All fields of a name, in their order."""
     return [
         _field(element)
-        for element in _having(_Reader().read(html), "name", name)
+        for element in _having(_tree(html), "name", name)
         if element.tag in ("input", "select", "textarea", "button")
     ]
 
@@ -260,7 +272,7 @@ def form_actions(html: str, method: str = "post") -> list[str]:
     """Where the forms that are sent by a method lead to."""
     return [
         form.get("action", "")
-        for form in _Reader().read(html).iter("form")
+        for form in _tree(html).iter("form")
         if form.get("method", "get") == method
     ]
 
@@ -307,11 +319,13 @@ def _name_of(table: Element, region: Element, tree: Element) -> str:
 def _table(element: Element) -> Table:
     head, *_ = element.iter("thead")
     # A unit or a scale is no part of the name.
-    columns = tuple(_text(cell, without=_SILENT | {"small"}) for cell in head.iter("th"))
+    headings = {_text(cell, without=_SILENT | {"small"}): cell for cell in head.iter("th")}
+    columns = tuple(headings)
+    orders = {name: cell.get("aria-sort", "") for name, cell in headings.items()}
     rows = tuple(
         _row(columns, row) for body in element.findall("tbody") for row in body.findall("tr")
     )
-    return Table(columns, rows)
+    return Table(columns, rows, {name: order for name, order in orders.items() if order})
 
 
 def _row(columns: tuple[str, ...], row: Element) -> Row:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
+from benchmarks.support.ports import HOST, free_port
+from benchmarks.support.servers import Server
 from scripts import pgbouncer
-from tests.support.ports import HOST, free_port
-from tests.support.servers import Server
 
 # As many releases come: it knows nothing of prepared statements, and accepts no options.
 _CONFIGURATION = """\

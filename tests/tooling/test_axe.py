@@ -5,8 +5,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
+from benchmarks.support.servers import Server
 from tests.support.axe import axe_violations
-from tests.support.servers import Server
 
 APP = """
 from starlette.applications import Starlette

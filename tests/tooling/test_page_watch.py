@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from benchmarks.support.servers import Server
 from tests.support.browser import PageWatch
-from tests.support.servers import Server
 
 APP = """
 from starlette.applications import Starlette

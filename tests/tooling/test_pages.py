@@ -10,7 +10,7 @@ PAGE = """<!doctype html><html lang="en"><head><title>Endpoints · shop</title><
 <dl class="figures"><div><dt>Calls</dt><dd>26</dd><dd class="change">+85%</dd></div>
 <div><dt>Errors<dd>5</div></dl>
 <table><caption>Endpoints with their calls</caption>
-<thead><tr><th>Endpoint</th><th><a href="?sort=p95">p95 <small>ms</small>
+<thead><tr><th>Endpoint</th><th aria-sort="descending"><a href="?sort=p95">p95 <small>ms</small>
 <span aria-hidden="true">↓</span></a></th></tr></thead>
 <tbody><tr><th scope="row"><a href="/lens/endpoints/00"><b>GET</b> <span>/a/<i>{id}</i></span></a>
 <em>deprecated</em></th><td title="above 500 ms">700<span class="sr"> slow</span></td></tr>
@@ -38,6 +38,7 @@ def test_text_is_read_as_people_read_it() -> None:
 def test_a_table_is_read_by_the_names_of_its_rows_and_columns() -> None:
     endpoints = pages.table(PAGE, "Endpoints")
     assert endpoints.columns == ("Endpoint", "p95")
+    assert endpoints.orders == {"p95": "descending"}
     assert endpoints.names == ["GET /a/{id}", "GET /b"]
     assert endpoints["GET /a/{id}"]["p95"] == "700 slow"
     assert endpoints["GET /a/{id}"].links == (Link("GET /a/{id}", "/lens/endpoints/00"),)

@@ -5,7 +5,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.support.postgres import (
+from benchmarks.support.postgres import (
     NoPostgresError,
     PostgresServer,
     find_programs,

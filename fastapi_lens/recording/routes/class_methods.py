@@ -16,7 +16,7 @@ _REGISTERED = frozenset(
 """IANA's other methods that can be function names, and PURGE, which caches use."""
 
 _DISPATCH: Callable[..., Any] = HTTPEndpoint.dispatch
-_KNOWS_ITS_VERBS = "_allowed_methods" in _DISPATCH.__code__.co_names
+KNOWS_ITS_VERBS = "_allowed_methods" in _DISPATCH.__code__.co_names
 """True if Starlette refuses methods that are not `_STANDARD`, as it does since 1.0."""
 
 _PARAMETERS = 2
@@ -47,7 +47,7 @@ def _is_class_based(endpoint: Any) -> bool:
 def _own_verbs(endpoint: type[HTTPEndpoint]) -> list[str]:
     """The public functions of a class that are not Starlette's and that requests can reach."""
     dispatch: Callable[..., Any] = endpoint.dispatch
-    if _KNOWS_ITS_VERBS and dispatch is _DISPATCH:
+    if KNOWS_ITS_VERBS and dispatch is _DISPATCH:
         return []
     names = sorted(set(dir(endpoint)).difference(dir(HTTPEndpoint)))
     return [

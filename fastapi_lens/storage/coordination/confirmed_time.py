@@ -32,7 +32,7 @@ _NOTE = "clock"
 
 
 @dataclass(frozen=True, slots=True)
-class _StoredTimes:
+class StoredTimes:
     """The stored times of the workers' clocks, in epoch seconds.
 
     Attributes:
@@ -43,14 +43,14 @@ class _StoredTimes:
     latest: int
     claimed: int = 0
 
-    def after(self, now: int) -> "_StoredTimes":
+    def after(self, now: int) -> "StoredTimes":
         """The state after a clock reports a time."""
         if abs(now - self.latest) <= FAR_SECONDS:
-            return _StoredTimes(now)
+            return StoredTimes(now)
         agrees = self.claimed and (self.claimed > self.latest) == (now > self.latest)
         if not agrees or now < self.claimed:
-            return _StoredTimes(self.latest, now)
-        return _StoredTimes(now) if now - self.claimed >= BELIEVED_SECONDS else self
+            return StoredTimes(self.latest, now)
+        return StoredTimes(now) if now - self.claimed >= BELIEVED_SECONDS else self
 
 
 class KnownTime:
@@ -112,7 +112,7 @@ class KnownTime:
             )
         return None if self._doubts else now - max(0, self._ahead_us) / 1_000_000
 
-    def _noted(self, now: int) -> _StoredTimes:
+    def _noted(self, now: int) -> StoredTimes:
         with self._database.read() as connection:
             stored = _read(connection) or _first(connection, now)
         latest = stored.after(now)
@@ -125,20 +125,20 @@ class KnownTime:
         return latest
 
 
-def _read(connection: Connection) -> _StoredTimes | None:
+def _read(connection: Connection) -> StoredTimes | None:
     note = sa.select(META.c.value).where(META.c.name == _NOTE)
     try:
         latest, claimed = map(int, str(connection.execute(note).scalar_one_or_none()).split())
     except ValueError:
         return None
-    return _StoredTimes(latest, claimed)
+    return StoredTimes(latest, claimed)
 
 
-def _first(connection: Connection, now: int) -> _StoredTimes:
+def _first(connection: Connection, now: int) -> StoredTimes:
     """The time derived from counts of an earlier release; the present if there are none."""
     ahead = int(now + AHEAD_SECONDS) // Tier.DAY
     last = sa.select(sa.func.max(BUCKET.c.bucket)).where(
         BUCKET.c.tier == Tier.DAY.value, BUCKET.c.bucket <= ahead
     )
     day = connection.execute(last).scalar()
-    return _StoredTimes(now if day is None else (int(day) + 1) * Tier.DAY)
+    return StoredTimes(now if day is None else (int(day) + 1) * Tier.DAY)

@@ -15,6 +15,7 @@ from fastapi_lens.admin.access.key_store import KeyStore
 from tests.attack.asgi import Caller, Raw
 from tests.recording.probe import lens_of
 from tests.support.addresses import ClientAt
+from tests.support.pages import csrf_token
 
 KEY = "clé-très-secrète"
 ORIGIN = {"origin": "http://testserver"}
@@ -109,18 +110,13 @@ def test_signing_in_opens_pages_and_reports_until_signing_out(client_of: MakeCli
     assert client.get("/lens/").status_code == 200
     assert client.get("/lens/report").status_code == 200
     assert client.get("/lens/login").headers["location"] == "/lens/"
-    token = _csrf_token(client)
+    token = csrf_token(client.get("/lens/").text)
     assert client.post("/lens/logout", headers=ORIGIN).status_code == 403
     forged = {"csrf_token": token}, {"origin": "http://evil.example"}
     assert client.post("/lens/logout", data=forged[0], headers=forged[1]).status_code == 403
     gone = client.post("/lens/logout", data={"csrf_token": token}, headers=ORIGIN)
     assert (gone.status_code, gone.headers["location"]) == (303, "/lens/login")
     assert client.get("/lens/report").status_code == 403
-
-
-def _csrf_token(client: TestClient) -> str:
-    page = client.get("/lens/").text
-    return page.split('name="csrf_token" value="')[1].split('"')[0]
 
 
 def test_the_session_cookie_is_secure_under_https(client_of: MakeClient) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from benchmarks.support.rows import table_rows
 from fastapi_lens.admin.access.wrong_keys import MAX_WRONG_KEYS, WrongKeys
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
@@ -12,7 +13,6 @@ from fastapi_lens.storage.schema.tables import AUDIT
 from tests.admin.access.test_keys import ALICE, CI, ORIGIN, MakeClient, client_with
 from tests.admin.access.test_sessions import KEYS, NOW, at, get, post, signed_in, started
 from tests.recording.probe import lens_of
-from tests.storage.helpers import table_rows
 
 __all__ = ["client_with"]
 

@@ -1,7 +1,7 @@
 """The wait for a turn: one turn of each other network at most."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
@@ -29,10 +29,10 @@ class Line:
     async def come(self, *people: Networks) -> None:
         """They come in this order, and wait."""
         for one in people:
-            self.tasks.append(asyncio.create_task(self._wait(one)))
+            self.tasks.append(asyncio.create_task(self.wait(one)))
             await asyncio.sleep(0)
 
-    async def _wait(self, networks: Networks) -> None:
+    async def wait(self, networks: Networks) -> None:
         try:
             async with self.queue.turn(networks):
                 self.running += 1
@@ -122,8 +122,8 @@ def test_who_gives_up_waiting_leaves_the_turn_to_others() -> None:
 def test_who_is_refused_and_gives_up_in_the_same_moment_has_no_turn_to_leave() -> None:
     async def scenario() -> Line:
         line, done = await flooded(("a", "1"), max_waiting=1)
-        line.tasks.append(asyncio.create_task(line._wait(("a", "2"))))
-        line.tasks.append(asyncio.create_task(line._wait(("b", "1"))))
+        line.tasks.append(asyncio.create_task(line.wait(("a", "2"))))
+        line.tasks.append(asyncio.create_task(line.wait(("b", "1"))))
         await asyncio.sleep(0)
         for task in line.tasks[1:]:
             task.cancel()
@@ -137,6 +137,11 @@ def test_who_is_refused_and_gives_up_in_the_same_moment_has_no_turn_to_leave() -
     assert line.running == 0
 
 
+def remembered(line: Line) -> Mapping[str, int]:
+    """The latest turns. Who is served shows no bound of it: a queue that forgets is still fair."""
+    return line.queue._latest
+
+
 def test_what_is_remembered_of_networks_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fair_queue, "MAX_NETWORKS", 10)
 
@@ -145,14 +150,14 @@ def test_what_is_remembered_of_networks_is_bounded(monkeypatch: pytest.MonkeyPat
         done.set()
         await asyncio.sleep(0)
         while len(line.served) < 39:
-            assert len(line.queue._latest) <= 12
+            assert len(remembered(line)) <= 12
             await asyncio.sleep(0)
         await line.empty()
         return line
 
     line = asyncio.run(scenario())
     assert len(line.served) == 40
-    assert line.queue._latest == {}
+    assert remembered(line) == {}
 
 
 @given(

@@ -18,6 +18,7 @@ from fastapi_lens import Access, LensConfig, LensMiddleware, Scope, lens_admin
 from fastapi_lens.admin.access.authorize_hook import Denied, Hook
 from fastapi_lens.storage.schema.tables import AUDIT, THROTTLE
 from tests.recording.probe import lens_of
+from tests.support.pages import csrf_token
 
 ORIGIN = {"origin": "http://testserver"}
 FRAGMENT = {"HX-Request": "true", "HX-Request-Type": "partial"}
@@ -111,7 +112,7 @@ def test_forms_need_the_scope_the_origin_and_the_persons_token(hooked: Any) -> N
 
     def token(name: str) -> str:
         page = client.get("/lens/settings", headers={"x-user": name}).text
-        return page.split('name="csrf_token" value="')[1].split('"')[0]
+        return csrf_token(page)
 
     def post(name: str, sent: str, **headers: str) -> int:
         version = {"version": "0", "cold_threshold_days": "3", "dead_threshold_days": "30"}

@@ -10,8 +10,9 @@ from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.support.rows import table_rows
 from fastapi_lens import KeyConfig
-from fastapi_lens.admin.access.authenticator import Authenticator
+from fastapi_lens.admin.access.key_store import KeyStore
 from fastapi_lens.admin.access.sessions import Lifetime, Session, Sessions
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records import ended_sessions
@@ -20,7 +21,7 @@ from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import AUDIT, ENDED_SESSION
 from tests.admin.access.test_keys import ALICE, CI, ORIGIN, MakeClient, client_with
 from tests.recording.probe import lens_of
-from tests.storage.helpers import table_rows
+from tests.support.pages import csrf_token
 
 __all__ = ["client_with"]
 
@@ -58,7 +59,7 @@ def get(client: TestClient, cookie: dict[str, str], path: str = "/lens/", **head
 
 def post(client: TestClient, cookie: dict[str, str], path: str) -> Any:
     page = get(client, cookie).text
-    token = page.split('name="csrf_token" value="')[1].split('"')[0]
+    token = csrf_token(page)
     answer = client.post(path, data={"csrf_token": token}, headers={**ORIGIN, **cookie})
     client.cookies.clear()
     return answer
@@ -169,12 +170,24 @@ def test_who_needs_no_session_has_nothing_to_sign_out_of(client_with: MakeClient
     assert table_rows(lens_of(client.app).database, ENDED_SESSION) == []
 
 
-def test_what_signs_the_sessions_of_a_key_is_made_once(client_with: MakeClient) -> None:
+def test_what_signs_the_sessions_of_a_key_is_made_once(
+    client_with: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = started(client_with(report_keys=KEYS))
-    signed_in(client)
-    authenticator = lens_of(client.app).get_or_create(Authenticator, pytest.fail)
-    # As two threads may do at once.
-    assert authenticator._made_signer("alice") is authenticator._made_signer("alice")
+    made, make = list[str](), KeyStore.session_secret
+
+    def noted(self: KeyStore, name: str, salt: Any) -> bytes:
+        made.append(name)
+        return make(self, name, salt)
+
+    monkeypatch.setattr(KeyStore, "session_secret", noted)
+    form = {"key": ALICE}
+    with ThreadPoolExecutor(4) as at_once:
+        answers = at_once.map(
+            lambda _: client.post("/lens/login", data=form, headers=ORIGIN).status_code, range(4)
+        )
+        assert list(answers) == [303] * 4
+    assert made == ["alice"]
 
 
 @pytest.fixture

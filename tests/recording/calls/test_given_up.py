@@ -9,14 +9,14 @@ import httpx2
 import pytest
 from websockets.sync.client import connect
 
+from benchmarks.support.ports import HOST
+from benchmarks.support.servers import Server, Start, granian, gunicorn, hypercorn, uvicorn
+from benchmarks.support.waiting import wait_until
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.runtime.lens import Lens
 from tests.recording.ending import BEGUN, RELEASE
 from tests.recording.test_servers import looking_into, settings
 from tests.support.details import detail_of
-from tests.support.ports import HOST
-from tests.support.servers import Server, Start, granian, gunicorn, hypercorn, uvicorn
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.unmeasured
 

@@ -1,9 +1,11 @@
 """WebSockets and streams that stay open: in use from their begin on, counted once at their end."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from weakref import ref
 
 import pytest
 from fastapi import APIRouter, FastAPI, WebSocket
@@ -13,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.websockets import WebSocketDisconnect
 
+from benchmarks.support.rows import table_rows
 from fastapi_lens.recording.calls.open_calls import CALLS_AT_ONCE, OpenCall, OpenCalls
 from fastapi_lens.recording.open_endpoints import open_endpoints
 from fastapi_lens.recording.routes.route_match import NO_CALL, Match
@@ -22,7 +25,6 @@ from fastapi_lens.storage.schema.tables import WORKER
 from fastapi_lens.storage.writing.open_calls import parsed
 from tests.recording.holding import NEVER, held, seen
 from tests.recording.probe import Probe, http_scope, websocket_scope
-from tests.storage.helpers import table_rows
 
 MakeProbe = Callable[..., Probe]
 pytestmark = pytest.mark.anyio
@@ -379,14 +381,22 @@ def matched_by_scope(call: OpenCall) -> Match | None:
     return call[0]
 
 
+class Text(str):  # noqa: SLOT000  With slots it could not be watched.
+    """One whose end can be noticed."""
+
+
 async def test_thousands_open_and_end_and_leave_nothing_behind() -> None:
-    opened, match = OpenCalls(), Match("WEBSOCKET", "/talk")
+    opened, talk = OpenCalls(), Text("/talk")
+    match, left = Match("WEBSOCKET", talk), ref(talk)
+    del talk
     numbers = [opened.begin((match, "", (101, 0), 0)) for _ in range(2 * CALLS_AT_ONCE)]
     assert len(opened.matched(matched_by_scope)) == len(numbers)
     for number in (*numbers, numbers[0], 0):
         opened.end(number)
     assert opened.matched(matched_by_scope) == []
-    assert (opened._calls, opened._matches) == ({}, {})
+    del match
+    gc.collect()
+    assert left() is None
 
 
 async def test_threads_open_and_end_while_the_flusher_looks() -> None:

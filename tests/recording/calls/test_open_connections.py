@@ -11,9 +11,9 @@ import httpx2
 import pytest
 from websockets.sync.client import connect
 
-from tests.support.ports import HOST
-from tests.support.servers import Server
-from tests.support.waiting import wait_until
+from benchmarks.support.ports import HOST
+from benchmarks.support.servers import Server
+from benchmarks.support.waiting import wait_until
 
 RunServer = Callable[..., Server]
 PATHS = ("/events", "/talk")

@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from benchmarks.support.rows import APP, FlakyDatabase, worker
 from fastapi_lens.recording.calls.open_calls import OpenCalls
 from fastapi_lens.recording.flush.flusher import Flusher, FlushHooks, FlushSettings
 from fastapi_lens.recording.open_endpoints import open_endpoints
@@ -21,7 +22,6 @@ from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.writing.batches import EndpointFacts, endpoint_id
 from tests.recording.rig import START
 from tests.reporting.recount import reader_of
-from tests.storage.helpers import APP, FlakyDatabase, worker
 
 PATHS = ("/talk", "/events", "/rooms/{room}")
 

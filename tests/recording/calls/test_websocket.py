@@ -207,6 +207,7 @@ async def test_a_handler_that_only_sends_hears_of_the_end_from_its_server(
     async def pushes(socket: WebSocket) -> None:
         await socket.accept()
         while True:
+            # Starlette's own name: what an ASGI application that is mounted sends with.
             await (socket._send if raw else socket.send)({"type": "websocket.send", "text": "x"})
 
     probed, sent = probe(app_with(pushes)), 0

@@ -1,13 +1,18 @@
 """Which worker empties the inbox, and how soon another one takes over."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.support.rows import FlakyDatabase, delta, table_rows, worker
 from fastapi_lens.errors import StorageError
+from fastapi_lens.recording.flush import draining as draining_module
+from fastapi_lens.recording.flush import flusher as flusher_module
 from fastapi_lens.recording.flush.draining import (
     AFTER_ERROR_SECONDS,
     BACKLOG_SECONDS,
@@ -19,7 +24,9 @@ from fastapi_lens.recording.flush.draining import (
     SOON_SECONDS,
     Draining,
 )
-from fastapi_lens.recording.flush.flusher import LONGEST_INTERVAL_SECONDS, MANY_WAITING
+from fastapi_lens.recording.flush.flusher import LONGEST_INTERVAL_SECONDS, MANY_WAITING, FlushHooks
+from fastapi_lens.recording.flush.log_carrier import LogCarrier
+from fastapi_lens.recording.flush.registration import Registration
 from fastapi_lens.storage.coordination.heartbeat import beat, note_killed
 from fastapi_lens.storage.coordination.worker import Heartbeat, Progress
 from fastapi_lens.storage.engine.database import Database
@@ -28,10 +35,9 @@ from fastapi_lens.storage.schema.tables import INBOX, WORKER
 from fastapi_lens.storage.schema.tables import LEASE as LEASES
 from fastapi_lens.storage.writing import drain as drain_module
 from fastapi_lens.storage.writing.batches import Batch
-from fastapi_lens.storage.writing.inbox import Inbox
+from fastapi_lens.storage.writing.inbox import Inbox, unpack
 from fastapi_lens.storage.writing.registrar import Registrar
-from tests.recording.rig import START, Rig, opened, worker_row
-from tests.storage.helpers import FlakyDatabase, delta, table_rows, worker
+from tests.recording.rig import START, Rig, opened
 
 
 class Hosts:
@@ -199,13 +205,11 @@ def test_a_renewal_whose_answer_gets_lost_is_tried_again_by_the_one_that_has_the
 def test_a_backlog_is_worked_off_in_turns_that_follow_soon(
     hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = hosts.draining("a")
-    # Each transaction takes longer than a whole turn may.
-    monkeypatch.setattr(first._drain, "_pause", lambda _: None)
     monkeypatch.setattr(drain_module, "MOST_AT_ONCE", 16)
-    monkeypatch.setattr(first._drain, "_at_once", 16)
-    seconds = iter(range(10**6))
-    monkeypatch.setattr(first._drain, "_timer", lambda: next(seconds))
+    monkeypatch.setattr(drain_module, "FIRST_AT_ONCE", 16)
+    # Each transaction takes longer than a whole turn may.
+    monkeypatch.setattr(draining_module, "TURN_SECONDS", 0.0)
+    first = hosts.draining("a")
     for _ in range(40):
         hosts.write()
     turns: list[float] = []
@@ -219,13 +223,11 @@ def test_a_backlog_is_worked_off_in_turns_that_follow_soon(
 def test_one_that_cannot_drain_rests_until_another_one_has_the_lease(
     hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unlucky, other = hosts.draining("unlucky"), hosts.draining("other")
+    other = hosts.draining("other")
     hosts.write()
-
-    def fail(**_options: float) -> bool:
-        raise StorageError("canceling statement due to statement timeout")
-
-    monkeypatch.setattr(unlucky._drain, "run", fail)
+    fail = Mock(side_effect=StorageError("canceling statement due to statement timeout"))
+    monkeypatch.setattr(draining_module, "Drain", Mock(return_value=Mock(run=fail)))
+    unlucky = hosts.draining("unlucky")
     with pytest.raises(StorageError):
         unlucky.turn()
     begun = hosts.now
@@ -239,9 +241,12 @@ def test_one_that_cannot_drain_rests_until_another_one_has_the_lease(
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    rigs: list[Rig] = []
+    # The rests between its turns go by the rig's clock, too.
+    monkeypatch.setattr(flusher_module, "Draining", partial(Draining, timer=lambda: rigs[0].now))
     with opened(f"sqlite:///{tmp_path / 'lens.db'}") as made:
-        made.flusher._draining._timer = lambda: made.now
+        rigs.append(made)
         yield made
 
 
@@ -256,11 +261,16 @@ def take_the_lease(database: Database, now: float) -> None:
 def flush_with_calls(rig: Rig) -> float:
     """The interval that the heartbeat tells, in seconds."""
     rig.call()
-    rig.now += rig.flusher._delay(0)
+    rig.now += max([rig.flusher.interval, *(row.interval_ms / 1_000 for row in worker_rows(rig))])
     assert rig.flusher.flush()
-    told: float = worker_row(rig).interval_ms / 1_000
-    assert told == rig.flusher._delay(0)
+    (row,) = worker_rows(rig)
+    told: float = row.interval_ms / 1_000
     return told
+
+
+def worker_rows(rig: Rig) -> list[Any]:
+    """The row of the rig's own worker; none before its first flush."""
+    return [row for row in table_rows(rig.database, WORKER) if row.id == "w1"]
 
 
 def test_a_worker_flushes_less_often_while_its_batches_wait_and_says_so(rig: Rig) -> None:
@@ -286,14 +296,15 @@ def test_a_short_interval_is_not_stretched_while_the_drain_rests_by_choice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(f"sqlite:///{tmp_path / 'lens.db'}", interval=1.0) as rig:
+        migrate(rig.database)
         turns = iter(range(1_000))
 
-        def drain_at_each_fifth_flush() -> float:
+        def drain_at_each_fifth_flush(_: Draining) -> float:
             if next(turns) % SELDOM_SECONDS == 0:
                 drain_module.drain_all(rig.database)
             return SELDOM_SECONDS
 
-        monkeypatch.setattr(rig.flusher._draining, "turn", drain_at_each_fifth_flush)
+        monkeypatch.setattr(Draining, "turn", drain_at_each_fifth_flush)
         assert {flush_with_calls(rig) for _ in range(20)} == {1}
 
 
@@ -307,6 +318,7 @@ def test_an_interval_that_is_longer_already_is_not_stretched(tmp_path: Path) -> 
 def test_a_flush_of_many_batches_is_no_reason_to_flush_less_often(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    migrate(rig.database)
     monkeypatch.setattr("fastapi_lens.recording.flush.flusher.MAX_SUMS", 1)
     for _ in range(4):
         for status in range(200, 210):
@@ -328,24 +340,28 @@ def test_a_worker_that_ends_adds_what_it_has_written_although_another_has_the_le
 
 
 def test_a_drain_that_fails_keeps_a_flush_from_nothing_else(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert rig.flusher.flush()
     done: list[str] = []
+    hooks = FlushHooks(refresh_settings=lambda: done.append("settings"))
 
-    def fail() -> float:
+    def fail(_: Draining) -> float:
         raise StorageError("canceling statement due to statement timeout")
 
-    monkeypatch.setattr(rig.flusher._draining, "turn", fail)
-    monkeypatch.setattr(rig.flusher, "refresh", lambda: done.append("settings"))
-    monkeypatch.setattr(rig.flusher._log, "carry", lambda **_: done.append("log"))
-    monkeypatch.setattr(rig.flusher._registration, "mend", lambda: done.append("times"))
-    monkeypatch.setattr(rig.flusher._registration, "forget", lambda: done.append("again"))
-    rig.call()
-    rig.now += 1
-    assert rig.flusher.flush()
-    assert done == ["times", "settings", "log"]
-    assert worker_row(rig).complete_to == round(rig.now * 1_000_000)
+    with opened(f"sqlite:///{tmp_path / 'lens.db'}", hooks=hooks) as rig:
+        assert rig.flusher.flush()
+        done.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(Draining, "turn", fail)
+            patched.setattr(LogCarrier, "carry", lambda _, **__: done.append("log"))
+            patched.setattr(Registration, "mend", lambda _: done.append("times"))
+            patched.setattr(Registration, "forget", lambda _: done.append("again"))
+            rig.call()
+            rig.now += 1
+            assert rig.flusher.flush()
+        assert done == ["times", "settings", "log"]
+        (row,) = worker_rows(rig)
+        assert row.complete_to == round(rig.now * 1_000_000)
     (record,) = caplog.records
     assert record.message.startswith("fastapi_lens could not add up what was written, and tries ag")
 
@@ -355,11 +371,11 @@ def test_a_worker_that_ends_and_cannot_add_what_it_has_written_says_who_will(
 ) -> None:
     rig.call()
 
-    def fail() -> None:
+    def fail(_: Draining) -> None:
         raise StorageError("the connection was cut")
 
     with monkeypatch.context() as patched:
-        patched.setattr(rig.flusher._draining, "end", fail)
+        patched.setattr(Draining, "end", fail)
         assert rig.flusher.flush(ending=True)
     assert "leaves what it has written to be added up by the next worker: the c" in caplog.text
     assert {row.ended_at > 0 for row in table_rows(rig.database, WORKER)} == {True}
@@ -391,14 +407,14 @@ def test_what_nobody_can_add_keeps_a_worker_from_nothing_else(
     migrate(rig.database)
     Registrar(rig.database, worker("other")).register([], applied=0, now_us=1)
     Inbox(rig.database, worker("other")).put(Batch(1, (delta(1),)), Progress())
-    unpacked = drain_module._unpacked
+    (theirs,) = table_rows(rig.database, INBOX)
 
-    def fail(row: drain_module.Waiting) -> Batch:
-        if row.worker_id == "other":
+    def fail(body: bytes) -> Batch:
+        if body == theirs.body:
             raise LookupError("nobody foresaw it")
-        return unpacked(row)
+        return unpack(body)
 
-    monkeypatch.setattr(drain_module, "_unpacked", fail)
+    monkeypatch.setattr(drain_module, "unpack", fail)
     rig.call()
     assert rig.flusher.flush()
     assert rig.rows == rig.expected

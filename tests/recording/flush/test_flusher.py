@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.support.rows import (
+    facts,
+    rows_of,
+    table_rows,
+    worker,
+)
+from benchmarks.support.writing import Writer
 from fastapi_lens.recording.flush import flusher as flusher_module
+from fastapi_lens.recording.flush.draining import Draining
 from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.flush.processes import new_id
 from fastapi_lens.storage.schema.migrations import migrate
@@ -25,6 +33,7 @@ from fastapi_lens.storage.schema.tables import (
 )
 from fastapi_lens.storage.writing.batches import EndpointFacts
 from fastapi_lens.storage.writing.drain import drain_all
+from fastapi_lens.storage.writing.registrar import Registrar
 from tests.recording.rig import (
     NEVER,
     ORDER,
@@ -36,13 +45,6 @@ from tests.recording.rig import (
     simulated_monotonic,
     worker_row,
 )
-from tests.storage.helpers import (
-    facts,
-    rows_of,
-    table_rows,
-    worker,
-)
-from tests.support.writing import Writer
 
 
 @pytest.fixture
@@ -179,7 +181,7 @@ def test_a_flush_is_one_row_of_the_inbox_in_one_transaction(
     rig = file_rig
     rig.endpoints = [facts(f"/v1/{number}") for number in range(300)]
     assert rig.flusher.flush()
-    monkeypatch.setattr(rig.flusher._draining, "turn", lambda: 1.0)
+    monkeypatch.setattr(Draining, "turn", lambda _: 1.0)
     for number in range(300):
         rig.call(f"/v1/{number}")
     assert rig.flusher.flush()
@@ -196,7 +198,7 @@ def test_a_flush_of_very_many_sums_takes_several_rows(
     monkeypatch.setattr(flusher_module, "MAX_SUMS", 7)
     for number in range(40):
         file_rig.call(f"/v1/{number}")
-    monkeypatch.setattr(file_rig.flusher._draining, "turn", lambda: 1.0)
+    monkeypatch.setattr(Draining, "turn", lambda _: 1.0)
     assert file_rig.flusher.flush()
     assert [row.calls for row in table_rows(file_rig.database, INBOX)] == [7, 7, 7, 7, 7, 5]
     drain_all(file_rig.database)
@@ -290,13 +292,13 @@ def test_what_is_unchanged_is_not_registered_again(
     file_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registered: list[object] = []
-    write = file_rig.flusher._registration._registrar.register
+    write = Registrar.register
 
-    def register(new: list[EndpointFacts], **options: Any) -> None:
+    def register(self: Registrar, new: list[EndpointFacts], **options: Any) -> None:
         registered.append(new)
-        write(new, **options)
+        write(self, new, **options)
 
-    monkeypatch.setattr(file_rig.flusher._registration._registrar, "register", register)
+    monkeypatch.setattr(Registrar, "register", register)
     for _ in range(3):
         file_rig.call()
         file_rig.flusher.rediscover()
@@ -336,23 +338,23 @@ def test_one_worker_at_a_time_deletes(rig: Rig, caplog: pytest.LogCaptureFixture
 
 
 def test_workers_of_this_host_that_were_killed_are_named_in_the_log(
-    file_rig: Rig, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     mine = new_id()
     # A container starts every process under the same number.
     killed = replace(worker(f"{mine[:12]}{'0' * 20}"), pid=os.getpid())
-    file_rig.flusher._registration.worker = replace(worker(), id=mine)
-    migrate(file_rig.database)
-    Writer(file_rig.database, killed).register([], applied=0, now_us=1)
-    assert file_rig.flusher.flush()
-    assert f"worker {os.getpid()} of orders was killed before it could write" in caplog.text
-    caplog.clear()
-    file_rig.database.down = True
-    file_rig.call()
-    assert not file_rig.flusher.flush()
-    file_rig.database.down = False
-    assert file_rig.flusher.flush()
-    assert "was killed" not in caplog.text
+    with opened(f"sqlite:///{tmp_path / 'lens.db'}", who=replace(worker(), id=mine)) as rig:
+        migrate(rig.database)
+        Writer(rig.database, killed).register([], applied=0, now_us=1)
+        assert rig.flusher.flush()
+        assert f"worker {os.getpid()} of orders was killed before it could write" in caplog.text
+        caplog.clear()
+        rig.database.down = True
+        rig.call()
+        assert not rig.flusher.flush()
+        rig.database.down = False
+        assert rig.flusher.flush()
+        assert "was killed" not in caplog.text
 
 
 def test_a_batch_that_the_inbox_refuses_is_given_up_after_some_tries_counted_and_told(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fastapi_lens.recording.flush import flusher as flusher_module
+from fastapi_lens.recording.flush.pending import Pending
 from tests.recording.rig import (
     START,
     Rig,
@@ -15,7 +16,15 @@ from tests.recording.rig import (
 
 
 @pytest.fixture
-def file_rig(tmp_path: Path) -> Iterator[Rig]:
+def pending(monkeypatch: pytest.MonkeyPatch) -> Pending:
+    """The sums that wait in the rig's flusher."""
+    made = Pending()
+    monkeypatch.setattr(flusher_module, "Pending", lambda: made)
+    return made
+
+
+@pytest.fixture
+def file_rig(tmp_path: Path, pending: Pending) -> Iterator[Rig]:
     """On SQLite alone, for what is the same on every database."""
     with opened(f"sqlite:///{tmp_path / 'lens.db'}") as made:
         yield made
@@ -23,7 +32,10 @@ def file_rig(tmp_path: Path) -> Iterator[Rig]:
 
 @pytest.mark.unmeasured
 def test_memory_stays_bounded_and_what_is_given_up_is_counted(
-    file_rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    file_rig: Rig,
+    pending: Pending,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(flusher_module, "MAX_PENDING", 40)
     file_rig.database.down = True
@@ -31,7 +43,7 @@ def test_memory_stays_bounded_and_what_is_given_up_is_counted(
     for _ in range(12):
         file_rig.work_for(range(60), chance)
         assert not file_rig.flusher.flush()
-        assert len(file_rig.flusher._pending) <= 40
+        assert len(pending) <= 40
     dropped = file_rig.flusher.dropped
     assert 0 < dropped < len(file_rig.sent)
     assert file_rig.flusher.pending_calls == len(file_rig.sent) - dropped
@@ -70,12 +82,12 @@ def test_minutes_are_given_up_before_a_call_is_lost(
 
 
 def test_one_hour_of_many_series_gives_up_its_minutes_too(
-    file_rig: Rig, monkeypatch: pytest.MonkeyPatch
+    file_rig: Rig, pending: Pending, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flusher_module, "MAX_PENDING", 20)
     file_rig.database.down = True
     file_rig.work_for(range(59), random.Random(8))
-    assert len(file_rig.flusher._pending) <= 20
+    assert len(pending) <= 20
     file_rig.database.down = False
     assert file_rig.flusher.flush()
     assert file_rig.flusher.dropped == 0

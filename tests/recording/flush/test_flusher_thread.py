@@ -1,13 +1,15 @@
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.support.rows import table_rows, worker
+from benchmarks.support.waiting import wait_until
 from fastapi_lens.errors import StorageError
 from fastapi_lens.recording.flush import core_share
+from fastapi_lens.recording.flush import flusher as flusher_module
 from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import WORKER
@@ -19,10 +21,9 @@ from tests.recording.rig import (
     Rig,
     opened,
     simulated_monotonic,
+    started,
     worker_row,
 )
-from tests.storage.helpers import table_rows, worker
-from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -48,6 +49,7 @@ def monotonic(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_the_calls_of_a_minute_are_collected_just_before_its_end(file_rig: Rig) -> None:
     def wait_at(second: float) -> float:
         file_rig.now = START + second
+        # The wait itself would take a minute.
         return round(file_rig.flusher._to_minute(), 3)
 
     assert [wait_at(second) for second in (0, 54, 59, 59.98, 60)] == [59.98, 5.98, 0.98, 60, 59.98]
@@ -61,6 +63,7 @@ def test_after_errors_the_thread_waits_longer_and_not_always_alike(
     tmp_path: Path, interval: float, failures: int, longest: float
 ) -> None:
     flusher = Rig(f"sqlite:///{tmp_path / 'lens.db'}", interval=interval).flusher
+    # Chance is no more visible from outside than the seconds that a thread waits.
     delays = {flusher._delay(failures) for _ in range(50)}
     assert longest / 2 <= min(delays) < max(delays) <= longest
 
@@ -131,7 +134,7 @@ def test_the_thread_outlives_an_error_that_nobody_foresaw(
             raise error
         return [ORDERS]
 
-    rig.flusher._registration.discover = discover
+    rig.discover = discover
     rig.call()
     rig.flusher.start()
     wait_until(lambda: "unforeseen" in caplog.text)
@@ -147,8 +150,7 @@ def test_a_thread_that_hangs_in_the_database_holds_up_nobody(tmp_path: Path) -> 
     settings = FlushSettings(interval=1, max_batch_size=100)
     flusher = Flusher(rig.recorder, rig.database, worker(), settings, lambda: [ORDERS])
     rig.call()
-    flusher.start()
-    thread, minutes = flusher._threads
+    thread, minutes = started(flusher)
     assert rig.database.entered.wait(30)
     assert not flusher.stop(timeout_seconds=0.01)
     assert flusher.pending_calls == 1
@@ -168,14 +170,11 @@ def test_threads_that_hang_at_a_stop_end_although_others_are_started(tmp_path: P
     settings = FlushSettings(interval=0.01, max_batch_size=100)
     flusher = Flusher(rig.recorder, rig.database, worker(), settings, lambda: [ORDERS])
     rig.call()
-    flusher.start()
-    first = flusher._threads
+    first = started(flusher)
     assert rig.database.entered.wait(30)
     assert not flusher.stop(timeout_seconds=0.01)
-    begun = time.monotonic()
-    flusher.start()
-    assert time.monotonic() - begun < 5
-    second = flusher._threads
+    # The first ones still hang, and nobody waits for them.
+    second = started(flusher)
     rig.database.released.set()
     for thread in first:
         thread.join(30)
@@ -223,7 +222,7 @@ def test_a_stop_from_within_the_thread_does_not_wait_for_itself(tmp_path: Path) 
             stopped[0] = rig.flusher.stop()
         return [ORDERS]
 
-    rig.flusher._registration.discover = discover
+    rig.discover = discover
     rig.call()
     others = set(threading.enumerate())
     rig.flusher.start()
@@ -255,25 +254,38 @@ class Visits:
 
 
 @pytest.fixture
-def visits(file_rig: Rig, monotonic: list[float], monkeypatch: pytest.MonkeyPatch) -> Visits:
+def visits(monotonic: list[float], monkeypatch: pytest.MonkeyPatch) -> Visits:
+    """The deletions of each flusher that is made from now on."""
     made = Visits(monotonic)
-    monkeypatch.setattr(file_rig.flusher, "_pruner", made)
+    monkeypatch.setattr(flusher_module, "Pruner", lambda *_, **__: made)
     return made
 
 
+@pytest.fixture
+def visited_rig(visits: Visits, tmp_path: Path) -> Iterator[Rig]:
+    """A rig whose deletions are those visits."""
+    with opened(f"sqlite:///{tmp_path / 'lens.db'}") as made:
+        yield made
+
+
 def test_deleting_takes_no_more_than_a_part_of_the_time_between_two_flushes(
-    file_rig: Rig, visits: Visits
+    visited_rig: Rig, visits: Visits
 ) -> None:
+    first: list[float] = []
     for interval in (300.0, 5.0, 1.0, 0.1):
-        file_rig.flusher.interval = interval
-        assert file_rig.flusher._turn()
-    assert visits.budgets == [1.0, 1.0, 0.5, 0.05]
+        visits.budgets.clear()
+        visited_rig.flusher.interval = interval
+        visited_rig.flusher.start()
+        wait_until(lambda: visits.budgets)
+        assert visited_rig.flusher.stop()
+        first.append(visits.budgets[0])
+    assert first == [1.0, 1.0, 0.5, 0.05]
 
 
 def test_a_flush_is_not_later_because_rows_are_deleted_before_it(
-    file_rig: Rig, visits: Visits, monotonic: list[float]
+    visited_rig: Rig, visits: Visits, monotonic: list[float]
 ) -> None:
-    flusher = file_rig.flusher
+    flusher = visited_rig.flusher
     waited: list[float] = []
 
     def wait(seconds: float) -> bool:
@@ -281,23 +293,32 @@ def test_a_flush_is_not_later_because_rows_are_deleted_before_it(
         monotonic[0] += seconds
         return len(visits.budgets) == 2
 
+    # What the thread waits for is how long it would have waited.
     flusher._run(SimpleNamespace(wait=wait))  # type: ignore[arg-type]
     # Of the interval of five seconds, one was spent.
     assert sum(waited) == pytest.approx(4.0)
 
 
-def test_nothing_is_deleted_while_nothing_can_be_written(file_rig: Rig, visits: Visits) -> None:
-    file_rig.database.down = True
-    assert not file_rig.flusher._turn()
+def test_nothing_is_deleted_while_nothing_can_be_written(
+    visited_rig: Rig, visits: Visits, caplog: pytest.LogCaptureFixture
+) -> None:
+    visited_rig.database.down = True
+    visited_rig.call()
+    visited_rig.flusher.start()
+    wait_until(lambda: "could not write" in caplog.text)
+    assert not visited_rig.flusher.stop()
     assert visits.budgets == []
 
 
 def test_a_deletion_that_fails_is_logged_and_no_failure_to_write(
-    file_rig: Rig, visits: Visits, caplog: pytest.LogCaptureFixture
+    visited_rig: Rig, visits: Visits, caplog: pytest.LogCaptureFixture
 ) -> None:
     visits.error = StorageError("disk full")
-    assert file_rig.flusher._turn()
-    assert "could not delete what is past its retention: disk full" in caplog.text
+    visited_rig.call()
+    visited_rig.flusher.start()
+    wait_until(lambda: "could not delete what is past its retention: disk full" in caplog.text)
+    assert visited_rig.flusher.pending_calls == 0
+    assert visited_rig.flusher.stop()
 
 
 def test_the_thread_deletes_what_is_past_its_retention(quick_rig: Rig) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.support.rows import rows_in, table_rows, worker
 from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.errors import StorageError, UnavailableError
 from fastapi_lens.recording.flush.log_carrier import MAX_TRIES, LogCarrier
@@ -15,7 +16,6 @@ from fastapi_lens.storage.schema.tables import EXCEPTION, REQUEST, WORKER
 from fastapi_lens.storage.writing.drain import drain_all
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
 from tests.recording.rig import Rig, opened
-from tests.storage.helpers import rows_in, table_rows
 
 SETTINGS = LensConfig(
     db_path=":memory:", log_sample_rate=1.0, log_errors_per_minute=1_000, log_slowest=0
@@ -157,7 +157,9 @@ def test_nothing_waits_in_a_carrier_that_has_written_everything(
     caplog.set_level(logging.DEBUG)
     with opened(url) as rig:
         rig.flusher.flush()
-        carrier: LogCarrier = rig.flusher._log
+        carrier = LogCarrier(
+            rig.recorder, rig.database, worker(), max_rows=100, corrected=lambda at: at
+        )
         assert not carrier
         fail(rig)
         assert carrier

@@ -4,13 +4,18 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.support.rows import table_rows, worker
+from benchmarks.support.waiting import wait_until
 from fastapi_lens.errors import StorageError
+from fastapi_lens.recording.flush import flusher as flusher_module
 from fastapi_lens.recording.flush.draining import LEASE
 from fastapi_lens.recording.flush.flusher import BEFORE_MINUTE_SECONDS, Flusher, FlushSettings
+from fastapi_lens.recording.flush.registration import Registration
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
@@ -18,8 +23,6 @@ from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, INBOX
 from fastapi_lens.storage.schema.tables import LEASE as LEASES
 from fastapi_lens.storage.writing.drain import drain_all
 from tests.recording.rig import ORDERS, START, HangingDatabase, Rig, opened
-from tests.storage.helpers import table_rows, worker
-from tests.support.waiting import wait_until
 
 FIRST = int(START // 60)
 
@@ -28,7 +31,7 @@ FIRST = int(START // 60)
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     """One that flushes once a minute, and collects all the time as if each minute ended now."""
     with opened(f"sqlite:///{tmp_path / 'lens.db'}", interval=60.0) as made:
-        monkeypatch.setattr(made.flusher, "_to_minute", lambda: 0.005)
+        monkeypatch.setattr(flusher_module, "MINUTE", 0.005)
         yield made
 
 
@@ -70,7 +73,7 @@ def test_calls_keep_their_minute_while_the_thread_hangs_in_the_database(
     rig.database = database = HangingDatabase(f"sqlite:///{tmp_path / 'lens.db'}")
     settings = FlushSettings(interval=60.0, max_batch_size=100)
     rig.flusher = Flusher(rig.recorder, database, worker(), settings, lambda: [ORDERS])
-    monkeypatch.setattr(rig.flusher, "_to_minute", lambda: 0.005)
+    monkeypatch.setattr(flusher_module, "MINUTE", 0.005)
     rig.flusher.start()
     assert database.entered.wait(30)
     call_on_both_sides_of_a_minute(rig)
@@ -102,6 +105,7 @@ def test_calls_keep_their_minute_while_the_interval_is_stretched(
         values = {"name": LEASE, "owner": "busy", "expires_at": round(START) + 100}
         connection.execute(sa.insert(LEASES), values)
     rig.flusher.interval = 1.0
+    # Of an interval of a second it takes six flushes, and half a minute, to come to this one.
     rig.flusher._longer_interval = 60.0
     rig.flusher.start()
     wait_until(lambda: ended == [True])
@@ -131,14 +135,14 @@ def test_each_flush_of_an_outage_holds_the_minutes_that_were_counted(rig: Rig) -
 def test_an_endpoint_whose_first_call_is_collected_during_a_flush_is_registered_with_it(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    renew = rig.flusher._registration.renew
+    renew = Registration.renew
 
-    def renew_before_the_other_thread_collects(**options: int) -> None:
-        renew(**options)
+    def renew_before_the_other_thread_collects(self: Registration, **options: int) -> None:
+        renew(self, **options)
         rig.call("/v2/new")
         rig.flusher.collect()
 
-    monkeypatch.setattr(rig.flusher._registration, "renew", renew_before_the_other_thread_collects)
+    monkeypatch.setattr(Registration, "renew", renew_before_the_other_thread_collects)
     rig.endpoints = []
     rig.call("/v2/old")
     assert rig.flusher.flush()
@@ -153,20 +157,19 @@ def test_a_batch_is_written_with_its_endpoints_although_registering_them_fails_a
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert rig.flusher.flush()
-    registration = rig.flusher._registration
-    renew = registration.renew
+    renew = Registration.renew
 
-    def renew_before_the_other_thread_collects(**options: int) -> None:
-        renew(**options)
+    def renew_before_the_other_thread_collects(self: Registration, **options: int) -> None:
+        renew(self, **options)
         rig.call("/v2/new")
         rig.flusher.collect()
 
-    def fail(**_options: int) -> None:
+    def fail(_: Registration, **_options: int) -> None:
         raise StorageError("the connection was cut")
 
     with monkeypatch.context() as patched:
-        patched.setattr(registration, "renew", renew_before_the_other_thread_collects)
-        patched.setattr(registration, "register", fail)
+        patched.setattr(Registration, "renew", renew_before_the_other_thread_collects)
+        patched.setattr(Registration, "register", fail)
         assert not rig.flusher.flush()
     assert rig.flusher.flush()
     assert rig.rows == rig.expected
@@ -185,13 +188,14 @@ def test_the_end_of_a_minute_is_met_by_the_clock(
 
     recorder, holds, released = Recorder(clock=clock), threading.Event(), threading.Event()
     settings = FlushSettings(interval=60.0, max_batch_size=100)
-    flusher = Flusher(recorder, database, worker(), settings, lambda: [ORDERS])
 
-    def hold() -> None:
+    def hold(**_: float) -> None:
         holds.set()
         released.wait(30)
 
-    monkeypatch.setattr(flusher, "_prune_a_little", hold)
+    deletion = SimpleNamespace(visit_when_due=hold)
+    monkeypatch.setattr(flusher_module, "Pruner", lambda *_, **__: deletion)
+    flusher = Flusher(recorder, database, worker(), settings, lambda: [ORDERS])
     flusher.start()
     assert holds.wait(30)
     begun.append(time.monotonic())

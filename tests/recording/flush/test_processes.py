@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.support.rows import table_rows, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.recording.flush import processes
 from fastapi_lens.recording.flush.processes import is_gone, new_id, report_killed
 from fastapi_lens.storage.coordination.heartbeat import Neighbour, beat
@@ -15,8 +17,6 @@ from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import WORKER
-from tests.storage.helpers import table_rows, worker
-from tests.support.writing import Writer
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.support.rows import table_rows
 from fastapi_lens import LensConfig
 from fastapi_lens.recording.flush import clock_jumps, registration
 from fastapi_lens.recording.flush.clock_jumps import ClockJumps
@@ -18,7 +19,6 @@ from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.runtime.lens import Lens
 from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, EARLIEST
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT
-from tests.storage.helpers import table_rows
 
 NOW = 1_796_000_000.0
 YEAR = 365 * 86_400.0

@@ -94,6 +94,7 @@ def test_candidates_and_what_is_remembered_of_them_are_bounded(
         log.call("/7", ms=50)
         assert sorted(log.slow()) == ["/0", "/7"]
         log.harvested()
+    # Which of two equally slow calls is chosen shows an order, and no limit of what is kept.
     assert set(log.recorder.log._chosen_at) == {("GET", "/0"), ("GET", "/7")}
 
 

@@ -125,9 +125,9 @@ def test_a_class_answers_the_standard_methods_only_where_starlette_says_so(
         async def propfind(self, request: Request) -> Response:
             return PlainTextResponse("ok")
 
-    monkeypatch.setattr(class_methods, "_KNOWS_ITS_VERBS", True)
+    monkeypatch.setattr(class_methods, "KNOWS_ITS_VERBS", True)
     assert class_methods.verbs_of(Plain) == ("GET",)
-    monkeypatch.setattr(class_methods, "_KNOWS_ITS_VERBS", False)
+    monkeypatch.setattr(class_methods, "KNOWS_ITS_VERBS", False)
     assert class_methods.verbs_of(Plain) == ("GET", "PROPFIND")
 
 

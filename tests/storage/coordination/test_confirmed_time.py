@@ -10,19 +10,19 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.support.rows import table_rows
 from fastapi_lens import LensConfig
 from fastapi_lens.runtime.lens import Lens
 from fastapi_lens.storage.coordination.confirmed_time import (
     BELIEVED_SECONDS,
     FAR_SECONDS,
     KnownTime,
-    _StoredTimes,
+    StoredTimes,
 )
 from fastapi_lens.storage.engine import clock_skew
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import BUCKET, META
-from tests.storage.helpers import table_rows
 
 DAY = 86_400.0
 YEAR = 365 * DAY
@@ -41,11 +41,11 @@ class Board:
         return Lens(self._config, clock=lambda: self.now)
 
     def works(self, *, calls: int = 1) -> None:
-        """Count, write and delete, as the thread does."""
+        """Count, write and delete, as the thread does a little at a time."""
         for _ in range(calls):
             self.lens.recorder.count(method="GET", path="/a", status=200, duration_ns=1_000)
-        self.lens.flusher.interval = 1_000.0
-        assert self.lens.flusher._turn()
+        assert self.lens.flusher.flush()
+        self.lens.flusher.prune()
 
     def begins_anew(self) -> None:
         self.lens.stop()
@@ -143,18 +143,18 @@ def test_a_note_that_nobody_of_ours_wrote_counts_as_none(board: Board, value: st
 def test_whatever_was_told_a_clock_that_stays_is_believed_after_a_day(
     told: list[float], off: float
 ) -> None:
-    known = _StoredTimes(int(NOW))
+    known = StoredTimes(int(NOW))
     for one in told:
         known = known.after(int(NOW + one))
     now = int(NOW + off)
     for hours in range(50):
         known = known.after(now + hours * 3_600)
-    assert known == _StoredTimes(now + 49 * 3_600)
+    assert known == StoredTimes(now + 49 * 3_600)
 
 
 @given(st.lists(st.floats(-5 * YEAR, 5 * YEAR), min_size=1, max_size=20))
 def test_what_was_told_for_less_than_a_day_moves_nothing_far(told: list[float]) -> None:
-    known = _StoredTimes(int(NOW))
+    known = StoredTimes(int(NOW))
     for one in told:
         for seconds in (0, BELIEVED_SECONDS - 1):
             known = known.after(int(NOW + one) + seconds)

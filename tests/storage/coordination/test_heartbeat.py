@@ -5,11 +5,11 @@ import time
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.support.rows import table_rows, worker
 from fastapi_lens.storage.coordination.heartbeat import beat, new_row
 from fastapi_lens.storage.coordination.worker import Heartbeat
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.tables import WORKER
-from tests.storage.helpers import table_rows, worker
 
 
 @pytest.mark.parametrize("ahead_seconds", [0.0, -0.5, 90.0, -90.0, 86_400.0 * 400])

@@ -4,14 +4,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.storage.coordination.heartbeat import new_row
-from fastapi_lens.storage.coordination.sequence import WorkerForgottenError
-from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.retention import worker_deletion
-from fastapi_lens.storage.retention.pruner import Retention, prune
-from fastapi_lens.storage.schema.tables import WORKER
-from fastapi_lens.storage.writing.batches import Batch
-from tests.storage.helpers import (
+from benchmarks.support.rows import (
     APP,
     MINUTE,
     FlakyDatabase,
@@ -22,7 +15,14 @@ from tests.storage.helpers import (
     table_rows,
     worker,
 )
-from tests.support.writing import Writer
+from benchmarks.support.writing import Writer
+from fastapi_lens.storage.coordination.heartbeat import new_row
+from fastapi_lens.storage.coordination.sequence import WorkerForgottenError
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention import worker_deletion
+from fastapi_lens.storage.retention.pruner import Retention, prune
+from fastapi_lens.storage.schema.tables import WORKER
+from fastapi_lens.storage.writing.batches import Batch
 
 DAY = 86_400
 NOW = MINUTE * 60 + 12_345.6

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
+from benchmarks.support.rows import make_endpoints, table_rows
 from fastapi_lens.storage.engine.bulk_update import BulkUpdate
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.dialects.mariadb import MOST, in_powers
@@ -15,7 +16,6 @@ from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
 from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_ENDPOINT
-from tests.storage.helpers import make_endpoints, table_rows
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection

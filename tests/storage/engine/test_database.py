@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Connection
 
+from benchmarks.support.ports import free_port
+from benchmarks.support.rows import table_rows
 from fastapi_lens.errors import ConfigError, StorageError
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.dialects import sqlite as sqlite_module
@@ -18,8 +20,6 @@ from fastapi_lens.storage.engine.dialects.base import LOCK_SECONDS
 from fastapi_lens.storage.engine.dialects.sqlite import CACHE_KIB
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import BUCKET, LEASE
-from tests.storage.helpers import table_rows
-from tests.support.ports import free_port
 
 ROW = {"name": "prune", "owner": "w1", "expires_at": 7}
 

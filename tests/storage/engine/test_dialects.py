@@ -14,6 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
 import fastapi_lens
+from benchmarks.support.mariadb import MariadbServer
+from benchmarks.support.ports import free_port
+from benchmarks.support.rows import FlakyDatabase, delta, facts, rows_in, rows_of, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.errors import StorageError, UnavailableError
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.dialects import dialect_of, mariadb, postgresql, sqlite
@@ -21,10 +25,6 @@ from fastapi_lens.storage.engine.dialects.base import WRITES, Dialect
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import ENDPOINT, LEASE, WORKER
 from fastapi_lens.storage.writing.batches import Batch
-from tests.storage.helpers import FlakyDatabase, delta, facts, rows_in, rows_of, worker
-from tests.support.mariadb import MariadbServer
-from tests.support.ports import free_port
-from tests.support.writing import Writer
 
 PACKAGE = Path(fastapi_lens.__file__).parent
 NAMES = frozenset({"sqlite", "postgresql", "postgres", "mysql", "mariadb"})
@@ -145,7 +145,7 @@ def test_a_session_of_mariadb_is_prepared_in_words_that_mysql_takes_as_well(
     binlog_format: str, level: str
 ) -> None:
     session = Session(binlog_format)
-    mariadb._prepare(session, None)
+    mariadb.prepare_session(session, None)
     assert session.sent == [
         LIMITS,
         "SHOW VARIABLES WHERE variable_name IN ('log_bin', 'binlog_format')",
@@ -157,7 +157,7 @@ def test_a_session_of_mariadb_is_prepared_in_words_that_mysql_takes_as_well(
 def test_a_question_to_mariadb_sees_one_state_and_changes_nothing() -> None:
     reading, writing = Session(writes=False), Session()
     for session in (reading, writing):
-        mariadb._begin(cast("sa.Connection", session))
+        mariadb.begin_transaction(cast("sa.Connection", session))
     assert reading.sent == ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"]
     assert writing.sent == []
 

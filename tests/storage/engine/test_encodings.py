@@ -8,6 +8,9 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from benchmarks.support.postgres import PostgresServer
+from benchmarks.support.rows import facts, table_rows, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens import LensConfig, LensMiddleware
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import encodable, unescaped
@@ -17,9 +20,6 @@ from fastapi_lens.storage.schema.tables import AUDIT, ENDPOINT, REQUEST, WORKER
 from fastapi_lens.storage.writing.batches import endpoint_id
 from tests.cli.helpers import run
 from tests.recording.probe import lens_of
-from tests.storage.helpers import facts, table_rows, worker
-from tests.support.postgres import PostgresServer
-from tests.support.writing import Writer
 
 TEXT = "é → €"
 STORED = {

@@ -5,11 +5,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
+from benchmarks.support.rows import table_rows
 from fastapi_lens.errors import StorageError
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import LEASE
-from tests.storage.helpers import table_rows
 
 ROW = {"owner": "w1", "expires_at": 7}
 LIMITS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")

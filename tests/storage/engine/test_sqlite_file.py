@@ -135,10 +135,10 @@ def test_a_lock_that_fails_is_a_storage_error(file: Path, monkeypatch: pytest.Mo
 def test_a_file_that_another_process_has_just_made_is_taken(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def make_meanwhile(_folder: int) -> None:
+    def make_meanwhile(_folder: int, _how: int) -> None:
         file.touch()
 
-    monkeypatch.setattr(files_module, "_lock_file", make_meanwhile)
+    monkeypatch.setattr(fcntl, "flock", make_meanwhile)
     found = file.parent.stat().st_dev
     assert DatabaseFile(file).make_ready() == (found, file.stat().st_ino)
 
@@ -149,10 +149,10 @@ def test_an_emptied_file_that_another_process_has_just_made_anew_is_left_alone(
     watched = DatabaseFile(file)
     held = watched.held(watched.make_ready())
 
-    def fill_meanwhile(_folder: int) -> None:
+    def fill_meanwhile(_folder: int, _how: int) -> None:
         file.write_bytes(b"new")
 
-    monkeypatch.setattr(files_module, "_lock_file", fill_meanwhile)
+    monkeypatch.setattr(fcntl, "flock", fill_meanwhile)
     assert not watched.is_current(held)
     assert file.read_bytes() == b"new"
 

@@ -1,11 +1,11 @@
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.support.rows import table_rows
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.audit import AuditEntry, add_audit_entry
 from fastapi_lens.storage.records.settings import Stored, read_sections, write_section
 from fastapi_lens.storage.schema.tables import AUDIT, SETTING
-from tests.storage.helpers import table_rows
 
 NOW_US = 1_790_000_000_000_000
 

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
+from benchmarks.support.rows import table_rows, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import LOG_KEPT_SECONDS, Retention, prune
 from fastapi_lens.storage.retention.purge import Choice, amount, purge
 from fastapi_lens.storage.schema.tables import EXCEPTION, REQUEST
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
-from tests.storage.helpers import table_rows, worker
 from tests.storage.writing.test_log_writer import AT, exception, request
-from tests.support.writing import Writer
 
 DAY = 86_400
 

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.support.rows import APP, facts, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.log_deletion import request_id_at
 from fastapi_lens.storage.retention.preview import Expired, expired
 from fastapi_lens.storage.retention.pruner import Retention, prune
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import BUCKET, EXCEPTION, REQUEST, STATUS
-from tests.storage.helpers import APP, facts, worker
-from tests.support.writing import Writer
 
 NOW = 1_775_243_992.5
 DAY = 86_400

@@ -7,15 +7,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from fastapi_lens.errors import StorageError
-from fastapi_lens.storage.coordination.leases import LEASE_SECONDS, take_lease
-from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.retention.pruner import Pruner, Retention, kept_seconds, prune
-from fastapi_lens.storage.schema.models import Tier
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, LEASE
-from fastapi_lens.storage.writing.batches import Batch, Delta
-from tests.storage.conftest import Together
-from tests.storage.helpers import (
+from benchmarks.support.rows import (
     APP,
     MINUTE,
     FlakyDatabase,
@@ -27,8 +19,17 @@ from tests.storage.helpers import (
     table_rows,
     worker,
 )
+from benchmarks.support.writing import Writer
+from fastapi_lens.errors import StorageError
+from fastapi_lens.storage.coordination.leases import LEASE_SECONDS, take_lease
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.pruner import Pruner, Retention, kept_seconds, prune
+from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, LEASE
+from fastapi_lens.storage.writing.batches import Batch, Delta
+from tests.storage.conftest import Together
 from tests.storage.processes import win_lease
-from tests.support.writing import Writer
+from tests.support.statements import engine_of
 
 HOUR, DAY, WEEK = 3_600, 86_400, 604_800
 NOW = MINUTE * 60 + 12_345.6
@@ -170,7 +171,7 @@ class Work:
         self.seconds = 0.0
         self.row_seconds = row_seconds
         self.chunks: list[tuple[int, float]] = []
-        event.listen(database._opened(), "after_cursor_execute", self._executed)
+        event.listen(engine_of(database), "after_cursor_execute", self._executed)
 
     def _executed(self, _connection: Any, cursor: Any, statement: str, *_others: Any) -> None:
         if statement.startswith("DELETE"):
@@ -266,7 +267,7 @@ def test_a_worker_asks_once_a_minute_whether_it_is_its_turn(
 
 def test_others_can_write_between_two_slices(database: Database) -> None:
     fill(database, 450)
-    other = Database(database._url)
+    other = Database(engine_of(database).url)
     writer = Writer(other, worker("w2"))
     writer.register([CALLED], applied=0, now_us=round(NOW * 1e6))
     written: list[int] = []
@@ -360,7 +361,7 @@ def test_what_a_deletion_did_can_be_had_from_the_log(
 
 
 def test_one_of_many_processes_gets_the_lease(database: Database, together: Together) -> None:
-    url = database._url.render_as_string(hide_password=False)
+    url = engine_of(database).url.render_as_string(hide_password=False)
     won = together(win_lease, [(url, f"w{number}", NOW) for number in range(6)])
     assert sorted(won) == [False] * 5 + [True]
     (lease,) = table_rows(database, LEASE)

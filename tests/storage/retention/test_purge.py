@@ -2,6 +2,7 @@
 
 from itertools import count
 
+from benchmarks.support.rows import FlakyDatabase, delta, table_rows, worker
 from fastapi_lens.storage.coordination.worker import Progress
 from fastapi_lens.storage.retention.purge import Choice, purge_for
 from fastapi_lens.storage.schema.tables import BUCKET, INBOX
@@ -9,7 +10,6 @@ from fastapi_lens.storage.writing.batches import Batch
 from fastapi_lens.storage.writing.drain import FIRST_AT_ONCE
 from fastapi_lens.storage.writing.inbox import Inbox
 from fastapi_lens.storage.writing.registrar import Registrar
-from tests.storage.helpers import FlakyDatabase, delta, table_rows, worker
 
 
 def test_a_deletion_that_first_adds_what_waits_ends_in_time_and_goes_on_later(

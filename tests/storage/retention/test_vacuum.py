@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.support.rows import APP, MINUTE, delta, facts, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention import vacuum
 from fastapi_lens.storage.retention.chunks import AdaptiveBatchSize
@@ -13,8 +15,6 @@ from fastapi_lens.storage.retention.pruner import Pruner, Retention, prune
 from fastapi_lens.storage.retention.vacuum import keeps_its_size, shorten_log, space_chunks
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.writing.batches import Batch
-from tests.storage.helpers import APP, MINUTE, delta, facts, worker
-from tests.support.writing import Writer
 
 DAY = 86_400
 NOW = MINUTE * 60

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from benchmarks.support.rows import table_rows, worker
 from fastapi_lens.reporting.workers import read_state, read_workers
 from fastapi_lens.storage.coordination.dropped_calls import (
     dropped_by_workers,
@@ -23,7 +24,7 @@ from fastapi_lens.storage.retention.purge import Choice, purge
 from fastapi_lens.storage.retention.worker_deletion import LATEST_WORKERS, worker_chunks
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import WORKER
-from tests.storage.helpers import table_rows, worker
+from tests.support.statements import engine_of
 
 DAY = 86_400
 NOW = 1_773_014_400.0
@@ -113,6 +114,6 @@ def test_more_workers_than_an_integer_holds_times_of_can_be_asked_about(file: Da
 
     at_us = round(NOW * 1e6)
     add_workers(file, 6_000, ended_at=at_us, seen_at=at_us)
-    lens = Lens(LensConfig(database_url=f"sqlite:///{file._url.database}", app_name="fn"))
+    lens = Lens(LensConfig(database_url=f"sqlite:///{engine_of(file).url.database}", app_name="fn"))
     assert lens.reader.endpoints(window=Window(), now=NOW) == []
     lens.stop()

@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
+from benchmarks.support.rows import table_rows
 from fastapi_lens.errors import SchemaTooNewError, StorageError
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema import migrations
@@ -22,7 +23,6 @@ from fastapi_lens.storage.schema.tables import (
 )
 from fastapi_lens.text.methods import MAX_METHOD_LENGTH
 from tests.storage.conftest import Together
-from tests.storage.helpers import table_rows
 from tests.storage.processes import die_in_a_migration, make_tables
 
 TABLES = {

@@ -8,6 +8,8 @@ from itertools import chain, islice
 
 import pytest
 
+from benchmarks.support.ordeal import ENDPOINTS, stream
+from benchmarks.support.rows import FlakyDatabase, facts, rows_in, rows_of, table_rows, worker
 from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.storage.coordination.worker import Progress
@@ -18,8 +20,6 @@ from fastapi_lens.storage.writing.drain import Drain, drain_all
 from fastapi_lens.storage.writing.inbox import Inbox
 from fastapi_lens.storage.writing.registrar import Registrar
 from tests.storage.first_edition import VERSION, FirstWorker, make_tables, version_in
-from tests.storage.helpers import FlakyDatabase, facts, rows_in, rows_of, table_rows, worker
-from tests.storage.ordeal import ENDPOINTS, stream
 
 BATCHES = 12
 FACTS = [replace(facts(f"/{number}"), id=number) for number in range(1, ENDPOINTS + 1)]

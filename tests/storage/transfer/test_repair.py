@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.support.rows import delta, facts, table_rows, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.import_notes import import_note
 from fastapi_lens.storage.schema.row_checks import sound_values
@@ -12,9 +14,7 @@ from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, REQU
 from fastapi_lens.storage.transfer.repair import repair, wrong_rows
 from fastapi_lens.storage.writing.batches import Batch
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
-from tests.storage.helpers import delta, facts, table_rows, worker
 from tests.storage.writing.test_log_writer import exception, request
-from tests.support.writing import Writer
 
 NOW = 1_773_014_400.0
 TOO_MANY = 10**18

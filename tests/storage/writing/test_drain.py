@@ -13,6 +13,18 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
+from benchmarks.support.ordeal import stream
+from benchmarks.support.rows import (
+    MINUTE,
+    FlakyDatabase,
+    delta,
+    facts,
+    make_endpoints,
+    rows_in,
+    rows_of,
+    table_rows,
+    worker,
+)
 from fastapi_lens.errors import SchemaTooNewError, StorageError
 from fastapi_lens.reporting.workers import read_state
 from fastapi_lens.storage.coordination.worker import Progress
@@ -29,24 +41,12 @@ from fastapi_lens.storage.writing.drain import (
     MOST_AT_ONCE,
     MOST_SUMS,
     Drain,
-    Waiting,
     drain_all,
 )
-from fastapi_lens.storage.writing.inbox import Inbox
+from fastapi_lens.storage.writing.inbox import Inbox, unpack
 from fastapi_lens.storage.writing.registrar import Registrar
 from fastapi_lens.storage.writing.rollup import Claim, Rollup
-from tests.storage.helpers import (
-    MINUTE,
-    FlakyDatabase,
-    delta,
-    facts,
-    make_endpoints,
-    rows_in,
-    rows_of,
-    table_rows,
-    worker,
-)
-from tests.storage.ordeal import stream
+from tests.support.statements import engine_of
 
 LARGEST = (1 << 63) - 1
 
@@ -118,19 +118,32 @@ def drain_of(database: Database, time: Time | None = None) -> Drain:
     return Drain(database, timer=time.timer, pause=time.pause)
 
 
-def note_reads(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> list[list[tuple[str, int]]]:
-    """The keys of each read of the inbox that has found some."""
-    found: list[list[tuple[str, int]]] = []
-    read = drain._read
+def taken_by_a_turn(drain: Drain, database: Database) -> list[tuple[str, int]]:
+    """The keys of the batches that a turn of one transaction adds."""
+    before = waiting_in(database)
+    drain.run(seconds=0)
+    left = set(waiting_in(database))
+    return [key for key in before if key not in left]
 
-    def noted(after: Any) -> list[Waiting]:
-        rows = read(after)
-        if rows:
-            found.append([row.key for row in rows])
-        return rows
 
-    monkeypatch.setattr(drain, "_read", noted)
-    return found
+@contextmanager
+def somebody_takes(
+    database: FlakyDatabase, number: int, monkeypatch: pytest.MonkeyPatch, *, every: int
+) -> Iterator[None]:
+    """Another process adds the first batches, after the first of so many reads."""
+    reads = count()
+
+    def take() -> None:
+        if next(reads) % every == 0:
+            database.has_read = lambda: None
+            with monkeypatch.context() as patched:
+                patched.setattr(drain_module, "FIRST_AT_ONCE", number)
+                drain_of(database).run(seconds=0)
+            database.has_read = take
+
+    database.has_read = take
+    yield
+    database.has_read = lambda: None
 
 
 def test_all_that_waits_is_added_and_nothing_waits_any_more(flaky: FlakyDatabase) -> None:
@@ -149,35 +162,37 @@ def test_uses_advance_the_last_call_and_count_nothing(local: FlakyDatabase) -> N
     assert (row.total_calls, row.first_called_at, row.last_called_at) == (0, 40, 70)
 
 
-def test_no_worker_waits_behind_one_that_never_stops_writing(
-    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_worker_waits_behind_one_that_never_stops_writing(local: FlakyDatabase) -> None:
     drain, more = drain_of(local), count(40)
     put(local, "a", [Batch(seq, (delta(1),)) for seq in range(1, 40)])
     put(local, "z", [Batch(1, (delta(2),))])
-    reads = note_reads(drain, monkeypatch)
+    turns: list[list[tuple[str, int]]] = []
     while ("z", 1) in waiting_in(local):
-        # One turn of one transaction; meanwhile the other one writes as much again.
-        drain.run(seconds=0)
-        put(local, "a", [Batch(next(more), (delta(1),)) for _ in reads[-1]])
-    assert len(reads) <= 4
-    keys = [key for keys in reads for key in keys]
+        turns.append(taken_by_a_turn(drain, local))
+        # Meanwhile the other one writes as much again.
+        put(local, "a", [Batch(next(more), (delta(1),)) for _ in turns[-1]])
+    assert len(turns) <= 4
+    keys = [key for keys in turns for key in keys]
     assert keys == sorted(keys)
     # Then it begins with the first one again.
-    drain.run(seconds=0)
-    assert reads[-1][0][0] == "a"
+    assert {name for name, _ in taken_by_a_turn(drain, local)} == {"a"}
 
 
 def test_a_run_covers_all_that_is_there_and_not_what_comes_meanwhile(
     local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held, drain, add = put_some(local, workers=2, each=20), drain_of(local), Drain._add
+    held, drain, add, seqs = (
+        put_some(local, workers=2, each=20),
+        drain_of(local),
+        Rollup.add,
+        count(1),
+    )
 
-    def add_while_others_write(self: Drain, rows: Sequence[Waiting]) -> None:
-        add(self, rows)
-        put(local, "before", [Batch(rows[-1].seq, (delta(1),))])
+    def add_while_others_write(self: Rollup, batch: Batch, claim: Claim) -> None:
+        add(self, batch, claim)
+        put(local, "before", [Batch(next(seqs), (delta(1),))])
 
-    monkeypatch.setattr(Drain, "_add", add_while_others_write)
+    monkeypatch.setattr(Rollup, "add", add_while_others_write)
     drain.run_once()
     assert {name for name, _ in waiting_in(local)} == {"before"}
     monkeypatch.undo()
@@ -188,19 +203,9 @@ def test_a_run_covers_all_that_is_there_and_not_what_comes_meanwhile(
 def test_a_run_covers_what_is_there_although_others_take_some_of_it(
     local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = put_some(local, workers=5, each=8)
-    drain, other, reads = drain_of(local), drain_of(local), count()
-    read = drain._read
-
-    def read_before_somebody_takes_some(after: Any) -> list[Waiting]:
-        rows = read(after)
-        if next(reads) % 2 == 0 and rows:
-            with suppress(StorageError):
-                other._add(rows[3:6])
-        return rows
-
-    monkeypatch.setattr(drain, "_read", read_before_somebody_takes_some)
-    drain.run_once()
+    held, drain = put_some(local, workers=5, each=8), drain_of(local)
+    with somebody_takes(local, 3, monkeypatch, every=2):
+        drain.run_once()
     assert waiting_in(local) == []
     assert rows_in(local) == rows_of(held)
 
@@ -209,16 +214,8 @@ def test_a_turn_goes_on_behind_batches_that_somebody_else_has_taken(
     local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held, drain = put_some(local, workers=5, each=8), drain_of(local)
-    read, reads = drain._read, count()
-
-    def read_before_somebody_takes_one(after: Any) -> list[Waiting]:
-        rows = read(after)
-        if next(reads) == 0:
-            Drain(local)._add(rows[:1])
-        return rows
-
-    monkeypatch.setattr(drain, "_read", read_before_somebody_takes_one)
-    assert drain.run(seconds=60)
+    with somebody_takes(local, 1, monkeypatch, every=1_000):
+        assert drain.run(seconds=60)
     assert rows_in(local) == rows_of(held)
 
 
@@ -311,7 +308,7 @@ def test_a_drain_that_dies_at_any_statement_loses_and_doubles_nothing(
     migrate(database)
     make_endpoints(database)
 
-    @event.listens_for(database._opened(), "before_cursor_execute")
+    @event.listens_for(engine_of(database), "before_cursor_execute")
     def break_off(*_: Any) -> None:
         if breaking[0]():
             raise error
@@ -460,14 +457,14 @@ def test_a_body_that_nobody_can_read_is_given_up_and_counted(
 
 
 def test_batches_of_a_newer_release_wait_for_its_workers_and_hold_up_nobody(
-    flaky: FlakyDatabase, caplog: pytest.LogCaptureFixture
+    flaky: FlakyDatabase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     newer = [Batch(seq, (delta(1),)) for seq in range(1, 2 * LEAST_AT_ONCE)]
     put(flaky, "a", newer)
     with flaky.write() as connection:
         connection.execute(sa.update(INBOX).values(body=b"\2of a newer release"))
+    monkeypatch.setattr(drain_module, "FIRST_AT_ONCE", LEAST_AT_ONCE)
     held, drain = put_some(flaky), Drain(flaky)
-    drain._at_once = LEAST_AT_ONCE
     for _ in range(3):
         assert drain.run(seconds=60)
         drain.run_once()
@@ -479,26 +476,31 @@ def test_batches_of_a_newer_release_wait_for_its_workers_and_hold_up_nobody(
 
 
 @pytest.fixture
-def unforeseen(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
-    """The keys of batches that fail with an error that nobody foresaw."""
-    failing: set[tuple[str, int]] = set()
-    unpacked = drain_module._unpacked
+def unforeseen(monkeypatch: pytest.MonkeyPatch) -> set[bytes]:
+    """The bodies of batches that fail with an error that nobody foresaw."""
+    failing: set[bytes] = set()
 
-    def fail(row: Waiting) -> Batch:
-        if row.key in failing:
+    def fail(body: bytes) -> Batch:
+        if body in failing:
             raise LookupError("nobody foresaw it")
-        return unpacked(row)
+        return unpack(body)
 
-    monkeypatch.setattr(drain_module, "_unpacked", fail)
+    monkeypatch.setattr(drain_module, "unpack", fail)
     return failing
 
 
+def body_of(database: Database, name: str, seq: int) -> bytes:
+    (row,) = (one for one in table_rows(database, INBOX) if (one.worker_id, one.seq) == (name, seq))
+    body: bytes = row.body
+    return body
+
+
 def test_a_batch_that_fails_as_nobody_foresaw_is_given_up_after_some_tries_and_not_before(
-    local: FlakyDatabase, unforeseen: set[tuple[str, int]], caplog: pytest.LogCaptureFixture
+    local: FlakyDatabase, unforeseen: set[bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     held = put_some(local, workers=2, each=2)
     put(local, "w9", [Batch(1, (delta(1), delta(2)))])
-    unforeseen.add(("w9", 1))
+    unforeseen.add(body_of(local, "w9", 1))
     drain = Drain(local)
     for _ in range(MAX_TRIES - 1):
         # The others are added, and whoever drains goes on with its own work.
@@ -513,12 +515,12 @@ def test_a_batch_that_fails_as_nobody_foresaw_is_given_up_after_some_tries_and_n
 
 
 def test_batches_that_fail_as_nobody_foresaw_are_all_given_up_however_many_lie_between(
-    local: FlakyDatabase, unforeseen: set[tuple[str, int]]
+    local: FlakyDatabase, unforeseen: set[bytes]
 ) -> None:
     held, drain = put_some(local, workers=4, each=10), Drain(local)
     for name in ("a", "w11", "z"):
         put(local, name, [Batch(1, (delta(1),))])
-        unforeseen.add((name, 1))
+        unforeseen.add(body_of(local, name, 1))
     for _ in range(MAX_TRIES):
         assert waiting_in(local) != []
         assert drain.run(seconds=60)
@@ -528,10 +530,10 @@ def test_batches_that_fail_as_nobody_foresaw_are_all_given_up_however_many_lie_b
 
 
 def test_whoever_needs_all_of_it_leaves_nothing_that_fails_as_nobody_foresaw(
-    local: FlakyDatabase, unforeseen: set[tuple[str, int]]
+    local: FlakyDatabase, unforeseen: set[bytes]
 ) -> None:
     held = put_some(local)
-    unforeseen.add(("w1", 1))
+    unforeseen.add(body_of(local, "w1", 1))
     drain_all(local)
     assert waiting_in(local) == []
     assert lost_in(local) == batches(1, 1)[0].calls
@@ -539,10 +541,10 @@ def test_whoever_needs_all_of_it_leaves_nothing_that_fails_as_nobody_foresaw(
 
 
 def test_whoever_needs_all_of_it_ends_although_another_one_gives_up_what_fails(
-    local: FlakyDatabase, unforeseen: set[tuple[str, int]]
+    local: FlakyDatabase, unforeseen: set[bytes]
 ) -> None:
     put(local, "w1", [Batch(1, (delta(1),))])
-    unforeseen.add(("w1", 1))
+    unforeseen.add(body_of(local, "w1", 1))
     drain = Drain(local)
     assert drain.run(seconds=60)
     drain_all(local)
@@ -551,10 +553,10 @@ def test_whoever_needs_all_of_it_ends_although_another_one_gives_up_what_fails(
 
 
 def test_what_fails_as_nobody_foresaw_only_once_is_added(
-    local: FlakyDatabase, unforeseen: set[tuple[str, int]]
+    local: FlakyDatabase, unforeseen: set[bytes]
 ) -> None:
     held, drain = put_some(local), Drain(local)
-    unforeseen.add(("w1", 1))
+    unforeseen.add(body_of(local, "w1", 1))
     assert drain.run(seconds=60)
     unforeseen.clear()
     assert drain.run(seconds=60)
@@ -615,14 +617,14 @@ def test_pages_are_made_anew_when_calls_were_given_up(local: FlakyDatabase) -> N
 
 
 def test_more_is_added_at_once_while_much_waits_and_less_when_it_takes_long(
-    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+    local: FlakyDatabase,
 ) -> None:
     time = Time()
     drain = drain_of(local, time)
     put(local, "w1", [Batch(seq, (), (Use(1, 1, 1, 1),)) for seq in range(1, 1_200)])
-    reads = note_reads(drain, monkeypatch)
-    drain.run(seconds=60)
-    sizes = [len(keys) for keys in reads]
+    sizes: list[int] = []
+    while waiting_in(local):
+        sizes.append(len(taken_by_a_turn(drain, local)))
     assert sizes == [64, 128, MOST_AT_ONCE, MOST_AT_ONCE, MOST_AT_ONCE, 1_199 - 960]
     # From now on each transaction takes longer than it should, and little waits.
     time.step = 0.2
@@ -630,20 +632,19 @@ def test_more_is_added_at_once_while_much_waits_and_less_when_it_takes_long(
         put(local, "w1", [Batch(1_200 + number, (delta(1),))])
         drain.run(seconds=0)
     put(local, "w1", [Batch(seq, (delta(1),)) for seq in range(1_210, 1_240)])
-    drain.run(seconds=0)
-    assert len(reads[-1]) == LEAST_AT_ONCE
+    assert len(taken_by_a_turn(drain, local)) == LEAST_AT_ONCE
 
 
-def note_transactions(drain: Drain, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def note_transactions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The number of sums of each transaction that adds any."""
     found: list[int] = []
-    add = drain._rollup.add
+    add = Rollup.add
 
-    def noted(batch: Batch, *others: Any) -> None:
+    def noted(self: Rollup, batch: Batch, claim: Claim) -> None:
         found.append(len(batch.deltas))
-        add(batch, *others)
+        add(self, batch, claim)
 
-    monkeypatch.setattr(drain._rollup, "add", noted)
+    monkeypatch.setattr(Rollup, "add", noted)
     return found
 
 
@@ -656,7 +657,7 @@ def test_a_transaction_has_only_so_many_distinct_sums(
     ]
     put(local, "w1", written)
     drain = drain_of(local)
-    sizes = note_transactions(drain, monkeypatch)
+    sizes = note_transactions(monkeypatch)
     assert drain.run(seconds=60)
     assert sizes == [MOST_SUMS + 1_000] * 4
     assert rows_in(local) == rows_of(deltas_of(written))
@@ -670,7 +671,7 @@ def test_workers_that_need_several_batches_for_the_same_endpoints_share_transact
     for name in ("w1", "w2", "w3", "w4"):
         put(local, name, [Batch(seq, tuple(part)) for seq, part in enumerate(parts, 1)])
     drain = drain_of(local)
-    sizes = note_transactions(drain, monkeypatch)
+    sizes = note_transactions(monkeypatch)
     assert drain.run(seconds=60)
     # The first one has the first three batches of all of them, and one batch more.
     assert sizes == [40, 20]
@@ -718,16 +719,20 @@ def test_what_is_too_much_at_once_for_the_database_is_added_in_smaller_parts(
     # Without such errors it soon takes as much at once as before.
     monkeypatch.undo()
     put(local, "w1", [Batch(seq, (), (Use(1, 1, 1, 1),)) for seq in range(41, 300)])
-    reads = note_reads(drain, monkeypatch)
-    assert drain.run(seconds=60)
-    assert len(reads) < 40
+    turns = 0
+    while waiting_in(local):
+        drain.run(seconds=0)
+        turns += 1
+    assert turns < 40
 
 
-def test_a_run_ends_in_time_and_rests_as_long_as_it_has_worked(local: FlakyDatabase) -> None:
+def test_a_run_ends_in_time_and_rests_as_long_as_it_has_worked(
+    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
     time = Time(step=0.2)
     put(local, "w1", [Batch(seq, (delta(1),)) for seq in range(1, 60)])
+    monkeypatch.setattr(drain_module, "FIRST_AT_ONCE", 16)
     drain = drain_of(local, time)
-    drain._at_once = 16
     assert not drain.run(seconds=1)
     assert time.now < 1.5
     assert len(waiting_in(local)) == 59 - 16 - 32
@@ -776,14 +781,17 @@ def test_sums_of_many_minutes_and_endpoints_are_added_in_one_run(flaky: FlakyDat
 
 
 def test_rows_that_vanish_while_they_are_made_are_an_error_and_cost_nothing(
-    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+    local: FlakyDatabase,
 ) -> None:
     put(local, "w1", [Batch(1, (delta(1),))])
     drain = Drain(local)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(drain._rollup, "_insert_empty", lambda _missing: None)
-        with pytest.raises(StorageError, match="vanished"):
-            drain.run(seconds=60)
+    vanish = "CREATE TRIGGER vanish BEFORE INSERT ON lens_bucket BEGIN SELECT RAISE(IGNORE); END"
+    with local.write() as connection:
+        connection.exec_driver_sql(vanish)
+    with pytest.raises(StorageError, match="vanished"):
+        drain.run(seconds=60)
+    with local.write() as connection:
+        connection.exec_driver_sql("DROP TRIGGER vanish")
     assert waiting_in(local) == [("w1", 1)]
     drain.run(seconds=60)
     assert rows_in(local) == rows_of([delta(1)])

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.ordeal import Ordeal
-from tests.support.database_server import DatabaseServer
+from benchmarks.support.database_server import DatabaseServer
+from benchmarks.support.ordeal import Ordeal
 
 
 @pytest.mark.unmeasured

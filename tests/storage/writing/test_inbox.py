@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from benchmarks.support.rows import APP, FlakyDatabase, delta, table_rows, worker
 from fastapi_lens.errors import StorageError
 from fastapi_lens.histogram.histogram import BUCKETS, Histogram
 from fastapi_lens.storage.coordination.worker import Progress
@@ -21,7 +22,6 @@ from fastapi_lens.storage.writing.drain import backlog
 from fastapi_lens.storage.writing.inbox import Inbox, UnreadableError, pack, unpack
 from fastapi_lens.storage.writing.open_calls import as_text
 from fastapi_lens.storage.writing.registrar import Registrar
-from tests.storage.helpers import APP, FlakyDatabase, delta, table_rows, worker
 
 NUMBERS = st.integers(-(1 << 63), (1 << 63) - 1)
 HISTOGRAMS = st.builds(

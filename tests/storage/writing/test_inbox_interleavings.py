@@ -15,16 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import event
 
-from fastapi_lens.errors import DeadlockError, StorageError
-from fastapi_lens.storage.coordination.worker import Progress, WorkerFacts
-from fastapi_lens.storage.retention.purge import Choice, purge
-from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.schema.tables import INBOX
-from fastapi_lens.storage.writing.batches import Batch, Delta
-from fastapi_lens.storage.writing.drain import Drain, drain_all
-from fastapi_lens.storage.writing.inbox import Inbox, unpack
-from fastapi_lens.storage.writing.registrar import Registrar
-from tests.storage.helpers import (
+from benchmarks.support.rows import (
     APP,
     FlakyDatabase,
     Rows,
@@ -35,6 +26,17 @@ from tests.storage.helpers import (
     table_rows,
     worker,
 )
+from fastapi_lens.errors import DeadlockError, StorageError
+from fastapi_lens.storage.coordination.worker import Progress, WorkerFacts
+from fastapi_lens.storage.retention.purge import Choice, purge
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import INBOX
+from fastapi_lens.storage.writing import drain as drain_module
+from fastapi_lens.storage.writing.batches import Batch, Delta
+from fastapi_lens.storage.writing.drain import Drain, drain_all
+from fastapi_lens.storage.writing.inbox import Inbox, unpack
+from fastapi_lens.storage.writing.registrar import Registrar
+from tests.support.statements import engine_of
 
 WORKERS, ENDPOINTS = 5, 3
 TURN_OF_A_WEEK = 10_080 * 2_930
@@ -104,7 +106,7 @@ class Fleet(RuleBasedStateMachine):
         self.born = 0
         self.written: dict[tuple[str, int], tuple[Delta, ...]] = {}
         self.statements_left, self.error = -1, StorageError("the connection was cut")
-        event.listen(self.database._opened(), "before_cursor_execute", self._break_off)
+        event.listen(engine_of(self.database), "before_cursor_execute", self._break_off)
 
     def _break_off(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         changes = statement.startswith(("INSERT", "UPDATE", "DELETE"))
@@ -187,21 +189,27 @@ class Fleet(RuleBasedStateMachine):
         else:
             assert not is_empty or not table_rows(self.database, INBOX)
 
-    @rule(name=NAMES, other=NAMES, some=st.slices(3), fate=FATES)
-    def drain_beside_another(
-        self, name: int, other: int, some: slice, fate: tuple[str, int]
-    ) -> None:
-        """The other one takes some between the read and the transaction of the first one."""
-        rows = self.members[name].drain._read(("", 0))
-        taken = rows[some] if (some.step or 1) > 0 else []
-        self.members[other].drain._add(taken)
+    @rule(name=NAMES, some=st.integers(1, 3), fate=FATES)
+    def drain_beside_another(self, name: int, some: int, fate: tuple[str, int]) -> None:
+        """Another one takes some between the read and the transaction of the first one."""
+
+        def take() -> None:
+            self.database.has_read = lambda: None
+            suffered = self.statements_left, self.database.loses
+            self.statements_left, self.database.loses = -1, lambda: False
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(drain_module, "FIRST_AT_ONCE", some)
+                Drain(self.database, pause=lambda _: None).run(seconds=0)
+            self.statements_left, self.database.loses = suffered
+
+        self.database.has_read = take
         try:
             with self._suffering(fate):
-                self.members[name].drain._add(rows)
+                self.members[name].drain.run(seconds=0)
         except StorageError:
-            assert taken or fate[0] in ("is not acknowledged", "is cut")
-        else:
-            assert not taken
+            assert fate[0] in ("is not acknowledged", "is cut")
+        finally:
+            self.database.has_read = lambda: None
 
     @rule(fate=FATES)
     def drain_for_whoever_reads_all(self, fate: tuple[str, int]) -> None:

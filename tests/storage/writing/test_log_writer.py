@@ -1,18 +1,20 @@
 """The rows of the request log on each database."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.support.rows import FlakyDatabase, table_rows, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.errors import DeadlockError, RefusedError, SchemaTooNewError
 from fastapi_lens.storage.coordination.sequence import TRIES
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS
 from fastapi_lens.storage.schema.tables import EXCEPTION, META, REQUEST
-from fastapi_lens.storage.writing import log_writer
 from fastapi_lens.storage.writing.log_writer import (
     CountedException,
     LogBatch,
@@ -20,8 +22,7 @@ from fastapi_lens.storage.writing.log_writer import (
     LogWriter,
     exception_id,
 )
-from tests.storage.helpers import FlakyDatabase, table_rows, worker
-from tests.support.writing import Writer
+from tests.support.statements import listening
 
 AT = 1_773_014_400_000_000
 
@@ -98,15 +99,15 @@ def test_what_a_database_cannot_hold_is_replaced(database: Database) -> None:
 def test_a_deadlock_is_tried_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = writer_of(database)
     tries: list[int] = []
-    write = writer._write
+    write = database.write
 
-    def deadlocked(batch: LogBatch, add: Any) -> None:
-        tries.append(batch.seq)
+    def deadlocked() -> AbstractContextManager[sa.Connection]:
+        tries.append(1)
         if len(tries) < TRIES:
             raise DeadlockError("of two")
-        write(batch, add)
+        return write()
 
-    monkeypatch.setattr(writer, "_write", deadlocked)
+    monkeypatch.setattr(database, "write", deadlocked)
     writer.write(LogBatch(1, (request(),), ()))
 
     assert len(tries) == TRIES
@@ -177,16 +178,16 @@ def write_with_refused_rows(database: Database, caplog: pytest.LogCaptureFixture
 
 
 def test_a_refusal_that_is_over_when_rows_are_tried_one_by_one_is_not_logged(
-    sqlite_database: FlakyDatabase,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    sqlite_database: FlakyDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:
-    writer = writer_of(sqlite_database)
+    writer, refusals = writer_of(sqlite_database), [RefusedError("a key that is there already")]
 
-    def refuse(*_: object) -> None:
-        raise RefusedError("a key that is there already")
+    def refuse(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "lens_request" in statement and refusals:
+            raise refusals.pop()
 
-    monkeypatch.setattr(log_writer, "_add_all", refuse)
-    writer.write(LogBatch(1, (request(1),), ()))
+    with listening(sqlite_database, "before_cursor_execute", refuse):
+        writer.write(LogBatch(1, (request(1),), ()))
+    assert refusals == []
     assert len(table_rows(sqlite_database, REQUEST)) == 1
     assert not caplog.records

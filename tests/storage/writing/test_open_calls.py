@@ -7,6 +7,8 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.support.rows import APP, MINUTE, delta, facts, table_rows, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens.storage.coordination.heartbeat import new_row
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
@@ -15,8 +17,6 @@ from fastapi_lens.storage.transfer.import_ import Importer
 from fastapi_lens.storage.transfer.inspect import contents
 from fastapi_lens.storage.writing.batches import Batch, Use
 from fastapi_lens.storage.writing.open_calls import Open, as_text, parsed
-from tests.storage.helpers import APP, MINUTE, delta, facts, table_rows, worker
-from tests.support.writing import Writer
 
 TALK, EVENTS = facts("/talk", "WEBSOCKET"), facts("/events")
 

@@ -5,13 +5,21 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.support.rows import (
+    FlakyDatabase,
+    delta,
+    facts,
+    rows_in,
+    rows_of,
+    table_rows,
+    worker,
+)
+from benchmarks.support.writing import Writer
 from fastapi_lens.errors import RefusedError
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import ENDPOINT, LEASE
 from fastapi_lens.storage.writing.batches import Batch
-from tests.storage.helpers import FlakyDatabase, delta, facts, rows_in, rows_of, table_rows, worker
-from tests.support.writing import Writer
 
 ROW = {"name": "prune", "owner": "w1", "expires_at": 7}
 

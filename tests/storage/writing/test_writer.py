@@ -11,6 +11,19 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
+from benchmarks.support.ordeal import stream
+from benchmarks.support.rows import (
+    APP,
+    MINUTE,
+    FlakyDatabase,
+    delta,
+    facts,
+    rows_in,
+    rows_of,
+    table_rows,
+    worker,
+)
+from benchmarks.support.writing import Writer
 from fastapi_lens.errors import DeadlockError, SchemaTooNewError, StorageError
 from fastapi_lens.storage.coordination.heartbeat import Neighbour, beat, note_killed
 from fastapi_lens.storage.coordination.sequence import TRIES, WorkerForgottenError
@@ -29,20 +42,8 @@ from fastapi_lens.storage.schema.tables import (
 )
 from fastapi_lens.storage.writing.batches import Batch, Delta, endpoint_id
 from tests.storage.conftest import Together
-from tests.storage.helpers import (
-    APP,
-    MINUTE,
-    FlakyDatabase,
-    delta,
-    facts,
-    rows_in,
-    rows_of,
-    table_rows,
-    worker,
-)
-from tests.storage.ordeal import stream
 from tests.storage.processes import register
-from tests.support.writing import Writer
+from tests.support.statements import engine_of
 
 IS_W1 = WORKER.c.id == "w1"
 
@@ -109,7 +110,7 @@ def test_rows_are_taken_in_the_order_of_their_keys_so_that_workers_never_deadloc
     taken: list[list[tuple[int, ...]]] = []
     names = [column.name for column in table.primary_key]
 
-    @event.listens_for(local._opened(), "before_cursor_execute")
+    @event.listens_for(engine_of(local), "before_cursor_execute")
     def note(_connection: Any, _cursor: Any, statement: str, *others: Any) -> None:
         parameters, context = others[0], others[1]
         if statement.startswith(f"UPDATE {table.name} "):

@@ -81,8 +81,8 @@ class MariadbDialect(Dialect):
         with driver_errors():
             engine = sa.create_engine(url, pool_pre_ping=True, connect_args=beside(url, _ARGUMENTS))
         event.listen(engine, "do_connect", connect)
-        event.listen(engine, "connect", _prepare)
-        event.listen(engine, "begin", _begin)
+        event.listen(engine, "connect", prepare_session)
+        event.listen(engine, "begin", begin_transaction)
         event.listen(engine, "handle_error", connect_anew)
         return engine
 
@@ -179,7 +179,7 @@ def in_powers(rows: Sequence[Item]) -> Iterator[Sequence[Item]]:
         at += size
 
 
-def _prepare(connection: Any, _record: Any) -> None:
+def prepare_session(connection: Any, _record: Any) -> None:
     """Settings of a new connection."""
     with connection.cursor() as cursor:
         cursor.execute(_LIMITS)
@@ -198,7 +198,8 @@ def _detach(connection: Connection) -> None:
     connection.exec_driver_sql(_MIGRATION_LIMITS)
 
 
-def _begin(connection: Connection) -> None:
+def begin_transaction(connection: Connection) -> None:
+    """Have the server refuse changes in a transaction that only reads."""
     # Not SQLAlchemy's option, which costs four more round trips.
     if not connection.get_execution_options().get(WRITES, True):
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

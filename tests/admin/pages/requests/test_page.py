@@ -16,10 +16,20 @@ from fastapi_lens.reporting.request_log import LogFilter
 from fastapi_lens.storage.schema.tables import ENDPOINT
 from tests.admin.conftest import Site, an_app
 from tests.support.addresses import ClientAt
-from tests.support.pages import table
+from tests.support.pages import (
+    Link,
+    Table,
+    addresses,
+    field,
+    figures,
+    link,
+    links,
+    page_text,
+    table,
+    tables,
+)
 
 MakeSite = Callable[..., Site]
-ROW = re.compile(r'<tr id="q(\w+)">')
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -57,8 +67,23 @@ def logged(make_site: MakeSite) -> Logged:
     return Logged(make_site)
 
 
+def listed(text: str) -> Table:
+    return table(text, "Logged requests")
+
+
 def paths(text: str) -> list[str]:
-    return re.findall(r"</b> <span>([^<]*)", text.replace("<wbr>", ""))
+    """The paths of the requests, without their queries, from the top."""
+    requests = [one for name, one in tables(text).items() if name.startswith("Logged requests")]
+    return [row.name.split()[1].partition("?")[0] for one in requests for row in one.rows]
+
+
+def exceptions(text: str) -> Table:
+    return table(text, "Unhandled exceptions")
+
+
+def keys(text: str) -> list[str]:
+    """The keys of the requests, from the top."""
+    return [row.links[0].href.removeprefix("/lens/requests/") for row in listed(text).rows]
 
 
 def test_the_list_has_the_newest_first_with_all_that_is_kept(logged: Logged) -> None:
@@ -66,15 +91,12 @@ def test_the_list_has_the_newest_first_with_all_that_is_kept(logged: Logged) -> 
     logged.ask("/crash/x")
     text = logged.page()
 
-    assert paths(text) == ["/crash/x", "/users/1"]
-    assert "<i>?page&amp;secret</i>" in text
+    assert listed(text).names == ["GET /crash/x", "GET /users/1?page&secret"]
     assert "hunter2" not in text
-    rows = table(text, "Logged requests")
-    assert rows.column("Client") == ["testclient", "curl"]
-    assert rows.column("Exception") == ["LookupError", "–"]
-    assert rows.column("Status") == ["500", "200"]
-    assert rows.column("Kept because") == ["Error", "Sample"]
-    assert 'href="/lens/requests" aria-current="page">Requests</a>' in text
+    crash, user = listed(text).rows
+    assert (crash["Status"], crash["Exception"]) == ("500", "LookupError")
+    assert (crash["Kept because"], user["Client"]) == ("Error", "curl")
+    assert Link("Requests", "/lens/requests", current=True) in links(text)
     assert "up to 60 server errors per minute and 100% of all requests" in text
 
 
@@ -99,45 +121,46 @@ def test_filters_narrow_the_list(logged: Logged, query: str, found: list[str]) -
 
 def test_what_the_address_filters_by_is_chosen_in_the_form(logged: Logged) -> None:
     text = logged.page("?status=404&method=TRACE&min_ms=250&reason=slow&q=a")
-    for value, label in (("404", "404"), ("TRACE", "TRACE"), ("250", "≥ 250 ms"), ("slow", "Slow")):
-        assert f'<option value="{value}" selected>{label}' in text
-    assert 'value="a"' in text
+    for name, value, label in (
+        ("status", "404", "404"),
+        ("method", "TRACE", "TRACE"),
+        ("min_ms", "250", "≥ 250 ms"),
+        ("reason", "slow", "Slowest"),
+    ):
+        chosen = field(text, name)
+        assert (chosen.value, chosen.choice) == (value, label)
+    assert field(text, "q").value == "a"
     assert "No request matches" in text
-    assert 'id="lens-clear" class="button quiet" href="/lens/requests"' in text
+    clear = {one.href for one in links(text) if one.name == "Clear filters"}
+    assert clear == {"/lens/requests"}
 
 
 def test_pages_lead_to_what_is_older_and_back_to_the_newest(logged: Logged) -> None:
     logged.ask(*(f"/users/{number}" for number in range(60)))
     first = logged.page("?method=GET")
-    older = re.search(r'id="lens-p-older" href="/lens/requests([^"]+)"', first)
-    assert older is not None
-    second = logged.page(older[1].replace("&amp;", "&"))
+    second = logged.page(link(first, "Older").href.removeprefix("/lens/requests"))
 
     assert len(paths(first)) == 50
     assert paths(first) + paths(second) == [f"/users/{number}" for number in range(59, -1, -1)]
-    assert 'id="lens-p-newest" href="/lens/requests?method=GET"' in second
-    assert "lens-p-older" not in second
+    assert link(second, "Newest").href == "/lens/requests?method=GET"
+    assert "Older" not in [one.name for one in links(second)]
     assert "lens-live" not in second
     assert "Nothing older" in logged.page("?before=0000000000000001")
 
 
 def test_what_is_new_is_counted_and_never_inserted(logged: Logged) -> None:
     logged.ask("/users/1")
-    waits = re.search(r'id="lens-live"[^>]* hx-get="([^"]+)"', logged.page("?q=user"))
-    assert waits is not None
-    address = waits[1].replace("&amp;", "&")
+    waits = [one for one in addresses(logged.page("?q=user")) if "/requests/new" in one]
+    (address,) = waits
 
     nothing = logged.site.fragment(address)
-    assert "pill" not in nothing.text
+    assert " new" not in page_text(nothing.text)
     again = logged.site.fragment(address, **{"If-None-Match": nothing.headers["ETag"]})
     assert (again.status_code, again.text) == (304, "")
 
     logged.ask("/users/2", "/users/3", "/health")
     some = logged.site.fragment(address, **{"If-None-Match": nothing.headers["ETag"]})
-    assert (
-        '<a id="lens-newer" class="button primary pill" href="/lens/requests?q=user">2 new</a>'
-        in (some.text)
-    )
+    assert link(some.text, "2 new").href == "/lens/requests?q=user"
     assert some.headers["HX-Push-Url"] == "false"
     assert logged.site.get(address).headers["location"] == "/lens/requests?q=user"
 
@@ -146,34 +169,34 @@ def test_very_many_new_ones_are_not_counted_to_the_end(
     logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(type(logged.site.lens.reader.log), "newer", lambda *_, **__: 1_000)
-    assert ">1,000+ new<" in logged.site.fragment("/lens/requests/new").text
+    new = logged.site.fragment("/lens/requests/new").text
+    assert link(new, "1,000+ new").href == "/lens/requests"
 
 
 def test_a_request_has_a_page_with_its_exception_and_the_hosts_lines(logged: Logged) -> None:
     logged.ask("/crash/x?a=1")
-    (key,) = ROW.findall(logged.page())
-    text = logged.page(f"/{key}")
+    (key,) = keys(logged.page())
+    page = logged.page(f"/{key}")
+    text, facts = page_text(page), figures(page)
 
-    for part in (
-        "/crash/x<i>?a</i>",
-        "GET /crash/{name}",
-        "LookupError",
-        "no x",
-        "raise LookupError(f&#34;no {name}&#34;)",
-        "File &#34;tests/admin/pages/requests/test_page.py&#34;, line ",
-        "not kept",
+    assert (facts["Endpoint"], facts["Address"]) == ("GET /crash/{name}", "not kept")
+    for told in (
+        "GET /crash/x?a",
+        "LookupError: no x",
+        'raise LookupError(f"no {name}")',
+        'File "tests/admin/pages/requests/test_page.py", line ',
     ):
-        assert part in text
+        assert told in text
     assert logged.site.get("/lens/requests/0000000000000001").status_code == 404
     assert logged.site.get("/lens/requests/nonsense").status_code == 404
 
 
 def test_a_request_of_an_endpoint_that_is_forgotten_still_has_a_page(logged: Logged) -> None:
     logged.ask("/users/1")
-    (key,) = ROW.findall(logged.page())
+    (key,) = keys(logged.page())
     with logged.site.lens.database.write() as connection:
         connection.execute(ENDPOINT.delete())
-    assert "<dt>Endpoint</dt><dd>–</dd>" in logged.page(f"/{key}")
+    assert figures(logged.page(f"/{key}"))["Endpoint"] == "–"
     endpoint = logged.site.lens.reader.log.requests(LogFilter())[0].endpoint_key
     assert f"endpoint {endpoint}" in logged.page(f"?endpoint={endpoint}")
 
@@ -181,16 +204,19 @@ def test_a_request_of_an_endpoint_that_is_forgotten_still_has_a_page(logged: Log
 def test_exceptions_are_listed_by_kind_and_each_has_a_page(logged: Logged) -> None:
     logged.ask("/crash/x", "/crash/y")
     listed = logged.site.get("/lens/exceptions").text
-    (key,) = re.findall(r'<tr id="f(\w+)">', listed)
-    assert table(listed, "Unhandled exceptions").column("Count") == ["2"]
+    (kind,) = exceptions(listed).rows
+    assert (kind["Count"], kind["Message"]) == ("2", "no y")
     assert "1 exception type, latest first" in listed
 
-    text = logged.site.get(f"/lens/exceptions/{key}").text
-    for part in ("LookupError", "no y", "<dd>2</dd>", "GET /crash/{name}", "in Logged"):
-        assert part in text
+    page = logged.site.get(kind.links[0].href).text
+    facts = figures(page)
+    assert (facts["Count"], facts["Endpoint"]) == ("2", "GET /crash/{name}")
+    for told in ("LookupError", "no y", "in Logged"):
+        assert told in page_text(page)
     assert logged.site.get("/lens/exceptions/0000000000000001").status_code == 404
     assert "No exception matches" in logged.site.get("/lens/exceptions?q=nothing-like-it").text
-    assert f'id="f{key}"' in logged.site.get("/lens/exceptions?q=NO+Y").text
+    found = exceptions(logged.site.get("/lens/exceptions?q=NO+Y").text)
+    assert found.names == [kind.name]
 
 
 def test_an_endpoint_shows_its_latest_requests_and_its_exceptions(logged: Logged) -> None:
@@ -198,11 +224,13 @@ def test_an_endpoint_shows_its_latest_requests_and_its_exceptions(logged: Logged
     listed = {e.path: e.key for e in _endpoints(logged.site)}
 
     users = logged.site.get(f"/lens/endpoints/{listed['/users/{user_id}']}").text
-    assert len(ROW.findall(users)) == 10
-    assert f'href="/lens/requests?endpoint={listed["/users/{user_id}"]}"' in users
+    assert len(paths(users)) == 10
+    of_users = f"/lens/requests?endpoint={listed['/users/{user_id}']}"
+    assert link(users, "Show all requests").href == of_users
     crash = logged.site.get(f"/lens/endpoints/{listed['/crash/{name}']}").text
-    assert "LookupError" in crash
-    assert f'href="/lens/exceptions?endpoint={listed["/crash/{name}"]}"' in crash
+    assert exceptions(crash).rows[0].name.startswith("LookupError")
+    of_crash = f"/lens/exceptions?endpoint={listed['/crash/{name}']}"
+    assert link(crash, "Show all exceptions").href == of_crash
     health = logged.site.get(f"/lens/endpoints/{listed['/health']}").text
     assert "No logged requests. Each worker keeps" in health
 
@@ -213,10 +241,10 @@ def test_one_endpoint_alone_is_shown_and_left_again_in_both_lists(logged: Logged
     text = logged.page(f"?endpoint={key}&status=5xx")
 
     assert paths(text) == ["/crash/x"]
-    assert 'id="lens-only" class="button" href="/lens/requests?status=5xx"' in text
-    assert "<code hx-ignore>GET /crash/{name}</code>" in text
-    assert f'<input type="hidden" name="endpoint" value="{key}">' in text
-    assert f'href="/lens/exceptions?endpoint={key}"' in text
+    only = link(text, "Only GET /crash/{name} : show all endpoints")
+    assert only.href == "/lens/requests?status=5xx"
+    assert field(text, "endpoint").value == key
+    assert f"/lens/exceptions?endpoint={key}" in addresses(text)
 
 
 def test_without_anything_in_it_the_log_says_what_it_will_keep(logged: Logged) -> None:
@@ -230,7 +258,9 @@ def test_a_log_that_is_off_says_so(make_site: MakeSite) -> None:
     assert "nothing new is kept" in off.page()
     assert kept_words(off.site.lens.settings.config) == ""
     listed = {e.path: e.key for e in _endpoints(off.site)}
-    assert "No logged requests.<" in (off.site.get(f"/lens/endpoints/{listed['/health']}").text)
+    health = page_text(off.site.get(f"/lens/endpoints/{listed['/health']}").text)
+    assert "No logged requests." in health
+    assert "Each worker keeps" not in health
 
 
 def test_a_single_way_to_keep_requests_is_told_without_an_and(make_site: MakeSite) -> None:
@@ -243,9 +273,9 @@ def test_addresses_have_a_column_when_they_are_kept(make_site: MakeSite) -> None
     logged.client = TestClient(ClientAt(logged.site.client.app, "203.0.113.9"))
     logged.ask("/users/1")
     text = logged.page()
-    assert ">203.0.113.0/24<" in text
-    (key,) = ROW.findall(text)
-    assert "<code>203.0.113.0/24</code>" in logged.page(f"/{key}")
+    assert listed(text).column("Address") == ["203.0.113.0/24"]
+    (key,) = keys(text)
+    assert figures(logged.page(f"/{key}"))["Address"] == "203.0.113.0/24"
 
 
 def test_the_files_have_what_the_list_has_on_all_its_pages(logged: Logged) -> None:
@@ -320,8 +350,7 @@ def test_exceptions_are_not_sent_again_while_nothing_changes(
     assert (again.status_code, again.text) == (304, "")
     logged.ask("/crash/y")
     more = logged.site.fragment("/lens/exceptions", **{"If-None-Match": tag})
-    assert more.status_code == 200
-    assert table(more.text, "Unhandled exceptions").column("Count") == ["2"]
+    assert (more.status_code, exceptions(more.text).column("Count")) == (200, ["2"])
 
 
 def test_a_websocket_has_the_time_that_it_was_open(make_site: MakeSite) -> None:
@@ -337,6 +366,6 @@ def test_a_websocket_has_the_time_that_it_was_open(make_site: MakeSite) -> None:
         pass
     assert site.lens.flusher.flush(ending=True)
     listed = site.get("/lens/requests").text
-    assert table(listed, "Logged requests").column("Duration") == ["open for <1 s"]
-    (key,) = ROW.findall(listed)
-    assert "open for &lt;1 s" in site.get(f"/lens/requests/{key}").text
+    (row,) = table(listed, "Logged requests").rows
+    assert row["Duration"] == "open for <1 s"
+    assert "open for <1 s" in page_text(site.get(row.links[0].href).text)

@@ -9,7 +9,8 @@ from fastapi_lens.storage.retention import preview as retention_preview
 from fastapi_lens.storage.retention.pruner import prune
 from tests.admin.conftest import Site
 from tests.admin.pages.settings.test_forms import post, recording, thresholds
-from tests.admin.pages.settings.test_rules import listed, text_of
+from tests.admin.pages.settings.test_rules import listed
+from tests.support.pages import field, page_text
 
 DAY = 86_400
 
@@ -34,16 +35,16 @@ def test_a_shorter_retention_says_what_it_deletes_and_deletes_that(site: Site) -
         long_ago(site, "/health", days)
     site.count("GET", "/health")
     pruned(site)
-    told = text_of(preview(site, "retention", ttl_days=60))
+    told = page_text(preview(site, "retention", ttl_days=60))
     assert told.startswith("Deletes ")
     post(site, "retention", version=0, ttl_days=60)
     deleted = pruned(site)
     assert f": {deleted} rows." in told
     days = int(told.split()[1])
     assert 140 <= days <= 147
-    again = text_of(preview(site, "retention", ttl_days=60))
+    again = page_text(preview(site, "retention", ttl_days=60))
     assert again == "Deletes nothing. History that is already deleted does not come back."
-    assert text_of(preview(site, "retention", ttl_days="")) == again
+    assert page_text(preview(site, "retention", ttl_days="")) == again
     assert len(site.lens.reader.endpoints(window=Window(), now=site.lens.clock())) == 3
 
 
@@ -53,7 +54,7 @@ def test_more_rows_than_are_counted_are_so_many_at_least(
     for days in (200, 100):
         long_ago(site, "/health", days)
     monkeypatch.setattr(retention_preview, "MOST_COUNTED", 1)
-    assert ": more than " in text_of(preview(site, "retention", ttl_days=10))
+    assert ": more than " in page_text(preview(site, "retention", ttl_days=10))
 
 
 def test_other_thresholds_list_who_would_change_and_those_change(site: Site) -> None:
@@ -62,14 +63,14 @@ def test_other_thresholds_list_who_would_change_and_those_change(site: Site) -> 
     before = {one.path: one.status for one in endpoints(site)}
     typed = thresholds(cold_threshold_days=2, dead_threshold_days=10, slow_threshold_ms=1_000)
     told = preview(site, "thresholds", **typed)
-    assert text_of(told) == (
+    assert page_text(told) == (
         "2 endpoints would change: GET /health Active → Cold, no longer slow "
         "GET /users/{user_id} Cold → Dead"
     )
     page = post(site, "thresholds", do="preview", **typed)
     assert page.status_code == 200
     assert listed(page.text) == listed(told)
-    assert 'name="slow_threshold_ms" value="1000"' in page.text
+    assert field(page.text, "slow_threshold_ms").value == "1000"
 
     post(site, "thresholds", **typed)
     after = {one.path: one.status for one in endpoints(site)}
@@ -77,18 +78,18 @@ def test_other_thresholds_list_who_would_change_and_those_change(site: Site) -> 
     assert sorted(changed) == ["/health", "/users/{user_id}"]
     assert "No endpoint would change." in preview(site, "thresholds", **typed)
     faster = {**typed, "slow_threshold_ms": 100}
-    assert "GET /health becomes slow" in text_of(preview(site, "thresholds", **faster))
+    assert "GET /health becomes slow" in page_text(preview(site, "thresholds", **faster))
 
 
 def test_what_cannot_be_saved_is_told_instead_of_a_preview(site: Site) -> None:
-    told = text_of(preview(site, "thresholds", **thresholds(dead_threshold_days=1)))
+    told = page_text(preview(site, "thresholds", **thresholds(dead_threshold_days=1)))
     assert told == (
         "Dead after … days without a call: Enter more than 7 days, after which an endpoint is cold."
     )
 
 
 def test_a_section_without_consequences_for_what_is_kept_has_no_preview(site: Site) -> None:
-    assert text_of(preview(site, "recording", **recording())) == ""
+    assert page_text(preview(site, "recording", **recording())) == ""
     assert 'id="lens-recording-preview"' not in site.get("/lens/settings").text
 
 

@@ -1,7 +1,5 @@
 """Ignore rules are added, changed, paused and deleted on the settings page, after a preview."""
 
-import html
-import re
 from typing import Any
 
 import pytest
@@ -15,13 +13,9 @@ from fastapi_lens.settings.ignore_rules import Rule
 from tests.admin.conftest import Site
 from tests.admin.pages.settings.test_forms import FRAGMENT, post
 from tests.admin.test_ignored import METHODS, PATTERNS, calls, save_rules
+from tests.support.pages import field, fields, form_actions, links, page_text, part, table
 
 PREVIEW = "/lens/settings/rules/preview"
-
-
-def text_of(page: str) -> str:
-    """A page as people read it."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", page)).split())
 
 
 def rule_id(site: Site) -> str:
@@ -31,8 +25,7 @@ def rule_id(site: Site) -> str:
 
 def listed(fragment: str) -> list[str]:
     """The endpoints that a preview or a page lists, from the top."""
-    found = re.findall(r"<b class=[^>]*>(\w+)</b> <span>(.*?)</span>", fragment)
-    return [f"{method} {text_of(path)}" for method, path in found]
+    return [one.name for one in links(fragment) if "/lens/endpoints/" in one.href]
 
 
 def test_a_rule_is_added_changed_paused_resumed_and_deleted(site: Site) -> None:
@@ -42,14 +35,15 @@ def test_a_rule_is_added_changed_paused_resumed_and_deleted(site: Site) -> None:
     answer = post(site, "rules", version=0, pattern=" /health ", **{"method.GET": "on"})
     assert answer.headers["location"] == "/lens/settings?saved=rules#rules"
     assert "GET /health" not in calls(site)
-    page = text_of(site.get("/lens/settings").text)
-    assert "GET /health 1 endpoint Active" in page
-    assert "1 endpoint ignored" in page
+    page = site.get("/lens/settings").text
+    row = table(page, "Rules")["GET /health"]
+    assert (row["Ignores"], row["State"]) == ("1 endpoint", "Active")
+    assert "1 endpoint ignored" in page_text(page)
 
     mine = {"rule": rule_id(site)}
     edit = site.get(f"/lens/settings?rule={rule_id(site)}").text
-    assert "Change <code>/health</code>" in edit
-    assert 'name="method.GET" value="on" checked' in edit
+    assert "Change /health" in page_text(edit)
+    assert field(edit, "method.GET").checked
     assert "Hides 1 of 3 endpoints, 100% of the calls of the last 7 days:" in edit
     post(site, "rules", version=1, pattern="/users/**", **mine)
     assert list(calls(site)) == ["GET /health"]
@@ -58,13 +52,13 @@ def test_a_rule_is_added_changed_paused_resumed_and_deleted(site: Site) -> None:
     assert len(calls(site)) == 3
     paused = site.fragment(f"/lens/settings/rules?rule={rule_id(site)}").text
     assert "Paused. Once resumed, it hides 2 of 3 endpoints" in paused
-    assert 'name="paused" value="on"' in paused
+    assert field(paused, "paused").value == "on"
     post(site, "rules", version=3, do="resume", **mine)
     assert list(calls(site)) == ["GET /health"]
 
     deleted = post(site, "rules", FRAGMENT, version=4, do="delete", **mine)
     assert "Deleted: /users/**." in deleted.text
-    assert "/users/** →" in text_of(deleted.text)
+    assert "/users/** →" in page_text(deleted.text)
     assert site.lens.settings.rules.all == ()
     assert len(calls(site)) == 3
 
@@ -78,7 +72,7 @@ def test_answers_of_some_classes_are_left_uncounted(site: Site) -> None:
     assert "4xx, 5xx responses of 1 endpoint" in page
     saved = post(site, "rules", FRAGMENT, version=1, pattern="/users", **{"status.4": "on"})
     assert "Saved. Leaves 4xx responses of 1 of 3 endpoints uncounted; they stay visible." in (
-        text_of(saved.text)
+        page_text(saved.text)
     )
 
 
@@ -95,10 +89,13 @@ def test_a_pattern_that_cannot_work_is_told_beside_its_field_and_kept(
 ) -> None:
     answer = post(site, "rules", version=0, pattern=pattern, **{"method.POST": "on"})
     assert answer.status_code == 422
-    assert told in text_of(answer.text)
+    assert told in page_text(answer.text)
     assert 'aria-describedby="lens-pattern-error lens-pattern-told" aria-invalid' in answer.text
-    assert f'value="{pattern}"' in answer.text
-    assert 'name="method.POST" value="on" checked' in answer.text
+    assert (field(answer.text, "pattern").value, field(answer.text, "pattern").invalid) == (
+        pattern,
+        True,
+    )
+    assert field(answer.text, "method.POST").checked
     assert site.lens.settings.rules.all == ()
 
 
@@ -127,7 +124,7 @@ def test_of_two_browsers_the_second_is_told_and_what_was_typed_stays(site: Site)
     second = post(site, "rules", version=0, pattern="/second")
     assert second.status_code == 409
     assert "this machine (testclient) changed this meanwhile" in second.text
-    assert 'value="/second"' in second.text
+    assert field(second.text, "pattern").value == "/second"
     assert [rule.pattern for rule in site.lens.settings.rules.all] == ["/first"]
 
     behind = post(site, "rules", version=0, do="delete", rule=rule_id(site))
@@ -144,7 +141,7 @@ def test_a_rule_that_somebody_has_deleted_cannot_be_changed_but_added_again(site
     assert "This rule no longer exists. alice changed this meanwhile" in gone.text
     lost = post(site, "rules", version=2, rule="a", pattern="/b")
     assert lost.status_code == 409
-    assert 'name="rule" value=""' in lost.text
+    assert field(lost.text, "rule").value == ""
     assert post(site, "rules", version=2, rule="", pattern="/b").status_code == 303
 
 
@@ -155,28 +152,28 @@ def test_a_preview_lists_what_the_rule_hides_as_one_types_and_without_scripts(si
     assert listed(site.fragment(f"{PREVIEW}?pattern=/users/**&method.POST=on").text) == [
         "POST /users"
     ]
-    assert "<form" not in typed
-    assert text_of(site.fragment(f"{PREVIEW}?pattern=/user").text) == (
+    assert form_actions(typed) == []
+    assert page_text(site.fragment(f"{PREVIEW}?pattern=/user").text) == (
         "Matches none of the 3 endpoints."
     )
     bad = site.fragment(f"{PREVIEW}?pattern=user")
     assert bad.status_code == 200
-    assert text_of(bad.text) == "The pattern must start with a slash, like /internal/**."
-    assert text_of(site.fragment(f"{PREVIEW}?pattern=").text) == ""
+    assert page_text(bad.text) == "The pattern must start with a slash, like /internal/**."
+    assert page_text(site.fragment(f"{PREVIEW}?pattern=").text) == ""
 
     page = post(site, "rules", version=0, do="preview", pattern="/users/**")
     assert page.status_code == 200
     assert listed(page.text) == listed(typed)
-    assert 'value="/users/**"' in page.text
+    assert field(page.text, "pattern").value == "/users/**"
     assert site.lens.settings.rules.all == ()
     linked = site.get(f"{PREVIEW}?pattern=/health&method.GET=on").text
     assert listed(linked) == ["GET /health"]
-    assert 'name="method.GET" value="on" checked' in linked
+    assert field(linked, "method.GET").checked
 
 
 def test_a_preview_says_who_is_ignored_anyway_and_who_comes_back(site: Site) -> None:
     save_rules(site, Rule(id="a", pattern="/users/**"), Rule(id="b", pattern="/users"))
-    preview = text_of(site.fragment(f"{PREVIEW}?rule=a&pattern=/users&method.POST=on").text)
+    preview = page_text(site.fragment(f"{PREVIEW}?rule=a&pattern=/users&method.POST=on").text)
     assert preview.endswith(
         "POST /users also by another rule 1 endpoint comes back: GET /users/{user_id}"
     )
@@ -245,12 +242,16 @@ def test_a_key_that_may_only_look_sees_the_rules_and_no_form(make_site: Any) -> 
     site = make_site(report_keys={"alice": "a-key", "ci": KeyConfig("b-key", scope="read")})
     save_rules(site, Rule(id="a", pattern="/a", paused=True))
     page = site.get("/lens/settings", **{"X-Lens-Key": "b-key"}).text
-    assert "<code>/a</code>" in page
-    assert "Paused" in page
-    for hidden in ('<form class="rule"', 'name="version"', 'id="audit"', "Delete"):
-        assert hidden not in page
+    (row,) = table(page, "Rules").rows
+    assert (row["Pattern"], row["State"]) == ("/a", "Paused")
+    assert "/lens/settings/rules" not in form_actions(page)
+    assert fields(page, "version") == []
+    assert part(page, "audit") is None
+    assert "Delete" not in page
     assert "Requests kept, at most" in page
     assert "10,000 requests" in page
     save_rules(site)
     assert "No rules." in site.get("/lens/settings", **{"X-Lens-Key": "b-key"}).text
-    assert 'class="rule"' in site.get("/lens/settings", **{"X-Lens-Key": "a-key"}).text
+    assert "/lens/settings/rules" in form_actions(
+        site.get("/lens/settings", **{"X-Lens-Key": "a-key"}).text
+    )

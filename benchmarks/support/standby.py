@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from sqlalchemy.engine import make_url
 
-from tests.support.database_server import USER
-from tests.support.ports import HOST
-from tests.support.postgres import PostgresServer
-from tests.support.waiting import wait_until
+from benchmarks.support.database_server import USER
+from benchmarks.support.ports import HOST
+from benchmarks.support.postgres import PostgresServer
+from benchmarks.support.waiting import wait_until
 
 NAME = "standby"
 
@@ -22,7 +22,7 @@ class StandbyServer(PostgresServer):
             ServerError: It cannot be copied, or the copy does not start.
         """
         self._primary = primary
-        super().__init__(primary._programs)
+        super().__init__(primary.programs)
         primary.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{NAME}'")
         primary.execute("SELECT pg_reload_conf()")
         wait_until(self._is_waited_for, what="synchronous replication")
@@ -52,7 +52,7 @@ class StandbyServer(PostgresServer):
     def _prepare(self) -> None:
         origin = ("-h", HOST, "-p", str(self._primary.port), "-U", USER)
         copy = ("-D", str(self._data), "--checkpoint=fast", "--no-sync", "--write-recovery-conf")
-        self._run(str(self._programs / "pg_basebackup"), *origin, *copy)
+        self._run(str(self.programs / "pg_basebackup"), *origin, *copy)
 
     def _command(self) -> Sequence[str]:
         origin = f"host={HOST} port={self._primary.port} user={USER}"

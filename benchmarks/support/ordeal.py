@@ -15,19 +15,16 @@ from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.context import ForkServerContext
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.engine import Connection, make_url
 
-from fastapi_lens.errors import StorageError
-from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.schema.tables import WORKER
-from fastapi_lens.storage.writing.batches import Batch
-from fastapi_lens.storage.writing.drain import drain_all
-from tests.storage.helpers import (
+from benchmarks.support.database_server import DatabaseServer
+from benchmarks.support.proxy import Proxy
+from benchmarks.support.rows import (
     FlakyDatabase,
     Rows,
     facts,
@@ -37,10 +34,14 @@ from tests.storage.helpers import (
     table_rows,
     worker,
 )
-from tests.support.database_server import DatabaseServer
-from tests.support.proxy import Proxy
-from tests.support.waiting import wait_until
-from tests.support.writing import Writer
+from benchmarks.support.waiting import wait_until
+from benchmarks.support.writing import Writer
+from fastapi_lens.errors import StorageError
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.tables import WORKER
+from fastapi_lens.storage.writing.batches import Batch
+from fastapi_lens.storage.writing.drain import drain_all
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -95,6 +96,7 @@ class MortalDatabase(FlakyDatabase):
     """One whose process may be killed before a commit, when all its statements have run."""
 
     def __init__(self, url: str, chance: random.Random, *, lost: float, killed: float) -> None:
+        """Take the shares of acknowledgements that get lost, and of transactions that end it."""
         super().__init__(url, loses=self._loses)
         self._chance, self._lost, self._killed = chance, lost, killed
         self.acknowledgements_lost = 0
@@ -106,6 +108,7 @@ class MortalDatabase(FlakyDatabase):
 
     @contextmanager
     def write(self) -> Generator[Connection]:
+        """A transaction that writes, unless the process is killed before its commit."""
         with super().write() as connection:
             yield connection
             if self._chance.random() < self._killed:
@@ -160,6 +163,14 @@ def write_until(url: str, seed: int, enough: str, shares: tuple[float, float], t
     told.send(found)
 
 
+def make_tables_together(url: str, barrier: Barrier) -> None:
+    """Make the tables of a database as soon as all processes are there."""
+    barrier.wait(timeout=60)
+    database = Database(url)
+    migrate(database)
+    database.close()
+
+
 class Ordeal:
     """Eight processes that write for as long as it is open.
 
@@ -180,6 +191,7 @@ class Ordeal:
         server: DatabaseServer | None = None,
         killed: float = 0.0,
     ) -> None:
+        """Start nothing yet."""
         self._context, self._url, self._server = context, url, server
         self._enough = folder / "enough"
         self._shares = (0.0 if server else SHARE_LOST, killed)
@@ -238,7 +250,7 @@ class Ordeal:
     def batches(self) -> int:
         """In the database; as many as were there before while it cannot be read."""
         with suppress(StorageError):
-            self._seen = sum(row.seq for row in table_rows(self._database, WORKER))
+            self._seen = int(sum(row.seq for row in table_rows(self._database, WORKER)))
         return self._seen
 
     def finish(self) -> Outcome:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from tests.support.ports import HOST
+from benchmarks.support.ports import HOST
 
 
 class Proxy:

@@ -5,10 +5,11 @@ import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
-from tests.support.ports import HOST
+from benchmarks.support.ports import HOST
 
 _WITHOUT_BODY = (204, 304)
 
@@ -71,6 +72,7 @@ class Client:
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take both ends of a connection."""
         self._reader, self._writer = reader, writer
 
     @classmethod
@@ -92,7 +94,7 @@ class Client:
             AssertionError: It is not a 200.
         """
         answer = await self.send("GET", path)
-        assert answer is None or answer.status == 200, answer
+        assert answer is None or answer.status == HTTPStatus.OK, answer
         return None if answer is None else answer.body
 
     async def send(

@@ -1,4 +1,4 @@
-"""Server processes for tests: start one, wait until it listens, stop it, keep its log."""
+"""Server processes: start one, wait until it listens, stop it, keep its log."""
 
 import contextlib
 import os
@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Protocol, Self
 from unittest.mock import patch
 
+from benchmarks.support.ports import HOST, free_port, is_listening
+from benchmarks.support.waiting import wait_until
 from fastapi_lens.config.places import TEST_SUITE
-from tests.support.ports import HOST, free_port, is_listening
-from tests.support.waiting import wait_until
 
 UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
 """For the environment of a server, and of a test that is not to cover lines: what is started runs

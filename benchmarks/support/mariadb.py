@@ -1,4 +1,4 @@
-"""A MariaDB for the tests, started and thrown away by them. Knows no tables.
+"""A MariaDB that is started and thrown away by whoever needs one. Knows no tables.
 
 It needs ``mariadbd`` alone: without the tables of users it starts in a twentieth of the time
 that making them takes. `scripts.mariadb` finds or installs it.
@@ -13,9 +13,9 @@ from typing import Any
 
 import pymysql
 
+from benchmarks.support.database_server import USER, DatabaseServer, ServerError
+from benchmarks.support.ports import HOST
 from scripts import mariadb
-from tests.support.database_server import USER, DatabaseServer, ServerError
-from tests.support.ports import HOST
 
 # Small and fast. What is committed is written, but not synchronised: a crash loses nothing.
 # A name that another release does not know is passed over ("loose").

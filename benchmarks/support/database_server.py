@@ -1,4 +1,4 @@
-"""Base of the tests' database servers: a folder, a process, an unprivileged user.
+"""Base of the database servers of tests and benchmarks: a folder, a process, an unprivileged user.
 
 Knows neither PostgreSQL nor MariaDB.
 """
@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.support.ports import free_port
-from tests.support.waiting import wait_until
+from benchmarks.support.ports import free_port
+from benchmarks.support.waiting import wait_until
 
 USER = "lens"
 

@@ -32,21 +32,27 @@ class FlakyDatabase(Database):
     Attributes:
         down: Refuse everything.
         loses: Asked after each commit, which is reported as failed when the answer is true.
+        has_read: Called after each transaction that has read.
     """
 
     def __init__(self, url: str, loses: Callable[[], bool] = lambda: False) -> None:
+        """Work as any other until it is told otherwise."""
         super().__init__(url)
         self.down = False
         self.loses = loses
+        self.has_read: Callable[[], None] = lambda: None
 
     @contextmanager
     def read(self) -> Generator[Connection]:
+        """A transaction that reads, unless the database is down."""
         self._refuse_when_down()
         with super().read() as connection:
             yield connection
+        self.has_read()
 
     @contextmanager
     def write(self) -> Generator[Connection]:
+        """A transaction that writes, whose commit may seem to have failed."""
         self._refuse_when_down()
         with super().write() as connection:
             yield connection
@@ -59,10 +65,12 @@ class FlakyDatabase(Database):
 
 
 def facts(path: str, method: str = "GET", app: str = APP, **more: Any) -> EndpointFacts:
+    """An endpoint."""
     return EndpointFacts(endpoint_id(app, method, path), app, method, path, **more)
 
 
 def worker(name: str = "w1", app: str = APP, started_at: float = 1.0) -> WorkerFacts:
+    """A worker, started at so many epoch seconds."""
     return WorkerFacts(name, app, "host-1", 4711, "1.4.2", round(started_at * 1_000_000), 5_000)
 
 
@@ -132,7 +140,7 @@ def rows_of(deltas: Iterable[Delta]) -> Rows:
             key = (seconds, one.minute * 60 // seconds, one.endpoint_id)
             sums = rows.buckets.setdefault(key, [0] * 6)
             sums[0] += one.calls
-            if 300 <= one.status <= 599:
+            if one.status // 100 in (3, 4, 5):
                 sums[one.status // 100 - 2] += one.calls
             sums[4] += one.duration_us
             sums[5] = max(sums[5], one.max_us)
@@ -164,5 +172,6 @@ def rows_in(database: Database) -> Rows:
 
 
 def table_rows(database: Database, table: sa.Table) -> list[Any]:
+    """All rows of a table."""
     with database.read() as connection:
         return list(connection.execute(sa.select(table)))

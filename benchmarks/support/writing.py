@@ -22,6 +22,7 @@ class Writer:
     def __init__(
         self, database: Database, worker: WorkerFacts, clock: Callable[[], float] = time.time
     ) -> None:
+        """Write nothing yet."""
         self._inbox = Inbox(database, worker)
         self.register = Registrar(database, worker).register
         self.drain = Drain(database, clock=clock)

@@ -1,0 +1,1 @@
+"""Servers, clients and rows that tests and benchmarks share. Knows neither of them."""
