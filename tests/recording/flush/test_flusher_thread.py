@@ -232,6 +232,15 @@ def test_a_stop_from_within_the_thread_does_not_wait_for_itself(tmp_path: Path) 
     rig.database.close()
 
 
+def test_a_deletion_stops_resting_when_the_worker_is_to_end(file_rig: Rig) -> None:
+    rest = file_rig.flusher._pruner._rest
+    migrate(file_rig.database)
+    file_rig.flusher.start()
+    assert not rest(0.0)
+    assert file_rig.flusher.stop()
+    assert rest(30.0)
+
+
 class Visits:
     """Stands for the deletion.
 

@@ -553,3 +553,17 @@ def test_a_process_that_starts_while_the_clock_is_behind_is_right_once_it_is_set
     assert found["/now"].first_seen_at == pytest.approx(NOW, abs=6)
     assert found["/rare"].last_called_at == pytest.approx(NOW - DAY, abs=61)
     starting.stop()
+
+
+def test_very_many_last_calls_are_raised_in_short_transactions(clocks: Clocks, lens: Lens) -> None:
+    other = Lens(lens.config, clock=lambda: NOW - DAY)
+    for number in range(250):
+        count(other, f"/{number}")
+    assert other.flusher.flush()
+    with other.database.write() as connection:
+        connection.execute(sa.update(ENDPOINT).values(last_called_at=1_600_000_000_000_000))
+    other.database.close()
+    assert lens.flusher.flush()
+    rows = table_rows(lens.database, ENDPOINT)
+    assert len(rows) == 250
+    assert min(row.last_called_at for row in rows) / 1e6 == pytest.approx(NOW - DAY, abs=61)
