@@ -142,7 +142,7 @@ def _of_cadence(silence: Silence) -> Iterator[Reason]:
 
 
 def _of_open_questions(silence: Silence, dates: Dates) -> Iterator[Reason]:
-    """What safe waits for beside time; nothing leads there for a WebSocket."""
+    """The conditions of safe besides time; a WebSocket never reaches them."""
     today, is_used = silence.history.today, silence.last_used is not None
     if is_used and silence.needs.clock is None and dates.pattern >= max(dates.whole, today + 1):
         yield _reason(

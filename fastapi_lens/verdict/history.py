@@ -40,9 +40,9 @@ class Keep:
     """An endpoint is kept on purpose.
 
     Attributes:
-        reason: In words of whoever said so.
+        reason: The reason, in the author's words.
         until: The last day on which it holds.
-        source: Where it was said.
+        source: Where the decision was made.
     """
 
     reason: str

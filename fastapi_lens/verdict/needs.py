@@ -45,7 +45,7 @@ SHORTEST_SPAN = 14
 """Days from the first to the last use below which they are one attempt."""
 
 _SAFE_FACTORS = ((1, 3.0), (2, 2.5), (3, 2.25), (7, 2.0), (math.inf, 1.75))
-"""Of the longest of so many irregular gaps at most, how many times it a silence must last."""
+"""Numbers of irregular gaps, each with the factor on the longest gap that a silence must reach."""
 
 LEFT_OUT = 2.1
 """Periods of silence after which one use that was left out cannot explain it."""
@@ -143,7 +143,7 @@ def _irregular_needs(lengths: Sequence[int], longest: int, span: int) -> Needs:
 
 
 def _lomax_quantile(chance: float, span: int, count: int) -> float:
-    """The days that the next gap exceeds with a chance, after so many gaps in a span of days."""
+    """The days that the next gap exceeds with a chance, after `count` gaps in a span of days."""
     return span * (math.pow(chance, -1 / count) - 1)
 
 

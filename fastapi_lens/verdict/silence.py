@@ -1,8 +1,8 @@
 """The day on which a silence has lasted long enough, as far as anybody could see. Pure.
 
 A day that was not observed is not silence. Without a known period, every hole begins the silence
-anew. With one, whoever could have called in a hole would also have called a period earlier or
-later: the hole counts as seen as soon as one of these times was observed in the same silence.
+again. With one, a caller in a hole would also have called a period earlier or later: the hole
+counts as seen as soon as one of these times was observed in the same silence.
 """
 
 from bisect import bisect_right

@@ -319,7 +319,7 @@ def is_local(request: HTTPConnection) -> bool:
 def safe_next(target: str, base: str) -> str:
     """The address after signing in: a page of this admin, otherwise its start page.
 
-    An address with a key is none: it would sign in again, as whoever made the address.
+    An address with a key is not allowed: it would sign the visitor in as the author of the link.
 
     Args:
         target: Path and query from the client; any text.

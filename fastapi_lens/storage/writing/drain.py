@@ -138,7 +138,7 @@ class Drain:
             pass
 
     def parts(self) -> Iterator[bool]:
-        """The same as `run_once`, one transaction after the other; whoever stops loses nothing.
+        """The same as `run_once`, one transaction after the other; a caller may stop at any time.
 
         Yields:
             True if the inbox is empty, as far as is known after that transaction.

@@ -1,4 +1,4 @@
-"""What the host application listens to in its own database sessions does not reach ours."""
+"""SQLAlchemy listeners of the host application do not affect the database sessions of the lens."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

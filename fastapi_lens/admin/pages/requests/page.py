@@ -77,7 +77,7 @@ def requests_page(context: Context) -> Response:
 def new_requests(context: Context) -> Response:
     """``GET /requests/new``: the number of requests that are newer than the list.
 
-    The list stays as it is: whoever reads in it asks for them.
+    The list itself does not change while somebody reads it; a link loads the newer ones.
     """
     query = RequestsQuery.parse(f"?{context.request.url.query}")
     newest = query.newest().url(context.url("/requests"))
