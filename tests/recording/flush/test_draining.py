@@ -354,7 +354,7 @@ def test_a_drain_that_fails_keeps_a_flush_from_nothing_else(
         with monkeypatch.context() as patched:
             patched.setattr(Draining, "turn", fail)
             patched.setattr(LogCarrier, "carry", lambda _, **__: done.append("log"))
-            patched.setattr(Registration, "mend", lambda _: done.append("times"))
+            patched.setattr(Registration, "correct_times", lambda _: done.append("times"))
             patched.setattr(Registration, "forget", lambda _: done.append("again"))
             rig.call()
             rig.now += 1
