@@ -30,7 +30,7 @@ Lens.refresh_settings = refresh_and_note  # type: ignore[method-assign, assignme
 
 @app.get("/in-force")
 async def tell(request: Request) -> dict[str, object]:
-    """What this worker goes by now, and went by after each flush."""
+    """Settings in use by this worker, now and after each flush."""
     lens = request.scope["fastapi_lens"]
     return {"pid": os.getpid(), "now": in_force(lens), "after_each_flush": _REFRESHES}
 

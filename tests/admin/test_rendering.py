@@ -217,7 +217,7 @@ def test_the_bar_says_who_looks_and_what_they_may_do(make_site: MakeSite) -> Non
 
 
 def who(page: str) -> str:
-    """What the page says of who looks at it."""
+    """Text of the page about its visitor."""
     return part(page, "lens-who") or "nobody"
 
 

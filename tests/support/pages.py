@@ -126,7 +126,7 @@ class Table:
     """A table: its columns, and its rows from the top.
 
     Attributes:
-        orders: How it is sorted, by column, as screen readers are told: ascending or descending.
+        orders: Sort order by column, for screen readers: ascending or descending.
     """
 
     columns: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a database is asked, for tests that count, explain or break off statements."""
+"""Statements sent to a database, for tests that count, explain or interrupt them."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
