@@ -159,7 +159,7 @@ def _wrong_rows(connection: Connection, app: str, limit_us: int) -> list[Any]:
     wrong = sa.or_(*(_is_wrong(ENDPOINT.c[name], limit_us) for name in _TIMES))
     columns = (ENDPOINT.c.id, *(ENDPOINT.c[name] for name in _TIMES))
     selected = sa.select(*columns).where(ENDPOINT.c.app == app, wrong).limit(_AT_ONCE)
-    return list(connection.execute(selected))
+    return list(connection.execute(selected).all())
 
 
 def _is_wrong(time: sa.Column[int], limit_us: int) -> sa.ColumnElement[bool]:

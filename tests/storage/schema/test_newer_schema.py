@@ -43,7 +43,7 @@ def assert_refused(probe: Probe) -> None:
     assert probe.client.get("/orders").json() == "three"
     page = probe.client.get("/lens/")
     assert page.status_code == 503
-    assert f"The lens records nothing: {PROBLEM}." in page.text
+    assert f"The lens is not recording: {PROBLEM}." in page.text
     report = probe.client.get("/lens/report")
     assert report.status_code == 503
     assert PROBLEM in report.text
