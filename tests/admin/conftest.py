@@ -8,7 +8,12 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from benchmarks.support.rows import delta, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
+from fastapi_lens.recording.flush.processes import new_id
+from fastapi_lens.storage.engine.clock_skew import microseconds
+from fastapi_lens.storage.writing.batches import Batch, endpoint_id
 from tests.recording.probe import lens_of
 
 
@@ -45,6 +50,26 @@ class Site:
                 method=method, path=path, **{"status": 200, "duration_ns": 10_000_000, **facts}
             )
         assert self.lens.flusher.flush()
+
+    def count_at(
+        self,
+        moment: float,
+        method: str,
+        path: str,
+        calls: int = 1,
+        *,
+        status: int = 200,
+        duration_ns: int = 10_000_000,
+    ) -> None:
+        """Calls at a past time, in epoch seconds; another worker, since ended, counted them."""
+        past = worker(new_id(), app="site", started_at=moment)
+        writer = Writer(self.lens.database, past)
+        writer.register([], applied=0, now_us=microseconds(moment))
+        durations = [duration_ns // 1_000] * calls
+        counted = delta(
+            endpoint_id("site", method, path), durations, minute=int(moment // 60), status=status
+        )
+        writer.write(Batch(1, (counted,)))
 
     def get(self, path: str = "/lens/", **headers: str) -> Any:
         return self.client.get(path, headers=headers)

@@ -135,23 +135,15 @@ def stand(days: float = 0.0) -> str:
     return timestamp(AFTERNOON + days * DAY)[:16] + "Z"
 
 
-def at(monkeypatch: pytest.MonkeyPatch, site: Site, moment: float) -> None:
-    """Set the clock of a site."""
-    monkeypatch.setattr(site.lens, "clock", lambda: moment)
-    monkeypatch.setattr(site.lens.recorder, "clock", lambda: moment)
-
-
 @pytest.fixture
 def past(site: Site, monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of an endpoint with calls of two weeks; it is half past two."""
-    at(monkeypatch, site, AFTERNOON - 20 * DAY)
-    site.count("GET", "/health")
+    site.count_at(AFTERNOON - 20 * DAY, "GET", "/health")
     for days in range(14, 0, -1):
-        at(monkeypatch, site, AFTERNOON - days * DAY)
-        site.count("GET", "/health", 2 if days > 7 else 3, duration_ns=days * 10_000_000)
-    at(monkeypatch, site, AFTERNOON + 100)
-    site.count("GET", "/health", 5, status=503)
-    at(monkeypatch, site, AFTERNOON + 1_800)
+        calls, duration_ns = 2 if days > 7 else 3, days * 10_000_000
+        site.count_at(AFTERNOON - days * DAY, "GET", "/health", calls, duration_ns=duration_ns)
+    site.count_at(AFTERNOON + 100, "GET", "/health", 5, status=503)
+    monkeypatch.setattr(site.lens, "clock", lambda: AFTERNOON + 1_800)
     return f"/lens/endpoints/{key_of(site, 'health')}"
 
 

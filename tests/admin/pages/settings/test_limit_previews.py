@@ -17,12 +17,7 @@ DAY = 86_400
 
 def long_ago(site: Site, path: str, days: float, **facts: Any) -> None:
     """A call of so many days ago."""
-    clock = site.lens.recorder.clock
-    site.lens.recorder.clock = lambda: clock() - days * DAY
-    try:
-        site.count("GET", path, **facts)
-    finally:
-        site.lens.recorder.clock = clock
+    site.count_at(site.lens.clock() - days * DAY, "GET", path, **facts)
 
 
 def preview(site: Site, section: str, **typed: Any) -> str:
