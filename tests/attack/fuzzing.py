@@ -16,7 +16,7 @@ from fastapi_lens.admin.http.static_files import folder
 from fastapi_lens.settings.settings import SECTIONS
 from tests.attack.asgi import Answer, Header, Raw
 from tests.attack.corpus import FORMULAS, SCRIPTS, SITES, TEXTS
-from tests.attack.target import INSIDE, KEY, ORIGIN, READ_KEY, REPORT_PATH, Target
+from tests.attack.target import FORM, INSIDE, KEY, ORIGIN, READ_KEY, REPORT_PATH, Target
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "x")
 NAMED = {
@@ -51,7 +51,7 @@ USUAL_HEADERS = (
     (b"origin", ORIGIN.encode()),
     (b"sec-fetch-site", b"same-origin"),
     (b"if-none-match", b"*"),
-    (b"content-type", b"application/x-www-form-urlencoded"),
+    FORM,
 )
 SECURE = ("sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "sec-purpose", "origin")
 OURS: tuple[tuple[str, ...], ...] = (

@@ -19,6 +19,7 @@ from tests.support.pages import csrf_token
 KEY, READ_KEY = (f"the-fuzzed-key-{scope}" for scope in ("admin", "read"))
 INSIDE = f"/{len(KEY)}-things-for-those-who-may-look"
 ORIGIN = "http://testserver"
+FORM: Header = (b"content-type", b"application/x-www-form-urlencoded")
 REPORT_PATH = "/reports/of-their-own"
 
 

@@ -9,11 +9,10 @@ from fastapi_lens.admin import router
 from fastapi_lens.storage.schema.tables import SETTING
 from tests.attack.asgi import Answer, Header, Raw
 from tests.attack.fuzzing import table
-from tests.attack.target import KEY, ORIGIN, Target, build
+from tests.attack.target import FORM, KEY, ORIGIN, Target, build
 from tests.support.pages import csrf_token
 
 HOST: Header = (b"host", b"testserver")
-FORM: Header = (b"content-type", b"application/x-www-form-urlencoded")
 OWN: Header = (b"origin", ORIGIN.encode())
 
 FOREIGN: dict[str, list[Header]] = {
@@ -69,7 +68,7 @@ def test_forms_of_other_sites_are_refused_by_every_page(target: Target) -> None:
 
 def test_a_form_without_the_sessions_own_token_is_refused_by_every_page(target: Target) -> None:
     session = target.good["session"]
-    login = Raw("POST", "/lens/login", headers=(HOST, OWN), body=(f"key={KEY}".encode(),))
+    login = Raw("POST", "/lens/login", headers=(HOST, OWN, FORM), body=(f"key={KEY}".encode(),))
     other = target.call(login).header("set-cookie").partition(";")[0].encode()
     page = target.call(Raw(path="/lens/", headers=(HOST, (b"cookie", other)))).text
     foreign = csrf_token(page)

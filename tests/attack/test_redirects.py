@@ -12,12 +12,11 @@ from fastapi.testclient import TestClient
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
 from tests.attack.asgi import Answer, Header, Raw
 from tests.attack.corpus import SCRIPTS, SITES, TEXTS
-from tests.attack.target import KEY, ORIGIN, Target, build
+from tests.attack.target import FORM, KEY, ORIGIN, Target, build
 from tests.recording.probe import lens_of
 
 HOST: Header = (b"host", b"testserver")
 OWN: Header = (b"origin", ORIGIN.encode())
-FORM = (b"content-type", b"application/x-www-form-urlencoded")
 TARGETS = sorted({*SITES, *SCRIPTS, *TEXTS} - {"a" * 5_000})
 
 

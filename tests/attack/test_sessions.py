@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.attack.asgi import Answer, Header, Raw
-from tests.attack.target import KEY, ORIGIN, READ_KEY, Target, build
+from tests.attack.target import FORM, KEY, ORIGIN, READ_KEY, Target, build
 from tests.support.pages import csrf_token
 
 HOST: Header = (b"host", b"testserver")
@@ -20,7 +20,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 
 def sign_in(target: Target, key: str = KEY, cookie: bytes = b"") -> Answer:
-    headers = (HOST, OWN, (b"cookie", cookie))
+    headers = (HOST, OWN, FORM, (b"cookie", cookie))
     body = (f"key={key}".encode(),)
     return target.call(Raw("POST", "/lens/login", headers=headers, body=body))
 
@@ -61,7 +61,7 @@ def test_a_session_that_may_only_read_becomes_another_by_signing_in_as_somebody_
         post = Raw(
             "POST",
             "/lens/settings/retention",
-            headers=(HOST, OWN, (b"cookie", cookie)),
+            headers=(HOST, OWN, FORM, (b"cookie", cookie)),
             body=(form,),
         )
         assert target.call(post).status == status
@@ -72,7 +72,12 @@ def test_a_session_travels_in_a_cookie_alone(target: Target) -> None:
     for raw in (
         Raw(path="/lens/report", query=name + b"=" + value, headers=(HOST,)),
         Raw(path="/lens/report", headers=(HOST, (name, value))),
-        Raw("POST", "/lens/settings/retention", headers=(HOST, OWN), body=(name + b"=" + value,)),
+        Raw(
+            "POST",
+            "/lens/settings/retention",
+            headers=(HOST, OWN, FORM),
+            body=(name + b"=" + value,),
+        ),
     ):
         assert target.call(raw).status in (303, 403)
 

@@ -64,7 +64,7 @@ def test_what_holds_at_every_start_is_logged_at_the_first(
         lens.begin(FastAPI())
         count(lens)
         lens.stop()
-    assert caplog.text.count("sees no lifespan") == 1
+    assert caplog.text.count("gets no lifespan events") == 1
     assert caplog.text.count("has no report_key") == 1
 
 

@@ -246,7 +246,7 @@ def test_one_log_out_too_many_of_a_key_ends_all_of_its_sessions_and_no_others(
     # And again from the beginning, with no row that is not needed.
     assert [row.session for row in table_rows(database, ENDED_SESSION)] == [""]
     notes = [row.after for row in table_rows(database, AUDIT) if row.after]
-    assert notes == ["the last of many log-outs: all sessions of this key have ended"]
+    assert notes == ["too many log-outs: all sessions of this key have ended"]
 
 
 def test_a_log_out_is_forgotten_only_when_no_clock_takes_the_session_for_alive(

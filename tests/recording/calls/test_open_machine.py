@@ -90,7 +90,7 @@ class OpenMachine(RuleBasedStateMachine):
         lens: Any = SimpleNamespace(
             recorder=recorder,
             routes=SimpleNamespace(match=lambda path, _root: Match("GET", path)),
-            records=lambda _method, _path: True,
+            is_recorded=lambda _method, _path: True,
             skips=lambda _method, _path, _status: False,
         )
         hooks = FlushHooks(open_endpoints=lambda: open_endpoints(lens))
