@@ -75,6 +75,12 @@ def _add_inbox(connection: Connection) -> None:
     _add_column(connection, WORKER.c.core_ppm)
 
 
+def _drop_written_at(connection: Connection) -> None:
+    """Drop a column of the inbox that nothing reads; only development versions created it."""
+    if "written_at" in {one["name"] for one in sa.inspect(connection).get_columns(INBOX.name)}:
+        connection.exec_driver_sql(f"ALTER TABLE {INBOX.name} DROP COLUMN written_at")
+
+
 def _add_column(connection: Connection, column: sa.Column[Any]) -> None:
     """Add a nullable column, unless it exists."""
     if column.name not in {one["name"] for one in sa.inspect(connection).get_columns(WORKER.name)}:
@@ -90,6 +96,7 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
     _widen_methods,
     _add_open_calls,
     _add_inbox,
+    _drop_written_at,
 )
 """Step n migrates the schema from version n to n + 1; steps are only ever appended.
 

@@ -15,6 +15,7 @@ from fastapi_lens.storage.schema.models import lens_metadata
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
     ENDED_SESSION,
+    INBOX,
     META,
     SCHEMA_STEP,
     SCHEMA_VERSION,
@@ -145,6 +146,20 @@ def test_a_database_of_the_second_schema_gets_the_sessions_that_were_logged_out(
 
 
 @pytest.mark.parametrize("row_format", ["compact", "redundant"])
+def test_a_database_of_a_development_version_takes_batches_again(database: Database) -> None:
+    with database.write() as connection:
+        connection.exec_driver_sql(
+            f"ALTER TABLE {INBOX.name} ADD COLUMN written_at BIGINT DEFAULT 0 NOT NULL"
+        )
+        connection.execute(
+            sa.update(META).where(META.c.name == SCHEMA_STEP).values(value=str(len(STEPS) - 1))
+        )
+    migrate(database)
+    with database.read() as connection:
+        columns = {one["name"] for one in sa.inspect(connection).get_columns(INBOX.name)}
+    assert columns == set(INBOX.c.keys())
+
+
 def test_names_fit_into_keys_whatever_format_of_rows_a_server_takes_by_default(
     mariadb_url: str, row_format: str
 ) -> None:
