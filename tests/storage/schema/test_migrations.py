@@ -145,7 +145,6 @@ def test_a_database_of_the_second_schema_gets_the_sessions_that_were_logged_out(
     assert [row.name for row in table_rows(database, SETTING)] == ["retention"]
 
 
-@pytest.mark.parametrize("row_format", ["compact", "redundant"])
 def test_a_database_of_a_development_version_takes_batches_again(database: Database) -> None:
     with database.write() as connection:
         connection.exec_driver_sql(
@@ -160,6 +159,7 @@ def test_a_database_of_a_development_version_takes_batches_again(database: Datab
     assert columns == set(INBOX.c.keys())
 
 
+@pytest.mark.parametrize("row_format", ["compact", "redundant"])
 def test_names_fit_into_keys_whatever_format_of_rows_a_server_takes_by_default(
     mariadb_url: str, row_format: str
 ) -> None:
