@@ -98,6 +98,20 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
         Code.ONLY_NOISE,
         {
             "window": 90,
+            "noise_days": 0,
+            "refused_days": 3,
+            "names": (),
+            "refused_users": (),
+        },
+        (
+            "In the last 90 days requests were refused on 3 days. These calls are no use, but "
+            "somebody makes them: never safe to remove while they go on."
+        ),
+    ),
+    (
+        Code.ONLY_NOISE,
+        {
+            "window": 90,
             "noise_days": 45,
             "refused_days": 0,
             "names": ("Googlebot", "bingbot"),

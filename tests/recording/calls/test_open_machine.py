@@ -20,6 +20,7 @@ from fastapi_lens.storage.coordination.heartbeat import note_killed
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.writing.batches import EndpointFacts, endpoint_id
+from fastapi_lens.storage.writing.drain import drain_all
 from tests.recording.rig import START
 from tests.reporting.recount import reader_of
 
@@ -131,6 +132,8 @@ class OpenMachine(RuleBasedStateMachine):
         written = process.flusher.flush(ending=ending)
         if not self.database.down:
             assert written
+            # Another worker may have the lease of the drain.
+            drain_all(self.database)
             self._note(process, ending=ending)
 
     def _note(self, process: Worker, *, ending: bool) -> None:

@@ -50,6 +50,14 @@ def url(encoding: str, postgres_server: PostgresServer) -> Iterator[str]:
     postgres_server.drop_database(made)
 
 
+def test_texts_of_an_array_are_escaped(url: str, encoding: str) -> None:
+    database = Database(url)
+    with database.read() as connection:
+        found = connection.exec_driver_sql("SELECT %(texts)s::text[]", {"texts": [TEXT]})
+        assert found.scalar_one() == [STORED[encoding]]
+    database.close()
+
+
 def test_an_endpoint_is_registered_with_what_can_be_stored(url: str, encoding: str) -> None:
     database = Database(url)
     migrate(database)
