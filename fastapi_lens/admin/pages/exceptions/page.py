@@ -69,6 +69,8 @@ def exception_page(context: Context) -> Response:
 
 def old_address(context: Context) -> Response:
     """``GET /failures`` and ``GET /failures/{key}``: a redirect to the present address."""
-    key, query = context.request.path_params.get("key"), context.request.url.query
+    key = context.request.path_params.get("key")
+    # Not from the URL, which older releases of Starlette cut at a question mark in the path.
+    query: str = context.request.scope["query_string"].decode("ascii", "ignore")
     path = "/exceptions" if key is None else f"/exceptions/{quote(key)}"
     return RedirectResponse(context.url(path) + (f"?{query}" if query else ""), 308)
