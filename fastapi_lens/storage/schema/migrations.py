@@ -37,8 +37,7 @@ def _create_tables(connection: Connection) -> None:
 def _add_log_and_settings(connection: Connection) -> None:
     """Add the request log, settings, audit log and throttle, and the worker's `log_seq`."""
     _create_tables(connection)
-    columns = {column["name"] for column in sa.inspect(connection).get_columns(WORKER.name)}
-    if WORKER.c.log_seq.name not in columns:
+    if WORKER.c.log_seq.name not in _columns_of(connection, WORKER):
         # The same statement on each database.
         connection.exec_driver_sql(
             "ALTER TABLE lens_worker ADD COLUMN log_seq BIGINT DEFAULT 0 NOT NULL"
@@ -77,15 +76,20 @@ def _add_inbox(connection: Connection) -> None:
 
 def _drop_written_at(connection: Connection) -> None:
     """Drop a column of the inbox that nothing reads; only development versions created it."""
-    if "written_at" in {one["name"] for one in sa.inspect(connection).get_columns(INBOX.name)}:
+    if "written_at" in _columns_of(connection, INBOX):
         connection.exec_driver_sql(f"ALTER TABLE {INBOX.name} DROP COLUMN written_at")
 
 
 def _add_column(connection: Connection, column: sa.Column[Any]) -> None:
-    """Add a nullable column, unless it exists."""
-    if column.name not in {one["name"] for one in sa.inspect(connection).get_columns(WORKER.name)}:
+    """Add a nullable column to the table of workers, unless it exists."""
+    if column.name not in _columns_of(connection, WORKER):
         words = CreateColumn(column).compile(dialect=connection.dialect)
         connection.exec_driver_sql(f"ALTER TABLE {WORKER.name} ADD COLUMN {words}")
+
+
+def _columns_of(connection: Connection, table: sa.Table) -> set[str]:
+    """The names of the columns that a table has in the database."""
+    return {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
 
 
 STEPS: tuple[Callable[[Connection], None], ...] = (

@@ -42,7 +42,6 @@ from tests.recording.rig import (
     Rig,
     opened,
     paths_in,
-    simulated_monotonic,
     worker_row,
 )
 
@@ -52,19 +51,6 @@ def rig(database_url: str) -> Iterator[Rig]:
     """Once on SQLite and once on PostgreSQL."""
     with opened(database_url) as made:
         yield made
-
-
-@pytest.fixture
-def file_rig(tmp_path: Path) -> Iterator[Rig]:
-    """On SQLite alone, for what is the same on every database."""
-    with opened(f"sqlite:///{tmp_path / 'lens.db'}") as made:
-        yield made
-
-
-@pytest.fixture
-def monotonic(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds of `time.monotonic`; change the only one."""
-    return simulated_monotonic(monkeypatch)
 
 
 def test_a_flush_writes_every_call_and_every_endpoint(rig: Rig) -> None:

@@ -20,7 +20,6 @@ from tests.recording.rig import (
     HangingDatabase,
     Rig,
     opened,
-    simulated_monotonic,
     started,
     worker_row,
 )
@@ -31,19 +30,6 @@ def quick_rig(database_url: str) -> Iterator[Rig]:
     """One that flushes all the time, once on SQLite and once on PostgreSQL."""
     with opened(database_url, interval=0.01) as made:
         yield made
-
-
-@pytest.fixture
-def file_rig(tmp_path: Path) -> Iterator[Rig]:
-    """On SQLite alone, for what is the same on every database."""
-    with opened(f"sqlite:///{tmp_path / 'lens.db'}") as made:
-        yield made
-
-
-@pytest.fixture
-def monotonic(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds of `time.monotonic`; change the only one."""
-    return simulated_monotonic(monkeypatch)
 
 
 def test_the_calls_of_a_minute_are_collected_just_before_its_end(file_rig: Rig) -> None:
