@@ -29,7 +29,8 @@ from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.writing.batches import Batch, EndpointFacts, Use, endpoint_id
+from fastapi_lens.storage.schema.identities import endpoint_id
+from fastapi_lens.storage.writing.batches import Batch, EndpointFacts, Use
 from fastapi_lens.storage.writing.registrar import Registrar
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from benchmarks.support.clients import Client
 from benchmarks.support.servers import Server
 from fastapi_lens import LensConfig
 from fastapi_lens.reporting.cache import MAX_AGE_SECONDS
-from fastapi_lens.storage.writing.batches import endpoint_id
+from fastapi_lens.storage.schema.identities import endpoint_id
 from scripts import chromium
 
 SIZES = (1_000, 5_000)

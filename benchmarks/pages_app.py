@@ -21,8 +21,9 @@ from fastapi_lens.histogram.histogram import BUCKET_MS, Histogram, bucket_index
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import Retention, prune
+from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts, endpoint_id
+from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts
 
 ROOT = Path(__file__).parents[1]
 

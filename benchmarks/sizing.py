@@ -29,10 +29,11 @@ from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import KEPT_SECONDS
+from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
-from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts, endpoint_id
+from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts
 from scripts import mariadb
 
 ROOT = Path(__file__).parents[1]

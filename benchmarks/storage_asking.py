@@ -13,7 +13,7 @@ from random import Random
 from benchmarks.storage_routes import APP, BUSY, paths
 from benchmarks.storage_server import FLUSH_SECONDS
 from benchmarks.support.clients import Client
-from fastapi_lens.storage.writing.batches import endpoint_id
+from fastapi_lens.storage.schema.identities import endpoint_id
 
 CLIENTS = 8
 BURST_APART_SECONDS = 1.1

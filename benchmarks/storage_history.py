@@ -22,8 +22,9 @@ from fastapi_lens.storage.coordination.heartbeat import beat
 from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import Retention, prune
+from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts, endpoint_id
+from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts
 
 DAYS = 400
 CALLS = 1_000_000_000

@@ -24,7 +24,7 @@ from benchmarks.machine import machine, versions
 from benchmarks.pages_app import APP, UNUSED_OF_TEN, lay_down, paths, serving
 from benchmarks.sections import write_section
 from benchmarks.support.servers import Server
-from fastapi_lens.storage.writing.batches import endpoint_id
+from fastapi_lens.storage.schema.identities import endpoint_id
 
 ENDPOINTS = 200
 TABS = 20

@@ -17,8 +17,9 @@ from fastapi_lens.errors import StorageError
 from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
-from fastapi_lens.storage.writing.batches import Delta, EndpointFacts, endpoint_id
+from fastapi_lens.storage.writing.batches import Delta, EndpointFacts
 from fastapi_lens.storage.writing.registrar import Registrar
 
 APP = "orders"

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, cast
 
 from fastapi_lens.errors import LensError
 from fastapi_lens.storage.engine.texts import unescaped
+from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US, RULES, wrong_values
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, MOVED, STATUS, WORKER
-from fastapi_lens.storage.writing.batches import endpoint_id
 from fastapi_lens.storage.writing.log_writer import exception_id
 from fastapi_lens.text.escaping import visible
 from fastapi_lens.text.json_values import is_list

@@ -31,8 +31,9 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import storable
 from fastapi_lens.storage.records.settings import read_sections
 from fastapi_lens.storage.retention.pruner import Retention
+from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.migrations import migrate, session_salt
-from fastapi_lens.storage.writing.batches import EndpointFacts, endpoint_id
+from fastapi_lens.storage.writing.batches import EndpointFacts
 
 logger = logging.getLogger("fastapi_lens")
 

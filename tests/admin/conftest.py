@@ -13,7 +13,8 @@ from benchmarks.support.writing import Writer
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.recording.flush.processes import new_id
 from fastapi_lens.storage.engine.clock_skew import microseconds
-from fastapi_lens.storage.writing.batches import Batch, endpoint_id
+from fastapi_lens.storage.schema.identities import endpoint_id
+from fastapi_lens.storage.writing.batches import Batch
 from tests.recording.probe import lens_of
 
 

@@ -3,7 +3,7 @@
 from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.reporting.model import Endpoint, Usage
 from fastapi_lens.settings.status import Status
-from fastapi_lens.storage.writing.batches import endpoint_id
+from fastapi_lens.storage.schema.identities import endpoint_id
 
 NOW = 1_775_243_992.0
 DAY = 86_400

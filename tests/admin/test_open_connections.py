@@ -13,7 +13,8 @@ from benchmarks.support.writing import Writer
 from fastapi_lens.admin.display.formats import connections, timestamp
 from fastapi_lens.storage.coordination.heartbeat import beat
 from fastapi_lens.storage.coordination.worker import Heartbeat
-from fastapi_lens.storage.writing.batches import Batch, Use, endpoint_id
+from fastapi_lens.storage.schema.identities import endpoint_id
+from fastapi_lens.storage.writing.batches import Batch, Use
 from fastapi_lens.storage.writing.open_calls import as_text
 from tests.admin.conftest import Site
 from tests.admin.make import DAY, NOW

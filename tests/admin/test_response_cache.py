@@ -11,7 +11,7 @@ from starlette.datastructures import MutableHeaders
 
 from fastapi_lens.reporting.cache import TTLCache
 from fastapi_lens.runtime.lens import Lens
-from fastapi_lens.storage.writing.batches import endpoint_id
+from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.writing.drain import drain_all
 from tests.admin.conftest import Site, an_app
 from tests.support.pages import csrf_token, fields, table

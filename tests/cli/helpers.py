@@ -12,9 +12,10 @@ from benchmarks.support.writing import Writer
 from fastapi_lens.cli.commands import create_cli
 from fastapi_lens.storage.coordination.worker import Progress
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import MOVED
-from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts, endpoint_id
+from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts
 from fastapi_lens.storage.writing.inbox import Inbox
 
 NOW = 1_773_014_400.0

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from benchmarks.support.rows import APP, delta, worker
 from fastapi_lens.cli import archive
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.row_checks import LONGEST_TEXT, MOST, MOST_ADDED_US
-from fastapi_lens.storage.writing.batches import endpoint_id
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter, exception_id
 from fastapi_lens.text.methods import MAX_METHOD_LENGTH
 from tests.cli.helpers import fill, moved, run, url_of

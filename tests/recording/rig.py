@@ -25,8 +25,9 @@ from fastapi_lens.recording.flush import registration
 from fastapi_lens.recording.flush.flusher import NO_HOOKS, Flusher, FlushHooks, FlushSettings
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.storage.coordination.worker import WorkerFacts
+from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.tables import ENDPOINT, WORKER
-from fastapi_lens.storage.writing.batches import Delta, EndpointFacts, endpoint_id
+from fastapi_lens.storage.writing.batches import Delta, EndpointFacts
 
 START = 1_773_014_400.0
 """2026-03-09 00:00 UTC, the turn of a minute, an hour and a day."""

@@ -11,7 +11,7 @@ from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.reporting.model import Endpoint, Usage
 from fastapi_lens.reporting.report import DeadReport, EndpointStats, Report, TopReport
 from fastapi_lens.settings.status import Status, Thresholds, classify
-from fastapi_lens.storage.writing.batches import endpoint_id
+from fastapi_lens.storage.schema.identities import endpoint_id
 
 pytestmark = pytest.mark.unit
 

@@ -14,8 +14,9 @@ from fastapi_lens.reporting.model import Window
 from fastapi_lens.storage.coordination.heartbeat import beat
 from fastapi_lens.storage.coordination.worker import Heartbeat, Progress, WorkerFacts
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.writing.batches import Batch, Delta, endpoint_id
+from fastapi_lens.storage.writing.batches import Batch, Delta
 from fastapi_lens.storage.writing.drain import drain_all
 from fastapi_lens.storage.writing.inbox import Inbox
 from fastapi_lens.storage.writing.registrar import Registrar

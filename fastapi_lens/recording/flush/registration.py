@@ -14,9 +14,10 @@ from fastapi_lens.storage.coordination.confirmed_time import KnownTime
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.transfer.inspect import NAMESAKE, has_namesake
-from fastapi_lens.storage.writing.batches import EndpointFacts, endpoint_id
+from fastapi_lens.storage.writing.batches import EndpointFacts
 from fastapi_lens.storage.writing.registrar import Registrar
 
 logger = logging.getLogger("fastapi_lens")

@@ -11,11 +11,15 @@ from sqlalchemy.schema import CreateColumn
 from fastapi_lens.errors import SchemaTooNewError, StorageError
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.dialects import dialect_of
+from fastapi_lens.storage.schema.identities import shape_id
 from fastapi_lens.storage.schema.models import lens_metadata
 from fastapi_lens.storage.schema.tables import (
     ENDPOINT,
+    GONE,
     INBOX,
     META,
+    OBSERVED,
+    RELEASE,
     REQUEST,
     SCHEMA_STEP,
     SCHEMA_VERSION,
@@ -65,13 +69,13 @@ def _widen_methods(connection: Connection) -> None:
 
 def _add_open_calls(connection: Connection) -> None:
     """Add the column of a worker's open calls."""
-    _add_column(connection, WORKER.c.open_calls)
+    _add_column(connection, WORKER, WORKER.c.open_calls)
 
 
 def _add_inbox(connection: Connection) -> None:
     """Add the inbox, and the column for the CPU share of a worker's thread."""
     INBOX.create(connection, checkfirst=True)
-    _add_column(connection, WORKER.c.core_ppm)
+    _add_column(connection, WORKER, WORKER.c.core_ppm)
 
 
 def _drop_written_at(connection: Connection) -> None:
@@ -80,11 +84,39 @@ def _drop_written_at(connection: Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE {INBOX.name} DROP COLUMN written_at")
 
 
-def _add_column(connection: Connection, column: sa.Column[Any]) -> None:
-    """Add a nullable column to the table of workers, unless it exists."""
-    if column.name not in _columns_of(connection, WORKER):
+def _add_observation(connection: Connection) -> None:
+    """Add releases, observed minutes, calls of removed endpoints, and what a verdict is made of.
+
+    What an endpoint of an older database lacks is 0: nothing before this step was observed, so no
+    verdict takes it for silence.
+    """
+    for table in (GONE, RELEASE, OBSERVED):
+        table.create(connection, checkfirst=True)
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
+    for column in (
+        *(ENDPOINT.c.shape_id, ENDPOINT.c.present_since, ENDPOINT.c.evidence_since),
+        *(ENDPOINT.c.removed_at, ENDPOINT.c.last_used_at),
+        *(ENDPOINT.c.first_release_id, ENDPOINT.c.last_release_id),
+        *(ENDPOINT.c.first_called_release_id, ENDPOINT.c.last_called_release_id),
+        ENDPOINT.c.overrides,
+    ):
+        _add_column(connection, ENDPOINT, column)
+    for index in ENDPOINT.indexes:
+        index.create(connection, checkfirst=True)
+    shapeless = sa.select(ENDPOINT.c.id, ENDPOINT.c.app, ENDPOINT.c.method, ENDPOINT.c.path)
+    for row in connection.execute(shapeless.where(ENDPOINT.c.shape_id == 0)).all():
+        shape = shape_id(row.app, row.method, row.path)
+        connection.execute(
+            sa.update(ENDPOINT).where(ENDPOINT.c.id == row.id).values(shape_id=shape)
+        )
+
+
+def _add_column(connection: Connection, table: sa.Table, column: sa.Column[Any]) -> None:
+    """Add a column that may be left out of a row to a table, unless it exists."""
+    if column.name not in _columns_of(connection, table):
         words = CreateColumn(column).compile(dialect=connection.dialect)
-        connection.exec_driver_sql(f"ALTER TABLE {WORKER.name} ADD COLUMN {words}")
+        connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {words}")
 
 
 def _columns_of(connection: Connection, table: sa.Table) -> set[str]:
@@ -101,6 +133,7 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
     _add_open_calls,
     _add_inbox,
     _drop_written_at,
+    _add_observation,
 )
 """Step n migrates the schema from version n to n + 1; steps are only ever appended.
 
@@ -109,9 +142,9 @@ each ALTER TABLE at once, and after the first step has created the tables in the
 """
 
 WRITTEN_AS = 2
-"""The schema version that the database shows to all releases. Later steps only add nullable columns
-and tables: workers of the older release continue to write to the same rows while others are
-upgraded. A step after which they must not write gets its own number."""
+"""The schema version that the database shows to all releases. Later steps only add tables, and
+columns that are nullable or have a default: workers of the older release continue to write to the
+same rows while others are upgraded. A step after which they must not write gets its own number."""
 
 
 def known_version() -> int:

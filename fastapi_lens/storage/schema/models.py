@@ -66,11 +66,22 @@ def _count() -> Any:
     return Field(default=0, sa_type=BigInteger)
 
 
+def _added_count() -> Any:
+    """A column that earlier releases do not know and so leave out of the rows they insert."""
+    return Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+
+
 class EndpointRow(LensModel, table=True):
     """One method on one path template of one app; outlives all retention.
 
     `last_seen_at` is the time at which a worker last reported this endpoint, called or not.
     `id` is 63 bits of SHA-256 of app, method and path: ids need no allocation, so no race.
+    `shape_id` is the same of the path without the names of its parameters: endpoints that differ
+    in nothing else share it. `present_since` is the time of its return to the routes after a
+    removal, `removed_at` that of a removal that lasts. Its history is whole from `evidence_since`
+    on. `last_used_at` is its last call that was no refusal, see `verdict.history.REFUSED`.
+    `first_release_id` and `last_release_id` had it in their routes, the `called` ones recorded its
+    first and last calls. `overrides` is the `x-lens` mapping of its route as JSON.
     """
 
     __tablename__ = "lens_endpoint"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
@@ -89,6 +100,18 @@ class EndpointRow(LensModel, table=True):
     first_called_at: int = _count()
     last_called_at: int = _count()
     total_calls: int = _count()
+    shape_id: int = Field(
+        default=0, sa_type=BigInteger, index=True, sa_column_kwargs={"server_default": "0"}
+    )
+    present_since: int = _added_count()
+    evidence_since: int = _added_count()
+    removed_at: int = _added_count()
+    last_used_at: int = _added_count()
+    first_release_id: int = _added_count()
+    last_release_id: int = _added_count()
+    first_called_release_id: int = _added_count()
+    last_called_release_id: int = _added_count()
+    overrides: str | None = Field(default=None, sa_type=_LONG_TEXT)
 
 
 class BucketRow(LensModel, table=True):
@@ -117,6 +140,47 @@ class StatusRow(LensModel, table=True):
     endpoint_id: int = _key()
     status: int = _key(Integer)
     calls: int = _count()
+
+
+class GoneRow(LensModel, table=True):
+    """The 404s of one day that fit the path of one removed endpoint.
+
+    `is_noise` is 1 for callers that are scanners, bots or health checks, and 0 for all others.
+    """
+
+    __tablename__ = "lens_gone"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    __table_args__ = {**LensModel.__table_args__, "sqlite_with_rowid": False}
+    day: int = _key()
+    endpoint_id: int = _key()
+    is_noise: int = _key()
+    calls: int = _count()
+
+
+class ReleaseRow(LensModel, table=True):
+    """One release of an app that has recorded here. `id` is 63 bits of SHA-256 of app and name.
+
+    `name` is empty for workers that name no release.
+    """
+
+    __tablename__ = "lens_release"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    id: int = _key()
+    app: str = Field(max_length=200, index=True)
+    name: str = Field(default="", max_length=200)
+    first_at: int = _count()
+    last_at: int = _count()
+
+
+class ObservedRow(LensModel, table=True):
+    """The minutes of one hour that the workers of one release have recorded and written.
+
+    `hour` is the number of hours since the epoch; bit n of `minutes` is its minute n.
+    """
+
+    __tablename__ = "lens_observed"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    __table_args__ = {**LensModel.__table_args__, "sqlite_with_rowid": False}
+    release_id: int = _key()
+    hour: int = _key()
+    minutes: int = _count()
 
 
 class WorkerRow(LensModel, table=True):
@@ -156,7 +220,7 @@ class WorkerRow(LensModel, table=True):
     flush_us: int = _count()
     cost_ns: int = _count()
     clock_ahead_us: int | None = Field(default=None, sa_type=BigInteger)
-    log_seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    log_seq: int = _added_count()
     open_calls: str | None = Field(default=None, sa_type=_LONG_TEXT)
     core_ppm: int | None = Field(default=None, sa_type=BigInteger)
 

@@ -1,13 +1,10 @@
 """Types that recording passes to storage: counted calls in batches. No SQL, no I/O."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 from fastapi_lens.histogram.histogram import Histogram
-from fastapi_lens.storage.engine.texts import storable
 from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.models import Tier
 
@@ -18,18 +15,6 @@ BucketKey = tuple[int, int, int]
 
 StatusKey = tuple[int, int, int]
 """Day since the epoch, endpoint id, status code."""
-
-
-@lru_cache(maxsize=16_384)
-def endpoint_id(app: str, method: str, path: str) -> int:
-    """63 bits of SHA-256 of app, method and path: the same everywhere, never allocated."""
-    return identity_of(app, method, path)
-
-
-def identity_of(*parts: object) -> int:
-    """The first 63 bits of the SHA-256 of texts and numbers in order, as a database stores them."""
-    text = "\0".join(storable(str(part)) for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 @dataclass(frozen=True, slots=True)

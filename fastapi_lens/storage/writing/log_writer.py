@@ -17,8 +17,8 @@ from fastapi_lens.storage.coordination.sequence import SequenceGuard, retry_on_d
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import storable
+from fastapi_lens.storage.schema.identities import identity_of
 from fastapi_lens.storage.schema.tables import EXCEPTION, REQUEST, WORKER
-from fastapi_lens.storage.writing.batches import identity_of
 from fastapi_lens.storage.writing.refusals import Refusal, add_one_by_one, log_refusals
 
 

@@ -16,6 +16,7 @@ from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import storable
 from fastapi_lens.storage.schema.data_version import note_change
+from fastapi_lens.storage.schema.identities import shape_id
 from fastapi_lens.storage.schema.statements import FACTS, UPDATE_FACTS
 from fastapi_lens.storage.schema.tables import ENDPOINT, WORKER
 from fastapi_lens.storage.writing.batches import EndpointFacts
@@ -140,6 +141,16 @@ def _endpoint_values(fact: EndpointFacts, now_us: int) -> dict[str, Any]:
         "first_called_at": 0,
         "last_called_at": 0,
         "total_calls": 0,
+        "shape_id": shape_id(fact.app, fact.method, fact.path),
+        "present_since": 0,
+        "evidence_since": 0,
+        "removed_at": 0,
+        "last_used_at": 0,
+        "first_release_id": 0,
+        "last_release_id": 0,
+        "first_called_release_id": 0,
+        "last_called_release_id": 0,
+        "overrides": None,
     }
 
 

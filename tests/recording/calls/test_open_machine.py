@@ -18,8 +18,9 @@ from fastapi_lens.reporting.model import Window
 from fastapi_lens.settings.status import Status
 from fastapi_lens.storage.coordination.heartbeat import note_killed
 from fastapi_lens.storage.coordination.worker import WorkerFacts
+from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.writing.batches import EndpointFacts, endpoint_id
+from fastapi_lens.storage.writing.batches import EndpointFacts
 from fastapi_lens.storage.writing.drain import drain_all
 from tests.recording.rig import START
 from tests.reporting.recount import reader_of

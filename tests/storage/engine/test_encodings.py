@@ -15,9 +15,9 @@ from fastapi_lens import LensConfig, LensMiddleware
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import encodable, unescaped
 from fastapi_lens.storage.records.audit import AuditEntry, add_audit_entry
+from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import AUDIT, ENDPOINT, REQUEST, WORKER
-from fastapi_lens.storage.writing.batches import endpoint_id
 from tests.cli.helpers import run
 from tests.recording.probe import lens_of
 

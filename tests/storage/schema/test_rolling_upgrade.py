@@ -13,8 +13,9 @@ from benchmarks.support.rows import FlakyDatabase, facts, rows_in, rows_of, tabl
 from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.storage.coordination.worker import Progress
+from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.migrations import known_version, migrate
-from fastapi_lens.storage.schema.tables import INBOX, META, SCHEMA_STEP
+from fastapi_lens.storage.schema.tables import ENDPOINT, INBOX, META, SCHEMA_STEP
 from fastapi_lens.storage.writing.batches import Batch, Delta
 from fastapi_lens.storage.writing.drain import Drain, drain_all
 from fastapi_lens.storage.writing.inbox import Inbox
@@ -58,6 +59,16 @@ def test_a_database_of_the_first_edition_keeps_all_its_counts(old: FlakyDatabase
     assert found[SCHEMA_STEP] == str(known_version())
     drain_all(old)
     assert rows_in(old) == rows_of(deltas_of(written))
+
+
+def test_endpoints_of_an_older_database_get_the_shapes_of_their_paths(old: FlakyDatabase) -> None:
+    paths = ("/orders/{id}", "/orders/{order_id}", "/orders")
+    registered = [replace(facts(path), id=endpoint_id("orders", "GET", path)) for path in paths]
+    FirstWorker(old, worker("old")).start(registered)
+    migrate(old)
+    shapes = {row.path: row.shape_id for row in table_rows(old, ENDPOINT)}
+    assert shapes["/orders/{id}"] == shapes["/orders/{order_id}"] != shapes["/orders"]
+    assert 0 not in shapes.values()
 
 
 def test_an_old_worker_goes_on_after_the_migration_and_one_may_still_start(
