@@ -15,8 +15,16 @@ from fastapi_lens.recording.calls.disconnects import CLIENT_CLOSED_REQUEST, is_g
 from fastapi_lens.recording.calls.outcomes import of_request
 from fastapi_lens.recording.calls.websocket import WebSocketWatch
 from fastapi_lens.recording.log.request_log import SAMPLING_MODULUS, Ended
+from fastapi_lens.recording.log.unrouted_calls import is_unrouted
 from fastapi_lens.recording.ownership import owner, warn_of_nested_lens
-from fastapi_lens.recording.routes.route_match import Match, RouteTable, call_key, identity
+from fastapi_lens.recording.routes.route_match import (
+    NO_ROUTE,
+    Match,
+    RouteTable,
+    call_key,
+    identity,
+    path_below,
+)
 from fastapi_lens.recording.series import (
     KNOWN_METHODS,
     SERVER_ERROR,
@@ -265,7 +273,10 @@ class RecordingMiddleware:
             cache = self.lens.recorder.cache
             series = self._series(match, scope, status)
             reached = identity(scope)
-            if match and match.certain and any(reached) and _is_bounded(scope, match):
+            if match is NO_ROUTE:
+                # Never cached, because the cache knows no paths.
+                self._note_unrouted(scope, status, outer_root)
+            elif match and match.certain and any(reached) and _is_bounded(scope, match):
                 key, meaning = call_key(scope, status), (match, status)
                 cache.keep(key, series, reached, meaning=meaning)
             if series is not None:
@@ -274,6 +285,12 @@ class RecordingMiddleware:
                 self._hint(scope, outer_root)
         except Exception as error:  # noqa: BLE001  The host never fails because of us.
             self.lens.count_dropped(error)
+
+    def _note_unrouted(self, scope: Scope, status: int, outer_root: str) -> None:
+        """Keep a call that no route matched, in case it is one of a removed endpoint."""
+        unrouted = self.lens.recorder.unrouted
+        if unrouted.has_room and is_unrouted(scope, status):
+            unrouted.note(scope, path_below(scope, outer_root))
 
     def _add(self, series: Series, ended: Ended) -> None:
         """Count a call whose series is known, as `__call__` does."""
