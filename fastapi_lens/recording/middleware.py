@@ -274,7 +274,6 @@ class RecordingMiddleware:
             series = self._series(match, scope, status)
             reached = identity(scope)
             if match is NO_ROUTE:
-                # Never cached, because the cache knows no paths.
                 self._note_unrouted(scope, status, outer_root)
             elif match and match.certain and any(reached) and _is_bounded(scope, match):
                 key, meaning = call_key(scope, status), (match, status)

@@ -89,7 +89,8 @@ class LogCarrier:
     def __bool__(self) -> bool:
         """True if anything waits to be written."""
         rows = self._requests or self._exceptions or self._gone
-        return bool(self._recorder.log or rows or self._in_flight is not None)
+        waiting = self._recorder.log or self._recorder.unrouted or rows
+        return bool(waiting or self._in_flight is not None)
 
     def carry(self, *, ending: bool = False) -> None:
         """Write the log's contents.

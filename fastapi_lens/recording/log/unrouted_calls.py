@@ -57,6 +57,10 @@ class UnroutedCalls:
         self._calls: list[UnroutedCall] = []
         self.is_wanted = False
 
+    def __bool__(self) -> bool:
+        """True if calls wait to be taken."""
+        return bool(self._calls)
+
     @property
     def has_room(self) -> bool:
         """True if a call would be kept."""

@@ -72,9 +72,9 @@ class Match:
 NO_CALL = Match("", "")
 """Certainly no call of an endpoint, whatever its path."""
 
-NO_ROUTE = Match("", "")
-"""The same, because no route has this path and method: the call of an endpoint that is removed, or
-that never existed."""
+NO_ROUTE = Match("", "", certain=False)
+"""No call of an endpoint, because no route has this path and method: the endpoint was removed, or
+never existed. Uncertain, because the path decides which of both."""
 
 
 class RouteTable:
@@ -122,7 +122,8 @@ class RouteTable:
         if endpoint is None:
             return NO_ROUTE
         if is_framework(endpoint):
-            return NO_CALL
+            # A mounted FastAPI, in which nothing matched, is no page of its documentation.
+            return NO_ROUTE if _is_router(endpoint) else NO_CALL
         # Starlette's router also puts its mounts there, which includes those of older FastAPI.
         if isinstance(route, (Route, WebSocketRoute)):
             return self._match_route(scope, root, route)
@@ -160,7 +161,7 @@ class RouteTable:
 
     def _match_endpoint(self, scope: Scope, root: str, endpoint: Any) -> Match | None:
         """Match of a Starlette route or mount that stores only its endpoint in the scope."""
-        if getattr(unwrapped_app(endpoint), "routes", None) is not None:
+        if _is_router(endpoint):
             return NO_ROUTE  # A router or application in which nothing matched.
         found = self._leaves_of(endpoint)
         if not found:
@@ -240,6 +241,11 @@ class RouteTable:
         prefix = self._mount_prefix(scope, root) or ""
         template = prefix + path.removesuffix(rest).rstrip("/")
         return Match("GET", template + REST, certain=False)
+
+
+def _is_router(endpoint: Any) -> bool:
+    """True if an endpoint is an application or router with routes of its own."""
+    return getattr(unwrapped_app(endpoint), "routes", None) is not None
 
 
 def call_key(scope: Scope, status: int) -> tuple[object, ...]:
