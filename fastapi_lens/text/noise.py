@@ -10,7 +10,7 @@ from functools import lru_cache
 _HEALTH_CHECKS = ("kube-probe", "ELB-HealthChecker", "GoogleHC", "Prometheus")
 _MONITORS = ("Pingdom", "UptimeRobot", "StatusCake", "Datadog")
 _CRAWLERS = (
-    *("bot", "Googlebot", "bingbot", "DuckDuckBot", "YandexBot", "Applebot", "GPTBot"),
+    *("bot", "Googlebot", "Bingbot", "DuckDuckBot", "YandexBot", "Applebot", "GPTBot"),
     "ClaudeBot",
 )
 _SCANNERS = ("scanner", "zgrab", "Nuclei", "sqlmap", "masscan", "Nikto", "Nmap")

@@ -209,7 +209,7 @@ def _add_singly(
     refusals += add_one_by_one(connection, rows, lambda row: connection.execute(statement, row))
 
 
-_NAMES = ("method", "path", "type", "place", "new_message", "key_day", "key_endpoint_id")
+_NAMES = ("method", "path", "type", "place", "new_message", "day", "key_day")
 """Parameters that identify a row: some of a request, of an exception, or of a removed endpoint."""
 
 _FIRST: sa.BindParameter[int] = sa.bindparam("new_first_at", type_=sa.BigInteger())
