@@ -10,6 +10,7 @@ from unittest.mock import ANY
 import pytest
 import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI, HTTPException, WebSocket
+from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocketDisconnect
 
 from fastapi_lens import lens_admin
@@ -134,11 +135,12 @@ def test_calls_of_a_removed_endpoint_are_counted_under_it_and_scanners_apart(sho
 
 def test_a_removed_method_of_a_path_that_is_left_is_counted_under_that_method(shop: Shop) -> None:
     probe = shop.release(new_app())
-    assert probe.client.delete("/orders/7", headers=SHOP).status_code == 405
+    for _ in range(2):
+        assert probe.client.delete("/orders/7", headers=SHOP).status_code == 405
     assert probe.client.put("/orders/7", headers=SHOP).status_code == 405
 
     (found,) = gone_of(probe).items()
-    assert found == (("DELETE", "/orders/{order_id}"), Gone(calls=1, days=1, last_day=ANY))
+    assert found == (("DELETE", "/orders/{order_id}"), Gone(calls=2, days=1, last_day=ANY))
 
 
 def test_a_removed_websocket_is_counted_when_it_is_refused(shop: Shop) -> None:
@@ -193,8 +195,9 @@ def test_calls_without_a_route_are_counted_as_such_too_where_the_settings_say_so
     assert probe.counts()["GET", "<unmapped>"] == {404: 1}
 
 
+@pytest.mark.parametrize("ignore_unmapped", [True, False])
 def test_a_path_below_a_mount_or_a_root_path_is_compared_as_templates_are(
-    tmp_path: Path, probe: MakeProbe
+    tmp_path: Path, probe: MakeProbe, *, ignore_unmapped: bool
 ) -> None:
     def app(*paths: str) -> FastAPI:
         inner, outer = FastAPI(), FastAPI(title="Tenants")
@@ -206,11 +209,28 @@ def test_a_path_below_a_mount_or_a_root_path_is_compared_as_templates_are(
     shop = Shop(tmp_path / "lens.db", probe)
     shop.release(app("/away/{number}")).stop()
     shop.remove("/t/{tenant}/away/{number}")
-    after = shop.release(app())
-    asyncio.run(scan(after.app, ["/t/acme/away/1", "/t/acme/elsewhere"]))
+    after = shop.release(app(), ignore_unmapped=ignore_unmapped)
+    asyncio.run(scan(after.app, ["/t/acme/away/1", "/t/acme/away/2", "/t/acme/elsewhere"]))
     asyncio.run(scan(after.app, ["/proxy/t/acme/away/1"], root_path="/proxy"))
     assert {name: gone.calls for name, gone in gone_of(after).items()} == {
-        ("GET", "/t/{tenant}/away/{number}"): 2
+        ("GET", "/t/{tenant}/away/{number}"): 3
+    }
+
+
+def test_a_method_that_a_mount_does_not_take_is_counted_under_the_removed_endpoint(
+    tmp_path: Path, probe: MakeProbe
+) -> None:
+    old, new = FastAPI(title="Files"), FastAPI(title="Files")
+    old.post("/static/{name}")(lambda: None)
+    new.mount("/static", StaticFiles(directory=tmp_path))
+    shop = Shop(tmp_path / "lens.db", probe)
+    shop.release(old).stop()
+    shop.remove("/static/{name}", method="POST")
+    after = shop.release(new)
+    assert after.client.post("/static/logo.svg", headers=SHOP).status_code == 405
+    assert after.client.get("/static/logo.svg", headers=SHOP).status_code == 404
+    assert {name: gone.calls for name, gone in gone_of(after).items()} == {
+        ("POST", "/static/{name}"): 1
     }
 
 

@@ -72,9 +72,8 @@ class Match:
 NO_CALL = Match("", "")
 """Certainly no call of an endpoint, whatever its path."""
 
-NO_ROUTE = Match("", "", certain=False)
-"""No call of an endpoint, because no route has this path and method: the endpoint was removed, or
-never existed. Uncertain, because the path decides which of both."""
+NO_ROUTE = Match("", "<no route>")
+"""The same, because no route has this path and method: the endpoint is removed or never existed."""
 
 
 class RouteTable:
