@@ -101,7 +101,7 @@ async def scan(app: Any, paths: Iterable[str], root_path: str = "") -> None:
 
 
 def gone_of(probe: Probe) -> Mapping[tuple[str, str], Gone]:
-    """What is read about each removed endpoint, by method and template."""
+    """The calls of each removed endpoint, by method and template, as they are read."""
     assert probe.lens.flusher.flush()
     database, today = probe.lens.database, int(probe.lens.clock() // Tier.DAY)
     with database.read() as connection:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.sanitized_rows import sound_rows
 from fastapi_lens.storage.schema.tables import ENDPOINT
 
 MOST_REMOVED = 500
@@ -39,4 +40,5 @@ def removed_endpoints(database: Database, app: str) -> tuple[RemovedEndpoint, ..
         .limit(MOST_REMOVED)
     )
     with database.read() as connection:
-        return tuple(RemovedEndpoint(*row) for row in connection.execute(latest))
+        rows = sound_rows(connection.execute(latest), ENDPOINT)
+    return tuple(RemovedEndpoint(row.id, row.method, row.path, row.kind) for row in rows)

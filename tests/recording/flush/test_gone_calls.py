@@ -185,3 +185,15 @@ def test_nothing_is_kept_once_no_endpoint_is_removed_any_more(url: str) -> None:
         assert rig.recorder.unrouted.has_room
         remove(rig, ORDER, at=0)
         assert not rig.recorder.unrouted.has_room
+
+
+def test_a_damaged_row_of_an_endpoint_holds_up_nothing(url: str) -> None:
+    with opened(url) as rig:
+        remove(rig, ORDER, NEVER)
+        with rig.database.write() as connection:
+            damaged = sa.update(ENDPOINT).where(ENDPOINT.c.id == NEVER.id)
+            connection.execute(damaged.values(path=sa.text("x'ff'")))
+        for path in ("/v1/never", "/v1/orders/7"):
+            ask(rig, path)
+        assert rig.flusher.flush()
+        assert gone_in(rig) == {(TODAY, ORDER.id, 0): 1}
