@@ -180,10 +180,14 @@ def _tier_chunks(
     *,
     app: str | None = None,
 ) -> Iterator[Chunk]:
-    """Delete a tier's rows before a bucket, and status codes with days, of one app or of all."""
+    """Delete a tier's rows before a bucket, of one app or of all.
+
+    With days go status codes, and calls of removed endpoints.
+    """
     yield from range_chunks(database, RangeDelete.of_tier(tier, oldest, app), batch_size)
     if tier is Tier.DAY:
         yield from range_chunks(database, RangeDelete.of_statuses(oldest, app), batch_size)
+        yield from range_chunks(database, RangeDelete.of_gone(oldest, app), batch_size)
 
 
 def lease_of(app: str) -> str:

@@ -25,6 +25,7 @@ from fastapi_lens.storage.schema.tables import (
     BUCKET,
     ENDPOINT,
     EXCEPTION,
+    GONE,
     META,
     REQUEST,
     STATUS,
@@ -67,7 +68,7 @@ class Amount:
     Attributes:
         endpoints: Endpoints' own rows.
         buckets: Rows of minutes, hours, days and weeks.
-        statuses: Status codes by day.
+        statuses: Status codes by day, and calls of removed endpoints by day.
         workers: Workers.
         requests: Requests in the log.
         exceptions: Kinds of exceptions.
@@ -93,7 +94,7 @@ def amount(database: Database, choice: Choice) -> Amount:
     Raises:
         StorageError: The database cannot be read.
     """
-    found = {BUCKET: 0, STATUS: 0, REQUEST: 0}
+    found = {BUCKET: 0, STATUS: 0, GONE: 0, REQUEST: 0}
     with database.read() as connection:
         for range_delete in _ranges(choice):
             rows = sa.select(sa.func.count()).where(
@@ -111,7 +112,8 @@ def amount(database: Database, choice: Choice) -> Amount:
         )
     stay = choice.before is not None or choice.keeps_endpoints
     endpoints = 0 if stay else len(choice.ids)
-    return Amount(endpoints, found[BUCKET], found[STATUS], workers, found[REQUEST], exceptions)
+    statuses = found[STATUS] + found[GONE]
+    return Amount(endpoints, found[BUCKET], statuses, workers, found[REQUEST], exceptions)
 
 
 def purge(database: Database, choice: Choice) -> Iterator[int]:
@@ -204,8 +206,9 @@ def _ranges(choice: Choice) -> Iterator[RangeDelete]:
             of_tier = (BUCKET.c.tier == tier.value) & BUCKET.c.endpoint_id.in_(ids)
             yield RangeDelete(BUCKET, of_tier, BUCKET.c.bucket, BUCKET.c.endpoint_id, limit)
         limit = _END if choice.before is None else choice.before // Tier.DAY
-        of_days = STATUS.c.endpoint_id.in_(ids)
-        yield RangeDelete(STATUS, of_days, STATUS.c.day, STATUS.c.endpoint_id, limit)
+        for table in (STATUS, GONE):
+            day, endpoint = table.c.day, table.c.endpoint_id
+            yield RangeDelete(table, endpoint.in_(ids), day, endpoint, limit)
     end = _END if choice.before is None else request_id_at(choice.before * 1_000_000)
     for where in _of_choice(REQUEST, choice):
         yield RangeDelete.of_requests(where, end)
