@@ -295,7 +295,7 @@ class Lens:
 
     def count_dropped(self, error: Exception) -> None:
         """Count a call as dropped, and log the reason, at most once a minute."""
-        self.flusher.dropped += 1
+        self.flusher.count_dropped()
         self._log_quietly("could not count a call", error)
 
     def _log_quietly(self, sentence: str, error: Exception) -> None:
