@@ -36,6 +36,7 @@ class Observation:
         self._marked: list[range] = []
         self._wrong: list[range] = []
         self._lost: set[int] = set()
+        self._noted: frozenset[int] = frozenset()
 
     @property
     def is_urgent(self) -> bool:
@@ -55,12 +56,13 @@ class Observation:
     def restart(self, now: float) -> None:
         """Begin again: what is not marked yet before a time, in epoch seconds, never will be."""
         self._next = _first_whole(now)
+        self._noted = frozenset()
 
     def lose(self, first: float, last: float) -> None:
         """Note that calls between two times, in epoch seconds, will never be written."""
         hours = range(int(first // HOUR), int(last // HOUR) + 1)
-        # Calls on another thread: one operation at a time, so that no lock is needed.
-        self._lost.update(hours[-MOST_HOURS:])
+        # Without a lock, as requests call this: each change of the set is one step.
+        self._lost.update(set(hours[-MOST_HOURS:]) - self._noted)
 
     def void(self, begin: float, end: float) -> None:
         """Take back marks between two times that came from a wrong clock, in epoch seconds."""
@@ -77,27 +79,30 @@ class Observation:
             complete_to: Time up to which all calls of the worker are written, in epoch seconds.
             is_confirmed: True if the database confirms its clock; otherwise no minute is marked.
         """
-        lost_hours = tuple(sorted(self._lost))
+        lost_hours, wrong = tuple(sorted(self._lost)), tuple(self._wrong)
         if not is_confirmed:
-            return Observed(lost_hours=lost_hours)
-        minutes = range(self._next, int((complete_to - SETTLED_SECONDS) // MINUTE))
-        return Observed(minutes[:MOST_MINUTES], tuple(self._wrong), lost_hours, at=complete_to)
+            return Observed(wrong=wrong, lost_hours=lost_hours)
+        minutes = range(self._next, int((complete_to - SETTLED_SECONDS) // MINUTE))[:MOST_MINUTES]
+        # Now, because the database may get it although the answer is lost.
+        self._remember(minutes)
+        return Observed(minutes, wrong, lost_hours, at=complete_to)
 
     def written(self, observed: Observed) -> None:
         """Forget what a report has told, because the database has it."""
-        self._lost.difference_update(observed.lost_hours)
+        if observed.lost_hours:
+            self._noted = frozenset(observed.lost_hours)
+            self._lost.difference_update(self._noted)
         del self._wrong[: len(observed.wrong)]
-        if observed.minutes:
-            self._remember(observed.minutes)
-            # Otherwise it has begun again meanwhile.
-            if self._next == observed.minutes.start:
-                self._next = observed.minutes.stop
+        # Otherwise it has begun again meanwhile.
+        if observed.minutes and self._next == observed.minutes.start:
+            self._next = observed.minutes.stop
 
     def _remember(self, minutes: range) -> None:
-        last = self._marked[-1] if self._marked else range(0)
-        if last.stop == minutes.start:
-            self._marked[-1] = range(last.start, minutes.stop)
-        else:
+        """Keep minutes that may be marked, in case that they turn out to be wrong."""
+        last = self._marked[-1] if self._marked else range(-2, -1)
+        if minutes and last.start <= minutes.start <= last.stop:
+            self._marked[-1] = range(last.start, max(last.stop, minutes.stop))
+        elif minutes:
             self._marked = [*self._marked, minutes][-_MOST_RANGES:]
 
 

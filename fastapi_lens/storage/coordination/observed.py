@@ -92,12 +92,15 @@ class ReleaseMarks:
             False if nothing was marked, because the database has not all batches of the worker, or
             has lost rows of the release: register again.
         """
-        if not observed.at or (not observed.minutes and not observed.wrong and self._has_told):
+        tells = bool(observed.at and (observed.minutes or not self._has_told))
+        if not tells and not observed.wrong:
             return True
         stored = _SEQ.read(connection, {"worker": self._worker.id})
         if [seq for (seq,) in stored] != [applied]:
             return False
         _unmark(connection, self._id, observed.wrong)
+        if not tells:
+            return True
         now_us = round(observed.at * 1_000_000)
         times = {
             "release": self._id,
@@ -222,7 +225,7 @@ _ADD = Prepared(
 _KEEP = Prepared(
     sa.update(OBSERVED).where(_IS_ROW).values(minutes=OBSERVED.c.minutes.bitwise_and(_MASK))
 )
-_NEVER = sa.literal_column("0")
+_NEVER: sa.ColumnElement[int] = sa.literal_column("0")
 _FIRST, _LAST = (sa.bindparam(name, type_=sa.BigInteger) for name in ("first", "last"))
 _TELL = Prepared(
     sa.update(RELEASE)
