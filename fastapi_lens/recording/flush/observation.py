@@ -5,19 +5,15 @@ watched as a whole is never marked: neither that of the start, nor those around 
 or a pause of the process.
 """
 
-from fastapi_lens.storage.coordination.observed import Observed
+from fastapi_lens.storage.coordination.observed import Observed, hours_between
 
 MINUTE = 60
-HOUR = 3_600
 SETTLED_SECONDS = 1.0
 """A minute is over this long after its end: its last call may have taken its time, and not be
 counted yet."""
 
 MOST_MINUTES = 200 * 60
 """Most minutes of one report, after the database was down for long; later ones take the rest."""
-
-MOST_HOURS = 400 * 24
-"""Most hours of one loss."""
 
 _MOST_RANGES = 1_000
 
@@ -60,9 +56,8 @@ class Observation:
 
     def lose(self, first: float, last: float) -> None:
         """Note that calls between two times, in epoch seconds, will never be written."""
-        hours = range(int(first // HOUR), int(last // HOUR) + 1)
         # Without a lock, as requests call this: each change of the set is one step.
-        self._lost.update(set(hours[-MOST_HOURS:]) - self._noted)
+        self._lost.update(set(hours_between(first, last)) - self._noted)
 
     def void(self, begin: float, end: float) -> None:
         """Take back marks between two times that came from a wrong clock, in epoch seconds."""

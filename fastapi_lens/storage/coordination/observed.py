@@ -24,6 +24,10 @@ WHOLE_HOUR = (1 << HOUR_MINUTES) - 1
 """All minutes of an hour."""
 
 MINUTE_US = 60_000_000
+_HOUR_SECONDS = 3_600
+MOST_LOST_HOURS = 400 * 24
+"""Most hours of one loss."""
+
 _CHUNK_HOURS = 200
 """Most hours that one transaction marks."""
 
@@ -102,15 +106,9 @@ class ReleaseMarks:
         if not tells:
             return True
         now_us = round(observed.at * 1_000_000)
-        times = {
-            "release": self._id,
-            "first": min(now_us, observed.minutes.start * MINUTE_US)
-            if observed.minutes
-            else now_us,
-            "last": now_us,
-        }
+        begin_us = observed.minutes.start * MINUTE_US if observed.minutes else now_us
         is_there = _mark(connection, self._id, observed.minutes)
-        self._has_told = _TELL.change(connection, times) == 1 and is_there
+        self._has_told = tell_release(connection, self._id, begin_us, now_us) and is_there
         return self._has_told
 
     def _insert(self, hours: Sequence[int], lost_hours: Sequence[int]) -> None:
@@ -118,6 +116,12 @@ class ReleaseMarks:
             insert_release(self._database, connection, self._app, self._worker.release)
             _insert_hours(self._database, connection, self._id, hours)
             note_lost_hours(self._database, connection, self._app, lost_hours)
+
+
+def hours_between(first: float, last: float) -> range:
+    """The hours that two times, in epoch seconds, and all between are in; the last ones if many."""
+    hours = range(int(first // _HOUR_SECONDS), int(last // _HOUR_SECONDS) + 1)
+    return hours[-MOST_LOST_HOURS:]
 
 
 def note_lost_hours(
@@ -141,6 +145,31 @@ def insert_release(database: Database, connection: Connection, app: str, name: s
     """Make the row of a release, unless it is there, in a writing transaction."""
     row = {"id": release_id(app, name), "app": app, "name": name, "first_at": 0, "last_at": 0}
     connection.execute(database.insert_ignore(RELEASE), row)
+
+
+def tell_release(connection: Connection, identity: int, first_us: int, last_us: int) -> bool:
+    """Add a time of recording to a release, in a writing transaction; false if it has no row.
+
+    Args:
+        connection: In the transaction.
+        identity: Its id.
+        first_us: First time, in microseconds since the epoch; 0 for none.
+        last_us: Last time.
+    """
+    times = {"release": identity, "first": first_us, "last": last_us}
+    return _TELL.change(connection, times) == 1
+
+
+def mark_hour(connection: Connection, identity: int, hour: int, minutes: int) -> bool:
+    """Mark minutes of one hour, in a writing transaction; false if it has no row.
+
+    Args:
+        connection: In the transaction.
+        identity: The id of the release.
+        hour: The number of the hour since the epoch.
+        minutes: Its minutes, as bits.
+    """
+    return _ADD.change(connection, {"release": identity, "hour": hour, "mask": minutes}) == 1
 
 
 def mark_minutes(database: Database, app: str, name: str, minutes: range) -> None:
@@ -201,11 +230,8 @@ def _insert_hours(
 
 def _mark(connection: Connection, identity: int, minutes: range) -> bool:
     """Mark minutes; false if a row is missing."""
-    found = [
-        _ADD.change(connection, {"release": identity, "hour": hour, "mask": mask})
-        for hour, mask in _masks(minutes)
-    ]
-    return 0 not in found
+    found = [mark_hour(connection, identity, hour, mask) for hour, mask in _masks(minutes)]
+    return all(found)
 
 
 def _unmark(connection: Connection, identity: int, wrong: Iterable[range]) -> None:
@@ -232,6 +258,7 @@ _TELL = Prepared(
     .where(RELEASE.c.id == sa.bindparam("release"))
     .values(
         first_at=sa.case(
+            (_FIRST == _NEVER, RELEASE.c.first_at),
             (sa.or_(RELEASE.c.first_at == _NEVER, RELEASE.c.first_at > _FIRST), _FIRST),
             else_=RELEASE.c.first_at,
         ),
