@@ -114,6 +114,7 @@ class Lens:
             interval=self.config.flush_interval,
             max_batch_size=self.config.max_batch_size,
             retention=self.retention,
+            idle_is_silent=self.config.idle == "silent",
         )
         hooks = FlushHooks(
             refresh_settings=self.refresh_settings, open_endpoints=lambda: open_endpoints(self)

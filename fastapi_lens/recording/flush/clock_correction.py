@@ -48,6 +48,11 @@ class ClockCorrection:
         """Epoch seconds since which the clock has run without a jump, a doubt or a pause."""
         return self._jumps.unbroken_since
 
+    @property
+    def has_jumped(self) -> bool:
+        """True if the clock has jumped since the first look."""
+        return self._jumps.has_jumped
+
     def look(self, pending: Pending) -> Moved | None:
         """Check if the clock was set; if so, move the pending counts to the correct minutes.
 

@@ -66,6 +66,7 @@ class ClockJumps:
     Attributes:
         unbroken_since: Time of the clock since which it has not jumped, was not in doubt, and the
             process has not paused, as far as the last look shows.
+        has_jumped: True if it has jumped at all.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class ClockJumps:
         self._doubt: _Stretch | None = None
         self._doubted = 0.0
         self._wrong: list[_Stretch] = []
-        self._is_behind = False
+        self._is_behind = self.has_jumped = False
 
     @property
     def is_set(self) -> bool:
@@ -117,7 +118,9 @@ class ClockJumps:
         passed, self._looked = steady - self._looked, steady
         expected = self._offset + steady
         jump = wall - expected
-        if abs(jump) >= _JUMP_SECONDS or passed > LONGEST_PAUSE_SECONDS or self._doubt is not None:
+        is_broken = abs(jump) >= _JUMP_SECONDS or self._doubt is not None
+        self.has_jumped |= is_broken
+        if is_broken or passed > LONGEST_PAUSE_SECONDS:
             self.unbroken_since = wall
         if abs(jump) < _JUMP_SECONDS or (abs(jump) <= AHEAD_SECONDS and expected >= EARLIEST):
             self._end_doubt(steady)

@@ -30,7 +30,8 @@ from fastapi_lens.recording.flush.registration import Registration
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.recording.series import OVERFLOW, SeriesDelta
 from fastapi_lens.storage.coordination.heartbeat import beat
-from fastapi_lens.storage.coordination.observed import ReleaseMarks
+from fastapi_lens.storage.coordination.idle import idle_minutes
+from fastapi_lens.storage.coordination.observed import ReleaseMarks, mark_minutes
 from fastapi_lens.storage.coordination.worker import Heartbeat, Progress, WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
@@ -85,11 +86,14 @@ class FlushSettings:
         interval: Seconds between two flushes.
         max_batch_size: Most rows of the request log that one transaction writes.
         retention: Retention of the written data; may change while it runs.
+        idle_is_silent: True if a call while no worker lives would start one, so that this time
+            counts as observed.
     """
 
     interval: float
     max_batch_size: int
     retention: Retention = field(default_factory=Retention)
+    idle_is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +182,7 @@ class Flusher:
         self._core_share = CoreShare()
         self.dropped = 0
         self._was_open = False
+        self._marks_idle = settings.idle_is_silent
         self.refused: SchemaTooNewError | None = None
         self.interval = settings.interval
 
@@ -428,6 +433,17 @@ class Flusher:
             self._observation.written(observed)
         else:
             self._forget_database()
+        if self._marks_idle and self._registration.known_time.agrees:
+            self._marks_idle = False
+            self._mark_idle()
+
+    def _mark_idle(self) -> None:
+        """Mark the time before this worker in which no other one lived, as `idle` allows."""
+        if self._correction.has_jumped:
+            return  # The time of its start may be that of a wrong clock.
+        with self._database.read() as connection:
+            minutes = idle_minutes(connection, self._worker)
+        mark_minutes(self._database, self._worker.app, self._worker.release, minutes)
 
     def _forget_database(self) -> None:
         """Register everything again at the next flush: the database may be a different one."""

@@ -177,14 +177,14 @@ def mark_minutes(database: Database, app: str, name: str, minutes: range) -> Non
 
     Args:
         database: With tables.
-        app: The app's name as it is stored.
+        app: The app's name.
         name: The name of the release.
         minutes: Minutes since the epoch.
 
     Raises:
         StorageError: The database cannot be written; earlier transactions stay.
     """
-    identity = release_id(app, name)
+    app, identity = storable(app), release_id(app, name)
     hours = list(_hours(minutes))
     for begin in range(0, len(hours), _CHUNK_HOURS):
         chunk = hours[begin : begin + _CHUNK_HOURS]

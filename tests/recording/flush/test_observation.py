@@ -339,6 +339,42 @@ def test_hours_of_calls_beyond_the_limit_of_series_are_lost(watch: Watch) -> Non
     assert OVERFLOW == "<overflow>"
 
 
+def starting(
+    watch: Watch, path: Path, *, at: float, monkeypatch: pytest.MonkeyPatch, name: str = "w2"
+) -> Rig:
+    """A rig with a worker of an app that scales to zero, which starts after the watch's."""
+    monkeypatch.setattr("tests.recording.rig.START", START + at)
+    who = worker(name, started_at=START + at)
+    return Rig(f"sqlite:///{path / 'lens.db'}", who=who, idle_is_silent=True)
+
+
+def test_time_between_workers_is_marked_where_idle_means_silent(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch.run(150)
+    watch.rig.flusher.stop()
+    second = starting(watch, tmp_path, at=2 * 3_600 + 30, monkeypatch=monkeypatch)
+    assert second.flusher.flush()
+    assert marked(second.database) == [0, 1, *range(3, 120)]
+    second.flusher.stop()
+    second.database.close()
+
+
+@pytest.mark.parametrize("step", [0.0, 50.0])
+def test_time_between_workers_is_not_marked_by_a_clock_that_jumped(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    watch.run(150)
+    watch.rig.flusher.stop()
+    second = starting(watch, tmp_path, at=2 * 3_600 + 30, monkeypatch=monkeypatch)
+    second.now += step
+    watch.steady += 50.0 - step  # Either of both clocks has jumped.
+    assert second.flusher.flush()
+    assert marked(second.database) == [0, 1]
+    second.flusher.stop()
+    second.database.close()
+
+
 def test_a_report_is_bounded_and_a_later_one_has_the_rest() -> None:
     observation = Observation(0.0)
     minutes = MOST_MINUTES + 70
