@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 START = 1_773_014_400.0
 """2026-03-09 00:00 UTC."""
 
-END = START + 60 * 60
-DOWN = (START + 25 * 60, START + 35 * 60)
+END = START + 40 * 60
+DOWN = (START + 14 * 60, START + 24 * 60)
 """Times by each worker's own clock at which the database refuses it."""
 
 SLOTS = 8
 SHARE_LOST = 0.05
 SHARE_KILLED_IN_WRITES = 0.002
 SHARE_KILLED = 0.012
-SHARE_JUMPS = 0.006
+SHARE_JUMPS = 0.01
 """Of the acknowledgements, of the transactions, and of the steps of a worker."""
 
 MINUTE = 60

@@ -236,7 +236,7 @@ def test_tables_and_columns_come_once(lines: Lines, tmp_path: Path) -> None:
     for copy, why in (
         ([*lines[:-1], table, lines[-1]], "lens_endpoint is there twice"),
         ([lines[0], doubled, *lines[2:]], "lens_endpoint has a column twice"),
-        ([*short, lines[-1]], "a row of lens_endpoint has 15 values"),
+        ([*short, lines[-1]], "a row of lens_endpoint has 25 values"),
     ):
         file = written(tmp_path / "bad.jsonl", copy)
         assert why in run("import", file, "--database", tmp_path / "l.db").stderr

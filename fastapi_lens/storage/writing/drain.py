@@ -20,12 +20,13 @@ from fastapi_lens.errors import RefusedError, StorageError
 from fastapi_lens.storage.coordination.dropped_calls import count_dropped
 from fastapi_lens.storage.coordination.observed import hours_between, note_lost_hours
 from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
-from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, microseconds
+from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, EARLIEST, microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.prepared import Prepared
 from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.migrations import WRITTEN_AS, require_schema
+from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.statements import HAS_SCHEMA
 from fastapi_lens.storage.schema.tables import ENDPOINT, INBOX
 from fastapi_lens.storage.writing.batches import Batch, Delta, Use
@@ -351,8 +352,7 @@ class Drain:
             claim(connection)
             if calls and since_us is not None:
                 count_dropped(self._database, connection, row.app, calls)
-                # The batch may be unreadable, but its counts are neither older nor newer.
-                hours = hours_between(since_us / 1_000_000, self._clock())
+                hours = _hours_since(since_us / 1_000_000, self._clock())
                 note_lost_hours(self._database, connection, row.app, hours)
 
         return claim_and_count
@@ -412,6 +412,17 @@ class _Claim:
             if _DELETE.change(connection, {**values, "schema": str(WRITTEN_AS)}) != len(seqs):
                 require_schema(connection)
                 raise _TakenError("another process has added these batches")
+
+
+def _hours_since(since: float, now: float) -> range:
+    """The hours that the calls of a batch may belong to, which itself may be unreadable.
+
+    Args:
+        since: See `models.InboxRow`, in epoch seconds; that of a wrong clock tells nothing.
+        now: Epoch seconds.
+    """
+    is_told = EARLIEST <= since <= now
+    return hours_between(since if is_told else now - Tier.DAY, now)
 
 
 def _log_refused(deltas: Sequence[Delta], names: Sequence[str]) -> None:
