@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from benchmarks.support.rows import APP, delta, worker
 from fastapi_lens.cli import archive
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.schema.identities import endpoint_id
+from fastapi_lens.storage.schema.identities import endpoint_id, release_id
 from fastapi_lens.storage.schema.row_checks import LONGEST_TEXT, MOST, MOST_ADDED_US
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter, exception_id
 from fastapi_lens.text.methods import MAX_METHOD_LENGTH
 from tests.cli.helpers import fill, moved, run, url_of
-from tests.cli.test_moving import deltas
+from tests.cli.test_moving import deltas, observe
 from tests.storage.writing.test_log_writer import exception, request
 
 Lines = list[Any]
@@ -34,6 +34,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Lines:
     log = LogWriter(database, worker(f"{APP}-1"))
     log.write(LogBatch(1, (request(),), (exception(),)))
     database.close()
+    observe(url, range(1_000, 1_200), lost=[18])
     assert run("export", folder / "out.jsonl", "--database", url).exit_code == 0
     return [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
 
@@ -99,6 +100,13 @@ def changed(lines: Lines, table: str, column: str, value: object) -> tuple[Lines
         ("lens_request", "id", -1),
         ("lens_request", "reason", "because"),
         ("lens_failure", "first_at", 1.5),
+        ("lens_release", "name", None),
+        ("lens_release", "last_at", 10**18),
+        ("lens_observed", "hour", 10**9),
+        ("lens_observed", "minutes", 1 << 60),
+        ("lens_observed", "release_id", 99),
+        ("lens_gone", "is_noise", 2),
+        ("lens_gone", "endpoint_id", 99),
     ],
 )
 def test_a_value_that_no_table_holds_is_named_and_changes_nothing(
@@ -127,6 +135,8 @@ def test_a_value_that_no_table_holds_is_named_and_changes_nothing(
         ("lens_failure", "id", exception_id(endpoint_id("billing", "GET", "/"), "KeyError", "a:1")),
         ("lens_failure", "type", "KeyError"),
         ("lens_failure", "place", "b.py:2 in g"),
+        ("lens_release", "id", release_id("billing", "1")),
+        ("lens_release", "name", "another"),
     ],
 )
 def test_a_row_is_added_to_none_that_stands_for_something_else(
@@ -226,7 +236,7 @@ def test_tables_and_columns_come_once(lines: Lines, tmp_path: Path) -> None:
     for copy, why in (
         ([*lines[:-1], table, lines[-1]], "lens_endpoint is there twice"),
         ([lines[0], doubled, *lines[2:]], "lens_endpoint has a column twice"),
-        ([*short, lines[-1]], "a row of lens_endpoint has 15 values"),
+        ([*short, lines[-1]], "a row of lens_endpoint has 25 values"),
     ):
         file = written(tmp_path / "bad.jsonl", copy)
         assert why in run("import", file, "--database", tmp_path / "l.db").stderr

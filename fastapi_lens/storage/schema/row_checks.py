@@ -6,7 +6,7 @@ SQLite accepts any value in any column, and no database can tell a time from a c
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -33,8 +33,12 @@ _FIRST_STATUS, _LAST_STATUS = 100, 999
 _TIMES = (
     *("first_seen_at", "last_seen_at", "first_called_at", "last_called_at", "first_at", "last_at"),
     *("started_at", "seen_at", "ended_at", "complete_to"),
+    *("present_since", "evidence_since", "removed_at", "last_used_at"),
 )
-_IDS = ("endpoint_id", "failure_id", "id")
+_IDS = (
+    *("endpoint_id", "failure_id", "id", "shape_id", "release_id"),
+    *("first_release_id", "last_release_id", "first_called_release_id", "last_called_release_id"),
+)
 _REASONS = ("", "error", "slow", "sample")
 
 
@@ -144,6 +148,10 @@ def _is_list_of_texts(value: Any) -> bool:
         return False
 
 
+def _zero(_value: Any, _now_us: int) -> int:
+    return 0
+
+
 def _is_histogram(value: Any) -> bool:
     return isinstance(value, bytes) and Histogram.is_whole(value)
 
@@ -165,6 +173,10 @@ _OTHERS: Mapping[str, Rule] = MappingProxyType(
         "clock_ahead_us": _number(-MAX_TIME_US, MAX_TIME_US),
         "day": _number(0, _LAST_SECOND // Tier.DAY),
         "duration_us": _number(0, MOST_ADDED_US),
+        "hour": _number(0, _LAST_SECOND // Tier.HOUR),
+        "is_noise": _number(0, 1),
+        # What cannot be read was not observed.
+        "minutes": replace(_number(0, (1 << 60) - 1), instead=_zero),
         "histogram": Rule("no histogram", _is_histogram, lambda _value, _now_us: b""),
         "status": _number(_FIRST_STATUS, _LAST_STATUS),
         "tier": _one_of(*(tier.value for tier in Tier)),

@@ -18,13 +18,15 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import RefusedError, StorageError
 from fastapi_lens.storage.coordination.dropped_calls import count_dropped
+from fastapi_lens.storage.coordination.observed import hours_between, note_lost_hours
 from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
-from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, microseconds
+from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, EARLIEST, microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.prepared import Prepared
 from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.migrations import WRITTEN_AS, require_schema
+from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.statements import HAS_SCHEMA
 from fastapi_lens.storage.schema.tables import ENDPOINT, INBOX
 from fastapi_lens.storage.writing.batches import Batch, Delta, Use
@@ -346,9 +348,12 @@ class Drain:
         """A claim of a batch that also counts some of its calls as dropped."""
 
         def claim_and_count(connection: Connection) -> None:
+            since_us = connection.execute(_SINCE, row._asdict()).scalar_one_or_none()
             claim(connection)
-            if calls:
+            if calls and since_us is not None:
                 count_dropped(self._database, connection, row.app, calls)
+                hours = _hours_since(since_us / 1_000_000, self._clock())
+                note_lost_hours(self._database, connection, row.app, hours)
 
         return claim_and_count
 
@@ -409,6 +414,17 @@ class _Claim:
                 raise _TakenError("another process has added these batches")
 
 
+def _hours_since(since: float, now: float) -> range:
+    """The hours that the calls of a batch may belong to, which itself may be unreadable.
+
+    Args:
+        since: See `models.InboxRow`, in epoch seconds; that of a wrong clock tells nothing.
+        now: Epoch seconds.
+    """
+    is_told = EARLIEST <= since <= now
+    return hours_between(since if is_told else now - Tier.DAY, now)
+
+
 def _log_refused(deltas: Sequence[Delta], names: Sequence[str]) -> None:
     calls = Counter[str]()
     for delta, name in zip(deltas, names, strict=True):
@@ -442,6 +458,9 @@ def _ids_in(row: Waiting) -> set[int]:
 _IN_ORDER = sa.select(
     INBOX.c.worker_id, INBOX.c.seq, INBOX.c.app, INBOX.c.calls, INBOX.c.body
 ).order_by(INBOX.c.worker_id, INBOX.c.seq)
+_SINCE = sa.select(INBOX.c.since).where(
+    INBOX.c.worker_id == sa.bindparam("worker_id"), INBOX.c.seq == sa.bindparam("seq")
+)
 _DELETE = Prepared(
     sa.delete(INBOX).where(
         INBOX.c.worker_id == sa.bindparam("worker"),

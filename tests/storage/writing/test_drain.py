@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,22 @@ from benchmarks.support.rows import (
 )
 from fastapi_lens.errors import SchemaTooNewError, StorageError
 from fastapi_lens.reporting.workers import read_state
+from fastapi_lens.storage.coordination.observed import WHOLE_HOUR
 from fastapi_lens.storage.coordination.worker import Progress
 from fastapi_lens.storage.engine import prepared
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.data_version import data_version
+from fastapi_lens.storage.schema.identities import dropped_id
 from fastapi_lens.storage.schema.migrations import known_version, migrate
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, INBOX, META, SCHEMA_VERSION, STATUS
+from fastapi_lens.storage.schema.tables import (
+    BUCKET,
+    ENDPOINT,
+    INBOX,
+    META,
+    OBSERVED,
+    SCHEMA_VERSION,
+    STATUS,
+)
 from fastapi_lens.storage.writing import drain as drain_module
 from fastapi_lens.storage.writing.batches import Batch, Delta, Use
 from fastapi_lens.storage.writing.drain import (
@@ -454,6 +465,21 @@ def test_a_body_that_nobody_can_read_is_given_up_and_counted(
     assert record.message.startswith(
         "fastapi_lens drops 3 calls of worker broken (shop), which cannot be added: Error -3 "
     )
+
+
+@pytest.mark.parametrize(
+    ("since", "hours"), [(0.0, 25), (1_790_000_000.0 - 3 * 3_600, 4), (1_790_000_000.0 + 9, 25)]
+)
+def test_hours_of_calls_that_are_given_up_are_not_observed(
+    local: FlakyDatabase, since: float, hours: int
+) -> None:
+    put(local, "w0", [replace(batches(0, 1)[0], since_us=round(since * 1e6))])
+    spoil(local, "w0")
+    Drain(local, clock=lambda: 1_790_000_000.0).run_once()
+    rows = table_rows(local, OBSERVED)
+    assert {(row.release_id, row.minutes) for row in rows} == {(dropped_id("orders"), WHOLE_HOUR)}
+    last = 1_790_000_000 // 3_600
+    assert [row.hour for row in rows] == list(range(last - hours + 1, last + 1))
 
 
 def test_batches_of_a_newer_release_wait_for_its_workers_and_hold_up_nobody(
