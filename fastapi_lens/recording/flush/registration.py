@@ -111,7 +111,7 @@ class Registration:
             self._warn_of_namesake()
         elif looks:
             # A purge may have deleted their rows.
-            for identity in self._registrar.unregistered():
+            for identity in self._registrar.outdated(now_us=microseconds(self._clock())):
                 (self._registered or {}).pop(identity, None)
         # First, because other workers use this worker's writes as evidence of the time.
         self.known_time.look()
@@ -123,6 +123,8 @@ class Registration:
                 reached_seconds=now - self._reached_at,
             )
         self.register(applied=applied, log_applied=log_applied)
+        if looks:
+            self._registrar.add_shapes()
         self._corrects_left = looks
 
     def register(self, *, applied: int, log_applied: int) -> None:
