@@ -54,8 +54,8 @@ UPDATE_ENDPOINT = BulkUpdate(
     ),
     _endpoint,
 )
-"""`used_at` is the last call that was no refusal; 0 if there was none. The releases are those of the
-workers that recorded the first and the last call."""
+"""`used_at` is the time of the last call that was no refusal; 0 if there was none. The releases are
+those of the workers that recorded the first and the last call."""
 
 UPDATE_BUCKET = BulkUpdate(
     BUCKET,
