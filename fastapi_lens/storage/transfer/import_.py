@@ -23,7 +23,15 @@ from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.identities import shape_id
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.statements import FACTS
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, META, STATUS, WORKER
+from fastapi_lens.storage.schema.tables import (
+    BUCKET,
+    ENDPOINT,
+    EXCEPTION,
+    META,
+    RELEASE,
+    STATUS,
+    WORKER,
+)
 from fastapi_lens.storage.transfer.export import Origins, origins
 from fastapi_lens.storage.writing.batches import BucketSum
 from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_STATUS
@@ -164,9 +172,12 @@ class Importer:
 
 
 def _recorded_apps(connection: Connection, apps: Collection[str]) -> set[str]:
-    """Those of some apps that have recorded into this database; exported workers come later."""
-    recorded = sa.select(WORKER.c.app).where(WORKER.c.app.in_(apps)).distinct()
-    return set(connection.execute(recorded).scalars())
+    """Those of some apps that have recorded into this database before the import.
+
+    Workers and releases follow the endpoints in an export.
+    """
+    recorded = (sa.select(table.c.app).where(table.c.app.in_(apps)) for table in (WORKER, RELEASE))
+    return set(connection.execute(sa.union(*recorded)).scalars())
 
 
 OLDEST_SCHEMA = 8
@@ -229,7 +240,7 @@ def _joined(here: Row, there: Row) -> Row:
         "last_called_at": last_called["last_called_at"],
         "total_calls": here["total_calls"] + there["total_calls"],
         "present_since": max(here["present_since"], there["present_since"]),
-        "evidence_since": max(_evidence_since(here), _evidence_since(there)),
+        "evidence_since": _evidence_since(here, there),
         "removed_at": min(removed),
         "last_used_at": max(here["last_used_at"], there["last_used_at"]),
         "first_release_id": first_seen["first_release_id"],
@@ -238,9 +249,10 @@ def _joined(here: Row, there: Row) -> Row:
     }
 
 
-def _evidence_since(row: Row) -> int:
-    since: int = max(row["first_seen_at"], row["evidence_since"])
-    return since
+def _evidence_since(here: Row, there: Row) -> int:
+    since: int = max(here["evidence_since"], there["evidence_since"])
+    seen = here["first_seen_at"], there["first_seen_at"]
+    return since if seen[0] == seen[1] else max(since, *seen)
 
 
 def _is_earlier(one: int, other: int) -> bool:
