@@ -35,8 +35,11 @@ _FIRST_STATUS, _LAST_STATUS = 100, 999
 _TIMES = (
     *("first_seen_at", "last_seen_at", "first_called_at", "last_called_at", "first_at", "last_at"),
     *("started_at", "seen_at", "ended_at", "complete_to"),
-    *("present_since", "evidence_since", "removed_at", "last_used_at"),
+    *("removed_at", "last_used_at"),
 )
+_SINCE = ("present_since", "evidence_since")
+"""Times before which silence proves nothing."""
+
 _IDS = (
     *("endpoint_id", "failure_id", "id", "shape_id", "first_release_id", "last_release_id"),
     *("first_called_release_id", "last_called_release_id"),
@@ -177,6 +180,8 @@ _TEXTS: Mapping[str, Rule] = MappingProxyType(
 _OTHERS: Mapping[str, Rule] = MappingProxyType(
     {
         **dict.fromkeys(_TIMES, _TIME),
+        # Never earlier than a wrong one may have stood for.
+        **dict.fromkeys(_SINCE, Rule(_TIME.says, _TIME.holds, lambda _value, now_us: now_us)),
         **dict.fromkeys(_IDS, _ID),
         "bucket": _number(0, _LAST_SECOND // Tier.MINUTE),
         "clock_ahead_us": _number(-MAX_TIME_US, MAX_TIME_US),

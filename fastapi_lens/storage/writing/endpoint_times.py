@@ -94,8 +94,9 @@ def _raise_last_uses(database: Database, app: str, now: float) -> None:
     with database.read() as connection:
         for width, latest in _used(app, now):
             for identity, last in connection.execute(latest):
+                # The end of a week says nothing that its days do not say better.
                 end_us = min((int(last) + 1) * width * 1_000_000, microseconds(now))
-                ends[identity] = max(end_us, ends.get(identity, 0))
+                ends.setdefault(identity, end_us)
     rows = sorted(ends.items())
     for begin in range(0, len(rows), _AT_ONCE):
         with database.write() as connection:
