@@ -123,7 +123,7 @@ def import_command(
         target = Database(place.url)
         try:
             with _bars() as progress:
-                rows = import_file(target, file, again=again, progress=progress)
+                rows = import_file(target, file, again=again, now=time.time(), progress=progress)
         finally:
             target.close()
         done = f"Imported {rows:,} rows into {place}."
@@ -168,7 +168,7 @@ def purge_command(
             note_purge(target, choice, _amount_text(name, much), now=time.time())
             with _bars() as progress:
                 advance = progress("Deleting", much.rows)
-                for rows in purge(target, choice):
+                for rows in purge(target, choice, now=time.time()):
                     advance(rows)
         typer.echo("Deleted.")
 

@@ -14,6 +14,8 @@ from fastapi_lens.storage.writing.drain import FIRST_AT_ONCE
 from fastapi_lens.storage.writing.inbox import Inbox
 from fastapi_lens.storage.writing.registrar import Registrar
 
+NOW = 1_773_014_400.0
+
 
 def test_a_deletion_that_first_adds_what_waits_ends_in_time_and_goes_on_later(
     local: FlakyDatabase,
@@ -24,11 +26,11 @@ def test_a_deletion_that_first_adds_what_waits_ends_in_time_and_goes_on_later(
         inbox.put(Batch(seq, (delta(1),)), Progress())
     choice, seconds = Choice("orders", [1], keeps_endpoints=True), count()
 
-    assert not purge_for(local, choice, seconds=1, timer=lambda: float(next(seconds)))
+    assert not purge_for(local, choice, now=NOW, seconds=1, timer=lambda: float(next(seconds)))
     assert len(table_rows(local, INBOX)) == batches - FIRST_AT_ONCE
     assert table_rows(local, BUCKET) != []
 
-    assert purge_for(local, choice, seconds=60)
+    assert purge_for(local, choice, now=NOW, seconds=60)
     assert table_rows(local, INBOX) == table_rows(local, BUCKET) == []
 
 
@@ -50,6 +52,6 @@ def test_calls_of_a_removed_endpoint_are_deleted_with_its_history(
             connection.execute(sa.insert(GONE).values(row))
     assert amount(local, choice).statuses == 3 - len(left)
 
-    assert purge_for(local, choice, seconds=60)
+    assert purge_for(local, choice, now=NOW, seconds=60)
     found = [(row.day, row.endpoint_id) for row in table_rows(local, GONE)]
     assert sorted(found) == left
