@@ -5,7 +5,7 @@ Knows no calls. Minutes are marked by `storage.coordination.observed`.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -111,9 +111,9 @@ def _observed_hours(connection: Connection, app: str, *, last_hour: int) -> list
 def _of(where: sa.ColumnElement[bool]) -> Prepared:
     """Hours and minutes of some rows, without values that no release could have written."""
     # A file may hold fractions in these columns.
-    minutes = sa.cast(OBSERVED.c.minutes, sa.BigInteger)
+    columns = [sa.cast(column, sa.BigInteger) for column in (OBSERVED.c.hour, OBSERVED.c.minutes)]
     return Prepared(
-        sa.select(sa.cast(OBSERVED.c.hour, sa.BigInteger), minutes).where(
+        cast("sa.Select[Any]", sa.select(*columns)).where(
             where,
             OBSERVED.c.hour.between(sa.literal_column("0"), sa.bindparam("last_hour")),
             OBSERVED.c.minutes.between(sa.literal_column("1"), sa.literal_column(str(_WHOLE_HOUR))),
