@@ -63,12 +63,12 @@ def read_report(
     reader = Reader(
         database,
         app=lambda: app,
-        thresholds=lambda: settings.thresholds,
-        is_included=settings.is_recorded,
+        settings=lambda: settings,
         retention=Retention(settings.config.ttl_days),
     )
     endpoints = reader.endpoints(window=Window.of_days(days), now=now)
-    return Report.of(endpoints, days=days, status=status, now=now)
+    judged = reader.evidence(now).by_id()
+    return Report.of(endpoints, days=days, status=status, now=now, judged=judged)
 
 
 def as_text(report: Report, form: Format) -> str:
