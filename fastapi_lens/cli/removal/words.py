@@ -36,7 +36,7 @@ def headline(comparison: Comparison) -> str:
     removed = sum(finding.is_removal for finding in comparison.findings)
     if comparison.has_failed:
         failed = comparison.counts[Outcome.FAILED]
-        return f"{failed} of {_count(removed, 'removed endpoint')} cannot be removed yet"
+        return f"{failed:,} of {removed:,} removed endpoints cannot be removed yet"
     if not removed:
         return "No endpoint is removed"
     return f"{_count(removed, 'endpoint')} removed, none of them known to be in use"
