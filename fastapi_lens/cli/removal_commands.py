@@ -25,7 +25,7 @@ from fastapi_lens.cli.removal.prune_list import PruneFormat, prune_list
 from fastapi_lens.cli.removal.result import Result
 from fastapi_lens.cli.removal.routes import Routes, RoutesFile, read_routes
 from fastapi_lens.cli.removal.sources import DATABASE, Source, read_sources
-from fastapi_lens.cli.removal.stored import read_evidence
+from fastapi_lens.cli.removal.stored import stored_evidence
 from fastapi_lens.cli.removal.text import as_text
 from fastapi_lens.cli.target import find, opened, settings
 from fastapi_lens.text.escaping import visible_json
@@ -113,7 +113,7 @@ def routes_command(
     """Write the endpoints of an application, for check --routes."""
     with errors_shown():
         found = RoutesFile.of(_routes(application, None))
-        _write(visible_json(found.model_dump_json()) + "\n", output)
+        _write(f"{visible_json(found.model_dump_json())}\n".encode(), output)
 
 
 def evidence_command(
@@ -123,7 +123,7 @@ def evidence_command(
 ) -> None:
     """Write the verdicts on all endpoints with their reasons, for check --evidence."""
     with errors_shown():
-        _write(f"{_evidence(database, app, now=time.time()).decode()}\n", output)
+        _write(_evidence(database, app, now=time.time()), output)
 
 
 def prune_list_command(
@@ -142,7 +142,8 @@ def prune_list_command(
     with errors_shown():
         text = _evidence(database, app, now=time.time())
         source = Source(DATABASE, parsed(text, DATABASE))
-        _write(prune_list(source, frozenset(verdict or [Level.SAFE_TO_REMOVE]), form), output)
+        levels = frozenset(verdict or [Level.SAFE_TO_REMOVE])
+        _write(prune_list(source, levels, form).encode(), output)
 
 
 def _evidence(database: str | None, app: str | None, *, now: float) -> bytes:
@@ -154,16 +155,16 @@ def _evidence(database: str | None, app: str | None, *, now: float) -> bytes:
     """
     config = settings()
     with opened(find(database)) as source:
-        return read_evidence(source, config, app=app_of(source, app), now=now)
+        return stored_evidence(source, config, app=app_of(source, app), now=now)
 
 
-def _write(text: str, output: Path | None) -> None:
-    """Write a text in UTF-8 to a file, or print it."""
+def _write(text: bytes, output: Path | None) -> None:
+    """Write a text to a file, or print it."""
     if output is None:
-        typer.echo(text.encode(), nl=False)
+        typer.echo(text, nl=False)
     else:
         with new_file(output, overwrite=True) as stream:
-            stream.write(text.encode())
+            stream.write(text)
 
 
 def _routes(application: str | None, file: Path | None) -> Routes:

@@ -60,14 +60,14 @@ class Finding:
 
     Attributes:
         endpoint: As the evidence has it.
-        source: Name of the evidence.
+        source: The evidence.
         outcome: The result.
         renamed_to: Its path in the branch; None where it has none.
         waiver: Its waiver, also an expired one; None without one.
     """
 
     endpoint: EndpointEvidence
-    source: str
+    source: Source
     outcome: Outcome
     renamed_to: str | None = None
     waiver: Waiver | None = None
@@ -145,17 +145,17 @@ def _findings(
             continue
         waiver = policy.waivers.get(endpoint.name)
         if (other := routes.renamed(name)) is not None:
-            yield Finding(endpoint, source.name, Outcome.RENAMED, renamed_to=other)
+            yield Finding(endpoint, source, Outcome.RENAMED, renamed_to=other)
         elif base is not None and _is_newer(endpoint, source.evidence, base):
-            yield Finding(endpoint, source.name, Outcome.NEWER)
+            yield Finding(endpoint, source, Outcome.NEWER)
         elif endpoint.verdict in policy.fail_on:
             holds = waiver is not None and today <= waiver.until
             outcome = Outcome.WAIVED if holds else Outcome.FAILED
-            yield Finding(endpoint, source.name, outcome, waiver=waiver)
+            yield Finding(endpoint, source, outcome, waiver=waiver)
         else:
             is_safe = endpoint.verdict is Level.SAFE_TO_REMOVE
             outcome = Outcome.PASSED if is_safe else Outcome.WARNED
-            yield Finding(endpoint, source.name, outcome, waiver=waiver)
+            yield Finding(endpoint, source, outcome, waiver=waiver)
 
 
 def _is_newer(endpoint: EndpointEvidence, evidence: Evidence, base: Base) -> bool:

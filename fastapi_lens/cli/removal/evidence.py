@@ -56,7 +56,7 @@ class EndpointEvidence(_Part):
         key: The last part of the address of its page.
         source: File and line of its handler, ``shop/exports.py:77``; may be empty.
         removed_at: Epoch seconds; None while production has it in its routes.
-        callers: None where callers are not recorded.
+        pattern: Of its uses; None where it is not known.
         sentences: The reasons of the verdict.
     """
 
@@ -70,9 +70,9 @@ class EndpointEvidence(_Part):
     last_used_at: Time | None
     first_seen_at: Time
     removed_at: Time | None
-    pattern: str = ""
+    pattern: str | None = None
     sentences: tuple[str, ...] = ()
-    callers: tuple[CallerEvidence, ...] | None = None
+    callers: tuple[CallerEvidence, ...] = ()
     releases: ReleasesEvidence = ReleasesEvidence()
 
     @property
@@ -84,6 +84,16 @@ class EndpointEvidence(_Part):
     def file(self) -> str:
         """The file of its handler in production; empty where it is not known."""
         return self.source.rpartition(":")[0]
+
+
+class CallersEvidence(_Part):
+    """The time from which on callers are known.
+
+    Attributes:
+        since: Epoch seconds.
+    """
+
+    since: Time
 
 
 class ObservedEvidence(_Part):
@@ -99,13 +109,18 @@ class ObservedEvidence(_Part):
 
 
 class Evidence(_Part):
-    """The endpoints of one application in production, with a verdict on each."""
+    """The endpoints of one application in production, with a verdict on each.
+
+    Attributes:
+        callers: None where callers are not recorded.
+    """
 
     fastapi_lens_evidence: Literal[1]
     generated_at: Time
     app: str
     environment: str | None = None
     observed: ObservedEvidence
+    callers: CallersEvidence | None = None
     endpoints: tuple[EndpointEvidence, ...]
 
     @property

@@ -61,8 +61,8 @@ def _cells(finding: Finding) -> Iterator[str]:
     yield words.code(endpoint.name)
     yield escaped(words.verdict(finding))
     yield words.last_use(endpoint)
-    yield escaped(visible(endpoint.pattern))
-    yield escaped(words.callers(endpoint))
+    yield escaped(visible(endpoint.pattern or ""))
+    yield escaped(words.callers(finding))
 
 
 def _details(finding: Finding, url: str) -> str:

@@ -93,7 +93,7 @@ def _json(source: Source, found: Sequence[EndpointEvidence]) -> str:
         "generated_at": evidence.generated_at,
         "app": evidence.app,
         "environment": evidence.environment,
-        "endpoints": [endpoint_fields(endpoint) for endpoint in found],
+        "endpoints": [endpoint_fields(endpoint, evidence) for endpoint in found],
     }
     return f"{json.dumps(document)}\n"
 

@@ -38,7 +38,7 @@ def _of_finding(finding: Finding, url: str) -> Iterator[str]:
     yield f"{finding.outcome:<{_WIDTH}}{name}: {words.verdict(finding)}"
     if not finding.is_removal:
         return
-    facts = [f"last use: {words.last_use(endpoint)}", words.callers(endpoint)]
+    facts = [f"last use: {words.last_use(endpoint)}", words.callers(finding)]
     facts += [visible(endpoint.source)] if endpoint.source else []
     yield f"{_INDENT}{'; '.join(facts)}"
     if finding.outcome is not Outcome.PASSED:

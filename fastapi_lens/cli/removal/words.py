@@ -79,12 +79,12 @@ def last_use(endpoint: EndpointEvidence) -> str:
     return "never" if endpoint.last_used_at is None else day(endpoint.last_used_at)
 
 
-def callers(endpoint: EndpointEvidence) -> str:
+def callers(finding: Finding) -> str:
     """The latest callers, noise left out, with the day of their last use."""
-    if endpoint.callers is None:
+    if finding.source.evidence.callers is None:
         return "callers are not recorded"
     found = sorted(
-        (caller for caller in endpoint.callers if not caller.noise),
+        (caller for caller in finding.endpoint.callers if not caller.noise),
         key=lambda caller: -caller.last_at,
     )
     named = [f"{caller.name} ({day(caller.last_at)})" for caller in found[:MOST_CALLERS]]

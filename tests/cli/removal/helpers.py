@@ -10,7 +10,7 @@ from fastapi_lens.verdict.level import Level
 
 HOUR = 3_600.0
 DAY = 86_400.0
-MISSING = object()
+MISSING: Any = object()
 
 
 def endpoint(name: str = "POST /v1/exports", verdict: str = Level.IN_USE, **changes: Any) -> Any:
@@ -31,7 +31,7 @@ def endpoint(name: str = "POST /v1/exports", verdict: str = Level.IN_USE, **chan
             "removed_at": None,
             "pattern": "working days",
             "sentences": ["No use for 12 days; all of them were observed."],
-            "callers": None,
+            "callers": [],
             "releases": {"introduced": "2024.9.1", "last_called": "2026.11.2", "removed": None},
         },
         changes,
@@ -48,6 +48,7 @@ def evidence(*endpoints: Any, **changes: Any) -> dict[str, Any]:
             "environment": "production",
             "releases": ["2026.11.3"],
             "observed": {"since": 1_725_753_600, "days": 803, "hole_days": 9, "holes": []},
+            "callers": None,
             "endpoints": [endpoint("GET /orders", Level.IN_USE), *endpoints],
         },
         changes,

@@ -33,9 +33,7 @@ def found(target: str, *documents: Any, options: tuple[object, ...] = ()) -> dic
 
 
 def outcomes(document: dict[str, Any]) -> dict[str, str]:
-    return {
-        f"{each['method']} {each['path']}": each["outcome"] for each in document["endpoints"]
-    }
+    return {f"{each['method']} {each['path']}": each["outcome"] for each in document["endpoints"]}
 
 
 def test_a_branch_that_removes_nothing_passes(branch: Branch) -> None:

@@ -21,7 +21,9 @@ LATER = BEGAN + DAY
 def git(*arguments: str, at: float = BEGAN) -> str:
     who = {"NAME": "a", "EMAIL": "a@example.com", "DATE": f"{at:.0f} +0000"}
     environment = {
-        f"GIT_{role}_{name}": value for role in ("AUTHOR", "COMMITTER") for name, value in who.items()
+        f"GIT_{role}_{name}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for name, value in who.items()
     }
     done = subprocess.run(
         ["git", *arguments],
