@@ -78,11 +78,16 @@ class Finding:
         return self.outcome not in (Outcome.RENAMED, Outcome.NEWER)
 
     @property
+    def severity(self) -> tuple[int, int, float]:
+        """A key that sorts the worst first; of the same verdict, the latest use."""
+        last_used_at = self.endpoint.last_used_at or 0.0
+        return _ORDER[self.outcome], _LEVELS[self.endpoint.verdict], -last_used_at
+
+    @property
     def order(self) -> tuple[int, int, str, str]:
-        """A key that sorts the worst first, and then by path and method."""
-        endpoint = self.endpoint
-        outcome, level = _ORDER[self.outcome], _LEVELS[endpoint.verdict]
-        return outcome, level, endpoint.path, endpoint.method
+        """A key that sorts as reports do: the worst first, and then by path and method."""
+        outcome, level, _ = self.severity
+        return outcome, level, self.endpoint.path, self.endpoint.method
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +135,7 @@ def compare(
     for source in sources:
         for finding in _findings(routes, source, policy, base, today):
             name = Name(finding.endpoint.method, finding.endpoint.path)
-            if name not in worst or finding.order < worst[name].order:
+            if name not in worst or finding.severity < worst[name].severity:
                 worst[name] = finding
     findings = tuple(sorted(worst.values(), key=lambda finding: finding.order))
     return Comparison(findings, tuple(_notes(routes, sources, policy, findings, today)))

@@ -3,15 +3,14 @@
 import os
 import time
 from collections.abc import Callable
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException
 from typing import IO
 from urllib.error import HTTPError
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 from urllib.request import (
     HTTPDefaultErrorHandler,
     HTTPErrorProcessor,
     HTTPHandler,
-    HTTPRedirectHandler,
     HTTPSHandler,
     OpenerDirector,
     ProxyHandler,
@@ -30,9 +29,10 @@ DEADLINE_SECONDS = 120.0
 """For the whole response."""
 
 MAX_BYTES = 64 << 20
+MOST_REDIRECTS = 5
 _CHUNK = 1 << 16
-_KEY_HEADER = "X-lens-key"
-"""As urllib spells it."""
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_KEY_HEADER = "X-Lens-Key"
 
 _FIXES = {
     401: f"set {KEY_VARIABLE} to a key of the lens",
@@ -49,8 +49,7 @@ def web_address(text: str, option: str) -> str:
         CommandError: It is not one of http or https, has a user name, or has a key in its query.
             The message does not show it.
     """
-    origin = _origin(text) if text.isascii() and text.isprintable() and " " not in text else None
-    if origin is None:
+    if _origin(text) is None:
         raise CommandError(
             Exit.USAGE,
             f"{option} must be a URL like https://api.example.com/lens/report/evidence, "
@@ -71,6 +70,8 @@ def shown(url: str) -> str:
 def download(url: str, *, clock: Callable[[], float] = time.monotonic) -> bytes:
     """The body of a response; proxies are those of the environment.
 
+    Redirects are followed, but only those within the origin get the key.
+
     Args:
         url: As `web_address` returns it.
         clock: Seconds of a monotonic clock.
@@ -79,69 +80,84 @@ def download(url: str, *, clock: Callable[[], float] = time.monotonic) -> bytes:
         CommandError: The key cannot be sent, the host cannot be reached, it refuses, or its
             response is too long or too slow.
     """
-    request = Request(url, headers={"Accept": "application/json"})  # noqa: S310  It is checked.
-    if key := os.environ.get(KEY_VARIABLE, "").strip():
-        if problem := problem_with(key):
-            raise CommandError(Exit.USAGE, f"{KEY_VARIABLE} {problem}")
-        # This kind of header stays behind when a redirect is followed.
-        request.add_unredirected_header(_KEY_HEADER, key.encode().decode("latin-1"))
     deadline = clock() + DEADLINE_SECONDS
+    headers = {"Accept": "application/json", **_key_header()}
+    place = url
+    for _ in range(MOST_REDIRECTS + 1):
+        try:
+            request = Request(place, headers=headers)  # noqa: S310  It is one of http or https.
+            with _opener().open(request, timeout=TIMEOUT_SECONDS) as response:
+                return _body(response, url, lambda: clock() > deadline)
+        except HTTPError as error:
+            error.close()
+            if error.code not in _REDIRECTS:
+                fix = _FIXES.get(error.code, "see the log of its server")
+                raise _unreachable(url, f"answers with {error.code}: {fix}") from None
+            following = _following(place, error.headers.get("Location", ""))
+        except (OSError, HTTPException) as error:
+            reason = str(getattr(error, "reason", error)) or type(error).__name__
+            raise _unreachable(url, f"cannot be reached: {reason}") from None
+        if following is None:
+            raise _unreachable(url, "redirects to an address that is not used: name it yourself")
+        if _origin(following) != _origin(place):
+            headers.pop(_KEY_HEADER, None)
+        place = following
+    raise _unreachable(url, f"redirects more than {MOST_REDIRECTS} times")
+
+
+def _key_header() -> dict[str, str]:
+    """The header with the key, if the environment has one.
+
+    Raises:
+        CommandError: No header can carry it.
+    """
+    key = os.environ.get(KEY_VARIABLE, "").strip()
+    if problem := key and problem_with(key):
+        raise CommandError(Exit.USAGE, f"{KEY_VARIABLE} {problem}")
+    return {_KEY_HEADER: key.encode().decode("latin-1")} if key else {}
+
+
+def _body(response: IO[bytes], url: str, is_late: Callable[[], bool]) -> bytes:
     body = bytearray()
-    try:
-        with _opener().open(request, timeout=TIMEOUT_SECONDS) as response:
-            while part := response.read(_CHUNK):
-                body += part
-                if len(body) > MAX_BYTES or clock() > deadline:
-                    limits = f"{MAX_BYTES >> 20} MB or {DEADLINE_SECONDS:g} s"
-                    raise _unreachable(url, f"sends more than {limits}")
-    except HTTPError as error:
-        error.close()
-        fix = _FIXES.get(error.code, "see the log of its server")
-        raise _unreachable(url, f"answers with {error.code}: {fix}") from None
-    except (OSError, HTTPException) as error:
-        reason = str(getattr(error, "reason", error)) or type(error).__name__
-        raise _unreachable(url, f"cannot be reached: {reason}") from None
+    while part := response.read(_CHUNK):
+        body += part
+        if len(body) > MAX_BYTES or is_late():
+            limits = f"{MAX_BYTES >> 20} MB, or longer than {DEADLINE_SECONDS:g} s"
+            raise _unreachable(url, f"sends more than {limits}")
     return bytes(body)
+
+
+def _following(place: str, location: str) -> str | None:
+    """The address that a redirect leads to; None if it leaves https, or is no web address."""
+    try:
+        following = urljoin(place, location)
+    except ValueError:  # As for //[.
+        return None
+    origin = _origin(following)
+    if origin is None or (place.startswith("https:") and not origin.startswith("https:")):
+        return None
+    return following
 
 
 def _unreachable(url: str, problem: str) -> CommandError:
     return CommandError(Exit.UNREACHABLE, f"{shown(url)} {problem}")
 
 
-class _Redirects(HTTPRedirectHandler):
-    """Follows redirects on the web, and takes the key along within one origin."""
-
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> Request | None:
-        """The next request; refuses to leave https, and any other kind of URL."""
-        origin = _origin(newurl)
-        if origin is None or (req.type == "https" and not origin.startswith("https:")):
-            raise _unreachable(req.full_url, "redirects to a URL that is not https")
-        following = super().redirect_request(req, fp, code, msg, headers, newurl)
-        key = req.unredirected_hdrs.get(_KEY_HEADER)
-        if following is not None and key is not None and origin == _origin(req.full_url):
-            following.add_unredirected_header(_KEY_HEADER, key)
-        return following
-
-
 def _opener() -> OpenerDirector:
-    """An opener of the web alone: urllib's own opens files, too."""
+    """An opener of the web alone that follows no redirects; urllib's own opens files, too."""
     opener = OpenerDirector()
-    for handler in (
-        ProxyHandler(),
-        HTTPHandler(),
-        HTTPSHandler(),
-        HTTPDefaultErrorHandler(),
-        _Redirects(),
-        HTTPErrorProcessor(),
-    ):
-        opener.add_handler(handler)
+    opener.add_handler(ProxyHandler())
+    opener.add_handler(HTTPHandler())
+    opener.add_handler(HTTPSHandler())
+    opener.add_handler(HTTPDefaultErrorHandler())
+    opener.add_handler(HTTPErrorProcessor())
     return opener
 
 
 def _origin(url: str) -> str | None:
-    """Scheme, host and port; None if it is no URL of the web, or has a user name."""
+    """Scheme, host and port; None if it is no URL of the web, has a user name, or is not encoded."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return None
     try:
         parts = urlsplit(url)
     except ValueError:  # As for http://[.

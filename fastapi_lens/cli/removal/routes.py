@@ -39,7 +39,10 @@ class Routes:
         Args:
             app: A FastAPI or Starlette application, also inside middlewares.
         """
-        found = leaves_of(unwrapped_app(app))
+        inner = unwrapped_app(app)
+        if not isinstance(getattr(inner, "routes", None), Iterable):
+            return cls(())
+        found = leaves_of(inner)
         leaves = [leaf for leaf in found if not leaf.is_page and not is_framework(leaf.endpoint)]
         # Also methods that are reported only once they were called.
         return cls(

@@ -56,7 +56,7 @@ def read_sources(
 def _read(named: str, database: Callable[[], bytes]) -> tuple[str, bytes]:
     """The name of a source for people, and its document."""
     if named == DATABASE:
-        return named, database()
+        return named, _made(database)
     if "://" in named:
         url = web_address(named, _OPTION)
         return shown(url), _unpacked(download(url), shown(url))
@@ -65,6 +65,19 @@ def _read(named: str, database: Callable[[], bytes]) -> tuple[str, bytes]:
     except OSError as error:
         raise CommandError(Exit.UNREACHABLE, f"{_OPTION} cannot be read: {error}") from error
     return named, _unpacked(packed, named)
+
+
+def _made(database: Callable[[], bytes]) -> bytes:
+    """The evidence of the database.
+
+    Raises:
+        CommandError: There is none; never with the code of a removal that must not be.
+    """
+    try:
+        return database()
+    except CommandError as error:
+        code = Exit.UNREACHABLE if error.code is Exit.WRONG else error.code
+        raise CommandError(code, str(error)) from error
 
 
 def _unpacked(data: bytes, name: str) -> bytes:
