@@ -18,7 +18,9 @@ from tests.cli.removal.helpers import endpoint, evidence, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
 SECTION = PAGE.read_text(encoding="utf-8").partition("\n## A gate for pull requests\n")[2]
-(WORKFLOW,) = re.findall(r"^```yaml\n(.*?)^```$", SECTION.partition("\n## ")[0], re.S | re.M)
+(WORKFLOW,) = re.findall(
+    r"^```yaml\n(.*?)^```$", SECTION.partition("\n## ")[0], re.DOTALL | re.MULTILINE
+)
 WAIVER = """
 [[tool.fastapi_lens.check.waivers]]
 endpoint = "POST /v1/exports"
@@ -42,8 +44,8 @@ def steps() -> dict[str, str]:
     found: dict[str, str] = {}
     for step in re.split(r"^ {6}- ", WORKFLOW, flags=re.MULTILINE):
         name = re.match(r"name: (.+)\n", step)
-        block = re.search(r"^ {8}run: \|\n(.*)", step, re.S | re.M)
-        line = re.search(r"^ {8}run: ([^|].*)$", step, re.M)
+        block = re.search(r"^ {8}run: \|\n(.*)", step, re.DOTALL | re.MULTILINE)
+        line = re.search(r"^ {8}run: ([^|].*)$", step, re.MULTILINE)
         if name and (block or line):
             found[name[1]] = dedent(block[1]) if block else line[1] if line else ""
     return found

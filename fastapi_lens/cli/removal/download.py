@@ -155,7 +155,7 @@ def _opener() -> OpenerDirector:
 
 
 def _origin(url: str) -> str | None:
-    """Scheme, host and port; None if it is no URL of the web, has a user name, or is not encoded."""
+    """Scheme, host and port; None if it is no URL of the web, or names a user."""
     if not url.isascii() or not url.isprintable() or " " in url:
         return None
     try:

@@ -10,7 +10,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from typer.testing import Result
 
-from fastapi_lens.cli.exit_codes import CommandError
 from fastapi_lens.cli.removal import download as downloading
 from fastapi_lens.cli.removal.download import KEY_VARIABLE, download
 from tests.cli.helpers import run
@@ -49,7 +48,7 @@ def sites() -> Iterator[Callable[[], Site]]:
 
     def start() -> Site:
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802  The name is the server's.
+            def do_GET(self) -> None:
                 site.keys[self.path] = self.headers.get("X-Lens-Key")
                 status, headers, body = site.responses.get(self.path, (200, {}, EVIDENCE))
                 self.send_response(status)

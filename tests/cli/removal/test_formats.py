@@ -97,6 +97,26 @@ def test_markdown_of_a_pass_says_so(target: str) -> None:
     assert text.startswith("### ✅ 1 endpoint removed, none of them known to be in use\n")
 
 
+def test_markdown_of_no_removal_has_no_table(target: str) -> None:
+    observed = {"since": 1_725_753_600, "days": 803, "hole_days": 0}
+
+    text = printed(target, "markdown", evidence(observed=observed, environment=None))
+
+    assert re.fullmatch(
+        r"### ✅ No endpoint is removed\n\n"
+        r"Orders: observed since 2024-09-08; written \S+ \S+ UTC \\\(evidence.json\\\)\n",
+        text,
+    )
+
+
+def test_evidence_that_was_never_observed_says_so(target: str) -> None:
+    observed = {"since": None, "days": 0, "hole_days": 0}
+
+    text = printed(target, "text", evidence(observed=observed))
+
+    assert "Evidence: Orders, production: never observed; written" in text
+
+
 def test_markdown_ends_before_it_is_too_long_for_a_summary(target: str) -> None:
     document = evidence(*(endpoint(f"GET /many/{number}") for number in range(250)))
 

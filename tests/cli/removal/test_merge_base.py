@@ -63,6 +63,17 @@ def test_a_stale_branch_gives_no_false_finding(branch: Branch, commit: str) -> N
     assert outcome(branch("GET /orders"), commit, document) == "newer"
 
 
+def test_a_stale_branch_is_told_to_rebase(branch: Branch, commit: str) -> None:
+    write(Path("evidence.json"), evidence(endpoint(first_seen_at=LATER)))
+
+    done = run(
+        "check", branch("GET /orders"), "--evidence", "evidence.json", "--merge-base", commit
+    )
+
+    assert done.exit_code == 0
+    assert done.stdout.endswith("\nnewer    POST /v1/exports: newer than this branch: rebase\n")
+
+
 def test_an_endpoint_that_was_there_before_is_a_finding(branch: Branch, commit: str) -> None:
     for time in (BEGAN, BEGAN - 1):
         document = evidence(endpoint(first_seen_at=time))
