@@ -1,13 +1,16 @@
-"""Comparison of a branch's endpoints with evidence of production's. Pure."""
+"""Comparison of a branch's endpoints with evidence of production's.
+
+Pure, but for the releases that a merge base looks up.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Protocol
 
-from fastapi_lens.cli.removal.evidence import EndpointEvidence, Evidence
+from fastapi_lens.cli.removal.evidence import EndpointEvidence
+from fastapi_lens.cli.removal.merge_base import MergeBase
 from fastapi_lens.cli.removal.policy import Policy, Waiver
 from fastapi_lens.cli.removal.routes import Name, Routes
 from fastapi_lens.cli.removal.sources import Source
@@ -39,19 +42,6 @@ _LEVELS = {
         )
     )
 }
-
-
-class Base(Protocol):
-    """The commit at which the branch left its base."""
-
-    @property
-    def committed_at(self) -> float:
-        """Epoch seconds."""
-        ...
-
-    def has_release(self, name: str) -> bool:
-        """True if this commit is known to contain a release."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +109,7 @@ def compare(
     sources: Sequence[Source],
     policy: Policy,
     *,
-    base: Base | None,
+    base: MergeBase | None,
     today: date,
 ) -> Comparison:
     """Every endpoint of production that a branch lacks; of several sources the worst result.
@@ -142,8 +132,9 @@ def compare(
 
 
 def _findings(
-    routes: Routes, source: Source, policy: Policy, base: Base | None, today: date
+    routes: Routes, source: Source, policy: Policy, base: MergeBase | None, today: date
 ) -> Iterator[Finding]:
+    recorded_since = source.evidence.recorded_since
     for endpoint in source.evidence.present:
         name = Name(endpoint.method, endpoint.path)
         if routes.has(name):
@@ -151,7 +142,7 @@ def _findings(
         waiver = policy.waivers.get(endpoint.name)
         if (other := routes.renamed(name)) is not None:
             yield Finding(endpoint, source, Outcome.RENAMED, renamed_to=other)
-        elif base is not None and _is_newer(endpoint, source.evidence, base):
+        elif base is not None and _is_newer(endpoint, recorded_since, base):
             yield Finding(endpoint, source, Outcome.NEWER)
         elif endpoint.verdict in policy.fail_on:
             holds = waiver is not None and today <= waiver.until
@@ -163,13 +154,12 @@ def _findings(
             yield Finding(endpoint, source, outcome, waiver=waiver)
 
 
-def _is_newer(endpoint: EndpointEvidence, evidence: Evidence, base: Base) -> bool:
+def _is_newer(endpoint: EndpointEvidence, recorded_since: float, base: MergeBase) -> bool:
     """True if production got an endpoint after the branch began.
 
     Not where recording itself began later, as then all endpoints were first seen later; and not
     where the branch has the release that brought it, which was only deployed later.
     """
-    recorded_since = min(each.first_seen_at for each in evidence.endpoints)
     if endpoint.first_seen_at <= base.committed_at or recorded_since > base.committed_at:
         return False
     introduced = endpoint.releases.introduced

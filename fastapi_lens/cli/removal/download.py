@@ -3,8 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from http.client import HTTPException
-from typing import IO
+from http.client import HTTPException, HTTPResponse
 from urllib.error import HTTPError
 from urllib.parse import parse_qs, urljoin, urlsplit
 from urllib.request import (
@@ -117,9 +116,10 @@ def _key_header() -> dict[str, str]:
     return {_KEY_HEADER: key.encode().decode("latin-1")} if key else {}
 
 
-def _body(response: IO[bytes], url: str, is_late: Callable[[], bool]) -> bytes:
+def _body(response: HTTPResponse, url: str, is_late: Callable[[], bool]) -> bytes:
     body = bytearray()
-    while part := response.read(_CHUNK):
+    # Not `read`, which waits for a whole chunk however slowly it comes.
+    while part := response.read1(_CHUNK):
         body += part
         if len(body) > MAX_BYTES or is_late():
             limits = f"{MAX_BYTES >> 20} MB, or longer than {DEADLINE_SECONDS:g} s"

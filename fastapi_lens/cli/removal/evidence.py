@@ -4,6 +4,7 @@ Only what is used here is read, so that other releases may add to it. What is re
 a document that could be misunderstood is damaged, never a pass.
 """
 
+from math import inf
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -127,6 +128,11 @@ class Evidence(_Part):
     def present(self) -> list[EndpointEvidence]:
         """Those that production has in its routes."""
         return [endpoint for endpoint in self.endpoints if endpoint.removed_at is None]
+
+    @property
+    def recorded_since(self) -> float:
+        """The time at which the first endpoint was seen; infinite where none is known."""
+        return min((one.first_seen_at for one in self.endpoints if one.first_seen_at), default=inf)
 
 
 def parsed(text: bytes, source: str) -> Evidence:

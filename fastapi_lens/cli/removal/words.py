@@ -115,11 +115,11 @@ def day(time: float) -> str:
 
 def _waiver(finding: Finding) -> str:
     waiver = finding.waiver
-    if waiver is None:
-        return ""
-    if finding.outcome is Outcome.FAILED:
+    if waiver is not None and finding.outcome is Outcome.WAIVED:
+        return visible(f"; waived until {waiver.until}: {waiver.reason}")
+    if waiver is not None and finding.outcome is Outcome.FAILED:
         return visible(f"; its waiver ended on {waiver.until}: {waiver.reason}")
-    return visible(f"; waived until {waiver.until}: {waiver.reason}")
+    return ""
 
 
 def _count(number: int, noun: str) -> str:

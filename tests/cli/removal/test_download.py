@@ -1,6 +1,7 @@
 """--evidence with a URL: the key goes to its host only, and no failure is a pass."""
 
 import gzip
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from typer.testing import Result
 
+from fastapi_lens.cli.exit_codes import CommandError
 from fastapi_lens.cli.removal import download as downloading
 from fastapi_lens.cli.removal.download import KEY_VARIABLE, download
 from tests.cli.helpers import run
@@ -27,11 +29,13 @@ class Site:
     Attributes:
         responses: Status, headers and body by path.
         keys: The key of each request by path.
+        ended: Set at the end, for responses that wait.
     """
 
     port: int
     responses: dict[str, tuple[int, Mapping[str, str], bytes]] = field(default_factory=dict)
     keys: dict[str, str | None] = field(default_factory=dict)
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def url(self, path: str = "/lens/report/evidence", host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.port}{path}"
@@ -44,31 +48,35 @@ class Site:
 @pytest.fixture
 def sites() -> Iterator[Callable[[], Site]]:
     """Starts web sites, each on a port of its own."""
-    servers: list[tuple[ThreadingHTTPServer, threading.Thread]] = []
+    servers: list[tuple[ThreadingHTTPServer, threading.Thread, Site]] = []
 
     def start() -> Site:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                site.keys[self.path] = self.headers.get("X-Lens-Key")
-                status, headers, body = site.responses.get(self.path, (200, {}, EVIDENCE))
+                own.keys[self.path] = self.headers.get("X-Lens-Key")
+                status, headers, body = own.responses.get(self.path, (200, {}, EVIDENCE))
                 self.send_response(status)
                 for name, value in {"Content-Length": str(len(body)), **headers}.items():
                     self.send_header(name.replace("_", "-"), value)
                 self.end_headers()
                 self.wfile.write(body)
+                self.wfile.flush()
+                if self.path == "/slow":
+                    own.ended.wait()
 
             def log_message(self, *arguments: object) -> None:
                 """Print nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        site = Site(server.server_port)
+        own = Site(server.server_port)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        servers.append((server, thread))
-        return site
+        servers.append((server, thread, own))
+        return own
 
     yield start
-    for server, thread in servers:
+    for server, thread, own in servers:
+        own.ended.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -210,6 +218,14 @@ def test_a_response_that_is_too_long_or_too_slow_is_no_pass(
     done = check(branch("GET /orders"), site.url())
 
     assert (done.exit_code, "sends more than" in done.stderr) == (3, True)
+
+
+def test_a_response_that_comes_in_drops_is_not_waited_for(site: Site) -> None:
+    site.answer("/slow", 200, b"{", Content_Length=str(len(EVIDENCE)))
+    hours = itertools.count(0, 3_600)
+
+    with pytest.raises(CommandError, match="sends more than 64 MB, or longer than 120 s"):
+        download(site.url("/slow"), clock=lambda: next(hours))
 
 
 def test_a_host_that_does_not_answer_is_no_pass(branch: Branch, free_port: int) -> None:

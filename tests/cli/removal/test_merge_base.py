@@ -86,8 +86,11 @@ def test_an_endpoint_is_old_if_one_region_had_it_before(branch: Branch, commit: 
     assert outcome(branch("GET /orders"), commit, new, old) == "failed"
 
 
-def test_recording_that_began_later_tells_nothing_about_age(branch: Branch, commit: str) -> None:
-    first = endpoint("GET /orders", first_seen_at=LATER)
+@pytest.mark.parametrize("first_seen_at", [LATER, 0])
+def test_recording_that_began_later_tells_nothing_about_age(
+    branch: Branch, commit: str, first_seen_at: float
+) -> None:
+    first = endpoint("GET /orders", first_seen_at=first_seen_at)
     document = evidence(endpoints=[first, endpoint(first_seen_at=LATER)])
 
     assert outcome(branch("GET /orders"), commit, document) == "failed"

@@ -53,6 +53,14 @@ def test_an_expired_waiver_is_a_finding_again(branch: Branch) -> None:
     assert "Note: The waiver of POST /v1/exports ended on " in done.stdout
 
 
+def test_a_waiver_that_is_not_needed_is_not_shown(branch: Branch) -> None:
+    document = evidence(endpoint(verdict=Level.SAFE_TO_REMOVE))
+
+    done = check(branch("GET /orders"), waiver(), document)
+
+    assert "passed   POST /v1/exports: safe to remove\n" in done.stdout
+
+
 @pytest.mark.parametrize("name", ["POST /v1/imports", "GET /v1/exports", "POST /v1/exports/"])
 def test_a_waiver_of_another_endpoint_is_a_note(branch: Branch, name: str) -> None:
     done = check(branch("GET /orders"), waiver(name), evidence(endpoint()))
