@@ -20,5 +20,5 @@ def stored_evidence(database: Database, config: LensConfig, *, app: str, now: fl
         StorageError: The database cannot be read.
     """
     found = reader_of(database, config, app=app).evidence(now)
-    document = Evidence.of(found, app=app, now=now)
+    document = Evidence.of(found, app=app, now=now, environment=config.environment)
     return f"{visible_json(document.model_dump_json())}\n".encode()

@@ -27,7 +27,10 @@ def filled(here: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return url
 
 
-def test_the_evidence_is_that_of_the_http_interface(filled: str) -> None:
+def test_the_evidence_is_that_of_the_http_interface(
+    filled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LENS_ENVIRONMENT", "staging")
     app = FastAPI()
     LensMiddleware.setup(app, LensConfig(app_name="orders", security_enabled=False))
     with TestClient(app) as client:
@@ -37,6 +40,7 @@ def test_the_evidence_is_that_of_the_http_interface(filled: str) -> None:
     assert printed.exit_code == 0
     timeless = [re.sub(r'"generated_at":[0-9.]+', "", text) for text in (over_http, printed.stdout)]
     assert timeless[0] == timeless[1].removesuffix("\n")
+    assert json.loads(printed.stdout)["environment"] == "staging"
 
 
 def test_check_understands_all_of_it(filled: str) -> None:
