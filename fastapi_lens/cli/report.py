@@ -18,6 +18,7 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.settings import read_sections
 from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.text.escaping import visible, visible_json
+from fastapi_lens.text.markdown import escaped
 
 
 class Format(StrEnum):
@@ -151,10 +152,5 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def _markdown(report: Report) -> str:
     rules = ["---" if number < _LEFT else "---:" for number in range(len(_HEADINGS))]
-    rows = [_HEADINGS, rules, *(map(_escaped, _cells(one)) for one in report.endpoints)]
+    rows = [_HEADINGS, rules, *(map(escaped, _cells(one)) for one in report.endpoints)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows) + f"\n{_summary(report)}\n"
-
-
-def _escaped(text: str) -> str:
-    """A text with Markdown's special characters escaped."""
-    return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>()#!|~" else letter for letter in text)
