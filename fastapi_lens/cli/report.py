@@ -64,8 +64,7 @@ def read_report(
     reader = Reader(
         database,
         app=lambda: app,
-        thresholds=lambda: settings.thresholds,
-        is_included=settings.is_recorded,
+        settings=lambda: settings,
         retention=Retention(settings.config.ttl_days),
     )
     endpoints = reader.endpoints(window=Window.of_days(days), now=now)

@@ -93,9 +93,7 @@ class Lens:
         self.reader = Reader(
             self.database,
             app=lambda: self.app_name,
-            thresholds=lambda: self.settings.thresholds,
-            is_included=self._is_included,
-            ignored=self._ignores,
+            settings=lambda: self.settings,
             retention=self.retention,
         )
         self.forecaster = Forecaster(self.database, self.retention)
@@ -138,12 +136,6 @@ class Lens:
     def is_recorded(self, method: str, path: str) -> bool:
         """True if calls of this endpoint are recorded and shown."""
         return self.settings.is_recorded(method, path)
-
-    def _is_included(self, method: str, path: str) -> bool:
-        return self.settings.is_included(method, path)
-
-    def _ignores(self, method: str, path: str) -> bool:
-        return self.settings.rules.ignores(method, path)
 
     def skips(self, method: str, path: str, status: int) -> bool:
         """True if a rule keeps such a response from being counted."""

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.support.rows import facts, worker
+from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.reporting.model import Usage
 from fastapi_lens.reporting.reader import Reader
-from fastapi_lens.settings.status import Thresholds
+from fastapi_lens.settings.settings import Settings
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import Retention
 
@@ -34,6 +35,7 @@ ENDPOINTS = [
     facts("/v1/never", kind="websocket", method="WEBSOCKET"),
     facts("/internal/ping"),
 ]
+SETTINGS = Settings.of(LensConfig(exclude_paths=["/internal/ping"]))
 WINDOWS = [MINUTE, HOUR, 6 * HOUR, 6 * HOUR + 1, DAY, WEEK, 30 * DAY, 35 * DAY, 36 * DAY]
 WINDOWS += [90 * DAY, 400 * DAY, 401 * DAY]
 
@@ -95,8 +97,7 @@ def reader_of(database: Database, *, app: str = "orders", ttl_days: int | None =
     return Reader(
         database,
         app=lambda: app,
-        thresholds=lambda: Thresholds(7, 30),
-        is_included=lambda method, path: path != "/internal/ping",
+        settings=lambda: SETTINGS,
         retention=Retention(ttl_days, app=app),
     )
 

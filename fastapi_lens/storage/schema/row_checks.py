@@ -33,8 +33,12 @@ _FIRST_STATUS, _LAST_STATUS = 100, 999
 _TIMES = (
     *("first_seen_at", "last_seen_at", "first_called_at", "last_called_at", "first_at", "last_at"),
     *("started_at", "seen_at", "ended_at", "complete_to"),
+    *("present_since", "evidence_since", "removed_at", "last_used_at"),
 )
-_IDS = ("endpoint_id", "failure_id", "id")
+_IDS = (
+    *("endpoint_id", "failure_id", "id", "shape_id", "release_id"),
+    *("first_release_id", "last_release_id", "first_called_release_id", "last_called_release_id"),
+)
 _REASONS = ("", "error", "slow", "sample")
 
 

@@ -40,6 +40,7 @@ SCHEMA_STEP = "schema_step"
 MOVED: tuple[sa.Table, ...] = (
     *(ENDPOINT, WORKER, BUCKET, STATUS),
     *(EXCEPTION, REQUEST, SETTING, AUDIT),
+    *(RELEASE, OBSERVED, GONE),
 )
 """The tables to move, in this order. Leases, the session salt, ended sessions and the clients that
 entered wrong keys are not moved."""

@@ -1,0 +1,148 @@
+"""Observed time of an app: since when it is watched, and its holes. Also its releases.
+
+Knows no calls. Minutes are marked by `storage.coordination.observed`.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.storage.schema.identities import dropped_id
+from fastapi_lens.storage.schema.sanitized_rows import sound_rows
+from fastapi_lens.storage.schema.tables import OBSERVED, RELEASE
+from fastapi_lens.verdict.days import Holes
+
+HOLE_MINUTES = 60
+"""Fewest minutes in a row without observation that are a hole; shorter ones are deployments."""
+
+UNWRITTEN_SECONDS = 120
+"""Marks of the last seconds may not be written yet: the longest flush interval and two beats."""
+
+_MINUTE = 60
+_HOUR_MINUTES = 60
+_DAY_MINUTES = 1_440
+_WHOLE_HOUR = (1 << _HOUR_MINUTES) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The observed time of an app. Days are numbers since the epoch (UTC).
+
+    Attributes:
+        since_day: The day of the first observed minute; None if there is none.
+        today: The present day.
+        holes: First and last days of runs of hole days since then, ascending, never adjacent. A
+            day is a hole day if 60 or more minutes in a row, of which it has at least one, were
+            not observed.
+        hole_days: Number of hole days.
+    """
+
+    since_day: int | None
+    today: int
+    holes: tuple[tuple[int, int], ...] = ()
+    hole_days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One release that has recorded.
+
+    Attributes:
+        id: Its id in the rows of endpoints.
+        name: Its name; empty for workers that name no release.
+        first_at: First time at which it recorded, in epoch seconds.
+        last_at: Last time.
+    """
+
+    id: int
+    name: str
+    first_at: float
+    last_at: float
+
+
+def read_observation(connection: Connection, app: str, *, now: float) -> Observation:
+    """The observed time of an app, over all its releases.
+
+    Args:
+        connection: In a reading transaction.
+        app: Its name.
+        now: Epoch seconds.
+    """
+    today = int(now // _MINUTE) // _DAY_MINUTES
+    hours = _observed_hours(connection, app, last_hour=int(now // _MINUTE) // _HOUR_MINUTES)
+    # Of each hour only the first and the last minute matter: a gap inside it is no hole.
+    spans = (
+        (hour * _HOUR_MINUTES + _lowest_bit(minutes), hour * _HOUR_MINUTES + minutes.bit_length())
+        for hour, minutes in hours
+    )
+    first = next(spans, None)
+    if first is None:
+        return Observation(None, today)
+    end = int((now - UNWRITTEN_SECONDS) // _MINUTE)
+    holes = Holes.of(_hole_days(first[1], spans, end))
+    return Observation(first[0] // _DAY_MINUTES, today, tuple(holes), holes.days())
+
+
+def release_names(connection: Connection, app: str) -> tuple[Release, ...]:
+    """The releases of an app, in the order of their first recording."""
+    rows = sa.select(RELEASE).where(RELEASE.c.app == app).order_by(RELEASE.c.first_at, RELEASE.c.id)
+    return tuple(
+        Release(row.id, row.name, row.first_at / 1_000_000, row.last_at / 1_000_000)
+        for row in sound_rows(connection.execute(rows), RELEASE)
+    )
+
+
+def _observed_hours(connection: Connection, app: str, *, last_hour: int) -> list[tuple[int, int]]:
+    """Hours with an observed minute, ascending, and their minutes as bits.
+
+    Args:
+        connection: In a reading transaction.
+        app: The name of the app.
+        last_hour: Later hours come from a wrong clock.
+    """
+    releases = sa.select(RELEASE.c.id).where(RELEASE.c.app == app)
+    observed = _union(connection, OBSERVED.c.release_id.in_(releases), last_hour)
+    dropped = _union(connection, OBSERVED.c.release_id == dropped_id(app), last_hour)
+    for hour, minutes in dropped.items():
+        if hour in observed:
+            observed[hour] &= ~minutes
+    return sorted((hour, minutes) for hour, minutes in observed.items() if minutes)
+
+
+def _union(connection: Connection, where: sa.ColumnElement[bool], last_hour: int) -> dict[int, int]:
+    """The minutes of some rows by hour, without rows that no release could have written."""
+    rows: Iterable[Any] = connection.execute(
+        sa.select(OBSERVED.c.hour, OBSERVED.c.minutes).where(
+            where,
+            OBSERVED.c.hour.between(0, last_hour),
+            OBSERVED.c.minutes.between(1, _WHOLE_HOUR),
+        )
+    )
+    found: dict[int, int] = {}
+    for hour, minutes in rows:
+        found[int(hour)] = found.get(hour, 0) | int(minutes)
+    return found
+
+
+def _lowest_bit(minutes: int) -> int:
+    """The number of the lowest bit that is set."""
+    return (minutes & -minutes).bit_length() - 1
+
+
+def _hole_days(
+    seen_to: int, spans: Iterable[tuple[int, int]], end: int
+) -> Iterator[tuple[int, int]]:
+    """First and last days of the holes.
+
+    Args:
+        seen_to: The minute after the last observed one of the first hour.
+        spans: Of each later hour its first observed minute, and the minute after its last one.
+        end: The first minute whose observation may not be written yet.
+    """
+    for begin, after in (*spans, (end, end)):
+        if begin - seen_to >= HOLE_MINUTES:
+            yield seen_to // _DAY_MINUTES, (begin - 1) // _DAY_MINUTES
+        seen_to = after
