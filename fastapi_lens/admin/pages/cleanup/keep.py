@@ -17,7 +17,7 @@ from fastapi_lens.admin.section_changes import latest_change, save_values
 from fastapi_lens.admin.urls.cleanup import CleanupQuery
 from fastapi_lens.errors import ConfigError
 from fastapi_lens.reporting.evidence import Judged
-from fastapi_lens.settings.keeps import MAX_YEARS, UNTIL, KeptEndpoint
+from fastapi_lens.settings.keeps import MAX_YEARS, REASON, UNTIL, KeptEndpoint
 from fastapi_lens.settings.settings import KEEPS
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.verdict.days import date_of, day_of
@@ -123,7 +123,7 @@ def _page(
         "current": "Cleanup",
         "heading": "Keep on purpose",
         "form": form,
-        "errors": {error.field: error.problem} if error else {},
+        "errors": {REASON: "", UNTIL: "", **({error.field: error.problem} if error else {})},
         "conflict": conflict,
         "first_day": date_of(today).isoformat(),
         "last_day": date_of(today + MAX_YEARS * 365).isoformat(),

@@ -90,7 +90,7 @@ def _made(context: Context, query: CleanupQuery, state: State) -> tuple[Response
     reader = context.lens.reader
     evidence = reader.evidence(context.now)
     listing = list_of(evidence, query)
-    rows = [_row(context, listing, one) for one in reader.with_weeks(listing.rows, context.now)]
+    rows = [_row(context, listing, one) for one in reader.with_weeks(listing.rows, now=context.now)]
     values = {
         **_list_values(context, listing, rows),
         **_observation_values(evidence),
