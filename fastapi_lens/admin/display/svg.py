@@ -252,7 +252,8 @@ def week_strip(weeks: Sequence[int | None], *, first: int, title: str) -> Markup
         if path
     ]
     return Markup(
-        '<svg class="weeks" role="img" width="{}" height="{}"><title>{}</title>{}</svg>'
+        '<svg class="weeks" role="img" width="{0}" height="{1}" viewBox="0 0 {0} {1}" '
+        'preserveAspectRatio="none"><title>{2}</title>{3}</svg>'
     ).format(width, WEEK_HEIGHT + 1, title, Markup("").join(paths))
 
 

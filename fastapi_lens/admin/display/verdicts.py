@@ -1,17 +1,20 @@
-"""Verdicts as people read them: words, marks, exclusions and evidence. Pure; no I/O, no HTML."""
+"""Verdicts as people read them: words, marks, exclusions and evidence. Pure; no I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fastapi_lens.admin.display import formats
+from markupsafe import Markup
+
+from fastapi_lens.admin.display import formats, svg
 from fastapi_lens.reporting.evidence import AppEvidence, Judged, Week, WeekState
+from fastapi_lens.reporting.gone import Gone
 from fastapi_lens.reporting.observation import Observation
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.verdict.cadence import Cadence
 from fastapi_lens.verdict.days import date_of
 from fastapi_lens.verdict.level import Level
 from fastapi_lens.verdict.reasons import Code, Reason
-from fastapi_lens.verdict.sentences import sentence
+from fastapi_lens.verdict.sentences import headline, sentence
 from fastapi_lens.verdict.verdict import Verdict
 
 LEVEL_LABELS = {
@@ -101,6 +104,16 @@ def near_day(day: int, today: int) -> str:
     return text.rpartition(" ")[0] if same_year else text
 
 
+def headline_of(judged: Judged) -> str:
+    """The verdict with its date, and the date of the next one."""
+    verdict, text = judged.verdict, headline(judged.verdict)
+    is_open = verdict.level in (Level.PROBABLY_UNUSED, Level.WAIT)
+    if not is_open or verdict.safe_from is None or verdict.safe_from <= judged.history.today:
+        return text
+    day = formats.day(verdict.safe_from * SECONDS_PER_DAY)
+    return f"{text}; safe to remove from {day}, without a further use"
+
+
 def lines_of(verdict: Verdict) -> list[Line]:
     """The evidence of a verdict, sentence by sentence."""
     return [_line(reason) for reason in verdict.reasons]
@@ -116,6 +129,21 @@ def _line(reason: Reason) -> Line:
     if code.is_evidence or code is Code.NEVER_CALLED:
         return Line("seen", "✓", "Seen", text)
     return Line("open", "?", "Open", text)
+
+
+def removed_line(gone: Gone | None) -> Line:
+    """The calls of a removed endpoint."""
+    if gone is None or not (gone.calls or gone.noise_calls):
+        return Line("seen", "✓", "Seen", "Nobody has called it since.")
+    parts: list[str] = []
+    if gone.calls and gone.last_day is not None:
+        last = formats.day(gone.last_day * SECONDS_PER_DAY)
+        days = formats.plural(gone.days, "day")
+        parts.append(f"{formats.plural(gone.calls, 'call')} on {days}, the last on {last}")
+    if gone.noise_calls:
+        calls = formats.plural(gone.noise_calls, "call")
+        parts.append(f"{calls} by bots, scanners and health checks")
+    return Line("open", "?", "Open", f"Still called, and answered 404: {'; '.join(parts)}.")
 
 
 def chips_of(judged: Judged) -> list[Chip]:
@@ -141,6 +169,17 @@ def _exclusion(cadence: Cadence, from_day: int, today: int) -> str:
     if from_day <= today:
         return f"{name} use is excluded since {day}"
     return f"{name} use is open until {day}"
+
+
+def weeks_strip(weeks: Sequence[Week]) -> Markup:
+    """Weeks of one endpoint as bars."""
+    states = [week.state for week in weeks]
+    first = next((at for at, one in enumerate(states) if one is not WeekState.ABSENT), len(states))
+    return svg.week_strip(
+        [None if week.state is WeekState.UNOBSERVED else week.calls for week in weeks],
+        first=first,
+        title=weeks_words(weeks),
+    )
 
 
 def weeks_words(weeks: Sequence[Week]) -> str:

@@ -22,11 +22,14 @@ LEVEL_ORDER = (
 
 
 def _by_verdict(one: Judged) -> tuple[int, int]:
-    """The level, and the day since which it holds, or on which the next one begins."""
+    """The level; in it the day on which it began or ends, or else the longest silence first."""
     verdict = one.verdict
-    is_safe = verdict.level is Level.SAFE_TO_REMOVE and verdict.safe_from is not None
-    day = verdict.safe_from if is_safe else verdict.probably_from
-    return LEVEL_ORDER.index(verdict.level), day or 0
+    level = LEVEL_ORDER.index(verdict.level)
+    if verdict.level is Level.SAFE_TO_REMOVE and verdict.safe_from is not None:
+        return level, verdict.safe_from
+    if verdict.level in (Level.PROBABLY_UNUSED, Level.WAIT):
+        return level, verdict.probably_from
+    return level, -verdict.silence_days
 
 
 CHOOSE: Column[Judged] = Column(name="choose", header="Choose", width=40, css="left choose")
@@ -43,6 +46,7 @@ LAST_USE: Column[Judged] = Column(
     name="last",
     header="Last use",
     width=96,
+    css="say-use",
     # Never used is longer ago than any use.
     order=Order(key=lambda one: one.last_used_at or float("-inf"), descending_first=False),
 )
@@ -74,9 +78,9 @@ COLUMNS: tuple[Column[Judged], ...] = (
 
 REMOVED_COLUMNS: tuple[Column[Judged], ...] = (
     ENDPOINT,
-    Column(name="removed", header="Removed", width=96),
-    Column(name="refused", header="Calls since", width=116),
-    Column(name="since", header="Last call", width=96),
+    Column(name="removed", header="Removed", width=96, css="say-removed"),
+    Column(name="refused", header="Calls since", width=116, css="say-calls"),
+    Column(name="since", header="Last call", width=96, css="say-last"),
     LAST_USE,
     HANDLER,
 )

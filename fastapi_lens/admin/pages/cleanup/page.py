@@ -18,15 +18,15 @@ from fastapi_lens.admin.display.verdicts import (
     chips_of,
     css_of,
     exclusion_words,
+    headline_of,
     observed_words,
-    weeks_words,
+    weeks_strip,
     words_of,
 )
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.pages.cleanup.listing import CleanupList, list_of
 from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.tables.cleanup import (
-    CHOOSE,
     COLUMNS,
     LEVEL_ORDER,
     REMOVED_COLUMNS,
@@ -34,12 +34,11 @@ from fastapi_lens.admin.tables.cleanup import (
 from fastapi_lens.admin.tables.column import Column, Head
 from fastapi_lens.admin.urls.cleanup import REMOVED, CleanupQuery
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
-from fastapi_lens.reporting.evidence import AppEvidence, Judged, WeekState
+from fastapi_lens.reporting.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.gone import Gone
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.verdict.level import Level
-from fastapi_lens.verdict.sentences import headline
 
 UNUSED = frozenset({Level.SAFE_TO_REMOVE, Level.PROBABLY_UNUSED})
 
@@ -131,8 +130,9 @@ def _list_values(context: Context, listing: CleanupList, rows: list[Row]) -> dic
         "listing": listing,
         "rows": rows,
         "heads": [_head(query, base, column) for column in columns],
-        "can_choose": CHOOSE in columns,
-        "some_unused": any(one.judged.verdict.level in UNUSED for one in rows),
+        "is_removed": query.tab == REMOVED,
+        "some_unused": query.tab != REMOVED
+        and any(one.judged.verdict.level in UNUSED for one in rows),
         "tabs": _tabs(listing, base),
         "pages": _pages(listing, base),
         "page_size": PAGE_SIZE,
@@ -148,22 +148,16 @@ def _list_values(context: Context, listing: CleanupList, rows: list[Row]) -> dic
 
 
 def _row(context: Context, listing: CleanupList, judged: Judged) -> Row:
-    endpoint, verdict, weeks = judged.endpoint, judged.verdict, judged.weeks
-    states = [week.state for week in weeks]
-    first = next((at for at, one in enumerate(states) if one is not WeekState.ABSENT), len(states))
+    endpoint, verdict = judged.endpoint, judged.verdict
     return Row(
         judged=judged,
         href=EndpointQuery().url(context.url(f"/endpoints/{endpoint.key}")) + "#evidence",
         is_chosen=endpoint.key in listing.query.chosen,
         css=css_of(verdict.level),
         verdict=words_of(judged),
-        headline=headline(verdict),
+        headline=headline_of(judged),
         excluded=exclusion_words(judged),
-        weeks=svg.week_strip(
-            [None if week.state is WeekState.UNOBSERVED else week.calls for week in weeks],
-            first=first,
-            title=weeks_words(weeks),
-        ),
+        weeks=weeks_strip(judged.weeks),
         chips=chips_of(judged),
         handler=formats.last_parts(endpoint.source),
         hint=formats.short_name(endpoint.name),

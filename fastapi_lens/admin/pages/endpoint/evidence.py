@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from fastapi_lens.admin.context import Context
+from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.verdicts import (
     Chip,
     Line,
@@ -12,8 +15,10 @@ from fastapi_lens.admin.display.verdicts import (
     exclusion_words,
     lines_of,
     releases_words,
+    removed_line,
+    weeks_strip,
 )
-from fastapi_lens.admin.urls.cleanup import CleanupQuery
+from fastapi_lens.admin.urls.cleanup import REMOVED, CleanupQuery
 from fastapi_lens.reporting.evidence import Judged
 from fastapi_lens.settings.settings import KEEPS
 from fastapi_lens.verdict.sentences import headline
@@ -29,8 +34,10 @@ class EvidenceBox:
         lines: The evidence, sentence by sentence.
         chips: The cadences of use, excluded or not.
         excluded: The same in words.
+        weeks: Its uses as bars.
         releases: The releases that had it and were called; may be empty.
         is_kept: True if an admin keeps it on purpose, or kept it until a past day.
+        can_keep: False for an endpoint that is no longer in the routes.
         version: The version of the settings' section that a form changes.
         keep_href: The form to keep it.
         cleanup_href: The list of endpoints with the same verdict.
@@ -41,26 +48,38 @@ class EvidenceBox:
     lines: Sequence[Line]
     chips: Sequence[Chip]
     excluded: str
+    weeks: Markup
     releases: str
     is_kept: bool
+    can_keep: bool
     version: int
     keep_href: str
     cleanup_href: str
 
 
 def evidence_box(context: Context, judged: Judged) -> EvidenceBox:
-    """The box of a judged endpoint."""
+    """The box of a judged endpoint; of a removed one its calls since then."""
     endpoint, verdict, settings = judged.endpoint, judged.verdict, context.lens.settings
+    is_removed = judged.removed_at is not None
     keep = CleanupQuery(chosen=(endpoint.key,)).url(context.url("/cleanup/keep"))
+    tab = REMOVED if is_removed else verdict.level.value
     return EvidenceBox(
-        css=css_of(verdict.level),
-        headline=headline(verdict),
-        lines=lines_of(verdict),
-        chips=chips_of(judged),
-        excluded=exclusion_words(judged),
+        css=f"v-{REMOVED}" if is_removed else css_of(verdict.level),
+        headline=_headline(judged),
+        lines=[removed_line(judged.gone)] if is_removed else lines_of(verdict),
+        chips=[] if is_removed else chips_of(judged),
+        excluded="" if is_removed else exclusion_words(judged),
+        weeks=weeks_strip(judged.weeks),
         releases=releases_words(judged),
         is_kept=endpoint.id in settings.keeps,
+        can_keep=not is_removed,
         version=settings.versions.get(KEEPS, 0),
         keep_href=f"{keep}&back=endpoint",
-        cleanup_href=CleanupQuery(tab=verdict.level.value).url(context.url("/cleanup")),
+        cleanup_href=CleanupQuery(tab=tab).url(context.url("/cleanup")),
     )
+
+
+def _headline(judged: Judged) -> str:
+    if judged.removed_at is None:
+        return headline(judged.verdict)
+    return f"Removed; not in the routes since {formats.day(judged.removed_at)}"
