@@ -68,7 +68,8 @@ def read_report(
         retention=Retention(settings.config.ttl_days),
     )
     endpoints = reader.endpoints(window=Window.of_days(days), now=now)
-    return Report.of(endpoints, days=days, status=status, now=now)
+    judged = reader.evidence(now).by_id()
+    return Report.of(endpoints, days=days, status=status, now=now, judged=judged)
 
 
 def as_text(report: Report, form: Format) -> str:

@@ -81,6 +81,14 @@ class Judged:
     removed_at: float | None = None
     gone: Gone | None = None
 
+    @property
+    def safe_day(self) -> int | None:
+        """The first day on which it is safe to remove, if no further use and no hole comes.
+
+        None where waiting alone never leads there, and while it was used in the last seven days.
+        """
+        return self.verdict.safe_from if self.is_read else None
+
 
 @dataclass(frozen=True, slots=True)
 class AppEvidence:
@@ -100,3 +108,7 @@ class AppEvidence:
     endpoints: tuple[Judged, ...]
     removed: tuple[Judged, ...] = ()
     twins: tuple[str, ...] = ()
+
+    def by_id(self) -> dict[int, Judged]:
+        """The endpoints that are in the routes, by their ids."""
+        return {one.endpoint.id: one for one in self.endpoints}

@@ -179,7 +179,8 @@ def _is_called(row: Stored) -> bool:
 
 def _arrival(row: Stored) -> int:
     """Time at which an endpoint came into the routes, the last time, in microseconds."""
-    return max(row.facts[FIRST_SEEN], row.present_since)
+    first_seen_us: int = row.facts[FIRST_SEEN]
+    return max(first_seen_us, row.present_since)
 
 
 def _last_day_of(row: Stored, calls: Calls) -> int | None:
