@@ -4,7 +4,7 @@ import re
 
 from fastapi_lens.text.escaping import visible
 
-_SPECIAL = frozenset("\\`*_{}[]<>()#!|~")
+_SPECIAL = frozenset("\\`*_[]<>#!|~&")
 _TICKS = re.compile("`+")
 
 

@@ -141,7 +141,7 @@ def _list_values(context: Context, listing: CleanupList, rows: list[Row]) -> dic
             for label, href in (
                 ("CSV", query.with_page(1).url(context.url("/cleanup.csv"))),
                 ("Markdown", query.with_page(1).url(context.url("/cleanup.md"))),
-                ("JSON", context.url("/report/evidence")),
+                ("JSON", context.url("/cleanup.json")),
             )
         ],
     }
