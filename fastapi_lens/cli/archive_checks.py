@@ -13,9 +13,19 @@ from typing import Any, NamedTuple, cast
 
 from fastapi_lens.errors import LensError
 from fastapi_lens.storage.engine.texts import unescaped
-from fastapi_lens.storage.schema.identities import endpoint_id
+from fastapi_lens.storage.schema.identities import dropped_id, endpoint_id, release_id
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US, RULES, wrong_values
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, MOVED, STATUS, WORKER
+from fastapi_lens.storage.schema.tables import (
+    BUCKET,
+    ENDPOINT,
+    EXCEPTION,
+    GONE,
+    MOVED,
+    OBSERVED,
+    RELEASE,
+    STATUS,
+    WORKER,
+)
 from fastapi_lens.storage.writing.log_writer import exception_id
 from fastapi_lens.text.escaping import visible
 from fastapi_lens.text.json_values import is_list
@@ -33,10 +43,11 @@ _SIGN_TEXT = RULES[WORKER.name]["id"]
 _RELEASE = RULES[WORKER.name]["release"]
 _TABLES = {table.name: table for table in MOVED}
 _ADDED = ("calls", "duration_us", "total_calls")
-_OF_ENDPOINTS = (BUCKET.name, STATUS.name)
+_OF_ENDPOINTS = (BUCKET.name, STATUS.name, GONE.name)
 _IDENTITIES: Mapping[str, Callable[[Mapping[str, Any]], int]] = MappingProxyType(
     {
         ENDPOINT.name: lambda row: endpoint_id(row["app"], row["method"], row["path"]),
+        RELEASE.name: lambda row: release_id(row["app"], row["name"]),
         EXCEPTION.name: lambda row: exception_id(row["endpoint_id"], row["type"], row["place"]),
     }
 )
@@ -108,6 +119,9 @@ class RowChecks:
         self._table = ""
         self._columns: list[str] = []
         self._endpoints: set[int] = set()
+        # Losses of calls stand under ids of their own.
+        self._releases = {dropped_id(unescaped(app)) for app in header.apps}
+        self._releases |= set(map(dropped_id, header.apps))
         self._sums: dict[tuple[str, str], int] = {}
         self.counts: dict[str, int] = {}
 
@@ -166,6 +180,10 @@ class RowChecks:
             raise WrongRowError(f"{table}.id does not match what it stands for")
         if table == ENDPOINT.name:
             self._endpoints.add(row["id"])
+        elif table == RELEASE.name:
+            self._releases.add(row["id"])
+        elif table == OBSERVED.name and row["release_id"] not in self._releases:
+            raise WrongRowError(f"{table}.release_id is of no release before this line")
         elif table in _OF_ENDPOINTS and row["endpoint_id"] not in self._endpoints:
             raise WrongRowError(f"{table}.endpoint_id is of no endpoint before this line")
 

@@ -21,6 +21,9 @@ from fastapi_lens.config.values import typed
 from fastapi_lens.errors import ConfigError
 from fastapi_lens.text.methods import method_name
 
+Idle: TypeAlias = Literal["unobserved", "silent"]
+"""The meaning of time in which no worker lives."""
+
 Clients: TypeAlias = Literal["off", "masked", "hashed"]
 """The part of a client's address that the request log keeps."""
 
@@ -88,6 +91,8 @@ class LensConfig:
         session_idle_seconds: Seconds without a request after which it ends.
         login_max_failures: Wrong keys of a client after which it has to wait.
         login_window_seconds: Seconds after which they are forgotten; also the longest wait.
+        idle: The meaning of time without any worker: ``unobserved``, or ``silent`` where a call
+            would have started one (an application that scales to zero).
         place: The database of the counts, resolved when this object was created.
         template_folders: `template_dirs` as absolute paths, resolved likewise.
 
@@ -182,6 +187,7 @@ class LensConfig:
     session_idle_seconds: int = field(default=86_400, metadata=_ABOVE_ZERO)
     login_max_failures: int = field(default=5, metadata=_ABOVE_ZERO)
     login_window_seconds: int = field(default=300, metadata=_ABOVE_ZERO)
+    idle: Idle = "unobserved"
 
     place: Place = field(init=False, repr=False, compare=False)
     template_folders: tuple[str, ...] = field(init=False, repr=False, compare=False)

@@ -28,7 +28,7 @@ _NAMES = (
 FACTS = tuple(ENDPOINT.c[name] for name in _NAMES)
 """The columns of a row."""
 
-ID, METHOD, PATH, KIND = map(_NAMES.index, ("id", "method", "path", "kind"))
+ID, METHOD, PATH, KIND, NAME = map(_NAMES.index, ("id", "method", "path", "kind", "name"))
 FIRST_SEEN, FIRST_CALLED, LAST_CALLED, TOTAL = map(
     _NAMES.index, ("first_seen_at", "first_called_at", "last_called_at", "total_calls")
 )

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from sqlalchemy.engine import Connection
 
@@ -11,9 +12,11 @@ from fastapi_lens.reporting.evidence import WEEKS, AppEvidence, Judged
 from fastapi_lens.reporting.evidence_rows import (
     DAYS_PER_WEEK,
     Calls,
+    Reach,
     Stored,
     read_calls,
     read_endpoints,
+    read_refused,
     read_shape,
     read_uses,
 )
@@ -21,6 +24,7 @@ from fastapi_lens.reporting.gone import Gone, read_gone
 from fastapi_lens.reporting.histories import DAY_US, Present, Shape
 from fastapi_lens.reporting.model import Usage
 from fastapi_lens.reporting.observation import Observation, read_observation, release_names
+from fastapi_lens.reporting.twins import read_twins
 from fastapi_lens.reporting.weeks import weeks_of
 from fastapi_lens.reporting.workers import State, read_state
 from fastapi_lens.settings.settings import Settings
@@ -38,6 +42,9 @@ BACKLOG_SECONDS = 300.0
 """Age of counts in the inbox beyond which the days since then are a hole: calls may be missing."""
 
 _NO_USAGE = Usage()
+
+_verdict_of_recent = lru_cache(maxsize=4_096)(verdict_of)
+"""Verdicts on endpoints whose days are not read: many of them share a history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +81,23 @@ def read_evidence(connection: Connection, scope: Scope, *, now: float) -> AppEvi
         for row in rows
         if scope.settings.is_recorded(row.method, row.path)
         and row.path.startswith("/")
-        and (shapes[row.shape_id].is_in_routes(row) or row.id in gone)
+        and (
+            shapes[row.shape_id].is_in_routes(row)
+            # What is left of a renamed parameter is not missing.
+            or (row.id in gone and not shapes[row.shape_id].has_route)
+        )
     ]
     silent = {row.shape_id for row in judged if not shapes[row.shape_id].is_recent}
     calls = reading.calls(rows, [shapes[shape] for shape in silent])
     found = [reading.judged(row, shapes[row.shape_id], calls, gone) for row in yield_gil(judged)]
+    present = [one for one in found if one.removed_at is None]
+    names = [(one.endpoint.method, one.endpoint.path) for one in present]
     return AppEvidence(
         observation=reading.observation,
         releases=tuple(name for name in reversed(reading.releases.values()) if name),
-        endpoints=tuple(one for one in found if one.removed_at is None),
+        endpoints=tuple(present),
         removed=tuple(one for one in found if one.removed_at is not None),
+        twins=read_twins(connection, scope.app, names, now=now),
     )
 
 
@@ -124,29 +138,29 @@ def with_weeks(
         scope: The app.
         now: Epoch seconds.
     """
-    today = int(now) // SECONDS_PER_DAY
-    first_day = _first_day(scope.retention, now)
-    since = max(first_day, today - WEEKS * DAYS_PER_WEEK + 1)
+    reach = _reach(scope.retention, now)
     ids = sorted({identity for one in judged for identity in one.ids})
-    uses = read_uses(connection, ids, first_day=since, today=today)
-    return [_with_weeks(one, uses, first_day) for one in yield_gil(judged)]
+    since = reach.today - WEEKS * DAYS_PER_WEEK + 1
+    uses = read_uses(connection, ids, reach, since=since)
+    return [_with_weeks(one, uses, reach) for one in yield_gil(judged)]
 
 
-def _with_weeks(judged: Judged, uses: Mapping[int, Mapping[int, int]], first_day: int) -> Judged:
+def _with_weeks(judged: Judged, uses: Mapping[int, Counter[int]], reach: Reach) -> Judged:
     history = judged.history
-    by_day = Counter[int]()
-    for identity in judged.ids:
-        by_day.update(uses[identity])
-    not_known = ((0, history.observed_since - 1), (0, first_day - 1))
-    holes = Holes.of((*history.holes, *not_known))
-    weeks = weeks_of(by_day, holes, since=history.present_since, today=history.today)
+    not_known = (0, max(history.observed_since, reach.first_day) - 1)
+    weeks = weeks_of(
+        sum((uses[identity] for identity in judged.ids), Counter[int]()),
+        Holes.of((*history.holes, not_known)),
+        since=history.present_since,
+        today=history.today,
+    )
     return replace(judged, weeks=weeks)
 
 
-def _first_day(retention: Retention, now: float) -> int:
-    """The first day whose rows are kept."""
+def _reach(retention: Retention, now: float) -> Reach:
     kept = retention.kept_seconds(Tier.DAY)
-    return 0 if kept is None else max(0, int(now) - kept) // SECONDS_PER_DAY
+    first_day = 0 if kept is None else max(0, int(now) - kept) // SECONDS_PER_DAY
+    return Reach(first_day, int(now) // SECONDS_PER_DAY)
 
 
 class _Reading:
@@ -165,7 +179,7 @@ class _Reading:
             open_ids=frozenset(state.opened),
             keeps=scope.keeps,
         )
-        self._first_day = _first_day(scope.retention, now)
+        self._reach = _reach(scope.retention, now)
         found = release_names(connection, scope.app)
         self.releases = {release.id: release.name for release in found}
 
@@ -174,8 +188,8 @@ class _Reading:
         return read_gone(
             self._connection,
             self._scope.app,
-            since_day=self._first_day,
-            today=self.observation.today,
+            since_day=self._reach.first_day,
+            today=self._reach.today,
         )
 
     def shapes(self, rows: Iterable[Stored]) -> dict[int, Shape]:
@@ -190,14 +204,16 @@ class _Reading:
         ids = [identity for shape in shapes for identity in shape.ids]
         wanted = frozenset(ids)
         first = (row.facts[FIRST_CALLED] for row in rows if row.id in wanted)
-        first_week = max(int(EARLIEST * 1_000_000), min(first, default=0)) // DAY_US
-        return read_calls(
-            self._connection,
-            sorted(ids),
-            first_day=self._first_day,
-            today=self.observation.today,
-            first_week=first_week,
-        )
+        first_week = max(microseconds(EARLIEST), min(first, default=0)) // DAY_US
+        found = read_calls(self._connection, sorted(ids), self._reach, first_week=first_week)
+        doubtful = [
+            row.id
+            for row in rows
+            if not row.last_used_at and row.id in wanted and not found[row.id].has_use
+        ]
+        for identity, calls in read_refused(self._connection, doubtful, self._reach).items():
+            found[identity].refused_calls = calls
+        return found
 
     def judged(
         self, row: Stored, shape: Shape, calls: Mapping[int, Calls], gone: Mapping[int, Gone]
@@ -206,17 +222,18 @@ class _Reading:
         is_whole = not self._scope.settings.rules.skips_some(row.method, row.path)
         history = shape.history(row, calls, is_whole=is_whole)
         endpoint = endpoint_of(row.facts, _NO_USAGE, self._scope.settings.thresholds, now=self._now)
-        last_used_us = shape.last_used_us(history)
+        last = history.last_used
+        is_read = all(identity in calls for identity in shape.ids)
         removed_us = 0 if shape.is_in_routes(row) else row.removed_at or row.last_seen_at
         return Judged(
             endpoint=with_open(endpoint, self._state.opened),
             shape=shape_of(row.path),
             ids=tuple(shape.ids),
-            verdict=verdict_of(history),
+            verdict=_verdict_of_recent(history) if not is_read else verdict_of(history),
             history=history,
-            is_read=all(identity in calls for identity in shape.ids),
+            is_read=is_read,
             present_since=shape.present_since_us(row) / 1_000_000,
-            last_used_at=last_used_us / 1_000_000 if last_used_us else None,
+            last_used_at=None if last is None else shape.last_used_us(last) / 1_000_000,
             introduced=self.releases.get(row.first_release_id, ""),
             first_called=self.releases.get(row.first_called_release_id, ""),
             last_called=self.releases.get(row.last_called_release_id, ""),

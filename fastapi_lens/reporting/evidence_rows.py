@@ -3,7 +3,8 @@
 Judges nothing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,12 +19,14 @@ from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US
 from fastapi_lens.storage.schema.sanitized_rows import whole
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
-from fastapi_lens.verdict.history import REFUSED
+from fastapi_lens.verdict.history import NOISE_WINDOW, REFUSED
 
 IDS_AT_ONCE = 500
 """Endpoints of one query; databases limit the parameters of a statement."""
 
 DAYS_PER_WEEK = 7
+_ROWS = 512
+"""Rows between two offers of the interpreter lock."""
 
 _TIMES = ("last_seen_at", "present_since", "evidence_since", "removed_at", "last_used_at")
 _IDS = (
@@ -32,6 +35,9 @@ _IDS = (
 )
 _COLUMNS = (*FACTS, *(ENDPOINT.c[name] for name in (*_TIMES, *_IDS)), ENDPOINT.c.overrides)
 _TIMES_AT, _IDS_AT = len(FACTS), len(FACTS) + len(_TIMES)
+
+
+_IS_USE = STATUS.c.status.not_in(REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +84,39 @@ class Calls:
     """Calls of one endpoint, as far as rows of days and weeks are kept.
 
     Attributes:
-        days: Days with a use.
-        weeks: First days of weeks with a use, which end before the first day that is kept.
-        refused: Days with a refused call.
-        refused_calls: Number of refused calls on them.
+        days: Days with a use, in any order, some of them more than once.
+        weeks: First days of weeks with a use, up to the week of the first day that is kept.
+        refused: Days of the last `NOISE_WINDOW` with a refused call, some more than once.
+        refused_calls: Refused calls on all days that are kept, see `read_refused`.
     """
 
-    days: set[int] = field(default_factory=set[int])
-    weeks: set[int] = field(default_factory=set[int])
-    refused: set[int] = field(default_factory=set[int])
+    days: list[int] = field(default_factory=list[int])
+    weeks: list[int] = field(default_factory=list[int])
+    refused: list[int] = field(default_factory=list[int])
     refused_calls: int = 0
+
+    @property
+    def has_use(self) -> bool:
+        """True if rows that are kept tell of a use."""
+        return bool(self.days or self.weeks)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The days that are read.
+
+    Attributes:
+        first_day: First day whose rows are kept.
+        today: The present day. Clocks of other hosts may be ahead of ours by less than a day, so
+            that the next one is read as well.
+    """
+
+    first_day: int
+    today: int
+
+    def days(self, since: int = 0) -> range:
+        """The days to read, from one on."""
+        return range(max(since, self.first_day), self.today + 2)
 
 
 def read_endpoints(
@@ -117,46 +146,58 @@ def read_shape(connection: Connection, app: str, identity: int) -> list[Stored]:
 
 
 def read_calls(
-    connection: Connection, ids: Sequence[int], *, first_day: int, today: int, first_week: int
+    connection: Connection, ids: Sequence[int], reach: Reach, *, first_week: int
 ) -> dict[int, Calls]:
     """The used and refused days and weeks of some endpoints.
 
     Args:
         connection: In a reading transaction.
         ids: The endpoints.
-        first_day: First day whose rows are kept.
-        today: The present day. Clocks of other hosts may be ahead of ours by less than a day.
+        reach: The days to read.
         first_week: A day of the first week to read.
     """
     found = {identity: Calls() for identity in ids}
-    for identity, day, status, calls in yield_gil(_statuses(connection, ids, first_day, today)):
-        of_endpoint = found[identity]
-        if status in REFUSED:
-            of_endpoint.refused.add(day)
-            of_endpoint.refused_calls += whole(calls)
-        else:
-            of_endpoint.days.add(min(day, today))
-    for identity, week in _weeks(connection, ids, first_week, first_day):
-        found[identity].weeks.add(week * DAYS_PER_WEEK)
+    day_rows = sa.select(STATUS.c.endpoint_id, STATUS.c.day)
+    used, refused = day_rows.where(_IS_USE), day_rows.where(~_IS_USE)
+    for identity, day in yield_gil(_of_days(connection, used, ids, reach.days()), every=_ROWS):
+        found[identity].days.append(day)
+    noise_days = reach.days(reach.today - NOISE_WINDOW + 1)
+    for identity, day in _of_days(connection, refused, ids, noise_days):
+        found[identity].refused.append(day)
+    for identity, week in _weeks(connection, ids, first_week, reach.first_day):
+        found[identity].weeks.append(week * DAYS_PER_WEEK)
+    return found
+
+
+def read_refused(connection: Connection, ids: Sequence[int], reach: Reach) -> Counter[int]:
+    """Number of refused calls of some endpoints, on all days that are kept."""
+    found = Counter[int]()
+    rows = sa.select(STATUS.c.endpoint_id, STATUS.c.calls).where(~_IS_USE)
+    for identity, calls in _of_days(connection, rows, ids, reach.days()):
+        found[identity] += whole(calls)
     return found
 
 
 def read_uses(
-    connection: Connection, ids: Sequence[int], *, first_day: int, today: int
-) -> dict[int, dict[int, int]]:
-    """Calls of some endpoints that are uses: by endpoint, and by day.
+    connection: Connection, ids: Sequence[int], reach: Reach, *, since: int
+) -> dict[int, Counter[int]]:
+    """Calls of some endpoints that are uses: by endpoint, and by the number of weeks ago.
 
     Args:
         connection: In a reading transaction.
         ids: The endpoints.
-        first_day: First day to read.
-        today: The present day, see `read_calls`.
+        reach: The days to read.
+        since: First day.
     """
-    found: dict[int, dict[int, int]] = {identity: {} for identity in ids}
-    for identity, day, status, calls in yield_gil(_statuses(connection, ids, first_day, today)):
-        if status not in REFUSED:
-            of_endpoint = found[identity]
-            of_endpoint[min(day, today)] = of_endpoint.get(min(day, today), 0) + whole(calls)
+    found = {identity: Counter[int]() for identity in ids}
+    # One week more, because databases differ in the division of negative numbers.
+    weeks = ((reach.today + DAYS_PER_WEEK - STATUS.c.day) // DAYS_PER_WEEK).label("weeks")
+    # The sum of big integers is a decimal number on PostgreSQL.
+    calls = sa.cast(sa.func.sum(STATUS.c.calls), sa.BigInteger)
+    rows = sa.select(STATUS.c.endpoint_id, weeks, calls).where(_IS_USE)
+    rows = rows.group_by(STATUS.c.endpoint_id, weeks)
+    for identity, week, added in _of_days(connection, rows, ids, reach.days(since)):
+        found[identity][max(0, whole(week) - 1)] += whole(added)
     return found
 
 
@@ -169,22 +210,20 @@ def _stored(row: Row, app: str) -> Stored:
     return Stored(facts=facts, overrides=text, **numbers)
 
 
-def _statuses(
-    connection: Connection, ids: Sequence[int], first_day: int, today: int
-) -> Iterable[Any]:
-    # Listed one by one, because rows are ordered by day.
-    days = STATUS.c.day.in_(range(first_day, today + 2))
-    columns = STATUS.c.endpoint_id, STATUS.c.day, STATUS.c.status, STATUS.c.calls
+def _of_days(
+    connection: Connection, rows: sa.Select[Any], ids: Sequence[int], days: range
+) -> Iterator[Row]:
+    """Rows of some endpoints on some days, which are listed because rows are ordered by day."""
+    of_days = rows.where(STATUS.c.day.in_(days), STATUS.c.calls > 0)
     for part in _parts(ids):
-        of_part = STATUS.c.endpoint_id.in_(part)
-        yield from fetched(connection, sa.select(*columns).where(days, of_part, STATUS.c.calls > 0))
+        yield from fetched(connection, of_days.where(STATUS.c.endpoint_id.in_(part)))
 
 
 def _weeks(
     connection: Connection, ids: Sequence[int], first_week: int, first_day: int
-) -> Iterable[Any]:
-    """Used weeks that end before a day."""
-    weeks = range(first_week // DAYS_PER_WEEK, first_day // DAYS_PER_WEEK)
+) -> Iterator[Row]:
+    """Used weeks up to that of the first day that is kept."""
+    weeks = range(first_week // DAYS_PER_WEEK, first_day // DAYS_PER_WEEK + 1)
     for part in _parts(ids if weeks else ()):
         yield from fetched(
             connection,

@@ -5,16 +5,23 @@ look safer to remove.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from fastapi_lens.errors import OverrideError
-from fastapi_lens.reporting.endpoint_rows import FIRST_CALLED, FIRST_SEEN, KIND, LAST_CALLED, TOTAL
+from fastapi_lens.reporting.endpoint_rows import (
+    FIRST_CALLED,
+    FIRST_SEEN,
+    KIND,
+    LAST_CALLED,
+    NAME,
+    TOTAL,
+)
 from fastapi_lens.reporting.evidence_rows import DAYS_PER_WEEK, Calls, Stored
 from fastapi_lens.reporting.observation import HOLE_MINUTES, Observation
 from fastapi_lens.verdict.cadence import CADENCE_DAYS
-from fastapi_lens.verdict.history import NOISE_WINDOW, History, Keep, Kind, Noise
+from fastapi_lens.verdict.history import History, Keep, Kind, Noise
 from fastapi_lens.verdict.level import IN_USE_DAYS
 from fastapi_lens.verdict.overrides import NO_OVERRIDES, Overrides, overrides_of
 
@@ -22,7 +29,7 @@ DAY_US = 86_400_000_000
 BREAK_US = HOLE_MINUTES * 60_000_000
 """Absence from the routes, in microseconds, that is a deployment and no removal."""
 
-_NOTHING = Calls()
+_KINDS = {str(kind): kind for kind in Kind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,15 @@ class Present:
     def today(self) -> int:
         """The present day."""
         return self.observation.today
+
+    @property
+    def observed_since(self) -> int:
+        """The first day that was observed as a whole, if none of its holes is later; or tomorrow.
+
+        What came before the first observed minute is a hole, which touches the day of that minute.
+        """
+        since = self.observation.since_day
+        return self.today + 1 if since is None else since + 1
 
 
 class Shape:
@@ -78,9 +94,19 @@ class Shape:
         last = self._stored_last_day()
         return last is not None and self._present.today - last <= IN_USE_DAYS
 
+    @property
+    def has_route(self) -> bool:
+        """True if one of the endpoints is in the routes."""
+        return any(map(self.is_in_routes, self._rows))
+
     def is_in_routes(self, row: Stored) -> bool:
-        """True if a living worker, or the last one, has an endpoint in its routes."""
-        return not row.removed_at and row.last_seen_at >= self._present.oldest_start
+        """True if a living worker, or the last one, has an endpoint in its routes.
+
+        Of an endpoint that is reported only after a call, nothing but its calls is known.
+        """
+        is_reported = row.facts[KIND] != Kind.HTTP or row.facts[NAME]
+        is_current = row.last_seen_at >= self._present.oldest_start or not is_reported
+        return is_current and not row.removed_at
 
     def history(self, row: Stored, calls: Mapping[int, Calls], *, is_whole: bool = True) -> History:
         """The history of one of the endpoints.
@@ -90,28 +116,26 @@ class Shape:
             calls: By endpoint; those of an endpoint that was never called may be missing.
             is_whole: False if a rule keeps some of its responses from being counted now.
         """
-        observation, today = self._present.observation, self._present.today
-        since = observation.since_day
-        # What came before the first observed minute is a hole, which touches that day, too.
-        is_observed = is_whole and since is not None
-        observed_since = today + 1 if since is None or not is_observed else since + 1
-        found = [calls.get(each.id, _NOTHING) for each in self._rows]
-        refused = set[int]().union(*(each.refused for each in found))
-        overrides = self._overrides(row)
+        present, overrides = self._present, self._overrides(row)
+        found = [calls[each.id] for each in self._rows if each.id in calls]
+        days = _merged((each.days for each in found), last=present.today)
+        weeks = _merged((each.weeks for each in found), last=present.today)
+        # Days of the last week may still be kept, and tell more.
+        weeks = tuple(week for week in weeks if not days or week + DAYS_PER_WEEK <= days[0])
         return History(
-            today=today,
+            today=present.today,
             present_since=self.present_since_us(row) // DAY_US,
-            observed_since=observed_since,
-            days=tuple(sorted(set[int]().union(*(each.days for each in found)))),
-            weeks=tuple(sorted(set[int]().union(*(each.weeks for each in found)))),
+            observed_since=present.observed_since if is_whole else present.today + 1,
+            days=days,
+            weeks=weeks,
             last_used=self._last_used_day(calls),
-            holes=observation.holes,
-            kind=_kind_of(row),
-            noise=Noise(refused_days=sum(day > today - NOISE_WINDOW for day in refused)),
+            holes=present.observation.holes,
+            kind=_KINDS.get(row.facts[KIND], Kind.HTTP),
+            noise=Noise(refused_days=len({day for each in found for day in each.refused})),
             keeps=self._keeps(overrides),
             cadence=max(
                 (each.cadence for each in overrides if each.cadence is not None),
-                key=lambda cadence: CADENCE_DAYS[cadence],
+                key=CADENCE_DAYS.__getitem__,
                 default=None,
             ),
         )
@@ -122,34 +146,23 @@ class Shape:
         An endpoint of the same shape that was in the routes until this one came counts as well.
         """
         since = _arrival(row)
-        earlier = sorted((each for each in self._rows), key=_arrival, reverse=True)
-        for each in earlier:
-            if self._left_at(each) + BREAK_US >= since:
+        if len(self._rows) == 1:
+            return max(since, row.evidence_since)
+        for each in sorted(self._rows, key=_arrival, reverse=True):
+            # What no worker has noted as removed has not left yet.
+            left = each.removed_at or self._present.now_us
+            if left + BREAK_US >= since:
                 since = min(since, _arrival(each))
         return max(since, *(each.evidence_since for each in self._rows))
 
-    def last_used_us(self, history: History) -> int:
-        """Time of the last use in microseconds, of which perhaps the day alone is known.
+    def last_used_us(self, day: int) -> int:
+        """The time of a last use in microseconds; the begin of its day if no more is known.
 
         Args:
-            history: Of one of the endpoints.
+            day: The last used day, see `history`.
         """
-        days = (history.last_used, *history.days[-1:])
-        last = max((day for day in days if day is not None), default=None)
-        if last is None:
-            last = max((week + DAYS_PER_WEEK - 1 for week in history.weeks), default=None)
-        if last is None:
-            return 0
-        known = (each.last_used_at for each in self._rows)
-        called = (each.facts[LAST_CALLED] for each in self._rows)
-        return max(
-            (time for time in (*known, *called) if time // DAY_US == last), default=last * DAY_US
-        )
-
-    def _left_at(self, row: Stored) -> int:
-        if self.is_in_routes(row):
-            return self._present.now_us
-        return row.removed_at or row.last_seen_at
+        times = (time for row in self._rows for time in (row.last_used_at, row.facts[LAST_CALLED]))
+        return max((time for time in times if time // DAY_US == day), default=day * DAY_US)
 
     def _stored_last_day(self) -> int | None:
         if any(row.id in self._present.open_ids for row in self._rows):
@@ -199,9 +212,9 @@ def _last_day_of(row: Stored, calls: Calls) -> int | None:
     return last
 
 
-def _kind_of(row: Stored) -> Kind:
-    kind = row.facts[KIND]
-    return Kind(kind) if kind in list(Kind) else Kind.HTTP
+def _merged(parts: Iterable[Iterable[int]], *, last: int) -> tuple[int, ...]:
+    """The days of all parts in order, each once; those of clocks ahead of ours are the last."""
+    return tuple(sorted({min(day, last) for part in parts for day in part}))
 
 
 @lru_cache(maxsize=1_024)

@@ -11,16 +11,12 @@ def weeks_of(uses: Mapping[int, int], holes: Holes, *, since: int, today: int) -
     """`WEEKS` steps of seven days, the oldest first; the last one ends today.
 
     Args:
-        uses: Calls that are uses by day.
+        uses: Calls that are uses by the number of weeks ago.
         holes: Days that were not fully observed, or whose rows are no longer kept.
         since: Day since which the endpoint is in the routes.
         today: The present day.
     """
-    calls = [0] * WEEKS
-    for day, count in uses.items():
-        step = WEEKS - 1 - (today - day) // DAYS_PER_WEEK
-        if 0 <= step < WEEKS:
-            calls[step] += count
+    calls = [uses.get(WEEKS - 1 - step, 0) for step in range(WEEKS)]
     first = today - WEEKS * DAYS_PER_WEEK + 1
     return tuple(
         Week(_state_of(count, holes, first + step * DAYS_PER_WEEK, since), count)

@@ -113,6 +113,7 @@ class Lens:
             interval=self.config.flush_interval,
             max_batch_size=self.config.max_batch_size,
             retention=self.retention,
+            idle_is_silent=self.config.idle == "silent",
         )
         hooks = FlushHooks(
             refresh_settings=self.refresh_settings, open_endpoints=lambda: open_endpoints(self)
@@ -288,7 +289,7 @@ class Lens:
 
     def count_dropped(self, error: Exception) -> None:
         """Count a call as dropped, and log the reason, at most once a minute."""
-        self.flusher.dropped += 1
+        self.flusher.count_dropped()
         self._log_quietly("could not count a call", error)
 
     def _log_quietly(self, sentence: str, error: Exception) -> None:

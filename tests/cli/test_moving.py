@@ -5,6 +5,7 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,19 +13,36 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.support.rows import APP, delta, random_delta, rows_in, rows_of, worker
+from benchmarks.support.rows import (
+    APP,
+    delta,
+    random_delta,
+    rows_in,
+    rows_of,
+    table_rows,
+    worker,
+)
 from fastapi_lens.errors import DeadlockError
+from fastapi_lens.storage.coordination.observed import (
+    mark_minutes,
+    note_lost_hours,
+    tell_release,
+)
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.audit import AuditEntry
 from fastapi_lens.storage.records.settings import Stored, write_section
 from fastapi_lens.storage.schema.data_version import note_change
-from fastapi_lens.storage.schema.migrations import known_version
+from fastapi_lens.storage.schema.identities import release_id
+from fastapi_lens.storage.schema.migrations import known_version, migrate
 from fastapi_lens.storage.schema.tables import (
     AUDIT,
     ENDPOINT,
     EXCEPTION,
+    GONE,
     META,
     MOVED,
+    OBSERVED,
+    RELEASE,
     REQUEST,
     SETTING,
     STATUS,
@@ -270,6 +288,84 @@ def test_a_purged_app_can_be_imported_again(tmp_path: Path) -> None:
         assert len(noted) == 1  # The purge itself is in the audit log.
         assert run("import", file, "--database", url).exit_code == 0
         assert recounted(url) == expected([delta(1)])
+
+
+def observe(url: str, minutes: range, *, release: str = "1", lost: Sequence[int] = ()) -> None:
+    """Mark minutes, note lost hours, and count seven calls of the first endpoint as removed."""
+    database = Database(url)
+    migrate(database)
+    mark_minutes(database, APP, release, minutes)
+    (first, *_) = ids_of().values()
+    with database.write() as connection:
+        note_lost_hours(database, connection, APP, lost)
+        tell_release(connection, release_id(APP, release), minutes.start, minutes.stop)
+        gone = {"day": 20_000, "endpoint_id": first, "is_noise": 0, "calls": 7}
+        connection.execute(database.insert_ignore(GONE), gone)
+    database.close()
+
+
+def observed_in(url: str) -> tuple[set[int], list[tuple[str, int, int]], int]:
+    """Observed minutes of the first release, all releases with their times, and removed calls."""
+    database = Database(url)
+    rows, (gone,) = table_rows(database, OBSERVED), table_rows(database, GONE)
+    releases = sorted(
+        (one.name, one.first_at, one.last_at) for one in table_rows(database, RELEASE)
+    )
+    database.close()
+    minutes = {
+        row.hour * 60 + bit
+        for row in rows
+        if row.release_id == release_id(APP, "1")
+        for bit in range(60)
+        if row.minutes >> bit & 1
+    }
+    return minutes, releases, gone.calls
+
+
+def test_observed_minutes_are_joined_and_removed_calls_are_added_once(
+    database_url: str, tmp_path: Path
+) -> None:
+    source, file = url_of(tmp_path / "source.db"), tmp_path / "out.jsonl"
+    fill(source, [delta(1)])
+    fill(database_url, [], first=1)
+    observe(source, range(1_000, 1_200), lost=[18])
+    observe(source, range(5_000, 5_001), release="2")
+    observe(database_url, range(900, 1_100), lost=[17, 18])
+    assert run("export", file, "--database", source).exit_code == 0
+
+    for _ in range(2):
+        assert run("import", file, "--database", database_url).exit_code == 0
+        minutes, releases, gone = observed_in(database_url)
+        assert minutes == set(range(900, 1_200))
+        assert releases == [("1", 900, 1_200), ("2", 5_000, 5_001)]
+        assert gone == 14
+
+
+def test_the_observation_of_other_apps_is_neither_exported_nor_deleted(tmp_path: Path) -> None:
+    source, target = url_of(tmp_path / "source.db"), url_of(tmp_path / "target.db")
+    file = tmp_path / "out.jsonl"
+    fill(source, [delta(1)])
+    fill(source, [delta(11)], app="billing", first=11)
+    observe(source, range(1_000, 1_200), lost=[18])
+    before = moved(source)
+    assert run("export", file, "--database", source, "--app", "billing").exit_code == 0
+    assert run("import", file, "--database", target).exit_code == 0
+    database = Database(target)
+    assert not table_rows(database, OBSERVED) + table_rows(database, RELEASE)
+    database.close()
+    arguments = ("--app", "billing", "--everything", "--yes", "--database", source)
+    assert run("purge", *arguments).exit_code == 0
+    tables = [MOVED.index(table) for table in (OBSERVED, RELEASE)]
+    assert [moved(source)[table] for table in tables] == [before[table] for table in tables]
+
+
+def test_an_app_that_is_purged_leaves_no_observation(database_url: str) -> None:
+    fill(database_url, [delta(1)])
+    observe(database_url, range(90_000), lost=[18, 19])
+    assert run("purge", "--everything", "--yes", "--database", database_url).exit_code == 0
+    database = Database(database_url)
+    assert not table_rows(database, OBSERVED) + table_rows(database, RELEASE)
+    database.close()
 
 
 def test_one_app_of_several_is_exported(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ EXAMPLES = [
     ("session_idle_seconds", "1800", 1_800, 90),
     ("login_max_failures", "9", 9, 3),
     ("login_window_seconds", "60", 60, 30),
+    ("idle", "silent", "silent", "unobserved"),
 ]
 
 

@@ -64,13 +64,16 @@ class Rig:
         max_batch_size: int = 100,
         who: WorkerFacts | None = None,
         hooks: FlushHooks = NO_HOOKS,
+        idle_is_silent: bool = False,
     ) -> None:
         self.now = START
         self.database = FlakyDatabase(url)
         self.recorder = Recorder(clock=lambda: self.now)
         self.endpoints: list[EndpointFacts] = [ORDERS, ORDER, NEVER]
         self.discover: Callable[[], list[EndpointFacts]] = lambda: self.endpoints
-        settings = FlushSettings(interval=interval, max_batch_size=max_batch_size)
+        settings = FlushSettings(
+            interval=interval, max_batch_size=max_batch_size, idle_is_silent=idle_is_silent
+        )
         self.flusher = Flusher(
             self.recorder, self.database, who or worker(), settings, self._discovered, hooks
         )

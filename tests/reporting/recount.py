@@ -2,8 +2,9 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from benchmarks.support.rows import facts, worker
 from fastapi_lens.config.lens_config import LensConfig
@@ -15,6 +16,7 @@ from fastapi_lens.reporting.reader import Reader
 from fastapi_lens.settings.settings import Settings
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import Retention
+from fastapi_lens.verdict.history import Keep
 
 NOW = 1_775_243_992.657740
 MINUTE, HOUR, DAY, WEEK = 60, 3_600, 86_400, 604_800
@@ -36,6 +38,7 @@ ENDPOINTS = [
     facts("/internal/ping"),
 ]
 SETTINGS = Settings.of(LensConfig(exclude_paths=["/internal/ping"]))
+NO_KEEPS: Mapping[int, Keep] = MappingProxyType({})
 WINDOWS = [MINUTE, HOUR, 6 * HOUR, 6 * HOUR + 1, DAY, WEEK, 30 * DAY, 35 * DAY, 36 * DAY]
 WINDOWS += [90 * DAY, 400 * DAY, 401 * DAY]
 
@@ -93,12 +96,20 @@ def record(database: Database, calls: Iterable[Call], *, app: str, ttl_days: int
     flusher.prune()
 
 
-def reader_of(database: Database, *, app: str = "orders", ttl_days: int | None = None) -> Reader:
+def reader_of(
+    database: Database,
+    *,
+    app: str = "orders",
+    ttl_days: int | None = None,
+    settings: Settings = SETTINGS,
+    keeps: Mapping[int, Keep] = NO_KEEPS,
+) -> Reader:
     return Reader(
         database,
         app=lambda: app,
-        settings=lambda: SETTINGS,
+        settings=lambda: settings,
         retention=Retention(ttl_days, app=app),
+        keeps=lambda: keeps,
     )
 
 

@@ -43,8 +43,22 @@ class ClockCorrection:
         """The time, in microseconds since the epoch, after which times come from a wrong clock."""
         return microseconds(self.now() + AHEAD_SECONDS)
 
-    def look(self, pending: Pending) -> None:
-        """Check if the clock was set; if so, move the pending counts to the correct minutes."""
+    @property
+    def unbroken_since(self) -> float:
+        """Epoch seconds since which the clock has run without a jump, a doubt or a pause."""
+        return self._jumps.unbroken_since
+
+    @property
+    def has_jumped(self) -> bool:
+        """True if the clock has jumped since the first look."""
+        return self._jumps.has_jumped
+
+    def look(self, pending: Pending) -> Moved | None:
+        """Check if the clock was set; if so, move the pending counts to the correct minutes.
+
+        Returns:
+            The times that turned out to be wrong; None if there are none.
+        """
         moved = self._jumps.look()
         if moved is not None:
             pending.rebook(self.corrected)
@@ -54,6 +68,7 @@ class ClockCorrection:
         if self._jumps.is_certain:
             # Their times are right, except those that are still to be corrected.
             self._called = {one: self._called[one] for one in self._recalled}
+        return moved
 
     def _recall(self, moved: Moved) -> None:
         self._moves.append(moved)

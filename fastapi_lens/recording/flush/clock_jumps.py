@@ -17,6 +17,9 @@ CERTAIN_SECONDS = 86_400.0
 DOUBT_SECONDS = 3_600.0
 """A clock that steps back after it was right is not followed for this long."""
 
+LONGEST_PAUSE_SECONDS = 120.0
+"""Longest time between two looks of a process that ran all the time; each minute has one."""
+
 _JUMP_SECONDS = 1.0
 _ROUNDING_SECONDS = 0.001
 _MOST_STRETCHES = 16
@@ -59,6 +62,11 @@ class ClockJumps:
     Args:
         clock: Epoch seconds; may jump.
         steady: Seconds of a clock that never jumps.
+
+    Attributes:
+        unbroken_since: Time of the clock since which it has not jumped, was not in doubt, and the
+            process has not paused, as far as the last look shows.
+        has_jumped: True if it has jumped at all.
     """
 
     def __init__(
@@ -67,14 +75,14 @@ class ClockJumps:
         """Start at the present times of both clocks."""
         self._clock = clock
         self._steady = steady
-        self._begun = clock()
+        self._begun = self.unbroken_since = clock()
         self._since = self._looked = steady()
         self._offset = self._begun - self._since
         self._certain: float | None = None
         self._doubt: _Stretch | None = None
         self._doubted = 0.0
         self._wrong: list[_Stretch] = []
-        self._is_behind = False
+        self._is_behind = self.has_jumped = False
 
     @property
     def is_set(self) -> bool:
@@ -110,6 +118,10 @@ class ClockJumps:
         passed, self._looked = steady - self._looked, steady
         expected = self._offset + steady
         jump = wall - expected
+        is_broken = abs(jump) >= _JUMP_SECONDS or self._doubt is not None
+        self.has_jumped |= is_broken
+        if is_broken or passed > LONGEST_PAUSE_SECONDS:
+            self.unbroken_since = wall
         if abs(jump) < _JUMP_SECONDS or (abs(jump) <= AHEAD_SECONDS and expected >= EARLIEST):
             self._end_doubt(steady)
             self._offset += jump

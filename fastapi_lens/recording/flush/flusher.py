@@ -24,11 +24,14 @@ from fastapi_lens.recording.flush.clock_correction import ClockCorrection
 from fastapi_lens.recording.flush.core_share import CoreShare
 from fastapi_lens.recording.flush.draining import SELDOM_SECONDS, Draining
 from fastapi_lens.recording.flush.log_carrier import LogCarrier
+from fastapi_lens.recording.flush.observation import Observation
 from fastapi_lens.recording.flush.pending import Pending, as_delta, as_use
 from fastapi_lens.recording.flush.registration import Registration
 from fastapi_lens.recording.recorder import Recorder
-from fastapi_lens.recording.series import SeriesDelta
+from fastapi_lens.recording.series import OVERFLOW, SeriesDelta
 from fastapi_lens.storage.coordination.heartbeat import beat
+from fastapi_lens.storage.coordination.idle import idle_minutes
+from fastapi_lens.storage.coordination.observed import ReleaseMarks, mark_minutes
 from fastapi_lens.storage.coordination.worker import Heartbeat, Progress, WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
@@ -83,11 +86,14 @@ class FlushSettings:
         interval: Seconds between two flushes.
         max_batch_size: Most rows of the request log that one transaction writes.
         retention: Retention of the written data; may change while it runs.
+        idle_is_silent: True if a call while no worker lives would start one, so that this time
+            counts as observed.
     """
 
     interval: float
     max_batch_size: int
     retention: Retention = field(default_factory=Retention)
+    idle_is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +149,12 @@ class Flusher:
         self._applied = self._tries = 0
         self._collected_at = recorder.clock()
         self._complete_us = microseconds(self._collected_at)
+        self._marks = ReleaseMarks(database, worker)
         self._longer_interval = 0.0
         # Read through the recorder at each call, because its clock may be replaced.
         clock = lambda: self._recorder.clock()  # noqa: E731, PLW0108  See above.
         self._correction = ClockCorrection(clock)
+        self._observation = Observation(self._correction.unbroken_since)
         self._log = LogCarrier(
             recorder,
             database,
@@ -174,6 +182,7 @@ class Flusher:
         self._core_share = CoreShare()
         self.dropped = 0
         self._was_open = False
+        self._marks_idle = settings.idle_is_silent
         self.refused: SchemaTooNewError | None = None
         self.interval = settings.interval
 
@@ -186,6 +195,8 @@ class Flusher:
         with self._starting:
             if self._threads:
                 return
+            # Between a stop and this start nothing was watched.
+            self._observation.restart(self._recorder.clock())
             # One event per start, so that threads which hung at the last stop still end.
             wake = threading.Event()
             loops = {"fastapi-lens": self._run, "fastapi-lens-minutes": self._collect_minutes}
@@ -224,14 +235,19 @@ class Flusher:
         """Move the counts from the recorder to the pending sums now."""
         with self._counting:
             self._collected_at = self._recorder.clock()
-            self._correction.look(self._pending)
+            moved = self._correction.look(self._pending)
+            if moved is not None:
+                self._observation.void(moved.begin, moved.end)
+            self._observation.follow(self._correction.unbroken_since)
             for number, delta in enumerate(self._recorder.drain(), 1):
                 self._pending.add(self._as_delta(delta))
                 if number % DELTAS_AT_ONCE == 0:
                     time.sleep(BREATH_SECONDS)
             if len(self._pending) > MAX_PENDING:
                 this_hour = int(self._collected_at // HOUR)
-                self._drop(self._pending.shrink(MAX_PENDING, this_hour=this_hour))
+                dropped = self._pending.shrink(MAX_PENDING, this_hour=this_hour)
+                if dropped:
+                    self._warn(f"lost {self._drop(dropped)} calls")
 
     def flush(self, *, ending: bool = False) -> bool:
         """Collect and write everything pending, in the calling thread.
@@ -254,7 +270,7 @@ class Flusher:
             try:
                 self._write_pending(uses, complete_us, ending=ending)
             except StorageError as error:
-                self._registration.forget()
+                self._forget_database()
                 self._was_open = True
                 self.refused = error if isinstance(error, SchemaTooNewError) else None
                 level = logging.ERROR if isinstance(error, DamagedFileError) else logging.WARNING
@@ -283,6 +299,12 @@ class Flusher:
         """Calls that are counted and not confirmed as written; never waits for the thread."""
         batch = self._in_flight
         return self._pending.calls + (batch.calls if batch else 0)
+
+    def count_dropped(self) -> None:
+        """Count a call that could not be counted; any thread may call it."""
+        self.dropped += 1
+        now = self._correction.now()
+        self._observation.lose(now, now)
 
     def shorten_interval(self, seconds: float) -> None:
         """Set the longest interval between flushes, in seconds."""
@@ -366,12 +388,15 @@ class Flusher:
     def _write_pending(self, uses: Sequence[Use], complete_us: int, *, ending: bool) -> None:
         begun, interval = time.monotonic(), self._delay(0)
         self._registration.renew(applied=self._applied, log_applied=self._log.applied)
+        if self._registration.was_forgotten:
+            # What was written since its backup is lost.
+            self._observation.restart(self._collected_at)
         self._put_all(uses, complete_us, ending=ending)
         self._complete_us, took = complete_us, time.monotonic() - begun
         self._let_drain(ending=ending)
         self._registration.correct_times()
         now = self._recorder.clock()
-        is_due = abs(now - self._heartbeat_at) >= HEARTBEAT_SECONDS
+        is_due = abs(now - self._heartbeat_at) >= HEARTBEAT_SECONDS or self._observation.is_urgent
         if is_due or ending or self._delay(0) != interval:
             heartbeat = Heartbeat(
                 now_us=microseconds(now),
@@ -383,12 +408,47 @@ class Flusher:
                 interval_ms=round(self._delay(0) * 1_000),
                 ended=ending,
             )
-            beat(self._database, self._worker, heartbeat, self._recorder.clock)
+            self._beat(heartbeat)
             # One that starts again says so with its first flush.
             self._heartbeat_at = float("-inf") if ending else now
         self._take_settings()
         # Last, so that log rows which the database refuses delay nothing else.
         self._log.carry(ending=ending)
+
+    def _beat(self, heartbeat: Heartbeat) -> None:
+        """Write a heartbeat, and mark the minutes that were recorded and are written now."""
+        observed = self._observation.report(
+            heartbeat.complete_to_us / 1_000_000,
+            is_confirmed=self._registration.known_time.agrees,
+        )
+        self._marks.prepare(observed)
+        is_marked = beat(
+            self._database,
+            self._worker,
+            heartbeat,
+            self._recorder.clock,
+            mark=lambda connection: self._marks.mark(connection, observed, applied=self._applied),
+        )
+        if is_marked:
+            self._observation.written(observed)
+        else:
+            self._forget_database()
+        if self._marks_idle and self._registration.known_time.agrees:
+            self._marks_idle = False
+            self._mark_idle()
+
+    def _mark_idle(self) -> None:
+        """Mark the time before this worker in which no other one lived, as `idle` allows."""
+        if self._correction.has_jumped:
+            return  # The time of its start may be that of a wrong clock.
+        with self._database.read() as connection:
+            minutes = idle_minutes(connection, self._worker)
+        mark_minutes(self._database, self._worker.app, self._worker.release, minutes)
+
+    def _forget_database(self) -> None:
+        """Register everything again at the next flush: the database may be a different one."""
+        self._registration.forget()
+        self._marks.forget()
 
     def _put_all(self, uses: Sequence[Use], complete_us: int, *, ending: bool) -> None:
         """Put all waiting batches into the inbox."""
@@ -444,7 +504,7 @@ class Flusher:
             self._tries += 1
             if self._tries >= MAX_TRIES:
                 self._in_flight, self._tries = None, 0
-                self.dropped += batch.calls
+                self._drop(batch.deltas)
                 # Not through `_warn`: earlier attempts may have used up this minute's warning.
                 logger.warning(
                     "fastapi_lens drops %d calls, which the database refuses: %s",
@@ -486,6 +546,9 @@ class Flusher:
     def _as_delta(self, counted: SeriesDelta) -> Delta:
         counted = self._correction.counted(counted)
         key = counted.key
+        if key.path == OVERFLOW:
+            # Their endpoints are unknown, and would look silent.
+            self._observation.lose(counted.first_at, counted.last_at)
         identity = self._registration.id_of(key.method, key.path, counted.first_at)
         self._correction.note(identity, counted)
         return as_delta(counted, identity)
@@ -498,11 +561,14 @@ class Flusher:
             for one in opened
         ]
 
-    def _drop(self, calls: int) -> None:
-        """Count calls that will never be written, and warn."""
-        if calls:
-            self.dropped += calls
-            self._warn(f"lost {calls} calls")
+    def _drop(self, deltas: Iterable[Delta]) -> int:
+        """Count calls that will never be written, and note when they were; returns their number."""
+        dropped = 0
+        for delta in deltas:
+            dropped += delta.calls
+            self._observation.lose(delta.first_at_us / 1_000_000, delta.last_at_us / 1_000_000)
+        self.dropped += dropped
+        return dropped
 
     def _warn(self, sentence: str, level: int = logging.WARNING) -> None:
         """Warn, at most once a minute."""

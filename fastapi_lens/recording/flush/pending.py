@@ -63,7 +63,7 @@ class Pending:
         """Take out at most this many sums, ordered by endpoint."""
         return tuple(self._sums.pop(key) for key in sorted(self._sums)[:most])
 
-    def shrink(self, limit: int, *, this_hour: int) -> int:
+    def shrink(self, limit: int, *, this_hour: int) -> list[Delta]:
         """Bound the memory: merge minutes into hours, past hours first, then drop the oldest hours.
 
         Args:
@@ -71,13 +71,13 @@ class Pending:
             this_hour: Hours since the epoch; the minutes of this hour are merged last.
 
         Returns:
-            Number of calls that were dropped.
+            The dropped sums.
         """
         self._merge_minutes(spared_hour=this_hour)
         if len(self._sums) > limit:
             self._merge_minutes(spared_hour=None)
         oldest_first = sorted(self._sums, key=lambda key: key[1])
-        return sum(self._sums.pop(key).calls for key in oldest_first[:-limit])
+        return [self._sums.pop(key) for key in oldest_first[:-limit]]
 
     def _merge_minutes(self, *, spared_hour: int | None) -> None:
         waiting, self._sums = self._sums, {}

@@ -38,6 +38,8 @@ class Registration:
         worker: The worker; its app is the app of all endpoints.
         discover: Returns the app's present endpoints, called or not.
         known_time: The database's check of the clock.
+        was_forgotten: True if the latest `renew` found that the database has lost batches of the
+            worker: it was restored from a backup, or is a new one.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Registration:
         self._known: dict[int, EndpointFacts] = {}
         self._registered: dict[int, EndpointFacts] | None = None
         self._discovered_at = self._reached_at = float("-inf")
+        self.was_forgotten = self._was_registered = False
         self._unclear = self._warned = self._corrects_left = self._has_news = False
 
     def id_of(self, method: str, path: str, seen_at: float) -> int:
@@ -100,6 +103,7 @@ class Registration:
         """
         now = time.monotonic()
         begins = self._registered is None
+        self.was_forgotten = False
         looks = begins or now - self._discovered_at >= REDISCOVER_EVERY_SECONDS
         if looks:
             self._discovered_at = now
@@ -109,6 +113,7 @@ class Registration:
             migrate(self._database)
             self._reached_at = now
             self._warn_of_namesake()
+            self.was_forgotten = self._was_registered and not self._registrar.knows(applied)
         elif looks:
             # A purge may have deleted their rows.
             for identity in self._registrar.unregistered():
@@ -150,6 +155,7 @@ class Registration:
                 log_applied=log_applied,
             )
             self._registered = done | {fact.id: fact for fact in new}
+            self._was_registered = True
 
     def correct_times(self) -> None:
         """Correct stored times of a wrong clock.

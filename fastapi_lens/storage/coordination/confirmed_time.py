@@ -25,6 +25,9 @@ FAR_SECONDS = 2 * Tier.DAY.value
 BELIEVED_SECONDS = Tier.DAY.value
 """A clock that has differed for this long is right."""
 
+OFF_SECONDS = 300
+"""A clock that differs from a server's by more is not confirmed: it could hide a hole."""
+
 LOOK_SECONDS = 600
 """Interval between two checks of a worker, unless its clock has jumped."""
 
@@ -111,6 +114,15 @@ class KnownTime:
                 "time stored in the database. Either no worker has run since, or it is wrong"
             )
         return None if self._doubts else now - max(0, self._ahead_us) / 1_000_000
+
+    @property
+    def agrees(self) -> bool:
+        """True if the clock and the database's time were close at the last `look`."""
+        if self._looked_at == float("-inf"):
+            return False
+        if self._database.dialect.is_file:
+            return abs(self._clock() - self._latest) <= FAR_SECONDS
+        return abs(self._ahead_us) <= OFF_SECONDS * 1_000_000
 
     def _noted(self, now: int) -> StoredTimes:
         with self._database.read() as connection:

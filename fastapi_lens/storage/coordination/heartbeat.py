@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.coordination.leases import free_leases
+from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
 from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import clock_ahead_us
 from fastapi_lens.storage.engine.database import Database
@@ -100,7 +102,9 @@ def beat(
     worker: WorkerFacts,
     heartbeat: Heartbeat,
     clock: Callable[[], float] | None = None,
-) -> None:
+    *,
+    mark: Callable[[Connection], bool] = lambda _: True,
+) -> bool:
     """Write a worker's heartbeat.
 
     Args:
@@ -108,6 +112,10 @@ def beat(
         worker: The worker.
         heartbeat: Its report.
         clock: Its clock, in epoch seconds, to compare with the database's.
+        mark: Marks what it has observed, in the same transaction; see `observed.ReleaseMarks`.
+
+    Returns:
+        The result of `mark`, once it is committed.
 
     Raises:
         SchemaTooNewError: A newer release has migrated the database since this one began.
@@ -124,6 +132,22 @@ def beat(
     }
     if heartbeat.interval_ms is not None:
         values["interval_ms"] = heartbeat.interval_ms
+    marked: list[bool] = []
+    # Workers of a release share the rows that are marked.
+    retry_on_deadlock(
+        lambda: marked.append(_beat(database, worker, heartbeat, values, clock, mark))
+    )
+    return marked[-1]
+
+
+def _beat(
+    database: Database,
+    worker: WorkerFacts,
+    heartbeat: Heartbeat,
+    values: dict[str, Any],
+    clock: Callable[[], float] | None,
+    mark: Callable[[Connection], bool],
+) -> bool:
     with database.write() as connection:
         ahead_us = None if clock is None else clock_ahead_us(connection, clock)
         if ahead_us is not None:
@@ -138,6 +162,7 @@ def beat(
         )
         if not noted.rowcount:
             require_schema(connection)
+        return mark(connection)
 
 
 def note_killed(

@@ -20,12 +20,15 @@ from fastapi_lens.storage.retention.chunks import (
 from fastapi_lens.storage.retention.log_deletion import exception_chunks, request_id_at
 from fastapi_lens.storage.retention.vacuum import space_chunks
 from fastapi_lens.storage.schema.data_version import note_change
+from fastapi_lens.storage.schema.identities import dropped_id
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
     ENDPOINT,
     EXCEPTION,
     META,
+    OBSERVED,
+    RELEASE,
     REQUEST,
     STATUS,
     WORKER,
@@ -152,8 +155,23 @@ def _whole_rows(database: Database, choice: Choice) -> Iterator[int]:
             yield _delete(database, sa.delete(ENDPOINT).where(ENDPOINT.c.id.in_(ids)))
     if choice.whole_app:
         yield _delete(database, sa.delete(WORKER).where(WORKER.c.app == choice.app))
+        yield from _observation(database, choice.app)
         with database.write() as connection:
             forget_dropped(connection, choice.app)
+
+
+def _observation(database: Database, app: str) -> Iterator[int]:
+    """Delete the releases of an app and all that they have observed."""
+    with database.read() as connection:
+        of_app = sa.select(RELEASE.c.id).where(RELEASE.c.app == app)
+        releases = [*connection.execute(of_app).scalars(), dropped_id(app)]
+    batch_size = AdaptiveBatchSize()
+    for ids in _parts(sorted(releases)):
+        rows = OBSERVED.c.release_id.in_(ids)
+        hours = RangeDelete(OBSERVED, rows, OBSERVED.c.hour, OBSERVED.c.release_id, _END)
+        for done in range_chunks(database, hours, batch_size):
+            yield done.rows
+    yield _delete(database, sa.delete(RELEASE).where(RELEASE.c.app == app))
 
 
 def purge_for(

@@ -6,7 +6,7 @@ SQLite accepts any value in any column, and no database can tell a time from a c
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -148,6 +148,10 @@ def _is_list_of_texts(value: Any) -> bool:
         return False
 
 
+def _zero(_value: Any, _now_us: int) -> int:
+    return 0
+
+
 def _is_histogram(value: Any) -> bool:
     return isinstance(value, bytes) and Histogram.is_whole(value)
 
@@ -169,6 +173,10 @@ _OTHERS: Mapping[str, Rule] = MappingProxyType(
         "clock_ahead_us": _number(-MAX_TIME_US, MAX_TIME_US),
         "day": _number(0, _LAST_SECOND // Tier.DAY),
         "duration_us": _number(0, MOST_ADDED_US),
+        "hour": _number(0, _LAST_SECOND // Tier.HOUR),
+        "is_noise": _number(0, 1),
+        # What cannot be read was not observed.
+        "minutes": replace(_number(0, (1 << 60) - 1), instead=_zero),
         "histogram": Rule("no histogram", _is_histogram, lambda _value, _now_us: b""),
         "status": _number(_FIRST_STATUS, _LAST_STATUS),
         "tier": _one_of(*(tier.value for tier in Tier)),

@@ -39,6 +39,7 @@ SCHEMA_STEP = "schema_step"
 
 MOVED: tuple[sa.Table, ...] = (
     *(ENDPOINT, WORKER, BUCKET, STATUS),
+    *(RELEASE, OBSERVED, GONE),
     *(EXCEPTION, REQUEST, SETTING, AUDIT),
     *(RELEASE, OBSERVED, GONE),
 )

@@ -11,10 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.records.import_notes import import_notes
+from fastapi_lens.storage.schema.identities import dropped_id
 from fastapi_lens.storage.schema.migrations import SESSION_SALT
 from fastapi_lens.storage.schema.tables import (
     ENDPOINT,
     META,
+    OBSERVED,
+    RELEASE,
     WORKER,
 )
 
@@ -76,6 +79,11 @@ def rows_of(connection: Connection, table: sa.Table, apps: Sequence[str]) -> Ite
 def _belongs(table: sa.Table, apps: Sequence[str]) -> sa.ColumnElement[bool]:
     if "app" in table.c:
         return table.c.app.in_(apps)
+    if table is OBSERVED:
+        releases = sa.select(RELEASE.c.id).where(RELEASE.c.app.in_(apps))
+        return OBSERVED.c.release_id.in_(releases) | OBSERVED.c.release_id.in_(
+            list(map(dropped_id, apps))
+        )
     endpoints = sa.select(ENDPOINT.c.id).where(ENDPOINT.c.app.in_(apps))
     belongs: sa.ColumnElement[bool] = table.c.endpoint_id.in_(endpoints)
     return belongs

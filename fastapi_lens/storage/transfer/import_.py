@@ -5,13 +5,15 @@ adds them. A repeated import, after a crash or by mistake, continues from there.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.histogram.histogram import Histogram
+from fastapi_lens.storage.coordination.observed import mark_hour, tell_release
 from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.prepared import primary_key
@@ -20,7 +22,17 @@ from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.statements import FACTS
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, META, STATUS, WORKER
+from fastapi_lens.storage.schema.tables import (
+    BUCKET,
+    ENDPOINT,
+    EXCEPTION,
+    GONE,
+    META,
+    OBSERVED,
+    RELEASE,
+    STATUS,
+    WORKER,
+)
 from fastapi_lens.storage.transfer.export import Origins, origins
 from fastapi_lens.storage.writing.batches import BucketSum
 from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_STATUS
@@ -57,6 +69,9 @@ class Importer:
             BUCKET: _add_buckets,
             STATUS: _add_statuses,
             EXCEPTION: _add_exceptions,
+            RELEASE: _add_releases,
+            OBSERVED: _add_observed,
+            GONE: _add_gone,
         }
 
     def repeated_apps(self) -> list[str]:
@@ -153,7 +168,18 @@ def _emptied(table: sa.Table, row: Row) -> Row:
         return {**row, "calls": 0, "first_at": 0, "last_at": 0}
     if table is WORKER:
         return {**row, "open_calls": None}
-    return {**row, "calls": 0} if table is STATUS else row
+    return {**row, **_NO_COUNTS.get(table.name, {})}
+
+
+_NO_COUNTS: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {
+        STATUS.name: {"calls": 0},
+        GONE.name: {"calls": 0},
+        RELEASE.name: {"first_at": 0, "last_at": 0},
+        OBSERVED.name: {"minutes": 0},
+    }
+)
+"""The columns of rows that are added to, with what they are before."""
 
 
 def _add_endpoints(connection: Connection, rows: Sequence[Row]) -> None:
@@ -213,3 +239,26 @@ def _add_statuses(connection: Connection, rows: Sequence[Row]) -> None:
 def _add_exceptions(connection: Connection, rows: Sequence[Row]) -> None:
     for row in rows:
         connection.execute(ADD_EXCEPTION, exception_change(row))
+
+
+def _add_releases(connection: Connection, rows: Sequence[Row]) -> None:
+    for row in rows:
+        tell_release(connection, row["id"], row["first_at"], row["last_at"])
+
+
+def _add_observed(connection: Connection, rows: Sequence[Row]) -> None:
+    for row in rows:
+        mark_hour(connection, row["release_id"], row["hour"], row["minutes"])
+
+
+def _add_gone(connection: Connection, rows: Sequence[Row]) -> None:
+    names = [column.name for column in GONE.primary_key]
+    is_row = [column == sa.bindparam(f"key_{column.name}") for column in GONE.primary_key]
+    update = sa.update(GONE).where(*is_row)
+    connection.execute(
+        update.values(calls=GONE.c.calls + sa.bindparam("add_calls")),
+        [
+            {**primary_key(GONE, [row[name] for name in names]), "add_calls": row["calls"]}
+            for row in rows
+        ],
+    )

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import RefusedError, StorageError
 from fastapi_lens.storage.coordination.dropped_calls import count_dropped
+from fastapi_lens.storage.coordination.observed import hours_between, note_lost_hours
 from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
 from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, microseconds
 from fastapi_lens.storage.engine.database import Database
@@ -346,9 +347,13 @@ class Drain:
         """A claim of a batch that also counts some of its calls as dropped."""
 
         def claim_and_count(connection: Connection) -> None:
+            since_us = connection.execute(_SINCE, row._asdict()).scalar_one_or_none()
             claim(connection)
-            if calls:
+            if calls and since_us is not None:
                 count_dropped(self._database, connection, row.app, calls)
+                # The batch may be unreadable, but its counts are neither older nor newer.
+                hours = hours_between(since_us / 1_000_000, self._clock())
+                note_lost_hours(self._database, connection, row.app, hours)
 
         return claim_and_count
 
@@ -442,6 +447,9 @@ def _ids_in(row: Waiting) -> set[int]:
 _IN_ORDER = sa.select(
     INBOX.c.worker_id, INBOX.c.seq, INBOX.c.app, INBOX.c.calls, INBOX.c.body
 ).order_by(INBOX.c.worker_id, INBOX.c.seq)
+_SINCE = sa.select(INBOX.c.since).where(
+    INBOX.c.worker_id == sa.bindparam("worker_id"), INBOX.c.seq == sa.bindparam("seq")
+)
 _DELETE = Prepared(
     sa.delete(INBOX).where(
         INBOX.c.worker_id == sa.bindparam("worker"),

@@ -81,6 +81,20 @@ class Registrar:
             accepted = self._accepted(rows)
             retry_on_deadlock(lambda: self._register(worker, accepted))
 
+    def knows(self, applied: int) -> bool:
+        """True if the database has a batch of the worker, and all before it.
+
+        Args:
+            applied: The number of the batch; 0 only asks for the worker's row.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        seq = sa.select(WORKER.c.seq).where(WORKER.c.id == self._worker.id)
+        with self._database.read() as connection:
+            stored = connection.execute(seq).scalar_one_or_none()
+        return stored is not None and stored >= applied
+
     def unregistered(self) -> set[int]:
         """The ids of the app's endpoints whose rows `insert_unregistered` has made.
 
