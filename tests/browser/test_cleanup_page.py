@@ -1,7 +1,7 @@
-"""The cleanup page in a browser: choosing rows, copying them, the keyboard, and without a script."""
+"""The cleanup page in a browser: choosing rows, copying them, keys, and without a script."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,11 +13,11 @@ from tests.support.axe import axe_violations
 
 
 @pytest.fixture
-def cleanup(shop: Server, signed_in: Page) -> Iterator[Page]:
+def cleanup(shop: Server, signed_in: Page) -> Page:
     """The page, opened with the right to use the clipboard."""
     signed_in.context.grant_permissions(["clipboard-read", "clipboard-write"])
     signed_in.goto(f"{shop.url}/lens/cleanup?sort=path")
-    yield signed_in
+    return signed_in
 
 
 def test_chosen_rows_are_counted_and_copied_as_markdown(cleanup: Page) -> None:

@@ -48,7 +48,7 @@ class CleanupQuery:
 
     def __post_init__(self) -> None:
         """Normalize the values, so that equal views have equal addresses."""
-        keys = dict.fromkeys(filter(None, map(clean_key, self.chosen)))
+        keys = {key for key in map(clean_key, self.chosen) if key}
         values = {
             "q": clean_text(" ".join(self.q.split())),
             "tab": self.tab if self.tab in TABS else "",
