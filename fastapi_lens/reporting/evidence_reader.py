@@ -219,8 +219,7 @@ class _Reading:
         self, row: Stored, shape: Shape, calls: Mapping[int, Calls], gone: Mapping[int, Gone]
     ) -> Judged:
         """One endpoint with its verdict."""
-        is_whole = not self._scope.settings.rules.skips_some(row.method, row.path)
-        history = shape.history(row, calls, is_whole=is_whole)
+        history = shape.history(row, calls)
         endpoint = endpoint_of(row.facts, _NO_USAGE, self._scope.settings.thresholds, now=self._now)
         last = history.last_used
         is_read = all(identity in calls for identity in shape.ids)

@@ -6,7 +6,6 @@ Judges nothing.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -157,13 +156,14 @@ def read_calls(
         first_week: A day of the first week to read.
     """
     found = {identity: Calls() for identity in ids}
-    day_rows = sa.select(STATUS.c.endpoint_id, STATUS.c.day)
-    used, refused = day_rows.where(_IS_USE), day_rows.where(~_IS_USE)
-    for identity, day in yield_gil(_of_days(connection, used, ids, reach.days()), every=_ROWS):
-        found[identity].days.append(day)
-    noise_days = reach.days(reach.today - NOISE_WINDOW + 1)
-    for identity, day in _of_days(connection, refused, ids, noise_days):
-        found[identity].refused.append(day)
+    columns = STATUS.c.endpoint_id, STATUS.c.day
+    for where in _conditions(ids, reach.days()):
+        used = fetched(connection, sa.select(*columns).where(*where, _IS_USE))
+        for identity, day in yield_gil(used, every=_ROWS):
+            found[identity].days.append(day)
+    for where in _conditions(ids, reach.days(reach.today - NOISE_WINDOW + 1)):
+        for identity, day in fetched(connection, sa.select(*columns).where(*where, ~_IS_USE)):
+            found[identity].refused.append(day)
     for identity, week in _weeks(connection, ids, first_week, reach.first_day):
         found[identity].weeks.append(week * DAYS_PER_WEEK)
     return found
@@ -172,9 +172,10 @@ def read_calls(
 def read_refused(connection: Connection, ids: Sequence[int], reach: Reach) -> Counter[int]:
     """Number of refused calls of some endpoints, on all days that are kept."""
     found = Counter[int]()
-    rows = sa.select(STATUS.c.endpoint_id, STATUS.c.calls).where(~_IS_USE)
-    for identity, calls in _of_days(connection, rows, ids, reach.days()):
-        found[identity] += whole(calls)
+    columns = STATUS.c.endpoint_id, STATUS.c.calls
+    for where in _conditions(ids, reach.days()):
+        for identity, calls in fetched(connection, sa.select(*columns).where(*where, ~_IS_USE)):
+            found[identity] += whole(calls)
     return found
 
 
@@ -194,10 +195,10 @@ def read_uses(
     weeks = ((reach.today + DAYS_PER_WEEK - STATUS.c.day) // DAYS_PER_WEEK).label("weeks")
     # The sum of big integers is a decimal number on PostgreSQL.
     calls = sa.cast(sa.func.sum(STATUS.c.calls), sa.BigInteger)
-    rows = sa.select(STATUS.c.endpoint_id, weeks, calls).where(_IS_USE)
-    rows = rows.group_by(STATUS.c.endpoint_id, weeks)
-    for identity, week, added in _of_days(connection, rows, ids, reach.days(since)):
-        found[identity][max(0, whole(week) - 1)] += whole(added)
+    rows = sa.select(STATUS.c.endpoint_id, weeks, calls).group_by(STATUS.c.endpoint_id, weeks)
+    for where in _conditions(ids, reach.days(since)):
+        for identity, week, added in fetched(connection, rows.where(*where, _IS_USE)):
+            found[identity][max(0, whole(week) - 1)] += whole(added)
     return found
 
 
@@ -210,13 +211,13 @@ def _stored(row: Row, app: str) -> Stored:
     return Stored(facts=facts, overrides=text, **numbers)
 
 
-def _of_days(
-    connection: Connection, rows: sa.Select[Any], ids: Sequence[int], days: range
-) -> Iterator[Row]:
-    """Rows of some endpoints on some days, which are listed because rows are ordered by day."""
-    of_days = rows.where(STATUS.c.day.in_(days), STATUS.c.calls > 0)
+def _conditions(ids: Sequence[int], days: range) -> Iterator[tuple[sa.ColumnElement[bool], ...]]:
+    """Conditions for the rows of some endpoints on some days, for several queries.
+
+    The days are listed, because rows are ordered by day.
+    """
     for part in _parts(ids):
-        yield from fetched(connection, of_days.where(STATUS.c.endpoint_id.in_(part)))
+        yield STATUS.c.day.in_(days), STATUS.c.endpoint_id.in_(part), STATUS.c.calls > 0
 
 
 def _weeks(

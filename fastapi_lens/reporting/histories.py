@@ -108,13 +108,12 @@ class Shape:
         is_current = row.last_seen_at >= self._present.oldest_start or not is_reported
         return is_current and not row.removed_at
 
-    def history(self, row: Stored, calls: Mapping[int, Calls], *, is_whole: bool = True) -> History:
+    def history(self, row: Stored, calls: Mapping[int, Calls]) -> History:
         """The history of one of the endpoints.
 
         Args:
             row: The endpoint.
             calls: By endpoint; those of an endpoint that was never called may be missing.
-            is_whole: False if a rule keeps some of its responses from being counted now.
         """
         present, overrides = self._present, self._overrides(row)
         found = [calls[each.id] for each in self._rows if each.id in calls]
@@ -125,7 +124,7 @@ class Shape:
         return History(
             today=present.today,
             present_since=self.present_since_us(row) // DAY_US,
-            observed_since=present.observed_since if is_whole else present.today + 1,
+            observed_since=present.observed_since,
             days=days,
             weeks=weeks,
             last_used=self._last_used_day(calls),

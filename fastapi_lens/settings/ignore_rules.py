@@ -131,10 +131,6 @@ class Rules:
             rule.covers(method, path) for rule in self._active if status // 100 in rule.statuses
         )
 
-    def skips_some(self, method: str, path: str) -> bool:
-        """True if some responses of an endpoint are not counted, so that uses may be missing."""
-        return any(rule.covers(method, path) for rule in self._active if rule.statuses)
-
     @property
     def _active(self) -> Iterable[Rule]:
         return (rule for rule in self.all if not rule.paused)

@@ -1,6 +1,7 @@
 """Verdicts on endpoints from their rows: what is unknown never makes one look safer."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -261,7 +262,10 @@ def test_what_no_worker_has_in_its_routes_is_left_out(past: Past) -> None:
 
 
 def test_a_removed_endpoint_that_is_still_called_is_shown(past: Past) -> None:
-    of = {"removed_at": (TODAY - 9) * DAY_US, "last_release_id": release_id(APP, "1.0")}
+    of: dict[str, Any] = {
+        "removed_at": (TODAY - 9) * DAY_US,
+        "last_release_id": release_id(APP, "1.0"),
+    }
     past.gone(past.endpoint("/gone", **of), TODAY - 2, 5)
     past.gone(past.endpoint("/orders/{id}", **of), TODAY - 2, 5)
     past.endpoint("/orders/{order_id}")
@@ -284,15 +288,6 @@ def test_pseudo_endpoints_and_what_is_not_recorded_have_no_verdict(past: Past) -
     reader = past.reader(settings=settings)
     for one in (identity, excluded, ignored, 17):
         assert reader.judged(f"{one:016x}", now=NOW) is None
-
-
-def test_an_endpoint_some_of_whose_responses_are_not_counted_is_never_unused(past: Past) -> None:
-    past.call(past.endpoint("/daily"), *every(1, 150, last=410))
-    rules = Rules((Rule(id="r", pattern="/daily", statuses=(2,)),))
-    settings = Settings(config=LensConfig(), rules=rules)
-    found = past.judged("/daily", settings=settings)
-    assert found.verdict.level is Level.NOT_ENOUGH_OBSERVATION
-    assert past.judged("/daily").verdict.level is Level.SAFE_TO_REMOVE
 
 
 def test_an_endpoint_is_kept_by_an_admin_under_any_of_its_names(past: Past) -> None:
@@ -333,10 +328,10 @@ def test_invalid_overrides_of_an_import_are_ignored(past: Past, text: str) -> No
 def test_releases_are_named(past: Past) -> None:
     for days, name in ((3, ""), (2, "2.0"), (1, "3.0")):
         past.observe(TODAY - days, TODAY - days, release=name)
-    ids = {
-        f"{what}_id": release_id(APP, "2.0") for what in ("first_release", "last_called_release")
-    }
-    past.endpoint("/orders", **ids, last_release_id=release_id(APP, "3.0"))
+    second, third = release_id(APP, "2.0"), release_id(APP, "3.0")
+    past.endpoint(
+        "/orders", first_release_id=second, last_called_release_id=second, last_release_id=third
+    )
     found = past.judged("/orders")
     assert (found.introduced, found.first_called, found.last_called) == ("2.0", "", "2.0")
     assert found.last_release == "3.0"

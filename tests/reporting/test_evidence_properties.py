@@ -51,7 +51,7 @@ def judged(
         is_known: False for the row of an older release, which does not tell the last use.
     """
     called = (*days, *refused)
-    facts = dict.fromkeys((column.name for column in FACTS), 0)
+    facts: dict[str, object] = dict.fromkeys((column.name for column in FACTS), 0)
     facts |= {"id": ENDPOINT_ID, "method": "GET", "path": "/", "kind": "http", "name": "read"}
     facts |= {"first_seen_at": BORN * DAY_US, "total_calls": len(called)}
     facts |= {"first_called_at": min(called, default=0) * DAY_US}

@@ -111,13 +111,13 @@ def test_the_evidence_is_what_its_contract_says_to_the_letter(past: Past) -> Non
                         "between two uses."
                     ),
                     (
-                        "The silence of 12 days is longer than any gap before (1 day), but not long "
-                        "enough."
+                        "The silence of 12 days is longer than any gap before (1 day), but not "
+                        "long enough."
                     ),
                     (
-                        "Callers are not known for the whole year before the last use, and a rare one "
-                        "behind frequent ones would not show: safe only after a silent year, on "
-                        "12 March 2027."
+                        "Callers are not known for the whole year before the last use, and a rare "
+                        "one behind frequent ones would not show: safe only after a silent year, "
+                        "on 12 March 2027."
                     ),
                     (
                         "Without a further use it is probably unused from 8 March 2026 and safe to "
@@ -181,8 +181,8 @@ def test_a_deprecated_endpoint_is_told(past: Past) -> None:
 
 
 def test_a_removed_endpoint_tells_who_still_calls_it(past: Past) -> None:
-    of = {"last_release_id": release_id(APP, "1.0")}
-    removed = past.endpoint("/orders", removed_at=(TODAY - 9) * DAY_US, **of)
+    release = release_id(APP, "1.0")
+    removed = past.endpoint("/orders", removed_at=(TODAY - 9) * DAY_US, last_release_id=release)
     past.gone(removed, TODAY - 3, 4)
     past.gone(removed, TODAY - 2, 7, is_noise=1)
     noise = past.endpoint("/users", removed_at=(TODAY - 9) * DAY_US)
