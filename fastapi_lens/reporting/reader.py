@@ -62,6 +62,9 @@ from fastapi_lens.verdict.history import Keep
 NAMED = 50
 """Most endpoints whose rows are selected by id; for more, the rows of all are read."""
 
+EVIDENCE_SECONDS = 60.0
+"""Longest age of verdicts on pages that show them beside something else."""
+
 SIZE_SECONDS = 60.0
 """Interval of reading the database's size, for which a server has to add up its files."""
 
@@ -98,6 +101,7 @@ class Reader:
         self._retention = retention
         self.log = LogReader(database, app=app, is_recorded=self._is_recorded)
         self.results = TTLCache()
+        self._recent = TTLCache(max_age_seconds=EVIDENCE_SECONDS, max_values=1)
         self._sizes = TTLCache(max_age_seconds=SIZE_SECONDS, max_values=1)
 
     def version(self) -> Hashable:
@@ -268,6 +272,16 @@ class Reader:
 
         depends = (scope.settings, frozenset(scope.keeps.items()), int(now) // SECONDS_PER_DAY)
         return self.results.get(("evidence", self.version(), *depends), read)
+
+    def recent_evidence(self, now: float) -> AppEvidence:
+        """The same, at most `EVIDENCE_SECONDS` old: for pages that are read every few seconds.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        scope = self._scope()
+        depends = (scope.settings, frozenset(scope.keeps.items()), int(now) // SECONDS_PER_DAY)
+        return self._recent.get((self._app(), *depends), lambda: self.evidence(now))
 
     def with_weeks(self, judged: Sequence[Judged], *, now: float) -> list[Judged]:
         """Judged endpoints of a page with their weeks added.
