@@ -24,6 +24,9 @@ STEADY_CALLS_PER_DAY = 40_000
 FADED_CALLS_PER_DAY = 10_000
 FADING_BY_DAY = 500
 LAUNCHED_DAYS_AGO = 40
+OPENED_DAYS_AGO = 120
+TRIAL_SHARE = 0.02
+"""Share of the calls before the shop opened, when only its own staff and friends ordered."""
 
 INCIDENT_DAYS_AGO = 9
 INCIDENT_STARTS_AT = 14 * HOUR
@@ -70,8 +73,9 @@ class Load:
             middle = (piece_start + piece_end) / 2
             seconds = self.scale * (piece_end - piece_start)
             is_burst = any(0 <= middle - burst < BURST_SECONDS for burst in self.bursts)
-            usual = seconds / DAY * (BURST_FACTOR if is_burst else 1.0)
             days_ago = (self.now - middle) / DAY
+            usual = seconds / DAY * (BURST_FACTOR if is_burst else 1.0)
+            usual *= TRIAL_SHARE if days_ago > OPENED_DAYS_AGO else 1.0
             volumes = {trend: calls_per_day(trend, days_ago) for trend in Trend}
             activities = {rhythm: activity(rhythm, middle) for rhythm in Rhythm}
             for rhythm, trend in total:
