@@ -7,13 +7,13 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from random import Random
 
 from example_project.factory import create_app, lens_config
-from example_project.load import DAY, HOUR, OPENED_DAYS_AGO, Load
+from example_project.load import DAY, HOUR, Load
 from example_project.profiles import (
     LEFTOVERS,
     PROFILES,
@@ -39,9 +39,9 @@ HOURLY_DAYS = 35
 """Days that the lens keeps hours for; before that, only days remain."""
 MINUTELY_HOURS = 6
 """Hours that the lens keeps minutes for."""
-PRUNE_EVERY_DAYS = 7
-QUIET_FLUSH_DAYS = 2
-"""Days between two flushes before the shop opened; the lens would doubt a clock that skips more."""
+PRUNE_EVERY_DAYS = 14
+EARLY_FLUSH_DAYS = 2
+"""Days between two flushes at first; the lens would doubt a clock that skips more."""
 
 ROWS_PER_TRANSACTION = 20_000
 
@@ -151,8 +151,8 @@ class Historian:
                 self._tell_step(lens.recorder, step, deployment.absent)
             flusher.collect()
             day = int(step.end // DAY)
-            is_busy = step.end > self._load.now - OPENED_DAYS_AGO * DAY
-            if day >= flushed_day + (1 if is_busy else QUIET_FLUSH_DAYS):
+            is_late = step.end > self._load.now - HOURLY_DAYS * DAY
+            if day >= flushed_day + (1 if is_late else EARLY_FLUSH_DAYS):
                 flushed_day, self._clock.now = day, step.end
                 flusher.flush()
                 self._progress(step.end)
@@ -239,13 +239,13 @@ class Historian:
                 unrouted.note(scope, leftover.path)
 
     def _count(
-        self, recorder: Recorder, key: Key, status: int, durations_ns: Iterable[int]
+        self, recorder: Recorder, key: Key, status: int, durations_ns: Sequence[int]
     ) -> None:
         method, path = key
-        series = recorder.series(method, path, status)
+        series, add = recorder.series(method, path, status), recorder.add
         for duration_ns in durations_ns:
-            recorder.add(series, duration_ns)
-            self.calls += 1
+            add(series, duration_ns)
+        self.calls += len(durations_ns)
 
 
 def latencies(profile: Profile, phase: Phase, chance: Random) -> list[int]:

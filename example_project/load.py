@@ -15,14 +15,14 @@ WEEK_STARTS_ON = 3
 """Monday was the fourth day after the epoch's Thursday; counted from 0."""
 SATURDAY = 5
 
-CALLS_PER_DAY = 52_000
+CALLS_PER_DAY = 48_000
 """On a usual day now; the demo's own traffic would be ten times that if it ran all day."""
-CALLS_PER_DAY_ONCE = 6_000
+CALLS_PER_DAY_ONCE = 5_500
 GROWTH_DAYS = 15
 """The shop became known lately: what was gained fades by a factor of e each so many days back."""
-STEADY_CALLS_PER_DAY = 30_000
-FADED_CALLS_PER_DAY = 7_500
-FADING_BY_DAY = 375
+STEADY_CALLS_PER_DAY = 27_000
+FADED_CALLS_PER_DAY = 7_000
+FADING_BY_DAY = 350
 LAUNCHED_DAYS_AGO = 40
 OPENED_DAYS_AGO = 120
 TRIAL_SHARE = 0.02
@@ -53,9 +53,9 @@ class Load:
 
     @classmethod
     def until(cls, now: float, *, days: float, chance: Random, scale: float = 1.0) -> Self:
-        """The load of the last days, with bursts by chance."""
+        """The load of the last days, with bursts by chance since the shop has opened."""
         bursts = []
-        at = now - days * DAY
+        at = now - min(days, OPENED_DAYS_AGO) * DAY
         while (at := at + chance.expovariate(1 / (BURST_EVERY_DAYS * DAY))) < now:
             bursts.append(at)
         return cls(now, tuple(bursts), scale)

@@ -47,7 +47,7 @@ def test_a_past_has_active_cold_dead_and_never_called_endpoints(settings: Settin
 def evidence(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The evidence of a whole past with few calls."""
     settings = Settings(tmp_path_factory.mktemp("demo"), latency_scale=0)
-    lay_down(settings, now=time.time(), progress=lambda _share: None, scale=0.02)
+    lay_down(settings, now=time.time(), progress=lambda _share: None, scale=0.2)
     with TestClient(create_app(settings)) as client:
         found = client.get("/lens/report/evidence", headers={"X-Lens-Key": DEMO_KEY}).json()
     return cast("dict[str, Any]", found)
