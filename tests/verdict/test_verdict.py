@@ -1,6 +1,7 @@
 """Verdicts by the examples of the design. Days count from the last use."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -92,6 +93,17 @@ def test_days_before_anything_was_observed_are_no_silence() -> None:
 
     assert level(history) is Level.NOT_ENOUGH_OBSERVATION
     assert verdict_of(history).hole_days == 450
+
+
+@pytest.mark.parametrize("others", [{"silent": 50}, {"silent": 450, "cadence": Cadence.YEARLY}])
+def test_a_silence_that_is_too_short_anyway_is_not_said_to_lack_observation(
+    others: dict[str, Any],
+) -> None:
+    found = verdict_of(used(holes=((BORN + 20, BORN + 22),), **others))
+
+    assert found.level is Level.NOT_ENOUGH_OBSERVATION
+    assert found.hole_days == 3
+    assert numbers(found, Code.NOT_OBSERVED) is None
 
 
 def test_silence_begins_anew_when_an_endpoint_returns() -> None:
