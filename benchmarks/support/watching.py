@@ -73,7 +73,7 @@ def live(url: str, slot: int, seed: int, begin: float, tale: str) -> None:
     """Watch as one worker from a simulated time on, until it is killed or the time is over."""
     chance = random.Random(seed)
     wall, steady = begin, 0.0
-    ClockJumps.__init__.__defaults__ = (lambda: steady,)  # type: ignore[misc]
+    ClockJumps.__init__.__defaults__ = (lambda: steady,)
     database = MortalDatabase(url, chance, lost=SHARE_LOST, killed=SHARE_KILLED_IN_WRITES)
     for module in (confirmed_time, heartbeat):
         # No server has simulated time.
