@@ -354,6 +354,8 @@ _REPORTS: Mapping[str, json_reports.Api] = MappingProxyType(
         "/report": json_reports.report,
         "/report/top": json_reports.top,
         "/report/dead": json_reports.dead,
+        "/report/evidence": json_reports.evidence,
+        "/cleanup.json": json_reports.evidence,
     }
 )
 PAGES = (

@@ -28,8 +28,9 @@ _NAMES = (
 FACTS = tuple(ENDPOINT.c[name] for name in _NAMES)
 """The columns of a row."""
 
-ID, METHOD, PATH, FIRST_SEEN, FIRST_CALLED = map(
-    _NAMES.index, ("id", "method", "path", "first_seen_at", "first_called_at")
+ID, METHOD, PATH, KIND, NAME = map(_NAMES.index, ("id", "method", "path", "kind", "name"))
+FIRST_SEEN, FIRST_CALLED, LAST_CALLED, TOTAL = map(
+    _NAMES.index, ("first_seen_at", "first_called_at", "last_called_at", "total_calls")
 )
 """Positions of these columns in a row."""
 
@@ -53,7 +54,7 @@ def read_used(
     rows = fetched(connection, sa.select(*FACTS, *numbers).select_from(joined).where(*conditions))
     size = len(FACTS)
     used = [
-        (_sound(row[:size]), usage_of_sums(row[size:]))
+        (sound_facts(row[:size]), usage_of_sums(row[size:]))
         for row in yield_gil(rows)
         if isinstance(row[ID], int)
     ]
@@ -86,7 +87,7 @@ def read_one(
         return None
     size = len(FACTS)
     counted = [(whole(code), whole(calls)) for *_, code, calls in rows if calls is not None]
-    return _sound(rows[0][:size]), sorted(counted, key=lambda one: (-one[1], one[0]))
+    return sound_facts(rows[0][:size]), sorted(counted, key=lambda one: (-one[1], one[0]))
 
 
 def _codes(identity: int, days: tuple[int, int], now: float) -> sa.Subquery:
@@ -106,7 +107,7 @@ def _codes(identity: int, days: tuple[int, int], now: float) -> sa.Subquery:
     )
 
 
-def _sound(row: Row) -> Row:
+def sound_facts(row: Row) -> Row:
     """A row with values of the right types; the same row if it is valid already."""
     texts, numbers = row[METHOD : _TAGS + 1], row[FIRST_SEEN:]
     if all(type(one) is int and 0 <= one <= MAX_TIME_US for one in numbers) and all(

@@ -24,6 +24,8 @@ from fastapi_lens.reporting.endpoint_rows import (
     read_used,
     with_open,
 )
+from fastapi_lens.reporting.evidence import AppEvidence, Judged
+from fastapi_lens.reporting.evidence_reader import Scope, read_evidence, read_judged, with_weeks
 from fastapi_lens.reporting.model import (
     Before,
     Bounds,
@@ -46,7 +48,8 @@ from fastapi_lens.reporting.time_series import (
 )
 from fastapi_lens.reporting.windows import Span, bounds_of, code_days, cover, period_before
 from fastapi_lens.reporting.workers import State, read_state, read_workers
-from fastapi_lens.settings.status import Thresholds
+from fastapi_lens.settings.settings import Settings
+from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.storage.engine.clock_skew import EARLIEST
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.yield_gil import yield_gil
@@ -54,6 +57,7 @@ from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.data_version import data_version
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import ENDPOINT
+from fastapi_lens.verdict.history import Keep
 
 NAMED = 50
 """Most endpoints whose rows are selected by id; for more, the rows of all are read."""
@@ -68,10 +72,9 @@ class Reader:
     Args:
         database: The database with the rows.
         app: Returns the app's name; only its endpoints are read.
-        thresholds: Returns the days after which an endpoint is cold, and dead.
-        is_included: Returns true if the code does not exclude an endpoint (method, path).
-        ignored: Returns true if a rule ignores it; it is then returned only on request.
+        settings: Returns the active settings.
         retention: Retention of each tier; may change while the reader exists.
+        keeps: Returns the endpoints that an admin keeps on purpose, by id.
 
     Attributes:
         log: Answers queries about single requests and exceptions.
@@ -83,17 +86,15 @@ class Reader:
         database: Database,
         *,
         app: Callable[[], str],
-        thresholds: Callable[[], Thresholds],
-        is_included: Callable[[str, str], bool],
+        settings: Callable[[], Settings],
         retention: Retention,
-        ignored: Callable[[str, str], bool] = lambda _method, _path: False,
+        keeps: Callable[[], Mapping[int, Keep]] = dict,
     ) -> None:
         """Read nothing yet."""
         self._database = database
         self._app = app
-        self._thresholds = thresholds
-        self._is_included = is_included
-        self._ignored = ignored
+        self._settings = settings
+        self._keeps = keeps
         self._retention = retention
         self.log = LogReader(database, app=app, is_recorded=self._is_recorded)
         self.results = TTLCache()
@@ -111,7 +112,7 @@ class Reader:
 
     def depends_on(self, version: str) -> Hashable:
         """The same for a version that `state` returned."""
-        return (self._app(), self._thresholds(), self._retention.ttl_days, str(version))
+        return (self._app(), self._settings().thresholds, self._retention.ttl_days, str(version))
 
     def state(self, now: float) -> State:
         """The live workers of the app and the version of the data, in one query.
@@ -154,7 +155,7 @@ class Reader:
                 ENDPOINT.c.app == self._app(),
                 (ENDPOINT.c.last_called_at > 0) | (ENDPOINT.c.last_seen_at >= state.oldest_start),
             )
-        thresholds = self._thresholds()
+        thresholds = self._settings().thresholds
         found = [
             with_open(endpoint_of(row, usage, thresholds, now=now), state.opened)
             for row, usage in yield_gil(used)
@@ -244,7 +245,7 @@ class Reader:
                 now=now,
             )
         usage = usage_of([one for _, one in in_window])
-        endpoint = endpoint_of(row, usage, self._thresholds(), now=now)
+        endpoint = endpoint_of(row, usage, self._settings().thresholds, now=now)
         return Detail(
             endpoint=with_open(endpoint, state.opened),
             codes=codes,
@@ -252,6 +253,41 @@ class Reader:
             before=before and replace(before, usage=usage_of([one for _, one in earlier])),
             week=hours_of_week(by_hour, hours),
         )
+
+    def evidence(self, now: float) -> AppEvidence:
+        """All endpoints of the app with their verdicts; the same until a call or a day comes.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        scope = self._scope()
+
+        def read() -> AppEvidence:
+            with self._database.read() as connection:
+                return read_evidence(connection, scope, now=now)
+
+        depends = (scope.settings, frozenset(scope.keeps.items()), int(now) // SECONDS_PER_DAY)
+        return self.results.get(("evidence", self.version(), *depends), read)
+
+    def with_weeks(self, judged: Sequence[Judged], *, now: float) -> list[Judged]:
+        """Judged endpoints of a page with their weeks added.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            return with_weeks(connection, judged, self._scope(), now=now)
+
+    def judged(self, key: str, *, now: float) -> Judged | None:
+        """One endpoint with its verdict and its weeks; None if it does not exist.
+
+        Pseudo endpoints and those that are not recorded have no verdict: None as well.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            return read_judged(connection, self._scope(), id_from_key(key), now=now)
 
     def bounds(self, window: Window, *, now: float) -> Bounds:
         """Start and end of a window, to the precision of the rows that are kept."""
@@ -294,6 +330,14 @@ class Reader:
         with self._database.read() as connection:
             return read_workers(connection, app=self._app(), now=now)
 
+    def _scope(self) -> Scope:
+        return Scope(
+            app=self._app(),
+            settings=self._settings(),
+            retention=self._retention,
+            keeps=self._keeps(),
+        )
+
     def _spans(self, window: Window, now: float, *, since: float | None) -> list[Span]:
         """The rows of a window; for everything, those since a time, or all with None."""
         bounds, first = self.bounds(window, now=now), int(max(EARLIEST, since or 0.0))
@@ -320,7 +364,10 @@ class Reader:
         return self._is_recorded(row[METHOD], row[PATH], with_ignored=with_ignored)
 
     def _is_recorded(self, method: str, path: str, *, with_ignored: bool = False) -> bool:
-        return self._is_included(method, path) and (with_ignored or not self._ignored(method, path))
+        settings = self._settings()
+        return settings.is_included(method, path) and (
+            with_ignored or not settings.rules.ignores(method, path)
+        )
 
     def _kept(self, tier: Tier) -> int | None:
         return self._retention.kept_seconds(tier)

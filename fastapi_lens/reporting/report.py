@@ -1,13 +1,22 @@
 """Models of the JSON reports. Programs depend on every name in them. No I/O."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Self
 
 from pydantic import BaseModel
 
+from fastapi_lens.reporting.evidence import Judged
+from fastapi_lens.reporting.evidence_report import iso_date
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.settings.status import SECONDS_PER_DAY, UNUSED, Status
 from fastapi_lens.storage.engine.yield_gil import yield_gil
+from fastapi_lens.verdict.level import Level
+
+Verdicts = Mapping[int, Judged]
+"""Judged endpoints by id."""
+
+NO_VERDICTS: Verdicts = MappingProxyType({})
 
 
 class EndpointStats(BaseModel):
@@ -16,7 +25,9 @@ class EndpointStats(BaseModel):
     Times are seconds since the epoch (UTC), durations milliseconds, percentages 0 to 100; all
     except the times are rounded to two decimals. A never-called endpoint has the times None, the
     durations 0.0 and the success rate 100.0. Open connections count as use, but not as calls yet;
-    without any, `oldest_open_since` is None.
+    without any, `oldest_open_since` is None. `verdict` is None for an endpoint that is not in the
+    routes, `safe_from` (a date) also where waiting alone never leads there and for one that was
+    used in the last seven days.
     """
 
     path: str
@@ -37,9 +48,11 @@ class EndpointStats(BaseModel):
     days_since_last_call: float | None
     open_connections: int
     oldest_open_since: float | None
+    verdict: Level | None
+    safe_from: str | None
 
     @classmethod
-    def of(cls, endpoint: Endpoint, *, now: float) -> Self:
+    def of(cls, endpoint: Endpoint, *, now: float, judged: Judged | None = None) -> Self:
         """The report's view of an endpoint; `total_calls` are the calls in the window."""
         usage = endpoint.usage
         p50, p95, p99 = usage.percentiles_ms
@@ -66,6 +79,8 @@ class EndpointStats(BaseModel):
             ),
             open_connections=endpoint.open_connections,
             oldest_open_since=endpoint.open_since,
+            verdict=None if judged is None else judged.verdict.level,
+            safe_from=None if judged is None else iso_date(judged.safe_day),
         )
 
 
@@ -97,7 +112,13 @@ class Report(BaseModel):
 
     @classmethod
     def of(
-        cls, endpoints: Sequence[Endpoint], *, days: int | None, status: Status | None, now: float
+        cls,
+        endpoints: Sequence[Endpoint],
+        *,
+        days: int | None,
+        status: Status | None,
+        now: float,
+        judged: Verdicts = NO_VERDICTS,
     ) -> Self:
         """The report of these endpoints, or of those of one status."""
         chosen = [one for one in endpoints if status is None or one.status is status]
@@ -110,7 +131,7 @@ class Report(BaseModel):
                 total_requests=sum(one.usage.calls for one in chosen),
                 **{each.value: count for each, count in counts.items()},
             ),
-            endpoints=_stats(chosen, now),
+            endpoints=_stats(chosen, now, judged),
         )
 
 
@@ -122,10 +143,19 @@ class TopReport(BaseModel):
     endpoints: list[EndpointStats]
 
     @classmethod
-    def of(cls, endpoints: Sequence[Endpoint], *, days: int | None, limit: int, now: float) -> Self:
+    def of(
+        cls,
+        endpoints: Sequence[Endpoint],
+        *,
+        days: int | None,
+        limit: int,
+        now: float,
+        judged: Verdicts = NO_VERDICTS,
+    ) -> Self:
         """The `limit` endpoints with the most calls."""
         called = _ordered(one for one in endpoints if one.usage.calls)
-        return cls(generated_at=now, window_days=days, endpoints=_stats(called[:limit], now))
+        stats = _stats(called[:limit], now, judged)
+        return cls(generated_at=now, window_days=days, endpoints=stats)
 
 
 class DeadReport(BaseModel):
@@ -136,14 +166,20 @@ class DeadReport(BaseModel):
     endpoints: list[EndpointStats]
 
     @classmethod
-    def of(cls, endpoints: Sequence[Endpoint], *, now: float) -> Self:
+    def of(
+        cls, endpoints: Sequence[Endpoint], *, now: float, judged: Verdicts = NO_VERDICTS
+    ) -> Self:
         """The unused ones of these endpoints."""
         unused = [one for one in endpoints if one.status in UNUSED]
-        return cls(generated_at=now, dead_endpoint_count=len(unused), endpoints=_stats(unused, now))
+        stats = _stats(unused, now, judged)
+        return cls(generated_at=now, dead_endpoint_count=len(unused), endpoints=stats)
 
 
-def _stats(endpoints: Iterable[Endpoint], now: float) -> list[EndpointStats]:
-    return [EndpointStats.of(one, now=now) for one in yield_gil(_ordered(endpoints))]
+def _stats(endpoints: Iterable[Endpoint], now: float, judged: Verdicts) -> list[EndpointStats]:
+    return [
+        EndpointStats.of(one, now=now, judged=judged.get(one.id))
+        for one in yield_gil(_ordered(endpoints))
+    ]
 
 
 def _ordered(endpoints: Iterable[Endpoint]) -> list[Endpoint]:

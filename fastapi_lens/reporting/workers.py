@@ -52,6 +52,8 @@ class State:
         oldest_start: Start of the oldest live worker, in microseconds; 0 if none lives. Workers
             that have not written yet do not count, because their endpoints are unknown.
         opened: The open calls of all live workers by endpoint, in times of our clock.
+        waits_since: Epoch seconds of the oldest counts that wait in the inbox, before which all
+            are added; ``None`` if none waits.
     """
 
     version: str
@@ -62,6 +64,7 @@ class State:
     core_share: float | None
     oldest_start: int
     opened: Mapping[int, Open]
+    waits_since: float | None = None
 
     def health(self, *, database_bytes: int | None) -> Health:
         """The health of the recording."""
@@ -91,6 +94,7 @@ def read_state(connection: Connection, *, app: str, now: float) -> State:
         core_share=mean(shares) / MILLIONTHS if shares else None,
         oldest_start=min((row.started_at for row in living if row.complete_to), default=0),
         opened=_opened(living, now),
+        waits_since=_seconds(whole(answer[0].waits_since, MAX_TIME_US)),
     )
 
 

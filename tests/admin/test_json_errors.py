@@ -12,7 +12,10 @@ from tests.recording.probe import lens_of
 KEY = {"X-Lens-Key": "a-key-of-the-tests"}
 JSON = {"Accept": "application/json"}
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-REPORTS = "nothing is here; the reports are /lens/report, /lens/report/top and /lens/report/dead"
+REPORTS = (
+    "nothing is here; the reports are /lens/report, /lens/report/top, /lens/report/dead and "
+    "/lens/report/evidence"
+)
 
 
 @pytest.fixture

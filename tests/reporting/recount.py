@@ -2,18 +2,21 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from benchmarks.support.rows import facts, worker
+from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.reporting.model import Usage
 from fastapi_lens.reporting.reader import Reader
-from fastapi_lens.settings.status import Thresholds
+from fastapi_lens.settings.settings import Settings
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import Retention
+from fastapi_lens.verdict.history import Keep
 
 NOW = 1_775_243_992.657740
 MINUTE, HOUR, DAY, WEEK = 60, 3_600, 86_400, 604_800
@@ -34,6 +37,8 @@ ENDPOINTS = [
     facts("/v1/never", kind="websocket", method="WEBSOCKET"),
     facts("/internal/ping"),
 ]
+SETTINGS = Settings.of(LensConfig(exclude_paths=["/internal/ping"]))
+NO_KEEPS: Mapping[int, Keep] = MappingProxyType({})
 WINDOWS = [MINUTE, HOUR, 6 * HOUR, 6 * HOUR + 1, DAY, WEEK, 30 * DAY, 35 * DAY, 36 * DAY]
 WINDOWS += [90 * DAY, 400 * DAY, 401 * DAY]
 
@@ -91,13 +96,20 @@ def record(database: Database, calls: Iterable[Call], *, app: str, ttl_days: int
     flusher.prune()
 
 
-def reader_of(database: Database, *, app: str = "orders", ttl_days: int | None = None) -> Reader:
+def reader_of(
+    database: Database,
+    *,
+    app: str = "orders",
+    ttl_days: int | None = None,
+    settings: Settings = SETTINGS,
+    keeps: Mapping[int, Keep] = NO_KEEPS,
+) -> Reader:
     return Reader(
         database,
         app=lambda: app,
-        thresholds=lambda: Thresholds(7, 30),
-        is_included=lambda method, path: path != "/internal/ping",
+        settings=lambda: settings,
         retention=Retention(ttl_days, app=app),
+        keeps=lambda: keeps,
     )
 
 

@@ -108,6 +108,8 @@ def test_a_report_is_what_its_contract_says_to_the_letter() -> None:
                 "days_since_last_call": 1.5,
                 "open_connections": 0,
                 "oldest_open_since": None,
+                "verdict": None,
+                "safe_from": None,
             },
             {
                 "path": "/unused",
@@ -128,6 +130,8 @@ def test_a_report_is_what_its_contract_says_to_the_letter() -> None:
                 "days_since_last_call": None,
                 "open_connections": 0,
                 "oldest_open_since": None,
+                "verdict": None,
+                "safe_from": None,
             },
         ],
     }
@@ -149,7 +153,8 @@ def test_integers_are_whole_and_the_others_floats() -> None:
                 "error_5xx_count",
                 "open_connections",
             )
-            text_or_null = name in ("path", "method", "status") or value is None
+            texts = ("path", "method", "status", "verdict", "safe_from")
+            text_or_null = name in texts or value is None
             assert text_or_null or type(value) is (int if whole else float)
 
 

@@ -8,8 +8,9 @@ from starlette.responses import JSONResponse, Response
 
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.response_cache import Question
+from fastapi_lens.reporting.evidence_report import Evidence
 from fastapi_lens.reporting.model import Endpoint, Window
-from fastapi_lens.reporting.report import DeadReport, Report, TopReport
+from fastapi_lens.reporting.report import DeadReport, Report, TopReport, Verdicts
 from fastapi_lens.settings.status import Status
 from fastapi_lens.text.escaping import visible_json
 
@@ -43,7 +44,8 @@ def nowhere(context: Context) -> Question:
         NoReportError: Always.
     """
     first = context.url("/report")
-    raise NoReportError(f"nothing is here; the reports are {first}, {first}/top and {first}/dead")
+    others = f"{first}/top, {first}/dead and {first}/evidence"
+    raise NoReportError(f"nothing is here; the reports are {first}, {others}")
 
 
 def report(context: Context) -> Question:
@@ -52,7 +54,8 @@ def report(context: Context) -> Question:
     status = _status(context)
 
     def make() -> Report:
-        return Report.of(_endpoints(context, days), days=days, status=status, now=context.now)
+        endpoints, judged = _endpoints(context, days), _judged(context)
+        return Report.of(endpoints, days=days, status=status, now=context.now, judged=judged)
 
     return _asked(("report", days, status), make)
 
@@ -63,7 +66,8 @@ def top(context: Context) -> Question:
     days = _days(context, default=DEFAULT_TOP_DAYS, all_allowed=True)
 
     def make() -> TopReport:
-        return TopReport.of(_endpoints(context, days), days=days, limit=limit, now=context.now)
+        endpoints, judged = _endpoints(context, days), _judged(context)
+        return TopReport.of(endpoints, days=days, limit=limit, now=context.now, judged=judged)
 
     return _asked(("top", days, limit), make)
 
@@ -71,7 +75,27 @@ def top(context: Context) -> Question:
 def dead(context: Context) -> Question:
     """``GET …/report/dead``: endpoints that are dead or were never called."""
     days = _days(context, default=None)
-    return _asked(("dead", days), lambda: DeadReport.of(_endpoints(context, days), now=context.now))
+
+    def make() -> DeadReport:
+        endpoints, judged = _endpoints(context, days), _judged(context)
+        return DeadReport.of(endpoints, now=context.now, judged=judged)
+
+    return _asked(("dead", days), make)
+
+
+def evidence(context: Context) -> Question:
+    """``GET …/report/evidence``: all endpoints with their verdicts, and what these are made of."""
+    lens = context.lens
+
+    def make() -> Evidence:
+        return Evidence.of(
+            lens.reader.evidence(context.now),
+            app=lens.app_name,
+            now=context.now,
+            environment=lens.config.environment,
+        )
+
+    return _asked(("evidence report",), make)
 
 
 def refused(sentence: str, *, status: int) -> Response:
@@ -81,6 +105,10 @@ def refused(sentence: str, *, status: int) -> Response:
 
 def _endpoints(context: Context, days: int | None) -> list[Endpoint]:
     return context.lens.reader.endpoints(window=Window.of_days(days), now=context.now)
+
+
+def _judged(context: Context) -> Verdicts:
+    return context.lens.reader.evidence(context.now).by_id()
 
 
 def _asked(question: Hashable, make: Callable[[], BaseModel]) -> Question:

@@ -199,8 +199,8 @@ def test_a_run_covers_all_that_is_there_and_not_what_comes_meanwhile(
         count(1),
     )
 
-    def add_while_others_write(self: Rollup, batch: Batch, claim: Claim) -> None:
-        add(self, batch, claim)
+    def add_while_others_write(self: Rollup, batches: Sequence[Batch], claim: Claim) -> None:
+        add(self, batches, claim)
         put(local, "before", [Batch(next(seqs), (delta(1),))])
 
     monkeypatch.setattr(Rollup, "add", add_while_others_write)
@@ -410,7 +410,7 @@ def test_calls_of_an_endpoint_without_a_row_get_one_that_registering_names(
     assert (rows[new.id].path, rows[new.id].kind) == (f"<endpoint {new.id}>", "unregistered")
     assert (rows[used.id].app, rows[used.id].last_called_at) == ("shop", 9)
     registrar = Registrar(database, worker("w2", "shop"))
-    assert registrar.unregistered() == {new.id, used.id}
+    assert registrar.outdated(now_us=1) == {new.id, used.id}
     registrar.register([used], applied=1, now_us=20)
     rows = {row.id: row for row in table_rows(database, ENDPOINT)}
     assert (rows[used.id].method, rows[used.id].path, rows[used.id].kind) == (
@@ -418,7 +418,7 @@ def test_calls_of_an_endpoint_without_a_row_get_one_that_registering_names(
         "http",
     )
     assert rows[used.id].last_called_at == 9
-    assert registrar.unregistered() == {new.id}
+    assert registrar.outdated(now_us=1) == {new.id}
 
 
 def test_a_refused_sum_of_an_endpoint_that_was_deleted_is_named_by_its_number(
@@ -666,9 +666,9 @@ def note_transactions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     add = Rollup.add
 
-    def noted(self: Rollup, batch: Batch, claim: Claim) -> None:
-        found.append(len(batch.deltas))
-        add(self, batch, claim)
+    def noted(self: Rollup, batches: Sequence[Batch], claim: Claim) -> None:
+        found.append(sum(len(batch.deltas) for batch in batches))
+        add(self, batches, claim)
 
     monkeypatch.setattr(Rollup, "add", noted)
     return found
@@ -726,10 +726,10 @@ def test_what_is_too_much_at_once_for_the_database_is_added_in_smaller_parts(
     put(local, "w1", [Batch(seq, (one,)) for seq, one in enumerate(held, 1)])
     drain, add = drain_of(local), Rollup.add
 
-    def fail_if_large(self: Rollup, batch: Batch, claim: Claim) -> None:
-        if len(batch.deltas) > 3:
+    def fail_if_large(self: Rollup, batches: Sequence[Batch], claim: Claim) -> None:
+        if sum(len(batch.deltas) for batch in batches) > 3:
             raise StorageError("canceling statement due to statement timeout")
-        add(self, batch, claim)
+        add(self, batches, claim)
 
     monkeypatch.setattr(Rollup, "add", fail_if_large)
     failures = 0

@@ -50,5 +50,6 @@ def _matching(context: Context) -> Iterator[EndpointStats]:
     endpoints = context.lens.reader.endpoints(
         window=query.window.window, now=context.now, with_ignored=query.ignored
     )
+    judged = context.lens.reader.evidence(context.now).by_id()
     for endpoint in filter_and_sort(endpoints, query).matching:
-        yield EndpointStats.of(endpoint, now=context.now)
+        yield EndpointStats.of(endpoint, now=context.now, judged=judged.get(endpoint.id))

@@ -99,7 +99,8 @@ def test_a_database_that_cannot_be_read_is_no_file(
      ("\t=1", "\\t=1"), ("\r=1", "\\r=1"), ("\u202e=1", "\\u202e=1"), ("/\u200bx", "/\\u200bx")],
 )  # fmt: skip
 def test_no_cell_is_taken_for_a_formula_or_for_another_text(text: str, cell: str) -> None:
-    values = dict.fromkeys(COLUMNS, 0) | {"status": "dead", "method": "GET", "path": text}
+    known = {"status": "dead", "method": "GET", "path": text, "verdict": None, "safe_from": None}
+    values = dict.fromkeys(COLUMNS, 0) | known
     rows = csv_rows([EndpointStats.model_validate(values)])
     (row,) = table("".join(rows))
     assert row["path"] == cell
