@@ -92,10 +92,10 @@ def _raise_last_uses(database: Database, app: str, now: float) -> None:
     ends: dict[int, int] = {}
     with database.read() as connection:
         for width, latest in _used(app, now):
-            for identity, last in connection.execute(latest):
+            for row in connection.execute(latest):
                 # The end of a week says nothing that its days do not say better.
-                end_us = min((int(last) + 1) * width * 1_000_000, microseconds(now))
-                ends.setdefault(identity, end_us)
+                end_us = min((int(row.last) + 1) * width * 1_000_000, microseconds(now))
+                ends.setdefault(row.id, end_us)
     rows = sorted(ends.items())
     for begin in range(0, len(rows), _AT_ONCE):
         with database.write() as connection:
@@ -105,7 +105,7 @@ def _raise_last_uses(database: Database, app: str, now: float) -> None:
             note_change(database, connection)
 
 
-def _used(app: str, now: float) -> Iterator[tuple[int, sa.Select[Any]]]:
+def _used(app: str, now: float) -> Iterator[tuple[int, Any]]:
     """Queries for endpoints with uses counted after their last use: id and last bucket.
 
     Yields:
@@ -118,7 +118,7 @@ def _used(app: str, now: float) -> Iterator[tuple[int, sa.Select[Any]]]:
     day = STATUS.c.day
     yield (
         _DAY_SECONDS,
-        sa.select(ENDPOINT.c.id, sa.func.max(day))
+        sa.select(ENDPOINT.c.id, sa.func.max(day).label("last"))
         .join(STATUS, STATUS.c.endpoint_id == ENDPOINT.c.id)
         .where(was_used, _is_between(day, _DAY_SECONDS, now - _RECENT_SECONDS, now))
         .where(day * (_DAY_SECONDS * 1_000_000) > last_us, STATUS.c.status.not_in(REFUSED))
@@ -127,7 +127,7 @@ def _used(app: str, now: float) -> Iterator[tuple[int, sa.Select[Any]]]:
     )
     yield (
         Tier.WEEK.value,
-        sa.select(ENDPOINT.c.id, sa.func.max(BUCKET.c.bucket))
+        sa.select(ENDPOINT.c.id, sa.func.max(BUCKET.c.bucket).label("last"))
         .join(BUCKET, BUCKET.c.endpoint_id == ENDPOINT.c.id)
         .where(was_used, _begins_after(Tier.WEEK, EARLIEST, now - Tier.WEEK, last_us))
         .where(BUCKET.c.calls > BUCKET.c.errors_4xx)
@@ -181,7 +181,7 @@ def correct_left_behind(database: Database, app: str, *, now: float, certain: bo
         StorageError: The database cannot be written.
     """
     limit_us = microseconds(now + AHEAD_SECONDS)
-    limits = dict.fromkeys(_TIMES, limit_us)
+    limits: dict[str, int] = dict.fromkeys(_TIMES, limit_us)
     if not certain:
         limits |= dict.fromkeys(_PRESENCE, _END_US)
     while True:
