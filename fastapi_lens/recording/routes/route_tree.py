@@ -7,7 +7,7 @@ FastAPI itself provides the paths under which they answer.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from fastapi import routing as fastapi_routing
 from fastapi.routing import APIRoute
@@ -221,7 +221,7 @@ def _leaf(context: Any, prefix: Prefix, methods: tuple[str, ...], kind: str) -> 
 def _overrides(route: Any) -> object:
     """The overrides in a route's code; only routes of FastAPI have any."""
     extra = getattr(route, "openapi_extra", None)
-    return extra.get(EXTENSION) if isinstance(extra, dict) else None
+    return cast("dict[str, object]", extra).get(EXTENSION) if isinstance(extra, dict) else None
 
 
 def _mounts(routes: Iterable[Any], prefix: Prefix, depth: int = _MAX_DEPTH) -> Iterator[Prefix]:

@@ -5,6 +5,7 @@ rows, and its thread shares the interpreter with the requests.
 """
 
 from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -120,9 +121,9 @@ def _now(name: str) -> sa.BindParameter[int]:
 
 _NEVER: sa.ColumnElement[int] = sa.literal_column("0", sa.BigInteger())
 
-UPDATE_FACTS = Prepared(
-    _updating(ENDPOINT).ordered_values(
-        *((ENDPOINT.c[name], sa.bindparam(f"new_{name}")) for name in FACTS), *_presence().items()
-    )
-)
+_REPORTED: dict[sa.Column[Any], sa.ColumnElement[Any]] = {
+    **{ENDPOINT.c[name]: sa.bindparam(f"new_{name}") for name in FACTS},
+    **_presence(),
+}
+UPDATE_FACTS = Prepared(_updating(ENDPOINT).ordered_values(*_REPORTED.items()))
 """Sets an endpoint's facts; ``seen`` is the present, and later times than ``ahead`` are wrong."""
