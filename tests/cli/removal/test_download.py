@@ -165,7 +165,7 @@ def test_a_redirect_to_something_else_is_not_followed(
     ],
 )
 def test_a_redirect_never_leaves_https(location: str, following: str | None) -> None:
-    assert downloading._following("https://api.example.com/a", location) == following
+    assert downloading.next_address("https://api.example.com/a", location) == following
 
 
 def test_redirects_in_a_circle_end(branch: Branch, site: Site) -> None:
