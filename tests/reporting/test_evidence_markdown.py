@@ -72,5 +72,7 @@ def test_texts_of_people_cannot_write_markdown() -> None:
 
 
 def test_no_endpoint_and_no_observation_are_said() -> None:
+    whole = written(observation=Observation(TODAY - 9, TODAY))
+    assert "Observed for 10 of 10 days, from 2026-11-21 to 2026-11-30 (UTC).\n\nNone." in whole
     text = written(observation=Observation(None, TODAY))
     assert text == "## Endpoints of Orders\n\nNo time was observed up to 2026-11-30.\n\nNone.\n"

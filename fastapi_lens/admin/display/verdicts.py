@@ -28,7 +28,7 @@ LEVEL_LABELS = {
 
 LEVEL_MEANINGS = {
     Level.SAFE_TO_REMOVE: (
-        "Silent for so long, and so completely observed, that even a yearly use would have shown."
+        "Silent and observed for so long that even a yearly use would very likely have shown."
     ),
     Level.PROBABLY_UNUSED: "Silent for longer than its use explains; a rarer use is still open.",
     Level.WAIT: "Silent for longer than usual, but not long enough yet.",

@@ -115,6 +115,7 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
         "may_change": context.may_change,
         "csrf_token": context.csrf_token,
         "evidence": None if judged is None else evidence_box(context, judged),
+        "flush_interval": context.lens.config.flush_interval,
         "keep_saved": context.request.query_params.get("saved") == "keeps",
     }
     return templates.page(context, "endpoint/page.html", values, state=state)

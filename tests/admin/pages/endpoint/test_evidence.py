@@ -56,6 +56,7 @@ def test_an_endpoint_is_kept_and_given_back_on_its_page(site: Site) -> None:
         "/lens/cleanup/keep", data={**typed, "reason": "audits", "do": "save"}, headers=OWN
     )
     page = site.get(kept.headers["location"]).text
+    assert "Saved. Applies to all workers within 3600 s." in page_text(page)
     box = part(page, "evidence") or ""
     assert "Kept on purpose" in box
     assert "Decided: Kept on purpose until " in box
