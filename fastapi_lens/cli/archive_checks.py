@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 from fastapi_lens.errors import LensError
 from fastapi_lens.storage.engine.texts import unescaped
 from fastapi_lens.storage.schema.identities import dropped_id, endpoint_id, release_id
+from fastapi_lens.storage.schema.migrations import known_version
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US, RULES, wrong_values
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
@@ -26,6 +27,7 @@ from fastapi_lens.storage.schema.tables import (
     STATUS,
     WORKER,
 )
+from fastapi_lens.storage.transfer.import_ import ADDED_COLUMNS
 from fastapi_lens.storage.writing.log_writer import exception_id
 from fastapi_lens.text.escaping import visible
 from fastapi_lens.text.json_values import is_list
@@ -116,6 +118,7 @@ class RowChecks:
     def __init__(self, header: Header) -> None:
         """Start with no rows."""
         self._apps = header.apps.keys()
+        self._is_older = header.schema < known_version()
         self._table = ""
         self._columns: list[str] = []
         self._endpoints: set[int] = set()
@@ -149,10 +152,13 @@ class RowChecks:
         if table in self.counts:
             raise WrongRowError(f"{table} is there twice")
         names = columns if is_list(columns) else []
-        if set(map(str, names)) != set(RULES[table]):
+        known = set(RULES[table])
+        if self._is_older and table == ENDPOINT.name:
+            known -= ADDED_COLUMNS
+        if set(map(str, names)) != known:
             raise WrongRowError(f"{table} has other columns here")
         self._table, self._columns = table, list(map(str, names))
-        if len(self._columns) != len(RULES[table]):
+        if len(self._columns) != len(known):
             raise WrongRowError(f"{table} has a column twice")
         self.counts[table] = 0
 

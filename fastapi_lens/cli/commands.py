@@ -19,35 +19,31 @@ from fastapi_lens.cli.doctor import Finding, Level, examine, examine_file
 from fastapi_lens.cli.exit_codes import CommandError, Exit, errors_shown
 from fastapi_lens.cli.files import new_file
 from fastapi_lens.cli.hashing import hashed_key
+from fastapi_lens.cli.options import AppOption, DatabaseOption, app_of
+from fastapi_lens.cli.removal_commands import (
+    check_command,
+    evidence_command,
+    prune_list_command,
+    routes_command,
+)
 from fastapi_lens.cli.report import Format, as_text, read_report, show
-from fastapi_lens.cli.target import chosen_app, find, opened, settings
+from fastapi_lens.cli.target import find, opened, settings
 from fastapi_lens.cli.transfer import Progress, export, import_file
 from fastapi_lens.config.path_globs import matches_any
 from fastapi_lens.settings.status import SECONDS_PER_DAY, Status
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.purge import Amount, Choice, amount, purge
-from fastapi_lens.storage.transfer.export import app_names, endpoint_keys
+from fastapi_lens.storage.transfer.export import endpoint_keys
 from fastapi_lens.storage.transfer.repair import repair, wrong_rows
 from fastapi_lens.text.escaping import visible
 
-DatabaseOption = Annotated[
-    str | None,
-    typer.Option(
-        "--database",
-        metavar="URL|FILE",
-        help="SQLAlchemy URL or SQLite file; default: LENS_DATABASE_URL, LENS_DB_PATH, ./lens.db.",
-    ),
-]
-AppOption = Annotated[
-    str | None, typer.Option("--app", envvar="LENS_APP_NAME", help="Name of the application.")
-]
 DaysOption = Annotated[int | None, typer.Option(min=1, max=MAX_DAYS)]
 
 
 def create_cli() -> typer.Typer:
     """The command line with all its commands."""
     cli = typer.Typer(
-        help="Reports, exports, imports, deletes and repairs the data of fastapi_lens.",
+        help="Reports on endpoints, checks their removal, and moves, deletes and repairs the data.",
         no_args_is_help=True,
         add_completion=False,
         # A traceback with variables would show the URL's password.
@@ -57,6 +53,10 @@ def create_cli() -> typer.Typer:
     cli.command("export")(export_command)
     cli.command("import")(import_command)
     cli.command("purge")(purge_command)
+    cli.command("check")(check_command)
+    cli.command("evidence")(evidence_command)
+    cli.command("prune-list")(prune_list_command)
+    cli.command("routes")(routes_command)
     cli.command("doctor")(doctor_command)
     cli.command("hash-key")(hash_key_command)
     cli.command("version")(version_command)
@@ -78,7 +78,7 @@ def report_command(
             report = read_report(
                 source,
                 config,
-                app=_app(source, app),
+                app=app_of(source, app),
                 days=days,
                 status=status,
                 now=time.time(),
@@ -123,7 +123,7 @@ def import_command(
         target = Database(place.url)
         try:
             with _bars() as progress:
-                rows = import_file(target, file, again=again, progress=progress)
+                rows = import_file(target, file, again=again, now=time.time(), progress=progress)
         finally:
             target.close()
         done = f"Imported {rows:,} rows into {place}."
@@ -152,7 +152,7 @@ def purge_command(
                 Exit.USAGE, "give either --everything, or --path, --method or --older-than"
             )
         with opened(find(database)) as target:
-            name = _app(target, app)
+            name = app_of(target, app)
             choice = Choice(
                 app=name,
                 ids=_matching(target, name, path or [], method),
@@ -168,7 +168,7 @@ def purge_command(
             note_purge(target, choice, _amount_text(name, much), now=time.time())
             with _bars() as progress:
                 advance = progress("Deleting", much.rows)
-                for rows in purge(target, choice):
+                for rows in purge(target, choice, now=time.time()):
                     advance(rows)
         typer.echo("Deleted.")
 
@@ -208,11 +208,6 @@ def hash_key_command() -> None:
 def version_command() -> None:
     """Show the release."""
     typer.echo(fastapi_lens.__version__)
-
-
-def _app(database: Database, named: str | None) -> str:
-    with database.read() as connection:
-        return chosen_app(named, app_names(connection))
 
 
 def _matching(database: Database, app: str, globs: list[str], method: str | None) -> list[int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from fastapi_lens.cli.target import Place
 from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.reporting.model import CLOCK_TOLERANCE_SECONDS, Worker, WorkerState
+from fastapi_lens.reporting.observation import read_observation
 from fastapi_lens.reporting.workers import read_workers
 from fastapi_lens.storage.engine.clock_skew import clock_ahead_us
 from fastapi_lens.storage.engine.database import Database
@@ -30,6 +31,7 @@ from fastapi_lens.storage.transfer.inspect import (
 from fastapi_lens.storage.transfer.repair import WrongRow, wrong_rows
 from fastapi_lens.storage.writing.drain import backlog
 from fastapi_lens.text.escaping import visible
+from fastapi_lens.verdict.days import date_of
 
 LATE_SECONDS = 86_400
 """Rows are deleted soon after their retention; a day later is a fault."""
@@ -120,6 +122,7 @@ def examine(
     yield from _clock(database)
     yield from _retention(found, Retention(config.ttl_days), now)
     yield from _workers(database, now)
+    yield from _observed(database, now)
     yield from _never_called(found)
 
 
@@ -256,6 +259,29 @@ def _workers(database: Database, now: float) -> Iterator[Finding]:
             )
         for worker in workers:
             yield from _worker(name, worker)
+
+
+def _observed(database: Database, now: float) -> Iterator[Finding]:
+    """The days that are observed, by app: the evidence for deleting endpoints."""
+    with database.read() as connection:
+        by_app = {app: read_observation(connection, app, now=now) for app in app_names(connection)}
+    for app, found in by_app.items():
+        name = f"app {visible(app)}"
+        if found.since_day is None:
+            yield Finding(
+                Level.NOTE,
+                name,
+                "not observed yet",
+                "let it run: a minute counts once a worker has recorded and written all of it",
+            )
+        else:
+            days = found.today - found.since_day + 1
+            yield Finding(
+                Level.FINE,
+                name,
+                f"observed since {date_of(found.since_day)}: {days:,} days, "
+                f"{found.hole_days:,} of them with holes of an hour or more",
+            )
 
 
 def _worker(app: str, worker: Worker) -> Iterator[Finding]:

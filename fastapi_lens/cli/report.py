@@ -7,16 +7,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fastapi_lens.cli.reading import reader_of
 from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.reporting.csv_table import csv_rows
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.reporting.reader import Reader
 from fastapi_lens.reporting.report import EndpointStats, Report
-from fastapi_lens.settings.settings import Settings
 from fastapi_lens.settings.status import Status
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.records.settings import read_sections
-from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.text.escaping import visible, visible_json
 from fastapi_lens.text.markdown import escaped
 
@@ -60,13 +57,7 @@ def read_report(
     Raises:
         StorageError: The database cannot be read.
     """
-    settings = Settings.of(config, read_sections(database, app))
-    reader = Reader(
-        database,
-        app=lambda: app,
-        settings=lambda: settings,
-        retention=Retention(settings.config.ttl_days),
-    )
+    reader = reader_of(database, config, app=app)
     endpoints = reader.endpoints(window=Window.of_days(days), now=now)
     judged = reader.evidence(now).by_id()
     return Report.of(endpoints, days=days, status=status, now=now, judged=judged)

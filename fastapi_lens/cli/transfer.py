@@ -18,7 +18,7 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import known_version
 from fastapi_lens.storage.schema.tables import MOVED
 from fastapi_lens.storage.transfer.export import app_names, count_rows, origins, rows_of
-from fastapi_lens.storage.transfer.import_ import CHUNK_ROWS, Importer
+from fastapi_lens.storage.transfer.import_ import CHUNK_ROWS, OLDEST_SCHEMA, Importer
 from fastapi_lens.text.escaping import visible
 
 Progress = Callable[[str, int], Callable[[int], None]]
@@ -66,13 +66,16 @@ def export(
     return total
 
 
-def import_file(database: Database, path: Path, *, again: bool, progress: Progress) -> int:
+def import_file(
+    database: Database, path: Path, *, again: bool, now: float, progress: Progress
+) -> int:
     """Add all rows of a file that were not imported before.
 
     Args:
         database: The target; missing tables are created.
         path: The file; it is read to its end before anything is written.
         again: Also add counts that the database already has from another source.
+        now: Epoch seconds.
         progress: Shows the progress.
 
     Returns:
@@ -84,14 +87,14 @@ def import_file(database: Database, path: Path, *, again: bool, progress: Progre
     """
     file = ExportFile(path)
     header = file.header
-    if header.schema != known_version():
+    if not OLDEST_SCHEMA <= header.schema <= known_version():
         raise CommandError(
             Exit.BAD_FILE,
-            f"{path} has rows of schema version {header.schema}, this release writes "
-            f"{known_version()}: export it with the release that imports it",
+            f"{path} has rows of schema version {header.schema}, this release reads "
+            f"{OLDEST_SCHEMA} to {known_version()}: export it with the release that imports it",
         )
     total = _checked(file, progress)
-    importer = Importer(database, header.export_id, total, header.apps)
+    importer = Importer(database, header.export_id, total, header.apps, now=now)
     repeated = importer.repeated_apps()
     if repeated and not again:
         raise CommandError(

@@ -15,8 +15,16 @@ from fastapi_lens.recording.calls.disconnects import CLIENT_CLOSED_REQUEST, is_g
 from fastapi_lens.recording.calls.outcomes import of_request
 from fastapi_lens.recording.calls.websocket import WebSocketWatch
 from fastapi_lens.recording.log.request_log import SAMPLING_MODULUS, Ended
+from fastapi_lens.recording.log.unrouted_calls import is_unrouted
 from fastapi_lens.recording.ownership import owner, warn_of_nested_lens
-from fastapi_lens.recording.routes.route_match import Match, RouteTable, call_key, identity
+from fastapi_lens.recording.routes.route_match import (
+    NO_ROUTE,
+    Match,
+    RouteTable,
+    call_key,
+    identity,
+    path_below,
+)
 from fastapi_lens.recording.series import (
     KNOWN_METHODS,
     SERVER_ERROR,
@@ -180,6 +188,8 @@ class RecordingMiddleware:
                     or status >= SERVER_ERROR
                 ):
                     recorder.log.take(series, Ended(scope, status, started_ns, duration_ns))
+            elif recorder.unrouted.has_room:
+                self._note_unrouted(scope, status, outer_root)
         except Exception:  # noqa: BLE001  Such a call is new, of another kind, or stays unknown.
             self._count(Ended(scope, status, started_ns, duration_ns), outer_root)
 
@@ -258,6 +268,8 @@ class RecordingMiddleware:
             if known is not None:
                 if known[0] is not None:
                     self._add(known[0], ended)
+                else:
+                    self._note_unrouted(scope, status, outer_root)
                 return
             match = self.lens.routes.match(scope, outer_root)
             # Read before the settings: a change replaces first the settings and then the cache, so
@@ -265,7 +277,9 @@ class RecordingMiddleware:
             cache = self.lens.recorder.cache
             series = self._series(match, scope, status)
             reached = identity(scope)
-            if match and match.certain and any(reached) and _is_bounded(scope, match):
+            if match is NO_ROUTE:
+                self._note_unrouted(scope, status, outer_root)
+            if match and any(reached) and _is_cacheable(scope, match, series):
                 key, meaning = call_key(scope, status), (match, status)
                 cache.keep(key, series, reached, meaning=meaning)
             if series is not None:
@@ -274,6 +288,16 @@ class RecordingMiddleware:
                 self._hint(scope, outer_root)
         except Exception as error:  # noqa: BLE001  The host never fails because of us.
             self.lens.count_dropped(error)
+
+    def _note_unrouted(self, scope: Scope, status: int, outer_root: str) -> None:
+        """Keep a call if no route matched it, because a removed endpoint may have."""
+        unrouted = self.lens.recorder.unrouted
+        if (
+            unrouted.has_room
+            and is_unrouted(scope, status)
+            and self.lens.routes.match(scope, outer_root) is NO_ROUTE
+        ):
+            unrouted.note(scope, path_below(scope, outer_root))
 
     def _add(self, series: Series, ended: Ended) -> None:
         """Count a call whose series is known, as `__call__` does."""
@@ -329,7 +353,10 @@ def _unanswered(server: object) -> int:
     return CLIENT_CLOSED_REQUEST if is_gone(server) else SERVER_ERROR
 
 
-def _is_bounded(scope: Scope, match: Match) -> bool:
-    """True if clients cannot create an unlimited number of such methods."""
+def _is_cacheable(scope: Scope, match: Match, series: Series | None) -> bool:
+    """True if each such call is counted alike, and clients cannot create too many kinds of them."""
+    if not match.certain or (match is NO_ROUTE and series is not None):
+        # The cache would count the call without a look at its path.
+        return False
     method = scope.get("method")
     return method in KNOWN_METHODS or method == match.method

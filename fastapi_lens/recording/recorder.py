@@ -13,6 +13,7 @@ from collections.abc import Callable
 from fastapi_lens.recording.calls.call_cache import CallCache
 from fastapi_lens.recording.calls.open_calls import OpenCalls
 from fastapi_lens.recording.log.request_log import NEVER_SLOW, RequestLog
+from fastapi_lens.recording.log.unrouted_calls import UnroutedCalls
 from fastapi_lens.recording.series import (
     KNOWN_STATUSES,
     OVERFLOW,
@@ -38,6 +39,7 @@ class Recorder:
     Attributes:
         cache: For the middleware: resolved calls.
         log: The request log.
+        unrouted: Calls that no route matched.
         open_calls: Calls whose responses have begun and which are not counted yet.
     """
 
@@ -47,6 +49,7 @@ class Recorder:
         """Start with no calls."""
         self.clock = clock
         self.log = RequestLog(clock)
+        self.unrouted = UnroutedCalls(clock)
         self.open_calls = OpenCalls()
         self.cache = CallCache()
         self._max_series = max_series

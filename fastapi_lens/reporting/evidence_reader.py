@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.reporting.endpoint_rows import FIRST_CALLED, endpoint_of, with_open
+from fastapi_lens.reporting.endpoint_rows import FIRST_CALLED, LAST_CALLED, endpoint_of, with_open
 from fastapi_lens.reporting.evidence import WEEKS, AppEvidence, Judged
 from fastapi_lens.reporting.evidence_rows import (
     DAYS_PER_WEEK,
@@ -201,16 +201,16 @@ class _Reading:
 
     def calls(self, rows: Sequence[Stored], shapes: Sequence[Shape]) -> dict[int, Calls]:
         """The calls of all endpoints of some shapes."""
-        ids = [identity for shape in shapes for identity in shape.ids]
-        wanted = frozenset(ids)
-        first = (row.facts[FIRST_CALLED] for row in rows if row.id in wanted)
-        first_week = max(microseconds(EARLIEST), min(first, default=0)) // DAY_US
-        found = read_calls(self._connection, sorted(ids), self._reach, first_week=first_week)
-        doubtful = [
-            row.id
-            for row in rows
-            if not row.last_used_at and row.id in wanted and not found[row.id].has_use
-        ]
+        wanted = frozenset(identity for shape in shapes for identity in shape.ids)
+        called = [row for row in rows if row.id in wanted]
+        first = min((row.facts[FIRST_CALLED] for row in called), default=0)
+        found = read_calls(
+            self._connection,
+            {row.id: row.facts[LAST_CALLED] // DAY_US for row in called},
+            self._reach,
+            first_week=max(microseconds(EARLIEST), first) // DAY_US,
+        )
+        doubtful = [row.id for row in called if not row.last_used_at and not found[row.id].has_use]
         for identity, calls in read_refused(self._connection, doubtful, self._reach).items():
             found[identity].refused_calls = calls
         return found

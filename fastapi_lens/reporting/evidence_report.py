@@ -214,20 +214,23 @@ class Evidence(BaseModel):
     endpoints: list[EndpointEvidence]
 
     @classmethod
-    def of(cls, evidence: AppEvidence, *, app: str, now: float) -> Self:
+    def of(
+        cls, evidence: AppEvidence, *, app: str, now: float, environment: str | None = None
+    ) -> Self:
         """The evidence of an app as JSON.
 
         Args:
             evidence: As it was read.
             app: Name of the app.
             now: Epoch seconds.
+            environment: Its environment, such as ``production``.
         """
         every = (*evidence.endpoints, *evidence.removed)
         return cls(
             fastapi_lens_evidence=FORMAT,
             generated_at=now,
             app=app,
-            environment=None,
+            environment=environment,
             releases=list(evidence.releases),
             observed=Observed.of(evidence.observation),
             callers=None,

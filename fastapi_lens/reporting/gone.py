@@ -51,7 +51,12 @@ def read_gone(
         sa.select(
             GONE.c.endpoint_id, GONE.c.is_noise, calls, sa.func.count(), sa.func.max(GONE.c.day)
         )
-        .where(GONE.c.day.between(since_day, today), GONE.c.endpoint_id.in_(ids_of(app)))
+        .where(
+            GONE.c.day.between(since_day, today),
+            GONE.c.endpoint_id.in_(ids_of(app)),
+            # A row begins without calls.
+            GONE.c.calls > 0,
+        )
         .group_by(GONE.c.endpoint_id, GONE.c.is_noise)
     )
     found: dict[int, Gone] = {}

@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 
 from fastapi_lens.config.lens_config import LensConfig
+from fastapi_lens.errors import OverrideError
 from fastapi_lens.recording.flush.flusher import Flusher, FlushHooks, FlushSettings
 from fastapi_lens.recording.flush.processes import new_id
 from fastapi_lens.recording.open_endpoints import open_endpoints
@@ -34,6 +35,9 @@ from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.migrations import migrate, session_salt
 from fastapi_lens.storage.writing.batches import EndpointFacts
+from fastapi_lens.storage.writing.evidence import Uncounted
+from fastapi_lens.text.escaping import visible
+from fastapi_lens.verdict.overrides import as_text, overrides_of
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -72,6 +76,7 @@ class Lens:
         )
         self.routes = RouteTable(None)
         self._facts: dict[tuple[str, str], EndpointFacts] = {}
+        self._excluded: set[int] = set()
         self._starting, self._refreshing, self._attaching = (threading.Lock() for _ in range(3))
         self._logged_at = self._failed_at = float("-inf")
         self._watched = self._noted = self._lifespan = False
@@ -116,7 +121,9 @@ class Lens:
             idle_is_silent=self.config.idle == "silent",
         )
         hooks = FlushHooks(
-            refresh_settings=self.refresh_settings, open_endpoints=lambda: open_endpoints(self)
+            refresh_settings=self.refresh_settings,
+            open_endpoints=lambda: open_endpoints(self),
+            uncounted=self._uncounted,
         )
         return Flusher(self.recorder, self.database, worker, settings, self._endpoints, hooks)
 
@@ -302,12 +309,21 @@ class Lens:
     def _endpoints(self) -> Iterable[EndpointFacts]:
         """The endpoints that the app has now; each handler is inspected once."""
         now_us = microseconds(self.clock())
+        excluded: set[int] = set()
         for leaf in self.routes.leaves:
             for method in leaf.names:
                 key = (method, leaf.template)
-                if key not in self._facts and self.settings.is_included(*key):
+                if not self.settings.is_included(*key):
+                    excluded.add(endpoint_id(self.app_name, *key))
+                elif key not in self._facts:
                     self._facts[key] = self._describe(method, leaf, now_us)
+        self._excluded = excluded
         return self._facts.values()
+
+    def _uncounted(self) -> Uncounted:
+        """The endpoints that the code excludes, and those that an active rule covers."""
+        rules = self.settings.rules
+        return Uncounted(self._excluded, rules.covers if rules.is_active else None)
 
     def _describe(self, method: str, leaf: Leaf, now_us: int) -> EndpointFacts:
         handler = leaf.handler
@@ -323,7 +339,19 @@ class Lens:
             tags=leaf.tags,
             deprecated=leaf.deprecated,
             seen_at_us=now_us,
+            overrides=self._overrides(method, leaf),
         )
+
+    def _overrides(self, method: str, leaf: Leaf) -> str | None:
+        """The overrides in a route's code as text; invalid ones are ignored with a warning."""
+        try:
+            return as_text(overrides_of(leaf.overrides))
+        except OverrideError as error:
+            logger.warning(
+                "fastapi_lens ignores the overrides of %s %s: %s",
+                *(method, visible(leaf.template), error),
+            )
+            return None
 
     def _hold_for_fork(self) -> None:
         self.database.hold(timeout_seconds=FORK_SECONDS)

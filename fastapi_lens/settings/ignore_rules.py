@@ -131,6 +131,18 @@ class Rules:
             rule.covers(method, path) for rule in self._active if status // 100 in rule.statuses
         )
 
+    def covers(self, method: str, path: str) -> bool:
+        """True if a rule keeps any response of an endpoint from being counted.
+
+        Each class of status codes has responses of use to the caller, 4xx too (409, 429).
+        """
+        return any(rule.covers(method, path) for rule in self._active)
+
+    @property
+    def is_active(self) -> bool:
+        """True if any rule is active."""
+        return any(True for _ in self._active)
+
     @property
     def _active(self) -> Iterable[Rule]:
         return (rule for rule in self.all if not rule.paused)

@@ -5,6 +5,7 @@
 end.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -12,7 +13,7 @@ from typing import cast
 
 from fastapi_lens.errors import OverrideError
 from fastapi_lens.verdict.cadence import Cadence
-from fastapi_lens.verdict.days import day_of
+from fastapi_lens.verdict.days import date_of, day_of
 from fastapi_lens.verdict.history import Keep, KeepSource
 
 EXTENSION = "x-lens"
@@ -59,6 +60,21 @@ def overrides_of(value: object) -> Overrides:
             known = ", ".join(_FIELDS)
             raise OverrideError(f"{EXTENSION}.{name}", f"is not known; known are {known}")
     return Overrides(_keep_of(fields), _cadence_of(fields.get("cadence")))
+
+
+def as_text(overrides: Overrides) -> str | None:
+    """The JSON text of an ``x-lens`` mapping with these overrides; None without any.
+
+    The same overrides have the same text. `overrides_of` reads what `json.loads` returns for it.
+    """
+    fields: dict[str, str] = {}
+    if overrides.cadence is not None:
+        fields["cadence"] = overrides.cadence.value
+    if overrides.keep is not None:
+        # Without lone surrogates, which no page can show.
+        fields["keep"] = overrides.keep.reason.encode("utf-8", "replace").decode()
+        fields["until"] = date_of(overrides.keep.until).isoformat()
+    return json.dumps(fields, separators=(",", ":")) if fields else None
 
 
 def _keep_of(fields: Mapping[object, object]) -> Keep | None:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from benchmarks.support.rows import delta
+from benchmarks.support.rows import APP, delta
 from fastapi_lens.cli import doctor
+from fastapi_lens.storage.coordination.observed import mark_minutes
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import known_version, migrate
 from fastapi_lens.storage.schema.tables import WORKER
+from fastapi_lens.verdict.days import date_of
 from tests.cli.helpers import change, fill, run, url_of
 
 if TYPE_CHECKING:
@@ -45,6 +47,20 @@ def what_is_said_of_a_healthy(url: str) -> str:
     ):
         assert word in done.stdout
     return done.stdout
+
+
+def test_observed_days_and_their_holes_are_named(tmp_path: Path) -> None:
+    url = url_of(tmp_path / "lens.db")
+    healthy(url)
+    assert f"app {APP}: not observed yet" in run("doctor", "--database", url).stdout
+    midnight = int(time.time() // 86_400) * 1_440
+    database = Database(url)
+    mark_minutes(database, APP, "1", range(midnight - 2_880, midnight - 1_440))
+    mark_minutes(database, APP, "1", range(midnight - 1_380, int(time.time() // 60)))
+    database.close()
+    done = run("doctor", "--database", url)
+    since = date_of(midnight // 1_440 - 2)
+    assert f"observed since {since}: 3 days, 1 of them with holes of an hour" in done.stdout
 
 
 def test_a_healthy_file_is_fine(tmp_path: Path) -> None:

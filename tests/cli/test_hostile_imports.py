@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.support.rows import APP, delta, worker
+from benchmarks.support.rows import APP, delta, table_rows, worker
 from fastapi_lens.cli import archive
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.schema.identities import endpoint_id
+from fastapi_lens.storage.schema.identities import endpoint_id, release_id, shape_id
+from fastapi_lens.storage.schema.migrations import known_version
 from fastapi_lens.storage.schema.row_checks import LONGEST_TEXT, MOST, MOST_ADDED_US
+from fastapi_lens.storage.schema.tables import ENDPOINT
+from fastapi_lens.storage.transfer.import_ import ADDED_COLUMNS, OLDEST_SCHEMA
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter, exception_id
 from fastapi_lens.text.methods import MAX_METHOD_LENGTH
 from tests.cli.helpers import fill, moved, run, url_of
-from tests.cli.test_moving import deltas
+from tests.cli.test_moving import deltas, observe
 from tests.storage.writing.test_log_writer import exception, request
 
 Lines = list[Any]
@@ -34,6 +38,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Lines:
     log = LogWriter(database, worker(f"{APP}-1"))
     log.write(LogBatch(1, (request(),), (exception(),)))
     database.close()
+    observe(url, range(1_000, 1_200), lost=[18])
     assert run("export", folder / "out.jsonl", "--database", url).exit_code == 0
     return [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
 
@@ -81,6 +86,22 @@ def changed(lines: Lines, table: str, column: str, value: object) -> tuple[Lines
         ("lens_endpoint", "total_calls", True),
         ("lens_endpoint", "last_called_at", 10**18),
         ("lens_endpoint", "deprecated", "yes"),
+        ("lens_endpoint", "present_since", -1),
+        ("lens_endpoint", "evidence_since", 10**18),
+        ("lens_endpoint", "evidence_since", None),
+        ("lens_endpoint", "removed_at", 1.5),
+        ("lens_endpoint", "last_used_at", "never"),
+        ("lens_endpoint", "shape_id", 2**63),
+        ("lens_endpoint", "first_release_id", -1),
+        ("lens_endpoint", "last_release_id", None),
+        ("lens_endpoint", "first_called_release_id", "1.0"),
+        ("lens_endpoint", "last_called_release_id", 2**64),
+        ("lens_endpoint", "overrides", 7),
+        ("lens_endpoint", "overrides", "{"),
+        ("lens_endpoint", "overrides", "[" * 100_000),
+        ("lens_endpoint", "overrides", '["keep"]'),
+        ("lens_endpoint", "overrides", '{"cadence":"hourly"}'),
+        ("lens_endpoint", "overrides", '{"keep":"audit","until":"9999-99-99"}'),
         ("lens_endpoint", "path", "\ud800"),
         ("lens_endpoint", "path", "a\0b"),
         ("lens_worker", "app", "another"),
@@ -99,6 +120,13 @@ def changed(lines: Lines, table: str, column: str, value: object) -> tuple[Lines
         ("lens_request", "id", -1),
         ("lens_request", "reason", "because"),
         ("lens_failure", "first_at", 1.5),
+        ("lens_release", "name", None),
+        ("lens_release", "last_at", 10**18),
+        ("lens_observed", "hour", 10**9),
+        ("lens_observed", "minutes", 1 << 60),
+        ("lens_observed", "release_id", 99),
+        ("lens_gone", "is_noise", 2),
+        ("lens_gone", "endpoint_id", 99),
     ],
 )
 def test_a_value_that_no_table_holds_is_named_and_changes_nothing(
@@ -127,6 +155,8 @@ def test_a_value_that_no_table_holds_is_named_and_changes_nothing(
         ("lens_failure", "id", exception_id(endpoint_id("billing", "GET", "/"), "KeyError", "a:1")),
         ("lens_failure", "type", "KeyError"),
         ("lens_failure", "place", "b.py:2 in g"),
+        ("lens_release", "id", release_id("billing", "1")),
+        ("lens_release", "name", "another"),
     ],
 )
 def test_a_row_is_added_to_none_that_stands_for_something_else(
@@ -219,6 +249,59 @@ def test_a_line_that_no_export_has_is_refused(
     assert not (tmp_path / "l.db").exists()
 
 
+def older(lines: Lines) -> Lines:
+    """The same export as the release before wrote it."""
+    copy: Lines = json.loads(json.dumps(lines))
+    copy[0]["schema"] = OLDEST_SCHEMA
+    dropped: list[int] = []
+    for line in copy:
+        if isinstance(line, dict):
+            columns = line.get("columns", [])
+            added = ADDED_COLUMNS if line.get("table") == "lens_endpoint" else ()
+            dropped = [number for number, name in enumerate(columns) if name in added]
+            line["columns"] = [name for name in columns if name not in added]
+        elif dropped:
+            line[:] = [value for number, value in enumerate(line) if number not in dropped]
+    for line in copy:
+        if isinstance(line, dict) and "table" not in line:
+            line.pop("columns")
+    return copy
+
+
+def test_an_export_of_the_release_before_is_taken_without_its_evidence(
+    lines: Lines, tmp_path: Path
+) -> None:
+    url, begun = url_of(tmp_path / "lens.db"), time.time()
+    result = run("import", written(tmp_path / "old.jsonl", older(lines)), "--database", url)
+    assert result.exit_code == 0, result.stderr
+    database = Database(url)
+    rows = table_rows(database, ENDPOINT)
+    database.close()
+    assert len(rows) == 4
+    assert all(begun <= row.evidence_since / 1e6 <= time.time() for row in rows)
+    assert all(row.shape_id == shape_id(row.app, row.method, row.path) for row in rows)
+
+
+@pytest.mark.parametrize("schema", [OLDEST_SCHEMA - 1, known_version() + 1])
+def test_an_export_of_another_schema_is_refused(lines: Lines, tmp_path: Path, schema: int) -> None:
+    copy = [{**lines[0], "schema": schema}, *lines[1:]]
+    result = run("import", written(tmp_path / "bad.jsonl", copy), "--database", tmp_path / "l.db")
+    assert result.exit_code == 4
+    assert f"has rows of schema version {schema}, this release reads {OLDEST_SCHEMA} to" in (
+        result.stderr
+    )
+
+
+def test_only_an_older_export_may_lack_columns(lines: Lines, tmp_path: Path) -> None:
+    short = older(lines)
+    short[0]["schema"] = known_version()
+    long = [{**lines[0], "schema": OLDEST_SCHEMA}, *lines[1:]]
+    for copy in (short, long):
+        file = written(tmp_path / "bad.jsonl", copy)
+        result = run("import", file, "--database", tmp_path / "l.db")
+        assert "lens_endpoint has other columns here" in result.stderr
+
+
 def test_tables_and_columns_come_once(lines: Lines, tmp_path: Path) -> None:
     table = next(line for line in lines if isinstance(line, dict) and "table" in line)
     doubled = {**table, "columns": [*table["columns"], "id"]}
@@ -226,7 +309,7 @@ def test_tables_and_columns_come_once(lines: Lines, tmp_path: Path) -> None:
     for copy, why in (
         ([*lines[:-1], table, lines[-1]], "lens_endpoint is there twice"),
         ([lines[0], doubled, *lines[2:]], "lens_endpoint has a column twice"),
-        ([*short, lines[-1]], "a row of lens_endpoint has 15 values"),
+        ([*short, lines[-1]], "a row of lens_endpoint has 25 values"),
     ):
         file = written(tmp_path / "bad.jsonl", copy)
         assert why in run("import", file, "--database", tmp_path / "l.db").stderr

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
-from fastapi_lens.recording.routes.route_match import NO_CALL, RouteTable
+from fastapi_lens.recording.routes.route_match import NO_ROUTE, RouteTable
 from tests.recording.probe import REQUEST_BODY, call, http_scope, websocket_scope
 from tests.support.releases import needs_telemetry
 
@@ -149,4 +149,4 @@ def test_what_fastapi_names_no_endpoint_of_is_no_call(tmp_path: Path, path: str)
     watch, app = Watch(), application(tmp_path)
     app.add_middleware(watch)
     asyncio.run(call(app, http_scope(path), [REQUEST_BODY]))
-    assert RouteTable(app).match(watch.scope, "") is NO_CALL
+    assert RouteTable(app).match(watch.scope, "") is NO_ROUTE

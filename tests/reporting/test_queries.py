@@ -332,7 +332,7 @@ def test_the_version_changes_with_every_change_of_what_is_shown_and_with_nothing
         lambda: prune(database, Retention(1, app="orders"), now=NOW + 30 * DAY),
         lambda: repair(database, [spoiled], now=NOW),
         lambda: write_section(database, "orders", "limits", Stored({}, 0), entry),
-        lambda: list(purge(database, Choice("orders", [], before=None))),
+        lambda: list(purge(database, Choice("orders", []), now=NOW)),
     ]
     versions = list[Hashable]()
     for change in changes:
@@ -372,7 +372,7 @@ def test_what_somebody_else_deletes_is_gone_from_the_next_answer(database: Datab
     before = calls()
     with database.read() as connection:
         ids = connection.execute(sa.select(ENDPOINT.c.id)).scalars().all()
-    for _ in purge(database, Choice("orders", ids, before=int(NOW) - 40 * Tier.DAY)):
+    for _ in purge(database, Choice("orders", ids, before=int(NOW) - 40 * Tier.DAY), now=NOW):
         pass
     anew = reader_of(database).endpoints(window=Window(), now=NOW)
     assert calls() == sum(one.usage.calls for one in anew) < before

@@ -54,7 +54,9 @@ def local(sqlite_database: FlakyDatabase) -> FlakyDatabase:
 def fork_server() -> ForkServerContext:
     """Starts processes that have imported the package already, and measure no coverage."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.storage.processes", "benchmarks.support.ordeal"])
+    context.set_forkserver_preload(
+        ["tests.storage.processes", "benchmarks.support.ordeal", "benchmarks.support.watching"]
+    )
     with unmeasured():
         forkserver.ensure_running()
     return context

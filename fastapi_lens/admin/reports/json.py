@@ -88,7 +88,12 @@ def evidence(context: Context) -> Question:
     lens = context.lens
 
     def make() -> Evidence:
-        return Evidence.of(lens.reader.evidence(context.now), app=lens.app_name, now=context.now)
+        return Evidence.of(
+            lens.reader.evidence(context.now),
+            app=lens.app_name,
+            now=context.now,
+            environment=lens.config.environment,
+        )
 
     return _asked(("evidence report",), make)
 

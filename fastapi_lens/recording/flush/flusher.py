@@ -26,7 +26,7 @@ from fastapi_lens.recording.flush.draining import SELDOM_SECONDS, Draining
 from fastapi_lens.recording.flush.log_carrier import LogCarrier
 from fastapi_lens.recording.flush.observation import Observation
 from fastapi_lens.recording.flush.pending import Pending, as_delta, as_use
-from fastapi_lens.recording.flush.registration import Registration
+from fastapi_lens.recording.flush.registration import Endpoints, Registration
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.recording.series import OVERFLOW, SeriesDelta
 from fastapi_lens.storage.coordination.heartbeat import beat
@@ -37,6 +37,7 @@ from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import Pruner, Retention
 from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts, Use
+from fastapi_lens.storage.writing.evidence import ALL_COUNTED, Uncounted
 from fastapi_lens.storage.writing.inbox import Inbox
 from fastapi_lens.storage.writing.open_calls import as_text
 from fastapi_lens.storage.writing.registrar import Registrar
@@ -103,10 +104,12 @@ class FlushHooks:
     Attributes:
         refresh_settings: Applies changed settings.
         open_endpoints: Returns the endpoints with open calls.
+        uncounted: The endpoints whose responses are not all counted.
     """
 
     refresh_settings: Callable[[], None] = lambda: None
     open_endpoints: Callable[[], Iterable[OpenEndpoint]] = tuple
+    uncounted: Callable[[], Uncounted] = lambda: ALL_COUNTED
 
 
 NO_HOOKS = FlushHooks()
@@ -168,7 +171,7 @@ class Flusher:
             self._correction,
             clock,
             worker=worker,
-            discover=discover,
+            endpoints=Endpoints(discover, hooks.uncounted),
         )
         shared_clock = self._registration.known_time.shared
         self._draining = Draining(database, owner=worker.id, clock=shared_clock)

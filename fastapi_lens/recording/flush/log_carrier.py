@@ -1,5 +1,6 @@
 """Transfer of the request log from memory to the database, in the flusher's thread.
 
+The counted calls of removed endpoints go with it, so that they are counted exactly once.
 Here addresses are masked, secrets are removed from paths, values are removed from queries, and
 source lines are added to tracebacks. So no request waits for that work, and no secret is ever
 written.
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from fastapi_lens.errors import StorageError, UnavailableError
+from fastapi_lens.recording.flush.gone_calls import GoneCalls
 from fastapi_lens.recording.log.exceptions import place_text, text_of
 from fastapi_lens.recording.log.redaction import client_text, query_text
 from fastapi_lens.recording.log.request_log import Entry, ExceptionCount, ExceptionKey
@@ -24,6 +26,7 @@ from fastapi_lens.storage.schema.migrations import session_salt
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS
 from fastapi_lens.storage.writing.log_writer import (
     CountedException,
+    CountedGone,
     LogBatch,
     LoggedRequest,
     LogWriter,
@@ -74,6 +77,8 @@ class LogCarrier:
         self._pause = pause
         self._requests: list[LoggedRequest] = []
         self._exceptions: list[CountedException] = []
+        self._gone: list[CountedGone] = []
+        self._gone_calls = GoneCalls(recorder.unrouted, database, worker.app, corrected=corrected)
         self._in_flight: LogBatch | None = None
         self._tries = 0
         # Random, so that ids of several workers in the same microsecond differ, too.
@@ -83,9 +88,9 @@ class LogCarrier:
 
     def __bool__(self) -> bool:
         """True if anything waits to be written."""
-        return bool(
-            self._recorder.log or self._requests or self._exceptions or self._in_flight is not None
-        )
+        rows = self._requests or self._exceptions or self._gone
+        waiting = self._recorder.log or self._recorder.unrouted or rows
+        return bool(waiting or self._in_flight is not None)
 
     def carry(self, *, ending: bool = False) -> None:
         """Write the log's contents.
@@ -114,9 +119,11 @@ class LogCarrier:
         if self._tries >= MAX_TRIES:
             self._in_flight, self._tries = None, 0
             logger.warning(
-                "fastapi_lens drops %d requests and %d exceptions that the log could not take",
+                "fastapi_lens drops %d requests and %d exceptions that the log could not take, and "
+                "%d calls of removed endpoints",
                 len(batch.requests),
                 sum(exception.calls for exception in batch.exceptions),
+                sum(gone.calls for gone in batch.gone),
             )
 
     def _batches(self, *, ending: bool) -> Iterator[LogBatch]:
@@ -129,18 +136,21 @@ class LogCarrier:
 
     def _cut(self) -> Iterator[LogBatch]:
         # Exceptions first: a request links to its exception, which must exist by then.
-        while self._exceptions or self._requests:
-            exceptions, self._exceptions = (
-                self._exceptions[: self._rows],
-                self._exceptions[self._rows :],
-            )
-            room = self._rows - len(exceptions)
+        while self._exceptions or self._requests or self._gone:
+            room = self._rows
+            exceptions, self._exceptions = self._exceptions[:room], self._exceptions[room:]
+            room -= len(exceptions)
             requests, self._requests = self._requests[:room], self._requests[room:]
-            self._in_flight = LogBatch(self.applied + 1, tuple(requests), tuple(exceptions))
+            room -= len(requests)
+            gone, self._gone = self._gone[:room], self._gone[room:]
+            self._in_flight = LogBatch(
+                self.applied + 1, tuple(requests), tuple(exceptions), tuple(gone)
+            )
             yield self._in_flight
 
     def _take(self, *, ending: bool) -> None:
         """Take the log's contents out of memory, as rows."""
+        self._gone = self._gone_calls.take()
         minute = int(self._recorder.clock() // 60)
         choose = ending or minute != self._minute
         if choose:

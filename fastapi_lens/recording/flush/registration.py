@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 from fastapi_lens.recording.flush.clock_correction import ClockCorrection
 from fastapi_lens.recording.flush.processes import report_killed
@@ -18,11 +19,24 @@ from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.transfer.inspect import NAMESAKE, has_namesake
 from fastapi_lens.storage.writing.batches import EndpointFacts
+from fastapi_lens.storage.writing.evidence import Evidence, Uncounted
 from fastapi_lens.storage.writing.registrar import Registrar
 
 logger = logging.getLogger("fastapi_lens")
 
 REDISCOVER_EVERY_SECONDS = 30.0
+
+
+class Endpoints(NamedTuple):
+    """The endpoints of an app.
+
+    Attributes:
+        discover: Returns the present ones, called or not.
+        uncounted: Returns those whose responses are not all counted now.
+    """
+
+    discover: Callable[[], Iterable[EndpointFacts]]
+    uncounted: Callable[[], Uncounted]
 
 
 class Registration:
@@ -36,7 +50,7 @@ class Registration:
 
     Attributes:
         worker: The worker; its app is the app of all endpoints.
-        discover: Returns the app's present endpoints, called or not.
+        endpoints: The endpoints of the app.
         known_time: The database's check of the clock.
         was_forgotten: True if the latest `renew` found that the database has lost batches of the
             worker: it was restored from a backup, or is a new one.
@@ -50,14 +64,15 @@ class Registration:
         clock: Callable[[], float],
         *,
         worker: WorkerFacts,
-        discover: Callable[[], Iterable[EndpointFacts]],
+        endpoints: Endpoints,
     ) -> None:
         """Register nothing yet."""
         self.worker = worker
-        self.discover = discover
+        self.endpoints = endpoints
         self.known_time = KnownTime(database, clock)
         self._database = database
         self._registrar = registrar
+        self._evidence = Evidence(database, worker.app)
         self._correction = correction
         self._clock = clock
         self._known: dict[int, EndpointFacts] = {}
@@ -107,7 +122,7 @@ class Registration:
         looks = begins or now - self._discovered_at >= REDISCOVER_EVERY_SECONDS
         if looks:
             self._discovered_at = now
-            self._known.update((fact.id, fact) for fact in self.discover())
+            self._known.update((fact.id, fact) for fact in self.endpoints.discover())
             self._has_news = True
         if begins:
             migrate(self._database)
@@ -116,7 +131,7 @@ class Registration:
             self.was_forgotten = self._was_registered and not self._registrar.knows(applied)
         elif looks:
             # A purge may have deleted their rows.
-            for identity in self._registrar.unregistered():
+            for identity in self._registrar.outdated(now_us=microseconds(self._clock())):
                 (self._registered or {}).pop(identity, None)
         # First, because other workers use this worker's writes as evidence of the time.
         self.known_time.look()
@@ -128,6 +143,9 @@ class Registration:
                 reached_seconds=now - self._reached_at,
             )
         self.register(applied=applied, log_applied=log_applied)
+        if looks:
+            self._registrar.add_shapes()
+            self._evidence.note(self.endpoints.uncounted(), now_us=microseconds(self._clock()))
         self._corrects_left = looks
 
     def register(self, *, applied: int, log_applied: int) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.types import Scope
 
@@ -25,7 +25,7 @@ from fastapi_lens.recording.log.exceptions import (
     unwrapped,
 )
 from fastapi_lens.recording.log.redaction import LONGEST_QUERY
-from fastapi_lens.recording.log.user_agents import LONGEST_HEADER
+from fastapi_lens.recording.log.user_agents import user_agent
 from fastapi_lens.text.methods import MAX_METHOD_LENGTH
 
 if TYPE_CHECKING:
@@ -322,13 +322,6 @@ class RequestLog:
             reason=reason,
             share=ended.started_ns % SAMPLING_MODULUS < self.share,
             client=str((scope.get("client") or ("",))[0]) if wants_client else "",
-            agent=_agent(scope),
+            agent=user_agent(scope.get("headers", ())),
             exception=exception,
         )
-
-
-def _agent(scope: Any) -> bytes:
-    for name, value in scope.get("headers", ()):
-        if name == b"user-agent":
-            return bytes(value[:LONGEST_HEADER])
-    return b""

@@ -4,6 +4,7 @@ Only searches for fixed texts in the first bytes, so that no header can take lon
 """
 
 import string
+from collections.abc import Iterable
 
 LONGEST_HEADER = 512
 """Bytes of a header that are searched; every browser's name is within them."""
@@ -12,7 +13,16 @@ LONGEST_NAME = 32
 OTHER = "other"
 
 _FAMILIES = (
-    # Robots first: their headers also name a browser.
+    # Monitors and robots first: their headers also name a browser.
+    *(("pingdom", "Pingdom"), ("uptimerobot", "UptimeRobot"), ("statuscake", "StatusCake")),
+    *(("datadog", "Datadog"), ("googlehc/", "GoogleHC")),
+    *(("zgrab/", "zgrab"), ("nuclei/", "Nuclei"), ("nuclei -", "Nuclei"), ("sqlmap/", "sqlmap")),
+    *(("masscan/", "masscan"), ("nikto/", "Nikto"), ("nmap scripting engine", "Nmap")),
+    *(("censysinspect/", "scanner"), ("internetmeasurement/", "scanner"), ("wpscan", "scanner")),
+    *(("expanse, a palo alto", "scanner"), ("leakix.net", "scanner"), ("l9explore/", "scanner")),
+    *(("gobuster/", "scanner"), ("feroxbuster/", "scanner"), ("dirbuster", "scanner")),
+    *(("fuzz faster u fool", "scanner"), ("wfuzz/", "scanner"), ("acunetix", "scanner")),
+    *(("nessus", "scanner"), ("openvas", "scanner")),
     *(("googlebot", "Googlebot"), ("bingbot", "Bingbot"), ("duckduckbot", "DuckDuckBot")),
     *(("yandexbot", "YandexBot"), ("applebot", "Applebot"), ("gptbot", "GPTBot")),
     *(("claudebot", "ClaudeBot"), ("bot", "bot"), ("crawler", "bot"), ("spider", "bot")),
@@ -31,6 +41,18 @@ _FAMILIES = (
     *(("elb-healthchecker/", "ELB-HealthChecker"), ("testclient", "testclient")),
 )
 _NAME_CHARACTERS = frozenset(string.ascii_letters + string.digits + "._-")
+
+
+def user_agent(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The first bytes of a request's User-Agent; empty without one.
+
+    Args:
+        headers: The headers of the request's scope.
+    """
+    for name, value in headers:
+        if name == b"user-agent":
+            return bytes(value[:LONGEST_HEADER])
+    return b""
 
 
 def family(header: bytes) -> str:

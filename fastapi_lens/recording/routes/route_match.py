@@ -39,7 +39,16 @@ from fastapi_lens.recording.routes.route_tree import (
 )
 from fastapi_lens.text.methods import method_name
 
-__all__ = ["NO_CALL", "Leaf", "Match", "RouteTable", "call_key", "identity"]
+__all__ = [
+    "NO_CALL",
+    "NO_ROUTE",
+    "Leaf",
+    "Match",
+    "RouteTable",
+    "call_key",
+    "identity",
+    "path_below",
+]
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -62,6 +71,9 @@ class Match:
 
 NO_CALL = Match("", "")
 """Certainly no call of an endpoint, whatever its path."""
+
+NO_ROUTE = Match("", "<no route>")
+"""The same, because no route has this path and method: the endpoint is removed or never existed."""
 
 
 class RouteTable:
@@ -96,18 +108,21 @@ class RouteTable:
             outer_root: The ``root_path`` before the call.
 
         Returns:
-            `NO_CALL` if no endpoint was reached: nothing matched (404, a redirect to the
-            other slash), the method is not allowed (405), or FastAPI or the lens answered;
-            ``None`` for the same if another path could give a different result, or if no known
-            route has the endpoint that answered.
+            `NO_ROUTE` if no endpoint was reached because nothing matched (404, a redirect to the
+            other slash) or the method is not allowed (405); `NO_CALL` if FastAPI or the lens
+            answered; ``None`` for the same if another path could give a different result, or if
+            no known route has the endpoint that answered.
         """
         root = _app_root(scope, outer_root)
         route, endpoint = scope.get("route"), scope.get("endpoint")
         frontend_path: str | None = _fastapi_scope(scope).get("frontend_path")
         if frontend_path is not None:
             return self._match_frontend(scope, root, frontend_path)
-        if endpoint is None or is_framework(endpoint):
-            return NO_CALL
+        if endpoint is None:
+            return NO_ROUTE
+        if is_framework(endpoint):
+            # A mounted FastAPI, in which nothing matched, is no page of its documentation.
+            return NO_ROUTE if _is_router(endpoint) else NO_CALL
         # Starlette's router also puts its mounts there, which includes those of older FastAPI.
         if isinstance(route, (Route, WebSocketRoute)):
             return self._match_route(scope, root, route)
@@ -126,7 +141,7 @@ class RouteTable:
         method = _method(scope, _answered(route, source))
         # FastAPI adds no HEAD to a GET.
         if method is None or (isinstance(route, APIRoute) and method != scope["method"]):
-            return NO_CALL
+            return NO_ROUTE
         prefix = self._mount_prefix(scope, root)
         template = (prefix or "") + source.path_format
         maybe = method == "GET" and (
@@ -145,8 +160,8 @@ class RouteTable:
 
     def _match_endpoint(self, scope: Scope, root: str, endpoint: Any) -> Match | None:
         """Match of a Starlette route or mount that stores only its endpoint in the scope."""
-        if getattr(unwrapped_app(endpoint), "routes", None) is not None:
-            return NO_CALL  # A router or application in which nothing matched.
+        if _is_router(endpoint):
+            return NO_ROUTE  # A router or application in which nothing matched.
         found = self._leaves_of(endpoint)
         if not found:
             return None
@@ -154,9 +169,11 @@ class RouteTable:
         leaf = found[0][0] if certain else _by_path(found, scope, root)
         if leaf is not None and leaf.is_page:
             return NO_CALL
-        method = None if leaf is None else _method(scope, leaf.methods)
-        if leaf is None or method is None:
+        if leaf is None:
             return None
+        method = _method(scope, leaf.methods)
+        if method is None:
+            return NO_ROUTE
         return Match(method_name(method), leaf.template, certain=certain)
 
     def _leaves_of(self, endpoint: Any) -> list[tuple[Leaf, Pattern[str]]]:
@@ -225,6 +242,11 @@ class RouteTable:
         return Match("GET", template + REST, certain=False)
 
 
+def _is_router(endpoint: Any) -> bool:
+    """True if an endpoint is an application or router with routes of its own."""
+    return getattr(unwrapped_app(endpoint), "routes", None) is not None
+
+
 def call_key(scope: Scope, status: int) -> tuple[object, ...]:
     """A key that is equal for calls that are counted alike; cheap to create.
 
@@ -245,6 +267,16 @@ def call_key(scope: Scope, status: int) -> tuple[object, ...]:
 def identity(scope: Scope) -> tuple[object, ...]:
     """The objects whose ids are in the `call_key` of a request."""
     return scope.get("route"), scope.get("endpoint"), effective_context(scope)
+
+
+def path_below(scope: Scope, outer_root: str) -> str:
+    """The requested path as the app's templates describe it, without the ``root_path``.
+
+    Args:
+        scope: The request's scope in its state after the call.
+        outer_root: The ``root_path`` before the call.
+    """
+    return _below(_app_root(scope, outer_root), scope["path"])
 
 
 def effective_context(scope: Scope) -> Any | None:

@@ -22,6 +22,7 @@ from fastapi_lens.recording.routes.documentation_pages import (
 )
 from fastapi_lens.recording.routes.handler_info import Handler, describe, unwrapped
 from fastapi_lens.text.methods import method_name
+from fastapi_lens.verdict.overrides import EXTENSION
 
 WEBSOCKET = "WEBSOCKET"
 ANY = "ANY"
@@ -46,6 +47,8 @@ class Leaf:
         kind: ``http``, ``websocket`` or ``mount``.
         endpoint: The handler, or the mounted application.
         guarded: True if FastAPI runs dependencies before it that are not among its parameters.
+        overrides: The ``x-lens`` value of the route's `openapi_extra`, as the code has it; None
+            where it has none.
     """
 
     template: str
@@ -58,6 +61,7 @@ class Leaf:
     guarded: bool = False
     silent: tuple[str, ...] = ()
     is_page: bool = False
+    overrides: object = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -184,7 +188,8 @@ def _walk(routes: Iterable[Any], prefix: Prefix, seen: tuple[int, ...]) -> Itera
         elif isinstance(route, Route):
             silent = silent_methods(route, context.methods)
             declared = declared_methods(route, context.methods)
-            yield replace(_leaf(context, prefix, declared + silent, "http"), silent=silent)
+            leaf = _leaf(context, prefix, declared + silent, "http")
+            yield replace(leaf, silent=silent, overrides=_overrides(route))
 
 
 def _walk_mount(
@@ -211,6 +216,12 @@ def _leaf(context: Any, prefix: Prefix, methods: tuple[str, ...], kind: str) -> 
         bool(getattr(context, "deprecated", None)),
         bool(getattr(context, "dependencies", None)),
     )
+
+
+def _overrides(route: Any) -> object:
+    """The overrides in a route's code; only routes of FastAPI have any."""
+    extra = getattr(route, "openapi_extra", None)
+    return extra.get(EXTENSION) if isinstance(extra, dict) else None
 
 
 def _mounts(routes: Iterable[Any], prefix: Prefix, depth: int = _MAX_DEPTH) -> Iterator[Prefix]:

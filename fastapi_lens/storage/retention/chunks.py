@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.models import Tier
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, REQUEST, STATUS
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, GONE, REQUEST, STATUS
 
 CHUNK_SECONDS = 0.005
 """Target duration of a chunk. The promise is 50 ms, but a machine may suddenly become slower."""
@@ -84,6 +84,12 @@ class RangeDelete:
         """The status codes, which are kept by day, of one app or of all."""
         where = sa.true() if app is None else STATUS.c.endpoint_id.in_(ids_of(app))
         return cls(STATUS, where, STATUS.c.day, STATUS.c.endpoint_id, limit)
+
+    @classmethod
+    def of_gone(cls, limit: int, app: str | None = None) -> "RangeDelete":
+        """The calls of removed endpoints, which are kept by day, of one app or of all."""
+        where = sa.true() if app is None else GONE.c.endpoint_id.in_(ids_of(app))
+        return cls(GONE, where, GONE.c.day, GONE.c.endpoint_id, limit)
 
     @classmethod
     def of_requests(cls, where: sa.ColumnElement[bool], limit: int) -> "RangeDelete":

@@ -15,7 +15,7 @@ from fastapi_lens.storage.retention.chunks import ids_of
 from fastapi_lens.storage.retention.log_deletion import request_id_at
 from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS, Tier
-from fastapi_lens.storage.schema.tables import BUCKET, EXCEPTION, REQUEST, STATUS
+from fastapi_lens.storage.schema.tables import BUCKET, EXCEPTION, GONE, REQUEST, STATUS
 
 MOST_COUNTED = 1_000_000
 """Number up to which rows of one kind are counted, because counting takes time."""
@@ -99,7 +99,8 @@ def _kinds(now_kept: Retention, then: Retention, now: float) -> Iterator[_Kind]:
         buckets = of_tier & _between(BUCKET.c.bucket, first, end)
         yield _Kind(BUCKET.c.bucket, buckets, times=tier.value)
         if tier is Tier.DAY:
-            yield _Kind(STATUS.c.day, _between(STATUS.c.day, first, end), times=tier.value)
+            for day in (STATUS.c.day, GONE.c.day):
+                yield _Kind(day, _between(day, first, end), times=tier.value)
     first_us, end_us = (microseconds(now - one.log_kept_seconds) for one in (now_kept, then))
     ids = _between(REQUEST.c.id, request_id_at(first_us), request_id_at(end_us))
     yield _Kind(REQUEST.c.id, ids, over=1_000_000 << REQUEST_ID_BITS)

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from fastapi_lens.storage.coordination.leases import renew_lease, take_lease
 from fastapi_lens.storage.engine.clock_skew import microseconds
@@ -22,6 +23,7 @@ from fastapi_lens.storage.retention.chunks import (
     range_chunks,
 )
 from fastapi_lens.storage.retention.log_deletion import log_chunks, surplus_chunks
+from fastapi_lens.storage.retention.removals import removal_chunks
 from fastapi_lens.storage.retention.vacuum import keeps_its_size, space_chunks
 from fastapi_lens.storage.retention.worker_deletion import worker_chunks
 from fastapi_lens.storage.schema.models import Tier
@@ -180,10 +182,14 @@ def _tier_chunks(
     *,
     app: str | None = None,
 ) -> Iterator[Chunk]:
-    """Delete a tier's rows before a bucket, and status codes with days, of one app or of all."""
+    """Delete a tier's rows before a bucket, of one app or of all.
+
+    With days go status codes, and calls of removed endpoints.
+    """
     yield from range_chunks(database, RangeDelete.of_tier(tier, oldest, app), batch_size)
     if tier is Tier.DAY:
         yield from range_chunks(database, RangeDelete.of_statuses(oldest, app), batch_size)
+        yield from range_chunks(database, RangeDelete.of_gone(oldest, app), batch_size)
 
 
 def lease_of(app: str) -> str:
@@ -266,6 +272,8 @@ class _Job:
 class Pruner:
     """Deletes rows past their retention, a few at each visit, for all workers.
 
+    The worker that deletes an app's rows also notes which of its endpoints were removed.
+
     Rows that no app keeps are one job, rows past an app's own retention another one: so several
     apps can share a database with different retentions.
 
@@ -298,7 +306,10 @@ class Pruner:
                 database,
                 lease_of(retention.app),
                 owner,
-                lambda now: app_chunks(database, retention, now=now, timer=timer),
+                lambda now: chain(
+                    removal_chunks(database, retention.app, now=now, timer=timer),
+                    app_chunks(database, retention, now=now, timer=timer),
+                ),
             ),
         )
 

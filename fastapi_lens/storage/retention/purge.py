@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from fastapi_lens.errors import DeadlockError
 from fastapi_lens.storage.coordination.dropped_calls import forget_dropped
 from fastapi_lens.storage.coordination.sequence import TRIES
+from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.import_notes import import_notes
 from fastapi_lens.storage.retention.chunks import (
@@ -26,6 +27,7 @@ from fastapi_lens.storage.schema.tables import (
     BUCKET,
     ENDPOINT,
     EXCEPTION,
+    GONE,
     META,
     OBSERVED,
     RELEASE,
@@ -70,7 +72,7 @@ class Amount:
     Attributes:
         endpoints: Endpoints' own rows.
         buckets: Rows of minutes, hours, days and weeks.
-        statuses: Status codes by day.
+        statuses: Status codes by day, and calls of removed endpoints by day.
         workers: Workers.
         requests: Requests in the log.
         exceptions: Kinds of exceptions.
@@ -96,7 +98,7 @@ def amount(database: Database, choice: Choice) -> Amount:
     Raises:
         StorageError: The database cannot be read.
     """
-    found = {BUCKET: 0, STATUS: 0, REQUEST: 0}
+    found = {BUCKET: 0, STATUS: 0, GONE: 0, REQUEST: 0}
     with database.read() as connection:
         for range_delete in _ranges(choice):
             rows = sa.select(sa.func.count()).where(
@@ -114,11 +116,17 @@ def amount(database: Database, choice: Choice) -> Amount:
         )
     stay = choice.before is not None or choice.keeps_endpoints
     endpoints = 0 if stay else len(choice.ids)
-    return Amount(endpoints, found[BUCKET], found[STATUS], workers, found[REQUEST], exceptions)
+    statuses = found[STATUS] + found[GONE]
+    return Amount(endpoints, found[BUCKET], statuses, workers, found[REQUEST], exceptions)
 
 
-def purge(database: Database, choice: Choice) -> Iterator[int]:
+def purge(database: Database, choice: Choice, *, now: float) -> Iterator[int]:
     """Delete a selection; yields the number of rows of each transaction once it is committed.
+
+    Args:
+        database: The database of the rows.
+        choice: The selection.
+        now: Epoch seconds; the history of endpoints that stay is whole from then on.
 
     Raises:
         StorageError: The database cannot be written; earlier transactions stay.
@@ -129,9 +137,11 @@ def purge(database: Database, choice: Choice) -> Iterator[int]:
         yield 0
     # Also at the beginning, because the deletion may be stopped before the end.
     _note(database)
-    if choice.keeps_endpoints:
-        # First, so that the totals never outlive the calls.
-        _forget_calls(database, choice.ids)
+    # First, so that neither the totals nor the evidence ever outlive the calls.
+    if choice.before is not None:
+        _lose_evidence(database, choice.ids, microseconds(min(now, choice.before)))
+    elif choice.keeps_endpoints:
+        _forget_calls(database, choice.ids, microseconds(now))
     for done in _row_chunks(database, choice, batch_size):
         yield done.rows
     if not choice.keeps_endpoints:
@@ -178,6 +188,7 @@ def purge_for(
     database: Database,
     choice: Choice,
     *,
+    now: float,
     seconds: float,
     timer: Callable[[], float] = time.monotonic,
 ) -> bool:
@@ -186,6 +197,7 @@ def purge_for(
     Args:
         database: The database of the rows.
         choice: The selection.
+        now: See `purge`.
         seconds: The limit, after which no further transaction begins.
         timer: Seconds of a monotonic clock.
 
@@ -195,7 +207,7 @@ def purge_for(
     end = timer() + seconds
 
     def begin() -> bool:
-        return all(timer() < end for _ in purge(database, choice))
+        return all(timer() < end for _ in purge(database, choice, now=now))
 
     # Workers write to the same rows meanwhile, so this transaction may lose a deadlock.
     for _ in range(TRIES - 1):
@@ -222,8 +234,9 @@ def _ranges(choice: Choice) -> Iterator[RangeDelete]:
             of_tier = (BUCKET.c.tier == tier.value) & BUCKET.c.endpoint_id.in_(ids)
             yield RangeDelete(BUCKET, of_tier, BUCKET.c.bucket, BUCKET.c.endpoint_id, limit)
         limit = _END if choice.before is None else choice.before // Tier.DAY
-        of_days = STATUS.c.endpoint_id.in_(ids)
-        yield RangeDelete(STATUS, of_days, STATUS.c.day, STATUS.c.endpoint_id, limit)
+        for table in (STATUS, GONE):
+            day, endpoint = table.c.day, table.c.endpoint_id
+            yield RangeDelete(table, endpoint.in_(ids), day, endpoint, limit)
     end = _END if choice.before is None else request_id_at(choice.before * 1_000_000)
     for where in _of_choice(REQUEST, choice):
         yield RangeDelete.of_requests(where, end)
@@ -253,12 +266,28 @@ def _delete(database: Database, statement: sa.Delete) -> int:
         return connection.execute(statement).rowcount
 
 
-def _forget_calls(database: Database, ids: Sequence[int]) -> None:
-    """Reset endpoints to never called."""
-    never = {"first_called_at": 0, "last_called_at": 0, "total_calls": 0}
+def _forget_calls(database: Database, ids: Sequence[int], now_us: int) -> None:
+    """Reset endpoints to never called, without evidence before now."""
+    _lose_evidence(database, ids, now_us)
     for part in _parts(ids):
         with database.write() as connection:
-            connection.execute(sa.update(ENDPOINT).where(ENDPOINT.c.id.in_(part)).values(never))
+            of_part = sa.update(ENDPOINT).where(ENDPOINT.c.id.in_(part))
+            connection.execute(of_part.values(dict.fromkeys(_OF_CALLS, 0)))
+
+
+_OF_CALLS = (
+    *("first_called_at", "last_called_at", "last_used_at", "total_calls"),
+    *("first_called_release_id", "last_called_release_id"),
+)
+"""What an endpoint's row says about its calls."""
+
+
+def _lose_evidence(database: Database, ids: Sequence[int], until_us: int) -> None:
+    """Note that the history of endpoints before a time is not whole any more."""
+    for part in _parts(ids):
+        earlier = ENDPOINT.c.id.in_(part) & (ENDPOINT.c.evidence_since < until_us)
+        with database.write() as connection:
+            connection.execute(sa.update(ENDPOINT).where(earlier).values(evidence_since=until_us))
 
 
 def _forget_imports(database: Database, app: str) -> None:

@@ -143,7 +143,7 @@ class StatusRow(LensModel, table=True):
 
 
 class GoneRow(LensModel, table=True):
-    """The 404s of one day that fit the path of one removed endpoint.
+    """The calls of one removed endpoint on one day: responses 404 and 405, refused WebSockets.
 
     `is_noise` is 1 for callers that are scanners, bots or health checks, and 0 for all others.
     """

@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from fastapi_lens.errors import OverrideError
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.engine.texts import storable
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS, Tier
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, MOVED, REQUEST
+from fastapi_lens.verdict.overrides import overrides_of
 
 MAX_ID = (1 << 63) - 1
 MAX_TIME_US = MAX_ID >> REQUEST_ID_BITS
@@ -33,8 +35,11 @@ _FIRST_STATUS, _LAST_STATUS = 100, 999
 _TIMES = (
     *("first_seen_at", "last_seen_at", "first_called_at", "last_called_at", "first_at", "last_at"),
     *("started_at", "seen_at", "ended_at", "complete_to"),
-    *("present_since", "evidence_since", "removed_at", "last_used_at"),
+    *("removed_at", "last_used_at"),
 )
+_SINCE = ("present_since", "evidence_since")
+"""Times before which silence proves nothing."""
+
 _IDS = (
     *("endpoint_id", "failure_id", "id", "shape_id", "release_id"),
     *("first_release_id", "last_release_id", "first_called_release_id", "last_called_release_id"),
@@ -152,6 +157,16 @@ def _zero(_value: Any, _now_us: int) -> int:
     return 0
 
 
+def _is_overrides(value: Any) -> bool:
+    if not _TEXT.holds(value):
+        return False
+    try:
+        overrides_of(json.loads(value))
+    except (ValueError, RecursionError, OverrideError):
+        return False
+    return True
+
+
 def _is_histogram(value: Any) -> bool:
     return isinstance(value, bytes) and Histogram.is_whole(value)
 
@@ -162,12 +177,15 @@ _TIME = _number(0, MAX_TIME_US, is_time=True)
 _TEXTS: Mapping[str, Rule] = MappingProxyType(
     {
         "reason": _one_of(*_REASONS),
+        "overrides": Rule("no overrides", _is_overrides, lambda _value, _now_us: None),
         "tags": Rule("no list of texts", _is_list_of_texts, lambda _value, _now_us: "[]"),
     }
 )
 _OTHERS: Mapping[str, Rule] = MappingProxyType(
     {
         **dict.fromkeys(_TIMES, _TIME),
+        # Never earlier than a wrong one may have stood for.
+        **dict.fromkeys(_SINCE, Rule(_TIME.says, _TIME.holds, lambda _value, now_us: now_us)),
         **dict.fromkeys(_IDS, _ID),
         "bucket": _number(0, _LAST_SECOND // Tier.MINUTE),
         "clock_ahead_us": _number(-MAX_TIME_US, MAX_TIME_US),

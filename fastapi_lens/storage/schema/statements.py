@@ -62,7 +62,9 @@ FACTS = (
     "summary",
     "tags",
     "deprecated",
-    "last_seen_at",
+    "shape_id",
+    "last_release_id",
+    "overrides",
 )
 """Columns of an endpoint that its app reports, each a parameter ``new_<column>``."""
 
@@ -89,6 +91,38 @@ def advancing(number: sa.Column[int], *progress: sa.Column[int]) -> Prepared:
     )
 
 
+def _presence() -> dict[sa.Column[int], sa.ColumnElement[int]]:
+    """The columns that tell since when an endpoint has been in the routes, in this order.
+
+    An endpoint that was removed has returned, at the earliest at its removal: the clock of the
+    worker that reports it may be behind. A worker whose clock is behind does not lower
+    `last_seen_at`, because workers that have the endpoint may have started since. A time after
+    ``ahead`` came from a wrong clock.
+    """
+    present, removed, seen = (
+        ENDPOINT.c.present_since,
+        ENDPOINT.c.removed_at,
+        ENDPOINT.c.last_seen_at,
+    )
+    now, ahead = _now("seen"), _now("ahead")
+    returned = sa.case((removed > now, removed), else_=now)
+    return {
+        # Before the column that it depends on: MariaDB assigns from left to right.
+        present: sa.case((removed > _NEVER, returned), else_=present),
+        removed: _NEVER,
+        seen: sa.case(((seen > now) & (seen <= ahead), seen), else_=now),
+    }
+
+
+def _now(name: str) -> sa.BindParameter[int]:
+    return sa.bindparam(name, type_=sa.BigInteger)
+
+
+_NEVER: sa.ColumnElement[int] = sa.literal_column("0", sa.BigInteger())
+
 UPDATE_FACTS = Prepared(
-    _updating(ENDPOINT).values({name: sa.bindparam(f"new_{name}") for name in FACTS})
+    _updating(ENDPOINT).ordered_values(
+        *((ENDPOINT.c[name], sa.bindparam(f"new_{name}")) for name in FACTS), *_presence().items()
+    )
 )
+"""Sets an endpoint's facts; ``seen`` is the present, and later times than ``ahead`` are wrong."""

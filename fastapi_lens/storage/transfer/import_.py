@@ -5,7 +5,7 @@ adds them. A repeated import, after a crash or by mistake, continues from there.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -15,11 +15,13 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.coordination.observed import mark_hour, tell_release
 from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
+from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.prepared import primary_key
 from fastapi_lens.storage.records.import_notes import IMPORT_NOTE, import_notes
 from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.data_version import note_change
+from fastapi_lens.storage.schema.identities import shape_id
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.statements import FACTS
 from fastapi_lens.storage.schema.tables import (
@@ -56,16 +58,20 @@ class Importer:
         export_id: 32 hexadecimal digits that identify the export.
         rows: Number of rows in the export.
         origins: The origins of the counts in the export, by app.
+        now: Epoch seconds.
     """
 
-    def __init__(self, database: Database, export_id: str, rows: int, origins: Origins) -> None:
+    def __init__(
+        self, database: Database, export_id: str, rows: int, origins: Origins, *, now: float
+    ) -> None:
         """Write nothing yet."""
         self._database = database
         self._name = f"{IMPORT_NOTE}{export_id}"
         self._rows = rows
         self._origins = origins
+        self._now_us = microseconds(now)
         self._adders: dict[sa.Table, Callable[[Connection, Sequence[Row]], None]] = {
-            ENDPOINT: _add_endpoints,
+            ENDPOINT: self._add_endpoints,
             BUCKET: _add_buckets,
             STATUS: _add_statuses,
             EXCEPTION: _add_exceptions,
@@ -118,7 +124,14 @@ class Importer:
         Raises:
             StorageError: The database cannot be written.
         """
+        if table is ENDPOINT:
+            rows = [self._endpoint(row) for row in rows]
         retry_on_deadlock(lambda: self._add(table, start, rows), tries=TRIES)
+
+    def _endpoint(self, row: Row) -> Row:
+        """An endpoint with all columns; its shape is derived, so that it cannot be wrong."""
+        shape = shape_id(row["app"], row["method"], row["path"])
+        return {**_OLDER_ENDPOINT, "evidence_since": self._now_us, **row, "shape_id": shape}
 
     def _add(self, table: sa.Table, start: int, rows: Sequence[Row]) -> None:
         # Two transactions: on MariaDB, transactions that insert and then update deadlock.
@@ -146,6 +159,48 @@ class Importer:
             sa.update(META).where(META.c.name == self._name).values(value=json.dumps(note))
         )
 
+    def _add_endpoints(self, connection: Connection, rows: Sequence[Row]) -> None:
+        found = connection.execute(
+            sa.select(ENDPOINT)
+            .where(ENDPOINT.c.id.in_([row["id"] for row in rows]))
+            .order_by(ENDPOINT.c.id)
+            .with_for_update()
+        )
+        here = {row["id"]: dict(row) for row in found.mappings()}
+        recorded = _recorded_apps(connection, {row["app"] for row in rows})
+        for row in rows:
+            values = _joined(here[row["id"]], row)
+            if row["app"] in recorded:
+                # Nobody here observed what was called there, or the other way round.
+                values["evidence_since"] = max(values["evidence_since"], self._now_us)
+            of_it = sa.update(ENDPOINT).where(ENDPOINT.c.id == row["id"])
+            connection.execute(of_it.values(values))
+
+
+def _recorded_apps(connection: Connection, apps: Collection[str]) -> set[str]:
+    """Those of some apps that have recorded into this database before the import.
+
+    Workers and releases follow the endpoints in an export.
+    """
+    recorded = (sa.select(table.c.app).where(table.c.app.in_(apps)) for table in (WORKER, RELEASE))
+    return set(connection.execute(sa.union(*recorded)).scalars())
+
+
+OLDEST_SCHEMA = 8
+"""The oldest schema version whose exports can be imported."""
+
+_OLDER_ENDPOINT: Mapping[str, Any] = MappingProxyType(
+    {
+        **dict.fromkeys(("present_since", "removed_at", "last_used_at"), 0),
+        **dict.fromkeys(("first_release_id", "last_release_id"), 0),
+        **dict.fromkeys(("first_called_release_id", "last_called_release_id"), 0),
+        "overrides": None,
+    }
+)
+
+ADDED_COLUMNS = frozenset({*_OLDER_ENDPOINT, "shape_id", "evidence_since"})
+"""Columns that endpoints lack in exports of older schema versions."""
+
 
 def _emptied(table: sa.Table, row: Row) -> Row:
     """A row without counts, which are added to it later.
@@ -161,6 +216,7 @@ def _emptied(table: sa.Table, row: Row) -> Row:
             "first_called_at": 0,
             "last_called_at": 0,
             "total_calls": 0,
+            "last_used_at": 0,
         }
     if table is BUCKET:
         return {**row, **dict.fromkeys(COUNTERS, 0), "max_us": 0, "histogram": b""}
@@ -182,34 +238,43 @@ _NO_COUNTS: Mapping[str, Mapping[str, int]] = MappingProxyType(
 """The columns of rows that are added to, with what they are before."""
 
 
-def _add_endpoints(connection: Connection, rows: Sequence[Row]) -> None:
-    found = connection.execute(
-        sa.select(ENDPOINT)
-        .where(ENDPOINT.c.id.in_([row["id"] for row in rows]))
-        .order_by(ENDPOINT.c.id)
-        .with_for_update()
-    )
-    here = {row["id"]: dict(row) for row in found.mappings()}
-    for row in rows:
-        values = _joined(here[row["id"]], row)
-        connection.execute(sa.update(ENDPOINT).where(ENDPOINT.c.id == row["id"]).values(values))
-
-
 def _joined(here: Row, there: Row) -> Row:
-    """The merged values of one endpoint; the facts are those that were seen later."""
+    """The merged values of one endpoint; the facts are those that were seen later.
+
+    It may have been in the routes at only one of both places, so the evidence begins where the
+    later one begins.
+    """
     newer = there if there["last_seen_at"] > here["last_seen_at"] else here
+    first_seen = there if _is_earlier(there["first_seen_at"], here["first_seen_at"]) else here
+    first_called = there if _is_earlier(there["first_called_at"], here["first_called_at"]) else here
+    last_called = there if there["last_called_at"] > here["last_called_at"] else here
+    removed = here["removed_at"], there["removed_at"]
     return {
         **{name: newer[name] for name in FACTS},
-        "first_seen_at": _earlier(here["first_seen_at"], there["first_seen_at"]),
-        "first_called_at": _earlier(here["first_called_at"], there["first_called_at"]),
-        "last_called_at": max(here["last_called_at"], there["last_called_at"]),
+        "first_seen_at": first_seen["first_seen_at"],
+        "last_seen_at": newer["last_seen_at"],
+        "first_called_at": first_called["first_called_at"],
+        "last_called_at": last_called["last_called_at"],
         "total_calls": here["total_calls"] + there["total_calls"],
+        "present_since": max(here["present_since"], there["present_since"]),
+        "evidence_since": _evidence_since(here, there),
+        "removed_at": min(removed),
+        "last_used_at": max(here["last_used_at"], there["last_used_at"]),
+        "first_release_id": first_seen["first_release_id"],
+        "first_called_release_id": first_called["first_called_release_id"],
+        "last_called_release_id": last_called["last_called_release_id"],
     }
 
 
-def _earlier(one: int, other: int) -> int:
-    """The earlier of two times, where 0 means never."""
-    return min(one, other) if one and other else one or other
+def _evidence_since(here: Row, there: Row) -> int:
+    since: int = max(here["evidence_since"], there["evidence_since"])
+    seen = here["first_seen_at"], there["first_seen_at"]
+    return since if seen[0] == seen[1] else max(since, *seen)
+
+
+def _is_earlier(one: int, other: int) -> bool:
+    """True if a time is earlier than another one, where 0 means never."""
+    return 0 < one < other or other == 0
 
 
 def _add_buckets(connection: Connection, rows: Sequence[Row]) -> None:

@@ -1,12 +1,13 @@
 """Types that recording passes to storage: counted calls in batches. No SQL, no I/O."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.verdict.history import REFUSED
 
 TIERS = (Tier.MINUTE, Tier.HOUR, Tier.DAY, Tier.WEEK)
 
@@ -24,6 +25,8 @@ class EndpointFacts:
     Attributes:
         tags: Tags in the order of the route.
         seen_at_us: Time of its discovery, in microseconds since the epoch.
+        overrides: Its valid overrides in code as JSON, see `verdict.overrides.as_text`; None if it
+            has none.
     """
 
     id: int
@@ -37,6 +40,7 @@ class EndpointFacts:
     tags: tuple[str, ...] = ()
     deprecated: bool = False
     seen_at_us: int = 0
+    overrides: str | None = None
 
 
 class Delta(NamedTuple):
@@ -104,6 +108,7 @@ class Batch:
             wrong clock and is overwritten.
         since_us: All counts of the worker before this time, in microseconds since the epoch, are
             in earlier batches.
+        release_id: The release of the worker, see `identities.release_id`; 0 if it is unknown.
     """
 
     seq: int
@@ -112,6 +117,7 @@ class Batch:
     open_calls: str | None = None
     ahead_us: int = (1 << 63) - 1
     since_us: int = 0
+    release_id: int = 0
 
     @property
     def calls(self) -> int:
@@ -146,6 +152,59 @@ class BucketSum:
         self.duration_us += delta.duration_us
         self.max_us = max(self.max_us, delta.max_us)
         self.histogram += delta.histogram
+
+
+@dataclass(slots=True)
+class EndpointChange:
+    """The change of one endpoint's row.
+
+    Attributes:
+        calls: Calls to add.
+        first_at_us: Time of the first call, in microseconds since the epoch.
+        last_at_us: Time of the last call.
+        used_at_us: Time of the last call that was no refusal; 0 if there is none.
+        first_release: The release that recorded the first call; 0 if it is unknown.
+        last_release: The same of the last call.
+    """
+
+    calls: int
+    first_at_us: int
+    last_at_us: int
+    used_at_us: int
+    first_release: int
+    last_release: int
+
+    def add(self, other: "EndpointChange") -> None:
+        """Add another change of the same endpoint."""
+        self.calls += other.calls
+        if other.first_at_us < self.first_at_us:
+            self.first_at_us, self.first_release = other.first_at_us, other.first_release
+        if other.last_at_us > self.last_at_us:
+            self.last_at_us, self.last_release = other.last_at_us, other.last_release
+        self.used_at_us = max(self.used_at_us, other.used_at_us)
+
+
+def endpoint_changes(batches: Iterable[Batch]) -> dict[int, EndpointChange]:
+    """The changes of each endpoint, by id."""
+    changes: dict[int, EndpointChange] = {}
+    for batch in batches:
+        releases = batch.release_id, batch.release_id
+        for endpoint, calls, first, last, used in _spans(batch):
+            change = EndpointChange(calls, first, last, used, *releases)
+            found = changes.setdefault(endpoint, change)
+            if found is not change:
+                found.add(change)
+    return changes
+
+
+def _spans(batch: Batch) -> Iterator[tuple[int, int, int, int, int]]:
+    """Endpoint, calls, first call, last call and last use of each part of a batch."""
+    for one in batch.deltas:
+        used = 0 if one.status in REFUSED else one.last_at_us
+        yield one.endpoint_id, one.calls, one.first_at_us, one.last_at_us, used
+    for use in batch.uses:
+        # Open calls count only when they end. Whatever their status, the endpoint is in use.
+        yield use.endpoint_id, 0, use.since_us, use.until_us, use.until_us
 
 
 def bucket_sums(deltas: Iterable[Delta]) -> dict[BucketKey, BucketSum]:

@@ -7,7 +7,7 @@ when that process dies. One process at a time drains, because several would wait
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -20,14 +20,17 @@ from fastapi_lens.errors import RefusedError, StorageError
 from fastapi_lens.storage.coordination.dropped_calls import count_dropped
 from fastapi_lens.storage.coordination.observed import hours_between, note_lost_hours
 from fastapi_lens.storage.coordination.sequence import retry_on_deadlock
-from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, microseconds
+from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, EARLIEST, microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.prepared import Prepared
+from fastapi_lens.storage.engine.texts import unescaped
 from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.data_version import note_change
+from fastapi_lens.storage.schema.identities import release_id
 from fastapi_lens.storage.schema.migrations import WRITTEN_AS, require_schema
+from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.statements import HAS_SCHEMA
-from fastapi_lens.storage.schema.tables import ENDPOINT, INBOX
+from fastapi_lens.storage.schema.tables import ENDPOINT, INBOX, WORKER
 from fastapi_lens.storage.writing.batches import Batch, Delta, Use
 from fastapi_lens.storage.writing.inbox import UnreadableError, is_newer, newer_bodies, unpack
 from fastapi_lens.storage.writing.registrar import insert_unregistered
@@ -65,13 +68,18 @@ class _TakenError(StorageError):
 
 
 class Waiting(NamedTuple):
-    """A batch in the inbox, see `models.InboxRow`."""
+    """A batch in the inbox, see `models.InboxRow`.
+
+    Attributes:
+        release: The release of its worker; None if the worker's row was deleted.
+    """
 
     worker_id: str
     seq: int
     app: str
     calls: int
     body: bytes
+    release: str | None = None
 
     @property
     def key(self) -> Key:
@@ -231,9 +239,9 @@ class Drain:
 
     def _add_first_part(self, rows: Sequence[Waiting]) -> set[Key]:
         """Add as many batches as one transaction takes; their keys."""
-        part, batch = self._first_part(rows)
+        part, batches = self._first_part(rows)
         try:
-            self._roll_up(part, batch)
+            self._roll_up(part, batches)
         except (_TakenError, RefusedError):
             raise
         except StorageError:
@@ -242,8 +250,8 @@ class Drain:
             raise
         return {row.key for row in part}
 
-    def _first_part(self, rows: Sequence[Waiting]) -> tuple[list[Waiting], Batch]:
-        """Batches with about `MOST_SUMS` distinct sums in all, and these sums.
+    def _first_part(self, rows: Sequence[Waiting]) -> tuple[list[Waiting], Sequence[Batch]]:
+        """Batches with about `MOST_SUMS` distinct sums in all, and these sums by release.
 
         It takes the first batch of each worker, then the second ones, because those of different
         workers contain the same endpoints.
@@ -255,8 +263,8 @@ class Drain:
                 part.append(row)
                 yield _unpacked(row)
 
-        batch = self._added_up(batches())
-        return sorted(part), batch
+        added_up = self._added_up(batches())
+        return sorted(part), added_up
 
     def _readable(self, rows: Sequence[Waiting]) -> Sequence[Waiting]:
         readable = [row for row in rows if not is_newer(row.body)]
@@ -268,16 +276,16 @@ class Drain:
             )
         return readable
 
-    def _roll_up(self, rows: Sequence[Waiting], batch: Batch) -> None:
+    def _roll_up(self, rows: Sequence[Waiting], batches: Sequence[Batch]) -> None:
         claim = _Claim(rows)
         try:
-            self._rollup.add(batch, claim)
+            self._rollup.add(batches, claim)
         except UnregisteredError as error:
             # The endpoints were deleted while they were called, or refused at their registration.
             missing = frozenset(error.ids)
             apps = {identity: row.app for row in rows for identity in missing & _ids_in(row)}
             insert_unregistered(self._database, apps, now_us=microseconds(self._clock()))
-            self._rollup.add(batch, claim)
+            self._rollup.add(batches, claim)
 
     def _add_the_rest(self, row: Waiting) -> None:
         """Add the sums that the database accepts of a batch that it refused as a whole."""
@@ -351,8 +359,7 @@ class Drain:
             claim(connection)
             if calls and since_us is not None:
                 count_dropped(self._database, connection, row.app, calls)
-                # The batch may be unreadable, but its counts are neither older nor newer.
-                hours = hours_between(since_us / 1_000_000, self._clock())
+                hours = _hours_since(since_us / 1_000_000, self._clock())
                 note_lost_hours(self._database, connection, row.app, hours)
 
         return claim_and_count
@@ -364,30 +371,48 @@ class Drain:
             names = {row.id: visible(f"{row.method} {row.path}") for row in found}
         return [names.get(endpoint, f"endpoint {endpoint}") for endpoint in endpoints]
 
-    def _added_up(self, batches: Iterable[Batch]) -> Batch:
-        """One batch with the sums and uses of several, up to the one that exceeds `MOST_SUMS`."""
-        sums: dict[tuple[int, int, int], list[Delta]] = {}
-        uses: list[Use] = []
+    def _added_up(self, batches: Iterable[Batch]) -> Sequence[Batch]:
+        """The sums and uses of batches by release, up to the one that exceeds `MOST_SUMS`."""
+        releases: dict[int, _Sums] = {}
         # A stored time counts as wrong only if it is ahead of the present clock, too.
         ahead_us = microseconds(self._clock() + AHEAD_SECONDS)
         for number, batch in enumerate(yield_gil(batches, every=1), 1):
             ahead_us = max(ahead_us, batch.ahead_us)
-            uses += batch.uses
-            for delta in batch.deltas:
-                sums.setdefault((delta.endpoint_id, delta.minute, delta.status), []).append(delta)
+            found = releases.setdefault(batch.release_id, _Sums())
+            found.add(batch)
             if number % FOLD_EVERY == 0:
-                _fold(sums)
-            if len(sums) > MOST_SUMS:
+                for one in releases.values():
+                    one.fold()
+            if sum(len(one.deltas) for one in releases.values()) > MOST_SUMS:
                 break
-        _fold(sums)
-        deltas = tuple(delta for (delta,) in sums.values())
-        return Batch(0, deltas, tuple(uses), ahead_us=ahead_us)
+        return [one.batch(release, ahead_us) for release, one in releases.items()]
 
 
-def _fold(sums: Mapping[tuple[int, int, int], list[Delta]]) -> None:
-    """Replace the sums of each list by one."""
-    for deltas in yield_gil(sums.values()):
-        deltas[:] = [Delta.sum_of(deltas)]
+class _Sums:
+    """The sums and uses of the batches of one release."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.deltas: dict[tuple[int, int, int], list[Delta]] = {}
+        self._uses: list[Use] = []
+
+    def add(self, batch: Batch) -> None:
+        """Add those of a batch."""
+        deltas = self.deltas
+        self._uses += batch.uses
+        for delta in batch.deltas:
+            deltas.setdefault((delta.endpoint_id, delta.minute, delta.status), []).append(delta)
+
+    def fold(self) -> None:
+        """Replace the sums of each list by one."""
+        for deltas in yield_gil(self.deltas.values()):
+            deltas[:] = [Delta.sum_of(deltas)]
+
+    def batch(self, release_id: int, ahead_us: int) -> Batch:
+        """All of them as one batch."""
+        self.fold()
+        deltas = tuple(delta for (delta,) in self.deltas.values())
+        return Batch(0, deltas, tuple(self._uses), ahead_us=ahead_us, release_id=release_id)
 
 
 class _Claim:
@@ -414,6 +439,17 @@ class _Claim:
                 raise _TakenError("another process has added these batches")
 
 
+def _hours_since(since: float, now: float) -> range:
+    """The hours that the calls of a batch may belong to, which itself may be unreadable.
+
+    Args:
+        since: See `models.InboxRow`, in epoch seconds; that of a wrong clock tells nothing.
+        now: Epoch seconds.
+    """
+    is_told = EARLIEST <= since <= now
+    return hours_between(since if is_told else now - Tier.DAY, now)
+
+
 def _log_refused(deltas: Sequence[Delta], names: Sequence[str]) -> None:
     calls = Counter[str]()
     for delta, name in zip(deltas, names, strict=True):
@@ -425,7 +461,12 @@ def _log_refused(deltas: Sequence[Delta], names: Sequence[str]) -> None:
 
 
 def _unpacked(row: Waiting) -> Batch:
-    return unpack(row.body)
+    batch = unpack(row.body)
+    if row.release is None:
+        return batch
+    # The names as they were before a database without some characters escaped them.
+    app, release = unescaped(row.app), unescaped(row.release)
+    return replace(batch, release_id=release_id(app, release))
 
 
 def _by_rank(rows: Iterable[Waiting]) -> list[Waiting]:
@@ -444,9 +485,14 @@ def _ids_in(row: Waiting) -> set[int]:
     return counted | {use.endpoint_id for use in batch.uses}
 
 
-_IN_ORDER = sa.select(
-    INBOX.c.worker_id, INBOX.c.seq, INBOX.c.app, INBOX.c.calls, INBOX.c.body
-).order_by(INBOX.c.worker_id, INBOX.c.seq)
+_IN_ORDER = (
+    sa.select(
+        *(INBOX.c.worker_id, INBOX.c.seq, INBOX.c.app, INBOX.c.calls, INBOX.c.body),
+        WORKER.c.release,
+    )
+    .join_from(INBOX, WORKER, WORKER.c.id == INBOX.c.worker_id, isouter=True)
+    .order_by(INBOX.c.worker_id, INBOX.c.seq)
+)
 _SINCE = sa.select(INBOX.c.since).where(
     INBOX.c.worker_id == sa.bindparam("worker_id"), INBOX.c.seq == sa.bindparam("seq")
 )

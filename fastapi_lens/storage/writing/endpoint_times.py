@@ -1,5 +1,6 @@
 """Endpoint times that a wrong clock recorded, and their correction."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,8 @@ from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, EARLIEST, micr
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.models import Tier
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, WORKER
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.verdict.history import REFUSED
 
 _AT_ONCE = 100
 _LIVED_DAYS = 3
@@ -23,9 +25,13 @@ _EARLIEST_US = microseconds(EARLIEST)
 _DAY_SECONDS = Tier.DAY.value
 _COARSER = {Tier.DAY: Tier.WEEK, Tier.HOUR: Tier.DAY, Tier.MINUTE: Tier.HOUR}
 
-_TIMES = ("first_seen_at", "last_seen_at", "first_called_at", "last_called_at")
-_MOVED = _TIMES[:3]
-"""Times that are moved where they are; last calls are corrected by batches."""
+_MOVED = (
+    *("first_seen_at", "last_seen_at", "first_called_at"),
+    *("present_since", "evidence_since", "removed_at"),
+)
+"""Times that are moved where they are; last calls and uses are corrected by batches."""
+
+_TIMES = (*_MOVED, "last_called_at", "last_used_at")
 
 
 def move_times(database: Database, app: str, *, begin_us: int, end_us: int, shift_us: int) -> None:
@@ -54,7 +60,7 @@ def move_times(database: Database, app: str, *, begin_us: int, end_us: int, shif
 
 
 def raise_last_calls(database: Database, app: str, *, now: float) -> None:
-    """Raise last calls that are days earlier than the latest counted call.
+    """Raise last calls and last uses that are days earlier than the latest counted ones.
 
     A process may have lowered them by a clock that was behind, and been killed before that was
     set.
@@ -74,16 +80,70 @@ def raise_last_calls(database: Database, app: str, *, now: float) -> None:
                 connection.execute(sa.update(ENDPOINT).where(same).values(last_called_at=last_us))
             note_change(database, connection)
         if len(rows) < _AT_ONCE:
-            return
+            break
+    _raise_last_uses(database, app, now)
+
+
+def _raise_last_uses(database: Database, app: str, now: float) -> None:
+    """Raise last uses to the end of the last day, or week, in which a use was counted.
+
+    That is never before the use itself. Without a last use, nothing was lowered: an older release
+    has counted the calls.
+    """
+    ends: dict[int, int] = {}
+    with database.read() as connection:
+        for width, latest in _used(app, now):
+            for identity, last in connection.execute(latest):
+                # The end of a week says nothing that its days do not say better.
+                end_us = min((int(last) + 1) * width * 1_000_000, microseconds(now))
+                ends.setdefault(identity, end_us)
+    rows = sorted(ends.items())
+    for begin in range(0, len(rows), _AT_ONCE):
+        with database.write() as connection:
+            for identity, end_us in rows[begin : begin + _AT_ONCE]:
+                lower = (ENDPOINT.c.id == identity) & (ENDPOINT.c.last_used_at < end_us)
+                connection.execute(sa.update(ENDPOINT).where(lower).values(last_used_at=end_us))
+            note_change(database, connection)
+
+
+def _used(app: str, now: float) -> Iterator[tuple[int, sa.Select[Any]]]:
+    """Queries for endpoints with uses counted after their last use: id and last bucket.
+
+    Yields:
+        The width of the buckets in seconds, and the query.
+    """
+    last_us, was_used = (
+        ENDPOINT.c.last_used_at,
+        (ENDPOINT.c.app == app) & (ENDPOINT.c.last_used_at > 0),
+    )
+    day = STATUS.c.day
+    yield (
+        _DAY_SECONDS,
+        sa.select(ENDPOINT.c.id, sa.func.max(day))
+        .join(STATUS, STATUS.c.endpoint_id == ENDPOINT.c.id)
+        .where(was_used, _is_between(day, _DAY_SECONDS, now - _RECENT_SECONDS, now))
+        .where(day * (_DAY_SECONDS * 1_000_000) > last_us, STATUS.c.status.not_in(REFUSED))
+        .where(STATUS.c.calls > 0)
+        .group_by(ENDPOINT.c.id),
+    )
+    yield (
+        Tier.WEEK.value,
+        sa.select(ENDPOINT.c.id, sa.func.max(BUCKET.c.bucket))
+        .join(BUCKET, BUCKET.c.endpoint_id == ENDPOINT.c.id)
+        .where(was_used, _begins_after(Tier.WEEK, EARLIEST, now - Tier.WEEK, last_us))
+        .where(BUCKET.c.calls > BUCKET.c.errors_4xx)
+        .group_by(ENDPOINT.c.id),
+    )
 
 
 def _lowered_rows(database: Database, app: str, now: float) -> list[tuple[Any, int]]:
     """Rows with a bucket that begins after their last call, and the latest counted call."""
-    recent = _begins_after(Tier.DAY, now - _RECENT_SECONDS, now)
+    last_us = ENDPOINT.c.last_called_at
+    recent = _begins_after(Tier.DAY, now - _RECENT_SECONDS, now, last_us)
     counted = (
         sa.select(ENDPOINT.c.id, ENDPOINT.c.last_called_at)
         .join(BUCKET, BUCKET.c.endpoint_id == ENDPOINT.c.id)
-        .where(ENDPOINT.c.app == app, recent | _begins_after(Tier.WEEK, EARLIEST, now))
+        .where(ENDPOINT.c.app == app, recent | _begins_after(Tier.WEEK, EARLIEST, now, last_us))
         .distinct()
         .limit(_AT_ONCE)
     )
@@ -103,8 +163,8 @@ def correct_left_behind(database: Database, app: str, *, now: float) -> bool:
     """Correct times in 1970, or far in the future, that no running worker recorded.
 
     A last call becomes the latest counted one if that is at most a day old, and otherwise now: the
-    call was made before now, and no endpoint may look dead because of a wrong clock. A first call
-    becomes the first one in the buckets.
+    call was made before now, and no endpoint may look dead because of a wrong clock. The same holds
+    for last uses. A first call becomes the first one in the buckets. All other times become now.
 
     Args:
         database: The database to write to.
@@ -196,14 +256,23 @@ def _counted(connection: Connection, ids: list[int], now: float) -> dict[int, _C
     return found
 
 
-def _begins_after(tier: Tier, since: float, until: float) -> sa.ColumnElement[bool]:
-    """True for buckets of a tier, from a range of times, that begin after the last call."""
+def _begins_after(
+    tier: Tier, since: float, until: float, last_us: sa.Column[int]
+) -> sa.ColumnElement[bool]:
+    """True for buckets of a tier, from a range of times, that begin after a last call or use."""
     bucket = BUCKET.c.bucket
     return (
         (BUCKET.c.tier == tier.value)
-        & bucket.between(-int(-since // tier), int(until) // tier)
-        & (bucket * (tier * 1_000_000) > ENDPOINT.c.last_called_at)
+        & _is_between(bucket, tier, since, until)
+        & (bucket * (tier * 1_000_000) > last_us)
     )
+
+
+def _is_between(
+    bucket: sa.Column[int], width: int, since: float, until: float
+) -> sa.ColumnElement[bool]:
+    """True for buckets that begin between two times, in epoch seconds."""
+    return bucket.between(-int(-since // width), int(until) // width)
 
 
 def _right(row: Any, counted: _Counted, now: float, limit_us: int) -> dict[str, int]:
@@ -221,5 +290,7 @@ def _right(row: Any, counted: _Counted, now: float, limit_us: int) -> dict[str, 
     first = last_us / 1_000_000 if counted.first is None else counted.first
     first_us = corrected("first_called_at", min(first, last_us / 1_000_000))
     corrected("first_seen_at", min(now, first_us / 1_000_000 or now))
-    corrected("last_seen_at", now)
+    corrected("last_used_at", late)
+    for name in ("last_seen_at", "present_since", "evidence_since", "removed_at"):
+        corrected(name, now)
     return right

@@ -15,14 +15,23 @@ _NEVER: sa.ColumnElement[int] = sa.literal_column("0", sa.BigInteger())
 
 
 def _endpoint(new: New) -> Mapping[str, sa.ColumnElement[Any]]:
-    stored, first, last = ENDPOINT.c, new("first_at"), new("last_at")
+    stored, first, last, used = ENDPOINT.c, new("first_at"), new("last_at"), new("used_at")
     is_first = (stored.first_called_at == _NEVER) | (stored.first_called_at > first)
     # A time in the future came from a wrong clock.
     is_last = (stored.last_called_at < last) | (stored.last_called_at > new("ahead"))
+    was_used = (stored.last_used_at < used) | (stored.last_used_at > new("ahead"))
     return {
         "total_calls": stored.total_calls + new("add_calls"),
+        # Before the times that they depend on: MariaDB assigns from left to right.
+        "first_called_release_id": sa.case(
+            (is_first, new("first_release")), else_=stored.first_called_release_id
+        ),
+        "last_called_release_id": sa.case(
+            (is_last, new("last_release")), else_=stored.last_called_release_id
+        ),
         "first_called_at": sa.case((is_first, first), else_=stored.first_called_at),
         "last_called_at": sa.case((is_last, last), else_=stored.last_called_at),
+        "last_used_at": sa.case(((used > _NEVER) & was_used, used), else_=stored.last_used_at),
     }
 
 
@@ -35,8 +44,19 @@ def _bucket(new: New) -> Mapping[str, sa.ColumnElement[Any]]:
 
 
 UPDATE_ENDPOINT = BulkUpdate(
-    ENDPOINT, dict.fromkeys(("add_calls", "first_at", "last_at", "ahead"), _NUMBER), _endpoint
+    ENDPOINT,
+    dict.fromkeys(
+        (
+            *("add_calls", "first_at", "last_at", "used_at", "ahead"),
+            *("first_release", "last_release"),
+        ),
+        _NUMBER,
+    ),
+    _endpoint,
 )
+"""`used_at` is the time of the last call that was no refusal; 0 if there was none. The releases are
+those of the workers that recorded the first and the last call."""
+
 UPDATE_BUCKET = BulkUpdate(
     BUCKET,
     {

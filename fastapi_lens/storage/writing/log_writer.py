@@ -1,5 +1,7 @@
 """Writer of the request log: one transaction per batch; exceptions are counted exactly once.
 
+So are the calls of removed endpoints, which come with it.
+
 It has a sequence number of its own, `log_seq` of the worker's row, which works like `seq` for the
 inbox. Rows of requests have unique ids, so that existing ones are skipped.
 """
@@ -7,7 +9,7 @@ inbox. Rows of requests have unique ids, so that existing ones are skipped.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -17,8 +19,9 @@ from fastapi_lens.storage.coordination.sequence import SequenceGuard, retry_on_d
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import storable
+from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.identities import identity_of
-from fastapi_lens.storage.schema.tables import EXCEPTION, REQUEST, WORKER
+from fastapi_lens.storage.schema.tables import EXCEPTION, GONE, REQUEST, WORKER
 from fastapi_lens.storage.writing.refusals import Refusal, add_one_by_one, log_refusals
 
 
@@ -64,6 +67,20 @@ class CountedException:
     last_at: int
 
 
+class CountedGone(NamedTuple):
+    """Calls of one removed endpoint on one day, see `GoneRow`.
+
+    Attributes:
+        day: Days since the epoch, UTC.
+        calls: Their number.
+    """
+
+    day: int
+    endpoint_id: int
+    is_noise: bool
+    calls: int
+
+
 @dataclass(frozen=True, slots=True)
 class LogBatch:
     """The rows that one transaction adds.
@@ -75,6 +92,7 @@ class LogBatch:
     seq: int
     requests: tuple[LoggedRequest, ...]
     exceptions: tuple[CountedException, ...]
+    gone: tuple[CountedGone, ...] = ()
 
 
 def exception_id(endpoint_id: int, kind: str, place: str) -> int:
@@ -115,11 +133,17 @@ class LogWriter:
 
     def _write(self, batch: LogBatch, add: "_Add") -> None:
         exceptions = sorted(batch.exceptions, key=lambda exception: exception.id)
+        gone = sorted(batch.gone)
+        # In transactions of their own, so that an INSERT never waits while holding locks.
         if exceptions:
-            # In a transaction of its own, so that an INSERT never waits while holding locks.
             with self._database.write() as connection:
                 empty = [self._empty(exception) for exception in exceptions]
                 add(connection, self._database.insert_ignore(EXCEPTION), empty)
+        if gone:
+            with self._database.write() as connection:
+                add(
+                    connection, self._database.insert_ignore(GONE), [_no_calls(one) for one in gone]
+                )
         with self._database.write() as connection:
             if not self._guard.advance(connection, batch.seq):
                 return
@@ -129,6 +153,9 @@ class LogWriter:
             if exceptions:
                 changes = [exception_change(asdict(exception)) for exception in exceptions]
                 add(connection, ADD_EXCEPTION, changes)
+            if gone:
+                add(connection, ADD_GONE, [_gone_change(one) for one in gone])
+                note_change(self._database, connection)
 
     def _rows(self, requests: Sequence[LoggedRequest]) -> list[dict[str, Any]]:
         return [
@@ -182,8 +209,8 @@ def _add_singly(
     refusals += add_one_by_one(connection, rows, lambda row: connection.execute(statement, row))
 
 
-_NAMES = ("method", "path", "type", "place", "new_message")
-"""Parameters that identify a row in the log: some of a request, some of an exception."""
+_NAMES = ("method", "path", "type", "place", "new_message", "day", "key_day")
+"""Parameters that identify a row: some of a request, of an exception, or of a removed endpoint."""
 
 _FIRST: sa.BindParameter[int] = sa.bindparam("new_first_at", type_=sa.BigInteger())
 _LAST: sa.BindParameter[int] = sa.bindparam("new_last_at", type_=sa.BigInteger())
@@ -216,6 +243,37 @@ ADD_EXCEPTION = (
         ),
     )
 )
+
+
+ADD_GONE = (
+    sa.update(GONE)
+    .where(
+        GONE.c.day == sa.bindparam("key_day"),
+        GONE.c.endpoint_id == sa.bindparam("key_endpoint_id"),
+        GONE.c.is_noise == sa.bindparam("key_is_noise"),
+    )
+    .values(calls=GONE.c.calls + sa.bindparam("add_calls"))
+)
+
+
+def _no_calls(counted: CountedGone) -> dict[str, Any]:
+    """The row of these calls with no count yet, which readers skip."""
+    return {
+        "day": counted.day,
+        "endpoint_id": counted.endpoint_id,
+        "is_noise": int(counted.is_noise),
+        "calls": 0,
+    }
+
+
+def _gone_change(counted: CountedGone) -> dict[str, Any]:
+    """The parameters of `ADD_GONE`."""
+    return {
+        "key_day": counted.day,
+        "key_endpoint_id": counted.endpoint_id,
+        "key_is_noise": int(counted.is_noise),
+        "add_calls": counted.calls,
+    }
 
 
 def exception_change(row: Mapping[str, Any]) -> dict[str, Any]:

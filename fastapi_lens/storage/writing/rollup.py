@@ -29,6 +29,7 @@ from fastapi_lens.storage.writing.batches import (
     BucketSum,
     StatusKey,
     bucket_sums,
+    endpoint_changes,
     status_sums,
 )
 from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_ENDPOINT, UPDATE_STATUS
@@ -58,11 +59,11 @@ class Rollup:
         """Write nothing yet."""
         self._database = database
 
-    def add(self, batch: Batch, claim: Claim) -> None:
-        """Add a batch's sums and uses.
+    def add(self, batches: Sequence[Batch], claim: Claim) -> None:
+        """Add the sums and uses of batches in one transaction.
 
         Args:
-            batch: The batch; its number and its open calls are ignored.
+            batches: One for each release; their numbers and their open calls are ignored.
             claim: Called first in each transaction.
 
         Raises:
@@ -70,12 +71,12 @@ class Rollup:
             StorageError: The database cannot be written. Unless the acknowledgement was lost,
                 nothing was added and nothing removed.
         """
-        changes = _Changes.of(batch)
+        changes = _Changes.of(batches)
         retry_on_deadlock(lambda: self._add(changes, claim))
 
-    def takes(self, batch: Batch) -> bool:
-        """True if the database would accept a batch; no call is added, but rows are created."""
-        changes = _Changes.of(batch)
+    def takes(self, batches: Sequence[Batch]) -> bool:
+        """True if the database would accept batches; no call is added, but rows are created."""
+        changes = _Changes.of(batches)
         try:
             retry_on_deadlock(lambda: self._add(changes, None))
         except RefusedError:
@@ -147,15 +148,16 @@ class Rollup:
 
 @dataclass(frozen=True, slots=True)
 class _Changes:
-    """The increments of a batch for each table."""
+    """The increments of batches for each table."""
 
     endpoints: Sequence[Row]
     buckets: dict[BucketKey, BucketSum]
     statuses: dict[StatusKey, int]
 
     @classmethod
-    def of(cls, batch: Batch) -> "_Changes":
-        return cls(_endpoint_changes(batch), bucket_sums(batch.deltas), status_sums(batch.deltas))
+    def of(cls, batches: Sequence[Batch]) -> "_Changes":
+        deltas = [delta for batch in batches for delta in batch.deltas]
+        return cls(_endpoint_rows(batches), bucket_sums(deltas), status_sums(deltas))
 
 
 @dataclass(slots=True)
@@ -220,25 +222,19 @@ def bucket_change(key: BucketKey, change: BucketSum, row: tuple[int, bytes]) -> 
     }
 
 
-def _endpoint_changes(batch: Batch) -> list[dict[str, Any]]:
-    uses = [
-        *((one.endpoint_id, one.calls, one.first_at_us, one.last_at_us) for one in batch.deltas),
-        # Open calls count only when they end.
-        *((one.endpoint_id, 0, one.since_us, one.until_us) for one in batch.uses),
+def _endpoint_rows(batches: Sequence[Batch]) -> list[Row]:
+    """The values for `UPDATE_ENDPOINT`, in primary-key order."""
+    ahead = max(batch.ahead_us for batch in batches)
+    return [
+        {
+            **primary_key(ENDPOINT, (endpoint,)),
+            "add_calls": change.calls,
+            "first_at": change.first_at_us,
+            "last_at": change.last_at_us,
+            "used_at": change.used_at_us,
+            "ahead": ahead,
+            "first_release": change.first_release,
+            "last_release": change.last_release,
+        }
+        for endpoint, change in sorted(endpoint_changes(batches).items())
     ]
-    changes: dict[int, dict[str, Any]] = {}
-    for endpoint, calls, first_at, last_at in uses:
-        found = changes.setdefault(
-            endpoint,
-            {
-                **primary_key(ENDPOINT, (endpoint,)),
-                "add_calls": 0,
-                "first_at": first_at,
-                "last_at": last_at,
-                "ahead": batch.ahead_us,
-            },
-        )
-        found["add_calls"] += calls
-        found["first_at"] = min(found["first_at"], first_at)
-        found["last_at"] = max(found["last_at"], last_at)
-    return [changes[key] for key in sorted(changes)]

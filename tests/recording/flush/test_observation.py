@@ -122,7 +122,6 @@ def test_a_worker_that_begins_within_a_minute_marks_the_next_one_first(
         assert marked(watch.rig.database) == []
         watch.run(60 + HEARTBEAT_SECONDS)
         assert marked(watch.rig.database) == [1]
-    assert marked(watch.rig.database) == [1]
 
 
 def test_minutes_are_marked_under_their_release_which_tells_when_it_recorded(

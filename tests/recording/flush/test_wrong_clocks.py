@@ -51,9 +51,9 @@ def lens(clocks: Clocks, tmp_path: Path) -> Iterator[Lens]:
     made.stop()
 
 
-def count(lens: Lens, path: str = "/a", calls: int = 1) -> None:
+def count(lens: Lens, path: str = "/a", calls: int = 1, status: int = 500) -> None:
     for _ in range(calls):
-        lens.recorder.count(method="GET", path=path, status=500, duration_ns=1_000)
+        lens.recorder.count(method="GET", path=path, status=status, duration_ns=1_000)
 
 
 def only(lens: Lens) -> Endpoint:
@@ -207,11 +207,30 @@ def test_what_a_killed_process_told_of_the_future_is_mended_without_another_call
     assert lens.flusher.flush()
     for path in ("/a", "/b"):
         row = row_of(lens, path)
-        for name in ("first_seen_at", "first_called_at", "last_called_at", "last_seen_at"):
+        names = ("first_seen_at", "first_called_at", "last_called_at", "last_seen_at")
+        for name in (*names, "last_used_at"):
             assert getattr(row, name) / 1e6 == pytest.approx(NOW + 600, abs=1), name
         assert row.total_calls == 1
     (found, _) = lens.reader.endpoints(window=Window(), now=lens.clock())
     assert found.status.value == "active"
+
+
+@pytest.mark.parametrize("wrong", [NOW + YEAR, 12.0])
+def test_whatever_a_wrong_clock_told_of_presence_and_evidence_becomes_the_present(
+    wrong: float, clocks: Clocks, lens: Lens
+) -> None:
+    left(lens, -DAY)
+    left(lens, -DAY, path="/right")
+    names = ("present_since", "evidence_since", "removed_at", "last_used_at")
+    with lens.database.write() as connection:
+        told = sa.update(ENDPOINT).where(ENDPOINT.c.path == "/a")
+        connection.execute(told.values(dict.fromkeys(names, round(wrong * 1e6))))
+    assert lens.flusher.flush()
+    for name in names:
+        assert getattr(row_of(lens), name) / 1e6 == pytest.approx(NOW, abs=1), name
+    right = row_of(lens, "/right")
+    assert (right.present_since, right.evidence_since, right.removed_at) == (0, 0, 0)
+    assert right.last_used_at / 1e6 == pytest.approx(NOW - DAY, abs=1)
 
 
 def test_a_last_call_is_mended_to_the_latest_that_was_counted_within_a_day(
@@ -377,6 +396,8 @@ def test_a_clock_that_is_wrong_for_a_moment_changes_no_last_call(
     for path in ("/waiting", "/busy", "/monthly"):
         assert found[path].last_called_at == pytest.approx(NOW + 2.5, abs=5), path
         assert found[path].first_seen_at >= NOW - 20 * DAY - 1, path
+        assert row_of(early, path).last_used_at / 1e6 == pytest.approx(NOW + 2.5, abs=5), path
+    assert row_of(early, "/rare").last_used_at / 1e6 == pytest.approx(NOW - 20 * DAY, abs=1)
     assert found["/waiting"].usage.calls == 1
     early.stop()
 
@@ -430,6 +451,7 @@ def test_several_workers_survive_a_moment_of_a_wrong_clock(
     assert found["/rare"].last_called_at == pytest.approx(NOW - 20 * DAY, abs=1)
     for path in workers:
         assert found[path].last_called_at == pytest.approx(NOW + 10, abs=61), path
+        assert row_of(lens, path).last_used_at / 1e6 == pytest.approx(NOW + 10, abs=DAY), path
     for one in (old, young, starting):
         one.stop()
 
@@ -442,6 +464,33 @@ def test_what_a_process_lowered_that_was_killed_in_the_moment_is_raised_by_the_n
     assert row_of(lens, "/rare").last_called_at / 1e6 == pytest.approx(NOW - 60 * DAY, abs=1)
     assert lens.flusher.flush()
     assert row_of(lens, "/rare").last_called_at / 1e6 == pytest.approx(NOW - DAY, abs=61)
+
+
+@pytest.mark.parametrize(("days", "late"), [(1, DAY), (13, DAY), (20, 7 * DAY), (300, 7 * DAY)])
+def test_a_last_use_that_was_lowered_is_raised_even_if_a_refusal_came_since(
+    days: int, late: float, clocks: Clocks, lens: Lens
+) -> None:
+    used_at = NOW - days * DAY
+    left(lens, -days * DAY, path="/rare")
+    left(lens, -(days + 60) * DAY, path="/busy")
+    assert row_of(lens, "/rare").last_used_at / 1e6 == pytest.approx(used_at - 60 * DAY, abs=1)
+    count(lens, "/rare", status=404)
+    assert lens.flusher.flush()
+    row = row_of(lens, "/rare")
+    assert row.last_called_at / 1e6 == pytest.approx(NOW, abs=1)
+    assert used_at <= row.last_used_at / 1e6 <= min(NOW, used_at + late)
+    clocks.real += 600
+    assert lens.flusher.flush()
+    assert row_of(lens, "/rare") == row
+
+
+def test_without_a_last_use_none_is_made_up(lens: Lens) -> None:
+    """The calls of an older release have none, and its reader knows the last call."""
+    left(lens, -DAY)
+    with lens.database.write() as connection:
+        connection.execute(sa.update(ENDPOINT).values(last_used_at=0))
+    assert lens.flusher.flush()
+    assert row_of(lens).last_used_at == 0
 
 
 def test_a_step_back_that_lasts_is_believed_after_an_hour(clocks: Clocks, lens: Lens) -> None:

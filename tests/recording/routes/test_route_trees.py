@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from fastapi_lens.recording.routes import route_tree
-from fastapi_lens.recording.routes.route_match import NO_CALL, Match, RouteTable, call_key
+from fastapi_lens.recording.routes.route_match import NO_ROUTE, Match, RouteTable, call_key
 from tests.recording.probe import REQUEST_BODY, call, http_scope, websocket_scope
 from tests.support.releases import FRONTEND, LAZY
 
@@ -214,7 +214,7 @@ def test_every_call_is_counted_as_the_endpoint_that_was_discovered(
             remembered = kept.setdefault(call_key(scope, 200), found)
             assert remembered == found or not remembered.certain
             elsewhere = await scope_after(app, "POST", each.path + "/nowhere")
-            assert table.match(elsewhere, "") in {None, NO_CALL}
+            assert table.match(elsewhere, "") in {None, NO_ROUTE}
 
     asyncio.run(calls())
     assert {(each.counted_as, each.template) for each in tree.calls} == discovered

@@ -84,12 +84,25 @@ def test_the_first_and_the_last_call_of_all_are_kept(
     make_endpoints(server)
     (first, *_) = table_rows(server, ENDPOINT)
     values = dict(zip(("first_called_at", "last_called_at"), stored, strict=True))
-    change = {"add_calls": 2, "first_at": told[0], "last_at": told[1], "ahead": 500}
+    values["last_used_at"] = stored[1]
+    change = {
+        "add_calls": 2,
+        "first_at": told[0],
+        "last_at": told[1],
+        "ahead": 500,
+        "used_at": told[1],
+        "first_release": 8,
+        "last_release": 9,
+    }
     with server.write() as connection:
         connection.execute(sa.update(ENDPOINT).values(values))
         UPDATE_ENDPOINT.run(connection, [{**primary_key(ENDPOINT, (first.id,)), **change}])
     row = next(row for row in table_rows(server, ENDPOINT) if row.id == first.id)
     assert (row.total_calls, row.first_called_at, row.last_called_at) == (2, *kept)
+    assert row.last_used_at == kept[1]
+    # The release of a time changes with it, and only with it.
+    assert row.first_called_release_id == (8 if kept[0] != stored[0] else 0)
+    assert row.last_called_release_id == (9 if kept[1] != stored[1] else 0)
 
 
 def test_rows_are_cut_into_parts_of_few_lengths() -> None:

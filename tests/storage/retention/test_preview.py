@@ -13,7 +13,7 @@ from fastapi_lens.storage.retention.log_deletion import request_id_at
 from fastapi_lens.storage.retention.preview import Expired, expired
 from fastapi_lens.storage.retention.pruner import Retention, prune
 from fastapi_lens.storage.schema.models import Tier
-from fastapi_lens.storage.schema.tables import BUCKET, EXCEPTION, REQUEST, STATUS
+from fastapi_lens.storage.schema.tables import BUCKET, EXCEPTION, GONE, REQUEST, STATUS
 
 NOW = 1_775_243_992.5
 DAY = 86_400
@@ -38,6 +38,10 @@ def fill(database: Database, chance: random.Random) -> None:
         ],
         STATUS: [
             {"day": day, "endpoint_id": mine[0].id, "status": 200, "calls": 1}
+            for day in {int(at) // DAY for at in times}
+        ],
+        GONE: [
+            {"day": day, "endpoint_id": mine[1].id, "is_noise": day % 2, "calls": 1}
             for day in {int(at) // DAY for at in times}
         ],
         REQUEST: [{**request, "id": request_id_at(round(at * 1e6))} for at in times],

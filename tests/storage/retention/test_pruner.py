@@ -25,8 +25,8 @@ from fastapi_lens.storage.coordination.leases import LEASE_SECONDS, take_lease
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import Pruner, Retention, kept_seconds, prune
 from fastapi_lens.storage.schema.models import Tier
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, LEASE
-from fastapi_lens.storage.writing.batches import Batch, Delta
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, GONE, LEASE
+from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts
 from tests.storage.conftest import Together
 from tests.storage.processes import win_lease
 from tests.support.statements import engine_of
@@ -95,6 +95,28 @@ def test_what_is_past_its_retention_goes_and_nothing_else(database: Database) ->
         assert prune(database, Retention(ttl_days, app=APP), now=NOW) == 0
         before = rows_in(database)
         assert before == expected
+
+
+def test_calls_of_removed_endpoints_go_with_the_days(database: Database) -> None:
+    write(database, [])
+    other = facts("/called", app="billing")
+    Writer(database, worker("w2", "billing")).register([other], applied=0, now_us=1)
+    today = int(NOW // DAY)
+    with database.write() as connection:
+        for endpoint, is_noise in itertools.product((CALLED, other), (0, 1)):
+            for age in (0, 29, 31, 399, 401):
+                row = {"day": today - age, "endpoint_id": endpoint.id, "is_noise": is_noise}
+                connection.execute(sa.insert(GONE).values(**row, calls=1))
+
+    def ages(endpoint: EndpointFacts) -> list[int]:
+        rows = [row for row in table_rows(database, GONE) if row.endpoint_id == endpoint.id]
+        return sorted({today - row.day for row in rows})
+
+    prune(database, Retention(app=APP), now=NOW)
+    assert ages(CALLED) == ages(other) == [0, 29, 31, 399]
+    prune(database, Retention(30, app=APP), now=NOW)
+    assert ages(CALLED) == [0, 29]
+    assert ages(other) == [0, 29, 31, 399]
 
 
 def test_first_and_last_calls_totals_and_never_called_endpoints_outlive_all_retention(

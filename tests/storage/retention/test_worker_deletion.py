@@ -83,7 +83,7 @@ def test_what_forgotten_workers_have_lost_stays_counted(file: Database) -> None:
         assert lost(connection, "other") == 3
         health = read_state(connection, app="fn", now=NOW)
     assert health.dropped == 1_500
-    for _ in purge(file, Choice(app="fn", ids=[], before=None, whole_app=True)):
+    for _ in purge(file, Choice(app="fn", ids=[], before=None, whole_app=True), now=NOW):
         pass
     with file.read() as connection:
         assert lost(connection, "fn") == 0

@@ -19,7 +19,21 @@ from tests.storage.writing.test_log_writer import exception, request
 NOW = 1_773_014_400.0
 TOO_MANY = 10**18
 POISON: dict[sa.Table, dict[str, Any]] = {
-    ENDPOINT: {"tags": "oops", "total_calls": -5, "last_called_at": TOO_MANY},
+    ENDPOINT: {
+        "tags": "oops",
+        "total_calls": -5,
+        "last_called_at": TOO_MANY,
+        "evidence_since": -5,
+        "present_since": TOO_MANY,
+        "removed_at": -5,
+        "last_used_at": -5,
+        "shape_id": -1,
+        "first_release_id": -1,
+        "last_release_id": -1,
+        "first_called_release_id": -1,
+        "last_called_release_id": -1,
+        "overrides": '{"cadence": "hourly"}',
+    },
     WORKER: {"dropped": -1, "seen_at": TOO_MANY},
     BUCKET: {"calls": -5, "duration_us": TOO_MANY, "histogram": b"\x0f\xff\xff"},
     STATUS: {"calls": TOO_MANY},
@@ -52,6 +66,10 @@ def test_what_every_database_takes_is_found_and_repaired(poisoned: Database) -> 
     (endpoint,) = table_rows(poisoned, ENDPOINT)
     assert (endpoint.tags, endpoint.total_calls) == ("[]", 0)
     assert endpoint.last_called_at == round(NOW * 1e6)
+    # No silence before now proves anything.
+    assert endpoint.evidence_since == endpoint.present_since == round(NOW * 1e6)
+    assert (endpoint.removed_at, endpoint.last_used_at, endpoint.shape_id) == (0, 0, 0)
+    assert endpoint.overrides is None
     assert {row.calls for row in table_rows(poisoned, BUCKET)} == {0}
 
 

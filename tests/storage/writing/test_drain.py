@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,22 @@ from benchmarks.support.rows import (
 )
 from fastapi_lens.errors import SchemaTooNewError, StorageError
 from fastapi_lens.reporting.workers import read_state
+from fastapi_lens.storage.coordination.observed import WHOLE_HOUR
 from fastapi_lens.storage.coordination.worker import Progress
 from fastapi_lens.storage.engine import prepared
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.data_version import data_version
+from fastapi_lens.storage.schema.identities import dropped_id
 from fastapi_lens.storage.schema.migrations import known_version, migrate
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, INBOX, META, SCHEMA_VERSION, STATUS
+from fastapi_lens.storage.schema.tables import (
+    BUCKET,
+    ENDPOINT,
+    INBOX,
+    META,
+    OBSERVED,
+    SCHEMA_VERSION,
+    STATUS,
+)
 from fastapi_lens.storage.writing import drain as drain_module
 from fastapi_lens.storage.writing.batches import Batch, Delta, Use
 from fastapi_lens.storage.writing.drain import (
@@ -188,8 +199,8 @@ def test_a_run_covers_all_that_is_there_and_not_what_comes_meanwhile(
         count(1),
     )
 
-    def add_while_others_write(self: Rollup, batch: Batch, claim: Claim) -> None:
-        add(self, batch, claim)
+    def add_while_others_write(self: Rollup, batches: Sequence[Batch], claim: Claim) -> None:
+        add(self, batches, claim)
         put(local, "before", [Batch(next(seqs), (delta(1),))])
 
     monkeypatch.setattr(Rollup, "add", add_while_others_write)
@@ -399,7 +410,7 @@ def test_calls_of_an_endpoint_without_a_row_get_one_that_registering_names(
     assert (rows[new.id].path, rows[new.id].kind) == (f"<endpoint {new.id}>", "unregistered")
     assert (rows[used.id].app, rows[used.id].last_called_at) == ("shop", 9)
     registrar = Registrar(database, worker("w2", "shop"))
-    assert registrar.unregistered() == {new.id, used.id}
+    assert registrar.outdated(now_us=1) == {new.id, used.id}
     registrar.register([used], applied=1, now_us=20)
     rows = {row.id: row for row in table_rows(database, ENDPOINT)}
     assert (rows[used.id].method, rows[used.id].path, rows[used.id].kind) == (
@@ -407,7 +418,7 @@ def test_calls_of_an_endpoint_without_a_row_get_one_that_registering_names(
         "http",
     )
     assert rows[used.id].last_called_at == 9
-    assert registrar.unregistered() == {new.id}
+    assert registrar.outdated(now_us=1) == {new.id}
 
 
 def test_a_refused_sum_of_an_endpoint_that_was_deleted_is_named_by_its_number(
@@ -454,6 +465,21 @@ def test_a_body_that_nobody_can_read_is_given_up_and_counted(
     assert record.message.startswith(
         "fastapi_lens drops 3 calls of worker broken (shop), which cannot be added: Error -3 "
     )
+
+
+@pytest.mark.parametrize(
+    ("since", "hours"), [(0.0, 25), (1_790_000_000.0 - 3 * 3_600, 4), (1_790_000_000.0 + 9, 25)]
+)
+def test_hours_of_calls_that_are_given_up_are_not_observed(
+    local: FlakyDatabase, since: float, hours: int
+) -> None:
+    put(local, "w0", [replace(batches(0, 1)[0], since_us=round(since * 1e6))])
+    spoil(local, "w0")
+    Drain(local, clock=lambda: 1_790_000_000.0).run_once()
+    rows = table_rows(local, OBSERVED)
+    assert {(row.release_id, row.minutes) for row in rows} == {(dropped_id("orders"), WHOLE_HOUR)}
+    last = 1_790_000_000 // 3_600
+    assert [row.hour for row in rows] == list(range(last - hours + 1, last + 1))
 
 
 def test_batches_of_a_newer_release_wait_for_its_workers_and_hold_up_nobody(
@@ -640,9 +666,9 @@ def note_transactions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     add = Rollup.add
 
-    def noted(self: Rollup, batch: Batch, claim: Claim) -> None:
-        found.append(len(batch.deltas))
-        add(self, batch, claim)
+    def noted(self: Rollup, batches: Sequence[Batch], claim: Claim) -> None:
+        found.append(sum(len(batch.deltas) for batch in batches))
+        add(self, batches, claim)
 
     monkeypatch.setattr(Rollup, "add", noted)
     return found
@@ -700,10 +726,10 @@ def test_what_is_too_much_at_once_for_the_database_is_added_in_smaller_parts(
     put(local, "w1", [Batch(seq, (one,)) for seq, one in enumerate(held, 1)])
     drain, add = drain_of(local), Rollup.add
 
-    def fail_if_large(self: Rollup, batch: Batch, claim: Claim) -> None:
-        if len(batch.deltas) > 3:
+    def fail_if_large(self: Rollup, batches: Sequence[Batch], claim: Claim) -> None:
+        if sum(len(batch.deltas) for batch in batches) > 3:
             raise StorageError("canceling statement due to statement timeout")
-        add(self, batch, claim)
+        add(self, batches, claim)
 
     monkeypatch.setattr(Rollup, "add", fail_if_large)
     failures = 0

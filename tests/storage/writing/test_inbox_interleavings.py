@@ -237,10 +237,10 @@ class Fleet(RuleBasedStateMachine):
         choice = Choice(APP, [endpoint], keeps_endpoints=True)
         try:
             with self._suffering(fate):
-                list(purge(self.database, choice))
+                list(purge(self.database, choice, now=1.0))
         except StorageError:
             # Whoever asked for it asks again.
-            list(purge(self.database, choice))
+            list(purge(self.database, choice, now=1.0))
         self.written = {
             key: tuple(one for one in deltas if one.endpoint_id != endpoint)
             for key, deltas in self.written.items()

@@ -12,11 +12,13 @@ from benchmarks.support.writing import Writer
 from fastapi_lens.errors import DeadlockError, RefusedError, SchemaTooNewError
 from fastapi_lens.storage.coordination.sequence import TRIES
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.data_version import data_version
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS
-from fastapi_lens.storage.schema.tables import EXCEPTION, META, REQUEST
+from fastapi_lens.storage.schema.tables import EXCEPTION, GONE, META, REQUEST
 from fastapi_lens.storage.writing.log_writer import (
     CountedException,
+    CountedGone,
     LogBatch,
     LoggedRequest,
     LogWriter,
@@ -75,6 +77,31 @@ def test_a_batch_is_applied_once_however_often_it_is_written(database: Database)
     (row,) = table_rows(database, EXCEPTION)
     assert (row.calls, row.message, row.traceback) == (5, "at 9", "trace 9")
     assert (row.first_at, row.last_at) == (AT + 1_000_000, AT + 9_000_000)
+
+
+def test_calls_of_removed_endpoints_of_several_workers_are_added_once_each(
+    database: Database,
+) -> None:
+    counted = [CountedGone(20_000, number, is_noise=False, calls=number) for number in (3, 1, 2)]
+    noise = CountedGone(20_000, 1, is_noise=True, calls=5)
+    first, second = writer_of(database), writer_of(database, "w2")
+    for _ in range(2):
+        first.write(LogBatch(1, (), (), (*counted, noise)))
+        second.write(LogBatch(1, (), (), (noise,)))
+
+    found = [tuple(row) for row in table_rows(database, GONE)]
+    assert sorted(found) == [
+        *((20_000, 1, 0, 1), (20_000, 1, 1, 10), (20_000, 2, 0, 2), (20_000, 3, 0, 3)),
+    ]
+
+
+def test_calls_of_removed_endpoints_change_what_pages_show(database: Database) -> None:
+    writer, versions = writer_of(database), list[str]()
+    for seq in (1, 2):
+        writer.write(LogBatch(seq, (), (), (CountedGone(20_000, 1, is_noise=False, calls=1),)))
+        with database.read() as connection:
+            versions.append(connection.execute(sa.select(data_version())).scalar_one())
+    assert versions[0] != versions[1]
 
 
 def test_an_older_message_of_another_worker_replaces_no_newer_one(database: Database) -> None:
@@ -166,14 +193,19 @@ def write_with_refused_rows(database: Database, caplog: pytest.LogCaptureFixture
         replace(exception(2), id=2, place="b"),
         exception(3, id=3, calls=TOO_LARGE),
     )
+    gone = [
+        CountedGone(20_000, number, is_noise=False, calls=calls)
+        for number, calls in ((1, 1), (2, TOO_LARGE), (3, 1))
+    ]
     for _ in range(2):
-        writer.write(LogBatch(1, requests, kinds))
+        writer.write(LogBatch(1, requests, kinds, tuple(gone)))
 
     assert [row.path for row in table_rows(database, REQUEST)] == ["/orders/7"] * 2
     # One without calls is shown nowhere.
     assert sorted(row.calls for row in table_rows(database, EXCEPTION)) == [0, 1, 1]
     (record,) = (one for one in caplog.records if one.name == "fastapi_lens")
-    assert "skipped 2 rows of the request log" in record.getMessage()
+    assert sorted(row.calls for row in table_rows(database, GONE)) == [0, 1, 1]
+    assert "skipped 3 rows of the request log" in record.getMessage()
     assert r"GET /odd\n: " in record.getMessage()
 
 

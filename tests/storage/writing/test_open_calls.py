@@ -118,7 +118,7 @@ def test_a_database_of_the_schema_before_gets_the_column(database: Database) -> 
 
 
 def test_nothing_is_open_in_a_worker_that_was_imported(memory: Database) -> None:
-    importer = Importer(memory, "0" * 32, 1, {APP: ["sign"]})
+    importer = Importer(memory, "0" * 32, 1, {APP: ["sign"]}, now=1.0)
     importer.repeated_apps()
     importer.begin()
     row = new_row(worker("elsewhere"), applied=3, now_us=1)

@@ -236,7 +236,7 @@ def test_registering_brings_facts_up_to_date_and_touches_no_count(database: Data
     old = facts("/old", name="app.old", tags=("a",), seen_at_us=5)
     new = facts("/new", seen_at_us=6)
     writer = Writer(database, worker())
-    writer.register([old], applied=0, now_us=7)
+    writer.register([old], applied=0, now_us=7_000_000)
     writer.write(Batch(1, (delta(old.id),)))
     changed = facts(
         "/old",
@@ -248,7 +248,7 @@ def test_registering_brings_facts_up_to_date_and_touches_no_count(database: Data
         deprecated=True,
         seen_at_us=99,
     )
-    writer.register([changed, new], applied=0, now_us=8)
+    writer.register([changed, new], applied=0, now_us=8_000_000)
     rows = {row.path: row._mapping for row in table_rows(database, ENDPOINT)}
     at_us = MINUTE * 60_000_000 + 1_000
     assert (
@@ -265,7 +265,7 @@ def test_registering_brings_facts_up_to_date_and_touches_no_count(database: Data
             "tags": '["b", "c"]',
             "deprecated": True,
             "first_seen_at": 5,
-            "last_seen_at": 8,
+            "last_seen_at": 8_000_000,
             "first_called_at": at_us,
             "last_called_at": at_us,
             "total_calls": 1,

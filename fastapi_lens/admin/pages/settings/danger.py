@@ -122,7 +122,7 @@ def _delete(context: Context) -> Response:
         return _page(context, target, wrong=CHANGED_MEANWHILE, status=409)
     lens = context.lens
     choice = Choice(lens.app_name, target.ids, whole_app=not target.key, keeps_endpoints=True)
-    is_done = purge_for(lens.database, choice, seconds=SECONDS)
+    is_done = purge_for(lens.database, choice, now=context.now, seconds=SECONDS)
     query = f"endpoint={target.key}&done=" if target.key else "done="
     return RedirectResponse(
         context.url(f"/settings/danger?{query}{DONE if is_done else PART}"), 303

@@ -160,4 +160,4 @@ def test_a_reason_cannot_write_html_or_markdown_or_turn_the_text(shop_site: Site
     # The form has the reason letter by letter, in its field alone.
     form = shop_site.get(f"/lens/cleanup/keep?e={key}").text
     assert (form.count("\u202e"), form.count("<img")) == (1, 0)
-    assert r"\[a\](b) \<img src=x" in shop_site.get("/lens/cleanup.md").text
+    assert r"\[a\]\(b\) \<img src=x" in shop_site.get("/lens/cleanup.md").text

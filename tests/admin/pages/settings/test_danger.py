@@ -104,20 +104,20 @@ def test_a_deadlock_with_a_worker_begins_it_anew_a_few_times(
     tries: list[int] = []
     real = purge_module.purge
 
-    def purge(*arguments: Any) -> Iterator[int]:
+    def purge(*arguments: Any, now: float) -> Iterator[int]:
         tries.append(1)
         if len(tries) in beaten:
             raise DeadlockError("deadlock")
-        yield from real(*arguments)
+        yield from real(*arguments, now=now)
 
     monkeypatch.setattr(purge_module, "purge", purge)
     choice = Choice("site", [1], keeps_endpoints=True)
     beaten = range(1, 3)
-    assert purge_for(site.lens.database, choice, seconds=60)
+    assert purge_for(site.lens.database, choice, now=1.0, seconds=60)
     assert len(tries) == 3
     tries, beaten = [], range(1, 100)
     with pytest.raises(DeadlockError):
-        purge_for(site.lens.database, choice, seconds=60)
+        purge_for(site.lens.database, choice, now=1.0, seconds=60)
     assert len(tries) == 5
 
 

@@ -1,0 +1,126 @@
+"""Words of a check that several formats share: plain text of one line, except `code`. Pure."""
+
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from fastapi_lens.cli.removal.comparison import Comparison, Finding, Outcome
+from fastapi_lens.cli.removal.evidence import EndpointEvidence
+from fastapi_lens.cli.removal.policy import FILE, TABLE
+from fastapi_lens.cli.removal.sources import Source
+from fastapi_lens.text.escaping import visible
+from fastapi_lens.text.markdown import escaped
+from fastapi_lens.verdict.level import Level
+
+MOST_CALLERS = 3
+"""Callers that are named; the others are counted."""
+
+ADVICE = (
+    f"Keep these endpoints until their dates, or add a waiver to {FILE} "
+    f"([[{TABLE}.waivers]]: endpoint, reason, until)."
+)
+"""What to do about findings that fail."""
+
+_LEVELS = {
+    Level.SAFE_TO_REMOVE: "safe to remove",
+    Level.PROBABLY_UNUSED: "probably unused",
+    Level.WAIT: "wait",
+    Level.IN_USE: "in use",
+    Level.NOT_ENOUGH_OBSERVATION: "not enough observation",
+    Level.KEPT: "kept on purpose",
+}
+_LINK_CHARACTERS = ":/?#[]@!$&'*+,;=%~"
+
+
+def headline(comparison: Comparison) -> str:
+    """The result in one line."""
+    removed = sum(finding.is_removal for finding in comparison.findings)
+    if comparison.has_failed:
+        failed = comparison.counts[Outcome.FAILED]
+        return f"{failed:,} of {removed:,} removed endpoints cannot be removed yet"
+    if not removed:
+        return "No endpoint is removed"
+    return f"{_count(removed, 'endpoint')} removed, none of them known to be in use"
+
+
+def about(source: Source) -> str:
+    """The evidence in one line: of what, since when, and how old."""
+    evidence, observed = source.evidence, source.evidence.observed
+    whose = f"{evidence.app}, {evidence.environment}" if evidence.environment else evidence.app
+    since = "never observed"
+    if observed.since is not None:
+        since = f"observed since {day(observed.since)}"
+        if observed.hole_days:
+            since += f", {observed.hole_days:,} of {_count(observed.days, 'day')} not fully"
+    written = datetime.fromtimestamp(evidence.generated_at, UTC).strftime("%Y-%m-%d %H:%M")
+    return visible(f"{whose}: {since}; written {written} UTC ({source.name})")
+
+
+def verdict(finding: Finding) -> str:
+    """The verdict in a few words, or why there is none."""
+    if finding.renamed_to is not None:
+        return visible(f"same address, now {finding.renamed_to}")
+    if finding.outcome is Outcome.NEWER:
+        return "newer than this branch: rebase"
+    return level(finding.endpoint) + _waiver(finding)
+
+
+def level(endpoint: EndpointEvidence) -> str:
+    """The verdict on an endpoint in a few words, with the date on which it changes."""
+    words = _LEVELS[endpoint.verdict]
+    if endpoint.verdict is Level.WAIT and endpoint.probably_from:
+        return f"{words} until {endpoint.probably_from}"
+    if endpoint.verdict is Level.PROBABLY_UNUSED and endpoint.safe_from:
+        return f"{words}, safe to remove from {endpoint.safe_from}"
+    return words
+
+
+def last_use(endpoint: EndpointEvidence) -> str:
+    """The day of the last use, or never."""
+    return "never" if endpoint.last_used_at is None else day(endpoint.last_used_at)
+
+
+def callers(finding: Finding) -> str:
+    """The latest callers, noise left out, with the day of their last use."""
+    if finding.source.evidence.callers is None:
+        return "callers are not recorded"
+    found = sorted(
+        (caller for caller in finding.endpoint.callers if not caller.noise),
+        key=lambda caller: -caller.last_at,
+    )
+    named = [f"{caller.name} ({day(caller.last_at)})" for caller in found[:MOST_CALLERS]]
+    if more := len(found) - len(named):
+        named.append(f"{more:,} more")
+    return visible(", ".join(named) or "no known caller")
+
+
+def sentences(endpoint: EndpointEvidence) -> list[str]:
+    """The reasons of the verdict."""
+    return list(map(visible, endpoint.sentences))
+
+
+def link(url: str, endpoint: EndpointEvidence) -> str:
+    """The address of an endpoint's page; empty without an address of the admin."""
+    return quote(f"{url.rstrip('/')}/endpoints/{endpoint.key}", _LINK_CHARACTERS) if url else ""
+
+
+def code(text: str) -> str:
+    """A text as code in Markdown; in an element, as backticks may be in the text itself."""
+    return f"<code>{escaped(visible(text))}</code>"
+
+
+def day(time: float) -> str:
+    """The date (UTC) of a time."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d")
+
+
+def _waiver(finding: Finding) -> str:
+    waiver = finding.waiver
+    if waiver is not None and finding.outcome is Outcome.WAIVED:
+        return visible(f"; waived until {waiver.until}: {waiver.reason}")
+    if waiver is not None and finding.outcome is Outcome.FAILED:
+        return visible(f"; its waiver ended on {waiver.until}: {waiver.reason}")
+    return ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
