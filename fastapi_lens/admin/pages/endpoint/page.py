@@ -85,7 +85,7 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
     endpoint, before = detail.endpoint, detail.before
     comparable = before if before is not None and is_seen(endpoint, before) else None
     is_slow = endpoint.is_slow(limit_ms=settings.slow_threshold_ms)
-    judged = context.lens.reader.judged(key, now=now)
+    judged = context.lens.reader.recent_judged(endpoint, now=now)
     values = {
         "current": "Endpoints",
         "heading": f"{endpoint.method} {endpoint.path}",
