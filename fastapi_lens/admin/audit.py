@@ -58,6 +58,8 @@ class Action:
 
 
 SAVE = Action("save", "changed", AuditGroup.CHANGES)
+KEEP = Action("keep", "kept on purpose", AuditGroup.CHANGES)
+END_KEEP = Action("end_keep", "no longer keeps", AuditGroup.CHANGES)
 PURGE = Action("purge", "deleted history of", AuditGroup.CHANGES)
 SIGN_IN = Action("sign_in", "signed in", AuditGroup.ACCESS)
 SIGN_OUT = Action("sign_out", "signed out", AuditGroup.ACCESS)
@@ -68,7 +70,11 @@ EXPORT = Action("export", "exported", AuditGroup.EXPORTS)
 ACTIONS: Mapping[str, Action] = MappingProxyType(
     {
         one.name: one
-        for one in (SAVE, PURGE, SIGN_IN, SIGN_OUT, SIGN_OUT_EVERYWHERE, WRONG_KEY, EXPORT)
+        for one in (
+            *(SAVE, KEEP, END_KEEP, PURGE),
+            *(SIGN_IN, SIGN_OUT, SIGN_OUT_EVERYWHERE, WRONG_KEY),
+            EXPORT,
+        )
     }
 )
 

@@ -34,6 +34,9 @@ from fastapi_lens.admin.http.requests import (
 )
 from fastapi_lens.admin.http.static_files import static_response
 from fastapi_lens.admin.http.thread_pools import in_changing_thread, in_reader_thread
+from fastapi_lens.admin.pages.cleanup import export as cleanup_export
+from fastapi_lens.admin.pages.cleanup import keep as cleanup_keep
+from fastapi_lens.admin.pages.cleanup import page as cleanup_view
 from fastapi_lens.admin.pages.endpoint import page as endpoint_view
 from fastapi_lens.admin.pages.endpoints import export as endpoints_export
 from fastapi_lens.admin.pages.endpoints import page as endpoints_view
@@ -365,6 +368,10 @@ PAGES = (
     page("/export.csv", endpoints_export.as_csv),
     page("/export.json", endpoints_export.as_json),
     page("/endpoints/{key}", endpoint_view.endpoint_page),
+    page("/cleanup", cleanup_view.cleanup_page, label="Cleanup"),
+    page("/cleanup.csv", cleanup_export.as_csv),
+    page("/cleanup.md", cleanup_export.as_markdown),
+    page("/cleanup/keep", cleanup_keep.keep_page, "GET", "POST", back="/cleanup"),
     page("/requests", requests_view.requests_page, label="Requests"),
     page("/requests.csv", requests_export.as_csv),
     page("/requests.json", requests_export.as_json),

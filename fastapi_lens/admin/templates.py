@@ -23,6 +23,7 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats, svg
 from fastapi_lens.admin.display.filters import FILTERS, seen
 from fastapi_lens.admin.display.labels import STATUS_LABELS, status_meanings
+from fastapi_lens.admin.display.verdicts import LEVEL_LABELS, LEVEL_MEANINGS, css_of
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.http.static_files import FOLDER, folder, static_url
 from fastapi_lens.admin.renamed_templates import RENAMED, renamings
@@ -146,6 +147,7 @@ class Shell:
         viewer: The request, with the visitor's name and scope.
         health: Health of the recording.
         statuses: CSS class, label and meaning of each status of endpoints.
+        verdicts: The same of each verdict.
         slow_ms: The p95 above which an endpoint is slow.
     """
 
@@ -155,6 +157,7 @@ class Shell:
     viewer: Context
     health: Health
     statuses: Sequence[tuple[str, str, str]]
+    verdicts: Sequence[tuple[str, str, str]]
     slow_ms: float
 
 
@@ -204,6 +207,10 @@ def page(
             statuses=[
                 (status.value, STATUS_LABELS[status], meaning)
                 for status, meaning in status_meanings(lens.settings.thresholds).items()
+            ],
+            verdicts=[
+                (css_of(level), label, LEVEL_MEANINGS[level])
+                for level, label in LEVEL_LABELS.items()
             ],
             slow_ms=lens.settings.slow_threshold_ms,
         )

@@ -62,6 +62,11 @@ from fastapi_lens.verdict.history import Keep
 NAMED = 50
 """Most endpoints whose rows are selected by id; for more, the rows of all are read."""
 
+EVIDENCE_SECONDS = 60.0
+"""Longest age of verdicts on pages that are read every few seconds: they change once a day at most,
+and with a call.
+"""
+
 SIZE_SECONDS = 60.0
 """Interval of reading the database's size, for which a server has to add up its files."""
 
@@ -98,6 +103,7 @@ class Reader:
         self._retention = retention
         self.log = LogReader(database, app=app, is_recorded=self._is_recorded)
         self.results = TTLCache()
+        self._recent = TTLCache(max_age_seconds=EVIDENCE_SECONDS)
         self._sizes = TTLCache(max_age_seconds=SIZE_SECONDS, max_values=1)
 
     def version(self) -> Hashable:
@@ -269,6 +275,14 @@ class Reader:
         depends = (scope.settings, frozenset(scope.keeps.items()), int(now) // SECONDS_PER_DAY)
         return self.results.get(("evidence", self.version(), *depends), read)
 
+    def recent_evidence(self, now: float) -> AppEvidence:
+        """The same, at most `EVIDENCE_SECONDS` old.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        return self._recent.get(self._recent_key("", now), lambda: self.evidence(now))
+
     def with_weeks(self, judged: Sequence[Judged], *, now: float) -> list[Judged]:
         """Judged endpoints of a page with their weeks added.
 
@@ -288,6 +302,22 @@ class Reader:
         """
         with self._database.read() as connection:
             return read_judged(connection, self._scope(), id_from_key(key), now=now)
+
+    def recent_judged(self, endpoint: Endpoint, *, now: float) -> Judged | None:
+        """The same, at most `EVIDENCE_SECONDS` old, and never older than the day of its last call.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        last_day = int(endpoint.last_called_at or 0) // SECONDS_PER_DAY
+        key = (*self._recent_key(endpoint.key, now), last_day)
+        return self._recent.get(key, lambda: self.judged(endpoint.key, now=now))
+
+    def _recent_key(self, key: str, now: float) -> tuple[Hashable, ...]:
+        """All that recent verdicts depend on besides calls; `key` is empty for all endpoints."""
+        scope = self._scope()
+        day = int(now) // SECONDS_PER_DAY
+        return (key, self._app(), scope.settings, frozenset(scope.keeps.items()), day)
 
     def bounds(self, window: Window, *, now: float) -> Bounds:
         """Start and end of a window, to the precision of the rows that are kept."""

@@ -100,6 +100,7 @@ class Lens:
             app=lambda: self.app_name,
             settings=lambda: self.settings,
             retention=self.retention,
+            keeps=lambda: self.settings.keeps,
         )
         self.forecaster = Forecaster(self.database, self.retention)
 

@@ -12,10 +12,13 @@ from fastapi_lens.config.path_globs import matches_any
 from fastapi_lens.config.setting import Section, Setting
 from fastapi_lens.errors import ConfigError
 from fastapi_lens.settings.ignore_rules import Rules, read_rules
+from fastapi_lens.settings.keeps import KeptEndpoints, read_keeps
 from fastapi_lens.settings.status import Thresholds
 from fastapi_lens.storage.records.settings import Stored
+from fastapi_lens.verdict.history import Keep
 
 RULES = "rules"
+KEEPS = "keeps"
 HISTORY = "history"
 """A section without settings, whose version changes when history is deleted."""
 
@@ -23,7 +26,7 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = {
     section.value: tuple(one for one in SETTINGS.values() if one.section is section)
     for section in Section
 }
-"""The settings that may change at run time, by section, besides the rules."""
+"""The settings that may change at run time, by section, besides the rules and the keeps."""
 
 MAX_KNOWN = 16_384
 """Most cached results of `is_included`, because pages need it for all endpoints."""
@@ -38,12 +41,14 @@ class Settings:
     Attributes:
         config: The code's settings, overridden by the stored ones.
         rules: Ignore rules, in addition to the endpoints that the code excludes.
+        kept: Endpoints that an admin keeps on purpose, in addition to those of the code.
         unusable: Sentences about stored values that cannot be used.
         versions: Version of each stored section; settings change only together with them.
     """
 
     config: LensConfig
     rules: Rules = field(default_factory=Rules)
+    kept: KeptEndpoints = field(default_factory=KeptEndpoints)
     unusable: tuple[str, ...] = ()
     versions: Mapping[str, int] = field(default_factory=dict[str, int], hash=False)
     _known: dict[tuple[str, str], bool] = field(
@@ -62,9 +67,12 @@ class Settings:
                 active, wrong = _overlaid(active, name, section.values)
                 unusable += wrong
         rules, wrong = read_rules(stored[RULES].values) if RULES in stored else (Rules(), [])
+        unusable += wrong
+        kept, wrong = read_keeps(stored[KEEPS].values) if KEEPS in stored else (KeptEndpoints(), [])
         return cls(
             config=active,
             rules=rules,
+            kept=kept,
             unusable=(*unusable, *wrong),
             versions={name: section.version for name, section in stored.items()},
         )
@@ -78,6 +86,11 @@ class Settings:
     def slow_threshold_ms(self) -> float:
         """Milliseconds above which a p95 is marked as slow."""
         return self.config.slow_threshold_ms
+
+    @property
+    def keeps(self) -> Mapping[int, Keep]:
+        """The decisions of admins to keep an endpoint, by its id; expired ones, too."""
+        return self.kept.by_endpoint
 
     def is_included(self, method: str, path: str) -> bool:
         """True if the code does not exclude an endpoint; a rule may still ignore it."""

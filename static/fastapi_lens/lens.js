@@ -26,6 +26,7 @@ const age = () => {
   }
 };
 const arrived = () => {
+  choose();
   const live = $("live");
   if (live) skew = live.dataset.now - Date.now() / 1000;
   for (const toast of document.querySelectorAll(".toast.ok:not([data-seen])")) {
@@ -120,6 +121,33 @@ const toggle = (name, cookie) => {
   $(name).ariaPressed = !isOn(name);
   remember(cookie, isOn(name) ? "on" : "off");
 };
+// The chosen rows, as the form of the page sends them without a script.
+const boxes = () => [...document.querySelectorAll("#lens-rows input[name=e]")];
+const choose = () => {
+  if (!$("chosen")) return;
+  const all = boxes(), count = all.filter((box) => box.checked).length;
+  $("chosen").textContent = count ? `${count} chosen` : "None chosen";
+  $("all").checked = count === all.length;
+  $("all").indeterminate = count > 0 && count < all.length;
+};
+on("change", ({ target }) => {
+  if (target === $("all")) for (const box of boxes()) box.checked = target.checked;
+  choose();
+});
+addEventListener("pageshow", choose);
+on("submit", (event) => {
+  const { target, submitter } = event;
+  // Without https there is no clipboard: then the text is shown.
+  if (!("copyText" in (submitter?.dataset ?? {})) || !navigator.clipboard?.write) return;
+  event.preventDefault();
+  const address = `${submitter.formAction}?${new URLSearchParams(new FormData(target))}`;
+  const text = fetch(address).then((answer) => {
+    if (!answer.headers.get("Content-Type")?.startsWith("text/markdown")) throw answer;
+    return answer.blob();
+  }).then((blob) => new Blob([blob], { type: "text/plain" }));
+  const done = navigator.clipboard.write([new ClipboardItem({ "text/plain": text })]);
+  done.then(() => toast("Copied as Markdown.", "ok"), () => (location = address));
+});
 const actions = {
   toggle: () => (toggle("toggle", "live"), state(""), beat()),
   keys: () => toggle("keys", "keys"),
@@ -162,7 +190,8 @@ const walk = (step) => {
   const links = [...document.querySelectorAll("#lens-rows a")], at = links.indexOf(document.activeElement);
   links[at < 0 ? 0 : Math.min(Math.max(at + step, 0), links.length - 1)]?.focus();
 };
-const keys = { "/": () => $("q")?.select(), j: () => walk(1), k: () => walk(-1), l: () => $("toggle")?.click(), "?": () => $("help")?.showModal() };
+const pick = () => document.activeElement.closest("#lens-rows tr")?.querySelector("input")?.click();
+const keys = { "/": () => $("q")?.select(), j: () => walk(1), k: () => walk(-1), l: () => $("toggle")?.click(), x: () => pick(), "?": () => $("help")?.showModal() };
 on("keydown", (event) => {
   const { key, target } = event;
   if (event.ctrlKey || event.metaKey || event.altKey) return;

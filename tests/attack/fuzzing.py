@@ -28,6 +28,7 @@ FIELDS = (
     *sorted(NAMED | {one.name for section in SECTIONS.values() for one in section}),
     *("page", "from", "to", "min_ms", "reason", "before", "limit", "saved", "report_key", "\x00"),
     *("method.GET", "status.4", "password"),
+    *("verdict", "e", "keys", "until", "back"),
 )
 """Of every form that there is, and of addresses."""
 
@@ -36,6 +37,7 @@ USUAL = (
     *("error", "slow", "500", "2026-04-03T14:00Z", "/internal/**", "/health", "on", "read"),
     *("retention", "thresholds", "rules", "recording", "fuzzed", "lens.css", "htmx.min.js"),
     *("save", "preview", "pause", "resume", "delete", "audit", "danger"),
+    *("safe_to_remove", "removed", "-last", "2027-06-30", "end", "endpoint"),
 )
 HEADERS = (
     *(b"accept-encoding", b"content-type", b"forwarded", b"hx-current-url", b"hx-request"),

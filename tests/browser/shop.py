@@ -6,6 +6,7 @@ from fastapi import FastAPI, Response
 
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.runtime.lens import Lens
+from tests.support.past import Past
 
 DAY = 86_400
 KEY = "shop-key-of-the-test"
@@ -92,6 +93,9 @@ def lay_down_history(db_path: Path, *, now: float) -> None:
         _count(lens, "GET", f"/shelves/{number:02}/{{number}}", SHELVES - number)
     assert lens.flusher.flush()
     time[0] = now
+    watched = Past(lens.database, NAME, now=now)
+    watched.observe(120, holes=[(40, 38)])
+    watched.be_there("GET", "/export", since=120)
     lens.stop()
 
 

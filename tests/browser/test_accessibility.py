@@ -56,6 +56,15 @@ def test_axe_finds_nothing_to_complain_about(
     judge("who")
     page.goto(f"{shop.url}/lens/settings")
     judge("settings")
+    page.goto(f"{shop.url}/lens/cleanup")
+    judge("cleanup")
+    for number in range(2):
+        page.locator("#lens-rows input[name=e]").nth(number).check()
+    page.get_by_role("button", name="Keep on purpose").click()
+    expect(page.get_by_label("Reason")).to_be_visible()
+    judge("keep on purpose")
+    page.goto(f"{shop.url}/lens/cleanup?verdict=kept")
+    judge("cleanup, empty tab")
     assert found == []
 
 

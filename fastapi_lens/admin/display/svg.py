@@ -39,6 +39,14 @@ DASH = 4
 """Width of the line of a value between two gaps."""
 
 
+WEEK_STEP = 4
+WEEK_HEIGHT = 16
+LEAST_WEEK = 4
+"""Of a strip of weeks: pixels of a week, of the highest bar, and of the lowest one."""
+
+LEAST_HOLE = 0.004
+"""The narrowest hole of a band, as a share of its width: less could not be seen."""
+
 HEAT_LEVELS = 5
 """Colours of a heat map."""
 
@@ -212,6 +220,63 @@ def heat_map(columns: Sequence[Sequence[float]], *, limits: Sequence[float], tit
         for level in sorted(pieces)
     ]
     return _plot(len(columns), bands, Markup("").join(paths), title)
+
+
+def week_strip(weeks: Sequence[int | None], *, first: int, title: str) -> Markup:
+    """Weeks as bars, one path for each kind: those with uses, those without, unobserved ones.
+
+    Any use is a bar of some height, because a single one counts as much as many.
+
+    Args:
+        weeks: Uses of each week, the oldest first; None for one that was not observed.
+        first: Number of the first week that has a place at all; nothing is drawn before it.
+        title: Text of the strip.
+    """
+    peak = max((uses or 0 for uses in weeks), default=0)
+    bars: list[str] = []
+    holes: list[str] = []
+    for at, uses in enumerate(weeks):
+        x = at * WEEK_STEP + WEEK_STEP // 2
+        if at < first:
+            continue
+        if uses is None:
+            holes.append(f"M{x} {WEEK_HEIGHT}V0")
+        elif uses:
+            height = LEAST_WEEK + round(uses / peak * (WEEK_HEIGHT - LEAST_WEEK))
+            bars.append(f"M{x} {WEEK_HEIGHT}v-{height}")
+    width = len(weeks) * WEEK_STEP
+    ground = f"M{first * WEEK_STEP} {WEEK_HEIGHT}H{width}" if first < len(weeks) else ""
+    paths = [
+        Markup('<path class="{}" d="{}"/>').format(name, path)
+        for name, path in (("ground", ground), ("hole", "".join(holes)), ("use", "".join(bars)))
+        if path
+    ]
+    return Markup(
+        '<svg class="weeks" role="img" width="{0}" height="{1}" viewBox="0 0 {0} {1}" '
+        'preserveAspectRatio="none"><title>{2}</title>{3}</svg>'
+    ).format(width, WEEK_HEIGHT + 1, title, Markup("").join(paths))
+
+
+def band(days: int, holes: Sequence[tuple[int, int]], *, title: str) -> Markup:
+    """A time with its holes, from left to right.
+
+    Args:
+        days: Length of the time.
+        holes: First and last days of each, counted from 0, ascending.
+        title: Text of the band.
+    """
+    least = days * LEAST_HOLE
+    pieces: list[str] = []
+    for first, last in holes:
+        length = max(last - first + 1, least)
+        pieces.append(f"M{_n(min(first, days - length))} 0h{_n(length)}v1h-{_n(length)}z")
+    shapes = Markup('<path class="seen" d="M0 0h{0}v1H0z"/>').format(days)
+    if pieces:
+        shapes += Markup('<path class="hole" d="{}"/>').format("".join(pieces))
+    return Markup(
+        '<svg class="band" role="img" viewBox="0 0 {} 1" preserveAspectRatio="none">'
+        "<title>{}</title>{}</svg>"
+    ).format(max(1, days), title, shapes)
 
 
 def columns_of(links: Sequence[str]) -> Markup:

@@ -14,7 +14,13 @@ ROWS_AT_ONCE = 200
 
 
 def file_response(
-    context: Context, parts: Iterator[str], name: str, media_type: str, *, view: str
+    context: Context,
+    parts: Iterator[str],
+    name: str,
+    media_type: str,
+    *,
+    view: str,
+    inline: bool = False,
 ) -> StreamingResponse:
     """A file that is streamed while it is created, after its entry in the audit log.
 
@@ -24,6 +30,7 @@ def file_response(
         name: ``endpoints.csv``; the day is inserted before the dot.
         media_type: Media type of the file.
         view: The exported selection, as the query string of the page.
+        inline: True to show it in the browser instead of saving it.
 
     Raises:
         StorageError: The database cannot be read or written.
@@ -33,8 +40,9 @@ def file_response(
     context.record(EXPORT, target=name, after=view)
     stem, _, suffix = name.partition(".")
     day = datetime.fromtimestamp(context.now, UTC).date().isoformat()
+    disposition = "inline" if inline else "attachment"
     headers = {
-        "Content-Disposition": f'attachment; filename="{stem}-{day}.{suffix}"',
+        "Content-Disposition": f'{disposition}; filename="{stem}-{day}.{suffix}"',
         "Cache-Control": "private, no-store",
         "X-Content-Type-Options": "nosniff",
     }

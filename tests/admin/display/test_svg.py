@@ -179,3 +179,19 @@ def test_words_in_charts_are_escaped() -> None:
     ):
         assert parsed(drawn)[0].text == HOSTILE
         assert "<script" not in drawn
+
+
+def test_a_week_with_a_single_use_is_a_bar_and_weeks_before_the_first_are_empty() -> None:
+    strip = svg.week_strip([0, 5, None, 1, 100, 0], first=1, title="t")
+    assert 'width="24"' in strip
+    assert '<path class="ground" d="M4 16H24"/>' in strip
+    assert '<path class="hole" d="M10 16V0"/>' in strip
+    assert '<path class="use" d="M6 16v-5M14 16v-4M18 16v-16"/>' in strip
+    assert svg.week_strip([], first=0, title="t").count("<path") == 0
+
+
+def test_a_band_shows_even_a_short_hole_and_keeps_it_inside() -> None:
+    band = svg.band(1000, [(10, 29), (999, 999)], title="t")
+    assert '<path class="seen" d="M0 0h1000v1H0z"/>' in band
+    assert '<path class="hole" d="M10 0h20v1h-20zM996 0h4v1h-4z"/>' in band
+    assert "hole" not in svg.band(3, [], title="t")

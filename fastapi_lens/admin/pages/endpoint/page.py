@@ -14,6 +14,7 @@ from fastapi_lens.admin.display.links import Link, new_rule_href, rule_href
 from fastapi_lens.admin.display.request_log import of_endpoint
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.pages.endpoint.charts import OverTime, by_hour, over_time
+from fastapi_lens.admin.pages.endpoint.evidence import evidence_box
 from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
@@ -84,6 +85,7 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
     endpoint, before = detail.endpoint, detail.before
     comparable = before if before is not None and is_seen(endpoint, before) else None
     is_slow = endpoint.is_slow(limit_ms=settings.slow_threshold_ms)
+    judged = context.lens.reader.recent_judged(endpoint, now=now)
     values = {
         "current": "Endpoints",
         "heading": f"{endpoint.method} {endpoint.path}",
@@ -111,6 +113,10 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
         "ignore_href": new_rule_href(context, endpoint),
         "delete_href": context.url(f"/settings/danger?endpoint={endpoint.key}"),
         "may_change": context.may_change,
+        "csrf_token": context.csrf_token,
+        "evidence": None if judged is None else evidence_box(context, judged),
+        "flush_interval": context.lens.config.flush_interval,
+        "keep_saved": context.request.query_params.get("saved") == "keeps",
     }
     return templates.page(context, "endpoint/page.html", values, state=state)
 

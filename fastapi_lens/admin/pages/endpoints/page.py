@@ -23,9 +23,11 @@ from fastapi_lens.admin.tables.endpoints import COLUMNS, STATUS_ORDER
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
 from fastapi_lens.admin.urls.window import WindowChoice
+from fastapi_lens.reporting.evidence import Judged
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import Status, Thresholds
+from fastapi_lens.verdict.sentences import headline
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Row:
         href: Its own page.
         hint: The name of its handler, with that of its module; may be empty, as `handler` may.
         handler: File and line of the handler, without the folders above.
+        verdict: May it be deleted, in a few words; empty where there is no verdict.
         trend: Calls per step of the window.
         open: Its open connections, in words; empty if there are none.
         errors: Number of failed calls, in words.
@@ -48,6 +51,7 @@ class Row:
     hint: str
     handler: str
     status: str
+    verdict: str
     trend: list[int]
     share_4xx: float
     share_5xx: float
@@ -89,7 +93,11 @@ def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Respon
         matching = reader.with_histograms(listing.matching, window=window, now=now)
         listing = listing.with_matching(matching)
     trends = reader.trends([row.id for row in listing.rows], window=window, now=now)
-    rows = [_row(context, listing, row, list(trends[row.id])) for row in listing.rows]
+    judged = reader.recent_evidence(now).by_id()
+    rows = [
+        _row(context, listing, row, list(trends[row.id]), judged.get(row.id))
+        for row in listing.rows
+    ]
     values = _context(context, listing, rows)
     values["ignored"] = len(ignored)
     return templates.page(context, "endpoints/page.html", values, state=state), listing.query
@@ -134,7 +142,13 @@ def _context(context: Context, listing: Listing, rows: list[Row]) -> dict[str, o
     }
 
 
-def _row(context: Context, listing: Listing, endpoint: Endpoint, trend: list[int]) -> Row:
+def _row(
+    context: Context,
+    listing: Listing,
+    endpoint: Endpoint,
+    trend: list[int],
+    judged: Judged | None,
+) -> Row:
     usage = endpoint.usage
     p50, p95, p99 = usage.percentiles_ms
     calls = usage.calls or 1
@@ -146,6 +160,7 @@ def _row(context: Context, listing: Listing, endpoint: Endpoint, trend: list[int
         hint=formats.short_name(endpoint.name),
         handler=formats.last_parts(endpoint.source),
         status=STATUS_LABELS[endpoint.status],
+        verdict="" if judged is None else headline(judged.verdict),
         trend=trend,
         share_4xx=usage.errors_4xx / calls,
         share_5xx=usage.errors_5xx / calls,

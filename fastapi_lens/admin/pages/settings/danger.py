@@ -1,6 +1,5 @@
 """Danger zone: deleting the history of an endpoint, or of all, once its name is typed."""
 
-import re
 from dataclasses import dataclass
 
 from starlette.responses import RedirectResponse, Response
@@ -12,9 +11,9 @@ from fastapi_lens.admin.context import Context, Place
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.pages.settings.page import settings_tabs
 from fastapi_lens.admin.refusals import refused_page
+from fastapi_lens.admin.section_changes import save_values
 from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.settings.settings import HISTORY
-from fastapi_lens.storage.records.settings import Stored, write_section
 from fastapi_lens.storage.retention.purge import Choice, purge_for
 from fastapi_lens.text.escaping import visible
 
@@ -135,11 +134,6 @@ def _noted(context: Context, target: Target) -> bool:
 
     The stored entry has a new version, so every worker discards what it has shown before.
     """
-    lens, version = context.lens, context.form.get("version", "")
-    known = int(version) if re.fullmatch("[0-9]{1,9}", version) else -1
     whose = target.name if target.key else EVERYTHING
     entry = context.author.did(PURGE, target=whose, before=target.words)
-    stored = Stored({"deleted_at": context.now}, known)
-    written = write_section(lens.database, lens.app_name, HISTORY, stored, entry)
-    lens.refresh_settings()
-    return written
+    return save_values(context, HISTORY, {"deleted_at": context.now}, entry)

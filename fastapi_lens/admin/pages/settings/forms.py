@@ -1,14 +1,12 @@
 """Saving a section of the settings: what was typed is checked, compared, stored and noted."""
 
 import json
-import re
 from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin.audit import SAVE
 from fastapi_lens.admin.context import Context
-from fastapi_lens.admin.display.audit_lines import changed_by
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.pages.settings.limit_previews import preview_of
 from fastapi_lens.admin.pages.settings.page import (
@@ -17,6 +15,7 @@ from fastapi_lens.admin.pages.settings.page import (
     section_page,
 )
 from fastapi_lens.admin.pages.settings.reply import Preview, Reply
+from fastapi_lens.admin.section_changes import latest_change, save_values
 from fastapi_lens.config.lens_config import SETTINGS
 from fastapi_lens.errors import ConfigError
 from fastapi_lens.settings.fields import (
@@ -28,8 +27,6 @@ from fastapi_lens.settings.fields import (
     values_of,
 )
 from fastapi_lens.settings.settings import SECTIONS
-from fastapi_lens.storage.records.audit import read_audit
-from fastapi_lens.storage.records.settings import Stored, write_section
 
 NOTHING_NEW = "No changes to save."
 STAYS = "Your values are still in the form: save again to overwrite."
@@ -131,14 +128,8 @@ def write(context: Context, section: str, values: dict[str, Any], before: str, a
     Raises:
         StorageError: The database cannot be written.
     """
-    version = context.form.get("version", "")
-    known = int(version) if re.fullmatch("[0-9]{1,9}", version) else -1
     entry = context.author.did(SAVE, target=section, before=before, after=after)
-    lens = context.lens
-    written = write_section(lens.database, lens.app_name, section, Stored(values, known), entry)
-    # Also after a conflict, because the form must show the present values.
-    lens.refresh_settings()
-    return written
+    return save_values(context, section, values, entry)
 
 
 def who_changed(context: Context, section: str) -> str:
@@ -147,9 +138,7 @@ def who_changed(context: Context, section: str) -> str:
     Raises:
         StorageError: The database cannot be read.
     """
-    lens = context.lens
-    last = read_audit(lens.database, lens.app_name, target=section, limit=1)
-    return changed_by(next(iter(last), None), now=context.now)
+    return latest_change(context, target=section)
 
 
 def saved(context: Context, reply: Reply) -> Response:

@@ -44,6 +44,10 @@ def test_a_row_says_what_an_endpoint_did(site: Site) -> None:
     assert figures(text)["Errors"] == "4.0% 20 × 5xx"
 
 
+def test_the_title_of_a_status_says_whether_the_endpoint_may_be_deleted(site: Site) -> None:
+    assert "Not enough observation" in endpoints(site.get().text)["GET /health"].titles
+
+
 def test_a_row_without_calls_has_no_percentiles(site: Site) -> None:
     row = endpoints(site.get("/lens/?method=POST").text)["POST /users"]
     assert (row["Endpoint"].endswith("deprecated"), row["Status"]) == (True, "Never called")

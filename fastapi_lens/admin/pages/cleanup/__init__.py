@@ -1,0 +1,1 @@
+"""The cleanup page: which endpoints can be removed, its files, and endpoints kept on purpose."""

@@ -1,0 +1,103 @@
+"""The cleanup page as a file: all endpoints of its filter, or the chosen ones alone."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from starlette.responses import StreamingResponse
+
+from fastapi_lens.admin.context import Context
+from fastapi_lens.admin.pages.cleanup.listing import chosen_of, list_of
+from fastapi_lens.admin.reports.download import file_response
+from fastapi_lens.admin.urls.cleanup import CleanupQuery
+from fastapi_lens.reporting.csv_table import csv_line
+from fastapi_lens.reporting.evidence import AppEvidence, Judged
+from fastapi_lens.reporting.evidence_markdown import markdown
+from fastapi_lens.verdict.days import date_of
+from fastapi_lens.verdict.sentences import sentence
+
+COLUMNS = (
+    *("method", "path", "source", "verdict", "probably_from", "safe_from"),
+    *("last_used_at", "present_since", "silence_days", "hole_days", "pattern", "excluded"),
+    *("introduced", "last_called", "removed_at", "tags", "reasons"),
+)
+
+
+def as_csv(context: Context) -> StreamingResponse:
+    """``GET /cleanup.csv``: a header, then a row for each endpoint, named like the JSON report."""
+    query = _query(context)
+    return file_response(
+        context,
+        _csv(context, query),
+        "cleanup.csv",
+        "text/csv; charset=utf-8; header=present",
+        view=query.url(),
+    )
+
+
+def as_markdown(context: Context) -> StreamingResponse:
+    """``GET /cleanup.md``: for a pull request; chosen rows are shown in the browser."""
+    query = _query(context)
+    return file_response(
+        context,
+        _markdown(context, query),
+        "cleanup.md",
+        "text/markdown; charset=utf-8",
+        view=query.url(),
+        inline=bool(query.chosen),
+    )
+
+
+def _query(context: Context) -> CleanupQuery:
+    return CleanupQuery.parse(f"?{context.request.url.query}")
+
+
+def _listed(evidence: AppEvidence, query: CleanupQuery) -> list[Judged]:
+    if query.chosen:
+        return chosen_of(evidence, query.chosen)
+    return list(list_of(evidence, query).matching)
+
+
+def _markdown(context: Context, query: CleanupQuery) -> Iterator[str]:
+    evidence, lens = context.lens.reader.evidence(context.now), context.lens
+    environment = lens.config.environment
+    app = f"{lens.title} ({environment})" if environment else lens.title
+    yield from markdown(evidence, _listed(evidence, query), app=app)
+
+
+def _csv(context: Context, query: CleanupQuery) -> Iterator[str]:
+    evidence = context.lens.reader.evidence(context.now)
+    yield csv_line(COLUMNS)
+    for one in _listed(evidence, query):
+        yield csv_line(_cells(one))
+
+
+def _cells(judged: Judged) -> tuple[object, ...]:
+    endpoint, verdict = judged.endpoint, judged.verdict
+    return (
+        endpoint.method,
+        endpoint.path,
+        endpoint.source,
+        verdict.level.value,
+        _day(verdict.probably_from) if judged.is_read else None,
+        _day(verdict.safe_from) if judged.is_read else None,
+        _time(judged.last_used_at),
+        _time(judged.present_since),
+        verdict.silence_days,
+        verdict.hole_days,
+        verdict.pattern.value if judged.is_read else None,
+        " ".join(str(one.cadence) for one in verdict.exclusions if one.is_excluded),
+        judged.introduced,
+        judged.last_called,
+        _time(judged.removed_at),
+        " ".join(endpoint.tags),
+        " ".join(map(sentence, verdict.reasons)),
+    )
+
+
+def _day(day: int | None) -> str | None:
+    return None if day is None else date_of(day).isoformat()
+
+
+def _time(epoch: float | None) -> str | None:
+    """A time in ISO 8601; None for none."""
+    return None if epoch is None else datetime.fromtimestamp(epoch, UTC).isoformat()

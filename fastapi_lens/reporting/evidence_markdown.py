@@ -1,0 +1,98 @@
+"""Evidence for the removal of endpoints as Markdown, for a pull request. Pure; no I/O, no HTTP."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from fastapi_lens.reporting.evidence import AppEvidence, Judged
+from fastapi_lens.reporting.observation import Observation
+from fastapi_lens.settings.status import SECONDS_PER_DAY
+from fastapi_lens.text.escaping import visible
+from fastapi_lens.text.markdown import code, escaped
+from fastapi_lens.verdict.days import date_of
+from fastapi_lens.verdict.reasons import Code, Reason
+from fastapi_lens.verdict.sentences import headline, sentence
+
+UNKNOWN_SOURCE = "Without a known file"
+
+
+def markdown(evidence: AppEvidence, endpoints: Iterable[Judged], *, app: str) -> Iterator[str]:
+    """Endpoints by the file of their handler, each with its verdict and evidence.
+
+    Args:
+        evidence: Of the app.
+        endpoints: Those to list, in any order.
+        app: Name of the app, with its environment.
+
+    Yields:
+        Lines, each with its end.
+    """
+    listed = sorted(endpoints, key=_place)
+    yield f"## Endpoints of {escaped(visible(app))}\n\n"
+    yield f"{_observed(evidence.observation)}\n"
+    for file, group in groupby(listed, key=lambda one: _place(one)[0]):
+        yield f"\n### {code(file) if file else UNKNOWN_SOURCE}\n\n"
+        for one in group:
+            yield from _endpoint(one)
+    if not listed:
+        yield "\nNone.\n"
+    if any(_limit_of(one) for one in listed):
+        yield f"\n> {sentence(Reason(Code.CANNOT_TELL, {}))}\n"
+
+
+def _place(judged: Judged) -> tuple[str, int, str, str]:
+    """File, line, path and method."""
+    file, _, line = judged.endpoint.source.rpartition(":")
+    number = int(line) if line.isdecimal() else 0
+    return (file, number, judged.endpoint.path, judged.endpoint.method)
+
+
+def _observed(observation: Observation) -> str:
+    if observation.since_day is None:
+        return f"No time was observed up to {date_of(observation.today)}."
+    total = observation.today - observation.since_day + 1
+    text = (
+        f"Observed for {total - observation.hole_days:,} of {total:,} days, from "
+        f"{date_of(observation.since_day)} to {date_of(observation.today)} (UTC)."
+    )
+    if observation.holes:
+        runs = ", ".join(_run(*hole) for hole in observation.holes)
+        text += f" Not observed, and not taken as silence: {runs}."
+    return text
+
+
+def _run(first: int, last: int) -> str:
+    return str(date_of(first)) if first == last else f"{date_of(first)} to {date_of(last)}"
+
+
+def _endpoint(judged: Judged) -> Iterator[str]:
+    """One endpoint as a list item, with its evidence below."""
+    endpoint = judged.endpoint
+    where = f", line {_place(judged)[1]}" if _place(judged)[1] else ""
+    yield (
+        f"- [ ] {code(f'{endpoint.method} {endpoint.path}')}{where}: "
+        f"**{headline(judged.verdict)}**; {_last_use(judged)}\n"
+    )
+    for text in (*_sentences(judged), *_releases(judged)):
+        yield f"  - {escaped(visible(text))}\n"
+
+
+def _last_use(judged: Judged) -> str:
+    if judged.last_used_at is None:
+        return "never used"
+    return f"last used on {date_of(int(judged.last_used_at // SECONDS_PER_DAY))}"
+
+
+def _sentences(judged: Judged) -> list[str]:
+    """All but the one that is said once, below the list."""
+    reasons = judged.verdict.reasons
+    return [sentence(one) for one in reasons if one.code is not Code.CANNOT_TELL]
+
+
+def _limit_of(judged: Judged) -> bool:
+    return any(one.code is Code.CANNOT_TELL for one in judged.verdict.reasons)
+
+
+def _releases(judged: Judged) -> Sequence[str]:
+    said = [f"In the code since release {judged.introduced}"] if judged.introduced else []
+    said += [f"last called in {judged.last_called}"] if judged.last_called else []
+    return [f"{'; '.join(said)}."] if said else []

@@ -1,0 +1,74 @@
+"""The cleanup page as files."""
+
+import csv
+import io
+from typing import Any
+
+from benchmarks.support.rows import table_rows
+from fastapi_lens.storage.schema.tables import AUDIT
+from tests.admin.conftest import Site
+from tests.admin.pages.cleanup.conftest import key_of
+from tests.support.past import Past
+
+
+def read(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_the_csv_has_the_verdict_of_all_endpoints_of_the_filter(shop_site: Site) -> None:
+    answer = shop_site.get("/lens/cleanup.csv?q=post")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8; header=present"
+    assert answer.headers["content-disposition"].startswith("attachment; filename=")
+    merge, exports = read(answer.text)
+    assert (merge["method"], merge["path"], merge["verdict"]) == (
+        *("POST", "/merge"),
+        "probably_unused",
+    )
+    assert merge["excluded"] == "daily weekly monthly"
+    assert (merge["silence_days"], merge["hole_days"], merge["pattern"]) == ("60", "0", "daily")
+    assert merge["last_used_at"].endswith("T12:00:00+00:00")
+    assert merge["probably_from"] < merge["safe_from"]
+    assert "No use for 60 days" in merge["reasons"]
+    assert exports["verdict"] == "wait"
+
+
+def test_what_is_not_known_is_empty(shop_site: Site) -> None:
+    rows = {row["path"]: row for row in read(shop_site.get("/lens/cleanup.csv").text)}
+    used = rows["/orders/{order_id}"]
+    assert (used["probably_from"], used["safe_from"], used["pattern"]) == ("", "", "")
+    assert rows["/dump"]["last_used_at"] == rows["/dump"]["removed_at"] == ""
+
+
+def test_removed_endpoints_are_in_the_file_of_their_tab(past: tuple[Site, Past]) -> None:
+    site, added = past
+    added.remove("GET", "/v0/orders", since=30, calls={2: 3})
+    (row,) = read(site.get("/lens/cleanup.csv?verdict=removed").text)
+    assert row["path"] == "/v0/orders"
+    assert row["removed_at"]
+
+
+def test_the_markdown_has_all_endpoints_or_the_chosen_ones(shop_site: Site) -> None:
+    everything = shop_site.get("/lens/cleanup.md")
+    assert everything.headers["content-type"] == "text/markdown; charset=utf-8"
+    assert everything.headers["content-disposition"].startswith("attachment; ")
+    assert everything.text.count("- [ ] ") == 6
+    chosen = shop_site.get(f"/lens/cleanup.md?verdict=wait&e={key_of(shop_site, '/dump')}")
+    assert chosen.headers["content-disposition"].startswith("inline; ")
+    assert chosen.text.count("- [ ] ") == 1
+    assert "`GET /dump`" in chosen.text
+    assert chosen.text.startswith("## Endpoints of site\n")
+
+
+def test_the_markdown_names_the_environment(make_site: Any) -> None:
+    site = make_site(environment="staging")
+    assert site.get("/lens/cleanup.md").text.startswith("## Endpoints of site (staging)\n")
+
+
+def test_files_are_in_the_audit_log(shop_site: Site) -> None:
+    shop_site.get("/lens/cleanup.csv?verdict=wait")
+    shop_site.get("/lens/cleanup.md")
+    rows = table_rows(shop_site.lens.database, AUDIT)
+    assert sorted((row.action, row.target, row.after) for row in rows) == [
+        ("export", "cleanup.csv", "?verdict=wait"),
+        ("export", "cleanup.md", ""),
+    ]
