@@ -10,7 +10,9 @@ PORT ?= 8000
 # One more than there are cores: tests that start programs also wait.
 JOBS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
 ARGS ?=
-export VENV PORT
+# The versions that setup installs; empty for the newest.
+CONSTRAINTS ?= constraints.txt
+export VENV PORT CONSTRAINTS
 # Compiled once, not again by each of a hundred processes, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -18,7 +20,7 @@ PY := $(VENV)/bin/python
 
 .PHONY: help setup browser mariadb nginx pgbouncer programs demo \
         lint lint-format lint-rules lint-mypy lint-pyright lint-imports format \
-        test test-quick test-unit audit fuzz screenshots \
+        test test-quick test-unit audit constraints fuzz screenshots \
         bench bench-admin-load bench-exactly-once bench-failover bench-fleet bench-hosts bench-log \
         bench-outages bench-pages bench-retention bench-sizing bench-storage bench-tabs \
         bench-verdict \
@@ -83,6 +85,9 @@ test-quick: setup ## all but what starts a browser, a server, a database server 
 
 audit: setup ## known vulnerabilities of what the package needs; AUDIT=offline where there is no network
 	@$(PY) -m scripts.audit
+
+constraints: setup ## write constraints.txt anew: the newest versions that pyproject.toml allows
+	@$(PY) -m scripts.constraints
 
 fuzz: setup ## 20,000 requests of every kind to every page of the admin, in four minutes
 	@$(PY) -m tests.attack.fuzz $(ARGS)
