@@ -20,7 +20,7 @@ PY := $(VENV)/bin/python
 
 .PHONY: help setup browser mariadb nginx pgbouncer programs demo \
         lint lint-format lint-rules lint-mypy lint-pyright lint-imports format \
-        test test-quick test-unit audit constraints fuzz screenshots \
+        test test-quick test-unit audit constraints interface fuzz screenshots \
         bench bench-admin-load bench-exactly-once bench-failover bench-fleet bench-hosts bench-log \
         bench-outages bench-pages bench-retention bench-sizing bench-storage bench-tabs \
         bench-verdict \
@@ -88,6 +88,10 @@ audit: setup ## known vulnerabilities of what the package needs; AUDIT=offline w
 
 constraints: setup ## write constraints.txt anew: the newest versions that pyproject.toml allows
 	@$(PY) -m scripts.constraints
+
+interface: setup ## write down the public interface as it is: tests/interface and docs/report.schema.json
+	@$(PY) -m scripts.report_schema
+	@$(PY) -m scripts.interface
 
 fuzz: setup ## 20,000 requests of every kind to every page of the admin, in four minutes
 	@$(PY) -m tests.attack.fuzz $(ARGS)
