@@ -34,7 +34,10 @@ _TIMES = (
     *("first_seen_at", "last_seen_at", "first_called_at", "last_called_at", "first_at", "last_at"),
     *("started_at", "seen_at", "ended_at", "complete_to"),
 )
-_IDS = ("endpoint_id", "failure_id", "id")
+_IDS = (
+    *("endpoint_id", "failure_id", "id", "shape_id", "first_release_id", "last_release_id"),
+    *("first_called_release_id", "last_called_release_id"),
+)
 _REASONS = ("", "error", "slow", "sample")
 
 
