@@ -10,6 +10,8 @@ PORT ?= 8000
 # One more than there are cores: tests that start programs also wait.
 JOBS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
 ARGS ?=
+TAG ?=
+PYTHON ?= python3
 # The versions that setup installs; empty for the newest.
 CONSTRAINTS ?= constraints.txt
 export VENV PORT CONSTRAINTS
@@ -24,7 +26,7 @@ PY := $(VENV)/bin/python
         bench bench-admin-load bench-exactly-once bench-failover bench-fleet bench-hosts bench-log \
         bench-outages bench-pages bench-retention bench-sizing bench-storage bench-tabs \
         bench-verdict \
-        compat compat-python build clean
+        compat compat-python build smoke release-check clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -151,6 +153,12 @@ compat-python: setup ## the tests on every supported Python, with the oldest and
 build: setup ## wheel and sdist into dist/
 	@rm -rf dist
 	@$(PY) -m build --no-isolation --outdir dist
+
+smoke: ## try the wheel of dist/ in an empty environment; PYTHON=python3.14
+	@$(PYTHON) -m scripts.smoke dist
+
+release-check: setup ## from a clean clone: build both files, check and try them; TAG=v1.2.3
+	@$(PY) -m scripts.release_check $(TAG)
 
 clean: ## remove what setup, builds and tests have made
 	@rm -rf $(VENV) node_modules static/fastapi_lens/vendor build dist htmlcov .coverage .coverage.* \

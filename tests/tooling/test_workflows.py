@@ -74,7 +74,14 @@ def test_a_job_may_do_little_ends_in_time_and_runs_no_foreign_code_that_can_chan
 
 
 def test_every_workflow_may_only_read_by_default() -> None:
-    assert [loaded(path)["permissions"] for path in WORKFLOWS] == [{"contents": "read"}] * 2
+    assert [loaded(path)["permissions"] for path in WORKFLOWS] == [{"contents": "read"}] * 3
+
+
+def test_only_a_tag_publishes() -> None:
+    # YAML 1.1 reads the key `on` as true.
+    assert loaded(GITHUB / "workflows" / "release.yml")[True] == {"push": {"tags": ["v*"]}}
+    publishing = [name for name, job in jobs() if "environment" in job]
+    assert publishing == ["release.publish"]
 
 
 def test_pre_commit_runs_exactly_the_checks_of_make_lint() -> None:
