@@ -21,7 +21,8 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
 from fastapi_lens.storage.transfer import lens_0_3
-from fastapi_lens.storage.transfer.lens_0_3 import CallImporter, EndpointMatcher, recorded_calls
+from fastapi_lens.storage.transfer.endpoint_matcher import EndpointMatcher
+from fastapi_lens.storage.transfer.lens_0_3 import CallImporter, recorded_calls
 from tests.cli.helpers import NOW, fill, ids_of, run, url_of
 
 SCHEMA = """
@@ -36,6 +37,7 @@ INSERT = (
 Call = tuple[Any, Any, Any, Any, Any]
 """Method, path, status, milliseconds, epoch seconds."""
 
+CALL: Call = ("GET", "/users", 200, 1.0, NOW)
 ORDERS, ORDER, USERS, USER = ids_of().values()
 
 
@@ -134,6 +136,12 @@ def test_a_path_of_no_endpoint_becomes_none_and_is_named(tmp_path: Path, ours: P
     assert "Left out: 4,000 calls of paths that are no endpoint of orders" in done.stderr
     assert "GET /v1/users/7/photos/1, " in done.stderr
     assert len(rows(ours, ENDPOINT)) == 4
+
+
+def test_control_characters_of_a_path_are_written_out(tmp_path: Path, ours: Path) -> None:
+    call: Call = ("GET", "/\x1b[2J\n/orders", 404, 1.0, NOW)
+    done = take_over(recorded(tmp_path / "lens.db", [call]), ours)
+    assert "for example GET /\\x1b[2J\\n/orders." in done.stderr
 
 
 def test_a_row_with_impossible_values_is_left_out(tmp_path: Path, ours: Path) -> None:
@@ -258,11 +266,17 @@ def test_a_table_beside_ours_is_taken_over_from_the_same_file(ours: Path) -> Non
 
 
 def test_a_file_that_is_none_of_theirs_is_refused(tmp_path: Path, ours: Path) -> None:
-    missing, text, other = (tmp_path / name for name in ("missing", "text.db", "other.db"))
+    names = ("missing", "text.db", "other.db", "numbers.db")
+    missing, text, other, numbers = (tmp_path / name for name in names)
     text.write_text("no database" * 100, encoding="ascii")
     with closing(sqlite3.connect(other)) as connection:
         connection.execute("CREATE TABLE lens_requests (id INTEGER PRIMARY KEY, path TEXT)")
+    with closing(sqlite3.connect(numbers)) as connection:
+        connection.execute(SCHEMA.replace("id INTEGER PRIMARY KEY AUTOINCREMENT", "id TEXT"))
+        connection.execute(INSERT.replace("(method", "(id, method").replace("(?", "('a', ?"), CALL)
+        connection.commit()
     for path, words in (
+        (numbers, "are not numbered"),
         (missing, "there is no file"),
         (text, "cannot be read"),
         (other, "is no database of fastapi-lens 0.3"),

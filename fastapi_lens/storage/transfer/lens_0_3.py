@@ -8,13 +8,11 @@ observed is unknown, so that the evidence of the app begins anew with the import
 
 import hashlib
 import json
-import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +28,7 @@ from fastapi_lens.storage.records.import_notes import IMPORT_NOTE, import_notes
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import ENDPOINT, META
+from fastapi_lens.storage.transfer.endpoint_matcher import EndpointMatcher
 from fastapi_lens.storage.transfer.export import endpoint_keys
 from fastapi_lens.storage.writing.batches import Batch, Delta
 from fastapi_lens.storage.writing.rollup import Rollup
@@ -42,7 +41,6 @@ NAMED_PATHS = 1_000
 
 _SOURCE = "fastapi-lens 0.3"
 _COLUMNS = ("id", "method", "path", "status_code", "duration_ms", "timestamp")
-_KNOWN_PATHS = 10_000
 _LATEST = 60.0
 """Seconds after the begin of the import that a call may be recorded: both may run."""
 
@@ -51,8 +49,6 @@ _DAY_MINUTES = Tier.DAY // Tier.MINUTE
 _HOUR_MINUTES = Tier.HOUR // Tier.MINUTE
 _DAYS_OF_HOURS = 36
 """Our hours are kept for 35 days, and our minutes for less than one: see `retention.pruner`."""
-
-_PARAMETER = re.compile(r"(\{[^{}]*\})")
 
 
 class NoSourceError(StorageError):
@@ -80,9 +76,15 @@ class RecordedCalls:
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        """Read the first and the latest call."""
+        """Read the first and the latest call.
+
+        Raises:
+            NoSourceError: The calls have no numbers.
+        """
         self._connection = connection
         (last,) = connection.execute(f"SELECT max(id) FROM {NAMESAKE_TABLE}").fetchone()  # noqa: S608  Constants.
+        if not isinstance(last, int | None):
+            raise NoSourceError(f"the calls of {_SOURCE} are not numbered")
         self.last_id: int = last or 0
         first = next(self.after(0), None)
         text = f"{_SOURCE}\0{first!r}"
@@ -119,56 +121,6 @@ def recorded_calls(path: Path) -> Generator[RecordedCalls]:
             yield RecordedCalls(connection)
     except sqlite3.Error as error:
         raise NoSourceError(f"{path} cannot be read: {error}") from error
-
-
-class EndpointMatcher:
-    """Finds the endpoint of a recorded path.
-
-    Args:
-        endpoints: Id, method and template of each.
-    """
-
-    def __init__(self, endpoints: Iterable[tuple[int, str, str]]) -> None:
-        """Compile the templates."""
-        self._exact: dict[tuple[str, str], int] = {}
-        self._templates: dict[str, list[tuple[tuple[bool, int], re.Pattern[str], int]]] = {}
-        for key, method, path in endpoints:
-            self._exact[method, path] = key
-            if "{" in path:
-                found = (_rank(path), _pattern(path), key)
-                self._templates.setdefault(method, []).append(found)
-        self.find = lru_cache(maxsize=_KNOWN_PATHS)(self._find)
-
-    def _find(self, method: str, path: str) -> int | None:
-        """The endpoint with this template, or the one whose template fits best.
-
-        None if no template fits, or two fit equally well.
-        """
-        exact = self._exact.get((method, path))
-        if exact is not None:
-            return exact
-        templates = self._templates.get(method, ())
-        fits = sorted(
-            ((rank, key) for rank, pattern, key in templates if pattern.fullmatch(path)),
-            reverse=True,
-        )
-        if not fits or (fits[1:] and fits[0][0] == fits[1][0]):
-            return None
-        return fits[0][1]
-
-
-def _rank(template: str) -> tuple[bool, int]:
-    """The precision of a template: without a parameter for whole paths, with the longest text."""
-    return ":path}" not in template, len(_PARAMETER.sub("", template))
-
-
-def _pattern(template: str) -> re.Pattern[str]:
-    parts = _PARAMETER.split(template)
-    texts = (
-        re.escape(part) if number % 2 == 0 else ".*" if part.endswith(":path}") else "[^/]+"
-        for number, part in enumerate(parts)
-    )
-    return re.compile("".join(texts), re.DOTALL)
 
 
 @dataclass(slots=True)
