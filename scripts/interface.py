@@ -186,13 +186,18 @@ def _signature(function: ast.FunctionDef) -> str:
 
 
 def _json_type(schema: dict[str, Any]) -> str:
+    """The type of a member, in one line."""
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     if "anyOf" in schema:
         return " | ".join(map(_json_type, schema["anyOf"]))
-    if schema["type"] == "array":
-        return f"[{_json_type(schema['items'])}]"
-    return str(schema["type"])
+    if "const" in schema or "enum" in schema:
+        return " | ".join(map(repr, schema.get("enum", [schema.get("const")])))
+    if "prefixItems" in schema:
+        return f"[{', '.join(map(_json_type, schema['prefixItems']))}]"
+    if schema.get("type") == "array":
+        return f"[{_json_type(schema.get('items', {}))}]"
+    return str(schema.get("type", "any"))
 
 
 def _parameter(one: Any, kind: Any) -> str:
