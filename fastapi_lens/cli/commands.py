@@ -19,6 +19,7 @@ from fastapi_lens.cli.doctor import Finding, Level, examine, examine_file
 from fastapi_lens.cli.exit_codes import CommandError, Exit, errors_shown
 from fastapi_lens.cli.files import new_file
 from fastapi_lens.cli.hashing import hashed_key
+from fastapi_lens.cli.lens_0_3 import import_lens_0_3, summary
 from fastapi_lens.cli.options import AppOption, DatabaseOption, app_of
 from fastapi_lens.cli.removal_commands import (
     check_command,
@@ -116,10 +117,28 @@ def import_command(
     again: Annotated[
         bool, typer.Option("--again", help="Also add counts that the database already has.")
     ] = False,
+    from_lens_0_3: Annotated[
+        bool,
+        typer.Option("--from-lens-0.3", help="The file is a lens.db of fastapi-lens 0.3 of PyPI."),
+    ] = False,
+    app: Annotated[
+        str | None, typer.Option(help="Its application here, with --from-lens-0.3.")
+    ] = None,
 ) -> None:
     """Add all rows of a file to a database, each once; continues an interrupted import."""
     with errors_shown():
         place = find(database)
+        if from_lens_0_3:
+            with opened(place) as target, _bars() as progress:
+                name = app_of(target, app)
+                now = time.time()
+                outcome = import_lens_0_3(
+                    target, file, app=name, again=again, now=now, progress=progress
+                )
+            typer.echo(summary(outcome, name), err=True)
+            return
+        if app is not None:
+            raise CommandError(Exit.USAGE, "give --app only with --from-lens-0.3")
         target = Database(place.url)
         try:
             with _bars() as progress:

@@ -111,8 +111,8 @@ def examine(
             Level.NOTE,
             "tables",
             NAMESAKE,
-            "keep the table if you need its data, or set another db_path; otherwise drop it: "
-            "it contains client addresses",
+            "take its calls over with import --from-lens-0.3, then drop it: it contains client "
+            "addresses",
         )
     found = contents(database)
     yield _size(found)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from fastapi_lens.errors import (
     DamagedFileError,
+    ForeignFileError,
     RefusedError,
     SchemaTooNewError,
     StorageError,
@@ -127,8 +128,8 @@ class Flusher:
         hooks: Functions that are called at each flush.
 
     Attributes:
-        refused: The error while a newer release has migrated the database, so that nothing is
-            written; otherwise None.
+        refused: The error while nothing is written because a newer release has migrated the
+            database, or because the file is another package's; otherwise None.
     """
 
     def __init__(
@@ -186,7 +187,7 @@ class Flusher:
         self.dropped = 0
         self._was_open = False
         self._marks_idle = settings.idle_is_silent
-        self.refused: SchemaTooNewError | None = None
+        self.refused: SchemaTooNewError | ForeignFileError | None = None
         self.interval = settings.interval
 
     def start(self) -> None:
@@ -275,7 +276,9 @@ class Flusher:
             except StorageError as error:
                 self._forget_database()
                 self._was_open = True
-                self.refused = error if isinstance(error, SchemaTooNewError) else None
+                self.refused = (
+                    error if isinstance(error, SchemaTooNewError | ForeignFileError) else None
+                )
                 level = logging.ERROR if isinstance(error, DamagedFileError) else logging.WARNING
                 self._warn(f"could not write; counts wait in memory: {error}", level)
                 return False

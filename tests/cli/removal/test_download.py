@@ -300,10 +300,11 @@ def test_gzipped_evidence_is_unpacked(branch: Branch, site: Site) -> None:
 @pytest.mark.parametrize(
     ("packed", "sentence"),
     [
-        (gzip.compress(EVIDENCE)[:-20], "is cut off, or longer than 64 MB unpacked"),
-        (gzip.compress(EVIDENCE)[:12] + b"\xff" * 40, "is damaged"),
-        (gzip.compress(b" " * (65 << 20)), "is cut off, or longer than 64 MB unpacked"),
+        (gzip.compress(EVIDENCE, mtime=0)[:-20], "is cut off, or longer than 64 MB unpacked"),
+        (gzip.compress(EVIDENCE, mtime=0)[:12] + b"\xff" * 40, "is damaged"),
+        (gzip.compress(b" " * (65 << 20), mtime=0), "is cut off, or longer than 64 MB unpacked"),
     ],
+    ids=("cut off", "damaged", "too long"),
 )
 def test_gzipped_evidence_that_is_damaged_is_no_pass(
     branch: Branch, site: Site, packed: bytes, sentence: str
