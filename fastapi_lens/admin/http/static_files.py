@@ -104,6 +104,7 @@ def static_response(name: str, headers: Mapping[str, str]) -> Response:
         "Vary": "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
     }
+    # A client may send several tags, or a weak one: proxies that compress weaken it.
     if f'"{found.digest}"' in headers.get("if-none-match", ""):
         return Response(status_code=304, headers=answer)
     body = found.body
@@ -119,6 +120,7 @@ def _read(path: Path, modified_ns: int, length: int) -> Asset:  # noqa: ARG001  
     body = path.read_bytes()
     return Asset(
         body=body,
+        # Without the time, so that all workers send the same bytes under the same tag.
         packed=gzip.compress(body, mtime=0),
         media_type=MEDIA_TYPES[path.suffix],
         digest=hashlib.sha256(body).hexdigest()[:_HASH_DIGITS],
