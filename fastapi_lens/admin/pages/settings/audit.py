@@ -28,6 +28,7 @@ def audit_page(context: Context) -> Response:
         lens.app_name,
         before=id_from_key(query.before) if query.before else None,
         actions=AuditGroup(query.group).actions if query.group else None,
+        # One more than a page tells if there are older ones.
         limit=PAGE_SIZE + 1,
     )
     shown = found[:PAGE_SIZE]

@@ -119,6 +119,7 @@ def _delete(context: Context) -> Response:
     if context.form.get("confirm", "").strip() not in (target.name, visible(target.name)):
         wrong = f"This is not {target.name}. Nothing was deleted."
         return _page(context, target, wrong=wrong, status=422)
+    # Audited before the deletion, which may take long and end early.
     if not _noted(context, target):
         return _page(context, target, wrong=CHANGED_MEANWHILE, status=409)
     lens = context.lens
@@ -136,6 +137,7 @@ def _noted(context: Context, target: Target) -> bool:
     The stored entry has a new version, so every worker discards what it has shown before.
     """
     lens, version = context.lens, context.form.get("version", "")
+    # No section has the version -1, so an invalid one is refused as a conflict.
     known = int(version) if re.fullmatch("[0-9]{1,9}", version) else -1
     whose = target.name if target.key else EVERYTHING
     entry = context.author.did(PURGE, target=whose, before=target.words)

@@ -40,6 +40,7 @@ def save_section(context: Context) -> Response:
     section = context.request.path_params["section"]
     if section not in SECTIONS:
         return no_section(context)
+    # Without JavaScript, the preview is a button of the same form.
     if context.form.get("do") == "preview":
         return section_page(context, _previewed(context, section, typed_in(section, context.form)))
     names = [setting.name for setting in SECTIONS[section]]
@@ -84,6 +85,7 @@ def _reset(context: Context, section: str) -> Response:
     typed = typed_in(section, context.form)
     active = values_of(settings.config, section)
     values = {n: v for n, v in active.items() if n != name and v != getattr(code, n)}
+    # The default may contradict a value that stays, such as dead before cold.
     try:
         code.with_values(values)
     except ConfigError as error:
@@ -132,6 +134,7 @@ def write(context: Context, section: str, values: dict[str, Any], before: str, a
         StorageError: The database cannot be written.
     """
     version = context.form.get("version", "")
+    # No section has the version -1, so an invalid one is refused as a conflict.
     known = int(version) if re.fullmatch("[0-9]{1,9}", version) else -1
     entry = context.author.did(SAVE, target=section, before=before, after=after)
     lens = context.lens
