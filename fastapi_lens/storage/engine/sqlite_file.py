@@ -31,6 +31,7 @@ SIDECARS = ("-wal", "-shm")
 REFUSALS = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY)
 REMEDY = "; its folder must exist, and both must be writable: correct that, or set another db_path"
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# `lens_requests` is a table of another package, fastapi-lens of PyPI.
 FOREIGN_TABLES = (
     "SELECT count(*) FROM sqlite_master WHERE type = 'table' "
     "AND (name NOT LIKE 'lens\\_%' ESCAPE '\\' OR name = 'lens_requests') "
@@ -102,6 +103,7 @@ class DatabaseFile:
                         _beside(path, suffix).unlink(missing_ok=True)
                     make_private(path)
                     found = _identity(path)
+        # If the file is gone again, no file has this identity, so the connection is discarded.
         return found or (0, 0)
 
     def held(self, file: Identity) -> OpenFile:
@@ -230,6 +232,7 @@ def _lock_file(folder: int) -> None:
     deadline = time.monotonic() + TURN_SECONDS
     while True:
         try:
+            # Not a blocking lock, which has no time limit.
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() > deadline:
