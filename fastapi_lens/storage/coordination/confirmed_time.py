@@ -83,6 +83,7 @@ class KnownTime:
             StorageError: The database cannot be read or written.
         """
         now = self._clock()
+        # After the clock was set back, it must not wait until the former time.
         if abs(now - self._looked_at) < LOOK_SECONDS:
             return
         if self._database.dialect.is_file:
@@ -113,6 +114,7 @@ class KnownTime:
                 "fastapi_lens will delete nothing for a day: this clock is days ahead of the last "
                 "time stored in the database. Either no worker has run since, or it is wrong"
             )
+        # Only a lead matters: with a clock that is behind, rows only stay for longer.
         return None if self._doubts else now - max(0, self._ahead_us) / 1_000_000
 
     @property
@@ -140,6 +142,7 @@ class KnownTime:
 def _read(connection: Connection) -> StoredTimes | None:
     note = sa.select(META.c.value).where(META.c.name == _NOTE)
     try:
+        # A missing or edited note has no two numbers.
         latest, claimed = map(int, str(connection.execute(note).scalar_one_or_none()).split())
     except ValueError:
         return None

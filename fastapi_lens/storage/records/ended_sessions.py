@@ -132,6 +132,7 @@ def _end_all(database: Database, connection: Connection, app: str, key: str) -> 
         .where(*_of_key(app, key), _TABLE.session == _WHOLE_KEY)
         .values(generation=secrets.token_urlsafe(6))
     )
+    # Sessions of earlier generations are invalid already.
     connection.execute(
         sa.delete(ENDED_SESSION).where(*_of_key(app, key), _TABLE.session != _WHOLE_KEY)
     )
