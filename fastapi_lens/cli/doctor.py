@@ -105,6 +105,7 @@ def examine(
             f"damaged: {broken}",
             f'stop the application, then: sqlite3 "{place}" .recover | sqlite3 recovered.db',
         )
+        # Further checks would only stumble over the damage.
         return
     if has_namesake(database):
         yield Finding(

@@ -128,6 +128,7 @@ def require_file(path: Path) -> None:
     if not found:
         raise CommandError(Exit.UNREACHABLE, f"there is no database at {path}")
     try:
+        # Read-only, because SQLite creates a missing file otherwise.
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             found, other = (
                 connection.execute(
@@ -148,6 +149,7 @@ def settings() -> LensConfig:
     Raises:
         ConfigError: One of them is invalid.
     """
+    # In memory and without templates, so that nothing of the host's places is checked here.
     return LensConfig(database_url=None, db_path=":memory:", template_dirs=())
 
 
