@@ -173,6 +173,7 @@ def steps_of(times: Times, first_called_at: float | None) -> Steps:
         (size for size in _STEPS_SECONDS if size >= reach and span / size <= MAX_STEPS),
         _STEPS_SECONDS[-1],
     )
+    # The coarsest tier that divides a step needs the fewest rows.
     tier = next(tier for tier in reversed(list(Tier)) if size % tier == 0)
     end = bounds_of(window, now=now, kept=kept).end
     return Steps(begin // reach * reach, end, size, tier)
