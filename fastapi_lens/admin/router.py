@@ -387,6 +387,7 @@ PAGES = (
     page("/settings/{section}/preview", settings_forms.preview_section),
     page("/settings/{section}", _section, "GET", "POST", back="/settings"),
     open_page("/login", _login, "GET", "POST"),
+    # Whoever may only read can sign out as well.
     page("/logout", sign_out.sign_out, "POST", back="/", needs=Scope.READ),
     page("/logout/everywhere", sign_out.sign_out_everywhere, "POST", back="/", needs=Scope.READ),
     answer_at("/static/{name:path}", _static),

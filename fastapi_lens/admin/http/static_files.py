@@ -25,7 +25,9 @@ MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# No part begins with a dot, so no name leads out of the folder.
 _NAME = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9_.-]*(/[a-zA-Z0-9_-][a-zA-Z0-9_.-]*)*")
+# The address changes with the content, see `static_url`.
 _FOREVER = "public, max-age=31536000, immutable"
 _HASH_DIGITS = 12
 

@@ -68,6 +68,7 @@ def endpoint_page(context: Context) -> Response:
     base = context.url(f"/endpoints/{key}")
     headers = {"ETag": tag}
     if wants_fragment(context.request):
+        # A live update is no choice of the reader, so it leaves the address alone.
         live = context.request.headers.get("hx-source", "").endswith("#lens-live")
         headers["HX-Push-Url"] = "false" if live else query.url(base)
     return again(cached_page(context, state, lambda: _made(context, key, query, state)), headers)

@@ -73,7 +73,7 @@ def endpoints_page(context: Context) -> Response:
 def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Response, EndpointsQuery]:
     """The page with an existing page of the list."""
     reader, window, now = context.lens.reader, query.window.window, context.now
-    # Histograms of all endpoints are most of the work, so only their own order reads them first.
+    # Histograms are most of the work: only an order by percentile needs those of all.
     by_percentile = query.sort.order.needs_histograms
     everything = reader.endpoints(
         window=window,
@@ -208,5 +208,6 @@ def _curl(context: Context, listing: Listing) -> str:
     paths = [e.path for e in listing.matching if e.method == "GET" and "{" not in e.path]
     path = min(paths, key=len) if paths else "/"
     url = context.request.url
+    # Templates lack the path under which a proxy or a server offers the application.
     root = context.request.scope.get("root_path", "")
     return f"curl {url.scheme}://{url.netloc}{root.rstrip('/')}{path}"

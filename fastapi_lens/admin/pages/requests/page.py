@@ -82,6 +82,7 @@ def new_requests(context: Context) -> Response:
     """
     query = RequestsQuery.parse(f"?{context.request.url.query}")
     newest = query.newest().url(context.url("/requests"))
+    # Opened as a page, it would show a bare number.
     if not wants_fragment(context.request):
         return RedirectResponse(newest, 303)
     after = int(query.before, 16) if query.before else 0

@@ -19,6 +19,7 @@ PAGE_SIZE = 50
 
 def audit_page(context: Context) -> Response:
     """``GET /settings/audit``: only for visitors who may change something."""
+    # Checked here, because the router asks for the scope of POSTs only.
     if not context.may_change:
         return refused_page(context.request, Place(context.base, context.lens), Refusal.READ_ONLY)
     query = AuditQuery.parse(f"?{context.request.url.query}")

@@ -68,6 +68,7 @@ class Target:
 
 def danger_page(context: Context) -> Response:
     """``GET /settings/danger``: only for visitors who may change something; ``POST`` deletes."""
+    # Checked here, because the router asks for the scope of POSTs only.
     if not context.may_change:
         return refused_page(context.request, Place(context.base, context.lens), Refusal.READ_ONLY)
     if context.request.method == "POST":
@@ -99,6 +100,7 @@ def _page(
 def _target(context: Context, key: str, name: str) -> Target | None:
     """All endpoints, or the one with this key or name; None if it does not exist."""
     reader, lens = context.lens.reader, context.lens
+    # Ignored endpoints have a history, too.
     found = reader.endpoints(
         window=_WHOLE_APP, now=context.now, with_ignored=True, with_histograms=False
     )

@@ -72,6 +72,7 @@ def _save(context: Context, section: str) -> Response:
     except ConfigError as error:
         return _wrong(context, section, typed, error)
     before, after = _texts(context, section, values)
+    # An entry of the audit log without a change would mislead.
     if before == after:
         return saved(context, Reply(section=section, said=NOTHING_NEW))
     if not write(context, section, values, before, after):
