@@ -110,6 +110,7 @@ def series_of(rows: Sequence[tuple[int, Row]], steps: Steps, times: Times) -> Se
     points: list[Point] = []
     for number in steps.numbers(now):
         start, end = steps.cut(number)
+        # A step that is a single row has no parts to show.
         divides = end - start > finest(start, now=now, kept=kept)
         points.append(Point(start, end, usage_of(by_step.get(number, ())), divides))
     return Series(steps.size, tuple(points))

@@ -50,6 +50,7 @@ class StoredTimes:
         """The state after a clock reports a time."""
         if abs(now - self.latest) <= FAR_SECONDS:
             return StoredTimes(now)
+        # Clocks that are wrong in opposite directions do not confirm each other.
         agrees = self.claimed and (self.claimed > self.latest) == (now > self.latest)
         if not agrees or now < self.claimed:
             return StoredTimes(self.latest, now)
@@ -151,6 +152,7 @@ def _read(connection: Connection) -> StoredTimes | None:
 
 def _first(connection: Connection, now: int) -> StoredTimes:
     """The time derived from counts of an earlier release; the present if there are none."""
+    # Later days were counted by a wrong clock.
     ahead = int(now + AHEAD_SECONDS) // Tier.DAY
     last = sa.select(sa.func.max(BUCKET.c.bucket)).where(
         BUCKET.c.tier == Tier.DAY.value, BUCKET.c.bucket <= ahead

@@ -82,6 +82,7 @@ def retry_on_deadlock(work: Callable[[], None], *, tries: int = TRIES) -> None:
     Raises:
         StorageError: The error of `work`, including a deadlock in the last attempt.
     """
+    # At once, because the other transaction of a deadlock goes on.
     for _ in range(tries - 1):
         try:
             return work()

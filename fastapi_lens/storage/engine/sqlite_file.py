@@ -269,6 +269,7 @@ def _end_turn(folder: int) -> None:
 def _is_damaged(path: Path) -> bool:
     try:
         _look(path)
+        # Not read-only, because SQLite may have to recover the log first.
         with contextlib.closing(_opened(path, "mode=rw")) as connection:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except DamagedFileError:

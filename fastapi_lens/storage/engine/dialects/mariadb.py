@@ -190,7 +190,7 @@ def prepare_session(connection: Any, _record: Any) -> None:
         by_statement = binary_log == {"log_bin": "ON", "binlog_format": "STATEMENT"}
         level = "REPEATABLE READ" if by_statement else "READ COMMITTED"
         cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")
-    # Without autocommit, even SHOW begins a transaction.
+    # The driver begins without autocommit, so this ends what the queries have begun.
     connection.commit()
 
 
