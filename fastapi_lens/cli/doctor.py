@@ -208,6 +208,7 @@ def _inbox(database: Database, now: float) -> Iterator[Finding]:
 
 def _clock(database: Database) -> Iterator[Finding]:
     with database.read() as connection:
+        # The present time: the other checks may have taken seconds since `now`.
         ahead_us = clock_ahead_us(connection, time.time)
     if ahead_us is None:
         return

@@ -98,6 +98,7 @@ def opened(place: Place, *, drains: bool = True) -> Generator[Database]:
         CommandError: There is none, or it has no tables of fastapi_lens.
         StorageError: It cannot be reached, or its schema is another release's.
     """
+    # Opening would create a missing file.
     if place.file is not None:
         require_file(place.file)
     database = Database(place.url)

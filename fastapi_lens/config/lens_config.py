@@ -265,6 +265,7 @@ def _convert(config: LensConfig, values: Mapping[str, Any]) -> None:
     hints = get_type_hints(type(config))
     for name, value in values.items():
         object.__setattr__(config, name, typed(SETTINGS[name], value, hints[name]))
+    # Here, because values that change at run time have to keep it, too.
     if config.dead_threshold_days <= config.cold_threshold_days:
         cold = f"{config.cold_threshold_days:g}"
         raise ConfigError(

@@ -29,6 +29,7 @@ def typed(setting: Setting, value: Any, hint: Any) -> Any:
     Raises:
         ConfigError: The value has another type, or is out of bounds.
     """
+    # `X | None` and `Optional[X]` have different origins before Python 3.14.
     kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     if value is None and types.NoneType in kinds:
         return None
