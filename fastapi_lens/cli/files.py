@@ -56,6 +56,7 @@ def new_file(path: Path, *, overwrite: bool) -> Generator[BinaryIO]:
             part.chmod(stat.S_IMODE(there.st_mode))
         part.replace(path)
     finally:
+        # After the move, nothing has this name any more.
         part.unlink(missing_ok=True)
 
 

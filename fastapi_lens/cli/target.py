@@ -129,7 +129,6 @@ def require_file(path: Path) -> None:
     if not found:
         raise CommandError(Exit.UNREACHABLE, f"there is no database at {path}")
     try:
-        # Read-only, because SQLite creates a missing file otherwise.
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             found, other = (
                 connection.execute(

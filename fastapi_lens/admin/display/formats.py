@@ -13,6 +13,7 @@ NOTHING = "–"
 
 _LONG_MS = 100_000
 _LONG_SOURCE = 24
+# datetime knows no later year.
 _LAST_SECOND = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 _PARAMETER = re.compile(r"(\{[^{}/]*\})")
 

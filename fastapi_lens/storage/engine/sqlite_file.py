@@ -31,7 +31,6 @@ SIDECARS = ("-wal", "-shm")
 REFUSALS = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY)
 REMEDY = "; its folder must exist, and both must be writable: correct that, or set another db_path"
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-# `lens_requests` is a table of another package, fastapi-lens of PyPI.
 FOREIGN_TABLES = (
     "SELECT count(*) FROM sqlite_master WHERE type = 'table' "
     "AND (name NOT LIKE 'lens\\_%' ESCAPE '\\' OR name = 'lens_requests') "
@@ -103,7 +102,6 @@ class DatabaseFile:
                         _beside(path, suffix).unlink(missing_ok=True)
                     make_private(path)
                     found = _identity(path)
-        # If the file is gone again, no file has this identity, so the connection is discarded.
         return found or (0, 0)
 
     def held(self, file: Identity) -> OpenFile:

@@ -86,6 +86,7 @@ def end_session(
     def work() -> None:
         with database.write() as connection:
             connection.execute(
+                # It may exist: the button was clicked twice, or the transaction is repeated.
                 database.insert_ignore(ENDED_SESSION),
                 EndedSessionRow(
                     app=gone.app, key_name=gone.key, session=gone.session, until=gone.until_us

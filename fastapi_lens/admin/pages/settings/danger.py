@@ -139,7 +139,6 @@ def _noted(context: Context, target: Target) -> bool:
     The stored entry has a new version, so every worker discards what it has shown before.
     """
     lens, version = context.lens, context.form.get("version", "")
-    # No section has the version -1, so an invalid one is refused as a conflict.
     known = int(version) if re.fullmatch("[0-9]{1,9}", version) else -1
     whose = target.name if target.key else EVERYTHING
     entry = context.author.did(PURGE, target=whose, before=target.words)

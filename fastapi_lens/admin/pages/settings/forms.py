@@ -135,7 +135,6 @@ def write(context: Context, section: str, values: dict[str, Any], before: str, a
         StorageError: The database cannot be written.
     """
     version = context.form.get("version", "")
-    # No section has the version -1, so an invalid one is refused as a conflict.
     known = int(version) if re.fullmatch("[0-9]{1,9}", version) else -1
     entry = context.author.did(SAVE, target=section, before=before, after=after)
     lens = context.lens
