@@ -105,6 +105,7 @@ def examine(
             f"damaged: {broken}",
             f'stop the application, then: sqlite3 "{place}" .recover | sqlite3 recovered.db',
         )
+        # Further checks would only stumble over the damage.
         return
     if has_namesake(database):
         yield Finding(
@@ -207,6 +208,7 @@ def _inbox(database: Database, now: float) -> Iterator[Finding]:
 
 def _clock(database: Database) -> Iterator[Finding]:
     with database.read() as connection:
+        # The present time: the other checks may have taken seconds since `now`.
         ahead_us = clock_ahead_us(connection, time.time)
     if ahead_us is None:
         return

@@ -99,6 +99,7 @@ def opened(place: Place, *, drains: bool = True) -> Generator[Database]:
         CommandError: There is none, or it has no tables of fastapi_lens.
         StorageError: It cannot be reached, or its schema is another release's.
     """
+    # Opening would create a missing file.
     if place.file is not None:
         require_file(place.file)
     database = Database(place.url)
@@ -149,6 +150,7 @@ def settings() -> LensConfig:
     Raises:
         ConfigError: One of them is invalid.
     """
+    # In memory and without templates, so that nothing of the host's places is checked here.
     return LensConfig(database_url=None, db_path=":memory:", template_dirs=())
 
 

@@ -93,5 +93,6 @@ def _object(text: str) -> dict[str, Any] | None:
 
 
 def _word(name: str, value: object) -> str:
+    # Entries outlive settings: a name may be that of an earlier release.
     setting = SETTINGS.get(name)
     return text_of(value) or NOT_SET if setting is None else shown(setting, value)

@@ -167,6 +167,7 @@ def lines(
         title: Text of the chart.
     """
     paths = [
+        # A chart is stretched to any width, and its lines must keep theirs.
         Markup('<path class="{}" vector-effect="non-scaling-stroke" d="{}"/>').format(
             name, _line(values, peak)
         )
@@ -188,6 +189,7 @@ def heat_limits(values: Iterable[float]) -> list[float]:
     factor = exp(log(peak / least) / HEAT_LEVELS)
     limits = {least * factor**level for level in range(1, HEAT_LEVELS)}
     whole = all(float(value).is_integer() for value in positive)
+    # Calls are whole numbers, so limits that are equal when rounded down share a colour.
     return sorted({float(floor(limit)) if whole else limit for limit in limits} | {float(peak)})
 
 
@@ -302,6 +304,7 @@ def columns_of(links: Sequence[str]) -> Markup:
 
 
 def _plot(width: int, height: int, shapes: Markup, title: str) -> Markup:
+    # At least 1: a view box without width or height disables the whole drawing.
     return Markup(
         '<svg class="plot" role="img" viewBox="0 0 {} {}" preserveAspectRatio="none">'
         "<title>{}</title>{}</svg>"

@@ -80,6 +80,7 @@ class UnroutedCalls:
 
     def take(self) -> list[UnroutedCall]:
         """Take out all calls; one thread at a time."""
+        # Requests append meanwhile, so only as many are taken as are there now.
         waiting = len(self._calls)
         calls = self._calls[:waiting]
         del self._calls[:waiting]

@@ -58,6 +58,7 @@ class RemovedEndpoints:
         return found
 
     def _find(self, method: str, path: str) -> int | None:
+        # No more parts than templates have, because a hostile path may have thousands of slashes.
         return self._root.find(method, path.split("/", self._deepest), 0)
 
     def _add(self, endpoint: RemovedEndpoint, segments: Sequence[str]) -> None:

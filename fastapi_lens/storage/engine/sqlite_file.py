@@ -265,6 +265,7 @@ def _lock_file(folder: int) -> None:
     deadline = time.monotonic() + TURN_SECONDS
     while True:
         try:
+            # Not a blocking lock, which has no time limit.
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() > deadline:
@@ -301,6 +302,7 @@ def _end_turn(folder: int) -> None:
 def _is_damaged(path: Path) -> bool:
     try:
         _look(path)
+        # Not read-only, because SQLite may have to recover the log first.
         with contextlib.closing(_opened(path, "mode=rw")) as connection:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except DamagedFileError:

@@ -33,6 +33,7 @@ LOCK_BUCKETS = LockingRead(
         BUCKET.c.bucket == sa.bindparam("bucket"),
         among_marked_ids(BUCKET.c.endpoint_id),
     )
+    # In the order of the primary key, as everywhere, so that two workers cannot deadlock.
     .order_by(BUCKET.c.endpoint_id)
     .with_for_update()
 )
@@ -87,6 +88,7 @@ def advancing(number: sa.Column[int], *progress: sa.Column[int]) -> Prepared:
     }
     return Prepared(
         sa.update(WORKER)
+        # In the same statement: no migration can come between the check and the write.
         .where(WORKER.c.id == sa.bindparam("worker"), number == sa.bindparam("before"), HAS_SCHEMA)
         .values({number: sa.bindparam("after"), **others})
     )
