@@ -118,7 +118,7 @@ class Rollup:
                 connection,
                 [
                     bucket_change(key, buckets[key], known[key])
-                    # Merging histograms is pure Python and would keep requests waiting.
+                    # Merging many histograms would keep the interpreter lock from requests.
                     for key in yield_gil(sorted(buckets))
                 ],
             )
