@@ -52,7 +52,7 @@ class CoreShare:
 
         Other threads get the latest result of the measured thread.
         """
-        # The CPU clock of a thread can be read in that thread only.
+        # `thread_time` is that of the calling thread.
         if get_ident() == self._thread:
             self._sample()
             (begun, used_before), (now, used) = self._samples[0], self._samples[-1]

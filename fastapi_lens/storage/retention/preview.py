@@ -81,8 +81,8 @@ def expired(
     Raises:
         StorageError: The database cannot be read.
     """
-    # One transaction, so that a deletion meanwhile changes no number.
     rows, more, oldest = 0, False, list[int]()
+    # One transaction, so that a deletion meanwhile changes no number.
     with database.read() as connection:
         for kind in _kinds(now_kept, then, now):
             found, first = _counted(connection, kind.of(app))

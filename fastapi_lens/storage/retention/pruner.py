@@ -33,7 +33,7 @@ logger = logging.getLogger("fastapi_lens")
 KEPT_SECONDS: Mapping[Tier, int | None] = {
     Tier.MINUTE: 6 * 3_600,
     Tier.HOUR: 35 * 86_400,
-    # A year and five weeks, so that a yearly use that comes late still finds the last one.
+    # A verdict looks back for a year and a month, see `verdict.needs.YEAR`.
     Tier.DAY: 400 * 86_400,
     Tier.WEEK: None,
 }

@@ -116,7 +116,7 @@ def _add_observation(connection: Connection) -> None:
 def _add_column(connection: Connection, table: sa.Table, column: sa.Column[Any]) -> None:
     """Add a column that may be left out of a row to a table, unless it exists."""
     if column.name not in _columns_of(connection, table):
-        # SQLAlchemy has no ALTER TABLE of its own.
+        # SQLAlchemy has no statement that adds a column.
         words = CreateColumn(column).compile(dialect=connection.dialect)
         connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {words}")
 

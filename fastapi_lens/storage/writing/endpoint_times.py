@@ -231,7 +231,7 @@ def _wrong_rows(connection: Connection, app: str, limits: Mapping[str, int]) -> 
 
 
 def _is_wrong(time: sa.Column[int], limit_us: int) -> sa.ColumnElement[bool]:
-    # Never is stored as 0, and is no wrong time.
+    # 0 means never, and is no wrong time.
     return (time > limit_us) | ((time > 0) & (time < _EARLIEST_US))
 
 
