@@ -210,6 +210,7 @@ class _Reading:
             self._reach,
             first_week=max(microseconds(EARLIEST), first) // DAY_US,
         )
+        # Only these need it: an older release has stored no last use.
         doubtful = [row.id for row in called if not row.last_used_at and not found[row.id].has_use]
         for identity, calls in read_refused(self._connection, doubtful, self._reach).items():
             found[identity].refused_calls = calls
@@ -223,6 +224,7 @@ class _Reading:
         endpoint = endpoint_of(row.facts, _NO_USAGE, self._scope.settings.thresholds, now=self._now)
         last = history.last_used
         is_read = all(identity in calls for identity in shape.ids)
+        # The pruner notes removals only once a minute.
         removed_us = 0 if shape.is_in_routes(row) else row.removed_at or row.last_seen_at
         return Judged(
             endpoint=with_open(endpoint, self._state.opened),

@@ -179,6 +179,7 @@ class Reader:
         """
         called = [one for one in endpoints if one.usage.calls]
         ids = [one.id for one in called] if len(called) <= NAMED else None
+        # No row is older than the first call.
         since = min((one.first_called_at or 0.0 for one in called), default=None)
         with self._database.read() as connection:
             spans = self._spans(window, now, since=since)
@@ -272,6 +273,7 @@ class Reader:
             with self._database.read() as connection:
                 return read_evidence(connection, scope, now=now)
 
+        # With the day, because silence grows although no data changes.
         depends = (scope.settings, frozenset(scope.keeps.items()), int(now) // SECONDS_PER_DAY)
         return self.results.get(("evidence", self.version(), *depends), read)
 
@@ -371,6 +373,7 @@ class Reader:
     def _spans(self, window: Window, now: float, *, since: float | None) -> list[Span]:
         """The rows of a window; for everything, those since a time, or all with None."""
         bounds, first = self.bounds(window, now=now), int(max(EARLIEST, since or 0.0))
+        # All time begins with a week: only weeks are kept for ever.
         start = first // Tier.WEEK * Tier.WEEK if bounds.start is None else bounds.start
         return cover(start, end=bounds.end)
 

@@ -101,6 +101,7 @@ def near_day(day: int, today: int) -> str:
     """A day, with its year unless that is the present one: ``21 Dec``, ``9 Mar 2027``."""
     text = formats.day(day * SECONDS_PER_DAY)
     same_year = date_of(day).year == date_of(today).year
+    # The column of verdicts is narrow.
     return text.rpartition(" ")[0] if same_year else text
 
 

@@ -182,6 +182,7 @@ def _conflict(context: Context, form: KeepForm) -> Response:
 
 def _done(context: Context, form: KeepForm) -> Response:
     address = _back(context, form)
+    # 303, so that a reload repeats the page and not the change.
     return RedirectResponse(f"{address}{'&' if '?' in address else '?'}saved=keeps", 303)
 
 
@@ -189,4 +190,5 @@ def _back(context: Context, form: KeepForm) -> str:
     """The page that the form was opened from."""
     if form.back == ENDPOINT:
         return context.url(f"/endpoints/{form.chosen[0].endpoint.key}")
+    # Parsed, because a browser sends it: it must not lead to another site.
     return CleanupQuery.parse(f"?{form.back.lstrip('?')}").url(context.url("/cleanup"))
