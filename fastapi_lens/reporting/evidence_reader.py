@@ -35,7 +35,6 @@ from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.text.path_shapes import shape_of
 from fastapi_lens.verdict.days import Holes
-from fastapi_lens.verdict.history import Keep
 from fastapi_lens.verdict.verdict import verdict_of
 
 BACKLOG_SECONDS = 300.0
@@ -55,13 +54,11 @@ class Scope:
         app: Name of the app.
         settings: The active settings.
         retention: Retention of each tier.
-        keeps: Decisions of admins by endpoint.
     """
 
     app: str
     settings: Settings
     retention: Retention
-    keeps: Mapping[int, Keep]
 
 
 def read_evidence(connection: Connection, scope: Scope, *, now: float) -> AppEvidence:
@@ -177,7 +174,7 @@ class _Reading:
             observation=self.observation,
             oldest_start=state.oldest_start,
             open_ids=frozenset(state.opened),
-            keeps=scope.keeps,
+            keeps=scope.settings.keeps,
         )
         self._reach = _reach(scope.retention, now)
         found = release_names(connection, scope.app)

@@ -57,7 +57,6 @@ from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.data_version import data_version
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import ENDPOINT
-from fastapi_lens.verdict.history import Keep
 
 NAMED = 50
 """Most endpoints whose rows are selected by id; for more, the rows of all are read."""
@@ -79,7 +78,6 @@ class Reader:
         app: Returns the app's name; only its endpoints are read.
         settings: Returns the active settings.
         retention: Retention of each tier; may change while the reader exists.
-        keeps: Returns the endpoints that an admin keeps on purpose, by id.
 
     Attributes:
         log: Answers queries about single requests and exceptions.
@@ -93,13 +91,11 @@ class Reader:
         app: Callable[[], str],
         settings: Callable[[], Settings],
         retention: Retention,
-        keeps: Callable[[], Mapping[int, Keep]] = dict,
     ) -> None:
         """Read nothing yet."""
         self._database = database
         self._app = app
         self._settings = settings
-        self._keeps = keeps
         self._retention = retention
         self.log = LogReader(database, app=app, is_recorded=self._is_recorded)
         self.results = TTLCache()
@@ -274,7 +270,7 @@ class Reader:
                 return read_evidence(connection, scope, now=now)
 
         # With the day, because silence grows although no data changes.
-        depends = (scope.settings, frozenset(scope.keeps.items()), int(now) // SECONDS_PER_DAY)
+        depends = (scope.settings, int(now) // SECONDS_PER_DAY)
         return self.results.get(("evidence", self.version(), *depends), read)
 
     def recent_evidence(self, now: float) -> AppEvidence:
@@ -319,7 +315,7 @@ class Reader:
         """All that recent verdicts depend on besides calls; `key` is empty for all endpoints."""
         scope = self._scope()
         day = int(now) // SECONDS_PER_DAY
-        return (key, self._app(), scope.settings, frozenset(scope.keeps.items()), day)
+        return (key, scope.app, scope.settings, day)
 
     def bounds(self, window: Window, *, now: float) -> Bounds:
         """Start and end of a window, to the precision of the rows that are kept."""
@@ -367,7 +363,6 @@ class Reader:
             app=self._app(),
             settings=self._settings(),
             retention=self._retention,
-            keeps=self._keeps(),
         )
 
     def _spans(self, window: Window, now: float, *, since: float | None) -> list[Span]:

@@ -101,7 +101,6 @@ class Lens:
             app=lambda: self.app_name,
             settings=lambda: self.settings,
             retention=self.retention,
-            keeps=lambda: self.settings.keeps,
         )
         self.forecaster = Forecaster(self.database, self.retention)
 
