@@ -10,7 +10,11 @@ PORT ?= 8000
 # One more than there are cores: tests that start programs also wait.
 JOBS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores + 1 : 8)))
 ARGS ?=
-export VENV PORT
+TAG ?=
+PYTHON ?= python3
+# The versions that setup installs; empty for the newest.
+CONSTRAINTS ?= constraints.txt
+export VENV PORT CONSTRAINTS
 # Compiled once, not again by each of a hundred processes, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -18,11 +22,11 @@ PY := $(VENV)/bin/python
 
 .PHONY: help setup browser mariadb nginx pgbouncer programs demo \
         lint lint-format lint-rules lint-mypy lint-pyright lint-imports format \
-        test test-quick test-unit audit fuzz screenshots \
+        test test-quick test-unit audit constraints interface fuzz screenshots \
         bench bench-admin-load bench-exactly-once bench-failover bench-fleet bench-hosts bench-log \
         bench-outages bench-pages bench-retention bench-sizing bench-storage bench-tabs \
         bench-verdict \
-        compat compat-python build clean
+        compat compat-python build smoke release-check clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -84,6 +88,13 @@ test-quick: setup ## all but what starts a browser, a server, a database server 
 audit: setup ## known vulnerabilities of what the package needs; AUDIT=offline where there is no network
 	@$(PY) -m scripts.audit
 
+constraints: setup ## write constraints.txt anew: the newest versions that pyproject.toml allows
+	@$(PY) -m scripts.constraints
+
+interface: setup ## write down the public interface as it is: tests/interface and docs/report.schema.json
+	@$(PY) -m scripts.report_schema
+	@$(PY) -m scripts.interface
+
 fuzz: setup ## 20,000 requests of every kind to every page of the admin, in four minutes
 	@$(PY) -m tests.attack.fuzz $(ARGS)
 
@@ -142,6 +153,12 @@ compat-python: setup ## the tests on every supported Python, with the oldest and
 build: setup ## wheel and sdist into dist/
 	@rm -rf dist
 	@$(PY) -m build --no-isolation --outdir dist
+
+smoke: ## try the wheel of dist/ in an empty environment; PYTHON=python3.14
+	@$(PYTHON) -m scripts.smoke dist
+
+release-check: setup ## from a clean clone: build both files, check and try them; TAG=v1.2.3
+	@$(PY) -m scripts.release_check $(TAG)
 
 clean: ## remove what setup, builds and tests have made
 	@rm -rf $(VENV) node_modules static/fastapi_lens/vendor build dist htmlcov .coverage .coverage.* \

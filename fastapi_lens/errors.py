@@ -6,6 +6,8 @@ LensError                      the root; catch this to catch them all
 │                              logs it and judges the endpoint without its overrides
 └── StorageError               the database cannot be used
     ├── DamagedFileError       the file is no SQLite database, or damaged; counts wait in memory
+    ├── ForeignFileError       the file is that of the other package named fastapi-lens; counts wait
+    │                          in memory
     ├── DeadlockError          the database rolled a transaction back; the writer retries it
     ├── RefusedError           the database refuses values; a retry would fail again
     ├── SchemaTooNewError      a newer fastapi_lens has migrated the database; counts wait in memory
@@ -86,6 +88,29 @@ class DamagedFileError(StorageError):
         return (
             f"{self.path} is no database that can be used ({self.reason}): move it away or set "
             "another db_path"
+        )
+
+
+class ForeignFileError(StorageError):
+    """The file belongs to the other package named fastapi-lens, and none of our tables is in it.
+
+    Nothing is written to it. The flusher catches this like any StorageError.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Name the file."""
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        """One sentence with the file and what to do."""
+        return (
+            f"{self.path} belongs to another package, fastapi-lens of PyPI, and is left as it is: "
+            "set another db_path, and take its calls over with python -m fastapi_lens import "
+            "--from-lens-0.3"
         )
 
 

@@ -52,6 +52,7 @@ class Recount:
     Attributes:
         may: Recorded from begin to end, with a write tried after them.
         must: The same, and written so long before the end of the worker that a beat came after it.
+        passes: By minute, how often a clock went through some of it: again after a step back.
         calls: By path and minute.
         jumps: Of all clocks.
         kills: Of workers.
@@ -59,6 +60,7 @@ class Recount:
 
     may: set[int] = field(default_factory=set[int])
     must: set[int] = field(default_factory=set[int])
+    passes: Counter[int] = field(default_factory=Counter[int])
     calls: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
     jumps: int = 0
     kills: int = 0
@@ -151,14 +153,17 @@ def _recount(tale: Path, recount: Recount, path: str) -> float:
     for what, at in _lines(tale):
         wall = at
         if what in {"begin", "jump"}:
-            stretches.append({"begin": at, "try": 0.0, "flushed": 0.0})
+            stretches.append({"begin": at, "end": at, "try": 0.0, "flushed": 0.0})
             recount.jumps += what == "jump"
         elif what == "call":
             recount.calls[path, int(at // MINUTE)] += 1
         else:
             stretches[-1][what] = at
+        stretches[-1]["end"] = at
     for stretch in stretches:
         first = -int(-stretch["begin"] // MINUTE)
+        touched = range(int(stretch["begin"] // MINUTE), int(stretch["end"] // MINUTE) + 1)
+        recount.passes.update(touched)
         settled = stretch["flushed"] - SETTLED_SECONDS - 2 * HEARTBEAT_SECONDS
         recount.may |= set(range(first, int(stretch["try"] // MINUTE)))
         recount.must |= set(range(first, int(settled // MINUTE)))

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fastapi_lens.admin import templates
-from fastapi_lens.errors import SchemaTooNewError, StorageError
+from fastapi_lens.errors import ForeignFileError, SchemaTooNewError, StorageError
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -29,7 +29,7 @@ def error_page(request: Request, base: str, error: Exception) -> Response:
 def error_sentence(error: Exception) -> str:
     """The sentence about an error for an API client; the error is logged."""
     number = _logged(error)
-    if isinstance(error, SchemaTooNewError):
+    if isinstance(error, SchemaTooNewError | ForeignFileError):
         problem = str(error)
     elif isinstance(error, StorageError):
         problem = "the lens could not read its database"
@@ -39,7 +39,7 @@ def error_sentence(error: Exception) -> str:
 
 
 def _sentence(error: Exception) -> str:
-    if isinstance(error, SchemaTooNewError):
+    if isinstance(error, SchemaTooNewError | ForeignFileError):
         return (
             f"The lens is not recording: {error}. Your application keeps running, and calls are "
             "counted in memory."

@@ -48,6 +48,7 @@ class _Body:
     @classmethod
     def made(cls, make: Callable[[], bytes]) -> Self:
         plain = make()
+        # Both forms, because clients that share an answer differ in what they accept.
         return cls(plain, gzip.compress(plain, _GZIP_LEVEL, mtime=0))
 
 
@@ -60,6 +61,7 @@ async def cached_report(context: Context, question: Question) -> Response:
     reader = context.lens.reader
 
     def work() -> _Body:
+        # In the thread, because the version is a query of its own.
         key = (question.key, reader.version(), _moment(context))
         return reader.results.get(key, partial(_Body.made, question.make))
 
@@ -95,6 +97,7 @@ def again(cached: Response, headers: Mapping[str, str]) -> Response:
         cached: The cached response, which is copied, because middlewares may change a sent one.
         headers: Further headers for this request, unless the response is an error.
     """
+    # An error under these headers would be kept by the browser as the page itself.
     more = headers.items() if cached.status_code == HTTPStatus.OK else ()
     return Response(cached.body, cached.status_code, dict([*cached.headers.items(), *more]))
 

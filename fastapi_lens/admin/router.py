@@ -116,6 +116,7 @@ def _refused_site(request: Request, rest: str) -> Response | None:
 
 async def _answer(request: Request, rest: str) -> Response:
     """The response of the page at a path."""
+    # Views know no HEAD; servers send its response without the body.
     method = "GET" if request.method == "HEAD" else request.method
     for one in PAGES:
         found = one.pattern.match(rest)
@@ -197,11 +198,13 @@ class _Rest(PathConvertor):
 
 
 _REST = "fastapi_lens_rest"
+# Before any router is created, because the pattern of its route is compiled with it.
 register_url_convertor(_REST, _Rest())
 
 
 async def _visited(request: Request, place: Place, view: View, needs: Scope) -> Response:
     authenticator = await authenticator_of(place.lens)
+    # Before the access of a session: the address must lose its key in any case.
     if (key := presented_key(request)) is not None:
         return await login_view.exchange_key(request, place, authenticator, key)
     entry = await authenticator.access(request, place.lens.clock())
@@ -362,6 +365,7 @@ _REPORTS: Mapping[str, json_reports.Api] = MappingProxyType(
     }
 )
 PAGES = (
+    # The first match answers, so fixed paths come before those with a parameter.
     page("", _dashboard, back="/"),
     page("/", endpoints_view.endpoints_page, label="Endpoints"),
     page("/dashboard", _dashboard, back="/"),
@@ -379,6 +383,7 @@ PAGES = (
     page("/requests/{key}", requests_view.request_page),
     page("/exceptions", exceptions_view.exceptions_page),
     page("/exceptions/{key}", exceptions_view.exception_page),
+    # Addresses of earlier releases.
     page("/failures", exceptions_view.old_address, back="/exceptions"),
     page("/failures/{key}", exceptions_view.old_address),
     page("/settings", settings_view.settings_page, label="Settings"),
@@ -389,6 +394,7 @@ PAGES = (
     page("/settings/{section}/preview", settings_forms.preview_section),
     page("/settings/{section}", _section, "GET", "POST", back="/settings"),
     open_page("/login", _login, "GET", "POST"),
+    # Whoever may only read can sign out as well.
     page("/logout", sign_out.sign_out, "POST", back="/", needs=Scope.READ),
     page("/logout/everywhere", sign_out.sign_out_everywhere, "POST", back="/", needs=Scope.READ),
     answer_at("/static/{name:path}", _static),

@@ -104,6 +104,7 @@ class Templates:
             loader=jinja2.ChoiceLoader(
                 [
                     jinja2.PrefixLoader({BUILTIN: jinja2.FileSystemLoader(builtin)}),
+                    # Before the built-in files of the same names, which the host may replace.
                     jinja2.FileSystemLoader(list(template_dirs)),
                     jinja2.PrefixLoader({FOLDER: jinja2.FileSystemLoader(builtin)}),
                 ]
@@ -111,6 +112,7 @@ class Templates:
             autoescape=True,
             trim_blocks=True,
             lstrip_blocks=True,
+            # A misspelt variable of an override is an error, not an empty place on the page.
             undefined=jinja2.StrictUndefined,
             # Set here for all templates, including the host's, so that none can omit it.
             finalize=seen,
@@ -260,6 +262,7 @@ def entity_tag(context: Context, version: str, *parts: object) -> str:
 
 def is_unchanged(request: Request, tag: str) -> bool:
     """True if the client already shows this fragment."""
+    # The header may list several tags.
     return wants_fragment(request) and tag in request.headers.get("if-none-match", "")
 
 

@@ -105,14 +105,15 @@ def examine(
             f"damaged: {broken}",
             f'stop the application, then: sqlite3 "{place}" .recover | sqlite3 recovered.db',
         )
+        # Further checks would only stumble over the damage.
         return
     if has_namesake(database):
         yield Finding(
             Level.NOTE,
             "tables",
             NAMESAKE,
-            "keep the table if you need its data, or set another db_path; otherwise drop it: "
-            "it contains client addresses",
+            "take its calls over with import --from-lens-0.3, then drop it: it contains client "
+            "addresses",
         )
     found = contents(database)
     yield _size(found)
@@ -207,6 +208,7 @@ def _inbox(database: Database, now: float) -> Iterator[Finding]:
 
 def _clock(database: Database) -> Iterator[Finding]:
     with database.read() as connection:
+        # The present time: the other checks may have taken seconds since `now`.
         ahead_us = clock_ahead_us(connection, time.time)
     if ahead_us is None:
         return

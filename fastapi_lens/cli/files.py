@@ -48,12 +48,15 @@ def new_file(path: Path, *, overwrite: bool) -> Generator[BinaryIO]:
         with open(descriptor, "wb") as raw:  # noqa: PTH123  It is open already.
             with _packed(path, raw) as stream:
                 yield stream
+            # Before the move, because a crash of the machine could leave an empty file at the path.
             raw.flush()
             os.fsync(raw.fileno())
+        # Only now: until it is complete, it is for its owner alone.
         if there is not None:
             part.chmod(stat.S_IMODE(there.st_mode))
         part.replace(path)
     finally:
+        # After the move, nothing has this name any more.
         part.unlink(missing_ok=True)
 
 
@@ -67,6 +70,7 @@ def _open_file(path: Path) -> int | None:
         return None
     process, number, stream = found.groups()
     if process is not None and int(process) != os.getpid():
+        # Appended, because other writers of that process share the file.
         return os.open(path, os.O_WRONLY | os.O_APPEND)
     # Opening it again would empty a file and fail for a socket.
     return os.dup(int(number) if stream is None else _STREAMS[stream])
@@ -74,6 +78,7 @@ def _open_file(path: Path) -> int | None:
 
 def _at(path: Path, *, overwrite: bool) -> os.stat_result | None:
     """The status of a file that may be overwritten; None if nothing is at the path."""
+    # lstat, because stat would follow a link and show its target.
     with contextlib.suppress(FileNotFoundError):
         there = path.lstat()
         if stat.S_ISLNK(there.st_mode):
@@ -88,6 +93,7 @@ def _at(path: Path, *, overwrite: bool) -> os.stat_result | None:
 def _packed(path: Path, raw: BinaryIO) -> Generator[BinaryIO]:
     """The same stream, or one that compresses into it."""
     if path.suffix == ".gz":
+        # Without a name: gzip would write that of the temporary file into its header.
         with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6) as packed:
             yield cast("BinaryIO", packed)
     else:

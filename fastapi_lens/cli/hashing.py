@@ -20,6 +20,7 @@ def hashed_key() -> str:
         raise CommandError(Exit.USAGE, EMPTY)
     try:
         asks = sys.stdin.isatty()
+        # Never an argument: other users see it in the list of processes, and shells keep it.
         key = getpass.getpass("Key: ") if asks else sys.stdin.readline().rstrip("\r\n")
         # With the locale C, undecodable bytes appear as lone surrogates.
         key.encode()

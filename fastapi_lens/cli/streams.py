@@ -27,6 +27,7 @@ def any_streams() -> Generator[None]:
         try:
             yield
         finally:
+            # At its exit, the interpreter would only print that it ignored the error.
             for stream in _streams():
                 stream.flush()
     except OSError as error:

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Generator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from fastapi_lens.config.checks import DRIVERS, file_mode, file_path, is_in_memo
 from fastapi_lens.config.environment import env_name
 from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.sqlite_file import NAMESAKE_TABLE, read_only
 from fastapi_lens.storage.schema.migrations import require_schema
 from fastapi_lens.storage.schema.tables import META
-from fastapi_lens.storage.transfer.inspect import NAMESAKE, NAMESAKE_TABLE
+from fastapi_lens.storage.transfer.inspect import NAMESAKE
 from fastapi_lens.storage.writing.drain import drain_all
 from fastapi_lens.text.escaping import visible
 
@@ -98,6 +99,7 @@ def opened(place: Place, *, drains: bool = True) -> Generator[Database]:
         CommandError: There is none, or it has no tables of fastapi_lens.
         StorageError: It cannot be reached, or its schema is another release's.
     """
+    # Opening would create a missing file.
     if place.file is not None:
         require_file(place.file)
     database = Database(place.url)
@@ -128,7 +130,7 @@ def require_file(path: Path) -> None:
     if not found:
         raise CommandError(Exit.UNREACHABLE, f"there is no database at {path}")
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        with read_only(path) as connection:
             found, other = (
                 connection.execute(
                     "SELECT count(*) FROM sqlite_master WHERE name = ?", (name,)
@@ -148,6 +150,7 @@ def settings() -> LensConfig:
     Raises:
         ConfigError: One of them is invalid.
     """
+    # In memory and without templates, so that nothing of the host's places is checked here.
     return LensConfig(database_url=None, db_path=":memory:", template_dirs=())
 
 

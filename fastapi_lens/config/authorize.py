@@ -37,6 +37,7 @@ class Access:
             ValueError: The scope is neither ``read`` nor ``admin``.
         """
         object.__setattr__(self, "scope", Scope(self.scope))
+        # A name comes from the host's users; a line break in it could forge a line of a log.
         printable = "".join(letter if letter.isprintable() else " " for letter in str(self.name))
         object.__setattr__(self, "name", printable.strip()[:MAX_NAME] or UNNAMED)
 
@@ -85,6 +86,7 @@ def _imported(name: str, text: str) -> object:
     module, _, attribute = text.partition(":")
     try:
         return getattr(import_module(module), attribute)
+    # An empty name of a module raises the ValueError.
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(
             name, f"names {text!r}, which cannot be imported; write it like myapp.security:may_look"

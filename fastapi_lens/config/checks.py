@@ -54,6 +54,7 @@ def trusted_origin(text: str) -> str:
 
 def is_file_uri(url: URL) -> bool:
     """True if a URL contains one of SQLite's own URIs, such as ``sqlite:///file:…?uri=true``."""
+    # An option that a URL repeats is a tuple.
     is_on = str(url.query.get("uri", "")).lower() in _TRUE
     return is_on and (url.database or "").startswith(FILE_URI)
 
@@ -141,6 +142,7 @@ def check_file(name: str, path: str) -> None:
         ) from error
     # SQLite keeps its log beside the file.
     for place in (file.parent, file) if mode else (file.parent,):
+        # By the effective user, who opens the file; os.access asks for the real one by default.
         if not os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             raise ConfigError(name, f"needs to write to {str(place)!r} and may not; {_MAY_WRITE}")
 

@@ -86,9 +86,11 @@ class HashedKey:
         usable = (
             name + "$" == HASHED
             and found.n >= _MIN_N
+            # scrypt takes powers of two only.
             and found.n & (found.n - 1) == 0
             and found.r > 0
             and found.p == 1
+            # A huge cost would exhaust the memory at each sign-in.
             and 2 * 128 * found.n * found.r <= _MAX_MEMORY
             and len(found.salt) >= _MIN_SALT
             and len(found.digest) == _DIGEST
@@ -202,6 +204,7 @@ def _key_of(name: str, entry: Any) -> KeyConfig:
     if isinstance(entry, Mapping):
         parts: dict[str, Any] = dict(cast("Mapping[str, Any]", entry))
         key, scope = parts.pop("key", None), parts.pop("scope", Scope.ADMIN)
+        # A misspelt field is refused: without its scope, a key could do everything.
         entry = None if parts or not isinstance(key, str) else KeyConfig(key, scope)
     if isinstance(entry, SecretStr):
         entry = entry.get_secret_value()
@@ -228,4 +231,5 @@ def check_different(keys: Mapping[str, KeyConfig]) -> None:
 
 def _scrypt(key: bytes, salt: bytes, cost: tuple[int, int, int]) -> bytes:
     n, r, p = cost
+    # OpenSSL allows 32 MB by default, too little for twice the cost.
     return hashlib.scrypt(key, salt=salt, n=n, r=r, p=p, maxmem=2 * _MAX_MEMORY, dklen=_DIGEST)

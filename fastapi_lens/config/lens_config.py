@@ -100,6 +100,7 @@ class LensConfig:
         ConfigError: A value cannot work; it names the field and the fix.
     """
 
+    # A type of its own, because only the default may fall back to memory.
     db_path: str | PathLike[str] = field(default=DefaultPath("lens.db"))
     database_url: str | SecretStr | None = field(default=None, repr=False)
     ttl_days: int | None = field(
@@ -117,6 +118,7 @@ class LensConfig:
     )
     security_enabled: bool | None = None
     report_key: str | SecretStr | None = field(default=None, repr=False)
+    # Mappings have no hash, and settings are part of the keys of caches.
     report_keys: Mapping[str, str | SecretStr | KeyConfig] | None = field(
         default=None, repr=False, hash=False
     )
@@ -214,6 +216,7 @@ class LensConfig:
         Raises:
             ConfigError: A value cannot work.
         """
+        # Not `replace`, which would check files and folders again that may be gone by now.
         other = copy(self)
         _convert(other, values)
         return other
@@ -262,6 +265,7 @@ def _convert(config: LensConfig, values: Mapping[str, Any]) -> None:
     hints = get_type_hints(type(config))
     for name, value in values.items():
         object.__setattr__(config, name, typed(SETTINGS[name], value, hints[name]))
+    # Here, because values that change at run time have to keep it, too.
     if config.dead_threshold_days <= config.cold_threshold_days:
         cold = f"{config.cold_threshold_days:g}"
         raise ConfigError(
@@ -314,5 +318,6 @@ def _check_exclusions(config: LensConfig) -> None:
             raise ConfigError(
                 "exclude_paths", f"must hold globs that start with a slash, not {pattern!r}"
             )
+    # The names under which calls are counted, with which they are compared.
     methods = tuple(method_name(method.upper()) for method in config.exclude_methods)
     object.__setattr__(config, "exclude_methods", methods)

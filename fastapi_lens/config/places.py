@@ -69,6 +69,7 @@ def place_of(path: str, url: str | None) -> Place:
     is_default = isinstance(path, DefaultPath)
     if path == IN_MEMORY:
         return Place(_MEMORY)
+    # The tests of a host must leave no file in its repository.
     if is_default and TEST_SUITE in os.environ:
         return Place(_MEMORY, f"a test suite runs: {TEST_SUITE} is set")
     try:

@@ -29,6 +29,7 @@ def typed(setting: Setting, value: Any, hint: Any) -> Any:
     Raises:
         ConfigError: The value has another type, or is out of bounds.
     """
+    # `X | None` and `Optional[X]` have different origins before Python 3.14.
     kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     if value is None and types.NoneType in kinds:
         return None
@@ -49,6 +50,7 @@ def _text(value: object) -> str | None:
 
 
 def _as_strings(setting: Setting, value: Any, _kind: Any) -> tuple[str, ...]:
+    # Text is iterable, too, but as letters.
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise ConfigError(setting.name, f"must be a list of text, for example [{value!r}]")
     items: list[str] = []
@@ -68,7 +70,9 @@ def _as_bool(setting: Setting, value: Any, _kind: Any) -> bool:
 
 
 def _as_number(setting: Setting, value: Any, kind: type[int] | type[float]) -> int | float:
+    # A bool is an int in Python, but no number of days.
     if not isinstance(value, bool) and isinstance(value, str | int | float):
+        # Infinity overflows when it becomes an int.
         with suppress(ValueError, OverflowError):
             exact, number = float(value), kind(value)
             if math.isfinite(exact) and number == exact and _is_allowed(setting, number):

@@ -57,6 +57,7 @@ def bucket_index(duration_ns: int) -> int:
     if duration_ns >= CEILING_NS:
         return BUCKETS - 1
     octave = duration_ns.bit_length() - FIRST_OCTAVE
+    # In whole numbers: a float could put a duration at an edge into the wrong bucket.
     part = ((duration_ns * PER_OCTAVE) >> (octave + FIRST_OCTAVE - 1)) - PER_OCTAVE
     return LINEAR_BUCKETS + PER_OCTAVE * octave + part
 
@@ -68,6 +69,7 @@ def add_durations(counts: dict[int, int], durations_ns: list[int]) -> None:
         counts: Calls per bucket index, which are added to.
         durations_ns: Nanoseconds, not negative; sorted in place.
     """
+    # In order, one search finds all calls of a bucket.
     durations_ns.sort()
     begin, end = 0, len(durations_ns)
     while begin < end:
@@ -94,6 +96,7 @@ def _first_ns(index: int) -> float:
     return (
         inf
         if octave == OCTAVES
+        # Rounded up, because an edge may lie between two nanoseconds.
         else -(-(LINEAR_END_NS << octave) * (PER_OCTAVE + part) // PER_OCTAVE)
     )
 
@@ -183,6 +186,7 @@ class Histogram:
 
     def __eq__(self, other: object) -> bool:
         """Equal when every bucket holds the same number of calls."""
+        # By their bytes, because equal counts may begin at different lanes.
         return isinstance(other, Histogram) and self.to_bytes() == other.to_bytes()
 
     def __hash__(self) -> int:
@@ -233,6 +237,7 @@ class Histogram:
         empty = (len(lanes) - len(lanes.lstrip(b"\0"))) // LANE_BYTES
         lanes = lanes[empty * LANE_BYTES :]
         size = len(lanes) // LANE_BYTES
+        # The module struct knows no integers of five bytes.
         wide = bytearray(size * 8)
         for byte in range(LANE_BYTES):
             wide[byte::8] = lanes[byte::LANE_BYTES]

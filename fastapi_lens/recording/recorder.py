@@ -74,6 +74,7 @@ class Recorder:
         if found is None:
             if len(self._series) >= self._max_series:
                 key = SeriesKey("ANY", OVERFLOW, status)
+            # Atomic, because two threads may need the same series at the same time.
             found = self._series.setdefault(key, Series(key, self.clock(), self.log.first_slow_ns))
         return found
 
@@ -123,6 +124,7 @@ class Recorder:
         """
         return [
             delta
+            # A copy, because requests add series meanwhile.
             for key in list(self._series)
             if (delta := self._drain_series(key, self._series[key])) is not None
         ]

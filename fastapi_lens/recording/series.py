@@ -11,6 +11,7 @@ KNOWN_METHODS = frozenset(
 )
 
 
+# A method that clients have invented must not create a series of its own.
 OTHER_METHOD = "_OTHER"
 
 
@@ -20,6 +21,7 @@ KNOWN_STATUSES = range(100, 1_000)
 SERVER_ERROR = 500
 
 
+# No template can have this name, because each begins with a slash.
 UNMAPPED = "<unmapped>"
 
 

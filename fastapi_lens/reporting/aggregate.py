@@ -56,6 +56,7 @@ def read_histograms(
         blobs: dict[int, list[bytes]] = {}
         for _, identity, blob in yield_gil(rows):
             blobs.setdefault(identity, []).append(blob)
+        # One merge takes as long as many rows.
         for identity, parts in yield_gil(blobs.items(), every=1):
             merged = Histogram.merged_bytes(parts)
             found[identity] = found[identity] + merged if identity in found else merged

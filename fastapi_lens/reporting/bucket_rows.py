@@ -34,6 +34,7 @@ def parted(span: Span, now: float) -> list[Span]:
     if span.last is not None:
         return [span]
     present = int(now) // span.tier
+    # One more, because the bucket that this time lies in counts as well.
     until = int(now + AHEAD_SECONDS) // span.tier + 1
     if span.first >= present:
         return [replace(span, until=until)]

@@ -56,6 +56,7 @@ class TTLCache:
             is_first = future is None
             if future is None:
                 future = self._in_flight[key] = Future()
+        # Outside of the lock, because a query takes long and other keys must not wait for it.
         if is_first:
             self._compute(key, future, factory)
         value: Value = future.result()
@@ -69,6 +70,7 @@ class TTLCache:
                 del self._in_flight[key]
             future.set_exception(error)
             return
+        # Kept before waiting callers see it, so that their next call does not compute it again.
         with self._lock:
             del self._in_flight[key]
             self._keep(key, value)
@@ -76,6 +78,7 @@ class TTLCache:
 
     def _keep(self, key: Hashable, value: Any) -> None:
         now = self._timer()
+        # Removed first, because a key that is replaced would keep its old place in the order.
         self._values.pop(key, None)
         self._values[key] = (now + self._max_age_seconds, value)
         for old, (end, _) in list(self._values.items()):

@@ -6,6 +6,7 @@ from itertools import groupby
 from fastapi_lens.reporting.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.observation import Observation
 from fastapi_lens.settings.status import SECONDS_PER_DAY
+from fastapi_lens.text.escaping import visible
 from fastapi_lens.text.markdown import code, escaped
 from fastapi_lens.verdict.days import date_of
 from fastapi_lens.verdict.reasons import Code, Reason
@@ -14,19 +15,23 @@ from fastapi_lens.verdict.sentences import headline, sentence
 UNKNOWN_SOURCE = "Without a known file"
 
 
-def markdown(evidence: AppEvidence, endpoints: Iterable[Judged], *, app: str) -> Iterator[str]:
+def markdown(
+    evidence: AppEvidence, endpoints: Iterable[Judged], *, app: str, environment: str | None = None
+) -> Iterator[str]:
     """Endpoints by the file of their handler, each with its verdict and evidence.
 
     Args:
         evidence: Of the app.
         endpoints: Those to list, in any order.
-        app: Name of the app, with its environment.
+        app: Name of the app.
+        environment: Name of its environment; None without one.
 
     Yields:
         Lines, each with its end.
     """
     listed = sorted(endpoints, key=_place)
-    yield f"## Endpoints of {escaped(app)}\n\n"
+    place = f" ({escaped(visible(environment))})" if environment else ""
+    yield f"## Endpoints of {escaped(visible(app))}{place}\n\n"
     yield f"{_observed(evidence.observation)}\n"
     for file, group in groupby(listed, key=lambda one: _place(one)[0]):
         yield f"\n### {code(file) if file else UNKNOWN_SOURCE}\n\n"
@@ -72,7 +77,7 @@ def _endpoint(judged: Judged) -> Iterator[str]:
         f"**{headline(judged.verdict)}**; {_last_use(judged)}\n"
     )
     for text in (*_sentences(judged), *_releases(judged)):
-        yield f"  - {escaped(text)}\n"
+        yield f"  - {escaped(visible(text))}\n"
 
 
 def _last_use(judged: Judged) -> str:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.reporting.endpoint_rows import FIRST_CALLED, endpoint_of, with_open
+from fastapi_lens.reporting.endpoint_rows import FIRST_CALLED, LAST_CALLED, endpoint_of, with_open
 from fastapi_lens.reporting.evidence import WEEKS, AppEvidence, Judged
 from fastapi_lens.reporting.evidence_rows import (
     DAYS_PER_WEEK,
@@ -35,7 +35,6 @@ from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.text.path_shapes import shape_of
 from fastapi_lens.verdict.days import Holes
-from fastapi_lens.verdict.history import Keep
 from fastapi_lens.verdict.verdict import verdict_of
 
 BACKLOG_SECONDS = 300.0
@@ -55,13 +54,11 @@ class Scope:
         app: Name of the app.
         settings: The active settings.
         retention: Retention of each tier.
-        keeps: Decisions of admins by endpoint.
     """
 
     app: str
     settings: Settings
     retention: Retention
-    keeps: Mapping[int, Keep]
 
 
 def read_evidence(connection: Connection, scope: Scope, *, now: float) -> AppEvidence:
@@ -177,7 +174,7 @@ class _Reading:
             observation=self.observation,
             oldest_start=state.oldest_start,
             open_ids=frozenset(state.opened),
-            keeps=scope.keeps,
+            keeps=scope.settings.keeps,
         )
         self._reach = _reach(scope.retention, now)
         found = release_names(connection, scope.app)
@@ -201,16 +198,17 @@ class _Reading:
 
     def calls(self, rows: Sequence[Stored], shapes: Sequence[Shape]) -> dict[int, Calls]:
         """The calls of all endpoints of some shapes."""
-        ids = [identity for shape in shapes for identity in shape.ids]
-        wanted = frozenset(ids)
-        first = (row.facts[FIRST_CALLED] for row in rows if row.id in wanted)
-        first_week = max(microseconds(EARLIEST), min(first, default=0)) // DAY_US
-        found = read_calls(self._connection, sorted(ids), self._reach, first_week=first_week)
-        doubtful = [
-            row.id
-            for row in rows
-            if not row.last_used_at and row.id in wanted and not found[row.id].has_use
-        ]
+        wanted = frozenset(identity for shape in shapes for identity in shape.ids)
+        called = [row for row in rows if row.id in wanted]
+        first = min((row.facts[FIRST_CALLED] for row in called), default=0)
+        found = read_calls(
+            self._connection,
+            {row.id: row.facts[LAST_CALLED] // DAY_US for row in called},
+            self._reach,
+            first_week=max(microseconds(EARLIEST), first) // DAY_US,
+        )
+        # Only these need it: an older release has stored no last use.
+        doubtful = [row.id for row in called if not row.last_used_at and not found[row.id].has_use]
         for identity, calls in read_refused(self._connection, doubtful, self._reach).items():
             found[identity].refused_calls = calls
         return found
@@ -223,6 +221,7 @@ class _Reading:
         endpoint = endpoint_of(row.facts, _NO_USAGE, self._scope.settings.thresholds, now=self._now)
         last = history.last_used
         is_read = all(identity in calls for identity in shape.ids)
+        # The pruner notes removals only once a minute.
         removed_us = 0 if shape.is_in_routes(row) else row.removed_at or row.last_seen_at
         return Judged(
             endpoint=with_open(endpoint, self._state.opened),

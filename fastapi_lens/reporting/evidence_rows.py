@@ -4,7 +4,7 @@ Judges nothing.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -23,6 +23,9 @@ from fastapi_lens.verdict.history import NOISE_WINDOW, REFUSED
 IDS_AT_ONCE = 500
 """Endpoints of one query; databases limit the parameters of a statement."""
 
+_ALIKE = 100
+"""Endpoints of one query for days up to their last call: about as many days for each of them."""
+
 DAYS_PER_WEEK = 7
 _ROWS = 512
 """Rows between two offers of the interpreter lock."""
@@ -36,6 +39,7 @@ _COLUMNS = (*FACTS, *(ENDPOINT.c[name] for name in (*_TIMES, *_IDS)), ENDPOINT.c
 _TIMES_AT, _IDS_AT = len(FACTS), len(FACTS) + len(_TIMES)
 
 
+_Where = tuple[sa.ColumnElement[bool], ...]
 _IS_USE = STATUS.c.status.not_in(REFUSED)
 
 
@@ -145,26 +149,26 @@ def read_shape(connection: Connection, app: str, identity: int) -> list[Stored]:
 
 
 def read_calls(
-    connection: Connection, ids: Sequence[int], reach: Reach, *, first_week: int
+    connection: Connection, last_days: Mapping[int, int], reach: Reach, *, first_week: int
 ) -> dict[int, Calls]:
     """The used and refused days and weeks of some endpoints.
 
     Args:
         connection: In a reading transaction.
-        ids: The endpoints.
+        last_days: The day of the last call of each endpoint.
         reach: The days to read.
         first_week: A day of the first week to read.
     """
-    found = {identity: Calls() for identity in ids}
+    found = {identity: Calls() for identity in last_days}
     columns = STATUS.c.endpoint_id, STATUS.c.day
-    for where in _conditions(ids, reach.days()):
+    for where in _up_to(last_days, reach.days()):
         used = fetched(connection, sa.select(*columns).where(*where, _IS_USE))
         for identity, day in yield_gil(used, every=_ROWS):
             found[identity].days.append(day)
-    for where in _conditions(ids, reach.days(reach.today - NOISE_WINDOW + 1)):
+    for where in _up_to(last_days, reach.days(reach.today - NOISE_WINDOW + 1)):
         for identity, day in fetched(connection, sa.select(*columns).where(*where, ~_IS_USE)):
             found[identity].refused.append(day)
-    for identity, week in _weeks(connection, ids, first_week, reach.first_day):
+    for identity, week in _weeks(connection, sorted(last_days), first_week, reach.first_day):
         found[identity].weeks.append(week * DAYS_PER_WEEK)
     return found
 
@@ -206,12 +210,22 @@ def _stored(row: Row, app: str) -> Stored:
     facts, overrides = sound_facts(row[:_TIMES_AT]), row[-1]
     times = (whole(one, MAX_TIME_US) for one in row[_TIMES_AT:_IDS_AT])
     numbers = dict(zip((*_TIMES, *_IDS), (*times, *map(whole, row[_IDS_AT:-1])), strict=True))
+    # A worker of an older release has registered it.
     numbers["shape_id"] = numbers["shape_id"] or shape_id(app, facts[METHOD], facts[PATH])
     text = overrides if isinstance(overrides, str) else None
     return Stored(facts=facts, overrides=text, **numbers)
 
 
-def _conditions(ids: Sequence[int], days: range) -> Iterator[tuple[sa.ColumnElement[bool], ...]]:
+def _up_to(last_days: Mapping[int, int], days: range) -> Iterator[_Where]:
+    """The same as `_conditions`, without the days after the last calls."""
+    ordered = sorted((day, identity) for identity, day in last_days.items() if day >= days.start)
+    for begin in range(0, len(ordered), _ALIKE):
+        part = ordered[begin : begin + _ALIKE]
+        until = min(days.stop, part[-1][0] + 1)
+        yield from _conditions([identity for _, identity in part], range(days.start, until))
+
+
+def _conditions(ids: Sequence[int], days: range) -> Iterator[_Where]:
     """Conditions for the rows of some endpoints on some days, for several queries.
 
     The days are listed, because rows are ordered by day.

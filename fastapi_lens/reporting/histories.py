@@ -132,6 +132,7 @@ class Shape:
             kind=_KINDS.get(row.facts[KIND], Kind.HTTP),
             noise=Noise(refused_days=len({day for each in found for day in each.refused})),
             keeps=self._keeps(overrides),
+            # The longest period asks for the longest silence.
             cadence=max(
                 (each.cadence for each in overrides if each.cadence is not None),
                 key=CADENCE_DAYS.__getitem__,
@@ -213,7 +214,10 @@ def _last_day_of(row: Stored, calls: Calls) -> int | None:
 
 def _merged(parts: Iterable[Iterable[int]], *, last: int) -> tuple[int, ...]:
     """The days of all parts in order, each once; those of clocks ahead of ours are the last."""
-    return tuple(sorted({min(day, last) for part in parts for day in part}))
+    days = set[int]().union(*parts)
+    if max(days, default=last) > last:
+        days = {min(day, last) for day in days}
+    return tuple(sorted(days))
 
 
 @lru_cache(maxsize=1_024)

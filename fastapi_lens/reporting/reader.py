@@ -57,13 +57,14 @@ from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.data_version import data_version
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import ENDPOINT
-from fastapi_lens.verdict.history import Keep
 
 NAMED = 50
 """Most endpoints whose rows are selected by id; for more, the rows of all are read."""
 
 EVIDENCE_SECONDS = 60.0
-"""Longest age of verdicts on pages that show them beside something else."""
+"""Longest age of verdicts on pages that are read every few seconds: they change once a day at most,
+and with a call.
+"""
 
 SIZE_SECONDS = 60.0
 """Interval of reading the database's size, for which a server has to add up its files."""
@@ -77,7 +78,6 @@ class Reader:
         app: Returns the app's name; only its endpoints are read.
         settings: Returns the active settings.
         retention: Retention of each tier; may change while the reader exists.
-        keeps: Returns the endpoints that an admin keeps on purpose, by id.
 
     Attributes:
         log: Answers queries about single requests and exceptions.
@@ -91,17 +91,15 @@ class Reader:
         app: Callable[[], str],
         settings: Callable[[], Settings],
         retention: Retention,
-        keeps: Callable[[], Mapping[int, Keep]] = dict,
     ) -> None:
         """Read nothing yet."""
         self._database = database
         self._app = app
         self._settings = settings
-        self._keeps = keeps
         self._retention = retention
         self.log = LogReader(database, app=app, is_recorded=self._is_recorded)
         self.results = TTLCache()
-        self._recent = TTLCache(max_age_seconds=EVIDENCE_SECONDS, max_values=1)
+        self._recent = TTLCache(max_age_seconds=EVIDENCE_SECONDS)
         self._sizes = TTLCache(max_age_seconds=SIZE_SECONDS, max_values=1)
 
     def version(self) -> Hashable:
@@ -177,6 +175,7 @@ class Reader:
         """
         called = [one for one in endpoints if one.usage.calls]
         ids = [one.id for one in called] if len(called) <= NAMED else None
+        # No row is older than the first call.
         since = min((one.first_called_at or 0.0 for one in called), default=None)
         with self._database.read() as connection:
             spans = self._spans(window, now, since=since)
@@ -270,18 +269,17 @@ class Reader:
             with self._database.read() as connection:
                 return read_evidence(connection, scope, now=now)
 
-        depends = (scope.settings, frozenset(scope.keeps.items()), int(now) // SECONDS_PER_DAY)
+        # With the day, because silence grows although no data changes.
+        depends = (scope.settings, int(now) // SECONDS_PER_DAY)
         return self.results.get(("evidence", self.version(), *depends), read)
 
     def recent_evidence(self, now: float) -> AppEvidence:
-        """The same, at most `EVIDENCE_SECONDS` old: for pages that are read every few seconds.
+        """`evidence`, at most `EVIDENCE_SECONDS` old.
 
         Raises:
             StorageError: The database cannot be read.
         """
-        scope = self._scope()
-        depends = (scope.settings, frozenset(scope.keeps.items()), int(now) // SECONDS_PER_DAY)
-        return self._recent.get((self._app(), *depends), lambda: self.evidence(now))
+        return self._recent.get(self._recent_key("", now), lambda: self.evidence(now))
 
     def with_weeks(self, judged: Sequence[Judged], *, now: float) -> list[Judged]:
         """Judged endpoints of a page with their weeks added.
@@ -302,6 +300,22 @@ class Reader:
         """
         with self._database.read() as connection:
             return read_judged(connection, self._scope(), id_from_key(key), now=now)
+
+    def recent_judged(self, endpoint: Endpoint, *, now: float) -> Judged | None:
+        """`judged`, at most `EVIDENCE_SECONDS` old, and not older than the day of its last call.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        last_day = int(endpoint.last_called_at or 0) // SECONDS_PER_DAY
+        key = (*self._recent_key(endpoint.key, now), last_day)
+        return self._recent.get(key, lambda: self.judged(endpoint.key, now=now))
+
+    def _recent_key(self, key: str, now: float) -> tuple[Hashable, ...]:
+        """All that recent verdicts depend on besides calls; `key` is empty for all endpoints."""
+        scope = self._scope()
+        day = int(now) // SECONDS_PER_DAY
+        return (key, scope.app, scope.settings, day)
 
     def bounds(self, window: Window, *, now: float) -> Bounds:
         """Start and end of a window, to the precision of the rows that are kept."""
@@ -349,12 +363,12 @@ class Reader:
             app=self._app(),
             settings=self._settings(),
             retention=self._retention,
-            keeps=self._keeps(),
         )
 
     def _spans(self, window: Window, now: float, *, since: float | None) -> list[Span]:
         """The rows of a window; for everything, those since a time, or all with None."""
         bounds, first = self.bounds(window, now=now), int(max(EARLIEST, since or 0.0))
+        # All time begins with a week: only weeks are kept for ever.
         start = first // Tier.WEEK * Tier.WEEK if bounds.start is None else bounds.start
         return cover(start, end=bounds.end)
 

@@ -110,6 +110,7 @@ def series_of(rows: Sequence[tuple[int, Row]], steps: Steps, times: Times) -> Se
     points: list[Point] = []
     for number in steps.numbers(now):
         start, end = steps.cut(number)
+        # A step that is a single row has no parts to show.
         divides = end - start > finest(start, now=now, kept=kept)
         points.append(Point(start, end, usage_of(by_step.get(number, ())), divides))
     return Series(steps.size, tuple(points))
@@ -173,6 +174,7 @@ def steps_of(times: Times, first_called_at: float | None) -> Steps:
         (size for size in _STEPS_SECONDS if size >= reach and span / size <= MAX_STEPS),
         _STEPS_SECONDS[-1],
     )
+    # The coarsest tier that divides a step needs the fewest rows.
     tier = next(tier for tier in reversed(list(Tier)) if size % tier == 0)
     end = bounds_of(window, now=now, kept=kept).end
     return Steps(begin // reach * reach, end, size, tier)

@@ -47,6 +47,7 @@ def chosen(config: LensConfig, typed: Mapping[str, str]) -> LensConfig:
         ConfigError: A value is not allowed; `field` is its name.
     """
     return config.with_values(
+        # An empty field means None where the setting has it; elsewhere its check refuses the text.
         {name: None if not text and SETTINGS[name].unset else text for name, text in typed.items()}
     )
 
@@ -103,9 +104,11 @@ def sentence_of(error: ConfigError) -> str:
 
 def text_of(value: object) -> str:
     """A value as the text in a form."""
+    # Before the numbers: a bool is an int in Python.
     if isinstance(value, bool):
         return ON if value else OFF
     if isinstance(value, int | float):
+        # A float holds 15 digits exactly; more would show how it is rounded.
         return f"{value:.15g}"
     return "" if value is None else str(value)
 

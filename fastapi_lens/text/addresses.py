@@ -14,6 +14,7 @@ def client_ip(address: str) -> IPv4Address | IPv6Address | None:
         ``None`` for a text that is no IP address, such as the name of a socket.
     """
     try:
+        # The zone names an interface of this machine, and says nothing about the client.
         known = ip_address(address.partition("%")[0])
     except ValueError:
         return None

@@ -49,6 +49,7 @@ def visible_lines(text: str) -> str:
     """The same text, but with line ends and tabs kept."""
     if text.isascii() and text.isprintable():
         return text
+    # A carriage return alone stays and is escaped: terminals would overwrite the line.
     lines = text.replace("\r\n", "\n").split("\n")
     return "\n".join("\t".join(map(visible, line.split("\t"))) for line in lines)
 

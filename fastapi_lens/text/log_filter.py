@@ -22,6 +22,7 @@ class OneLineEach(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Accept every record, sanitized."""
+        # The module logging takes a mapping as the arguments themselves if it is the only one.
         if isinstance(record.args, Mapping):
             named = cast("Mapping[str, Any]", record.args)
             record.args = {name: _harmless(value) for name, value in named.items()}

@@ -1,16 +1,16 @@
-"""Texts inside Markdown, which no letter of theirs can change. Pure."""
+"""Escaping for Markdown as GitHub reads it, with HTML and tables. Pure."""
 
 import re
 
 from fastapi_lens.text.escaping import visible
 
-_SPECIAL = frozenset("\\`*_[]<>#!|~&")
+_SPECIAL = frozenset("\\`*_{}[]<>()#!|~&")
 _TICKS = re.compile("`+")
 
 
 def escaped(text: str) -> str:
-    """A text in one line, with Markdown's special characters escaped."""
-    return "".join(f"\\{letter}" if letter in _SPECIAL else letter for letter in visible(text))
+    """A text of one line with Markdown's special characters escaped."""
+    return "".join(f"\\{letter}" if letter in _SPECIAL else letter for letter in text)
 
 
 def code(text: str) -> str:

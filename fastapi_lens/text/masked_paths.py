@@ -50,6 +50,7 @@ def masked_path(path: str, template: str) -> str:
     return f"{path[:begin]}{cut.middle}{path[end:]}"
 
 
+# Every logged request asks for its template, and templates are few.
 @lru_cache(maxsize=4_096)
 def _cut(template: str) -> _Cut | None:
     """Split a template around its secrets; None if it has none."""

@@ -29,6 +29,7 @@ def method_name(declared: str) -> str:
     name = declared.upper()
     if is_method_name(name):
         return name
+    # A declared method may contain anything, even lone surrogates.
     digest = hashlib.sha256(declared.encode("utf-8", "surrogatepass")).hexdigest()
     kept = name[: MAX_METHOD_LENGTH - _DIGEST_LENGTH - 1]
     return f"{_OTHERS.sub('_', kept)}~{digest[:_DIGEST_LENGTH].upper()}"

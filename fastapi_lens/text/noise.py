@@ -15,6 +15,7 @@ _CRAWLERS = (
 )
 _SCANNERS = ("scanner", "zgrab", "Nuclei", "sqlmap", "masscan", "Nikto", "Nmap")
 
+# Starlette's TestClient calls itself so.
 NOISE = (*_HEALTH_CHECKS, *_MONITORS, *_CRAWLERS, *_SCANNERS, "testclient")
 """The default names, as `recording.log.user_agents.family` returns them."""
 

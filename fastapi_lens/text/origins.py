@@ -19,6 +19,7 @@ def normalized_origin(text: str) -> str | None:
     Returns:
         ``None`` for a text that is no origin of a site, such as ``null`` or a URL with a path.
     """
+    # Lowering turns some letters beyond ASCII into ASCII ones, such as the Kelvin sign into k.
     found = _ORIGIN.fullmatch(text.lower()) if text.isascii() else None
     if found is None:
         return None
@@ -28,6 +29,7 @@ def normalized_origin(text: str) -> str | None:
         return None
     if host.startswith("["):
         try:
+            # Browsers send IPv6 addresses in their shortest form.
             host = f"[{IPv6Address(host[1:-1]).compressed}]"
         except ValueError:
             return None

@@ -135,6 +135,7 @@ def _says_secret(name: str) -> bool:
     plain = _without_marks(decoded(name))
     camel = {word.lower() for word in _CAMEL_WORD.findall(plain)}
     runs = _LETTERS.findall(plain.lower())
+    # Without separators, because `pass_word` means the same as `password`.
     if _ANYWHERE.search("".join(runs)):
         return True
     return any(

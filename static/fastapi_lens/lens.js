@@ -28,14 +28,17 @@ const age = () => {
 const arrived = () => {
   choose();
   const live = $("live");
+  // Ages go by the server's clock, because that of a browser may be wrong.
   if (live) skew = live.dataset.now - Date.now() / 1000;
   for (const toast of document.querySelectorAll(".toast.ok:not([data-seen])")) {
+    // A toast stays while somebody reads it or its button has the focus.
     const leave = () => toast.matches(":hover, :focus-within") ? setTimeout(leave, 1000) : toast.remove();
     setTimeout(leave, TOAST_MS);
     toast.dataset.seen = "";
   }
 };
 const state = (text) => {
+  // Announced once, not after each failed attempt.
   if (!$("note") || $("note").textContent === text) return;
   $("note").textContent = text;
   $("toggle").toggleAttribute("data-state", !!text);
@@ -45,6 +48,7 @@ const failed = () => state(`Last updated ${updated.toISOString().slice(11, 16)} 
 
 const tick = () => htmx.trigger(document.body, "lens:tick");
 const beat = () => {
+  // Not in a hidden tab, and not while text is marked: a swap would undo the selection.
   if (!document.hidden && isOn("toggle") && getSelection().type !== "Range") tick();
 };
 setInterval(() => (age(), beat()), TICK_MS);
@@ -59,12 +63,14 @@ const hold = (fragment) => {
   if (order.join() === [...rows.keys()].join()) return;
   fresh.replaceChildren(...order.map((id) => rows.get(id) || document.getElementById(id).cloneNode(true)));
   fragment.querySelector("#lens-order").hidden = false;
+  // The page now differs from the answer, so the next one must not be a 304.
   etag = "";
 };
 const isLive = (ctx) => ctx?.sourceElement?.id === "lens-live";
 const isByHand = (ctx) => ctx.sourceElement.matches("#lens-filters, #lens-q, #lens-live");
 
 on("htmx:config:request", ({ detail: { ctx } }) => {
+  // Only a live update may be answered with 304; a choice must be swapped in.
   if (isLive(ctx) && etag && !forced) ctx.request.headers["If-None-Match"] = etag;
 });
 on("htmx:before:swap", (event) => {
@@ -106,6 +112,7 @@ on("htmx:error", ({ detail: { ctx } }) => {
 const toast = (text, kind) => {
   const box = document.createElement("div");
   box.className = "toast card " + kind;
+  // The text is set afterwards, so that it never becomes HTML.
   box.innerHTML = '<p></p><button class="button quiet" type="button" data-close>Close</button>';
   box.firstChild.textContent = text;
   $("toasts").append(box);
@@ -194,8 +201,10 @@ const pick = () => document.activeElement.closest("#lens-rows tr")?.querySelecto
 const keys = { "/": () => $("q")?.select(), j: () => walk(1), k: () => walk(-1), l: () => $("toggle")?.click(), x: () => pick(), "?": () => $("help")?.showModal() };
 on("keydown", (event) => {
   const { key, target } = event;
+  // These belong to the browser.
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (key === "Escape" && target === $("q")) return event.preventDefault(target.blur());
+  // A checkbox takes no letters, so the shortcuts work there, too.
   const typing = target.closest("input:not([type=checkbox]), textarea, select, dialog");
   if (typing || !isOn("keys") || !keys[key]) return;
   event.preventDefault();

@@ -66,11 +66,13 @@ def test_what_watching_cannot_tell_is_said_once_and_only_of_what_may_go() -> Non
 def test_texts_of_people_cannot_write_markdown() -> None:
     keep = Keep("see [x](http://evil) <img>", TODAY + 9, KeepSource.ADMIN)
     text = written(judge(history(keeps=(keep,)), path="/`a`"), app="<b>")
-    assert r"see \[x\](http://evil) \<img\>" in text
+    assert r"see \[x\]\(http://evil\) \<img\>" in text
     assert "`` GET /`a` ``" in text
     assert text.startswith("## Endpoints of \\<b\\>\n")
 
 
 def test_no_endpoint_and_no_observation_are_said() -> None:
+    whole = written(observation=Observation(TODAY - 9, TODAY))
+    assert "Observed for 10 of 10 days, from 2026-11-21 to 2026-11-30 (UTC).\n\nNone." in whole
     text = written(observation=Observation(None, TODAY))
     assert text == "## Endpoints of Orders\n\nNo time was observed up to 2026-11-30.\n\nNone.\n"

@@ -143,6 +143,7 @@ class Authenticator:
         self._throttle = throttle
         self._sessions = sessions
         self._keys = KeyStore(config.keys)
+        # Only a host whose own key looks like a web token can mean such a token for the lens.
         self._takes_web_tokens = any(is_web_token(one.key.encode()) for one in config.keys.values())
         self.cookie = SessionCookie(salt, app)
         self._verified = VerifiedKeyCache()
@@ -238,6 +239,7 @@ class Authenticator:
         self, request: HTTPConnection, presented: bytes, now: float, kind: str = ""
     ) -> Entry | Refusal | Wait:
         address = address_of(request)
+        # First, because a comparison waits its turn behind the guesses of everybody else.
         name = self._verified.name_of(address, presented, now)
         if name is None:
             found = await self.holder(request, presented, now, kind)
@@ -263,12 +265,14 @@ class Authenticator:
             name = bytes.fromhex(head).decode()
         except ValueError:
             return Refusal.KEY
+        # Before the signer, which takes 50 ms to derive and exists for known keys only.
         if self._keys.scope_of(name) is None:
             return Refusal.KEY
         signer = await self._signer(name)
         session = signer.read(signed)
         if session is None or self._sessions.lifetime.left(session, now) <= 0:
             return Refusal.KEY
+        # Last, because it asks the database: no forged cookie gets this far.
         if await in_reader_thread(lambda: self._sessions.is_ended(session)):
             return Refusal.KEY
         return Entry(self._scope(name), name, session, signer.csrf_token(session))
@@ -312,6 +316,7 @@ def is_local(request: HTTPConnection) -> bool:
     # No browser sends two different Host headers.
     found = _LOCAL_HOST.fullmatch(",".join({*request.headers.getlist("host")}))
     if found is None or found[1] == "testserver":
+        # Starlette's TestClient has these names; no client of a network has them.
         return found is not None and (client, found[1]) == _TEST_CLIENT
     return _is_loopback(client)
 
@@ -326,13 +331,16 @@ def safe_next(target: str, base: str) -> str:
         base: The admin's own path, without a trailing slash.
     """
     start = base + "/"
+    # Browsers read a backslash as a slash, and drop tabs and line breaks inside an address.
     if len(target) > MAX_NEXT_LENGTH or "\\" in target or any(map(_is_control, target)):
         return start
     parts = parts_of(target)
     if names_key(parts.query):
         return start
+    # Browsers resolve `%2e` like a dot, and two slashes at the beginning name another host.
     if parts.scheme or parts.netloc or "//" in parts.path or "%2e" in parts.path.lower():
         return start
+    # normpath drops the slash at the end, so the start page itself would not begin with `start`.
     if parts.path != start and not posixpath.normpath(parts.path).startswith(start):
         return start
     return target if parts.path.startswith(start) else start

@@ -41,6 +41,7 @@ class Denied:
     @property
     def location(self) -> str | None:
         """The target of the hook's redirect, for example a login page; None without one."""
+        # The host may write the names of its headers in any case.
         found = {name.lower(): value for name, value in self.headers.items()}.get("location")
         return found if self.status in _REDIRECTS else None
 
@@ -79,6 +80,7 @@ class Hook:
             found: Any = self._authorize(request)
         else:
             found = await run_in_threadpool(self._authorize, request)
+        # A plain function may return a coroutine, as a lambda around an asynchronous one does.
         return await found if inspect.isawaitable(found) else found
 
     def _log_failure(self, error: Exception) -> None:
@@ -94,6 +96,7 @@ class Hook:
 def _is_async(hook: Any) -> bool:
     while isinstance(hook, partial):
         hook = hook.func
+    # inspect does not see that an object's `__call__` is asynchronous.
     return inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(type(hook).__call__)
 
 

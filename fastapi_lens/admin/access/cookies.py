@@ -74,6 +74,7 @@ class SessionCookie:
             path=path,
             secure=_is_secure(request),
             httponly=True,
+            # Not strict: whoever follows a link from a mail or a chat would look signed out.
             samesite="lax",
         )
 

@@ -18,6 +18,7 @@ _DOTS_OF_TOKENS = (2, 4)
 
 def key_header(request: HTTPConnection) -> bytes:
     """The key in the X-Lens-Key header, which only the lens uses; empty without one."""
+    # Starlette decodes headers as Latin-1, so this gives back the bytes that were sent.
     return request.headers.get(KEY_HEADER, "").encode("latin-1")
 
 
@@ -33,7 +34,9 @@ def is_web_token(token: bytes) -> bool:
         return False
     head = token.partition(b".")[0]
     try:
+        # Web tokens leave out the padding of base64 (RFC 7515).
         header: Any = json.loads(base64.urlsafe_b64decode(head + b"=" * (-len(head) % 4)))
+    # Deeply nested JSON exhausts the interpreter's stack.
     except (ValueError, RecursionError):
         return False
     return isinstance(header, dict) and "alg" in header

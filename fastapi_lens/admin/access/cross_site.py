@@ -36,6 +36,7 @@ def is_cross_site(request: Request, trusted: Sequence[str]) -> bool:
     site = _only(request, "sec-fetch-site")
     if site is None:
         return origin is not None and not _is_own(request, normal)
+    # A followed link sends no Origin; a request whose answer a script could read does.
     return site not in _OWN_SITE and (origin is not None or not _follows_link(request, site))
 
 
@@ -46,6 +47,7 @@ def is_own_form(request: Request, trusted: Sequence[str]) -> bool:
         request: A request of a method that changes something.
         trusted: See `is_cross_site`.
     """
+    # Every current browser sends Origin with a POST, so a form without both is refused.
     sent = "sec-fetch-site" in request.headers or "origin" in request.headers
     return sent and not is_cross_site(request, trusted)
 

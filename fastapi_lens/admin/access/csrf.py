@@ -23,6 +23,7 @@ def is_masked(carried: str, token: str) -> bool:
         both = bytes.fromhex(carried)
     except ValueError:
         return False
+    # fromhex also accepts spaces and capitals, which no form of ours contains.
     if len(both) != 2 * len(plain) or both.hex() != carried:
         return False
     return hmac.compare_digest(_combined(both[: len(plain)], both[len(plain) :]), plain)

@@ -42,6 +42,7 @@ class KeyStore:
         for name, known in list(self._marks.items()):
             if hmac.compare_digest(mark, known):
                 found = name
+        # An empty key matches no hash, and would cost 50 ms for each of them.
         if found is None and key:
             for name, hashed in self._hashed.items():
                 if name not in self._marks and hashed.matches(key):
@@ -60,7 +61,9 @@ class KeyStore:
             name: Name of one of these keys.
             salt: Random bytes that all workers of the database share.
         """
+        # Slow on purpose: a stolen cookie allows its holder to guess the key offline.
         key = hashlib.scrypt(self._secrets[name], salt=salt, n=2**14, r=8, p=1, dklen=32)
+        # The number changes with the content of the cookie, so that older cookies become invalid.
         return hmac.digest(key, b"fastapi-lens session 4" + name.encode(), "sha256")
 
     def _mark(self, key: bytes) -> bytes:

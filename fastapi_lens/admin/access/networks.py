@@ -8,6 +8,7 @@ from fastapi_lens.text.addresses import client_ip
 LIMITED_BITS = (64, 56, 48)
 """IPv6 prefix lengths of typical networks, customers and sites, narrowest first."""
 
+# IPv6 ends at /64, inside of which one host can take any address.
 _QUEUED_BITS = {4: (16, 24, 32), 6: (32, 48, 64)}
 _NAT64 = IPv6Network("64:ff9b::/96")
 _IPV4_BITS = 0xFFFF_FFFF

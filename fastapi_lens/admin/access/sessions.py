@@ -87,6 +87,7 @@ class Signer:
         self._serializer = URLSafeSerializer(
             secret,
             salt="lens-session",
+            # Instead of itsdangerous' default, which is SHA-1.
             signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
         )
 
@@ -98,6 +99,7 @@ class Signer:
     def read(self, signed: str) -> Session | None:
         """The session of a cookie, without the key's name; None if the signature is invalid."""
         try:
+            # The signature proves that this format wrote it: the secret changes with the format.
             identity, generation, since, seen, until = self._serializer.loads(signed)
         except BadSignature:
             return None
@@ -130,6 +132,7 @@ class Sessions:
         Raises:
             StorageError: The database cannot be read or written.
         """
+        # Read first: if all sessions of the key end in the meantime, this one ends as well.
         generation = read_ended(self._database, self._app, key).generation
         add_audit_entry(self._database, self._app, entry)
         until = now + self.lifetime.max_seconds

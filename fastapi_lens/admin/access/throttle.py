@@ -77,9 +77,11 @@ class Throttle:
         now_us, networks = round(now * _US), limited_networks(address)
         clients = [self._client(kind + name) for name in networks]
         limits = {one: self._max * WIDER**level for level, one in enumerate(clients)}
+        # Checked and counted in one turn, otherwise many requests at once would pass the check.
         with self._turn:
             wait_us = self._blocked_until_us(limits) - now_us
             if wait_us > 0:
+                # Rounded up, so that a client that waits for this time is let through.
                 return -(-wait_us // _US)
             found = find()
             if found is None:
@@ -93,6 +95,7 @@ class Throttle:
             noted = list(read_failures(self._database, clients).values())
         except StorageError:
             noted = []
+        # Also after an outage: failures that were counted in memory still block.
         noted += [self._memory[one] for one in clients if one in self._memory]
         return max((failures.blocked_until_us for failures in noted), default=0)
 
@@ -100,10 +103,12 @@ class Throttle:
         """Add a failure of these clients and return all so far; None while the database is down."""
         steps = {one: partial(self._after, now_us, limit) for one, limit in limits.items()}
         try:
+            # A row counts for one window after its block, which is at most one window long.
             forget_before_us = now_us - 2 * self._window_us
             return add_failures(self._database, steps, forget_before_us=forget_before_us)
         except StorageError:
             for one, step in steps.items():
+                # Taken out and put back, which makes the client the last one to be evicted.
                 self._memory[one] = step(self._memory.pop(one, Failures()))
             while len(self._memory) > MAX_CLIENTS:
                 self._memory.popitem(last=False)
@@ -119,6 +124,7 @@ class Throttle:
             # Limited before it becomes an exponent, because a client may continue for years.
             doublings = min(count - limit, 32)
             wait_us = min((FIRST_WAIT_SECONDS << doublings) * _US, self._window_us)
+            # Workers' clocks differ: one that is behind must not shorten a wait.
             blocked_until = max(now_us + wait_us, before.blocked_until_us)
         return Failures(count, before.first_us, now_us, blocked_until)
 

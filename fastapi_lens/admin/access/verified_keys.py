@@ -36,6 +36,7 @@ class VerifiedKeyCache:
         """
         # The lookup uses a keyed digest, so its duration reveals nothing about a key.
         name, since = self._names.get(self._mark(address, presented), ("", 0.0))
+        # If the clock is set back, the pass ends instead of lasting for longer.
         return name if name and since <= now < since + SECONDS else None
 
     def note(self, address: str, presented: str | bytes, name: str, now: float) -> None:

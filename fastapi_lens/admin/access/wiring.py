@@ -24,11 +24,13 @@ async def authenticator_of(lens: Lens) -> Authenticator:
     authenticator = lens.known(Authenticator)
     if authenticator is not None:
         return authenticator  # Without a thread, which unauthenticated requests could exhaust.
+    # Before `make`, which runs under the lock of `get_or_create`: a second use would block forever.
     sessions = sessions_of(lens)
 
     def make() -> Authenticator:
         lens.prepare()
         secret = lens.config.key_required or lens.config.authorize is not None
+        # Without a key and a hook nothing is signed, so no salt has to be read.
         salt = lens.session_salt() if secret else b""
         throttle = Throttle(
             lens.database,

@@ -87,11 +87,13 @@ def changed_by(last: Noted | None, *, now: float) -> str:
 def _object(text: str) -> dict[str, Any] | None:
     try:
         found: Any = json.loads(text)
+    # Entries may be plain text; deep nesting ends in a RecursionError.
     except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
 
 def _word(name: str, value: object) -> str:
+    # Entries outlive settings: a name may be that of an earlier release.
     setting = SETTINGS.get(name)
     return text_of(value) or NOT_SET if setting is None else shown(setting, value)

@@ -126,6 +126,7 @@ def _change(now: float, was: float) -> str:
     change = now / was - 1
     if abs(change) < UNCHANGED:
         return "±0%"
+    # From tenfold on, a factor is easier to read than a percentage.
     return f"×{now / was:,.0f}" if change >= 9 else f"{_signed(change * 100, '.0f')}%"  # noqa: PLR2004
 
 

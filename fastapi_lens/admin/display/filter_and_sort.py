@@ -68,8 +68,10 @@ def filter_and_sort(endpoints: Sequence[Endpoint], query: EndpointsQuery) -> Lis
     """Filter, count, sort and cut into pages."""
     is_filtered = bool(query.methods or query.tag or query.q)
     others = [one for one in endpoints if _matches(one, query)] if is_filtered else endpoints
+    # The status comes last, so that its counts show what each choice would leave.
     matching = ordered((e for e in others if query.status in (None, e.status)), query.sort)
     pages = max(1, -(-len(matching) // PAGE_SIZE))
+    # A link may be older than a removal of endpoints that made the list shorter.
     query = query.with_page(min(query.page, pages))
     return Listing(
         query=query,
@@ -89,6 +91,7 @@ def ordered(endpoints: Iterable[Endpoint], sort: Sort) -> list[Endpoint]:
     Those that have nothing to compare (no call in the window, so no percentile) come last in
     both directions.
     """
+    # Sorting is stable in both directions, so ties keep this order.
     rows, order = sorted(endpoints, key=attrgetter("path", "method")), sort.order
     comparable = [row for row in rows if order.is_comparable(row)]
     comparable.sort(key=order.key, reverse=sort.descending)

@@ -31,4 +31,5 @@ FILTERS: Mapping[str, Callable[..., object]] = {
 
 def seen(value: object) -> object:
     """A value as a page shows it: text with invisible characters escaped, HTML unchanged."""
+    # Markup is a subclass of str, and is ours already.
     return visible_lines(value) if type(value) is str else value

@@ -13,6 +13,7 @@ NOTHING = "–"
 
 _LONG_MS = 100_000
 _LONG_SOURCE = 24
+# datetime knows no later year.
 _LAST_SECOND = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 _PARAMETER = re.compile(r"(\{[^{}/]*\})")
 
@@ -42,6 +43,7 @@ def percent(share: float) -> str:
         return "<0.1%"
     if share >= 1:
         return "100%"
+    # 99.96 would be rounded to 100, which is said of exact values only.
     return f"{min(share * 100, 99.9):.1f}%"
 
 
@@ -139,6 +141,7 @@ def time_of_day(epoch: float) -> str:
 def minute(epoch: float) -> str:
     """A time to the minute, for headings: ``3 Apr 2026 14:02``."""
     at = _utc(epoch)
+    # strftime has no portable form of a day without a leading zero.
     return f"{at.day} {at:%b %Y %H:%M}"
 
 

@@ -80,9 +80,11 @@ def row_of(context: Context, call: LoggedCall) -> Row:
         call=call,
         href=context.url(f"/requests/{call.key}"),
         css=f"c{call.status // 100}",
+        # A worker of a newer release may have other reasons.
         reason=REASONS.get(call.reason, call.reason),
         exception=call.exception_type.rpartition(".")[2],
         duration=(formats.open_for if is_websocket else formats.duration)(call.duration_ms),
+        # A WebSocket is open for as long as it is used, so none is slow.
         is_slow=call.duration_ms > context.lens.settings.slow_threshold_ms and not is_websocket,
     )
 
@@ -132,6 +134,7 @@ def endpoint_filter(context: Context, key: str, href: str, state: State) -> Link
     """The selected endpoint, and the link to all endpoints; None without a selection."""
     if not key:
         return None
+    # The shortest window, because only the name of the endpoint is needed.
     endpoint = context.lens.reader.endpoint(key, window=Window(1), now=context.now, state=state)
     name = f"{endpoint.method} {endpoint.path}" if endpoint else f"endpoint {key}"
     return Link(name, href, current=True)

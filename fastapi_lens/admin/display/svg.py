@@ -167,6 +167,7 @@ def lines(
         title: Text of the chart.
     """
     paths = [
+        # A chart is stretched to any width, and its lines must keep theirs.
         Markup('<path class="{}" vector-effect="non-scaling-stroke" d="{}"/>').format(
             name, _line(values, peak)
         )
@@ -188,6 +189,7 @@ def heat_limits(values: Iterable[float]) -> list[float]:
     factor = exp(log(peak / least) / HEAT_LEVELS)
     limits = {least * factor**level for level in range(1, HEAT_LEVELS)}
     whole = all(float(value).is_integer() for value in positive)
+    # Calls are whole numbers, so limits that are equal when rounded down share a colour.
     return sorted({float(floor(limit)) if whole else limit for limit in limits} | {float(peak)})
 
 
@@ -209,6 +211,7 @@ def heat_map(columns: Sequence[Sequence[float]], *, limits: Sequence[float], tit
     for band in range(bands):
         levels = [heat_level(c[band], limits) if c[band] else 0 for c in columns]
         at = 0
+        # Runs, because a shape for each cell would make the page long.
         for level, run in groupby(levels):
             length = len(list(run))
             if level:
@@ -236,6 +239,7 @@ def week_strip(weeks: Sequence[int | None], *, first: int, title: str) -> Markup
     bars: list[str] = []
     holes: list[str] = []
     for at, uses in enumerate(weeks):
+        # The middle, because a stroke lies on both sides of its path.
         x = at * WEEK_STEP + WEEK_STEP // 2
         if at < first:
             continue
@@ -269,6 +273,7 @@ def band(days: int, holes: Sequence[tuple[int, int]], *, title: str) -> Markup:
     pieces: list[str] = []
     for first, last in holes:
         length = max(last - first + 1, least)
+        # A short hole at the end is widened to the left, or it would be cut off.
         pieces.append(f"M{_n(min(first, days - length))} 0h{_n(length)}v1h-{_n(length)}z")
     shapes = Markup('<path class="seen" d="M0 0h{0}v1H0z"/>').format(days)
     if pieces:
@@ -302,6 +307,7 @@ def columns_of(links: Sequence[str]) -> Markup:
 
 
 def _plot(width: int, height: int, shapes: Markup, title: str) -> Markup:
+    # At least 1: a view box without width or height disables the whole drawing.
     return Markup(
         '<svg class="plot" role="img" viewBox="0 0 {} {}" preserveAspectRatio="none">'
         "<title>{}</title>{}</svg>"

@@ -28,7 +28,7 @@ LEVEL_LABELS = {
 
 LEVEL_MEANINGS = {
     Level.SAFE_TO_REMOVE: (
-        "Silent for so long, and so completely observed, that even a yearly use would have shown."
+        "Silent and observed for so long that even a yearly use would very likely have shown."
     ),
     Level.PROBABLY_UNUSED: "Silent for longer than its use explains; a rarer use is still open.",
     Level.WAIT: "Silent for longer than usual, but not long enough yet.",
@@ -101,6 +101,7 @@ def near_day(day: int, today: int) -> str:
     """A day, with its year unless that is the present one: ``21 Dec``, ``9 Mar 2027``."""
     text = formats.day(day * SECONDS_PER_DAY)
     same_year = date_of(day).year == date_of(today).year
+    # The column of verdicts is narrow.
     return text.rpartition(" ")[0] if same_year else text
 
 
@@ -231,7 +232,7 @@ class Observed:
     Attributes:
         summary: ``803 of 812 days``; empty if nothing was observed.
         since: The first day.
-        holes: What was not observed; empty where there is nothing.
+        holes: The days that were not observed; empty where there are none.
         not_before: The first days of verdicts that nothing has yet, as a sentence; may be empty.
     """
 

@@ -79,6 +79,7 @@ class FairQueue:
 
     def _evict_one(self) -> None:
         waiting = Counter(name for one in self._waiting for name in one.networks)
+        # max finds the first of equals, so reversed means that the newest one is evicted.
         most = max(
             reversed(self._waiting), key=lambda one: [waiting[name] for name in one.networks]
         )
@@ -91,14 +92,17 @@ class FairQueue:
             self._is_taken = False
             self._latest.clear()
             return
+        # Lists compare the widest network first: one owner of many small ones gets one share.
         following = min(
             self._waiting, key=lambda one: [self._latest.get(name, 0) for name in one.networks]
         )
         self._waiting.remove(following)
         self._note(following.networks)
+        # `_is_taken` stays true: a newcomer must not step in before the called one runs.
         following.called.set()
 
     def _note(self, networks: Sequence[str]) -> None:
+        # Forgetting costs some fairness in the next turns; an attacker could fill the memory.
         if len(self._latest) > MAX_NETWORKS:
             self._latest.clear()
         self._turns += 1

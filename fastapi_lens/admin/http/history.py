@@ -18,11 +18,13 @@ def history_headers(request: Request, address: str) -> dict[str, str]:
     """
     if not wants_fragment(request):
         return {}
+    # htmx sends its source as `tag#id`.
     source = request.headers.get("hx-source", "")
     shown = parts_of(request.headers.get("hx-current-url", ""))
     same = shown.path + (f"?{shown.query}" if shown.query else "") == address
     if same or source.endswith("#lens-live"):
         return {"HX-Push-Url": "false"}
+    # The first letter adds an entry, so that Back leads to the list before the search.
     searched = any(fields_of(f"?{shown.query}").get("q", []))
     typing = source.endswith("#lens-q") and searched
     return {"HX-Replace-Url" if typing else "HX-Push-Url": address}

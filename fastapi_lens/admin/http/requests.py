@@ -17,6 +17,7 @@ KEY_PARAMETER = "report_key"
 """Query parameter with a key, for addresses of earlier releases."""
 
 _KEY = "fastapi_lens.key"
+# Without `#`, which would end the query wherever it is used as an address again.
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F))).replace("#", "")
 _EVERYWHERE: Mapping[str, str] = MappingProxyType(
     {
@@ -55,6 +56,7 @@ def presented_key(request: Request) -> str | None:
 
 def names_key(query: str) -> bool:
     """True if a query, however often it is encoded, would be taken for one with a key."""
+    # Older servers and libraries also take a semicolon for a separator.
     names = (part.partition("=")[0] for part in re.split("[&;]", decoded(query)))
     return KEY_PARAMETER in names
 
@@ -84,6 +86,7 @@ def takes_gzip(headers: Mapping[str, str]) -> bool:
     for one in headers.get("accept-encoding", "").split(","):
         name, _, weight = one.partition(";")
         if name.strip().lower() == "gzip":
+            # A weight of zero refuses an encoding (RFC 9110).
             return weight.replace(" ", "").rstrip("0") not in ("q=", "q=0.")
     return False
 

@@ -25,7 +25,9 @@ MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# No part begins with a dot, so no name leads out of the folder.
 _NAME = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9_.-]*(/[a-zA-Z0-9_-][a-zA-Z0-9_.-]*)*")
+# The address changes with the content, see `static_url`.
 _FOREVER = "public, max-age=31536000, immutable"
 _HASH_DIGITS = 12
 
@@ -104,6 +106,7 @@ def static_response(name: str, headers: Mapping[str, str]) -> Response:
         "Vary": "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
     }
+    # A client may send several tags, or a weak one: proxies that compress weaken it.
     if f'"{found.digest}"' in headers.get("if-none-match", ""):
         return Response(status_code=304, headers=answer)
     body = found.body
@@ -119,6 +122,7 @@ def _read(path: Path, modified_ns: int, length: int) -> Asset:  # noqa: ARG001  
     body = path.read_bytes()
     return Asset(
         body=body,
+        # Without the time, so that all workers send the same bytes under the same tag.
         packed=gzip.compress(body, mtime=0),
         media_type=MEDIA_TYPES[path.suffix],
         digest=hashlib.sha256(body).hexdigest()[:_HASH_DIGITS],

@@ -23,6 +23,7 @@ MAX_WAITING = 100
 Answer = TypeVar("Answer")
 
 
+# One for each event loop: a limiter cannot be shared by loops, and a process may run several.
 _readers: RunVar[anyio.CapacityLimiter] = RunVar("fastapi_lens_readers")
 _changers: RunVar[anyio.CapacityLimiter] = RunVar("fastapi_lens_changers")
 _comparer: RunVar[anyio.CapacityLimiter] = RunVar("fastapi_lens_comparer")

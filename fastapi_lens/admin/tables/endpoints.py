@@ -48,6 +48,7 @@ COLUMNS: tuple[Column[Endpoint], ...] = (
         from_width=800,
         header_css="left",
         order=Order(
+            # Equal shares, such as that of endpoints that always fail, by their number of errors.
             key=lambda one: (one.usage.error_share, one.usage.errors_4xx + one.usage.errors_5xx),
             is_comparable=_has_calls,
         ),

@@ -28,6 +28,7 @@ class EndpointQuery:
         if self.part is not None:
             start, end = self.part
             start, end = start // _MINUTE * _MINUTE, -(-end // _MINUTE) * _MINUTE
+            # Compared as sent: an empty part would become a whole minute by widening.
             sensible = start >= 0 and end <= MAX_MOMENT and self.part[0] < self.part[1]
             object.__setattr__(self, "part", (start, end) if sensible else None)
 
@@ -60,6 +61,7 @@ class EndpointQuery:
 
 def _moment(text: str) -> int | None:
     """Epoch seconds of ``2026-04-03T14:00Z`` or of minutes since the epoch; otherwise None."""
+    # Not isdigit, which accepts digits that int refuses, such as superscripts.
     if re.fullmatch("[0-9]{1,9}", text):
         return int(text) * _MINUTE
     try:

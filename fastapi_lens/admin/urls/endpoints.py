@@ -105,6 +105,7 @@ class EndpointsQuery:
             tag=fields.get("tag", [""])[-1],
             window=WindowChoice.read(fields.get("days", [""])[-1]),
             sort=Sort.read(fields.get("sort", [""])[-1]),
+            # Nine digits are more than enough, and int raises an error for thousands of them.
             page=int(page) if re.fullmatch("[0-9]{1,9}", page) else 1,
             ignored=fields.get("ignored", [""])[-1] == "1",
         )

@@ -8,8 +8,10 @@ from fastapi_lens.reporting.model import id_from_key
 
 def fields_of(url: str) -> Mapping[str, list[str]]:
     """The values of each parameter, in order; empty if there are too many."""
+    # The fragment first, because it may contain a question mark itself.
     text = url.partition("#")[0].partition("?")[2]
     try:
+        # The parser has no limit of its own, and a page knows few parameters.
         pairs = parse_qsl(text, max_num_fields=_MAX_FIELDS)
     except ValueError:
         return {}
@@ -25,6 +27,7 @@ def clean_text(value: str) -> str:
     The database stores the same replacement character, so a search finds such text.
     """
     text = value.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+    # Stripped after the cut, so that the value stays the same when it is read again.
     return text[:MAX_TEXT].strip()
 
 

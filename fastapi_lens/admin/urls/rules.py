@@ -6,6 +6,7 @@ from typing import Self
 
 from fastapi_lens.settings.ignore_rules import STATUS_CLASSES, Rule
 
+# A form is read as one value for each name, so each method and class has a field of its own.
 _METHOD, _STATUS = "method.", "status."
 
 

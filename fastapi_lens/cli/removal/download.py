@@ -88,11 +88,12 @@ def download(url: str, *, clock: Callable[[], float] = time.monotonic) -> bytes:
             with _opener().open(request, timeout=TIMEOUT_SECONDS) as response:
                 return _body(response, url, lambda: clock() > deadline)
         except HTTPError as error:
+            # The error is the response itself, whose connection is still open.
             error.close()
             if error.code not in _REDIRECTS:
                 fix = _FIXES.get(error.code, "see the log of its server")
                 raise _unreachable(url, f"answers with {error.code}: {fix}") from None
-            following = _following(place, error.headers.get("Location", ""))
+            following = next_address(place, error.headers.get("Location", ""))
         except (OSError, HTTPException) as error:
             reason = str(getattr(error, "reason", error)) or type(error).__name__
             raise _unreachable(url, f"cannot be reached: {reason}") from None
@@ -104,6 +105,26 @@ def download(url: str, *, clock: Callable[[], float] = time.monotonic) -> bytes:
     raise _unreachable(url, f"redirects more than {MOST_REDIRECTS} times")
 
 
+def next_address(place: str, location: str) -> str | None:
+    """The address that a redirect leads to.
+
+    Args:
+        place: The address that redirects.
+        location: Its ``Location`` header.
+
+    Returns:
+        ``None`` if it leaves https, or is no web address.
+    """
+    try:
+        following = urljoin(place, location)
+    except ValueError:  # As for //[.
+        return None
+    origin = _origin(following)
+    if origin is None or (place.startswith("https:") and not origin.startswith("https:")):
+        return None
+    return following
+
+
 def _key_header() -> dict[str, str]:
     """The header with the key, if the environment has one.
 
@@ -113,6 +134,7 @@ def _key_header() -> dict[str, str]:
     key = os.environ.get(KEY_VARIABLE, "").strip()
     if problem := key and problem_with(key):
         raise CommandError(Exit.USAGE, f"{KEY_VARIABLE} {problem}")
+    # http.client encodes headers as Latin-1, so the bytes of UTF-8 are sent.
     return {_KEY_HEADER: key.encode().decode("latin-1")} if key else {}
 
 
@@ -125,18 +147,6 @@ def _body(response: HTTPResponse, url: str, is_late: Callable[[], bool]) -> byte
             limits = f"{MAX_BYTES >> 20} MB, or longer than {DEADLINE_SECONDS:g} s"
             raise _unreachable(url, f"sends more than {limits}")
     return bytes(body)
-
-
-def _following(place: str, location: str) -> str | None:
-    """The address that a redirect leads to; None if it leaves https, or is no web address."""
-    try:
-        following = urljoin(place, location)
-    except ValueError:  # As for //[.
-        return None
-    origin = _origin(following)
-    if origin is None or (place.startswith("https:") and not origin.startswith("https:")):
-        return None
-    return following
 
 
 def _unreachable(url: str, problem: str) -> CommandError:

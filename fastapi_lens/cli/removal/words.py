@@ -18,7 +18,7 @@ ADVICE = (
     f"Keep these endpoints until their dates, or add a waiver to {FILE} "
     f"([[{TABLE}.waivers]]: endpoint, reason, until)."
 )
-"""What to do about findings that fail."""
+"""Instruction for findings that fail."""
 
 _LEVELS = {
     Level.SAFE_TO_REMOVE: "safe to remove",
@@ -28,6 +28,7 @@ _LEVELS = {
     Level.NOT_ENOUGH_OBSERVATION: "not enough observation",
     Level.KEPT: "kept on purpose",
 }
+# Without parentheses, which would end a link of Markdown.
 _LINK_CHARACTERS = ":/?#[]@!$&'*+,;=%~"
 
 

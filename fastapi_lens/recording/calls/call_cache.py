@@ -41,6 +41,7 @@ class CallCache(dict[tuple[object, ...], "tuple[Series | None, tuple[object, ...
             reached: The objects.
             meaning: Equal for calls that differ only in these objects.
         """
+        # As a whole: keeping the order of use would cost every call something.
         if len(self) >= MAX_CACHED:
             self.clear()
             self._alike.clear()

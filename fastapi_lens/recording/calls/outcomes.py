@@ -99,6 +99,7 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 
 def is_cancellation(error: BaseException) -> bool:
     """True if asyncio, trio or the interpreter uses this exception to stop running code."""
+    # Not imported for this: most hosts have no trio.
     trio = sys.modules.get("trio")
     kinds = (asyncio.CancelledError, GeneratorExit)
     return isinstance(error, kinds if trio is None else (*kinds, trio.Cancelled))
@@ -116,6 +117,7 @@ def _is_from_above(cancellations: list[BaseException]) -> bool:
     if task is None:
         return True
     leaked = any(isinstance(one, GeneratorExit) for one in cancellations)
+    # asyncio counts requests to cancel this very task, not exceptions that come from others.
     return not leaked and task.cancelling() > 0
 
 
@@ -149,6 +151,7 @@ def _is_no_answer(error: BaseException) -> bool:
 def _tells_of_a_closed_websocket(error: BaseException, sends: Collection[CodeType]) -> bool:
     """True if an exception only reports that the connection has ended."""
     if isinstance(error, RuntimeError):
+        # Starlette itself raises it when a message is sent after the close.
         return _innermost_module(error) == "starlette.websockets" or _passed_through(error, sends)
     if isinstance(error, OSError):
         return _passed_through(error, sends)

@@ -138,9 +138,12 @@ class ClockCorrection:
                 end_us=microseconds(moved.end),
                 shift_us=microseconds(moved.shift),
             )
+            # Only now, so that an error leaves it for the next call.
             del self._moves[0]
             self._raises = True
-        if left and correct_left_behind(database, app, now=self.now()):
+        if left and correct_left_behind(
+            database, app, now=self.now(), certain=self._jumps.is_certain
+        ):
             self._jumps.suspect()
         if self._raises:
             raise_last_calls(database, app, now=self.now())

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from fastapi_lens.errors import (
     DamagedFileError,
+    ForeignFileError,
     RefusedError,
     SchemaTooNewError,
     StorageError,
@@ -127,8 +128,8 @@ class Flusher:
         hooks: Functions that are called at each flush.
 
     Attributes:
-        refused: The error while a newer release has migrated the database, so that nothing is
-            written; otherwise None.
+        refused: The error while nothing is written because a newer release has migrated the
+            database, or because the file is another package's; otherwise None.
     """
 
     def __init__(
@@ -176,6 +177,7 @@ class Flusher:
         shared_clock = self._registration.known_time.shared
         self._draining = Draining(database, owner=worker.id, clock=shared_clock)
         self._heartbeat_at = self._logged_at = float("-inf")
+        # Two locks: minutes are collected while a flush waits for the database.
         self._work, self._counting = threading.RLock(), threading.Lock()
         self._starting = threading.Lock()
         self._wake = threading.Event()
@@ -186,7 +188,7 @@ class Flusher:
         self.dropped = 0
         self._was_open = False
         self._marks_idle = settings.idle_is_silent
-        self.refused: SchemaTooNewError | None = None
+        self.refused: SchemaTooNewError | ForeignFileError | None = None
         self.interval = settings.interval
 
     def start(self) -> None:
@@ -204,6 +206,7 @@ class Flusher:
             wake = threading.Event()
             loops = {"fastapi-lens": self._run, "fastapi-lens-minutes": self._collect_minutes}
             threads = [
+                # Daemons, because a hanging database must not keep the process from ending.
                 threading.Thread(target=loop, args=(wake,), name=name, daemon=True)
                 for name, loop in loops.items()
             ]
@@ -226,6 +229,7 @@ class Flusher:
             threads, self._threads = self._threads, []
         end = time.monotonic() + timeout_seconds
         for thread in threads:
+            # A thread that joins itself raises a RuntimeError.
             if thread is not threading.current_thread():
                 thread.join(max(0.0, end - time.monotonic()))
                 if thread.is_alive():
@@ -275,7 +279,9 @@ class Flusher:
             except StorageError as error:
                 self._forget_database()
                 self._was_open = True
-                self.refused = error if isinstance(error, SchemaTooNewError) else None
+                self.refused = (
+                    error if isinstance(error, SchemaTooNewError | ForeignFileError) else None
+                )
                 level = logging.ERROR if isinstance(error, DamagedFileError) else logging.WARNING
                 self._warn(f"could not write; counts wait in memory: {error}", level)
                 return False
@@ -329,6 +335,7 @@ class Flusher:
                 # The interval begins with the flush, so that its own work adds no delay.
                 self._flush_at = max(begun + self._delay(failures), time.monotonic())
             elif not self._tried(self._drain):
+                # Not before the flush, which waits longer after each failure.
                 self._drain_at = self._flush_at
 
     def _collect_minutes(self, wake: threading.Event) -> None:
@@ -371,6 +378,7 @@ class Flusher:
         """Seconds from one flush to the next."""
         if not failures:
             return max(self.interval, self._longer_interval)
+        # A power of all failures would overflow a float after some hours.
         longest = min(LONGEST_BACK_OFF_SECONDS, self.interval * 2 ** min(failures, 10))
         return random.uniform(longest / 2, longest)  # noqa: S311  Spreads load, no secret.
 
@@ -399,6 +407,7 @@ class Flusher:
         self._let_drain(ending=ending)
         self._registration.correct_times()
         now = self._recorder.clock()
+        # Either way: after a step back, the next one would be due much later.
         is_due = abs(now - self._heartbeat_at) >= HEARTBEAT_SECONDS or self._observation.is_urgent
         if is_due or ending or self._delay(0) != interval:
             heartbeat = Heartbeat(
@@ -437,6 +446,7 @@ class Flusher:
         else:
             self._forget_database()
         if self._marks_idle and self._registration.known_time.agrees:
+            # Once: from its start on, this worker lives itself.
             self._marks_idle = False
             self._mark_idle()
 

@@ -93,6 +93,7 @@ def place_of(error: BaseException) -> Frame | None:
 def raised(error: BaseException, *, depth: int = 0) -> Raised:
     """A description of an exception and of those that led to it."""
     on_purpose = error.__cause__ is not None
+    # As Python prints it: `raise … from None` hides the context.
     cause = error.__cause__ if on_purpose or error.__suppress_context__ else error.__context__
     frames = [
         _frame(trace)
@@ -123,6 +124,7 @@ def place_text(place: Frame | None) -> str:
 @lru_cache(maxsize=4_096)
 def is_host(file: str) -> bool:
     """True if a file is the host's: not Python's, not an installed package's and not ours."""
+    # Code without a file, such as `<string>` of exec and `<frozen importlib._bootstrap>`.
     if file.startswith("<"):
         return False
     path = Path(file)

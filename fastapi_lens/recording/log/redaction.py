@@ -52,6 +52,7 @@ def client_text(address: str, clients: Clients, salt: bytes) -> str:
     if clients == "masked":
         return str(ip_network((parsed.packed, _MASK_BITS[parsed.version]), strict=False))
     if clients == "hashed":
+        # A key of its own, because the salt has other uses.
         key = hashlib.sha256(b"fastapi_lens client\0" + salt).digest()
         return hashlib.blake2b(parsed.packed, key=key, digest_size=_HASH_BYTES).hexdigest()
     return ""

@@ -205,6 +205,7 @@ class RequestLog:
         """
         if choose:
             self._choose_slowest(self._clock())
+        # Requests append meanwhile, so only as many are taken as are there now.
         waiting = len(self._entries)
         entries = self._entries[:waiting]
         del self._entries[:waiting]
@@ -226,6 +227,7 @@ class RequestLog:
             elif share:
                 self._keep(self._entry(series, ended, Reason.SAMPLE, kind), MAX_KEPT // 2)
         elif ended.duration_ns > series.slow_ns and ended.scope["type"] != "websocket":
+            # Until the threshold decays, only slower calls of this series are worth a look.
             series.slow_ns = ended.duration_ns
             self._propose(self._entry(series, ended, Reason.SLOW))
         elif share:
@@ -280,6 +282,7 @@ class RequestLog:
         by_wait = sorted(
             left, key=lambda key: (-self._chosen_at.get(key, 0.0), left[key].duration_ns)
         )
+        # A dictionary, which keeps the order of choice and finds a key at once.
         chosen: dict[tuple[str, str], None] = {}
         while by_duration and len(chosen) < self._slowest_per_minute:
             for order in (by_duration, by_wait):
@@ -316,6 +319,7 @@ class RequestLog:
             template=key.path,
             method=str(scope.get("method", WEBSOCKET))[:LONGEST_METHOD],
             path=scope["path"][:LONGEST_PATH],
+            # More than is kept, because hidden values make a query shorter.
             query=scope.get("query_string", b"")[: 4 * LONGEST_QUERY],
             status=key.status,
             duration_ns=ended.duration_ns,

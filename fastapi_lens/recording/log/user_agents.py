@@ -50,6 +50,7 @@ def user_agent(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         headers: The headers of the request's scope.
     """
     for name, value in headers:
+        # ASGI servers send the names of headers in lower case.
         if name == b"user-agent":
             return bytes(value[:LONGEST_HEADER])
     return b""
@@ -66,6 +67,7 @@ def family(header: bytes) -> str:
         ``orders-worker/1.2``), or `OTHER` without one; empty without a header. Only letters,
         digits, spaces and ``._-``, at most `LONGEST_NAME` characters.
     """
+    # Latin-1 decodes any bytes, so no header can fail here.
     text = header[:LONGEST_HEADER].decode("latin-1").strip()
     if not text:
         return ""

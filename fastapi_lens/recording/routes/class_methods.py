@@ -29,6 +29,7 @@ def verbs_of(endpoint: Any) -> tuple[str, ...]:
         return ()
     found = tuple(name for name in _STANDARD if hasattr(endpoint, name.lower()))
     own = [verb for verb in _own_verbs(endpoint) if verb in _REGISTERED]
+    # A function of such a name may be a helper, which takes other arguments than a request.
     return (*found, *(verb for verb in own if _takes_a_request(endpoint, verb)))
 
 

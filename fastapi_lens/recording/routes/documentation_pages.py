@@ -56,6 +56,7 @@ def _modules_named(handler: Any, code: CodeType) -> Iterator[str]:
 
 def documentation_paths(app: Any) -> frozenset[str]:
     """Paths of an application's documentation, whichever route answers there; empty without any."""
+    # Without the schema, FastAPI adds none of its pages.
     if not getattr(app, "openapi_url", None):
         return frozenset()
     return frozenset(filter(None, (getattr(app, name, None) for name in _URLS)))

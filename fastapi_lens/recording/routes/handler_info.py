@@ -30,6 +30,7 @@ class Handler:
 def describe(endpoint: Any) -> Handler:
     """The facts about an endpoint's handler; unknown ones are empty."""
     target = unwrapped(endpoint)
+    # An instance that can be called has no name of its own; its class has one.
     if not isinstance(getattr(target, "__qualname__", None), str):
         target = cast("Any", type(target))
     name = f"{target.__module__}.{target.__qualname__}"
@@ -63,6 +64,7 @@ def unwrapped(endpoint: Any) -> Any:
 
 def _source(target: Callable[..., Any] | type) -> str:
     code = getattr(target, "__code__", None)
+    # The code object needs no source file, which a deployment may lack.
     if isinstance(code, CodeType):
         return f"{relative(code.co_filename)}:{code.co_firstlineno}"
     try:
@@ -77,6 +79,7 @@ def relative(file: str) -> str:
     """The path below the directory that its package is imported from."""
     path = Path(file)
     for base in (Path.cwd(), *map(Path, sys.path)):
+        # `sys.path` may hold an empty entry for the working directory.
         if base.is_absolute() and path.is_relative_to(base):
             return path.relative_to(base).as_posix()
     return path.name

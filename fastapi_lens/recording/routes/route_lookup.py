@@ -13,7 +13,9 @@ from starlette.routing import Host, Match, Mount
 from fastapi_lens.recording.routes.handler_info import describe
 from fastapi_lens.recording.routes.route_tree import mounted_app, route_contexts, unwrapped_app
 
+# An application may be mounted in itself.
 _MAX_DEPTH = 8
+# A reserved name (RFC 2606), so no route can be meant for it.
 _ANY_HOST = "host.invalid"
 _PARAMETER = re.compile(r"\{[^{}:]*(?::([^{}]*))?\}")
 _SAMPLES = {"float": "1.0", "int": "1", "uuid": "00000000-0000-0000-0000-000000000000"}

@@ -184,6 +184,7 @@ class RouteTable:
             # A route may wrap its handler again for each request.
             known = (self._by_endpoint.get(id(one)) for one in layers(endpoint))
             found = next(filter(None, known), None)
+        # Once: a handler that is created for each request would fill the log.
         if found is None and not self._unknown:
             self._unknown.add(describe(endpoint).name)
             logger.warning(
@@ -317,6 +318,7 @@ def _method(scope: Scope, declared: tuple[str, ...]) -> str | None:
         return method
     if ANY in declared:
         return ANY
+    # Starlette answers HEAD with the route of GET.
     return "GET" if method == "HEAD" and "GET" in declared else None
 
 

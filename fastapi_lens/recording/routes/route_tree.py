@@ -7,7 +7,7 @@ FastAPI itself provides the paths under which they answer.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from fastapi import routing as fastapi_routing
 from fastapi.routing import APIRoute
@@ -29,6 +29,7 @@ ANY = "ANY"
 REST = "/{path}"
 """The part of a template that stands for any path below a mount."""
 
+# An application may be mounted in itself.
 _MAX_DEPTH = 8
 _OWN_MODULE = "fastapi_lens."
 
@@ -108,6 +109,7 @@ def unwrapped_app(app: Any) -> Any:
     """The application inside middlewares that wrap it directly, if it has routes."""
     inner = app
     for _ in range(_MAX_DEPTH):
+        # Not its truth: an application that has no route yet has an empty list.
         if getattr(inner, "routes", None) is not None:
             return inner
         inner = getattr(inner, "app", None)
@@ -137,6 +139,7 @@ def declared_methods(route: Any, methods: Iterable[str] | None) -> tuple[str, ..
     if not methods:
         return verbs_of(route.endpoint) or (ANY,)
     declared = sorted(methods)
+    # FastAPI adds no HEAD to its own routes, so a HEAD there was declared.
     if "GET" in declared and "HEAD" in declared and not isinstance(route, APIRoute):
         declared.remove("HEAD")
     return tuple(declared)
@@ -198,6 +201,7 @@ def _walk_mount(
     below = prefix.below(context)
     inner = mounted_app(route)
     if getattr(inner, "routes", None) is None:
+        # StaticFiles refuses all methods but GET and HEAD.
         methods = ("GET",) if isinstance(inner, StaticFiles) else (ANY,)
         template, pattern = below.template + REST, below.pattern + "/{path:path}"
         yield Leaf(template, pattern, methods, "mount", route.app)
@@ -212,6 +216,7 @@ def _leaf(context: Any, prefix: Prefix, methods: tuple[str, ...], kind: str) -> 
         methods,
         kind,
         context.endpoint,
+        # FastAPI also takes members of an Enum as tags.
         tuple(str(getattr(tag, "value", tag)) for tag in getattr(context, "tags", None) or ()),
         bool(getattr(context, "deprecated", None)),
         bool(getattr(context, "dependencies", None)),
@@ -221,7 +226,7 @@ def _leaf(context: Any, prefix: Prefix, methods: tuple[str, ...], kind: str) -> 
 def _overrides(route: Any) -> object:
     """The overrides in a route's code; only routes of FastAPI have any."""
     extra = getattr(route, "openapi_extra", None)
-    return extra.get(EXTENSION) if isinstance(extra, dict) else None
+    return cast("dict[str, object]", extra).get(EXTENSION) if isinstance(extra, dict) else None
 
 
 def _mounts(routes: Iterable[Any], prefix: Prefix, depth: int = _MAX_DEPTH) -> Iterator[Prefix]:

@@ -50,6 +50,7 @@ class StoredTimes:
         """The state after a clock reports a time."""
         if abs(now - self.latest) <= FAR_SECONDS:
             return StoredTimes(now)
+        # Clocks that are wrong in opposite directions do not confirm each other.
         agrees = self.claimed and (self.claimed > self.latest) == (now > self.latest)
         if not agrees or now < self.claimed:
             return StoredTimes(self.latest, now)
@@ -83,6 +84,7 @@ class KnownTime:
             StorageError: The database cannot be read or written.
         """
         now = self._clock()
+        # After the clock was set back, it must not wait until the former time.
         if abs(now - self._looked_at) < LOOK_SECONDS:
             return
         if self._database.dialect.is_file:
@@ -113,6 +115,7 @@ class KnownTime:
                 "fastapi_lens will delete nothing for a day: this clock is days ahead of the last "
                 "time stored in the database. Either no worker has run since, or it is wrong"
             )
+        # Only a lead matters: with a clock that is behind, rows only stay for longer.
         return None if self._doubts else now - max(0, self._ahead_us) / 1_000_000
 
     @property
@@ -140,6 +143,7 @@ class KnownTime:
 def _read(connection: Connection) -> StoredTimes | None:
     note = sa.select(META.c.value).where(META.c.name == _NOTE)
     try:
+        # A missing or edited note has no two numbers.
         latest, claimed = map(int, str(connection.execute(note).scalar_one_or_none()).split())
     except ValueError:
         return None
@@ -148,6 +152,7 @@ def _read(connection: Connection) -> StoredTimes | None:
 
 def _first(connection: Connection, now: int) -> StoredTimes:
     """The time derived from counts of an earlier release; the present if there are none."""
+    # Later days were counted by a wrong clock.
     ahead = int(now + AHEAD_SECONDS) // Tier.DAY
     last = sa.select(sa.func.max(BUCKET.c.bucket)).where(
         BUCKET.c.tier == Tier.DAY.value, BUCKET.c.bucket <= ahead

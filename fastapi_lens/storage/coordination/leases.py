@@ -30,6 +30,7 @@ def take_lease(
         StorageError: The database cannot be written.
     """
     latest = int(now) + _LONGEST_TIMES * seconds
+    # Only a look, which needs no lock: mostly another worker has the lease.
     with database.read() as connection:
         expires_at = connection.execute(
             sa.select(LEASE.c.expires_at).where(LEASE.c.name == name)
@@ -42,6 +43,7 @@ def take_lease(
             )
     elif int(now) <= expires_at <= latest:
         return False
+    # Compared again by the UPDATE, because another worker may have been faster.
     free = (LEASE.c.expires_at < int(now)) | (LEASE.c.expires_at > latest)
     return _update(database, name, free, owner=owner, until=int(now) + seconds)
 

@@ -61,6 +61,7 @@ class SequenceGuard:
         }
         if self._advance.change(connection, {**worker, **others, "schema": str(WRITTEN_AS)}) == 1:
             return True
+        # The UPDATE fails for three reasons; a newer schema is the first to exclude.
         require_schema(connection)
         applied = connection.execute(
             sa.select(self._number).where(WORKER.c.id == self._worker.id)
@@ -81,6 +82,7 @@ def retry_on_deadlock(work: Callable[[], None], *, tries: int = TRIES) -> None:
     Raises:
         StorageError: The error of `work`, including a deadlock in the last attempt.
     """
+    # At once, because the other transaction of a deadlock goes on.
     for _ in range(tries - 1):
         try:
             return work()

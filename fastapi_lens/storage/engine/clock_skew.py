@@ -47,4 +47,5 @@ def clock_ahead_us(connection: Connection, clock: Callable[[], float]) -> int | 
     took = time.monotonic() - begun
     if theirs_us is None or took > LONGEST_ANSWER_SECONDS:
         return None
+    # The server has read its clock about halfway between question and answer.
     return microseconds(asked + took / 2) - int(theirs_us)

@@ -105,6 +105,7 @@ class Database:
             with self._transaction(writing=True) as connection:
                 note_commit = self._before_writing(connection)
                 yield connection
+            # After the commit, because the file may be replaced until then.
             note_commit()
         except DamagedFileError as error:
             # Only a file that was known to be ours before the damage.
@@ -204,6 +205,7 @@ class Database:
     def _opened(self) -> Engine:
         with self._guard:
             if self._engine is None:
+                # The same object after a `close`, because it knows that the file is ours.
                 self._file = self._file or self.dialect.file_of(self._url)
                 self._engine = self.dialect.create_engine(self._url, self._file)
                 if self.in_memory:

@@ -33,6 +33,7 @@ class ForkGate:
     def hold(self, *, timeout_seconds: float) -> bool:
         """Admit no thread until `let_go`; return true if all threads inside have left in time."""
         with self._changed:
+            # A counter, because several threads may fork at the same time.
             self._holders += 1
             return self._changed.wait_for(lambda: not self._inside, timeout_seconds)
 

@@ -51,6 +51,7 @@ class Prepared:
 def _taking(names: Sequence[str] | None) -> Callable[[Row], Any]:
     """A getter of the values: in this order, or all of them by name."""
     if not names:
+        # No names: the driver of PostgreSQL takes a mapping.
         return dict if names is None else lambda _row: ()
     getter = itemgetter(*names)
     # With a single name, itemgetter returns the bare value.

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fastapi_lens.errors import DamagedFileError, StorageError
+from fastapi_lens.errors import DamagedFileError, ForeignFileError, StorageError
 
 if sys.platform != "win32":  # pragma: no branch
     import fcntl
@@ -31,6 +31,12 @@ SIDECARS = ("-wal", "-shm")
 REFUSALS = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY)
 REMEDY = "; its folder must exist, and both must be writable: correct that, or set another db_path"
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+NAMESAKE_TABLE = "lens_requests"
+"""Table of the other package named fastapi-lens; this package has a table ``lens_request``."""
+
+_LENS_TABLES = (
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'lens\\_%' ESCAPE '\\'"
+)
 FOREIGN_TABLES = (
     "SELECT count(*) FROM sqlite_master WHERE type = 'table' "
     "AND (name NOT LIKE 'lens\\_%' ESCAPE '\\' OR name = 'lens_requests') "
@@ -79,6 +85,7 @@ class DatabaseFile:
         self.path = path
         self.ours = False
         self._sound: tuple[Identity, int, int] | None = None
+        self._not_namesakes: Identity | None = None
 
     @_refusals()
     def make_ready(self) -> Identity:
@@ -91,6 +98,7 @@ class DatabaseFile:
             The identity of the file that the connection will open.
 
         Raises:
+            ForeignFileError: It is that of the other package named fastapi-lens.
             StorageError: It cannot be created.
         """
         found = _identity(self.path)
@@ -102,6 +110,9 @@ class DatabaseFile:
                         _beside(path, suffix).unlink(missing_ok=True)
                     make_private(path)
                     found = _identity(path)
+        elif found != self._not_namesakes and _is_namesakes(self.path):
+            raise ForeignFileError(str(self.path))
+        self._not_namesakes = found
         return found or (0, 0)
 
     def held(self, file: Identity) -> OpenFile:
@@ -225,11 +236,36 @@ def primary_code(error: BaseException | None) -> int:
     return code & 0xFF if isinstance(code, int) else 0
 
 
+@contextlib.contextmanager
+def read_only(path: Path) -> Generator[sqlite3.Connection]:
+    """A connection that changes nothing, neither in the file nor beside it.
+
+    Raises:
+        sqlite3.Error: The file cannot be read.
+    """
+    # Without a log there is nothing to read but the file itself, and SQLite would create a log.
+    has_log = _beside(path.resolve(), "-wal").exists()
+    options = "mode=ro" if has_log else "mode=ro&immutable=1"
+    with contextlib.closing(_opened(path, options)) as connection:
+        yield connection
+
+
+def _is_namesakes(path: Path) -> bool:
+    """True for a file of the other package named fastapi-lens in which we never recorded."""
+    try:
+        with read_only(path) as connection:
+            names = {name for (name,) in connection.execute(_LENS_TABLES)}
+    except sqlite3.Error:
+        return False  # The connection that is about to be opened names the damage.
+    return names == {NAMESAKE_TABLE}
+
+
 def _lock_file(folder: int) -> None:
     """Lock a folder; waits for another process for a limited time."""
     deadline = time.monotonic() + TURN_SECONDS
     while True:
         try:
+            # Not a blocking lock, which has no time limit.
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() > deadline:
@@ -266,6 +302,7 @@ def _end_turn(folder: int) -> None:
 def _is_damaged(path: Path) -> bool:
     try:
         _look(path)
+        # Not read-only, because SQLite may have to recover the log first.
         with contextlib.closing(_opened(path, "mode=rw")) as connection:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except DamagedFileError:

@@ -27,4 +27,5 @@ def unescaped(text: str) -> str:
 
 
 def _character(found: re.Match[str]) -> str:
+    # Foreign text may escape numbers that are no characters.
     return chr(min(int(found[found.lastindex or 0], 16), sys.maxunicode))

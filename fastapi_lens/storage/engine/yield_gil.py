@@ -15,4 +15,5 @@ def yield_gil(items: Iterable[Item], *, every: int = ITEMS) -> Iterator[Item]:
     for number, item in enumerate(items, 1):
         yield item
         if number % every == 0:
+            # Otherwise a loop keeps the lock for the switch interval of 5 ms, again and again.
             time.sleep(0)

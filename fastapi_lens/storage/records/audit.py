@@ -81,6 +81,7 @@ def count_entries(database: Database, app: str, action: str, *, since_us: int) -
     Raises:
         StorageError: The database cannot be read.
     """
+    # An id begins with its time, so the primary key is also the index by time.
     rows = sa.select(sa.func.count()).where(
         AUDIT.c.id >= since_us << REQUEST_ID_BITS, AUDIT.c.app == app, AUDIT.c.action == action
     )
@@ -100,6 +101,7 @@ def add_entry(database: Database, connection: Connection, app: str, entry: Audit
         before=storable(entry.before),
         after=storable(entry.after),
     )
+    # SQLAlchemy keeps the count of inserted rows only on request.
     add, added = database.insert_ignore(AUDIT).execution_options(preserve_rowcount=True), 0
     while not added:
         # Two entries of the same microsecond may get the same random number. This INSERT then adds

@@ -86,6 +86,7 @@ def end_session(
     def work() -> None:
         with database.write() as connection:
             connection.execute(
+                # It may exist: the button was clicked twice, or the transaction is repeated.
                 database.insert_ignore(ENDED_SESSION),
                 EndedSessionRow(
                     app=gone.app, key_name=gone.key, session=gone.session, until=gone.until_us
@@ -132,6 +133,7 @@ def _end_all(database: Database, connection: Connection, app: str, key: str) -> 
         .where(*_of_key(app, key), _TABLE.session == _WHOLE_KEY)
         .values(generation=secrets.token_urlsafe(6))
     )
+    # Sessions of earlier generations are invalid already.
     connection.execute(
         sa.delete(ENDED_SESSION).where(*_of_key(app, key), _TABLE.session != _WHOLE_KEY)
     )

@@ -69,6 +69,7 @@ def write_section(
         StorageError: The database cannot be written.
     """
     with database.write() as connection:
+        # A section that was never changed gets the version 0, which the UPDATE then compares.
         connection.execute(
             database.insert_ignore(SETTING),
             SettingRow(app=app, name=name).model_dump(),
@@ -80,6 +81,7 @@ def write_section(
             )
             .values(value=json.dumps(section.values), version=section.version + 1)
         )
+        # Otherwise the end of the block would commit the new row.
         if changed.rowcount != 1:
             connection.rollback()
             return False

@@ -85,6 +85,7 @@ def add_failures(
             rows = read_objects(
                 connection, ThrottleRow, wanted.order_by(ThrottleRow.client).with_for_update()
             )
+            # Only clients that are new make the table grow.
             if not all(row.failures for row in rows):
                 _make_room(connection)
             for row in rows:

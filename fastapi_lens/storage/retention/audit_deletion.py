@@ -40,6 +40,7 @@ def _too_many(database: Database) -> list[RangeDelete]:
     )
     found: list[RangeDelete] = []
     with database.read() as connection:
+        # Read completely, because the loop runs queries on the same connection.
         for app, action in connection.execute(kinds).all():
             of_action = (AUDIT.c.app == app) & (AUDIT.c.action == action)
             newest_first = sa.select(AUDIT.c.id).where(of_action).order_by(AUDIT.c.id.desc())

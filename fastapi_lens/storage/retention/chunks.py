@@ -147,6 +147,7 @@ def _next_chunk(
         .where(left)
         .order_by(range_delete.bucket, range_delete.endpoint)
     )
+    # With an offset, no rows at all look the same as fewer than a chunk.
     if connection.execute(rows.limit(1)).first() is None:
         return None
     end = connection.execute(rows.limit(1).offset(size - 1)).first()
@@ -177,6 +178,7 @@ def delete_chunk(
         # Measured after the wait for the lock, during which nobody else is delayed.
         begun = batch_size.timer()
         rows = connection.execute(sa.delete(table).where(condition)).rowcount
+        # An empty chunk changes no answer, so caches stay valid.
         if rows:
             note_change(database, connection)
     done = Chunk(rows, batch_size.timer() - begun)

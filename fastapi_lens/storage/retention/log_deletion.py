@@ -57,6 +57,7 @@ def surplus_chunks(
     of_app = REQUEST.c.app == app
     last = _first_too_many(database, REQUEST.c.id, of_app, max_rows)
     if last is not None:
+        # The limit of a range is the first id to keep.
         yield from range_chunks(database, RangeDelete.of_requests(of_app, last + 1), batch_size)
     failed = EXCEPTION.c.app == app
     last = _first_too_many(database, EXCEPTION.c.last_at, failed, max_rows)

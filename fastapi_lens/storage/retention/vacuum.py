@@ -76,6 +76,7 @@ def shorten_log(database: Database) -> None:
         connection.rollback()  # A checkpoint is possible between transactions only.
         # First without a lock, so that the second checkpoint has next to nothing to do.
         driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        # No waiting for readers, during which the checkpoint would block all writers.
         (patience_ms,) = driver.execute("PRAGMA busy_timeout").fetchone()
         driver.execute("PRAGMA busy_timeout=0")
         try:

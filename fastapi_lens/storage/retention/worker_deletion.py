@@ -131,6 +131,7 @@ def _forget_with_dropped(
     """Delete workers, and add their dropped calls to the total of deleted workers."""
     with database.write() as connection:
         begun = batch_size.timer()
+        # Compared again: a worker that has just come back is kept.
         gone = WORKER.c.id.in_(ids) & (WORKER.c.seen_at < week_us)
         dropped = sum(connection.execute(sa.select(WORKER.c.dropped).where(gone)).scalars())
         rows = connection.execute(sa.delete(WORKER).where(gone)).rowcount

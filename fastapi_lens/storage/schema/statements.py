@@ -5,6 +5,7 @@ rows, and its thread shares the interpreter with the requests.
 """
 
 from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -32,6 +33,7 @@ LOCK_BUCKETS = LockingRead(
         BUCKET.c.bucket == sa.bindparam("bucket"),
         among_marked_ids(BUCKET.c.endpoint_id),
     )
+    # In the order of the primary key, as everywhere, so that two workers cannot deadlock.
     .order_by(BUCKET.c.endpoint_id)
     .with_for_update()
 )
@@ -86,6 +88,7 @@ def advancing(number: sa.Column[int], *progress: sa.Column[int]) -> Prepared:
     }
     return Prepared(
         sa.update(WORKER)
+        # In the same statement: no migration can come between the check and the write.
         .where(WORKER.c.id == sa.bindparam("worker"), number == sa.bindparam("before"), HAS_SCHEMA)
         .values({number: sa.bindparam("after"), **others})
     )
@@ -120,9 +123,9 @@ def _now(name: str) -> sa.BindParameter[int]:
 
 _NEVER: sa.ColumnElement[int] = sa.literal_column("0", sa.BigInteger())
 
-UPDATE_FACTS = Prepared(
-    _updating(ENDPOINT).ordered_values(
-        *((ENDPOINT.c[name], sa.bindparam(f"new_{name}")) for name in FACTS), *_presence().items()
-    )
-)
+_REPORTED: dict[sa.Column[Any], sa.ColumnElement[Any]] = {
+    **{ENDPOINT.c[name]: sa.bindparam(f"new_{name}") for name in FACTS},
+    **_presence(),
+}
+UPDATE_FACTS = Prepared(_updating(ENDPOINT).ordered_values(*_REPORTED.items()))
 """Sets an endpoint's facts; ``seen`` is the present, and later times than ``ahead`` are wrong."""

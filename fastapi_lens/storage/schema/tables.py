@@ -41,7 +41,6 @@ MOVED: tuple[sa.Table, ...] = (
     *(ENDPOINT, WORKER, BUCKET, STATUS),
     *(RELEASE, OBSERVED, GONE),
     *(EXCEPTION, REQUEST, SETTING, AUDIT),
-    *(RELEASE, OBSERVED, GONE),
 )
 """The tables to move, in this order. Leases, the session salt, ended sessions and the clients that
 entered wrong keys are not moved."""

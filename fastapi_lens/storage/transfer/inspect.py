@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.sqlite_file import NAMESAKE_TABLE
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, REQUEST, STATUS, WORKER
 
@@ -48,12 +49,9 @@ def contents(database: Database) -> Contents:
         )
 
 
-NAMESAKE_TABLE = "lens_requests"
-"""Table of the other package named fastapi-lens; this package has a table ``lens_request``."""
-
 NAMESAKE = (
     f"the table {NAMESAKE_TABLE} belongs to another package, fastapi-lens of PyPI: it is not "
-    "read, changed or deleted, so its calls are not in these counts"
+    "changed or deleted, and its calls are in these counts only after import --from-lens-0.3"
 )
 
 
@@ -95,6 +93,7 @@ def log_bytes(path: Path) -> int:
 
 def _oldest(connection: Connection) -> dict[Tier, int]:
     found: dict[Tier, int] = {}
+    # One query for each, which the primary key answers from its first entry.
     for tier in Tier:
         first = sa.select(sa.func.min(BUCKET.c.bucket)).where(BUCKET.c.tier == tier.value)
         bucket = connection.execute(first).scalar()

@@ -1,6 +1,6 @@
 """Endpoint times that a wrong clock recorded, and their correction."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +22,12 @@ _RECENT_SECONDS = 14 * Tier.DAY.value
 """Last calls are compared with the days of this time, and with the weeks of all."""
 
 _EARLIEST_US = microseconds(EARLIEST)
+_END_US = (1 << 63) - 1
 _DAY_SECONDS = Tier.DAY.value
 _COARSER = {Tier.DAY: Tier.WEEK, Tier.HOUR: Tier.DAY, Tier.MINUTE: Tier.HOUR}
 
-_MOVED = (
-    *("first_seen_at", "last_seen_at", "first_called_at"),
-    *("present_since", "evidence_since", "removed_at"),
-)
+_PRESENCE = ("present_since", "evidence_since", "removed_at")
+_MOVED = ("first_seen_at", "last_seen_at", "first_called_at", *_PRESENCE)
 """Times that are moved where they are; last calls and uses are corrected by batches."""
 
 _TIMES = (*_MOVED, "last_called_at", "last_used_at")
@@ -48,6 +47,7 @@ def move_times(database: Database, app: str, *, begin_us: int, end_us: int, shif
         StorageError: The database cannot be written.
     """
     with database.write() as connection:
+        # One by one, because a row may have some of these times right.
         for name in _MOVED:
             time = ENDPOINT.c[name]
             moved = sa.update(ENDPOINT).where(ENDPOINT.c.app == app, time.between(begin_us, end_us))
@@ -76,6 +76,7 @@ def raise_last_calls(database: Database, app: str, *, now: float) -> None:
     while rows := _lowered_rows(database, app, now):
         with database.write() as connection:
             for row, last_us in rows:
+                # Unless a batch with a later call was added since they were read.
                 same = (ENDPOINT.c.id == row.id) & (ENDPOINT.c.last_called_at == row.last_called_at)
                 connection.execute(sa.update(ENDPOINT).where(same).values(last_called_at=last_us))
             note_change(database, connection)
@@ -93,10 +94,10 @@ def _raise_last_uses(database: Database, app: str, now: float) -> None:
     ends: dict[int, int] = {}
     with database.read() as connection:
         for width, latest in _used(app, now):
-            for identity, last in connection.execute(latest):
+            for row in connection.execute(latest):
                 # The end of a week says nothing that its days do not say better.
-                end_us = min((int(last) + 1) * width * 1_000_000, microseconds(now))
-                ends.setdefault(identity, end_us)
+                end_us = min((int(row.last) + 1) * width * 1_000_000, microseconds(now))
+                ends.setdefault(row.id, end_us)
     rows = sorted(ends.items())
     for begin in range(0, len(rows), _AT_ONCE):
         with database.write() as connection:
@@ -106,7 +107,7 @@ def _raise_last_uses(database: Database, app: str, now: float) -> None:
             note_change(database, connection)
 
 
-def _used(app: str, now: float) -> Iterator[tuple[int, sa.Select[Any]]]:
+def _used(app: str, now: float) -> Iterator[tuple[int, Any]]:
     """Queries for endpoints with uses counted after their last use: id and last bucket.
 
     Yields:
@@ -119,7 +120,7 @@ def _used(app: str, now: float) -> Iterator[tuple[int, sa.Select[Any]]]:
     day = STATUS.c.day
     yield (
         _DAY_SECONDS,
-        sa.select(ENDPOINT.c.id, sa.func.max(day))
+        sa.select(ENDPOINT.c.id, sa.func.max(day).label("last"))
         .join(STATUS, STATUS.c.endpoint_id == ENDPOINT.c.id)
         .where(was_used, _is_between(day, _DAY_SECONDS, now - _RECENT_SECONDS, now))
         .where(day * (_DAY_SECONDS * 1_000_000) > last_us, STATUS.c.status.not_in(REFUSED))
@@ -128,8 +129,9 @@ def _used(app: str, now: float) -> Iterator[tuple[int, sa.Select[Any]]]:
     )
     yield (
         Tier.WEEK.value,
-        sa.select(ENDPOINT.c.id, sa.func.max(BUCKET.c.bucket))
+        sa.select(ENDPOINT.c.id, sa.func.max(BUCKET.c.bucket).label("last"))
         .join(BUCKET, BUCKET.c.endpoint_id == ENDPOINT.c.id)
+        # Only weeks that are over: the present one has its days.
         .where(was_used, _begins_after(Tier.WEEK, EARLIEST, now - Tier.WEEK, last_us))
         .where(BUCKET.c.calls > BUCKET.c.errors_4xx)
         .group_by(ENDPOINT.c.id),
@@ -159,18 +161,21 @@ def _lowered_rows(database: Database, app: str, now: float) -> list[tuple[Any, i
     ]
 
 
-def correct_left_behind(database: Database, app: str, *, now: float) -> bool:
+def correct_left_behind(database: Database, app: str, *, now: float, certain: bool) -> bool:
     """Correct times in 1970, or far in the future, that no running worker recorded.
 
     A last call becomes the latest counted one if that is at most a day old, and otherwise now: the
     call was made before now, and no endpoint may look dead because of a wrong clock. The same holds
-    for last uses. A first call becomes the first one in the buckets. All other times become now.
+    for last uses. A first call becomes the first one in the buckets. All other times become now;
+    those of presence and evidence are lowered only by a certain clock, because they protect
+    endpoints from looking silent.
 
     Args:
         database: The database to write to.
         app: Name of the app.
         now: Epoch seconds of a clock that is set. If counts of many days lie after it, this clock
             is behind, and nothing is changed.
+        certain: True if the clock has lasted for a day.
 
     Returns:
         True if counts lie far ahead: either they are booked wrong, or this clock is behind.
@@ -179,16 +184,19 @@ def correct_left_behind(database: Database, app: str, *, now: float) -> bool:
         StorageError: The database cannot be written.
     """
     limit_us = microseconds(now + AHEAD_SECONDS)
+    limits: dict[str, int] = dict.fromkeys(_TIMES, limit_us)
+    if not certain:
+        limits |= dict.fromkeys(_PRESENCE, _END_US)
     while True:
         with database.read() as connection:
             days_ahead = _days_ahead(connection, now)
-            rows = _wrong_rows(connection, app, limit_us)
+            rows = _wrong_rows(connection, app, limits)
             if not rows or days_ahead == _LIVED_DAYS:
                 return days_ahead > 0
             counted = _counted(connection, [row.id for row in rows], now)
         with database.write() as connection:
             for row in rows:
-                right = _right(row, counted.get(row.id, _Counted()), now, limit_us)
+                right = _right(row, counted.get(row.id, _Counted()), now, limits)
                 for name, time in right.items():
                     # Unless its worker has written a better one meanwhile.
                     same = (ENDPOINT.c.id == row.id) & (ENDPOINT.c[name] == getattr(row, name))
@@ -214,15 +222,16 @@ class _Counted:
         return _Counted(first_at, last_at if self.last is None else max(self.last, last_at))
 
 
-def _wrong_rows(connection: Connection, app: str, limit_us: int) -> list[Any]:
+def _wrong_rows(connection: Connection, app: str, limits: Mapping[str, int]) -> list[Any]:
     """Some rows with impossible times: their id, and the times in the order of `_TIMES`."""
-    wrong = sa.or_(*(_is_wrong(ENDPOINT.c[name], limit_us) for name in _TIMES))
+    wrong = sa.or_(*(_is_wrong(ENDPOINT.c[name], limits[name]) for name in _TIMES))
     columns = (ENDPOINT.c.id, *(ENDPOINT.c[name] for name in _TIMES))
     selected = sa.select(*columns).where(ENDPOINT.c.app == app, wrong).limit(_AT_ONCE)
     return list(connection.execute(selected).all())
 
 
 def _is_wrong(time: sa.Column[int], limit_us: int) -> sa.ColumnElement[bool]:
+    # 0 means never, and is no wrong time.
     return (time > limit_us) | ((time > 0) & (time < _EARLIEST_US))
 
 
@@ -237,6 +246,7 @@ def _days_ahead(connection: Connection, now: float) -> int:
 def _counted(connection: Connection, ids: list[int], now: float) -> dict[int, _Counted]:
     """First and last calls by endpoint, within the range of possible times."""
     found: dict[int, _Counted] = {}
+    # The coarsest first, because it is kept for longest and the finer ones refine it.
     for tier in sorted(Tier, reverse=True):
         ends = sa.func.min(BUCKET.c.bucket), sa.func.max(BUCKET.c.bucket)
         # The present week may contain calls that a wrong clock booked ahead. Days cover it, too.
@@ -275,13 +285,13 @@ def _is_between(
     return bucket.between(-int(-since // width), int(until) // width)
 
 
-def _right(row: Any, counted: _Counted, now: float, limit_us: int) -> dict[str, int]:
+def _right(row: Any, counted: _Counted, now: float, limits: Mapping[str, int]) -> dict[str, int]:
     """The corrected times of a row, by column."""
     right: dict[str, int] = {}
 
     def corrected(name: str, instead: float) -> int:
         stored: int = getattr(row, name)
-        if stored and not _EARLIEST_US <= stored <= limit_us:
+        if stored and not _EARLIEST_US <= stored <= limits[name]:
             right[name] = stored = microseconds(instead)
         return stored
 
@@ -291,6 +301,6 @@ def _right(row: Any, counted: _Counted, now: float, limit_us: int) -> dict[str, 
     first_us = corrected("first_called_at", min(first, last_us / 1_000_000))
     corrected("first_seen_at", min(now, first_us / 1_000_000 or now))
     corrected("last_used_at", late)
-    for name in ("last_seen_at", "present_since", "evidence_since", "removed_at"):
+    for name in ("last_seen_at", *_PRESENCE):
         corrected(name, now)
     return right

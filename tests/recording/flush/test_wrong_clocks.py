@@ -215,19 +215,35 @@ def test_what_a_killed_process_told_of_the_future_is_mended_without_another_call
     assert found.status.value == "active"
 
 
+PRESENCE = ("present_since", "evidence_since", "removed_at")
+
+
+def told(lens: Lens, at: float, *names: str, path: str = "/a") -> None:
+    """A process has told such times of an endpoint."""
+    of_path = sa.update(ENDPOINT).where(ENDPOINT.c.path == path)
+    with lens.database.write() as connection:
+        connection.execute(of_path.values(dict.fromkeys(names, round(at * 1e6))))
+
+
+@pytest.mark.usefixtures("looking")
 @pytest.mark.parametrize("wrong", [NOW + YEAR, 12.0])
-def test_whatever_a_wrong_clock_told_of_presence_and_evidence_becomes_the_present(
+def test_what_a_wrong_clock_told_of_presence_and_evidence_becomes_the_present(
     wrong: float, clocks: Clocks, lens: Lens
 ) -> None:
     left(lens, -DAY)
     left(lens, -DAY, path="/right")
-    names = ("present_since", "evidence_since", "removed_at", "last_used_at")
-    with lens.database.write() as connection:
-        told = sa.update(ENDPOINT).where(ENDPOINT.c.path == "/a")
-        connection.execute(told.values(dict.fromkeys(names, round(wrong * 1e6))))
+    told(lens, wrong, *PRESENCE, "last_used_at")
     assert lens.flusher.flush()
-    for name in names:
-        assert getattr(row_of(lens), name) / 1e6 == pytest.approx(NOW, abs=1), name
+    assert row_of(lens).last_used_at / 1e6 == pytest.approx(NOW, abs=1)
+    # Later times protect the endpoint: only a clock that has lasted for a day lowers them.
+    seen = max(NOW, wrong)
+    for name in PRESENCE:
+        assert getattr(row_of(lens), name) / 1e6 == pytest.approx(seen, abs=1), name
+    clocks.real += DAY + 60
+    for _ in range(2):
+        assert lens.flusher.flush()
+    for name in PRESENCE:
+        assert getattr(row_of(lens), name) / 1e6 <= clocks.real, name
     right = row_of(lens, "/right")
     assert (right.present_since, right.evidence_since, right.removed_at) == (0, 0, 0)
     assert right.last_used_at / 1e6 == pytest.approx(NOW - DAY, abs=1)
@@ -482,6 +498,16 @@ def test_a_last_use_that_was_lowered_is_raised_even_if_a_refusal_came_since(
     clocks.real += 600
     assert lens.flusher.flush()
     assert row_of(lens, "/rare") == row
+
+
+def test_a_clock_that_is_behind_for_a_moment_lowers_no_evidence(clocks: Clocks, lens: Lens) -> None:
+    left(lens, 0.0)
+    told(lens, NOW - 60, *PRESENCE)
+    left(lens, -60 * DAY, path="/busy")
+    clocks.real += 600
+    assert lens.flusher.flush()
+    for name in PRESENCE[:2]:
+        assert getattr(row_of(lens), name) / 1e6 >= NOW - 60, name
 
 
 def test_without_a_last_use_none_is_made_up(lens: Lens) -> None:

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from benchmarks.support.rows import table_rows
 from fastapi_lens import LensConfig
 from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.storage.coordination import confirmed_time
 from fastapi_lens.storage.coordination.confirmed_time import (
     BELIEVED_SECONDS,
     FAR_SECONDS,
+    OFF_SECONDS,
     KnownTime,
     StoredTimes,
 )
@@ -186,3 +188,20 @@ def test_the_log_says_it_once(board: Board, caplog: pytest.LogCaptureFixture) ->
         board.works()
         board.works()
     assert caplog.text.count("will delete nothing for a day") == 1
+
+
+def test_a_clock_agrees_with_a_server_that_is_close_once_it_was_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    database = Database("sqlite://")
+    monkeypatch.setattr(type(database.dialect), "is_file", False)
+    ahead_us = 0
+    monkeypatch.setattr(confirmed_time, "clock_ahead_us", lambda *_: ahead_us)
+    known = KnownTime(database, lambda: 1_790_000_000.0)
+    assert not known.agrees
+    for ahead_us in (-OFF_SECONDS * 1_000_000, (OFF_SECONDS + 1) * 1_000_000):
+        known.forget()
+        known.look()
+        assert known.agrees == (ahead_us < 0)
+    monkeypatch.undo()
+    database.close()

@@ -38,9 +38,7 @@ from fastapi_lens.reporting.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.gone import Gone
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import SECONDS_PER_DAY
-from fastapi_lens.verdict.level import Level
-
-UNUSED = frozenset({Level.SAFE_TO_REMOVE, Level.PROBABLY_UNUSED})
+from fastapi_lens.verdict.evidence import UNUSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,12 +62,14 @@ def endpoint_page(context: Context) -> Response:
     if query.part is not None and query.part[0] > context.now:
         query = replace(query, part=None)
     state = context.lens.reader.state(context.now)
+    # The version of the log, because the page also shows logged requests.
     tag = templates.entity_tag(context, state.log_version, key, query.url())
     if templates.is_unchanged(context.request, tag):
         return templates.unchanged(tag, state.complete_to)
     base = context.url(f"/endpoints/{key}")
     headers = {"ETag": tag}
     if wants_fragment(context.request):
+        # A live update is no choice of the reader, so it leaves the address alone.
         live = context.request.headers.get("hx-source", "").endswith("#lens-live")
         headers["HX-Push-Url"] = "false" if live else query.url(base)
     return again(cached_page(context, state, lambda: _made(context, key, query, state)), headers)
@@ -85,7 +87,7 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
     endpoint, before = detail.endpoint, detail.before
     comparable = before if before is not None and is_seen(endpoint, before) else None
     is_slow = endpoint.is_slow(limit_ms=settings.slow_threshold_ms)
-    judged = context.lens.reader.judged(key, now=now)
+    judged = context.lens.reader.recent_judged(endpoint, now=now)
     values = {
         "current": "Endpoints",
         "heading": f"{endpoint.method} {endpoint.path}",
@@ -115,6 +117,7 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
         "may_change": context.may_change,
         "csrf_token": context.csrf_token,
         "evidence": None if judged is None else evidence_box(context, judged),
+        "flush_interval": context.lens.config.flush_interval,
         "keep_saved": context.request.query_params.get("saved") == "keeps",
     }
     return templates.page(context, "endpoint/page.html", values, state=state)
@@ -142,6 +145,7 @@ def _period(context: Context, endpoint: Endpoint, query: EndpointQuery, base: st
     first, last = query.part
     length = last - first
     widened = bounds.start != first or bounds.end not in (last, None)
+    # A part before the epoch or after 2100 becomes None, and then has no link.
     earlier = query.with_part(first - length, first)
     later = query.with_part(last, last + length)
     return Period(

@@ -37,6 +37,7 @@ def _query(context: Context) -> EndpointsQuery:
 
 def _json(context: Context) -> Iterator[str]:
     view = json.dumps(_query(context).url())
+    # The repr of a float is valid JSON, and exact.
     yield f'{{"generated_at": {context.now!r}, "view": {view}, "endpoints": ['
     between = "\n"
     for endpoint in _matching(context):

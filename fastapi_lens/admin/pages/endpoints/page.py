@@ -77,6 +77,7 @@ def endpoints_page(context: Context) -> Response:
 def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Response, EndpointsQuery]:
     """The page with an existing page of the list."""
     reader, window, now = context.lens.reader, query.window.window, context.now
+    # Histograms are most of the work: only an order by percentile needs those of all.
     by_percentile = query.sort.order.needs_histograms
     everything = reader.endpoints(
         window=window,
@@ -90,8 +91,10 @@ def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Respon
     shown = [one for one in everything if one.id not in hidden] if hidden else everything
     listing = filter_and_sort(shown, query)
     if not by_percentile:
+        # For all pages, because the summary shows the p95 of all matching endpoints.
         matching = reader.with_histograms(listing.matching, window=window, now=now)
         listing = listing.with_matching(matching)
+    # Only of this page: a trend reads every bucket of the window.
     trends = reader.trends([row.id for row in listing.rows], window=window, now=now)
     judged = reader.recent_evidence(now).by_id()
     rows = [
@@ -109,6 +112,7 @@ def _is_ignored(context: Context, endpoint: Endpoint) -> bool:
 
 def _context(context: Context, listing: Listing, rows: list[Row]) -> dict[str, object]:
     query, base = listing.query, context.url("/")
+    # Of all pages, so that bars can be compared from page to page.
     full_bar = error_scale([endpoint.usage.error_share for endpoint in listing.matching])
     return {
         "current": "Endpoints",
@@ -215,8 +219,10 @@ def _pages(listing: Listing, base: str) -> list[Link]:
 
 def _curl(context: Context, listing: Listing) -> str:
     """A command for a first call: of a GET without parameters, if there is one."""
+    # A path with parameters cannot be called as it stands.
     paths = [e.path for e in listing.matching if e.method == "GET" and "{" not in e.path]
     path = min(paths, key=len) if paths else "/"
     url = context.request.url
+    # Templates lack the path under which a proxy or a server offers the application.
     root = context.request.scope.get("root_path", "")
     return f"curl {url.scheme}://{url.netloc}{root.rstrip('/')}{path}"

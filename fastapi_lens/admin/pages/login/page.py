@@ -79,6 +79,7 @@ async def exchange_key(
         return wait_page(request, place, name, target=target)
     if name is not None:
         return await _signed_in(request, place, authenticator, name, target)
+    # Without the key, which would stay in the history of the browser.
     return _away(f"{place.base}/login?{urlencode({'next': target})}")
 
 

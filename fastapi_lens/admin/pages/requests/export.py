@@ -53,6 +53,7 @@ def _query(context: Context) -> RequestsQuery:
 
 def _records(context: Context) -> Iterator[dict[str, object]]:
     log, wanted, before = context.lens.reader.log, _query(context).wanted, None
+    # Continues after the last row, not at an offset: new rows would shift it.
     while found := log.requests(wanted, before=before, limit=READ_AT_ONCE):
         yield from map(_record, found)
         before = found[-1].id

@@ -44,6 +44,7 @@ def requests_page(context: Context) -> Response:
     base, log = context.url("/requests"), context.lens.reader.log
     before = int(query.before, 16) if query.before else None
     state = context.lens.reader.state(context.now)
+    # One more than a page tells if there are older ones.
     found = log.requests(query.wanted, before=before, limit=PAGE_SIZE + 1)
     calls = found[:PAGE_SIZE]
     newest = calls[0].key if calls and not query.before else ""
@@ -81,10 +82,12 @@ def new_requests(context: Context) -> Response:
     """
     query = RequestsQuery.parse(f"?{context.request.url.query}")
     newest = query.newest().url(context.url("/requests"))
+    # Opened as a page, it would show a bare number.
     if not wants_fragment(context.request):
         return RedirectResponse(newest, 303)
     after = int(query.before, 16) if query.before else 0
     count = context.lens.reader.log.newer(query.wanted, after=after)
+    # Of the count alone: the version of the data changes with every flush.
     tag = f'W/"{hashlib.sha256(f"{query.url()} {count}".encode()).hexdigest()[:20]}"'
     if templates.is_unchanged(context.request, tag):
         return templates.unchanged(tag, context.lens.reader.state(context.now).complete_to)

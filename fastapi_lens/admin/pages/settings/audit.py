@@ -19,6 +19,7 @@ PAGE_SIZE = 50
 
 def audit_page(context: Context) -> Response:
     """``GET /settings/audit``: only for visitors who may change something."""
+    # Checked here, because the router asks for the scope of POSTs only.
     if not context.may_change:
         return refused_page(context.request, Place(context.base, context.lens), Refusal.READ_ONLY)
     query = AuditQuery.parse(f"?{context.request.url.query}")
@@ -28,6 +29,7 @@ def audit_page(context: Context) -> Response:
         lens.app_name,
         before=id_from_key(query.before) if query.before else None,
         actions=AuditGroup(query.group).actions if query.group else None,
+        # One more than a page tells if there are older ones.
         limit=PAGE_SIZE + 1,
     )
     shown = found[:PAGE_SIZE]

@@ -67,6 +67,7 @@ class Target:
 
 def danger_page(context: Context) -> Response:
     """``GET /settings/danger``: only for visitors who may change something; ``POST`` deletes."""
+    # Checked here, because the router asks for the scope of POSTs only.
     if not context.may_change:
         return refused_page(context.request, Place(context.base, context.lens), Refusal.READ_ONLY)
     if context.request.method == "POST":
@@ -98,6 +99,7 @@ def _page(
 def _target(context: Context, key: str, name: str) -> Target | None:
     """All endpoints, or the one with this key or name; None if it does not exist."""
     reader, lens = context.lens.reader, context.lens
+    # Ignored endpoints have a history, too.
     found = reader.endpoints(
         window=_WHOLE_APP, now=context.now, with_ignored=True, with_histograms=False
     )
@@ -118,6 +120,7 @@ def _delete(context: Context) -> Response:
     if context.form.get("confirm", "").strip() not in (target.name, visible(target.name)):
         wrong = f"This is not {target.name}. Nothing was deleted."
         return _page(context, target, wrong=wrong, status=422)
+    # Audited before the deletion, which may take long and end early.
     if not _noted(context, target):
         return _page(context, target, wrong=CHANGED_MEANWHILE, status=409)
     lens = context.lens

@@ -37,6 +37,7 @@ def save_section(context: Context) -> Response:
     section = context.request.path_params["section"]
     if section not in SECTIONS:
         return no_section(context)
+    # Without JavaScript, the preview is a button of the same form.
     if context.form.get("do") == "preview":
         return section_page(context, _previewed(context, section, typed_in(section, context.form)))
     names = [setting.name for setting in SECTIONS[section]]
@@ -68,6 +69,7 @@ def _save(context: Context, section: str) -> Response:
     except ConfigError as error:
         return _wrong(context, section, typed, error)
     before, after = _texts(context, section, values)
+    # An entry of the audit log without a change would mislead.
     if before == after:
         return saved(context, Reply(section=section, said=NOTHING_NEW))
     if not write(context, section, values, before, after):
@@ -81,6 +83,7 @@ def _reset(context: Context, section: str) -> Response:
     typed = typed_in(section, context.form)
     active = values_of(settings.config, section)
     values = {n: v for n, v in active.items() if n != name and v != getattr(code, n)}
+    # The default may contradict a value that stays, such as dead before cold.
     try:
         code.with_values(values)
     except ConfigError as error:

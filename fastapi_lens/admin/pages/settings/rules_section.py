@@ -71,12 +71,14 @@ def rules_section(context: Context, reply: Reply | None) -> Section:
     rules = settings.rules
     mine = reply if reply is not None and reply.section == RULES else Reply(section=RULES)
     form = mine.rule or RuleForm()
+    # Without rules there is nothing to count, which saves the query.
     endpoints = all_endpoints(context) if rules.all else []
     return Section(
         version=settings.versions.get(RULES, 0),
         rows=[_row(context, rule, endpoints) for rule in rules.all],
         form=form,
         methods=[
+            # A method that no route declares any more must stay in the form of its rule.
             *METHOD_ORDER,
             *sorted((context.lens.methods | {*form.methods}) - {*METHOD_ORDER}),
         ],

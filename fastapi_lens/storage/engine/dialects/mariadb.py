@@ -79,6 +79,7 @@ class MariadbDialect(Dialect):
     def create_engine(self, url: URL, _file: DatabaseFile | None, /) -> Engine:
         """An engine that prepares each session, because no external pool is in between."""
         with driver_errors():
+            # The server ends idle connections, see SILENCE_SECONDS, which the pool does not notice.
             engine = sa.create_engine(url, pool_pre_ping=True, connect_args=beside(url, _ARGUMENTS))
         event.listen(engine, "do_connect", connect)
         event.listen(engine, "connect", prepare_session)
@@ -189,6 +190,7 @@ def prepare_session(connection: Any, _record: Any) -> None:
         by_statement = binary_log == {"log_bin": "ON", "binlog_format": "STATEMENT"}
         level = "REPEATABLE READ" if by_statement else "READ COMMITTED"
         cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")
+    # The driver begins without autocommit, so this ends what the queries have begun.
     connection.commit()
 
 

@@ -74,6 +74,7 @@ class PostgresqlDialect(Dialect):
 
     def create_engine(self, url: URL, _file: DatabaseFile | None, /) -> Engine:
         """An engine whose transactions set everything at their beginning, for use with a pool."""
+        # BEGIN is sent together with the limits in one round trip, see `_begin`.
         arguments: dict[str, Any] = {**beside(url, _ARGUMENTS), "autocommit": True}
         with driver_errors():
             arguments["prepare_threshold"] = _prepare_threshold(url)
@@ -93,6 +94,7 @@ class PostgresqlDialect(Dialect):
         """A transaction under an advisory lock, which its end releases."""
         with write() as connection:
             _run(connection, _MIGRATION_LIMITS)
+            # Of the transaction: behind a pool, a lock of the session would outlive this client.
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             yield connection
 
@@ -154,6 +156,7 @@ def _array(values: Sequence[Any], *, of_bytes: bool) -> str:
         values: Numbers or bytes.
         of_bytes: True for bytes.
     """
+    # In the text of an array, a backslash is doubled.
     items = (rf"\\x{value.hex()}" for value in values) if of_bytes else map(str, values)
     return f"{{{','.join(items)}}}"
 

@@ -56,7 +56,9 @@ class SqliteDialect(Dialect):
     def create_engine(self, url: URL, file: DatabaseFile | None, /) -> Engine:
         """An engine that opens a new connection after each error, unless it is in memory."""
         in_memory = is_in_memory(url)
+        # All threads share the only connection, in which the data lives.
         options: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {}
+        # The pool passes a connection from thread to thread, but never to two at a time.
         options["connect_args"] = {"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
         with driver_errors():
             engine = sa.create_engine(
@@ -146,7 +148,9 @@ def _prepare(connection: Any, _record: Any) -> None:
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     # Only for a new file: lets the retention give space back without a full VACUUM.
     connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    # After auto_vacuum, which has no effect once the file has a page.
     _switch_to_wal(connection)
+    # A power cut may lose the last commits, but cannot damage a file with a write-ahead log.
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
 

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+import pytest
+
+from fastapi_lens.reporting.evidence import Judged
 from fastapi_lens.settings.ignore_rules import Rule
 from fastapi_lens.storage.schema.identities import release_id
 from tests.admin.conftest import Site
@@ -56,6 +59,7 @@ def test_an_endpoint_is_kept_and_given_back_on_its_page(site: Site) -> None:
         "/lens/cleanup/keep", data={**typed, "reason": "audits", "do": "save"}, headers=OWN
     )
     page = site.get(kept.headers["location"]).text
+    assert "Saved. Applies to all workers within 3600 s." in page_text(page)
     box = part(page, "evidence") or ""
     assert "Kept on purpose" in box
     assert "Decided: Kept on purpose until " in box
@@ -89,3 +93,23 @@ def test_a_removed_endpoint_says_who_still_calls_it(site: Site) -> None:
 def test_all_of_it_is_readable(site: Site) -> None:
     text = page_text(site.get(f"/lens/endpoints/{key_of(site, '/health')}").text)
     assert "Not enough observation" in text
+
+
+def test_the_evidence_of_an_endpoint_is_read_once_a_minute_and_after_its_first_call_of_a_day(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = with_past(site)
+    key, read = key_of(site, "/users"), site.lens.reader.judged
+    asked: list[str] = []
+
+    def judged(identity: str, *, now: float) -> Judged | None:
+        asked.append(identity)
+        return read(identity, now=now)
+
+    monkeypatch.setattr(site.lens.reader, "judged", judged)
+    for days in ("7", "30", "90"):
+        site.get(f"/lens/endpoints/{key}?days={days}")
+    assert asked == [key]
+    past.use("POST", "/users", [0])
+    assert "Used today." in site.get(f"/lens/endpoints/{key}").text
+    assert asked == [key, key]
