@@ -276,7 +276,7 @@ class Reader:
         return self.results.get(("evidence", self.version(), *depends), read)
 
     def recent_evidence(self, now: float) -> AppEvidence:
-        """The same, at most `EVIDENCE_SECONDS` old.
+        """`evidence`, at most `EVIDENCE_SECONDS` old.
 
         Raises:
             StorageError: The database cannot be read.
@@ -304,7 +304,7 @@ class Reader:
             return read_judged(connection, self._scope(), id_from_key(key), now=now)
 
     def recent_judged(self, endpoint: Endpoint, *, now: float) -> Judged | None:
-        """The same, at most `EVIDENCE_SECONDS` old, and never older than the day of its last call.
+        """`judged`, at most `EVIDENCE_SECONDS` old, and not older than the day of its last call.
 
         Raises:
             StorageError: The database cannot be read.

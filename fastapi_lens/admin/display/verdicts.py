@@ -231,7 +231,7 @@ class Observed:
     Attributes:
         summary: ``803 of 812 days``; empty if nothing was observed.
         since: The first day.
-        holes: What was not observed; empty where there is nothing.
+        holes: The days that were not observed; empty where there are none.
         not_before: The first days of verdicts that nothing has yet, as a sentence; may be empty.
     """
 

@@ -37,7 +37,7 @@ class KeepForm:
     """The form, as it was opened or sent.
 
     Attributes:
-        chosen: The endpoints, in the routes or not.
+        chosen: The endpoints, all of them in the routes.
         reason: The reason as typed.
         until: The end as typed, ``2027-06-30``.
         back: See `ENDPOINT`; otherwise the query of the list.
