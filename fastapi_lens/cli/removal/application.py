@@ -106,7 +106,7 @@ def _message_of(error: BaseException) -> str:
     name = type(error).__name__
     try:
         text = f"{name}: {error}"
-    except Exception:  # Its own code makes the text; the name of the error says enough.
+    except Exception:  # noqa: BLE001  Its own code makes the text; its name says enough.
         text = name
     return " ".join(text.split())[:_LONGEST_MESSAGE]
 

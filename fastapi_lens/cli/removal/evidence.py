@@ -10,8 +10,8 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fastapi_lens.cli.exit_codes import CommandError, Exit
-from fastapi_lens.text.sources import file_and_line
 from fastapi_lens.text.methods import MAX_METHOD_LENGTH
+from fastapi_lens.text.sources import file_and_line
 from fastapi_lens.verdict.level import Level
 
 FORMAT: Final = 1
