@@ -164,13 +164,11 @@ def _ended(context: Context, form: KeepForm) -> Response:
     left = kept.without(one.endpoint for one in ended)
     if not save_values(context, KEEPS, left.as_stored(), entry):
         # The button that ends a keep sends no values.
-        values = {"reason": form.reason or ended[0].reason, "until": form.until or _date(ended[0])}
-        return _conflict(context, replace(form, **values), stays=STILL_KEPT)
+        only = ended[0]
+        reason, until = form.reason or only.reason, form.until or date_of(only.until).isoformat()
+        now = replace(form, reason=reason, until=until)
+        return _conflict(context, now, stays=STILL_KEPT)
     return _done(context, form)
-
-
-def _date(entry: KeptEndpoint) -> str:
-    return date_of(entry.until).isoformat()
 
 
 def _target(entries: Sequence[KeptEndpoint]) -> str:
