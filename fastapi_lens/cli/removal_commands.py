@@ -13,7 +13,7 @@ from fastapi_lens.cli.exit_codes import CommandError, Exit, errors_shown
 from fastapi_lens.cli.files import new_file
 from fastapi_lens.cli.options import AppOption, DatabaseOption, app_of
 from fastapi_lens.cli.removal.annotations import annotations, without_commands
-from fastapi_lens.cli.removal.application import imported
+from fastapi_lens.cli.removal.application import errors_refused, imported
 from fastapi_lens.cli.removal.comparison import compare
 from fastapi_lens.cli.removal.download import web_address
 from fastapi_lens.cli.removal.evidence import parsed
@@ -174,7 +174,12 @@ def _routes(application: str | None, file: Path | None) -> Routes:
     Raises:
         CommandError: It cannot be read, or has none.
     """
-    routes = read_routes(file) if file is not None else Routes.of(imported(application or ""))
+    if file is not None:
+        routes = read_routes(file)
+    else:
+        found = imported(application or "")
+        with errors_refused(f"the routes of {application} cannot be read"):
+            routes = Routes.of(found)
     if not routes.names:
         raise CommandError(
             Exit.USAGE, f"{file or application} has no routes: name the FastAPI application itself"

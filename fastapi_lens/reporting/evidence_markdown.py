@@ -8,6 +8,7 @@ from fastapi_lens.reporting.observation import Observation
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.text.escaping import visible
 from fastapi_lens.text.markdown import code, escaped
+from fastapi_lens.text.sources import file_and_line
 from fastapi_lens.verdict.days import date_of
 from fastapi_lens.verdict.reasons import Code, Reason
 from fastapi_lens.verdict.sentences import headline, sentence
@@ -45,9 +46,8 @@ def markdown(
 
 def _place(judged: Judged) -> tuple[str, int, str, str]:
     """File, line, path and method."""
-    file, _, line = judged.endpoint.source.rpartition(":")
-    number = int(line) if line.isdecimal() else 0
-    return (file, number, judged.endpoint.path, judged.endpoint.method)
+    file, line = file_and_line(judged.endpoint.source)
+    return (file, line or 0, judged.endpoint.path, judged.endpoint.method)
 
 
 def _observed(observation: Observation) -> str:

@@ -12,6 +12,7 @@ from fastapi_lens.reporting.evidence import WEEKS, AppEvidence, Judged
 from fastapi_lens.reporting.evidence_rows import (
     DAYS_PER_WEEK,
     Calls,
+    KnownCalls,
     Reach,
     Stored,
     read_calls,
@@ -42,6 +43,9 @@ BACKLOG_SECONDS = 300.0
 
 _NO_USAGE = Usage()
 
+_verdict_of_silent = lru_cache(maxsize=1_024)(verdict_of)
+"""Verdicts on endpoints whose days were read: the same until a call or a day comes."""
+
 _verdict_of_recent = lru_cache(maxsize=4_096)(verdict_of)
 """Verdicts on endpoints whose days are not read: many of them share a history."""
 
@@ -61,12 +65,15 @@ class Scope:
     retention: Retention
 
 
-def read_evidence(connection: Connection, scope: Scope, *, now: float) -> AppEvidence:
+def read_evidence(
+    connection: Connection, scope: Scope, known: dict[int, KnownCalls], *, now: float
+) -> AppEvidence:
     """All endpoints of an app with their verdicts.
 
     Args:
         connection: In a reading transaction.
         scope: The app.
+        known: Calls that were read before, by endpoint; those that are read now are added.
         now: Epoch seconds.
     """
     reading = _Reading(connection, scope, now)
@@ -85,7 +92,7 @@ def read_evidence(connection: Connection, scope: Scope, *, now: float) -> AppEvi
         )
     ]
     silent = {row.shape_id for row in judged if not shapes[row.shape_id].is_recent}
-    calls = reading.calls(rows, [shapes[shape] for shape in silent])
+    calls = reading.calls(rows, [shapes[shape] for shape in silent], known)
     found = [reading.judged(row, shapes[row.shape_id], calls, gone) for row in yield_gil(judged)]
     present = [one for one in found if one.removed_at is None]
     names = [(one.endpoint.method, one.endpoint.path) for one in present]
@@ -119,7 +126,7 @@ def read_judged(
         return None
     reading = _Reading(connection, scope, now)
     shapes = reading.shapes(rows)
-    calls = reading.calls(rows, list(shapes.values()))
+    calls = reading.calls(rows, list(shapes.values()), {})
     found = reading.judged(row, shapes[row.shape_id], calls, reading.gone())
     return with_weeks(connection, [found], scope, now=now)[0]
 
@@ -196,10 +203,23 @@ class _Reading:
             grouped.setdefault(row.shape_id, []).append(row)
         return {shape: Shape(group, self._present) for shape, group in grouped.items()}
 
-    def calls(self, rows: Sequence[Stored], shapes: Sequence[Shape]) -> dict[int, Calls]:
-        """The calls of all endpoints of some shapes."""
+    def calls(
+        self, rows: Sequence[Stored], shapes: Sequence[Shape], known: dict[int, KnownCalls]
+    ) -> dict[int, Calls]:
+        """The calls of all endpoints of some shapes, those that are not known read and added."""
         wanted = frozenset(identity for shape in shapes for identity in shape.ids)
         called = [row for row in rows if row.id in wanted]
+        pairs = ((row, known.get(row.id)) for row in called)
+        same = {
+            row.id: one
+            for row, one in pairs
+            if one is not None and (one.row, one.reach) == (row, self._reach)
+        }
+        changed = self._read_calls([row for row in called if row.id not in same])
+        known.update(changed)
+        return {identity: one.calls for identity, one in (same | changed).items()}
+
+    def _read_calls(self, called: Sequence[Stored]) -> dict[int, KnownCalls]:
         first = min((row.facts[FIRST_CALLED] for row in called), default=0)
         found = read_calls(
             self._connection,
@@ -211,7 +231,7 @@ class _Reading:
         doubtful = [row.id for row in called if not row.last_used_at and not found[row.id].has_use]
         for identity, calls in read_refused(self._connection, doubtful, self._reach).items():
             found[identity].refused_calls = calls
-        return found
+        return {row.id: KnownCalls(row, self._reach, found[row.id]) for row in called}
 
     def judged(
         self, row: Stored, shape: Shape, calls: Mapping[int, Calls], gone: Mapping[int, Gone]
@@ -227,7 +247,7 @@ class _Reading:
             endpoint=with_open(endpoint, self._state.opened),
             shape=shape_of(row.path),
             ids=tuple(shape.ids),
-            verdict=_verdict_of_recent(history) if not is_read else verdict_of(history),
+            verdict=(_verdict_of_silent if is_read else _verdict_of_recent)(history),
             history=history,
             is_read=is_read,
             present_since=shape.present_since_us(row) / 1_000_000,

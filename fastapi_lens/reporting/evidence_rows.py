@@ -122,6 +122,23 @@ class Reach:
         return range(max(since, self.first_day), self.today + 2)
 
 
+@dataclass(frozen=True, slots=True)
+class KnownCalls:
+    """Calls of one endpoint that were read before; they are the same while its row is.
+
+    Every call changes the row, in the transaction that writes its day.
+
+    Attributes:
+        row: The row at that time.
+        reach: The days that were read.
+        calls: What was read.
+    """
+
+    row: Stored
+    reach: Reach
+    calls: Calls
+
+
 def read_endpoints(
     connection: Connection, app: str, *conditions: sa.ColumnElement[bool]
 ) -> list[Stored]:

@@ -26,6 +26,7 @@ from fastapi_lens.reporting.endpoint_rows import (
 )
 from fastapi_lens.reporting.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.evidence_reader import Scope, read_evidence, read_judged, with_weeks
+from fastapi_lens.reporting.evidence_rows import KnownCalls
 from fastapi_lens.reporting.model import (
     Before,
     Bounds,
@@ -66,6 +67,11 @@ EVIDENCE_SECONDS = 60.0
 and with a call.
 """
 
+KNOWN_SECONDS = 600.0
+"""Time after which the days of all silent endpoints are read anew, so that those of endpoints that
+were removed meanwhile, and rows that nothing but a person has changed, do not stay.
+"""
+
 SIZE_SECONDS = 60.0
 """Interval of reading the database's size, for which a server has to add up its files."""
 
@@ -100,6 +106,7 @@ class Reader:
         self.log = LogReader(database, app=app, is_recorded=self._is_recorded)
         self.results = TTLCache()
         self._recent = TTLCache(max_age_seconds=EVIDENCE_SECONDS)
+        self._known = TTLCache(max_age_seconds=KNOWN_SECONDS, max_values=1)
         self._sizes = TTLCache(max_age_seconds=SIZE_SECONDS, max_values=1)
 
     def version(self) -> Hashable:
@@ -264,10 +271,11 @@ class Reader:
             StorageError: The database cannot be read.
         """
         scope = self._scope()
+        known = self._known.get(scope.app, dict[int, KnownCalls])
 
         def read() -> AppEvidence:
             with self._database.read() as connection:
-                return read_evidence(connection, scope, now=now)
+                return read_evidence(connection, scope, known, now=now)
 
         # With the day, because silence grows although no data changes.
         depends = (scope.settings, int(now) // SECONDS_PER_DAY)

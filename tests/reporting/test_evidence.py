@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from fastapi_lens.config.lens_config import LensConfig
-from fastapi_lens.reporting.evidence import WEEKS, WeekState
+from fastapi_lens.reporting.cache import TTLCache
+from fastapi_lens.reporting.evidence import WEEKS, Judged, WeekState
 from fastapi_lens.reporting.gone import Gone
 from fastapi_lens.settings.ignore_rules import Rule, Rules
 from fastapi_lens.settings.settings import Settings
@@ -17,6 +18,7 @@ from fastapi_lens.verdict.cadence import Cadence, Pattern
 from fastapi_lens.verdict.history import Keep, KeepSource, Kind
 from fastapi_lens.verdict.level import Level
 from tests.reporting.past import APP, DAY_US, NOW, TODAY, Past, ago, every
+from tests.support.statements import listening
 
 KEPT = Keep("disaster recovery", TODAY + 10, KeepSource.ADMIN)
 
@@ -377,3 +379,28 @@ def test_evidence_is_the_same_until_something_changes(past: Past) -> None:
     found = reader.evidence(NOW)
     assert reader.evidence(NOW + 60) is found
     assert reader.evidence(NOW + 86_400) is not found
+
+
+def test_days_of_silent_endpoints_are_read_again_only_after_a_change(past: Past) -> None:
+    silent, other = past.endpoint("/silent"), past.endpoint("/other")
+    past.call(silent, *every(1, 100, last=40))
+    reader = past.reader()
+    first = reader.evidence(NOW).by_id()[silent]
+    read: list[int] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if "FROM lens_status" in statement:
+            read.extend(one for one in (silent, other) if one in values)
+
+    def again() -> Judged:
+        reader.results = TTLCache()
+        return reader.evidence(NOW).by_id()[silent]
+
+    with listening(past.database, "before_cursor_execute", note):
+        past.call(other, *ago(20))
+        assert (again().history, again().verdict) == (first.history, first.verdict)
+        assert set(read) == {other}
+        past.call(silent, *ago(12), status=404)
+        assert again().history.noise.refused_days == 1
+        past.call(silent, *ago(10))
+        assert again().history.days[-1] == TODAY - 10

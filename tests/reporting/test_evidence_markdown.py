@@ -66,7 +66,7 @@ def test_what_watching_cannot_tell_is_said_once_and_only_of_what_may_go() -> Non
 def test_texts_of_people_cannot_write_markdown() -> None:
     keep = Keep("see [x](http://evil) <img>", TODAY + 9, KeepSource.ADMIN)
     text = written(judge(history(keeps=(keep,)), path="/`a`"), app="<b>")
-    assert r"see \[x\]\(http://evil\) \<img\>" in text
+    assert r"see \[x\]\(http:&#8203;//evil\) \<img\>" in text
     assert "`` GET /`a` ``" in text
     assert text.startswith("## Endpoints of \\<b\\>\n")
 

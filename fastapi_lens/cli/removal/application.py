@@ -1,6 +1,7 @@
 """Import of an application by its name, ``shop.main:app``, as servers do it."""
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Generator
@@ -34,18 +35,35 @@ def imported(target: str) -> Any:
         raise CommandError(
             Exit.USAGE, f"write the application as MODULE:APP, for example shop.main:app: {target}"
         )
+    fix = (
+        ". If it needs settings to be imported, write its routes where they are set, and use "
+        "--routes"
+    )
+    with errors_refused(f"{target} cannot be imported", fix), _importing():
+        found: Any = importlib.import_module(module)
+        for name in names:
+            found = getattr(found, name)
+        return found() if attribute.endswith(_CALLED) else found
+
+
+@contextmanager
+def errors_refused(problem: str, fix: str = "") -> Generator[None]:
+    """Run code of the application, which may raise anything.
+
+    Args:
+        problem: Begin of the sentence about an error.
+        fix: Its end.
+
+    Raises:
+        CommandError: The code raised, also by an exit; not if it was interrupted.
+    """
     try:
-        with _importing():
-            found: Any = importlib.import_module(module)
-            for name in names:
-                found = getattr(found, name)
-            return found() if attribute.endswith(_CALLED) else found
-    except (Exception, SystemExit) as error:  # The host's code may raise anything.
-        message = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_MESSAGE]
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise CommandError(
-            Exit.USAGE,
-            f"{target} cannot be imported: {message}{_place_of(error)}. If it needs settings to be "
-            "imported, write its routes where they are set, and use --routes",
+            Exit.USAGE, f"{problem}: {_message_of(error)}{_place_of(error)}{fix}"
         ) from error
 
 
@@ -55,12 +73,42 @@ def _importing() -> Generator[None]:
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), _exits_raised():
             yield
     finally:
         # The application may have removed it itself.
         with suppress(ValueError):
             sys.path.remove(here)
+
+
+@contextmanager
+def _exits_raised() -> Generator[None]:
+    """Raise `SystemExit` where the application would end this process at once.
+
+    Otherwise it could end a check with 0, which says that the check has passed.
+    """
+    end, process = os._exit, os.getpid()
+
+    def stop(status: int) -> None:
+        if os.getpid() == process:
+            raise SystemExit(status)
+        end(status)  # A process that the application has started.
+
+    os.__dict__["_exit"] = stop
+    try:
+        yield
+    finally:
+        os.__dict__["_exit"] = end
+
+
+def _message_of(error: BaseException) -> str:
+    """The error in one line."""
+    name = type(error).__name__
+    try:
+        text = f"{name}: {error}"
+    except Exception:  # noqa: BLE001  Its own code makes the text; its name says enough.
+        text = name
+    return " ".join(text.split())[:_LONGEST_MESSAGE]
 
 
 def _place_of(error: BaseException) -> str:

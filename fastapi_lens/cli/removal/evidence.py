@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fastapi_lens.cli.exit_codes import CommandError, Exit
 from fastapi_lens.text.methods import MAX_METHOD_LENGTH
+from fastapi_lens.text.sources import file_and_line
 from fastapi_lens.verdict.level import Level
 
 FORMAT: Final = 1
@@ -84,7 +85,7 @@ class EndpointEvidence(_Part):
     @property
     def file(self) -> str:
         """The file of its handler in production; empty where it is not known."""
-        return self.source.rpartition(":")[0]
+        return file_and_line(self.source)[0]
 
 
 class CallersEvidence(_Part):

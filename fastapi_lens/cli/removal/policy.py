@@ -57,7 +57,7 @@ def read_policy(file: Path = FILE) -> Policy:
         fields: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         fields = {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CommandError(Exit.USAGE, f"{file} cannot be read: {error}") from error
     for name in TABLE.split("."):
         fields = _table(fields.get(name, {}), f"[{TABLE}]", "must be a table")

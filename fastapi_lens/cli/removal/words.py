@@ -8,7 +8,7 @@ from fastapi_lens.cli.removal.evidence import EndpointEvidence
 from fastapi_lens.cli.removal.policy import FILE, TABLE
 from fastapi_lens.cli.removal.sources import Source
 from fastapi_lens.text.escaping import visible
-from fastapi_lens.text.markdown import escaped
+from fastapi_lens.text.markdown import backslashed
 from fastapi_lens.verdict.level import Level
 
 MOST_CALLERS = 3
@@ -40,7 +40,12 @@ def headline(comparison: Comparison) -> str:
         return f"{failed:,} of {removed:,} removed endpoints cannot be removed yet"
     if not removed:
         return "No endpoint is removed"
-    return f"{_count(removed, 'endpoint')} removed, none of them known to be in use"
+    unused = (Level.SAFE_TO_REMOVE, Level.PROBABLY_UNUSED)
+    found = [finding.endpoint.verdict for finding in comparison.findings if finding.is_removal]
+    why = "none of them known to be in use"
+    if any(level not in unused for level in found):
+        why = "as waivers or fail_on allow"
+    return f"{_count(removed, 'endpoint')} removed, {why}"
 
 
 def about(source: Source) -> str:
@@ -106,7 +111,7 @@ def link(url: str, endpoint: EndpointEvidence) -> str:
 
 def code(text: str) -> str:
     """A text as code in Markdown; in an element, as backticks may be in the text itself."""
-    return f"<code>{escaped(visible(text))}</code>"
+    return f"<code>{backslashed(visible(text))}</code>"
 
 
 def day(time: float) -> str:

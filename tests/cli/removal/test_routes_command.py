@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,9 @@ def test_an_incomplete_target_is_wrong_usage(target: str) -> None:
     ("source", "problem"),
     [
         ("raise SystemExit(0)", "SystemExit: 0 ({}.py:1)"),
+        ("import os\nos._exit(0)", "SystemExit: 0 ({}.py:2)"),
+        ("class Stop(BaseException): ...\nraise Stop('now')", "Stop: now ({}.py:2)"),
+        ("class E(Exception):\n def __str__(self): raise KeyError\nraise E", "E ({}.py:3)"),
         ("\nraise KeyError('DATABASE_URL')", "KeyError: 'DATABASE_URL' ({}.py:2)"),
         ("import nothing_like_this", "No module named 'nothing_like_this' ({}.py:1)"),
         ("app = ", "SyntaxError: invalid syntax ({}.py, line 1)"),
@@ -127,6 +131,46 @@ def test_an_application_that_cannot_be_imported_is_no_pass(
     assert done.stderr.startswith(f"Error: {module}:app cannot be imported: ")
     assert problem.format(module) in done.stderr
     assert "use --routes" in done.stderr
+
+
+def test_an_interrupted_import_is_interrupted(branch: Branch, here: Path) -> None:
+    write(here / "evidence.json", evidence())
+    module = module_of(here, branch, "raise KeyboardInterrupt")
+
+    assert run("check", f"{module}:app", "--evidence", "evidence.json").exit_code == 130
+
+
+def test_a_process_that_the_import_starts_ends_as_it_wants(
+    branch: Branch, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(os, "getpid", os.getpid)
+    # As in a process of another number.
+    source = "import os\nos.getpid = lambda: -1\nos._exit(7)\n"
+
+    run("routes", f"{module_of(here, branch, source)}:app")
+
+    assert ended == [7]
+    assert os._exit == ended.append
+
+
+@pytest.mark.parametrize("attribute", ["routes", "app"])
+def test_an_application_whose_routes_cannot_be_read_is_no_pass(
+    branch: Branch, here: Path, attribute: str
+) -> None:
+    write(here / "evidence.json", evidence())
+    source = (
+        f"class App:\n @property\n def {attribute}(self): raise ValueError('late')\napp = App()\n"
+    )
+    module = module_of(here, branch, source)
+
+    done = run("check", f"{module}:app", "--evidence", "evidence.json")
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"the routes of {module}:app cannot be read: ValueError: late ({module}.py:3)" in (
+        done.stderr
+    )
 
 
 def test_a_module_that_does_not_exist_is_no_pass(here: Path) -> None:

@@ -1,7 +1,7 @@
 """Endpoints kept on purpose: the form for a reason and an end, and the way back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from starlette.responses import RedirectResponse, Response
@@ -24,6 +24,9 @@ from fastapi_lens.verdict.days import date_of, day_of
 from fastapi_lens.verdict.overrides import LONGEST_REASON
 
 STAYS = "Your values are still in the form: save again to overwrite."
+STILL_KEPT = (
+    "Nothing was ended. Go back to the endpoint to end it, or change the reason or the end."
+)
 USUAL_DAYS = 365
 """The end that the form proposes, in days from today."""
 
@@ -160,7 +163,11 @@ def _ended(context: Context, form: KeepForm) -> Response:
     entry = context.author.did(END_KEEP, target=_target(ended), before=_text(ended))
     left = kept.without(one.endpoint for one in ended)
     if not save_values(context, KEEPS, left.as_stored(), entry):
-        return _conflict(context, form)
+        # The button that ends a keep sends no values.
+        only = ended[0]
+        reason, until = form.reason or only.reason, form.until or date_of(only.until).isoformat()
+        now = replace(form, reason=reason, until=until)
+        return _conflict(context, now, stays=STILL_KEPT)
     return _done(context, form)
 
 
@@ -175,9 +182,9 @@ def _text(entries: Sequence[KeptEndpoint]) -> str:
     return "; ".join(f"{one.name} {one}" for one in entries)
 
 
-def _conflict(context: Context, form: KeepForm) -> Response:
+def _conflict(context: Context, form: KeepForm, *, stays: str = STAYS) -> Response:
     who = latest_change(context, actions=(KEEP.name, END_KEEP.name))
-    return _page(context, form, conflict=f"{who}. {STAYS}", status=409)
+    return _page(context, form, conflict=f"{who}. {stays}", status=409)
 
 
 def _done(context: Context, form: KeepForm) -> Response:

@@ -91,17 +91,29 @@ def test_each_change_is_in_the_audit_log(shop_site: Site) -> None:
 def test_the_second_of_two_browsers_sees_who_was_first_and_may_overwrite(shop_site: Site) -> None:
     key = key_of(shop_site, "/dump")
     post(shop_site, key)
-    for typed in ({"reason": "mine"}, {"do": "end", "reason": "mine"}):
-        second = post(shop_site, key, **typed)
-        assert second.status_code == 409
-        text = page_text(second.text)
-        assert re.search(
-            r"this machine \(testclient\) changed this meanwhile, (just now|\d+ s ago)\.", text
-        )
-        assert "save again to overwrite" in text
-        assert field(second.text, "reason").value == "mine"
+    second = post(shop_site, key, reason="mine")
+    assert second.status_code == 409
+    text = page_text(second.text)
+    assert re.search(
+        r"this machine \(testclient\) changed this meanwhile, (just now|\d+ s ago)\.", text
+    )
+    assert "save again to overwrite" in text
+    assert field(second.text, "reason").value == "mine"
     version = field(second.text, "version").value
     assert post(shop_site, key, version=version, reason="mine").status_code == 303
+
+
+def test_whoever_ends_a_keep_that_was_changed_sees_it_as_it_is_now(shop_site: Site) -> None:
+    key = key_of(shop_site, "/dump")
+    post(shop_site, key)
+    second = post(shop_site, key, do="end", reason="", until="")
+    assert second.status_code == 409
+    text = page_text(second.text)
+    assert "changed this meanwhile" in text
+    assert "Nothing was ended." in text
+    assert "Your values" not in text
+    assert field(second.text, "reason").value == "Disaster recovery"
+    assert field(second.text, "until").value == day(shop_site, 90)
 
 
 @pytest.mark.parametrize(
