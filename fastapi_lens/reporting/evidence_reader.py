@@ -164,7 +164,7 @@ def _reach(retention: Retention, now: float) -> Reach:
 
 
 class _Reading:
-    """What the endpoints of one app have in common at one time."""
+    """The state that the endpoints of one app have in common at one time."""
 
     def __init__(self, connection: Connection, scope: Scope, now: float) -> None:
         self._connection, self._scope, self._now = connection, scope, now

@@ -175,7 +175,7 @@ class Shape:
         return max(known, default=None)
 
     def _overrides(self, row: Stored) -> list[Overrides]:
-        """What the code says of the endpoint, and of others of its shape in the routes."""
+        """Overrides in the code of the endpoint, and of others of its shape in the routes."""
         rows = [each for each in self._rows if each is row or self.is_in_routes(each)]
         return [_parsed(each.overrides) for each in rows if each.overrides]
 

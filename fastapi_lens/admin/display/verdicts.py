@@ -231,7 +231,7 @@ class Observed:
     Attributes:
         summary: ``803 of 812 days``; empty if nothing was observed.
         since: The first day.
-        holes: What was not observed; empty where there is nothing.
+        holes: The time that was not observed; empty where there is none.
         not_before: The first days of verdicts that nothing has yet, as a sentence; may be empty.
     """
 
