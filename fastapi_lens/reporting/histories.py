@@ -42,6 +42,7 @@ class Present:
         oldest_start: Start of its oldest living worker in microseconds; 0 if none lives.
         open_ids: Endpoints with open calls.
         keeps: Decisions of admins by endpoint.
+        has_waiting: True if older counts still wait to be added.
     """
 
     now_us: int
@@ -49,6 +50,7 @@ class Present:
     oldest_start: int
     open_ids: frozenset[int]
     keeps: Mapping[int, Keep]
+    has_waiting: bool = False
 
     @property
     def today(self) -> int:
@@ -104,8 +106,7 @@ class Shape:
 
         Of an endpoint that is reported only after a call, nothing but its calls is known.
         """
-        is_reported = row.facts[KIND] != Kind.HTTP or row.facts[NAME]
-        is_current = row.last_seen_at >= self._present.oldest_start or not is_reported
+        is_current = row.last_seen_at >= self._present.oldest_start or not _is_reported(row)
         return is_current and not row.removed_at
 
     def history(self, row: Stored, calls: Mapping[int, Calls]) -> History:
@@ -137,6 +138,7 @@ class Shape:
                 key=CADENCE_DAYS.__getitem__,
                 default=None,
             ),
+            has_waiting=present.has_waiting,
         )
 
     def present_since_us(self, row: Stored) -> int:
@@ -148,11 +150,17 @@ class Shape:
         if len(self._rows) == 1:
             return max(since, row.evidence_since)
         for each in sorted(self._rows, key=_arrival, reverse=True):
-            # What no worker has noted as removed has not left yet.
-            left = each.removed_at or self._present.now_us
+            left = each.removed_at or self._last_known_us(each)
             if left + BREAK_US >= since:
                 since = min(since, _arrival(each))
         return max(since, *(each.evidence_since for each in self._rows))
+
+    def _last_known_us(self, row: Stored) -> int:
+        """Time up to which an endpoint that was not noted as removed was in the routes.
+
+        Until now, unless it is reported only after a call: then its removal is never noted.
+        """
+        return self._present.now_us if _is_reported(row) else row.last_seen_at
 
     def last_used_us(self, day: int) -> int:
         """The time of a last use in microseconds; the begin of its day if no more is known.
@@ -187,6 +195,11 @@ class Shape:
 
 def _is_called(row: Stored) -> bool:
     return bool(row.facts[FIRST_CALLED] or row.facts[LAST_CALLED] or row.facts[TOTAL])
+
+
+def _is_reported(row: Stored) -> bool:
+    """True if workers report an endpoint without a call."""
+    return row.facts[KIND] != Kind.HTTP or bool(row.facts[NAME])
 
 
 def _arrival(row: Stored) -> int:

@@ -126,7 +126,7 @@ def dates_of(silence: Silence, holes: Holes) -> Dates:
         holes: Those of the silence, or none to see what they delay.
     """
     start, needs = silence.start, silence.needs
-    tolerated = _tolerated(start, holes)
+    tolerated = _tolerated(start, holes, observed_since=silence.history.observed_since)
     yearly_holes = holes.after(int(start + YEAR)) if tolerated else holes
     year = clear_day(start, YEAR, yearly_holes, YEARLY)
     if len(silence.gaps.lengths) < FEWEST_GAPS:
@@ -150,8 +150,13 @@ def dates_of(silence: Silence, holes: Holes) -> Dates:
     )
 
 
-def _tolerated(start: int, holes: Holes) -> Holes:
-    """The holes of the first 400 silent days, if they are few enough."""
+def _tolerated(start: int, holes: Holes, *, observed_since: int) -> Holes:
+    """The holes of the first 400 silent days, if they are few enough.
+
+    None if the silence began before the observation: nobody knows of anything in that time.
+    """
+    if start + 1 < observed_since:
+        return NO_HOLES
     missed = holes.within(start + 1, int(start + YEAR))
     return missed if missed.days() <= MOST_TOLERATED else NO_HOLES
 

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from fastapi_lens.verdict.cadence import CADENCE_DAYS
-from fastapi_lens.verdict.dates import Dates, Exclusion, Silence
+from fastapi_lens.verdict.dates import Dates, Exclusion, Silence, dates_of
+from fastapi_lens.verdict.days import NO_HOLES
 from fastapi_lens.verdict.gaps import DAYS_PER_WEEK, FEWEST_GAPS
 from fastapi_lens.verdict.history import NOISE_WINDOW, Kind
 from fastapi_lens.verdict.level import Level, latest_keep
@@ -128,7 +129,7 @@ def _of_silence(level: Level, silence: Silence) -> Iterator[Reason]:
     days, longest = silence.days, silence.gaps.longest
     if level is Level.WAIT:
         yield _reason(Code.LONGER_THAN_EVER, silence=days, longest_gap=longest)
-    elif level is Level.NOT_ENOUGH_OBSERVATION and silence.unseen:
+    elif silence.unseen and silence.history.today >= dates_of(silence, NO_HOLES).probably:
         first, last = silence.unseen.firsts[-1], silence.unseen.lasts[-1]
         unseen = silence.unseen.days()
         yield _reason(Code.NOT_OBSERVED, days=unseen, first_day=first, last_day=last)

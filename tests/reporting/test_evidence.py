@@ -171,6 +171,17 @@ def test_days_whose_counts_still_wait_are_a_hole(past: Past) -> None:
     assert (found.verdict.hole_days, found.history.holes) == (3, ((TODAY - 2, TODAY),))
 
 
+def test_nothing_is_unused_while_older_counts_wait(past: Past) -> None:
+    past.call(past.endpoint("/daily"), *every(1, 150, last=410))
+    past.endpoint("/never")
+    assert {one.verdict.level for one in past.evidence().endpoints} == {Level.SAFE_TO_REMOVE}
+    row = {"worker_id": "w", "seq": 1, "app": APP, "body": b"", "calls": 1}
+    with past.database.write() as connection:
+        connection.execute(INBOX.insert(), {**row, "since": round((NOW - 600) * 1e6)})
+    for one in past.evidence().endpoints:
+        assert one.verdict.level is Level.NOT_ENOUGH_OBSERVATION, one.endpoint.path
+
+
 def test_counts_that_wait_for_a_moment_are_none(past: Past) -> None:
     row = {"worker_id": "w", "seq": 1, "app": APP, "body": b"", "calls": 1}
     with past.database.write() as connection:
@@ -227,6 +238,15 @@ def test_what_nobody_has_noted_as_removed_yet_was_there_until_now(past: Past) ->
     found = past.judged("/orders/{order_id}")
     assert found.history.present_since == TODAY - 700
     assert len(past.evidence().endpoints) == 1
+
+
+def test_what_is_reported_only_with_a_call_was_there_when_it_was_last_seen(past: Past) -> None:
+    """Its removal is never noted."""
+    old = past.endpoint("/x/{a}", name="", last_seen_at=(TODAY - 500) * DAY_US)
+    past.call(old, TODAY - 500)
+    past.endpoint("/x/{b}", since=TODAY)
+    past.worker(started=TODAY)
+    assert past.judged("/x/{b}").history.present_since == TODAY
 
 
 def test_a_deleted_history_of_any_name_begins_anew(past: Past) -> None:

@@ -1,4 +1,4 @@
-"""What can never make an endpoint look safer to remove, whatever its rows tell."""
+"""Holes, refused calls and missing rows never make an endpoint look safer to remove."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -325,7 +325,26 @@ def test_the_hour_of_a_call_that_cannot_be_counted_is_lost_at_the_next_flush(
     (row,) = table_rows(watch.rig.database, WORKER)
     assert row.dropped == 1
     watch.rig.flusher.count_dropped()
-    assert not watch.rig.flusher._observation.is_urgent
+    assert watch.rig.flusher.flush()
+    (same,) = table_rows(watch.rig.database, WORKER)
+    assert same == row, "an hour that is known to be lost waits for the next heartbeat"
+
+
+def test_the_hour_of_calls_that_cannot_be_collected_is_lost(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch.run(10)
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(flusher_module, "as_delta", fail)
+        watch.rig.call()
+        with pytest.raises(MemoryError):
+            watch.rig.flusher.collect()
+    watch.run(20)
+    assert lost_hours(watch.rig.database) == [0]
 
 
 def test_hours_of_calls_beyond_the_limit_of_series_are_lost(watch: Watch) -> None:
