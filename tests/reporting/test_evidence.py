@@ -1,6 +1,7 @@
 """Verdicts on endpoints from their rows: what is unknown never makes one look safer."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from fastapi_lens.reporting.gone import Gone
 from fastapi_lens.settings.ignore_rules import Rule, Rules
 from fastapi_lens.settings.settings import Settings
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.identities import release_id
 from fastapi_lens.storage.schema.tables import INBOX
 from fastapi_lens.verdict.cadence import Cadence, Pattern
@@ -397,3 +399,17 @@ def test_evidence_is_the_same_until_something_changes(past: Past) -> None:
     found = reader.evidence(NOW)
     assert reader.evidence(NOW + 60) is found
     assert reader.evidence(NOW + 86_400) is not found
+
+
+def test_recent_evidence_is_made_again_when_a_silent_endpoint_is_called(past: Past) -> None:
+    daily = past.endpoint("/daily")
+    past.call(daily, *every(1, 150, last=410))
+    reader = past.reader()
+    listed = [one.endpoint for one in reader.evidence(NOW).endpoints]
+    (before,) = reader.recent_evidence(NOW, listed).endpoints
+    past.call(daily, TODAY)
+    with past.database.write() as connection:
+        note_change(past.database, connection)
+    called = [replace(one, last_called_at=NOW) for one in listed]
+    (after,) = reader.recent_evidence(NOW, called).endpoints
+    assert (before.verdict.level, after.verdict.level) == (Level.SAFE_TO_REMOVE, Level.IN_USE)

@@ -17,7 +17,7 @@ def judge(
     """An endpoint with this history.
 
     Args:
-        history: What is known of it.
+        history: Its history.
         method: Its method.
         path: Its path template.
         source: File and line of its handler.

@@ -16,7 +16,6 @@ from fastapi_lens.recording.flush.clock_jumps import (
 )
 from fastapi_lens.recording.flush.flusher import HEARTBEAT_SECONDS
 from fastapi_lens.recording.flush.observation import MOST_MINUTES, Observation
-from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.recording.series import OVERFLOW
 from fastapi_lens.storage.coordination import confirmed_time, heartbeat
 from fastapi_lens.storage.coordination.confirmed_time import OFF_SECONDS
@@ -347,13 +346,15 @@ def test_the_hour_of_calls_that_cannot_be_collected_is_lost(
     assert lost_hours(watch.rig.database) == [0]
 
 
-def test_hours_of_calls_beyond_the_limit_of_series_are_lost(watch: Watch) -> None:
-    watch.rig.recorder = recorder = Recorder(clock=lambda: watch.rig.now, max_series=1)
-    watch.rig.flusher._recorder = recorder
-    for path in ("/a", "/b"):
-        recorder.count(method="GET", path=path, status=200, duration_ns=1)
-    watch.run(5)
-    assert lost_hours(watch.rig.database) == [0]
+def test_hours_of_calls_beyond_the_limit_of_series_are_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch(monkeypatch)
+    with opened(f"sqlite:///{tmp_path / 'lens.db'}", max_series=1) as watch.rig:
+        for path in ("/a", "/b"):
+            watch.rig.call(path)
+        watch.run(5)
+        assert lost_hours(watch.rig.database) == [0]
     assert OVERFLOW == "<overflow>"
 
 
