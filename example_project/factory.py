@@ -16,6 +16,7 @@ from example_project.partner import create_partner_app
 from example_project.routers import (
     catalog,
     customers,
+    feeds,
     health,
     legacy,
     orders,
@@ -78,7 +79,7 @@ def create_app(settings: Settings | None = None, config: LensConfig | None = Non
 
 def _include_routers(app: FastAPI) -> None:
     version_2 = APIRouter(prefix="/v2")
-    for part in (catalog, search, customers, orders, promotions, reports):
+    for part in (catalog, search, feeds, customers, orders, promotions, reports):
         version_2.include_router(part.router)
     version_2.include_router(shipments.tracking_router)
     for router in (health.router, version_2, legacy.router, webhooks.router):

@@ -1,4 +1,4 @@
-"""Lays down the demo's past by driving the real lens with a simulated clock. Writes no row itself.
+"""Lays down the demo's past by driving the real lens with a simulated clock. Counts nothing itself.
 
 ``python -m example_project.history`` replaces what the demo's own lens database holds.
 """
@@ -13,24 +13,45 @@ from enum import Enum, auto
 from random import Random
 
 from example_project.factory import create_app, lens_config
-from example_project.load import DAY, HOUR, Load
-from example_project.profiles import ONCE_DAYS_AGO, PROFILES, Key, Profile, check
+from example_project.load import DAY, HOUR, OPENED_DAYS_AGO, Load
+from example_project.profiles import (
+    LEFTOVERS,
+    PROFILES,
+    QUARTERLY_DAYS_AGO,
+    REMOVED,
+    Key,
+    Leftover,
+    Profile,
+    check,
+)
+from example_project.releases import LAST_DAYS_AGO, Deployment, deployments, earlier_app
 from example_project.settings import Settings
+from fastapi_lens.recording.log.unrouted_calls import UnroutedCalls
+from fastapi_lens.recording.recorder import Recorder
+from fastapi_lens.recording.routes.route_match import Leaf, RouteTable
 from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.storage.coordination.observed import mark_minutes, tell_release
+from fastapi_lens.storage.schema.identities import release_id
 
 SEED = 2
+MINUTE = 60
 HOURLY_DAYS = 35
 """Days that the lens keeps hours for; before that, only days remain."""
 MINUTELY_HOURS = 6
 """Hours that the lens keeps minutes for."""
 PRUNE_EVERY_DAYS = 7
+QUIET_FLUSH_DAYS = 2
+"""Days between two flushes before the shop opened; the lens would doubt a clock that skips more."""
+
 ROWS_PER_TRANSACTION = 20_000
 
-RELEASE_DAYS_AGO = 5
+HOLE_DAYS_AGO = (230, 228)
+"""First and last day on which nothing was recorded."""
+
 INCIDENT_SLOWER = 7.0
 INCIDENT_SIGMA = 0.5
-ONCE_NS = 2_610_000_000
-LATENCIES = 2_000
+QUARTERLY_NS = 2_610_000_000
+LATENCIES = 1_000
 FEW = 30.0
 
 
@@ -67,92 +88,136 @@ class Step:
     end: float
 
 
-def steps(load: Load, *, days: float) -> Iterator[Step]:
-    """The last days, cut as finely as the lens keeps them: days, then hours, then minutes.
+def steps(load: Load, *, start: float, end: float) -> Iterator[Step]:
+    """A time up to the load's present, cut as finely as the lens keeps it: days, hours, minutes.
 
     Cut at full hours and days, and where the incident begins and ends.
+
+    Args:
+        load: Load of the shop.
+        start: Epoch seconds.
+        end: Epoch seconds.
     """
-    now = load.now
-    at = now - days * DAY
-    while at < now:
+    now, at = load.now, start
+    while at < end:
         length = DAY if at < now - HOURLY_DAYS * DAY else HOUR
         length = 60 if at >= now - MINUTELY_HOURS * HOUR else length
-        end = min(now, (at // length + 1) * length)
-        edges = [edge for edge in load.incident if at < edge < end]
-        yield Step(at, min(edges, default=end))
-        at = min(edges, default=end)
+        step_end = min(end, (at // length + 1) * length)
+        edges = [edge for edge in load.incident if at < edge < step_end]
+        yield Step(at, min(edges, default=step_end))
+        at = min(edges, default=step_end)
 
 
 class Historian:
-    """Tells a lens what has happened.
+    """Tells lenses what has happened, one for each deployment.
 
     Args:
-        lens: It has discovered the app, and its clock is the one that is given.
-        clock: Is moved from the beginning of the history to its end.
+        clock: The clock of the lenses; is moved from the beginning of the history to its end.
         load: Load of the shop over time.
         chance: Makes the same history from the same seed.
+        progress: Is told now and then up to which time everything is told.
     """
 
-    def __init__(self, lens: Lens, clock: Clock, load: Load, chance: Random) -> None:
+    def __init__(
+        self, clock: Clock, load: Load, chance: Random, progress: Callable[[float], None]
+    ) -> None:
         """Tell nothing yet."""
-        self._lens = lens
         self._clock = clock
         self._load = load
         self._chance = chance
+        self._progress = progress
         self._shares = sum(profile.share for profile in PROFILES.values())
+        self._profiles = {**PROFILES, **REMOVED}
         self._latencies = {
             (key, phase): latencies(profile, phase, chance)
-            for key, profile in PROFILES.items()
+            for key, profile in self._profiles.items()
             for phase in Phase
         }
         self.calls = 0
 
-    def tell(self, *, days: float, progress: Callable[[float], None]) -> None:
-        """Tell everything, oldest first.
+    def tell(self, lens: Lens, deployment: Deployment) -> None:
+        """Tell all calls of one deployment, oldest first, and mark its minutes as observed.
 
         Args:
-            days: Length of the history.
-            progress: Is told now and then which share of the days is done.
+            lens: It has discovered the endpoints of the release.
+            deployment: The release, and its time.
         """
-        flusher = self._lens.flusher
+        flusher = lens.flusher
         flusher.flush()  # The endpoints become known before their first calls.
+        self._observe(lens, deployment)
         flushed_day = pruned_day = int(self._clock.now // DAY)
-        for step in steps(self._load, days=days):
-            self._tell_step(step)
+        for step in steps(self._load, start=deployment.start, end=deployment.end):
+            if not self._is_in_hole(step):
+                self._tell_step(lens.recorder, step, deployment.absent)
             flusher.collect()
             day = int(step.end // DAY)
-            if day > flushed_day:
-                flushed_day = day
+            is_busy = step.end > self._load.now - OPENED_DAYS_AGO * DAY
+            if day >= flushed_day + (1 if is_busy else QUIET_FLUSH_DAYS):
+                flushed_day, self._clock.now = day, step.end
                 flusher.flush()
-                progress(1 - (self._load.now - step.end) / DAY / days)
+                self._progress(step.end)
             if day >= pruned_day + PRUNE_EVERY_DAYS:
                 pruned_day = day
                 flusher.prune()
-        self._clock.now = self._load.now
+        self._clock.now = deployment.end
         flusher.flush()
         flusher.prune()
-        progress(1.0)
+        self._progress(deployment.end)
 
-    def _tell_step(self, step: Step) -> None:
+    @property
+    def _hole(self) -> tuple[float, float]:
+        """When the lens was switched off, from midnight to midnight."""
+        first, last = (self._load.now // DAY - days for days in HOLE_DAYS_AGO)
+        return first * DAY, (last + 1) * DAY
+
+    def _is_in_hole(self, step: Step) -> bool:
+        begin, end = self._hole
+        return begin <= step.start < end
+
+    def _observe(self, lens: Lens, deployment: Deployment) -> None:
+        """Mark what real workers mark minute by minute; a simulated clock jumps too far for that.
+
+        A minute is marked that was watched from its begin to its end.
+        """
+        app, name = lens.app_name, deployment.release
+        begin, end = self._hole
+        for part in (
+            (deployment.start, min(deployment.end, begin)),
+            (max(deployment.start, end), deployment.end),
+        ):
+            minutes = range(math.ceil(part[0] / MINUTE), int(part[1] // MINUTE))
+            mark_minutes(lens.database, app, name, minutes)
+        first_us, last_us = (round(at * 1_000_000) for at in (deployment.start, deployment.end))
+        with lens.database.write() as connection:
+            tell_release(connection, release_id(app, name), first_us, last_us)
+
+    def _tell_step(self, recorder: Recorder, step: Step, absent: frozenset[Key]) -> None:
         self._clock.now = step.start + (step.end - step.start) * self._chance.uniform(0.2, 0.9)
-        expected = self._load.calls(step.start, step.end)
-        phase = self._phase(step)
-        for key, profile in PROFILES.items():
-            if step.end <= self._load.now - profile.last_days_ago * DAY:
+        now, expected, phase = (
+            self._load.now,
+            self._load.calls(step.start, step.end),
+            self._phase(step),
+        )
+        for key, profile in self._profiles.items():
+            if key not in absent and step.end <= now - profile.last_days_ago * DAY:
                 calls = expected[profile.rhythm, profile.trend] * profile.share / self._shares
-                self._tell_endpoint(key, profile, calls, phase)
-        for key, days_ago in ONCE_DAYS_AGO.items():
-            if step.start <= self._load.now - days_ago * DAY < step.end:
-                self._count(key, 200, [ONCE_NS])
+                self._tell_endpoint(recorder, key, profile, calls, phase)
+        for key, days_ago in QUARTERLY_DAYS_AGO.items():
+            if any(step.start <= now - each * DAY < step.end for each in days_ago):
+                self._count(recorder, key, 200, [QUARTERLY_NS])
+        for key in absent & set(LEFTOVERS):
+            self._tell_leftover(recorder.unrouted, LEFTOVERS[key], step)
 
     def _phase(self, step: Step) -> Phase:
         begins, ends = self._load.incident
         if begins <= step.start < ends:
             return Phase.INCIDENT
-        is_earlier = step.start < self._load.now - RELEASE_DAYS_AGO * DAY
+        is_earlier = step.start < self._load.now - LAST_DAYS_AGO * DAY
         return Phase.BEFORE_RELEASE if is_earlier else Phase.NOW
 
-    def _tell_endpoint(self, key: Key, profile: Profile, calls: float, phase: Phase) -> None:
+    def _tell_endpoint(
+        self, recorder: Recorder, key: Key, profile: Profile, calls: float, phase: Phase
+    ) -> None:
         statuses = dict(profile.errors)
         if phase is Phase.INCIDENT:
             statuses[503] = statuses.get(503, 0.0) + profile.incident_5xx
@@ -161,11 +226,22 @@ class Historian:
         for status, share in statuses.items():
             number = poisson(calls * share, self._chance)
             if number:
-                self._count(key, status, self._chance.choices(usual_ns, k=number))
+                self._count(recorder, key, status, self._chance.choices(usual_ns, k=number))
 
-    def _count(self, key: Key, status: int, durations_ns: Iterable[int]) -> None:
+    def _tell_leftover(self, unrouted: UnroutedCalls, leftover: Leftover, step: Step) -> None:
+        """Tell calls that no route matches any more."""
+        headers = [(b"user-agent", leftover.agent.encode())]
+        scope = {"type": "http", "method": "GET", "headers": headers}
+        expected = leftover.calls_per_day * (step.end - step.start) / DAY
+        for _ in range(poisson(expected, self._chance)):
+            # A worker keeps none before it has found out that endpoints were removed.
+            if unrouted.has_room:
+                unrouted.note(scope, leftover.path)
+
+    def _count(
+        self, recorder: Recorder, key: Key, status: int, durations_ns: Iterable[int]
+    ) -> None:
         method, path = key
-        recorder = self._lens.recorder
         series = recorder.series(method, path, status)
         for duration_ns in durations_ns:
             recorder.add(series, duration_ns)
@@ -222,24 +298,28 @@ def lay_down(
         database_url=None,
         max_batch_size=ROWS_PER_TRANSACTION,
     )
-    lens = Lens(config, clock=clock)
-    lens.discover(create_app(settings, config))
-    check(endpoints_of(lens))
+    app = create_app(settings, config)
+    leaves = RouteTable(app).leaves
+    check(endpoints_of(leaves))
     chance = Random(SEED)
     load = Load.until(now, days=days, chance=chance, scale=scale)
-    historian = Historian(lens, clock, load, chance)
-    historian.tell(days=days, progress=progress)
-    lens.stop()
+    begin = clock.now
+    told = lambda at: progress((at - begin) / (now - begin))  # noqa: E731
+    historian = Historian(clock, load, chance, told)
+    for deployment in deployments(now=now, days=days):
+        lens = Lens(replace(config, release=deployment.release), clock=clock)
+        is_present = deployment.end == now
+        lens.discover(app if is_present else earlier_app(leaves, deployment.absent))
+        historian.tell(lens, deployment)
+        lens.stop()
     done = {"days": days, "seed": SEED, "calls": historian.calls, "until": now}
     settings.history_marker.write_text(json.dumps(done) + "\n", encoding="utf-8")
     return historian.calls
 
 
-def endpoints_of(lens: Lens) -> frozenset[Key]:
-    """The endpoints that the lens has discovered in the app."""
-    return frozenset(
-        (method, leaf.template) for leaf in lens.routes.leaves for method in leaf.methods
-    )
+def endpoints_of(leaves: Iterable[Leaf]) -> frozenset[Key]:
+    """The endpoints of an app."""
+    return frozenset((method, leaf.template) for leaf in leaves for method in leaf.methods)
 
 
 def main() -> int:

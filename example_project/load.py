@@ -15,15 +15,18 @@ WEEK_STARTS_ON = 3
 """Monday was the fourth day after the epoch's Thursday; counted from 0."""
 SATURDAY = 5
 
-CALLS_PER_DAY = 70_000
-"""On a usual day now; the demo's own traffic would be seven times that if it ran all day."""
-CALLS_PER_DAY_ONCE = 8_000
+CALLS_PER_DAY = 52_000
+"""On a usual day now; the demo's own traffic would be ten times that if it ran all day."""
+CALLS_PER_DAY_ONCE = 6_000
 GROWTH_DAYS = 15
 """The shop became known lately: what was gained fades by a factor of e each so many days back."""
-STEADY_CALLS_PER_DAY = 40_000
-FADED_CALLS_PER_DAY = 10_000
-FADING_BY_DAY = 500
+STEADY_CALLS_PER_DAY = 30_000
+FADED_CALLS_PER_DAY = 7_500
+FADING_BY_DAY = 375
 LAUNCHED_DAYS_AGO = 40
+OPENED_DAYS_AGO = 120
+TRIAL_SHARE = 0.02
+"""Share of the calls before the shop opened, when only its own staff and friends ordered."""
 
 INCIDENT_DAYS_AGO = 9
 INCIDENT_STARTS_AT = 14 * HOUR
@@ -70,8 +73,9 @@ class Load:
             middle = (piece_start + piece_end) / 2
             seconds = self.scale * (piece_end - piece_start)
             is_burst = any(0 <= middle - burst < BURST_SECONDS for burst in self.bursts)
-            usual = seconds / DAY * (BURST_FACTOR if is_burst else 1.0)
             days_ago = (self.now - middle) / DAY
+            usual = seconds / DAY * (BURST_FACTOR if is_burst else 1.0)
+            usual *= TRIAL_SHARE if days_ago > OPENED_DAYS_AGO else 1.0
             volumes = {trend: calls_per_day(trend, days_ago) for trend in Trend}
             activities = {rhythm: activity(rhythm, middle) for rhythm in Rhythm}
             for rhythm, trend in total:

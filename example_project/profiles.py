@@ -58,13 +58,18 @@ NEVER_CALLED: frozenset[Key] = frozenset(
     {
         ("POST", "/operations/reindex"),
         ("DELETE", "/v2/customers/{customer_id}"),
+        ("GET", "/v2/products/{sku}/similar"),
         ("POST", "/v2/gift-cards"),
         ("GET", "/v2/gift-cards/{code}"),
     }
 )
 
-ONCE_DAYS_AGO: Mapping[Key, float] = {("GET", "/v2/reports/quarterly/{year}/{quarter}"): 75.0}
-"""Endpoints with a single call, and how many days ago it was."""
+QUARTERLY_DAYS_AGO: Mapping[Key, tuple[float, ...]] = {
+    ("GET", "/v2/reports/quarterly/{year}/{quarter}"): (20.5, 111.5, 202.5, 293.5, 384.5),
+    ("GET", "/v2/reports/tax/{year}/{quarter}"): (183.5, 274.5, 365.5, 446.5),
+}
+"""Endpoints that are called once a quarter, and how many days ago that was: one is in use, though
+it rests for three months, and one has stopped."""
 
 CATALOG: Mapping[Key, Profile] = {
     ("GET", "/v2/products"): Profile(share=283, median_ms=9.5, sigma=0.55),
@@ -197,6 +202,20 @@ ORDERS: Mapping[Key, Profile] = {
 }
 
 THE_REST: Mapping[Key, Profile] = {
+    # Only crawlers ask for it. Until the lens tells callers apart, it looks like any other
+    # endpoint in use.
+    ("GET", "/v2/feeds/products"): Profile(
+        share=3, trend=Trend.STEADY, median_ms=75.0, rhythm=Rhythm.MACHINES
+    ),
+    # Every call is refused.
+    ("POST", "/webhooks/parcels"): Profile(
+        share=4,
+        trend=Trend.STEADY,
+        median_ms=2.1,
+        ok=401,
+        rhythm=Rhythm.MACHINES,
+        incident_5xx=0.0,
+    ),
     ("GET", "/health"): Profile(
         share=87, trend=Trend.STEADY, median_ms=3.0, rhythm=Rhythm.MACHINES, incident_5xx=0.1
     ),
@@ -254,7 +273,7 @@ THE_REST: Mapping[Key, Profile] = {
         median_ms=34.0,
         ok=201,
         errors={409: 0.03, 422: 0.08},
-        last_days_ago=61.8,
+        last_days_ago=415.2,
     ),
     ("GET", "/v1/orders/{order_id}"): Profile(
         share=19, trend=Trend.FADING, median_ms=5.0, errors={404: 0.07}, last_days_ago=48.2
@@ -265,10 +284,42 @@ PROFILES: Mapping[Key, Profile] = {**CATALOG, **CUSTOMERS, **ORDERS, **THE_REST}
 
 QUIET: frozenset[Key] = (
     NEVER_CALLED
-    | frozenset(ONCE_DAYS_AGO)
+    | frozenset(QUARTERLY_DAYS_AGO)
     | frozenset(key for key, profile in PROFILES.items() if profile.last_days_ago)
 )
 """Endpoints that the demo shows as cold, dead or never called; its traffic must not call them."""
+
+REMOVED: Mapping[Key, Profile] = {
+    ("GET", "/v1/customers/{customer_id}"): Profile(
+        share=9, trend=Trend.FADING, median_ms=4.0, errors={404: 0.05}, rhythm=Rhythm.OFFICE
+    ),
+    ("GET", "/v1/server-info"): Profile(
+        share=2, trend=Trend.FADING, median_ms=1.5, rhythm=Rhythm.OFFICE
+    ),
+}
+"""Endpoints that only earlier releases had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Calls that a removed endpoint still gets.
+
+    Attributes:
+        path: A path that it had.
+        agent: The User-Agent of its caller.
+        calls_per_day: Calls a day.
+    """
+
+    path: str
+    agent: str
+    calls_per_day: float
+
+
+LEFTOVERS: Mapping[Key, Leftover] = {
+    ("GET", "/v1/customers/{customer_id}"): Leftover("/v1/customers/17", "TillSync/1.4", 7.0),
+    ("GET", "/v1/server-info"): Leftover("/v1/server-info", "Mozilla/5.0 zgrab/0.x", 2.0),
+}
+"""What calls the removed endpoints: an old till, and a scanner."""
 
 
 class UnknownEndpointError(Exception):
@@ -281,7 +332,7 @@ def check(endpoints: frozenset[Key]) -> None:
     Raises:
         UnknownEndpointError: There is not; names those that don't fit.
     """
-    planned = NEVER_CALLED | frozenset(ONCE_DAYS_AGO) | frozenset(PROFILES)
+    planned = NEVER_CALLED | frozenset(QUARTERLY_DAYS_AGO) | frozenset(PROFILES)
     differences = [
         (planned - endpoints, "profiles.py names endpoints that the app does not have"),
         (endpoints - planned, "profiles.py lacks endpoints of the app"),

@@ -229,8 +229,27 @@ async def partner(shopper: Shopper) -> None:
 
 
 async def old_till(shopper: Shopper) -> None:
-    """Be the till that nobody has updated."""
-    await shopper.get("/v1/orders")
+    """Be the till that nobody has updated; one of its two endpoints is removed."""
+    headers = {"User-Agent": "TillSync/1.4"}
+    await shopper.get("/v1/orders", headers=headers)
+    if shopper.likely(0.3):
+        await shopper.get(f"/v1/customers/{shopper.customer()}", headers=headers)
+
+
+async def old_carrier(shopper: Shopper) -> None:
+    """Send a notice with a signature that is wrong, as always."""
+    notice = {"tracking_code": "KC0"}
+    await shopper.send("POST", "/webhooks/parcels", json=notice, headers={"X-Signature": "old"})
+
+
+async def crawl(shopper: Shopper) -> None:
+    """Be the crawler of a search engine."""
+    await shopper.get("/v2/feeds/products", headers={"User-Agent": "Googlebot/2.1"})
+
+
+async def scan(shopper: Shopper) -> None:
+    """Look for weaknesses."""
+    await shopper.get("/v1/server-info", headers={"User-Agent": "Mozilla/5.0 zgrab/0.x"})
 
 
 async def mistakes(shopper: Shopper) -> None:
@@ -262,6 +281,9 @@ MIX: dict[Scenario, float] = {
     free_order: 0.8,
     partner: 8,
     old_till: 2,
+    old_carrier: 0.5,
+    crawl: 0.4,
+    scan: 0.2,
     mistakes: 1,
     check_health: 10,
 }

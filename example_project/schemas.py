@@ -209,11 +209,24 @@ class CategoryRevenue(BaseModel):
     revenue_cents: int
 
 
+class SalesTax(BaseModel):
+    """Revenue of one quarter without tax, and the tax."""
+
+    net_cents: int
+    tax_cents: int
+
+
 class PaymentNotice(BaseModel):
     """Notice of the payment provider about a payment."""
 
     provider_reference: str
     event: Literal["settled", "disputed"]
+
+
+class ParcelNotice(BaseModel):
+    """Notice of a carrier that it has delivered a parcel."""
+
+    tracking_code: str
 
 
 class LegacyOrder(BaseModel):

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Self
 
 MOST = 1_000
+DEFAULT_HISTORY_DAYS = 450
+"""Long enough for endpoints that are safe to remove, which takes more than a silent year."""
+
 DEFAULT_DATA_DIR = Path(__file__).parent / "var"
 
 
@@ -27,7 +30,7 @@ class Settings:
 
     data_dir: Path = DEFAULT_DATA_DIR
     latency_scale: float = 1.0
-    history_days: float = 120
+    history_days: float = DEFAULT_HISTORY_DAYS
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -40,7 +43,10 @@ class Settings:
         return cls(
             Path(data_dir).absolute() if data_dir else DEFAULT_DATA_DIR,
             _number("EXAMPLE_LATENCY", environment.get("EXAMPLE_LATENCY", "1"), least=0),
-            _number("EXAMPLE_HISTORY_DAYS", environment.get("EXAMPLE_HISTORY_DAYS", "120")),
+            _number(
+                "EXAMPLE_HISTORY_DAYS",
+                environment.get("EXAMPLE_HISTORY_DAYS", DEFAULT_HISTORY_DAYS),
+            ),
         )
 
     @property
@@ -69,7 +75,7 @@ class Settings:
         (self.data_dir / ".gitignore").write_text("*\n", encoding="utf-8")
 
 
-def _number(name: str, text: str, *, least: float = 0.01) -> float:
+def _number(name: str, text: str | float, *, least: float = 0.01) -> float:
     try:
         number = float(text)
     except ValueError:

@@ -58,5 +58,6 @@ def _leave_alone(context: "AutogenContext", _upgrade_ops: "UpgradeOps") -> "Prio
     def run_name_filters(name: str | None, type_: Any, parent_names: Any) -> bool:
         return (type_ != "table" or name not in ours) and others(name, type_, parent_names)
 
+    # On the instance, so that other runs keep their own.
     vars(context)["run_name_filters"] = run_name_filters
     return PriorityDispatchResult.CONTINUE

@@ -61,6 +61,7 @@ class LensMiddleware(RecordingMiddleware):
         Raises:
             ConfigError: The prefix, or a setting, has a value that cannot work.
         """
+        # Made here, because Starlette creates the middleware only when the app starts.
         app.add_middleware(cls, config=config or LensConfig())
         app.include_router(create_lens_admin(prefix))
 
@@ -113,6 +114,7 @@ class ReportPath:
         """Answer a GET of a report; pass on all else."""
         if scope["type"] == "http":
             root = scope.get("root_path", "")
+            # ASGI's path contains the root path, which some servers leave out.
             endpoint = self._endpoints.get(scope["path"].removeprefix(root))
             if endpoint is not None and scope["method"] in ("GET", "HEAD"):
                 scope["endpoint"] = endpoint  # So that the recorder knows it as the lens's own.

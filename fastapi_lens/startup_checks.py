@@ -55,6 +55,7 @@ def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
             continue
         close = get_close_matches(meant, known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ", and is ignored"
+        # In ASCII, because a name may have bytes that no log can encode.
         yield f"the environment variable {name!a} is no setting of the lens{hint}"
 
 

@@ -75,6 +75,7 @@ def addresses(page: Page, base: str) -> dict[str, str]:
         "endpoint-never-called": first(page, f"{base}/?status=never_called"),
         "requests": f"{base}/requests",
         "request": first(page, f"{base}/requests?status=5xx&q=Error"),
+        "cleanup": f"{base}/cleanup",
         "exceptions": f"{base}/exceptions",
         "exception": first(page, f"{base}/exceptions"),
         "settings": f"{base}/settings",

@@ -49,6 +49,16 @@ def read_product(session: CurrentSession, sku: Sku) -> Product:
     return get_product(session, sku)
 
 
+@router.get("/{sku}/similar")
+def list_similar_products(session: CurrentSession, page: CurrentPage, sku: Sku) -> list[Product]:
+    """List other products of the same category; the shop's pages do not show them yet."""
+    product = get_product(session, sku)
+    query = select(Product).where(
+        col(Product.is_listed), Product.category == product.category, Product.sku != sku
+    )
+    return list(session.exec(query.order_by(Product.name).limit(page.limit)).all())
+
+
 @router.patch("/{sku}")
 def change_product(session: CurrentSession, sku: Sku, change: ProductChange) -> Product:
     """Change a product's name, category, price or whether it is listed."""

@@ -51,7 +51,7 @@ def change_customer(session: CurrentSession, customer_id: int, change: CustomerC
     return customer
 
 
-@router.delete("/{customer_id}", status_code=204)
+@router.delete("/{customer_id}", status_code=204, openapi_extra={"x-lens": {"cadence": "yearly"}})
 def erase_customer(session: CurrentSession, customer_id: int) -> None:
     """Forget who a customer was, as the law lets them ask; the orders stay for the books."""
     customer = get_customer(session, customer_id)

@@ -16,7 +16,11 @@ def health(session: CurrentSession) -> Health:
     return Health(products=session.exec(select(func.count()).select_from(Product)).one())
 
 
-@router.post("/operations/reindex", status_code=204)
+@router.post(
+    "/operations/reindex",
+    status_code=204,
+    openapi_extra={"x-lens": {"keep": "repairs a broken index", "until": "2036-12-31"}},
+)
 def reindex(session: CurrentSession) -> None:
     """Rebuild the indexes of the catalogue. The database has never yet lost one."""
     session.connection().exec_driver_sql("REINDEX products")

@@ -64,6 +64,7 @@ class Archive:
         for row in rows:
             values = list(row)
             for number in binary:
+                # JSON has no bytes.
                 values[number] = base64.b64encode(values[number]).decode()
             self._line(values)
             self._counts[table] += 1

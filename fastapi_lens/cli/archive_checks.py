@@ -206,6 +206,7 @@ def _is_id(value: Any) -> bool:
 
 
 def _is_number(value: Any, kind: Any) -> bool:
+    # A bool is an int in Python.
     return isinstance(value, kind) and not isinstance(value, bool) and 0 <= value <= MAX_TIME_US
 
 
@@ -233,6 +234,7 @@ def _bytes(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
+        # Without validation, foreign characters are skipped.
         return base64.b64decode(value, validate=True)
     except ValueError:
         return value

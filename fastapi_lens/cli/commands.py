@@ -139,6 +139,7 @@ def import_command(
             return
         if app is not None:
             raise CommandError(Exit.USAGE, "give --app only with --from-lens-0.3")
+        # Not `opened`: an import also creates a missing file and its tables.
         target = Database(place.url)
         try:
             with _bars() as progress:
@@ -184,6 +185,7 @@ def purge_command(
                 return
             if not yes:
                 typer.confirm("Delete this permanently?", abort=True)
+            # Before the deletion, so that the audit log has an interrupted one, too.
             note_purge(target, choice, _amount_text(name, much), now=time.time())
             with _bars() as progress:
                 advance = progress("Deleting", much.rows)
@@ -208,6 +210,7 @@ def doctor_command(
         if place.file is not None and os.path.exists(place.file):  # noqa: PTH110
             for finding in examine_file(place.file):
                 worst = _show(finding, worst)
+        # Undrained, because what waits in the inbox is examined as well.
         with opened(place, drains=False) as source:
             if repairs and (rows := list(wrong_rows(source))):
                 repair(source, rows, now=time.time())
@@ -232,6 +235,7 @@ def version_command() -> None:
 def _matching(database: Database, app: str, globs: list[str], method: str | None) -> list[int]:
     """The ids of the chosen endpoints; all endpoints of the app without a restriction."""
     for glob in globs:
+        # Names such as <unmapped> are no paths.
         if not glob.startswith(("/", "**", "<")):
             raise CommandError(Exit.USAGE, f"a glob must start with a slash, not {glob!r}")
     with database.read() as connection:
@@ -287,6 +291,7 @@ def _bars() -> Generator[Progress]:
     with bars if console.is_terminal else nullcontext():
 
         def begin(title: str, total: int) -> Callable[[int], None]:
+            # Without a total, rich shows a moving bar; a total of 0 looks done.
             task = bars.add_task(title, total=total or None)
 
             def advance(rows: int) -> None:

@@ -84,6 +84,7 @@ def check_command(
         if (application is None) == (routes is None):
             raise CommandError(Exit.USAGE, "name either the application as MODULE:APP, or --routes")
         now = time.time()
+        # First, because a mistake in it should cost no download and no import.
         policy, link = read_policy(), url and web_address(url, "--url")
         commit = None if base is None else merge_base(base)
         sources = tuple(
@@ -192,9 +193,11 @@ def _show(result: Result, form: CheckFormat) -> None:
             text = as_text(result) + annotations(result)
         case _:
             text = as_text(result)
+    # A workflow finds commands in any output, whatever its format.
     typer.echo(without_commands(text), nl=False)
     if summary := os.environ.get(SUMMARY_VARIABLE):
         try:
+            # Other commands of the same step append to it as well.
             with Path(summary).open("a", encoding="utf-8") as stream:
                 stream.write(as_markdown(result))
         except OSError as error:

@@ -84,6 +84,7 @@ def show(report: Report, console: Console) -> None:
         if number >= _LEFT and number not in numbers:
             continue
         words = number < _LEFT
+        # A path that is cut off names no endpoint.
         folds = number == 1
         table.add_column(
             heading,

@@ -106,6 +106,7 @@ def import_file(
     begun = importer.begin()
     advance = progress("Importing", total)
     advance(begun)
+    # After an error, the generator would keep the file open until it is collected.
     with closing(file.rows()) as rows:
         for start, table, chunk in _chunks(islice(rows, begun, None), begun):
             importer.add(table, start, [row.values for row in chunk])

@@ -58,6 +58,7 @@ def read_used(
         for row in yield_gil(rows)
         if isinstance(row[ID], int)
     ]
+    # Not by the database, whose order of texts depends on its collation.
     return sorted(used, key=lambda one: (one[0][PATH], one[0][METHOD]))
 
 

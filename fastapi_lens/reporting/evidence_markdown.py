@@ -15,19 +15,23 @@ from fastapi_lens.verdict.sentences import headline, sentence
 UNKNOWN_SOURCE = "Without a known file"
 
 
-def markdown(evidence: AppEvidence, endpoints: Iterable[Judged], *, app: str) -> Iterator[str]:
+def markdown(
+    evidence: AppEvidence, endpoints: Iterable[Judged], *, app: str, environment: str | None = None
+) -> Iterator[str]:
     """Endpoints by the file of their handler, each with its verdict and evidence.
 
     Args:
         evidence: Of the app.
         endpoints: Those to list, in any order.
-        app: Name of the app, with its environment.
+        app: Name of the app.
+        environment: Name of its environment; None without one.
 
     Yields:
         Lines, each with its end.
     """
     listed = sorted(endpoints, key=_place)
-    yield f"## Endpoints of {escaped(visible(app))}\n\n"
+    place = f" ({escaped(visible(environment))})" if environment else ""
+    yield f"## Endpoints of {escaped(visible(app))}{place}\n\n"
     yield f"{_observed(evidence.observation)}\n"
     for file, group in groupby(listed, key=lambda one: _place(one)[0]):
         yield f"\n### {code(file) if file else UNKNOWN_SOURCE}\n\n"

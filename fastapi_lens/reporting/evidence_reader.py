@@ -35,7 +35,6 @@ from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.text.path_shapes import shape_of
 from fastapi_lens.verdict.days import Holes
-from fastapi_lens.verdict.history import Keep
 from fastapi_lens.verdict.verdict import verdict_of
 
 BACKLOG_SECONDS = 300.0
@@ -56,13 +55,11 @@ class Scope:
         app: Name of the app.
         settings: The active settings.
         retention: Retention of each tier.
-        keeps: Decisions of admins by endpoint.
     """
 
     app: str
     settings: Settings
     retention: Retention
-    keeps: Mapping[int, Keep]
 
 
 def read_evidence(connection: Connection, scope: Scope, *, now: float) -> AppEvidence:
@@ -179,7 +176,7 @@ class _Reading:
             observation=self.observation,
             oldest_start=state.oldest_start,
             open_ids=frozenset(state.opened),
-            keeps=scope.keeps,
+            keeps=scope.settings.keeps,
             has_waiting=waits_since is not None,
         )
         self._reach = _reach(scope.retention, now)
@@ -213,6 +210,7 @@ class _Reading:
             self._reach,
             first_week=max(microseconds(EARLIEST), first) // DAY_US,
         )
+        # Only these need it: an older release has stored no last use.
         doubtful = [row.id for row in called if not row.last_used_at and not found[row.id].has_use]
         for identity, calls in read_refused(self._connection, doubtful, self._reach).items():
             found[identity].refused_calls = calls
@@ -226,6 +224,7 @@ class _Reading:
         endpoint = endpoint_of(row.facts, _NO_USAGE, self._scope.settings.thresholds, now=self._now)
         last = history.last_used
         is_read = all(identity in calls for identity in shape.ids)
+        # The pruner notes removals only once a minute.
         removed_us = 0 if shape.is_in_routes(row) else row.removed_at or row.last_seen_at
         return Judged(
             endpoint=with_open(endpoint, self._state.opened),

@@ -233,6 +233,7 @@ class Evidence(BaseModel):
             environment=environment,
             releases=list(evidence.releases),
             observed=Observed.of(evidence.observation),
+            # Nothing records callers yet; the key stands here for programs.
             callers=None,
             twins=list(evidence.twins),
             endpoints=[EndpointEvidence.of(one) for one in yield_gil(every)],

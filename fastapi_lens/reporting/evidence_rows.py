@@ -210,6 +210,7 @@ def _stored(row: Row, app: str) -> Stored:
     facts, overrides = sound_facts(row[:_TIMES_AT]), row[-1]
     times = (whole(one, MAX_TIME_US) for one in row[_TIMES_AT:_IDS_AT])
     numbers = dict(zip((*_TIMES, *_IDS), (*times, *map(whole, row[_IDS_AT:-1])), strict=True))
+    # A worker of an older release has registered it.
     numbers["shape_id"] = numbers["shape_id"] or shape_id(app, facts[METHOD], facts[PATH])
     text = overrides if isinstance(overrides, str) else None
     return Stored(facts=facts, overrides=text, **numbers)

@@ -133,6 +133,7 @@ class Shape:
             kind=_KINDS.get(row.facts[KIND], Kind.HTTP),
             noise=Noise(refused_days=len({day for each in found for day in each.refused})),
             keeps=self._keeps(overrides),
+            # The longest period asks for the longest silence.
             cadence=max(
                 (each.cadence for each in overrides if each.cadence is not None),
                 key=CADENCE_DAYS.__getitem__,

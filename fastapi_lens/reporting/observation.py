@@ -104,6 +104,7 @@ def _observed_hours(connection: Connection, app: str, *, last_hour: int) -> list
     values = {"dropped_id": dropped_id(app), "last_hour": last_hour}
     for hour, minutes in _DROPPED.read(connection, values):
         if hour in observed:
+            # The lost calls may have been the only ones, so the hour proves no silence.
             observed[hour] &= ~minutes
     return sorted((hour, minutes) for hour, minutes in observed.items() if minutes)
 

@@ -57,7 +57,6 @@ from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.data_version import data_version
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import ENDPOINT
-from fastapi_lens.verdict.history import Keep
 from fastapi_lens.verdict.level import IN_USE_DAYS
 
 NAMED = 50
@@ -80,7 +79,6 @@ class Reader:
         app: Returns the app's name; only its endpoints are read.
         settings: Returns the active settings.
         retention: Retention of each tier; may change while the reader exists.
-        keeps: Returns the endpoints that an admin keeps on purpose, by id.
 
     Attributes:
         log: Answers queries about single requests and exceptions.
@@ -94,13 +92,11 @@ class Reader:
         app: Callable[[], str],
         settings: Callable[[], Settings],
         retention: Retention,
-        keeps: Callable[[], Mapping[int, Keep]] = dict,
     ) -> None:
         """Read nothing yet."""
         self._database = database
         self._app = app
         self._settings = settings
-        self._keeps = keeps
         self._retention = retention
         self.log = LogReader(database, app=app, is_recorded=self._is_recorded)
         self.results = TTLCache()
@@ -180,6 +176,7 @@ class Reader:
         """
         called = [one for one in endpoints if one.usage.calls]
         ids = [one.id for one in called] if len(called) <= NAMED else None
+        # No row is older than the first call.
         since = min((one.first_called_at or 0.0 for one in called), default=None)
         with self._database.read() as connection:
             spans = self._spans(window, now, since=since)
@@ -273,11 +270,12 @@ class Reader:
             with self._database.read() as connection:
                 return read_evidence(connection, scope, now=now)
 
-        depends = (scope.settings, frozenset(scope.keeps.items()), int(now) // SECONDS_PER_DAY)
+        # With the day, because silence grows although no data changes.
+        depends = (scope.settings, int(now) // SECONDS_PER_DAY)
         return self.results.get(("evidence", self.version(), *depends), read)
 
     def recent_evidence(self, now: float, endpoints: Iterable[Endpoint]) -> AppEvidence:
-        """The same, at most `EVIDENCE_SECONDS` old, and renewed when a silent endpoint is called.
+        """`evidence`, at most `EVIDENCE_SECONDS` old, and renewed once a silent one is called.
 
         Args:
             now: Epoch seconds.
@@ -312,7 +310,7 @@ class Reader:
             return read_judged(connection, self._scope(), id_from_key(key), now=now)
 
     def recent_judged(self, endpoint: Endpoint, *, now: float) -> Judged | None:
-        """The same, at most `EVIDENCE_SECONDS` old, and never older than the day of its last call.
+        """`judged`, at most `EVIDENCE_SECONDS` old, and not older than the day of its last call.
 
         Raises:
             StorageError: The database cannot be read.
@@ -325,7 +323,7 @@ class Reader:
         """All that recent verdicts depend on besides calls; `key` is empty for all endpoints."""
         scope = self._scope()
         day = int(now) // SECONDS_PER_DAY
-        return (key, self._app(), scope.settings, frozenset(scope.keeps.items()), day)
+        return (key, scope.app, scope.settings, day)
 
     def bounds(self, window: Window, *, now: float) -> Bounds:
         """Start and end of a window, to the precision of the rows that are kept."""
@@ -373,12 +371,12 @@ class Reader:
             app=self._app(),
             settings=self._settings(),
             retention=self._retention,
-            keeps=self._keeps(),
         )
 
     def _spans(self, window: Window, now: float, *, since: float | None) -> list[Span]:
         """The rows of a window; for everything, those since a time, or all with None."""
         bounds, first = self.bounds(window, now=now), int(max(EARLIEST, since or 0.0))
+        # All time begins with a week: only weeks are kept for ever.
         start = first // Tier.WEEK * Tier.WEEK if bounds.start is None else bounds.start
         return cover(start, end=bounds.end)
 

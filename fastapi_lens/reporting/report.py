@@ -66,6 +66,7 @@ class EndpointStats(BaseModel):
             error_4xx_count=usage.errors_4xx,
             error_5xx_count=usage.errors_5xx,
             error_rate_pct=error_rate,
+            # From the rounded one, so that both add up to 100.
             success_rate_pct=round(100 - error_rate, 2),
             avg_duration_ms=round(usage.avg_ms, 2),
             p50_duration_ms=round(p50, 2),
@@ -75,6 +76,7 @@ class EndpointStats(BaseModel):
             last_called_at=last,
             first_called_at=endpoint.first_called_at,
             days_since_last_call=(
+                # The clock of another host may be ahead.
                 None if last is None else round(max(0.0, now - last) / SECONDS_PER_DAY, 2)
             ),
             open_connections=endpoint.open_connections,

@@ -157,6 +157,7 @@ class LogReader:
         with self._database.read() as connection:
             rows = _joined().where(REQUEST.c.id > after, *self._conditions(connection, wanted))
             if wanted.endpoint:
+                # `_of` leaves one endpoint to the check of each row, and a count reads no rows.
                 hidden = self._hidden(connection, ENDPOINT.c.id == id_from_key(wanted.endpoint))
                 rows = rows.where(REQUEST.c.endpoint_id.not_in(hidden))
             ids = rows.with_only_columns(REQUEST.c.id).limit(MOST_NEWER).subquery()
@@ -282,6 +283,7 @@ def _joined() -> sa.Select[Any]:
     return (
         sa.select(REQUEST, *(column.label(name) for name, column in _OF_REQUEST.items()))
         .select_from(REQUEST)
+        # Outer joins, because a purge may leave requests without their endpoint.
         .outerjoin(ENDPOINT, ENDPOINT.c.id == REQUEST.c.endpoint_id)
         .outerjoin(EXCEPTION, EXCEPTION.c.id == REQUEST.c.failure_id)
     )
@@ -320,6 +322,7 @@ def _call(row: Any) -> LoggedCall:
         reason=row.reason,
         client=row.client,
         agent=row.agent,
+        # An exception may be deleted before its requests.
         exception_key=key_from_id(row.failure_id) if row.failure_id and row.exception_type else "",
         exception_type=row.exception_type or "",
         message=row.message or "",

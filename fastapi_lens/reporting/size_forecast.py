@@ -161,6 +161,7 @@ class Forecaster:
             StorageError: The database cannot be read.
         """
         kept, latest = (self._retention.ttl_days, self._retention.log_max_rows), self._latest
+        # Either way: after a step back, it would be shown for much longer.
         if latest and abs(now - latest[0]) < FRESH_SECONDS and latest[1] == kept:
             return latest[2]
         sizes = self._database.dialect.row_bytes

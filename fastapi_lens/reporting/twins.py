@@ -42,6 +42,7 @@ def read_twins(
     mine = {(method, shape_of(path)) for method, path in endpoints}
     theirs: dict[str, set[Name]] = {}
     rows = sa.select(ENDPOINT.c.app, ENDPOINT.c.method, ENDPOINT.c.path)
+    # Sizes and workers first, so that the endpoints of few apps are read.
     candidates = _candidates(connection, app, len(mine), now)
     for name, method, path in connection.execute(rows.where(ENDPOINT.c.app.in_(candidates))):
         theirs.setdefault(name, set()).add((method, shape_of(path)))
@@ -51,6 +52,7 @@ def read_twins(
 
 def _are_twins(one: set[Name], other: set[Name]) -> bool:
     shared = len(one & other)
+    # Of the larger one, so that a small service is no twin of a large one.
     return shared >= FEWEST_SHARED and 2 * shared > max(len(one), len(other))
 
 

@@ -78,6 +78,7 @@ def read_state(connection: Connection, *, app: str, now: float) -> State:
     found = sound_rows((row for row in answer if row.id is not None), WORKER)
     living = [row for row in found if _state(row, now) is WorkerState.RUNNING]
     complete = min((_by_our_clock(row, row.complete_to, now) for row in living), default=0)
+    # Where nobody lives, counts are complete up to the end of the last worker.
     if not complete:
         latest = (row.complete_to for part in _latest(connection, app) for row in part)
         complete = max(latest, default=0)

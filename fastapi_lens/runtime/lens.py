@@ -97,10 +97,10 @@ class Lens:
         self.flusher = self._new_flusher()
         self.reader = Reader(
             self.database,
+            # Asked each time, because `discover` sets the name later.
             app=lambda: self.app_name,
             settings=lambda: self.settings,
             retention=self.retention,
-            keeps=lambda: self.settings.keeps,
         )
         self.forecaster = Forecaster(self.database, self.retention)
 
@@ -140,6 +140,7 @@ class Lens:
     @property
     def methods(self) -> set[str]:
         """The methods of the discovered endpoints."""
+        # A copy, because the flusher's thread adds to it.
         return {method for method, _ in list(self._facts)}
 
     def is_recorded(self, method: str, path: str) -> bool:
@@ -219,6 +220,7 @@ class Lens:
         name = storable(self.config.app_name or title)
         if name != self.app_name:
             self.app_name = self.retention.app = name
+            # Ids of endpoints, and the row of the worker, depend on the name.
             self.flusher = self._new_flusher()
 
     def begin(self, app: Any, *, lifespan: bool = False) -> None:
@@ -246,6 +248,7 @@ class Lens:
     def _start(self, app: Any) -> None:
         self.discover(app)
         if not self._lifespan:
+            # Its end may not be announced, and what waits in memory would be lost.
             self.flusher.shorten_interval(LAZY_FLUSH_SECONDS)
         self._log_notes()
         self._watch_end()
@@ -254,7 +257,9 @@ class Lens:
     async def end(self) -> None:
         """Write pending counts because the server shuts down; takes 10 s at most."""
         try:
+            # Shielded, because a server may cancel the lifespan while it shuts down.
             with anyio.move_on_after(STOP_SECONDS, shield=True):
+                # Without abandoning the thread, the time limit would wait for it.
                 await anyio.to_thread.run_sync(self.stop, abandon_on_cancel=True)
         except RuntimeError:  # No thread can be started; nothing else is served any more.
             self.stop()
@@ -363,6 +368,7 @@ class Lens:
         if not self._watched:
             self._watched = True
             at_end(self._stop_at_end)
+        # Each time, because a child drops the registrations of its parent.
         at_end_of_child(self._stop_at_end)
 
     def _stop_at_end(self) -> None:
@@ -372,6 +378,7 @@ class Lens:
     def restart_in_child(self) -> None:
         """Start afresh in a forked child: counts, thread and connections belong to the parent."""
         self.started = False
+        # New ones, because another thread of the parent may have held them.
         self._starting, self._refreshing, self._attaching = (threading.Lock() for _ in range(3))
         self._attached = {}  # These objects use the parent's database.
         # Kept, so that no finaliser here closes a connection that the parent still uses.

@@ -33,6 +33,7 @@ def at_end_of_child(method: Method) -> None:
     A forked child ends without atexit, and drops the parent's registrations when it starts.
     """
     if multiprocessing.parent_process() is not None:
+        # With a priority: at the end, multiprocessing skips finalizers that have none.
         Finalize(None, _weak(method), exitpriority=0)
 
 

@@ -31,6 +31,7 @@ def notes(config: LensConfig, name: str, *, in_memory: bool) -> Iterator[Note]:
             logging.WARNING if place.is_fault else logging.INFO,
             "keeps its counts in memory, where they end with this process: " + place.fallback,
         )
+    # In memory, no other application can share the counts.
     if config.app_name is None and name in _DEFAULT_TITLES and not in_memory:
         yield (
             logging.WARNING,

@@ -155,9 +155,11 @@ def read_rules(values: Mapping[str, Any]) -> tuple[Rules, list[str]]:
         return Rules(), ["rules is no list"]
     found: dict[str, Rule] = {}
     wrong: list[str] = []
+    # Another program may have stored more, and each one slows down matching.
     for number, one in enumerate(cast("list[object]", stored)[:MAX_RULES], 1):
         try:
             rule = Rule.of(one)
+            # The first of an id, because a form could not tell two apart.
             found.setdefault(rule.id, rule)
         except ConfigError as error:
             wrong.append(f"rule {number}: {error.field} {error.problem}")
@@ -166,6 +168,7 @@ def read_rules(values: Mapping[str, Any]) -> tuple[Rules, list[str]]:
 
 def _all(kind: type[_Kind], values: object) -> list[_Kind]:
     found = cast("list[object]", values) if isinstance(values, list) else [None]
+    # A bool is an int in Python.
     right = [one for one in found if isinstance(one, kind) and not isinstance(one, bool)]
     if len(right) != len(found):
         raise ConfigError("rules", "holds what is no rule")

@@ -131,6 +131,7 @@ class KeptEndpoints:
             raise ConfigError(UNTIL, f"must be a day from today up to {MAX_YEARS} years ahead")
         kept = (*self.without(one.endpoint for one in further).all, *further)
         if len(kept) > MAX_KEPT:
+            # Only now: as long as there is room, a page says that they have ended.
             kept = tuple(one for one in kept if one.until >= today)
         if len(kept) > MAX_KEPT:
             raise ConfigError(REASON, f"cannot be saved: at most {MAX_KEPT} endpoints are kept")

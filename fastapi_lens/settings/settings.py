@@ -31,6 +31,7 @@ SECTIONS: Mapping[str, tuple[Setting, ...]] = {
 MAX_KNOWN = 16_384
 """Most cached results of `is_included`, because pages need it for all endpoints."""
 
+# Browsers and crawlers request these by themselves.
 ALWAYS_EXCLUDED = ("/favicon.ico", "/robots.txt")
 
 
@@ -50,6 +51,7 @@ class Settings:
     rules: Rules = field(default_factory=Rules)
     kept: KeptEndpoints = field(default_factory=KeptEndpoints)
     unusable: tuple[str, ...] = ()
+    # Settings are part of cache keys, and a dict has no hash.
     versions: Mapping[str, int] = field(default_factory=dict[str, int], hash=False)
     _known: dict[tuple[str, str], bool] = field(
         default_factory=dict[tuple[str, str], bool], init=False, compare=False, repr=False

@@ -84,6 +84,7 @@ def _needs_of_caller(caller: Caller) -> tuple[float, float]:
     gap = caller.longest_gap
     if caller.is_rare:
         return max(QUARTER, 2 * gap + FLOOR), YEAR
+    # Whoever is not rare has four days or more.
     mean = (caller.last_day - caller.first_day) / (caller.days - 1)
     is_steady = gap <= 2 * mean + TOLERANCE
     steady = max(1.5 * gap + FLOOR, LEFT_OUT * gap + TOLERANCE)

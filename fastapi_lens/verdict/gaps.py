@@ -147,6 +147,7 @@ def _explained_by(holes: Holes, begins: Sequence[int], lengths: Sequence[int]) -
     if not touched or len(lengths) - len(touched) < FEWEST_CLEAN_GAPS:
         return frozenset()
     clean = sorted(length for index, length in enumerate(lengths) if index not in touched)
+    # Nothing is due in an irregular use.
     if not is_regular(clean, tolerance=TOLERANCE):
         return frozenset()
     period = median_of(clean)
@@ -157,6 +158,7 @@ def _explained_by(holes: Holes, begins: Sequence[int], lengths: Sequence[int]) -
 
 def _is_explained(begin: int, length: int, period: int, holes: Holes) -> bool:
     """True if uses were due in a gap, and a hole has the time of each."""
+    # A daily use is due on each day, so none comes early or late.
     slack = 0 if period == 1 else max(1, round(0.1 * period))
     due = range(begin + period, begin + length - slack, period)
     return bool(due) and all(holes.overlap(day - slack, day + slack) for day in due)

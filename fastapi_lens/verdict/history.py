@@ -16,6 +16,7 @@ REFUSED = frozenset({400, 401, 403, 404, 405, 406, 410, 415, 421, 422})
 NOISE_WINDOW = 90
 """Days up to today in which noise is counted."""
 
+# A choice, not a measurement: the noise of the simulations came daily.
 MOST_NOISE_DAYS = 2
 """Days with noise in that window that still let an endpoint be safe to remove."""
 

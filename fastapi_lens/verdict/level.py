@@ -50,6 +50,7 @@ def _level_of_short(silence: Silence) -> Level:
     """The level of a silence that is too short for probably, or that a waiting call may end."""
     if silence.last_used is None:
         return Level.NOT_ENOUGH_OBSERVATION
+    # Were nothing unobserved, the silence would do: observation is what is missing.
     if silence.unseen and silence.history.today >= dates_of(silence, NO_HOLES).probably:
         return Level.NOT_ENOUGH_OBSERVATION
     if silence.days <= max(IN_USE_DAYS, 1.1 * silence.gaps.longest + 1):
@@ -59,4 +60,5 @@ def _level_of_short(silence: Silence) -> Level:
 
 def latest_keep(history: History) -> Keep | None:
     """Of all that keep an endpoint on purpose the one that ends last; None if nobody does."""
+    # Reasons decide ties, so that all workers give the same verdict.
     return max(history.keeps, key=lambda keep: (keep.until, keep.source, keep.reason), default=None)

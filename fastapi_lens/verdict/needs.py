@@ -20,6 +20,7 @@ from fastapi_lens.verdict.gaps import (
 )
 from fastapi_lens.verdict.silence import Clock
 
+# With it, an endpoint that was used daily is probably unused after 32 days.
 FLOOR = 30.0
 """Days of silence on top of what the pattern asks for."""
 
@@ -29,6 +30,7 @@ QUARTER = 100.0
 YEAR = 400.0
 """Silent days that exclude a yearly use: 366 and a month."""
 
+# After two uses, the distribution alone would ask for decades.
 MOST_IRREGULAR_PROBABLY, MOST_IRREGULAR_SAFE = 400.0, 800.0
 """Days beyond which no bound of an irregular use goes, without `FLOOR`."""
 
@@ -47,6 +49,7 @@ SHORTEST_SPAN = 14
 _SAFE_FACTORS = ((1, 3.0), (2, 2.5), (3, 2.25), (7, 2.0), (math.inf, 1.75))
 """Numbers of irregular gaps, each with the factor on the longest gap that a silence must reach."""
 
+# With 1.5, a quarterly job that left out a quarter was safe on day 178 and came on day 183.
 LEFT_OUT = 2.1
 """Periods of silence after which one use that was left out cannot explain it."""
 

@@ -88,6 +88,7 @@ def _keep_of(fields: Mapping[object, object]) -> Keep | None:
 
 
 def _date_of(until: object) -> date:
+    # A datetime is a date in Python, and names no whole day.
     if isinstance(until, date) and not isinstance(until, datetime):
         return until
     try:

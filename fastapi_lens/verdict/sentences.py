@@ -236,6 +236,7 @@ _SENTENCES: Mapping[Code, Callable[..., str]] = {
 def _date(day: int) -> str:
     """A date as 3 March 2027."""
     found = date_of(day)
+    # strftime has no portable form of a day without a leading zero.
     return f"{found.day} {found:%B} {found.year}"
 
 

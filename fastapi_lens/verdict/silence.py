@@ -60,6 +60,7 @@ def _was_seen_before(first: int, last: int, start: int, holes: Holes, clock: Clo
     """True if the days one to three periods before a hole were silent and observed."""
     for count in range(1, PERIODS_BACK + 1):
         low = first - count * clock.period - clock.slack
+        # Days up to the last use show nothing of the silence.
         if low <= start:
             return False
         if not holes.overlap(low, last - count * clock.period + clock.slack):

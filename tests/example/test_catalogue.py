@@ -9,9 +9,10 @@ from example_project.factory import lens_config
 from example_project.history import endpoints_of
 from example_project.profiles import (
     NEVER_CALLED,
-    ONCE_DAYS_AGO,
     PROFILES,
+    QUARTERLY_DAYS_AGO,
     QUIET,
+    REMOVED,
     UnknownEndpointError,
     check,
 )
@@ -62,15 +63,17 @@ def test_every_handler_says_in_one_sentence_what_it_does(leaves: list[Leaf]) -> 
     assert all(leaf.handler.source.startswith("example_project/") for leaf in handlers)
 
 
-def test_every_endpoint_has_a_past_or_is_known_to_have_none(lens: Lens) -> None:
-    check(endpoints_of(lens))
+def test_every_endpoint_has_a_past_or_is_known_to_have_none(leaves: list[Leaf]) -> None:
+    endpoints = endpoints_of(leaves)
+    check(endpoints)
     assert not NEVER_CALLED & set(PROFILES)
-    assert not set(ONCE_DAYS_AGO) & set(PROFILES)
-    assert len(QUIET) == 11
+    assert not set(QUARTERLY_DAYS_AGO) & set(PROFILES)
+    assert not set(REMOVED) & endpoints
+    assert len(QUIET) == 13
 
 
-def test_a_profile_of_an_endpoint_that_is_not_there_fails_loudly(lens: Lens) -> None:
-    endpoints = endpoints_of(lens)
+def test_a_profile_of_an_endpoint_that_is_not_there_fails_loudly(leaves: list[Leaf]) -> None:
+    endpoints = endpoints_of(leaves)
     with pytest.raises(UnknownEndpointError, match=r"does not have: GET /v2/search$"):
         check(endpoints - {("GET", "/v2/search")})
     with pytest.raises(UnknownEndpointError, match=r"lacks endpoints of the app: GET /new$"):

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fastapi.testclient import TestClient
@@ -16,7 +16,8 @@ from example_project.credentials import DEMO_KEY
 from example_project.factory import create_app
 from example_project.history import lay_down, poisson, steps
 from example_project.load import DAY, HOUR, Load, activity
-from example_project.profiles import NEVER_CALLED, ONCE_DAYS_AGO, PROFILES, Rhythm, Trend
+from example_project.profiles import NEVER_CALLED, PROFILES, REMOVED, Rhythm, Trend
+from example_project.releases import RELEASES, deployments
 from example_project.settings import Settings
 
 NOW = 1_790_000_000.0
@@ -36,12 +37,119 @@ def test_a_past_has_active_cold_dead_and_never_called_endpoints(settings: Settin
     assert sum(row["total_calls"] for row in rows.values()) == calls
     for key in NEVER_CALLED:
         assert rows[key]["status"] == "never_called"
-    for key in ONCE_DAYS_AGO:
-        assert (rows[key]["status"], rows[key]["total_calls"]) == ("dead", 1)
     for key, profile in PROFILES.items():
         if profile.last_days_ago and rows[key]["total_calls"]:
             assert rows[key]["days_since_last_call"] >= profile.last_days_ago - 0.01
     assert rows["GET", "/v2/products/{sku}"]["status"] == "active"
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The evidence of a whole past with few calls."""
+    settings = Settings(tmp_path_factory.mktemp("demo"), latency_scale=0)
+    lay_down(settings, now=time.time(), progress=lambda _share: None, scale=0.02)
+    with TestClient(create_app(settings)) as client:
+        found = client.get("/lens/report/evidence", headers={"X-Lens-Key": DEMO_KEY}).json()
+    return cast("dict[str, Any]", found)
+
+
+def of(evidence: dict[str, Any], method: str, path: str) -> dict[str, Any]:
+    (found,) = [
+        one for one in evidence["endpoints"] if (one["method"], one["path"]) == (method, path)
+    ]
+    return cast("dict[str, Any]", found)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "verdict"),
+    [
+        ("GET", "/v2/reports/quarterly/{year}/{quarter}", "in_use"),
+        ("GET", "/v2/reports/tax/{year}/{quarter}", "probably_unused"),
+        ("GET", "/v2/feeds/products", "in_use"),
+        ("POST", "/webhooks/parcels", "probably_unused"),
+        ("GET", "/v2/products/{sku}/similar", "not_enough_observation"),
+        ("POST", "/operations/reindex", "kept"),
+        ("DELETE", "/v2/customers/{customer_id}", "not_enough_observation"),
+        ("POST", "/v2/gift-cards", "safe_to_remove"),
+        ("POST", "/v1/orders", "safe_to_remove"),
+    ],
+)
+def test_the_past_has_an_endpoint_of_each_verdict(
+    evidence: dict[str, Any], method: str, path: str, verdict: str
+) -> None:
+    assert of(evidence, method, path)["verdict"] == verdict
+
+
+def test_of_the_endpoints_that_have_stopped_some_have_to_wait(evidence: dict[str, Any]) -> None:
+    waiting = {
+        one["path"]
+        for one in evidence["endpoints"]
+        if one["verdict"] == "wait" and one["removed_at"] is None
+    }
+    stopped = {path for (_, path), one in PROFILES.items() if one.last_days_ago}
+    assert waiting
+    assert waiting <= stopped
+
+
+def test_the_calls_of_a_route_that_refuses_all_are_no_use(evidence: dict[str, Any]) -> None:
+    refused = of(evidence, "POST", "/webhooks/parcels")
+    assert refused["last_used_at"] is None
+    assert "only_noise" in {reason["code"] for reason in refused["reasons"]}
+
+
+def test_the_past_was_observed_but_for_a_hole_of_some_days(evidence: dict[str, Any]) -> None:
+    observed = evidence["observed"]
+    assert observed["days"] > 400
+    assert (len(observed["holes"]), observed["hole_days"]) == (1, 3)
+    named = [
+        one["path"]
+        for one in evidence["endpoints"]
+        if "days_not_seen" in {reason["code"] for reason in one["reasons"]}
+    ]
+    assert "/v2/gift-cards" in named
+
+
+def test_endpoints_came_with_several_releases(evidence: dict[str, Any]) -> None:
+    assert evidence["releases"] == [release.name for release in reversed(RELEASES)]
+    feed = of(evidence, "GET", "/partner/feed")["releases"]
+    assert (feed["introduced"], feed["first_called"]) == ("2.13.0", "2.13.0")
+    assert of(evidence, "POST", "/v1/orders")["releases"]["last_called"] == "2.11.0"
+    assert of(evidence, "GET", "/v2/products/{sku}/similar")["releases"]["introduced"] == "2.14.0"
+
+
+def test_one_removed_endpoint_is_still_called_and_another_one_scanned(
+    evidence: dict[str, Any],
+) -> None:
+    called = of(evidence, "GET", "/v1/customers/{customer_id}")
+    scanned = of(evidence, "GET", "/v1/server-info")
+    assert called["removed_at"] is not None
+    assert called["releases"]["removed"] == "2.12.0"
+    assert called["gone"]["calls"] > called["gone"]["noise_calls"] == 0
+    assert scanned["gone"]["noise_calls"] > scanned["gone"]["calls"] == 0
+
+
+def test_a_database_of_an_older_demo_still_works(settings: Settings) -> None:
+    """It knows neither the new endpoints nor what was observed."""
+    lay_down(replace(settings, history_days=2), now=time.time(), progress=lambda _share: None)
+    with closing(sqlite3.connect(settings.lens_database)) as connection, connection:
+        for table in ("lens_observed", "lens_release", "lens_gone"):
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608  Our own names.
+        connection.execute("DELETE FROM lens_endpoint WHERE path LIKE '%similar'")
+    with TestClient(create_app(settings)) as client:
+        client.get("/v2/feeds/products")
+        found = client.get("/lens/report/evidence", headers={"X-Lens-Key": DEMO_KEY}).json()
+    assert of(found, "GET", "/v2/feeds/products")["verdict"] == "in_use"
+    assert of(found, "GET", "/v2/products/{sku}/similar")["verdict"] == "not_enough_observation"
+    assert not [one for one in found["endpoints"] if one["verdict"] == "safe_to_remove"]
+
+
+def test_deployments_cover_the_past_without_a_gap() -> None:
+    found = list(deployments(now=NOW, days=450))
+    assert (found[0].start, found[-1].end) == (NOW - 450 * DAY, NOW)
+    assert all(before.end == after.start for before, after in pairwise(found))
+    assert set(REMOVED) & found[0].absent == set()
+    assert found[-1].absent == set(REMOVED)
+    assert [one.release for one in deployments(now=NOW, days=1)] == ["2.14.0"]
 
 
 def test_the_same_seed_and_present_make_the_same_past(settings: Settings) -> None:
@@ -59,7 +167,7 @@ def test_the_same_seed_and_present_make_the_same_past(settings: Settings) -> Non
 
 
 def test_steps_cover_the_past_without_a_gap_and_grow_finer() -> None:
-    found = list(steps(Load(NOW), days=60))
+    found = list(steps(Load(NOW), start=NOW - 60 * DAY, end=NOW))
     assert (found[0].start, found[-1].end) == (NOW - 60 * DAY, NOW)
     assert all(before.end == after.start for before, after in pairwise(found))
     lengths = [step.end - step.start for step in found]
@@ -71,7 +179,7 @@ def test_steps_cover_the_past_without_a_gap_and_grow_finer() -> None:
 def test_no_step_crosses_an_hour_or_an_edge_of_the_incident() -> None:
     load = Load(NOW)
     edges = load.incident
-    for step in steps(load, days=30):
+    for step in steps(load, start=NOW - 30 * DAY, end=NOW):
         assert step.start // HOUR == (step.end - 0.001) // HOUR
         assert not any(step.start < edge < step.end for edge in edges)
     assert edges[1] - edges[0] == 90 * 60

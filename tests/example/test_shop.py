@@ -167,6 +167,23 @@ def test_a_payment_notice_has_to_be_signed(client: TestClient) -> None:
     assert client.post("/webhooks/payments", content=body, headers=headers).status_code == 401
 
 
+def test_a_carriers_notice_has_to_be_signed(client: TestClient) -> None:
+    body = b'{"tracking_code": "KC0"}'
+    headers = {"Content-Type": "application/json", "X-Signature": "forged"}
+    assert client.post("/webhooks/parcels", content=body, headers=headers).status_code == 401
+    headers["X-Signature"] = webhook_signature(body)
+    assert client.post("/webhooks/parcels", content=body, headers=headers).status_code == 404
+
+
+def test_feeds_and_similar_products_leave_out_what_is_withdrawn(client: TestClient) -> None:
+    assert client.delete("/v2/products/TEA-402").status_code == 204
+    skus = {product["sku"] for product in client.get("/v2/feeds/products").json()}
+    assert "TEA-401" in skus
+    assert "TEA-402" not in skus
+    similar = {product["sku"] for product in client.get("/v2/products/TEA-401/similar").json()}
+    assert similar == {"TEA-403", "TEA-404", "TEA-405", "TEA-406"}
+
+
 def test_version_1_still_speaks_its_own_words(client: TestClient) -> None:
     order = client.post("/v1/orders", json={"customerId": 1, "sku": "TEA-402", "amount": 2}).json()
     assert order["state"] == "PLACED"
@@ -216,6 +233,8 @@ def test_reports_add_up_what_was_sold(client: TestClient) -> None:
     assert "beans" in {row["category"] for row in rows}
     client.put("/v2/products/GRI-301/inventory", json={"stock": 0})
     assert client.get("/v2/reports/low-stock").json()[0]["sku"] == "GRI-301"
+    tax = client.get(f"/v2/reports/tax/{year}/{quarter}").json()
+    assert tax["net_cents"] > tax["tax_cents"] > 0
 
 
 def test_the_shop_and_the_lens_keep_their_tables_apart(settings: Settings) -> None:

@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from benchmarks.support.rows import facts, worker
@@ -13,6 +13,7 @@ from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.reporting.model import Usage
 from fastapi_lens.reporting.reader import Reader
+from fastapi_lens.settings.keeps import KeptEndpoint, KeptEndpoints
 from fastapi_lens.settings.settings import Settings
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import Retention
@@ -104,12 +105,18 @@ def reader_of(
     settings: Settings = SETTINGS,
     keeps: Mapping[int, Keep] = NO_KEEPS,
 ) -> Reader:
+    kept = KeptEndpoints(
+        tuple(
+            KeptEndpoint(endpoint=one, method="GET", path="/", reason=keep.reason, until=keep.until)
+            for one, keep in keeps.items()
+        )
+    )
+    active = replace(settings, kept=kept)
     return Reader(
         database,
         app=lambda: app,
-        settings=lambda: settings,
+        settings=lambda: active,
         retention=Retention(ttl_days, app=app),
-        keeps=lambda: keeps,
     )
 
 

@@ -87,6 +87,7 @@ def changed_by(last: Noted | None, *, now: float) -> str:
 def _object(text: str) -> dict[str, Any] | None:
     try:
         found: Any = json.loads(text)
+    # Entries may be plain text; deep nesting ends in a RecursionError.
     except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", found) if isinstance(found, dict) else None

@@ -80,6 +80,7 @@ def row_of(context: Context, call: LoggedCall) -> Row:
         call=call,
         href=context.url(f"/requests/{call.key}"),
         css=f"c{call.status // 100}",
+        # A worker of a newer release may have other reasons.
         reason=REASONS.get(call.reason, call.reason),
         exception=call.exception_type.rpartition(".")[2],
         duration=(formats.open_for if is_websocket else formats.duration)(call.duration_ms),

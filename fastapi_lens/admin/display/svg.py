@@ -211,6 +211,7 @@ def heat_map(columns: Sequence[Sequence[float]], *, limits: Sequence[float], tit
     for band in range(bands):
         levels = [heat_level(c[band], limits) if c[band] else 0 for c in columns]
         at = 0
+        # Runs, because a shape for each cell would make the page long.
         for level, run in groupby(levels):
             length = len(list(run))
             if level:
@@ -238,6 +239,7 @@ def week_strip(weeks: Sequence[int | None], *, first: int, title: str) -> Markup
     bars: list[str] = []
     holes: list[str] = []
     for at, uses in enumerate(weeks):
+        # The middle, because a stroke lies on both sides of its path.
         x = at * WEEK_STEP + WEEK_STEP // 2
         if at < first:
             continue
@@ -271,6 +273,7 @@ def band(days: int, holes: Sequence[tuple[int, int]], *, title: str) -> Markup:
     pieces: list[str] = []
     for first, last in holes:
         length = max(last - first + 1, least)
+        # A short hole at the end is widened to the left, or it would be cut off.
         pieces.append(f"M{_n(min(first, days - length))} 0h{_n(length)}v1h-{_n(length)}z")
     shapes = Markup('<path class="seen" d="M0 0h{0}v1H0z"/>').format(days)
     if pieces:

@@ -101,6 +101,7 @@ def near_day(day: int, today: int) -> str:
     """A day, with its year unless that is the present one: ``21 Dec``, ``9 Mar 2027``."""
     text = formats.day(day * SECONDS_PER_DAY)
     same_year = date_of(day).year == date_of(today).year
+    # The column of verdicts is narrow.
     return text.rpartition(" ")[0] if same_year else text
 
 
@@ -231,7 +232,7 @@ class Observed:
     Attributes:
         summary: ``803 of 812 days``; empty if nothing was observed.
         since: The first day.
-        holes: The time that was not observed; empty where there is none.
+        holes: The days that were not observed; empty where there are none.
         not_before: The first days of verdicts that nothing has yet, as a sentence; may be empty.
     """
 

@@ -25,6 +25,7 @@ class Order(Generic[RowT]):
     needs_histograms: bool = False
 
 
+# Without slots, because `cached_property` needs a `__dict__`.
 @dataclass(frozen=True, kw_only=True)
 class Column(Generic[RowT]):
     """One column of a table.
@@ -70,6 +71,7 @@ class Column(Generic[RowT]):
     @cached_property
     def width_classes(self) -> str:
         """The classes of its ``col`` element."""
+        # A class: the content security policy allows no style attribute.
         return _joined("" if self.width is None else f"w-{self.width}", self._hidden)
 
     @property

@@ -11,6 +11,7 @@ from fastapi_lens.cli.removal.result import Result
 from fastapi_lens.text.escaping import visible
 
 _COMMANDS = {Outcome.FAILED: "error", Outcome.WAIVED: "notice", Outcome.WARNED: "warning"}
+# The percent sign first, because the others are escaped by it.
 _DATA = (("%", "%25"), ("\r", "%0D"), ("\n", "%0A"))
 _PROPERTY = (*_DATA, (":", "%3A"), (",", "%2C"))
 

@@ -140,6 +140,7 @@ def _findings(
         if routes.has(name):
             continue
         waiver = policy.waivers.get(endpoint.name)
+        # First, because a renamed parameter removes nothing, whatever the verdict is.
         if (other := routes.renamed(name)) is not None:
             yield Finding(endpoint, source, Outcome.RENAMED, renamed_to=other)
         elif base is not None and _is_newer(endpoint, recorded_since, base):

@@ -88,6 +88,7 @@ def download(url: str, *, clock: Callable[[], float] = time.monotonic) -> bytes:
             with _opener().open(request, timeout=TIMEOUT_SECONDS) as response:
                 return _body(response, url, lambda: clock() > deadline)
         except HTTPError as error:
+            # The error is the response itself, whose connection is still open.
             error.close()
             if error.code not in _REDIRECTS:
                 fix = _FIXES.get(error.code, "see the log of its server")
@@ -133,6 +134,7 @@ def _key_header() -> dict[str, str]:
     key = os.environ.get(KEY_VARIABLE, "").strip()
     if problem := key and problem_with(key):
         raise CommandError(Exit.USAGE, f"{KEY_VARIABLE} {problem}")
+    # http.client encodes headers as Latin-1, so the bytes of UTF-8 are sent.
     return {_KEY_HEADER: key.encode().decode("latin-1")} if key else {}
 
 

@@ -69,6 +69,7 @@ def _details(finding: Finding, url: str) -> str:
     endpoint = finding.endpoint
     source = f" ({words.code(endpoint.source)})" if endpoint.source else ""
     address = words.link(url, endpoint)
+    # In angle brackets, because a parenthesis would end the link.
     more = f" [Evidence](<{address}>)" if address else ""
     text = escaped(" ".join(words.sentences(endpoint)))
     return f"**{words.code(endpoint.name)}**{source}: {text}{more}"

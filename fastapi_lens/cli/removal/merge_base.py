@@ -54,11 +54,13 @@ def merge_base(revision: str) -> MergeBase:
     text = _git(
         (
             "-c",
+            # A user's setting would print signatures before the time.
             "log.showSignature=false",
             "log",
             "-1",
             "--format=%ct",
             f"{revision}^{{commit}}",
+            # Ends the revisions: a file of that name would make it ambiguous.
             "--",
         )
     )

@@ -98,6 +98,7 @@ def _waiver(entry: Any, where: str) -> Waiver:
 
 
 def _date(until: Any, where: str) -> date:
+    # TOML has both, and a datetime is a date in Python.
     if isinstance(until, date) and not isinstance(until, datetime):
         return until
     raise _invalid(where, "until must be the last day on which it holds, as until = 2026-12-31")

@@ -40,6 +40,7 @@ class Routes:
             app: A FastAPI or Starlette application, also inside middlewares.
         """
         inner = unwrapped_app(app)
+        # A wrong attribute of the module can be anything.
         if not isinstance(getattr(inner, "routes", None), Iterable):
             return cls(())
         found = leaves_of(inner)

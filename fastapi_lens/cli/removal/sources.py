@@ -86,10 +86,13 @@ def _unpacked(data: bytes, name: str) -> bytes:
     Raises:
         CommandError: It is damaged, or longer than any evidence.
     """
+    # By its content: a server may send a packed file under any name.
     if not data.startswith(_GZIP):
         return data
+    # 16 for gzip's header and 15 for the largest window.
     unpacker = zlib.decompressobj(wbits=31)
     try:
+        # With a limit: a few bytes may unpack to any number.
         text = unpacker.decompress(data, MAX_BYTES)
     except zlib.error as error:
         raise CommandError(Exit.BAD_FILE, f"{name} is damaged: {error}; write it again") from error

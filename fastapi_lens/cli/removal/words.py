@@ -28,6 +28,7 @@ _LEVELS = {
     Level.NOT_ENOUGH_OBSERVATION: "not enough observation",
     Level.KEPT: "kept on purpose",
 }
+# Without parentheses, which would end a link of Markdown.
 _LINK_CHARACTERS = ":/?#[]@!$&'*+,;=%~"
 
 

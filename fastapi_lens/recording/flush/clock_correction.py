@@ -138,6 +138,7 @@ class ClockCorrection:
                 end_us=microseconds(moved.end),
                 shift_us=microseconds(moved.shift),
             )
+            # Only now, so that an error leaves it for the next call.
             del self._moves[0]
             self._raises = True
         if left and correct_left_behind(

@@ -213,4 +213,5 @@ class ClockJumps:
         return any(abs(offset - one) <= AHEAD_SECONDS for one in known)
 
     def _note(self, wrong: _Stretch) -> None:
+        # A clock that keeps jumping must not fill the memory.
         self._wrong = [*self._wrong, wrong][-_MOST_STRETCHES:]

@@ -52,6 +52,7 @@ class CoreShare:
 
         Other threads get the latest result of the measured thread.
         """
+        # `thread_time` is that of the calling thread.
         if get_ident() == self._thread:
             self._sample()
             (begun, used_before), (now, used) = self._samples[0], self._samples[-1]
@@ -63,5 +64,6 @@ class CoreShare:
         """Record both clocks, and forget samples that the last minute does not need."""
         now = self._wall_seconds()
         self._samples.append((now, self._cpu_seconds() + self._added))
+        # The second one decides, because one from before the window is subtracted.
         while len(self._samples) > 1 and now - self._samples[1][0] >= WINDOW_SECONDS:
             self._samples.popleft()

@@ -177,6 +177,7 @@ class Flusher:
         shared_clock = self._registration.known_time.shared
         self._draining = Draining(database, owner=worker.id, clock=shared_clock)
         self._heartbeat_at = self._logged_at = float("-inf")
+        # Two locks: minutes are collected while a flush waits for the database.
         self._work, self._counting = threading.RLock(), threading.Lock()
         self._starting = threading.Lock()
         self._wake = threading.Event()
@@ -205,6 +206,7 @@ class Flusher:
             wake = threading.Event()
             loops = {"fastapi-lens": self._run, "fastapi-lens-minutes": self._collect_minutes}
             threads = [
+                # Daemons, because a hanging database must not keep the process from ending.
                 threading.Thread(target=loop, args=(wake,), name=name, daemon=True)
                 for name, loop in loops.items()
             ]
@@ -227,6 +229,7 @@ class Flusher:
             threads, self._threads = self._threads, []
         end = time.monotonic() + timeout_seconds
         for thread in threads:
+            # A thread that joins itself raises a RuntimeError.
             if thread is not threading.current_thread():
                 thread.join(max(0.0, end - time.monotonic()))
                 if thread.is_alive():
@@ -340,6 +343,7 @@ class Flusher:
                 # The interval begins with the flush, so that its own work adds no delay.
                 self._flush_at = max(begun + self._delay(failures), time.monotonic())
             elif not self._tried(self._drain):
+                # Not before the flush, which waits longer after each failure.
                 self._drain_at = self._flush_at
 
     def _collect_minutes(self, wake: threading.Event) -> None:
@@ -382,6 +386,7 @@ class Flusher:
         """Seconds from one flush to the next."""
         if not failures:
             return max(self.interval, self._longer_interval)
+        # A power of all failures would overflow a float after some hours.
         longest = min(LONGEST_BACK_OFF_SECONDS, self.interval * 2 ** min(failures, 10))
         return random.uniform(longest / 2, longest)  # noqa: S311  Spreads load, no secret.
 
@@ -410,6 +415,7 @@ class Flusher:
         self._let_drain(ending=ending)
         self._registration.correct_times()
         now = self._recorder.clock()
+        # Either way: after a step back, the next one would be due much later.
         is_due = abs(now - self._heartbeat_at) >= HEARTBEAT_SECONDS or self._observation.is_urgent
         if is_due or ending or self._delay(0) != interval:
             heartbeat = Heartbeat(
@@ -448,6 +454,7 @@ class Flusher:
         else:
             self._forget_database()
         if self._marks_idle and self._registration.known_time.agrees:
+            # Once: from its start on, this worker lives itself.
             self._marks_idle = False
             self._mark_idle()
 

@@ -63,6 +63,7 @@ class GoneCalls:
             found = self._removed.find(call.method, call.path)
             if found is None:
                 continue
+            # Once for each agent, because a scanner sends the same one many times.
             if call.agent not in noisy:
                 noisy[call.agent] = is_noise(family(call.agent), self._noise)
             day = int(self._corrected(call.at) // Tier.DAY)
@@ -75,7 +76,9 @@ class GoneCalls:
         if now - self._looked_at < LOOK_SECONDS:
             return
         read = removed_endpoints(self._database, self._app)
+        # Not before the read, so that the next flush repeats a failed one.
         self._looked_at = now
+        # Comparing is cheaper than building the tree.
         if read != self._read:
             self._read, self._removed = read, RemovedEndpoints(read)
         self._unrouted.is_wanted = bool(read)

@@ -72,6 +72,7 @@ class LogCarrier:
         self._database = database
         self._worker = worker
         self._writer = LogWriter(database, worker)
+        # One less, because each batch changes the worker's row as well.
         self._rows = max(1, max_rows - 1)
         self._corrected = corrected
         self._pause = pause
@@ -104,12 +105,14 @@ class LogCarrier:
         for batch in self._batches(ending=ending):
             try:
                 self._writer.write(batch)
+            # The batch is not to blame, so this is none of its attempts.
             except UnavailableError:
                 raise
             except StorageError:
                 self._note_failed(batch)
                 raise
             self.applied, self._in_flight, self._tries = batch.seq, None, 0
+            # At the end, nobody serves requests that need the interpreter.
             if not ending:
                 self._pause(PAUSE_SECONDS)
 

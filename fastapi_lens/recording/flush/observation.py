@@ -87,6 +87,7 @@ class Observation:
         if observed.lost_hours:
             self._noted = frozenset(observed.lost_hours)
             self._lost.difference_update(self._noted)
+        # Not all: more may have been found while the report was written.
         del self._wrong[: len(observed.wrong)]
         # Otherwise it has begun again meanwhile.
         if observed.minutes and self._next == observed.minutes.start:

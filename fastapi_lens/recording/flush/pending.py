@@ -32,6 +32,7 @@ class Pending:
     @property
     def calls(self) -> int:
         """Number of calls in all sums; any thread may read it."""
+        # A copy, because other threads change the sums meanwhile.
         return sum(delta.calls for delta in list(self._sums.values()))
 
     def add(self, delta: Delta) -> None:
@@ -49,7 +50,9 @@ class Pending:
         waiting, self._sums = self._sums, {}
         for delta in waiting.values():
             last = corrected(delta.last_at_us / 1_000_000)
+            # The two may come from different settings of the clock.
             first = min(last, corrected(delta.first_at_us / 1_000_000))
+            # By the distance, because merged sums stand in the first minute of their hour.
             minute = delta.minute + int(last // MINUTE) - delta.last_at_us // (MINUTE * 1_000_000)
             self.add(
                 delta._replace(

@@ -62,6 +62,7 @@ def is_gone(other: Neighbour, own_id: str, proc: Path = _PROC) -> bool | None:
         os.kill(other.pid, 0)
     except ProcessLookupError:
         return True
+    # A process of another user has this id; /proc tells if it is the same one.
     except PermissionError:
         pass
     try:

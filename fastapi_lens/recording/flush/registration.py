@@ -119,6 +119,7 @@ class Registration:
         now = time.monotonic()
         begins = self._registered is None
         self.was_forgotten = False
+        # Routes may be added while the application runs.
         looks = begins or now - self._discovered_at >= REDISCOVER_EVERY_SECONDS
         if looks:
             self._discovered_at = now
@@ -144,6 +145,7 @@ class Registration:
             )
         self.register(applied=applied, log_applied=log_applied)
         if looks:
+            # Each time, because workers of an older release may register beside this one.
             self._registrar.add_shapes()
             self._evidence.note(self.endpoints.uncounted(), now_us=microseconds(self._clock()))
         self._corrects_left = looks

@@ -16,6 +16,7 @@ from fastapi_lens.recording.log.user_agents import user_agent
 MOST_CALLS = 200
 """Most calls in memory; further ones are not kept until these are taken."""
 
+# Starlette closes an unaccepted WebSocket, and servers answer that with 403.
 _STATUSES = {"http": (404, 405), "websocket": (403,)}
 """Responses to calls that no route matched; others come from a middleware."""
 
@@ -76,6 +77,7 @@ class UnroutedCalls:
         method = scope.get("method", WEBSOCKET)
         if len(path) <= LONGEST_PATH and len(method) <= LONGEST_METHOD:
             agent = user_agent(scope.get("headers", ()))
+            # Matched with templates later: this is still in the request.
             self._calls.append(UnroutedCall(self._clock(), method, path, agent))
 
     def take(self) -> list[UnroutedCall]:

@@ -40,6 +40,7 @@ class RemovedEndpoints:
         self._deepest = 0
         for endpoint in endpoints:
             segments = endpoint.path.split("/")
+            # The search goes one call deeper with each segment.
             if len(segments) <= MOST_SEGMENTS:
                 self._deepest = max(self._deepest, len(segments))
                 self._add(endpoint, segments)
@@ -98,6 +99,7 @@ class _Node:
         texts = tuple(_PARAMETER.split(segment)[::2])
         if len(texts) == 1:
             return self.fixed.setdefault(segment, _Node())
+        # A list, because a segment is compared with each of them anyway.
         for known, node in self.mixed:
             if known == texts:
                 return node
@@ -113,6 +115,7 @@ class _Node:
             found = child.find(method, segments, at + 1)
             if found is not None:
                 return found
+        # Last, because a whole rest is the least specific fit.
         return _of_method(self.rest, method)
 
     def _children(self, segment: str) -> "Iterator[_Node]":

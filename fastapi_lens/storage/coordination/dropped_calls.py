@@ -32,6 +32,7 @@ def dropped_calls(dropped: int | None, forgotten: str | None) -> int:
 
 def count_dropped(database: Database, connection: Connection, app: str, calls: int) -> None:
     """Count dropped calls of an app that no worker's row counts, in a write transaction."""
+    # Only a row that exists can be locked.
     connection.execute(database.insert_ignore(META), {"name": note_of(app), "value": "0"})
     # Locked, because other workers may add to it at the same time.
     note = _noted(note_of(app)).with_for_update()

@@ -155,11 +155,13 @@ def _beat(
         # By the database's clock, if this worker's clock was ever compared with it.
         known = WORKER.c.clock_ahead_us if ahead_us is None else _big(ahead_us)
         seen_at = _big(heartbeat.now_us) - sa.func.coalesce(known, 0)
+        # A worker that has reported its end may start again.
         values |= {"seen_at": seen_at, "ended_at": seen_at if heartbeat.ended else 0}
         noted = connection.execute(
             sa.update(WORKER).where(WORKER.c.id == worker.id, HAS_SCHEMA).values(values),
             {"schema": str(WRITTEN_AS)},
         )
+        # A deleted row is no error: `mark` finds it, and the worker registers again.
         if not noted.rowcount:
             require_schema(connection)
         return mark(connection)
@@ -216,9 +218,12 @@ def _noted(database: Database, worker_id: str) -> bool:
     with database.write() as connection:
         noted = connection.execute(
             sa.update(WORKER)
+            # Compared again, because another worker may have noted it first.
             .where(WORKER.c.id == worker_id, WORKER.c.ended_at == 0)
+            # The last time that is known: nobody saw when it died.
             .values(ended_at=WORKER.c.seen_at, killed=True)
         )
+        # Otherwise nobody drains or deletes until they expire.
         free_leases(connection, worker_id)
         return noted.rowcount == 1
 

@@ -35,6 +35,7 @@ def idle_minutes(connection: Connection, worker: WorkerFacts) -> range:
     found = connection.execute(others).one()
     if found.ended is None or (found.unclear or 0) >= found.ended - DOUBT_US:
         return range(0)
+    # Another worker may have begun first.
     start_us = min(worker.started_at_us, found.started or worker.started_at_us)
     minutes = range(-(-int(found.ended) // MINUTE_US), start_us // MINUTE_US)
     return minutes[-MOST_MINUTES:]
@@ -44,6 +45,7 @@ _HAS_ENDED = WORKER.c.ended_at > 0
 _IS_UNCLEAR = sa.or_(
     WORKER.c.killed,
     WORKER.c.dropped > 0,
+    # It ended with calls that it could not write.
     _HAS_ENDED & (WORKER.c.pending > 0),
     sa.func.abs(sa.func.coalesce(WORKER.c.clock_ahead_us, 0)) > OFF_SECONDS * 1_000_000,
 )

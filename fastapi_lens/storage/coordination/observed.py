@@ -82,6 +82,7 @@ class ReleaseMarks:
         if self._rows is not None and needed <= self._rows and not observed.lost_hours:
             return
         retry_on_deadlock(lambda: self._insert(sorted(needed), observed.lost_hours))
+        # Not the hours before, or the set would grow for ever.
         self._rows = needed
 
     def mark(self, connection: Connection, observed: Observed, *, applied: int) -> bool:
@@ -100,8 +101,10 @@ class ReleaseMarks:
         if not tells and not observed.wrong:
             return True
         stored = _SEQ.read(connection, {"worker": self._worker.id})
+        # A minute whose calls are missing here must not look observed and silent.
         if [seq for (seq,) in stored] != [applied]:
             return False
+        # Before the new marks, which may lie in the same minutes.
         _unmark(connection, self._id, observed.wrong)
         if not tells:
             return True
@@ -136,6 +139,7 @@ def note_lost_hours(
         hours: Hours since the epoch, in ascending order.
     """
     identity = dropped_id(app)
+    # Whole hours, so that a row that is there already says the same.
     rows = [{"release_id": identity, "hour": hour, "minutes": WHOLE_HOUR} for hour in hours]
     if rows:
         connection.execute(database.insert_ignore(OBSERVED), rows)
@@ -235,6 +239,7 @@ def _mark(connection: Connection, identity: int, minutes: range) -> bool:
 
 
 def _unmark(connection: Connection, identity: int, wrong: Iterable[range]) -> None:
+    # Workers share the bits, so this takes theirs, too; that only delays a verdict.
     for minutes in wrong:
         for hour, mask in _masks(minutes):
             row = {"release": identity, "hour": hour, "mask": WHOLE_HOUR & ~mask}
@@ -244,6 +249,7 @@ def _unmark(connection: Connection, identity: int, wrong: Iterable[range]) -> No
 _IS_ROW = (OBSERVED.c.release_id == sa.bindparam("release")) & (
     OBSERVED.c.hour == sa.bindparam("hour")
 )
+# 64 bits always: PostgreSQL would treat a small mask as 32-bit.
 _MASK = sa.bindparam("mask", type_=sa.BigInteger)
 _ADD = Prepared(
     sa.update(OBSERVED).where(_IS_ROW).values(minutes=OBSERVED.c.minutes.bitwise_or(_MASK))

@@ -82,6 +82,7 @@ def expired(
         StorageError: The database cannot be read.
     """
     rows, more, oldest = 0, False, list[int]()
+    # One transaction, so that a deletion meanwhile changes no number.
     with database.read() as connection:
         for kind in _kinds(now_kept, then, now):
             found, first = _counted(connection, kind.of(app))
@@ -103,6 +104,7 @@ def _kinds(now_kept: Retention, then: Retention, now: float) -> Iterator[_Kind]:
                 yield _Kind(day, _between(day, first, end), times=tier.value)
     first_us, end_us = (microseconds(now - one.log_kept_seconds) for one in (now_kept, then))
     ids = _between(REQUEST.c.id, request_id_at(first_us), request_id_at(end_us))
+    # The id of a request begins with its time.
     yield _Kind(REQUEST.c.id, ids, over=1_000_000 << REQUEST_ID_BITS)
     lasts = _between(EXCEPTION.c.last_at, first_us, end_us)
     yield _Kind(EXCEPTION.c.last_at, lasts, over=1_000_000)

@@ -33,6 +33,7 @@ logger = logging.getLogger("fastapi_lens")
 KEPT_SECONDS: Mapping[Tier, int | None] = {
     Tier.MINUTE: 6 * 3_600,
     Tier.HOUR: 35 * 86_400,
+    # A verdict looks back for a year and a month, see `verdict.needs.YEAR`.
     Tier.DAY: 400 * 86_400,
     Tier.WEEK: None,
 }
@@ -108,6 +109,7 @@ def prune(database: Database, retention: Retention, *, now: float) -> int:
     Raises:
         StorageError: The database cannot be written.
     """
+    # Begun after the app's own chunks, because it ends with freeing their space.
     shared = chunks(database, now=now)
     return sum(done.rows for done in (*app_chunks(database, retention, now=now), *shared))
 
@@ -135,6 +137,7 @@ def chunks(
     )
     yield from audit_chunks(database, now=now, batch_size=batch_size)
     yield from worker_chunks(database, now=now, batch_size=batch_size)
+    # A size of its own, because freeing a page takes another time than deleting a row.
     yield from space_chunks(database, AdaptiveBatchSize(timer))
 
 
@@ -158,9 +161,11 @@ def app_chunks(
     """
     batch_size, app = AdaptiveBatchSize(timer), retention.app
     if retention.ttl_days is not None:
+        # Without a filter by app, a range of the primary key is deleted.
         alone = is_only_app(database, app)
         for tier in Tier:
             kept = retention.kept_seconds(tier)
+            # Where both are equal, the shared deletion does it.
             if kept is not None and kept != KEPT_SECONDS[tier]:
                 oldest = int(now - kept) // tier
                 yield from _tier_chunks(
@@ -253,6 +258,7 @@ class _Job:
             now: Epoch seconds.
             over: Pauses after a chunk; returns true if the visit is over.
         """
+        # Forgotten first, so that the visit after an error begins again.
         running, self._running = self._running, None
         turn = take_lease if running is None else renew_lease
         if not turn(self._database, self._lease, owner=self._owner, now=now):
@@ -307,6 +313,7 @@ class Pruner:
                 lease_of(retention.app),
                 owner,
                 lambda now: chain(
+                    # First, because deleting rows may take many visits.
                     removal_chunks(database, retention.app, now=now, timer=timer),
                     app_chunks(database, retention, now=now, timer=timer),
                 ),
@@ -351,6 +358,7 @@ class Pruner:
     def _ends(self, done: Chunk, end: float) -> bool:
         """Pause after a chunk; true if the visit is over."""
         pause = max(PAUSE_SECONDS, PAUSE_FACTOR * done.seconds)
+        # A pause that outlasts the visit would only delay the next flush.
         return self._timer() + pause > end or self._rest(pause)
 
     def _log_fixed_size(self) -> None:

@@ -145,6 +145,7 @@ def purge(database: Database, choice: Choice, *, now: float) -> Iterator[int]:
     for done in _row_chunks(database, choice, batch_size):
         yield done.rows
     if not choice.keeps_endpoints:
+        # Last, because an interrupted deletion finds its rows by the endpoints.
         yield from _whole_rows(database, choice)
     if choice.whole_app:
         _forget_imports(database, choice.app)
@@ -181,6 +182,7 @@ def _observation(database: Database, app: str) -> Iterator[int]:
         hours = RangeDelete(OBSERVED, rows, OBSERVED.c.hour, OBSERVED.c.release_id, _END)
         for done in range_chunks(database, hours, batch_size):
             yield done.rows
+    # Last, because the rows of hours are found by their releases.
     yield _delete(database, sa.delete(RELEASE).where(RELEASE.c.app == app))
 
 
@@ -268,6 +270,7 @@ def _delete(database: Database, statement: sa.Delete) -> int:
 
 def _forget_calls(database: Database, ids: Sequence[int], now_us: int) -> None:
     """Reset endpoints to never called, without evidence before now."""
+    # First: an uncalled endpoint with old evidence would look silent.
     _lose_evidence(database, ids, now_us)
     for part in _parts(ids):
         with database.write() as connection:
@@ -294,5 +297,6 @@ def _forget_imports(database: Database, app: str) -> None:
     """Delete the notes of imports of this app only, so that they can be imported again."""
     with database.write() as connection:
         notes = import_notes(connection)
+        # A note that names other apps still protects these from a second import.
         own_notes = [name for name, note in notes.items() if list(note["origins"]) == [app]]
         connection.execute(sa.delete(META).where(META.c.name.in_(own_notes)))

@@ -9,10 +9,13 @@ from fastapi_lens.text.path_shapes import shape_of
 
 def identity_of(*parts: object) -> int:
     """The first 63 bits of the SHA-256 of texts and numbers in order, as a database stores them."""
+    # Stored texts contain no null character, so different parts give different texts.
     text = "\0".join(storable(str(part)) for part in parts)
+    # Shifted, because a BIGINT is signed.
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
+# Each sum of each flush asks for it.
 @lru_cache(maxsize=16_384)
 def endpoint_id(app: str, method: str, path: str) -> int:
     """The id of one method on one path template of an app."""

@@ -105,6 +105,7 @@ def _add_observation(connection: Connection) -> None:
     for index in ENDPOINT.indexes:
         index.create(connection, checkfirst=True)
     shapeless = sa.select(ENDPOINT.c.id, ENDPOINT.c.app, ENDPOINT.c.method, ENDPOINT.c.path)
+    # Those with a shape are left out: they were done before an interruption.
     for row in connection.execute(shapeless.where(ENDPOINT.c.shape_id == 0)).all():
         shape = shape_id(row.app, row.method, row.path)
         connection.execute(
@@ -115,6 +116,7 @@ def _add_observation(connection: Connection) -> None:
 def _add_column(connection: Connection, table: sa.Table, column: sa.Column[Any]) -> None:
     """Add a column that may be left out of a row to a table, unless it exists."""
     if column.name not in _columns_of(connection, table):
+        # SQLAlchemy has no statement that adds a column.
         words = CreateColumn(column).compile(dialect=connection.dialect)
         connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {words}")
 
@@ -163,9 +165,11 @@ def migrate(database: Database) -> None:
     if done is not None and done >= known_version():
         return
     with database.exclusive() as connection:
+        # Read again, because another process may have migrated while this one waited.
         done = _done(connection) if sa.inspect(connection).has_table(META.name) else 0
         for number, step in enumerate(STEPS[done:], done + 1):
             step(connection)
+            # After each one, so that an interrupted migration continues there.
             _note_done(database, connection, number)
         _remember_salt(database, connection)
 

@@ -24,6 +24,7 @@ class EndpointMatcher:
             if "{" in path:
                 found = (_rank(path), _pattern(path), key)
                 self._templates.setdefault(method, []).append(found)
+        # Each new path is compared with all templates, and paths repeat.
         self.find = lru_cache(maxsize=_KNOWN_PATHS)(self._find)
 
     def _find(self, method: str, path: str) -> int | None:
@@ -31,6 +32,7 @@ class EndpointMatcher:
 
         None if no template fits, or two fit equally well.
         """
+        # The recorded path may be the template itself.
         exact = self._exact.get((method, path))
         if exact is not None:
             return exact
@@ -39,6 +41,7 @@ class EndpointMatcher:
             ((rank, key) for rank, pattern, key in templates if pattern.fullmatch(path)),
             reverse=True,
         )
+        # A wrong guess would make an endpoint look used, so there is none.
         if not fits or (fits[1:] and fits[0][0] == fits[1][0]):
             return None
         return fits[0][1]
@@ -55,4 +58,5 @@ def _pattern(template: str) -> re.Pattern[str]:
         re.escape(part) if number % 2 == 0 else ".*" if part.endswith(":path}") else "[^/]+"
         for number, part in enumerate(parts)
     )
+    # A decoded path may contain line breaks.
     return re.compile("".join(texts), re.DOTALL)

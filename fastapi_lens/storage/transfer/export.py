@@ -81,6 +81,7 @@ def _belongs(table: sa.Table, apps: Sequence[str]) -> sa.ColumnElement[bool]:
         return table.c.app.in_(apps)
     if table is OBSERVED:
         releases = sa.select(RELEASE.c.id).where(RELEASE.c.app.in_(apps))
+        # Hours with lost calls stand under an id without a row of a release.
         return OBSERVED.c.release_id.in_(releases) | OBSERVED.c.release_id.in_(
             list(map(dropped_id, apps))
         )

@@ -145,6 +145,7 @@ class Importer:
     def _endpoint(self, row: Row) -> Row:
         """An endpoint with all columns; its shape is derived, so that it cannot be wrong."""
         shape = shape_id(row["app"], row["method"], row["path"])
+        # Older exports tell nothing about observation, so their silence is no evidence.
         return {**_OLDER_ENDPOINT, "evidence_since": self._now_us, **row, "shape_id": shape}
 
     def _add(self, table: sa.Table, start: int, rows: Sequence[Row]) -> None:
@@ -163,6 +164,7 @@ class Importer:
 
     def _locked_note(self, connection: Connection) -> dict[str, Any]:
         value = connection.execute(
+            # Locked, because two processes may import the same file.
             sa.select(META.c.value).where(META.c.name == self._name).with_for_update()
         ).scalar_one()
         note: dict[str, Any] = json.loads(value)
@@ -184,6 +186,7 @@ class Importer:
         recorded = _recorded_apps(connection, {row["app"] for row in rows})
         for row in rows:
             values = _joined(here[row["id"]], row)
+            # Otherwise all of its history comes from the export, which is whole in itself.
             if row["app"] in recorded:
                 # Nobody here observed what was called there, or the other way round.
                 values["evidence_since"] = max(values["evidence_since"], self._now_us)
@@ -272,6 +275,7 @@ def _joined(here: Row, there: Row) -> Row:
         "total_calls": here["total_calls"] + there["total_calls"],
         "present_since": max(here["present_since"], there["present_since"]),
         "evidence_since": _evidence_since(here, there),
+        # Removed only if it is so at both places; 0 means that it is still there.
         "removed_at": min(removed),
         "last_used_at": max(here["last_used_at"], there["last_used_at"]),
         "first_release_id": first_seen["first_release_id"],

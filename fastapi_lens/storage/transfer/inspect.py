@@ -93,6 +93,7 @@ def log_bytes(path: Path) -> int:
 
 def _oldest(connection: Connection) -> dict[Tier, int]:
     found: dict[Tier, int] = {}
+    # One query for each, which the primary key answers from its first entry.
     for tier in Tier:
         first = sa.select(sa.func.min(BUCKET.c.bucket)).where(BUCKET.c.tier == tier.value)
         bucket = connection.execute(first).scalar()

@@ -83,8 +83,10 @@ class RecordedCalls:
         """
         self._connection = connection
         (last,) = connection.execute(f"SELECT max(id) FROM {NAMESAKE_TABLE}").fetchone()  # noqa: S608  Constants.
+        # SQLite checks no types, so an id may be anything.
         if not isinstance(last, int | None):
             raise NoSourceError(f"the calls of {_SOURCE} are not numbered")
+        # Kept, because the other package may still be recording.
         self.last_id: int = last or 0
         first = next(self.after(0), None)
         text = f"{_SOURCE}\0{first!r}"
@@ -238,6 +240,7 @@ class CallImporter:
             of_it = sa.update(META).where(META.c.name == self._name)
             connection.execute(of_it.values(value=changed))
 
+        # Of no release: none of ours has recorded these calls.
         Rollup(self._database).add([Batch(0, deltas)], claim)
         return last
 

@@ -115,6 +115,7 @@ class Batch:
     deltas: tuple[Delta, ...] = ()
     uses: tuple[Use, ...] = ()
     open_calls: str | None = None
+    # The largest BIGINT: by default no stored time counts as wrong.
     ahead_us: int = (1 << 63) - 1
     since_us: int = 0
     release_id: int = 0
@@ -140,6 +141,7 @@ class BucketSum:
     def add(self, delta: Delta) -> None:
         """Add the calls of a delta, by the class of its status."""
         self.calls += delta.calls
+        # Successes are the rest of all calls, so they have no counter.
         match delta.status // 100:
             case 3:
                 self.redirects += delta.calls
@@ -200,6 +202,7 @@ def endpoint_changes(batches: Iterable[Batch]) -> dict[int, EndpointChange]:
 def _spans(batch: Batch) -> Iterator[tuple[int, int, int, int, int]]:
     """Endpoint, calls, first call, last call and last use of each part of a batch."""
     for one in batch.deltas:
+        # Whoever gets nothing but refusals loses nothing when the endpoint goes.
         used = 0 if one.status in REFUSED else one.last_at_us
         yield one.endpoint_id, one.calls, one.first_at_us, one.last_at_us, used
     for use in batch.uses:
@@ -211,6 +214,7 @@ def bucket_sums(deltas: Iterable[Delta]) -> dict[BucketKey, BucketSum]:
     """The increments of each row ``(tier, bucket, endpoint id)`` of all tiers."""
     sums: dict[BucketKey, BucketSum] = {}
     for delta in yield_gil(deltas):
+        # Each tier is summed up anew, because the finer rows are deleted first.
         for seconds, minutes in _MINUTES.items():
             key = (seconds, delta.minute // minutes, delta.endpoint_id)
             found = sums.get(key)

@@ -116,6 +116,7 @@ class Drain:
         self._at_once = FIRST_AT_ONCE
         self._after = _FIRST
         self._most = MOST_AT_ONCE
+        # In memory: a new process may succeed, and begins with all attempts.
         self._tries = Counter[Key]()
         self._logged_newer = False
 
@@ -167,6 +168,7 @@ class Drain:
         Yields:
             After each transaction its duration in seconds, and true if the inbox is empty.
         """
+        # Batches before a later start may have arrived since that place was passed.
         is_all = self._after == _FIRST
         while True:
             begun = self._timer()
@@ -177,10 +179,12 @@ class Drain:
                 try:
                     rest = self._add(rest)
                 except _TakenError:
+                    # The other process may have taken only some of them.
                     rest, is_all = (), False
                 took = self._timer() - begun
                 if not rest:
                     break
+                # If the caller stops here, the next call begins with the rest.
                 self._after = rest[0].worker_id, rest[0].seq - 1
                 yield took, False
                 begun = self._timer()
@@ -193,6 +197,7 @@ class Drain:
     def _read(self, after: Key) -> list[Waiting]:
         """The next batches, in key order."""
         worker, seq = after
+        # By key, because an offset would skip rows after others are deleted.
         behind = (INBOX.c.worker_id > worker) | (
             (INBOX.c.worker_id == worker) & (INBOX.c.seq > seq)
         )
@@ -203,6 +208,7 @@ class Drain:
     def _adapt(self, added: int, took: float) -> None:
         """Take more batches at once while many wait: rows that they share are written only once."""
         if added == self._at_once:
+            # By one only, so that a size that has failed is not tried again at once.
             self._most = min(MOST_AT_ONCE, self._most + 1)
             self._at_once = min(self._most, 2 * self._at_once)
         elif took > AIM_SECONDS and 2 * added <= self._at_once:
@@ -224,6 +230,7 @@ class Drain:
             added = self._add_first_part(rows)
         except (RefusedError, UnreadableError):
             pass  # Adding them one by one finds the refused one, and the reason.
+        # Not the fault of a batch, so one by one would fail, too.
         except StorageError:
             raise
         except Exception:
@@ -260,14 +267,17 @@ class Drain:
 
         def batches() -> Iterator[Batch]:
             for row in _by_rank(rows):
+                # Only now, because `_added_up` may stop before the last one.
                 part.append(row)
                 yield _unpacked(row)
 
         added_up = self._added_up(batches())
+        # In key order again, as `_Claim` needs them.
         return sorted(part), added_up
 
     def _readable(self, rows: Sequence[Waiting]) -> Sequence[Waiting]:
         readable = [row for row in rows if not is_newer(row.body)]
+        # Once, because each turn reads them again until that release takes them.
         if len(readable) < len(rows) and not self._logged_newer:
             self._logged_newer = True
             logger.warning(
@@ -355,6 +365,7 @@ class Drain:
         """A claim of a batch that also counts some of its calls as dropped."""
 
         def claim_and_count(connection: Connection) -> None:
+            # Before the claim, which deletes the row.
             since_us = connection.execute(_SINCE, row._asdict()).scalar_one_or_none()
             claim(connection)
             if calls and since_us is not None:
@@ -435,6 +446,7 @@ class _Claim:
         for worker, seqs in self._of_workers:
             values = {"worker": worker, "first": seqs[0], "last": seqs[-1]}
             if _DELETE.change(connection, {**values, "schema": str(WRITTEN_AS)}) != len(seqs):
+                # A newer schema keeps the DELETE from finding them, too.
                 require_schema(connection)
                 raise _TakenError("another process has added these batches")
 
@@ -476,6 +488,7 @@ def _by_rank(rows: Iterable[Waiting]) -> list[Waiting]:
     for row in rows:
         ranked.append((seen[row.worker_id], row))
         seen[row.worker_id] += 1
+    # By rank alone, as the sort is stable and rows of one rank are in key order.
     return [row for _, row in sorted(ranked, key=itemgetter(0))]
 
 
@@ -490,6 +503,7 @@ _IN_ORDER = (
         *(INBOX.c.worker_id, INBOX.c.seq, INBOX.c.app, INBOX.c.calls, INBOX.c.body),
         WORKER.c.release,
     )
+    # An outer join: batches may outlive the row of their worker.
     .join_from(INBOX, WORKER, WORKER.c.id == INBOX.c.worker_id, isouter=True)
     .order_by(INBOX.c.worker_id, INBOX.c.seq)
 )

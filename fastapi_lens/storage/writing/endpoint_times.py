@@ -47,6 +47,7 @@ def move_times(database: Database, app: str, *, begin_us: int, end_us: int, shif
         StorageError: The database cannot be written.
     """
     with database.write() as connection:
+        # One by one, because a row may have some of these times right.
         for name in _MOVED:
             time = ENDPOINT.c[name]
             moved = sa.update(ENDPOINT).where(ENDPOINT.c.app == app, time.between(begin_us, end_us))
@@ -75,6 +76,7 @@ def raise_last_calls(database: Database, app: str, *, now: float) -> None:
     while rows := _lowered_rows(database, app, now):
         with database.write() as connection:
             for row, last_us in rows:
+                # Unless a batch with a later call was added since they were read.
                 same = (ENDPOINT.c.id == row.id) & (ENDPOINT.c.last_called_at == row.last_called_at)
                 connection.execute(sa.update(ENDPOINT).where(same).values(last_called_at=last_us))
             note_change(database, connection)
@@ -129,6 +131,7 @@ def _used(app: str, now: float) -> Iterator[tuple[int, Any]]:
         Tier.WEEK.value,
         sa.select(ENDPOINT.c.id, sa.func.max(BUCKET.c.bucket).label("last"))
         .join(BUCKET, BUCKET.c.endpoint_id == ENDPOINT.c.id)
+        # Only weeks that are over: the present one has its days.
         .where(was_used, _begins_after(Tier.WEEK, EARLIEST, now - Tier.WEEK, last_us))
         .where(BUCKET.c.calls > BUCKET.c.errors_4xx)
         .group_by(ENDPOINT.c.id),
@@ -228,6 +231,7 @@ def _wrong_rows(connection: Connection, app: str, limits: Mapping[str, int]) -> 
 
 
 def _is_wrong(time: sa.Column[int], limit_us: int) -> sa.ColumnElement[bool]:
+    # 0 means never, and is no wrong time.
     return (time > limit_us) | ((time > 0) & (time < _EARLIEST_US))
 
 
@@ -242,6 +246,7 @@ def _days_ahead(connection: Connection, now: float) -> int:
 def _counted(connection: Connection, ids: list[int], now: float) -> dict[int, _Counted]:
     """First and last calls by endpoint, within the range of possible times."""
     found: dict[int, _Counted] = {}
+    # The coarsest first, because it is kept for longest and the finer ones refine it.
     for tier in sorted(Tier, reverse=True):
         ends = sa.func.min(BUCKET.c.bucket), sa.func.max(BUCKET.c.bucket)
         # The present week may contain calls that a wrong clock booked ahead. Days cover it, too.

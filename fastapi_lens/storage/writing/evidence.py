@@ -69,6 +69,7 @@ class Evidence:
         for begin in range(0, len(ids), AT_ONCE):
             part = ENDPOINT.c.id.in_(ids[begin : begin + AT_ONCE])
             with self._database.write() as connection:
+                # Compared again, because another worker may have written a later time.
                 changed = sa.update(ENDPOINT).where(part, is_early).values(evidence_since=until_us)
                 connection.execute(changed)
                 note_change(self._database, connection)
@@ -77,6 +78,7 @@ class Evidence:
         covers, excluded = uncounted.covers, uncounted.ids
         columns = ENDPOINT.c.id, ENDPOINT.c.method, ENDPOINT.c.path
         rows = sa.select(*columns).where(ENDPOINT.c.app == self._app, is_early)
+        # Patterns of rules are matched in Python, so with rules every row is read.
         if covers is None:
             rows = rows.where(ENDPOINT.c.id.in_(excluded))
         with self._database.read() as connection:

@@ -28,6 +28,7 @@ _FORMAT_BYTE = b"\1"
 _COMPRESSION = 1
 """The fastest of zlib's levels; higher ones save little, because most values are distinct."""
 
+# Byte order and sizes are fixed: another machine may unpack it.
 _HEAD = struct.Struct("<IIq")
 _SUM_FIELDS = len(Delta._fields) - 1
 """All but the histogram."""
@@ -47,6 +48,7 @@ def is_newer(body: bytes) -> bool:
 
 def newer_bodies() -> sa.ColumnElement[bool]:
     """The same as `is_newer`, as a condition of a SELECT."""
+    # As bytes, because the order of texts depends on the collation.
     return sa.func.substr(INBOX.c.body, 1, 1) > sa.literal(_FORMAT_BYTE, sa.LargeBinary())
 
 
@@ -94,6 +96,7 @@ _delta = cast("Callable[..., Delta]", Delta)
 
 def _columns(rows: Sequence[tuple[Any, ...]], fields: int) -> list[bytes]:
     """The first fields of all rows, one field after the other."""
+    # A column of similar numbers compresses better than rows, and takes one call.
     packed = struct.Struct(f"<{len(rows)}q")
     return [packed.pack(*column) for column in islice(zip(*rows, strict=True), fields)]
 
@@ -138,6 +141,7 @@ class Inbox:
             "body": pack(batch),
         }
         waiting: list[int] = []
+        # The body is packed by now: a repeated transaction stays short.
         retry_on_deadlock(lambda: waiting.append(self._put(batch, progress, row)))
         return waiting[-1]
 
@@ -147,6 +151,7 @@ class Inbox:
                 if batch.open_calls is not None:
                     own_row = sa.update(WORKER).where(WORKER.c.id == self._worker.id)
                     connection.execute(own_row.values(open_calls=batch.open_calls or None))
+                # Open calls alone leave nothing to add up.
                 if batch.deltas or batch.uses:
                     connection.execute(sa.insert(INBOX), row)
             ((waiting,),) = _WAITING.read(connection, {"worker": self._worker.id})

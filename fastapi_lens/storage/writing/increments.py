@@ -31,6 +31,7 @@ def _endpoint(new: New) -> Mapping[str, sa.ColumnElement[Any]]:
         ),
         "first_called_at": sa.case((is_first, first), else_=stored.first_called_at),
         "last_called_at": sa.case((is_last, last), else_=stored.last_called_at),
+        # A batch without a use must not replace a time in the future by 0.
         "last_used_at": sa.case(((used > _NEVER) & was_used, used), else_=stored.last_used_at),
     }
 

@@ -132,6 +132,7 @@ class LogWriter:
             log_refusals(refusals, "rows of the request log", _NAMES)
 
     def _write(self, batch: LogBatch, add: "_Add") -> None:
+        # In the order of the primary key, so that two workers cannot deadlock.
         exceptions = sorted(batch.exceptions, key=lambda exception: exception.id)
         gone = sorted(batch.gone)
         # In transactions of their own, so that an INSERT never waits while holding locks.
@@ -145,6 +146,7 @@ class LogWriter:
                     connection, self._database.insert_ignore(GONE), [_no_calls(one) for one in gone]
                 )
         with self._database.write() as connection:
+            # It was applied before; only the acknowledgement was lost.
             if not self._guard.advance(connection, batch.seq):
                 return
             if batch.requests:
@@ -171,6 +173,7 @@ class LogWriter:
                 "reason": request.reason,
                 "client": request.client,
                 "agent": request.agent,
+                # The column keeps its name: workers of older releases write to it.
                 "failure_id": request.exception_id,
             }
             for request in sorted(requests, key=lambda request: request.id)

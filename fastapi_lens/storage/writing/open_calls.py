@@ -34,6 +34,7 @@ def parsed(text: str | None) -> Mapping[int, Open]:
     """Parse such a text into open calls by endpoint; skip entries that `as_text` cannot write."""
     try:
         found: Any = json.loads(text or "{}")
+    # Another program may have written it; deep nesting ends in a RecursionError.
     except (ValueError, RecursionError):
         return {}
     entries = cast("dict[str, Any]", found).items() if isinstance(found, dict) else ()
@@ -42,11 +43,13 @@ def parsed(text: str | None) -> Mapping[int, Open]:
 
 def _is_entry(key: str, value: Any) -> bool:
     return (
+        # Digits of other scripts pass `isdecimal`, and `int` reads them.
         key.isascii()
         and key.isdecimal()
         and len(key) <= _LONGEST_ID
         and isinstance(value, list)
         and len(cast("list[object]", value)) == len(Open._fields)
+        # By the exact type, because `true` of JSON is an instance of int.
         and all(type(one) is int and 0 < one < _END for one in cast("list[object]", value))
     )
 

@@ -46,9 +46,11 @@ def add_one_by_one(
     refusals: list[Refusal] = []
     for row in rows:
         try:
+            # A savepoint, because PostgreSQL refuses all statements after an error.
             with connection.begin_nested():
                 add(row)
         except (RefusedError, *REFUSED) as error:
+            # SQLAlchemy's text, and PostgreSQL's further lines, quote the values of the row.
             refusals.append(Refusal(row, str(getattr(error, "orig", error)).partition("\n")[0]))
     return refusals
 

@@ -119,6 +119,7 @@ class Registrar:
         """
         started = (
             sa.select(WORKER.c.started_at)
+            # A start far ahead, from a wrong clock, would make every endpoint outdated.
             .where(WORKER.c.id == self._worker.id, WORKER.c.started_at <= now_us + _AHEAD_US)
             .scalar_subquery()
         )
@@ -141,6 +142,7 @@ class Registrar:
         shapeless = sa.select(*columns).where(self._is_mine, ENDPOINT.c.shape_id == 0)
         with self._database.read() as connection:
             rows = connection.execute(shapeless.order_by(ENDPOINT.c.id)).all()
+        # As a rule there are none, and only a read was needed.
         if not rows:
             return
         with self._database.write() as connection:
@@ -170,6 +172,7 @@ class Registrar:
 
             def add(row: dict[str, Any]) -> None:
                 connection.execute(insert, row)
+                # The facts, too, because the database may refuse just these.
                 UPDATE_FACTS.run_all(connection, [_bound(row)])
 
             refusals = add_one_by_one(connection, rows, add)
@@ -187,6 +190,7 @@ class Registrar:
             for number in (WORKER.c.seq, WORKER.c.log_seq):
                 connection.execute(
                     sa.update(WORKER)
+                    # Only raised: a batch may be applied whose acknowledgement was lost.
                     .where(WORKER.c.id == self._worker.id, number < worker[number.name])
                     .values({number: worker[number.name]})
                 )
@@ -206,6 +210,7 @@ def _endpoint_values(fact: EndpointFacts, release: int, now_us: int) -> dict[str
         "name": storable(fact.name),
         "source": storable(fact.source),
         "summary": storable(fact.summary),
+        # JSON escapes all that `storable` would replace.
         "tags": json.dumps(fact.tags),
         "deprecated": fact.deprecated,
         "first_seen_at": fact.seen_at_us,

@@ -89,12 +89,14 @@ class Rollup:
             # In a transaction of its own, so that an INSERT never waits while holding locks.
             self._insert_empty(missing)
             if self._try(changes, claim):
+                # A deletion has just taken them; the batches stay for the next attempt.
                 raise StorageError("rows vanished between two transactions")
 
     def _try(self, changes: "_Changes", claim: Claim | None) -> "_Missing | None":
         """Add them, or return the rows to create first; without a claim, roll back."""
         with self._database.write() as connection:
             if claim is not None:
+                # First, so that a process that comes too late locks no row.
                 claim(connection)
             buckets, statuses = changes.buckets, changes.statuses
             known = locked_buckets(connection, buckets)
@@ -108,6 +110,7 @@ class Rollup:
                 [key for key in statuses if key not in counted],
             )
             if missing:
+                # This undoes the claim, so the batches wait until the rows exist.
                 connection.rollback()
                 return missing
             UPDATE_ENDPOINT.run(connection, changes.endpoints)
@@ -115,6 +118,7 @@ class Rollup:
                 connection,
                 [
                     bucket_change(key, buckets[key], known[key])
+                    # Merging many histograms would keep the interpreter lock from requests.
                     for key in yield_gil(sorted(buckets))
                 ],
             )

@@ -11,7 +11,11 @@ from fastapi.testclient import TestClient
 
 from benchmarks.support.rows import delta
 from fastapi_lens import LensConfig, LensMiddleware
+from fastapi_lens.admin.audit import SAVE, Author
 from fastapi_lens.cli.removal.evidence import Evidence
+from fastapi_lens.settings.keeps import KeptEndpoint, KeptEndpoints
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.settings import Stored, write_section
 from fastapi_lens.verdict.level import Level
 from tests.cli.helpers import fill, run, url_of
 from tests.cli.removal.conftest import Branch
@@ -58,6 +62,23 @@ def test_check_understands_all_of_it(filled: str) -> None:
     }
     for each, understood in zip(written["endpoints"], read["endpoints"], strict=True):
         assert understood.keys() <= each.keys()
+
+
+def test_what_an_admin_keeps_on_purpose_is_kept_on_the_command_line(filled: str) -> None:
+    first, *_ = json.loads(run("evidence").stdout)["endpoints"]
+    kept = KeptEndpoint(
+        endpoint=int(first["key"], 16),
+        method=first["method"],
+        path=first["path"],
+        reason="disaster recovery",
+        until=30_000,
+    )
+    section = Stored(KeptEndpoints((kept,)).as_stored(), 0)
+    entry = Author("ada", "", 1.0).did(SAVE)
+    assert write_section(Database(filled), "orders", "keeps", section, entry)
+
+    found = json.loads(run("evidence").stdout)["endpoints"]
+    assert [one["key"] for one in found if one["verdict"] == "kept"] == [first["key"]]
 
 
 @pytest.mark.parametrize("named", ["database", "evidence.json", "evidence.json.gz"])

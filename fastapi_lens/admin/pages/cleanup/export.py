@@ -59,9 +59,8 @@ def _listed(evidence: AppEvidence, query: CleanupQuery) -> list[Judged]:
 
 def _markdown(context: Context, query: CleanupQuery) -> Iterator[str]:
     evidence, lens = context.lens.reader.evidence(context.now), context.lens
-    environment = lens.config.environment
-    app = f"{lens.title} ({environment})" if environment else lens.title
-    yield from markdown(evidence, _listed(evidence, query), app=app)
+    listed = _listed(evidence, query)
+    yield from markdown(evidence, listed, app=lens.title, environment=lens.config.environment)
 
 
 def _csv(context: Context, query: CleanupQuery) -> Iterator[str]:

@@ -37,7 +37,7 @@ class KeepForm:
     """The form, as it was opened or sent.
 
     Attributes:
-        chosen: The endpoints, in the routes or not.
+        chosen: The endpoints, all of them in the routes.
         reason: The reason as typed.
         until: The end as typed, ``2027-06-30``.
         back: See `ENDPOINT`; otherwise the query of the list.
@@ -182,6 +182,7 @@ def _conflict(context: Context, form: KeepForm) -> Response:
 
 def _done(context: Context, form: KeepForm) -> Response:
     address = _back(context, form)
+    # 303, so that a reload repeats the page and not the change.
     return RedirectResponse(f"{address}{'&' if '?' in address else '?'}saved=keeps", 303)
 
 
@@ -189,4 +190,5 @@ def _back(context: Context, form: KeepForm) -> str:
     """The page that the form was opened from."""
     if form.back == ENDPOINT:
         return context.url(f"/endpoints/{form.chosen[0].endpoint.key}")
+    # Parsed, because a browser sends it: it must not lead to another site.
     return CleanupQuery.parse(f"?{form.back.lstrip('?')}").url(context.url("/cleanup"))

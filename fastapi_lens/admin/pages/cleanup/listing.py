@@ -79,6 +79,7 @@ def chosen_of(evidence: AppEvidence, keys: Iterable[str]) -> list[Judged]:
 
 def _ordered(judged: Iterable[Judged], query: CleanupQuery) -> list[Judged]:
     """Sorted endpoints; ties are sorted by path and method."""
+    # Sorting is stable in both directions, so ties keep this order.
     rows = sorted(judged, key=attrgetter("endpoint.path", "endpoint.method"))
     rows.sort(key=ORDERS[query.sort.key].key, reverse=query.sort.descending)
     return rows

@@ -146,7 +146,7 @@ def test_without_any_observed_time_the_page_says_so(site: Site) -> None:
 
 def test_a_tab_or_a_filter_without_endpoints_says_what_is_missing(shop_site: Site) -> None:
     kept = page_text(shop_site.get("/lens/cleanup?verdict=kept").text)
-    assert "Nothing here now None of the 6 endpoints has this verdict." in kept
+    assert "Kept: none of 6 endpoints Kept on purpose, with a reason and an end." in kept
     none = shop_site.get("/lens/cleanup?q=nothing-like-it").text
     assert "None of the 6 endpoints matches these filters." in page_text(none)
     removed = page_text(shop_site.get("/lens/cleanup?verdict=removed").text)
