@@ -319,7 +319,7 @@ LEFTOVERS: Mapping[Key, Leftover] = {
     ("GET", "/v1/customers/{customer_id}"): Leftover("/v1/customers/17", "TillSync/1.4", 7.0),
     ("GET", "/v1/server-info"): Leftover("/v1/server-info", "Mozilla/5.0 zgrab/0.x", 2.0),
 }
-"""What calls the removed endpoints: an old till, and a scanner."""
+"""Callers of the removed endpoints: an old till, and a scanner."""
 
 
 class UnknownEndpointError(Exception):

@@ -51,7 +51,7 @@ class Judged:
         shape: Its path without the names of parameters.
         verdict: The answer.
         ids: The ids of all endpoints of its shape that were ever called.
-        history: What the answer is made of: that of all endpoints of its shape.
+        history: The source of the answer: that of all endpoints of its shape.
         is_read: True if its used days were read; otherwise the verdict's pattern, longest gap,
             needs and dates mean nothing, and `history` has no days.
         present_since: Time since which it has been in the routes and its history is whole.

@@ -39,7 +39,8 @@ from fastapi_lens.verdict.days import Holes
 from fastapi_lens.verdict.verdict import verdict_of
 
 BACKLOG_SECONDS = 300.0
-"""Age of counts in the inbox beyond which the days since then are a hole: calls may be missing."""
+"""Age of counts in the inbox beyond which calls may be missing: the days since then are a hole, and
+nothing is unused."""
 
 _NO_USAGE = Usage()
 
@@ -168,13 +169,14 @@ def _reach(retention: Retention, now: float) -> Reach:
 
 
 class _Reading:
-    """What the endpoints of one app have in common at one time."""
+    """The state that the endpoints of one app have in common at one time."""
 
     def __init__(self, connection: Connection, scope: Scope, now: float) -> None:
         self._connection, self._scope, self._now = connection, scope, now
         state = read_state(connection, app=scope.app, now=now)
         observed = read_observation(connection, scope.app, now=now)
-        self.observation = _with_backlog(observed, state, now)
+        waits_since = _waits_since(state, now)
+        self.observation = _with_backlog(observed, waits_since)
         self._state = state
         self._present = Present(
             now_us=microseconds(now),
@@ -182,6 +184,7 @@ class _Reading:
             oldest_start=state.oldest_start,
             open_ids=frozenset(state.opened),
             keeps=scope.settings.keeps,
+            has_waiting=waits_since is not None,
         )
         self._reach = _reach(scope.retention, now)
         found = release_names(connection, scope.app)
@@ -228,7 +231,13 @@ class _Reading:
             first_week=max(microseconds(EARLIEST), first) // DAY_US,
         )
         # Only these need it: an older release has stored no last use.
-        doubtful = [row.id for row in called if not row.last_used_at and not found[row.id].has_use]
+        doubtful = [
+            row.id
+            for row in called
+            if not row.last_used_at
+            and not row.first_called_release_id
+            and not found[row.id].has_use
+        ]
         for identity, calls in read_refused(self._connection, doubtful, self._reach).items():
             found[identity].refused_calls = calls
         return {row.id: KnownCalls(row, self._reach, found[row.id]) for row in called}
@@ -261,10 +270,15 @@ class _Reading:
         )
 
 
-def _with_backlog(observation: Observation, state: State, now: float) -> Observation:
-    """An observation in which the days whose counts still wait in the inbox are a hole."""
+def _waits_since(state: State, now: float) -> float | None:
+    """Epoch seconds since which counts wait in the inbox; None if they wait for a moment only."""
     since = state.waits_since
-    if since is None or now - since <= BACKLOG_SECONDS or observation.since_day is None:
+    return None if since is None or now - since <= BACKLOG_SECONDS else since
+
+
+def _with_backlog(observation: Observation, since: float | None) -> Observation:
+    """An observation in which the days whose counts still wait in the inbox are a hole."""
+    if since is None or observation.since_day is None:
         return observation
     waiting = int(since) // SECONDS_PER_DAY, observation.today
     holes = Holes.of((*observation.holes, waiting))

@@ -241,7 +241,7 @@ class Evidence(BaseModel):
 
 
 def _of_days(judged: Judged) -> Mapping[str, Any]:
-    """What follows from the used days, by field."""
+    """The fields that follow from the used days."""
     verdict = judged.verdict
     if not judged.is_read:
         names = ("probably_from", "safe_from", "pattern", "longest_gap_days", "need_days")

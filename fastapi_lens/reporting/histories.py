@@ -42,6 +42,7 @@ class Present:
         oldest_start: Start of its oldest living worker in microseconds; 0 if none lives.
         open_ids: Endpoints with open calls.
         keeps: Decisions of admins by endpoint.
+        has_waiting: True if older counts still wait to be added.
     """
 
     now_us: int
@@ -49,6 +50,7 @@ class Present:
     oldest_start: int
     open_ids: frozenset[int]
     keeps: Mapping[int, Keep]
+    has_waiting: bool = False
 
     @property
     def today(self) -> int:
@@ -104,8 +106,7 @@ class Shape:
 
         Of an endpoint that is reported only after a call, nothing but its calls is known.
         """
-        is_reported = row.facts[KIND] != Kind.HTTP or row.facts[NAME]
-        is_current = row.last_seen_at >= self._present.oldest_start or not is_reported
+        is_current = row.last_seen_at >= self._present.oldest_start or not _is_reported(row)
         return is_current and not row.removed_at
 
     def history(self, row: Stored, calls: Mapping[int, Calls]) -> History:
@@ -138,6 +139,7 @@ class Shape:
                 key=CADENCE_DAYS.__getitem__,
                 default=None,
             ),
+            has_waiting=present.has_waiting,
         )
 
     def present_since_us(self, row: Stored) -> int:
@@ -149,11 +151,17 @@ class Shape:
         if len(self._rows) == 1:
             return max(since, row.evidence_since)
         for each in sorted(self._rows, key=_arrival, reverse=True):
-            # What no worker has noted as removed has not left yet.
-            left = each.removed_at or self._present.now_us
+            left = each.removed_at or self._last_known_us(each)
             if left + BREAK_US >= since:
                 since = min(since, _arrival(each))
         return max(since, *(each.evidence_since for each in self._rows))
+
+    def _last_known_us(self, row: Stored) -> int:
+        """Time up to which an endpoint that was not noted as removed was in the routes.
+
+        Until now, unless it is reported only after a call: then its removal is never noted.
+        """
+        return self._present.now_us if _is_reported(row) else row.last_seen_at
 
     def last_used_us(self, day: int) -> int:
         """The time of a last use in microseconds; the begin of its day if no more is known.
@@ -176,7 +184,7 @@ class Shape:
         return max(known, default=None)
 
     def _overrides(self, row: Stored) -> list[Overrides]:
-        """What the code says of the endpoint, and of others of its shape in the routes."""
+        """Overrides in the code of the endpoint, and of others of its shape in the routes."""
         rows = [each for each in self._rows if each is row or self.is_in_routes(each)]
         return [_parsed(each.overrides) for each in rows if each.overrides]
 
@@ -190,6 +198,11 @@ def _is_called(row: Stored) -> bool:
     return bool(row.facts[FIRST_CALLED] or row.facts[LAST_CALLED] or row.facts[TOTAL])
 
 
+def _is_reported(row: Stored) -> bool:
+    """True if workers report an endpoint without a call."""
+    return row.facts[KIND] != Kind.HTTP or bool(row.facts[NAME])
+
+
 def _arrival(row: Stored) -> int:
     """Time at which an endpoint came into the routes, the last time, in microseconds."""
     first_seen_us: int = row.facts[FIRST_SEEN]
@@ -200,9 +213,10 @@ def _last_day_of(row: Stored, calls: Calls) -> int | None:
     """The last used day that the calls of one endpoint tell; None if they tell of no use.
 
     Rows of an older release do not tell its last use. Its last call is taken for one, unless each
-    of its calls is known to have been refused.
+    of its calls is known to have been refused. Of an endpoint that was called only since then, no
+    last use says that all were.
     """
-    if row.last_used_at:
+    if row.last_used_at or row.first_called_release_id:
         return max(calls.days, default=None)
     last_week = (week + DAYS_PER_WEEK - 1 for week in calls.weeks)
     last = max((*calls.days, *last_week), default=None)

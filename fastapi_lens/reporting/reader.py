@@ -1,6 +1,6 @@
 """Reader: windows, sums, series and health, read from the roll-up rows. Knows no HTML."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -58,6 +58,7 @@ from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.data_version import data_version
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import ENDPOINT
+from fastapi_lens.verdict.level import IN_USE_DAYS
 
 NAMED = 50
 """Most endpoints whose rows are selected by id; for more, the rows of all are read."""
@@ -281,13 +282,20 @@ class Reader:
         depends = (scope.settings, int(now) // SECONDS_PER_DAY)
         return self.results.get(("evidence", self.version(), *depends), read)
 
-    def recent_evidence(self, now: float) -> AppEvidence:
-        """`evidence`, at most `EVIDENCE_SECONDS` old.
+    def recent_evidence(self, now: float, endpoints: Iterable[Endpoint]) -> AppEvidence:
+        """`evidence`, at most `EVIDENCE_SECONDS` old, and renewed once a silent one is called.
+
+        Args:
+            now: Epoch seconds.
+            endpoints: All endpoints of the app with their present times.
 
         Raises:
             StorageError: The database cannot be read.
         """
-        return self._recent.get(self._recent_key("", now), lambda: self.evidence(now))
+        before = now - IN_USE_DAYS * SECONDS_PER_DAY
+        silent = frozenset(one.id for one in endpoints if (one.last_called_at or 0) < before)
+        key = (*self._recent_key("", now), silent)
+        return self._recent.get(key, lambda: self.evidence(now))
 
     def with_weeks(self, judged: Sequence[Judged], *, now: float) -> list[Judged]:
         """Judged endpoints of a page with their weeks added.

@@ -126,8 +126,7 @@ def dates_of(silence: Silence, holes: Holes) -> Dates:
         holes: Those of the silence, or none to see what they delay.
     """
     start, needs = silence.start, silence.needs
-    tolerated = _tolerated(start, holes)
-    yearly_holes = holes.after(int(start + YEAR)) if tolerated else holes
+    tolerated, yearly_holes = _tolerated(silence, holes)
     year = clear_day(start, YEAR, yearly_holes, YEARLY)
     if len(silence.gaps.lengths) < FEWEST_GAPS:
         probably = clear_day(start, needs.probably, holes, QUARTERLY)
@@ -150,10 +149,18 @@ def dates_of(silence: Silence, holes: Holes) -> Dates:
     )
 
 
-def _tolerated(start: int, holes: Holes) -> Holes:
-    """The holes of the first 400 silent days, if they are few enough."""
-    missed = holes.within(start + 1, int(start + YEAR))
-    return missed if missed.days() <= MOST_TOLERATED else NO_HOLES
+def _tolerated(silence: Silence, holes: Holes) -> tuple[Holes, Holes]:
+    """The holes of the first 400 silent days, if they are few enough, and those that still count.
+
+    The days before the observation are never tolerated: a silence that began before it has to last
+    as long from its first day on.
+    """
+    first = max(silence.start + 1, silence.history.observed_since)
+    end = int(first - 1 + YEAR)
+    missed = holes.within(first, end)
+    if not missed or missed.days() > MOST_TOLERATED:
+        return NO_HOLES, holes
+    return missed, Holes.of((*holes.within(silence.start + 1, first - 1), *holes.after(end)))
 
 
 def _declared_day(silence: Silence, holes: Holes) -> int:
@@ -194,11 +201,18 @@ class Exclusion:
 
 
 def exclusions_of(silence: Silence) -> tuple[Exclusion, ...]:
-    """All cadences, the shortest first: each needs 1.08 of its period and 2 days of silence."""
+    """All cadences, the shortest first: each needs 1.08 of its period and 2 days of silence.
+
+    A yearly use is excluded by the same silent year that safe asks for, or an endpoint would be
+    safe to remove while its page says that a yearly use is possible.
+    """
     today = silence.history.today
     found: list[Exclusion] = []
     for cadence, period in CADENCE_DAYS.items():
         clock = Clock(period, 0.1 * period + 1)
         day = clear_day(silence.start, 1.08 * period + 2, silence.holes, clock)
+        if cadence is Cadence.YEARLY:
+            _, holes = _tolerated(silence, silence.holes)
+            day = clear_day(silence.start, YEAR, holes, YEARLY)
         found.append(Exclusion(cadence, day, today >= day))
     return tuple(found)

@@ -97,6 +97,7 @@ class History:
         ledger: Its callers; None where they are not recorded.
         keeps: Entries of people who keep it on purpose, including expired ones.
         cadence: Declared frequency of use; None if nothing is declared.
+        has_waiting: True if older calls of its app still wait to be added: one may be its own.
     """
 
     today: int
@@ -111,3 +112,4 @@ class History:
     ledger: Ledger | None = None
     keeps: tuple[Keep, ...] = ()
     cadence: Cadence | None = None
+    has_waiting: bool = False

@@ -25,7 +25,8 @@ def level_of(silence: Silence, dates: Dates) -> Level:
     """The level of a silence; with a fixed history it only rises as days pass.
 
     A WebSocket is counted when it opens, so that one that stays open looks silent: never safe.
-    Noise and refused callers are a doubt that silence does not remove: not safe either.
+    Noise and refused callers are a doubt that silence does not remove: not safe either. While calls
+    wait to be added, nothing is unused.
 
     Args:
         silence: Of one endpoint.
@@ -35,6 +36,8 @@ def level_of(silence: Silence, dates: Dates) -> Level:
     keep = latest_keep(history)
     if keep is not None and today <= keep.until:
         return Level.KEPT
+    if history.has_waiting:
+        return _level_of_short(silence)
     is_capped = history.noise.is_doubt or history.kind is Kind.WEBSOCKET
     if today >= dates.safe and not is_capped:
         return Level.SAFE_TO_REMOVE
@@ -44,7 +47,7 @@ def level_of(silence: Silence, dates: Dates) -> Level:
 
 
 def _level_of_short(silence: Silence) -> Level:
-    """The level of a silence that is too short for probably."""
+    """The level of a silence that is too short for probably, or that a waiting call may end."""
     if silence.last_used is None:
         return Level.NOT_ENOUGH_OBSERVATION
     # Were nothing unobserved, the silence would do: observation is what is missing.

@@ -1,4 +1,4 @@
-"""What is committed passes `make release-check`, in a clean clone and an empty environment."""
+"""`make release-check` passes for a clean clone in an empty environment."""
 
 import shutil
 import subprocess

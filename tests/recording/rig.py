@@ -23,7 +23,7 @@ from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.recording.flush import flusher as flusher_module
 from fastapi_lens.recording.flush import registration
 from fastapi_lens.recording.flush.flusher import NO_HOOKS, Flusher, FlushHooks, FlushSettings
-from fastapi_lens.recording.recorder import Recorder
+from fastapi_lens.recording.recorder import MAX_SERIES, Recorder
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.schema.identities import endpoint_id
 from fastapi_lens.storage.schema.tables import ENDPOINT, WORKER
@@ -65,10 +65,11 @@ class Rig:
         who: WorkerFacts | None = None,
         hooks: FlushHooks = NO_HOOKS,
         idle_is_silent: bool = False,
+        max_series: int = MAX_SERIES,
     ) -> None:
         self.now = START
         self.database = FlakyDatabase(url)
-        self.recorder = Recorder(clock=lambda: self.now)
+        self.recorder = Recorder(clock=lambda: self.now, max_series=max_series)
         self.endpoints: list[EndpointFacts] = [ORDERS, ORDER, NEVER]
         self.discover: Callable[[], list[EndpointFacts]] = lambda: self.endpoints
         settings = FlushSettings(

@@ -1,6 +1,7 @@
 """Verdicts on endpoints from their rows: what is unknown never makes one look safer."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from fastapi_lens.reporting.gone import Gone
 from fastapi_lens.settings.ignore_rules import Rule, Rules
 from fastapi_lens.settings.settings import Settings
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.identities import release_id
 from fastapi_lens.storage.schema.tables import INBOX
 from fastapi_lens.verdict.cadence import Cadence, Pattern
@@ -105,6 +107,15 @@ def test_an_endpoint_all_of_whose_calls_were_refused_was_never_used(past: Past) 
     assert past.judged("/refused").history.last_used == TODAY - 200
 
 
+def test_refused_calls_before_all_rows_are_no_use_if_this_release_has_counted_them(
+    past: Past,
+) -> None:
+    endpoint = past.endpoint("/refused")
+    past.call(endpoint, *ago(600, 200), status=401)
+    past.change(endpoint, first_called_release_id=release_id("orders", "1.0"))
+    assert past.judged("/refused").history.last_used is None
+
+
 def test_a_week_of_an_older_release_may_have_been_used_on_its_last_day(past: Past) -> None:
     endpoint = past.endpoint("/old")
     past.call(endpoint, TODAY - 500)
@@ -173,6 +184,17 @@ def test_days_whose_counts_still_wait_are_a_hole(past: Past) -> None:
     assert (found.verdict.hole_days, found.history.holes) == (3, ((TODAY - 2, TODAY),))
 
 
+def test_nothing_is_unused_while_older_counts_wait(past: Past) -> None:
+    past.call(past.endpoint("/daily"), *every(1, 150, last=410))
+    past.endpoint("/never")
+    assert {one.verdict.level for one in past.evidence().endpoints} == {Level.SAFE_TO_REMOVE}
+    row = {"worker_id": "w", "seq": 1, "app": APP, "body": b"", "calls": 1}
+    with past.database.write() as connection:
+        connection.execute(INBOX.insert(), {**row, "since": round((NOW - 600) * 1e6)})
+    for one in past.evidence().endpoints:
+        assert one.verdict.level is Level.NOT_ENOUGH_OBSERVATION, one.endpoint.path
+
+
 def test_counts_that_wait_for_a_moment_are_none(past: Past) -> None:
     row = {"worker_id": "w", "seq": 1, "app": APP, "body": b"", "calls": 1}
     with past.database.write() as connection:
@@ -229,6 +251,15 @@ def test_what_nobody_has_noted_as_removed_yet_was_there_until_now(past: Past) ->
     found = past.judged("/orders/{order_id}")
     assert found.history.present_since == TODAY - 700
     assert len(past.evidence().endpoints) == 1
+
+
+def test_what_is_reported_only_with_a_call_was_there_when_it_was_last_seen(past: Past) -> None:
+    """Its removal is never noted."""
+    old = past.endpoint("/x/{a}", name="", last_seen_at=(TODAY - 500) * DAY_US)
+    past.call(old, TODAY - 500)
+    past.endpoint("/x/{b}", since=TODAY)
+    past.worker(started=TODAY)
+    assert past.judged("/x/{b}").history.present_since == TODAY
 
 
 def test_a_deleted_history_of_any_name_begins_anew(past: Past) -> None:
@@ -404,3 +435,17 @@ def test_days_of_silent_endpoints_are_read_again_only_after_a_change(past: Past)
         assert again().history.noise.refused_days == 1
         past.call(silent, *ago(10))
         assert again().history.days[-1] == TODAY - 10
+
+
+def test_recent_evidence_is_made_again_when_a_silent_endpoint_is_called(past: Past) -> None:
+    daily = past.endpoint("/daily")
+    past.call(daily, *every(1, 150, last=410))
+    reader = past.reader()
+    listed = [one.endpoint for one in reader.evidence(NOW).endpoints]
+    (before,) = reader.recent_evidence(NOW, listed).endpoints
+    past.call(daily, TODAY)
+    with past.database.write() as connection:
+        note_change(past.database, connection)
+    called = [replace(one, last_called_at=NOW) for one in listed]
+    (after,) = reader.recent_evidence(NOW, called).endpoints
+    assert (before.verdict.level, after.verdict.level) == (Level.SAFE_TO_REMOVE, Level.IN_USE)

@@ -1,4 +1,4 @@
-"""What can never make an endpoint look safer to remove, whatever its rows tell."""
+"""Holes, refused calls and missing rows never make an endpoint look safer to remove."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -66,7 +66,7 @@ def judged(
         shape_id=1,
         first_release_id=0,
         last_release_id=0,
-        first_called_release_id=0,
+        first_called_release_id=int(is_known),
         last_called_release_id=0,
         overrides=None,
     )

@@ -176,6 +176,16 @@ def test_what_watching_cannot_tell_is_said_of_all_that_seems_unused(history: His
         assert Code.YEARLY_NOT_EXCLUDED in {reason.code for reason in found.reasons}
 
 
+@given(histories())
+def test_nothing_is_safe_while_a_yearly_use_is_open_unless_its_callers_are_known(
+    history: History,
+) -> None:
+    found = verdict_of(replace(history, ledger=None))
+
+    if found.level is Level.SAFE_TO_REMOVE:
+        assert found.exclusions[-1].is_excluded
+
+
 @given(histories(), st.booleans())
 def test_each_reason_has_a_sentence(history: History, is_kept: bool) -> None:  # noqa: FBT001
     keeps = (Keep("audit", history.today),) if is_kept else ()

@@ -321,7 +321,7 @@ def test_a_probably_unused_endpoint_says_what_is_open_and_until_when() -> None:
             "Callers are not known for the whole year before the last use, and a rare one behind "
             "frequent ones would not show: safe only after a silent year, on 13 February 2023."
         ),
-        "A yearly use is not excluded before 10 February 2023.",
+        "A yearly use is not excluded before 13 February 2023.",
         (
             "Not excluded yet: quarterly use (until 20 April 2022) and half-yearly use (until 28 "
             "July 2022)."

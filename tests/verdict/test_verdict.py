@@ -145,6 +145,32 @@ def test_a_hole_in_the_silence_of_a_daily_use_is_waited_for() -> None:
     }
 
 
+def test_a_hole_is_no_reason_where_the_silence_would_be_too_short_without_it() -> None:
+    never = used(today=BORN + 3, holes=((BORN, BORN),))
+
+    assert verdict_of(never).level is Level.NOT_ENOUGH_OBSERVATION
+    assert numbers(verdict_of(never), Code.NOT_OBSERVED) is None
+    assert numbers(verdict_of(replace(never, today=BORN + 100)), Code.NOT_OBSERVED) is not None
+
+
+def test_days_before_the_observation_began_are_never_tolerated() -> None:
+    begun = LAST + 3
+    history = daily(observed_since=begun)
+
+    assert level(at(history, begun - LAST + 399)) is not Level.SAFE_TO_REMOVE
+    assert level(replace(used(observed_since=BORN + 2), today=BORN + 401)) is not (
+        Level.SAFE_TO_REMOVE
+    )
+
+
+def test_nothing_is_unused_while_calls_wait_to_be_added() -> None:
+    for history in (daily(), used(observed_since=0)):
+        waiting = replace(history, today=LAST + 500, holes=runs((500, 500)), has_waiting=True)
+
+        assert level(waiting) is Level.NOT_ENOUGH_OBSERVATION
+        assert level(replace(waiting, has_waiting=False)) is Level.SAFE_TO_REMOVE
+
+
 def test_up_to_four_hole_days_of_the_silent_year_are_tolerated_and_named() -> None:
     history = daily(401, holes=runs((60, 61), (200, 201)))
     found = verdict_of(history)
@@ -270,8 +296,8 @@ def test_a_cadence_is_excluded_after_a_period_and_a_little() -> None:
         ("half-yearly", False),
         ("yearly", False),
     ]
-    assert [each.from_day - LAST for each in found.exclusions] == [4, 10, 36, 102, 201, 398]
-    assert numbers(found, Code.YEARLY_NOT_EXCLUDED) == {"from_day": LAST + 398}
+    assert [each.from_day - LAST for each in found.exclusions] == [4, 10, 36, 102, 201, 401]
+    assert numbers(found, Code.YEARLY_NOT_EXCLUDED) == {"from_day": LAST + 401}
     assert numbers(found, Code.CADENCES_NOT_EXCLUDED) == {
         "cadences": ("half-yearly",),
         "from_days": (LAST + 201,),

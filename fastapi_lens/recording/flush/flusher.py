@@ -241,20 +241,28 @@ class Flusher:
     def collect(self) -> None:
         """Move the counts from the recorder to the pending sums now."""
         with self._counting:
-            self._collected_at = self._recorder.clock()
+            before, self._collected_at = self._collected_at, self._recorder.clock()
             moved = self._correction.look(self._pending)
             if moved is not None:
                 self._observation.void(moved.begin, moved.end)
             self._observation.follow(self._correction.unbroken_since)
-            for number, delta in enumerate(self._recorder.drain(), 1):
-                self._pending.add(self._as_delta(delta))
-                if number % DELTAS_AT_ONCE == 0:
-                    time.sleep(BREATH_SECONDS)
+            try:
+                self._move_counts()
+            except BaseException:
+                # The recorder may have no more what was not added.
+                self._observation.lose(before, self._collected_at)
+                raise
             if len(self._pending) > MAX_PENDING:
                 this_hour = int(self._collected_at // HOUR)
                 dropped = self._pending.shrink(MAX_PENDING, this_hour=this_hour)
                 if dropped:
                     self._warn(f"lost {self._drop(dropped)} calls")
+
+    def _move_counts(self) -> None:
+        for number, delta in enumerate(self._recorder.drain(), 1):
+            self._pending.add(self._as_delta(delta))
+            if number % DELTAS_AT_ONCE == 0:
+                time.sleep(BREATH_SECONDS)
 
     def flush(self, *, ending: bool = False) -> bool:
         """Collect and write everything pending, in the calling thread.

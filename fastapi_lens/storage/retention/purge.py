@@ -282,7 +282,7 @@ _OF_CALLS = (
     *("first_called_at", "last_called_at", "last_used_at", "total_calls"),
     *("first_called_release_id", "last_called_release_id"),
 )
-"""What an endpoint's row says about its calls."""
+"""The columns of an endpoint's row that tell of its calls."""
 
 
 def _lose_evidence(database: Database, ids: Sequence[int], until_us: int) -> None:

@@ -26,7 +26,8 @@ RESTART_SECONDS = 600
 beside workers of another service that records under the same name."""
 
 _RESTART_US = RESTART_SECONDS * 1_000_000
-_AT_ONCE = 500
+AT_ONCE = 500
+"""Endpoints of one transaction."""
 
 
 def removal_chunks(
@@ -68,9 +69,9 @@ def removal_chunks(
         (back, is_back, {"removed_at": 0, "present_since": now_us}),
     )
     for ids, where, values in changes:
-        for begin in range(0, len(ids), _AT_ONCE):
+        for begin in range(0, len(ids), AT_ONCE):
             begun = timer()
-            part = ENDPOINT.c.id.in_(ids[begin : begin + _AT_ONCE])
+            part = ENDPOINT.c.id.in_(ids[begin : begin + AT_ONCE])
             with database.write() as connection:
                 # The condition once more: a worker may have reported some of them meanwhile.
                 connection.execute(sa.update(ENDPOINT).where(part, where).values(values))

@@ -105,13 +105,27 @@ class Importer:
             StorageError: The database cannot be written.
         """
         note = {"applied": 0, "rows": self._rows, "origins": self._origins}
+        with self._database.read() as connection:
+            is_first = self._name not in import_notes(connection)
         with self._database.write() as connection:
+            if is_first:
+                self._lose_evidence(connection)
             connection.execute(
                 self._database.insert_ignore(META),
                 {"name": self._name, "value": json.dumps(note)},
             )
         with self._database.read() as connection:
             return int(import_notes(connection)[self._name]["applied"])
+
+    def _lose_evidence(self, connection: Connection) -> None:
+        """Let the evidence of all endpoints begin now whose apps have recorded into this database.
+
+        The export may lack some of them: they were not observed there, and what was observed there
+        fills the holes of the app.
+        """
+        recorded = _recorded_apps(connection, self._origins)
+        earlier = ENDPOINT.c.app.in_(recorded) & (ENDPOINT.c.evidence_since < self._now_us)
+        connection.execute(sa.update(ENDPOINT).where(earlier).values(evidence_since=self._now_us))
 
     def add(self, table: sa.Table, start: int, rows: Sequence[Row]) -> None:
         """Add some rows of one table, unless they were already added.

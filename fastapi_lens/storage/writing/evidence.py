@@ -14,7 +14,8 @@ LEAST_SECONDS, MARGIN_SECONDS = 120, 180
 """The evidence of an endpoint that is not counted begins between these seconds from now: the next
 look of a worker is earlier, and not each look of each worker writes."""
 
-_AT_ONCE = 500
+AT_ONCE = 500
+"""Endpoints of one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,8 @@ class Evidence:
         is_early = ENDPOINT.c.evidence_since < now_us + LEAST_SECONDS * 1_000_000
         until_us = now_us + MARGIN_SECONDS * 1_000_000
         ids = self._ids(uncounted, is_early)
-        for begin in range(0, len(ids), _AT_ONCE):
-            part = ENDPOINT.c.id.in_(ids[begin : begin + _AT_ONCE])
+        for begin in range(0, len(ids), AT_ONCE):
+            part = ENDPOINT.c.id.in_(ids[begin : begin + AT_ONCE])
             with self._database.write() as connection:
                 # Compared again, because another worker may have written a later time.
                 changed = sa.update(ENDPOINT).where(part, is_early).values(evidence_since=until_us)

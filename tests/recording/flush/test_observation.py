@@ -16,7 +16,6 @@ from fastapi_lens.recording.flush.clock_jumps import (
 )
 from fastapi_lens.recording.flush.flusher import HEARTBEAT_SECONDS
 from fastapi_lens.recording.flush.observation import MOST_MINUTES, Observation
-from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.recording.series import OVERFLOW
 from fastapi_lens.storage.coordination import confirmed_time, heartbeat
 from fastapi_lens.storage.coordination.confirmed_time import OFF_SECONDS
@@ -325,16 +324,37 @@ def test_the_hour_of_a_call_that_cannot_be_counted_is_lost_at_the_next_flush(
     (row,) = table_rows(watch.rig.database, WORKER)
     assert row.dropped == 1
     watch.rig.flusher.count_dropped()
-    assert not watch.rig.flusher._observation.is_urgent
+    assert watch.rig.flusher.flush()
+    (same,) = table_rows(watch.rig.database, WORKER)
+    assert same == row, "an hour that is known to be lost waits for the next heartbeat"
 
 
-def test_hours_of_calls_beyond_the_limit_of_series_are_lost(watch: Watch) -> None:
-    watch.rig.recorder = recorder = Recorder(clock=lambda: watch.rig.now, max_series=1)
-    watch.rig.flusher._recorder = recorder
-    for path in ("/a", "/b"):
-        recorder.count(method="GET", path=path, status=200, duration_ns=1)
-    watch.run(5)
+def test_the_hour_of_calls_that_cannot_be_collected_is_lost(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch.run(10)
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(flusher_module, "as_delta", fail)
+        watch.rig.call()
+        with pytest.raises(MemoryError):
+            watch.rig.flusher.collect()
+    watch.run(20)
     assert lost_hours(watch.rig.database) == [0]
+
+
+def test_hours_of_calls_beyond_the_limit_of_series_are_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch(monkeypatch)
+    with opened(f"sqlite:///{tmp_path / 'lens.db'}", max_series=1) as watch.rig:
+        for path in ("/a", "/b"):
+            watch.rig.call(path)
+        watch.run(5)
+        assert lost_hours(watch.rig.database) == [0]
     assert OVERFLOW == "<overflow>"
 
 

@@ -247,7 +247,7 @@ def test_what_a_worker_of_an_older_release_reports_has_returned(local: FlakyData
 def test_many_endpoints_are_noted_in_short_transactions(
     local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fastapi_lens.storage.retention.removals._AT_ONCE", 2)
+    monkeypatch.setattr("fastapi_lens.storage.retention.removals.AT_ONCE", 2)
     many = [facts(f"/{number}", name="app.many") for number in range(10, 15)]
     end(local, start(local, "old", T, many), T + 10)
     new = start(local, "new", T + 100, [A])

@@ -160,6 +160,23 @@ def test_an_app_that_records_here_gains_no_evidence_from_elsewhere(
     assert imported(sqlite_database, later, 2).evidence_since == NOW_US + 5
 
 
+def test_an_import_ends_the_evidence_of_endpoints_that_only_this_database_has(
+    sqlite_database: FlakyDatabase,
+) -> None:
+    """The observation of another place would fill the holes of this one."""
+    insert(sqlite_database, id=7, path="/here", shape_id=7)
+    with sqlite_database.write() as connection:
+        connection.execute(sa.insert(WORKER), new_row(worker("mine"), applied=0, now_us=1))
+    importer = Importer(sqlite_database, "1" * 32, 2, {APP: ["sign"]}, now=NOW)
+    importer.repeated_apps()
+    importer.begin()
+    assert {row.evidence_since for row in table_rows(sqlite_database, ENDPOINT)} == {NOW_US}
+    importer.add(ENDPOINT, 0, [dict(ROW)])
+    later = Importer(sqlite_database, "1" * 32, 2, {APP: ["sign"]}, now=NOW + 60)
+    assert later.begin() == 1
+    assert {row.evidence_since for row in table_rows(sqlite_database, ENDPOINT)} == {NOW_US}
+
+
 def test_an_import_that_goes_on_keeps_what_it_has(sqlite_database: FlakyDatabase) -> None:
     first = imported(sqlite_database, ROW)
     again = imported(sqlite_database, ROW)

@@ -1,4 +1,4 @@
-"""What calls change in the rows of their endpoints: last uses, and the releases of calls."""
+"""Changes that calls make in the rows of their endpoints: last uses, and releases."""
 
 from collections.abc import Sequence
 from dataclasses import replace

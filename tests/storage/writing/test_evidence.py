@@ -154,7 +154,7 @@ def test_where_all_is_counted_nothing_is_read(local: FlakyDatabase) -> None:
 def test_many_endpoints_are_noted_in_short_transactions(
     local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evidence_module, "_AT_ONCE", 2)
+    monkeypatch.setattr(evidence_module, "AT_ONCE", 2)
     register(local, *(facts(f"/many/{number}") for number in range(5)))
     Evidence(local, APP).note(Uncounted(covers=lambda _method, _path: True), now_us=us(T))
     begun = {row.evidence_since for row in table_rows(local, ENDPOINT)}

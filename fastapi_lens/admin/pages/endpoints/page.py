@@ -96,7 +96,7 @@ def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Respon
         listing = listing.with_matching(matching)
     # Only of this page: a trend reads every bucket of the window.
     trends = reader.trends([row.id for row in listing.rows], window=window, now=now)
-    judged = reader.recent_evidence(now).by_id()
+    judged = reader.recent_evidence(now, everything).by_id()
     rows = [
         _row(context, listing, row, list(trends[row.id]), judged.get(row.id))
         for row in listing.rows
