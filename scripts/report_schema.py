@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from fastapi_lens.reporting.evidence_report import Evidence
 from fastapi_lens.reporting.report import DeadReport, EndpointStats, Report, TopReport
 
 FILE = Path(__file__).resolve().parent.parent / "docs" / "report.schema.json"
@@ -70,6 +71,8 @@ ANSWERS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "/report": Report,
         "/report/top": TopReport,
         "/report/dead": DeadReport,
+        "/report/evidence": Evidence,
+        "/cleanup.json": Evidence,
         "/export.json": EndpointsFile,
         "/requests.json": RequestsFile,
     }
@@ -86,7 +89,7 @@ class _WithoutTitles(GenerateJsonSchema):
 
 def schema() -> dict[str, Any]:
     """One schema, which holds for an answer that any of its definitions holds for."""
-    models: list[type[BaseModel]] = [*ANSWERS.values(), Refusal]
+    models: list[type[BaseModel]] = [*dict.fromkeys(ANSWERS.values()), Refusal]
     _, made = models_json_schema(
         [(model, "serialization") for model in models],
         schema_generator=_WithoutTitles,

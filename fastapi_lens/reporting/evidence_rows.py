@@ -131,7 +131,7 @@ class KnownCalls:
     Attributes:
         row: The row at that time.
         reach: The days that were read.
-        calls: What was read.
+        calls: The calls that were read.
     """
 
     row: Stored

@@ -152,15 +152,15 @@ def dates_of(silence: Silence, holes: Holes) -> Dates:
 def _tolerated(silence: Silence, holes: Holes) -> tuple[Holes, Holes]:
     """The holes of the first 400 silent days, if they are few enough, and those that still count.
 
-    The days before the observation are never tolerated: a silence that began before it has to last
-    as long from its first day on.
+    None is tolerated if the silence began before the observation: nobody knows of anything in that
+    time.
     """
-    first = max(silence.start + 1, silence.history.observed_since)
-    end = int(first - 1 + YEAR)
-    missed = holes.within(first, end)
-    if not missed or missed.days() > MOST_TOLERATED:
+    end = int(silence.start + YEAR)
+    missed = holes.within(silence.start + 1, end)
+    is_watched = silence.start + 1 >= silence.history.observed_since
+    if not is_watched or missed.days() > MOST_TOLERATED:
         return NO_HOLES, holes
-    return missed, Holes.of((*holes.within(silence.start + 1, first - 1), *holes.after(end)))
+    return missed, holes.after(end) if missed else holes
 
 
 def _declared_day(silence: Silence, holes: Holes) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from benchmarks.support.rows import APP, table_rows
+from benchmarks.support.rows import APP, table_rows, worker
 from fastapi_lens.errors import StorageError
 from fastapi_lens.recording.flush import gone_calls
 from fastapi_lens.recording.flush.gone_calls import LOOK_SECONDS, GoneCalls
@@ -17,6 +17,7 @@ from fastapi_lens.storage.records import removed_endpoints
 from fastapi_lens.storage.schema.tables import ENDPOINT, GONE
 from fastapi_lens.storage.writing.batches import EndpointFacts
 from fastapi_lens.storage.writing.log_writer import CountedGone, LogBatch, LogWriter
+from fastapi_lens.storage.writing.registrar import Registrar
 from tests.recording.rig import NEVER, ORDER, ORDERS, START, Rig, opened
 
 DAY = 86_400
@@ -31,8 +32,10 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def remove(rig: Rig, *endpoints: EndpointFacts, at: int = 1) -> None:
-    """Take endpoints out of the routes, and let the flusher know."""
+    """Endpoints that only an earlier worker had; the flusher learns of their removal."""
+    rig.endpoints = [endpoint for endpoint in rig.endpoints if endpoint not in endpoints]
     assert rig.flusher.flush()
+    Registrar(rig.database, worker("earlier")).register(endpoints, applied=0, now_us=1)
     with rig.database.write() as connection:
         ids = [endpoint.id for endpoint in endpoints]
         removed = sa.update(ENDPOINT).where(ENDPOINT.c.id.in_(ids))
