@@ -4,14 +4,17 @@ A flush is cut into transactions of some endpoints each. One locks the rows that
 their histograms, and updates them row by row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from fastapi_lens.storage.coordination.sequence import SequenceGuard, retry_on_deadlock
 from fastapi_lens.storage.coordination.worker import WorkerFacts
+from fastapi_lens.storage.engine.bulk_update import BulkUpdate
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.prepared import Row, primary_key
+from fastapi_lens.storage.engine.row_update import New
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS, WORKER
 from fastapi_lens.storage.writing.batches import (
     Batch,
@@ -22,7 +25,7 @@ from fastapi_lens.storage.writing.batches import (
     bucket_sums,
     status_sums,
 )
-from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_ENDPOINT, UPDATE_STATUS
+from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_STATUS
 from fastapi_lens.storage.writing.rollup import bucket_change, locked_buckets, locked_statuses
 
 MAX_SUMS = 16
@@ -31,8 +34,29 @@ MAX_SUMS = 16
 PAUSE_SECONDS = 0.001
 """Between two transactions of a flush, in which requests get the interpreter."""
 
+_NEVER: sa.ColumnElement[int] = sa.literal_column("0", sa.BigInteger())
+
+
+def _endpoint(new: New) -> Mapping[str, sa.ColumnElement[Any]]:
+    """The columns that the first edition's rows of endpoints had."""
+    stored, first, last = ENDPOINT.c, new("first_at"), new("last_at")
+    is_first = (stored.first_called_at == _NEVER) | (stored.first_called_at > first)
+    is_last = (stored.last_called_at < last) | (stored.last_called_at > new("ahead"))
+    return {
+        "total_calls": stored.total_calls + new("add_calls"),
+        "first_called_at": sa.case((is_first, first), else_=stored.first_called_at),
+        "last_called_at": sa.case((is_last, last), else_=stored.last_called_at),
+    }
+
+
+_ENDPOINT_NUMBERS = dict.fromkeys(("add_calls", "first_at", "last_at", "ahead"), sa.BigInteger)
 _UPDATE_ENDPOINT, _UPDATE_BUCKET, _UPDATE_STATUS = (
-    update.one_by_one() for update in (UPDATE_ENDPOINT, UPDATE_BUCKET, UPDATE_STATUS)
+    update.one_by_one()
+    for update in (
+        BulkUpdate(ENDPOINT, _ENDPOINT_NUMBERS, _endpoint),
+        UPDATE_BUCKET,
+        UPDATE_STATUS,
+    )
 )
 
 

@@ -126,11 +126,11 @@ def dates_of(silence: Silence, holes: Holes) -> Dates:
         holes: Those of the silence, or none to see what they delay.
     """
     start, needs = silence.start, silence.needs
-    tolerated, yearly_holes = _tolerated(silence, holes)
-    year = clear_day(start, YEAR, yearly_holes, YEARLY)
+    year, tolerated, begin = _year_of(silence, holes)
     if len(silence.gaps.lengths) < FEWEST_GAPS:
         probably = clear_day(start, needs.probably, holes, QUARTERLY)
-        pattern = clear_day(start, needs.safe, yearly_holes, YEARLY)
+        after_year = clear_day(begin, needs.safe, holes.after(int(begin + YEAR)), YEARLY)
+        pattern = min(clear_day(start, needs.safe, holes, YEARLY), after_year)
     else:
         probably = clear_day(start, needs.probably, holes, needs.clock)
         pattern = clear_day(start, needs.safe, holes, needs.clock)
@@ -149,18 +149,30 @@ def dates_of(silence: Silence, holes: Holes) -> Dates:
     )
 
 
-def _tolerated(silence: Silence, holes: Holes) -> tuple[Holes, Holes]:
-    """The holes of the first 400 silent days, if they are few enough, and those that still count.
+def _year_of(silence: Silence, holes: Holes) -> tuple[int, Holes, int]:
+    """The first silent year of 400 days that was observed, but for a few days.
 
-    None is tolerated if the silence began before the observation: nobody knows of anything in that
-    time.
+    It may begin on any observed day of the silence. The days before the observation are never
+    tolerated: nobody knows of anything in that time.
+
+    Returns:
+        The first day after it, its hole days, and the day before it.
     """
-    end = int(silence.start + YEAR)
-    missed = holes.within(silence.start + 1, end)
-    is_watched = silence.start + 1 >= silence.history.observed_since
-    if not is_watched or missed.days() > MOST_TOLERATED:
-        return NO_HOLES, holes
-    return missed, holes.after(end) if missed else holes
+    begin = max(silence.start, silence.history.observed_since - 1 if holes else 0)
+    while True:
+        missed = holes.within(begin + 1, int(begin + YEAR))
+        excess = missed.days() - MOST_TOLERATED
+        if excess <= 0:
+            break
+        for first, last in missed:
+            begin = min(last, first + excess - 1)
+            excess -= last - first + 1
+            if excess <= 0:
+                break
+    # With many holes, the same days of another year may have been seen earlier.
+    clear = clear_day(silence.start, YEAR, holes, YEARLY)
+    tolerant = int(begin + YEAR) + 1
+    return (clear, NO_HOLES, begin) if clear < tolerant else (tolerant, missed, begin)
 
 
 def _declared_day(silence: Silence, holes: Holes) -> int:
@@ -212,7 +224,6 @@ def exclusions_of(silence: Silence) -> tuple[Exclusion, ...]:
         clock = Clock(period, 0.1 * period + 1)
         day = clear_day(silence.start, 1.08 * period + 2, silence.holes, clock)
         if cadence is Cadence.YEARLY:
-            _, holes = _tolerated(silence, silence.holes)
-            day = clear_day(silence.start, YEAR, holes, YEARLY)
+            day, *_ = _year_of(silence, silence.holes)
         found.append(Exclusion(cadence, day, today >= day))
     return tuple(found)

@@ -156,7 +156,7 @@ def test_a_tab_or_a_filter_without_endpoints_says_what_is_missing(shop_site: Sit
 def test_without_endpoints_the_page_says_where_they_come_from(make_site: MakeSite) -> None:
     site = make_site(FastAPI(openapi_url=None), exclude_paths=["/**"])
     text = page_text(site.get("/lens/cleanup").text)
-    assert "No endpoints yet" in text
+    assert "Nothing to judge yet" in text
 
 
 def test_removed_endpoints_that_are_still_called_have_a_tab(past: tuple[Site, Past]) -> None:
