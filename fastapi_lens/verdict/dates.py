@@ -126,11 +126,13 @@ def dates_of(silence: Silence, holes: Holes) -> Dates:
         holes: Those of the silence, or none to see what they delay.
     """
     start, needs = silence.start, silence.needs
-    year, tolerated, begin = _year_of(silence, holes)
+    year, tolerated = _year_of(silence, holes)
     if len(silence.gaps.lengths) < FEWEST_GAPS:
         probably = clear_day(start, needs.probably, holes, QUARTERLY)
-        after_year = clear_day(begin, needs.safe, holes.after(int(begin + YEAR)), YEARLY)
-        pattern = min(clear_day(start, needs.safe, holes, YEARLY), after_year)
+        pattern = clear_day(start, needs.safe, holes, YEARLY)
+        if tolerated:
+            begin = _watched_from(silence)
+            pattern = clear_day(begin, needs.safe, holes.after(int(begin + YEAR)), YEARLY)
     else:
         probably = clear_day(start, needs.probably, holes, needs.clock)
         pattern = clear_day(start, needs.safe, holes, needs.clock)
@@ -149,30 +151,22 @@ def dates_of(silence: Silence, holes: Holes) -> Dates:
     )
 
 
-def _year_of(silence: Silence, holes: Holes) -> tuple[int, Holes, int]:
-    """The first silent year of 400 days that was observed, but for a few days.
+def _year_of(silence: Silence, holes: Holes) -> tuple[int, Holes]:
+    """The first day after a silent year of 400 days, and its hole days that are tolerated.
 
-    It may begin on any observed day of the silence. The days before the observation are never
-    tolerated: nobody knows of anything in that time.
-
-    Returns:
-        The first day after it, its hole days, and the day before it.
+    Hole days are tolerated in the first year that was watched. The time before the observation is
+    never tolerated: nobody knows of anything in it.
     """
-    begin = max(silence.start, silence.history.observed_since - 1 if holes else 0)
-    while True:
-        missed = holes.within(begin + 1, int(begin + YEAR))
-        excess = missed.days() - MOST_TOLERATED
-        if excess <= 0:
-            break
-        for first, last in missed:
-            begin = min(last, first + excess - 1)
-            excess -= last - first + 1
-            if excess <= 0:
-                break
-    # With many holes, the same days of another year may have been seen earlier.
-    clear = clear_day(silence.start, YEAR, holes, YEARLY)
-    tolerant = int(begin + YEAR) + 1
-    return (clear, NO_HOLES, begin) if clear < tolerant else (tolerant, missed, begin)
+    begin = _watched_from(silence)
+    missed = holes.within(begin + 1, int(begin + YEAR))
+    if not missed or missed.days() > MOST_TOLERATED:
+        return clear_day(silence.start, YEAR, holes, YEARLY), NO_HOLES
+    return clear_day(begin, YEAR, holes.after(int(begin + YEAR)), YEARLY), missed
+
+
+def _watched_from(silence: Silence) -> int:
+    """The day before the first one of a silence that was watched."""
+    return max(silence.start, silence.history.observed_since - 1)
 
 
 def _declared_day(silence: Silence, holes: Holes) -> int:
@@ -224,6 +218,6 @@ def exclusions_of(silence: Silence) -> tuple[Exclusion, ...]:
         clock = Clock(period, 0.1 * period + 1)
         day = clear_day(silence.start, 1.08 * period + 2, silence.holes, clock)
         if cadence is Cadence.YEARLY:
-            day, *_ = _year_of(silence, silence.holes)
+            day, _ = _year_of(silence, silence.holes)
         found.append(Exclusion(cadence, day, today >= day))
     return tuple(found)
