@@ -1,15 +1,15 @@
-"""A simulated world for changes: endpoints with daily and weekly rhythm, noise, and planted changes.
+"""A simulated world for changes: endpoints with a daily and weekly rhythm, noise, planted changes.
 
 Rows are quarters of a day (6 hours), so that changes can be looked for four times a day.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import cos, erf, exp, log, pi, sqrt
 from random import Random
 
 from fastapi_lens.changes.change import Change, Kind
-from fastapi_lens.changes.changes import Facts, changes_of
+from fastapi_lens.changes.changes import Period, changes_of
 from fastapi_lens.changes.rows import DAY, Days, Durations, Row
 from fastapi_lens.changes.usual import BASELINE_DAYS
 from fastapi_lens.histogram.histogram import BUCKETS, Histogram, bucket_edges, bucket_index
@@ -99,6 +99,9 @@ class Plant:
     points: float = 0.0
 
 
+NO_PLANT = Plant(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """An endpoint.
@@ -161,51 +164,123 @@ class History:
         days = tuple(self.day(4 * day) for day in range(first, over))
         latest = self.day(quarters - 4) if quarters % 4 else None
         end = START + quarters * QUARTER
-        return changes_of(Days(days, latest), Facts(begin=end - PERIOD, end=end))
+        return changes_of(Days(days, latest), Period(begin=end - PERIOD, end=end))
 
 
-def simulate(
-    endpoint: Endpoint, noise: Noise, days: int, random: Random, plant: Plant | None = None
-) -> History:
-    """The history of an endpoint."""
-    history = History()
-    level = random.gauss(0, noise.duration)
-    share = random.gauss(0, noise.share)
-    walk = 0.0
-    innovation = sqrt(1 - noise.correlation**2)
-    for day in range(days):
-        level = noise.correlation * level + innovation * random.gauss(0, noise.duration)
-        share = noise.correlation * share + innovation * random.gauss(0, noise.share)
-        walk += random.gauss(0, noise.steps) + noise.drift / WEEK
-        slow = log(1.4) if random.random() < noise.slow_days else 0.0
-        burst = random.randrange(4) if random.random() < noise.bursts / WEEK else -1
-        is_weekend = (day + 3) % WEEK in (5, 6)
-        calls = endpoint.calls * exp(random.gauss(0, noise.calls))
-        calls *= endpoint.weekend if is_weekend else 1.0
-        shift = level + walk + slow - (endpoint.load / 2 if is_weekend else 0.0)
-        misses = random.uniform(0.25, 0.4) if noise.is_bimodal else 0.0
-        for quarter in range(4):
-            number = 4 * day + quarter
-            planted = plant if plant is not None and number >= plant.quarter else Plant(0)
-            count = _poisson(calls * _NIGHT_TO_EVENING[quarter], random)
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """The noise of one day.
+
+    Attributes:
+        shift: Of the logarithm of durations.
+        share: Factor of the share of failed calls.
+        calls: Of the day.
+        misses: Share of calls that miss a cache.
+        burst: The quarter with a burst of errors; -1 for none.
+    """
+
+    shift: float
+    share: float
+    calls: float
+    misses: float
+    burst: int
+
+
+@dataclass(slots=True)
+class World:
+    """An endpoint and all noise of its days; the same for the same seed, with and without a plant.
+
+    Attributes:
+        endpoint: That is simulated.
+        noise: Family of its noise.
+        seed: Of chance.
+        has_durations: False where durations are not needed, which is much faster.
+        days: Noise of each day.
+    """
+
+    endpoint: Endpoint
+    noise: Noise
+    seed: str
+    has_durations: bool = True
+    days: list[Weather] = field(default_factory=list)
+
+    def draw(self, count: int) -> None:
+        """Draw the noise of the days."""
+        noise, endpoint, random = self.noise, self.endpoint, Random(self.seed)
+        level = random.gauss(0, noise.duration)
+        share = random.gauss(0, noise.share)
+        walk = 0.0
+        fresh = sqrt(1 - noise.correlation**2)
+        for day in range(count):
+            level = noise.correlation * level + fresh * random.gauss(0, noise.duration)
+            share = noise.correlation * share + fresh * random.gauss(0, noise.share)
+            walk += random.gauss(0, noise.steps) + noise.drift / WEEK
+            slow = log(1.4) if random.random() < noise.slow_days else 0.0
+            # The first day is a Thursday.
+            is_weekend = day % WEEK in (2, 3)
+            calls = endpoint.calls * exp(random.gauss(0, noise.calls))
+            self.days.append(
+                Weather(
+                    shift=level + walk + slow - (endpoint.load / 2 if is_weekend else 0.0),
+                    share=exp(share),
+                    calls=calls * (endpoint.weekend if is_weekend else 1.0),
+                    misses=random.uniform(0.25, 0.4) if noise.is_bimodal else 0.0,
+                    burst=random.randrange(4) if random.random() < noise.bursts / WEEK else -1,
+                )
+            )
+
+    def history(self, plant: Plant | None = None, base: History | None = None) -> History:
+        """The history of all days.
+
+        Args:
+            plant: A planted change.
+            base: The history without it, whose days before it are taken as they are.
+        """
+        found = History()
+        first = 0
+        if base is not None and plant is not None:
+            first = plant.quarter // 4
+            found.rows = base.rows[: 4 * first]
+            found.histograms = base.histograms[: 4 * first]
+            found.days = {
+                quarter: row for quarter, row in base.days.items() if quarter + 4 <= 4 * first
+            }
+        for day in range(first, len(self.days)):
+            random = Random(f"{self.seed} {day}")
+            for quarter in range(4):
+                number = 4 * day + quarter
+                planted = plant if plant is not None and number >= plant.quarter else NO_PLANT
+                self._add(found, number, planted, random)
+        return found
+
+    def _add(self, found: History, number: int, planted: Plant, random: Random) -> None:
+        """Add a quarter of a day."""
+        day, quarter = divmod(number, 4)
+        weather, endpoint = self.days[day], self.endpoint
+        count = _poisson(weather.calls * _NIGHT_TO_EVENING[quarter], random)
+        failing = endpoint.share * weather.share * planted.share + planted.points
+        failing = max(failing, 0.2) if quarter == weather.burst else min(1.0, failing)
+        failures = min(count, _poisson(count * failing, random))
+        begin = START + number * QUARTER
+        found.rows.append(Row(begin, begin + QUARTER, count, failures))
+        if self.has_durations:
             load = -endpoint.load / 2 * cos(2 * pi * (quarter - 0.2) / 4)
-            mean = log(endpoint.median_ms * 1e6) + shift + load + log(planted.slower)
-            parts = [(1.0, mean)]
-            for weight, longer in (
-                (misses, log(8)),
-                (0.1 if planted.tail > 1 else 0.0, log(planted.tail)),
-            ):
-                if weight:
-                    parts = [(part * (1 - weight), at) for part, at in parts]
-                    parts.append((weight, mean + longer))
-            failing = min(1.0, endpoint.share * exp(share) * planted.share + planted.points)
-            failing = max(failing, 0.2) if quarter == burst else failing
-            begin = START + number * QUARTER
-            failures = sum(random.random() < failing for _ in range(count)) if failing else 0
-            history.rows.append(Row(begin, begin + QUARTER, count, failures))
-            counts = _durations(parts, endpoint.sigma, count, noise.timeouts, random)
-            history.histograms.append(Histogram.from_counts(counts))
-    return history
+            mean = log(endpoint.median_ms * 1e6) + weather.shift + load + log(planted.slower)
+            parts = _mixture(mean, weather.misses, planted.tail)
+            counts = _durations(parts, endpoint.sigma, count, self.noise.timeouts, random)
+            found.histograms.append(Histogram.from_counts(counts))
+        else:
+            found.histograms.append(Histogram())
+
+
+def _mixture(mean: float, misses: float, tail: float) -> list[tuple[float, float]]:
+    """Weights and means of a mixture: calls that miss a cache, and one in ten that is slower."""
+    parts = [(1.0, mean)]
+    for weight, longer in ((misses, 8.0), (0.1 if tail > 1 else 0.0, tail)):
+        if weight:
+            parts = [(part * (1 - weight), at) for part, at in parts]
+            parts.append((weight, mean + log(longer)))
+    return parts
 
 
 def _durations(
@@ -280,6 +355,20 @@ def delay(history: History, plant: Plant, kind: Kind, most: int = 12) -> int | N
     return None
 
 
-def at(endpoint: Endpoint, **others: float) -> Endpoint:
-    """The endpoint with other numbers."""
-    return replace(endpoint, **others)
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found in the history of one endpoint.
+
+    Attributes:
+        noise: Name of the family.
+        what: The planted change and its calls a day, parted by a bar; "" of quiet weeks.
+        seed: Of chance.
+        alarms: Weeks and kinds of false alarms.
+        delay: Quarters of a day after which a planted change was found; None if it was not.
+    """
+
+    noise: str
+    what: str
+    seed: int
+    alarms: tuple[tuple[int, Kind], ...] = ()
+    delay: int | None = None

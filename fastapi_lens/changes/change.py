@@ -17,21 +17,14 @@ class Kind(StrEnum):
     FASTER = "faster"
     RECOVERED = "recovered"
 
-    @property
-    def is_worse(self) -> bool:
-        """True for a change that somebody should look at first."""
-        return self in _WORSE
-
-
-_WORSE = frozenset({Kind.FAILING_MORE, Kind.SLOWER})
-
 
 class Measured(StrEnum):
-    """What the numbers of a change are."""
+    """Units of the numbers of a change."""
 
     TYPICAL_MS = "typical_ms"
     P95_MS = "p95_ms"
     FAILED_SHARE = "failed_share"
+    CALLS_A_DAY = "calls_a_day"
     CALLS = "calls"
 
 
@@ -41,16 +34,17 @@ class Change:
 
     Attributes:
         kind: Of the change.
-        measured: What `before` and `after` are: milliseconds, a share from 0 to 1, or calls a day;
-            of deprecated endpoints calls of the period.
-        since: Unix time in seconds; of cold and dead ones the moment at which they became so.
-        before: The usual on the 28 days before.
-        after: From then on.
-        calls_before: On the days before.
-        calls_after: From then on.
-        until: Unix time in seconds at which it ended; None if it lasts.
-        last_call: Unix time in seconds, of cold, dead and deprecated endpoints; None elsewhere.
-        release: The release that began within a day of it; "" if none did.
+        measured: What `before` and `after` are: milliseconds, a share from 0 to 1, calls a day,
+            or calls of as many days before and after.
+        since: Unix time in seconds: the begin of the day, the hour or the release from which on it
+            holds; of cold and dead endpoints the moment at which they became so.
+        before: The usual of the 56 days before.
+        after: From `since` on, or from `since` to `until`.
+        calls_before: On these 56 days.
+        calls_after: From `since` on, or from `since` to `until`.
+        until: Unix time in seconds at which an incident ended; None of all that lasts.
+        last_call: Unix time in seconds, of cold, dead and deprecated endpoints; None of others.
+        release: The release that began within a day of `since`; "" if none did.
     """
 
     kind: Kind
@@ -66,5 +60,5 @@ class Change:
 
     @property
     def ratio(self) -> float | None:
-        """After by before; None where there was nothing before."""
+        """After divided by before; None where there was nothing before."""
         return self.after / self.before if self.before else None

@@ -7,27 +7,31 @@ from math import asin, log, sin, sqrt
 
 from fastapi_lens.changes.rows import Row
 from fastapi_lens.changes.steps import Measure
-from fastapi_lens.changes.usual import Sample
+from fastapi_lens.changes.usual import Noise, Sample
 
 FEWEST_CALLS = 100
 """Calls of a day below which it says nothing about durations and failures."""
 
-LEAST_SLOWER = 0.15
-"""A duration changed if it rose by at least this share."""
+LEAST_TYPICAL, LEAST_P95 = 0.15, 0.25
+"""Shares by which a typical duration and a p95 must rise."""
+
+LEAST_POINTS, LEAST_RATIO, LEAST_FAILURES = 0.005, 1.3, 10
+"""A share of failed calls changes by half a point, 1.3 times and 10 calls or more."""
 
 LEAST_TRAFFIC = 2.0
-"""Traffic changed if it is at least this many times what it was, or one by it."""
+"""Traffic changed if it is at least this many times what it was, or the same less."""
 
-_LEAST_NOISE = 0.03
-"""Durations are taken to differ by this share from day to day in any case."""
+_DURATION_NOISE = Noise(least=0.03, carried=0.5)
+"""Logarithms: 3 %."""
 
-_LEAST_SHARE_NOISE = 0.01
-"""On the scale of arcsines: 0.2 points at a share of 1 %."""
+_SHARE_NOISE = Noise(least=0.01)
+"""Arcsines: 0.2 points at a share of 1 %."""
+
+_CALLS_NOISE = Noise(least=0.1)
+"""Logarithms: 10 %."""
 
 _LEAST_SHARE = 0.01
-"""On the scale of arcsines; `failures` has the differences in calls and shares that count."""
-
-_LEAST_CALLS_NOISE = 0.1
+"""Arcsines; what counts of shares is decided in points and calls."""
 
 
 def _typical(row: Row) -> Sample | None:
@@ -63,7 +67,7 @@ def share_of(value: float) -> float:
     return sin(max(0.0, value)) ** 2
 
 
-TYPICAL = Measure("typical", _typical, _LEAST_NOISE, log(1 + LEAST_SLOWER))
-P95 = Measure("p95", _p95, _LEAST_NOISE, log(1 + LEAST_SLOWER))
-FAILED = Measure("failed", _failed, _LEAST_SHARE_NOISE, _LEAST_SHARE)
-CALLS = Measure("calls", _calls, _LEAST_CALLS_NOISE, log(LEAST_TRAFFIC))
+TYPICAL = Measure(_typical, _DURATION_NOISE, log(1 + LEAST_TYPICAL))
+P95 = Measure(_p95, _DURATION_NOISE, log(1 + LEAST_P95))
+FAILED = Measure(_failed, _SHARE_NOISE, _LEAST_SHARE)
+CALLS = Measure(_calls, _CALLS_NOISE, log(LEAST_TRAFFIC))

@@ -114,7 +114,7 @@ class Days:
     are left out; those without a call are given with 0 calls.
 
     Attributes:
-        days: Calendar days (UTC) that are over: those of the period, and 28 before it.
+        days: Calendar days (UTC) that are over: those of the period, and 56 before it.
         latest: The 24 hours up to the end of the period; None where they were not observed.
         hours: Hours of the period, as far as they are known; may be empty.
     """
