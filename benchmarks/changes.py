@@ -55,7 +55,7 @@ class Size:
     weeks: int = 30
     endpoints: int = 50
     planted: int = 56
-    held_out: int = 20
+    held_out: int = 10
 
 
 QUICK = Size(weeks=3, endpoints=8, planted=4, held_out=4)

@@ -22,7 +22,7 @@ from fastapi_lens.changes.rows import DAY, Days, Row
 from fastapi_lens.changes.steps import Step, step_of
 from fastapi_lens.changes.usual import BASELINE_DAYS
 
-_HOUR = 3_600
+_WEEK = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def _failures(days: Days, period: Period) -> Iterator[Change]:
     hours = [hour for incident in incidents for hour in incident.hours]
     quiet = [row.without(hours) for row in rows]
     yield from (_of_incident(each, days, period) for each in incidents)
-    if incidents and _is_going_on(incidents[-1], period):
+    if incidents and not incidents[-1].is_over:
         return
     for kind, up in ((Kind.FAILING_MORE, True), (Kind.RECOVERED, False)):
         step = step_of(quiet, period.begin, FAILED, up=up)
@@ -143,27 +143,23 @@ def _counts(step: Step, rows: Sequence[Row]) -> bool:
 
 def _of_incident(incident: Incident, days: Days, period: Period) -> Change:
     before = [row for row in days.days if row.end <= incident.begin][-BASELINE_DAYS:]
-    is_going_on = _is_going_on(incident, period)
     return Change(
-        kind=Kind.FAILING_MORE if is_going_on else Kind.RECOVERED,
+        kind=Kind.RECOVERED if incident.is_over else Kind.FAILING_MORE,
         measured=Measured.FAILED_SHARE,
         since=incident.begin,
         before=_share(before),
         after=incident.share,
         calls_before=sum(row.calls for row in before),
         calls_after=incident.calls,
-        until=None if is_going_on else incident.end,
+        until=incident.end if incident.is_over else None,
         release=_release(incident.begin, period),
     )
 
 
-def _is_going_on(incident: Incident, period: Period) -> bool:
-    """True up to one whole hour after the last that stands out."""
-    return period.end - incident.end < _HOUR
-
-
 def _usual_share(rows: Sequence[Row], period: Period) -> float:
-    return _share([row for row in rows if row.end <= period.begin][-BASELINE_DAYS:])
+    """The share of failed calls before the period, or of its last week where that was higher."""
+    before = [row for row in rows if row.end <= period.begin][-BASELINE_DAYS:]
+    return max(_share(before), _share(before[-_WEEK:]))
 
 
 def _share(rows: Sequence[Row]) -> float:
@@ -175,7 +171,8 @@ def _traffic(days: Days, period: Period) -> Iterator[Change]:
         step = step_of(days.all(), period.begin, CALLS, up=up)
         if step is not None and max(exp(step.before), exp(step.after)) >= FEWEST_CALLS:
             after = fmean(row.calls for row in days.all() if row.begin >= step.since)
-            numbers = (exp(step.before), after)
+            # Less than one call a day is none.
+            numbers = (exp(step.before) if step.before > 0 else 0.0, after)
             yield _change(kind, Measured.CALLS_A_DAY, step, numbers, days, period)
 
 
@@ -212,12 +209,17 @@ def _around(days: Days, period: Period) -> tuple[int, int]:
     """Calls of the days as long before the period as it is, and of those of the period."""
     first = 2 * period.begin - period.end
     before = [row for row in days.days if first <= row.begin and row.end <= period.begin]
-    after = [row for row in days.days if period.begin <= row.begin and row.end <= period.end]
-    rest = [] if days.latest is None else [days.latest]
-    over = after[-1].end if after else period.begin
-    # Of the latest 24 hours only the part after the last day that is over.
-    parts = (row.calls * max(0, row.end - over) / (row.end - row.begin) for row in rest)
-    return sum(row.calls for row in before), sum(row.calls for row in after) + round(sum(parts))
+    return sum(row.calls for row in before), _calls_from(days, period.begin)
+
+
+def _calls_from(days: Days, moment: int) -> int:
+    """Calls from a moment on, of each row as much as lies after it and before the next row."""
+    calls, following = 0.0, float("inf")
+    for row in reversed(days.all()):
+        counted = max(0, min(row.end, following) - max(row.begin, moment))
+        calls += row.calls * counted / (row.end - row.begin)
+        following = row.begin
+    return round(calls)
 
 
 def _change(
@@ -228,7 +230,6 @@ def _change(
     days: Days,
     period: Period,
 ) -> Change:
-    rows = days.all()
     earliest = step.since - BASELINE_DAYS * DAY
     change = Change(
         kind=kind,
@@ -236,8 +237,8 @@ def _change(
         since=step.since,
         before=numbers[0],
         after=numbers[1],
-        calls_before=sum(row.calls for row in rows if earliest <= row.begin < step.since),
-        calls_after=sum(row.calls for row in rows if row.begin >= step.since),
+        calls_before=sum(row.calls for row in days.days if earliest <= row.begin < step.since),
+        calls_after=_calls_from(days, step.since),
     )
     return _with_release(change, period)
 

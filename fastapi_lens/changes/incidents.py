@@ -1,4 +1,7 @@
-"""Incidents: hours in which far more calls failed than usual. Pure."""
+"""Incidents: hours in which far more calls failed than usual. Pure.
+
+An incident lasts until calls show that it is over: an hour without calls ends nothing.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,20 +18,18 @@ LEAST_POINTS = 0.1
 DEVIATIONS = 5.0
 """Standard deviations by chance, of the number of calls of an hour."""
 
-_HOUR = 3_600
-_MOST_APART = 2 * _HOUR
-"""Two hours with at most one quiet hour between them are one incident."""
-
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Hours in a row in which calls failed.
+    """Hours in which calls failed.
 
     Attributes:
-        hours: At least one, ascending.
+        hours: Those that stand out: at least one, ascending.
+        is_over: True if later calls show that it ended.
     """
 
     hours: tuple[Row, ...]
+    is_over: bool
 
     @property
     def begin(self) -> int:
@@ -48,24 +49,41 @@ class Incident:
     @property
     def share(self) -> float:
         """The share of failed calls: 0 to 1."""
-        return sum(hour.failures for hour in self.hours) / self.calls
+        return _share(self.hours)
 
 
 def incidents_of(hours: Sequence[Row], usual: float) -> tuple[Incident, ...]:
-    """The incidents among some hours, the oldest first.
+    """The incidents among some hours, the oldest first; only the last may not be over.
 
     Args:
         hours: Ascending.
         usual: The usual share of failed calls: 0 to 1.
     """
-    found: list[list[Row]] = []
+    found: list[Incident] = []
+    current: list[Row] = []
+    later: list[Row] = []
     for hour in hours:
         if _stands_out(hour, usual):
-            if found and hour.begin - found[-1][-1].begin <= _MOST_APART:
-                found[-1].append(hour)
-            else:
-                found.append([hour])
-    return tuple(Incident(tuple(each)) for each in found)
+            current.append(hour)
+            later.clear()
+        elif current:
+            later.append(hour)
+            if _is_over(current, later, usual):
+                found.append(Incident(tuple(current), is_over=True))
+                current.clear()
+                later.clear()
+    return (*found, Incident(tuple(current), is_over=False)) if current else tuple(found)
+
+
+def _is_over(hours: Sequence[Row], later: Sequence[Row], usual: float) -> bool:
+    """True if so many calls came later that ten of them would have failed, and too few did."""
+    share = _share(hours)
+    calls = sum(hour.calls for hour in later)
+    return calls * share >= FEWEST_FAILURES and _share(later) < (usual + share) / 2
+
+
+def _share(hours: Sequence[Row]) -> float:
+    return sum(hour.failures for hour in hours) / sum(hour.calls for hour in hours)
 
 
 def _stands_out(hour: Row, usual: float) -> bool:
