@@ -19,8 +19,8 @@ PY := $(VENV)/bin/python
 .PHONY: help setup browser mariadb nginx pgbouncer programs demo \
         lint lint-format lint-rules lint-mypy lint-pyright lint-imports format \
         test test-quick test-unit audit fuzz screenshots \
-        bench bench-admin-load bench-changes bench-exactly-once bench-failover bench-fleet bench-hosts bench-log \
-        bench-outages bench-pages bench-retention bench-sizing bench-storage bench-tabs \
+        bench bench-admin-load bench-changes bench-exactly-once bench-failover bench-fleet \
+        bench-hosts bench-log bench-outages bench-pages bench-retention bench-sizing bench-storage bench-tabs \
         bench-verdict \
         compat compat-python build clean
 

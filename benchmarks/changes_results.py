@@ -46,7 +46,7 @@ others were held out.""",
 
 def _quiet_table(found: Sequence[Found], weeks: int) -> str:
     rows = [
-        "| noise | endpoints | weeks | slower | failing more | a week, per 50 | weeks with 0, 1, more |  |",
+        "| noise | endpoints | weeks | slower | failing | a week, of 50 | weeks 0, 1, more |  |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for noise in (*MAIN, *HELD_OUT):
