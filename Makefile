@@ -23,8 +23,9 @@ PY := $(VENV)/bin/python
 .PHONY: help setup browser mariadb nginx pgbouncer programs demo \
         lint lint-format lint-rules lint-mypy lint-pyright lint-imports format \
         test test-quick test-unit audit constraints interface fuzz screenshots \
-        bench bench-admin-load bench-exactly-once bench-failover bench-fleet bench-hosts bench-log \
-        bench-outages bench-pages bench-retention bench-sizing bench-storage bench-tabs \
+        bench bench-admin-load bench-changes bench-exactly-once bench-failover bench-fleet \
+        bench-hosts bench-log bench-outages bench-pages bench-retention bench-sizing bench-storage \
+        bench-tabs \
         bench-verdict \
         compat compat-python build smoke release-check clean
 
@@ -107,6 +108,9 @@ bench: ## what recording costs, beside other packages: benchmarks/RESULTS.md in 
 
 bench-admin-load: setup ## fifty reports at once, without a key and with one: benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.admin_load $(ARGS)
+
+bench-changes: setup ## is what changed found, and nothing else: benchmarks/RESULTS.md in some minutes
+	@$(PY) -m benchmarks.changes $(ARGS)
 
 bench-failover: setup ## a primary is killed under load and every call recounted: benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.failover $(ARGS)

@@ -1,0 +1,128 @@
+"""Rows of one endpoint, as changes are found in them: calls, failures and durations. Pure data.
+
+A row is a day or an hour. A day has 24 hours, so that each hour of the day counts once: either a
+calendar day (UTC), or the 24 hours up to now.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from math import exp, log, sqrt
+from typing import Self
+
+from fastapi_lens.histogram.histogram import BUCKET_MS, BUCKETS, Histogram
+
+DAY = 86_400
+"""Seconds."""
+
+TAIL = 0.05
+"""The share of calls at each end whose durations are set to p5 and p95 in a typical duration."""
+
+_SLOW = 0.95
+_BUCKET_LOGS = tuple(log(each) for each in BUCKET_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """The durations of one row, in logarithms of milliseconds.
+
+    Attributes:
+        typical: Mean, winsorized: a call among the fastest or slowest 5 % counts as p5 or p95.
+        typical_error: Standard error of the same.
+        p95: 95th percentile.
+        p95_error: Standard error of the same.
+    """
+
+    typical: float
+    typical_error: float
+    p95: float
+    p95_error: float
+
+    @classmethod
+    def of(cls, histogram: Histogram) -> Self | None:
+        """The durations of a histogram; None of the empty one.
+
+        The standard error of p95 is half the interval between the percentiles that lie one
+        binomial standard deviation away (Woodruff, Confidence Intervals for Medians and Other
+        Position Measures, 1952), and needs no assumption on the distribution.
+        """
+        items = [(min(index, BUCKETS - 1), count) for index, count in histogram.items()]
+        if not items:
+            return None
+        ranks = list(accumulate(count for _, count in items))
+        calls = ranks[-1]
+
+        def at(share: float) -> float:
+            index = bisect_left(ranks, max(1.0, min(1.0, share) * calls))
+            return _BUCKET_LOGS[items[min(index, len(items) - 1)][0]]
+
+        low, high = at(TAIL), at(1 - TAIL)
+        logs = [(min(high, max(low, _BUCKET_LOGS[index])), count) for index, count in items]
+        mean = sum(value * count for value, count in logs) / calls
+        variance = sum((value - mean) ** 2 * count for value, count in logs) / calls
+        step = sqrt(_SLOW * (1 - _SLOW) / calls)
+        return cls(
+            typical=mean,
+            typical_error=sqrt(variance / calls),
+            p95=at(_SLOW),
+            p95_error=(at(_SLOW + step) - at(_SLOW - step)) / 2,
+        )
+
+    @property
+    def typical_ms(self) -> float:
+        """The typical duration in milliseconds, a geometric mean."""
+        return exp(self.typical)
+
+    @property
+    def p95_ms(self) -> float:
+        """The 95th percentile in milliseconds."""
+        return exp(self.p95)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The calls of a day or an hour.
+
+    Attributes:
+        begin: Unix time in seconds.
+        end: The same; the row ends before it.
+        calls: Of any status.
+        failures: Calls that were answered with 5xx.
+        durations: Of all calls; None where they are not known, or there was no call.
+    """
+
+    begin: int
+    end: int
+    calls: int
+    failures: int = 0
+    durations: Durations | None = None
+
+    def without(self, hours: Sequence["Row"]) -> "Row":
+        """The row without the calls of some hours, as far as they lie in it; durations stay."""
+        inside = [hour for hour in hours if self.begin <= hour.begin and hour.end <= self.end]
+        calls = max(0, self.calls - sum(hour.calls for hour in inside))
+        failures = max(0, self.failures - sum(hour.failures for hour in inside))
+        return Row(self.begin, self.end, calls, min(calls, failures), self.durations)
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """All rows of one endpoint from which its changes are found. Ascending.
+
+    Days and hours that were not fully observed, or in which the endpoint was not in the routes,
+    are left out; those without a call are given with 0 calls.
+
+    Attributes:
+        days: Calendar days (UTC) that are over: those of the period, and 56 before it.
+        latest: The 24 hours up to the end of the period; None where they were not observed.
+        hours: Hours of the period, as far as they are known; may be empty.
+    """
+
+    days: tuple[Row, ...]
+    latest: Row | None = None
+    hours: tuple[Row, ...] = ()
+
+    def all(self) -> tuple[Row, ...]:
+        """The days, and the latest 24 hours after them."""
+        return self.days if self.latest is None else (*self.days, self.latest)
