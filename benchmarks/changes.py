@@ -43,7 +43,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is simulated.
+    """Extent of a simulation.
 
     Attributes:
         weeks: Quiet ones.
@@ -170,7 +170,7 @@ def planted_runs(size: Size) -> list[Planted]:
 def measure(
     name: str, work: Callable[[_T], list[Found]], runs: Sequence[_T], *, processes: int
 ) -> list[Found]:
-    """What was found in all runs, in their order."""
+    """The findings of all runs, in their order."""
     found: list[Found] = []
     with ProcessPoolExecutor(processes) as pool:
         for number, result in enumerate(pool.map(work, runs, chunksize=4), start=1):

@@ -89,7 +89,7 @@ class Plant:
         slower: Factor of durations.
         tail: Factor of the durations of one call in ten.
         share: Factor of the share of failed calls.
-        points: What is added to that share: 0.03 is three points.
+        points: Addition to that share: 0.03 is three points.
     """
 
     quarter: int
@@ -112,7 +112,7 @@ class Endpoint:
         sigma: Of their logarithms.
         share: Of failed calls.
         weekend: Calls of a day of the weekend, beside those of a workday.
-        load: What load adds to durations: the difference of day and night, and half of that of
+        load: Addition of load to durations: the difference of day and night, and half of that of
             workdays and weekends.
     """
 
@@ -357,7 +357,7 @@ def delay(history: History, plant: Plant, kind: Kind, most: int = 12) -> int | N
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found in the history of one endpoint.
+    """The findings in the history of one endpoint.
 
     Attributes:
         noise: Name of the family.

@@ -34,7 +34,7 @@ class Change:
 
     Attributes:
         kind: Of the change.
-        measured: What `before` and `after` are: milliseconds, a share from 0 to 1, calls a day,
+        measured: Unit of `before` and `after`: milliseconds, a share from 0 to 1, calls a day,
             or calls of as many days before and after.
         since: Unix time in seconds: the begin of the day, the hour or the release from which on it
             holds; of cold and dead endpoints the moment at which they became so.

@@ -59,7 +59,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What else is known of the endpoint.
+    """Further facts of the endpoint.
 
     Attributes:
         last_call: Unix time in seconds; None if it was never called.

@@ -13,7 +13,7 @@ FEWEST_FAILURES = 10
 """Failed calls that an hour must have beyond the usual."""
 
 LEAST_POINTS = 0.1
-"""What the share of failed calls must lie above the usual: 10 points."""
+"""Least excess of the share of failed calls over the usual: 10 points."""
 
 DEVIATIONS = 5.0
 """Standard deviations by chance, of the number of calls of an hour."""

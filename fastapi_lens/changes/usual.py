@@ -67,7 +67,7 @@ class Usual:
 
     Attributes:
         centre: Median of the days.
-        effects: What each weekday usually adds, from the weekday of the epoch (Thursday) on.
+        effects: Usual addition of each weekday, from the weekday of the epoch (Thursday) on.
         deviation: Standard deviation from day to day, beyond that of chance.
         carried: Share of the noise of the day before that is expected on a day.
         most: The noise of the day before counts up to this, so that a change does not hide itself.
@@ -113,7 +113,7 @@ class Usual:
         return self.centre + (1 - part) * self.effects[day] + part * following
 
     def excess(self, sample: Sample) -> float:
-        """How far a day lies above the usual, on the scale of the number."""
+        """Distance of a day above the usual, on the scale of the number."""
         return sample.value - self.expected(sample.begin)
 
     def deviations(self, sample: Sample, before: Sample) -> float:
@@ -129,7 +129,7 @@ class Usual:
 
 
 def _effects(samples: Sequence[Sample], centre: float) -> tuple[float, ...]:
-    """What each weekday adds, shrunk towards nothing where few days tell; nothing below 14 days."""
+    """Addition of each weekday, shrunk where few days tell; nothing below 14 days."""
     if len(samples) < 2 * _WEEKDAYS:
         return (0.0,) * _WEEKDAYS
     of_day: list[list[float]] = [[] for _ in range(_WEEKDAYS)]
