@@ -20,7 +20,7 @@ SECURE, HOST = "__Secure-", "__Host-"
 MAX_VALUES = 20
 """Maximum of cookies of one name to read; other sites of the domain may set any number."""
 
-_WRITTEN_ONE_WAY = re.compile(r"(?:/[A-Za-z0-9._~-]+(?=/|$))*")
+_WRITTEN_ONE_WAY = re.compile(r"(?:/[A-Za-z0-9._~-]+(?=/|\Z))*")
 
 
 @dataclass(frozen=True, slots=True)

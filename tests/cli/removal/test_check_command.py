@@ -134,7 +134,7 @@ def test_evidence_of_another_application_fails_and_says_so(branch: Branch) -> No
         ({"fastapi_lens_evidence": 2}, 4, "is no evidence of format 1"),
         ({"fastapi_lens_evidence": MISSING}, 4, "is no evidence of format 1"),
         ({"generated_at": "today"}, 4, "damaged at generated_at"),
-        ({"generated_at": float("nan")}, 4, "damaged at generated_at"),
+        ({"generated_at": float("nan")}, 4, "damaged"),
         ({"generated_at": -1}, 4, "damaged at generated_at"),
         ({"observed": None}, 4, "damaged at observed"),
         ({"endpoints": {}}, 4, "damaged at endpoints"),
