@@ -4,18 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
+from fastapi_lens.admin.display.paging import Paged, pages_of
 from fastapi_lens.admin.tables.endpoints import STATUS_ORDER
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
 from fastapi_lens.reporting.model import Endpoint, Usage
 from fastapi_lens.settings.status import Status
 
-PAGE_SIZE = 50
-
 METHOD_ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "WEBSOCKET")
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Paged[Endpoint]):
     """One page of a list, with its filters and counts.
 
     Attributes:
@@ -43,25 +42,14 @@ class Listing:
         return replace(self, matching=matching)
 
     @property
-    def rows(self) -> Sequence[Endpoint]:
-        """The endpoints of this page, in order."""
-        start = (self.query.page - 1) * PAGE_SIZE
-        return self.matching[start : start + PAGE_SIZE]
+    def page(self) -> int:
+        """The number of the page, from 1."""
+        return self.query.page
 
     @property
     def total(self) -> Usage:
         """The usage of all matching endpoints together."""
         return Usage.total([endpoint.usage for endpoint in self.matching])
-
-    @property
-    def first(self) -> int:
-        """The number of this page's first row, from 1; 0 if there is none."""
-        return (self.query.page - 1) * PAGE_SIZE + 1 if self.rows else 0
-
-    @property
-    def last(self) -> int:
-        """The number of this page's last row; 0 if there is none."""
-        return self.first + len(self.rows) - 1 if self.rows else 0
 
 
 def filter_and_sort(endpoints: Sequence[Endpoint], query: EndpointsQuery) -> Listing:
@@ -70,7 +58,7 @@ def filter_and_sort(endpoints: Sequence[Endpoint], query: EndpointsQuery) -> Lis
     others = [one for one in endpoints if _matches(one, query)] if is_filtered else endpoints
     # The status comes last, so that its counts show what each choice would leave.
     matching = ordered((e for e in others if query.status in (None, e.status)), query.sort)
-    pages = max(1, -(-len(matching) // PAGE_SIZE))
+    pages = pages_of(matching)
     # A link may be older than a removal of endpoints that made the list shorter.
     query = query.with_page(min(query.page, pages))
     return Listing(
@@ -96,19 +84,6 @@ def ordered(endpoints: Iterable[Endpoint], sort: Sort) -> list[Endpoint]:
     comparable = [row for row in rows if order.is_comparable(row)]
     comparable.sort(key=order.key, reverse=sort.descending)
     return comparable + [row for row in rows if not order.is_comparable(row)]
-
-
-def page_numbers(current: int, pages: int) -> list[int | None]:
-    """The pages to link: first, last and those around the present one; ``None`` is a gap."""
-    near = {1, pages, *range(max(1, current - 2), min(pages, current + 2) + 1)}
-    numbers: list[int | None] = []
-    for page in sorted(near):
-        previous = numbers[-1] if numbers else 0
-        if previous is not None and page - previous > 1:
-            # A gap of one page is as wide as the page itself.
-            numbers.append(page - 1 if page - previous == 2 else None)  # noqa: PLR2004
-        numbers.append(page)
-    return numbers
 
 
 def _matches(endpoint: Endpoint, query: EndpointsQuery) -> bool:

@@ -5,11 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_lens.admin.display.filter_and_sort import (
-    PAGE_SIZE,
     filter_and_sort,
     ordered,
-    page_numbers,
 )
+from fastapi_lens.admin.display.paging import PAGE_SIZE, page_numbers
 from fastapi_lens.admin.tables.endpoints import ORDERS
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
 from fastapi_lens.reporting.model import Endpoint

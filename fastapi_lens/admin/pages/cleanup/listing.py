@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from fastapi_lens.admin.display.filter_and_sort import PAGE_SIZE
+from fastapi_lens.admin.display.paging import Paged, pages_of
 from fastapi_lens.admin.tables.cleanup import ORDERS
 from fastapi_lens.admin.urls.cleanup import REMOVED, TABS, CleanupQuery
 from fastapi_lens.reporting.evidence import AppEvidence, Judged
 
 
 @dataclass(frozen=True, slots=True)
-class CleanupList:
+class CleanupList(Paged[Judged]):
     """One page of the list, with its filters and counts.
 
     Attributes:
@@ -31,20 +31,9 @@ class CleanupList:
     pages: int
 
     @property
-    def rows(self) -> Sequence[Judged]:
-        """The endpoints of this page, in order."""
-        start = (self.query.page - 1) * PAGE_SIZE
-        return self.matching[start : start + PAGE_SIZE]
-
-    @property
-    def first(self) -> int:
-        """The number of this page's first row, from 1; 0 if there is none."""
-        return (self.query.page - 1) * PAGE_SIZE + 1 if self.rows else 0
-
-    @property
-    def last(self) -> int:
-        """The number of this page's last row; 0 if there is none."""
-        return self.first + len(self.rows) - 1 if self.rows else 0
+    def page(self) -> int:
+        """The number of the page, from 1."""
+        return self.query.page
 
 
 def list_of(evidence: AppEvidence, query: CleanupQuery) -> CleanupList:
@@ -58,7 +47,7 @@ def list_of(evidence: AppEvidence, query: CleanupQuery) -> CleanupList:
         shown = removed
     else:
         shown = [one for one in present if query.tab in ("", one.verdict.level.value)]
-    pages = max(1, -(-len(shown) // PAGE_SIZE))
+    pages = pages_of(shown)
     return CleanupList(
         query=query.with_existing_page(pages),
         matching=_ordered(shown, query),

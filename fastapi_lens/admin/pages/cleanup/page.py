@@ -9,8 +9,8 @@ from starlette.responses import Response
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats, svg
-from fastapi_lens.admin.display.filter_and_sort import PAGE_SIZE, page_numbers
 from fastapi_lens.admin.display.links import Link
+from fastapi_lens.admin.display.paging import PAGE_SIZE, page_links
 from fastapi_lens.admin.display.verdicts import (
     LEVEL_LABELS,
     LEVEL_MEANINGS,
@@ -132,7 +132,9 @@ def _list_values(context: Context, listing: CleanupList, rows: list[Row]) -> dic
         "some_unused": query.tab != REMOVED
         and any(one.judged.verdict.level in UNUSED for one in rows),
         "tabs": _tabs(listing, base),
-        "pages": _pages(listing, base),
+        "pages": page_links(
+            query.page, listing.pages, lambda page: query.with_page(page).url(base)
+        ),
         "page_size": PAGE_SIZE,
         "exports": [
             Link(label, href, current=False)
@@ -197,17 +199,4 @@ def _tabs(listing: CleanupList, base: str) -> list[Link]:
             title,
         )
         for tab, label, title in choices
-    ]
-
-
-def _pages(listing: CleanupList, base: str) -> list[Link]:
-    """Links to the pages; a link without an address is a gap."""
-    if listing.pages == 1:
-        return []
-    query = listing.query
-    return [
-        Link("…", "", current=False)
-        if page is None
-        else Link(str(page), query.with_page(page).url(base), page == query.page)
-        for page in page_numbers(query.page, listing.pages)
     ]

@@ -8,13 +8,12 @@ from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.filter_and_sort import (
-    PAGE_SIZE,
     Listing,
     filter_and_sort,
-    page_numbers,
 )
 from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words, status_meanings
 from fastapi_lens.admin.display.links import Link
+from fastapi_lens.admin.display.paging import PAGE_SIZE, page_links
 from fastapi_lens.admin.display.svg import error_scale
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.response_cache import again, cached_page
@@ -130,7 +129,9 @@ def _context(context: Context, listing: Listing, rows: list[Row]) -> dict[str, o
             Link(choice.label, query.with_window(choice).url(base), choice is query.window)
             for choice in WindowChoice
         ],
-        "pages": _pages(listing, base),
+        "pages": page_links(
+            query.page, listing.pages, lambda page: query.with_page(page).url(base)
+        ),
         "page_size": PAGE_SIZE,
         "exports": [
             Link(
@@ -201,19 +202,6 @@ def _tabs(listing: Listing, base: str, thresholds: Thresholds) -> list[Link]:
             title,
         )
         for status, label, name, title in choices
-    ]
-
-
-def _pages(listing: Listing, base: str) -> list[Link]:
-    """Links to the pages; a link without an address is a gap."""
-    if listing.pages == 1:
-        return []
-    query = listing.query
-    return [
-        Link("…", "", current=False)
-        if page is None
-        else Link(str(page), query.with_page(page).url(base), page == query.page)
-        for page in page_numbers(query.page, listing.pages)
     ]
 
 
