@@ -25,3 +25,10 @@ def test_what_cannot_be_read_tells_nothing(
     rule = RULES[table][column]
     assert not rule.holds(wrong)
     assert rule.instead(wrong, 1) == instead
+
+
+@pytest.mark.parametrize(
+    "value", ['{"cadence": "yearly"}', '{"keep": "disaster recovery", "until": "2027-06-30"}']
+)
+def test_overrides_that_can_be_read_are_kept(value: str) -> None:
+    assert RULES["lens_endpoint"]["overrides"].holds(value)
