@@ -17,7 +17,7 @@ _SCANNERS = ("scanner", "zgrab", "Nuclei", "sqlmap", "masscan", "Nikto", "Nmap")
 
 # Starlette's TestClient calls itself so.
 NOISE = (*_HEALTH_CHECKS, *_MONITORS, *_CRAWLERS, *_SCANNERS, "testclient")
-"""The default names, as `recording.log.user_agents.family` returns them."""
+"""The default names, as `text.user_agents.family` returns them."""
 
 
 def is_noise(caller: str, names: Collection[str] = NOISE) -> bool:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fastapi_lens.recording.log.user_agents import family
 from fastapi_lens.text.noise import NOISE, is_noise
+from fastapi_lens.text.user_agents import family
 
 pytestmark = pytest.mark.unit
 

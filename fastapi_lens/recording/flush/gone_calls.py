@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Callable, Collection
 
 from fastapi_lens.recording.log.unrouted_calls import UnroutedCalls
-from fastapi_lens.recording.log.user_agents import family
 from fastapi_lens.recording.routes.removed_endpoints import RemovedEndpoints
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.removed_endpoints import RemovedEndpoint, removed_endpoints
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.writing.log_writer import CountedGone
 from fastapi_lens.text.noise import NOISE, is_noise
+from fastapi_lens.text.user_agents import family
 
 LOOK_SECONDS = 30.0
 """Interval at which the removed endpoints are read again."""

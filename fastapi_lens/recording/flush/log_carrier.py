@@ -16,7 +16,6 @@ from fastapi_lens.recording.flush.gone_calls import GoneCalls
 from fastapi_lens.recording.log.exceptions import place_text, text_of
 from fastapi_lens.recording.log.redaction import client_text, query_text
 from fastapi_lens.recording.log.request_log import Entry, ExceptionCount, ExceptionKey
-from fastapi_lens.recording.log.user_agents import family
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import microseconds
@@ -33,6 +32,7 @@ from fastapi_lens.storage.writing.log_writer import (
     exception_id,
 )
 from fastapi_lens.text.masked_paths import masked_path
+from fastapi_lens.text.user_agents import family
 
 logger = logging.getLogger("fastapi_lens")
 

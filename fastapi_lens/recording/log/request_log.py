@@ -25,8 +25,8 @@ from fastapi_lens.recording.log.exceptions import (
     unwrapped,
 )
 from fastapi_lens.recording.log.redaction import LONGEST_QUERY
-from fastapi_lens.recording.log.user_agents import user_agent
 from fastapi_lens.text.methods import MAX_METHOD_LENGTH
+from fastapi_lens.text.user_agents import user_agent
 
 if TYPE_CHECKING:
     from fastapi_lens.recording.series import Series

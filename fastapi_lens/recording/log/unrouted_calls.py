@@ -11,7 +11,7 @@ from typing import NamedTuple
 from starlette.types import Scope
 
 from fastapi_lens.recording.log.request_log import LONGEST_METHOD, LONGEST_PATH, WEBSOCKET
-from fastapi_lens.recording.log.user_agents import user_agent
+from fastapi_lens.text.user_agents import user_agent
 
 MOST_CALLS = 200
 """Most calls in memory; further ones are not kept until these are taken."""

@@ -4,6 +4,7 @@ import hashlib
 from functools import lru_cache
 
 from fastapi_lens.storage.engine.texts import storable
+from fastapi_lens.storage.schema.models import CallerKind
 from fastapi_lens.text.path_shapes import shape_of
 
 
@@ -25,6 +26,17 @@ def endpoint_id(app: str, method: str, path: str) -> int:
 def shape_id(app: str, method: str, path: str) -> int:
     """The id that endpoints share if only the names of their path parameters differ."""
     return identity_of(app, method, shape_of(path))
+
+
+def caller_id(app: str, kind: CallerKind, name: str) -> int:
+    """The id of a caller of an app; never 0, which stands for all others.
+
+    Args:
+        app: Name of the app.
+        kind: The source of the name.
+        name: Its name; of a key its keyed hash.
+    """
+    return identity_of(app, kind.value, name) or 1
 
 
 def release_id(app: str, name: str) -> int:

@@ -14,6 +14,7 @@ from fastapi_lens.storage.engine.dialects import dialect_of
 from fastapi_lens.storage.schema.identities import shape_id
 from fastapi_lens.storage.schema.models import lens_metadata
 from fastapi_lens.storage.schema.tables import (
+    CALLER,
     ENDPOINT,
     GONE,
     INBOX,
@@ -24,6 +25,8 @@ from fastapi_lens.storage.schema.tables import (
     SCHEMA_STEP,
     SCHEMA_VERSION,
     SETTING,
+    USE,
+    USE_WEEK,
     WORKER,
 )
 
@@ -113,6 +116,17 @@ def _add_observation(connection: Connection) -> None:
         )
 
 
+def _add_callers(connection: Connection) -> None:
+    """Add the ledger of callers. What was called before was called by nobody knows whom."""
+    for table in (CALLER, USE, USE_WEEK):
+        table.create(connection, checkfirst=True)
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
+    for column in (ENDPOINT.c.callers, ENDPOINT.c.attributed_until, ENDPOINT.c.unattributed_at):
+        _add_column(connection, ENDPOINT, column)
+    _add_column(connection, REQUEST, REQUEST.c.caller_id)
+
+
 def _add_column(connection: Connection, table: sa.Table, column: sa.Column[Any]) -> None:
     """Add a column that may be left out of a row to a table, unless it exists."""
     if column.name not in _columns_of(connection, table):
@@ -136,6 +150,7 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
     _add_inbox,
     _drop_written_at,
     _add_observation,
+    _add_callers,
 )
 """Step n migrates the schema from version n to n + 1; steps are only ever appended.
 

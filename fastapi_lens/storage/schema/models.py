@@ -5,7 +5,7 @@ SQLModel's ``int`` has 32 bits on PostgreSQL and MariaDB. Times are integer micr
 the epoch, UTC; 0 stands for never.
 """
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, Index, Integer, LargeBinary, MetaData, String, Text
@@ -33,6 +33,23 @@ class Tier(IntEnum):
     DAY = 86_400
     WEEK = 604_800
 
+
+class CallerKind(StrEnum):
+    """The source of a caller's name.
+
+    `HOOK` is the host's `consumer`, `KEY` the header that holds a key, `AGENT` the User-Agent.
+    `NONE` are all calls without a name. `OTHERS` are those beyond the bounds of the ledger.
+    """
+
+    HOOK = "hook"
+    KEY = "key"
+    AGENT = "agent"
+    NONE = "none"
+    OTHERS = "others"
+
+
+OTHERS_ID = 0
+"""The id of the caller that stands for all those beyond the bounds; it has no row."""
 
 REQUEST_ID_BITS = 11
 """Low bits of a request's id, below its microseconds since the epoch; enough until 2112."""
@@ -82,6 +99,10 @@ class EndpointRow(LensModel, table=True):
     on. `last_used_at` is its last call that was no refusal, see `verdict.history.REFUSED`.
     `first_release_id` and `last_release_id` had it in their routes, the `called` ones recorded its
     first and last calls. `overrides` is the `x-lens` mapping of its route as JSON.
+
+    `callers` is its number of rows in `lens_use`. `attributed_until` is `last_called_at` as the
+    latest batch that named its callers left it; a later last call was counted without a caller.
+    `unattributed_at` is the time of the latest call before that without a caller.
     """
 
     __tablename__ = "lens_endpoint"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
@@ -111,6 +132,9 @@ class EndpointRow(LensModel, table=True):
     last_release_id: int = _added_count()
     first_called_release_id: int = _added_count()
     last_called_release_id: int = _added_count()
+    callers: int = _added_count()
+    attributed_until: int = _added_count()
+    unattributed_at: int = _added_count()
     overrides: str | None = Field(default=None, sa_type=_LONG_TEXT)
 
 
@@ -153,6 +177,62 @@ class GoneRow(LensModel, table=True):
     day: int = _key()
     endpoint_id: int = _key()
     is_noise: int = _key()
+    calls: int = _count()
+
+
+class CallerRow(LensModel, table=True):
+    """One caller of an app. `id` is 63 bits of SHA-256 of app, kind and name.
+
+    `kind` is a `CallerKind`. `name` is as the host's hook or the User-Agent gave it; of a key it is
+    the keyed hash in 16 hexadecimal digits. `label` is its name by an admin.
+    """
+
+    __tablename__ = "lens_caller"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    id: int = _key()
+    app: str = Field(max_length=200, index=True)
+    kind: str = Field(max_length=16)
+    name: str = Field(default="", max_length=200)
+    label: str = Field(default="", max_length=200)
+    first_at: int = _count()
+    last_at: int = _count()
+
+
+class UseRow(LensModel, table=True):
+    """The calls of one endpoint by one caller, since the ledger of callers began.
+
+    `calls` includes `refused` ones, see `verdict.history.REFUSED`. Times and days are those of
+    calls that were not refused, 0 without any: `first_at` and `last_at`, `first_day` and
+    `last_day`, the number of `days` and the longest distance `max_gap` between two of them.
+    `refused_day` is the last day with a refused call.
+    """
+
+    __tablename__ = "lens_use"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    __table_args__ = (  # type: ignore[assignment]
+        Index("ix_lens_use_caller", "caller_id"),
+        {**LensModel.__table_args__, "sqlite_with_rowid": False},
+    )
+    endpoint_id: int = _key()
+    caller_id: int = _key()
+    calls: int = _count()
+    refused: int = _count()
+    errors_5xx: int = _count()
+    first_at: int = _count()
+    last_at: int = _count()
+    first_day: int = _count()
+    last_day: int = _count()
+    days: int = _count()
+    max_gap: int = _count()
+    refused_day: int = _count()
+
+
+class UseWeekRow(LensModel, table=True):
+    """The calls of one endpoint by one caller in one week, where weeks are kept."""
+
+    __tablename__ = "lens_use_week"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    __table_args__ = {**LensModel.__table_args__, "sqlite_with_rowid": False}
+    week: int = _key()
+    endpoint_id: int = _key()
+    caller_id: int = _key()
     calls: int = _count()
 
 
@@ -279,6 +359,7 @@ class RequestRow(LensModel, table=True):
     client: str = Field(default="", max_length=64)
     agent: str = Field(default="", max_length=64)
     failure_id: int = _count()
+    caller_id: int = _added_count()
 
 
 class ExceptionRow(LensModel, table=True):

@@ -17,6 +17,9 @@ ENDPOINT = _table(models.EndpointRow)
 BUCKET = _table(models.BucketRow)
 STATUS = _table(models.StatusRow)
 GONE = _table(models.GoneRow)
+CALLER = _table(models.CallerRow)
+USE = _table(models.UseRow)
+USE_WEEK = _table(models.UseWeekRow)
 RELEASE = _table(models.ReleaseRow)
 OBSERVED = _table(models.ObservedRow)
 WORKER = _table(models.WorkerRow)
@@ -40,6 +43,7 @@ SCHEMA_STEP = "schema_step"
 MOVED: tuple[sa.Table, ...] = (
     *(ENDPOINT, WORKER, BUCKET, STATUS),
     *(RELEASE, OBSERVED, GONE),
+    *(CALLER, USE, USE_WEEK),
     *(EXCEPTION, REQUEST, SETTING, AUDIT),
 )
 """The tables to move, in this order. Leases, the session salt, ended sessions and the clients that

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.engine.yield_gil import yield_gil
-from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.models import CallerKind, Tier
 from fastapi_lens.verdict.history import REFUSED
 
 TIERS = (Tier.MINUTE, Tier.HOUR, Tier.DAY, Tier.WEEK)
@@ -96,6 +96,43 @@ class Use(NamedTuple):
     until_us: int
 
 
+class CallerFacts(NamedTuple):
+    """A caller, as its requests name it.
+
+    Attributes:
+        id: See `identities.caller_id`.
+        name: As `CallerRow` has it; of a key its keyed hash, never the key.
+    """
+
+    id: int
+    kind: CallerKind
+    name: str
+
+
+class CallerCalls(NamedTuple):
+    """The calls of one endpoint by one caller on one day, since the batch before.
+
+    Attributes:
+        caller_id: `OTHERS_ID` for callers beyond the bounds.
+        day: Days since the epoch, UTC.
+        calls: All of them; 0 for calls that are still open.
+        refused: Those with a status of `verdict.history.REFUSED`.
+        errors_5xx: Those with a status of 500 or above.
+        first_at_us: Time of the first call that was not refused, or up to a minute earlier, in
+            microseconds since the epoch; 0 if all were refused.
+        last_at_us: Time of the last such call, or up to a minute later; 0 if all were refused.
+    """
+
+    endpoint_id: int
+    caller_id: int
+    day: int
+    calls: int
+    refused: int
+    errors_5xx: int
+    first_at_us: int
+    last_at_us: int
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The changes of one transaction: calls, uses, or both.
@@ -109,6 +146,10 @@ class Batch:
         since_us: All counts of the worker before this time, in microseconds since the epoch, are
             in earlier batches.
         release_id: The release of the worker, see `identities.release_id`; 0 if it is unknown.
+        is_attributed: True if the callers of all its calls and uses are in `callers`, or in those
+            of an earlier batch.
+        callers: The calls by endpoint, caller and day.
+        names: The callers in `callers`, but `OTHERS_ID`.
     """
 
     seq: int
@@ -119,6 +160,9 @@ class Batch:
     ahead_us: int = (1 << 63) - 1
     since_us: int = 0
     release_id: int = 0
+    is_attributed: bool = False
+    callers: tuple[CallerCalls, ...] = ()
+    names: tuple[CallerFacts, ...] = ()
 
     @property
     def calls(self) -> int:

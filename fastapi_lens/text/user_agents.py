@@ -43,6 +43,18 @@ _FAMILIES = (
 _NAME_CHARACTERS = frozenset(string.ascii_letters + string.digits + "._-")
 
 
+_PROGRAMS = frozenset(name for _, name in _FAMILIES) | {OTHER, ""}
+
+
+def is_program(name: str) -> bool:
+    """True if a family is that of a known program, which many callers may use.
+
+    Args:
+        name: The result of `family`; an unknown product is the name of a caller of its own.
+    """
+    return name in _PROGRAMS
+
+
 def user_agent(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The first bytes of a request's User-Agent; empty without one.
 

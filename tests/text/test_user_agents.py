@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fastapi_lens.recording.log.user_agents import LONGEST_HEADER, LONGEST_NAME, family
+from fastapi_lens.text.user_agents import LONGEST_HEADER, LONGEST_NAME, family
 
 pytestmark = pytest.mark.unit
 

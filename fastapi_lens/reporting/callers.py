@@ -1,0 +1,92 @@
+"""Callers of endpoints, as pages and reports show them: frozen values. No SQL, no HTML.
+
+Times are epoch seconds. Days are those with a call that was not refused.
+"""
+
+from dataclasses import dataclass
+
+from fastapi_lens.storage.schema.models import CallerKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """One caller of an app.
+
+    Attributes:
+        id: Its id; 0 for all those beyond the bounds.
+        kind: The source of its name.
+        name: As pages show it: its label, else its own name; ``key …a3f9`` for a key.
+        own_name: The same without the label.
+        label: Its name by an admin; may be empty.
+        is_noise: True for a bot, a health check or a test.
+        first_at: Its first call that was not refused; None without any.
+        last_at: The last one.
+    """
+
+    id: int
+    kind: CallerKind
+    name: str
+    own_name: str
+    label: str = ""
+    is_noise: bool = False
+    first_at: float | None = None
+    last_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerUse:
+    """The calls of one endpoint by one caller, since the ledger began.
+
+    Attributes:
+        endpoint: Key of the endpoint, see `model.Endpoint.key`.
+        calls: All of them, including refused ones.
+        refused: Calls that were refused.
+        errors_5xx: Calls that failed.
+        first_at: The first call that was not refused; None without any.
+        last_at: The last one; None without any.
+        days: Number of days with such a call.
+        longest_gap_days: Longest distance between two such days; 0 with fewer than two.
+        weeks: Calls of the last 57 weeks, the oldest first; empty where weeks are not kept.
+    """
+
+    caller: Caller
+    endpoint: str
+    method: str
+    path: str
+    calls: int
+    refused: int
+    errors_5xx: int
+    first_at: float | None
+    last_at: float | None
+    days: int
+    longest_gap_days: int
+    weeks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerTotals:
+    """One caller with what it calls, for a list of callers.
+
+    Attributes:
+        endpoints: Number of endpoints that it has called.
+        calls: Its calls of all endpoints.
+    """
+
+    caller: Caller
+    endpoints: int
+    calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointCallers:
+    """The callers of one endpoint.
+
+    Attributes:
+        since: Time from which on each of its calls was attributed to a caller; None if none was.
+        is_complete: True if no call is under others or without a name.
+        uses: One for each caller, the latest first.
+    """
+
+    since: float | None
+    is_complete: bool
+    uses: tuple[CallerUse, ...] = ()
