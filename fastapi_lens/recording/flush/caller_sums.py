@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from fastapi_lens.recording.callers import MAX_PAIRS, MAX_REFUSED_PAIRS
-from fastapi_lens.recording.flush.caller_names import CallerNames
-from fastapi_lens.recording.series import OTHERS, CallerValue, SeriesDelta
+from fastapi_lens.recording.flush.caller_names import OTHER_CALLERS, CallerNames
+from fastapi_lens.recording.series import CallerValue, SeriesDelta
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.models import OTHERS_ID, Tier
@@ -167,7 +167,7 @@ class CallerSums:
         self._begin_minute(one.at)
         caller = self._names.plain(value)
         if not self._has_room(endpoint_id, caller, is_refused=one.refused > 0):
-            caller = self._names.plain(OTHERS)
+            caller = OTHER_CALLERS
         self._put(_Key(endpoint_id, caller, int(one.at // Tier.DAY)), one)
 
     def _begin_minute(self, at: float) -> None:
@@ -177,16 +177,12 @@ class CallerSums:
             self._seen.clear()
             self._refused.clear()
 
-    def _has_room(
-        self, endpoint_id: int, caller: CallerFacts | bytes, *, is_refused: bool
-    ) -> bool:
+    def _has_room(self, endpoint_id: int, caller: CallerFacts | bytes, *, is_refused: bool) -> bool:
         """True if the pair is not beyond the bounds of this minute."""
         pair = (endpoint_id, caller)
         if pair in self._seen or pair in self._refused:
             return True
-        pool, most = (
-            (self._refused, MAX_REFUSED_PAIRS) if is_refused else (self._seen, MAX_PAIRS)
-        )
+        pool, most = (self._refused, MAX_REFUSED_PAIRS) if is_refused else (self._seen, MAX_PAIRS)
         if len(pool) >= most:
             return False
         pool.add(pair)
@@ -195,8 +191,7 @@ class CallerSums:
     def _put(self, key: _Key, one: _Sum) -> None:
         found = self._sums.get(key)
         if found is None and len(self._sums) >= MAX_WAITING:
-            others = self._names.hashed(self._names.plain(OTHERS))
-            key = key._replace(caller=others)
+            key = key._replace(caller=OTHER_CALLERS)
             found = self._sums.get(key)
         if found is None:
             self._sums[key] = one

@@ -22,7 +22,6 @@ from fastapi_lens.errors import (
     StorageError,
 )
 from fastapi_lens.recording.calls.open_calls import OpenEndpoint
-from fastapi_lens.recording.flush.caller_names import CallerNames
 from fastapi_lens.recording.flush.caller_sums import MAX_WAITING, CallerSums
 from fastapi_lens.recording.flush.clock_correction import ClockCorrection
 from fastapi_lens.recording.flush.core_share import CoreShare
@@ -155,8 +154,6 @@ class Flusher:
         self._settings = settings
         self._inbox = Inbox(database, worker)
         self._pending = Pending()
-        self._caller_names = CallerNames(database, worker.app)
-        self._callers = CallerSums(self._caller_names)
         self._unattributed = False
         self._in_flight: Batch | None = None
         self._applied = self._tries = 0
@@ -174,8 +171,8 @@ class Flusher:
             worker,
             max_rows=settings.max_batch_size,
             corrected=self._correction.corrected,
-            callers=self._caller_names,
         )
+        self._callers = CallerSums(self._log.caller_names)
         self._registration = Registration(
             database,
             Registrar(database, worker),
@@ -340,8 +337,7 @@ class Flusher:
         self._observation.lose(now, now)
 
     def apply(self, config: LensConfig) -> None:
-        """Use these settings for the names of callers from now on; any thread may call this."""
-        self._caller_names.apply(config)
+        """Use these settings from now on; any thread may call this."""
         self._log.apply(config)
 
     def shorten_interval(self, seconds: float) -> None:
@@ -491,7 +487,7 @@ class Flusher:
         """Register everything again at the next flush: the database may be a different one."""
         self._registration.forget()
         self._marks.forget()
-        self._caller_names.forget_key()
+        self._log.caller_names.forget_key()
 
     def _put_all(self, uses: Sequence[Use], complete_us: int, *, ending: bool) -> None:
         """Put all waiting batches into the inbox."""
@@ -501,7 +497,7 @@ class Flusher:
         open_calls = as_text(() if ending else uses) if self._was_open or uses else None
         self._was_open = self._was_open or bool(uses)
         # Before the lock of the counts is taken, which no database may hold up.
-        self._caller_names.prepare()
+        self._log.caller_names.prepare()
         while self._next_callers():
             waiting_after.append(self._put(complete_us))
         while self._next_batch(uses, open_calls):
