@@ -194,8 +194,10 @@ class RecordingMiddleware:
                     or duration_ns > series.slow_ns
                     or status >= SERVER_ERROR
                 ):
-                    ended = Ended(scope, status, started_ns, duration_ns, None, seen[3], caller)
-                    recorder.log.take(series, ended)
+                    recorder.log.take(
+                        series,
+                        Ended(scope, status, started_ns, duration_ns, None, seen[3], caller),
+                    )
             elif recorder.unrouted.has_room:
                 self._note_unrouted(scope, status, outer_root)
         except Exception:  # noqa: BLE001  Such a call is new, of another kind, or stays unknown.
