@@ -316,17 +316,7 @@ def _write_uses(
     connection: Connection, totals: Mapping[Pair, UseTotals], stored: Container[Pair]
 ) -> Counter[int]:
     """Write the rows of pairs; the number of new rows by endpoint."""
-    UPDATE_USE.run(
-        connection,
-        [
-            {
-                **primary_key(USE, pair),
-                **{f"new_{name}": value for name, value in one.values().items()},
-            }
-            for pair, one in sorted(totals.items(), key=itemgetter(0))
-            if pair in stored
-        ],
-    )
+    update_uses(connection, {pair: one for pair, one in totals.items() if pair in stored})
     inserted = [
         {"endpoint_id": pair[0], "caller_id": pair[1], **one.values()}
         for pair, one in sorted(totals.items(), key=itemgetter(0))
@@ -343,6 +333,20 @@ def _write_uses(
             ],
         )
     return new
+
+
+def update_uses(connection: Connection, totals: Mapping[Pair, UseTotals]) -> None:
+    """Replace the totals of pairs, whose rows are locked."""
+    UPDATE_USE.run(
+        connection,
+        [
+            {
+                **primary_key(USE, pair),
+                **{f"new_{name}": value for name, value in one.values().items()},
+            }
+            for pair, one in sorted(totals.items(), key=itemgetter(0))
+        ],
+    )
 
 
 def merge_uses(
