@@ -10,7 +10,7 @@ from fastapi_lens.errors import StorageError
 from fastapi_lens.recording.series import Agent, Beyond, CallerValue
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import storable
-from fastapi_lens.storage.records.caller_key import caller_key
+from fastapi_lens.storage.records.caller_key import caller_key, key_id
 from fastapi_lens.storage.schema.identities import caller_id
 from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind
 from fastapi_lens.storage.writing.batches import CallerFacts
@@ -96,7 +96,8 @@ class CallerNames:
         if not self._hash_key:
             self._read_key()
         digest = hashlib.blake2b(caller, digest_size=HASH_BYTES, key=self._hash_key)
-        return self._facts(CallerKind.KEY, digest.hexdigest())
+        named = self._facts(CallerKind.KEY, digest.hexdigest())
+        return named._replace(key_id=key_id(self._hash_key))
 
     def _named(self, caller: str | Agent | Beyond | None) -> CallerFacts:
         match caller:
