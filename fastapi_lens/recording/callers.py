@@ -70,18 +70,17 @@ class Callers:
         self.note: Note | None = None
         self.opened: dict[int, CallerValue] = {}
         self._ended: set[int] = set()
-        self._applied: tuple[object, ...] = ()
         self._used: Counter[str] = Counter()
         self._has_warned = False
 
     def apply(self, config: LensConfig) -> None:
         """Use these settings from now on."""
-        source, header = config.caller_source, config.caller_header.lower().encode()
-        applied = (source, config.consumer, header)
-        if applied != self._applied:
-            self._applied = applied
-            self.identify = None if source == "off" else _identifier(*applied)
-            self.note = None if self.identify is None else self._noting(self.identify)
+        if config.caller_source == "off":
+            self.identify = self.note = None
+            self.opened.clear()
+        else:
+            self.identify = _identifier(config)
+            self.note = self._noting(self.identify)
 
     def of_open_calls(self, scopes: Mapping[int, Scope], opened: OpenCalls) -> CallersByNumber:
         """The callers of open calls; empty while callers are not recorded.
@@ -194,14 +193,12 @@ def _pool(series: Series, caller: CallerValue) -> str:
     return _AGENTS if isinstance(caller, Agent) else _NAMES
 
 
-def _identifier(
-    source: str, consumer: Consumer | None, header: bytes
-) -> Callable[[Scope], CallerValue]:
+def _identifier(config: LensConfig) -> Callable[[Scope], CallerValue]:
     """Returns the caller of a scope: by the hook, then the header, then the User-Agent."""
     identify = _by_agent()
-    if source in ("key", "agent"):
-        identify = _by_key(header, identify)
-    return identify if consumer is None else _by_hook(consumer, identify)
+    if config.caller_source in ("key", "agent"):
+        identify = _by_key(config.caller_header.lower().encode(), identify)
+    return identify if config.consumer is None else _by_hook(config.consumer, identify)
 
 
 def _by_hook(

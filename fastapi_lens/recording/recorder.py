@@ -116,7 +116,15 @@ class Recorder:
         duration_ns: int,
         caller: CallerValue | Unknown = UNKNOWN,
     ) -> None:
-        """Count one call of an endpoint that is known by its template."""
+        """Count one call of an endpoint that is known by its template.
+
+        Args:
+            method: As clients send it.
+            path: The template.
+            status: Status of the response.
+            duration_ns: Nanoseconds, not negative.
+            caller: By default it is not recorded.
+        """
         series = self.series(known_method(method), path, status)
         if caller is not UNKNOWN:
             series.callers.append(caller)

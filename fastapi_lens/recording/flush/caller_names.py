@@ -31,7 +31,6 @@ class CallerNames:
     Args:
         database: The database that has the hash key.
         app: Name of the app.
-
     """
 
     def __init__(self, database: Database, app: str) -> None:
@@ -95,9 +94,10 @@ class CallerNames:
             return caller
         if not self._hash_key:
             self._read_key()
-        digest = hashlib.blake2b(caller, digest_size=HASH_BYTES, key=self._hash_key)
+        hash_key = self._hash_key
+        digest = hashlib.blake2b(caller, digest_size=HASH_BYTES, key=hash_key)
         named = self._facts(CallerKind.KEY, digest.hexdigest())
-        return named._replace(key_id=key_id(self._hash_key))
+        return named._replace(key_id=key_id(hash_key))
 
     def _named(self, caller: str | Agent | Beyond | None) -> CallerFacts:
         match caller:

@@ -135,8 +135,8 @@ class CallerSums:
                 one.first_at = min(one.first_at, one.last_at)
             self._put(key._replace(day=day), one)
 
-    def take(self, most: int) -> Taken:
-        """Take out at most this many sums.
+    def take(self, most: int | None = None) -> Taken:
+        """Take out at most this many sums, all by default.
 
         Raises:
             StorageError: The hash key cannot be read; nothing is taken.

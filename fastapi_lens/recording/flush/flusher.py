@@ -22,7 +22,7 @@ from fastapi_lens.errors import (
     StorageError,
 )
 from fastapi_lens.recording.calls.open_calls import OpenEndpoint
-from fastapi_lens.recording.flush.caller_sums import MAX_WAITING, CallerSums
+from fastapi_lens.recording.flush.caller_sums import CallerSums
 from fastapi_lens.recording.flush.clock_correction import ClockCorrection
 from fastapi_lens.recording.flush.core_share import CoreShare
 from fastapi_lens.recording.flush.draining import SELDOM_SECONDS, Draining
@@ -513,7 +513,7 @@ class Flusher:
     def _next_batch(self, uses: Sequence[Use], open_calls: str | None) -> bool:
         """Make a batch of what waits; false if nothing waits."""
         with self._counting:
-            callers = self._callers.take(MAX_WAITING)
+            callers = self._callers.take()
             deltas = self._pending.take(MAX_SUMS)
             recalled = self._correction.recalled()
             if not (deltas or uses or recalled or callers.calls) and open_calls is None:
@@ -541,6 +541,8 @@ class Flusher:
             callers = self._callers.take(MAX_PAIRS)
             self._in_flight = Batch(
                 self._applied + 1,
+                ahead_us=self._correction.limit_us,
+                since_us=self._complete_us,
                 is_attributed=True,
                 callers=callers.calls,
                 names=callers.names,
@@ -568,8 +570,9 @@ class Flusher:
             if self._tries >= MAX_TRIES:
                 self._in_flight, self._tries = None, 0
                 self._drop(batch.deltas)
-                # Calls of later batches may have had their callers in this one.
-                self._unattributed = True
+                with self._counting:
+                    # Calls of later batches may have had their callers in this one.
+                    self._unattributed = True
                 # Not through `_warn`: earlier attempts may have used up this minute's warning.
                 logger.warning(
                     "fastapi_lens drops %d calls, which the database refuses: %s",
