@@ -343,8 +343,8 @@ def _callers(found: list[Measured]) -> str:
         + " |"
         for says, name, rows in kinds
     ]
-    callers = " | ".join(f"{one.caller:,.0f} |" for one in found)
-    return "\n".join([*lines, f"| callers themselves | {callers}"])
+    callers = " | ".join(f"{one.caller:,.0f} | " for one in found)
+    return "\n".join([*lines, f"| callers themselves | {callers}|"])
 
 
 def main() -> None:
