@@ -8,8 +8,8 @@ from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.reporting.callers_report import csv_rows
 
 
-def callers_csv(context: Context) -> Response:
-    """``GET /report/callers.csv``: a row for each pair of an endpoint and a caller."""
+def uses_csv(context: Context) -> Response:
+    """``GET /uses.csv``: the report of callers, a row for each pair of an endpoint and a caller."""
     key = context.request.query_params.get("endpoint")
     found = context.lens.reader.callers.uses(key)
     if found is None:
@@ -18,7 +18,7 @@ def callers_csv(context: Context) -> Response:
     return file_response(
         context,
         csv_rows(found.uses),
-        "callers.csv",
+        "uses.csv",
         "text/csv; charset=utf-8; header=present",
         view="" if key is None else f"?endpoint={key}",
     )
