@@ -1,0 +1,172 @@
+"""Callers as people read them: words, links, shares and weeks. No I/O, no HTML."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from fastapi_lens.admin.context import Context
+from fastapi_lens.admin.display import formats, svg
+from fastapi_lens.admin.display.links import Link
+from fastapi_lens.reporting.callers import Caller, CallerDetail, CallerUse, EndpointCallers
+from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind, Tier
+
+KIND_WORDS = {
+    CallerKind.HOOK: "name by the application",
+    CallerKind.KEY: "API key",
+    CallerKind.AGENT: "User-Agent",
+    CallerKind.NONE: "no name",
+    CallerKind.OTHERS: "beyond the limit",
+}
+
+NOISE = "health check or bot"
+
+MOST_NAMED = 2
+"""Callers that a cell of a table names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """A caller as pages show it.
+
+    Attributes:
+        href: Its page; empty for all those beyond the limit, which share no page.
+        kind: The source of its name, in words.
+        hint: Its own name where a label replaces it; may be empty.
+    """
+
+    caller: Caller
+    href: str
+    kind: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class UseFigures:
+    """The calls of one endpoint by one caller, as a row of a table.
+
+    Attributes:
+        key: Of the caller; of the endpoint where the table is that of a caller.
+        href: The page of what `key` names; may be empty.
+        refused: Share of the calls that were refused, in words; empty without any call.
+        failed: The same of those that were answered with 5xx.
+        weeks: Calls per week as bars; empty where weeks are not kept.
+    """
+
+    use: CallerUse
+    who: Who
+    key: str
+    href: str
+    refused: str
+    failed: str
+    weeks: Markup = Markup("")
+
+
+def who_of(context: Context, caller: Caller) -> Who:
+    """A caller with the link to its page."""
+    return Who(
+        caller=caller,
+        href="" if caller.id == OTHERS_ID else context.url(f"/callers/{caller.key}"),
+        kind=KIND_WORDS[caller.kind],
+        hint=caller.own_name if caller.label else "",
+    )
+
+
+def share_words(part: int, calls: int) -> str:
+    """A part of some calls as a share; empty without calls."""
+    return formats.percent(part / calls) if calls else ""
+
+
+def is_weekly(uses: Sequence[CallerUse]) -> bool:
+    """True if the calls per week are kept of any of these."""
+    return any(use.weeks for use in uses)
+
+
+def weeks_of(use: CallerUse, *, since: float, now: float) -> Markup:
+    """The calls per week of one caller as bars; empty where weeks are not kept.
+
+    Args:
+        use: The calls.
+        since: Time from which on callers are known, in epoch seconds.
+        now: Epoch seconds.
+    """
+    if not use.weeks:
+        return Markup("")
+    first = max(0, len(use.weeks) - 1 - (int(now) // Tier.WEEK - int(since) // Tier.WEEK))
+    used = sum(calls > 0 for calls in use.weeks)
+    weeks = formats.plural(len(use.weeks) - first, "week")
+    return svg.week_strip(use.weeks, first=first, title=f"Calls in {used} of {weeks}")
+
+
+def chosen_caller(context: Context, key: str) -> CallerDetail | None:
+    """The caller that a list is filtered by; None without a selection, or if it is not known.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    return context.lens.reader.caller(key, now=context.now) if key else None
+
+
+def keys_of(chosen: CallerDetail | None, key: str) -> frozenset[str] | None:
+    """The keys of the endpoints that a chosen caller has called; None without a selection.
+
+    Args:
+        chosen: The caller; None if it is not known, or no longer.
+        key: The key of the caller; empty without a selection.
+    """
+    if not key:
+        return None
+    return frozenset[str]() if chosen is None else frozenset(use.endpoint for use in chosen.uses)
+
+
+def called_by(chosen: CallerDetail | None, key: str, href: str) -> Link | None:
+    """The selected caller, and the link to the same list of all callers; None without a selection.
+
+    Args:
+        chosen: The caller; None if it is not known, or no longer.
+        key: The key of the caller; empty without a selection.
+        href: The list of all callers.
+    """
+    if not key:
+        return None
+    name = f"unknown caller {key}" if chosen is None else chosen.caller.name
+    return Link(name, href, current=True)
+
+
+def latest_words(callers: Sequence[Caller]) -> str:
+    """The names of the latest callers and the number of the others: ``web, app-ios and 3 more``.
+
+    Args:
+        callers: The latest first.
+    """
+    names = ", ".join(one.name for one in callers[:MOST_NAMED])
+    more = len(callers) - MOST_NAMED
+    return f"{names} and {more:,} more" if more > 0 else names
+
+
+def is_off(mode: str) -> bool:
+    """True if callers are not recorded."""
+    return mode == "off"
+
+
+def ledger_sentence(found: EndpointCallers, *, records: bool, limit: int) -> str:
+    """The completeness of the ledger of one endpoint, as a sentence.
+
+    Args:
+        found: Its callers.
+        records: True if callers are recorded at present.
+        limit: Most callers of one endpoint that are told apart.
+    """
+    if found.since is None:
+        if not records:
+            return "Callers are not recorded."
+        return "No call has been attributed to a caller yet."
+    since = formats.day(found.since)
+    if any(use.caller.id == OTHERS_ID for use in found.uses):
+        return f"{limit:,} or more callers since {since}: further ones are counted together."
+    if not found.is_complete:
+        return (
+            f"Every call since {since} is attributed, but some carry no name or that of a program "
+            "that many use, behind which there may be several callers."
+        )
+    return f"Every call since {since} has a caller."
