@@ -8,7 +8,8 @@ from markupsafe import Markup
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats, svg
 from fastapi_lens.admin.display.links import Link
-from fastapi_lens.reporting.callers import Caller, CallerDetail, CallerUse, EndpointCallers
+from fastapi_lens.reporting.callers import Caller, CallerUse, EndpointCallers
+from fastapi_lens.reporting.model import id_from_key
 from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind, Tier
 
 KIND_WORDS = {
@@ -98,38 +99,34 @@ def weeks_of(use: CallerUse, *, since: float, now: float) -> Markup:
     return svg.week_strip(use.weeks, first=first, title=f"Calls in {used} of {weeks}")
 
 
-def chosen_caller(context: Context, key: str) -> CallerDetail | None:
-    """The caller that a list is filtered by; None without a selection, or if it is not known.
+def called_ids(context: Context, key: str) -> frozenset[int] | None:
+    """The ids of the endpoints that a chosen caller has called; None without a selection.
+
+    Args:
+        context: The request.
+        key: The key of the caller; empty without a selection.
 
     Raises:
         StorageError: The database cannot be read.
     """
-    return context.lens.reader.caller(key, now=context.now) if key else None
+    return context.lens.reader.callers.called_by(id_from_key(key)) if key else None
 
 
-def keys_of(chosen: CallerDetail | None, key: str) -> frozenset[str] | None:
-    """The keys of the endpoints that a chosen caller has called; None without a selection.
-
-    Args:
-        chosen: The caller; None if it is not known, or no longer.
-        key: The key of the caller; empty without a selection.
-    """
-    if not key:
-        return None
-    return frozenset[str]() if chosen is None else frozenset(use.endpoint for use in chosen.uses)
-
-
-def called_by(chosen: CallerDetail | None, key: str, href: str) -> Link | None:
-    """The selected caller, and the link to the same list of all callers; None without a selection.
+def called_by(context: Context, key: str, href: str) -> Link | None:
+    """The chosen caller, and the link to the same list of all callers; None without a selection.
 
     Args:
-        chosen: The caller; None if it is not known, or no longer.
+        context: The request.
         key: The key of the caller; empty without a selection.
         href: The list of all callers.
+
+    Raises:
+        StorageError: The database cannot be read.
     """
     if not key:
         return None
-    name = f"unknown caller {key}" if chosen is None else chosen.caller.name
+    identity = id_from_key(key)
+    name = context.lens.reader.callers.names([identity]).get(identity, f"unknown caller {key}")
     return Link(name, href, current=True)
 
 

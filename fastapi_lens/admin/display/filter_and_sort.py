@@ -56,19 +56,19 @@ def filter_and_sort(
     endpoints: Sequence[Endpoint],
     query: EndpointsQuery,
     *,
-    called: Collection[str] | None = None,
+    called: Collection[int] | None = None,
 ) -> Listing:
     """Filter, count, sort and cut into pages.
 
     Args:
         endpoints: All of them.
         query: The filters, the order and the page.
-        called: Keys of the endpoints that the chosen caller uses; None without a choice.
+        called: Ids of the endpoints that the chosen caller uses; None without a choice.
     """
     is_filtered = bool(query.methods or query.tag or query.q)
     others = [one for one in endpoints if _matches(one, query)] if is_filtered else endpoints
     if called is not None:
-        others = [one for one in others if one.key in called]
+        others = [one for one in others if one.id in called]
     # The status comes last, so that its counts show what each choice would leave.
     matching = ordered((e for e in others if query.status in (None, e.status)), query.sort)
     pages = pages_of(matching)

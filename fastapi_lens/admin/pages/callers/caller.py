@@ -25,7 +25,7 @@ from fastapi_lens.admin.urls.endpoints import EndpointsQuery
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.reporting.callers import Caller, CallerUse
 from fastapi_lens.reporting.evidence import Judged
-from fastapi_lens.reporting.model import Endpoint, Window
+from fastapi_lens.reporting.model import Endpoint, Window, id_from_key
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.storage.records.callers import LONGEST_LABEL, label_caller
@@ -76,7 +76,7 @@ def _made(
     context: Context, key: str, query: CallerQuery, state: State
 ) -> tuple[Response, CallerQuery]:
     """The page with an existing page of its list, or a page that says that there is no such one."""
-    found = context.lens.reader.caller(key, now=context.now)
+    found = context.lens.reader.callers.caller(id_from_key(key), now=context.now)
     if found is None:
         return no_caller(context), query
     listing = uses_of(found.uses, query)
@@ -120,7 +120,7 @@ def no_caller(context: Context) -> Response:
 
 def _labelled(context: Context) -> Response:
     key = context.request.path_params["key"]
-    found = context.lens.reader.caller(key, now=context.now)
+    found = context.lens.reader.callers.caller(id_from_key(key), now=context.now)
     if found is None:
         return no_caller(context)
     caller = found.caller

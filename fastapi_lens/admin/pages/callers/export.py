@@ -36,7 +36,7 @@ def callers_csv(context: Context) -> Response:
 def caller_csv(context: Context) -> Response:
     """``GET /callers/{key}.csv``: a header, then a row for each endpoint that the caller uses."""
     key = context.request.path_params["key"]
-    found = context.lens.reader.caller(key, now=context.now)
+    found = context.lens.reader.callers.caller(id_from_key(key), now=context.now)
     if found is None:
         return no_caller(context)
     query = CallerQuery.parse(f"?{context.request.url.query}")
@@ -48,7 +48,7 @@ def caller_csv(context: Context) -> Response:
 
 def _lines(context: Context, query: CallersQuery) -> Iterator[str]:
     yield csv_line(CALLER_COLUMNS)
-    for one in callers_of(context.lens.reader.callers(now=context.now), query).matching:
+    for one in callers_of(context.lens.reader.callers.callers(), query).matching:
         yield csv_line(_cells(one))
 
 

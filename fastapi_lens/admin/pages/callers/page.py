@@ -42,7 +42,7 @@ def callers_page(context: Context) -> Response:
 
 def _made(context: Context, query: CallersQuery, state: State) -> tuple[Response, CallersQuery]:
     """The page with an existing page of the list."""
-    listing = callers_of(context.lens.reader.callers(now=context.now), query)
+    listing = callers_of(context.lens.reader.callers.callers(), query)
     query, base = listing.query, context.url("/callers")
     values = {
         "current": "Endpoints",
@@ -52,6 +52,7 @@ def _made(context: Context, query: CallersQuery, state: State) -> tuple[Response
         "clear": query.without_filters().url(base),
         "query": query,
         "listing": listing,
+        "forgotten": context.request.query_params.get("done", "") == "forgotten",
         "rows": [
             Row(one, who_of(context, one.caller), one.caller.key)
             for one in listing.rows

@@ -78,7 +78,7 @@ def callers_section(context: Context, endpoint: Endpoint) -> CallersSection:
     Raises:
         StorageError: The database cannot be read.
     """
-    found = context.lens.reader.endpoint_callers(endpoint.key, now=context.now)
+    found = context.lens.reader.callers.callers_of(endpoint.key, now=context.now)
     off = is_off(context.lens.settings.config.callers)
     return CallersSection(
         sentence=ledger_sentence(found, records=not off, limit=MOST_CALLERS),

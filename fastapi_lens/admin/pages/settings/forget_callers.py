@@ -50,4 +50,4 @@ def _page(context: Context, *, wrong: str = "", status: int = 200) -> Response:
 
 def _words(context: Context) -> str:
     """The number of callers."""
-    return formats.plural(len(context.lens.reader.callers(now=context.now)), "caller")
+    return formats.plural(len(context.lens.reader.callers.callers()), "caller")
