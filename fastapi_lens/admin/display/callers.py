@@ -1,6 +1,6 @@
 """Callers as people read them: words, links, shares and weeks. No I/O, no HTML."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -9,6 +9,7 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats, svg
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.reporting.callers import Caller, CallerUse, EndpointCallers
+from fastapi_lens.reporting.evidence import Judged
 from fastapi_lens.reporting.model import id_from_key
 from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind, Tier
 
@@ -24,6 +25,9 @@ NOISE = "health check or bot"
 
 MOST_NAMED = 2
 """Callers that a cell of a table names."""
+
+MOST_LISTED = 10
+"""Callers that the title of a cell names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +134,74 @@ def called_by(context: Context, key: str, href: str) -> Link | None:
     return Link(name, href, current=True)
 
 
-def latest_words(callers: Sequence[Caller]) -> str:
-    """The names of the latest callers and the number of the others: ``web, app-ios and 3 more``.
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The callers of an endpoint in a cell of a table.
+
+    Attributes:
+        names: The latest of those that use it, at most `MOST_NAMED`.
+        more: Number of further ones.
+        words: Stands in place of names: ``bots only``; empty where there are any.
+        title: All of it, as a sentence.
+    """
+
+    names: Sequence[str]
+    more: int
+    words: str
+    title: str
+
+
+def latest_of(uses: Sequence[CallerUse], *, is_called: bool) -> Latest:
+    """The callers of an endpoint, the latest first.
 
     Args:
-        callers: The latest first.
+        uses: Its callers, as far as they were recorded.
+        is_called: True if it was ever called.
     """
-    names = ", ".join(one.name for one in callers[:MOST_NAMED])
-    more = len(callers) - MOST_NAMED
-    return f"{names} and {more:,} more" if more > 0 else names
+    users = user_names(uses)
+    if users:
+        more = len(users) - MOST_NAMED
+        title = f"{formats.plural(len(users), 'caller')}: {', '.join(users[:MOST_LISTED])}"
+        title += f" and {len(users) - MOST_LISTED:,} more" if len(users) > MOST_LISTED else ""
+        return Latest(users[:MOST_NAMED], max(0, more), "", title)
+    refused = _names(use for use in uses if not use.caller.is_noise)
+    if refused:
+        names = ", ".join(refused[:MOST_LISTED])
+        return Latest((), 0, "refused only", f"Only refused calls, by {names}")
+    if uses:
+        names = ", ".join(_names(uses)[:MOST_LISTED])
+        return Latest((), 0, "bots only", f"Only health checks and bots: {names}")
+    if is_called:
+        return Latest((), 0, "not recorded", "Its calls were counted without their callers.")
+    return Latest((), 0, "nobody", "It was never called.")
+
+
+def user_names(uses: Iterable[CallerUse]) -> list[str]:
+    """The names of those callers whose calls count as use, each once, the latest first."""
+    return _names(use for use in uses if use.last_at is not None and not use.caller.is_noise)
+
+
+def callers_by_shape(
+    context: Context, judged: Iterable[Judged]
+) -> dict[int, Sequence[CallerUse]]:
+    """The callers of judged endpoints by their ids, as verdicts go by them: those of their shape.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    shapes = {one.endpoint.id: {one.endpoint.id, *one.ids} for one in judged}
+    found = context.lens.reader.callers.by_endpoint(set[int]().union(*shapes.values()))
+    return {
+        identity: [use for one in sorted(ids) for use in found.get(one, ())]
+        for identity, ids in shapes.items()
+    }
+
+
+def _names(uses: Iterable[CallerUse]) -> list[str]:
+    """The names of callers, each once, the latest first."""
+    ordered = sorted(uses, key=lambda use: use.last_at or 0, reverse=True)
+    # One caller may have used several endpoints of the same shape.
+    return list(dict.fromkeys(use.caller.name for use in ordered))
 
 
 def is_off(mode: str) -> bool:

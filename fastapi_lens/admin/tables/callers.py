@@ -1,7 +1,7 @@
 """The columns of the tables of callers, from left to right.
 
-Cells: `callers/_cells.html` of the list, `callers/_use_cells.html` of what one caller uses, and
-`endpoint/_caller_cells.html` of the callers of one endpoint.
+Cells: `callers/_cells.html` of the list, `callers/_uses_cells.html` of what one caller uses, and
+`endpoint/_callers_cells.html` of the callers of one endpoint.
 """
 
 from collections.abc import Mapping

@@ -23,12 +23,13 @@ from fastapi_lens.admin.urls.callers import CallerQuery
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
 from fastapi_lens.admin.urls.requests import RequestsQuery
-from fastapi_lens.reporting.callers import Caller, CallerUse
+from fastapi_lens.reporting.callers import CallerUse
 from fastapi_lens.reporting.evidence import Judged
 from fastapi_lens.reporting.model import Endpoint, Window, id_from_key
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import SECONDS_PER_DAY
-from fastapi_lens.storage.records.callers import LONGEST_LABEL, label_caller
+from fastapi_lens.storage.records.audit import add_audit_entry
+from fastapi_lens.storage.records.callers import MOST_CHARACTERS, label_caller
 
 RECENT_DAYS = 30
 """Days within which a use counts as one of the present."""
@@ -101,7 +102,7 @@ def _made(
         "requests_href": RequestsQuery(caller=key).url(context.url("/requests")),
         "label_href": base,
         "forget_href": f"{base}/forget",
-        "longest_label": LONGEST_LABEL,
+        "longest_label": MOST_CHARACTERS,
         "said": context.request.query_params.get("saved", "") == "label",
         "may_change": context.may_change,
         "csrf_token": context.csrf_token,
@@ -124,14 +125,15 @@ def _labelled(context: Context) -> Response:
     if found is None:
         return no_caller(context)
     caller = found.caller
-    label = " ".join(context.form.get("label", "").split())[:LONGEST_LABEL]
+    label = " ".join(context.form.get("label", "").split())[:MOST_CHARACTERS].strip()
     if label != caller.label:
+        lens = context.lens
+        label_caller(lens.database, lens.app_name, caller.id, label)
         entry = context.author.did(
             # By its id, so that the log does not name somebody who is forgotten later.
             LABEL_CALLER, target=key, before=caller.label, after=label
         )
-        lens = context.lens
-        label_caller(lens.database, lens.app_name, caller.id, label, entry)
+        add_audit_entry(lens.database, lens.app_name, entry)
     # 303, so that a reload repeats the page and not the change.
     return RedirectResponse(context.url(f"/callers/{key}?saved=label"), 303)
 

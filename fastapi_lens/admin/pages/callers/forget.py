@@ -14,7 +14,8 @@ from fastapi_lens.admin.pages.callers.caller import no_caller
 from fastapi_lens.admin.refusals import refused_page
 from fastapi_lens.reporting.callers import CallerUse
 from fastapi_lens.reporting.model import id_from_key
-from fastapi_lens.storage.records.callers import forget_caller
+from fastapi_lens.storage.records.audit import add_audit_entry
+from fastapi_lens.storage.retention.caller_deletion import forget_caller
 
 
 def forget_page(context: Context) -> Response:
@@ -31,7 +32,9 @@ def forget_page(context: Context) -> Response:
         # By its id: the audit log must not keep the name.
         entry = context.author.did(FORGET_CALLER, target=key, before=_words(found.uses))
         lens = context.lens
-        forget_caller(lens.database, lens.app_name, caller.id, entry)
+        # Audited before the deletion, which may take long and end early.
+        add_audit_entry(lens.database, lens.app_name, entry)
+        forget_caller(lens.database, lens.app_name, caller.id)
         return RedirectResponse(context.url("/callers?done=forgotten"), 303)
     values = {
         "current": "Endpoints",

@@ -9,7 +9,8 @@ from fastapi_lens.admin.context import Context, Place
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.pages.settings.page import settings_tabs
 from fastapi_lens.admin.refusals import refused_page
-from fastapi_lens.storage.records.callers import forget_callers
+from fastapi_lens.storage.records.audit import add_audit_entry
+from fastapi_lens.storage.retention.caller_deletion import forget_callers
 from fastapi_lens.text.escaping import visible
 
 EVERYBODY = "all"
@@ -28,7 +29,9 @@ def forget_callers_page(context: Context) -> Response:
         wrong = f"This is not {lens.app_name}. Nobody was forgotten."
         return _page(context, wrong=wrong, status=422)
     entry = context.author.did(FORGET_CALLERS, target=EVERYBODY, before=_words(context))
-    forget_callers(lens.database, lens.app_name, entry)
+    # Audited before the deletion, which may take long and end early.
+    add_audit_entry(lens.database, lens.app_name, entry)
+    forget_callers(lens.database, lens.app_name)
     return RedirectResponse(context.url("/settings/danger/callers?done=1"), 303)
 
 
