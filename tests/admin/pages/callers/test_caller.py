@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from benchmarks.support.rows import table_rows
 from fastapi_lens import KeyConfig
 from fastapi_lens.admin.display.paging import PAGE_SIZE
-from fastapi_lens.storage.schema.tables import AUDIT, CALLER
+from fastapi_lens.storage.schema.data_version import note_change
+from fastapi_lens.storage.schema.tables import AUDIT, CALLER, ENDPOINT
 from tests.admin.conftest import Site, an_app
 from tests.admin.pages.callers.conftest import BILLING, KEY, WEB, key_of, page_of
 from tests.admin.pages.settings.test_forms import OWN
@@ -53,16 +55,17 @@ def test_what_it_uses_is_sorted_by_a_click_on_a_header(called: Site) -> None:
 
 
 def test_an_endpoint_that_is_gone_is_shown_as_removed(make_site: Callable[..., Site]) -> None:
-    site = make_site(callers="agent")
-    site.count_at(site.lens.clock() - 60, "GET", "/health", by=BILLING)
-    remaining = an_app()
-    remaining.router.routes = [
-        one for one in remaining.routes if getattr(one, "path", "") != "/health"
-    ]
-    site.lens.stop()
-    now = site.lens.clock
-    other = make_site(remaining, callers="agent", clock=now) if False else site
-    assert rows(other.get(page_of(BILLING)).text)["GET /health"]["Status"] in ("Active", "Removed")
+    app = an_app()
+    app.add_api_route("/legacy", lambda: None)
+    site = make_site(app, callers="agent")
+    site.count_at(site.lens.clock() - 60, "GET", "/legacy", by=BILLING)
+    assert rows(site.get(page_of(BILLING)).text)["GET /legacy"]["Status"] == "Active"
+    with site.lens.database.write() as connection:
+        at = {"last_seen_at": 1, "removed_at": 1}
+        connection.execute(sa.update(ENDPOINT).where(ENDPOINT.c.path == "/legacy").values(**at))
+        note_change(site.lens.database, connection)
+    legacy = rows(site.get(page_of(BILLING)).text)["GET /legacy"]
+    assert (legacy["Status"], legacy["Verdict"]) == ("Removed", "–")
 
 
 def test_a_caller_of_many_endpoints_has_pages(make_site: Callable[..., Site]) -> None:
