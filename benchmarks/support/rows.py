@@ -17,10 +17,18 @@ from fastapi_lens.errors import StorageError
 from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.schema.identities import endpoint_id
+from fastapi_lens.storage.schema.identities import caller_id, endpoint_id
+from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
-from fastapi_lens.storage.writing.batches import Delta, EndpointFacts
+from fastapi_lens.storage.writing.batches import (
+    Batch,
+    CallerCalls,
+    CallerFacts,
+    Delta,
+    EndpointFacts,
+)
 from fastapi_lens.storage.writing.registrar import Registrar
+from fastapi_lens.verdict.history import REFUSED
 
 APP = "orders"
 MINUTE = 29_550_000
@@ -113,6 +121,52 @@ def random_delta(chance: random.Random, endpoints: int) -> Delta:
         durations,
         minute=10_080 * 2_930 + chance.choice((-1_500, -61, -60, -1, 0, 1, 59, 60, 1_440)),
         status=chance.choice((101, 200, 201, 304, 404, 422, 500, 503)),
+    )
+
+
+def caller(name: str, kind: CallerKind = CallerKind.HOOK, app: str = APP) -> CallerFacts:
+    """A caller of an app."""
+    return CallerFacts(caller_id(app, kind, name), kind, name)
+
+
+def caller_calls(
+    endpoint: int,
+    of: CallerFacts | None,
+    *,
+    minute: int = MINUTE,
+    calls: int = 1,
+    refused: int = 0,
+    errors_5xx: int = 0,
+) -> CallerCalls:
+    """Calls of a caller in the first second of a minute; of others, if it is None."""
+    is_use = not calls or calls > refused
+    return CallerCalls(
+        endpoint_id=endpoint,
+        caller_id=OTHERS_ID if of is None else of.id,
+        day=minute // 1_440,
+        calls=calls,
+        refused=refused,
+        errors_5xx=errors_5xx,
+        first_at_us=minute * 60_000_000 * is_use,
+        last_at_us=(minute * 60_000_000 + 1_000_000) * is_use,
+    )
+
+
+def called_by(
+    endpoint: int, of: CallerFacts, *minutes: int, seq: int = 1, status: int = 200
+) -> Batch:
+    """An attributed batch with one call in each of some minutes, all by the same caller."""
+    refused = int(status in REFUSED)
+    errors = int(status in range(500, 600))
+    return Batch(
+        seq,
+        tuple(delta(endpoint, minute=minute, status=status) for minute in minutes),
+        is_attributed=True,
+        callers=tuple(
+            caller_calls(endpoint, of, minute=minute, refused=refused, errors_5xx=errors)
+            for minute in minutes
+        ),
+        names=(of,),
     )
 
 
