@@ -222,7 +222,7 @@ def run_commands(found: Places, database: Path) -> None:
     ]
     for command in commands:
         done = run_command(*command, "--database", database)
-        assert done.exit_code == 0, (command, done.output)
+        assert done.exit_code == 0, done.output
         found.keep(f"command {command[0]} {command[-1]}", done.output)
     found.keep("file of the export", export.read_bytes())
 
