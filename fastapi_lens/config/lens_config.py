@@ -12,8 +12,15 @@ from pydantic import SecretStr
 from sqlalchemy.engine import URL
 
 from fastapi_lens.config.authorize import Authorize
+from fastapi_lens.config.callers import (
+    CALLERS,
+    Callers,
+    Consumer,
+    check_consumer,
+    check_header,
+    noise_names,
+)
 from fastapi_lens.config.checks import check_directory, trusted_origin
-from fastapi_lens.config.consumer import CALLERS, Callers, Consumer, check_consumer, check_header
 from fastapi_lens.config.environment import from_environment
 from fastapi_lens.config.keys import SINGLE_KEY, KeyConfig, check_different, check_key, named_keys
 from fastapi_lens.config.places import DefaultPath, Place, place_of
@@ -85,7 +92,7 @@ class LensConfig:
         log_clients: The part of a client's address that is kept: ``off`` none, ``masked`` its
             network, ``hashed`` a keyed hash.
         consumer: Names the caller of a request; a callable on the ASGI scope, or ``module:name`` of
-            one. See `fastapi_lens.config.consumer`.
+            one. See `fastapi_lens.config.callers`.
         callers: The source of the names of callers: ``off`` none, ``hook`` `consumer`, ``key`` also
             the header that holds a key, ``agent`` also the User-Agent. ``None`` takes ``hook`` if
             there is a `consumer`, else ``off``.
@@ -210,8 +217,9 @@ class LensConfig:
         default=None,
         metadata=_callers(
             "Names of callers",
-            hint="Keys are kept as keyed hashes only.",
+            hint="Each source includes those before it. Of a key, only a keyed hash is kept.",
             choices=CALLERS,
+            unset="the consumer, if the code has one",
         ).as_metadata,
     )
     caller_header: str = "x-api-key"
@@ -219,9 +227,9 @@ class LensConfig:
         default=NOISE,
         metadata=_callers(
             "Callers that are noise",
-            noun="names separated by commas, like kube-probe, Pingdom",
-            hint="Calls by these health checks, robots and tests do not count as use. Names as the "
-            "callers' pages show them, separated by commas; upper and lower case are the same.",
+            noun="at most 200 names, separated by commas, like kube-probe, Pingdom",
+            hint="Health checks, robots and tests, whose calls do not count as use. Separate the "
+            "names by commas; upper and lower case are the same.",
             is_list=True,
         ).as_metadata,
     )
@@ -271,7 +279,7 @@ class LensConfig:
     @property
     def caller_source(self) -> Callers:
         """The source of the names of callers, with its default."""
-        return self.callers or _default_callers(self)
+        return self.callers or ("off" if self.consumer is None else "hook")
 
     @property
     def url(self) -> URL:
@@ -317,6 +325,7 @@ def _convert(config: LensConfig, values: Mapping[str, Any]) -> None:
     hints = get_type_hints(type(config))
     for name, value in values.items():
         object.__setattr__(config, name, typed(SETTINGS[name], value, hints[name]))
+    object.__setattr__(config, "noise", noise_names(SETTINGS["noise"], config.noise))
     # Here, because values that change at run time have to keep it, too.
     if config.dead_threshold_days <= config.cold_threshold_days:
         cold = f"{config.cold_threshold_days:g}"
@@ -325,8 +334,6 @@ def _convert(config: LensConfig, values: Mapping[str, Any]) -> None:
             f"({config.dead_threshold_days:g}) must be longer than cold_threshold_days ({cold})",
             f"more than {cold} days, after which an endpoint is cold",
         )
-    # Concrete, so that pages, stored values and defaults can be compared.
-    object.__setattr__(config, "callers", config.caller_source)
     if config.callers == "hook" and config.consumer is None:
         raise ConfigError(
             "callers",
@@ -334,10 +341,6 @@ def _convert(config: LensConfig, values: Mapping[str, Any]) -> None:
             "agent",
             "a source that the code has: off, key or agent, as it sets no consumer",
         )
-
-
-def _default_callers(config: LensConfig) -> Callers:
-    return "off" if config.consumer is None else "hook"
 
 
 def _check_names(config: LensConfig) -> None:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
 
-    from fastapi_lens.config.consumer import Consumer
+    from fastapi_lens.config.callers import Consumer
     from fastapi_lens.config.lens_config import LensConfig
+    from fastapi_lens.recording.calls.open_calls import OpenCalls
     from fastapi_lens.recording.series import Series
 
 logger = logging.getLogger("fastapi_lens")
@@ -40,6 +41,7 @@ LONGEST_KEY = 256
 LONGEST_NAME = 200
 """Characters of a name; longer ones are cut, as the column is."""
 
+CallersByNumber: TypeAlias = "Mapping[int, CallerValue]"
 Headers: TypeAlias = "list[tuple[bytes, bytes]]"
 Note: TypeAlias = "Callable[[Series, Scope, int], CallerValue]"
 """Notes the caller of a call that is about to be counted in a series.
@@ -64,6 +66,7 @@ class Callers:
         self.identify: Callable[[Scope], CallerValue] | None = None
         self.note: Note | None = None
         self.opened: dict[int, CallerValue] = {}
+        self._ended: set[int] = set()
         self._applied: tuple[object, ...] = ()
         self._used: Counter[str] = Counter()
         self._has_warned = False
@@ -77,13 +80,15 @@ class Callers:
             self.identify = None if source == "off" else _identifier(*applied)
             self.note = None if self.identify is None else self._noting(self.identify)
 
-    def of_open_calls(self, scopes: Mapping[int, Scope]) -> Mapping[int, CallerValue]:
-        """The callers of all calls that are open now; empty while callers are not recorded.
+    def of_open_calls(self, scopes: Mapping[int, Scope], opened: OpenCalls) -> CallersByNumber:
+        """The callers of open calls; empty while callers are not recorded.
 
-        The hook is called once for each call, here or at its end.
+        The hook is called once for each call, here or at its end; twice only for one that ends at
+        this moment. One thread at a time.
 
         Args:
-            scopes: By the number of the call, see `OpenCalls`.
+            scopes: Of calls whose callers are needed, by the number of the call.
+            opened: All open calls.
         """
         identify, known = self.identify, self.opened
         if identify is None:
@@ -91,10 +96,12 @@ class Callers:
         for number, scope in scopes.items():
             if number not in known:
                 known[number] = self._identified(identify, scope)
-        # Calls that have ended have taken theirs, unless they are not counted.
-        for number in known.keys() - scopes.keys():
+        # Only at the second look, because a call that has just ended takes its caller itself.
+        ended = {number for number in list(known) if number not in opened}
+        for number in ended & self._ended:
             known.pop(number, None)
-        return dict(known)
+        self._ended = ended
+        return {number: known.get(number) for number in scopes}
 
     def fold(self, series: Series) -> None:
         """Count the waiting callers of a series; one thread at a time."""

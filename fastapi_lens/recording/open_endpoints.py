@@ -19,16 +19,14 @@ def open_endpoints(lens: Recording) -> list[OpenEndpoint]:
     recorder = lens.recorder
     groups: dict[tuple[str, str, int], list[tuple[int, OpenCall]]] = {}
     for number, call, match in recorder.open_calls.matched(lambda call: _match(lens, call)):
-        group = groups.setdefault((match.method, match.template, call[2][0]), [])
-        group.append((number, call))
-    callers = recorder.callers.of_open_calls(
-        {number: call[0] for group in groups.values() for number, call in group}
-    )
+        kind = (match.method, match.template, call[2][0])
+        if lens.is_recorded(match.method, match.template) and not lens.skips(*kind):
+            groups.setdefault(kind, []).append((number, call))
+    scopes = {number: call[0] for group in groups.values() for number, call in group}
+    callers = recorder.callers.of_open_calls(scopes, recorder.open_calls)
     now_ns = recorder.open_calls.timer()
     found: dict[tuple[str, str], OpenEndpoint] = {}
     for (method, template, status), group in groups.items():
-        if not lens.is_recorded(method, template) or lens.skips(method, template, status):
-            continue
         key = recorder.series(method, template, status).key
         one = OpenEndpoint(
             key.method,

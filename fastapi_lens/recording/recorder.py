@@ -14,12 +14,13 @@ from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.recording.callers import Callers
 from fastapi_lens.recording.calls.call_cache import CallCache
 from fastapi_lens.recording.calls.open_calls import OpenCalls
-from fastapi_lens.recording.log.request_log import NEVER_SLOW, RequestLog
+from fastapi_lens.recording.log.request_log import NEVER_SLOW, UNKNOWN, RequestLog, Unknown
 from fastapi_lens.recording.log.unrouted_calls import UnroutedCalls
 from fastapi_lens.recording.series import (
     KNOWN_STATUSES,
     OVERFLOW,
     SERVER_ERROR,
+    CallerValue,
     Series,
     SeriesDelta,
     SeriesKey,
@@ -104,9 +105,20 @@ class Recorder:
             finally:
                 self._folding.release()
 
-    def count(self, *, method: str, path: str, status: int, duration_ns: int) -> None:
+    def count(
+        self,
+        *,
+        method: str,
+        path: str,
+        status: int,
+        duration_ns: int,
+        caller: CallerValue | Unknown = UNKNOWN,
+    ) -> None:
         """Count one call of an endpoint that is known by its template."""
-        self.add(self.series(known_method(method), path, status), duration_ns)
+        series = self.series(known_method(method), path, status)
+        if caller is not UNKNOWN:
+            series.callers.append(caller)
+        self.add(series, duration_ns)
 
     def decay_slow_threshold(self) -> None:
         """Halve the slow threshold of every series, so that calls count as slow again."""

@@ -13,6 +13,7 @@ from fastapi_lens.reporting.caller_rows import (
     CallerNames,
     StoredUse,
     is_of_app,
+    noise_of,
     of_caller,
     read_stored_uses,
 )
@@ -33,7 +34,6 @@ from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind, Tier
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US, MOST
 from fastapi_lens.storage.schema.sanitized_rows import whole
 from fastapi_lens.storage.schema.tables import CALLER, ENDPOINT, USE, USE_WEEK
-from fastapi_lens.text.noise import NOISE
 
 MOST_CALLERS = 2_000
 """Most callers of a list of all; those that called the longest time ago are left out."""
@@ -231,11 +231,6 @@ _OF_ENDPOINT = tuple(
         *("last_called_at", "attributed_until", "unattributed_at"),
     )
 )
-
-
-def noise_of(_settings: Settings) -> Sequence[str]:
-    """The names of callers that are noise."""
-    return NOISE
 
 
 def attributed_since(row: Any) -> float | None:

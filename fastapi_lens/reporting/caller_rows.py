@@ -12,12 +12,13 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.bucket_rows import Row, fetched
 from fastapi_lens.reporting.callers import Caller
+from fastapi_lens.settings.settings import Settings
 from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.models import CallerKind, Tier
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US
 from fastapi_lens.storage.schema.sanitized_rows import whole
 from fastapi_lens.storage.schema.tables import CALLER, ENDPOINT, USE
-from fastapi_lens.text.noise import is_noise
+from fastapi_lens.text.noise import NOISE, is_noise
 
 MAX_DAY = MAX_TIME_US // 1_000_000 // Tier.DAY
 """The last day that a row may hold; also the value of a day that cannot be read."""
@@ -169,6 +170,37 @@ def read_uses_of_endpoints(
         for use in read_stored_uses(connection, names, part):
             found.setdefault(use.endpoint_id, []).append(use)
     return found
+
+
+def read_noisy(
+    connection: Connection, app: str, noise: Sequence[str], *, since: int
+) -> frozenset[int]:
+    """The ids of an app's endpoints that noise has called lately.
+
+    Args:
+        connection: In a reading transaction.
+        app: Name of the app.
+        noise: Names of callers that are noise.
+        since: The first day that counts.
+    """
+    lowered = [name.lower() for name in noise]
+    rows = (
+        sa.select(USE.c.endpoint_id)
+        .join(CALLER, CALLER.c.id == USE.c.caller_id)
+        .where(
+            CALLER.c.app == app,
+            CALLER.c.kind.in_([kind.value for kind in sorted(_NOISY)]),
+            # Both: SQLite lowers only ASCII letters.
+            sa.func.lower(CALLER.c.name).in_(lowered) | CALLER.c.name.in_(noise),
+            USE.c.last_day >= since,
+        )
+    )
+    return frozenset(connection.execute(rows).scalars())
+
+
+def noise_of(_settings: Settings) -> Sequence[str]:
+    """The names of callers that are noise."""
+    return NOISE
 
 
 def is_of_app(app: str) -> sa.ColumnElement[bool]:

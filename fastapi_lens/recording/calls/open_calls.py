@@ -86,6 +86,10 @@ class OpenCalls:
         """Remove a call."""
         self._calls.pop(number, None)
 
+    def __contains__(self, number: int) -> bool:
+        """True if a call is still open."""
+        return number in self._calls
+
     def matched(
         self, match: Callable[[OpenCall], Match | None]
     ) -> list[tuple[int, OpenCall, Match]]:

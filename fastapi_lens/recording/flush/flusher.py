@@ -572,6 +572,8 @@ class Flusher:
             if self._tries >= MAX_TRIES:
                 self._in_flight, self._tries = None, 0
                 self._drop(batch.deltas)
+                # Calls of later batches may have had their callers in this one.
+                self._unattributed = True
                 # Not through `_warn`: earlier attempts may have used up this minute's warning.
                 logger.warning(
                     "fastapi_lens drops %d calls, which the database refuses: %s",

@@ -118,5 +118,5 @@ def among_marked_ids(column: sa.Column[int]) -> sa.ColumnElement[bool]:
 
 def among_marked_pairs(first: sa.Column[int], second: sa.Column[int]) -> sa.ColumnElement[bool]:
     """A condition: two columns are among the pairs of ids of a `LockingRead`."""
-    pairs = sa.literal_column(f"(VALUES {_IDS_MARK})")
+    pairs: sa.ColumnElement[Any] = sa.literal_column(f"(VALUES {_IDS_MARK})")
     return sa.tuple_(first, second).op("IN", is_comparison=True)(pairs)

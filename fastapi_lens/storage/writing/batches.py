@@ -102,11 +102,14 @@ class CallerFacts(NamedTuple):
     Attributes:
         id: See `identities.caller_id`.
         name: As `CallerRow` has it; of a key its keyed hash, never the key.
+        key_id: Of a key, the id of the hash's key, see `caller_key.key_id`. If that is not the
+            present one any more, the calls are counted under `OTHERS_ID`; 0 is not compared.
     """
 
     id: int
     kind: CallerKind
     name: str
+    key_id: int = 0
 
 
 class CallerCalls(NamedTuple):

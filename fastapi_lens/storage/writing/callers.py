@@ -18,6 +18,8 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.prepared import primary_key
 from fastapi_lens.storage.engine.texts import storable
 from fastapi_lens.storage.engine.yield_gil import yield_gil
+from fastapi_lens.storage.records.caller_key import locked_key_ids
+from fastapi_lens.storage.records.callers import MOST_CHARACTERS
 from fastapi_lens.storage.schema.models import OTHERS_ID, Tier
 from fastapi_lens.storage.schema.statements import LOCK_CALLERS, LOCK_USE_WEEKS, LOCK_USES
 from fastapi_lens.storage.schema.tables import CALLER, ENDPOINT, USE, USE_WEEK
@@ -41,9 +43,6 @@ _DAYS = Tier.WEEK // Tier.DAY
 
 Pair = tuple[int, int]
 """Ids of an endpoint and of a caller."""
-
-MOST_CHARACTERS = 200
-"""Most characters of a caller's name and of its label."""
 
 
 class EndpointState(NamedTuple):
@@ -123,7 +122,10 @@ def add_callers(
     """
     if not changes.calls:
         return
-    pairs = {(one.endpoint_id, one.caller_id) for one in changes.calls}
+    outdated = _outdated(connection, changes.names.values(), endpoints)
+    pairs = {
+        (one.endpoint_id, one.caller_id) for one in changes.calls if one.caller_id not in outdated
+    }
     others = {(endpoint, OTHERS_ID) for endpoint in changes.endpoints}
     stored = locked_uses(connection, pairs | others)
     own = _within_bounds(pairs, stored, endpoints)
@@ -158,6 +160,29 @@ def locked_uses(connection: Connection, pairs: Iterable[Pair]) -> dict[Pair, Use
     """Lock the rows of these pairs in primary-key order; returns their totals."""
     rows = LOCK_USES.read_pairs(connection, sorted(pairs))
     return {(row[0], row[1]): UseTotals(*row[2:]) for row in rows}
+
+
+def recount_callers(connection: Connection, endpoints: Sequence[int]) -> None:
+    """Set the number of callers of endpoints, after rows of theirs were deleted.
+
+    Args:
+        connection: In a writing transaction that has locked the endpoints.
+        endpoints: Their ids.
+    """
+    callers = sa.select(sa.func.count()).where(USE.c.endpoint_id == ENDPOINT.c.id)
+    some = sa.update(ENDPOINT).where(ENDPOINT.c.id.in_(endpoints))
+    connection.execute(some.values(callers=callers.scalar_subquery()))
+
+
+def _outdated(
+    connection: Connection, names: Iterable[CallerFacts], endpoints: Mapping[int, EndpointState]
+) -> set[int]:
+    """The callers whose names are hashes with a key that was replaced: they are forgotten."""
+    hashed = {name.id: name.key_id for name in names if name.key_id}
+    if not hashed:
+        return set()
+    present = locked_key_ids(connection, {state.app for state in endpoints.values()})
+    return {caller for caller, key in hashed.items() if key not in present}
 
 
 def _within_bounds(

@@ -95,7 +95,7 @@ def unpack(body: bytes) -> Batch:
 
 def _packed_callers(batch: Batch) -> bytes:
     # Escapes all characters, so that any text becomes bytes.
-    names = json.dumps([(one.id, one.kind.value, one.name) for one in batch.names]).encode()
+    names = json.dumps(batch.names).encode()
     head = _CALLERS_HEAD.pack(len(batch.callers), batch.is_attributed, len(names))
     return b"".join((head, *_columns(batch.callers, _CALLER_FIELDS), names))
 
@@ -106,12 +106,14 @@ def _unpacked_callers(data: bytes) -> tuple[int, Batch]:
     at = _CALLERS_HEAD.size
     calls = _rows(data, at, count, _CALLER_FIELDS)
     at += count * _CALLER_FIELDS * _BYTES
-    named: list[tuple[int, str, str]] = json.loads(data[at : at + size])
+    named: list[tuple[int, str, str, int]] = json.loads(data[at : at + size])
     return at + size, Batch(
         0,
         is_attributed=is_attributed,
         callers=tuple(CallerCalls(*row) for row in calls),
-        names=tuple(CallerFacts(one, CallerKind(kind), name) for one, kind, name in named),
+        names=tuple(
+            CallerFacts(one, CallerKind(kind), name, key) for one, kind, name, key in named
+        ),
     )
 
 
