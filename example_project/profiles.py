@@ -259,7 +259,7 @@ THE_REST: Mapping[Key, Profile] = {
         last_days_ago=78.9,
     ),
     ("POST", "/v2/newsletter/subscribers"): Profile(
-        share=16, trend=Trend.FADING, median_ms=5.6, ok=201, errors={422: 0.07}, last_days_ago=45.3
+        share=16, trend=Trend.FADING, median_ms=5.6, ok=201, errors={422: 0.07}, last_days_ago=105.3
     ),
     ("GET", "/v2/reports/sales"): Profile(
         share=6,
