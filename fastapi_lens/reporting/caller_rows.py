@@ -18,7 +18,7 @@ from fastapi_lens.storage.schema.models import CallerKind, Tier
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US
 from fastapi_lens.storage.schema.sanitized_rows import whole
 from fastapi_lens.storage.schema.tables import CALLER, ENDPOINT, USE
-from fastapi_lens.text.noise import NOISE, is_noise
+from fastapi_lens.text.noise import is_noise
 
 MAX_DAY = MAX_TIME_US // 1_000_000 // Tier.DAY
 """The last day that a row may hold; also the value of a day that cannot be read."""
@@ -198,9 +198,9 @@ def read_noisy(
     return frozenset(connection.execute(rows).scalars())
 
 
-def noise_of(_settings: Settings) -> Sequence[str]:
+def noise_of(settings: Settings) -> Sequence[str]:
     """The names of callers that are noise."""
-    return NOISE
+    return settings.config.noise
 
 
 def is_of_app(app: str) -> sa.ColumnElement[bool]:

@@ -1,6 +1,6 @@
 """An application with an admin that is called in this process."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,15 +75,12 @@ class Site:
             duration_ns: Of each.
             by: Their caller; None if callers were not recorded.
         """
-        past = worker(new_id(), app="site", started_at=moment)
-        writer = Writer(self.lens.database, past)
-        writer.register([], applied=0, now_us=microseconds(moment))
         durations = [duration_ns // 1_000] * calls
         counted = delta(
             endpoint_id("site", method, path), durations, minute=int(moment // 60), status=status
         )
         if by is None:
-            writer.write(Batch(1, (counted,)))
+            self._write(moment, Batch(1, (counted,)))
             return
         attributed = caller_calls(
             counted.endpoint_id,
@@ -94,6 +91,22 @@ class Site:
             errors_5xx=calls if status >= 500 else 0,
         )
         batch = Batch(1, (counted,), is_attributed=True, callers=(attributed,), names=(by,))
+        self._write(moment, batch)
+
+    def count_by(
+        self, moment: float, method: str, path: str, callers: Sequence[CallerFacts]
+    ) -> None:
+        """One call by each of some callers at a past time, in epoch seconds; see `count_at`."""
+        minute, identity = int(moment // 60), endpoint_id("site", method, path)
+        calls = tuple(caller_calls(identity, one, minute=minute) for one in callers)
+        counted = delta(identity, [1_000] * len(callers), minute=minute)
+        batch = Batch(1, (counted,), is_attributed=True, callers=calls, names=tuple(callers))
+        self._write(moment, batch)
+
+    def _write(self, moment: float, batch: Batch) -> None:
+        past = worker(new_id(), app="site", started_at=moment)
+        writer = Writer(self.lens.database, past)
+        writer.register([], applied=0, now_us=microseconds(moment))
         writer.write(batch)
 
     def get(self, path: str = "/lens/", **headers: str) -> Any:

@@ -41,7 +41,7 @@ _SINCE = ("present_since", "evidence_since")
 """Times before which silence proves nothing."""
 
 _IDS = (
-    *("endpoint_id", "failure_id", "id", "shape_id", "release_id"),
+    *("endpoint_id", "failure_id", "caller_id", "id", "shape_id", "release_id"),
     *("first_release_id", "last_release_id", "first_called_release_id", "last_called_release_id"),
 )
 _REASONS = ("", "error", "slow", "sample")

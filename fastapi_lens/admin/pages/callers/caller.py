@@ -166,7 +166,7 @@ def _row(
     endpoints: Mapping[str, Endpoint],
     judged: Mapping[int, Judged],
 ) -> Row:
-    endpoint = endpoints.get(use.endpoint)
+    endpoint = None if use.is_removed else endpoints.get(use.endpoint)
     verdict = None if endpoint is None else judged.get(endpoint.id)
     figures = UseFigures(
         use=use,

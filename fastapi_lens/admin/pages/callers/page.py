@@ -64,7 +64,7 @@ def _made(context: Context, query: CallersQuery, state: State) -> tuple[Response
         ),
         "page_size": PAGE_SIZE,
         "exports": [Link("CSV", query.with_page(1).url(f"{base}.csv"), current=False)],
-        "is_off": is_off(context.lens.settings.config.callers),
+        "is_off": is_off(context.lens.settings.config.caller_source),
         "settings_href": context.url("/settings#callers"),
         "back": context.url("/"),
         "may_change": context.may_change,

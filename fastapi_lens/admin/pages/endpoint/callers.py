@@ -79,7 +79,7 @@ def callers_section(context: Context, endpoint: Endpoint) -> CallersSection:
         StorageError: The database cannot be read.
     """
     found = context.lens.reader.callers.callers_of(endpoint.key, now=context.now)
-    off = is_off(context.lens.settings.config.callers)
+    off = is_off(context.lens.settings.config.caller_source)
     return CallersSection(
         sentence=ledger_sentence(found, records=not off, limit=MOST_CALLERS),
         is_off=off,
