@@ -177,16 +177,12 @@ class CallerSums:
             self._seen.clear()
             self._refused.clear()
 
-    def _has_room(
-        self, endpoint_id: int, caller: CallerFacts | bytes, *, is_refused: bool
-    ) -> bool:
+    def _has_room(self, endpoint_id: int, caller: CallerFacts | bytes, *, is_refused: bool) -> bool:
         """True if the pair is not beyond the bounds of this minute."""
         pair = (endpoint_id, caller)
         if pair in self._seen or pair in self._refused:
             return True
-        pool, most = (
-            (self._refused, MAX_REFUSED_PAIRS) if is_refused else (self._seen, MAX_PAIRS)
-        )
+        pool, most = (self._refused, MAX_REFUSED_PAIRS) if is_refused else (self._seen, MAX_PAIRS)
         if len(pool) >= most:
             return False
         pool.add(pair)
