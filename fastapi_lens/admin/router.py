@@ -57,6 +57,7 @@ from fastapi_lens.admin.pages.settings import page as settings_view
 from fastapi_lens.admin.pages.settings import rules as rules_view
 from fastapi_lens.admin.refusals import refused_page
 from fastapi_lens.admin.reports import json as json_reports
+from fastapi_lens.admin.reports.uses_csv import uses_csv
 from fastapi_lens.admin.response_cache import cached_report
 from fastapi_lens.admin.route import AdminRoute
 from fastapi_lens.config.keys import Scope
@@ -366,6 +367,7 @@ _REPORTS: Mapping[str, json_reports.Api] = MappingProxyType(
         "/report/top": json_reports.top,
         "/report/dead": json_reports.dead,
         "/report/evidence": json_reports.evidence,
+        "/report/callers": json_reports.callers,
         "/cleanup.json": json_reports.evidence,
     }
 )
@@ -408,6 +410,7 @@ PAGES = (
     # Whoever may only read can sign out as well.
     page("/logout", sign_out.sign_out, "POST", back="/", needs=Scope.READ),
     page("/logout/everywhere", sign_out.sign_out_everywhere, "POST", back="/", needs=Scope.READ),
+    page("/uses.csv", uses_csv),
     answer_at("/static/{name:path}", _static),
     *(answer_at(path, json_endpoint(answer, path)) for path, answer in _REPORTS.items()),
 )

@@ -10,27 +10,34 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.reporting.bucket_rows import fetched
 from fastapi_lens.reporting.caller_rows import (
     IDS_AT_ONCE,
+    NAMELESS,
     CallerNames,
     StoredUse,
     is_of_app,
     noise_of,
     of_caller,
+    read_has_nameless,
+    read_latest_uses,
     read_stored_uses,
+    unattributed_us,
 )
 from fastapi_lens.reporting.callers import (
     NO_CALLERS,
+    AppCallers,
     Caller,
     CallerDetail,
     CallerTotals,
     CallerUse,
     EndpointCallers,
+    ListedCallers,
 )
-from fastapi_lens.reporting.evidence import WEEKS
+from fastapi_lens.reporting.evidence import WEEKS, Judged
+from fastapi_lens.reporting.ledgers import merged
 from fastapi_lens.reporting.model import id_from_key, key_from_id
 from fastapi_lens.settings.settings import Settings
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.yield_gil import yield_gil
-from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind, Tier
+from fastapi_lens.storage.schema.models import OTHERS_ID, Tier
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US, MOST
 from fastapi_lens.storage.schema.sanitized_rows import whole
 from fastapi_lens.storage.schema.tables import CALLER, ENDPOINT, USE, USE_WEEK
@@ -38,7 +45,11 @@ from fastapi_lens.storage.schema.tables import CALLER, ENDPOINT, USE, USE_WEEK
 MOST_CALLERS = 2_000
 """Most callers of a list of all; those that called the longest time ago are left out."""
 
-_NAMELESS = frozenset({CallerKind.NONE, CallerKind.OTHERS})
+MOST_USES = 20_000
+"""Most pairs of an endpoint and a caller of a list of all; the latest are listed."""
+
+MOST_LISTED = 20
+"""Most callers of an endpoint among those of all endpoints."""
 
 
 class CallerReader:
@@ -81,8 +92,8 @@ class CallerReader:
             found = self._uses(connection, shown, USE.c.endpoint_id == identity)
             uses = _with_weeks(connection, found, USE_WEEK.c.endpoint_id == identity, now=now)
         return EndpointCallers(
-            since=attributed_since(shown[identity]),
-            is_complete=not any(use.caller.kind in _NAMELESS for use in uses),
+            since=_attributed_since(shown[identity]),
+            is_complete=not any(use.caller.kind in NAMELESS for use in uses),
             uses=uses,
         )
 
@@ -101,6 +112,55 @@ class CallerReader:
                 for use in self._uses(connection, shown, USE.c.endpoint_id.in_(part)):
                     found[id_from_key(use.endpoint)].append(use)
         return found
+
+    def uses(self, key: str | None) -> EndpointCallers | None:
+        """The callers of one endpoint or of all, without weeks.
+
+        Args:
+            key: The key of the endpoint; None for all, at most `MOST_USES` with the latest calls.
+
+        Returns:
+            None if there is no such endpoint, or if it is not recorded.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        of_one = [] if key is None else [ENDPOINT.c.id == id_from_key(key)]
+        with self._database.read() as connection:
+            shown = self._endpoints(connection, *of_one)
+            if key is not None and not shown:
+                return None
+            wanted = is_of_app(self._app()) if key is None else USE.c.endpoint_id.in_(shown)
+            found = self._uses(connection, shown, wanted, most=MOST_USES)
+        more = max(0, sum(whole(row.callers) for row in shown.values()) - len(found))
+        return EndpointCallers(
+            since=_since_of_all(shown.values()),
+            is_complete=not more and not any(use.caller.kind in NAMELESS for use in found),
+            uses=tuple(found),
+            more=more,
+        )
+
+    def of_judged(self, judged: Sequence[Judged]) -> AppCallers:
+        """The callers of judged endpoints, with those of the names that their paths had before.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        ids = {identity for one in judged for identity in one.ids}
+        with self._database.read() as connection:
+            endpoints = self._endpoints(connection)
+            names = self._names(connection)
+            found = read_latest_uses(connection, names, ids, MOST_LISTED)
+            is_nameless = read_has_nameless(connection, self._app())
+        return AppCallers(
+            since=_since_of_all(endpoints.values()),
+            is_complete=not is_nameless,
+            by_endpoint={
+                one.endpoint.id: _listed(one, found, endpoints[one.endpoint.id])
+                for one in yield_gil(judged)
+                if one.endpoint.id in endpoints and not found.keys().isdisjoint(one.ids)
+            },
+        )
 
     def callers(self) -> list[CallerTotals]:
         """All callers of the app, the latest first; at most `MOST_CALLERS`.
@@ -213,46 +273,73 @@ class CallerReader:
         connection: Connection,
         endpoints: Mapping[int, Any],
         *conditions: sa.ColumnElement[bool],
+        most: int | None = None,
     ) -> list[CallerUse]:
         """The uses of some endpoints, the latest first; those of others are left out."""
-        found = read_stored_uses(connection, self._names(connection), *conditions)
+        found = read_stored_uses(connection, self._names(connection), *conditions, most=most)
         shown = [
             _use(use, endpoints[use.endpoint_id]) for use in found if use.endpoint_id in endpoints
         ]
-        return sorted(
-            shown, key=lambda use: (-(use.last_at or 0), use.caller.name, use.path, use.method)
-        )
+        return _sorted(shown)
 
 
 _OF_ENDPOINT = tuple(
     ENDPOINT.c[name]
     for name in (
         *("id", "method", "path", "first_seen_at", "evidence_since", "removed_at"),
-        *("last_called_at", "attributed_until", "unattributed_at"),
+        *("last_called_at", "attributed_until", "unattributed_at", "callers"),
     )
 )
 
 
-def attributed_since(row: Any) -> float | None:
+def _since_of_all(rows: Iterable[Any]) -> float | None:
+    """Epoch seconds from which on each call of an app was attributed; None if none was.
+
+    Args:
+        rows: Of its endpoints.
+    """
+    called = [row for row in rows if row.last_called_at]
+    if not any(row.attributed_until for row in called):
+        return None
+    # An endpoint that came later began no new ledger.
+    first_us = min(whole(row.first_seen_at, MAX_TIME_US) for row in called)
+    return max(first_us, *map(_unattributed_us, called)) / 1_000_000
+
+
+def _listed(
+    judged: Judged, found: Mapping[int, tuple[list[StoredUse], int]], endpoint: Any
+) -> ListedCallers:
+    """The latest callers of an endpoint.
+
+    Args:
+        judged: The endpoint.
+        found: Latest callers and their number, by endpoint.
+        endpoint: Its row.
+    """
+    parts = [found[identity] for identity in judged.ids if identity in found]
+    uses = merged(use for part, _ in parts for use in part)
+    more = sum(number - len(part) for part, number in parts)
+    listed = _sorted(_use(use, endpoint) for use in uses)
+    return ListedCallers(
+        uses=tuple(listed[:MOST_LISTED]), more=more + max(0, len(listed) - MOST_LISTED)
+    )
+
+
+def _attributed_since(row: Any) -> float | None:
     """Epoch seconds from which on each call of an endpoint was attributed; None if none was.
 
     Args:
-        row: An endpoint's, with the columns that tell of callers.
+        row: An endpoint's.
     """
-    if not whole(row.attributed_until):
+    if not row.attributed_until:
         return None
-    since_us = unattributed_us(row.last_called_at, row.attributed_until, row.unattributed_at)
-    return max(since_us, whole(row.evidence_since), whole(row.first_seen_at)) / 1_000_000
+    times = (whole(time, MAX_TIME_US) for time in (row.evidence_since, row.first_seen_at))
+    return max(_unattributed_us(row), *times) / 1_000_000
 
 
-def unattributed_us(last_called_at: int, attributed_until: int, unattributed_at: int) -> int:
-    """Time of the latest call of an endpoint without a caller, in microseconds; 0 without any.
-
-    A last call that is not the one that the latest caller left was counted without a caller: by an
-    older release, by an import, or while callers were off.
-    """
-    last_us = whole(last_called_at, MAX_TIME_US)
-    return max(unattributed_at, 0 if last_us == attributed_until else last_us)
+def _unattributed_us(row: Any) -> int:
+    times = row.last_called_at, row.attributed_until, row.unattributed_at
+    return unattributed_us(*(whole(time, MAX_TIME_US) for time in times))
 
 
 def _totals(app: str, hidden: Sequence[int]) -> sa.Select[Any]:
@@ -275,6 +362,13 @@ def _totals(app: str, hidden: Sequence[int]) -> sa.Select[Any]:
         sa.select(*sums.c, *of_caller())
         .select_from(sums.outerjoin(CALLER, CALLER.c.id == sums.c.caller_id))
         .order_by(sums.c.latest.desc(), sums.c.caller_id)
+    )
+
+
+def _sorted(uses: Iterable[CallerUse]) -> list[CallerUse]:
+    """Uses, the latest first."""
+    return sorted(
+        uses, key=lambda use: (-(use.last_at or 0), use.caller.name, use.path, use.method)
     )
 
 

@@ -14,7 +14,7 @@ from fastapi_lens.reporting.bucket_rows import Row, fetched
 from fastapi_lens.reporting.callers import Caller
 from fastapi_lens.settings.settings import Settings
 from fastapi_lens.storage.engine.yield_gil import yield_gil
-from fastapi_lens.storage.schema.models import CallerKind, Tier
+from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind, Tier
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US
 from fastapi_lens.storage.schema.sanitized_rows import whole
 from fastapi_lens.storage.schema.tables import CALLER, ENDPOINT, USE
@@ -36,6 +36,9 @@ _ROWS = 256
 """Rows between two offers of the interpreter lock."""
 
 _KINDS = {str(kind): kind for kind in CallerKind}
+NAMELESS = frozenset({CallerKind.NONE, CallerKind.OTHERS})
+"""Kinds that stand for several callers."""
+
 _NOISY = frozenset({CallerKind.HOOK, CallerKind.AGENT})
 """Kinds whose names a person or a program chose; a hash is no name, and nobody's is no noise."""
 
@@ -141,7 +144,10 @@ def of_caller() -> tuple[sa.Column[Any], ...]:
 
 
 def read_stored_uses(
-    connection: Connection, names: CallerNames, *conditions: sa.ColumnElement[bool]
+    connection: Connection,
+    names: CallerNames,
+    *conditions: sa.ColumnElement[bool],
+    most: int | None = None,
 ) -> list[StoredUse]:
     """Rows of the ledger, in any order.
 
@@ -149,11 +155,13 @@ def read_stored_uses(
         connection: In a reading transaction.
         names: Of the app that the endpoints belong to.
         conditions: Conditions on `USE`.
+        most: Number of rows to read, those with the latest calls; None for all.
     """
     joined = USE.outerjoin(CALLER, CALLER.c.id == USE.c.caller_id)
-    rows = fetched(
-        connection, sa.select(*_OF_USE, *_OF_CALLER).select_from(joined).where(*conditions)
-    )
+    wanted = sa.select(*_OF_USE, *_OF_CALLER).select_from(joined).where(*conditions)
+    if most is not None:
+        wanted = wanted.order_by(USE.c.last_at.desc()).limit(most)
+    rows = fetched(connection, wanted)
     size = len(_OF_USE)
     callers = names.callers((row[1], row[size:]) for row in rows)
     return [_stored_use(row, callers[row[1]]) for row in yield_gil(rows, every=_ROWS)]
@@ -169,6 +177,39 @@ def read_uses_of_endpoints(
         part = USE.c.endpoint_id.in_(ordered[begin : begin + IDS_AT_ONCE])
         for use in read_stored_uses(connection, names, part):
             found.setdefault(use.endpoint_id, []).append(use)
+    return found
+
+
+def read_latest_uses(
+    connection: Connection, names: CallerNames, ids: Collection[int], most: int
+) -> dict[int, tuple[list[StoredUse], int]]:
+    """The latest callers of endpoints that were not always refused, and the number of all.
+
+    Args:
+        connection: In a reading transaction.
+        names: Of the app that the endpoints belong to.
+        ids: Of the endpoints.
+        most: Callers of an endpoint to read.
+    """
+    found: dict[int, tuple[list[StoredUse], int]] = {}
+    ordered = sorted(ids)
+    latest_first = USE.c.last_at.desc(), USE.c.caller_id
+    place = sa.func.row_number().over(partition_by=USE.c.endpoint_id, order_by=latest_first)
+    number = sa.func.count().over(partition_by=USE.c.endpoint_id)
+    for begin in range(0, len(ordered), IDS_AT_ONCE):
+        ranked = (
+            sa.select(*_OF_USE, place.label("place"), number.label("callers"))
+            .where(USE.c.endpoint_id.in_(ordered[begin : begin + IDS_AT_ONCE]), USE.c.days > 0)
+            .subquery()
+        )
+        joined = ranked.outerjoin(CALLER, CALLER.c.id == ranked.c.caller_id)
+        of_use = [ranked.c[column.name] for column in _OF_USE]
+        wanted = sa.select(*of_use, *_OF_CALLER, ranked.c.callers).select_from(joined)
+        rows = fetched(connection, wanted.where(ranked.c.place <= most))
+        callers = names.callers((row[1], row[len(_OF_USE) : -1]) for row in rows)
+        for row in yield_gil(rows, every=_ROWS):
+            uses, _ = found.setdefault(row[0], ([], whole(row[-1])))
+            uses.append(_stored_use(row, callers[row[1]]))
     return found
 
 
@@ -196,6 +237,31 @@ def read_noisy(
         )
     )
     return frozenset(connection.execute(rows).scalars())
+
+
+def read_has_nameless(connection: Connection, app: str) -> bool:
+    """True if calls of an app have no name, or are under others."""
+    nameless = sa.select(CALLER.c.id).where(
+        CALLER.c.app == app, CALLER.c.kind.in_([kind.value for kind in sorted(NAMELESS)])
+    )
+    rows = sa.select(USE.c.endpoint_id).where(
+        USE.c.caller_id.in_(nameless) | (USE.c.caller_id == OTHERS_ID), is_of_app(app)
+    )
+    return connection.execute(rows.limit(1)).first() is not None
+
+
+def unattributed_us(last_called_at: int, attributed_until: int, unattributed_at: int) -> int:
+    """Time of the latest call of an endpoint without a caller, in microseconds; 0 without any.
+
+    A last call that is not the one that the latest caller left was counted without a caller: by an
+    older release, by an import, or while callers were off.
+
+    Args:
+        last_called_at: The column of the endpoint's row.
+        attributed_until: The same.
+        unattributed_at: The same.
+    """
+    return max(unattributed_at, 0 if last_called_at == attributed_until else last_called_at)
 
 
 def noise_of(settings: Settings) -> Sequence[str]:

@@ -3,6 +3,7 @@
 Times are epoch seconds. Days are those with a call that was not refused.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi_lens.reporting.model import key_from_id
@@ -102,18 +103,48 @@ class CallerDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointCallers:
-    """The callers of one endpoint.
+    """The callers of one endpoint, or of all endpoints of an app.
 
     Attributes:
         since: Time from which on each of its calls was attributed to a caller; None if none was.
         is_complete: True if no call is under others, and each has a name.
-        uses: One for each caller, the latest first.
+        uses: One for each caller and endpoint, the latest first.
+        more: Number of uses that are left out.
     """
 
     since: float | None
     is_complete: bool
     uses: tuple[CallerUse, ...] = ()
+    more: int = 0
 
 
 NO_CALLERS = EndpointCallers(since=None, is_complete=False)
 """The callers of an endpoint that does not exist or is not shown, or where none were recorded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedCallers:
+    """Callers of an endpoint that used it, under any names of its path parameters.
+
+    Attributes:
+        uses: Some of them, the latest first.
+        more: Number of those that are left out, at most.
+    """
+
+    uses: tuple[CallerUse, ...] = ()
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppCallers:
+    """The callers of some endpoints of an app.
+
+    Attributes:
+        since: Time from which on each call of the app was attributed to a caller; None if none was.
+        is_complete: True if no call is under others, and each has a name.
+        by_endpoint: By id of the endpoint; those without a caller are missing.
+    """
+
+    since: float | None
+    is_complete: bool
+    by_endpoint: Mapping[int, ListedCallers]

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.bucket_rows import Row, fetched
+from fastapi_lens.reporting.caller_rows import unattributed_us
 from fastapi_lens.reporting.endpoint_rows import FACTS, ID, LAST_CALLED, METHOD, PATH, sound_facts
 from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.identities import shape_id
@@ -75,13 +76,9 @@ class Stored:
 
     @property
     def unattributed_us(self) -> int:
-        """Time of its latest call without a caller, in microseconds; 0 without any.
-
-        A last call that is not the one that the latest caller left was counted without a caller:
-        by an older release, by an import, or while callers were off.
-        """
+        """Time of its latest call without a caller, in microseconds; 0 without any."""
         last_us: int = self.facts[LAST_CALLED]
-        return max(self.unattributed_at, 0 if last_us == self.attributed_until else last_us)
+        return unattributed_us(last_us, self.attributed_until, self.unattributed_at)
 
     @property
     def has_callers(self) -> bool:

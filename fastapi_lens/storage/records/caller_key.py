@@ -56,6 +56,11 @@ def renew_caller_key(database: Database, app: str) -> None:
         connection.execute(of_app.values(value=row["value"]))
 
 
+def delete_caller_key(connection: Connection, app: str) -> None:
+    """Delete the key of an app, in a writing transaction; `caller_key` makes another one."""
+    connection.execute(sa.delete(META).where(META.c.name == meta_name(app)))
+
+
 def locked_key_ids(connection: Connection, apps: Iterable[str]) -> set[int]:
     """Lock the keys of some apps, so that none is replaced before the commit; returns their ids."""
     names = sorted(map(meta_name, apps))

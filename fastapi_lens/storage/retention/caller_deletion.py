@@ -128,16 +128,23 @@ def old_chunks(database: Database, *, now: float, batch_size: AdaptiveBatchSize)
     Raises:
         StorageError: The database cannot be written.
     """
-    yield from week_chunks(
-        database, sa.true(), int(now - USE_WEEK_SECONDS) // Tier.WEEK, batch_size
-    )
+    yield from week_chunks(database, sa.true(), first_week(None, now=now), batch_size)
     before = int(now - USE_SECONDS)
     is_old = (USE.c.last_at < before * 1_000_000) & (USE.c.refused_day < before // Tier.DAY)
     yield from use_chunks(database, is_old, batch_size)
-    is_unused = ~sa.exists().where(USE.c.caller_id == CALLER.c.id)
-    yield from caller_chunks(
-        database, (CALLER.c.last_at < before * 1_000_000) & is_unused, batch_size
-    )
+    is_late = CALLER.c.last_at < before * 1_000_000
+    yield from caller_chunks(database, is_late & is_unused(), batch_size)
+
+
+def first_week(ttl_days: int | None, *, now: float) -> int:
+    """The first week whose calls by caller are kept.
+
+    Args:
+        ttl_days: Longest retention of an app's counts in days; None for no limit.
+        now: Epoch seconds.
+    """
+    ttl = USE_WEEK_SECONDS if ttl_days is None else ttl_days * Tier.DAY.value
+    return int(now - min(ttl, USE_WEEK_SECONDS)) // Tier.WEEK
 
 
 def week_chunks(
@@ -199,6 +206,11 @@ def use_chunks(
         done = Chunk(deleted, batch_size.timer() - begun)
         batch_size.note(*done)
         yield done
+
+
+def is_unused() -> sa.ColumnElement[bool]:
+    """Condition of callers that no endpoint has a row of."""
+    return ~sa.exists().where(USE.c.caller_id == CALLER.c.id)
 
 
 def caller_chunks(

@@ -6,10 +6,11 @@ here.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeGuard
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -219,7 +220,7 @@ def _nameless(
     missing = [
         _caller_row(changes.names[caller], endpoints[endpoints_of[caller][0]].app, times[caller])
         for caller in sorted(endpoints_of)
-        if caller not in stored and caller in changes.names
+        if caller not in stored and _is_named(changes.names.get(caller))
     ]
     refused = _insert_callers(database, connection, missing)
     _update_times(connection, stored, times, changes.ahead_us)
@@ -244,12 +245,17 @@ def _times(calls: Iterable[CallerCalls]) -> dict[int, tuple[int, int]]:
     return times
 
 
+def _is_named(caller: CallerFacts | None) -> TypeGuard[CallerFacts]:
+    """True if the name of a caller is known, and fits; a shortened one could be that of another."""
+    return caller is not None and len(storable(caller.name)) <= MOST_CHARACTERS
+
+
 def _caller_row(caller: CallerFacts, app: str, times: tuple[int, int]) -> dict[str, Any]:
     return {
         "id": caller.id,
         "app": app,
         "kind": caller.kind.value,
-        "name": storable(caller.name)[:MOST_CHARACTERS],
+        "name": storable(caller.name),
         "label": "",
         "first_at": times[0],
         "last_at": times[1],
@@ -303,23 +309,20 @@ def _add_uses(
         if found is None:
             found = totals[pair] = stored.get(pair) or UseTotals()
         found.add(one, ahead_us=ahead_us)
-    UPDATE_USE.run(
-        connection,
-        [
-            {
-                **primary_key(USE, pair),
-                **{f"new_{name}": value for name, value in one.values().items()},
-            }
-            for pair, one in totals.items()
-            if pair in stored
-        ],
-    )
+    return _write_uses(connection, totals, stored)
+
+
+def _write_uses(
+    connection: Connection, totals: Mapping[Pair, UseTotals], stored: Container[Pair]
+) -> Counter[int]:
+    """Write the rows of pairs; the number of new rows by endpoint."""
+    update_uses(connection, {pair: one for pair, one in totals.items() if pair in stored})
     inserted = [
         {"endpoint_id": pair[0], "caller_id": pair[1], **one.values()}
-        for pair, one in totals.items()
+        for pair, one in sorted(totals.items(), key=itemgetter(0))
         if pair not in stored
     ]
-    new = Counter(row["endpoint_id"] for row in inserted)
+    new = Counter[int](row["endpoint_id"] for row in inserted)
     if inserted:
         connection.execute(sa.insert(USE), inserted)
         ADD_CALLERS.run(
@@ -332,12 +335,73 @@ def _add_uses(
     return new
 
 
+def update_uses(connection: Connection, totals: Mapping[Pair, UseTotals]) -> None:
+    """Replace the totals of pairs, whose rows are locked."""
+    UPDATE_USE.run(
+        connection,
+        [
+            {
+                **primary_key(USE, pair),
+                **{f"new_{name}": value for name, value in one.values().items()},
+            }
+            for pair, one in sorted(totals.items(), key=itemgetter(0))
+        ],
+    )
+
+
+def merge_uses(
+    connection: Connection,
+    there: Mapping[Pair, UseTotals],
+    endpoints: Mapping[int, EndpointState],
+) -> None:
+    """Add the totals of another database, with the same bounds.
+
+    Args:
+        connection: In a writing transaction that has locked the rows of all endpoints.
+        there: The totals; those of callers without a row are added to others.
+        endpoints: What the rows of the endpoints say; the pairs of all others are left out.
+    """
+    there = {pair: totals for pair, totals in there.items() if pair[0] in endpoints}
+    known = {row[0] for row in LOCK_CALLERS.read_of(connection, {}, sorted({c for _, c in there}))}
+    others = {(endpoint, OTHERS_ID) for endpoint in endpoints}
+    stored = locked_uses(connection, {*there, *others})
+    named = [pair for pair in there if pair[1] in known or pair in stored]
+    own = _within_bounds(named, stored, endpoints)
+    merged: dict[Pair, UseTotals] = {}
+    for pair, totals in there.items():
+        target = pair if pair in own else (pair[0], OTHERS_ID)
+        found = merged.get(target)
+        if found is None:
+            found = merged[target] = stored.get(target) or UseTotals()
+        found.merge(totals)
+    _write_uses(connection, merged, stored)
+
+
+def merge_weeks(connection: Connection, there: Mapping[tuple[int, int, int], int]) -> None:
+    """Add the calls of another database by week, after its totals.
+
+    Args:
+        connection: In a writing transaction that has locked the rows of all endpoints.
+        there: Calls by week, endpoint and caller.
+    """
+    stored = locked_uses(connection, {(endpoint, caller) for _, endpoint, caller in there})
+    sums = Counter[tuple[int, int, int]]()
+    for (week, endpoint, caller), calls in there.items():
+        sums[week, endpoint, caller if (endpoint, caller) in stored else OTHERS_ID] += calls
+    _add_sums(connection, sums)
+
+
 def _add_weeks(connection: Connection, calls: Iterable[CallerCalls]) -> None:
     """Add calls to their weeks."""
     sums = Counter[tuple[int, int, int]]()
     for one in calls:
         if one.calls:
             sums[one.day // _DAYS, one.endpoint_id, one.caller_id] += one.calls
+    _add_sums(connection, sums)
+
+
+def _add_sums(connection: Connection, sums: Mapping[tuple[int, int, int], int]) -> None:
+    """Add calls by week, endpoint and caller."""
     for week, group in groupby(sorted(sums), lambda key: key[0]):
         keys = list(group)
         endpoints = list(dict.fromkeys(endpoint for _, endpoint, _ in keys))

@@ -305,7 +305,7 @@ class Drain:
             batch = _unpacked(row)
             taken, refused = self._sorted_out(batch.deltas)
             names = self._names_of([delta.endpoint_id for delta in refused])
-            rest = replace(batch, deltas=tuple(taken))
+            rest = self._with_callers(row, replace(batch, deltas=tuple(taken)))
             self._rollup.add(
                 self._added_up([rest]), self._dropping(row, batch.calls - rest.calls, claim)
             )
@@ -326,6 +326,17 @@ class Drain:
             self._drop(row, claim, error)
         else:
             _log_refused(refused, names)
+
+    def _with_callers(self, row: Waiting, batch: Batch) -> Batch:
+        """The batch, or the same without its callers if the database refuses them."""
+        if not batch.callers or self._rollup.takes(self._added_up([batch])):
+            return batch
+        logger.error(
+            "fastapi_lens adds %d calls of worker %s (%s) without their callers, which the "
+            "database refuses",
+            *(batch.calls, row.worker_id, row.app),
+        )
+        return replace(batch, callers=(), names=(), is_attributed=False)
 
     def _sorted_out(
         self, deltas: Sequence[Delta], taken: Sequence[Delta] = ()

@@ -5,7 +5,6 @@ the truth and the longest gap never below it, in whatever order the days arrive.
 """
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.writing.batches import CallerCalls
@@ -71,19 +70,28 @@ class UseTotals:
         self.first_day = min(self.first_day, other.first_day)
         self.last_day = max(self.last_day, other.last_day)
 
+    def begin_at(self, first_at_us: int) -> None:
+        """Replace a first call that a wrong clock has booked too early."""
+        self.first_at, self.first_day = first_at_us, day_of(first_at_us)
+        self.last_at = max(self.last_at, first_at_us)
+        self.last_day = max(self.last_day, self.first_day)
+        self._bound()
+
     def end_at(self, last_at_us: int, last_day: int) -> None:
         """Replace a last call that a wrong clock has booked too late."""
-        self.last_at = last_at_us
+        self.last_at, self.last_day = last_at_us, last_day
         self.first_at = min(self.first_at, last_at_us)
-        self.last_day = last_day
         self.first_day = min(self.first_day, last_day)
-        # No gap is longer than the time from the first to the last day.
-        self.max_gap = min(self.max_gap, self.last_day - self.first_day)
-        self.days = min(self.days, self.last_day - self.first_day + 1)
+        self._bound()
 
     def values(self) -> dict[str, int]:
         """The values by column."""
         return {name: getattr(self, name) for name in TOTALS}
+
+    def _bound(self) -> None:
+        # No gap is longer than the time from the first to the last day.
+        self.max_gap = min(self.max_gap, self.last_day - self.first_day)
+        self.days = min(self.days, self.last_day - self.first_day + 1)
 
     def _add_times(self, first_at: int, last_at: int) -> None:
         self.first_at = min(self.first_at, first_at) if self.days else first_at
@@ -105,11 +113,6 @@ class UseTotals:
 
 
 TOTALS = tuple(field.name for field in fields(UseTotals))
-
-
-def totals_of(row: Any) -> UseTotals:
-    """The totals of a row of `lens_use`."""
-    return UseTotals(*(getattr(row, name) for name in TOTALS))
 
 
 def day_of(time_us: int) -> int:
