@@ -181,9 +181,7 @@ def user_names(uses: Iterable[CallerUse]) -> list[str]:
     return _names(use for use in uses if use.last_at is not None and not use.caller.is_noise)
 
 
-def callers_by_shape(
-    context: Context, judged: Iterable[Judged]
-) -> dict[int, Sequence[CallerUse]]:
+def callers_by_shape(context: Context, judged: Iterable[Judged]) -> dict[int, Sequence[CallerUse]]:
     """The callers of judged endpoints by their ids, as verdicts go by them: those of their shape.
 
     Raises:

@@ -131,7 +131,10 @@ def _labelled(context: Context) -> Response:
         label_caller(lens.database, lens.app_name, caller.id, label)
         entry = context.author.did(
             # By its id, so that the log does not name somebody who is forgotten later.
-            LABEL_CALLER, target=key, before=caller.label, after=label
+            LABEL_CALLER,
+            target=key,
+            before=caller.label,
+            after=label,
         )
         add_audit_entry(lens.database, lens.app_name, entry)
     # 303, so that a reload repeats the page and not the change.
