@@ -14,7 +14,7 @@ from fastapi_lens.reporting.model import id_from_key
 from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind, Tier
 
 KIND_WORDS = {
-    CallerKind.HOOK: "name by the application",
+    CallerKind.HOOK: "application",
     CallerKind.KEY: "API key",
     CallerKind.AGENT: "User-Agent",
     CallerKind.NONE: "no name",
