@@ -339,7 +339,7 @@ def _convert(config: LensConfig, values: Mapping[str, Any]) -> None:
             "callers",
             "is 'hook' without a consumer; set LensConfig(consumer=…), or callers to off, key or "
             "agent",
-            "a source that the code has: off, key or agent, as it sets no consumer",
+            "off, key or agent, because the code sets no consumer",
         )
 
 

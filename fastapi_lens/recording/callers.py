@@ -142,12 +142,18 @@ class Callers:
             return None
 
     def _noting(self, identify: Callable[[Scope], CallerValue]) -> Note:
-        opened, identified = self.opened, self._identified
+        opened, warn = self.opened, self._warn
 
         def note(series: Series, scope: Scope, number: int) -> CallerValue:
             caller: CallerValue = None
             try:
-                caller = opened.pop(number) if number in opened else identified(identify, scope)
+                if number and number in opened:
+                    caller = opened.pop(number)
+                else:
+                    # Not through `_identified`: each call of a function takes time.
+                    caller = identify(scope)
+            except Exception as error:  # noqa: BLE001  The host's hook may raise anything.
+                warn(error)
             finally:
                 # Even if the hook ends the process: the call is counted nevertheless.
                 series.callers.append(caller)

@@ -344,6 +344,8 @@ def _row(columns: tuple[str, ...], row: Element) -> Row:
 
 def _field(element: Element) -> Field:
     value, choice = element.get("value", ""), ""
+    if element.tag == "textarea":
+        value = element.text or ""
     for option in element.iter("option"):
         if "selected" in option.attrib:
             value, choice = option.get("value", ""), _text(option)

@@ -14,7 +14,7 @@ from fastapi_lens.reporting.model import id_from_key
 from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind, Tier
 
 KIND_WORDS = {
-    CallerKind.HOOK: "name by the application",
+    CallerKind.HOOK: "application",
     CallerKind.KEY: "API key",
     CallerKind.AGENT: "User-Agent",
     CallerKind.NONE: "no name",
@@ -22,6 +22,8 @@ KIND_WORDS = {
 }
 
 NOISE = "health check or bot"
+
+NO_WEEKS = Markup("")
 
 MOST_NAMED = 2
 """Callers that a cell of a table names."""
@@ -64,7 +66,7 @@ class UseFigures:
     href: str
     refused: str
     failed: str
-    weeks: Markup = Markup("")
+    weeks: Markup = NO_WEEKS
 
 
 def who_of(context: Context, caller: Caller) -> Who:
@@ -96,7 +98,7 @@ def weeks_of(use: CallerUse, *, since: float, now: float) -> Markup:
         now: Epoch seconds.
     """
     if not use.weeks:
-        return Markup("")
+        return NO_WEEKS
     first = max(0, len(use.weeks) - 1 - (int(now) // Tier.WEEK - int(since) // Tier.WEEK))
     used = sum(calls > 0 for calls in use.weeks)
     weeks = formats.plural(len(use.weeks) - first, "week")
@@ -181,9 +183,7 @@ def user_names(uses: Iterable[CallerUse]) -> list[str]:
     return _names(use for use in uses if use.last_at is not None and not use.caller.is_noise)
 
 
-def callers_by_shape(
-    context: Context, judged: Iterable[Judged]
-) -> dict[int, Sequence[CallerUse]]:
+def callers_by_shape(context: Context, judged: Iterable[Judged]) -> dict[int, Sequence[CallerUse]]:
     """The callers of judged endpoints by their ids, as verdicts go by them: those of their shape.
 
     Raises:

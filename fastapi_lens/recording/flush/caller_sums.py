@@ -32,8 +32,14 @@ class _Key(NamedTuple):
 
 @dataclass(slots=True)
 class _Sum:
-    """Calls of one key. Times of calls that were not refused are epoch seconds; 0 without any."""
+    """Calls of one key; times are epoch seconds.
 
+    Attributes:
+        at: Time of the last call.
+        first_at: The first call that was not refused, 0 without any; `last_at` the last one.
+    """
+
+    at: float
     calls: int = 0
     refused: int = 0
     errors_5xx: int = 0
@@ -42,6 +48,7 @@ class _Sum:
 
     def add(self, other: "_Sum") -> None:
         """Add calls of the same key."""
+        self.at = max(self.at, other.at)
         self.calls += other.calls
         self.refused += other.refused
         self.errors_5xx += other.errors_5xx
@@ -88,7 +95,7 @@ class CallerSums:
         status = counted.key.status
         is_refused = status in REFUSED
         for caller, calls in counted.callers.items():
-            one = _Sum(calls)
+            one = _Sum(last, calls)
             if is_refused:
                 one.refused = calls
             else:
@@ -96,7 +103,7 @@ class CallerSums:
                 one.first_at = max(min(since, last), last // Tier.DAY * Tier.DAY)
                 one.last_at = last
             one.errors_5xx = calls if status >= SERVER_ERROR else 0
-            self._add(endpoint_id, caller, last, one)
+            self._add(endpoint_id, caller, one)
 
     def add_open(self, endpoint_id: int, callers: frozenset[CallerValue], now: float) -> None:
         """Add the callers of open calls; a caller is added once a minute.
@@ -109,7 +116,7 @@ class CallerSums:
         self._begin_minute(now)
         for caller in callers:
             if (endpoint_id, self._names.plain(caller)) not in self._seen:
-                self._add(endpoint_id, caller, now, _Sum(first_at=now, last_at=now))
+                self._add(endpoint_id, caller, _Sum(now, first_at=now, last_at=now))
 
     def rebook(self, corrected: Callable[[float], float]) -> None:
         """Move every sum to its correct day.
@@ -119,12 +126,13 @@ class CallerSums:
         """
         waiting, self._sums = self._sums, {}
         for key, one in waiting.items():
-            day = int(corrected(key.day * Tier.DAY) // Tier.DAY)
+            one.at = corrected(one.at)
+            day = int(one.at // Tier.DAY)
             if one.last_at:
-                one.last_at = corrected(one.last_at)
-                day = int(one.last_at // Tier.DAY)
-                first = min(one.last_at, corrected(one.first_at))
-                one.first_at = max(first, day * Tier.DAY)
+                # Days and times have to agree.
+                one.last_at = max(corrected(one.last_at), day * Tier.DAY)
+                one.first_at = max(corrected(one.first_at), day * Tier.DAY)
+                one.first_at = min(one.first_at, one.last_at)
             self._put(key._replace(day=day), one)
 
     def take(self, most: int) -> Taken:
@@ -155,12 +163,12 @@ class CallerSums:
             )
         return Taken(tuple(calls), tuple(names.values()))
 
-    def _add(self, endpoint_id: int, value: CallerValue, at: float, one: _Sum) -> None:
-        self._begin_minute(at)
+    def _add(self, endpoint_id: int, value: CallerValue, one: _Sum) -> None:
+        self._begin_minute(one.at)
         caller = self._names.plain(value)
         if not self._has_room(endpoint_id, caller, is_refused=one.refused > 0):
             caller = self._names.plain(OTHERS)
-        self._put(_Key(endpoint_id, caller, int(at // Tier.DAY)), one)
+        self._put(_Key(endpoint_id, caller, int(one.at // Tier.DAY)), one)
 
     def _begin_minute(self, at: float) -> None:
         minute = int(at // Tier.MINUTE)

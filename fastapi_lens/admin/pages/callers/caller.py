@@ -11,7 +11,6 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.callers import UseFigures, share_words, who_of
 from fastapi_lens.admin.display.labels import STATUS_LABELS
-from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.paging import page_links
 from fastapi_lens.admin.display.verdicts import css_of, headline_of, words_of
 from fastapi_lens.admin.http.history import history_headers
@@ -131,7 +130,10 @@ def _labelled(context: Context) -> Response:
         label_caller(lens.database, lens.app_name, caller.id, label)
         entry = context.author.did(
             # By its id, so that the log does not name somebody who is forgotten later.
-            LABEL_CALLER, target=key, before=caller.label, after=label
+            LABEL_CALLER,
+            target=key,
+            before=caller.label,
+            after=label,
         )
         add_audit_entry(lens.database, lens.app_name, entry)
     # 303, so that a reload repeats the page and not the change.

@@ -69,7 +69,9 @@ def callers_of(found: Sequence[CallerTotals], query: CallersQuery) -> CallerList
     pages = pages_of(shown)
     return CallerList(
         query=query.with_page(min(query.page, pages)),
-        matching=_ordered(sorted(shown, key=lambda one: one.caller.name), query.sort, CALLER_ORDERS),
+        matching=_ordered(
+            sorted(shown, key=lambda one: one.caller.name), query.sort, CALLER_ORDERS
+        ),
         total=len(found),
         others=len(matching) - noisy,
         noisy=noisy,

@@ -53,10 +53,7 @@ def _made(context: Context, query: CallersQuery, state: State) -> tuple[Response
         "query": query,
         "listing": listing,
         "forgotten": context.request.query_params.get("done", "") == "forgotten",
-        "rows": [
-            Row(one, who_of(context, one.caller), one.caller.key)
-            for one in listing.rows
-        ],
+        "rows": [Row(one, who_of(context, one.caller), one.caller.key) for one in listing.rows],
         "heads": [_head(query, base, column) for column in CALLER_COLUMNS],
         "tabs": _tabs(listing, base),
         "pages": page_links(
@@ -94,6 +91,8 @@ def _tabs(listing: CallerList, base: str) -> list[Link]:
         ),
     )
     return [
-        Link(label, query.with_noise(noise=noise).url(base), noise is query.noise, name, count, title)
+        Link(
+            label, query.with_noise(noise=noise).url(base), noise is query.noise, name, count, title
+        )
         for noise, label, name, count, title in choices
     ]

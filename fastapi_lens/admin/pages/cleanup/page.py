@@ -155,9 +155,7 @@ def _list_values(context: Context, listing: CleanupList, rows: list[Row]) -> dic
     }
 
 
-def _row(
-    context: Context, listing: CleanupList, judged: Judged, uses: Sequence[CallerUse]
-) -> Row:
+def _row(context: Context, listing: CleanupList, judged: Judged, uses: Sequence[CallerUse]) -> Row:
     endpoint, verdict = judged.endpoint, judged.verdict
     return Row(
         judged=judged,

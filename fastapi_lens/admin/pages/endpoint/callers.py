@@ -57,7 +57,6 @@ class CallersSection:
         more: Number of further ones.
         noisy: Number of callers that are health checks or bots.
         is_weekly: True if the calls per week are kept.
-        since: Day from which on the numbers count; empty without any.
         burn_down: None for an endpoint that is not deprecated, or without weeks.
     """
 
@@ -68,7 +67,6 @@ class CallersSection:
     more: int
     noisy: int
     is_weekly: bool
-    since: str
     burn_down: BurnDown | None
 
 
@@ -88,7 +86,6 @@ def callers_section(context: Context, endpoint: Endpoint) -> CallersSection:
         more=max(0, len(found.uses) - MOST_ROWS),
         noisy=sum(use.caller.is_noise for use in found.uses),
         is_weekly=is_weekly(found.uses),
-        since="" if found.since is None else formats.day(found.since),
         burn_down=_burn_down(found.uses, now=context.now) if endpoint.deprecated else None,
     )
 
@@ -108,7 +105,9 @@ def _row(context: Context, use: CallerUse, found: EndpointCallers) -> UseFigures
 
 def _burn_down(uses: Sequence[CallerUse], *, now: float) -> BurnDown | None:
     """The calls of each week, by caller; None where none are kept."""
-    weekly = sorted((use for use in uses if use.weeks), key=lambda use: sum(use.weeks), reverse=True)
+    weekly = sorted(
+        (use for use in uses if use.weeks), key=lambda use: sum(use.weeks), reverse=True
+    )
     if not weekly:
         return None
     # From the first week with a call on, one before it so that the beginning can be seen.
@@ -122,9 +121,7 @@ def _burn_down(uses: Sequence[CallerUse], *, now: float) -> BurnDown | None:
         for at in range(first, steps)
     ]
     this_week = int(now) // Tier.WEEK
-    labels = [
-        formats.day((this_week - (steps - 1 - at)) * Tier.WEEK) for at in range(first, steps)
-    ]
+    labels = [formats.day((this_week - (steps - 1 - at)) * Tier.WEEK) for at in range(first, steps)]
     peak = svg.nice_ceiling(max((sum(column) for column in columns), default=0))
     classes = [f"b{number + 1}" for number in range(len(names))]
     chart = Chart(
@@ -144,9 +141,7 @@ def _burn_down(uses: Sequence[CallerUse], *, now: float) -> BurnDown | None:
     return BurnDown(chart, ticks, _table(names, columns, labels))
 
 
-def _table(
-    names: Sequence[str], columns: Sequence[Sequence[int]], labels: Sequence[str]
-) -> Table:
+def _table(names: Sequence[str], columns: Sequence[Sequence[int]], labels: Sequence[str]) -> Table:
     lines = [
         Line(label, "", [formats.number(calls) for calls in (sum(column), *column)])
         for label, column in zip(labels, columns, strict=True)

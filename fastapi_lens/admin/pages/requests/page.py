@@ -61,9 +61,7 @@ def requests_page(context: Context) -> Response:
             context, query.endpoint, replace(query, endpoint="").newest().url(base), state
         ),
         "selects": _selects(query, context.lens.methods),
-        "called_by": called_by(
-            context, query.caller, replace(query, caller="").newest().url(base)
-        ),
+        "called_by": called_by(context, query.caller, replace(query, caller="").newest().url(base)),
         "rows": rows,
         "heads": heads(
             columns(
