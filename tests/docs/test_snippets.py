@@ -20,6 +20,28 @@ PYRIGHT = ROOT / "node_modules" / ".bin" / "pyright"
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 CONTEXT = {
+    "docs/callers.md": """
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Request
+from starlette.types import Scope
+
+from fastapi_lens import LensConfig, LensMiddleware
+
+
+@dataclass
+class User:
+    email: str
+    is_superuser: bool
+
+
+def current_user(request: Request) -> User:
+    email = request.headers["X-User"]
+    return User(email, is_superuser=email.startswith("root@"))
+
+
+""",
     "docs/deployment.md": """
 from alembic import context
 from fastapi import FastAPI
