@@ -34,7 +34,7 @@ KEYS = (
 UNKNOWN = b"key-that-the-hook-chokes-on-0c77e1f9"
 REFUSED = b"key-that-is-refused-44d19ab3"
 LINKS = re.compile(r'(?:href|hx-get|action|src)="(/lens[^"#]*)"')
-MOST_PAGES = 400
+MOST_PAGES = 200
 
 
 def name_of(scope: Scope) -> str | None:

@@ -7,10 +7,12 @@ import pytest
 from pydantic import BaseModel
 
 from fastapi_lens.reporting.evidence_report import (
+    CallersSince,
     CallsSinceRemoval,
     EndpointEvidence,
     EndpointReleases,
     Evidence,
+    EvidenceCaller,
     Kept,
     NeedDays,
     Observed,
@@ -45,7 +47,10 @@ def rows_of(text: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize(
     "model",
-    [Evidence, Observed, EndpointEvidence, EndpointReleases, NeedDays, Kept, CallsSinceRemoval],
+    [
+        *(Evidence, Observed, EndpointEvidence, EndpointReleases, NeedDays, Kept),
+        *(CallsSinceRemoval, CallersSince, EvidenceCaller),
+    ],
 )
 def test_every_key_of_the_evidence_is_explained(model: type[BaseModel]) -> None:
     explained = DOCUMENT.partition("## The evidence as JSON")[2]
