@@ -1,0 +1,193 @@
+"""The documentation site: `make docs` builds it into .docs/site and checks it.
+
+The sources are the Markdown files of the repository, as they are. They are copied under their own
+paths, with the files that they link, so that the links between them also work in the site. Zensical
+builds the pages and refuses broken links and anchors in Markdown. The built pages are checked once
+more, because templates of the theme and HTML in Markdown are not among those: each link leads to a
+file and an anchor of the site, and nothing is loaded from another host.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = ROOT / "zensical.toml"
+PAGES = ROOT / ".docs" / "pages"
+SITE = ROOT / ".docs" / "site"
+
+LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
+FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+LOADING = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
+"""Elements that load something, and the attribute with its address."""
+
+SILENT_LINKS = frozenset({"canonical", "next", "prev"})
+"""Relations of a `link` element that load nothing."""
+
+
+@dataclass
+class Page:
+    """The ids and the addresses of a built page."""
+
+    ids: set[str] = field(default_factory=set)
+    links: list[str] = field(default_factory=list)
+    loaded: list[str] = field(default_factory=list)
+
+
+class _Reader(HTMLParser):
+    """Collects what a `Page` has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.page = Page()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note the id and the address of an element."""
+        values = {name: value or "" for name, value in attrs}
+        self.page.ids |= {values[name] for name in ("id", "name") if name in values}
+        if tag == "a" and "href" in values:
+            self.page.links.append(values["href"])
+        address = values.get(LOADING.get(tag, ""), "")
+        if address and values.get("rel") not in SILENT_LINKS:
+            self.page.loaded.append(address)
+
+
+def navigation(entries: Iterable[Mapping[str, object]]) -> Iterator[str]:
+    """The files of a navigation, section by section.
+
+    Args:
+        entries: ``nav`` of zensical.toml.
+    """
+    for entry in entries:
+        for target in entry.values():
+            if isinstance(target, list):
+                yield from navigation(target)
+            else:
+                yield str(target)
+
+
+def sources() -> dict[str, Path]:
+    """The files of the site by their path in the repository: the pages, and what they link.
+
+    Raises:
+        ValueError: A page links a file that does not exist.
+    """
+    config = tomllib.loads(CONFIG.read_text(encoding="utf-8"))
+    names = [*navigation(config["project"]["nav"])]
+    names += [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("*.md"))]
+    found = {name: ROOT / name for name in names}
+    for name, page in list(found.items()):
+        for link in links_of(page.read_text(encoding="utf-8")):
+            file = (page.parent / unquote(link)).resolve()
+            if not file.is_file() or ROOT not in file.parents:
+                raise ValueError(f"{name} links {link}, which is no file of the repository")
+            found.setdefault(file.relative_to(ROOT).as_posix(), file)
+    return found
+
+
+def links_of(markdown: str) -> list[str]:
+    """The relative links of a Markdown text, without their anchors."""
+    return [
+        link
+        for link in LINK.findall(FENCE.sub("", markdown))
+        if not urlsplit(link).scheme and not link.startswith("#")
+    ]
+
+
+def copy(files: Mapping[str, Path], to: Path) -> None:
+    """Replace a folder by copies of files.
+
+    Args:
+        files: By their paths in the folder.
+        to: The folder.
+    """
+    shutil.rmtree(to, ignore_errors=True)
+    for name, file in files.items():
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, to / name)
+
+
+def problems(site: Path) -> list[str]:
+    """Broken links, missing anchors and requests to other hosts in built pages.
+
+    Args:
+        site: The folder of the site.
+    """
+    pages = {path: _read(path) for path in sorted(site.rglob("*.html"))}
+    # The page of a missing address is served at any path, so its links begin at the root.
+    del pages[site / "404.html"]
+    found: list[str] = []
+    for path, page in pages.items():
+        name = path.relative_to(site)
+        found += [f"{name} loads {url}" for url in page.loaded if _is_elsewhere(url)]
+        for address in (*page.links, *page.loaded):
+            problem = "" if _is_elsewhere(address) else _problem(path, address, pages)
+            if problem:
+                found.append(f"{name}: {address} {problem}")
+    for style in sorted(site.rglob("*.css")):
+        urls = re.findall(r"(?:url\(|@import )[\"']?(https?://[^\"')]+|//[^\"')]+)", style.read_text())
+        found += [f"{style.relative_to(site)} loads {url}" for url in urls]
+    return found
+
+
+def _read(path: Path) -> Page:
+    reader = _Reader()
+    reader.feed(path.read_text(encoding="utf-8"))
+    return reader.page
+
+
+def _is_elsewhere(address: str) -> bool:
+    parts = urlsplit(address)
+    return bool(parts.scheme or parts.netloc)
+
+
+def _problem(path: Path, address: str, pages: Mapping[Path, Page]) -> str:
+    """The reason why an address of this site leads nowhere; empty if it does not."""
+    parts = urlsplit(address)
+    target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+    target = target / "index.html" if target.is_dir() else target
+    if not target.is_file():
+        return "leads to no file"
+    page = pages.get(target)
+    # The theme's own anchors, such as __skip, are made by its scripts.
+    is_known = not parts.fragment or page is None or parts.fragment.startswith("__")
+    return "" if is_known or unquote(parts.fragment) in page.ids else "leads to no anchor"
+
+
+def build() -> int:
+    """Build the site; returns Zensical's exit code."""
+    copy(sources(), PAGES)
+    shutil.rmtree(SITE, ignore_errors=True)
+    command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
+    command += ["--config-file", str(CONFIG)]
+    colourless = {**os.environ, "NO_COLOR": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=colourless, capture_output=True, text=True)
+    if done.returncode != 0:
+        # Its own account of the links, without the traceback that follows it.
+        said = re.sub(r"\x1b\[[\d;]*m", "", done.stdout)
+        print(said or done.stderr, file=sys.stderr)
+    return done.returncode
+
+
+def main() -> int:
+    """The command."""
+    if build() != 0:
+        return 1
+    found = problems(SITE)
+    for line in found:
+        print(f"docs: {line}", file=sys.stderr)
+    if not found:
+        print(f"docs: {SITE.relative_to(ROOT)}/index.html")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
