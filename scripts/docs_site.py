@@ -7,7 +7,6 @@ more, because templates of the theme and HTML in Markdown are not among those: e
 file and an anchor of the site, and nothing is loaded from another host.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -26,8 +25,11 @@ SITE = ROOT / ".docs" / "site"
 
 LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
 LOADING = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 """Elements that load something, and the attribute with its address."""
+
+LOADED_BY_CSS = re.compile(r"(?:url\(|@import )[\"']?((?:https?:)?//[^\"')]+)")
 
 SILENT_LINKS = frozenset({"canonical", "next", "prev"})
 """Relations of a `link` element that load nothing."""
@@ -74,14 +76,19 @@ def navigation(entries: Iterable[Mapping[str, object]]) -> Iterator[str]:
                 yield str(target)
 
 
+def in_navigation() -> list[str]:
+    """The files of the site's navigation, by their path in the repository."""
+    config = tomllib.loads(CONFIG.read_text(encoding="utf-8"))
+    return [*navigation(config["project"]["nav"])]
+
+
 def sources() -> dict[str, Path]:
     """The files of the site by their path in the repository: the pages, and what they link.
 
     Raises:
         ValueError: A page links a file that does not exist.
     """
-    config = tomllib.loads(CONFIG.read_text(encoding="utf-8"))
-    names = [*navigation(config["project"]["nav"])]
+    names = in_navigation()
     names += [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("*.md"))]
     found = {name: ROOT / name for name in names}
     for name, page in list(found.items()):
@@ -133,7 +140,7 @@ def problems(site: Path) -> list[str]:
             if problem:
                 found.append(f"{name}: {address} {problem}")
     for style in sorted(site.rglob("*.css")):
-        urls = re.findall(r"(?:url\(|@import )[\"']?(https?://[^\"')]+|//[^\"')]+)", style.read_text())
+        urls = LOADED_BY_CSS.findall(style.read_text(encoding="utf-8"))
         found += [f"{style.relative_to(site)} loads {url}" for url in urls]
     return found
 
@@ -168,12 +175,10 @@ def build() -> int:
     shutil.rmtree(SITE, ignore_errors=True)
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
     command += ["--config-file", str(CONFIG)]
-    colourless = {**os.environ, "NO_COLOR": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=colourless, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        # Its own account of the links, without the traceback that follows it.
-        said = re.sub(r"\x1b\[[\d;]*m", "", done.stdout)
-        print(said or done.stderr, file=sys.stderr)
+        # Its account of the links, without the traceback on the standard error that follows it.
+        print(COLOUR.sub("", done.stdout) or done.stderr, file=sys.stderr)
     return done.returncode
 
 

@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "fastapi_lens"
@@ -36,8 +37,8 @@ _NAMING = frozenset({"ConfigError", "OverrideError", "CommandError"})
 _BUILT_IN = frozenset({"LookupError", "RuntimeError", "TypeError", "ValueError"})
 _FORMAT = re.compile(r"%(\(\w+\))?(\.\d+)?[sdgf]")
 _NO_WORDS = re.compile(r"(fastapi_lens)?[\s…:;.,()]*")
-_FEWEST_SPACES = 3
-"""Spaces in the shortest sentence of a source; other texts in it are names and fragments."""
+_SENTENCE = re.compile(r"[^,;]\S*( \S+){3,}\s?")
+"""A text of a source that is no name and no end of a sentence."""
 
 
 @dataclass
@@ -116,6 +117,7 @@ class _Finder(ast.NodeVisitor):
             yield text
 
 
+@cache
 def messages() -> Messages:
     """All messages of the package."""
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}
@@ -123,7 +125,7 @@ def messages() -> Messages:
         node.name
         for tree in trees.values()
         for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef) and any("Error" in _name(base) for base in node.bases)
+        if isinstance(node, ast.ClassDef) and any(map(_is_error, node.bases))
     )
     constants = {
         _name(_target(node)): text
@@ -135,6 +137,10 @@ def messages() -> Messages:
     for path, tree in trees.items():
         _Finder(path.relative_to(PACKAGE).as_posix(), errors, constants, found).visit(tree)
     return found
+
+
+def _is_error(base: ast.expr) -> bool:
+    return _name(base).endswith(("Error", "Exception"))
 
 
 def _assignments(scopes: Iterable[ast.AST], name: str) -> Iterator[ast.Assign]:
@@ -156,8 +162,8 @@ def _sentences(node: ast.AST) -> Iterator[str]:
     }
     for one in ast.walk(node):
         text = None if id(one) in inside else _text(one)
-        if text and text != docstring and text.count(" ") >= _FEWEST_SPACES:
-            yield text
+        if text and text != docstring and _SENTENCE.fullmatch(text):
+            yield text.strip()
 
 
 def _target(node: ast.AST) -> ast.expr | None:
