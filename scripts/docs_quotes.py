@@ -63,8 +63,10 @@ def fleet(results: str) -> Rows:
     """Many workers on one database, without those of the first edition's writer."""
     head, *rows = tables_of(results, "fleet")[0]
     # The heads of two columns begin those of the column before.
-    full = [f"{head[i - 1].partition(':')[0]}: {cell}" if cell == "at most" else cell
-            for i, cell in enumerate(head)]
+    full = [
+        f"{head[i - 1].partition(':')[0]}: {cell}" if cell == "at most" else cell
+        for i, cell in enumerate(head)
+    ]
     chosen = [full.index(name) for name in FLEET_COLUMNS]
     ours = [row for row in rows if row[0] == "today"]
     return [list(FLEET_COLUMNS.values()), *([row[i] for i in chosen] for row in ours)]

@@ -57,16 +57,14 @@ NOTES: Mapping[str, str] = {
     "exclude_methods": "Excluded endpoints are not shown either.",
     "flush_interval": "See [from a call to a row](storage.md#from-a-call-to-a-row).",
     "log_query_values": "See [privacy](request-log.md#privacy) for values that are never kept.",
-    "app_name": "See [one name, one application]"
-    "(databases.md#one-name-one-application).",
+    "app_name": "See [one name, one application](databases.md#one-name-one-application).",
     "release": "It dates the releases of the [verdicts](deleting-endpoints.md), so set it to a tag "
     "or a commit.",
     "template_dirs": "See [templates.md](templates.md).",
     "trusted_origins": "See [other sites](access.md#other-sites).",
     "session_max_age": "See [sessions](access.md#sessions).",
     "login_max_failures": "See [wrong keys](access.md#wrong-keys).",
-    "idle": "See [applications that scale to zero]"
-    "(deployment.md#applications-that-scale-to-zero).",
+    "idle": "See [applications that scale to zero](deployment.md#applications-that-scale-to-zero).",
 }
 """What the pages add to the docstring: links, mostly."""
 

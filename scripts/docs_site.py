@@ -1,7 +1,8 @@
 """The documentation site: `make docs` builds it into .docs/site and checks it.
 
-The sources are the Markdown files of the repository, as they are. They are copied under their own
-paths, with the files that they link, so that the links between them also work in the site. Zensical
+The sources are the Markdown files of the repository. They are copied under their own paths, with
+the files that they link, so that the links between them also work in the site. A link whose text is
+the name of a file, as people read it in a repository, gets the title of that page. Zensical
 builds the pages and refuses broken links and anchors in Markdown. The built pages are checked once
 more, because templates of the theme and HTML in Markdown are not among those: each link leads to a
 file and an anchor of the site, and nothing is loaded from another host.
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +26,7 @@ PAGES = ROOT / ".docs" / "pages"
 SITE = ROOT / ".docs" / "site"
 
 LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
+NAMED_LINK = re.compile(r"\[(?:docs/)?([\w.-]+\.md)\]\(")
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 LOADING = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
@@ -62,24 +65,19 @@ class _Reader(HTMLParser):
             self.page.loaded.append(address)
 
 
-def navigation(entries: Iterable[Mapping[str, object]]) -> Iterator[str]:
-    """The files of a navigation, section by section.
-
-    Args:
-        entries: ``nav`` of zensical.toml.
-    """
-    for entry in entries:
-        for target in entry.values():
-            if isinstance(target, list):
-                yield from navigation(target)
-            else:
-                yield str(target)
-
-
-def in_navigation() -> list[str]:
-    """The files of the site's navigation, by their path in the repository."""
+def titles() -> dict[str, str]:
+    """The titles in the site's navigation, by the paths of the files in the repository."""
     config = tomllib.loads(CONFIG.read_text(encoding="utf-8"))
-    return [*navigation(config["project"]["nav"])]
+    return dict(_titles(config["project"]["nav"]))
+
+
+def _titles(entries: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    for entry in entries:
+        for title, target in entry.items():
+            if isinstance(target, list):
+                yield from _titles(target)
+            else:
+                yield target, title
 
 
 def sources() -> dict[str, Path]:
@@ -88,7 +86,7 @@ def sources() -> dict[str, Path]:
     Raises:
         ValueError: A page links a file that does not exist.
     """
-    names = in_navigation()
+    names = [*titles()]
     names += [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("*.md"))]
     found = {name: ROOT / name for name in names}
     for name, page in list(found.items()):
@@ -117,9 +115,28 @@ def copy(files: Mapping[str, Path], to: Path) -> None:
         to: The folder.
     """
     shutil.rmtree(to, ignore_errors=True)
+    by_name = {Path(name).name: title for name, title in titles().items()}
     for name, file in files.items():
         (to / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, to / name)
+        if file.suffix == ".md":
+            text = with_titles(file.read_text(encoding="utf-8"), by_name)
+            (to / name).write_text(text, encoding="utf-8")
+        else:
+            shutil.copyfile(file, to / name)
+
+
+def with_titles(markdown: str, by_name: Mapping[str, str]) -> str:
+    """The text with titles in place of names of files as the texts of links.
+
+    Args:
+        markdown: The text.
+        by_name: Titles by the names of files, without their folders.
+    """
+
+    def titled(found: re.Match[str]) -> str:
+        return f"[{by_name.get(found[1], found[1])}]("
+
+    return NAMED_LINK.sub(titled, markdown)
 
 
 def problems(site: Path) -> list[str]:

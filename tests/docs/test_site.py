@@ -29,7 +29,7 @@ def anchors_of(page: Path) -> set[str]:
 def test_every_page_of_the_documentation_is_in_the_navigation() -> None:
     pages = {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
 
-    assert pages <= set(docs_site.in_navigation())
+    assert pages <= set(docs_site.titles())
 
 
 @pytest.mark.unit
@@ -47,6 +47,15 @@ def test_a_link_to_a_file_that_does_not_exist_is_refused() -> None:
     assert docs_site.links_of("[a](b.md#c) [d](#e) [f](https://g.example) ![h](i.png)") == [
         *("b.md", "i.png"),
     ]
+
+
+@pytest.mark.unit
+def test_a_link_by_the_name_of_a_file_gets_its_title() -> None:
+    text = "See [docs/json.md](docs/json.md#files), [json.md](json.md), [no.md](no.md), [x](y.md)."
+
+    assert docs_site.with_titles(text, {"json.md": "JSON"}) == (
+        "See [JSON](docs/json.md#files), [JSON](json.md), [no.md](no.md), [x](y.md)."
+    )
 
 
 @pytest.mark.unit
