@@ -180,10 +180,11 @@ def _problem(path: Path, address: str, pages: Mapping[Path, Page]) -> str:
     target = target / "index.html" if target.is_dir() else target
     if not target.is_file():
         return "leads to no file"
-    page = pages.get(target)
+    anchor = unquote(parts.fragment)
     # The theme's own anchors, such as __skip, are made by its scripts.
-    is_known = not parts.fragment or page is None or parts.fragment.startswith("__")
-    return "" if is_known or unquote(parts.fragment) in page.ids else "leads to no anchor"
+    if not anchor or target not in pages or anchor.startswith("__"):
+        return ""
+    return "" if anchor in pages[target].ids else "leads to no anchor"
 
 
 def build() -> int:

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from fastapi_lens.config.lens_config import SETTINGS
 from scripts import docs_quotes, docs_settings, docs_site
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +68,7 @@ def test_the_page_of_the_settings_is_that_of_the_code() -> None:
 
 @pytest.mark.unit
 def test_every_note_on_a_setting_belongs_to_one() -> None:
-    assert docs_settings.NOTES.keys() <= docs_settings.SETTINGS.keys()
+    assert docs_settings.NOTES.keys() <= SETTINGS.keys()
 
 
 @pytest.mark.unit
