@@ -202,7 +202,12 @@ def build() -> int:
 
 def main() -> int:
     """The command."""
-    if build() != 0:
+    try:
+        code = build()
+    except ValueError as error:
+        print(f"docs: {error}", file=sys.stderr)
+        return 1
+    if code != 0:
         return 1
     found = problems(SITE)
     for line in found:
