@@ -57,6 +57,9 @@ NOTES: Mapping[str, str] = {
     "exclude_methods": "Excluded endpoints are not shown either.",
     "flush_interval": "See [from a call to a row](storage.md#from-a-call-to-a-row).",
     "log_query_values": "See [privacy](request-log.md#privacy) for values that are never kept.",
+    "consumer": "See [callers.md](callers.md#the-function).",
+    "callers": "See [callers.md](callers.md#which-setting).",
+    "caller_header": "See [privacy.md](privacy.md#how-it-is-hashed).",
     "app_name": "See [one name, one application](databases.md#one-name-one-application).",
     "release": "It dates the releases of the [verdicts](deleting-endpoints.md), so set it to a tag "
     "or a commit.",
@@ -102,7 +105,7 @@ def facts(setting: Setting, kind: str, default: str) -> str:
 
 def bounds(setting: Setting) -> str:
     """The values that are allowed, in words; empty without bounds."""
-    words = [f"`{value}` ({label})" for value, label in setting.choices.items()]
+    words = [f"`{value or None}` ({label})" for value, label in setting.choices.items()]
     if words:
         return ", ".join(words)
     if setting.above is not None:
@@ -125,7 +128,9 @@ def explanations() -> dict[str, str]:
     for name, sentence in re.findall(
         r"^    (\w+): (.*?)(?=^    \w+: |^\w|\Z)", attributes, re.DOTALL | re.MULTILINE
     ):
-        found[name] = " ".join(sentence.split()).replace("``", "`")
+        # References to modules are for readers of the code.
+        plain = re.sub(r" See `fastapi_lens[\w.]+`\.", "", " ".join(sentence.split()))
+        found[name] = plain.replace("``", "`")
     return {name: found[name] for name in SETTINGS}
 
 

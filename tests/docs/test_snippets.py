@@ -21,6 +21,28 @@ SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 CONTEXT = {
     "docs/access.md": "from fastapi_lens import KeyConfig, LensConfig\n",
+    "docs/callers.md": """
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Request
+from starlette.types import Scope
+
+from fastapi_lens import LensConfig, LensMiddleware
+
+
+@dataclass
+class User:
+    email: str
+    is_superuser: bool
+
+
+def current_user(request: Request) -> User:
+    email = request.headers["X-User"]
+    return User(email, is_superuser=email.startswith("root@"))
+
+
+""",
     "docs/databases.md": """
 from alembic import context
 from sqlalchemy import MetaData, create_engine

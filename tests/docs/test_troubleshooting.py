@@ -23,6 +23,7 @@ HANDED_ON = {
     "middleware.py: _say_findings": "findings",
     "recording/flush/flusher.py: _warn": "its argument",
     "recording/flush/registration.py: _warn_of_namesake": "NAMESAKE",
+    "recording/callers.py: _identified": "its own _warn",
     "runtime/lens.py: _log_notes": "unguarded, notes",
     "runtime/lens.py: _log_quietly": "its argument",
     "storage/engine/database.py: _transaction": "of the driver",

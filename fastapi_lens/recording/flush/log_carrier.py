@@ -11,11 +11,13 @@ import random
 import time
 from collections.abc import Callable, Iterator
 
+from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.errors import StorageError, UnavailableError
+from fastapi_lens.recording.flush.caller_names import CallerNames
 from fastapi_lens.recording.flush.gone_calls import GoneCalls
 from fastapi_lens.recording.log.exceptions import place_text, text_of
 from fastapi_lens.recording.log.redaction import client_text, query_text
-from fastapi_lens.recording.log.request_log import Entry, ExceptionCount, ExceptionKey
+from fastapi_lens.recording.log.request_log import UNKNOWN, Entry, ExceptionCount, ExceptionKey
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import microseconds
@@ -51,6 +53,7 @@ class LogCarrier:
         worker: The worker that writes.
         max_rows: Most rows that one transaction changes.
         corrected: Returns the correct time, in epoch seconds, for a time of the clock.
+        callers: Names the callers of logged requests; by default those of the app.
         pause: Pauses for some seconds between two batches.
 
     Attributes:
@@ -65,6 +68,7 @@ class LogCarrier:
         *,
         max_rows: int,
         corrected: Callable[[float], float],
+        callers: CallerNames | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         """Write nothing yet."""
@@ -76,6 +80,7 @@ class LogCarrier:
         self._rows = max(1, max_rows - 1)
         self._corrected = corrected
         self._pause = pause
+        self._callers = callers or CallerNames(database, worker.app)
         self._requests: list[LoggedRequest] = []
         self._exceptions: list[CountedException] = []
         self._gone: list[CountedGone] = []
@@ -92,6 +97,10 @@ class LogCarrier:
         rows = self._requests or self._exceptions or self._gone
         waiting = self._recorder.log or self._recorder.unrouted or rows
         return bool(waiting or self._in_flight is not None)
+
+    def apply(self, config: LensConfig) -> None:
+        """Use these settings from now on; any thread may call this."""
+        self._gone_calls.noise = tuple(config.noise)
 
     def carry(self, *, ending: bool = False) -> None:
         """Write the log's contents.
@@ -184,7 +193,13 @@ class LogCarrier:
             client=client_text(entry.client, log.clients, salt),
             agent=family(entry.agent),
             exception_id=0 if entry.exception is None else self._exception_id(entry.exception),
+            caller_id=self._caller_id(entry),
         )
+
+    def _caller_id(self, entry: Entry) -> int:
+        if entry.caller is UNKNOWN:
+            return 0
+        return self._callers.hashed(self._callers.plain(entry.caller)).id
 
     def _exception(self, kind: ExceptionKey, count: ExceptionCount) -> CountedException:
         return CountedException(

@@ -488,7 +488,7 @@ def test_batches_of_a_newer_release_wait_for_its_workers_and_hold_up_nobody(
     newer = [Batch(seq, (delta(1),)) for seq in range(1, 2 * LEAST_AT_ONCE)]
     put(flaky, "a", newer)
     with flaky.write() as connection:
-        connection.execute(sa.update(INBOX).values(body=b"\2of a newer release"))
+        connection.execute(sa.update(INBOX).values(body=b"\3of a newer release"))
     monkeypatch.setattr(drain_module, "FIRST_AT_ONCE", LEAST_AT_ONCE)
     held, drain = put_some(flaky), Drain(flaky)
     for _ in range(3):

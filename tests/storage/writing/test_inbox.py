@@ -110,7 +110,7 @@ def test_what_is_wrong_with_a_body_is_said() -> None:
     many = struct.pack("<IIq", 2**32 - 1, 2**32 - 1, 0)
     for body, problem in {
         b"": "unknown format of no bytes",
-        b"\2abc": "unknown format 02",
+        b"\3abc": "unknown format 03",
         b"\1abc": "while decompressing",
         compressed(many): "requires a buffer",
         compressed(plain + b"x"): "it has another length than it says",
@@ -182,7 +182,7 @@ def test_what_waits_is_counted_and_since_the_oldest_of_it(database: Database) ->
             inbox.put(Batch(seq, (delta(1),), since_us=since * seq), Progress())
     assert waits(database) == (6, 10, 0)
     with database.write() as connection:
-        connection.execute(sa.update(INBOX).where(INBOX.c.seq == 2).values(body=b"\2newer"))
+        connection.execute(sa.update(INBOX).where(INBOX.c.seq == 2).values(body=b"\3newer"))
     assert waits(database) == (6, 10, 3)
 
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from fastapi_lens import KeyConfig
 from tests.admin.conftest import Site
+from tests.admin.pages.callers.conftest import DAY, PROBE, named
 from tests.admin.pages.cleanup.conftest import key_of
 from tests.support.pages import Table, field, fields, link, links, page_text, part, table
 from tests.support.past import Past
@@ -196,3 +197,30 @@ def test_the_search_stays_in_its_field(shop_site: Site) -> None:
     assert field(text, "q").value == '"><script>'
     assert "<script>" not in text
     assert part(text, "lens-no-match") is not None
+
+
+def test_the_latest_callers_of_an_endpoint_are_named(shop_site: Site) -> None:
+    now = shop_site.lens.clock()
+    for number, name in enumerate(("web", "ios", "android")):
+        shop_site.count_at(now - (70 + number) * DAY, "POST", "/merge", by=named(name))
+    shop_site.count_at(now - 30 * DAY, "POST", "/exports", by=PROBE)
+    shop_site.count_at(now - 9 * DAY, "GET", "/beta", status=403, by=named("stranger"))
+    found = rows(shop_site.get("/lens/cleanup").text)
+    assert found["POST /merge"]["Callers"] == "web, ios + 1"
+    assert "3 callers: web, ios, android" in found["POST /merge"].titles
+    assert found["POST /exports"]["Callers"] == "bots only"
+    assert "Only health checks and bots: kube-probe" in found["POST /exports"].titles
+    assert found["GET /beta"]["Callers"] == "refused only"
+    assert found["GET /dump"]["Callers"] == "nobody"
+    assert found["GET /orders/{order_id}"]["Callers"] == "not recorded"
+
+
+def test_very_many_callers_are_counted_in_the_tooltip(shop_site: Site) -> None:
+    callers = [named(f"caller {number:02}") for number in range(12)]
+    shop_site.count_by(shop_site.lens.clock() - DAY, "POST", "/merge", callers)
+    (title,) = [
+        one
+        for one in rows(shop_site.get("/lens/cleanup").text)["POST /merge"].titles
+        if one.startswith("12 callers: ")
+    ]
+    assert title.endswith(", caller 09 and 2 more")
