@@ -55,7 +55,7 @@ def _budgets(results: str, name: str) -> Rows:
 
 
 def recording(results: str) -> Rows:
-    """What recording costs, beside its budgets."""
+    """The costs of recording, beside their budgets."""
     return [row[:3] for row in _budgets(results, "recording")]
 
 

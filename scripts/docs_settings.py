@@ -69,7 +69,7 @@ NOTES: Mapping[str, str] = {
     "login_max_failures": "See [wrong keys](access.md#wrong-keys).",
     "idle": "See [applications that scale to zero](deployment.md#applications-that-scale-to-zero).",
 }
-"""What the pages add to the docstring: links, mostly."""
+"""Sentences that the page adds to the docstring: links, mostly."""
 
 
 def text() -> str:

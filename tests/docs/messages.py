@@ -43,7 +43,7 @@ _SENTENCE = re.compile(r"[^,;]\S*( \S+){3,}\s?")
 
 @dataclass
 class Messages:
-    """What was found.
+    """The messages of the package, and the places that hand others on.
 
     Attributes:
         texts: The messages.
