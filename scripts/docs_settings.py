@@ -44,6 +44,7 @@ NOTES: Mapping[str, str] = {
     "db_path": "While pytest runs, the default is `:memory:` ([testing.md](testing.md)). See "
     "[containers](deployment.md#docker) for volumes and read-only file systems.",
     "database_url": "Several hosts can share one: [databases.md](databases.md).",
+    "ttl_days": "See [retention](storage.md#retention).",
     "security_enabled": "See [access.md](access.md).",
     "report_keys": 'In the environment: `{"alice": "…", "ci": {"key": "…", "scope": "read"}}`. '
     "See [keys](access.md#keys).",
