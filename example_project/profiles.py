@@ -119,7 +119,7 @@ CATALOG: Mapping[Key, Profile] = {
         rhythm=Rhythm.OFFICE,
     ),
     ("DELETE", "/v2/products/{sku}"): Profile(
-        share=3,
+        share=12,
         trend=Trend.FADING,
         median_ms=4.9,
         ok=204,

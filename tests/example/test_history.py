@@ -245,9 +245,9 @@ def test_a_database_of_an_older_demo_still_works(settings: Settings) -> None:
             connection.execute(f"DELETE FROM {table}")  # noqa: S608  Our own names.
         connection.execute("DELETE FROM lens_endpoint WHERE path LIKE '%similar'")
     with TestClient(create_app(settings)) as client:
-        client.get("/v2/feeds/products")
+        client.get("/v2/products")
         found = client.get("/lens/report/evidence", headers={"X-Lens-Key": DEMO_KEY}).json()
-    assert of(found, "GET", "/v2/feeds/products")["verdict"] == "in_use"
+    assert of(found, "GET", "/v2/products")["verdict"] == "in_use"
     assert of(found, "GET", "/v2/products/{sku}/similar")["verdict"] == "not_enough_observation"
     assert not [one for one in found["endpoints"] if one["verdict"] == "safe_to_remove"]
 

@@ -109,20 +109,17 @@ class Past:
                     .values(calls=STATUS.c.calls + calls)
                 )
         used = max(days) * DAY_US if status // 100 == 2 else 0
+        where = ENDPOINT.c.id == identity
         with self.database.write() as connection:
-            connection.execute(
-                sa.update(ENDPOINT)
-                .where(ENDPOINT.c.id == identity)
-                .values(
-                    first_called_at=sa.case(
-                        (ENDPOINT.c.first_called_at == 0, min(days) * DAY_US),
-                        else_=sa.func.min(ENDPOINT.c.first_called_at, min(days) * DAY_US),
-                    ),
-                    last_called_at=sa.func.max(ENDPOINT.c.last_called_at, max(days) * DAY_US),
-                    last_used_at=sa.func.max(ENDPOINT.c.last_used_at, used),
-                    total_calls=ENDPOINT.c.total_calls + calls * len(days),
-                )
-            )
+            row = connection.execute(sa.select(ENDPOINT).where(where)).one()
+            first_us = min(row.first_called_at or min(days) * DAY_US, min(days) * DAY_US)
+            changes = {
+                "first_called_at": first_us,
+                "last_called_at": max(row.last_called_at, max(days) * DAY_US),
+                "last_used_at": max(row.last_used_at, used),
+                "total_calls": row.total_calls + calls * len(days),
+            }
+            connection.execute(sa.update(ENDPOINT).where(where).values(changes))
 
     def caller(
         self,

@@ -67,14 +67,12 @@ _USE_FIGURES: tuple[Column[CallerUse], ...] = (
         name="calls",
         header="Calls",
         width=92,
-        css="say-calls",
         order=Order(key=lambda one: one.calls),
     ),
     Column(
         name="last",
         header="Last use",
         width=96,
-        css="say-use",
         order=Order(key=lambda one: one.last_at or _NEVER),
     ),
     Column(

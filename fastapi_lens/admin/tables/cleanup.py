@@ -1,4 +1,4 @@
-"""The columns of the tables of the cleanup page, from left to right; cells: `cleanup/_cells.html`."""
+"""The columns of the tables of the cleanup page, from the left; cells: `cleanup/_cells.html`."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

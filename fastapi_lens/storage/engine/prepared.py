@@ -107,7 +107,8 @@ class LockingRead(Prepared):
         found: list[Any] = []
         for start in range(0, len(ids), MOST_ENDPOINTS):
             part = ",".join(ids[start : start + MOST_ENDPOINTS])
-            found += connection.exec_driver_sql(text.replace(_IDS_MARK, part), values(row))
+            # At once: one by one takes ten times as long.
+            found += connection.exec_driver_sql(text.replace(_IDS_MARK, part), values(row)).all()
         return found
 
 

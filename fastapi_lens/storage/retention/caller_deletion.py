@@ -131,7 +131,8 @@ def old_chunks(database: Database, *, now: float, batch_size: AdaptiveBatchSize)
     yield from week_chunks(database, sa.true(), first_week(None, now=now), batch_size)
     before = int(now - USE_SECONDS)
     is_old = (USE.c.last_at < before * 1_000_000) & (USE.c.refused_day < before // Tier.DAY)
-    yield from use_chunks(database, is_old, batch_size)
+    # The ledgers of their endpoints begin after them, so that nobody takes them for never called.
+    yield from use_chunks(database, is_old, batch_size, keeps_doubt=True)
     is_late = CALLER.c.last_at < before * 1_000_000
     yield from caller_chunks(database, is_late & is_unused(), batch_size)
 

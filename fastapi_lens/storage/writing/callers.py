@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple, TypeGuard
 
 import sqlalchemy as sa
@@ -32,7 +32,7 @@ from fastapi_lens.storage.writing.increments import (
     UPDATE_USE_WEEK,
 )
 from fastapi_lens.storage.writing.refusals import add_one_by_one, log_refusals
-from fastapi_lens.storage.writing.use_totals import UseTotals
+from fastapi_lens.storage.writing.use_totals import TOTALS, UseTotals
 
 MOST_CALLERS = 200
 """Most callers of an endpoint with a row of their own; further ones share that of `OTHERS_ID`."""
@@ -42,8 +42,14 @@ MOST_IN_WEEKS = 20
 
 _DAYS = Tier.WEEK // Tier.DAY
 
+_CHEAP = 256
+"""Items between two offers of the interpreter; one takes about a microsecond."""
+
 Pair = tuple[int, int]
 """Ids of an endpoint and of a caller."""
+
+Calls = dict[Pair, list[CallerCalls]]
+"""Calls of pairs, each with one for each day."""
 
 
 class EndpointState(NamedTuple):
@@ -69,12 +75,11 @@ class CallerChanges:
     ahead_us: int = 0
 
     @classmethod
-    def of(cls, batches: Iterable[Batch]) -> "CallerChanges":
+    def of(cls, batches: Sequence[Batch]) -> "CallerChanges":
         """The callers of batches, added up."""
-        batches = tuple(batches)
         calls = added_up(one for batch in batches for one in batch.callers)
         names = {name.id: name for batch in batches for name in batch.names}
-        return cls(calls, names, max((batch.ahead_us for batch in batches), default=0))
+        return cls(calls, names, max(batch.ahead_us for batch in batches))
 
     @property
     def endpoints(self) -> set[int]:
@@ -85,11 +90,13 @@ class CallerChanges:
 def added_up(calls: Iterable[CallerCalls]) -> list[CallerCalls]:
     """The sums of calls by endpoint, caller and day, in this order."""
     sums: dict[tuple[int, int, int], CallerCalls] = {}
-    for one in yield_gil(calls):
+    for one in yield_gil(calls, every=_CHEAP):
         key = one[:3]
-        found = sums.get(key)
-        sums[key] = one if found is None else _sum(found, one)
-    return [sums[key] for key in sorted(sums)]
+        found = sums.setdefault(key, one)
+        if found is not one:
+            sums[key] = _sum(found, one)
+    # Keys are the first fields, and no two are equal.
+    return sorted(sums.values())
 
 
 def _sum(one: CallerCalls, other: CallerCalls) -> CallerCalls:
@@ -123,38 +130,55 @@ def add_callers(
     """
     if not changes.calls:
         return
+    calls = _by_pair(changes.calls)
     outdated = _outdated(connection, changes.names.values(), endpoints)
-    pairs = {
-        (one.endpoint_id, one.caller_id) for one in changes.calls if one.caller_id not in outdated
-    }
-    others = {(endpoint, OTHERS_ID) for endpoint in changes.endpoints}
-    stored = locked_uses(connection, pairs | others)
+    pairs = {pair for pair in calls if pair[1] not in outdated and pair[1] != OTHERS_ID}
+    stored = locked_uses(connection, {*pairs, *((endpoint, OTHERS_ID) for endpoint, _ in calls)})
     own = _within_bounds(pairs, stored, endpoints)
-    own -= _nameless(database, connection, changes, own, endpoints)
-    calls = added_up(
-        one
-        if (one.endpoint_id, one.caller_id) in own
-        # The rows of others keep no name, so any number of names leaves a bounded number of rows.
-        else one._replace(caller_id=OTHERS_ID)
-        for one in changes.calls
-    )
+    own -= _nameless(database, connection, changes, {pair: calls[pair] for pair in own}, endpoints)
+    calls = _with_others(calls, own)
     new = _add_uses(connection, calls, stored, changes.ahead_us)
-    with_weeks = {
-        endpoint
-        for endpoint in changes.endpoints
-        if has_weeks(endpoints[endpoint], endpoints[endpoint].callers + new[endpoint])
-    }
-    _add_weeks(connection, [one for one in calls if one.endpoint_id in with_weeks])
+    _add_weeks(
+        connection,
+        {
+            pair: some
+            for pair, some in calls.items()
+            if _has_weeks(endpoints[pair[0]], new[pair[0]])
+        },
+    )
 
 
-def has_weeks(state: EndpointState, callers: int) -> bool:
+def _by_pair(calls: Iterable[CallerCalls]) -> Calls:
+    """Calls by pair, the earliest day first."""
+    found: Calls = {}
+    for one in yield_gil(calls, every=_CHEAP):
+        found.setdefault((one.endpoint_id, one.caller_id), []).append(one)
+    return found
+
+
+def _with_others(calls: Calls, own: Container[Pair]) -> Calls:
+    """The same calls, those of pairs without a row of their own by that of others.
+
+    The row of others keeps no name, so any number of names leaves a bounded number of rows.
+    """
+    found = {pair: some for pair, some in calls.items() if pair in own}
+    others: Calls = {}
+    for (endpoint, caller), some in calls.items():
+        if (endpoint, caller) not in own:
+            others.setdefault((endpoint, OTHERS_ID), []).extend(some)
+    for some in others.values():
+        some.sort(key=attrgetter("day"))
+    return found | others
+
+
+def _has_weeks(state: EndpointState, new: int) -> bool:
     """True if the calls of an endpoint are kept by caller and week.
 
     Args:
-        state: What its row says.
-        callers: Its present number of callers.
+        state: What its row said before the addition.
+        new: Callers that were added.
     """
-    return state.deprecated or callers <= MOST_IN_WEEKS
+    return state.deprecated or state.callers + new <= MOST_IN_WEEKS
 
 
 def locked_uses(connection: Connection, pairs: Iterable[Pair]) -> dict[Pair, UseTotals]:
@@ -206,15 +230,14 @@ def _nameless(
     database: Database,
     connection: Connection,
     changes: CallerChanges,
-    pairs: Iterable[Pair],
+    calls: Calls,
     endpoints: Mapping[int, EndpointState],
 ) -> set[Pair]:
-    """Write the rows of the callers of these pairs; returns the pairs whose caller has none."""
+    """Write the rows of the callers of these calls; returns the pairs whose caller has none."""
     endpoints_of: dict[int, list[int]] = {}
-    for endpoint, caller in pairs:
+    for endpoint, caller in calls:
         endpoints_of.setdefault(caller, []).append(endpoint)
-    endpoints_of.pop(OTHERS_ID, None)
-    times = _times(one for one in changes.calls if one.caller_id in endpoints_of)
+    times = _times(calls)
     rows = LOCK_CALLERS.read_of(connection, {}, sorted(endpoints_of))
     stored = {row[0]: (row[1], row[2]) for row in rows}
     missing = [
@@ -233,15 +256,16 @@ def _nameless(
     }
 
 
-def _times(calls: Iterable[CallerCalls]) -> dict[int, tuple[int, int]]:
+def _times(calls: Calls) -> dict[int, tuple[int, int]]:
     """The times of the first and of the last use of each caller; 0 without a use."""
     times: dict[int, tuple[int, int]] = {}
-    for one in calls:
-        first, last = times.get(one.caller_id, (0, 0))
-        if one.last_at_us > 0:
-            first = min(first or one.first_at_us, one.first_at_us)
-            last = max(last, one.last_at_us)
-        times[one.caller_id] = first, last
+    for (_, caller), some in calls.items():
+        first, last = times.get(caller, (0, 0))
+        for one in some:
+            if one.last_at_us > 0:
+                first = min(first or one.first_at_us, one.first_at_us)
+                last = max(last, one.last_at_us)
+        times[caller] = first, last
     return times
 
 
@@ -295,20 +319,15 @@ def _update_times(
 
 
 def _add_uses(
-    connection: Connection,
-    calls: Iterable[CallerCalls],
-    stored: Mapping[Pair, UseTotals],
-    ahead_us: int,
+    connection: Connection, calls: Calls, stored: Mapping[Pair, UseTotals], ahead_us: int
 ) -> Counter[int]:
     """Add calls to the rows of their pairs; the number of new rows by endpoint."""
     totals: dict[Pair, UseTotals] = {}
-    # In the order of the days, so that as few as possible are missed.
-    for one in yield_gil(calls):
-        pair = one.endpoint_id, one.caller_id
-        found = totals.get(pair)
-        if found is None:
-            found = totals[pair] = stored.get(pair) or UseTotals()
-        found.add(one, ahead_us=ahead_us)
+    for pair, some in yield_gil(calls.items(), every=_CHEAP):
+        found = totals[pair] = stored.get(pair) or UseTotals()
+        # In the order of the days, so that as few as possible are missed.
+        for one in some:
+            found.add(one, ahead_us=ahead_us)
     return _write_uses(connection, totals, stored)
 
 
@@ -340,13 +359,15 @@ def update_uses(connection: Connection, totals: Mapping[Pair, UseTotals]) -> Non
     UPDATE_USE.run(
         connection,
         [
-            {
-                **primary_key(USE, pair),
-                **{f"new_{name}": value for name, value in one.values().items()},
-            }
+            dict(zip(_USE_VALUES, (*pair, *_columns(one)), strict=True))
             for pair, one in sorted(totals.items(), key=itemgetter(0))
         ],
     )
+
+
+_columns = attrgetter(*TOTALS)
+_USE_VALUES = tuple(UPDATE_USE.types)
+_WEEK_VALUES = tuple(UPDATE_USE_WEEK.types)
 
 
 def merge_uses(
@@ -391,12 +412,13 @@ def merge_weeks(connection: Connection, there: Mapping[tuple[int, int, int], int
     _add_sums(connection, sums)
 
 
-def _add_weeks(connection: Connection, calls: Iterable[CallerCalls]) -> None:
+def _add_weeks(connection: Connection, calls: Calls) -> None:
     """Add calls to their weeks."""
     sums = Counter[tuple[int, int, int]]()
-    for one in calls:
-        if one.calls:
-            sums[one.day // _DAYS, one.endpoint_id, one.caller_id] += one.calls
+    for pair, some in calls.items():
+        for one in some:
+            if one.calls:
+                sums[(one.day // _DAYS, *pair)] += one.calls
     _add_sums(connection, sums)
 
 
@@ -408,7 +430,7 @@ def _add_sums(connection: Connection, sums: Mapping[tuple[int, int, int], int]) 
         rows = LOCK_USE_WEEKS.read_of(connection, {"week": week}, endpoints)
         stored = {(row[0], row[1], row[2]) for row in rows}
         inserted = [
-            {**dict(zip(USE_WEEK.primary_key.columns.keys(), key, strict=True)), "calls": sums[key]}
+            dict(zip(USE_WEEK.c.keys(), (*key, sums[key]), strict=True))
             for key in keys
             if key not in stored
         ]
@@ -417,7 +439,7 @@ def _add_sums(connection: Connection, sums: Mapping[tuple[int, int, int], int]) 
         UPDATE_USE_WEEK.run(
             connection,
             [
-                {**primary_key(USE_WEEK, key), "add_calls": sums[key]}
+                dict(zip(_WEEK_VALUES, (*key, sums[key]), strict=True))
                 for key in keys
                 if key in stored
             ],

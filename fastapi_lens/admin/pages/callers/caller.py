@@ -11,7 +11,6 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.callers import UseFigures, share_words, who_of
 from fastapi_lens.admin.display.labels import STATUS_LABELS
-from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.paging import page_links
 from fastapi_lens.admin.display.verdicts import css_of, headline_of, words_of
 from fastapi_lens.admin.http.history import history_headers

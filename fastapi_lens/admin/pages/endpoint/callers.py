@@ -57,7 +57,6 @@ class CallersSection:
         more: Number of further ones.
         noisy: Number of callers that are health checks or bots.
         is_weekly: True if the calls per week are kept.
-        since: Day from which on the numbers count; empty without any.
         burn_down: None for an endpoint that is not deprecated, or without weeks.
     """
 
@@ -68,7 +67,6 @@ class CallersSection:
     more: int
     noisy: int
     is_weekly: bool
-    since: str
     burn_down: BurnDown | None
 
 
@@ -88,7 +86,6 @@ def callers_section(context: Context, endpoint: Endpoint) -> CallersSection:
         more=max(0, len(found.uses) - MOST_ROWS),
         noisy=sum(use.caller.is_noise for use in found.uses),
         is_weekly=is_weekly(found.uses),
-        since="" if found.since is None else formats.day(found.since),
         burn_down=_burn_down(found.uses, now=context.now) if endpoint.deprecated else None,
     )
 

@@ -120,6 +120,7 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
         "evidence": None if judged is None else evidence_box(context, judged),
         "flush_interval": context.lens.config.flush_interval,
         "callers": callers_section(context, endpoint),
+        "whole_time": window.seconds is None,
         "callers_href": context.url("/callers"),
         "settings_href": context.url("/settings#callers"),
         "keep_saved": context.request.query_params.get("saved") == "keeps",

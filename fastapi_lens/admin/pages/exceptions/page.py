@@ -7,13 +7,13 @@ from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
+from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.request_log import (
     endpoint_filter,
     exception_row,
     log_tabs,
     who_link,
 )
-from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.tables.column import heads
 from fastapi_lens.admin.tables.exceptions import COLUMNS

@@ -21,7 +21,7 @@ def test_callers_are_listed_with_what_they_use(called: Site) -> None:
     found = rows(text)
     assert found.names == ["web", "billing-service", "key …a3f9"]
     billing = found["billing-service"]
-    assert billing["Known by"] == "name by the application"
+    assert billing["Known by"] == "application"
     assert (billing["Last use"], billing["Endpoints"], billing["Calls"]) == ("1 d ago", "2", "35")
     assert billing["First use"] == "40 d ago"
     assert billing.links[0].href == page_of(BILLING)
