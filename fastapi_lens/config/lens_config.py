@@ -48,7 +48,7 @@ REMOVED: Mapping[str, str] = {
 }
 """Settings of earlier releases, each with its replacement."""
 
-_ABOVE_ZERO = Setting(above=0).as_metadata
+_SECONDS = Setting(unit="seconds", above=0).as_metadata
 _threshold = partial(Setting, section=Section.THRESHOLDS, above=0)
 _log = partial(Setting, section=Section.RECORDING)
 _callers = partial(Setting, section=Section.CALLERS)
@@ -149,8 +149,8 @@ class LensConfig:
     )
     report_path: str = "/lens/report"
     ignore_unmapped: bool = True
-    flush_interval: float = field(default=5.0, metadata=_ABOVE_ZERO)
-    max_batch_size: int = field(default=100, metadata=_ABOVE_ZERO)
+    flush_interval: float = field(default=5.0, metadata=_SECONDS)
+    max_batch_size: int = field(default=100, metadata=Setting(unit="rows", above=0).as_metadata)
     exclude_paths: Sequence[str] = ()
     exclude_methods: Sequence[str] = ()
     cold_threshold_days: float = field(
@@ -238,10 +238,12 @@ class LensConfig:
     release: str | None = None
     template_dirs: Sequence[str | PathLike[str]] = ()
     trusted_origins: Sequence[str] = ()
-    session_max_age: int = field(default=604_800, metadata=_ABOVE_ZERO)
-    session_idle_seconds: int = field(default=86_400, metadata=_ABOVE_ZERO)
-    login_max_failures: int = field(default=5, metadata=_ABOVE_ZERO)
-    login_window_seconds: int = field(default=300, metadata=_ABOVE_ZERO)
+    session_max_age: int = field(default=604_800, metadata=_SECONDS)
+    session_idle_seconds: int = field(default=86_400, metadata=_SECONDS)
+    login_max_failures: int = field(
+        default=5, metadata=Setting(unit="wrong keys", above=0).as_metadata
+    )
+    login_window_seconds: int = field(default=300, metadata=_SECONDS)
     idle: Idle = "unobserved"
 
     place: Place = field(init=False, repr=False, compare=False)
