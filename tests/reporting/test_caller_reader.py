@@ -170,7 +170,7 @@ def test_of_very_many_callers_the_latest_are_listed(
 ) -> None:
     monkeypatch.setattr(caller_reader, "MOST_CALLERS", 2)
     monkeypatch.setattr(caller_reader, "MOST_USES", 2)
-    endpoint = past.endpoint("/orders", callers=3)
+    endpoint = past.endpoint("/orders")
     for number in range(3):
         past.use(endpoint, past.caller(f"caller-{number}"), TODAY - number)
     assert [one.caller.name for one in reader(past).callers()] == ["caller-0", "caller-1"]
