@@ -88,7 +88,7 @@ def unique(found: list[Came]) -> list[Came]:
 
 PEOPLE_CAME = st.lists(visits(PEOPLE), max_size=3).map(unique)
 NOISE_CAME = st.lists(visits(NOISE), max_size=2).map(unique)
-WITHOUT_A_CALLER = st.lists(DAYS, max_size=4) | st.just([])
+WITHOUT_A_CALLER = st.lists(DAYS, max_size=4)
 RUNS = st.lists(st.tuples(DAYS, st.integers(0, 60)), max_size=3)
 FAR = 1 << 40
 DAMAGES: Sequence[Callable[[StoredUse], StoredUse]] = (

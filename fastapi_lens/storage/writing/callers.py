@@ -42,9 +42,6 @@ MOST_IN_WEEKS = 20
 
 _DAYS = Tier.WEEK // Tier.DAY
 
-_CHEAP = 256
-"""Items between two offers of the interpreter; one takes about a microsecond."""
-
 Pair = tuple[int, int]
 """Ids of an endpoint and of a caller."""
 
@@ -90,7 +87,7 @@ class CallerChanges:
 def added_up(calls: Iterable[CallerCalls]) -> list[CallerCalls]:
     """The sums of calls by endpoint, caller and day, in this order."""
     sums: dict[tuple[int, int, int], CallerCalls] = {}
-    for one in yield_gil(calls, every=_CHEAP):
+    for one in yield_gil(calls):
         key = one[:3]
         found = sums.setdefault(key, one)
         if found is not one:
@@ -151,7 +148,7 @@ def add_callers(
 def _by_pair(calls: Iterable[CallerCalls]) -> Calls:
     """Calls by pair, the earliest day first."""
     found: Calls = {}
-    for one in yield_gil(calls, every=_CHEAP):
+    for one in yield_gil(calls):
         found.setdefault((one.endpoint_id, one.caller_id), []).append(one)
     return found
 
@@ -323,7 +320,7 @@ def _add_uses(
 ) -> Counter[int]:
     """Add calls to the rows of their pairs; the number of new rows by endpoint."""
     totals: dict[Pair, UseTotals] = {}
-    for pair, some in yield_gil(calls.items(), every=_CHEAP):
+    for pair, some in yield_gil(calls.items()):
         found = totals[pair] = stored.get(pair) or UseTotals()
         # In the order of the days, so that as few as possible are missed.
         for one in some:
