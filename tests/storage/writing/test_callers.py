@@ -21,7 +21,7 @@ from benchmarks.support.writing import Writer
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind
 from fastapi_lens.storage.schema.tables import CALLER, ENDPOINT, USE, USE_WEEK
-from fastapi_lens.storage.writing.batches import Batch
+from fastapi_lens.storage.writing.batches import Batch, Use
 from fastapi_lens.storage.writing.callers import MOST_CALLERS, MOST_IN_WEEKS
 from tests.storage import first_edition
 
@@ -234,3 +234,16 @@ def test_any_number_of_names_leaves_a_bounded_number_of_rows(
     assert sum(calls for calls, *_ in found.values()) == 2 * number
     assert len(table_rows(sqlite_database, CALLER)) <= 2 * MOST_CALLERS
     assert endpoint_row(sqlite_database).callers == MOST_CALLERS + 1
+
+
+def test_an_open_call_is_a_use_of_its_caller_without_a_count(
+    sqlite_database: FlakyDatabase,
+) -> None:
+    writer, billing = writer_of(sqlite_database), caller("billing")
+    opened = caller_calls(1, billing, calls=0)
+    uses = (Use(1, 1, MINUTE * 60_000_000, MINUTE * 60_000_000 + 5),)
+    writer.write(Batch(1, (), uses, is_attributed=True, callers=(opened,), names=(billing,)))
+    assert totals(sqlite_database) == {(1, billing.id): (0, 0, 1, 0)}
+    assert not table_rows(sqlite_database, USE_WEEK)
+    row = endpoint_row(sqlite_database)
+    assert row.attributed_until == row.last_called_at > row.unattributed_at == 0
