@@ -5,11 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from benchmarks.support.servers import Server
 from tests.browser.conftest import sign_in
 from tests.browser.shop import SCRIPT
+
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 def names(page: Page) -> list[str]:
@@ -59,7 +61,7 @@ def test_a_burn_down_says_its_numbers_as_a_table(shop: Server, signed_in: Page) 
 
 def test_a_name_of_two_hundred_letters_fits_on_a_phone(shop: Server, signed_in: Page) -> None:
     page = signed_in
-    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_viewport_size(PHONE)
     page.goto(f"{shop.url}/lens/callers?q=xxxxx")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.locator("#lens-rows a").click()
