@@ -122,6 +122,15 @@ def test_an_endpoint_that_is_not_shown_has_no_callers(past: Past) -> None:
     assert reader(past).callers_of(key_from_id(77), now=NOW) == NO_CALLERS
 
 
+def test_the_callers_of_several_endpoints_are_read_at_once(past: Past) -> None:
+    orders, exports = past.endpoint("/orders"), past.endpoint("/exports")
+    past.use(orders, past.caller("billing"), TODAY - 3)
+    past.use(orders, past.caller("web"), TODAY)
+    found = reader(past).by_endpoint([orders, exports])
+    names = {key: [use.caller.name for use in uses] for key, uses in found.items()}
+    assert names == {orders: ["web", "billing"], exports: []}
+
+
 def test_a_caller_has_everything_that_it_uses(past: Past) -> None:
     orders, gone = past.endpoint("/orders"), past.endpoint("/gone", removed_at=TODAY * DAY_US)
     billing = past.caller("billing")
