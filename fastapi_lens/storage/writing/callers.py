@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.prepared import primary_key
-from fastapi_lens.storage.engine.texts import storable
+from fastapi_lens.storage.engine.texts import storable, unescaped
 from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.records.caller_key import locked_key_ids
 from fastapi_lens.storage.records.callers import MOST_CHARACTERS
@@ -203,7 +203,9 @@ def _outdated(
     hashed = {name.id: name.key_id for name in names if name.key_id}
     if not hashed:
         return set()
-    present = locked_key_ids(connection, {state.app for state in endpoints.values()})
+    apps = {state.app for state in endpoints.values()}
+    # The names as they were before a database without some characters escaped them, too.
+    present = locked_key_ids(connection, apps | set(map(unescaped, apps)))
     return {caller for caller, key in hashed.items() if key not in present}
 
 
