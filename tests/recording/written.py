@@ -1,4 +1,4 @@
-"""What flushers write: their batches, and the calls by callers in them."""
+"""Batches that flushers write, and the calls by callers in them."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -43,7 +43,7 @@ class Written:
 
     @property
     def attributed(self) -> list[bool]:
-        """Whether batches with calls or uses have the callers of all of them, without repetitions.
+        """The `is_attributed` of all batches with calls or uses, without repetitions.
 
         A thread may write in between, so their number says nothing.
         """
