@@ -13,12 +13,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, TypeAlias
 
 from fastapi_lens.recording.log.exceptions import place_of, place_text, type_name
-from fastapi_lens.recording.series import OTHERS, CallerCounts, CallerValue
+from fastapi_lens.recording.series import OTHERS, Agent, CallerCounts, CallerValue
 from fastapi_lens.text.user_agents import LONGEST_HEADER
 from fastapi_lens.verdict.history import REFUSED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from starlette.types import Scope
 
@@ -35,6 +35,9 @@ MAX_PAIRS = 4_096
 MAX_REFUSED_PAIRS = MAX_PAIRS // 4
 """Most pairs with refused calls alone: whoever tries many keys leaves room for the others."""
 
+FOLD_CALLERS_THRESHOLD = 64
+"""Number of waiting callers of a series at which a call counts them."""
+
 LONGEST_KEY = 256
 """Bytes of a key from which on its digest stands for it."""
 
@@ -42,7 +45,7 @@ LONGEST_NAME = 200
 """Characters of a name; longer ones are cut, as the column is."""
 
 CallersByNumber: TypeAlias = "Mapping[int, CallerValue]"
-Headers: TypeAlias = "list[tuple[bytes, bytes]]"
+Headers: TypeAlias = "Sequence[tuple[bytes, bytes]]"
 Note: TypeAlias = "Callable[[Series, Scope, int], CallerValue]"
 """Notes the caller of a call that is about to be counted in a series.
 
@@ -67,18 +70,17 @@ class Callers:
         self.note: Note | None = None
         self.opened: dict[int, CallerValue] = {}
         self._ended: set[int] = set()
-        self._applied: tuple[object, ...] = ()
         self._used: Counter[str] = Counter()
         self._has_warned = False
 
     def apply(self, config: LensConfig) -> None:
         """Use these settings from now on."""
-        source, header = config.caller_source, config.caller_header.lower().encode()
-        applied = (source, config.consumer, header)
-        if applied != self._applied:
-            self._applied = applied
-            self.identify = None if source == "off" else _identifier(*applied)
-            self.note = None if self.identify is None else self._noting(self.identify)
+        if config.caller_source == "off":
+            self.identify = self.note = None
+            self.opened.clear()
+        else:
+            self.identify = _identifier(config)
+            self.note = self._noting(self.identify)
 
     def of_open_calls(self, scopes: Mapping[int, Scope], opened: OpenCalls) -> CallersByNumber:
         """The callers of open calls; empty while callers are not recorded.
@@ -106,6 +108,8 @@ class Callers:
     def fold(self, series: Series) -> None:
         """Count the waiting callers of a series; one thread at a time."""
         waiting = len(series.callers)
+        if not waiting:
+            return
         callers = series.callers[:waiting]
         del series.callers[:waiting]
         named = series.named
@@ -147,11 +151,9 @@ class Callers:
         def note(series: Series, scope: Scope, number: int) -> CallerValue:
             caller: CallerValue = None
             try:
-                if number and number in opened:
-                    caller = opened.pop(number)
-                else:
-                    # Not through `_identified`: each call of a function takes time.
-                    caller = identify(scope)
+                # Not through `_identified`: each call of a function takes time.
+                is_known = number and number in opened
+                caller = opened.pop(number) if is_known else identify(scope)
             except Exception as error:  # noqa: BLE001  The host's hook may raise anything.
                 warn(error)
             finally:
@@ -174,8 +176,8 @@ class Callers:
             return
         self._has_warned = True
         logger.error(
-            "fastapi_lens records calls without a caller, because LensConfig(consumer=…) failed "
-            "with %s at %s: let it return text or None for every scope",
+            "fastapi_lens records calls without a caller, because of %s at %s: "
+            "LensConfig(consumer=…) has to return text or None for every scope",
             type_name(error),
             place_text(place_of(error)),
         )
@@ -188,35 +190,29 @@ def _pool(series: Series, caller: CallerValue) -> str:
     """The pool of callers with a bound of its own, so that no kind of them crowds out another."""
     if series.key.status in REFUSED:
         return _REFUSED
-    return _AGENTS if isinstance(caller, tuple) else _NAMES
+    return _AGENTS if isinstance(caller, Agent) else _NAMES
 
 
-def _identifier(
-    source: str, consumer: Consumer | None, header: bytes
-) -> Callable[[Scope], CallerValue]:
+def _identifier(config: LensConfig) -> Callable[[Scope], CallerValue]:
     """Returns the caller of a scope: by the hook, then the header, then the User-Agent."""
-    key_of = _finder(header) if source in ("key", "agent") else None
-    agent_of = _finder(b"user-agent")
+    identify = _by_agent()
+    if config.caller_source in ("key", "agent"):
+        identify = _by_key(config.caller_header.lower().encode(), identify)
+    return identify if config.consumer is None else _by_hook(config.consumer, identify)
 
-    def unnamed(scope: Scope) -> CallerValue:
-        headers = scope.get("headers", ())
-        if key_of is not None:
-            key = key_of(headers)
-            if key:
-                return key if len(key) <= LONGEST_KEY else hashlib.blake2b(key).digest()
-        agent = agent_of(headers)
-        return (agent[:LONGEST_HEADER],) if agent else None
 
-    if consumer is None:
-        return unnamed
-
+def _by_hook(
+    consumer: Consumer, otherwise: Callable[[Scope], CallerValue]
+) -> Callable[[Scope], CallerValue]:
     def identify(scope: Scope) -> CallerValue:
         name = consumer(scope)
         if type(name) is not str:
             if name is None:
-                return unnamed(scope)
+                return otherwise(scope)
             name = _text(name)
-        return name[:LONGEST_NAME] if name else unnamed(scope)
+        if len(name) > LONGEST_NAME:
+            return name[:LONGEST_NAME]
+        return name or otherwise(scope)
 
     return identify
 
@@ -233,20 +229,54 @@ def _text(name: object) -> str:
     return str.__str__(name)
 
 
+def _by_key(
+    header: bytes, otherwise: Callable[[Scope], CallerValue]
+) -> Callable[[Scope], CallerValue]:
+    find = _finder(header)
+
+    def identify(scope: Scope) -> CallerValue:
+        key = find(scope["headers"])
+        if len(key) > LONGEST_KEY:
+            return hashlib.blake2b(key).digest()
+        return key or otherwise(scope)
+
+    return identify
+
+
+def _by_agent() -> Callable[[Scope], CallerValue]:
+    find, agents = _finder(b"user-agent"), dict[bytes, Agent]()
+
+    def identify(scope: Scope) -> CallerValue:
+        header = find(scope["headers"])
+        if len(header) > LONGEST_HEADER:
+            header = header[:LONGEST_HEADER]
+        agent = agents.get(header)
+        if agent is None and header:
+            if len(agents) >= MAX_PAIRS:
+                agents.clear()
+            agent = agents[header] = Agent(header)
+        return agent
+
+    return identify
+
+
 def _finder(wanted: bytes) -> Callable[[Headers], bytes]:
     """Returns the value of a header, empty without it; ASGI's names are in lower case."""
+    # Most clients of an application send their headers in the same order.
     hint = 0
 
     def find(headers: Headers) -> bytes:
         nonlocal hint
-        # Most clients of an application send their headers in the same order.
-        if hint < len(headers):
+        try:
             name, value = headers[hint]
+        except IndexError:
+            name = value = b""
+        if name == wanted:
+            return value
+        # Without a counter, which would slow down the search for a header that is not there.
+        for name, value in headers:
             if name == wanted:
-                return value
-        for place, (name, value) in enumerate(headers):
-            if name == wanted:
-                hint = place
+                hint = [one for one, _ in headers].index(wanted)
                 return value
         return b""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fastapi_lens.recording.calls.disconnects import CLIENT_CLOSED_REQUEST, is_gone, listen
 from fastapi_lens.recording.calls.outcomes import of_request
 from fastapi_lens.recording.calls.websocket import WebSocketWatch
-from fastapi_lens.recording.log.request_log import SAMPLING_MODULUS, UNKNOWN, Ended
+from fastapi_lens.recording.log.request_log import SAMPLING_MODULUS, UNKNOWN, Ended, Unknown
 from fastapi_lens.recording.log.unrouted_calls import is_unrouted
 from fastapi_lens.recording.ownership import owner, warn_of_nested_lens
 from fastapi_lens.recording.routes.route_match import (
@@ -29,6 +29,7 @@ from fastapi_lens.recording.series import (
     KNOWN_METHODS,
     SERVER_ERROR,
     UNMAPPED,
+    CallerValue,
     Series,
     known_method,
 )
@@ -181,7 +182,8 @@ class RecordingMiddleware:
                 status,
             ][0]
             if series is not None:
-                caller, note = UNKNOWN, recorder.callers.note
+                caller: CallerValue | Unknown = UNKNOWN
+                note = recorder.callers.note
                 try:
                     if note is not None:
                         caller = note(series, scope, seen[3])
@@ -192,8 +194,10 @@ class RecordingMiddleware:
                     or duration_ns > series.slow_ns
                     or status >= SERVER_ERROR
                 ):
-                    ended = Ended(scope, status, started_ns, duration_ns, None, seen[3], caller)
-                    recorder.log.take(series, ended)
+                    recorder.log.take(
+                        series,
+                        Ended(scope, status, started_ns, duration_ns, None, seen[3], caller),
+                    )
             elif recorder.unrouted.has_room:
                 self._note_unrouted(scope, status, outer_root)
         except Exception:  # noqa: BLE001  Such a call is new, of another kind, or stays unknown.
@@ -244,9 +248,10 @@ class RecordingMiddleware:
             open_calls.end(watch.opened)
             duration_ns = perf_counter_ns() - started_ns
             status, exception = watch.outcome(ended)
-            outcome = Ended(scope, status, started_ns, duration_ns, exception, watch.opened)
-            self._count(outcome, outer_root)
-            ended = exception = outcome = None
+            self._count(
+                Ended(scope, status, started_ns, duration_ns, exception, watch.opened), outer_root
+            )
+            ended = exception = None
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def observe(message: Message) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from fastapi_lens.config.lens_config import LensConfig
-from fastapi_lens.recording.callers import Callers
+from fastapi_lens.recording.callers import FOLD_CALLERS_THRESHOLD, Callers
 from fastapi_lens.recording.calls.call_cache import CallCache
 from fastapi_lens.recording.calls.open_calls import OpenCalls
 from fastapi_lens.recording.log.request_log import NEVER_SLOW, UNKNOWN, RequestLog, Unknown
@@ -101,7 +101,9 @@ class Recorder:
         # If the lock is taken, the next call or the drain does the work.
         if len(recent) >= FOLD_THRESHOLD and self._folding.acquire(blocking=False):
             try:
-                self._fold(series)
+                series.fold()
+                if len(series.callers) >= FOLD_CALLERS_THRESHOLD:
+                    self.callers.fold(series)
             finally:
                 self._folding.release()
 
@@ -114,7 +116,15 @@ class Recorder:
         duration_ns: int,
         caller: CallerValue | Unknown = UNKNOWN,
     ) -> None:
-        """Count one call of an endpoint that is known by its template."""
+        """Count one call of an endpoint that is known by its template.
+
+        Args:
+            method: As clients send it.
+            path: The template.
+            status: Status of the response.
+            duration_ns: Nanoseconds, not negative.
+            caller: By default it is not recorded.
+        """
         series = self.series(known_method(method), path, status)
         if caller is not UNKNOWN:
             series.callers.append(caller)
@@ -152,11 +162,13 @@ class Recorder:
 
     def _drain_series(self, key: SeriesKey, series: Series) -> SeriesDelta | None:
         with self._folding:
-            self._fold(series)
+            series.fold()
+            # After the durations: each of them was added after its caller.
+            self.callers.fold(series)
             if not series.buckets:
                 return None
             calls = sum(series.buckets.values())
-            callers, is_attributed = self.callers.take(series, calls)
+            named, is_attributed = self.callers.take(series, calls)
             delta = SeriesDelta(
                 key=key,
                 buckets=series.buckets,
@@ -164,14 +176,8 @@ class Recorder:
                 max_ns=series.max_ns,
                 first_at=series.first_at,
                 last_at=series.last_at,
-                callers=callers,
+                callers=named,
                 is_attributed=is_attributed,
             )
             series.clear()
             return delta
-
-    def _fold(self, series: Series) -> None:
-        series.fold()
-        # After the durations: each of them was added after its caller.
-        if series.callers:
-            self.callers.fold(series)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
@@ -30,13 +31,31 @@ UNMAPPED = "<unmapped>"
 OVERFLOW = "<overflow>"
 
 
-CallerValue: TypeAlias = str | bytes | tuple[bytes, ...] | None
-"""A caller as its request names it: a text of the host's hook, the bytes of a key, a tuple with the
-User-Agent, None without any of these, or `OTHERS`. Plain types, as any other takes longer to make.
-"""
+class Agent:
+    """A User-Agent header; one object stands for all equal headers, so that its hash is free.
 
-OTHERS: CallerValue = ()
-"""All callers beyond the bounds."""
+    Attributes:
+        header: The beginning of the header.
+    """
+
+    __slots__ = ("header",)
+
+    def __init__(self, header: bytes) -> None:
+        """Keep it."""
+        self.header = header
+
+
+class Beyond(Enum):
+    """The caller of calls that are beyond the bounds."""
+
+    BOUNDS = 0
+
+
+OTHERS = Beyond.BOUNDS
+
+CallerValue: TypeAlias = str | bytes | Agent | Beyond | None
+"""A caller as its request names it: a text of the host's hook, the bytes of a key, a User-Agent,
+`OTHERS`, or None without a name."""
 
 
 def known_method(method: str) -> str:

@@ -28,7 +28,7 @@ FIELDS = (
     *sorted(NAMED | {one.name for section in SECTIONS.values() for one in section}),
     *("page", "from", "to", "min_ms", "reason", "before", "limit", "saved", "report_key", "\x00"),
     *("method.GET", "status.4", "password"),
-    *("verdict", "e", "keys", "until", "back"),
+    *("verdict", "e", "keys", "until", "back", "caller", "label"),
 )
 """Of every form that there is, and of addresses."""
 

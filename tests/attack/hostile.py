@@ -1,6 +1,8 @@
 """An application in which an attacker has named everything. Drives no browser."""
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from fastapi import FastAPI, Request
 
@@ -10,6 +12,14 @@ from tests.attack.corpus import SCRIPTS
 KEY = "the-key-of-the-hostile-app"
 KEY_NAME = SCRIPTS[0]
 WHOLE = "".join(SCRIPTS).replace("{", "").replace("}", "").replace("\n", "")
+
+
+
+def caller_of(scope: Mapping[str, Any]) -> str | None:
+    """The caller that a request names itself."""
+    name = dict(scope["headers"]).get(b"x-caller")
+    return None if name is None else unquote(name.decode("latin-1"))
+
 
 app = FastAPI(title=SCRIPTS[1])
 app.add_middleware(
@@ -24,6 +34,7 @@ app.add_middleware(
         log_query_values=True,
         log_slowest=0,
         login_max_failures=1_000,
+        consumer=caller_of,
     ),
 )
 app.include_router(lens_admin)

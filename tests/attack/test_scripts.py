@@ -78,6 +78,7 @@ def attack(client: httpx.Client) -> None:
             "User-Agent": quote(script, safe=" <>\"'=()/-;:") or "x",
             "Referer": f"http://{CANARY}/",
             "X-Forwarded-For": f"<script>{CANARY}(20)</script>",
+            "X-Caller": quote(script.encode("utf-8", "replace"), safe=""),
         }
         client.get(f"/named/{named}", headers=headers)
         client.get(f"/any/{path}?{path}={path}", headers=headers)
@@ -95,13 +96,17 @@ def attack(client: httpx.Client) -> None:
 def addresses(client: httpx.Client) -> list[str]:
     """Every page, with the worst of what is there in place of its parameters."""
     found = ["/lens/", "/lens/requests", "/lens/exceptions", "/lens/settings", "/lens/login"]
+    found += ["/lens/callers", "/lens/cleanup"]
     for kind, page in (("endpoints", ""), ("requests", "requests"), ("exceptions", "exceptions")):
         for words in ("srcdoc", "onfocus", "hx-get"):
             text = client.get(f"/lens/{page}", params={"q": words}).text
             found += [one.href for one in links(text) if f"/lens/{kind}/" in one.href][:2]
+    callers = [one.href for one in links(client.get("/lens/callers").text)]
+    for own in [href for href in callers if "/lens/callers/" in href][:6]:
+        found += [own, f"{own}/forget", f"/lens/?caller={own[-16:]}"]
     for script in (SCRIPTS[1], SCRIPTS[5], WHOLE[:190]):
         typed = urlencode({"q": script, "tag": script, "pattern": f"/{script}"})
-        pages = ("", "requests", "exceptions", "settings/rules/preview")
+        pages = ("", "requests", "exceptions", "callers", "settings/rules/preview")
         found += [f"/lens/{page}?{typed}" for page in pages]
         found += [f"/lens/{page}{quote(script, safe='')}" for page in ("", "endpoints/")]
     return list(dict.fromkeys(found))

@@ -87,7 +87,8 @@ def test_a_dry_run_and_a_no_change_nothing(filled: str) -> None:
     assert (dry.exit_code, refused.exit_code) == (0, 1)
     assert dry.stdout == (
         "orders: 4 endpoints, 24 sums, 6 status codes of days, 1 workers, "
-        "0 requests and 0 kinds of exceptions of the log\n"
+        "0 requests and 0 kinds of exceptions of the log, "
+        "0 rows of callers\n"
     )
     assert moved(filled) == before
     assert run("purge", *options, stdin="y\n").exit_code == 0

@@ -36,7 +36,7 @@ async def authorize(request: Request) -> Access | None:
 
 def consumer(scope: ASGIScope) -> str | None:
     """The name of a customer, whom a dependency has put into the state."""
-    customer: str | None = scope["state"].get("customer")
+    customer: str | None = scope.get("state", {}).get("customer")
     return customer
 
 

@@ -8,10 +8,12 @@ from markupsafe import Markup
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats, svg
 from fastapi_lens.admin.display.links import Link
-from fastapi_lens.reporting.callers import Caller, CallerUse, EndpointCallers
+from fastapi_lens.reporting.callers import AppCallers, Caller, CallerUse, EndpointCallers
 from fastapi_lens.reporting.evidence import Judged
 from fastapi_lens.reporting.model import id_from_key
+from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind, Tier
+from fastapi_lens.text.user_agents import is_program
 
 KIND_WORDS = {
     CallerKind.HOOK: "application",
@@ -204,6 +206,35 @@ def _names(uses: Iterable[CallerUse]) -> list[str]:
     return list(dict.fromkeys(use.caller.name for use in ordered))
 
 
+def known_since(found: AppCallers, *, records: bool, now: float) -> str:
+    """The time since which callers of the app are known, as a sentence, and what follows from it.
+
+    Args:
+        found: Of the app.
+        records: True if callers are recorded at present.
+        now: Epoch seconds.
+    """
+    if found.since is None:
+        if records:
+            return "No callers are known yet, so a rare caller may hide behind a frequent one."
+        return (
+            "Callers are not recorded: a rare caller may hide behind a frequent one, so most "
+            "endpoints are safe to remove only after a year of silence."
+        )
+    days = formats.plural(int((now - found.since) // SECONDS_PER_DAY), "day")
+    text = f"Callers are known since {formats.day(found.since)} ({days}): a rare caller behind a "
+    if found.is_complete:
+        return f"{text}frequent one would show."
+    return f"{text}frequent one would show, except among calls without a name."
+
+
+def _is_shared(use: CallerUse) -> bool:
+    """True for the name of a program that many callers may use."""
+    caller = use.caller
+    is_agent = caller.kind is CallerKind.AGENT and not caller.is_noise
+    return is_agent and is_program(caller.own_name)
+
+
 def is_off(mode: str) -> bool:
     """True if callers are not recorded."""
     return mode == "off"
@@ -224,7 +255,7 @@ def ledger_sentence(found: EndpointCallers, *, records: bool, limit: int) -> str
     since = formats.day(found.since)
     if any(use.caller.id == OTHERS_ID for use in found.uses):
         return f"{limit:,} or more callers since {since}: further ones are counted together."
-    if not found.is_complete:
+    if not found.is_complete or any(map(_is_shared, found.uses)):
         return (
             f"Every call since {since} is attributed, but some carry no name or that of a program "
             "that many use, behind which there may be several callers."

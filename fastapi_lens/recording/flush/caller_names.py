@@ -7,10 +7,10 @@ import hashlib
 
 from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.errors import StorageError
-from fastapi_lens.recording.series import OTHERS, CallerValue
+from fastapi_lens.recording.series import Agent, Beyond, CallerValue
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import storable
-from fastapi_lens.storage.records.caller_key import caller_key
+from fastapi_lens.storage.records.caller_key import caller_key, key_id
 from fastapi_lens.storage.schema.identities import caller_id
 from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind
 from fastapi_lens.storage.writing.batches import CallerFacts
@@ -18,6 +18,9 @@ from fastapi_lens.text.noise import is_noise
 from fastapi_lens.text.user_agents import family
 
 HASH_BYTES = 8
+OTHER_CALLERS = CallerFacts(OTHERS_ID, CallerKind.OTHERS, "")
+"""All callers beyond the bounds."""
+
 MAX_KNOWN = 8_192
 """Most callers that are named without looking again."""
 
@@ -28,7 +31,6 @@ class CallerNames:
     Args:
         database: The database that has the hash key.
         app: Name of the app.
-
     """
 
     def __init__(self, database: Database, app: str) -> None:
@@ -40,8 +42,6 @@ class CallerNames:
         self._noise: tuple[str, ...] = ()
         self._keeps_agents = self._has_keys = False
         self._known: dict[CallerValue, CallerFacts] = {}
-        self._others = CallerFacts(OTHERS_ID, CallerKind.OTHERS, "")
-        self._none = self._facts(CallerKind.NONE, "")
 
     def apply(self, config: LensConfig) -> None:
         """Use these settings from now on; any thread may call this.
@@ -73,8 +73,6 @@ class CallerNames:
         """The caller without its key hashed: a key is returned as it is. Reads no database."""
         if isinstance(caller, bytes):
             return caller
-        if caller is None:
-            return self._none
         known = self._known
         found = known.get(caller)
         if found is None:
@@ -96,14 +94,26 @@ class CallerNames:
             return caller
         if not self._hash_key:
             self._read_key()
-        digest = hashlib.blake2b(caller, digest_size=HASH_BYTES, key=self._hash_key)
-        return self._facts(CallerKind.KEY, digest.hexdigest())
+        hash_key = self._hash_key
+        digest = hashlib.blake2b(caller, digest_size=HASH_BYTES, key=hash_key)
+        named = self._facts(CallerKind.KEY, digest.hexdigest())
+        return named._replace(key_id=key_id(hash_key))
 
-    def _named(self, caller: str | tuple[bytes, ...]) -> CallerFacts:
-        if isinstance(caller, str):
-            name = _printable(caller)
-            return self._facts(CallerKind.HOOK, name) if name else self._none
-        return self._by_agent(caller[0]) if caller != OTHERS else self._others
+    def _named(self, caller: str | Agent | Beyond | None) -> CallerFacts:
+        match caller:
+            case Beyond():
+                return OTHER_CALLERS
+            case str():
+                kind, name = CallerKind.HOOK, _printable(caller)
+            case Agent():
+                kind, name = CallerKind.AGENT, self._agent_name(caller.header)
+            case _:
+                kind, name = CallerKind.NONE, ""
+        return self._facts(kind if name else CallerKind.NONE, name)
+
+    def _agent_name(self, header: bytes) -> str:
+        name = family(header)
+        return name if self._keeps_agents or is_noise(name, self._noise) else ""
 
     def _read_key(self) -> None:
         # Before the read, so that a change during it is not missed.
@@ -113,11 +123,6 @@ class CallerNames:
         except StorageError:
             self._is_stale = True
             raise
-
-    def _by_agent(self, header: bytes) -> CallerFacts:
-        name = family(header)
-        is_kept = name and (self._keeps_agents or is_noise(name, self._noise))
-        return self._facts(CallerKind.AGENT, name) if is_kept else self._none
 
     def _facts(self, kind: CallerKind, name: str) -> CallerFacts:
         return CallerFacts(caller_id(self._app, kind, name), kind, name)

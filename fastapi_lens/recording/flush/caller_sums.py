@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from fastapi_lens.recording.callers import MAX_PAIRS, MAX_REFUSED_PAIRS
-from fastapi_lens.recording.flush.caller_names import CallerNames
-from fastapi_lens.recording.series import OTHERS, CallerValue, SeriesDelta
+from fastapi_lens.recording.flush.caller_names import OTHER_CALLERS, CallerNames
+from fastapi_lens.recording.series import CallerValue, SeriesDelta
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.models import OTHERS_ID, Tier
@@ -135,8 +135,8 @@ class CallerSums:
                 one.first_at = min(one.first_at, one.last_at)
             self._put(key._replace(day=day), one)
 
-    def take(self, most: int) -> Taken:
-        """Take out at most this many sums.
+    def take(self, most: int | None = None) -> Taken:
+        """Take out at most this many sums, all by default.
 
         Raises:
             StorageError: The hash key cannot be read; nothing is taken.
@@ -167,7 +167,7 @@ class CallerSums:
         self._begin_minute(one.at)
         caller = self._names.plain(value)
         if not self._has_room(endpoint_id, caller, is_refused=one.refused > 0):
-            caller = self._names.plain(OTHERS)
+            caller = OTHER_CALLERS
         self._put(_Key(endpoint_id, caller, int(one.at // Tier.DAY)), one)
 
     def _begin_minute(self, at: float) -> None:
@@ -191,8 +191,7 @@ class CallerSums:
     def _put(self, key: _Key, one: _Sum) -> None:
         found = self._sums.get(key)
         if found is None and len(self._sums) >= MAX_WAITING:
-            others = self._names.hashed(self._names.plain(OTHERS))
-            key = key._replace(caller=others)
+            key = key._replace(caller=OTHER_CALLERS)
             found = self._sums.get(key)
         if found is None:
             self._sums[key] = one

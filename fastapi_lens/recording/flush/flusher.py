@@ -22,8 +22,7 @@ from fastapi_lens.errors import (
     StorageError,
 )
 from fastapi_lens.recording.calls.open_calls import OpenEndpoint
-from fastapi_lens.recording.flush.caller_names import CallerNames
-from fastapi_lens.recording.flush.caller_sums import MAX_WAITING, CallerSums
+from fastapi_lens.recording.flush.caller_sums import CallerSums
 from fastapi_lens.recording.flush.clock_correction import ClockCorrection
 from fastapi_lens.recording.flush.core_share import CoreShare
 from fastapi_lens.recording.flush.draining import SELDOM_SECONDS, Draining
@@ -155,8 +154,6 @@ class Flusher:
         self._settings = settings
         self._inbox = Inbox(database, worker)
         self._pending = Pending()
-        self._caller_names = CallerNames(database, worker.app)
-        self._callers = CallerSums(self._caller_names)
         self._unattributed = False
         self._in_flight: Batch | None = None
         self._applied = self._tries = 0
@@ -174,8 +171,8 @@ class Flusher:
             worker,
             max_rows=settings.max_batch_size,
             corrected=self._correction.corrected,
-            callers=self._caller_names,
         )
+        self._callers = CallerSums(self._log.caller_names)
         self._registration = Registration(
             database,
             Registrar(database, worker),
@@ -340,8 +337,7 @@ class Flusher:
         self._observation.lose(now, now)
 
     def apply(self, config: LensConfig) -> None:
-        """Use these settings for the names of callers from now on; any thread may call this."""
-        self._caller_names.apply(config)
+        """Use these settings from now on; any thread may call this."""
         self._log.apply(config)
 
     def shorten_interval(self, seconds: float) -> None:
@@ -491,7 +487,7 @@ class Flusher:
         """Register everything again at the next flush: the database may be a different one."""
         self._registration.forget()
         self._marks.forget()
-        self._caller_names.forget_key()
+        self._log.caller_names.forget_key()
 
     def _put_all(self, uses: Sequence[Use], complete_us: int, *, ending: bool) -> None:
         """Put all waiting batches into the inbox."""
@@ -501,7 +497,7 @@ class Flusher:
         open_calls = as_text(() if ending else uses) if self._was_open or uses else None
         self._was_open = self._was_open or bool(uses)
         # Before the lock of the counts is taken, which no database may hold up.
-        self._caller_names.prepare()
+        self._log.caller_names.prepare()
         while self._next_callers():
             waiting_after.append(self._put(complete_us))
         while self._next_batch(uses, open_calls):
@@ -517,7 +513,7 @@ class Flusher:
     def _next_batch(self, uses: Sequence[Use], open_calls: str | None) -> bool:
         """Make a batch of what waits; false if nothing waits."""
         with self._counting:
-            callers = self._callers.take(MAX_WAITING)
+            callers = self._callers.take()
             deltas = self._pending.take(MAX_SUMS)
             recalled = self._correction.recalled()
             if not (deltas or uses or recalled or callers.calls) and open_calls is None:
@@ -545,6 +541,8 @@ class Flusher:
             callers = self._callers.take(MAX_PAIRS)
             self._in_flight = Batch(
                 self._applied + 1,
+                ahead_us=self._correction.limit_us,
+                since_us=self._complete_us,
                 is_attributed=True,
                 callers=callers.calls,
                 names=callers.names,
@@ -572,8 +570,9 @@ class Flusher:
             if self._tries >= MAX_TRIES:
                 self._in_flight, self._tries = None, 0
                 self._drop(batch.deltas)
-                # Calls of later batches may have had their callers in this one.
-                self._unattributed = True
+                with self._counting:
+                    # Calls of later batches may have had their callers in this one.
+                    self._unattributed = True
                 # Not through `_warn`: earlier attempts may have used up this minute's warning.
                 logger.warning(
                     "fastapi_lens drops %d calls, which the database refuses: %s",

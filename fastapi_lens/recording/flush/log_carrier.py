@@ -53,11 +53,11 @@ class LogCarrier:
         worker: The worker that writes.
         max_rows: Most rows that one transaction changes.
         corrected: Returns the correct time, in epoch seconds, for a time of the clock.
-        callers: Names the callers of logged requests; by default those of the app.
         pause: Pauses for some seconds between two batches.
 
     Attributes:
         applied: Number of the last batch known to be applied.
+        caller_names: Names the callers of requests.
     """
 
     def __init__(
@@ -68,7 +68,6 @@ class LogCarrier:
         *,
         max_rows: int,
         corrected: Callable[[float], float],
-        callers: CallerNames | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         """Write nothing yet."""
@@ -80,7 +79,7 @@ class LogCarrier:
         self._rows = max(1, max_rows - 1)
         self._corrected = corrected
         self._pause = pause
-        self._callers = callers or CallerNames(database, worker.app)
+        self.caller_names = CallerNames(database, worker.app)
         self._requests: list[LoggedRequest] = []
         self._exceptions: list[CountedException] = []
         self._gone: list[CountedGone] = []
@@ -100,6 +99,7 @@ class LogCarrier:
 
     def apply(self, config: LensConfig) -> None:
         """Use these settings from now on; any thread may call this."""
+        self.caller_names.apply(config)
         self._gone_calls.noise = tuple(config.noise)
 
     def carry(self, *, ending: bool = False) -> None:
@@ -199,7 +199,7 @@ class LogCarrier:
     def _caller_id(self, entry: Entry) -> int:
         if entry.caller is UNKNOWN:
             return 0
-        return self._callers.hashed(self._callers.plain(entry.caller)).id
+        return self.caller_names.hashed(self.caller_names.plain(entry.caller)).id
 
     def _exception(self, kind: ExceptionKey, count: ExceptionCount) -> CountedException:
         return CountedException(

@@ -9,7 +9,13 @@ from starlette.responses import Response
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats, svg
-from fastapi_lens.admin.display.callers import Latest, callers_by_shape, latest_of
+from fastapi_lens.admin.display.callers import (
+    Latest,
+    callers_by_shape,
+    is_off,
+    known_since,
+    latest_of,
+)
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.paging import PAGE_SIZE, page_links
 from fastapi_lens.admin.display.verdicts import (
@@ -99,6 +105,7 @@ def _made(context: Context, query: CleanupQuery, state: State) -> tuple[Response
     values = {
         **_list_values(context, listing, rows),
         **_observation_values(evidence),
+        **_caller_values(context),
         "current": "Cleanup",
         "heading": "Cleanup",
         "said": context.request.query_params.get("saved", "") == "keeps",
@@ -122,6 +129,17 @@ def _observation_values(evidence: AppEvidence) -> dict[str, object]:
         ),
         "releases": evidence.releases[:1],
         "twins": evidence.twins,
+    }
+
+
+def _caller_values(context: Context) -> dict[str, object]:
+    off = is_off(context.lens.settings.config.caller_source)
+    found = context.lens.reader.callers.of_judged(())
+    return {
+        "callers_known": known_since(found, records=not off, now=context.now),
+        "callers_off": off,
+        "settings_href": context.url("/settings#callers"),
+        "callers_href": context.url("/callers"),
     }
 
 

@@ -7,10 +7,11 @@ import pytest
 from fastapi import FastAPI
 
 from fastapi_lens import KeyConfig
+from fastapi_lens.storage.schema.models import CallerKind
 from tests.admin.conftest import Site
 from tests.admin.pages.callers.conftest import DAY, PROBE, named
 from tests.admin.pages.cleanup.conftest import key_of
-from tests.support.pages import Table, field, fields, link, links, page_text, part, table
+from tests.support.pages import Table, addresses, field, fields, link, links, page_text, part, table
 from tests.support.past import Past
 
 MakeSite = Callable[..., Site]
@@ -224,3 +225,21 @@ def test_very_many_callers_are_counted_in_the_tooltip(shop_site: Site) -> None:
         if one.startswith("12 callers: ")
     ]
     assert title.endswith(", caller 09 and 2 more")
+
+
+def test_the_page_says_since_when_callers_are_known(
+    make_site: MakeSite,
+) -> None:
+    said = page_text(make_site(callers="key").get("/lens/cleanup").text)
+    assert "No callers are known yet" in said
+    text = make_site(app_name="site").get("/lens/cleanup").text
+    assert "Callers are not recorded: a rare caller may hide" in page_text(text)
+    assert "/lens/settings#callers" in addresses(text)
+    site = make_site(callers="key", app_name="site")
+    site.count_at(site.lens.clock() - 60, "GET", "/health", by=named("web"))
+    text = site.get("/lens/cleanup").text
+    assert "a rare caller behind a frequent one would show." in page_text(text)
+    assert "/lens/callers" in addresses(text)
+    site.count_at(site.lens.clock() - 50, "GET", "/health", by=named("", CallerKind.NONE))
+    said = page_text(site.get("/lens/cleanup").text)
+    assert "would show, except among calls without a name." in said

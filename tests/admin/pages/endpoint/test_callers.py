@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from fastapi_lens.admin.pages.endpoint.callers import MOST_ROWS
+from fastapi_lens.storage.schema.models import CallerKind
 from fastapi_lens.storage.writing.callers import MOST_CALLERS
 from tests.admin.conftest import Site
 from tests.admin.pages.callers.conftest import (
@@ -63,6 +64,15 @@ def test_calls_without_a_name_are_said_to_hide_callers(make_site: MakeSite) -> N
     said = section(site, "/health")
     assert "behind which there may be several callers." in said
     assert "no name" in said
+
+
+def test_a_program_that_many_use_is_said_to_hide_callers(make_site: MakeSite) -> None:
+    site = make_site(callers="agent")
+    curl = named("curl", CallerKind.AGENT)
+    site.count_at(site.lens.clock() - DAY, "GET", "/health", by=curl)
+    site.count_at(site.lens.clock() - DAY, "POST", "/users", by=named("Till", CallerKind.AGENT))
+    assert "behind which there may be several callers." in section(site, "/health")
+    assert "has a caller." in section(site, "/users")
 
 
 def test_an_endpoint_without_callers_says_why(make_site: MakeSite) -> None:

@@ -70,7 +70,7 @@ def test_what_the_request_log_keeps_can_be_changed(site: Site) -> None:
 
 
 def test_the_callers_that_are_recorded_and_noise_can_be_changed(site: Site) -> None:
-    assert site.lens.recorder.callers.note is None
+    assert site.lens.settings.config.caller_source == "off"
     changed = callers(callers="key", noise="curl,, Our probe \r\n bot")
     assert post(site, Section.CALLERS, **changed).status_code == 303
     config = site.lens.settings.config
