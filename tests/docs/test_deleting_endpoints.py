@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from fastapi_lens.reporting.callers_report import CallersReport, CallerStats
 from fastapi_lens.reporting.evidence_report import (
     CallersSince,
     CallsSinceRemoval,
@@ -50,6 +51,7 @@ def rows_of(text: str) -> dict[str, list[str]]:
     [
         *(Evidence, Observed, EndpointEvidence, EndpointReleases, NeedDays, Kept),
         *(CallsSinceRemoval, CallersSince, EvidenceCaller),
+        *(CallersReport, CallerStats),
     ],
 )
 def test_every_key_of_the_evidence_is_explained(model: type[BaseModel]) -> None:

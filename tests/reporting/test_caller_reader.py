@@ -189,6 +189,24 @@ def test_of_very_many_callers_the_latest_are_listed(
     assert (found.more, found.is_complete) == (1, False)
 
 
+def test_the_latest_callers_of_judged_endpoints_are_listed(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caller_reader, "MOST_LISTED", 2)
+    orders, silent = past.endpoint("/orders"), past.endpoint("/silent")
+    for number in range(4):
+        past.use(orders, past.caller(f"caller-{number}"), TODAY - number)
+    past.use(silent, past.caller("billing"), TODAY - 300)
+    past.use(silent, past.caller("refused"), TODAY - 1, status=403)
+    found = past.reader().callers.of_judged(past.evidence().every)
+    listed = {
+        key: ([use.caller.name for use in one.uses], one.more)
+        for key, one in found.by_endpoint.items()
+    }
+    assert listed == {orders: (["caller-0", "caller-1"], 2), silent: (["billing"], 0)}
+    assert (found.since, found.is_complete) == ((TODAY - 700) * 86_400.0, True)
+
+
 def test_weeks_are_there_where_they_are_kept(past: Past) -> None:
     endpoint, other = past.endpoint("/orders"), past.endpoint("/other")
     billing, web = past.caller("billing"), past.caller("web")

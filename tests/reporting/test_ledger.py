@@ -139,6 +139,15 @@ def test_a_renamed_parameter_keeps_the_callers(past: Past) -> None:
     assert (caller.days, caller.longest_gap) == (400, 41)
 
 
+def test_a_caller_from_a_clock_ahead_of_ours_came_today(past: Past) -> None:
+    endpoint = past.endpoint("/daily")
+    past.use(endpoint, past.caller("billing"), TODAY + 1)
+    found = past.judged("/daily").history
+    assert found.ledger is not None
+    (caller,) = found.ledger.callers
+    assert (caller.first_day, caller.last_day) == (TODAY, TODAY)
+
+
 @pytest.mark.parametrize("is_used_first", [True, False])
 def test_a_refusal_under_an_earlier_name_of_a_parameter_counts_as_well(
     past: Past,
