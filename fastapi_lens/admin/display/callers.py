@@ -240,9 +240,9 @@ def ledger_sentence(found: EndpointCallers, *, records: bool, limit: int) -> str
         records: True if callers are recorded at present.
         limit: Most callers of one endpoint that are told apart.
     """
+    if not records:
+        return f"Callers are not recorded{'; these are of earlier calls' if found.uses else ''}."
     if found.since is None:
-        if not records:
-            return "Callers are not recorded."
         return "No call has been attributed to a caller yet."
     since = formats.day(found.since)
     if any(use.caller.id == OTHERS_ID for use in found.uses):
