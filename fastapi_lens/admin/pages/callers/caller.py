@@ -166,7 +166,7 @@ def _endpoints(context: Context, state: State) -> Mapping[str, Endpoint]:
 
 
 def _summary(uses: Sequence[CallerUse], *, now: float) -> str:
-    """How much the caller uses, as a sentence."""
+    """The number of endpoints that the caller uses, as a sentence."""
     if not uses:
         return "It uses no endpoint."
     since = now - RECENT_DAYS * SECONDS_PER_DAY
