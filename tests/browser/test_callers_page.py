@@ -99,3 +99,14 @@ def test_a_live_update_keeps_the_list(
     page.evaluate("htmx.trigger(document.body, 'lens:tick')")
     page.wait_for_timeout(300)
     assert names(page) == before
+
+
+def test_what_is_typed_as_a_label_stays_through_live_updates(shop: Server, signed_in: Page) -> None:
+    page = signed_in
+    page.goto(f"{shop.url}/lens/callers?q=billing")
+    page.locator("#lens-rows a").click()
+    page.get_by_label("Label").fill("half a la")
+    with page.expect_response(lambda answer: "/lens/callers/" in answer.url):
+        page.evaluate("htmx.trigger(document.body, 'lens:tick')")
+    page.wait_for_timeout(300)
+    expect(page.get_by_label("Label")).to_have_value("half a la")

@@ -1,4 +1,4 @@
-"""Callers as people read them: words, links, shares and weeks. No I/O, no HTML."""
+"""Callers as people read them: words, links, shares and weeks; and lists of one caller. No HTML."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from fastapi_lens.reporting.callers import AppCallers, Caller, CallerUse, Endpoi
 from fastapi_lens.reporting.evidence import Judged
 from fastapi_lens.reporting.model import id_from_key
 from fastapi_lens.settings.status import SECONDS_PER_DAY
-from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind, Tier
+from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind
 from fastapi_lens.text.user_agents import is_program
 
 KIND_WORDS = {
@@ -22,8 +22,6 @@ KIND_WORDS = {
     CallerKind.NONE: "no name",
     CallerKind.OTHERS: "beyond the limit",
 }
-
-NOISE = "health check or bot"
 
 NO_WEEKS = Markup("")
 
@@ -91,17 +89,11 @@ def is_weekly(uses: Sequence[CallerUse]) -> bool:
     return any(use.weeks for use in uses)
 
 
-def weeks_of(use: CallerUse, *, since: float, now: float) -> Markup:
-    """The calls per week of one caller as bars; empty where weeks are not kept.
-
-    Args:
-        use: The calls.
-        since: Time from which on callers are known, in epoch seconds.
-        now: Epoch seconds.
-    """
+def weeks_of(use: CallerUse) -> Markup:
+    """The calls per week of one caller since its first ones as bars; empty where none are kept."""
     if not use.weeks:
         return NO_WEEKS
-    first = max(0, len(use.weeks) - 1 - (int(now) // Tier.WEEK - int(since) // Tier.WEEK))
+    first = next(at for at, calls in enumerate((*use.weeks, 1)) if calls)
     used = sum(calls > 0 for calls in use.weeks)
     weeks = formats.plural(len(use.weeks) - first, "week")
     return svg.week_strip(use.weeks, first=first, title=f"Calls in {used} of {weeks}")
@@ -248,9 +240,9 @@ def ledger_sentence(found: EndpointCallers, *, records: bool, limit: int) -> str
         records: True if callers are recorded at present.
         limit: Most callers of one endpoint that are told apart.
     """
+    if not records:
+        return f"Callers are not recorded{'; these are of earlier calls' if found.uses else ''}."
     if found.since is None:
-        if not records:
-            return "Callers are not recorded."
         return "No call has been attributed to a caller yet."
     since = formats.day(found.since)
     if any(use.caller.id == OTHERS_ID for use in found.uses):

@@ -85,7 +85,7 @@ def rows_of(context: Context, calls: Sequence[LoggedCall]) -> list[Row]:
         StorageError: The database cannot be read.
     """
     ids = {call.caller_id for call in calls if call.caller_id > OTHERS_ID}
-    names = context.lens.reader.callers.names(ids) if ids else {}
+    names = context.lens.reader.callers.names(ids) if ids else dict[int, str]()
     return [_row(context, call, names.get(call.caller_id)) for call in calls]
 
 

@@ -70,7 +70,7 @@ COLUMNS: tuple[Column[Judged], ...] = (
     LAST_USE,
     Column(name="weeks", header="57 weeks", width=264, from_width=1240, css="left trend"),
     Column(name="excluded", header="Excluded", width=146, css="left"),
-    Column(name="callers", header="Callers", width=186, from_width=1040, css="left say-callers"),
+    Column(name="callers", header="Callers", width=150, from_width=1040, css="left say-callers"),
     HANDLER,
 )
 

@@ -22,13 +22,14 @@ from fastapi_lens.admin.urls.callers import CallerQuery
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
 from fastapi_lens.admin.urls.requests import RequestsQuery
-from fastapi_lens.reporting.callers import CallerUse
+from fastapi_lens.reporting.callers import CallerDetail, CallerUse
 from fastapi_lens.reporting.evidence import Judged
 from fastapi_lens.reporting.model import Endpoint, Window, id_from_key
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.storage.records.audit import add_audit_entry
 from fastapi_lens.storage.records.callers import MOST_CHARACTERS, label_caller
+from fastapi_lens.storage.schema.models import OTHERS_ID
 
 RECENT_DAYS = 30
 """Days within which a use counts as one of the present."""
@@ -76,7 +77,7 @@ def _made(
     context: Context, key: str, query: CallerQuery, state: State
 ) -> tuple[Response, CallerQuery]:
     """The page with an existing page of its list, or a page that says that there is no such one."""
-    found = context.lens.reader.callers.caller(id_from_key(key), now=context.now)
+    found = found_caller(context)
     if found is None:
         return no_caller(context), query
     listing = uses_of(found.uses, query)
@@ -109,6 +110,18 @@ def _made(
     return templates.page(context, "callers/caller.html", values, state=state), listing.query
 
 
+def found_caller(context: Context) -> CallerDetail | None:
+    """The caller of an address; None without any, and for all those beyond the limit.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    identity = id_from_key(context.request.path_params["key"])
+    if identity <= OTHERS_ID:
+        return None
+    return context.lens.reader.callers.caller(identity, now=context.now)
+
+
 def no_caller(context: Context) -> Response:
     """The page for a caller that does not exist, or no longer."""
     return templates.not_found_page(
@@ -120,7 +133,7 @@ def no_caller(context: Context) -> Response:
 
 def _labelled(context: Context) -> Response:
     key = context.request.path_params["key"]
-    found = context.lens.reader.callers.caller(id_from_key(key), now=context.now)
+    found = found_caller(context)
     if found is None:
         return no_caller(context)
     caller = found.caller
@@ -153,7 +166,7 @@ def _endpoints(context: Context, state: State) -> Mapping[str, Endpoint]:
 
 
 def _summary(uses: Sequence[CallerUse], *, now: float) -> str:
-    """How much the caller uses, as a sentence."""
+    """The number of endpoints that the caller uses, as a sentence."""
     if not uses:
         return "It uses no endpoint."
     since = now - RECENT_DAYS * SECONDS_PER_DAY

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from starlette.responses import Response
 
 from fastapi_lens.admin.context import Context
-from fastapi_lens.admin.pages.callers.caller import no_caller
+from fastapi_lens.admin.pages.callers.caller import found_caller, no_caller
 from fastapi_lens.admin.pages.callers.listing import callers_of, uses_of
 from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.callers import CallerQuery, CallersQuery
@@ -36,7 +36,7 @@ def callers_csv(context: Context) -> Response:
 def caller_csv(context: Context) -> Response:
     """``GET /callers/{key}.csv``: a header, then a row for each endpoint that the caller uses."""
     key = context.request.path_params["key"]
-    found = context.lens.reader.callers.caller(id_from_key(key), now=context.now)
+    found = found_caller(context)
     if found is None:
         return no_caller(context)
     query = CallerQuery.parse(f"?{context.request.url.query}")

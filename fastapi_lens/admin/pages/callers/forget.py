@@ -10,10 +10,9 @@ from fastapi_lens.admin.audit import FORGET_CALLER
 from fastapi_lens.admin.context import Context, Place
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.callers import who_of
-from fastapi_lens.admin.pages.callers.caller import no_caller
+from fastapi_lens.admin.pages.callers.caller import found_caller, no_caller
 from fastapi_lens.admin.refusals import refused_page
 from fastapi_lens.reporting.callers import CallerUse
-from fastapi_lens.reporting.model import id_from_key
 from fastapi_lens.storage.records.audit import add_audit_entry
 from fastapi_lens.storage.retention.caller_deletion import forget_caller
 
@@ -24,7 +23,7 @@ def forget_page(context: Context) -> Response:
     if not context.may_change:
         return refused_page(context.request, Place(context.base, context.lens), Refusal.READ_ONLY)
     key = context.request.path_params["key"]
-    found = context.lens.reader.callers.caller(id_from_key(key), now=context.now)
+    found = found_caller(context)
     if found is None:
         return no_caller(context)
     caller = found.caller

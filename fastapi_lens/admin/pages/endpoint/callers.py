@@ -17,7 +17,7 @@ from fastapi_lens.admin.display.callers import (
 from fastapi_lens.admin.pages.endpoint.charts import Chart, Line, Table
 from fastapi_lens.admin.tables.callers import ENDPOINT_COLUMNS
 from fastapi_lens.admin.tables.column import Head, heads
-from fastapi_lens.reporting.callers import CallerUse, EndpointCallers
+from fastapi_lens.reporting.callers import CallerUse
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.writing.callers import MOST_CALLERS
@@ -82,7 +82,7 @@ def callers_section(context: Context, endpoint: Endpoint) -> CallersSection:
         sentence=ledger_sentence(found, records=not off, limit=MOST_CALLERS),
         is_off=off,
         heads=heads(ENDPOINT_COLUMNS),
-        rows=[_row(context, use, found) for use in found.uses[:MOST_ROWS]],
+        rows=[_row(context, use) for use in found.uses[:MOST_ROWS]],
         more=max(0, len(found.uses) - MOST_ROWS),
         noisy=sum(use.caller.is_noise for use in found.uses),
         is_weekly=is_weekly(found.uses),
@@ -90,7 +90,7 @@ def callers_section(context: Context, endpoint: Endpoint) -> CallersSection:
     )
 
 
-def _row(context: Context, use: CallerUse, found: EndpointCallers) -> UseFigures:
+def _row(context: Context, use: CallerUse) -> UseFigures:
     who = who_of(context, use.caller)
     return UseFigures(
         use=use,
@@ -99,7 +99,7 @@ def _row(context: Context, use: CallerUse, found: EndpointCallers) -> UseFigures
         href=who.href,
         refused=share_words(use.refused, use.calls),
         failed=share_words(use.errors_5xx, use.calls),
-        weeks=weeks_of(use, since=found.since or context.now, now=context.now),
+        weeks=weeks_of(use),
     )
 
 

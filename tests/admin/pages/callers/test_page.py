@@ -7,6 +7,7 @@ from collections.abc import Callable
 from benchmarks.support.rows import table_rows
 from fastapi_lens.admin.display.paging import PAGE_SIZE
 from fastapi_lens.storage.schema.tables import AUDIT
+from fastapi_lens.storage.writing.callers import MOST_CALLERS
 from tests.admin.conftest import Site
 from tests.admin.pages.callers.conftest import BILLING, named, page_of
 from tests.support.pages import Table, addresses, link, page_text, table
@@ -112,3 +113,15 @@ def test_a_live_update_without_news_is_a_304(called: Site) -> None:
     assert first.headers["hx-push-url"] == "/lens/callers"
     again = called.fragment("/lens/callers", **{"If-None-Match": first.headers["etag"]})
     assert again.status_code == 304
+
+
+def test_callers_beyond_the_limit_have_no_page(make_site: Callable[..., Site]) -> None:
+    site = make_site(callers="key")
+    many = [named(f"caller {number:03}") for number in range(MOST_CALLERS + 1)]
+    site.count_by(site.lens.clock() - 60, "GET", "/health", many)
+    (others,) = rows(site.get("/lens/callers?q=others").text).rows
+    assert (others["Caller"], others["Known by"], others.links) == (
+        *("others", "beyond the limit"),
+        (),
+    )
+    assert site.get("/lens/callers/0000000000000000").status_code == 404

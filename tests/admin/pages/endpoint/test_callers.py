@@ -81,6 +81,8 @@ def test_an_endpoint_without_callers_says_why(make_site: MakeSite) -> None:
     assert "Callers are not recorded." in (part(text, "callers") or "")
     assert "/lens/settings#callers" in addresses(text)
     assert "Callers of this endpoint" not in text
+    site.count_at(site.lens.clock() - DAY, "GET", "/health", by=WEB)
+    assert "Callers are not recorded; these are of earlier calls." in section(site, "/health")
     site = make_site(callers="key", app_name="another")
     site.client.get("/health")
     assert "No call has been attributed to a caller yet." in section(site, "/users")
