@@ -52,6 +52,7 @@ from fastapi_lens.admin.pages.settings import page as settings_view
 from fastapi_lens.admin.pages.settings import rules as rules_view
 from fastapi_lens.admin.refusals import refused_page
 from fastapi_lens.admin.reports import json as json_reports
+from fastapi_lens.admin.reports.metrics import metrics
 from fastapi_lens.admin.response_cache import cached_report
 from fastapi_lens.admin.route import AdminRoute
 from fastapi_lens.config.keys import Scope
@@ -362,6 +363,7 @@ _REPORTS: Mapping[str, json_reports.Api] = MappingProxyType(
         "/report/dead": json_reports.dead,
         "/report/evidence": json_reports.evidence,
         "/cleanup.json": json_reports.evidence,
+        "/metrics": metrics,
     }
 )
 PAGES = (

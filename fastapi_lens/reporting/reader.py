@@ -47,6 +47,7 @@ from fastapi_lens.reporting.time_series import (
     series_of,
     steps_of,
 )
+from fastapi_lens.reporting.totals import read_totals
 from fastapi_lens.reporting.windows import Span, bounds_of, code_days, cover, period_before
 from fastapi_lens.reporting.workers import State, read_state, read_workers
 from fastapi_lens.settings.settings import Settings
@@ -159,12 +160,8 @@ class Reader:
         """
         with self._database.read() as connection:
             state = state or read_state(connection, app=self._app(), now=now)
-            used = read_used(
-                connection,
-                summed(self._spans(window, now, since=None), now=now),
-                ENDPOINT.c.app == self._app(),
-                (ENDPOINT.c.last_called_at > 0) | (ENDPOINT.c.last_seen_at >= state.oldest_start),
-            )
+            sums = summed(self._spans(window, now, since=None), now=now)
+            used = read_used(connection, sums, *self._known_endpoints(state))
         thresholds = self._settings().thresholds
         found = [
             with_open(endpoint_of(row, usage, thresholds, now=now), state.opened)
@@ -172,6 +169,26 @@ class Reader:
             if self._is_recorded(row[METHOD], row[PATH], with_ignored=with_ignored)
         ]
         return self.with_histograms(found, window=window, now=now) if with_histograms else found
+
+    def totals(self, *, now: float) -> list[Endpoint]:
+        """The endpoints with all calls since recording began, also those past their retention.
+
+        No number decreases until the history of an endpoint is deleted.
+
+        Args:
+            now: Epoch seconds.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        thresholds = self._settings().thresholds
+        with self._database.read() as connection:
+            state = read_state(connection, app=self._app(), now=now)
+            return [
+                endpoint_of(row, usage, thresholds, now=now)
+                for row, usage in read_totals(connection, *self._known_endpoints(state), now=now)
+                if self._is_recorded(row[METHOD], row[PATH])
+            ]
 
     def with_histograms(
         self, endpoints: Sequence[Endpoint], *, window: Window, now: float
@@ -379,6 +396,14 @@ class Reader:
             app=self._app(),
             settings=self._settings(),
             retention=self._retention,
+        )
+
+    def _known_endpoints(self, state: State) -> tuple[sa.ColumnElement[bool], ...]:
+        """Conditions for the app's endpoints that were called or are in the routes."""
+        was_called = ENDPOINT.c.last_called_at > 0
+        return (
+            ENDPOINT.c.app == self._app(),
+            was_called | (ENDPOINT.c.last_seen_at >= state.oldest_start),
         )
 
     def _spans(self, window: Window, now: float, *, since: float | None) -> list[Span]:
