@@ -12,10 +12,10 @@ from fastapi_lens.reporting.bucket_rows import Row
 from fastapi_lens.reporting.endpoint_rows import ID, read_used
 from fastapi_lens.reporting.model import Usage
 from fastapi_lens.reporting.windows import Span
-from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.models import BASELINE_BUCKET, Tier
 
-_ALL_TIME = (Span(Tier.WEEK, 0, 1 << 62),)
-"""Weeks, including those of clocks ahead of ours: what is counted once stays counted."""
+_ALL_TIME = (Span(Tier.WEEK, BASELINE_BUCKET, 1 << 62),)
+"""All weeks with the baseline, also weeks of clocks ahead of ours: a call stays counted."""
 
 
 def read_totals(
