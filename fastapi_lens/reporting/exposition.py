@@ -4,12 +4,11 @@ Names and boundaries are those of OpenTelemetry's semantic conventions for HTTP 
 are OpenMetrics 1.0 and version 0.0.4 of Prometheus' own.
 """
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from itertools import accumulate
 
-from fastapi_lens.histogram.histogram import BUCKET_MS, BUCKETS
+from fastapi_lens.histogram.histogram import BUCKET_MS
 from fastapi_lens.reporting.model import Endpoint, Usage
 from fastapi_lens.storage.engine.yield_gil import yield_gil
 
@@ -22,8 +21,8 @@ A duration within `histogram.RELATIVE_ERROR` of a boundary may be counted on its
 _REQUESTS = "http_server_requests"
 _DURATION = "http_server_request_duration_seconds"
 _LABELS_OF_BUCKETS = (*map(str, BOUNDARIES), "+Inf")
-# A bucket of ours lies on the side of its middle, as a whole, so that no count ever decreases.
-_SLOTS = tuple(bisect_left(BOUNDARIES, ms / 1_000) for ms in BUCKET_MS)
+# A bucket of ours is on the side of its middle, as a whole: a split could let a count decrease.
+_BUCKETS_BEFORE = tuple(bisect_right(BUCKET_MS, seconds * 1_000) for seconds in BOUNDARIES)
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
@@ -89,10 +88,6 @@ def _labels(endpoint: Endpoint) -> str:
 
 def _up_to_boundaries(usage: Usage) -> list[int]:
     """Calls up to each boundary, and all of them."""
-    counts = [0] * len(BOUNDARIES)
-    for index, calls in usage.measured.items():
-        slot = _SLOTS[min(index, BUCKETS - 1)]
-        if slot < len(counts):
-            counts[slot] += calls
+    counts = usage.measured.calls_before(_BUCKETS_BEFORE)
     # Rows that were changed by hand may hold more durations than calls.
-    return [*(min(calls, usage.calls) for calls in accumulate(counts)), usage.calls]
+    return [*(min(calls, usage.calls) for calls in counts), usage.calls]

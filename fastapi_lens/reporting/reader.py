@@ -47,7 +47,7 @@ from fastapi_lens.reporting.time_series import (
     series_of,
     steps_of,
 )
-from fastapi_lens.reporting.totals import read_totals
+from fastapi_lens.reporting.totals import EarlierWeeks, read_totals
 from fastapi_lens.reporting.windows import Span, bounds_of, code_days, cover, period_before
 from fastapi_lens.reporting.workers import State, read_state, read_workers
 from fastapi_lens.settings.settings import Settings
@@ -70,8 +70,9 @@ and with a call.
 """
 
 KNOWN_SECONDS = 600.0
-"""Time after which the days of all silent endpoints are read anew, so that those of endpoints that
-were removed meanwhile, and rows that nothing but a person has changed, do not stay.
+"""Time after which the days of all silent endpoints, and all earlier weeks, are read anew, so that
+those of endpoints that were removed meanwhile, and rows that nothing but a person has changed, do
+not stay.
 """
 
 SIZE_SECONDS = 60.0
@@ -109,6 +110,7 @@ class Reader:
         self.results = TTLCache()
         self._recent = TTLCache(max_age_seconds=EVIDENCE_SECONDS)
         self._known = TTLCache(max_age_seconds=KNOWN_SECONDS, max_values=1)
+        self._earlier_weeks = TTLCache(max_age_seconds=KNOWN_SECONDS, max_values=1)
         self._sizes = TTLCache(max_age_seconds=SIZE_SECONDS, max_values=1)
 
     def version(self) -> Hashable:
@@ -182,11 +184,13 @@ class Reader:
             StorageError: The database cannot be read.
         """
         thresholds = self._settings().thresholds
+        known = self._earlier_weeks.get(self._app(), dict[int, EarlierWeeks])
         with self._database.read() as connection:
             state = read_state(connection, app=self._app(), now=now)
+            conditions = self._known_endpoints(state)
             return [
                 endpoint_of(row, usage, thresholds, now=now)
-                for row, usage in read_totals(connection, *self._known_endpoints(state), now=now)
+                for row, usage in read_totals(connection, known, *conditions, now=now)
                 if self._is_recorded(row[METHOD], row[PATH])
             ]
 
