@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
-from prometheus_client.parser import text_string_to_metric_families as plain_text
 
 from fastapi_lens.histogram.histogram import RELATIVE_ERROR, Histogram, bucket_index
 from fastapi_lens.reporting.exposition import BOUNDARIES, Format, exposition
 from fastapi_lens.reporting.model import Endpoint, Usage
 from fastapi_lens.settings.status import Status
+from tests.support.prometheus import open_metrics, plain_text
 
 pytestmark = pytest.mark.unit
 
@@ -140,7 +139,8 @@ def test_no_bucket_holds_more_than_the_next_one_or_all_calls(
 
 def test_the_sum_is_in_seconds() -> None:
     (total,) = (
-        one.value for one in samples([endpoint(usage=called([1_500_000, 1]))])
+        one.value
+        for one in samples([endpoint(usage=called([1_500_000, 1]))])
         if one.name.endswith("_sum")
     )
     assert total == 1.500001
