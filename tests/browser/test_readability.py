@@ -161,3 +161,14 @@ def test_forced_colours_keep_marks_and_the_chosen_period(shop: Server, signed_in
         "one => getComputedStyle(one).textDecorationLine"
     )
     assert lines == "underline"
+
+
+@ONCE
+def test_no_name_of_a_parameter_is_broken(shop: Server, signed_in: Page) -> None:
+    for width in WIDTHS:
+        signed_in.set_viewport_size({"width": width, "height": 900})
+        broken = signed_in.evaluate(
+            "[...document.querySelectorAll('#lens-rows i')]"
+            ".filter((one) => one.getClientRects().length > 1).length"
+        )
+        assert broken == 0

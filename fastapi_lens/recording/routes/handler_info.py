@@ -45,7 +45,8 @@ def _summary(documentation: str) -> str:
     """The first line outside of blocks of code in Markdown."""
     is_code = False
     for line in map(str.strip, documentation.split("\n")):
-        if line.startswith(_FENCES) and not line[3:].endswith(_FENCES):
+        # After the fence come no backticks, or it is code within a line (CommonMark).
+        if line.startswith(_FENCES) and "`" not in line.lstrip("`~"):
             is_code = not is_code
         elif line and not is_code:
             return line
