@@ -24,6 +24,7 @@ from benchmarks.support.writing import Writer
 from fastapi_lens.errors import StorageError
 from fastapi_lens.storage.coordination.leases import LEASE_SECONDS, take_lease
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.baselines import add_to_baselines
 from fastapi_lens.storage.retention.pruner import Pruner, Retention, kept_seconds, prune
 from fastapi_lens.storage.schema.models import BASELINE_BUCKET, Tier
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, GONE, LEASE
@@ -424,3 +425,11 @@ def test_a_database_without_tables_is_a_storage_error() -> None:
     with pytest.raises(StorageError):
         prune(database, Retention(app=APP), now=NOW)
     database.close()
+
+
+def test_weeks_that_somebody_else_has_deleted_are_added_to_no_baseline(database: Database) -> None:
+    write(database, history([500 * DAY]))
+    before = rows_in(database)
+    with database.write() as connection:
+        add_to_baselines(database, connection, sa.false())
+    assert rows_in(database) == before
