@@ -12,6 +12,7 @@ HEADERS = [
     (b"host", b"127.0.0.1:8000"),
     (b"accept", b"application/json"),
     (b"user-agent", b"benchmark"),
+    (b"x-api-key", b"0123456789abcdef0123456789abcdef"),
 ]
 
 

@@ -119,7 +119,8 @@ def section(results: list[Result], *, command: str) -> str:
         f"| {one.name} {one.version} | {one.seconds:.0f} s | {one.outcome.batches:,} "
         f"| {one.outcome.calls:,} | {one.outcome.told.lost:,} | {one.outcome.cut:,} "
         f"| {one.outcome.crashes} | {one.outcome.told.retries:,} "
-        f"| {one.outcome.rows:,} | **{one.outcome.differences}** | {one.started} of {STARTING} |"
+        f"| {one.outcome.rows:,} | {one.outcome.pairs} | **{one.outcome.differences}** "
+        f"| {one.started} of {STARTING} |"
         for one in results
     )
     return f"""## Exactly once
@@ -132,11 +133,12 @@ connections are cut, and every {CRASH_EVERY_SECONDS:g} seconds the server is end
 started again. On SQLite one transaction in {1 / SHARE_KILLED:.0f} ends with SIGKILL before its \
 commit, and another process begins; acknowledgements lost and retries are told there by the \
 processes that lived to the end alone. In the end every sum, maximum, histogram and first and last \
-call is compared with a recount of the batches.
+call is compared with a recount of the batches. So are the calls and times of each *caller* of an \
+endpoint; its longest gap must not be below the truth.
 
 | database | for | batches | calls | acknowledgements lost | connections cut | restarts or kills \
-| retries | rows compared | differences | started at once |
-|---|---|---|---|---|---|---|---|---|---|---|
+| retries | rows compared | callers | differences | started at once |
+|---|---|---|---|---|---|---|---|---|---|---|---|
 {rows}
 
 *Started at once* are the processes that made the tables of an empty database together, none of \

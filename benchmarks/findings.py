@@ -8,9 +8,10 @@ from benchmarks.apps import MANY, ONE
 from benchmarks.inprocess import Cost
 from benchmarks.memory import Memory
 from benchmarks.throughput import PLAIN, TYPICAL, Throughput
-from benchmarks.variants import BARE, LENS
+from benchmarks.variants import BARE, LENS, LENS_HOOK, LENS_KEY, VARIANTS
 
 ADDED_US = 6.0
+CALLERS_US = 0.5
 LOST_PERCENT = 2.5
 """Of the typical application."""
 
@@ -64,6 +65,8 @@ class Verdict:
 def verdicts(found: Findings) -> list[Verdict]:
     """Everything that was measured of the recording path."""
     judged = [_added(found, ONE), _added(found, MANY)]
+    measured = [name for name in (LENS_HOOK, LENS_KEY) if name in found.costs[ONE]]
+    judged += [_added_by_callers(found, name) for name in measured]
     for name, what, most in (
         (TYPICAL + LENS, "a typical application", LOST_PERCENT),
         (PLAIN + LENS, "an endpoint that does nothing, under plain uvicorn", None),
@@ -104,4 +107,14 @@ def _added(found: Findings, shape: str) -> Verdict:
         f"at most {ADDED_US:g} µs",
         f"{cost.added:.1f} µs",
         cost.added <= ADDED_US,
+    )
+
+
+def _added_by_callers(found: Findings, name: str) -> Verdict:
+    added = found.costs[ONE][name].added - found.costs[ONE][LENS].added
+    return Verdict(
+        f"added to that by {VARIANTS[name].label.partition(', ')[2]}, {ONE}",
+        f"at most {CALLERS_US:g} µs",
+        f"{added:.2f} µs",
+        added <= CALLERS_US,
     )

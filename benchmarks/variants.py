@@ -6,6 +6,7 @@ works in every environment.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 BARE = "bare"
 LENS = "lens"
+LENS_HOOK, LENS_KEY, LENS_AGENT = "lens_hook", "lens_key", "lens_agent"
+"""The lens with the callers of calls."""
+
 OURS = "ours"
 BESIDE = "beside"
 PYPI = "pypi"
@@ -92,10 +96,20 @@ def _lens(app: FastAPI, folder: Path) -> None:
     lens.LensMiddleware.setup(app, config)
 
 
-def _lens_around(app: Any, folder: Path) -> Any:
+def _lens_around(app: Any, folder: Path, **settings: Any) -> Any:
     lens = import_module("fastapi_lens")
     folder.mkdir(parents=True, exist_ok=True)
-    return lens.LensMiddleware(app, lens.LensConfig(db_path=str(folder / "around.db")))
+    config = lens.LensConfig(db_path=str(folder / "around.db"), **settings)
+    return lens.LensMiddleware(app, config)
+
+
+def _name(_scope: Any) -> str:
+    """The caller of every request."""
+    return "billing-service"
+
+
+def _with_callers(label: str, **settings: Any) -> "Variant":
+    return Variant(f"fastapi_lens, callers by {label}", around=partial(_lens_around, **settings))
 
 
 def _itself(app: Any, _: Path) -> Any:
@@ -150,6 +164,11 @@ VARIANTS: Mapping[str, Variant] = {
         around=lambda app, _: NoOp(app),
     ),
     LENS: Variant("**fastapi_lens**", _lens, around=_lens_around),
+    LENS_HOOK: _with_callers("a hook that returns a constant", consumer=_name),
+    LENS_KEY: _with_callers("a key in a header", callers="key"),
+    LENS_AGENT: _with_callers(
+        "User-Agent, without the key's header", callers="agent", caller_header="x-other"
+    ),
     "lens_first": Variant(
         "fastapi_lens, set up before the routes", add_first=_lens, process=BESIDE
     ),

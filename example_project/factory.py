@@ -8,6 +8,8 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from example_project.callers import caller_of
+from example_project.clients import KEY_HEADER
 from example_project.credentials import DEMO_KEY
 from example_project.database import Database
 from example_project.errors import answer_shop_errors
@@ -46,6 +48,9 @@ def lens_config(settings: Settings) -> LensConfig:
         environment="demo",
         release=RELEASE,
         db_path=os.environ.get("LENS_DB_PATH", str(settings.lens_database)),
+        consumer=caller_of,
+        callers="agent",
+        caller_header=KEY_HEADER,
         template_dirs=(str(TEMPLATES),),
     )
 

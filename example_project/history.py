@@ -10,15 +10,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from itertools import cycle
 from random import Random
+from typing import Any
 
+from example_project.clients import Client, headers_of
 from example_project.factory import create_app, lens_config
+from example_project.habits import client_of, habits_of
 from example_project.load import DAY, HOUR, Load
 from example_project.profiles import (
+    BATCHES,
     LEFTOVERS,
     PROFILES,
-    QUARTERLY_DAYS_AGO,
     REMOVED,
+    Batch,
     Key,
     Leftover,
     Profile,
@@ -50,7 +55,7 @@ HOLE_DAYS_AGO = (230, 228)
 
 INCIDENT_SLOWER = 7.0
 INCIDENT_SIGMA = 0.5
-QUARTERLY_NS = 2_610_000_000
+BATCH_NS = 2_610_000_000
 LATENCIES = 1_000
 FEW = 30.0
 
@@ -128,6 +133,7 @@ class Historian:
         self._progress = progress
         self._shares = sum(profile.share for profile in PROFILES.values())
         self._profiles = {**PROFILES, **REMOVED}
+        self._scopes = {client: scope_of(client) for client in Client}
         self._latencies = {
             (key, phase): latencies(profile, phase, chance)
             for key, profile in self._profiles.items()
@@ -202,9 +208,8 @@ class Historian:
             if key not in absent and step.end <= now - profile.last_days_ago * DAY:
                 calls = expected[profile.rhythm, profile.trend] * profile.share / self._shares
                 self._tell_endpoint(recorder, key, profile, calls, phase)
-        for key, days_ago in QUARTERLY_DAYS_AGO.items():
-            if any(step.start <= now - each * DAY < step.end for each in days_ago):
-                self._count(recorder, key, 200, [QUARTERLY_NS])
+        for key, batch in BATCHES.items():
+            self._tell_batch(recorder, key, batch, step)
         for key in absent & set(LEFTOVERS):
             self._tell_leftover(recorder.unrouted, LEFTOVERS[key], step)
 
@@ -226,12 +231,28 @@ class Historian:
         for status, share in statuses.items():
             number = poisson(calls * share, self._chance)
             if number:
-                self._count(recorder, key, status, self._chance.choices(usual_ns, k=number))
+                durations_ns = self._chance.choices(usual_ns, k=number)
+                self._count(recorder, key, status, self._by_client(key, status, durations_ns))
+
+    def _by_client(
+        self, key: Key, status: int, durations_ns: Sequence[int]
+    ) -> Iterator[tuple[Client, int]]:
+        """Who made each of some calls."""
+        habits = habits_of(key, (self._load.now - self._clock.now) / DAY)
+        clients = [client_of(habit, status) for habit in habits]
+        shares = [habit.share for habit in habits]
+        # Without a choice there is nothing to draw.
+        if len(clients) > 1:
+            clients = self._chance.choices(clients, shares, k=len(durations_ns))
+        yield from zip(cycle(clients), durations_ns, strict=False)
+
+    def _tell_batch(self, recorder: Recorder, key: Key, batch: Batch, step: Step) -> None:
+        if any(step.start <= self._load.now - each * DAY < step.end for each in batch.days_ago):
+            self._count(recorder, key, batch.ok, [(batch.client, BATCH_NS)] * batch.calls)
 
     def _tell_leftover(self, unrouted: UnroutedCalls, leftover: Leftover, step: Step) -> None:
         """Tell calls that no route matches any more."""
-        headers = [(b"user-agent", leftover.agent.encode())]
-        scope = {"type": "http", "method": "GET", "headers": headers}
+        scope = {**self._scopes[leftover.client], "method": "GET"}
         expected = leftover.calls_per_day * (step.end - step.start) / DAY
         for _ in range(poisson(expected, self._chance)):
             # A worker keeps none before it has found out that endpoints were removed.
@@ -239,13 +260,27 @@ class Historian:
                 unrouted.note(scope, leftover.path)
 
     def _count(
-        self, recorder: Recorder, key: Key, status: int, durations_ns: Sequence[int]
+        self, recorder: Recorder, key: Key, status: int, calls: Iterable[tuple[Client, int]]
     ) -> None:
+        """Count calls, each with its client and its duration in nanoseconds."""
         method, path = key
         series, add = recorder.series(method, path, status), recorder.add
-        for duration_ns in durations_ns:
+        note = recorder.callers.note
+        for client, duration_ns in calls:
+            # In the order of the middleware: the caller, then the call.
+            if note is not None:
+                note(series, self._scopes[client], 0)
             add(series, duration_ns)
-        self.calls += len(durations_ns)
+            self.calls += 1
+
+
+def scope_of(client: Client) -> dict[str, Any]:
+    """The part of a request's scope by which the lens knows its caller."""
+    headers = headers_of(client).items()
+    return {
+        "type": "http",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers],
+    }
 
 
 def latencies(profile: Profile, phase: Phase, chance: Random) -> list[int]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from example_project.clients import Client
+
 Key = tuple[str, str]
 """Method and path template, as fastapi_lens reports them."""
 
@@ -64,12 +66,39 @@ NEVER_CALLED: frozenset[Key] = frozenset(
     }
 )
 
-QUARTERLY_DAYS_AGO: Mapping[Key, tuple[float, ...]] = {
-    ("GET", "/v2/reports/quarterly/{year}/{quarter}"): (20.5, 111.5, 202.5, 293.5, 384.5),
-    ("GET", "/v2/reports/tax/{year}/{quarter}"): (183.5, 274.5, 365.5, 446.5),
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A job that calls an endpoint once a quarter.
+
+    Attributes:
+        client: Its name.
+        days_ago: When it ran.
+        ok: The status of its calls.
+        calls: Calls of each run.
+    """
+
+    client: Client
+    days_ago: tuple[float, ...]
+    ok: int = 200
+    calls: int = 1
+
+
+BATCHES: Mapping[Key, Batch] = {
+    # In use, though it rests for three months.
+    ("GET", "/v2/reports/quarterly/{year}/{quarter}"): Batch(
+        Client.QUARTER_CLOSE, (20.5, 111.5, 202.5, 293.5, 384.5)
+    ),
+    # Has stopped.
+    ("GET", "/v2/reports/tax/{year}/{quarter}"): Batch(
+        Client.BOOKKEEPING, (183.5, 274.5, 365.5, 446.5)
+    ),
+    # Hides behind the back office, which called every working day until it stopped.
+    ("POST", "/v2/coupons"): Batch(
+        Client.CAMPAIGNS, (85.5, 176.5, 267.5, 358.5, 449.5), ok=201, calls=6
+    ),
 }
-"""Endpoints that are called once a quarter, and how many days ago that was: one is in use, though
-it rests for three months, and one has stopped."""
+"""Endpoints that a job calls once a quarter."""
 
 CATALOG: Mapping[Key, Profile] = {
     ("GET", "/v2/products"): Profile(share=283, median_ms=9.5, sigma=0.55),
@@ -90,7 +119,7 @@ CATALOG: Mapping[Key, Profile] = {
         rhythm=Rhythm.OFFICE,
     ),
     ("DELETE", "/v2/products/{sku}"): Profile(
-        share=3,
+        share=12,
         trend=Trend.FADING,
         median_ms=4.9,
         ok=204,
@@ -202,8 +231,7 @@ ORDERS: Mapping[Key, Profile] = {
 }
 
 THE_REST: Mapping[Key, Profile] = {
-    # Only crawlers ask for it. Until the lens tells callers apart, it looks like any other
-    # endpoint in use.
+    # Only crawlers ask for it.
     ("GET", "/v2/feeds/products"): Profile(
         share=3, trend=Trend.STEADY, median_ms=75.0, rhythm=Rhythm.MACHINES
     ),
@@ -222,7 +250,7 @@ THE_REST: Mapping[Key, Profile] = {
     ("GET", "/static/{path}"): Profile(share=79, median_ms=2.4, errors={304: 0.2, 404: 0.06}),
     ("GET", "/v2/coupons/{code}"): Profile(share=26, median_ms=3.3, errors={404: 0.05}),
     ("POST", "/v2/coupons"): Profile(
-        share=4,
+        share=30,
         trend=Trend.FADING,
         median_ms=5.2,
         ok=201,
@@ -231,7 +259,7 @@ THE_REST: Mapping[Key, Profile] = {
         last_days_ago=78.9,
     ),
     ("POST", "/v2/newsletter/subscribers"): Profile(
-        share=16, trend=Trend.FADING, median_ms=5.6, ok=201, errors={422: 0.07}, last_days_ago=45.3
+        share=16, trend=Trend.FADING, median_ms=5.6, ok=201, errors={422: 0.07}, last_days_ago=105.3
     ),
     ("GET", "/v2/reports/sales"): Profile(
         share=6,
@@ -284,7 +312,7 @@ PROFILES: Mapping[Key, Profile] = {**CATALOG, **CUSTOMERS, **ORDERS, **THE_REST}
 
 QUIET: frozenset[Key] = (
     NEVER_CALLED
-    | frozenset(QUARTERLY_DAYS_AGO)
+    | frozenset(BATCHES)
     | frozenset(key for key, profile in PROFILES.items() if profile.last_days_ago)
 )
 """Endpoints that the demo shows as cold, dead or never called; its traffic must not call them."""
@@ -306,18 +334,18 @@ class Leftover:
 
     Attributes:
         path: A path that it had.
-        agent: The User-Agent of its caller.
+        client: Its caller.
         calls_per_day: Calls a day.
     """
 
     path: str
-    agent: str
+    client: Client
     calls_per_day: float
 
 
 LEFTOVERS: Mapping[Key, Leftover] = {
-    ("GET", "/v1/customers/{customer_id}"): Leftover("/v1/customers/17", "TillSync/1.4", 7.0),
-    ("GET", "/v1/server-info"): Leftover("/v1/server-info", "Mozilla/5.0 zgrab/0.x", 2.0),
+    ("GET", "/v1/customers/{customer_id}"): Leftover("/v1/customers/17", Client.TILL, 7.0),
+    ("GET", "/v1/server-info"): Leftover("/v1/server-info", Client.SCANNER, 2.0),
 }
 """Callers of the removed endpoints: an old till, and a scanner."""
 
@@ -332,7 +360,7 @@ def check(endpoints: frozenset[Key]) -> None:
     Raises:
         UnknownEndpointError: There is not; names those that don't fit.
     """
-    planned = NEVER_CALLED | frozenset(QUARTERLY_DAYS_AGO) | frozenset(PROFILES)
+    planned = NEVER_CALLED | frozenset(BATCHES) | frozenset(PROFILES)
     differences = [
         (planned - endpoints, "profiles.py names endpoints that the app does not have"),
         (endpoints - planned, "profiles.py lacks endpoints of the app"),

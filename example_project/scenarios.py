@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from example_project.catalogue import CATALOGUE, FREE_COUPON
+from example_project.clients import Client
 from example_project.credentials import (
     ACCEPTED,
     DECLINED,
-    DEMO_PARTNER_KEY,
     PROVIDER_DOWN,
     webhook_signature,
 )
@@ -18,7 +18,6 @@ Scenario = Callable[[Shopper], Awaitable[None]]
 
 CREATED = 201
 CONFLICT = 409
-PARTNER = {"X-Partner-Key": DEMO_PARTNER_KEY}
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(600)
 WORDS = ("kettle", "press", "dark", "grinder", "decaf", "tea", "filter", "cup", "burrs", "sample")
 NAMES = ("Kim Larsen", "Rosa Moreau", "Tom Novak", "Uma Olsen", "Vera Petit", "Wim Quist")
@@ -28,14 +27,15 @@ async def browse(shopper: Shopper) -> None:
     """Look around, and now and then at something that is gone."""
     category = shopper.chance.choice(tuple(CATALOGUE))
     await shopper.get("/v2/products", params={"category": category})
+    browser = shopper.acting_as(Client.BROWSER)
     if shopper.likely(0.3):
         name = "old-logo.png" if shopper.likely(0.06) else "logo.svg"
-        await shopper.get(f"/static/{name}")
+        await browser.get(f"/static/{name}")
     for _ in range(shopper.chance.randint(1, 4)):
         sku = "OLD-9999" if shopper.likely(0.03) else shopper.sku()
         await shopper.get(f"/v2/products/{sku}")
         if shopper.likely(0.4):
-            await shopper.get(f"/v2/products/{sku}/image")
+            await browser.get(f"/v2/products/{sku}/image")
         if shopper.likely(0.25):
             await shopper.get(f"/v2/products/{sku}/reviews")
 
@@ -100,10 +100,12 @@ async def _notify(shopper: Shopper, reference: str) -> None:
     body = json.dumps({"provider_reference": reference, "event": "settled"}).encode()
     signature = "forged" if shopper.likely(0.02) else webhook_signature(body)
     headers = {"X-Signature": signature, "Content-Type": "application/json"}
-    await shopper.send("POST", "/webhooks/payments", content=body, headers=headers)
+    provider = shopper.acting_as(Client.PAYMENTS)
+    await provider.send("POST", "/webhooks/payments", content=body, headers=headers)
 
 
 async def _ship(shopper: Shopper, order_id: int) -> None:
+    shopper = shopper.acting_as(Client.WAREHOUSE)
     answer = await shopper.post(f"/v2/orders/{order_id}/shipments", {"carrier": "post"})
     if answer.status == CREATED:
         shopper.memory.parcels.append(answer.body["tracking_code"])
@@ -134,6 +136,7 @@ async def refund(shopper: Shopper) -> None:
 
 async def support(shopper: Shopper) -> None:
     """Answer a customer's call."""
+    shopper = shopper.acting_as(Client.BACK_OFFICE)
     await shopper.get("/v2/customers")
     customer_id = 999_999 if shopper.likely(0.04) else shopper.customer()
     await shopper.get(f"/v2/customers/{customer_id}")
@@ -161,6 +164,7 @@ async def sign_up(shopper: Shopper) -> None:
 
 async def restock(shopper: Shopper, skus: list[str] | None = None) -> None:
     """Count the warehouse."""
+    shopper = shopper.acting_as(Client.WAREHOUSE)
     for sku in skus or [shopper.sku() for _ in range(4)]:
         level = {"stock": shopper.chance.randint(150, 400)}
         await shopper.send("PUT", f"/v2/products/{sku}/inventory", json=level)
@@ -168,6 +172,7 @@ async def restock(shopper: Shopper, skus: list[str] | None = None) -> None:
 
 async def back_office(shopper: Shopper) -> None:
     """Look at orders, figures and stock."""
+    shopper = shopper.acting_as(Client.BACK_OFFICE)
     status = shopper.chance.choices(("placed", "paid", "shipped", "lost"), (8, 8, 8, 1))[0]
     await shopper.get("/v2/orders", params={"status": status})
     if shopper.likely(0.12):
@@ -187,6 +192,7 @@ async def upload(shopper: Shopper) -> None:
     """Send a picture, sometimes of a kind that is not taken."""
     kind = "image/tiff" if shopper.likely(0.1) else "image/png"
     files = {"image": ("photo.png", PNG, kind)}
+    shopper = shopper.acting_as(Client.BACK_OFFICE)
     await shopper.send("PUT", f"/v2/products/{shopper.sku()}/image", files=files)
 
 
@@ -199,13 +205,16 @@ async def import_prices(shopper: Shopper) -> None:
     header = "sku,name,category\n" if shopper.likely(0.1) else "sku,name,category,price_cents\n"
     encoding = "latin-1" if shopper.likely(0.25) else "utf-8"
     files = {"price_list": ("prices.csv", (header + rows).encode(encoding), "text/csv")}
-    await shopper.send("POST", "/v2/products/import", files=files)
+    await shopper.acting_as(Client.BACK_OFFICE).send("POST", "/v2/products/import", files=files)
 
 
 async def export(shopper: Shopper) -> None:
     """Download orders; a column that does not exist breaks the download off."""
     columns = "id,margin" if shopper.likely(0.08) else "id,status,total_cents"
+    shopper = shopper.acting_as(Client.ACCOUNTING)
     await shopper.get("/v2/orders/export.csv", params={"columns": columns, "limit": 300})
+    if shopper.likely(0.2):
+        await shopper.get("/v2/reports/sales", params={"days": 7})
 
 
 async def free_order(shopper: Shopper) -> None:
@@ -217,39 +226,41 @@ async def free_order(shopper: Shopper) -> None:
 
 async def partner(shopper: Shopper) -> None:
     """Be a partner's system, which sometimes forgets its key."""
-    headers = {} if shopper.likely(0.04) else PARTNER
+    forgets = shopper.likely(0.04)
+    shopper = shopper.acting_as(Client.PARTNER_WITHOUT_KEY if forgets else Client.PARTNER)
     if shopper.likely(0.3):
-        await shopper.get("/partner/feed", headers=headers)
+        await shopper.get("/partner/feed")
     sku = shopper.sku()
-    answer: Answer = await shopper.get(f"/partner/stock/{sku}", headers=headers)
+    answer: Answer = await shopper.get(f"/partner/stock/{sku}")
     if answer.is_good and shopper.likely(0.35):
         reference = f"P-{shopper.chance.randrange(1_000_000)}"
         wanted: dict[str, Any] = {"reference": reference, "lines": [{"sku": sku, "quantity": 1}]}
-        await shopper.send("POST", "/partner/orders", json=wanted, headers=headers)
+        await shopper.post("/partner/orders", wanted)
 
 
 async def old_till(shopper: Shopper) -> None:
     """Be the till that nobody has updated; one of its two endpoints is removed."""
-    headers = {"User-Agent": "TillSync/1.4"}
-    await shopper.get("/v1/orders", headers=headers)
+    shopper = shopper.acting_as(Client.TILL)
+    await shopper.get("/v1/orders")
     if shopper.likely(0.3):
-        await shopper.get(f"/v1/customers/{shopper.customer()}", headers=headers)
+        await shopper.get(f"/v1/customers/{shopper.customer()}")
 
 
 async def old_carrier(shopper: Shopper) -> None:
     """Send a notice with a signature that is wrong, as always."""
     notice = {"tracking_code": "KC0"}
+    shopper = shopper.acting_as(Client.CARRIER)
     await shopper.send("POST", "/webhooks/parcels", json=notice, headers={"X-Signature": "old"})
 
 
 async def crawl(shopper: Shopper) -> None:
     """Be the crawler of a search engine."""
-    await shopper.get("/v2/feeds/products", headers={"User-Agent": "Googlebot/2.1"})
+    await shopper.acting_as(Client.CRAWLER).get("/v2/feeds/products")
 
 
 async def scan(shopper: Shopper) -> None:
     """Look for weaknesses."""
-    await shopper.get("/v1/server-info", headers={"User-Agent": "Mozilla/5.0 zgrab/0.x"})
+    await shopper.acting_as(Client.SCANNER).get("/v1/server-info")
 
 
 async def mistakes(shopper: Shopper) -> None:
@@ -262,7 +273,7 @@ async def mistakes(shopper: Shopper) -> None:
 
 async def check_health(shopper: Shopper) -> None:
     """Be the load balancer."""
-    await shopper.get("/health")
+    await shopper.acting_as(Client.PROBE).get("/health")
 
 
 MIX: dict[Scenario, float] = {

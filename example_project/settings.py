@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Self
 
 MOST = 1_000
-DEFAULT_HISTORY_DAYS = 450
-"""Long enough for endpoints that are safe to remove, which takes more than a silent year."""
+DEFAULT_HISTORY_DAYS = 520
+"""Long enough for endpoints that are safe to remove, which takes more than a silent year, or a
+silent quarter after a year whose callers are all known."""
 
 DEFAULT_DATA_DIR = Path(__file__).parent / "var"
 

@@ -1,14 +1,16 @@
 """One client of the API: sends requests when it is its turn, and remembers what it has seen."""
 
 import asyncio
+import copy
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
+from example_project.clients import Client, headers_of
 from example_project.pacing import Pacer
 
 REMEMBERED = 200
@@ -48,7 +50,10 @@ class Memory:
 
 
 class Shopper:
-    """A client with its own chance, sharing connections, pace and memory with the others."""
+    """A client with its own chance, sharing connections, pace and memory with the others.
+
+    The API knows it as the storefront, unless it acts as another client.
+    """
 
     def __init__(
         self, client: httpx.AsyncClient, pacer: Pacer, memory: Memory, chance: Random
@@ -56,8 +61,15 @@ class Shopper:
         """Send nothing yet."""
         self._client = client
         self._pacer = pacer
+        self.headers = headers_of(Client.STOREFRONT)
         self.memory = memory
         self.chance = chance
+
+    def acting_as(self, client: Client) -> Self:
+        """The same shopper, known to the API as another client."""
+        other = copy.copy(self)
+        other.headers = headers_of(client)
+        return other
 
     async def get(self, path: str, **options: Any) -> Answer:
         """Send a GET; options are httpx's."""
@@ -70,12 +82,18 @@ class Shopper:
     async def send(self, method: str, path: str, **options: Any) -> Answer:
         """Wait for a turn and send a request; no answer is an answer, too.
 
+        Args:
+            method: Of the request.
+            path: Of the request.
+            options: Those of httpx; headers are added to those of the client.
+
         Raises:
             EnoughError: There is no turn left.
         """
         await self._pacer.turn()
         try:
-            response = await self._client.request(method, path, **options)
+            headers = {**self.headers, **options.pop("headers", {})}
+            response = await self._client.request(method, path, headers=headers, **options)
         except httpx.TransportError as error:
             self.memory.statuses[NO_ANSWER] += 1
             if isinstance(error, httpx.ConnectError):

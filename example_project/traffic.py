@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from example_project.catalogue import CATALOGUE
+from example_project.clients import SERVICE_HEADER, Client
 from example_project.pacing import DEFAULT_RATE, EnoughError, Pacer
 from example_project.scenarios import MIX
 from example_project.shopper import Memory, Shopper
@@ -86,11 +87,13 @@ async def _be(shopper: Shopper) -> None:
 async def _listen(options: Options, chance: Random) -> None:
     """Follow the orders for a while, again and again; some ask for what there is not."""
     address = "ws" + options.base_url.removeprefix("http") + "/v2/orders/events"
+    headers = {SERVICE_HEADER: Client.BACK_OFFICE.value}
     questions = ("", "?only=paid", "?only=shipped", "?only=nonsense")
     while True:
         question = chance.choices(questions, (6, 3, 3, 1))[0]
         with contextlib.suppress(WebSocketException, OSError, TimeoutError):
-            async with connect(address + question, proxy=None) as socket:
+            target = address + question
+            async with connect(target, additional_headers=headers, proxy=None) as socket:
                 async with asyncio.timeout(chance.uniform(*LISTENING_SECONDS)):
                     async for _ in socket:
                         pass

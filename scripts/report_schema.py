@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from fastapi_lens.reporting.callers_report import CallersReport
 from fastapi_lens.reporting.evidence_report import Evidence
 from fastapi_lens.reporting.report import DeadReport, EndpointStats, Report, TopReport
 
@@ -72,6 +73,7 @@ ANSWERS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "/report/top": TopReport,
         "/report/dead": DeadReport,
         "/report/evidence": Evidence,
+        "/report/callers": CallersReport,
         "/cleanup.json": Evidence,
         "/export.json": EndpointsFile,
         "/requests.json": RequestsFile,

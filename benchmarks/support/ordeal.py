@@ -27,12 +27,16 @@ from benchmarks.support.proxy import Proxy
 from benchmarks.support.rows import (
     FlakyDatabase,
     Rows,
+    attributed,
     facts,
     random_delta,
     rows_in,
     rows_of,
     table_rows,
+    uses_in,
+    uses_of,
     worker,
+    wrong_uses,
 )
 from benchmarks.support.waiting import wait_until
 from benchmarks.support.writing import Writer
@@ -79,6 +83,7 @@ class Outcome:
         calls: In the database.
         rows: That were compared.
         differences: Rows that are not what they have to be, or should not be there.
+        pairs: Of an endpoint and a caller, that were compared, too.
         cut: Connections that were cut.
         crashes: Of the server, or processes that were killed.
     """
@@ -88,6 +93,7 @@ class Outcome:
     calls: int
     rows: int
     differences: int
+    pairs: int
     cut: int
     crashes: int
 
@@ -121,7 +127,7 @@ def stream(seed: int) -> Iterator[Batch]:
     for seq in count(1):
         deltas = [random_delta(chance, ENDPOINTS) for _ in range(6)]
         distinct = {(one.endpoint_id, one.minute, one.status): one for one in deltas}
-        yield Batch(seq, tuple(distinct.values()))
+        yield attributed(Batch(seq, tuple(distinct.values())))
 
 
 def write_until(url: str, seed: int, enough: str, shares: tuple[float, float], told: Pipe) -> None:
@@ -260,10 +266,12 @@ class Ordeal:
         drain_all(self._database)
         seqs = {row.id: row.seq for row in table_rows(self._database, WORKER) if row.seq}
         written = {name: islice(stream(int(name[1:])), seq) for name, seq in seqs.items()}
-        expected = rows_of(
+        deltas = list(
             chain.from_iterable(batch.deltas for batches in written.values() for batch in batches)
         )
+        expected, callers = rows_of(deltas), uses_of(deltas)
         found = rows_in(self._database)
+        wrong = wrong_uses(uses_in(self._database), callers)
         told = Told(
             *(
                 sum(getattr(one, name) for one in self._told)
@@ -277,7 +285,8 @@ class Ordeal:
             batches=sum(seqs.values()),
             calls=sum(calls for calls, _, _ in found.endpoints.values()),
             rows=sum(map(len, _parts(expected))),
-            differences=_differences(found, expected),
+            differences=_differences(found, expected) + len(wrong),
+            pairs=len(callers),
             cut=self._proxy.cuts if self._proxy else 0,
             crashes=self._crashes,
         )

@@ -5,9 +5,10 @@ The sums are counted here once more, row by row, without the code that is tested
 
 import random
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,10 +18,18 @@ from fastapi_lens.errors import StorageError
 from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.schema.identities import endpoint_id
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
-from fastapi_lens.storage.writing.batches import Delta, EndpointFacts
+from fastapi_lens.storage.schema.identities import caller_id, endpoint_id
+from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind
+from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS, USE
+from fastapi_lens.storage.writing.batches import (
+    Batch,
+    CallerCalls,
+    CallerFacts,
+    Delta,
+    EndpointFacts,
+)
 from fastapi_lens.storage.writing.registrar import Registrar
+from fastapi_lens.verdict.history import REFUSED
 
 APP = "orders"
 MINUTE = 29_550_000
@@ -113,6 +122,156 @@ def random_delta(chance: random.Random, endpoints: int) -> Delta:
         durations,
         minute=10_080 * 2_930 + chance.choice((-1_500, -61, -60, -1, 0, 1, 59, 60, 1_440)),
         status=chance.choice((101, 200, 201, 304, 404, 422, 500, 503)),
+    )
+
+
+def caller(name: str, kind: CallerKind = CallerKind.HOOK, app: str = APP) -> CallerFacts:
+    """A caller of an app."""
+    return CallerFacts(caller_id(app, kind, name), kind, name)
+
+
+def caller_calls(
+    endpoint: int,
+    of: CallerFacts | None,
+    *,
+    minute: int = MINUTE,
+    calls: int = 1,
+    refused: int = 0,
+    errors_5xx: int = 0,
+) -> CallerCalls:
+    """Calls of a caller in the first second of a minute; of others, if it is None."""
+    is_use = not calls or calls > refused
+    return CallerCalls(
+        endpoint_id=endpoint,
+        caller_id=OTHERS_ID if of is None else of.id,
+        day=minute // 1_440,
+        calls=calls,
+        refused=refused,
+        errors_5xx=errors_5xx,
+        first_at_us=minute * 60_000_000 * is_use,
+        last_at_us=(minute * 60_000_000 + 1_000_000) * is_use,
+    )
+
+
+def called_by(
+    endpoint: int, of: CallerFacts, *minutes: int, seq: int = 1, status: int = 200
+) -> Batch:
+    """An attributed batch with one call in each of some minutes, all by the same caller."""
+    refused = int(status in REFUSED)
+    errors = int(status in range(500, 600))
+    return Batch(
+        seq,
+        tuple(delta(endpoint, minute=minute, status=status) for minute in minutes),
+        is_attributed=True,
+        callers=tuple(
+            caller_calls(endpoint, of, minute=minute, refused=refused, errors_5xx=errors)
+            for minute in minutes
+        ),
+        names=(of,),
+    )
+
+
+CALLERS = tuple(CallerFacts(number, CallerKind.HOOK, f"caller {number}") for number in (1, 2, 3))
+"""Those of `attributed`."""
+
+
+def attributed(batch: Batch) -> Batch:
+    """The same batch with a caller for each sum, which follows from the sum."""
+    return replace(
+        batch,
+        is_attributed=True,
+        callers=tuple(map(_calls_of_caller, batch.deltas)),
+        names=CALLERS,
+    )
+
+
+def _calls_of_caller(one: Delta) -> CallerCalls:
+    is_refused = one.status in REFUSED
+    return CallerCalls(
+        endpoint_id=one.endpoint_id,
+        caller_id=CALLERS[(one.minute + one.status) % len(CALLERS)].id,
+        day=one.minute // 1_440,
+        calls=one.calls,
+        refused=one.calls * is_refused,
+        errors_5xx=one.calls * (one.status in range(500, 600)),
+        first_at_us=one.first_at_us * (not is_refused),
+        last_at_us=one.last_at_us * (not is_refused),
+    )
+
+
+@dataclass
+class Uses:
+    """The calls of one endpoint by one caller, counted once more.
+
+    Attributes:
+        sums: All of them, refused ones, and errors.
+        times: First and last time of a use; 0 without any.
+        days: With a use; only their number, the first, and the last, if read from the tables.
+        max_gap: Longest distance between two of them.
+    """
+
+    sums: tuple[int, int, int]
+    times: tuple[int, int]
+    days: tuple[int, int, int]
+    max_gap: int
+
+
+def uses_of(deltas: Iterable[Delta]) -> dict[tuple[int, int], Uses]:
+    """What has to be there when each of these deltas is written once, with its caller."""
+    found: dict[tuple[int, int], list[CallerCalls]] = {}
+    for one in map(_calls_of_caller, deltas):
+        found.setdefault((one.endpoint_id, one.caller_id), []).append(one)
+    return {pair: _counted_uses(calls) for pair, calls in found.items()}
+
+
+def _counted_uses(calls: Sequence[CallerCalls]) -> Uses:
+    used = [one for one in calls if one.last_at_us]
+    days = sorted({one.day for one in used})
+    return Uses(
+        (
+            sum(one.calls for one in calls),
+            sum(one.refused for one in calls),
+            sum(one.errors_5xx for one in calls),
+        ),
+        (
+            min((one.first_at_us for one in used), default=0),
+            max((one.last_at_us for one in used), default=0),
+        ),
+        (len(days), days[0], days[-1]) if days else (0, 0, 0),
+        max((later - day for day, later in pairwise(days)), default=0),
+    )
+
+
+def uses_in(database: Database) -> dict[tuple[int, int], Uses]:
+    """The rows of callers."""
+    return {
+        (row.endpoint_id, row.caller_id): Uses(
+            (row.calls, row.refused, row.errors_5xx),
+            (row.first_at, row.last_at),
+            (row.days, row.first_day, row.last_day),
+            row.max_gap,
+        )
+        for row in table_rows(database, USE)
+    }
+
+
+def wrong_uses(
+    found: dict[tuple[int, int], Uses], expected: dict[tuple[int, int], Uses]
+) -> list[tuple[int, int]]:
+    """The pairs with other calls or times, with a gap too short, or with too many days."""
+    return [
+        pair
+        for pair in found.keys() | expected.keys()
+        if pair not in found or pair not in expected or _is_wrong(found[pair], expected[pair])
+    ]
+
+
+def _is_wrong(found: Uses, expected: Uses) -> bool:
+    return (
+        (found.sums, found.times, found.days[1:])
+        != (expected.sums, expected.times, expected.days[1:])
+        or found.max_gap < expected.max_gap
+        or not min(1, expected.days[0]) <= found.days[0] <= expected.days[0]
     )
 
 

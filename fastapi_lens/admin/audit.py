@@ -61,6 +61,9 @@ SAVE = Action("save", "changed", AuditGroup.CHANGES)
 KEEP = Action("keep", "kept on purpose", AuditGroup.CHANGES)
 END_KEEP = Action("end_keep", "no longer keeps", AuditGroup.CHANGES)
 PURGE = Action("purge", "deleted history of", AuditGroup.CHANGES)
+LABEL_CALLER = Action("label_caller", "labelled the caller", AuditGroup.CHANGES)
+FORGET_CALLER = Action("forget_caller", "forgot the caller", AuditGroup.CHANGES)
+FORGET_CALLERS = Action("forget_callers", "forgot callers:", AuditGroup.CHANGES)
 SIGN_IN = Action("sign_in", "signed in", AuditGroup.ACCESS)
 SIGN_OUT = Action("sign_out", "signed out", AuditGroup.ACCESS)
 SIGN_OUT_EVERYWHERE = Action("sign_out_everywhere", "signed out everywhere", AuditGroup.ACCESS)
@@ -72,6 +75,7 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
         one.name: one
         for one in (
             *(SAVE, KEEP, END_KEEP, PURGE),
+            *(LABEL_CALLER, FORGET_CALLER, FORGET_CALLERS),
             *(SIGN_IN, SIGN_OUT, SIGN_OUT_EVERYWHERE, WRONG_KEY),
             EXPORT,
         )

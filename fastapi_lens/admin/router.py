@@ -34,6 +34,10 @@ from fastapi_lens.admin.http.requests import (
 )
 from fastapi_lens.admin.http.static_files import static_response
 from fastapi_lens.admin.http.thread_pools import in_changing_thread, in_reader_thread
+from fastapi_lens.admin.pages.callers import caller as caller_view
+from fastapi_lens.admin.pages.callers import export as callers_export
+from fastapi_lens.admin.pages.callers import forget as forget_view
+from fastapi_lens.admin.pages.callers import page as callers_view
 from fastapi_lens.admin.pages.cleanup import export as cleanup_export
 from fastapi_lens.admin.pages.cleanup import keep as cleanup_keep
 from fastapi_lens.admin.pages.cleanup import page as cleanup_view
@@ -47,12 +51,14 @@ from fastapi_lens.admin.pages.requests import export as requests_export
 from fastapi_lens.admin.pages.requests import page as requests_view
 from fastapi_lens.admin.pages.settings import audit as audit_view
 from fastapi_lens.admin.pages.settings import danger as danger_view
+from fastapi_lens.admin.pages.settings import forget_callers as forget_callers_view
 from fastapi_lens.admin.pages.settings import forms as settings_forms
 from fastapi_lens.admin.pages.settings import page as settings_view
 from fastapi_lens.admin.pages.settings import rules as rules_view
 from fastapi_lens.admin.refusals import refused_page
 from fastapi_lens.admin.reports import json as json_reports
 from fastapi_lens.admin.reports.metrics import metrics
+from fastapi_lens.admin.reports.uses_csv import uses_csv
 from fastapi_lens.admin.response_cache import cached_report
 from fastapi_lens.admin.route import AdminRoute
 from fastapi_lens.config.keys import Scope
@@ -362,6 +368,7 @@ _REPORTS: Mapping[str, json_reports.Api] = MappingProxyType(
         "/report/top": json_reports.top,
         "/report/dead": json_reports.dead,
         "/report/evidence": json_reports.evidence,
+        "/report/callers": json_reports.callers,
         "/cleanup.json": json_reports.evidence,
         "/metrics": metrics,
     }
@@ -374,6 +381,11 @@ PAGES = (
     page("/export.csv", endpoints_export.as_csv),
     page("/export.json", endpoints_export.as_json),
     page("/endpoints/{key}", endpoint_view.endpoint_page),
+    page("/callers", callers_view.callers_page),
+    page("/callers.csv", callers_export.callers_csv),
+    page("/callers/{key}.csv", callers_export.caller_csv),
+    page("/callers/{key}", caller_view.caller_page, "GET", "POST"),
+    page("/callers/{key}/forget", forget_view.forget_page, "GET", "POST"),
     page("/cleanup", cleanup_view.cleanup_page, label="Cleanup"),
     page("/cleanup.csv", cleanup_export.as_csv),
     page("/cleanup.md", cleanup_export.as_markdown),
@@ -392,6 +404,7 @@ PAGES = (
     page("/settings/now", settings_view.now_page),
     page("/settings/audit", audit_view.audit_page),
     page("/settings/danger", danger_view.danger_page, "GET", "POST"),
+    page("/settings/danger/callers", forget_callers_view.forget_callers_page, "GET", "POST"),
     page("/settings/rules/preview", rules_view.preview_rule),
     page("/settings/{section}/preview", settings_forms.preview_section),
     page("/settings/{section}", _section, "GET", "POST", back="/settings"),
@@ -399,6 +412,7 @@ PAGES = (
     # Whoever may only read can sign out as well.
     page("/logout", sign_out.sign_out, "POST", back="/", needs=Scope.READ),
     page("/logout/everywhere", sign_out.sign_out_everywhere, "POST", back="/", needs=Scope.READ),
+    page("/uses.csv", uses_csv),
     answer_at("/static/{name:path}", _static),
     *(answer_at(path, json_endpoint(answer, path)) for path, answer in _REPORTS.items()),
 )

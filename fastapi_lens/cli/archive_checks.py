@@ -13,11 +13,14 @@ from typing import Any, NamedTuple, cast
 
 from fastapi_lens.errors import LensError
 from fastapi_lens.storage.engine.texts import unescaped
-from fastapi_lens.storage.schema.identities import dropped_id, endpoint_id, release_id
+from fastapi_lens.storage.records.callers import MOST_CHARACTERS
+from fastapi_lens.storage.schema.identities import caller_id, dropped_id, endpoint_id, release_id
 from fastapi_lens.storage.schema.migrations import known_version
+from fastapi_lens.storage.schema.models import CallerKind
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US, RULES, wrong_values
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
+    CALLER,
     ENDPOINT,
     EXCEPTION,
     GONE,
@@ -25,6 +28,8 @@ from fastapi_lens.storage.schema.tables import (
     OBSERVED,
     RELEASE,
     STATUS,
+    USE,
+    USE_WEEK,
     WORKER,
 )
 from fastapi_lens.storage.transfer.import_ import ADDED_COLUMNS
@@ -44,13 +49,14 @@ _APP = RULES[WORKER.name]["app"]
 _SIGN_TEXT = RULES[WORKER.name]["id"]
 _RELEASE = RULES[WORKER.name]["release"]
 _TABLES = {table.name: table for table in MOVED}
-_ADDED = ("calls", "duration_us", "total_calls")
-_OF_ENDPOINTS = (BUCKET.name, STATUS.name, GONE.name)
+_ADDED = ("calls", "duration_us", "total_calls", "refused", "errors_5xx")
+_OF_ENDPOINTS = (BUCKET.name, STATUS.name, GONE.name, USE.name, USE_WEEK.name)
 _IDENTITIES: Mapping[str, Callable[[Mapping[str, Any]], int]] = MappingProxyType(
     {
         ENDPOINT.name: lambda row: endpoint_id(row["app"], row["method"], row["path"]),
         RELEASE.name: lambda row: release_id(row["app"], row["name"]),
         EXCEPTION.name: lambda row: exception_id(row["endpoint_id"], row["type"], row["place"]),
+        CALLER.name: lambda row: caller_id(row["app"], CallerKind(row["kind"]), row["name"]),
     }
 )
 """Tables whose ids are derived from other columns; rows are added to those of the same id."""
@@ -153,8 +159,8 @@ class RowChecks:
             raise WrongRowError(f"{table} is there twice")
         names = columns if is_list(columns) else []
         known = set(RULES[table])
-        if self._is_older and table == ENDPOINT.name:
-            known -= ADDED_COLUMNS
+        if self._is_older:
+            known -= ADDED_COLUMNS.get(table, frozenset())
         if set(map(str, names)) != known:
             raise WrongRowError(f"{table} has other columns here")
         self._table, self._columns = table, list(map(str, names))
@@ -213,7 +219,13 @@ def _is_number(value: Any, kind: Any) -> bool:
 def _has_its_id(table: str, row: Mapping[str, Any]) -> bool:
     """True if a row's id is derived from its texts, or from those that had characters to escape."""
     given = {name: unescaped(value) if type(value) is str else value for name, value in row.items()}
-    return row["id"] in (_IDENTITIES[table](row), _IDENTITIES[table](given))
+    # A database that escapes some characters cuts what does not fit then.
+    is_cut = (
+        table == CALLER.name
+        and given["name"] != row["name"]
+        and len(row["name"]) == MOST_CHARACTERS
+    )
+    return is_cut or row["id"] in (_IDENTITIES[table](row), _IDENTITIES[table](given))
 
 
 def _is_apps(value: Any) -> bool:

@@ -5,11 +5,9 @@ Pure: no HTTP, no storage. The admin asks the hook, see `fastapi_lens.admin.acce
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from fastapi_lens.config.keys import Scope
-from fastapi_lens.errors import ConfigError
 
 UNNAMED = "authorize"
 """Name in the audit log if the hook gives none."""
@@ -60,34 +58,3 @@ def access_of(verdict: object) -> Access | None:
     raise TypeError(
         f"authorize has to give a Scope, an Access or None, not {type(verdict).__name__}"
     )
-
-
-def hook_of(name: str, value: object) -> Authorize:
-    """The hook itself; text, for example from the environment, names one as ``module:name``.
-
-    Args:
-        name: Name of the setting.
-        value: A callable, or text.
-
-    Raises:
-        ConfigError: It is neither, or there is nothing of this name.
-    """
-    found = _imported(name, value) if isinstance(value, str) else value
-    if not callable(found):
-        raise ConfigError(
-            name,
-            "must be something to call with the request that gives a Scope or None, "
-            f"not {type(found).__name__}",
-        )
-    return cast("Authorize", found)
-
-
-def _imported(name: str, text: str) -> object:
-    module, _, attribute = text.partition(":")
-    try:
-        return getattr(import_module(module), attribute)
-    # An empty name of a module raises the ValueError.
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            name, f"names {text!r}, which cannot be imported; write it like myapp.security:may_look"
-        ) from error

@@ -12,6 +12,14 @@ from pydantic import SecretStr
 from sqlalchemy.engine import URL
 
 from fastapi_lens.config.authorize import Authorize
+from fastapi_lens.config.callers import (
+    CALLERS,
+    Callers,
+    Consumer,
+    check_consumer,
+    check_header,
+    noise_names,
+)
 from fastapi_lens.config.checks import check_directory, trusted_origin
 from fastapi_lens.config.environment import from_environment
 from fastapi_lens.config.keys import SINGLE_KEY, KeyConfig, check_different, check_key, named_keys
@@ -20,6 +28,7 @@ from fastapi_lens.config.setting import METADATA, Section, Setting
 from fastapi_lens.config.values import typed
 from fastapi_lens.errors import ConfigError
 from fastapi_lens.text.methods import method_name
+from fastapi_lens.text.noise import NOISE
 
 Idle: TypeAlias = Literal["unobserved", "silent"]
 """The meaning of time in which no worker lives."""
@@ -39,9 +48,10 @@ REMOVED: Mapping[str, str] = {
 }
 """Settings of earlier releases, each with its replacement."""
 
-_ABOVE_ZERO = Setting(above=0).as_metadata
+_SECONDS = Setting(unit="seconds", above=0).as_metadata
 _threshold = partial(Setting, section=Section.THRESHOLDS, above=0)
 _log = partial(Setting, section=Section.RECORDING)
+_callers = partial(Setting, section=Section.CALLERS)
 _PER_MINUTE = "per minute, per worker"
 _SWITCH = {"on": "On", "off": "Off"}
 
@@ -81,6 +91,13 @@ class LensConfig:
         log_query_values: Keep the values of a query, not its parameter names alone.
         log_clients: The part of a client's address that is kept: ``off`` none, ``masked`` its
             network, ``hashed`` a keyed hash.
+        consumer: Names the caller of a request; a callable on the ASGI scope, or ``module:name`` of
+            one. See `fastapi_lens.config.callers`.
+        callers: The source of the names of callers: ``off`` none, ``hook`` `consumer`, ``key`` also
+            the header that holds a key, ``agent`` also the User-Agent. ``None`` takes ``hook`` if
+            there is a `consumer`, else ``off``.
+        caller_header: The header that holds a key, of which only a keyed hash is kept.
+        noise: Names of callers whose calls show no use: health checks, robots, tests.
         app_name: Name of the application, which keeps apps in one database apart; ``None``
             takes the FastAPI title.
         environment: Shown in the admin's bar, for example ``production``.
@@ -122,11 +139,18 @@ class LensConfig:
     report_keys: Mapping[str, str | SecretStr | KeyConfig] | None = field(
         default=None, repr=False, hash=False
     )
-    authorize: Authorize | None = field(default=None, hash=False)
+    authorize: Authorize | None = field(
+        default=None,
+        hash=False,
+        metadata=Setting(
+            noun="something to call with the request that gives a Scope or None",
+            example="myapp.security:may_look",
+        ).as_metadata,
+    )
     report_path: str = "/lens/report"
     ignore_unmapped: bool = True
-    flush_interval: float = field(default=5.0, metadata=_ABOVE_ZERO)
-    max_batch_size: int = field(default=100, metadata=_ABOVE_ZERO)
+    flush_interval: float = field(default=5.0, metadata=_SECONDS)
+    max_batch_size: int = field(default=100, metadata=Setting(unit="rows", above=0).as_metadata)
     exclude_paths: Sequence[str] = ()
     exclude_methods: Sequence[str] = ()
     cold_threshold_days: float = field(
@@ -180,15 +204,46 @@ class LensConfig:
             },
         ).as_metadata,
     )
+    # Like `authorize`, a function may have no hash.
+    consumer: Consumer | None = field(
+        default=None,
+        hash=False,
+        metadata=Setting(
+            noun="something to call with the ASGI scope that gives text or None",
+            example="myapp.callers:name_of",
+        ).as_metadata,
+    )
+    callers: Callers | None = field(
+        default=None,
+        metadata=_callers(
+            "Names of callers",
+            hint="Each source includes those before it. Of a key, only a keyed hash is kept.",
+            choices=CALLERS,
+            unset="the consumer, if the code has one",
+        ).as_metadata,
+    )
+    caller_header: str = "x-api-key"
+    noise: Sequence[str] = field(
+        default=NOISE,
+        metadata=_callers(
+            "Callers that are noise",
+            noun="at most 200 names, separated by commas, like kube-probe, Pingdom",
+            hint="Health checks, robots and tests, whose calls do not count as use. Separate the "
+            "names by commas; upper and lower case are the same.",
+            is_list=True,
+        ).as_metadata,
+    )
     app_name: str | None = None
     environment: str | None = None
     release: str | None = None
     template_dirs: Sequence[str | PathLike[str]] = ()
     trusted_origins: Sequence[str] = ()
-    session_max_age: int = field(default=604_800, metadata=_ABOVE_ZERO)
-    session_idle_seconds: int = field(default=86_400, metadata=_ABOVE_ZERO)
-    login_max_failures: int = field(default=5, metadata=_ABOVE_ZERO)
-    login_window_seconds: int = field(default=300, metadata=_ABOVE_ZERO)
+    session_max_age: int = field(default=604_800, metadata=_SECONDS)
+    session_idle_seconds: int = field(default=86_400, metadata=_SECONDS)
+    login_max_failures: int = field(
+        default=5, metadata=Setting(unit="wrong keys", above=0).as_metadata
+    )
+    login_window_seconds: int = field(default=300, metadata=_SECONDS)
     idle: Idle = "unobserved"
 
     place: Place = field(init=False, repr=False, compare=False)
@@ -198,6 +253,8 @@ class LensConfig:
         """Convert every value to its type, check it, and check what values mean together."""
         _convert(self, vars(self))
         _check_names(self)
+        check_header("caller_header", self.caller_header)
+        check_consumer("consumer", self.consumer)
         _check_access(self)
         _check_places(self)
         # Resolved now: the process may change its working directory later.
@@ -220,6 +277,11 @@ class LensConfig:
         other = copy(self)
         _convert(other, values)
         return other
+
+    @property
+    def caller_source(self) -> Callers:
+        """The source of the names of callers, with its default."""
+        return self.callers or ("off" if self.consumer is None else "hook")
 
     @property
     def url(self) -> URL:
@@ -265,6 +327,7 @@ def _convert(config: LensConfig, values: Mapping[str, Any]) -> None:
     hints = get_type_hints(type(config))
     for name, value in values.items():
         object.__setattr__(config, name, typed(SETTINGS[name], value, hints[name]))
+    object.__setattr__(config, "noise", noise_names(SETTINGS["noise"], config.noise))
     # Here, because values that change at run time have to keep it, too.
     if config.dead_threshold_days <= config.cold_threshold_days:
         cold = f"{config.cold_threshold_days:g}"
@@ -272,6 +335,13 @@ def _convert(config: LensConfig, values: Mapping[str, Any]) -> None:
             "dead_threshold_days",
             f"({config.dead_threshold_days:g}) must be longer than cold_threshold_days ({cold})",
             f"more than {cold} days, after which an endpoint is cold",
+        )
+    if config.callers == "hook" and config.consumer is None:
+        raise ConfigError(
+            "callers",
+            "is 'hook' without a consumer; set LensConfig(consumer=…), or callers to off, key or "
+            "agent",
+            "off, key or agent, because the code sets no consumer",
         )
 
 

@@ -14,6 +14,7 @@ class Section(StrEnum):
     RETENTION = "retention"
     THRESHOLDS = "thresholds"
     RECORDING = "recording"
+    CALLERS = "callers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,15 @@ class Setting:
         name: Name of the field, which is not repeated in its declaration.
         section: Section in which the setting can be changed while the application runs; None for a
             setting that is fixed at start.
-        noun: Noun for a number in error messages: ``a share``; empty takes it from the type.
+        noun: Noun for a number or a hook in error messages: ``a share``; of a number, empty takes
+            it from the type.
+        example: The address of a hook, for error messages.
         above: Bound that a number must exceed; None for no bound.
         least: Smallest number; None for no bound.
         most: Largest number; None for no bound.
         hint: A sentence below the input; may be empty.
         choices: Label of each value to choose from; empty for a number.
+        is_list: True for a list of text, which a form has in one line, separated by commas.
         unset: Words for None; empty if the setting cannot be None.
     """
 
@@ -40,11 +44,13 @@ class Setting:
     name: str = field(default="", kw_only=True)
     section: Section | None = None
     noun: str = ""
+    example: str = ""
     above: int | None = None
     least: int | None = None
     most: int | None = None
     hint: str = ""
     choices: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    is_list: bool = False
     unset: str = ""
 
     @property

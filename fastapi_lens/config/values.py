@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import SecretStr
 
-from fastapi_lens.config.authorize import hook_of
+from fastapi_lens.config.hooks import hook_of
 from fastapi_lens.config.keys import named_keys
 from fastapi_lens.config.setting import Setting
 from fastapi_lens.errors import ConfigError
@@ -125,6 +125,6 @@ _CONVERTERS: Mapping[Any, Callable[[Setting, Any, Any], Any]] = {
     Literal: _as_choice,
     Sequence: _as_strings,
     Mapping: lambda _setting, value, _kind: named_keys(value),
-    Callable: lambda setting, value, _kind: hook_of(setting.name, value),
+    Callable: lambda setting, value, _kind: hook_of(setting, value),
 }
 """Converters by the type of a field, or by its generic type."""

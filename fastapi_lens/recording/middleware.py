@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fastapi_lens.recording.calls.disconnects import CLIENT_CLOSED_REQUEST, is_gone, listen
 from fastapi_lens.recording.calls.outcomes import of_request
 from fastapi_lens.recording.calls.websocket import WebSocketWatch
-from fastapi_lens.recording.log.request_log import SAMPLING_MODULUS, Ended
+from fastapi_lens.recording.log.request_log import SAMPLING_MODULUS, UNKNOWN, Ended, Unknown
 from fastapi_lens.recording.log.unrouted_calls import is_unrouted
 from fastapi_lens.recording.ownership import owner, warn_of_nested_lens
 from fastapi_lens.recording.routes.route_match import (
@@ -29,6 +29,7 @@ from fastapi_lens.recording.series import (
     KNOWN_METHODS,
     SERVER_ERROR,
     UNMAPPED,
+    CallerValue,
     Series,
     known_method,
 )
@@ -161,7 +162,7 @@ class RecordingMiddleware:
             if seen[3]:
                 lens.recorder.open_calls.end(seen[3])
             duration_ns = (seen[1] or perf_counter_ns()) - started_ns
-            ended = Ended(scope, seen[0], started_ns, duration_ns)
+            ended = Ended(scope, seen[0], started_ns, duration_ns, None, seen[3])
             self._raised(ended, outer_root, error, (server, send))
             raise
         if seen[3]:
@@ -181,17 +182,26 @@ class RecordingMiddleware:
                 status,
             ][0]
             if series is not None:
-                recorder.add(series, duration_ns)
+                caller: CallerValue | Unknown = UNKNOWN
+                note = recorder.callers.note
+                try:
+                    if note is not None:
+                        caller = note(series, scope, seen[3])
+                finally:
+                    recorder.add(series, duration_ns)
                 if (
                     started_ns % SAMPLING_MODULUS < recorder.log.share
                     or duration_ns > series.slow_ns
                     or status >= SERVER_ERROR
                 ):
-                    recorder.log.take(series, Ended(scope, status, started_ns, duration_ns))
+                    recorder.log.take(
+                        series,
+                        Ended(scope, status, started_ns, duration_ns, None, seen[3], caller),
+                    )
             elif recorder.unrouted.has_room:
                 self._note_unrouted(scope, status, outer_root)
         except Exception:  # noqa: BLE001  Such a call is new, of another kind, or stays unknown.
-            self._count(Ended(scope, status, started_ns, duration_ns), outer_root)
+            self._count(Ended(scope, status, started_ns, duration_ns, None, seen[3]), outer_root)
 
     async def _below(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on a call that an outer lens counts."""
@@ -238,7 +248,9 @@ class RecordingMiddleware:
             open_calls.end(watch.opened)
             duration_ns = perf_counter_ns() - started_ns
             status, exception = watch.outcome(ended)
-            self._count(Ended(scope, status, started_ns, duration_ns, exception), outer_root)
+            self._count(
+                Ended(scope, status, started_ns, duration_ns, exception, watch.opened), outer_root
+            )
             ended = exception = None
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -302,7 +314,12 @@ class RecordingMiddleware:
     def _add(self, series: Series, ended: Ended) -> None:
         """Count a call whose series is known, as `__call__` does."""
         recorder = self.lens.recorder
-        recorder.add(series, ended.duration_ns)
+        note = recorder.callers.note
+        try:
+            if note is not None:
+                ended = ended._replace(caller=note(series, ended.scope, ended.opened))
+        finally:
+            recorder.add(series, ended.duration_ns)
         if (
             ended.started_ns % SAMPLING_MODULUS < recorder.log.share
             or ended.duration_ns > series.slow_ns

@@ -17,18 +17,24 @@ logger = logging.getLogger("fastapi_lens")
 def open_endpoints(lens: Recording) -> list[OpenEndpoint]:
     """The open calls of each endpoint whose calls are counted."""
     recorder = lens.recorder
-    groups: dict[tuple[str, str, int], list[int]] = {}
-    for (*_, seen, since_ns), match in recorder.open_calls.matched(lambda call: _match(lens, call)):
-        group = groups.setdefault((match.method, match.template, seen[0]), [0, since_ns])
-        group[0] += 1
-        group[1] = min(group[1], since_ns)
+    groups: dict[tuple[str, str, int], list[tuple[int, OpenCall]]] = {}
+    for number, call, match in recorder.open_calls.matched(lambda call: _match(lens, call)):
+        kind = (match.method, match.template, call[2][0])
+        if lens.is_recorded(match.method, match.template) and not lens.skips(*kind):
+            groups.setdefault(kind, []).append((number, call))
+    scopes = {number: call[0] for group in groups.values() for number, call in group}
+    callers = recorder.callers.of_open_calls(scopes, recorder.open_calls)
     now_ns = recorder.open_calls.timer()
     found: dict[tuple[str, str], OpenEndpoint] = {}
-    for (method, template, status), (connections, since_ns) in groups.items():
-        if not lens.is_recorded(method, template) or lens.skips(method, template, status):
-            continue
+    for (method, template, status), group in groups.items():
         key = recorder.series(method, template, status).key
-        one = OpenEndpoint(key.method, key.path, connections, (now_ns - since_ns) / 1e9)
+        one = OpenEndpoint(
+            key.method,
+            key.path,
+            connections=len(group),
+            seconds=(now_ns - min(call[3] for _, call in group)) / 1e9,
+            callers=frozenset(callers[number] for number, _ in group if number in callers),
+        )
         before = found.get((key.method, key.path))
         found[key.method, key.path] = one if before is None else before.plus(one)
     return list(found.values())

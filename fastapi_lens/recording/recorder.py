@@ -10,14 +10,17 @@ import threading
 import time
 from collections.abc import Callable
 
+from fastapi_lens.config.lens_config import LensConfig
+from fastapi_lens.recording.callers import FOLD_CALLERS_THRESHOLD, Callers
 from fastapi_lens.recording.calls.call_cache import CallCache
 from fastapi_lens.recording.calls.open_calls import OpenCalls
-from fastapi_lens.recording.log.request_log import NEVER_SLOW, RequestLog
+from fastapi_lens.recording.log.request_log import NEVER_SLOW, UNKNOWN, RequestLog, Unknown
 from fastapi_lens.recording.log.unrouted_calls import UnroutedCalls
 from fastapi_lens.recording.series import (
     KNOWN_STATUSES,
     OVERFLOW,
     SERVER_ERROR,
+    CallerValue,
     Series,
     SeriesDelta,
     SeriesKey,
@@ -40,6 +43,7 @@ class Recorder:
         cache: For the middleware: resolved calls.
         log: The request log.
         unrouted: Calls that no route matched.
+        callers: Names of the callers of calls.
         open_calls: Calls whose responses have begun and which are not counted yet.
     """
 
@@ -50,11 +54,17 @@ class Recorder:
         self.clock = clock
         self.log = RequestLog(clock)
         self.unrouted = UnroutedCalls(clock)
+        self.callers = Callers()
         self.open_calls = OpenCalls()
         self.cache = CallCache()
         self._max_series = max_series
         self._series: dict[SeriesKey, Series] = {}
         self._folding = threading.Lock()
+
+    def apply(self, config: LensConfig) -> None:
+        """Use these settings from now on."""
+        self.log.apply(config)
+        self.callers.apply(config)
 
     def series(self, method: str, path: str, status: int) -> Series:
         """The series of such calls, created if it does not exist.
@@ -92,12 +102,33 @@ class Recorder:
         if len(recent) >= FOLD_THRESHOLD and self._folding.acquire(blocking=False):
             try:
                 series.fold()
+                if len(series.callers) >= FOLD_CALLERS_THRESHOLD:
+                    self.callers.fold(series)
             finally:
                 self._folding.release()
 
-    def count(self, *, method: str, path: str, status: int, duration_ns: int) -> None:
-        """Count one call of an endpoint that is known by its template."""
-        self.add(self.series(known_method(method), path, status), duration_ns)
+    def count(
+        self,
+        *,
+        method: str,
+        path: str,
+        status: int,
+        duration_ns: int,
+        caller: CallerValue | Unknown = UNKNOWN,
+    ) -> None:
+        """Count one call of an endpoint that is known by its template.
+
+        Args:
+            method: As clients send it.
+            path: The template.
+            status: Status of the response.
+            duration_ns: Nanoseconds, not negative.
+            caller: By default it is not recorded.
+        """
+        series = self.series(known_method(method), path, status)
+        if caller is not UNKNOWN:
+            series.callers.append(caller)
+        self.add(series, duration_ns)
 
     def decay_slow_threshold(self) -> None:
         """Halve the slow threshold of every series, so that calls count as slow again."""
@@ -132,8 +163,12 @@ class Recorder:
     def _drain_series(self, key: SeriesKey, series: Series) -> SeriesDelta | None:
         with self._folding:
             series.fold()
+            # After the durations: each of them was added after its caller.
+            self.callers.fold(series)
             if not series.buckets:
                 return None
+            calls = sum(series.buckets.values())
+            named, is_attributed = self.callers.take(series, calls)
             delta = SeriesDelta(
                 key=key,
                 buckets=series.buckets,
@@ -141,6 +176,8 @@ class Recorder:
                 max_ns=series.max_ns,
                 first_at=series.first_at,
                 last_at=series.last_at,
+                callers=named,
+                is_attributed=is_attributed,
             )
             series.clear()
             return delta

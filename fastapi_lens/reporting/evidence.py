@@ -109,6 +109,11 @@ class AppEvidence:
     removed: tuple[Judged, ...] = ()
     twins: tuple[str, ...] = ()
 
+    @property
+    def every(self) -> tuple[Judged, ...]:
+        """All endpoints, those that are in the routes first."""
+        return (*self.endpoints, *self.removed)
+
     def by_id(self) -> dict[int, Judged]:
         """The endpoints that are in the routes, by their ids."""
         return {one.endpoint.id: one for one in self.endpoints}

@@ -1,7 +1,8 @@
 """Evidence for the removal of endpoints as Markdown, for a pull request. Pure; no I/O, no HTTP."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 
 from fastapi_lens.reporting.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.observation import Observation
@@ -15,9 +16,19 @@ from fastapi_lens.verdict.sentences import headline, sentence
 
 UNKNOWN_SOURCE = "Without a known file"
 
+MOST_CALLERS = 10
+"""Callers of an endpoint that are named."""
+
+NO_CALLERS: Mapping[int, Sequence[str]] = MappingProxyType({})
+
 
 def markdown(
-    evidence: AppEvidence, endpoints: Iterable[Judged], *, app: str, environment: str | None = None
+    evidence: AppEvidence,
+    endpoints: Iterable[Judged],
+    *,
+    app: str,
+    environment: str | None = None,
+    callers: Mapping[int, Sequence[str]] = NO_CALLERS,
 ) -> Iterator[str]:
     """Endpoints by the file of their handler, each with its verdict and evidence.
 
@@ -26,6 +37,7 @@ def markdown(
         endpoints: Those to list, in any order.
         app: Name of the app.
         environment: Name of its environment; None without one.
+        callers: Names of the callers of endpoints by id, the latest first.
 
     Yields:
         Lines, each with its end.
@@ -37,7 +49,7 @@ def markdown(
     for file, group in groupby(listed, key=lambda one: _place(one)[0]):
         yield f"\n### {code(file) if file else UNKNOWN_SOURCE}\n\n"
         for one in group:
-            yield from _endpoint(one)
+            yield from _endpoint(one, callers.get(one.endpoint.id, ()))
     if not listed:
         yield "\nNone.\n"
     if any(_limit_of(one) for one in listed):
@@ -68,7 +80,7 @@ def _run(first: int, last: int) -> str:
     return str(date_of(first)) if first == last else f"{date_of(first)} to {date_of(last)}"
 
 
-def _endpoint(judged: Judged) -> Iterator[str]:
+def _endpoint(judged: Judged, callers: Sequence[str]) -> Iterator[str]:
     """One endpoint as a list item, with its evidence below."""
     endpoint = judged.endpoint
     where = f", line {_place(judged)[1]}" if _place(judged)[1] else ""
@@ -76,8 +88,16 @@ def _endpoint(judged: Judged) -> Iterator[str]:
         f"- [ ] {code(f'{endpoint.method} {endpoint.path}')}{where}: "
         f"**{headline(judged.verdict)}**; {_last_use(judged)}\n"
     )
-    for text in (*_sentences(judged), *_releases(judged)):
+    for text in (*_sentences(judged), *_called_by(callers), *_releases(judged)):
         yield f"  - {escaped(visible(text))}\n"
+
+
+def _called_by(callers: Sequence[str]) -> list[str]:
+    if not callers:
+        return []
+    more = len(callers) - MOST_CALLERS
+    names = ", ".join(callers[:MOST_CALLERS]) + (f" and {more:,} more" if more > 0 else "")
+    return [f"Called by {names}."]
 
 
 def _last_use(judged: Judged) -> str:

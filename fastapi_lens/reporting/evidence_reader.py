@@ -7,6 +7,12 @@ from functools import lru_cache
 
 from sqlalchemy.engine import Connection
 
+from fastapi_lens.reporting.caller_rows import (
+    CallerNames,
+    noise_of,
+    read_noisy,
+    read_uses_of_endpoints,
+)
 from fastapi_lens.reporting.endpoint_rows import FIRST_CALLED, LAST_CALLED, endpoint_of, with_open
 from fastapi_lens.reporting.evidence import WEEKS, AppEvidence, Judged
 from fastapi_lens.reporting.evidence_rows import (
@@ -36,6 +42,7 @@ from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.text.path_shapes import shape_of
 from fastapi_lens.verdict.days import Holes
+from fastapi_lens.verdict.level import IN_USE_DAYS
 from fastapi_lens.verdict.verdict import verdict_of
 
 BACKLOG_SECONDS = 300.0
@@ -65,6 +72,11 @@ class Scope:
     settings: Settings
     retention: Retention
 
+    @property
+    def noise(self) -> Sequence[str]:
+        """Names of callers that are noise."""
+        return noise_of(self.settings)
+
 
 def read_evidence(
     connection: Connection, scope: Scope, known: dict[int, KnownCalls], *, now: float
@@ -92,6 +104,7 @@ def read_evidence(
             or (row.id in gone and not shapes[row.shape_id].has_route)
         )
     ]
+    shapes |= reading.with_callers(rows, {row.shape_id: shapes[row.shape_id] for row in judged})
     silent = {row.shape_id for row in judged if not shapes[row.shape_id].is_recent}
     calls = reading.calls(rows, [shapes[shape] for shape in silent], known)
     found = [reading.judged(row, shapes[row.shape_id], calls, gone) for row in yield_gil(judged)]
@@ -126,7 +139,7 @@ def read_judged(
     ):
         return None
     reading = _Reading(connection, scope, now)
-    shapes = reading.shapes(rows)
+    shapes = reading.with_callers(rows, reading.shapes(rows))
     calls = reading.calls(rows, list(shapes.values()), {})
     found = reading.judged(row, shapes[row.shape_id], calls, reading.gone())
     return with_weeks(connection, [found], scope, now=now)[0]
@@ -205,6 +218,34 @@ class _Reading:
         for row in rows:
             grouped.setdefault(row.shape_id, []).append(row)
         return {shape: Shape(group, self._present) for shape, group in grouped.items()}
+
+    def with_callers(self, rows: Sequence[Stored], shapes: Mapping[int, Shape]) -> dict[int, Shape]:
+        """Shapes with their callers, as far as these make a difference.
+
+        Whoever called a recently used endpoint, it is in use, unless all of them are noise.
+
+        Args:
+            rows: All endpoints that were read.
+            shapes: Some of their shapes, by id.
+        """
+        recorded = {row.shape_id for row in rows if row.has_callers}.intersection(shapes)
+        if not recorded:
+            return dict(shapes)
+        app, noise, today = self._scope.app, self._scope.noise, self._present.today
+        noisy = read_noisy(self._connection, app, noise, since=today - IN_USE_DAYS)
+        ids: dict[int, list[int]] = {shape: [] for shape in recorded}
+        for row in rows:
+            if row.shape_id in ids:
+                ids[row.shape_id].append(row.id)
+        wanted = {
+            shape: of_shape
+            for shape, of_shape in ids.items()
+            if not shapes[shape].is_recent or not noisy.isdisjoint(of_shape)
+        }
+        names = CallerNames(self._connection, app, noise)
+        every = [identity for of_shape in wanted.values() for identity in of_shape]
+        uses = read_uses_of_endpoints(self._connection, names, every)
+        return {**shapes, **{shape: shapes[shape].with_uses(uses) for shape in wanted}}
 
     def calls(
         self, rows: Sequence[Stored], shapes: Sequence[Shape], known: dict[int, KnownCalls]

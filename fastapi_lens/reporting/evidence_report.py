@@ -5,11 +5,13 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
+from fastapi_lens.reporting.callers import AppCallers, CallerUse, ListedCallers
 from fastapi_lens.reporting.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.gone import Gone
 from fastapi_lens.reporting.observation import Observation
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.storage.engine.yield_gil import yield_gil
+from fastapi_lens.storage.schema.models import CallerKind
 from fastapi_lens.verdict.cadence import Pattern
 from fastapi_lens.verdict.days import date_of
 from fastapi_lens.verdict.history import Keep, KeepSource
@@ -19,6 +21,9 @@ from fastapi_lens.verdict.sentences import sentence
 
 FORMAT = 1
 """Number of the format, which grows when a key is renamed, removed or retyped."""
+
+
+_NOBODY = ListedCallers()
 
 
 def iso_date(day: int | None) -> str | None:
@@ -47,10 +52,17 @@ class Observed(BaseModel):
 
 
 class CallersSince(BaseModel):
-    """The time from which on callers are known, and whether all of them are."""
+    """The time from which on each call has a caller; `complete` if each of them has a name."""
 
     since: float
     complete: bool
+
+    @classmethod
+    def of(cls, callers: AppCallers) -> Self | None:
+        """The time of an app; None if no caller was recorded."""
+        if callers.since is None:
+            return None
+        return cls(since=callers.since, complete=callers.is_complete)
 
 
 class NeedDays(BaseModel):
@@ -69,7 +81,10 @@ class ReasonCode(BaseModel):
 
 
 class EvidenceCaller(BaseModel):
-    """One caller of an endpoint."""
+    """One caller that used an endpoint; `key` is the last part of the address of its page.
+
+    Days are those with a use; calls include refused ones.
+    """
 
     name: str
     last_at: float
@@ -78,6 +93,23 @@ class EvidenceCaller(BaseModel):
     longest_gap_days: int
     calls: int
     noise: bool
+    key: str
+    kind: CallerKind
+
+    @classmethod
+    def of(cls, use: CallerUse) -> Self:
+        """A caller from its use of the endpoint."""
+        return cls(
+            name=use.caller.name,
+            last_at=use.last_at or 0.0,
+            first_at=use.first_at or 0.0,
+            days=use.days,
+            longest_gap_days=use.longest_gap_days,
+            calls=use.calls,
+            noise=use.caller.is_noise,
+            key=use.caller.key,
+            kind=use.caller.kind,
+        )
 
 
 class EndpointReleases(BaseModel):
@@ -140,7 +172,8 @@ class EndpointEvidence(BaseModel):
     `removed_at` None; the others are here because they were still called, see `gone`. Pattern,
     longest gap, needed days and dates are None for an endpoint that was used in the last seven
     days, because they are not read then. `safe_from` is None as well for a WebSocket, which
-    waiting never makes safe to remove.
+    waiting never makes safe to remove. Callers are those that used it under any names of its path
+    parameters, the latest first; `more_callers` are not listed.
     """
 
     key: str
@@ -165,13 +198,14 @@ class EndpointEvidence(BaseModel):
     reasons: list[ReasonCode]
     sentences: list[str]
     callers: list[EvidenceCaller]
+    more_callers: int
     releases: EndpointReleases
     deprecated: Deprecation | None
     kept: Kept | None
     gone: CallsSinceRemoval | None
 
     @classmethod
-    def of(cls, judged: Judged) -> Self:
+    def of(cls, judged: Judged, callers: ListedCallers) -> Self:
         """The evidence of one endpoint."""
         endpoint, verdict, history = judged.endpoint, judged.verdict, judged.history
         return cls(
@@ -191,7 +225,8 @@ class EndpointEvidence(BaseModel):
             excluded={str(one.cadence): one.is_excluded for one in verdict.exclusions},
             reasons=[ReasonCode(code=one.code, **one.numbers) for one in verdict.reasons],
             sentences=[sentence(one) for one in verdict.reasons],
-            callers=[],
+            callers=[EvidenceCaller.of(one) for one in callers.uses],
+            more_callers=callers.more,
             releases=_releases_of(judged),
             deprecated=Deprecation(since=None, sunset=None) if endpoint.deprecated else None,
             kept=Kept.of(latest_keep(history), history.today),
@@ -215,17 +250,24 @@ class Evidence(BaseModel):
 
     @classmethod
     def of(
-        cls, evidence: AppEvidence, *, app: str, now: float, environment: str | None = None
+        cls,
+        evidence: AppEvidence,
+        callers: AppCallers,
+        *,
+        app: str,
+        now: float,
+        environment: str | None = None,
     ) -> Self:
         """The evidence of an app as JSON.
 
         Args:
             evidence: As it was read.
+            callers: Of all its endpoints.
             app: Name of the app.
             now: Epoch seconds.
             environment: Its environment, such as ``production``.
         """
-        every = (*evidence.endpoints, *evidence.removed)
+        listed = callers.by_endpoint
         return cls(
             fastapi_lens_evidence=FORMAT,
             generated_at=now,
@@ -233,10 +275,12 @@ class Evidence(BaseModel):
             environment=environment,
             releases=list(evidence.releases),
             observed=Observed.of(evidence.observation),
-            # Nothing records callers yet; the key stands here for programs.
-            callers=None,
+            callers=CallersSince.of(callers),
             twins=list(evidence.twins),
-            endpoints=[EndpointEvidence.of(one) for one in yield_gil(every)],
+            endpoints=[
+                EndpointEvidence.of(one, listed.get(one.endpoint.id, _NOBODY))
+                for one in yield_gil(evidence.every)
+            ],
         )
 
 

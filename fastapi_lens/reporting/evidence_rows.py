@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.bucket_rows import Row, fetched
-from fastapi_lens.reporting.endpoint_rows import FACTS, ID, METHOD, PATH, sound_facts
+from fastapi_lens.reporting.caller_rows import unattributed_us
+from fastapi_lens.reporting.endpoint_rows import FACTS, ID, LAST_CALLED, METHOD, PATH, sound_facts
 from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.identities import shape_id
 from fastapi_lens.storage.schema.models import Tier
@@ -27,13 +28,14 @@ _ALIKE = 100
 """Endpoints of one query for days up to their last call: about as many days for each of them."""
 
 DAYS_PER_WEEK = 7
-_ROWS = 512
-"""Rows between two offers of the interpreter lock."""
-
-_TIMES = ("last_seen_at", "present_since", "evidence_since", "removed_at", "last_used_at")
+_OF_CALLERS = ("attributed_until", "unattributed_at")
+_TIMES = (
+    *("last_seen_at", "present_since", "evidence_since", "removed_at", "last_used_at"),
+    *_OF_CALLERS,
+)
 _IDS = (
     *("shape_id", "first_release_id", "last_release_id"),
-    *("first_called_release_id", "last_called_release_id"),
+    *("first_called_release_id", "last_called_release_id", "callers"),
 )
 _COLUMNS = (*FACTS, *(ENDPOINT.c[name] for name in (*_TIMES, *_IDS)), ENDPOINT.c.overrides)
 _TIMES_AT, _IDS_AT = len(FACTS), len(FACTS) + len(_TIMES)
@@ -49,6 +51,7 @@ class Stored:
 
     Attributes:
         facts: The columns of `endpoint_rows.FACTS`.
+        callers: Number of its rows in the ledger of callers.
         overrides: The ``x-lens`` mapping of its route as JSON; None without one.
     """
 
@@ -58,12 +61,26 @@ class Stored:
     evidence_since: int
     removed_at: int
     last_used_at: int
+    attributed_until: int
+    unattributed_at: int
     shape_id: int
     first_release_id: int
     last_release_id: int
     first_called_release_id: int
     last_called_release_id: int
+    callers: int
     overrides: str | None
+
+    @property
+    def unattributed_us(self) -> int:
+        """Time of its latest call without a caller, in microseconds; 0 without any."""
+        last_us: int = self.facts[LAST_CALLED]
+        return unattributed_us(last_us, self.attributed_until, self.unattributed_at)
+
+    @property
+    def has_callers(self) -> bool:
+        """True if callers of it were recorded at some time."""
+        return bool(self.attributed_until or self.callers)
 
     @property
     def id(self) -> int:
@@ -180,7 +197,7 @@ def read_calls(
     columns = STATUS.c.endpoint_id, STATUS.c.day
     for where in _up_to(last_days, reach.days()):
         used = fetched(connection, sa.select(*columns).where(*where, _IS_USE))
-        for identity, day in yield_gil(used, every=_ROWS):
+        for identity, day in yield_gil(used):
             found[identity].days.append(day)
     for where in _up_to(last_days, reach.days(reach.today - NOISE_WINDOW + 1)):
         for identity, day in fetched(connection, sa.select(*columns).where(*where, ~_IS_USE)):
@@ -227,6 +244,10 @@ def _stored(row: Row, app: str) -> Stored:
     facts, overrides = sound_facts(row[:_TIMES_AT]), row[-1]
     times = (whole(one, MAX_TIME_US) for one in row[_TIMES_AT:_IDS_AT])
     numbers = dict(zip((*_TIMES, *_IDS), (*times, *map(whole, row[_IDS_AT:-1])), strict=True))
+    for at, name in enumerate(_OF_CALLERS, _TIMES_AT + len(_TIMES) - len(_OF_CALLERS)):
+        # No call is attributed because a row is damaged.
+        if not isinstance(row[at], int) or row[at] < 0:
+            numbers[name] = MAX_TIME_US
     # A worker of an older release has registered it.
     numbers["shape_id"] = numbers["shape_id"] or shape_id(app, facts[METHOD], facts[PATH])
     text = overrides if isinstance(overrides, str) else None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fastapi_lens.errors import OverrideError
+from fastapi_lens.reporting.caller_rows import StoredUse
 from fastapi_lens.reporting.endpoint_rows import (
     FIRST_CALLED,
     FIRST_SEEN,
@@ -19,6 +20,7 @@ from fastapi_lens.reporting.endpoint_rows import (
     TOTAL,
 )
 from fastapi_lens.reporting.evidence_rows import DAYS_PER_WEEK, Calls, Stored
+from fastapi_lens.reporting.ledgers import ShapeLedger
 from fastapi_lens.reporting.observation import HOLE_MINUTES, Observation
 from fastapi_lens.verdict.cadence import CADENCE_DAYS
 from fastapi_lens.verdict.history import History, Keep, Kind, Noise
@@ -75,12 +77,36 @@ class Shape:
     Args:
         rows: At least one.
         present: The state of the app.
+        uses: Their rows in the ledger of callers; None if callers were never recorded, or if it
+            makes no difference who called.
     """
 
-    def __init__(self, rows: Sequence[Stored], present: Present) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Stored],
+        present: Present,
+        uses: Iterable[StoredUse] | None = None,
+    ) -> None:
         """Read nothing of their calls yet."""
         self._rows = rows
         self._present = present
+        self._callers = None if uses is None else self._ledger(uses)
+
+    def with_uses(self, uses: Mapping[int, Sequence[StoredUse]]) -> "Shape":
+        """The same with the rows of its callers by endpoint; those of other shapes are ignored."""
+        own = [use for row in self._rows for use in uses.get(row.id, ())]
+        return Shape(self._rows, self._present, own)
+
+    def _ledger(self, uses: Iterable[StoredUse]) -> ShapeLedger:
+        unattributed_us = max(row.unattributed_us for row in self._rows)
+        evidence_us = max(row.evidence_since for row in self._rows)
+        return ShapeLedger.of(
+            uses,
+            unattributed_day=unattributed_us // DAY_US if unattributed_us else -1,
+            # The day on which evidence begins is not whole.
+            whole_from=evidence_us // DAY_US + 1 if evidence_us else 0,
+            today=self._present.today,
+        )
 
     @property
     def ids(self) -> list[int]:
@@ -93,7 +119,7 @@ class Shape:
 
         The gaps between its uses then change no level, see `level_of`.
         """
-        last = self._stored_last_day()
+        last = self._without_noise(self._stored_last_day())
         return last is not None and self._present.today - last <= IN_USE_DAYS
 
     @property
@@ -120,6 +146,12 @@ class Shape:
         found = [calls[each.id] for each in self._rows if each.id in calls]
         days = _merged((each.days for each in found), last=present.today)
         weeks = _merged((each.weeks for each in found), last=present.today)
+        last_used = self._without_noise(self._last_used_day(calls))
+        if self._callers is not None:
+            # Only noise has called since.
+            until = -1 if last_used is None else last_used
+            days = tuple(day for day in days if day <= until)
+            weeks = tuple(week for week in weeks if week <= until)
         # Days of the last week may still be kept, and tell more.
         weeks = tuple(week for week in weeks if not days or week + DAYS_PER_WEEK <= days[0])
         return History(
@@ -128,10 +160,11 @@ class Shape:
             observed_since=present.observed_since,
             days=days,
             weeks=weeks,
-            last_used=self._last_used_day(calls),
+            last_used=last_used,
             holes=present.observation.holes,
             kind=_KINDS.get(row.facts[KIND], Kind.HTTP),
-            noise=Noise(refused_days=len({day for each in found for day in each.refused})),
+            noise=self._noise({day for each in found for day in each.refused}),
+            ledger=None if self._callers is None else self._callers.ledger,
             keeps=self._keeps(overrides),
             # The longest period asks for the longest silence.
             cadence=max(
@@ -141,6 +174,12 @@ class Shape:
             ),
             has_waiting=present.has_waiting,
         )
+
+    def _noise(self, refused: set[int]) -> Noise:
+        callers = self._callers
+        if callers is None:
+            return Noise(refused_days=len(refused))
+        return Noise(callers.noise_days, len(refused), callers.noise_names, callers.refused_users)
 
     def present_since_us(self, row: Stored) -> int:
         """Time since which an endpoint has been in the routes, and all histories are whole.
@@ -170,13 +209,25 @@ class Shape:
             day: The last used day, see `history`.
         """
         times = (time for row in self._rows for time in (row.last_used_at, row.facts[LAST_CALLED]))
-        return max((time for time in times if time // DAY_US == day), default=day * DAY_US)
+        by_caller = 0 if self._callers is None else self._callers.last_used_at_us
+        known = by_caller if by_caller // DAY_US == day else day * DAY_US
+        return max((time for time in times if time // DAY_US == day), default=known)
 
     def _stored_last_day(self) -> int | None:
-        if any(row.id in self._present.open_ids for row in self._rows):
+        if self._is_open:
             return self._present.today
         last = max(row.last_used_at for row in self._rows)
         return last // DAY_US if last else None
+
+    def _without_noise(self, last_used: int | None) -> int | None:
+        """The day of the last use by somebody who is no noise, or may be none."""
+        if self._callers is None or self._is_open:
+            return last_used
+        return self._callers.without_noise(last_used)
+
+    @property
+    def _is_open(self) -> bool:
+        return any(row.id in self._present.open_ids for row in self._rows)
 
     def _last_used_day(self, calls: Mapping[int, Calls]) -> int | None:
         days = [_last_day_of(row, calls[row.id]) for row in self._rows if row.id in calls]

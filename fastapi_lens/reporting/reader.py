@@ -14,6 +14,7 @@ from fastapi_lens.reporting.aggregate import (
 )
 from fastapi_lens.reporting.bucket_rows import Row
 from fastapi_lens.reporting.cache import TTLCache
+from fastapi_lens.reporting.caller_reader import CallerReader
 from fastapi_lens.reporting.endpoint_rows import (
     FIRST_CALLED,
     FIRST_SEEN,
@@ -89,6 +90,7 @@ class Reader:
         retention: Retention of each tier; may change while the reader exists.
 
     Attributes:
+        callers: Answers queries about callers.
         log: Answers queries about single requests and exceptions.
         results: Cache of recent results, see `version`.
     """
@@ -107,6 +109,7 @@ class Reader:
         self._settings = settings
         self._retention = retention
         self.log = LogReader(database, app=app, is_recorded=self._is_recorded)
+        self.callers = CallerReader(database, app=app, settings=settings)
         self.results = TTLCache()
         self._recent = TTLCache(max_age_seconds=EVIDENCE_SECONDS)
         self._known = TTLCache(max_age_seconds=KNOWN_SECONDS, max_values=1)

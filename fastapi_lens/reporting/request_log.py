@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.reporting.bucket_rows import fetched
 from fastapi_lens.reporting.model import id_from_key, key_from_id
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.schema.models import REQUEST_ID_BITS
+from fastapi_lens.storage.schema.models import OTHERS_ID, REQUEST_ID_BITS
 from fastapi_lens.storage.schema.row_checks import MAX_ID
 from fastapi_lens.storage.schema.sanitized_rows import sound_rows
 from fastapi_lens.storage.schema.tables import ENDPOINT, EXCEPTION, REQUEST
@@ -22,6 +22,9 @@ MOST_NEWER = 1_000
 
 MOST_EXCEPTIONS = 200
 
+MOST_CALLERS = 10
+"""Callers of an exception that its page names."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogFilter:
@@ -29,12 +32,14 @@ class LogFilter:
 
     Attributes:
         endpoint: Key of an endpoint, 16 hexadecimal digits.
+        caller: Key of a caller, 16 hexadecimal digits.
         statuses: Lowest and highest status code.
         text: Text in the requested path, or in the type or message of the exception.
         reason: ``error``, ``slow`` or ``sample``.
     """
 
     endpoint: str = ""
+    caller: str = ""
     statuses: tuple[int, int] | None = None
     method: str = ""
     min_ms: float | None = None
@@ -54,6 +59,7 @@ class LoggedCall:
         path: The requested path; `query` has only parameter names unless values are kept.
         exception_key: Key of its exception; empty without one, as are `exception_type` and
             `message`.
+        caller_id: Id of its caller; 0 if it was not recorded, or is forgotten.
     """
 
     id: int
@@ -72,6 +78,7 @@ class LoggedCall:
     exception_key: str
     exception_type: str
     message: str
+    caller_id: int = 0
 
     @property
     def key(self) -> str:
@@ -217,6 +224,33 @@ class LogReader:
             return None
         return _exception(row)
 
+    def callers_of_exception(self, key: str, *, limit: int = MOST_CALLERS) -> dict[int, int]:
+        """The callers that met one kind of exception: logged requests by id, the most first.
+
+        Requests without a recorded caller are left out.
+
+        Args:
+            key: The key of the kind.
+            limit: Most callers to return.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        calls = sa.func.count().label("calls")
+        rows = (
+            sa.select(REQUEST.c.caller_id, calls)
+            .where(
+                REQUEST.c.app == self._app(),
+                REQUEST.c.failure_id == id_from_key(key),
+                REQUEST.c.caller_id > OTHERS_ID,
+            )
+            .group_by(REQUEST.c.caller_id)
+            .order_by(calls.desc(), REQUEST.c.caller_id)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return {identity: int(count) for identity, count in connection.execute(rows)}
+
     def _of(
         self, connection: Connection, table: sa.Table, endpoint: str
     ) -> list[sa.ColumnElement[bool]]:
@@ -250,6 +284,8 @@ class LogReader:
         found = self._of(connection, REQUEST, wanted.endpoint)
         # Other ids contain no time, and paging through the log would stop at them.
         found.append(REQUEST.c.id.between(0, MAX_ID))
+        if wanted.caller:
+            found.append(REQUEST.c.caller_id == id_from_key(wanted.caller))
         if wanted.statuses is not None:
             found.append(REQUEST.c.status.between(*wanted.statuses))
         if wanted.method:
@@ -326,6 +362,7 @@ def _call(row: Any) -> LoggedCall:
         exception_key=key_from_id(row.failure_id) if row.failure_id and row.exception_type else "",
         exception_type=row.exception_type or "",
         message=row.message or "",
+        caller_id=row.caller_id,
     )
 
 

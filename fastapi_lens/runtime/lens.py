@@ -93,7 +93,7 @@ class Lens:
         """Create the parts that belong to this process only; a forked child gets new ones."""
         self.database = Database(self.config.url)
         self.recorder = Recorder(clock=self.clock)
-        self.recorder.log.apply(self.settings.config)
+        self.recorder.apply(self.settings.config)
         self.flusher = self._new_flusher()
         self.reader = Reader(
             self.database,
@@ -125,7 +125,9 @@ class Lens:
             open_endpoints=lambda: open_endpoints(self),
             uncounted=self._uncounted,
         )
-        return Flusher(self.recorder, self.database, worker, settings, self._endpoints, hooks)
+        flusher = Flusher(self.recorder, self.database, worker, settings, self._endpoints, hooks)
+        flusher.apply(self.settings.config)
+        return flusher
 
     @property
     def title(self) -> str:
@@ -197,7 +199,8 @@ class Lens:
         self.retention.keep(
             ttl_days=settings.config.ttl_days, log_max_rows=settings.config.log_max_rows
         )
-        self.recorder.log.apply(settings.config)
+        self.recorder.apply(settings.config)
+        self.flusher.apply(settings.config)
         # After the settings, because the middleware reads the cache before the settings.
         self.recorder.forget_matches()
 

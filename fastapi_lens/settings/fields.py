@@ -1,8 +1,9 @@
 """Form fields of settings: their texts and typed values. Pure; no HTML."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from fastapi_lens.config.lens_config import SETTINGS, LensConfig
 from fastapi_lens.config.setting import Setting
@@ -10,6 +11,8 @@ from fastapi_lens.errors import ConfigError
 from fastapi_lens.settings.settings import SECTIONS, Settings
 
 ON, OFF = "on", "off"
+NO_NAMES = "none"
+"""An empty list in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,14 @@ def chosen(config: LensConfig, typed: Mapping[str, str]) -> LensConfig:
     Raises:
         ConfigError: A value is not allowed; `field` is its name.
     """
-    return config.with_values(
-        # An empty field means None where the setting has it; elsewhere its check refuses the text.
-        {name: None if not text and SETTINGS[name].unset else text for name, text in typed.items()}
-    )
+    return config.with_values({name: _value(SETTINGS[name], text) for name, text in typed.items()})
+
+
+def _value(setting: Setting, text: str) -> str | list[str] | None:
+    if setting.is_list:
+        return [name.strip() for name in re.split("[,\n]", text) if name.strip()]
+    # An empty field means None where the setting has it; elsewhere its check refuses the text.
+    return None if not text and setting.unset else text
 
 
 def changes(config: LensConfig, other: LensConfig, section: str) -> dict[str, Any]:
@@ -110,6 +117,8 @@ def text_of(value: object) -> str:
     if isinstance(value, int | float):
         # A float holds 15 digits exactly; more would show how it is rounded.
         return f"{value:.15g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, cast("Iterable[object]", value)))
     return "" if value is None else str(value)
 
 
@@ -118,6 +127,8 @@ def shown(setting: Setting, value: object) -> str:
     text = text_of(value)
     if setting.choices:
         return setting.choices.get(text, text)
+    if setting.is_list:
+        return text or NO_NAMES
     number = f"{int(text):,}" if text.isdecimal() else text
     unit = "" if " " in setting.unit else f" {setting.unit}".rstrip()
     return f"{number}{unit}" if text else setting.unset

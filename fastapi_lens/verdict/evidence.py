@@ -112,8 +112,10 @@ def _of_noise(silence: Silence) -> Iterator[Reason]:
             refused_users=tuple(sorted(noise.refused_users)),
         )
     elif not noise.noise_days and not noise.refused_days:
-        # Without a ledger, calls of bots are uses like all others.
-        yield _reason(Code.NO_NOISE, window=NOISE_WINDOW, are_bots_known=int(ledger is not None))
+        # Without a ledger of that time, calls of bots are uses like all others.
+        first_day = silence.history.today - NOISE_WINDOW + 1
+        are_bots_known = ledger is not None and ledger.since <= first_day
+        yield _reason(Code.NO_NOISE, window=NOISE_WINDOW, are_bots_known=int(are_bots_known))
     if silence.history.kind is Kind.WEBSOCKET:
         yield _reason(Code.WEBSOCKET)
 

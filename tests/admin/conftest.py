@@ -1,6 +1,6 @@
 """An application with an admin that is called in this process."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +8,14 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from benchmarks.support.rows import delta, worker
+from benchmarks.support.rows import caller_calls, delta, worker
 from benchmarks.support.writing import Writer
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.recording.flush.processes import new_id
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.schema.identities import endpoint_id
-from fastapi_lens.storage.writing.batches import Batch
+from fastapi_lens.storage.writing.batches import Batch, CallerFacts
+from fastapi_lens.verdict.history import REFUSED
 from tests.recording.probe import lens_of
 
 
@@ -61,16 +62,52 @@ class Site:
         *,
         status: int = 200,
         duration_ns: int = 10_000_000,
+        by: CallerFacts | None = None,
     ) -> None:
-        """Calls at a past time, in epoch seconds; another worker, since ended, counted them."""
-        past = worker(new_id(), app="site", started_at=moment)
-        writer = Writer(self.lens.database, past)
-        writer.register([], applied=0, now_us=microseconds(moment))
+        """Calls at a past time, in epoch seconds; another worker, since ended, counted them.
+
+        Args:
+            moment: Epoch seconds.
+            method: Of the endpoint.
+            path: Its path template.
+            calls: Number of them.
+            status: Of their responses.
+            duration_ns: Of each.
+            by: Their caller; None if callers were not recorded.
+        """
         durations = [duration_ns // 1_000] * calls
         counted = delta(
             endpoint_id("site", method, path), durations, minute=int(moment // 60), status=status
         )
-        writer.write(Batch(1, (counted,)))
+        if by is None:
+            self._write(moment, Batch(1, (counted,)))
+            return
+        attributed = caller_calls(
+            counted.endpoint_id,
+            by,
+            minute=int(moment // 60),
+            calls=calls,
+            refused=calls if status in REFUSED else 0,
+            errors_5xx=calls if status >= 500 else 0,
+        )
+        batch = Batch(1, (counted,), is_attributed=True, callers=(attributed,), names=(by,))
+        self._write(moment, batch)
+
+    def count_by(
+        self, moment: float, method: str, path: str, callers: Sequence[CallerFacts]
+    ) -> None:
+        """One call by each of some callers at a past time, in epoch seconds; see `count_at`."""
+        minute, identity = int(moment // 60), endpoint_id("site", method, path)
+        calls = tuple(caller_calls(identity, one, minute=minute) for one in callers)
+        counted = delta(identity, [1_000] * len(callers), minute=minute)
+        batch = Batch(1, (counted,), is_attributed=True, callers=calls, names=tuple(callers))
+        self._write(moment, batch)
+
+    def _write(self, moment: float, batch: Batch) -> None:
+        past = worker(new_id(), app="site", started_at=moment)
+        writer = Writer(self.lens.database, past)
+        writer.register([], applied=0, now_us=microseconds(moment))
+        writer.write(batch)
 
     def get(self, path: str = "/lens/", **headers: str) -> Any:
         return self.client.get(path, headers=headers)

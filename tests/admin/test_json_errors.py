@@ -13,8 +13,8 @@ KEY = {"X-Lens-Key": "a-key-of-the-tests"}
 JSON = {"Accept": "application/json"}
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 REPORTS = (
-    "nothing is here; the reports are /lens/report, /lens/report/top, /lens/report/dead and "
-    "/lens/report/evidence"
+    "nothing is here; the reports are /lens/report, /lens/report/top, /lens/report/dead, "
+    "/lens/report/evidence and /lens/report/callers"
 )
 
 

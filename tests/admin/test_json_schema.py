@@ -14,6 +14,7 @@ from tests.admin.conftest import Site
 from tests.cli.helpers import run
 
 SCHEMA = report_schema.schema()
+WITHOUT_DAYS = ("/report/evidence", "/report/callers")
 REPORTS = [path for path in report_schema.ANSWERS if path.startswith("/report")]
 
 
@@ -29,7 +30,7 @@ def validator(model: str) -> Draft202012Validator:
 
 @pytest.fixture
 def full(make_site: Callable[..., Site]) -> Site:
-    """A site with a used endpoint, a faulty one, one that is never called, and logged requests."""
+    """A site with a used endpoint, an unused one, logged requests, and a known caller."""
     app = FastAPI()
 
     @app.get("/orders/{order_id}")
@@ -41,7 +42,7 @@ def full(make_site: Callable[..., Site]) -> Site:
         """Nobody calls it."""
 
     # Slow ones are kept at the end of their minute.
-    site = make_site(app, log_sample_rate=1.0, log_slowest=0, log_clients="masked")
+    site = make_site(app, log_sample_rate=1.0, log_slowest=0, log_clients="masked", callers="agent")
     site.client.get("/orders/1?page=2")
     with pytest.raises(ZeroDivisionError):
         site.client.get("/orders/0")
@@ -78,6 +79,7 @@ def test_the_answers_that_were_validated_have_endpoints_and_requests(full: Site)
     requests: list[Any] = full.get("/lens/requests.json").json()["requests"]
     assert {one["status"] for one in endpoints} == {"active", "never_called"}
     assert {one["status"] for one in requests} >= {200, 500}
+    assert full.get("/lens/report/callers").json()["callers"]
     assert any(one["exception"] for one in requests)
 
 
@@ -86,8 +88,9 @@ def test_the_answers_that_were_validated_have_endpoints_and_requests(full: Site)
     [
         *((path, "", {"X-Lens-Key": "wrong"}, 403) for path in REPORTS),
         *((path, "/nothing", {}, 404) for path in REPORTS),
-        # The evidence takes no parameters.
-        *((path, "?days=0", {}, 422) for path in REPORTS if path != "/report/evidence"),
+        *((path, "?days=0", {}, 422) for path in REPORTS if path not in WITHOUT_DAYS),
+        ("/report/callers", "?endpoint=x", {}, 422),
+        ("/report/callers", "?endpoint=0000000000000007", {}, 404),
     ],
 )
 def test_a_refusal_is_as_the_schema_says(

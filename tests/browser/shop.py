@@ -4,8 +4,13 @@ from pathlib import Path
 
 from fastapi import FastAPI, Response
 
+from benchmarks.support.rows import called_by, caller, worker
+from benchmarks.support.writing import Writer
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
+from fastapi_lens.recording.flush.processes import new_id
 from fastapi_lens.runtime.lens import Lens
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.identities import endpoint_id
 from tests.support.past import Past
 
 DAY = 86_400
@@ -13,6 +18,9 @@ KEY = "shop-key-of-the-test"
 NAME = "shop"
 SHELVES = 52
 UNLUCKY = 13
+SCRIPT = "<script>alert(1)</script>"
+CALLERS = ("billing-service", "web", SCRIPT, "kube-probe", "מערכת חיוב 🚀", "x" * 200)
+"""Callers of the deprecated endpoint."""
 
 app = FastAPI(title=NAME)
 app.add_middleware(LensMiddleware)
@@ -93,10 +101,21 @@ def lay_down_history(db_path: Path, *, now: float) -> None:
         _count(lens, "GET", f"/shelves/{number:02}/{{number}}", SHELVES - number)
     assert lens.flusher.flush()
     time[0] = now
+    for name in CALLERS:
+        _call_as(lens.database, name, now=now)
     watched = Past(lens.database, NAME, now=now)
     watched.observe(120, holes=[(40, 38)])
     watched.be_there("GET", "/export", since=120)
     lens.stop()
+
+
+def _call_as(database: Database, name: str, *, now: float) -> None:
+    """Calls of a deprecated endpoint by a caller, on several days of the last weeks."""
+    who, identity = caller(name, app=NAME), endpoint_id(NAME, "DELETE", "/orders/{order_id}")
+    minutes = [int((now - day * DAY) // 60) for day in (40, 33, 20, 12, 4)]
+    writer = Writer(database, worker(new_id(), app=NAME, started_at=minutes[0] * 60.0))
+    writer.register([], applied=0, now_us=minutes[0] * 60_000_000)
+    writer.write(called_by(identity, who, *minutes))
 
 
 def _count(

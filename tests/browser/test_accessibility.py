@@ -22,18 +22,32 @@ def context_options(request: pytest.FixtureRequest) -> dict[str, Any]:
     return LOOKS[request.param]
 
 
+class Judge:
+    """Collects what axe finds.
+
+    Attributes:
+        found: One line for each violation.
+    """
+
+    def __init__(self, page: Page, context_options: dict[str, Any]) -> None:
+        """Judge nothing yet."""
+        # The markup of light and dark is the same; their colours are not.
+        self._rules = RULES_OF_COLOUR if context_options["color_scheme"] == "dark" else ()
+        self._page = page
+        self.found: list[str] = []
+
+    def __call__(self, what: str) -> None:
+        """Judge the page as it is now."""
+        violations = axe_violations(self._page, rules=self._rules)
+        self.found.extend(f"{what}: {line}" for line in violations)
+        if self._page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            self.found.append(f"{what}: is wider than the screen")
+
+
 def test_axe_finds_nothing_to_complain_about(
     shop: Server, page: Page, session_cookie: Any, context_options: dict[str, Any]
 ) -> None:
-    # The markup of light and dark is the same; their colours are not.
-    rules = RULES_OF_COLOUR if context_options["color_scheme"] == "dark" else ()
-
-    def judge(what: str) -> None:
-        found.extend(f"{what}: {line}" for line in axe_violations(page, rules=rules))
-        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            found.append(f"{what}: is wider than the screen")
-
-    found: list[str] = []
+    judge = Judge(page, context_options)
     page.goto(f"{shop.url}/lens/login")
     judge("login")
     page.context.add_cookies([session_cookie])
@@ -65,7 +79,33 @@ def test_axe_finds_nothing_to_complain_about(
     judge("keep on purpose")
     page.goto(f"{shop.url}/lens/cleanup?verdict=kept")
     judge("cleanup, empty tab")
-    assert found == []
+    assert judge.found == []
+
+
+def test_axe_finds_nothing_on_the_pages_of_callers(
+    shop: Server, page: Page, session_cookie: Any, context_options: dict[str, Any]
+) -> None:
+    judge = Judge(page, context_options)
+    page.context.add_cookies([session_cookie])
+    page.goto(f"{shop.url}/lens/callers")
+    judge("callers")
+    page.goto(f"{shop.url}/lens/callers?noise=1")
+    judge("health checks and bots")
+    page.goto(f"{shop.url}/lens/callers?q=billing")
+    page.locator("#lens-rows a").click()
+    expect(page.get_by_label("Label")).to_be_visible()
+    judge("caller")
+    page.locator("#lens-rows a").click()
+    page.locator(".burn-down summary").click()
+    expect(page.get_by_role("columnheader", name="billing-service")).to_be_visible()
+    judge("callers of an endpoint")
+    page.go_back()
+    page.get_by_role("link", name="Forget this caller").click()
+    expect(page.get_by_role("button", name="Forget permanently")).to_be_visible()
+    judge("forget a caller")
+    page.goto(f"{shop.url}/lens/settings/danger/callers")
+    judge("forget all callers")
+    assert judge.found == []
 
 
 def test_controls_are_large_enough_to_hit(signed_in: Page) -> None:

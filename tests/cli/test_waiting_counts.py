@@ -144,7 +144,7 @@ def test_a_doctor_finds_nothing_in_what_was_written_just_now(tmp_path: Path, age
 
 def test_batches_of_a_newer_release_wait_for_it_and_a_doctor_says_so(database_url: str) -> None:
     fill(database_url, WAITING, waits_since=NOW)
-    change(database_url, sa.update(INBOX).values(body=b"\2of a newer release"))
+    change(database_url, sa.update(INBOX).values(body=b"\3of a newer release"))
     fill(database_url, [delta(22)], first=20, waits_since=NOW)
 
     assert total_in_report(database_url) == 1

@@ -2,6 +2,7 @@ from copy import copy
 from dataclasses import FrozenInstanceError
 from hmac import compare_digest
 from inspect import Parameter, signature
+from os.path import basename
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,6 +54,10 @@ EXAMPLES = [
     ("log_max_rows", "500", 500, 1_000_000),
     ("log_query_values", "yes", True, False),
     ("log_clients", "hashed", "hashed", "masked"),
+    ("consumer", "os.path:basename", basename, print),
+    ("callers", "agent", "agent", "key"),
+    ("caller_header", "X-Client-Id", "X-Client-Id", "authorization"),
+    ("noise", "kube-probe, Pingdom,", ("kube-probe", "Pingdom"), ("bot",)),
     ("app_name", "orders", "orders", "stock"),
     ("environment", "production", "production", "demo"),
     ("release", "1.4.2", "1.4.2", "2.0"),
@@ -70,6 +75,19 @@ EXAMPLES = [
 def in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     """The folders that the settings name are found."""
     monkeypatch.chdir(Path(__file__).parents[2])
+
+
+async def waiting(scope: Any) -> str:
+    """A hook that nobody would await."""
+    return str(scope)
+
+
+class Waiting:
+    """The same as an object."""
+
+    async def __call__(self, scope: Any) -> str:
+        """Wait."""
+        return str(scope)
 
 
 def as_dict(config: LensConfig) -> dict[str, Any]:
@@ -235,6 +253,22 @@ def test_paths_may_be_path_objects(tmp_path: Path) -> None:
         ({"authorize": print, "report_key": "k"}, "authorize", "decides alone"),
         ({"authorize": print, "report_keys": {"a": "k"}}, "authorize", "decides alone"),
         ({"authorize": print, "security_enabled": False}, "authorize", "decides alone"),
+        ({"consumer": 5}, "consumer", "something to call with the ASGI scope that gives text or"),
+        ({"consumer": "hmac:nothing"}, "consumer", "write it like myapp.callers:name_of"),
+        ({"consumer": waiting}, "consumer", "define it with def, not async def"),
+        ({"consumer": Waiting()}, "consumer", "define it with def, not async def"),
+        ({"callers": "hook"}, "callers", "'hook' without a consumer; set LensConfig(consumer=…)"),
+        ({"callers": "all"}, "callers", "must be off, hook, key or agent"),
+        ({"caller_header": ""}, "caller_header", "the name of a header, like x-api-key"),
+        ({"caller_header": "x api key"}, "caller_header", "without spaces and colons, not 'x api"),
+        ({"caller_header": "x-api-key:"}, "caller_header", "not 'x-api-key:'"),
+        ({"caller_header": "schlüssel"}, "caller_header", "not 'schlüssel'"),
+        ({"noise": "kube-probe"}, "noise", "a list of text"),
+        ({"noise": [" "]}, "noise", "names of 1 to 200 characters"),
+        ({"noise": ["n" * 201]}, "noise", "names of 1 to 200 characters"),
+        ({"noise": ["a,b"]}, "noise", "without commas"),
+        ({"noise": ["a\nb"]}, "noise", "control characters, like kube-probe, not 'a\\nb'"),
+        ({"noise": ["bot"] * 201}, "noise", "at most 200 names"),
         ({"ignore_unmapped": None}, "ignore_unmapped", "true or false, not None"),
         ({"report_path": "lens/report"}, "report_path", "start with a slash"),
         ({"report_path": "/"}, "report_path", "name a path"),

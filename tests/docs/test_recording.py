@@ -1,4 +1,4 @@
-"""The example of docs/recording.md runs as it stands there."""
+"""The examples of docs/recording.md run as they stand there."""
 
 import gc
 import re
@@ -8,15 +8,29 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.recording.written import Written
+
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "recording.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Written:
+    """The batches that flushers write, which are made after this."""
+    return Written(monkeypatch)
+
+
+def example(name: str) -> dict[str, Any]:
+    """The names that an example defines."""
+    found = re.search(rf"<!-- example: {name} -->\n```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    assert found is not None
+    names: dict[str, Any] = {"__name__": name}
+    exec(compile(found[1], "recording.md", "exec"), names)  # noqa: S102  Our own document.
+    return names
 
 
 def test_a_start_up_that_freezes_its_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LENS_DB_PATH", ":memory:")
-    found = re.search(r"<!-- example: freeze -->\n```python\n(.*?)```", DOCUMENT, re.DOTALL)
-    assert found is not None
-    names: dict[str, Any] = {"__name__": "freeze"}
-    exec(compile(found[1], "recording.md", "exec"), names)  # noqa: S102  Our own document.
+    names = example("freeze")
 
     try:
         with TestClient(names["app"]) as client:
@@ -25,3 +39,15 @@ def test_a_start_up_that_freezes_its_objects(monkeypatch: pytest.MonkeyPatch) ->
             assert client.get("/lens/").status_code == 200
     finally:
         gc.unfreeze()
+
+
+def test_a_consumer_that_reads_the_state_of_a_request(
+    monkeypatch: pytest.MonkeyPatch, written: Written
+) -> None:
+    monkeypatch.setenv("LENS_DB_PATH", ":memory:")
+    names = example("consumer")
+
+    with TestClient(names["app"]) as client:
+        assert client.get("/orders").json() == []
+    assert written.calls == {"hook billing-service": 1}
+    assert names["consumer"]({"type": "http"}) is None

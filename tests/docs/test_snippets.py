@@ -20,20 +20,46 @@ PYRIGHT = ROOT / "node_modules" / ".bin" / "pyright"
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 CONTEXT = {
-    "docs/deployment.md": """
+    "docs/access.md": "from fastapi_lens import KeyConfig, LensConfig\n",
+    "docs/callers.md": """
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Request
+from starlette.types import Scope
+
+from fastapi_lens import LensConfig, LensMiddleware
+
+
+@dataclass
+class User:
+    email: str
+    is_superuser: bool
+
+
+def current_user(request: Request) -> User:
+    email = request.headers["X-User"]
+    return User(email, is_superuser=email.startswith("root@"))
+
+
+""",
+    "docs/databases.md": """
 from alembic import context
-from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 from sqlalchemy import MetaData, create_engine
 
 import fastapi_lens
+
+engine = create_engine("sqlite://")
+connection = engine.connect()
+target_metadata = MetaData()
+""",
+    "docs/deployment.md": """
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 from fastapi_lens import LensConfig, LensMiddleware
 
 app = FastAPI()
 config = LensConfig()
-engine = create_engine("sqlite://")
-connection = engine.connect()
-target_metadata = MetaData()
 """,
     "docs/templates.md": "from fastapi_lens import LensConfig\n",
     "docs/testing.md": "from fastapi_lens import LensConfig\n",

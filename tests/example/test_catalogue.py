@@ -8,9 +8,9 @@ from fastapi import FastAPI
 from example_project.factory import lens_config
 from example_project.history import endpoints_of
 from example_project.profiles import (
+    BATCHES,
     NEVER_CALLED,
     PROFILES,
-    QUARTERLY_DAYS_AGO,
     QUIET,
     REMOVED,
     UnknownEndpointError,
@@ -67,7 +67,8 @@ def test_every_endpoint_has_a_past_or_is_known_to_have_none(leaves: list[Leaf]) 
     endpoints = endpoints_of(leaves)
     check(endpoints)
     assert not NEVER_CALLED & set(PROFILES)
-    assert not set(QUARTERLY_DAYS_AGO) & set(PROFILES)
+    # Of the jobs, one hides behind another caller.
+    assert set(BATCHES) & set(PROFILES) == {("POST", "/v2/coupons")}
     assert not set(REMOVED) & endpoints
     assert len(QUIET) == 13
 

@@ -1,18 +1,22 @@
 """The demo's past is complete, plausible and the same from the same seed."""
 
 import json
+import re
 import sqlite3
 import time
+from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 from typing import Any, cast
 
 import pytest
 from fastapi.testclient import TestClient
 
-from example_project.credentials import DEMO_KEY
+from example_project.credentials import DEMO_KEY, DEMO_PARTNER_KEY
 from example_project.factory import create_app
 from example_project.history import lay_down, poisson, steps
 from example_project.load import DAY, HOUR, Load, activity
@@ -21,6 +25,7 @@ from example_project.releases import RELEASES, deployments
 from example_project.settings import Settings
 
 NOW = 1_790_000_000.0
+README = (Path(__file__).parents[2] / "example_project" / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_past_has_active_cold_dead_and_never_called_endpoints(settings: Settings) -> None:
@@ -44,13 +49,27 @@ def test_a_past_has_active_cold_dead_and_never_called_endpoints(settings: Settin
 
 
 @pytest.fixture(scope="module")
-def evidence(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The evidence of a whole past with few calls."""
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """The demo with a whole past of few calls."""
     settings = Settings(tmp_path_factory.mktemp("demo"), latency_scale=0)
     lay_down(settings, now=time.time(), progress=lambda _share: None, scale=0.2)
-    with TestClient(create_app(settings)) as client:
-        found = client.get("/lens/report/evidence", headers={"X-Lens-Key": DEMO_KEY}).json()
-    return cast("dict[str, Any]", found)
+    with TestClient(create_app(settings), headers={"X-Lens-Key": DEMO_KEY}) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def evidence(demo: TestClient) -> dict[str, Any]:
+    """The evidence of that past."""
+    return cast("dict[str, Any]", demo.get("/lens/report/evidence").json())
+
+
+@pytest.fixture(scope="module")
+def callers(demo: TestClient) -> dict[str, dict[str, dict[str, Any]]]:
+    """The uses of that past by name of the caller and endpoint."""
+    found: defaultdict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for use in demo.get("/lens/report/callers").json()["callers"]:
+        found[use["name"]][f"{use['method']} {use['path']}"] = use
+    return dict(found)
 
 
 def of(evidence: dict[str, Any], method: str, path: str) -> dict[str, Any]:
@@ -65,9 +84,12 @@ def of(evidence: dict[str, Any], method: str, path: str) -> dict[str, Any]:
     [
         ("GET", "/v2/reports/quarterly/{year}/{quarter}", "in_use"),
         ("GET", "/v2/reports/tax/{year}/{quarter}", "probably_unused"),
-        ("GET", "/v2/feeds/products", "in_use"),
+        ("GET", "/v2/feeds/products", "probably_unused"),
         ("POST", "/webhooks/parcels", "probably_unused"),
         ("GET", "/v2/products/{sku}/similar", "not_enough_observation"),
+        ("POST", "/v2/coupons", "wait"),
+        ("POST", "/v2/newsletter/subscribers", "safe_to_remove"),
+        ("GET", "/health", "kept"),
         ("POST", "/operations/reindex", "kept"),
         ("DELETE", "/v2/customers/{customer_id}", "not_enough_observation"),
         ("POST", "/v2/gift-cards", "safe_to_remove"),
@@ -95,6 +117,93 @@ def test_the_calls_of_a_route_that_refuses_all_are_no_use(evidence: dict[str, An
     refused = of(evidence, "POST", "/webhooks/parcels")
     assert refused["last_used_at"] is None
     assert "only_noise" in {reason["code"] for reason in refused["reasons"]}
+
+
+def test_a_quarterly_job_hides_behind_a_daily_caller_that_has_stopped(
+    evidence: dict[str, Any], callers: dict[str, dict[str, dict[str, Any]]]
+) -> None:
+    coupons = of(evidence, "POST", "/v2/coupons")
+    assert [one["name"] for one in coupons["callers"]] == ["back-office", "campaign-batch"]
+    assert coupons["pattern"] == "working days"
+    # As if the job were no caller: the silence of the daily one would have been enough.
+    assert coupons["silence_days"] > coupons["need_days"]["probably"]
+    (hidden,) = [one for one in coupons["reasons"] if one["code"] == "caller_not_excluded"]
+    assert hidden["caller"] == "campaign-batch"
+    assert callers["campaign-batch"]["POST /v2/coupons"]["longest_gap_days"] == 91
+
+
+def test_an_endpoint_is_safe_to_remove_after_a_quarter_because_its_callers_are_gone(
+    evidence: dict[str, Any],
+) -> None:
+    newsletter = of(evidence, "POST", "/v2/newsletter/subscribers")
+    assert 100 < newsletter["silence_days"] < 110
+    assert not newsletter["excluded"]["yearly"]
+    assert "callers_gone" in {one["code"] for one in newsletter["reasons"]}
+
+
+def test_the_callers_have_different_habits(
+    callers: dict[str, dict[str, dict[str, Any]]],
+) -> None:
+    (key,) = [name for name in callers if name.startswith("key …")]
+    assert set(callers) == {
+        *("storefront", "back-office", "warehouse", "accounting", key, "Firefox"),
+        *("campaign-batch", "quarter-close", "bookkeeping"),
+        *("TillSync", "PayHub", "PartnerShop", "ParcelPost", "Googlebot", "kube-probe"),
+    }
+    noise = {name for name, uses in callers.items() if any(one["noise"] for one in uses.values())}
+    assert noise == {"Googlebot", "kube-probe"}
+    assert len(callers["storefront"]) > 10
+    assert set(callers[key]) == {
+        *("GET /partner/feed", "GET /partner/stock/{sku}"),
+        *("POST /partner/orders", "GET /partner/orders/{reference}"),
+    }
+    for name in ("ParcelPost", "PartnerShop"):
+        assert all(one["refused"] == one["calls"] > 0 for one in callers[name].values())
+
+
+def test_a_deprecated_endpoint_burns_down_to_its_last_caller(
+    demo: TestClient, evidence: dict[str, Any], callers: dict[str, dict[str, dict[str, Any]]]
+) -> None:
+    endpoint = of(evidence, "GET", "/v1/orders")
+    assert endpoint["deprecated"] is not None
+    names = [one["name"] for one in endpoint["callers"]]
+    assert names == ["TillSync", "accounting", "back-office"]
+    page = demo.get(f"/lens/endpoints/{endpoint['key']}").text
+    assert all(name in page for name in names)
+    till = callers["TillSync"]["GET /v1/orders"]["caller"]
+    assert "GET" in demo.get(f"/lens/callers/{till}").text
+
+
+def test_no_page_shows_the_key_of_the_partner(
+    demo: TestClient, callers: dict[str, dict[str, dict[str, Any]]]
+) -> None:
+    (uses,) = [uses for name, uses in callers.items() if name.startswith("key …")]
+    caller = next(iter(uses.values()))["caller"]
+    for path in ("callers", "callers.csv", f"callers/{caller}", "report/callers"):
+        answer = demo.get(f"/lens/{path}")
+        assert answer.status_code == 200
+        assert "key …" in answer.text
+        assert DEMO_PARTNER_KEY not in answer.text
+
+
+def test_the_readme_of_the_demo_says_the_verdicts_and_the_callers_that_it_has(
+    evidence: dict[str, Any], callers: dict[str, dict[str, dict[str, Any]]]
+) -> None:
+    rows = re.findall(r"^\| ((?:`[^`]+`(?:, )?)+) \| (.*) \|$", README, re.MULTILINE)
+    seen = set[str]()
+    for cells, meaning in rows:
+        for name in re.findall("`([^`]+)`", cells):
+            method, _, path = name.partition(" ")
+            if path.startswith("/"):
+                said = re.split("[:,]", meaning)[0].replace(" on purpose", "").replace(" ", "_")
+                found = of(evidence, method, path)
+                assert said in (found["verdict"], "removed" if found["removed_at"] else ""), name
+                seen.add(name)
+            elif name in callers or name == "key …":
+                seen.add(name)
+    in_readme = {name for name in callers if name != "PayHub" and not name.startswith("key")}
+    assert in_readme | {"key …"} <= seen
+    assert len([name for name in seen if "/" in name]) == 15
 
 
 def test_the_past_was_observed_but_for_a_hole_of_some_days(evidence: dict[str, Any]) -> None:
@@ -136,9 +245,9 @@ def test_a_database_of_an_older_demo_still_works(settings: Settings) -> None:
             connection.execute(f"DELETE FROM {table}")  # noqa: S608  Our own names.
         connection.execute("DELETE FROM lens_endpoint WHERE path LIKE '%similar'")
     with TestClient(create_app(settings)) as client:
-        client.get("/v2/feeds/products")
+        client.get("/v2/products")
         found = client.get("/lens/report/evidence", headers={"X-Lens-Key": DEMO_KEY}).json()
-    assert of(found, "GET", "/v2/feeds/products")["verdict"] == "in_use"
+    assert of(found, "GET", "/v2/products")["verdict"] == "in_use"
     assert of(found, "GET", "/v2/products/{sku}/similar")["verdict"] == "not_enough_observation"
     assert not [one for one in found["endpoints"] if one["verdict"] == "safe_to_remove"]
 

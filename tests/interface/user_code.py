@@ -10,6 +10,7 @@ from typing import assert_type
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRouter
 from pydantic import SecretStr
+from starlette.types import Scope as ASGIScope
 
 from fastapi_lens import (
     Access,
@@ -33,6 +34,12 @@ async def authorize(request: Request) -> Access | None:
     return None if user is None else Access(name=user, scope=Scope.READ)
 
 
+def consumer(scope: ASGIScope) -> str | None:
+    """The name of a customer, whom a dependency has put into the state."""
+    customer: str | None = scope.get("state", {}).get("customer")
+    return customer
+
+
 app = FastAPI()
 config = LensConfig(
     db_path=Path("counts.db"),
@@ -46,6 +53,8 @@ app.add_middleware(LensMiddleware, config=config)
 app.include_router(lens_admin)
 app.include_router(create_lens_admin(prefix="/internal/lens"), prefix="/api")
 LensMiddleware.setup(FastAPI(), LensConfig(authorize=authorize), prefix="/admin")
+LensConfig(consumer=consumer, callers="key", caller_header="x-client", noise=["kube-probe"])
+LensConfig(consumer=lambda scope: None)
 
 assert_type(create_lens_admin(), APIRouter)
 assert_type(config.keys, dict[str, KeyConfig])
@@ -75,5 +84,6 @@ def problem() -> str:
 
 LensConfig(flush_interval="5")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 LensConfig(log_clients="all")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+LensConfig(callers="all")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 LensConfig(no_such_setting=1)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 config.report_key = "a key"  # type: ignore[misc] # pyright: ignore[reportAttributeAccessIssue]

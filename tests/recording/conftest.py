@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from tests.recording.probe import Probe
+from tests.recording.written import Written
 
 
 @pytest.fixture
@@ -18,3 +19,9 @@ def probe() -> Iterator[Callable[..., Probe]]:
     yield make
     for each in made:
         each.stop()
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Written:
+    """The batches that flushers write, which are made after this."""
+    return Written(monkeypatch)

@@ -8,18 +8,22 @@ import sqlalchemy as sa
 from fastapi_lens.reporting.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.reader import Reader
 from fastapi_lens.storage.engine.database import Database
-from fastapi_lens.storage.schema.identities import endpoint_id, release_id, shape_id
+from fastapi_lens.storage.schema.identities import caller_id, endpoint_id, release_id, shape_id
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind, Tier
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
+    CALLER,
     ENDPOINT,
     GONE,
     OBSERVED,
     RELEASE,
     STATUS,
+    USE,
+    USE_WEEK,
     WORKER,
 )
+from fastapi_lens.verdict.history import REFUSED
 from tests.reporting.recount import reader_of
 
 APP = "orders"
@@ -88,26 +92,99 @@ class Past:
     def call(self, identity: int, *days: int, status: int = 200, calls: int = 1) -> None:
         """Calls on each of some days, as the drain adds them; days before 400 are only weeks."""
         for day in days:
-            if day >= TODAY - 400:
-                row = {"day": day, "endpoint_id": identity, "status": status, "calls": calls}
-                self._insert(STATUS, row)
-            else:
+            if day < TODAY - 400:
                 self._week(identity, day // 7, calls, calls if status // 100 == 4 else 0)
+        keys = [
+            {"day": day, "endpoint_id": identity, "status": status}
+            for day in days
+            if day >= TODAY - 400
+        ]
+        if keys:
+            of_it = (STATUS.c.endpoint_id == identity) & (STATUS.c.status == status)
+            with self.database.write() as connection:
+                connection.execute(self.database.insert_ignore(STATUS), keys)
+                connection.execute(
+                    sa.update(STATUS)
+                    .where(of_it, STATUS.c.day.in_([key["day"] for key in keys]))
+                    .values(calls=STATUS.c.calls + calls)
+                )
         used = max(days) * DAY_US if status // 100 == 2 else 0
+        where = ENDPOINT.c.id == identity
         with self.database.write() as connection:
+            row = connection.execute(sa.select(ENDPOINT).where(where)).one()
+            first_us = min(row.first_called_at or min(days) * DAY_US, min(days) * DAY_US)
+            changes = {
+                "first_called_at": first_us,
+                "last_called_at": max(row.last_called_at, max(days) * DAY_US),
+                "last_used_at": max(row.last_used_at, used),
+                "total_calls": row.total_calls + calls * len(days),
+            }
+            connection.execute(sa.update(ENDPOINT).where(where).values(changes))
+
+    def caller(
+        self,
+        name: str = "",
+        kind: CallerKind = CallerKind.HOOK,
+        *,
+        label: str = "",
+        app: str = APP,
+    ) -> int:
+        """A caller; returns its id."""
+        if kind is CallerKind.OTHERS:
+            return OTHERS_ID
+        identity = caller_id(app, kind, name)
+        row = {"id": identity, "app": app, "kind": kind.value, "name": name, "label": label}
+        with self.database.write() as connection:
+            connection.execute(self.database.insert_ignore(CALLER), row)
+        return identity
+
+    def use(self, identity: int, caller: int, *days: int, status: int = 200) -> None:
+        """A call by a caller on each of some days, ascending, all of which have a caller."""
+        with self.database.write() as connection:
+            where = ENDPOINT.c.id == identity
+            before = connection.execute(sa.select(ENDPOINT).where(where)).one()
+        self.call(identity, *days, status=status)
+        self.add_use(identity, caller, *days, status=status)
+        last_us = max(before.last_called_at, max(days) * DAY_US)
+        missed = before.last_called_at if before.last_called_at != before.attributed_until else 0
+        self.change(
+            identity,
+            attributed_until=last_us,
+            unattributed_at=max(before.unattributed_at, missed),
+        )
+
+    def add_use(self, identity: int, caller: int, *days: int, status: int = 200) -> None:
+        """The row of a caller alone, which gets some further days."""
+        key = {"endpoint_id": identity, "caller_id": caller}
+        where = (USE.c.endpoint_id == identity) & (USE.c.caller_id == caller)
+        with self.database.write() as connection:
+            connection.execute(self.database.insert_ignore(USE), key)
+            found = dict(connection.execute(sa.select(USE).where(where)).mappings().one())
+            for day in sorted(days):
+                _count(found, day, is_refused=status in REFUSED)
+            connection.execute(sa.update(USE).where(where).values(found))
+            rows = sa.select(sa.func.count()).where(USE.c.endpoint_id == identity)
             connection.execute(
                 sa.update(ENDPOINT)
                 .where(ENDPOINT.c.id == identity)
-                .values(
-                    first_called_at=sa.case(
-                        (ENDPOINT.c.first_called_at == 0, min(days) * DAY_US),
-                        else_=sa.func.min(ENDPOINT.c.first_called_at, min(days) * DAY_US),
-                    ),
-                    last_called_at=sa.func.max(ENDPOINT.c.last_called_at, max(days) * DAY_US),
-                    last_used_at=sa.func.max(ENDPOINT.c.last_used_at, used),
-                    total_calls=ENDPOINT.c.total_calls + calls * len(days),
-                )
+                .values(callers=connection.execute(rows).scalar_one())
             )
+            connection.execute(
+                sa.update(CALLER)
+                .where(CALLER.c.id == caller)
+                .values(first_at=found["first_at"], last_at=found["last_at"])
+            )
+
+    def use_week(self, identity: int, caller: int, week: int, calls: int) -> None:
+        """Calls of a caller in a week."""
+        row = {"week": week, "endpoint_id": identity, "caller_id": caller, "calls": calls}
+        self._insert(USE_WEEK, row)
+
+    def change_use(self, identity: int, caller: int, **values: Any) -> None:
+        """Set columns of the row of a caller."""
+        where = (USE.c.endpoint_id == identity) & (USE.c.caller_id == caller)
+        with self.database.write() as connection:
+            connection.execute(sa.update(USE).where(where).values(**values))
 
     def change(self, identity: int, **values: Any) -> None:
         """Set columns of an endpoint."""
@@ -166,6 +243,20 @@ class Past:
     def _insert(self, table: sa.Table, row: dict[str, Any]) -> None:
         with self.database.write() as connection:
             connection.execute(sa.insert(table), row)
+
+
+def _count(row: dict[str, Any], day: int, *, is_refused: bool) -> None:
+    """Add a call to a row of the ledger."""
+    row["calls"] += 1
+    if is_refused:
+        row["refused"] += 1
+        row["refused_day"] = max(row["refused_day"], day)
+        return
+    if row["days"]:
+        row["max_gap"] = max(row["max_gap"], day - row["last_day"])
+    row["days"] += row["last_day"] != day
+    row["first_day"], row["last_day"] = row["first_day"] or day, max(row["last_day"], day)
+    row["first_at"], row["last_at"] = row["first_at"] or day * DAY_US, row["last_day"] * DAY_US
 
 
 def ago(*days: int) -> list[int]:

@@ -63,11 +63,14 @@ def judged(
         evidence_since=0,
         removed_at=0,
         last_used_at=max(days, default=0) * DAY_US if is_known else 0,
+        attributed_until=0,
+        unattributed_at=0,
         shape_id=1,
         first_release_id=0,
         last_release_id=0,
         first_called_release_id=int(is_known),
         last_called_release_id=0,
+        callers=0,
         overrides=None,
     )
     found = Holes.of((begin, min(TODAY, begin + length)) for begin, length in holes)

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from fastapi_lens.reporting.caller_reader import MOST_LISTED
 from fastapi_lens.reporting.evidence_report import Evidence
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.identities import endpoint_id, release_id
+from fastapi_lens.storage.schema.models import CallerKind
 from fastapi_lens.verdict.history import Keep, KeepSource
 from tests.reporting.past import APP, DAY_US, NOW, TODAY, Past, ago, every
 
@@ -18,9 +20,11 @@ def past(memory: Database) -> Past:
 
 
 def as_json(past: Past, **of: Any) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(
-        Evidence.of(past.evidence(**of), app=APP, now=NOW).model_dump_json()
-    )
+    reader = past.reader(**of)
+    evidence = reader.evidence(NOW)
+    callers = reader.callers.of_judged(evidence.every)
+    text = Evidence.of(evidence, callers, app=APP, now=NOW).model_dump_json()
+    found: dict[str, Any] = json.loads(text)
     return found
 
 
@@ -125,6 +129,7 @@ def test_the_evidence_is_what_its_contract_says_to_the_letter(past: Past) -> Non
                     ),
                 ],
                 "callers": [],
+                "more_callers": 0,
                 "releases": {
                     "introduced": "1.0",
                     "first_called": "1.0",
@@ -207,3 +212,51 @@ def test_every_verdict_has_sentences(past: Past) -> None:
     for each in as_json(past)["endpoints"]:
         assert each["sentences"]
         assert len(each["sentences"]) == len(each["reasons"])
+
+
+def test_callers_are_named_with_those_of_an_earlier_name_of_the_path(past: Past) -> None:
+    old, new = past.endpoint("/o/{id}"), past.endpoint("/o/{order}", since=TODAY - 250)
+    past.change(old, removed_at=(TODAY - 250) * DAY_US)
+    billing = past.caller("billing-service")
+    past.use(old, billing, *every(1, 300, last=250))
+    past.use(new, billing, *every(1, 100, last=12))
+    past.use(new, past.caller("kube-probe", CallerKind.AGENT), TODAY - 20)
+    past.use(new, past.caller("only refused"), TODAY - 30, status=403)
+    found = as_json(past)
+    assert found["callers"] == {"since": (TODAY - 700) * 86_400.0, "complete": True}
+    endpoint = found["endpoints"][0]
+    assert endpoint["more_callers"] == 0
+    assert [one["name"] for one in endpoint["callers"]] == ["billing-service", "kube-probe"]
+    assert endpoint["callers"][0] == {
+        "name": "billing-service",
+        "last_at": (TODAY - 12) * 86_400.0,
+        "first_at": (TODAY - 549) * 86_400.0,
+        "days": 400,
+        "longest_gap_days": 139,
+        "calls": 400,
+        "noise": False,
+        "key": f"{billing:016x}",
+        "kind": "hook",
+    }
+    assert endpoint["callers"][1]["noise"]
+
+
+def test_calls_without_a_name_leave_the_callers_incomplete(past: Past) -> None:
+    endpoint = past.endpoint("/daily")
+    past.call(endpoint, TODAY - 100)
+    past.use(endpoint, past.caller("", CallerKind.NONE), TODAY - 50)
+    found = as_json(past)
+    assert found["callers"] == {"since": (TODAY - 100) * 86_400.0, "complete": False}
+    assert found["endpoints"][0]["callers"][0]["name"] == "no name"
+
+
+def test_of_many_callers_the_latest_are_listed(past: Past) -> None:
+    old, new = past.endpoint("/o/{id}"), past.endpoint("/o/{order}")
+    past.change(old, removed_at=TODAY * DAY_US)
+    for number in range(MOST_LISTED + 5):
+        past.use(new, past.caller(f"caller-{number}"), TODAY - number)
+    past.use(old, past.caller("renamed"), TODAY - 300)
+    endpoint = as_json(past)["endpoints"][0]
+    names = [one["name"] for one in endpoint["callers"]]
+    assert names == [f"caller-{number}" for number in range(MOST_LISTED)]
+    assert endpoint["more_callers"] == 6

@@ -15,8 +15,8 @@ _VOID = frozenset(
 )
 _SILENT = frozenset({"head", "script", "style", "svg", "template"})
 _INLINE = frozenset(
-    {"a", "abbr", "b", "code", "em", "i", "kbd", "mark", "s", "small", "span", "strong", "sub"}
-    | {"sup", "time", "u", "wbr"}
+    {"a", "abbr", "b", "bdi", "code", "em", "i", "kbd", "mark", "s", "small", "span", "strong"}
+    | {"sub", "sup", "time", "u", "wbr"}
 )
 _PARTS_OF_TABLE = frozenset({"thead", "tbody", "tfoot"})
 _ENDED_BY: Mapping[str, frozenset[str]] = {
@@ -344,6 +344,8 @@ def _row(columns: tuple[str, ...], row: Element) -> Row:
 
 def _field(element: Element) -> Field:
     value, choice = element.get("value", ""), ""
+    if element.tag == "textarea":
+        value = element.text or ""
     for option in element.iter("option"):
         if "selected" in option.attrib:
             value, choice = option.get("value", ""), _text(option)

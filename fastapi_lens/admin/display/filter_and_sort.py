@@ -1,6 +1,6 @@
 """Which endpoints a list shows, in which order, and how many there are. Pure; no I/O, no HTML."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
@@ -52,10 +52,23 @@ class Listing(Paged[Endpoint]):
         return Usage.total([endpoint.usage for endpoint in self.matching])
 
 
-def filter_and_sort(endpoints: Sequence[Endpoint], query: EndpointsQuery) -> Listing:
-    """Filter, count, sort and cut into pages."""
+def filter_and_sort(
+    endpoints: Sequence[Endpoint],
+    query: EndpointsQuery,
+    *,
+    called: Collection[int] | None = None,
+) -> Listing:
+    """Filter, count, sort and cut into pages.
+
+    Args:
+        endpoints: All of them.
+        query: The filters, the order and the page.
+        called: Ids of the endpoints that the chosen caller uses; None without a choice.
+    """
     is_filtered = bool(query.methods or query.tag or query.q)
     others = [one for one in endpoints if _matches(one, query)] if is_filtered else endpoints
+    if called is not None:
+        others = [one for one in others if one.id in called]
     # The status comes last, so that its counts show what each choice would leave.
     matching = ordered((e for e in others if query.status in (None, e.status)), query.sort)
     pages = pages_of(matching)

@@ -1,5 +1,6 @@
 """Requests and exceptions of the log as tables show them, and the links between their lists."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastapi_lens.admin.context import Context
@@ -11,9 +12,10 @@ from fastapi_lens.admin.tables.column import heads
 from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.config.lens_config import LensConfig
-from fastapi_lens.reporting.model import Endpoint, Window
+from fastapi_lens.reporting.model import Endpoint, Window, key_from_id
 from fastapi_lens.reporting.request_log import ExceptionKind, LoggedCall
 from fastapi_lens.reporting.workers import State
+from fastapi_lens.storage.schema.models import OTHERS_ID
 
 RECENT = 10
 """Requests that the page of an endpoint shows."""
@@ -30,6 +32,7 @@ class Row:
         href: Its own page.
         css: The class of its status code: ``c5``.
         reason: Why it is in the log, in a word.
+        who: Its caller with the link to its page; None if it was not recorded, or is forgotten.
         exception: The bare name of its exception's type; empty without.
         duration: Its duration; for a WebSocket, the time that it was open.
         is_slow: True if it took longer than the configured limit.
@@ -39,6 +42,7 @@ class Row:
     href: str
     css: str
     reason: str
+    who: Link | None
     exception: str
     duration: str
     is_slow: bool
@@ -62,10 +66,11 @@ def of_endpoint(context: Context, endpoint: Endpoint) -> dict[str, object]:
     """The log's requests and exceptions of one endpoint, for its own page."""
     log, query = context.lens.reader.log, RequestsQuery(endpoint=endpoint.key)
     exceptions = log.exception_kinds(endpoint=endpoint.key, limit=RECENT)
+    rows = rows_of(context, log.requests(query.wanted, limit=RECENT))
     return {
-        "heads": heads(requests_table.columns()),
+        "heads": heads(requests_table.columns(with_callers=any(row.who for row in rows))),
         "exception_heads": heads(exceptions_table.COLUMNS),
-        "rows": [row_of(context, call) for call in log.requests(query.wanted, limit=RECENT)],
+        "rows": rows,
         "exceptions": [exception_row(context, exception) for exception in exceptions],
         "requests_href": query.url(context.url("/requests")),
         "exceptions_href": ExceptionsQuery(endpoint=endpoint.key).url(context.url("/exceptions")),
@@ -73,8 +78,23 @@ def of_endpoint(context: Context, endpoint: Endpoint) -> dict[str, object]:
     }
 
 
-def row_of(context: Context, call: LoggedCall) -> Row:
-    """The table row of a request."""
+def rows_of(context: Context, calls: Sequence[LoggedCall]) -> list[Row]:
+    """The table rows of requests.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    ids = {call.caller_id for call in calls if call.caller_id > OTHERS_ID}
+    names = context.lens.reader.callers.names(ids) if ids else {}
+    return [_row(context, call, names.get(call.caller_id)) for call in calls]
+
+
+def who_link(context: Context, identity: int, name: str) -> Link:
+    """A caller with the link to its page."""
+    return Link(name, context.url(f"/callers/{key_from_id(identity)}"), current=False)
+
+
+def _row(context: Context, call: LoggedCall, name: str | None) -> Row:
     is_websocket = call.method == "WEBSOCKET"
     return Row(
         call=call,
@@ -82,6 +102,7 @@ def row_of(context: Context, call: LoggedCall) -> Row:
         css=f"c{call.status // 100}",
         # A worker of a newer release may have other reasons.
         reason=REASONS.get(call.reason, call.reason),
+        who=None if name is None else who_link(context, call.caller_id, name),
         exception=call.exception_type.rpartition(".")[2],
         duration=(formats.open_for if is_websocket else formats.duration)(call.duration_ms),
         # A WebSocket is open for as long as it is used, so none is slow.

@@ -8,8 +8,9 @@ from starlette.responses import JSONResponse, Response
 
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.response_cache import Question
+from fastapi_lens.reporting.callers_report import CallersReport
 from fastapi_lens.reporting.evidence_report import Evidence
-from fastapi_lens.reporting.model import Endpoint, Window
+from fastapi_lens.reporting.model import KEY_DIGITS, Endpoint, Window, id_from_key
 from fastapi_lens.reporting.report import DeadReport, Report, TopReport, Verdicts
 from fastapi_lens.settings.status import Status
 from fastapi_lens.text.escaping import visible_json
@@ -44,7 +45,7 @@ def nowhere(context: Context) -> Question:
         NoReportError: Always.
     """
     first = context.url("/report")
-    others = f"{first}/top, {first}/dead and {first}/evidence"
+    others = f"{first}/top, {first}/dead, {first}/evidence and {first}/callers"
     raise NoReportError(f"nothing is here; the reports are {first}, {others}")
 
 
@@ -88,14 +89,36 @@ def evidence(context: Context) -> Question:
     lens = context.lens
 
     def make() -> Evidence:
+        found = lens.reader.evidence(context.now)
         return Evidence.of(
-            lens.reader.evidence(context.now),
+            found,
+            lens.reader.callers.of_judged(found.every),
             app=lens.app_name,
             now=context.now,
             environment=lens.config.environment,
         )
 
     return _asked(("evidence report",), make)
+
+
+def callers(context: Context) -> Question:
+    """``GET …/report/callers``: the callers of all endpoints, or of one."""
+    reader, key = context.lens.reader, context.request.query_params.get("endpoint")
+    if key is not None and id_from_key(key) < 0:
+        raise BadParameterError(f"endpoint must be the key of one, {KEY_DIGITS} digits of a report")
+
+    def make() -> CallersReport:
+        found = reader.callers.uses(key)
+        if found is None:
+            raise NoReportError(f"there is no endpoint {key}")
+        return CallersReport.of(
+            found,
+            endpoint=key,
+            now=context.now,
+            is_recording=context.lens.settings.config.caller_source != "off",
+        )
+
+    return _asked(("callers report", key), make)
 
 
 def refused(sentence: str, *, status: int) -> Response:

@@ -1,7 +1,4 @@
-"""The columns of the tables of the cleanup page, from left to right; cells: `cleanup/_cells.html`.
-
-The place of the column of callers is after that of exclusions.
-"""
+"""The columns of the tables of the cleanup page, from the left; cells: `cleanup/_cells.html`."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -71,8 +68,9 @@ COLUMNS: tuple[Column[Judged], ...] = (
         order=Order(key=_by_verdict, descending_first=False),
     ),
     LAST_USE,
-    Column(name="weeks", header="57 weeks", width=264, from_width=1040, css="left trend"),
+    Column(name="weeks", header="57 weeks", width=264, from_width=1240, css="left trend"),
     Column(name="excluded", header="Excluded", width=146, css="left"),
+    Column(name="callers", header="Callers", width=186, from_width=1040, css="left say-callers"),
     HANDLER,
 )
 

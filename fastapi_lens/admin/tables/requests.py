@@ -13,12 +13,21 @@ COLUMNS: tuple[Column[LoggedCall], ...] = (
     Column(name="agent", header="Client", width=150, from_width=1240, css="left dim"),
 )
 
+CALLER: Column[LoggedCall] = Column(
+    name="caller", header="Caller", width=150, from_width=1040, css="left apart"
+)
+"""Only where the log names callers."""
+
 CLIENT: Column[LoggedCall] = Column(
     name="client", header="Address", width=150, from_width=1240, css="left dim"
 )
 """Only where the log keeps addresses."""
 
 
-def columns(*, with_clients: bool = False) -> tuple[Column[LoggedCall], ...]:
-    """The columns, with or without that of the client's address."""
-    return (*COLUMNS, CLIENT) if with_clients else COLUMNS
+def columns(
+    *, with_callers: bool = False, with_clients: bool = False
+) -> tuple[Column[LoggedCall], ...]:
+    """The columns, with or without those of the caller and of the client's address."""
+    callers = (CALLER,) if with_callers else ()
+    clients = (CLIENT,) if with_clients else ()
+    return (*COLUMNS[:4], *callers, *COLUMNS[4:], *clients)

@@ -10,7 +10,7 @@ from typing import Self
 
 from fastapi_lens.admin.tables.column import Order
 from fastapi_lens.admin.tables.endpoints import ORDERS
-from fastapi_lens.admin.urls.query_string import address, clean_text, fields_of
+from fastapi_lens.admin.urls.query_string import address, clean_caller, clean_text, fields_of
 from fastapi_lens.admin.urls.window import DEFAULT_WINDOW, WindowChoice
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.settings.status import Status
@@ -68,6 +68,7 @@ class EndpointsQuery:
         status: Only endpoints of this status; ``None`` for all.
         methods: Only these methods, in capitals, sorted; empty for all.
         tag: Only endpoints with this tag; empty for all.
+        caller: Key of a caller, whose endpoints alone are shown; empty for all.
         window: The window whose calls are counted.
         sort: The order of the rows.
         page: Number of the page, from 1.
@@ -78,6 +79,7 @@ class EndpointsQuery:
     status: Status | None = None
     methods: tuple[str, ...] = ()
     tag: str = ""
+    caller: str = ""
     window: WindowChoice = DEFAULT_WINDOW
     sort: Sort = DEFAULT_SORT
     page: int = 1
@@ -89,6 +91,7 @@ class EndpointsQuery:
         known = sorted(method for method in methods if is_method_name(method))
         object.__setattr__(self, "q", clean_text(" ".join(self.q.split())))
         object.__setattr__(self, "tag", clean_text(self.tag))
+        object.__setattr__(self, "caller", clean_caller(self.caller))
         object.__setattr__(self, "methods", tuple(known[:_MAX_METHODS]))
         object.__setattr__(self, "page", min(max(1, self.page), MAX_PAGE))
 
@@ -103,6 +106,7 @@ class EndpointsQuery:
             status=Status(status) if status in list(Status) else None,
             methods=tuple(fields.get("method", [])),
             tag=fields.get("tag", [""])[-1],
+            caller=fields.get("caller", [""])[-1],
             window=WindowChoice.read(fields.get("days", [""])[-1]),
             sort=Sort.read(fields.get("sort", [""])[-1]),
             # Nine digits are more than enough, and int raises an error for thousands of them.
@@ -121,6 +125,7 @@ class EndpointsQuery:
         pairs += [("method", method) for method in self.methods]
         pairs += [
             ("tag", self.tag),
+            ("caller", self.caller),
             ("days", "" if self.window is DEFAULT_WINDOW else self.window),
             ("sort", "" if self.sort == DEFAULT_SORT else str(self.sort)),
             ("page", "" if self.page == 1 else str(self.page)),
@@ -144,11 +149,15 @@ class EndpointsQuery:
         """Another page of the same."""
         return replace(self, page=page)
 
+    def with_caller(self, caller: str) -> Self:
+        """The first page of the same, of another caller."""
+        return replace(self, caller=caller, page=1)
+
     def without_filters(self) -> Self:
         """The first page of all endpoints, in the same window and order."""
-        return replace(self, q="", status=None, methods=(), tag="", page=1)
+        return replace(self, q="", status=None, methods=(), tag="", caller="", page=1)
 
     @property
     def is_filtered(self) -> bool:
         """True if anything but the window restricts the list."""
-        return bool(self.q or self.status or self.methods or self.tag)
+        return bool(self.q or self.status or self.methods or self.tag or self.caller)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi_lens.reporting.model import id_from_key
+from fastapi_lens.storage.schema.models import OTHERS_ID
 
 
 def fields_of(url: str) -> Mapping[str, list[str]]:
@@ -47,3 +48,8 @@ _MAX_FIELDS = 100
 def clean_key(text: str) -> str:
     """A key of a row; empty for a text that is none."""
     return text if id_from_key(text) >= 0 else ""
+
+
+def clean_caller(text: str) -> str:
+    """A key of a caller; empty for a text that is none, and for all callers beyond the limit."""
+    return text if id_from_key(text) > OTHERS_ID else ""

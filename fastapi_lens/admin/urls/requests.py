@@ -7,7 +7,13 @@ import re
 from dataclasses import dataclass, replace
 from typing import Self
 
-from fastapi_lens.admin.urls.query_string import address, clean_key, clean_text, fields_of
+from fastapi_lens.admin.urls.query_string import (
+    address,
+    clean_caller,
+    clean_key,
+    clean_text,
+    fields_of,
+)
 from fastapi_lens.reporting.request_log import LogFilter
 from fastapi_lens.text.methods import is_method_name
 
@@ -23,6 +29,7 @@ class RequestsQuery:
     Attributes:
         q: Text in the path or the exception.
         endpoint: Key of the only endpoint; empty for all.
+        caller: Key of the only caller; empty for all.
         status: A class of status codes like ``5xx``, or a code; empty for all.
         method: Method in capitals; empty for all.
         min_ms: Shortest duration in milliseconds; 0 for all.
@@ -32,6 +39,7 @@ class RequestsQuery:
 
     q: str = ""
     endpoint: str = ""
+    caller: str = ""
     status: str = ""
     method: str = ""
     min_ms: int = 0
@@ -44,6 +52,7 @@ class RequestsQuery:
         values = {
             "q": clean_text(" ".join(self.q.split())),
             "endpoint": clean_key(self.endpoint),
+            "caller": clean_caller(self.caller),
             "status": status if _STATUS.fullmatch(status) else "",
             "method": method if is_method_name(method) else "",
             "min_ms": min(max(0, self.min_ms), MAX_MS),
@@ -58,7 +67,7 @@ class RequestsQuery:
         """Read an address, or the part of it from the question mark on."""
         fields = {name: values[-1] for name, values in fields_of(url).items()}
         ms = fields.get("min_ms", "")
-        texts = ("q", "endpoint", "status", "method", "reason", "before")
+        texts = ("q", "endpoint", "caller", "status", "method", "reason", "before")
         return cls(
             min_ms=int(ms) if re.fullmatch("[0-9]{1,9}", ms) else 0,
             **{name: fields.get(name, "") for name in texts},
@@ -69,6 +78,7 @@ class RequestsQuery:
         pairs = [
             ("q", self.q),
             ("endpoint", self.endpoint),
+            ("caller", self.caller),
             ("status", self.status),
             ("method", self.method),
             ("min_ms", str(self.min_ms or "")),
@@ -86,6 +96,7 @@ class RequestsQuery:
             statuses = (lowest, lowest + 99 if "x" in self.status else lowest)
         return LogFilter(
             endpoint=self.endpoint,
+            caller=self.caller,
             statuses=statuses,
             method=self.method,
             min_ms=self.min_ms or None,

@@ -36,7 +36,7 @@ def _commands(findings: tuple[Finding, ...], url: str) -> Iterator[str]:
             endpoint = finding.endpoint
             file = endpoint.file and f"file={_escaped(visible(endpoint.file), _PROPERTY)},"
             title = _escaped(f"{visible(endpoint.name)}: {words.verdict(finding)}", _PROPERTY)
-            lines = [*words.sentences(endpoint), *filter(None, [words.link(url, endpoint)])]
+            lines = [*words.reasons(finding), *filter(None, [words.link(url, endpoint)])]
             message = _escaped("\n".join(lines), _DATA)
             yield f"::{command} {file}title={title}::{message}"
 

@@ -5,10 +5,11 @@ Pure, but for the releases that a merge base looks up.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
+from fastapi_lens.cli.removal.callers import KnownCallers, callers_of_all
 from fastapi_lens.cli.removal.evidence import EndpointEvidence
 from fastapi_lens.cli.removal.merge_base import MergeBase
 from fastapi_lens.cli.removal.policy import Policy, Waiver
@@ -54,6 +55,7 @@ class Finding:
         outcome: The result.
         renamed_to: Its path in the branch; None where it has none.
         waiver: Its waiver, also an expired one; None without one.
+        callers: Its callers in all evidence; None where none has recorded callers.
     """
 
     endpoint: EndpointEvidence
@@ -61,6 +63,7 @@ class Finding:
     outcome: Outcome
     renamed_to: str | None = None
     waiver: Waiver | None = None
+    callers: KnownCallers | None = None
 
     @property
     def is_removal(self) -> bool:
@@ -127,7 +130,11 @@ def compare(
             name = Name(finding.endpoint.method, finding.endpoint.path)
             if name not in worst or finding.severity < worst[name].severity:
                 worst[name] = finding
-    findings = tuple(sorted(worst.values(), key=lambda finding: finding.order))
+    callers = callers_of_all(sources)
+    findings = tuple(
+        replace(finding, callers=callers.get(finding.endpoint.name))
+        for finding in sorted(worst.values(), key=lambda finding: finding.order)
+    )
     return Comparison(findings, tuple(_notes(routes, sources, policy, findings, today)))
 
 
@@ -180,7 +187,10 @@ def _notes(
             yield f"The waiver of {name} is not needed: the branch does not remove it."
         elif waiver.until < today:
             yield f"The waiver of {name} ended on {waiver.until}: {waiver.reason}"
+    are_known = any(source.evidence.callers for source in sources)
     for source in sources:
+        if are_known and source.evidence.callers is None:
+            yield f"{source.name} has no callers: others may call there."
         present = source.evidence.present
         if not any(routes.has(Name(each.method, each.path)) for each in present):
             yield (

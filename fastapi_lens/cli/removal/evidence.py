@@ -60,6 +60,8 @@ class EndpointEvidence(_Part):
         removed_at: Epoch seconds; None while production has it in its routes.
         pattern: Of its uses; None where it is not known.
         sentences: The reasons of the verdict.
+        callers: Those that used it, the latest first.
+        more_callers: Number of callers that are left out.
     """
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
@@ -75,6 +77,7 @@ class EndpointEvidence(_Part):
     pattern: str | None = None
     sentences: tuple[str, ...] = ()
     callers: tuple[CallerEvidence, ...] = ()
+    more_callers: Annotated[int, Field(ge=0)] = 0
     releases: ReleasesEvidence = ReleasesEvidence()
 
     @property

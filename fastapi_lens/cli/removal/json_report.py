@@ -4,8 +4,9 @@ import json
 from typing import Any, Final
 
 from fastapi_lens.cli.removal import words
+from fastapi_lens.cli.removal.callers import KnownCallers
 from fastapi_lens.cli.removal.comparison import Finding
-from fastapi_lens.cli.removal.evidence import EndpointEvidence, Evidence
+from fastapi_lens.cli.removal.evidence import EndpointEvidence
 from fastapi_lens.cli.removal.policy import Waiver
 from fastapi_lens.cli.removal.result import Result
 from fastapi_lens.cli.removal.sources import Source
@@ -41,7 +42,7 @@ def _source(source: Source) -> dict[str, Any]:
     }
 
 
-def endpoint_fields(endpoint: EndpointEvidence, evidence: Evidence) -> dict[str, Any]:
+def endpoint_fields(endpoint: EndpointEvidence, callers: KnownCallers | None) -> dict[str, Any]:
     """The facts about one endpoint; times are epoch seconds, dates are days (UTC)."""
     return {
         "key": endpoint.key,
@@ -54,19 +55,16 @@ def endpoint_fields(endpoint: EndpointEvidence, evidence: Evidence) -> dict[str,
         "first_seen_at": endpoint.first_seen_at,
         "pattern": endpoint.pattern,
         "sentences": endpoint.sentences,
-        "callers": None if evidence.callers is None else _callers(endpoint),
+        "callers": callers and [caller.model_dump() for caller in callers.by_name.values()],
+        "more_callers": callers and callers.more,
         "source": endpoint.source,
     }
-
-
-def _callers(endpoint: EndpointEvidence) -> list[dict[str, Any]]:
-    return [caller.model_dump() for caller in endpoint.callers]
 
 
 def _finding(finding: Finding, url: str) -> dict[str, Any]:
     return {
         "outcome": finding.outcome,
-        **endpoint_fields(finding.endpoint, finding.source.evidence),
+        **endpoint_fields(finding.endpoint, finding.callers),
         "renamed_to": finding.renamed_to,
         "waiver": finding.waiver and _waiver(finding.waiver),
         "url": words.link(url, finding.endpoint) or None,

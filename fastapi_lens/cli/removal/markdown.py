@@ -71,7 +71,7 @@ def _details(finding: Finding, url: str) -> str:
     address = words.link(url, endpoint)
     # In angle brackets, because a parenthesis would end the link.
     more = f" [Evidence](<{address}>)" if address else ""
-    text = escaped(" ".join(words.sentences(endpoint)))
+    text = escaped(" ".join(words.reasons(finding)))
     return f"**{words.code(endpoint.name)}**{source}: {text}{more}"
 
 

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Final
 
 from fastapi_lens.cli.removal import words
+from fastapi_lens.cli.removal.callers import KnownCallers, callers_of_all
 from fastapi_lens.cli.removal.evidence import EndpointEvidence
 from fastapi_lens.cli.removal.json_report import endpoint_fields
 from fastapi_lens.cli.removal.sources import Source
@@ -17,7 +18,7 @@ from fastapi_lens.verdict.reasons import Code, Reason
 from fastapi_lens.verdict.sentences import sentence
 
 FORMAT: Final = 1
-_HEADINGS = ("Method", "Path", "Verdict", "Last use", "Handler")
+_HEADINGS = ("Method", "Path", "Verdict", "Last use", "Callers", "Handler")
 
 
 class PruneFormat(StrEnum):
@@ -50,7 +51,8 @@ def prune_list(source: Source, levels: frozenset[Level], form: PruneFormat) -> s
 
 
 def _table(source: Source, found: Sequence[EndpointEvidence]) -> str:
-    rows = [list(_HEADINGS), *map(_cells, found)]
+    callers = callers_of_all([source])
+    rows = [list(_HEADINGS), *(_cells(one, callers.get(one.name)) for one in found)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -59,41 +61,44 @@ def _table(source: Source, found: Sequence[EndpointEvidence]) -> str:
     return "".join(f"{line}\n" for line in (*lines, *_footer(source, found)))
 
 
-def _cells(endpoint: EndpointEvidence) -> list[str]:
+def _cells(endpoint: EndpointEvidence, callers: KnownCallers | None) -> list[str]:
     return [
         visible(endpoint.method),
         visible(endpoint.path),
         words.level(endpoint),
         words.last_use(endpoint),
+        "" if callers is None else f"{callers.count:,}",
         visible(endpoint.source),
     ]
 
 
 def _markdown(source: Source, found: Sequence[EndpointEvidence]) -> str:
     lines: list[str] = []
+    callers = callers_of_all([source])
     for file, endpoints in groupby(found, key=lambda endpoint: endpoint.file):
         lines += [f"**{escaped(visible(file)) or 'Unknown file'}**", ""]
-        lines += [_item(endpoint) for endpoint in endpoints]
+        lines += [_item(one, callers.get(one.name)) for one in endpoints]
         lines += [""]
     for line in _footer(source, found):
         lines += [escaped(line), ""]
     return "".join(f"{line}\n" for line in lines[:-1])
 
 
-def _item(endpoint: EndpointEvidence) -> str:
+def _item(endpoint: EndpointEvidence, callers: KnownCallers | None) -> str:
     reasons = escaped(" ".join(words.sentences(endpoint)))
-    return f"- [ ] {words.code(endpoint.name)}: {escaped(words.level(endpoint))}. {reasons}"
+    known = "" if callers is None else f"; {words.count(callers.count, 'known caller')}"
+    return f"- [ ] {words.code(endpoint.name)}: {escaped(words.level(endpoint))}{known}. {reasons}"
 
 
 def _json(source: Source, found: Sequence[EndpointEvidence]) -> str:
-    evidence = source.evidence
+    evidence, callers = source.evidence, callers_of_all([source])
     document = {
         # Another sign than that of evidence, which a part of it is not.
         "fastapi_lens_prune_list": FORMAT,
         "generated_at": evidence.generated_at,
         "app": evidence.app,
         "environment": evidence.environment,
-        "endpoints": [endpoint_fields(endpoint, evidence) for endpoint in found],
+        "endpoints": [endpoint_fields(one, callers.get(one.name)) for one in found],
     }
     return f"{json.dumps(document)}\n"
 

@@ -19,6 +19,8 @@ def stored_evidence(database: Database, config: LensConfig, *, app: str, now: fl
     Raises:
         StorageError: The database cannot be read.
     """
-    found = reader_of(database, config, app=app).evidence(now)
-    document = Evidence.of(found, app=app, now=now, environment=config.environment)
+    reader = reader_of(database, config, app=app)
+    found = reader.evidence(now)
+    callers = reader.callers.of_judged(found.every)
+    document = Evidence.of(found, callers, app=app, now=now, environment=config.environment)
     return f"{visible_json(document.model_dump_json())}\n".encode()

@@ -42,7 +42,7 @@ def _of_finding(finding: Finding, url: str) -> Iterator[str]:
     facts += [visible(endpoint.source)] if endpoint.source else []
     yield f"{_INDENT}{'; '.join(facts)}"
     if finding.outcome is not Outcome.PASSED:
-        for sentence in words.sentences(endpoint):
+        for sentence in words.reasons(finding):
             yield f"{_INDENT}- {sentence}"
     if address := words.link(url, endpoint):
         yield f"{_INDENT}{address}"

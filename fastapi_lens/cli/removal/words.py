@@ -1,10 +1,11 @@
 """Words of a check that several formats share: plain text of one line, except `code`. Pure."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
 from fastapi_lens.cli.removal.comparison import Comparison, Finding, Outcome
-from fastapi_lens.cli.removal.evidence import EndpointEvidence
+from fastapi_lens.cli.removal.evidence import CallerEvidence, EndpointEvidence
 from fastapi_lens.cli.removal.policy import FILE, TABLE
 from fastapi_lens.cli.removal.sources import Source
 from fastapi_lens.text.escaping import visible
@@ -45,7 +46,7 @@ def headline(comparison: Comparison) -> str:
     why = "none of them known to be in use"
     if any(level not in unused for level in found):
         why = "as waivers or fail_on allow"
-    return f"{_count(removed, 'endpoint')} removed, {why}"
+    return f"{count(removed, 'endpoint')} removed, {why}"
 
 
 def about(source: Source) -> str:
@@ -56,7 +57,7 @@ def about(source: Source) -> str:
     if observed.since is not None:
         since = f"observed since {day(observed.since)}"
         if observed.hole_days:
-            since += f", {observed.hole_days:,} of {_count(observed.days, 'day')} not fully"
+            since += f", {observed.hole_days:,} of {count(observed.days, 'day')} not fully"
     written = datetime.fromtimestamp(evidence.generated_at, UTC).strftime("%Y-%m-%d %H:%M")
     return visible(f"{whose}: {since}; written {written} UTC ({source.name})")
 
@@ -87,21 +88,36 @@ def last_use(endpoint: EndpointEvidence) -> str:
 
 def callers(finding: Finding) -> str:
     """The latest callers, noise left out, with the day of their last use."""
-    if finding.source.evidence.callers is None:
+    known = finding.callers
+    if known is None:
         return "callers are not recorded"
-    found = sorted(
-        (caller for caller in finding.endpoint.callers if not caller.noise),
-        key=lambda caller: -caller.last_at,
-    )
+    return _listed(known.people, known.more) or "no known caller"
+
+
+def broken(finding: Finding) -> str:
+    """The callers that a forbidden removal would break; empty if none is known."""
+    known = finding.callers
+    if known is None or finding.outcome not in (Outcome.FAILED, Outcome.WAIVED):
+        return ""
+    found = _listed(known.present, known.more)
+    return f"Its removal would break {found}." if found else ""
+
+
+def _listed(found: Sequence[CallerEvidence], more: int) -> str:
+    """The first callers with the days of their last uses, and the number of the others."""
     named = [f"{caller.name} ({day(caller.last_at)})" for caller in found[:MOST_CALLERS]]
-    if more := len(found) - len(named):
-        named.append(f"{more:,} more")
-    return visible(", ".join(named) or "no known caller")
+    more += len(found) - len(named)
+    return visible(", ".join([*named, *([f"{more:,} more"] if more and named else [])]))
 
 
 def sentences(endpoint: EndpointEvidence) -> list[str]:
     """The reasons of the verdict."""
     return list(map(visible, endpoint.sentences))
+
+
+def reasons(finding: Finding) -> list[str]:
+    """The callers that a removal would break, and the reasons of the verdict."""
+    return [*filter(None, [broken(finding)]), *sentences(finding.endpoint)]
 
 
 def link(url: str, endpoint: EndpointEvidence) -> str:
@@ -128,5 +144,6 @@ def _waiver(finding: Finding) -> str:
     return ""
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """A number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

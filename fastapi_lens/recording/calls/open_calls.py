@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastapi_lens.recording.routes.route_match import Match
+    from fastapi_lens.recording.series import CallerValue
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -39,18 +40,21 @@ class OpenEndpoint(NamedTuple):
     Attributes:
         connections: Number of open calls; at least 1.
         seconds: Age of the oldest.
+        callers: Their callers; empty while callers are not recorded.
     """
 
     method: str
     path: str
     connections: int
     seconds: float
+    callers: frozenset[CallerValue] = frozenset()
 
     def plus(self, other: OpenEndpoint) -> OpenEndpoint:
         """The sum of both, which must be of the same endpoint."""
         return self._replace(
             connections=self.connections + other.connections,
             seconds=max(self.seconds, other.seconds),
+            callers=self.callers | other.callers,
         )
 
 
@@ -82,8 +86,14 @@ class OpenCalls:
         """Remove a call."""
         self._calls.pop(number, None)
 
-    def matched(self, match: Callable[[OpenCall], Match | None]) -> list[tuple[OpenCall, Match]]:
-        """The open calls of endpoints, each with its endpoint.
+    def __contains__(self, number: int) -> bool:
+        """True if a call is still open."""
+        return number in self._calls
+
+    def matched(
+        self, match: Callable[[OpenCall], Match | None]
+    ) -> list[tuple[int, OpenCall, Match]]:
+        """The open calls of endpoints, each with its number and its endpoint.
 
         Only the flusher calls this.
 
@@ -93,7 +103,7 @@ class OpenCalls:
         """
         # Built anew each time, which forgets the calls that have ended.
         known, self._matches = self._matches, {}
-        found: list[tuple[OpenCall, Match]] = []
+        found: list[tuple[int, OpenCall, Match]] = []
         # The copy is atomic: calls begin and end meanwhile.
         for place, (number, call) in enumerate(self._calls.copy().items(), 1):
             if place % CALLS_AT_ONCE == 0:
@@ -105,5 +115,5 @@ class OpenCalls:
                 self._matches[number] = endpoint
             # A background task after the last byte holds no connection open.
             if endpoint.method and not call[2][1]:
-                found.append((call, endpoint))
+                found.append((number, call, endpoint))
         return found

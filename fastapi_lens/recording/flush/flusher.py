@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.errors import (
     DamagedFileError,
     ForeignFileError,
@@ -21,6 +22,7 @@ from fastapi_lens.errors import (
     StorageError,
 )
 from fastapi_lens.recording.calls.open_calls import OpenEndpoint
+from fastapi_lens.recording.flush.caller_sums import CallerSums
 from fastapi_lens.recording.flush.clock_correction import ClockCorrection
 from fastapi_lens.recording.flush.core_share import CoreShare
 from fastapi_lens.recording.flush.draining import SELDOM_SECONDS, Draining
@@ -59,6 +61,9 @@ and counts appear soon after it is back."""
 QUIET_LOG_SECONDS = 60.0
 MAX_SUMS = 1_000
 """Most sums of one batch; a flush with more takes several batches."""
+
+MAX_PAIRS = 1_000
+"""Most pairs of an endpoint and a caller beyond which they are written before the sums."""
 
 MAX_TRIES = 3
 """Attempts for a batch that the database refuses; then its calls are dropped."""
@@ -149,6 +154,7 @@ class Flusher:
         self._settings = settings
         self._inbox = Inbox(database, worker)
         self._pending = Pending()
+        self._unattributed = False
         self._in_flight: Batch | None = None
         self._applied = self._tries = 0
         self._collected_at = recorder.clock()
@@ -166,6 +172,7 @@ class Flusher:
             max_rows=settings.max_batch_size,
             corrected=self._correction.corrected,
         )
+        self._callers = CallerSums(self._log.caller_names)
         self._registration = Registration(
             database,
             Registrar(database, worker),
@@ -245,9 +252,10 @@ class Flusher:
             moved = self._correction.look(self._pending)
             if moved is not None:
                 self._observation.void(moved.begin, moved.end)
+                self._callers.rebook(self._correction.corrected)
             self._observation.follow(self._correction.unbroken_since)
             try:
-                self._move_counts()
+                self._move_counts(self._correction.corrected(before))
             except BaseException:
                 # The recorder may have no more what was not added.
                 self._observation.lose(before, self._collected_at)
@@ -258,9 +266,14 @@ class Flusher:
                 if dropped:
                     self._warn(f"lost {self._drop(dropped)} calls")
 
-    def _move_counts(self) -> None:
-        for number, delta in enumerate(self._recorder.drain(), 1):
-            self._pending.add(self._as_delta(delta))
+    def _move_counts(self, since: float) -> None:
+        for number, counted in enumerate(self._recorder.drain(), 1):
+            corrected = self._correction.counted(counted)
+            delta = self._as_delta(corrected)
+            # Before its calls, and under the same lock: no batch has calls without their callers.
+            self._callers.add(delta.endpoint_id, corrected, since)
+            self._pending.add(delta)
+            self._unattributed = self._unattributed or not counted.is_attributed
             if number % DELTAS_AT_ONCE == 0:
                 time.sleep(BREATH_SECONDS)
 
@@ -322,6 +335,10 @@ class Flusher:
         self.dropped += 1
         now = self._correction.now()
         self._observation.lose(now, now)
+
+    def apply(self, config: LensConfig) -> None:
+        """Use these settings from now on; any thread may call this."""
+        self._log.apply(config)
 
     def shorten_interval(self, seconds: float) -> None:
         """Set the longest interval between flushes, in seconds."""
@@ -470,6 +487,7 @@ class Flusher:
         """Register everything again at the next flush: the database may be a different one."""
         self._registration.forget()
         self._marks.forget()
+        self._log.caller_names.forget_key()
 
     def _put_all(self, uses: Sequence[Use], complete_us: int, *, ending: bool) -> None:
         """Put all waiting batches into the inbox."""
@@ -478,6 +496,10 @@ class Flusher:
         # A worker that ends reports no open calls, even if some are still open.
         open_calls = as_text(() if ending else uses) if self._was_open or uses else None
         self._was_open = self._was_open or bool(uses)
+        # Before the lock of the counts is taken, which no database may hold up.
+        self._log.caller_names.prepare()
+        while self._next_callers():
+            waiting_after.append(self._put(complete_us))
         while self._next_batch(uses, open_calls):
             # The other thread may have collected calls of new endpoints since they were renewed.
             self._registration.register(applied=self._applied, log_applied=self._log.applied)
@@ -491,17 +513,39 @@ class Flusher:
     def _next_batch(self, uses: Sequence[Use], open_calls: str | None) -> bool:
         """Make a batch of what waits; false if nothing waits."""
         with self._counting:
+            callers = self._callers.take()
             deltas = self._pending.take(MAX_SUMS)
-            uses = (*uses, *self._correction.recalled())
-            if not deltas and not uses and open_calls is None:
+            recalled = self._correction.recalled()
+            if not (deltas or uses or recalled or callers.calls) and open_calls is None:
                 return False
             self._in_flight = Batch(
                 self._applied + 1,
                 deltas,
-                uses,
+                (*uses, *recalled),
                 open_calls,
                 self._correction.limit_us,
                 self._complete_us,
+                # The callers of recalled calls are in the ledger under the wrong day.
+                is_attributed=not (self._unattributed or recalled),
+                callers=callers.calls,
+                names=callers.names,
+            )
+            self._unattributed = self._unattributed and bool(self._pending)
+            return True
+
+    def _next_callers(self) -> bool:
+        """Make a batch of callers alone while they are too many for the batch of their calls."""
+        with self._counting:
+            if len(self._callers) <= MAX_PAIRS:
+                return False
+            callers = self._callers.take(MAX_PAIRS)
+            self._in_flight = Batch(
+                self._applied + 1,
+                ahead_us=self._correction.limit_us,
+                since_us=self._complete_us,
+                is_attributed=True,
+                callers=callers.calls,
+                names=callers.names,
             )
             return True
 
@@ -526,6 +570,9 @@ class Flusher:
             if self._tries >= MAX_TRIES:
                 self._in_flight, self._tries = None, 0
                 self._drop(batch.deltas)
+                with self._counting:
+                    # Calls of later batches may have had their callers in this one.
+                    self._unattributed = True
                 # Not through `_warn`: earlier attempts may have used up this minute's warning.
                 logger.warning(
                     "fastapi_lens drops %d calls, which the database refuses: %s",
@@ -565,7 +612,6 @@ class Flusher:
             logger.debug("fastapi_lens could not read its settings: %s", error)
 
     def _as_delta(self, counted: SeriesDelta) -> Delta:
-        counted = self._correction.counted(counted)
         key = counted.key
         if key.path == OVERFLOW:
             # Their endpoints are unknown, and would look silent.
@@ -575,12 +621,16 @@ class Flusher:
         return as_delta(counted, identity)
 
     def _uses(self) -> list[Use]:
-        """The endpoints with open calls."""
+        """The endpoints with open calls; their callers wait with those of counted calls."""
         opened, now = list(self._hooks.open_endpoints()), self._correction.now()
-        return [
-            as_use(one, self._registration.id_of(one.method, one.path, now - one.seconds), now)
-            for one in opened
-        ]
+        uses: list[Use] = []
+        for one in opened:
+            endpoint = self._registration.id_of(one.method, one.path, now - one.seconds)
+            uses.append(as_use(one, endpoint, now))
+            with self._counting:
+                self._callers.add_open(endpoint, one.callers, now)
+                self._unattributed = self._unattributed or not one.callers
+        return uses
 
     def _drop(self, deltas: Iterable[Delta]) -> int:
         """Count calls that will never be written, and note when they were; returns their number."""

@@ -27,6 +27,9 @@ class GoneCalls:
         corrected: Returns the correct time, in epoch seconds, for a time of the clock.
         noise: Names of callers that are noise.
         timer: Seconds of a monotonic clock.
+
+    Attributes:
+        noise: The same; may be replaced at any time.
     """
 
     def __init__(
@@ -44,7 +47,7 @@ class GoneCalls:
         self._database = database
         self._app = app
         self._corrected = corrected
-        self._noise = noise
+        self.noise = noise
         self._timer = timer
         self._looked_at = float("-inf")
         self._read: tuple[RemovedEndpoint, ...] = ()
@@ -65,7 +68,7 @@ class GoneCalls:
                 continue
             # Once for each agent, because a scanner sends the same one many times.
             if call.agent not in noisy:
-                noisy[call.agent] = is_noise(family(call.agent), self._noise)
+                noisy[call.agent] = is_noise(family(call.agent), self.noise)
             day = int(self._corrected(call.at) // Tier.DAY)
             counts[day, found, noisy[call.agent]] += 1
         return [CountedGone(*key, calls) for key, calls in sorted(counts.items())]

@@ -11,11 +11,13 @@ import random
 import time
 from collections.abc import Callable, Iterator
 
+from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.errors import StorageError, UnavailableError
+from fastapi_lens.recording.flush.caller_names import CallerNames
 from fastapi_lens.recording.flush.gone_calls import GoneCalls
 from fastapi_lens.recording.log.exceptions import place_text, text_of
 from fastapi_lens.recording.log.redaction import client_text, query_text
-from fastapi_lens.recording.log.request_log import Entry, ExceptionCount, ExceptionKey
+from fastapi_lens.recording.log.request_log import UNKNOWN, Entry, ExceptionCount, ExceptionKey
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import microseconds
@@ -55,6 +57,7 @@ class LogCarrier:
 
     Attributes:
         applied: Number of the last batch known to be applied.
+        caller_names: Names the callers of requests.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class LogCarrier:
         self._rows = max(1, max_rows - 1)
         self._corrected = corrected
         self._pause = pause
+        self.caller_names = CallerNames(database, worker.app)
         self._requests: list[LoggedRequest] = []
         self._exceptions: list[CountedException] = []
         self._gone: list[CountedGone] = []
@@ -92,6 +96,11 @@ class LogCarrier:
         rows = self._requests or self._exceptions or self._gone
         waiting = self._recorder.log or self._recorder.unrouted or rows
         return bool(waiting or self._in_flight is not None)
+
+    def apply(self, config: LensConfig) -> None:
+        """Use these settings from now on; any thread may call this."""
+        self.caller_names.apply(config)
+        self._gone_calls.noise = tuple(config.noise)
 
     def carry(self, *, ending: bool = False) -> None:
         """Write the log's contents.
@@ -184,7 +193,13 @@ class LogCarrier:
             client=client_text(entry.client, log.clients, salt),
             agent=family(entry.agent),
             exception_id=0 if entry.exception is None else self._exception_id(entry.exception),
+            caller_id=self._caller_id(entry),
         )
+
+    def _caller_id(self, entry: Entry) -> int:
+        if entry.caller is UNKNOWN:
+            return 0
+        return self.caller_names.hashed(self.caller_names.plain(entry.caller)).id
 
     def _exception(self, kind: ExceptionKey, count: ExceptionCount) -> CountedException:
         return CountedException(

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.types import Scope
@@ -25,6 +25,7 @@ from fastapi_lens.recording.log.exceptions import (
     unwrapped,
 )
 from fastapi_lens.recording.log.redaction import LONGEST_QUERY
+from fastapi_lens.recording.series import CallerValue
 from fastapi_lens.text.methods import MAX_METHOD_LENGTH
 from fastapi_lens.text.user_agents import user_agent
 
@@ -61,6 +62,15 @@ class Reason(StrEnum):
     SAMPLE = "sample"
 
 
+class Unknown(Enum):
+    """The caller of a call whose caller is not recorded."""
+
+    CALLER = 0
+
+
+UNKNOWN = Unknown.CALLER
+
+
 class Ended(NamedTuple):
     """A call that has ended.
 
@@ -68,6 +78,8 @@ class Ended(NamedTuple):
         scope: The scope in its state after the call.
         started_ns: Its start, by the clock that measures durations.
         error: The exception that left the application; None if it answered.
+        opened: Its number as an open call, see `OpenCalls`; 0 if it was none.
+        caller: Its caller, `UNKNOWN` while callers are not recorded.
     """
 
     scope: Scope
@@ -75,6 +87,8 @@ class Ended(NamedTuple):
     started_ns: int
     duration_ns: int
     error: BaseException | None = None
+    opened: int = 0
+    caller: CallerValue | Unknown = UNKNOWN
 
 
 class ExceptionKey(NamedTuple):
@@ -111,6 +125,7 @@ class Entry:
         client: The address; empty if addresses are not kept.
         agent: The beginning of the User-Agent header.
         exception: The kind of its exception; None without one.
+        caller: As `Ended` has it; not in the text of an entry, because it may be a secret key.
     """
 
     at: float
@@ -126,6 +141,7 @@ class Entry:
     client: str
     agent: bytes
     exception: ExceptionKey | None
+    caller: CallerValue | Unknown = field(default=UNKNOWN, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,4 +344,5 @@ class RequestLog:
             client=str((scope.get("client") or ("",))[0]) if wants_client else "",
             agent=user_agent(scope.get("headers", ())),
             exception=exception,
+            caller=ended.caller,
         )

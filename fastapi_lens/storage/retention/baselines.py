@@ -44,7 +44,7 @@ def add_to_baselines(
         return
     sums = {
         (Tier.WEEK.value, BASELINE_BUCKET, endpoint): _sum_of(list(group))
-        for endpoint, group in yield_gil(groupby(rows, attrgetter("endpoint_id")), every=1)
+        for endpoint, group in yield_gil(groupby(rows, attrgetter("endpoint_id")))
     }
     connection.execute(
         database.insert_ignore(BUCKET),

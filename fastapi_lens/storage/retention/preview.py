@@ -11,11 +11,12 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.caller_deletion import first_week
 from fastapi_lens.storage.retention.chunks import ids_of
 from fastapi_lens.storage.retention.log_deletion import request_id_at
 from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.models import BASELINE_BUCKET, REQUEST_ID_BITS, Tier
-from fastapi_lens.storage.schema.tables import BUCKET, EXCEPTION, GONE, REQUEST, STATUS
+from fastapi_lens.storage.schema.tables import BUCKET, EXCEPTION, GONE, REQUEST, STATUS, USE_WEEK
 
 MOST_COUNTED = 1_000_000
 """Number up to which rows of one kind are counted, because counting takes time."""
@@ -104,6 +105,9 @@ def _kinds(now_kept: Retention, then: Retention, now: float) -> Iterator[_Kind]:
         if tier is Tier.DAY:
             for day in (STATUS.c.day, GONE.c.day):
                 yield _Kind(day, _between(day, first, end), times=tier.value)
+    first, end = (first_week(one.ttl_days, now=now) for one in (now_kept, then))
+    weeks = _between(USE_WEEK.c.week, first, end)
+    yield _Kind(USE_WEEK.c.week, weeks, times=Tier.WEEK.value)
     first_us, end_us = (microseconds(now - one.log_kept_seconds) for one in (now_kept, then))
     ids = _between(REQUEST.c.id, request_id_at(first_us), request_id_at(end_us))
     # The id of a request begins with its time.

@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
+import sqlalchemy as sa
+
 from fastapi_lens.storage.coordination.leases import renew_lease, take_lease
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.audit_deletion import audit_chunks
+from fastapi_lens.storage.retention.caller_deletion import first_week, old_chunks, week_chunks
 from fastapi_lens.storage.retention.chunks import (
     AdaptiveBatchSize,
     Chunk,
@@ -28,7 +31,7 @@ from fastapi_lens.storage.retention.removals import removal_chunks
 from fastapi_lens.storage.retention.vacuum import keeps_its_size, space_chunks
 from fastapi_lens.storage.retention.worker_deletion import worker_chunks
 from fastapi_lens.storage.schema.models import Tier
-from fastapi_lens.storage.schema.tables import BUCKET
+from fastapi_lens.storage.schema.tables import BUCKET, USE_WEEK
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -137,6 +140,7 @@ def chunks(
     yield from log_chunks(
         database, before_us=microseconds(now - LOG_KEPT_SECONDS), batch_size=batch_size
     )
+    yield from old_chunks(database, now=now, batch_size=batch_size)
     yield from audit_chunks(database, now=now, batch_size=batch_size)
     yield from worker_chunks(database, now=now, batch_size=batch_size)
     # A size of its own, because freeing a page takes another time than deleting a row.
@@ -173,6 +177,9 @@ def app_chunks(
                 yield from _tier_chunks(
                     database, tier, oldest, batch_size, app=None if alone else app
                 )
+        uses = sa.true() if alone else USE_WEEK.c.endpoint_id.in_(ids_of(app))
+        first = first_week(retention.ttl_days, now=now)
+        yield from week_chunks(database, uses, first, batch_size)
         before_us = microseconds(now - retention.log_kept_seconds)
         yield from log_chunks(database, before_us=before_us, batch_size=batch_size, app=app)
     if retention.log_max_rows is not None:

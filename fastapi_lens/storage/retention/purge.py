@@ -1,17 +1,20 @@
 """Deletion of chosen data, in short transactions. Knows no retention."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from fastapi_lens.errors import DeadlockError
 from fastapi_lens.storage.coordination.dropped_calls import forget_dropped
 from fastapi_lens.storage.coordination.sequence import TRIES
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.records.caller_key import delete_caller_key
 from fastapi_lens.storage.records.import_notes import import_notes
+from fastapi_lens.storage.retention.caller_deletion import caller_chunks, is_unused, use_chunks
 from fastapi_lens.storage.retention.chunks import (
     AdaptiveBatchSize,
     Chunk,
@@ -25,6 +28,7 @@ from fastapi_lens.storage.schema.identities import dropped_id
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
+    CALLER,
     ENDPOINT,
     EXCEPTION,
     GONE,
@@ -33,6 +37,8 @@ from fastapi_lens.storage.schema.tables import (
     RELEASE,
     REQUEST,
     STATUS,
+    USE,
+    USE_WEEK,
     WORKER,
 )
 from fastapi_lens.storage.writing.drain import Drain
@@ -76,6 +82,8 @@ class Amount:
         workers: Workers.
         requests: Requests in the log.
         exceptions: Kinds of exceptions.
+        uses: Callers of endpoints, and their calls by week.
+        callers: Callers of the whole app.
     """
 
     endpoints: int
@@ -84,12 +92,14 @@ class Amount:
     workers: int
     requests: int = 0
     exceptions: int = 0
+    uses: int = 0
+    callers: int = 0
 
     @property
     def rows(self) -> int:
         """All of them."""
         counted = self.endpoints + self.buckets + self.statuses + self.workers
-        return counted + self.requests + self.exceptions
+        return counted + self.requests + self.exceptions + self.uses + self.callers
 
 
 def amount(database: Database, choice: Choice) -> Amount:
@@ -98,7 +108,7 @@ def amount(database: Database, choice: Choice) -> Amount:
     Raises:
         StorageError: The database cannot be read.
     """
-    found = {BUCKET: 0, STATUS: 0, GONE: 0, REQUEST: 0}
+    found = {BUCKET: 0, STATUS: 0, GONE: 0, REQUEST: 0, USE_WEEK: 0}
     with database.read() as connection:
         for range_delete in _ranges(choice):
             rows = sa.select(sa.func.count()).where(
@@ -108,16 +118,24 @@ def amount(database: Database, choice: Choice) -> Amount:
         of_app = sa.select(sa.func.count()).where(WORKER.c.app == choice.app)
         gone = choice.whole_app and not choice.keeps_endpoints
         workers = connection.execute(of_app).scalar_one() if gone else 0
-        exceptions = sum(
-            connection.execute(
-                sa.select(sa.func.count()).select_from(EXCEPTION).where(where)
-            ).scalar_one()
-            for where in _exceptions(choice)
-        )
+        exceptions = _count(connection, EXCEPTION, _exceptions(choice))
+        uses = _count(connection, USE, _uses(choice))
+        callers = _count(connection, CALLER, [CALLER.c.app == choice.app] * choice.whole_app)
     stay = choice.before is not None or choice.keeps_endpoints
     endpoints = 0 if stay else len(choice.ids)
     statuses = found[STATUS] + found[GONE]
-    return Amount(endpoints, found[BUCKET], statuses, workers, found[REQUEST], exceptions)
+    return Amount(
+        *(endpoints, found[BUCKET], statuses, workers, found[REQUEST], exceptions),
+        uses=uses + found[USE_WEEK],
+        callers=callers,
+    )
+
+
+def _count(
+    connection: Connection, table: sa.Table, conditions: Iterable[sa.ColumnElement[bool]]
+) -> int:
+    counted = sa.select(sa.func.count()).select_from(table)
+    return sum(connection.execute(counted.where(where)).scalar_one() for where in conditions)
 
 
 def purge(database: Database, choice: Choice, *, now: float) -> Iterator[int]:
@@ -169,6 +187,7 @@ def _whole_rows(database: Database, choice: Choice) -> Iterator[int]:
         yield from _observation(database, choice.app)
         with database.write() as connection:
             forget_dropped(connection, choice.app)
+            delete_caller_key(connection, choice.app)
 
 
 def _observation(database: Database, app: str) -> Iterator[int]:
@@ -227,6 +246,13 @@ def _row_chunks(
         yield from range_chunks(database, range_delete, batch_size)
     for where in _exceptions(choice):
         yield from exception_chunks(database, where, batch_size)
+    for where in _uses(choice):
+        yield from use_chunks(database, where, batch_size)
+    callers = CALLER.c.app == choice.app
+    # After their calls, because until then they have some.
+    yield from caller_chunks(
+        database, callers if choice.whole_app else callers & is_unused(), batch_size
+    )
 
 
 def _ranges(choice: Choice) -> Iterator[RangeDelete]:
@@ -243,6 +269,9 @@ def _ranges(choice: Choice) -> Iterator[RangeDelete]:
         for table in (STATUS, GONE):
             day, endpoint = table.c.day, table.c.endpoint_id
             yield RangeDelete(table, endpoint.in_(ids), day, endpoint, limit)
+        limit = _END if choice.before is None else choice.before // Tier.WEEK
+        week, endpoint = USE_WEEK.c.week, USE_WEEK.c.endpoint_id
+        yield RangeDelete(USE_WEEK, endpoint.in_(ids), week, endpoint, limit)
     end = _END if choice.before is None else request_id_at(choice.before * 1_000_000)
     for where in _of_choice(REQUEST, choice):
         yield RangeDelete.of_requests(where, end)
@@ -252,6 +281,15 @@ def _exceptions(choice: Choice) -> Iterator[sa.ColumnElement[bool]]:
     end = _END if choice.before is None else choice.before * 1_000_000
     for where in _of_choice(EXCEPTION, choice):
         yield where & (EXCEPTION.c.last_at < end)
+
+
+def _uses(choice: Choice) -> Iterator[sa.ColumnElement[bool]]:
+    """Conditions for the callers of endpoints; with a limit, those whose last call is before it."""
+    before = _END if choice.before is None else choice.before * 1_000_000
+    day = _END if choice.before is None else choice.before // Tier.DAY
+    for ids in _parts(choice.ids):
+        is_old = (USE.c.last_at < before) & (USE.c.refused_day < day)
+        yield USE.c.endpoint_id.in_(ids) & is_old
 
 
 def _of_choice(table: sa.Table, choice: Choice) -> Iterator[sa.ColumnElement[bool]]:
@@ -285,8 +323,9 @@ def _forget_calls(database: Database, ids: Sequence[int], now_us: int) -> None:
 _OF_CALLS = (
     *("first_called_at", "last_called_at", "last_used_at", "total_calls"),
     *("first_called_release_id", "last_called_release_id"),
+    *("attributed_until", "unattributed_at"),
 )
-"""The columns of an endpoint's row that tell of its calls."""
+"""The columns of an endpoint's row that tell of its calls, but its number of callers."""
 
 
 def _lose_evidence(database: Database, ids: Sequence[int], until_us: int) -> None:

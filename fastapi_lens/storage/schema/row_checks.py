@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from fastapi_lens.errors import OverrideError
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.engine.texts import storable
-from fastapi_lens.storage.schema.models import REQUEST_ID_BITS, Tier
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, MOVED, REQUEST
+from fastapi_lens.storage.schema.models import REQUEST_ID_BITS, CallerKind, Tier
+from fastapi_lens.storage.schema.tables import BUCKET, CALLER, ENDPOINT, MOVED, REQUEST, USE
 from fastapi_lens.verdict.overrides import overrides_of
 
 MAX_ID = (1 << 63) - 1
@@ -37,11 +37,11 @@ _TIMES = (
     *("started_at", "seen_at", "ended_at", "complete_to"),
     *("removed_at", "last_used_at"),
 )
-_SINCE = ("present_since", "evidence_since")
-"""Times before which silence proves nothing."""
+_SINCE = ("present_since", "evidence_since", "unattributed_at")
+"""Times before which silence proves nothing, or callers are unknown."""
 
 _IDS = (
-    *("endpoint_id", "failure_id", "id", "shape_id", "release_id"),
+    *("endpoint_id", "failure_id", "id", "shape_id", "release_id", "caller_id"),
     *("first_release_id", "last_release_id", "first_called_release_id", "last_called_release_id"),
 )
 _REASONS = ("", "error", "slow", "sample")
@@ -181,15 +181,40 @@ _TEXTS: Mapping[str, Rule] = MappingProxyType(
         "tags": Rule("no list of texts", _is_list_of_texts, lambda _value, _now_us: "[]"),
     }
 )
+_DAY = _number(0, _LAST_SECOND // Tier.DAY)
+_LONGEST_GAP = 800
+"""Days of a gap that is not known: longer than any that a verdict need tell apart."""
+
+
+def _now(_value: Any, now_us: int) -> int:
+    return now_us
+
+
+def _today(_value: Any, now_us: int) -> int:
+    return now_us // (Tier.DAY * 1_000_000)
+
+
+def _one(_value: Any, _now_us: int) -> int:
+    return 1
+
+
+def _longest_gap(_value: Any, _now_us: int) -> int:
+    return _LONGEST_GAP
+
+
+_LATE_DAY = replace(_DAY, instead=_today)
+
 _OTHERS: Mapping[str, Rule] = MappingProxyType(
     {
         **dict.fromkeys(_TIMES, _TIME),
         # Never earlier than a wrong one may have stood for.
         **dict.fromkeys(_SINCE, Rule(_TIME.says, _TIME.holds, lambda _value, now_us: now_us)),
         **dict.fromkeys(_IDS, _ID),
+        # As if no batch had named its callers.
+        "attributed_until": replace(_TIME, instead=_zero),
         "bucket": _number(0, _LAST_SECOND // Tier.MINUTE),
         "clock_ahead_us": _number(-MAX_TIME_US, MAX_TIME_US),
-        "day": _number(0, _LAST_SECOND // Tier.DAY),
+        "day": _DAY,
         "duration_us": _number(0, MOST_ADDED_US),
         "hour": _number(0, _LAST_SECOND // Tier.HOUR),
         "is_noise": _number(0, 1),
@@ -198,9 +223,25 @@ _OTHERS: Mapping[str, Rule] = MappingProxyType(
         "histogram": Rule("no histogram", _is_histogram, lambda _value, _now_us: b""),
         "status": _number(_FIRST_STATUS, _LAST_STATUS),
         "tier": _one_of(*(tier.value for tier in Tier)),
+        "week": _number(0, _LAST_SECOND // Tier.WEEK),
     }
 )
 """Rules by the name of the column, in any table."""
+
+_OF_TABLES: Mapping[tuple[str, str], Rule] = MappingProxyType(
+    {
+        # Nobody knows how many callers a damaged kind stood for.
+        (CALLER.name, "kind"): _one_of(CallerKind.NONE.value, *(kind.value for kind in CallerKind)),
+        # A caller with a damaged row must not look as if it had been silent for long, or often.
+        (USE.name, "last_at"): replace(_TIME, instead=_now),
+        (USE.name, "first_day"): _LATE_DAY,
+        (USE.name, "last_day"): _LATE_DAY,
+        (USE.name, "refused_day"): _LATE_DAY,
+        (USE.name, "days"): replace(_number(0, MOST), instead=_one),
+        (USE.name, "max_gap"): replace(_number(0, _LAST_SECOND // Tier.DAY), instead=_longest_gap),
+    }
+)
+"""Rules of columns whose name has another meaning, or another replacement, in one table."""
 
 
 def _false(_value: Any, _now_us: int) -> bool:
@@ -208,6 +249,9 @@ def _false(_value: Any, _now_us: int) -> bool:
 
 
 def _rule_of(column: sa.Column[Any]) -> Rule:
+    own = _OF_TABLES.get((column.table.name, column.name))
+    if own is not None:
+        return own
     # SQLModel wraps the type of a text with a length.
     kind: Any = column.type.impl if isinstance(column.type, sa.TypeDecorator) else column.type
     if isinstance(kind, sa.Boolean):

@@ -9,13 +9,21 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from fastapi_lens.storage.engine.prepared import LockingRead, Prepared, among_marked_ids
+from fastapi_lens.storage.engine.prepared import (
+    LockingRead,
+    Prepared,
+    among_marked_ids,
+    among_marked_pairs,
+)
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
+    CALLER,
     ENDPOINT,
     META,
     SCHEMA_VERSION,
     STATUS,
+    USE,
+    USE_WEEK,
     WORKER,
 )
 
@@ -48,12 +56,36 @@ LOCK_STATUSES = LockingRead(
 """The keys of all rows of one ``day``, for every status: there are only few."""
 
 LOCK_ENDPOINTS = LockingRead(
-    sa.select(ENDPOINT.c.id)
+    sa.select(*(ENDPOINT.c[name] for name in ("id", "app", "callers", "deprecated")))
     .where(among_marked_ids(ENDPOINT.c.id))
     .order_by(ENDPOINT.c.id)
     .with_for_update()
 )
-"""The ids of endpoints that have a row."""
+"""The rows of endpoints: their id, app, number of callers, and whether they are deprecated."""
+
+LOCK_USES = LockingRead(
+    sa.select(USE)
+    .where(among_marked_pairs(USE.c.endpoint_id, USE.c.caller_id))
+    .order_by(USE.c.endpoint_id, USE.c.caller_id)
+    .with_for_update()
+)
+"""The rows of pairs of endpoint and caller, whose endpoints are locked."""
+
+LOCK_CALLERS = LockingRead(
+    sa.select(*(CALLER.c[name] for name in ("id", "first_at", "last_at")))
+    .where(among_marked_ids(CALLER.c.id))
+    .order_by(CALLER.c.id)
+    .with_for_update()
+)
+"""The ids and times of callers."""
+
+LOCK_USE_WEEKS = LockingRead(
+    sa.select(*USE_WEEK.primary_key)
+    .where(USE_WEEK.c.week == sa.bindparam("week"), among_marked_ids(USE_WEEK.c.endpoint_id))
+    .order_by(USE_WEEK.c.endpoint_id, USE_WEEK.c.caller_id)
+    .with_for_update()
+)
+"""The keys of all rows of one ``week``, for every caller: there are only few."""
 
 FACTS = (
     "method",

@@ -26,20 +26,26 @@ from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.statements import FACTS
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
+    CALLER,
     ENDPOINT,
     EXCEPTION,
     GONE,
     META,
     OBSERVED,
     RELEASE,
+    REQUEST,
     STATUS,
+    USE,
+    USE_WEEK,
     WORKER,
 )
 from fastapi_lens.storage.transfer.export import Origins, origins
 from fastapi_lens.storage.writing.batches import BucketSum
+from fastapi_lens.storage.writing.callers import merge_uses, merge_weeks
 from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_STATUS
 from fastapi_lens.storage.writing.log_writer import ADD_EXCEPTION, exception_change
-from fastapi_lens.storage.writing.rollup import bucket_change, locked_buckets
+from fastapi_lens.storage.writing.rollup import bucket_change, locked_buckets, locked_endpoints
+from fastapi_lens.storage.writing.use_totals import TOTALS, UseTotals
 
 CHUNK_ROWS = 400
 """Rows that one transaction adds: a flush may have to wait for its few milliseconds."""
@@ -78,6 +84,9 @@ class Importer:
             RELEASE: _add_releases,
             OBSERVED: _add_observed,
             GONE: _add_gone,
+            CALLER: _add_callers,
+            USE: _add_uses,
+            USE_WEEK: _add_use_weeks,
         }
 
     def repeated_apps(self) -> list[str]:
@@ -140,19 +149,24 @@ class Importer:
         """
         if table is ENDPOINT:
             rows = [self._endpoint(row) for row in rows]
+        if table is REQUEST:
+            rows = [{"caller_id": 0, **row} for row in rows]
         retry_on_deadlock(lambda: self._add(table, start, rows), tries=TRIES)
 
     def _endpoint(self, row: Row) -> Row:
         """An endpoint with all columns; its shape is derived, so that it cannot be wrong."""
         shape = shape_id(row["app"], row["method"], row["path"])
         # Older exports tell nothing about observation, so their silence is no evidence.
-        return {**_OLDER_ENDPOINT, "evidence_since": self._now_us, **row, "shape_id": shape}
+        since = {"evidence_since": self._now_us}
+        # Its callers are counted anew, because those of both places together have a bound.
+        return {**_OLDER_ENDPOINT, **since, **row, "shape_id": shape, "callers": 0}
 
     def _add(self, table: sa.Table, start: int, rows: Sequence[Row]) -> None:
         # Two transactions: on MariaDB, transactions that insert and then update deadlock.
-        with self._database.write() as connection:
-            empty = [_emptied(table, row) for row in rows]
-            connection.execute(self._database.insert_ignore(table), empty)
+        if table not in _BOUNDED:
+            with self._database.write() as connection:
+                empty = [_emptied(table, row) for row in rows]
+                connection.execute(self._database.insert_ignore(table), empty)
         with self._database.write() as connection:
             note = self._locked_note(connection)
             missing = rows[max(0, note["applied"] - start) :]
@@ -211,12 +225,22 @@ _OLDER_ENDPOINT: Mapping[str, Any] = MappingProxyType(
         **dict.fromkeys(("present_since", "removed_at", "last_used_at"), 0),
         **dict.fromkeys(("first_release_id", "last_release_id"), 0),
         **dict.fromkeys(("first_called_release_id", "last_called_release_id"), 0),
+        # So its last call was made by nobody knows whom.
+        **dict.fromkeys(("attributed_until", "unattributed_at"), 0),
         "overrides": None,
     }
 )
 
-ADDED_COLUMNS = frozenset({*_OLDER_ENDPOINT, "shape_id", "evidence_since"})
-"""Columns that endpoints lack in exports of older schema versions."""
+ADDED_COLUMNS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        ENDPOINT.name: frozenset({*_OLDER_ENDPOINT, "shape_id", "evidence_since", "callers"}),
+        REQUEST.name: frozenset({"caller_id"}),
+    }
+)
+"""Columns that rows lack in exports of older schema versions, by table."""
+
+_BOUNDED = frozenset({USE, USE_WEEK})
+"""Tables whose rows are bounded, so that not each row of an export gets one."""
 
 
 def _emptied(table: sa.Table, row: Row) -> Row:
@@ -234,6 +258,8 @@ def _emptied(table: sa.Table, row: Row) -> Row:
             "last_called_at": 0,
             "total_calls": 0,
             "last_used_at": 0,
+            "attributed_until": 0,
+            "unattributed_at": 0,
         }
     if table is BUCKET:
         return {**row, **dict.fromkeys(COUNTERS, 0), "max_us": 0, "histogram": b""}
@@ -249,6 +275,7 @@ _NO_COUNTS: Mapping[str, Mapping[str, int]] = MappingProxyType(
         STATUS.name: {"calls": 0},
         GONE.name: {"calls": 0},
         RELEASE.name: {"first_at": 0, "last_at": 0},
+        CALLER.name: {"first_at": 0, "last_at": 0},
         OBSERVED.name: {"minutes": 0},
     }
 )
@@ -281,7 +308,16 @@ def _joined(here: Row, there: Row) -> Row:
         "first_release_id": first_seen["first_release_id"],
         "first_called_release_id": first_called["first_called_release_id"],
         "last_called_release_id": last_called["last_called_release_id"],
+        "attributed_until": last_called["attributed_until"],
+        "unattributed_at": max(_unattributed_at(here), _unattributed_at(there)),
     }
+
+
+def _unattributed_at(row: Row) -> int:
+    """The time of the last call of an endpoint without a caller; 0 if all have one."""
+    last: int = row["last_called_at"]
+    since: int = row["unattributed_at"]
+    return since if last == row["attributed_until"] else max(since, last)
 
 
 def _evidence_since(here: Row, there: Row) -> int:
@@ -344,4 +380,35 @@ def _add_gone(connection: Connection, rows: Sequence[Row]) -> None:
             {**primary_key(GONE, [row[name] for name in names]), "add_calls": row["calls"]}
             for row in rows
         ],
+    )
+
+
+def _add_callers(connection: Connection, rows: Sequence[Row]) -> None:
+    for row in rows:
+        first, last = CALLER.c.first_at, CALLER.c.last_at
+        is_first = (first == 0) | (first > row["first_at"])
+        changes: dict[str, Any] = {
+            "label": sa.case((CALLER.c.label == "", row["label"]), else_=CALLER.c.label),
+            "last_at": sa.case((last < row["last_at"], row["last_at"]), else_=last),
+        }
+        # 0 means never.
+        if row["first_at"]:
+            changes["first_at"] = sa.case((is_first, row["first_at"]), else_=first)
+        connection.execute(sa.update(CALLER).where(CALLER.c.id == row["id"]).values(changes))
+
+
+def _add_uses(connection: Connection, rows: Sequence[Row]) -> None:
+    endpoints = locked_endpoints(connection, sorted({row["endpoint_id"] for row in rows}))
+    there = {
+        (row["endpoint_id"], row["caller_id"]): UseTotals(**{name: row[name] for name in TOTALS})
+        for row in rows
+    }
+    merge_uses(connection, there, endpoints)
+
+
+def _add_use_weeks(connection: Connection, rows: Sequence[Row]) -> None:
+    locked_endpoints(connection, sorted({row["endpoint_id"] for row in rows}))
+    merge_weeks(
+        connection,
+        {(row["week"], row["endpoint_id"], row["caller_id"]): row["calls"] for row in rows},
     )

@@ -10,7 +10,17 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.sqlite_file import NAMESAKE_TABLE
 from fastapi_lens.storage.schema.models import BASELINE_BUCKET, Tier
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, REQUEST, STATUS, WORKER
+from fastapi_lens.storage.schema.tables import (
+    BUCKET,
+    CALLER,
+    ENDPOINT,
+    EXCEPTION,
+    REQUEST,
+    STATUS,
+    USE,
+    USE_WEEK,
+    WORKER,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +47,7 @@ def contents(database: Database) -> Contents:
         StorageError: The database cannot be read.
     """
     with database.read() as connection:
-        tables = (ENDPOINT, BUCKET, STATUS, WORKER, REQUEST, EXCEPTION)
+        tables = (ENDPOINT, BUCKET, STATUS, WORKER, REQUEST, EXCEPTION, CALLER, USE, USE_WEEK)
         counts = {table.name: _count(connection, table) for table in tables}
         never = sa.select(ENDPOINT.c.app, sa.func.count()).where(ENDPOINT.c.last_called_at == 0)
         found = connection.execute(never.group_by(ENDPOINT.c.app))

@@ -102,11 +102,14 @@ class CallerFacts(NamedTuple):
     Attributes:
         id: See `identities.caller_id`.
         name: As `CallerRow` has it; of a key its keyed hash, never the key.
+        key_id: Of a key, the id of the hash's key, see `caller_key.key_id`. If that is not the
+            present one any more, the calls are counted under `OTHERS_ID`; 0 is not compared.
     """
 
     id: int
     kind: CallerKind
     name: str
+    key_id: int = 0
 
 
 class CallerCalls(NamedTuple):
@@ -211,6 +214,8 @@ class EndpointChange:
         used_at_us: Time of the last call that was no refusal; 0 if there is none.
         first_release: The release that recorded the first call; 0 if it is unknown.
         last_release: The same of the last call.
+        is_attributed: True if some of the calls were attributed to callers.
+        unattributed_at_us: Time of the last of those that were not; 0 if there is none.
     """
 
     calls: int
@@ -219,6 +224,8 @@ class EndpointChange:
     used_at_us: int
     first_release: int
     last_release: int
+    is_attributed: bool = False
+    unattributed_at_us: int = 0
 
     def add(self, other: "EndpointChange") -> None:
         """Add another change of the same endpoint."""
@@ -228,6 +235,8 @@ class EndpointChange:
         if other.last_at_us > self.last_at_us:
             self.last_at_us, self.last_release = other.last_at_us, other.last_release
         self.used_at_us = max(self.used_at_us, other.used_at_us)
+        self.is_attributed |= other.is_attributed
+        self.unattributed_at_us = max(self.unattributed_at_us, other.unattributed_at_us)
 
 
 def endpoint_changes(batches: Iterable[Batch]) -> dict[int, EndpointChange]:
@@ -236,7 +245,10 @@ def endpoint_changes(batches: Iterable[Batch]) -> dict[int, EndpointChange]:
     for batch in batches:
         releases = batch.release_id, batch.release_id
         for endpoint, calls, first, last, used in _spans(batch):
-            change = EndpointChange(calls, first, last, used, *releases)
+            unattributed = 0 if batch.is_attributed else last
+            change = EndpointChange(
+                calls, first, last, used, *releases, batch.is_attributed, unattributed
+            )
             found = changes.setdefault(endpoint, change)
             if found is not change:
                 found.add(change)

@@ -12,6 +12,7 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS, WORKER
+from fastapi_lens.storage.writing.caller_times import correct_callers
 from fastapi_lens.verdict.history import REFUSED
 
 _AT_ONCE = 100
@@ -26,11 +27,11 @@ _END_US = (1 << 63) - 1
 _DAY_SECONDS = Tier.DAY.value
 _COARSER = {Tier.DAY: Tier.WEEK, Tier.HOUR: Tier.DAY, Tier.MINUTE: Tier.HOUR}
 
-_PRESENCE = ("present_since", "evidence_since", "removed_at")
+_PRESENCE = ("present_since", "evidence_since", "removed_at", "unattributed_at")
 _MOVED = ("first_seen_at", "last_seen_at", "first_called_at", *_PRESENCE)
 """Times that are moved where they are; last calls and uses are corrected by batches."""
 
-_TIMES = (*_MOVED, "last_called_at", "last_used_at")
+_TIMES = (*_MOVED, "last_called_at", "last_used_at", "attributed_until")
 
 
 def move_times(database: Database, app: str, *, begin_us: int, end_us: int, shift_us: int) -> None:
@@ -167,8 +168,8 @@ def correct_left_behind(database: Database, app: str, *, now: float, certain: bo
     A last call becomes the latest counted one if that is at most a day old, and otherwise now: the
     call was made before now, and no endpoint may look dead because of a wrong clock. The same holds
     for last uses. A first call becomes the first one in the buckets. All other times become now;
-    those of presence and evidence are lowered only by a certain clock, because they protect
-    endpoints from looking silent.
+    those of presence and evidence, of callers and of calls without one are lowered only by a
+    certain clock, because they protect endpoints from looking silent.
 
     Args:
         database: The database to write to.
@@ -192,7 +193,7 @@ def correct_left_behind(database: Database, app: str, *, now: float, certain: bo
             days_ahead = _days_ahead(connection, now)
             rows = _wrong_rows(connection, app, limits)
             if not rows or days_ahead == _LIVED_DAYS:
-                return days_ahead > 0
+                break
             counted = _counted(connection, [row.id for row in rows], now)
         with database.write() as connection:
             for row in rows:
@@ -203,7 +204,11 @@ def correct_left_behind(database: Database, app: str, *, now: float, certain: bo
                     connection.execute(sa.update(ENDPOINT).where(same).values({name: time}))
             note_change(database, connection)
         if len(rows) < _AT_ONCE:
-            return days_ahead > 0
+            break
+    # Nothing raises the times of callers again, so the clock has to be certain.
+    if certain and days_ahead < _LIVED_DAYS:
+        correct_callers(database, app, now=now)
+    return days_ahead > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,4 +308,9 @@ def _right(row: Any, counted: _Counted, now: float, limits: Mapping[str, int]) -
     corrected("last_used_at", late)
     for name in ("last_seen_at", *_PRESENCE):
         corrected(name, now)
+    # Equal to the last call, or without a meaning.
+    if row.attributed_until == row.last_called_at:
+        right["attributed_until"] = last_us
+    else:
+        corrected("attributed_until", 0)
     return right

@@ -3,11 +3,16 @@
 The body of a row is a byte that names the format, and then, compressed: the number of sums and of
 uses and the batch's `ahead_us`; each field of all sums, then each field of all uses, as 64-bit
 integers; and the histograms, see `histogram.codec.pack_many`. Little-endian.
+
+A batch with callers has the second format. Before the rest it has their number, whether the batch
+is attributed, and the size of their names; their fields, as above; and their names as JSON.
 """
 
+import json
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, cast
 
@@ -19,21 +24,24 @@ from fastapi_lens.storage.coordination.worker import Progress, WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.prepared import Prepared
 from fastapi_lens.storage.engine.texts import storable
+from fastapi_lens.storage.schema.models import CallerKind
 from fastapi_lens.storage.schema.tables import INBOX, WORKER
-from fastapi_lens.storage.writing.batches import Batch, Delta, Use
+from fastapi_lens.storage.writing.batches import Batch, CallerCalls, CallerFacts, Delta, Use
 
-_FORMAT_BYTE = b"\1"
-"""Later formats have greater numbers."""
+_COUNTS, _COUNTS_AND_CALLERS = b"\1", b"\2"
+"""The bytes of the formats; later ones have greater numbers."""
 
 _COMPRESSION = 1
 """The fastest of zlib's levels; higher ones save little, because most values are distinct."""
 
 # Byte order and sizes are fixed: another machine may unpack it.
 _HEAD = struct.Struct("<IIq")
+_CALLERS_HEAD = struct.Struct("<I?I")
 _SUM_FIELDS = len(Delta._fields) - 1
 """All but the histogram."""
 
 _USE_FIELDS = len(Use._fields)
+_CALLER_FIELDS = len(CallerCalls._fields)
 _BYTES = 8
 
 
@@ -43,24 +51,28 @@ class UnreadableError(ValueError):
 
 def is_newer(body: bytes) -> bool:
     """True if a newer release has packed a body, which only workers of that release can read."""
-    return body[:1] > _FORMAT_BYTE
+    return body[:1] > _COUNTS_AND_CALLERS
 
 
 def newer_bodies() -> sa.ColumnElement[bool]:
     """The same as `is_newer`, as a condition of a SELECT."""
     # As bytes, because the order of texts depends on the collation.
-    return sa.func.substr(INBOX.c.body, 1, 1) > sa.literal(_FORMAT_BYTE, sa.LargeBinary())
+    return sa.func.substr(INBOX.c.body, 1, 1) > sa.literal(_COUNTS_AND_CALLERS, sa.LargeBinary())
 
 
 def pack(batch: Batch) -> bytes:
-    """The body of a batch's row: its sums, its uses and its `ahead_us`."""
+    """The body of a batch's row: its sums, its uses, its callers and its `ahead_us`."""
     parts = (
         _HEAD.pack(len(batch.deltas), len(batch.uses), batch.ahead_us),
         *_columns(batch.deltas, _SUM_FIELDS),
         *_columns(batch.uses, _USE_FIELDS),
         Histogram.pack_many(delta.histogram for delta in batch.deltas),
     )
-    return _FORMAT_BYTE + zlib.compress(b"".join(parts), _COMPRESSION)
+    # Without callers there is nothing that an older release could not read.
+    has_callers = batch.is_attributed or batch.callers
+    callers = _packed_callers(batch) if has_callers else b""
+    body = zlib.compress(b"".join((callers, *parts)), _COMPRESSION)
+    return (_COUNTS_AND_CALLERS if has_callers else _COUNTS) + body
 
 
 def unpack(body: bytes) -> Batch:
@@ -69,23 +81,56 @@ def unpack(body: bytes) -> Batch:
     Raises:
         UnreadableError: The body was not written by `pack`.
     """
-    if body[:1] != _FORMAT_BYTE:
+    if body[:1] not in (_COUNTS, _COUNTS_AND_CALLERS):
         raise UnreadableError(f"unknown format {body[:1].hex() or 'of no bytes'}")
     try:
         data = zlib.decompress(body[1:])
-        sums, uses, ahead_us = _HEAD.unpack_from(data)
-        at = _HEAD.size
-        deltas = _rows(data, at, sums, _SUM_FIELDS)
-        at += sums * _SUM_FIELDS * _BYTES
-        used = _rows(data, at, uses, _USE_FIELDS)
-        at += uses * _USE_FIELDS * _BYTES
-        histograms = Histogram.unpack_many(data[at:], sums)
-    except (zlib.error, struct.error, ValueError) as error:
+        if body[:1] == _COUNTS:
+            return _unpacked(data, 0, Batch(0))
+        return _unpacked(data, *_unpacked_callers(data))
+    # The last two, and some of the others, are those of names that are no JSON, or other JSON.
+    except (zlib.error, struct.error, ValueError, TypeError, RecursionError) as error:
         raise UnreadableError(str(error)) from error
-    return Batch(
+
+
+def _packed_callers(batch: Batch) -> bytes:
+    # Escapes all characters, so that any text becomes bytes.
+    names = json.dumps(batch.names).encode()
+    head = _CALLERS_HEAD.pack(len(batch.callers), batch.is_attributed, len(names))
+    return b"".join((head, *_columns(batch.callers, _CALLER_FIELDS), names))
+
+
+def _unpacked_callers(data: bytes) -> tuple[int, Batch]:
+    """Where the rest begins, and a batch with the callers alone."""
+    count, is_attributed, size = _CALLERS_HEAD.unpack_from(data)
+    at = _CALLERS_HEAD.size
+    calls = _rows(data, at, count, _CALLER_FIELDS)
+    at += count * _CALLER_FIELDS * _BYTES
+    named: list[tuple[Any, Any, Any, Any]] = json.loads(data[at : at + size])
+    return at + size, Batch(
         0,
-        tuple(_delta(*row, one) for row, one in zip(deltas, histograms, strict=True)),
-        tuple(Use(*row) for row in used),
+        is_attributed=is_attributed,
+        callers=tuple(CallerCalls(*row) for row in calls),
+        names=tuple(
+            CallerFacts(int(one), CallerKind(kind), str(name), int(key))
+            for one, kind, name, key in named
+        ),
+    )
+
+
+def _unpacked(data: bytes, at: int, batch: Batch) -> Batch:
+    """The batch with the sums and uses that begin at some byte."""
+    sums, uses, ahead_us = _HEAD.unpack_from(data, at)
+    at += _HEAD.size
+    deltas = _rows(data, at, sums, _SUM_FIELDS)
+    at += sums * _SUM_FIELDS * _BYTES
+    used = _rows(data, at, uses, _USE_FIELDS)
+    at += uses * _USE_FIELDS * _BYTES
+    histograms = Histogram.unpack_many(data[at:], sums)
+    return replace(
+        batch,
+        deltas=tuple(_delta(*row, one) for row, one in zip(deltas, histograms, strict=True)),
+        uses=tuple(Use(*row) for row in used),
         ahead_us=ahead_us,
     )
 
@@ -152,7 +197,7 @@ class Inbox:
                     own_row = sa.update(WORKER).where(WORKER.c.id == self._worker.id)
                     connection.execute(own_row.values(open_calls=batch.open_calls or None))
                 # Open calls alone leave nothing to add up.
-                if batch.deltas or batch.uses:
+                if batch.deltas or batch.uses or batch.callers:
                     connection.execute(sa.insert(INBOX), row)
             ((waiting,),) = _WAITING.read(connection, {"worker": self._worker.id})
             return int(waiting)

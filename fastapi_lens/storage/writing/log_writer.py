@@ -32,6 +32,7 @@ class LoggedRequest:
     Attributes:
         id: See `RequestRow`.
         exception_id: Id of its exception; 0 without one.
+        caller_id: See `identities.caller_id`; 0 while callers are not recorded.
     """
 
     id: int
@@ -45,6 +46,7 @@ class LoggedRequest:
     client: str
     agent: str
     exception_id: int
+    caller_id: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +177,7 @@ class LogWriter:
                 "agent": request.agent,
                 # The column keeps its name: workers of older releases write to it.
                 "failure_id": request.exception_id,
+                "caller_id": request.caller_id,
             }
             for request in sorted(requests, key=lambda request: request.id)
         ]

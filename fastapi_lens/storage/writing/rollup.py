@@ -32,6 +32,7 @@ from fastapi_lens.storage.writing.batches import (
     endpoint_changes,
     status_sums,
 )
+from fastapi_lens.storage.writing.callers import CallerChanges, EndpointState, add_callers
 from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_ENDPOINT, UPDATE_STATUS
 
 
@@ -63,7 +64,8 @@ class Rollup:
         """Add the sums and uses of batches in one transaction.
 
         Args:
-            batches: One for each release; their numbers and their open calls are ignored.
+            batches: One for each release, and for those with callers and without; their numbers
+                and their open calls are ignored.
             claim: Called first in each transaction.
 
         Raises:
@@ -101,7 +103,9 @@ class Rollup:
             buckets, statuses = changes.buckets, changes.statuses
             known = locked_buckets(connection, buckets)
             counted = locked_statuses(connection, statuses)
-            endpoints = [row["key_id"] for row in changes.endpoints]
+            endpoints = sorted(
+                {row["key_id"] for row in changes.endpoints} | changes.callers.endpoints
+            )
             registered = locked_endpoints(connection, endpoints)
             if len(registered) < len(endpoints):
                 raise UnregisteredError([one for one in endpoints if one not in registered])
@@ -129,6 +133,7 @@ class Rollup:
                     for key in sorted(statuses)
                 ],
             )
+            add_callers(self._database, connection, changes.callers, registered)
             if claim is None:
                 connection.rollback()
             else:
@@ -157,11 +162,17 @@ class _Changes:
     endpoints: Sequence[Row]
     buckets: dict[BucketKey, BucketSum]
     statuses: dict[StatusKey, int]
+    callers: CallerChanges
 
     @classmethod
     def of(cls, batches: Sequence[Batch]) -> "_Changes":
         deltas = [delta for batch in batches for delta in batch.deltas]
-        return cls(_endpoint_rows(batches), bucket_sums(deltas), status_sums(deltas))
+        return cls(
+            _endpoint_rows(batches),
+            bucket_sums(deltas),
+            status_sums(deltas),
+            CallerChanges.of(batches),
+        )
 
 
 @dataclass(slots=True)
@@ -195,14 +206,15 @@ def locked_statuses(connection: Connection, keys: Iterable[StatusKey]) -> set[St
     return found
 
 
-def locked_endpoints(connection: Connection, ids: Sequence[int]) -> set[int]:
-    """Lock the rows of these endpoints in primary-key order; those that are there.
+def locked_endpoints(connection: Connection, ids: Sequence[int]) -> dict[int, EndpointState]:
+    """Lock the rows of these endpoints in primary-key order; what those that are there say.
 
     Args:
         connection: In a writing transaction.
         ids: In ascending order.
     """
-    return {row[0] for row in LOCK_ENDPOINTS.read_of(connection, {}, ids)}
+    rows = LOCK_ENDPOINTS.read_of(connection, {}, ids)
+    return {row[0]: EndpointState(row[1], row[2], bool(row[3])) for row in rows}
 
 
 _ADDED = tuple(f"add_{name}" for name in COUNTERS)
@@ -239,6 +251,8 @@ def _endpoint_rows(batches: Sequence[Batch]) -> list[Row]:
             "ahead": ahead,
             "first_release": change.first_release,
             "last_release": change.last_release,
+            "is_attributed": int(change.is_attributed),
+            "unattributed": change.unattributed_at_us,
         }
         for endpoint, change in sorted(endpoint_changes(batches).items())
     ]

@@ -7,18 +7,22 @@ from typing import Any
 
 import pytest
 
-from fastapi_lens.admin.tables import endpoints, exceptions, requests
+from fastapi_lens.admin.tables import callers, endpoints, exceptions, requests
 from fastapi_lens.admin.tables.column import Column, Head, cells_of, heads
 
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[3]
 TEMPLATES = ROOT / "templates" / "fastapi_lens"
-CSS = (ROOT / "static" / "fastapi_lens" / "lens.css").read_text(encoding="utf-8")
+STATIC = ROOT / "static" / "fastapi_lens"
+CSS = "".join((STATIC / name).read_text(encoding="utf-8") for name in ("lens.css", "cleanup.css"))
 TABLES: tuple[tuple[str, Sequence[Column[Any]]], ...] = (
     ("endpoints/_cells.html", endpoints.COLUMNS),
-    ("_requests_cells.html", requests.columns(with_clients=True)),
+    ("_requests_cells.html", requests.columns(with_callers=True, with_clients=True)),
     ("_exceptions_cells.html", exceptions.COLUMNS),
+    ("callers/_cells.html", callers.CALLER_COLUMNS),
+    ("callers/_uses_cells.html", callers.USE_COLUMNS),
+    ("endpoint/_callers_cells.html", callers.ENDPOINT_COLUMNS),
 )
 
 

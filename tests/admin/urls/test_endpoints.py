@@ -17,6 +17,7 @@ queries = st.builds(
     status=st.none() | st.sampled_from(Status),
     methods=st.lists(st.sampled_from(["GET", "post", "_OTHER", "PROPFIND", "no good"])).map(tuple),
     tag=st.text(max_size=300),
+    caller=st.integers(0, (1 << 63) - 1).map(lambda one: f"{one:016x}") | st.text(max_size=3),
     window=st.sampled_from(WindowChoice),
     sort=st.builds(Sort, st.sampled_from(sorted(ORDERS)), descending=st.booleans()),
     page=st.integers(),

@@ -71,3 +71,13 @@ def test_a_view_is_the_filter_that_its_address_says() -> None:
     assert query.is_filtered
     assert not RequestsQuery(before=key).is_filtered
     assert query.newest().older(key) == query
+
+
+def test_a_caller_is_in_the_address_after_the_endpoint() -> None:
+    key = "00000000000000ff"
+    query = RequestsQuery.parse(f"?caller={key}&q=a&endpoint={key}")
+    assert query.url() == f"?q=a&endpoint={key}&caller={key}"
+    assert query.wanted.caller == key
+    assert query.is_filtered
+    # The id of all callers beyond the limit, which is also that of requests without one.
+    assert RequestsQuery.parse("?caller=0000000000000000").caller == ""

@@ -8,16 +8,20 @@ from typing import Any
 
 import pytest
 
+from fastapi_lens.cli.removal.evidence import parsed
+from fastapi_lens.cli.removal.prune_list import PruneFormat, prune_list
+from fastapi_lens.cli.removal.sources import Source
 from fastapi_lens.verdict.level import Level
 from tests.cli.helpers import run
 from tests.cli.removal.conftest import Branch
 from tests.cli.removal.helpers import endpoint, evidence, write
 
 HOSTILE = "/a|b%,:`x`_*c*<img src=x>\x1b[31m\n::error::x\r##[stop-commands]x\u202e&amp;{id}"
+YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 CALLERS = [
     {"name": "old-service", "last_at": 1_700_000_000, "noise": False},
-    {"name": "billing\n| x |", "last_at": 1_763_337_600, "noise": False},
-    {"name": "kube-probe", "last_at": 1_763_337_600, "noise": True},
+    {"name": "billing\n| x |", "last_at": YESTERDAY.timestamp(), "noise": False},
+    {"name": "kube-probe", "last_at": YESTERDAY.timestamp(), "noise": True},
     {"name": "c", "last_at": 1_600_000_000, "noise": False},
     {"name": "d", "last_at": 1_500_000_000, "noise": False},
 ]
@@ -69,7 +73,9 @@ def test_text_has_all_findings_the_worst_first(target: str, here: Path) -> None:
         "passed   GET /safe: safe to remove",
         "renamed  GET /carts/{id}: same address, now /carts/{cart}",
     ]
-    assert "         last use: 2025-11-17; billing\\n| x | (2025-11-17), old-service" in text
+    billing = f"billing\\n| x | ({YESTERDAY:%Y-%m-%d})"
+    assert f"         last use: 2025-11-17; {billing}, old-service" in text
+    assert f"         - Its removal would break {billing}.\n" in text
     assert "(2023-11-14), c (2020-09-13), 1 more; shop/exports.py:77\n" in text
     assert "         last use: never; no known caller; shop/exports.py:77\n" in text
     assert text.count("https://a.example.com/lens/endpoints/00000000000000a1") == 5
@@ -86,8 +92,9 @@ def test_markdown_is_a_table_with_reasons(target: str, here: Path) -> None:
     assert "| ✅ passed | <code>GET /safe</code> | safe to remove | 2025-11-17 | working" in text
     assert "now /carts/\\{cart\\}" in text
     assert (
-        "**<code>GET /kept</code>** (<code>shop/exports.py:77</code>): No use for 12 days" in text
+        "**<code>GET /wait</code>** (<code>shop/exports.py:77</code>): No use for 12 days" in text
     )
+    assert "(<code>shop/exports.py:77</code>): Its removal would break billing" in text
     assert "[Evidence](<https://a.example.com/%28l%29%7C/endpoints/00000000000000a1>)" in text
 
 
@@ -146,7 +153,8 @@ def test_annotations_name_the_file_and_no_line(target: str, here: Path) -> None:
         "%0Ahttps://a.example.com/lens/endpoints/00000000000000a1"
     )
     assert commands[0] == (
-        "::error file=shop/exports.py,title=GET /kept%3A kept on purpose::" + reasons
+        "::error file=shop/exports.py,title=GET /kept%3A kept on purpose::"
+        f"Its removal would break billing\\n| x | ({YESTERDAY:%Y-%m-%d}).%0A{reasons}"
     )
     assert [command.split(" ")[0] for command in commands] == [
         *("::error", "::error", "::notice", "::warning")
@@ -176,11 +184,48 @@ def test_json_has_all_that_the_documentation_lists(target: str, here: Path) -> N
     assert kept.keys() == described["endpoints"][0].keys()
     assert waived["waiver"].keys() == described["endpoints"][0]["waiver"].keys()
     assert kept["callers"][0].keys() == described["endpoints"][0]["callers"][0].keys()
+    assert [one["name"] for one in kept["callers"]] == [one["name"] for one in CALLERS]
+
+
+def test_the_callers_of_all_regions_are_named(target: str) -> None:
+    ended = YESTERDAY - timedelta(days=30)
+    here = {"name": "billing", "last_at": ended.timestamp(), "noise": False}
+    there = {"name": "billing", "last_at": YESTERDAY.timestamp(), "noise": False}
+    other = {"name": "shop-app", "last_at": ended.timestamp(), "noise": False}
+    since = {"since": 1_700_000_000, "complete": True}
+    regions = {
+        "eu.json": evidence(endpoint(callers=[here], more_callers=2), callers=since),
+        "us.json": evidence(endpoint(verdict=Level.WAIT, callers=[there, other]), callers=since),
+        "ap.json": evidence(endpoint(verdict=Level.WAIT)),
+    }
+    for name, document in regions.items():
+        write(Path(name), document)
+    named = [part for name in regions for part in ("--evidence", name)]
+
+    text = run("check", target, *named).stdout
+    document = json.loads(run("check", target, *named, "--format", "json").stdout)
+
+    yesterday, earlier = f"{YESTERDAY:%Y-%m-%d}", f"{ended:%Y-%m-%d}"
+    callers = f"billing ({yesterday}), shop-app ({earlier}), 2 more"
+    assert f"- Its removal would break {callers}.\n" in text
+    assert "Note: ap.json has no callers: others may call there.\n" in text
+    (found,) = document["endpoints"]
+    assert (found["callers"], found["more_callers"]) == ([there, other], 2)
+
+
+def test_a_caller_that_is_long_gone_is_not_said_to_break(target: str) -> None:
+    gone = [{"name": "old-service", "last_at": 1_700_000_000, "noise": False}]
+    document = evidence(endpoint(callers=gone), callers={"since": 0, "complete": True})
+
+    text = printed(target, "text", document)
+
+    assert "old-service (2023-11-14)" in text
+    assert "would break" not in text
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "github", "json"])
 def test_hostile_names_start_no_line_and_no_command(target: str, form: str) -> None:
-    callers = [{"name": HOSTILE, "last_at": 1, "noise": False}]
+    callers = [{"name": HOSTILE, "last_at": YESTERDAY.timestamp(), "noise": False}]
     document = evidence(
         endpoint(
             f"GET {HOSTILE}", source=f"{HOSTILE}:1", sentences=[HOSTILE], callers=callers,
@@ -206,3 +251,20 @@ def test_hostile_names_start_no_line_and_no_command(target: str, form: str) -> N
         (command,) = [line for line in text.splitlines() if line.startswith("::")]
         properties = command.removeprefix("::error ").partition("::")[0]
         assert [part.split("=")[0] for part in properties.split(",")] == ["file", "title"]
+
+
+def test_a_prune_list_counts_the_callers_but_noise() -> None:
+    document = evidence(
+        endpoint("GET /safe", Level.SAFE_TO_REMOVE, callers=CALLERS, more_callers=1),
+        callers={"since": 1_748_908_800, "complete": True},
+    )
+    source = Source("evidence.json", parsed(json.dumps(document).encode(), "evidence.json"))
+    levels = frozenset({Level.SAFE_TO_REMOVE})
+
+    row = prune_list(source, levels, PruneFormat.TABLE).splitlines()[1]
+    item = prune_list(source, levels, PruneFormat.MARKDOWN).splitlines()[2]
+    (found,) = json.loads(prune_list(source, levels, PruneFormat.JSON))["endpoints"]
+
+    assert re.split(r"  +", row)[2:] == ["safe to remove", "2025-11-17", "5", "shop/exports.py:77"]
+    assert ": safe to remove; 5 known callers. No use for" in item
+    assert [one["name"] for one in found["callers"]] == [one["name"] for one in CALLERS]

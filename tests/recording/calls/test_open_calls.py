@@ -342,7 +342,7 @@ async def test_only_an_answer_that_is_certain_is_kept_until_the_call_ends() -> N
         Match("GET", "/known"),
         Match("GET", "/never-asked"),
     ]
-    told = [[match for _, match in opened.matched(lambda _: answers.pop(0))] for _ in range(4)]
+    told = [[match for *_, match in opened.matched(lambda _: answers.pop(0))] for _ in range(4)]
     assert [[one.template for one in found] for found in told] == [
         [],
         ["/guess"],

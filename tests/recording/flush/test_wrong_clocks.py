@@ -19,6 +19,7 @@ from fastapi_lens.reporting.model import Endpoint, Window
 from fastapi_lens.runtime.lens import Lens
 from fastapi_lens.storage.engine.clock_skew import AHEAD_SECONDS, EARLIEST
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT
+from tests.recording.written import Written
 
 NOW = 1_796_000_000.0
 YEAR = 365 * 86_400.0
@@ -642,3 +643,25 @@ def test_very_many_last_calls_are_raised_in_short_transactions(clocks: Clocks, l
     rows = table_rows(lens.database, ENDPOINT)
     assert len(rows) == 250
     assert min(row.last_called_at for row in rows) / 1e6 == pytest.approx(NOW - DAY, abs=61)
+
+
+@pytest.mark.parametrize("off", [YEAR, -YEAR, 3 * 86_400.0])
+def test_callers_that_wait_move_to_the_right_day(
+    written: Written, clocks: Clocks, tmp_path: Path, off: float
+) -> None:
+    lens = Lens(LensConfig(db_path=str(tmp_path / "lens.db"), app_name="board"), clock=clocks.wall)
+    lens.flusher.collect()
+    clocks.off = off
+    for status in (200, 401):
+        lens.recorder.count(
+            method="GET", path=f"/{status}", status=status, duration_ns=1, caller="billing"
+        )
+    lens.flusher.collect()
+    clocks.off = 0.0
+    assert lens.flusher.flush()
+    today = int(NOW // 86_400)
+    assert [(row.day, row.calls) for row in written.rows] == [(today, 1)] * 2
+    (used,) = [row for row in written.rows if not row.refused]
+    assert today * 86_400 * 10**6 <= used.first_at_us <= used.last_at_us
+    assert used.last_at_us == pytest.approx(NOW * 1e6, abs=5e6)
+    lens.stop()

@@ -93,6 +93,8 @@ def test_the_first_and_the_last_call_of_all_are_kept(
         "used_at": told[1],
         "first_release": 8,
         "last_release": 9,
+        "is_attributed": 0,
+        "unattributed": told[1],
     }
     with server.write() as connection:
         connection.execute(sa.update(ENDPOINT).values(values))

@@ -153,7 +153,8 @@ def test_changes_of_several_releases_are_those_of_the_calls_one_by_one(
         first, last = min(at for at, _, _ in calls), max(at for at, _, _ in calls)
         used = max((at for at, status, _ in calls if status != 404), default=0)
         assert change == EndpointChange(
-            len(calls), first, last, used, change.first_release, change.last_release
+            *(len(calls), first, last, used, change.first_release, change.last_release),
+            unattributed_at_us=last,
         )
         assert (first, change.first_release) in [(at, release) for at, _, release in calls]
         assert (last, change.last_release) in [(at, release) for at, _, release in calls]

@@ -19,18 +19,22 @@ from benchmarks.support.rows import (
     APP,
     FlakyDatabase,
     Rows,
+    attributed,
     delta,
     make_endpoints,
     rows_in,
     rows_of,
     table_rows,
+    uses_in,
+    uses_of,
     worker,
+    wrong_uses,
 )
 from fastapi_lens.errors import DeadlockError, StorageError
 from fastapi_lens.storage.coordination.worker import Progress, WorkerFacts
 from fastapi_lens.storage.retention.purge import Choice, purge
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.schema.tables import INBOX
+from fastapi_lens.storage.schema.tables import ENDPOINT, INBOX
 from fastapi_lens.storage.writing import drain as drain_module
 from fastapi_lens.storage.writing.batches import Batch, Delta
 from fastapi_lens.storage.writing.drain import Drain, drain_all
@@ -157,7 +161,7 @@ class Fleet(RuleBasedStateMachine):
         waiting = [one for one in self.members if one.waits]
         member = waiting[name % len(waiting)]
         if member.in_flight is None:
-            member.in_flight = Batch(member.applied + 1, tuple(member.memory))
+            member.in_flight = attributed(Batch(member.applied + 1, tuple(member.memory)))
             member.memory = []
         batch = member.in_flight
         before = {(row.worker_id, row.seq) for row in table_rows(self.database, INBOX)}
@@ -253,9 +257,19 @@ class Fleet(RuleBasedStateMachine):
         expected = rows_of([one for some in self.written.values() for one in some])
         assert together(shown, wait) == expected
 
+    @invariant()
+    def callers_are_added_with_their_calls_and_look_no_safer(self) -> None:
+        waiting = {(row.worker_id, row.seq) for row in table_rows(self.database, INBOX)}
+        added = [one for key, some in self.written.items() if key not in waiting for one in some]
+        shown = uses_in(self.database)
+        assert not wrong_uses(shown, uses_of(added))
+        pairs = Counter(endpoint for endpoint, _ in shown)
+        assert all(row.callers == pairs[row.id] for row in table_rows(self.database, ENDPOINT))
+
     def teardown(self) -> None:
         drain_all(self.database)
         self.nothing_is_lost_and_nothing_twice()
+        self.callers_are_added_with_their_calls_and_look_no_safer()
         assert not table_rows(self.database, INBOX)
         self.database.close()
 

@@ -1,11 +1,12 @@
 """The cleanup page as a file: all endpoints of its filter, or the chosen ones alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from starlette.responses import StreamingResponse
 
 from fastapi_lens.admin.context import Context
+from fastapi_lens.admin.display.callers import callers_by_shape, user_names
 from fastapi_lens.admin.pages.cleanup.listing import chosen_of, list_of
 from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.cleanup import CleanupQuery
@@ -19,6 +20,7 @@ COLUMNS = (
     *("method", "path", "source", "verdict", "probably_from", "safe_from"),
     *("last_used_at", "present_since", "silence_days", "hole_days", "pattern", "excluded"),
     *("introduced", "last_called", "removed_at", "tags", "reasons"),
+    "callers",
 )
 
 
@@ -60,17 +62,28 @@ def _listed(evidence: AppEvidence, query: CleanupQuery) -> list[Judged]:
 def _markdown(context: Context, query: CleanupQuery) -> Iterator[str]:
     evidence, lens = context.lens.reader.evidence(context.now), context.lens
     listed = _listed(evidence, query)
-    yield from markdown(evidence, listed, app=lens.title, environment=lens.config.environment)
+    callers = _callers(context, listed)
+    yield from markdown(
+        evidence, listed, app=lens.title, environment=lens.config.environment, callers=callers
+    )
 
 
 def _csv(context: Context, query: CleanupQuery) -> Iterator[str]:
     evidence = context.lens.reader.evidence(context.now)
     yield csv_line(COLUMNS)
-    for one in _listed(evidence, query):
-        yield csv_line(_cells(one))
+    listed = _listed(evidence, query)
+    callers = _callers(context, listed)
+    for one in listed:
+        yield csv_line(_cells(one, callers[one.endpoint.id]))
 
 
-def _cells(judged: Judged) -> tuple[object, ...]:
+def _callers(context: Context, listed: Sequence[Judged]) -> dict[int, list[str]]:
+    """The names of the callers of each endpoint that use it, the latest first."""
+    uses = callers_by_shape(context, listed)
+    return {identity: user_names(found) for identity, found in uses.items()}
+
+
+def _cells(judged: Judged, callers: Sequence[str]) -> tuple[object, ...]:
     endpoint, verdict = judged.endpoint, judged.verdict
     return (
         endpoint.method,
@@ -90,6 +103,7 @@ def _cells(judged: Judged) -> tuple[object, ...]:
         _time(judged.removed_at),
         " ".join(endpoint.tags),
         " ".join(map(sentence, verdict.reasons)),
+        ", ".join(callers),
     )
 
 

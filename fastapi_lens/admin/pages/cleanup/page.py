@@ -9,6 +9,13 @@ from starlette.responses import Response
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats, svg
+from fastapi_lens.admin.display.callers import (
+    Latest,
+    callers_by_shape,
+    is_off,
+    known_since,
+    latest_of,
+)
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.paging import PAGE_SIZE, page_links
 from fastapi_lens.admin.display.verdicts import (
@@ -34,6 +41,7 @@ from fastapi_lens.admin.tables.cleanup import (
 from fastapi_lens.admin.tables.column import Column, Head
 from fastapi_lens.admin.urls.cleanup import REMOVED, CleanupQuery
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
+from fastapi_lens.reporting.callers import CallerUse
 from fastapi_lens.reporting.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.gone import Gone
 from fastapi_lens.reporting.workers import State
@@ -54,6 +62,7 @@ class Row:
         excluded: All exclusions, in words.
         weeks: Its uses as bars.
         chips: Its exclusions.
+        callers: The latest of its callers.
         handler: File and line of the handler, without the folders above; may be empty.
         hint: The name of its handler, with that of its module; may be empty.
         last_refused_at: The last day on which it was called after its removal, in epoch seconds.
@@ -68,6 +77,7 @@ class Row:
     excluded: str
     weeks: Markup
     chips: Sequence[Chip]
+    callers: Latest
     handler: str
     hint: str
     last_refused_at: float | None
@@ -87,10 +97,15 @@ def _made(context: Context, query: CleanupQuery, state: State) -> tuple[Response
     reader = context.lens.reader
     evidence = reader.evidence(context.now)
     listing = list_of(evidence, query)
-    rows = [_row(context, listing, one) for one in reader.with_weeks(listing.rows, now=context.now)]
+    uses = callers_by_shape(context, listing.rows)
+    rows = [
+        _row(context, listing, one, uses[one.endpoint.id])
+        for one in reader.with_weeks(listing.rows, now=context.now)
+    ]
     values = {
         **_list_values(context, listing, rows),
         **_observation_values(evidence),
+        **_caller_values(context),
         "current": "Cleanup",
         "heading": "Cleanup",
         "said": context.request.query_params.get("saved", "") == "keeps",
@@ -114,6 +129,17 @@ def _observation_values(evidence: AppEvidence) -> dict[str, object]:
         ),
         "releases": evidence.releases[:1],
         "twins": evidence.twins,
+    }
+
+
+def _caller_values(context: Context) -> dict[str, object]:
+    off = is_off(context.lens.settings.config.caller_source)
+    found = context.lens.reader.callers.of_judged(())
+    return {
+        "callers_known": known_since(found, records=not off, now=context.now),
+        "callers_off": off,
+        "settings_href": context.url("/settings#callers"),
+        "callers_href": context.url("/callers"),
     }
 
 
@@ -147,7 +173,7 @@ def _list_values(context: Context, listing: CleanupList, rows: list[Row]) -> dic
     }
 
 
-def _row(context: Context, listing: CleanupList, judged: Judged) -> Row:
+def _row(context: Context, listing: CleanupList, judged: Judged, uses: Sequence[CallerUse]) -> Row:
     endpoint, verdict = judged.endpoint, judged.verdict
     return Row(
         judged=judged,
@@ -159,6 +185,7 @@ def _row(context: Context, listing: CleanupList, judged: Judged) -> Row:
         excluded=exclusion_words(judged),
         weeks=weeks_strip(judged.weeks),
         chips=chips_of(judged),
+        callers=latest_of(uses, is_called=judged.last_used_at is not None),
         handler=formats.last_parts(endpoint.source),
         hint=formats.short_name(endpoint.name),
         last_refused_at=_last_refused(judged.gone),

@@ -13,6 +13,7 @@ from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words
 from fastapi_lens.admin.display.links import Link, new_rule_href, rule_href
 from fastapi_lens.admin.display.request_log import of_endpoint
 from fastapi_lens.admin.http.requests import wants_fragment
+from fastapi_lens.admin.pages.endpoint.callers import callers_section
 from fastapi_lens.admin.pages.endpoint.charts import OverTime, by_hour, over_time
 from fastapi_lens.admin.pages.endpoint.evidence import evidence_box
 from fastapi_lens.admin.response_cache import again, cached_page
@@ -118,6 +119,10 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
         "csrf_token": context.csrf_token,
         "evidence": None if judged is None else evidence_box(context, judged),
         "flush_interval": context.lens.config.flush_interval,
+        "callers": callers_section(context, endpoint),
+        "whole_time": window.seconds is None,
+        "callers_href": context.url("/callers"),
+        "settings_href": context.url("/settings#callers"),
         "keep_saved": context.request.query_params.get("saved") == "keeps",
     }
     return templates.page(context, "endpoint/page.html", values, state=state)

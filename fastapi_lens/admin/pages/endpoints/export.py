@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from starlette.responses import StreamingResponse
 
 from fastapi_lens.admin.context import Context
+from fastapi_lens.admin.display.callers import called_ids
 from fastapi_lens.admin.display.filter_and_sort import filter_and_sort
 from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
@@ -52,5 +53,6 @@ def _matching(context: Context) -> Iterator[EndpointStats]:
         window=query.window.window, now=context.now, with_ignored=query.ignored
     )
     judged = context.lens.reader.evidence(context.now).by_id()
-    for endpoint in filter_and_sort(endpoints, query).matching:
+    called = called_ids(context, query.caller)
+    for endpoint in filter_and_sort(endpoints, query, called=called).matching:
         yield EndpointStats.of(endpoint, now=context.now, judged=judged.get(endpoint.id))

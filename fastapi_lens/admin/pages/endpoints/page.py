@@ -7,6 +7,7 @@ from starlette.responses import Response
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.display.callers import called_by, called_ids
 from fastapi_lens.admin.display.filter_and_sort import (
     Listing,
     filter_and_sort,
@@ -88,7 +89,7 @@ def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Respon
     ignored = {one.id for one in everything if _is_ignored(context, one)}
     hidden = frozenset[int]() if query.ignored else ignored
     shown = [one for one in everything if one.id not in hidden] if hidden else everything
-    listing = filter_and_sort(shown, query)
+    listing = filter_and_sort(shown, query, called=called_ids(context, query.caller))
     if not by_percentile:
         # For all pages, because the summary shows the p95 of all matching endpoints.
         matching = reader.with_histograms(listing.matching, window=window, now=now)
@@ -102,6 +103,8 @@ def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Respon
     ]
     values = _context(context, listing, rows)
     values["ignored"] = len(ignored)
+    everybody = query.with_caller("").url(context.url("/"))
+    values["called_by"] = called_by(context, query.caller, everybody)
     return templates.page(context, "endpoints/page.html", values, state=state), listing.query
 
 

@@ -7,16 +7,19 @@ from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
+from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.request_log import (
     endpoint_filter,
     exception_row,
     log_tabs,
+    who_link,
 )
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.tables.column import heads
 from fastapi_lens.admin.tables.exceptions import COLUMNS
 from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
 from fastapi_lens.admin.urls.requests import RequestsQuery
+from fastapi_lens.reporting.request_log import ExceptionKind
 
 
 def exceptions_page(context: Context) -> Response:
@@ -62,9 +65,22 @@ def exception_page(context: Context) -> Response:
         "exception": exception,
         "back": context.url("/exceptions"),
         "endpoint_href": context.url(f"/endpoints/{exception.endpoint_key}"),
+        "callers": _callers(context, exception),
         "requests_href": requests.url(context.url("/requests")),
     }
     return templates.page(context, "exceptions/exception.html", values)
+
+
+def _callers(context: Context, exception: ExceptionKind) -> list[Link]:
+    """The callers of its logged requests, those with the most requests first."""
+    reader = context.lens.reader
+    counts = reader.log.callers_of_exception(exception.key)
+    names = reader.callers.names(counts.keys())
+    return [
+        replace(who_link(context, identity, names[identity]), count=count)
+        for identity, count in counts.items()
+        if identity in names
+    ]
 
 
 def old_address(context: Context) -> Response:

@@ -11,11 +11,12 @@ from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.reporting.csv_table import csv_line
 from fastapi_lens.reporting.request_log import LoggedCall
+from fastapi_lens.storage.schema.models import OTHERS_ID
 
 READ_AT_ONCE = 500
 COLUMNS = (
     *("id", "at", "method", "path", "query", "status", "duration_ms", "reason"),
-    *("endpoint_method", "endpoint_path", "client", "agent", "exception"),
+    *("endpoint_method", "endpoint_path", "client", "agent", "exception", "caller"),
 )
 
 
@@ -55,16 +56,18 @@ def _records(context: Context) -> Iterator[dict[str, object]]:
     log, wanted, before = context.lens.reader.log, _query(context).wanted, None
     # Continues after the last row, not at an offset: new rows would shift it.
     while found := log.requests(wanted, before=before, limit=READ_AT_ONCE):
-        yield from map(_record, found)
+        names = context.lens.reader.callers.names({call.caller_id for call in found} - {OTHERS_ID})
+        yield from (_record(call, names.get(call.caller_id, "")) for call in found)
         before = found[-1].id
 
 
-def _record(call: LoggedCall) -> dict[str, object]:
+def _record(call: LoggedCall, caller: str) -> dict[str, object]:
     values = asdict(call)
     named = {
         "id": call.key,
         "endpoint_path": call.template,
         "exception": call.exception_type,
+        "caller": caller,
     }
     return {name: named.get(name, values.get(name)) for name in COLUMNS}
 

@@ -7,13 +7,14 @@ from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
+from fastapi_lens.admin.display.callers import called_by
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.request_log import (
     REASONS,
     endpoint_filter,
     kept_words,
     log_tabs,
-    row_of,
+    rows_of,
 )
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.http.requests import wants_fragment
@@ -47,6 +48,7 @@ def requests_page(context: Context) -> Response:
     # One more than a page tells if there are older ones.
     found = log.requests(query.wanted, before=before, limit=PAGE_SIZE + 1)
     calls = found[:PAGE_SIZE]
+    rows = rows_of(context, calls)
     newest = calls[0].key if calls and not query.before else ""
     values = {
         "current": "Requests",
@@ -59,8 +61,14 @@ def requests_page(context: Context) -> Response:
             context, query.endpoint, replace(query, endpoint="").newest().url(base), state
         ),
         "selects": _selects(query, context.lens.methods),
-        "rows": [row_of(context, call) for call in calls],
-        "heads": heads(columns(with_clients=any(call.client for call in calls))),
+        "called_by": called_by(context, query.caller, replace(query, caller="").newest().url(base)),
+        "rows": rows,
+        "heads": heads(
+            columns(
+                with_callers=any(row.who for row in rows),
+                with_clients=any(call.client for call in calls),
+            )
+        ),
         "older": query.older(calls[-1].key).url(base) if len(found) > PAGE_SIZE else "",
         "newest": query.newest().url(base),
         "clear": base,
@@ -110,7 +118,7 @@ def request_page(context: Context) -> Response:
     values = {
         "current": "Requests",
         "heading": f"{call.method} {call.path}",
-        "row": row_of(context, call),
+        "row": rows_of(context, [call])[0],
         "call": call,
         "back": context.url("/requests"),
         "endpoint_href": context.url(f"/endpoints/{call.endpoint_key}"),

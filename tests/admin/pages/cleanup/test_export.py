@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.support.rows import table_rows
 from fastapi_lens.storage.schema.tables import AUDIT
 from tests.admin.conftest import Site
+from tests.admin.pages.callers.conftest import DAY, PROBE, named
 from tests.admin.pages.cleanup.conftest import key_of
 from tests.support.past import Past
 
@@ -72,3 +73,16 @@ def test_files_are_in_the_audit_log(shop_site: Site) -> None:
         ("export", "cleanup.csv", "?verdict=wait"),
         ("export", "cleanup.md", ""),
     ]
+
+
+def test_the_files_name_the_callers(shop_site: Site) -> None:
+    now = shop_site.lens.clock()
+    shop_site.count_by(now - 70 * DAY, "POST", "/merge", [named(f"a{one:02}") for one in range(12)])
+    shop_site.count_at(now - 60 * DAY, "POST", "/merge", by=named("*web*"))
+    shop_site.count_at(now - 60 * DAY, "POST", "/merge", by=PROBE)
+    (row,) = read(shop_site.get("/lens/cleanup.csv?q=merge").text)
+    assert row["callers"].startswith("*web*, a00, a01, ")
+    assert "kube-probe" not in row["callers"]
+    text = shop_site.get("/lens/cleanup.md?q=merge").text
+    assert "  - Called by \\*web\\*, a00, a01, " in text
+    assert ", a08 and 3 more.\n" in text

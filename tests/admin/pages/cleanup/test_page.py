@@ -7,9 +7,11 @@ import pytest
 from fastapi import FastAPI
 
 from fastapi_lens import KeyConfig
+from fastapi_lens.storage.schema.models import CallerKind
 from tests.admin.conftest import Site
+from tests.admin.pages.callers.conftest import DAY, PROBE, named
 from tests.admin.pages.cleanup.conftest import key_of
-from tests.support.pages import Table, field, fields, link, links, page_text, part, table
+from tests.support.pages import Table, addresses, field, fields, link, links, page_text, part, table
 from tests.support.past import Past
 
 MakeSite = Callable[..., Site]
@@ -196,3 +198,48 @@ def test_the_search_stays_in_its_field(shop_site: Site) -> None:
     assert field(text, "q").value == '"><script>'
     assert "<script>" not in text
     assert part(text, "lens-no-match") is not None
+
+
+def test_the_latest_callers_of_an_endpoint_are_named(shop_site: Site) -> None:
+    now = shop_site.lens.clock()
+    for number, name in enumerate(("web", "ios", "android")):
+        shop_site.count_at(now - (70 + number) * DAY, "POST", "/merge", by=named(name))
+    shop_site.count_at(now - 30 * DAY, "POST", "/exports", by=PROBE)
+    shop_site.count_at(now - 9 * DAY, "GET", "/beta", status=403, by=named("stranger"))
+    found = rows(shop_site.get("/lens/cleanup").text)
+    assert found["POST /merge"]["Callers"] == "web, ios + 1"
+    assert "3 callers: web, ios, android" in found["POST /merge"].titles
+    assert found["POST /exports"]["Callers"] == "bots only"
+    assert "Only health checks and bots: kube-probe" in found["POST /exports"].titles
+    assert found["GET /beta"]["Callers"] == "refused only"
+    assert found["GET /dump"]["Callers"] == "nobody"
+    assert found["GET /orders/{order_id}"]["Callers"] == "not recorded"
+
+
+def test_very_many_callers_are_counted_in_the_tooltip(shop_site: Site) -> None:
+    callers = [named(f"caller {number:02}") for number in range(12)]
+    shop_site.count_by(shop_site.lens.clock() - DAY, "POST", "/merge", callers)
+    (title,) = [
+        one
+        for one in rows(shop_site.get("/lens/cleanup").text)["POST /merge"].titles
+        if one.startswith("12 callers: ")
+    ]
+    assert title.endswith(", caller 09 and 2 more")
+
+
+def test_the_page_says_since_when_callers_are_known(
+    make_site: MakeSite,
+) -> None:
+    said = page_text(make_site(callers="key").get("/lens/cleanup").text)
+    assert "No callers are known yet" in said
+    text = make_site(app_name="site").get("/lens/cleanup").text
+    assert "Callers are not recorded: a rare caller may hide" in page_text(text)
+    assert "/lens/settings#callers" in addresses(text)
+    site = make_site(callers="key", app_name="site")
+    site.count_at(site.lens.clock() - 60, "GET", "/health", by=named("web"))
+    text = site.get("/lens/cleanup").text
+    assert "a rare caller behind a frequent one would show." in page_text(text)
+    assert "/lens/callers" in addresses(text)
+    site.count_at(site.lens.clock() - 50, "GET", "/health", by=named("", CallerKind.NONE))
+    said = page_text(site.get("/lens/cleanup").text)
+    assert "would show, except among calls without a name." in said

@@ -32,6 +32,7 @@ def form(section: str, **fields: Any) -> dict[str, Any]:
 
 thresholds = partial(form, Section.THRESHOLDS)
 recording = partial(form, Section.RECORDING)
+callers = partial(form, Section.CALLERS)
 
 
 def test_a_change_is_in_force_at_once_and_in_the_audit_log(site: Site) -> None:
@@ -68,6 +69,34 @@ def test_what_the_request_log_keeps_can_be_changed(site: Site) -> None:
     assert "Query values: reset to default" in page
 
 
+def test_the_callers_that_are_recorded_and_noise_can_be_changed(site: Site) -> None:
+    assert site.lens.settings.config.caller_source == "off"
+    changed = callers(callers="key", noise="curl,, Our probe \r\n bot")
+    assert post(site, Section.CALLERS, **changed).status_code == 303
+    config = site.lens.settings.config
+    assert (config.callers, config.noise) == ("key", ("curl", "Our probe", "bot"))
+    assert site.lens.recorder.callers.note is not None
+    page = site.get("/lens/settings").text
+    assert field(page, "callers").choice == "Consumer, API key"
+    assert field(page, "noise").value == "curl, Our probe, bot"
+    (row,) = table(page, "Entries").rows
+    assert "noise kube-probe, " in row["Before → after"]
+    assert row["Before → after"].endswith(" → curl, Our probe, bot")
+
+    assert post(site, Section.CALLERS, **callers(version=1, noise="")).status_code == 303
+    assert site.lens.settings.config.noise == ()
+    answer = post(site, Section.CALLERS, **callers(version=2, noise="", reset="noise"))
+    assert answer.status_code == 303
+    assert site.lens.settings.config == site.lens.config
+
+
+def test_the_form_of_callers_changes_nothing_as_it_is(site: Site) -> None:
+    page = site.get("/lens/settings").text
+    typed = {name: field(page, name).value for name in ("callers", "noise")}
+    post(site, Section.CALLERS, version=0, **typed)
+    assert table_rows(site.lens.database, AUDIT) == []
+
+
 def test_what_is_wrong_is_told_beside_the_field_and_nothing_typed_is_lost(site: Site) -> None:
     answer = post(site, "thresholds", **thresholds(dead_threshold_days=3, slow_threshold_ms=77))
     assert answer.status_code == 422
@@ -94,6 +123,17 @@ def test_what_is_wrong_is_told_beside_the_field_and_nothing_typed_is_lost(site: 
         (Section.RECORDING, recording(log_sample_rate="2"), "Enter a share from 0 to 1."),
         (Section.RECORDING, recording(log_clients="all"), "Enter off, masked or hashed."),
         (Section.RECORDING, {"version": 0}, "Enter a share from 0 to 1."),
+        (
+            Section.CALLERS,
+            callers(callers="hook"),
+            "Enter off, key or agent, because the code sets no consumer, or leave it empty.",
+        ),
+        (Section.CALLERS, callers(callers="all"), "Enter off, hook, key or agent, or leave it"),
+        (
+            Section.CALLERS,
+            callers(noise="n" * 201),
+            "Enter at most 200 names, separated by commas, like kube-probe, Pingdom.",
+        ),
     ],
 )
 def test_each_wrong_value_is_named_with_what_would_be_right(

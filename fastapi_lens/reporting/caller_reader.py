@@ -1,0 +1,417 @@
+"""CallerReader: queries of the ledger of callers. Knows no HTML and judges nothing."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from fastapi_lens.reporting.bucket_rows import fetched
+from fastapi_lens.reporting.caller_rows import (
+    IDS_AT_ONCE,
+    NAMELESS,
+    CallerNames,
+    StoredUse,
+    is_of_app,
+    noise_of,
+    of_caller,
+    read_has_nameless,
+    read_latest_uses,
+    read_stored_uses,
+    unattributed_us,
+)
+from fastapi_lens.reporting.callers import (
+    NO_CALLERS,
+    AppCallers,
+    Caller,
+    CallerDetail,
+    CallerTotals,
+    CallerUse,
+    EndpointCallers,
+    ListedCallers,
+)
+from fastapi_lens.reporting.evidence import WEEKS, Judged
+from fastapi_lens.reporting.ledgers import merged
+from fastapi_lens.reporting.model import id_from_key, key_from_id
+from fastapi_lens.settings.settings import Settings
+from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.yield_gil import yield_gil
+from fastapi_lens.storage.schema.models import OTHERS_ID, Tier
+from fastapi_lens.storage.schema.row_checks import MAX_TIME_US, MOST
+from fastapi_lens.storage.schema.sanitized_rows import whole
+from fastapi_lens.storage.schema.tables import CALLER, ENDPOINT, USE, USE_WEEK
+
+MOST_CALLERS = 2_000
+"""Most callers of a list of all; those that called the longest time ago are left out."""
+
+MOST_USES = 20_000
+"""Most pairs of an endpoint and a caller of a list of all; the latest are listed."""
+
+MOST_LISTED = 20
+"""Most callers of an endpoint among those of all endpoints."""
+
+
+class CallerReader:
+    """Answers queries about the callers of one app.
+
+    Endpoints that are not recorded are not shown.
+
+    Args:
+        database: The database with the rows.
+        app: Returns the app's name.
+        settings: Returns the active settings.
+    """
+
+    def __init__(
+        self, database: Database, *, app: Callable[[], str], settings: Callable[[], Settings]
+    ) -> None:
+        """Read nothing yet."""
+        self._database = database
+        self._app = app
+        self._settings = settings
+
+    def callers_of(self, key: str, *, now: float) -> EndpointCallers:
+        """The callers of one endpoint.
+
+        Args:
+            key: The key of the endpoint.
+            now: Epoch seconds.
+
+        Returns:
+            `NO_CALLERS` if there is no such endpoint, or if it is not recorded.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        identity = id_from_key(key)
+        with self._database.read() as connection:
+            shown = self._endpoints(connection, ENDPOINT.c.id == identity)
+            if identity not in shown:
+                return NO_CALLERS
+            found = self._uses(connection, shown, USE.c.endpoint_id == identity)
+            uses = _with_weeks(connection, found, USE_WEEK.c.endpoint_id == identity, now=now)
+        return EndpointCallers(
+            since=_attributed_since(shown[identity]),
+            is_complete=not any(use.caller.kind in NAMELESS for use in uses),
+            uses=uses,
+        )
+
+    def by_endpoint(self, ids: Collection[int]) -> Mapping[int, Sequence[CallerUse]]:
+        """The callers of some endpoints by their ids, the latest first, without weeks.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        ordered = sorted(ids)
+        found: dict[int, list[CallerUse]] = {identity: [] for identity in ordered}
+        with self._database.read() as connection:
+            for begin in range(0, len(ordered), IDS_AT_ONCE):
+                part = ordered[begin : begin + IDS_AT_ONCE]
+                shown = self._endpoints(connection, ENDPOINT.c.id.in_(part))
+                for use in self._uses(connection, shown, USE.c.endpoint_id.in_(part)):
+                    found[id_from_key(use.endpoint)].append(use)
+        return found
+
+    def uses(self, key: str | None) -> EndpointCallers | None:
+        """The callers of one endpoint or of all, without weeks.
+
+        Args:
+            key: The key of the endpoint; None for all, at most `MOST_USES` with the latest calls.
+
+        Returns:
+            None if there is no such endpoint, or if it is not recorded.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        of_one = [] if key is None else [ENDPOINT.c.id == id_from_key(key)]
+        with self._database.read() as connection:
+            shown = self._endpoints(connection, *of_one)
+            if key is not None and not shown:
+                return None
+            wanted = is_of_app(self._app()) if key is None else USE.c.endpoint_id.in_(shown)
+            found = self._uses(connection, shown, wanted, most=MOST_USES)
+        more = max(0, sum(whole(row.callers) for row in shown.values()) - len(found))
+        return EndpointCallers(
+            since=_since_of_all(shown.values()),
+            is_complete=not more and not any(use.caller.kind in NAMELESS for use in found),
+            uses=tuple(found),
+            more=more,
+        )
+
+    def of_judged(self, judged: Sequence[Judged]) -> AppCallers:
+        """The callers of judged endpoints, with those of the names that their paths had before.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        ids = {identity for one in judged for identity in one.ids}
+        with self._database.read() as connection:
+            endpoints = self._endpoints(connection)
+            names = self._names(connection)
+            found = read_latest_uses(connection, names, ids, MOST_LISTED)
+            is_nameless = read_has_nameless(connection, self._app())
+        return AppCallers(
+            since=_since_of_all(endpoints.values()),
+            is_complete=not is_nameless,
+            by_endpoint={
+                one.endpoint.id: _listed(one, found, endpoints[one.endpoint.id])
+                for one in yield_gil(judged)
+                if one.endpoint.id in endpoints and not found.keys().isdisjoint(one.ids)
+            },
+        )
+
+    def callers(self) -> list[CallerTotals]:
+        """All callers of the app, the latest first; at most `MOST_CALLERS`.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            hidden = self._hidden(connection)
+            rows = fetched(connection, _totals(self._app(), hidden))
+            callers = self._names(connection).callers((row[0], row[6:]) for row in rows)
+        return [
+            CallerTotals(
+                caller=replace(
+                    callers[identity], first_at=_seconds(first_at), last_at=_seconds(last_at)
+                ),
+                endpoints=whole(endpoints),
+                calls=whole(calls, MOST),
+                refused=whole(refused, MOST),
+            )
+            for identity, endpoints, calls, refused, first_at, last_at, *_ in yield_gil(rows)
+        ]
+
+    def caller(self, identity: int, *, now: float) -> CallerDetail | None:
+        """One caller with everything that it uses; None if it does not exist.
+
+        Args:
+            identity: The id of the caller.
+            now: Epoch seconds.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            caller = self._named(connection, [identity]).get(identity)
+            if caller is None:
+                return None
+            conditions = USE.c.caller_id == identity, is_of_app(self._app())
+            called = sa.select(USE.c.endpoint_id).where(USE.c.caller_id == identity)
+            shown = self._endpoints(connection, ENDPOINT.c.id.in_(called))
+            found = self._uses(connection, shown, *conditions)
+            uses = _with_weeks(connection, found, USE_WEEK.c.caller_id == identity, now=now)
+        return CallerDetail(caller=caller, uses=uses)
+
+    def called_by(self, identity: int) -> frozenset[int]:
+        """The ids of all endpoints of the app that a caller has called.
+
+        Args:
+            identity: The id of the caller.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        rows = sa.select(USE.c.endpoint_id).where(
+            USE.c.caller_id == identity, is_of_app(self._app())
+        )
+        with self._database.read() as connection:
+            return frozenset(connection.execute(rows).scalars())
+
+    def names(self, ids: Collection[int]) -> Mapping[int, str]:
+        """The names of some callers of the app, as pages show them; unknown ones are missing.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            return {one.id: one.name for one in self._named(connection, ids).values()}
+
+    def _named(self, connection: Connection, ids: Collection[int]) -> dict[int, Caller]:
+        ordered = sorted(ids)
+        rows: list[Any] = []
+        for begin in range(0, len(ordered), IDS_AT_ONCE):
+            part = CALLER.c.id.in_(ordered[begin : begin + IDS_AT_ONCE])
+            wanted = sa.select(CALLER.c.id, *of_caller()).where(part, CALLER.c.app == self._app())
+            rows += fetched(connection, wanted)
+        found = [(row[0], row[1:]) for row in rows]
+        if OTHERS_ID in ids:
+            # They have no row.
+            found.append((OTHERS_ID, (None,) * len(of_caller())))
+        return self._names(connection).callers(found)
+
+    def _names(self, connection: Connection) -> CallerNames:
+        return CallerNames(connection, self._app(), noise_of(self._settings()))
+
+    def _endpoints(
+        self, connection: Connection, *conditions: sa.ColumnElement[bool]
+    ) -> dict[int, Any]:
+        """Rows of the app's recorded endpoints by their ids."""
+        rows = sa.select(*_OF_ENDPOINT).where(ENDPOINT.c.app == self._app(), *conditions)
+        settings = self._settings()
+        return {
+            row.id: row
+            for row in yield_gil(connection.execute(rows).all())
+            if settings.is_recorded(str(row.method), str(row.path))
+        }
+
+    def _hidden(self, connection: Connection) -> list[int]:
+        """The ids of the app's endpoints that are not recorded."""
+        settings = self._settings()
+        facts = sa.select(ENDPOINT.c.id, ENDPOINT.c.method, ENDPOINT.c.path)
+        rows = fetched(connection, facts.where(ENDPOINT.c.app == self._app()))
+        return [
+            identity
+            for identity, method, path in yield_gil(rows)
+            if not settings.is_recorded(method, path)
+        ]
+
+    def _uses(
+        self,
+        connection: Connection,
+        endpoints: Mapping[int, Any],
+        *conditions: sa.ColumnElement[bool],
+        most: int | None = None,
+    ) -> list[CallerUse]:
+        """The uses of some endpoints, the latest first; those of others are left out."""
+        found = read_stored_uses(connection, self._names(connection), *conditions, most=most)
+        shown = [
+            _use(use, endpoints[use.endpoint_id]) for use in found if use.endpoint_id in endpoints
+        ]
+        return _sorted(shown)
+
+
+_OF_ENDPOINT = tuple(
+    ENDPOINT.c[name]
+    for name in (
+        *("id", "method", "path", "first_seen_at", "evidence_since", "removed_at"),
+        *("last_called_at", "attributed_until", "unattributed_at", "callers"),
+    )
+)
+
+
+def _since_of_all(rows: Iterable[Any]) -> float | None:
+    """Epoch seconds from which on each call of an app was attributed; None if none was.
+
+    Args:
+        rows: Of its endpoints.
+    """
+    called = [row for row in rows if row.last_called_at]
+    if not any(row.callers for row in called):
+        return None
+    # An endpoint that came later began no new ledger.
+    first_us = min(whole(row.first_seen_at, MAX_TIME_US) for row in called)
+    return max(first_us, *map(_unattributed_us, called)) / 1_000_000
+
+
+def _listed(
+    judged: Judged, found: Mapping[int, tuple[list[StoredUse], int]], endpoint: Any
+) -> ListedCallers:
+    """The latest callers of an endpoint.
+
+    Args:
+        judged: The endpoint.
+        found: Latest callers and their number, by endpoint.
+        endpoint: Its row.
+    """
+    parts = [found[identity] for identity in judged.ids if identity in found]
+    uses = merged(use for part, _ in parts for use in part)
+    more = sum(number - len(part) for part, number in parts)
+    listed = _sorted(_use(use, endpoint) for use in uses)
+    return ListedCallers(
+        uses=tuple(listed[:MOST_LISTED]), more=more + max(0, len(listed) - MOST_LISTED)
+    )
+
+
+def _attributed_since(row: Any) -> float | None:
+    """Epoch seconds from which on each call of an endpoint was attributed; None if none was.
+
+    Args:
+        row: An endpoint's.
+    """
+    if not row.callers:
+        return None
+    times = (whole(time, MAX_TIME_US) for time in (row.evidence_since, row.first_seen_at))
+    return max(_unattributed_us(row), *times) / 1_000_000
+
+
+def _unattributed_us(row: Any) -> int:
+    times = row.last_called_at, row.attributed_until, row.unattributed_at
+    return unattributed_us(*(whole(time, MAX_TIME_US) for time in times))
+
+
+def _totals(app: str, hidden: Sequence[int]) -> sa.Select[Any]:
+    """Id, endpoints, calls, refused calls, first and last time of callers, and `of_caller`."""
+    # The sum of big integers is a decimal number on PostgreSQL.
+    calls, refused = (
+        sa.cast(sa.func.sum(USE.c[name]), sa.BigInteger) for name in ("calls", "refused")
+    )
+    first_at = sa.func.min(sa.case((USE.c.first_at > 0, USE.c.first_at)))
+    last_at = sa.func.max(USE.c.last_at).label("latest")
+    sums = (
+        sa.select(USE.c.caller_id, sa.func.count(), calls, refused, first_at, last_at)
+        .where(is_of_app(app), *([USE.c.endpoint_id.not_in(hidden)] if hidden else []))
+        .group_by(USE.c.caller_id)
+        .order_by(last_at.desc(), USE.c.caller_id)
+        .limit(MOST_CALLERS)
+        .subquery()
+    )
+    return (
+        sa.select(*sums.c, *of_caller())
+        .select_from(sums.outerjoin(CALLER, CALLER.c.id == sums.c.caller_id))
+        .order_by(sums.c.latest.desc(), sums.c.caller_id)
+    )
+
+
+def _sorted(uses: Iterable[CallerUse]) -> list[CallerUse]:
+    """Uses, the latest first."""
+    return sorted(
+        uses, key=lambda use: (-(use.last_at or 0), use.caller.name, use.path, use.method)
+    )
+
+
+def _use(use: StoredUse, endpoint: Any) -> CallerUse:
+    return CallerUse(
+        caller=use.caller,
+        endpoint=key_from_id(use.endpoint_id),
+        method=str(endpoint.method),
+        path=str(endpoint.path),
+        calls=use.calls,
+        refused=use.refused,
+        errors_5xx=use.errors_5xx,
+        first_at=_seconds(use.first_at_us),
+        last_at=_seconds(use.last_at_us),
+        days=use.days,
+        longest_gap_days=use.longest_gap,
+        is_removed=bool(endpoint.removed_at),
+    )
+
+
+def _with_weeks(
+    connection: Connection,
+    uses: Iterable[CallerUse],
+    condition: sa.ColumnElement[bool],
+    *,
+    now: float,
+) -> tuple[CallerUse, ...]:
+    """Uses with the calls of their last weeks, where weeks are kept."""
+    this_week = int(now) // Tier.WEEK
+    # Listed, because rows are ordered by week.
+    weeks = range(this_week - WEEKS + 1, this_week + 1)
+    rows = sa.select(
+        USE_WEEK.c.week, USE_WEEK.c.endpoint_id, USE_WEEK.c.caller_id, USE_WEEK.c.calls
+    ).where(USE_WEEK.c.week.in_(weeks), condition)
+    found: dict[tuple[str, int], list[int]] = {}
+    for week, endpoint, caller, calls in yield_gil(fetched(connection, rows)):
+        steps = found.setdefault((key_from_id(endpoint), caller), [0] * WEEKS)
+        steps[week - weeks.start] = whole(calls, MOST)
+    return tuple(
+        replace(use, weeks=tuple(found.get((use.endpoint, use.caller.id), ()))) for use in uses
+    )
+
+
+def _seconds(value: object) -> float | None:
+    at_us = whole(value, MAX_TIME_US)
+    return at_us / 1_000_000 if at_us else None
