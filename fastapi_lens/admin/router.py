@@ -57,6 +57,7 @@ from fastapi_lens.admin.pages.settings import page as settings_view
 from fastapi_lens.admin.pages.settings import rules as rules_view
 from fastapi_lens.admin.refusals import refused_page
 from fastapi_lens.admin.reports import json as json_reports
+from fastapi_lens.admin.reports.metrics import metrics
 from fastapi_lens.admin.reports.uses_csv import uses_csv
 from fastapi_lens.admin.response_cache import cached_report
 from fastapi_lens.admin.route import AdminRoute
@@ -369,6 +370,7 @@ _REPORTS: Mapping[str, json_reports.Api] = MappingProxyType(
         "/report/evidence": json_reports.evidence,
         "/report/callers": json_reports.callers,
         "/cleanup.json": json_reports.evidence,
+        "/metrics": metrics,
     }
 )
 PAGES = (

@@ -14,7 +14,7 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.dialects.base import RowBytes
 from fastapi_lens.storage.records.audit import AUDIT_KEPT_EACH, AUDIT_KEPT_SECONDS
 from fastapi_lens.storage.retention.pruner import KEPT_SECONDS, Retention
-from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.models import BASELINE_BUCKET, Tier
 from fastapi_lens.storage.schema.sanitized_rows import whole
 from fastapi_lens.storage.schema.tables import (
     AUDIT,
@@ -237,7 +237,10 @@ def _logs(connection: Connection, retention: Retention, sizes: RowBytes) -> tupl
 def _rows_each(connection: Connection, column: sa.Column[int], tier: Tier, now: float) -> float:
     """Average rows of a tier's bucket, over some complete ones."""
     rows = sa.select(column).where(*_of_tier(column, tier))
-    oldest = connection.execute(rows.order_by(column).limit(1)).scalar()
+    # Baselines are not the rows of a week.
+    oldest = connection.execute(
+        rows.where(column > BASELINE_BUCKET).order_by(column).limit(1)
+    ).scalar()
     if oldest is None:
         return 0.0
     last = int(now) // tier

@@ -257,10 +257,14 @@ def _row_chunks(
 
 def _ranges(choice: Choice) -> Iterator[RangeDelete]:
     for ids in _parts(choice.ids):
+        of_ids = BUCKET.c.endpoint_id.in_(ids)
         for tier in Tier:
-            limit = _END if choice.before is None else choice.before // tier
-            of_tier = (BUCKET.c.tier == tier.value) & BUCKET.c.endpoint_id.in_(ids)
-            yield RangeDelete(BUCKET, of_tier, BUCKET.c.bucket, BUCKET.c.endpoint_id, limit)
+            if choice.before is not None:
+                # The endpoints keep their all-time totals.
+                yield RangeDelete.of_tier(tier, choice.before // tier, of_ids)
+            else:
+                rows = (BUCKET.c.tier == tier.value) & of_ids
+                yield RangeDelete(BUCKET, rows, BUCKET.c.bucket, BUCKET.c.endpoint_id, _END)
         limit = _END if choice.before is None else choice.before // Tier.DAY
         for table in (STATUS, GONE):
             day, endpoint = table.c.day, table.c.endpoint_id
