@@ -61,6 +61,7 @@ SAVE = Action("save", "changed", AuditGroup.CHANGES)
 KEEP = Action("keep", "kept on purpose", AuditGroup.CHANGES)
 END_KEEP = Action("end_keep", "no longer keeps", AuditGroup.CHANGES)
 PURGE = Action("purge", "deleted history of", AuditGroup.CHANGES)
+TEST_MESSAGE = Action("test_message", "sent a test message", AuditGroup.CHANGES)
 SIGN_IN = Action("sign_in", "signed in", AuditGroup.ACCESS)
 SIGN_OUT = Action("sign_out", "signed out", AuditGroup.ACCESS)
 SIGN_OUT_EVERYWHERE = Action("sign_out_everywhere", "signed out everywhere", AuditGroup.ACCESS)
@@ -71,7 +72,7 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
     {
         one.name: one
         for one in (
-            *(SAVE, KEEP, END_KEEP, PURGE),
+            *(SAVE, KEEP, END_KEEP, PURGE, TEST_MESSAGE),
             *(SIGN_IN, SIGN_OUT, SIGN_OUT_EVERYWHERE, WRONG_KEY),
             EXPORT,
         )

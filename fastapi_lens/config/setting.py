@@ -14,6 +14,7 @@ class Section(StrEnum):
     RETENTION = "retention"
     THRESHOLDS = "thresholds"
     RECORDING = "recording"
+    NOTIFICATIONS = "notifications"
 
 
 @dataclass(frozen=True, slots=True)
