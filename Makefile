@@ -92,8 +92,9 @@ audit: setup ## known vulnerabilities of what the package needs; AUDIT=offline w
 constraints: setup ## write constraints.txt anew: the newest versions that pyproject.toml allows
 	@$(PY) -m scripts.constraints
 
-interface: setup ## write down the public interface as it is: tests/interface and docs/report.schema.json
+interface: setup ## write down the public interface as it is: tests/interface and docs/*.schema.json
 	@$(PY) -m scripts.report_schema
+	@$(PY) -m scripts.notification_schema
 	@$(PY) -m scripts.interface
 
 fuzz: setup ## 20,000 requests of every kind to every page of the admin, in four minutes

@@ -79,7 +79,7 @@ class Alert:
 
 
 Standings = Mapping[Subject, Standing]
-"""What holds, by rule and endpoint."""
+"""The rules that hold, by rule and endpoint."""
 
 
 def follow(
@@ -90,7 +90,7 @@ def follow(
     quiet: Collection[Rule] = (),
     now: int,
 ) -> tuple[dict[Subject, Standing], list[Alert]]:
-    """What holds after new findings, and the alerts to send.
+    """The state after new findings, and the alerts to send.
 
     Args:
         standings: The state before.
@@ -100,55 +100,46 @@ def follow(
         quiet: Rules that are looked at for the first time, and whose findings are no news.
         now: Epoch seconds.
     """
-    found = {finding.subject: finding.holds for finding in findings}
+    found = {finding.subject: finding for finding in findings}
     subjects = [*standings, *(subject for subject in found if subject not in standings)]
     after: dict[Subject, Standing] = {}
     alerts: list[Alert] = []
     for subject in subjects:
         standing = standings.get(subject, NOTHING)
-        if subject.rule in rules:
-            standing, alert = _next(
-                subject, standing, found, is_quiet=subject.rule in quiet, now=now
-            )
+        if subject.rule in rules and subject not in found:
+            standing = Standing(told_at=standing.told_at)
+        elif subject.rule in rules:
+            is_quiet = subject.rule in quiet
+            standing, alert = _next(standing, found[subject], is_quiet=is_quiet, now=now)
             alerts += [] if alert is None else [alert]
         if standing.since is not None or _was_told_today(standing, now):
             after[subject] = standing
-    order = list(Rule)
-    return after, sorted(
-        alerts, key=lambda one: (one.phase, order.index(one.subject.rule), one.subject.key)
-    )
+    return after, sorted(alerts, key=_order)
+
+
+def _order(alert: Alert) -> tuple[str, int, str]:
+    """Begins before ends, then by rule."""
+    return alert.phase, list(Rule).index(alert.subject.rule), alert.subject.key
 
 
 def _next(
-    subject: Subject,
-    standing: Standing,
-    found: Mapping[Subject, bool | None],
-    *,
-    is_quiet: bool,
-    now: int,
+    standing: Standing, finding: Finding, *, is_quiet: bool, now: int
 ) -> tuple[Standing, Alert | None]:
-    if subject not in found:
-        return Standing(told_at=standing.told_at), None
-    holds = found[subject]
-    if holds is None or (not holds and standing.since is None):
+    """The standing after a finding, and the alert to send."""
+    since, told_at = standing.since, standing.told_at
+    if finding.holds is None or (since is None and not finding.holds):
         return standing, None
-    if not holds:
-        return _ended(subject, standing)
-    since = now if standing.since is None else standing.since
-    if standing.since is None and is_quiet:
-        return Standing(since, is_told=True, told_at=standing.told_at), None
-    if (standing.since is not None and standing.is_told) or _was_told_today(standing, now):
-        return Standing(
-            since, standing.is_told and standing.since is not None, standing.told_at
-        ), None
-    return Standing(since, is_told=True, told_at=now), Alert(subject, Phase.BEGAN, since)
-
-
-def _ended(subject: Subject, standing: Standing) -> tuple[Standing, Alert | None]:
-    over = Standing(told_at=standing.told_at)
-    if standing.since is None or not standing.is_told:
-        return over, None
-    return over, Alert(subject, Phase.ENDED, standing.since)
+    if since is not None and not finding.holds:
+        is_news = standing.is_told and not is_quiet
+        ended = Alert(finding.subject, Phase.ENDED, since) if is_news else None
+        return Standing(told_at=told_at), ended
+    since = now if since is None else since
+    if standing.is_told or is_quiet:
+        return Standing(since, is_told=True, told_at=told_at), None
+    if _was_told_today(standing, now):
+        return Standing(since, told_at=told_at), None
+    began = Alert(finding.subject, Phase.BEGAN, since)
+    return Standing(since, is_told=True, told_at=now), began
 
 
 def _was_told_today(standing: Standing, now: int) -> bool:

@@ -1,4 +1,4 @@
-"""What an attempt to deliver changes in the state: retries, giving up, the outcome. Pure."""
+"""Effects of an attempt to deliver on the state: retries, giving up, the outcome. Pure."""
 
 from fastapi_lens.notifications.state import State, Waiting
 

@@ -1,4 +1,4 @@
-"""What the rules of alerts find, from the values of a Reader. No SQL, no thread."""
+"""Findings of the rules of alerts, from the values of a Reader. No SQL, no thread."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -107,11 +107,10 @@ def is_dead(judged: Judged, *, dead_days: float) -> bool | None:
 
     Time in which no worker recorded is no silence: after a break, nothing is newly dead.
     """
-    if judged.endpoint.status is not Status.DEAD or judged.verdict.level is Level.KEPT:
+    if judged.endpoint.status is not Status.DEAD:
         return False
-    if judged.history.has_waiting or silent_days(judged) < ceil(dead_days):
-        return None
-    return True
+    is_unknown = judged.history.has_waiting or silent_days(judged) < ceil(dead_days)
+    return None if is_unknown or judged.verdict.level is Level.KEPT else True
 
 
 def silent_days(judged: Judged) -> int:

@@ -149,7 +149,7 @@ class Notifier:
         """Send a test message now, without a retry; takes 8 s at most.
 
         Args:
-            by: Who asked for it.
+            by: The name of the key or person that asked for it.
 
         Returns:
             Why it was not delivered, as a phrase; empty if it was.

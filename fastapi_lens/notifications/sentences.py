@@ -22,7 +22,7 @@ def heading(app: str, environment: str | None, what: str) -> str:
 
 
 def alerts_title(notes: Sequence[EndpointNote]) -> str:
-    """What a message with alerts is about: ``2 new alerts, 1 over``."""
+    """The end of a title with alerts: ``2 new alerts, 1 over``."""
     began = sum(note.phase is Phase.BEGAN for note in notes)
     ended = len(notes) - began
     parts = [plural(began, "new alert")] if began else []
@@ -64,7 +64,7 @@ def alert_line(note: EndpointNote, *, limit_ms: float, now: float) -> str:
 
 
 def digest_title(week: Week) -> str:
-    """What a digest is about: ``week to 30 Nov 2026``."""
+    """The end of the title of a digest: ``week to 30 Nov 2026``."""
     end = datetime.fromtimestamp(week.end, UTC)
     return f"week to {end.day} {end:%b %Y}"
 

@@ -1,4 +1,4 @@
-"""The state of an app's notifications as stored text: what holds, and what is still to be sent.
+"""The state of an app's notifications as stored text: standing alerts, and what waits to be sent.
 
 Pure. All workers of an app share it, so that none sends what another one has sent.
 """
@@ -84,7 +84,7 @@ class State(BaseModel):
         return self.model_dump_json(exclude_defaults=True)
 
     def as_standings(self) -> Standings:
-        """What holds."""
+        """The standings of all alerts."""
         return {
             Subject(one.rule, one.key): Standing(one.since, one.is_told, one.told_at)
             for one in self.standings

@@ -2,12 +2,9 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
-
-import pytest
 
 from tests.admin.conftest import Site
-from tests.notifications.receiver import Receiver, answer
+from tests.notifications.receiver import Receiver
 
 MakeSite = Callable[..., Site]
 

@@ -180,7 +180,7 @@ def _form(context: Context, section: str, reply: Reply | None) -> Form:
 
 
 def _delivery_notes(context: Context, reply: Reply) -> list[str]:
-    """What became of the latest notifications, and of a test message."""
+    """Sentences about the latest notifications, and about a test message."""
     notifier = context.lens.notifier
     if not notifier.is_on:
         return ["No webhook is set: LensConfig(webhook_url=…) or LENS_WEBHOOK_URL."]
