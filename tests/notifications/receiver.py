@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from typing import Any, Self
 
 Behaviour = Callable[[socket.socket], None]
@@ -46,6 +47,7 @@ class Receiver:
         bodies: The JSON of the requests, oldest first.
         heads: Their request lines and headers.
         behaviours: Those of the next requests; afterwards each is answered with 200.
+        greeting: Sent before a request is read, which is no HTTP.
         over: Set at the end of the test, so that hanging behaviours end.
     """
 
@@ -53,6 +55,7 @@ class Receiver:
         self.bodies: list[Any] = []
         self.heads: list[str] = []
         self.behaviours: list[Behaviour] = []
+        self.greeting = b""
         self.over = threading.Event()
         self._tls = context
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -97,21 +100,21 @@ class Receiver:
                 if self.over.is_set():
                     return
                 connection.settimeout(WAIT_SECONDS)
-                with suppress(OSError, ValueError):
+                with suppress(OSError, LookupError, ValueError):
                     self._answer(connection)
 
     def _answer(self, plain: socket.socket) -> None:
-        connection = plain
-        if self._tls is not None:
-            connection = self._tls.wrap_socket(plain, server_side=True)
-        with connection.makefile("rb") as reader:
-            head = b"".join(iter(reader.readline, b"\r\n")).decode()
-            length = int(head.lower().split("content-length: ")[1].split("\r\n")[0])
-            body = reader.read(length)
-        behaviour = self.behaviours.pop(0) if self.behaviours else answer(200)
-        self.heads.append(head)
-        self.bodies.append(json.loads(body))
-        behaviour(connection)
+        plain.sendall(self.greeting)
+        with plain if self._tls is None else self._tls.wrap_socket(plain, server_side=True) as own:
+            with own.makefile("rb") as reader:
+                lines = takewhile(lambda line: line.strip(), iter(reader.readline, b""))
+                head = b"".join(lines).decode()
+                length = int(head.lower().split("content-length: ")[1].split("\r\n")[0])
+                body = reader.read(length)
+            behaviour = self.behaviours.pop(0) if self.behaviours else answer(200)
+            self.heads.append(head)
+            self.bodies.append(json.loads(body))
+            behaviour(own)
 
     def wait_for(self, count: int) -> Self:
         """Wait until so many requests came."""
