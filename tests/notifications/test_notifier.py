@@ -182,7 +182,8 @@ def test_a_receiver_that_hangs_delays_no_request_no_flush_and_not_the_end(
     assert site.lens.flusher.flush()
     assert site.get("/lens/settings").status_code == 200
     site.lens.stop()
-    assert time.monotonic() - begun < 2
+    # It hangs for ten seconds.
+    assert time.monotonic() - begun < 7
     # It may have arrived: the next worker sends it again, with the same id.
     clock.advance(LEASE_SECONDS + 1)
     notifier_of(site, clock, worker="worker-2").turn()
