@@ -83,6 +83,12 @@ def test_all_together_takes_no_longer_than_the_limit(receiver: Receiver, behavio
     assert problem_of(receiver) == "no response within 0.5 s"
 
 
+def test_no_time_at_all_is_no_delivery(receiver: Receiver) -> None:
+    with pytest.raises(DeliveryError, match="no response within 0 s"):
+        post(WebhookUrl.parse(receiver.url), BODY, allow_private=True, timeout_seconds=0)
+    assert receiver.heads == []
+
+
 def test_a_body_without_an_end_is_not_read(receiver: Receiver) -> None:
     receiver.behaviours = [receiver.flood]
     assert send(receiver) == 200

@@ -29,7 +29,8 @@ from tests.notifications.receiver import Receiver, answer
 from tests.support.past import Past
 
 MakeSite = Callable[..., Site]
-SCHEMA = Path(__file__).parents[2] / "docs" / "notification.schema.json"
+FILE = Path(__file__).parents[2] / "docs" / "notification.schema.json"
+SCHEMA = jsonschema.Draft202012Validator(json.loads(FILE.read_text(encoding="utf-8")))
 USER = "/users/{user_id}"
 SECRETS = ("s3cr3t-token", "s3cr3t-too")
 
@@ -69,7 +70,7 @@ def test_an_endpoint_that_fails_is_told_once_to_the_receiver(
     assert (endpoint["calls"], endpoint["errors_5xx"], endpoint["error_share"]) == (60, 60, 1.0)
     assert endpoint["url"] == f"https://api.example.com/lens/endpoints/{endpoint['key']}"
     assert body["url"] == "https://api.example.com/lens/"
-    jsonschema.validate(body, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    SCHEMA.validate(body)
 
 
 def test_its_recovery_is_told_once_too(
@@ -393,7 +394,7 @@ def test_the_digest_comes_once_a_week_and_not_for_a_week_before_the_first_look(
     assert body["lines"][3].startswith("Slowest: GET /users/{user_id} p95 ")
     assert body["week"]["now"] == {"calls": 132, "errors_5xx": 25, "error_share": 0.189394}
     assert body["week"]["end"] - body["week"]["begin"] == WEEK
-    jsonschema.validate(body, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    SCHEMA.validate(body)
 
 
 def due_day(due: float) -> str:
