@@ -1,7 +1,7 @@
 """The day and the hour of a digest, and its sentences."""
 
 from datetime import UTC, datetime, timedelta
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -64,15 +64,16 @@ def test_without_a_day_none_is_due() -> None:
     assert not is_due(None, sent_for=0, now=NOW)
 
 
-def note(reason: Listed, path: str = "/a", **facts: object) -> EndpointNote:
+def note(reason: Listed, path: str = "/a", **facts: Any) -> EndpointNote:
     values = {"phase": None, "key": "00aa", "method": "GET", "path": path, **facts}
     return EndpointNote.model_validate({"reason": reason, **values})
 
 
 def test_each_alert_is_a_sentence() -> None:
-    began, ended = {"phase": Phase.BEGAN}, {"phase": Phase.ENDED}
-    load = {"calls": 60, "errors_5xx": 6, "error_share": 0.1, "p95_ms": 812.4}
-    last = {"last_called_at": NOW - 3 * 86_400}
+    began: dict[str, Any] = {"phase": Phase.BEGAN}
+    ended: dict[str, Any] = {"phase": Phase.ENDED}
+    load: dict[str, Any] = {"calls": 60, "errors_5xx": 6, "error_share": 0.1, "p95_ms": 812.4}
+    last: dict[str, Any] = {"last_called_at": NOW - 3 * 86_400}
     notes = [
         note(Listed.SLOW, **ended, **{**load, "p95_ms": 300.0}),
         note(Listed.SLOW, **ended),

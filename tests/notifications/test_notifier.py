@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from fastapi_lens.notifications.delivery import RETRY_SECONDS
 from fastapi_lens.notifications.digest import SENT_AT, WEEK
 from fastapi_lens.notifications.notifier import LEASE_SECONDS
 from fastapi_lens.notifications.state import Outcome
+from fastapi_lens.storage.records import notifications as records
 from fastapi_lens.storage.records.settings import Stored, write_section
 from fastapi_lens.storage.retention.purge import Choice, purge_for
 from fastapi_lens.storage.schema.models import lens_metadata
@@ -46,6 +48,11 @@ def fail(site: Site, clock: Clock | None = None, *, calls: int = 60) -> None:
     """Calls of the last minutes that all failed."""
     now = time.time() if clock is None else clock()
     site.count_at(now - 120, "GET", USER, calls, status=500)
+
+
+def threads() -> list[threading.Thread]:
+    """The threads of notifiers."""
+    return [one for one in threading.enumerate() if one.name == "fastapi-lens-notifications"]
 
 
 def recover(site: Site, clock: Clock) -> None:
@@ -200,8 +207,7 @@ def test_a_worker_that_ends_while_it_sends_writes_nothing_any_more(
     site = notifying()
     fail(site)
     receiver.wait_for(1)
-    thread = site.lens.notifier._thread
-    assert thread is not None
+    (thread,) = threads()
     site.lens.notifier.stop()
     receiver.over.set()
     thread.join(5)
@@ -217,7 +223,7 @@ def test_while_the_database_is_down_the_thread_goes_on_and_tells_later(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     failures: list[Exception] = [StorageError("no answer"), StorageError("no"), ValueError("odd")]
-    read = notifier_module.read_notifications
+    read = records.read_notifications
 
     def read_or_fail(*arguments: Any) -> str:
         if failures:
@@ -237,7 +243,7 @@ def test_a_state_that_somebody_else_has_changed_meanwhile_is_not_overwritten(
 ) -> None:
     site = notifying()
     fail(site, clock)
-    write = notifier_module.write_notifications
+    write = records.write_notifications
 
     def write_second(database: Any, app: str, text: str, *, replaces: str) -> bool:
         assert write(database, app, '{"changes": 99}', replaces=replaces)
@@ -345,7 +351,7 @@ def test_switched_off_rules_find_nothing(
 ) -> None:
     site = notifying()
     entry = Author("alice", "", clock()).did(SAVE)
-    off = {"alert_error_share": None, "alert_slow": False, "alert_dead": False}
+    off: dict[str, Any] = {"alert_error_share": None, "alert_slow": False, "alert_dead": False}
     off |= {"alert_deprecated": False, "digest_day": "off"}
     write_section(site.lens.database, "site", "notifications", Stored(off, 0), entry)
     site.lens.refresh_settings()
@@ -423,7 +429,7 @@ def test_the_address_of_the_webhook_is_nowhere(
     with site.lens.database.read() as connection:
         for table in lens_metadata.sorted_tables:
             texts += [repr(row) for row in connection.execute(sa.select(table))]
-    texts += [caplog.text, repr(site.lens.config), repr(site.lens.settings), repr(notifier._url)]
+    texts += [caplog.text, repr(site.lens.config), repr(site.lens.settings), repr(notifier)]
     texts += [json.dumps(receiver.bodies)]
     for text in texts:
         assert not any(secret in text for secret in SECRETS)
@@ -434,7 +440,7 @@ def test_without_a_webhook_nothing_runs_and_nothing_is_sent(
     notifying: MakeSite, receiver: Receiver, clock: Clock
 ) -> None:
     site = notifying(webhook_url=None)
-    assert site.lens.notifier._thread is None
+    assert threads() == []
     fail(site, clock)
     notifier = notifier_of(site, clock)
     notifier.turn()
