@@ -392,7 +392,8 @@ def _check_webhook(config: LensConfig) -> None:
                 "network",
             )
     if config.public_url is not None:
-        if not config.public_url.startswith(("https://", "http://")):
+        begins = config.public_url.startswith(("https://", "http://"))
+        if not begins or not config.public_url.isprintable():
             raise ConfigError(
                 "public_url",
                 "must be the address of the admin, like https://api.example.com/lens, not "

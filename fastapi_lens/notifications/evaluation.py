@@ -26,6 +26,7 @@ from fastapi_lens.notifications.sentences import (
 )
 from fastapi_lens.notifications.state import State, Waiting, stored
 from fastapi_lens.reporting.reader import Reader
+from fastapi_lens.storage.engine.texts import storable
 
 LOAD_SECONDS = 60
 SILENCE_SECONDS = 3_600
@@ -54,41 +55,53 @@ class Origin:
 
     def notice(self, kind: Kind, what: str, lines: list[str], *, now: float) -> Notice:
         """A notification of this app, with an id of its own."""
+        environment = self.config.environment and storable(self.config.environment)
         return Notice(
             id=secrets.token_hex(16),
             kind=kind,
             app=self.app,
-            environment=self.config.environment,
+            environment=environment,
             created_at=float(int(now)),
-            title=heading(self.app, self.config.environment, what),
+            title=heading(self.app, environment, what),
             lines=lines,
             url=None if self.config.public_url is None else f"{self.config.public_url}/",
         )
 
 
-def evaluate(state: State, origin: Origin, *, now: float) -> State:
-    """The state after everything that is due was looked at; the same object if nothing was.
+class Evaluation:
+    """Looks at the rules, each as often as it has to be.
 
-    Args:
-        state: The state before.
-        origin: The app that notifications come from.
-        now: Epoch seconds.
-
-    Raises:
-        StorageError: The database cannot be read.
+    The times of the looks are in memory: a worker that takes over looks at everything at once,
+    which finds nothing new where the worker before has just looked.
     """
-    if _is_over(state.load_at, LOAD_SECONDS, now):
-        findings = read_load(origin.reader, origin.config, now=now)
-        state = _with_alerts(state, findings, origin, now=now)
-        state = state.model_copy(update={"load_at": int(now)})
-    if _is_over(state.silence_at, SILENCE_SECONDS, now):
-        findings = read_silence(origin.reader, origin.config, now=now)
-        state = _with_alerts(state, findings, origin, now=now)
-        state = state.model_copy(update={"silence_at": int(now)})
-    return _with_digest(state, origin, now=now)
+
+    def __init__(self) -> None:
+        """Look at everything at the first time."""
+        self._load_at = self._silence_at = float("-inf")
+
+    def after(self, state: State, origin: Origin, *, now: float) -> State:
+        """The state after everything that is due was looked at; equal if nothing has changed.
+
+        Args:
+            state: The state before.
+            origin: The app that notifications come from.
+            now: Epoch seconds.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        if _is_over(self._load_at, LOAD_SECONDS, now):
+            findings = read_load(origin.reader, origin.config, now=now)
+            state = _with_alerts(state, findings, origin, now=now)
+            self._load_at = now
+        if _is_over(self._silence_at, SILENCE_SECONDS, now):
+            findings = read_silence(origin.reader, origin.config, now=now)
+            state = _with_alerts(state, findings, origin, now=now)
+            self._silence_at = now
+        return _with_digest(state, origin, now=now)
 
 
-def _is_over(looked_at: int, seconds: int, now: float) -> bool:
+def _is_over(looked_at: float, seconds: int, now: float) -> bool:
     # In both directions: after a clock was set back, nothing must wait until the former time.
     return abs(now - looked_at) >= seconds
 

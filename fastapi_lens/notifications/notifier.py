@@ -13,7 +13,7 @@ from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.config.webhook_url import WebhookUrl
 from fastapi_lens.errors import StorageError
 from fastapi_lens.notifications.delivery import delivered, due, failed
-from fastapi_lens.notifications.evaluation import Origin, evaluate
+from fastapi_lens.notifications.evaluation import Evaluation, Origin
 from fastapi_lens.notifications.http_post import TIMEOUT_SECONDS, DeliveryError, post
 from fastapi_lens.notifications.notice import Kind, Notice
 from fastapi_lens.notifications.payload import body_of
@@ -82,6 +82,7 @@ class Notifier:
         self._database = database
         self._app = app
         self._time = KnownTime(database, clock)
+        self._evaluation = Evaluation()
         self._guard = threading.Lock()
         self._testing = threading.Lock()
         self._wake = threading.Event()
@@ -138,8 +139,8 @@ class Notifier:
         before = read_notifications(self._database, name)
         state = State.parse(before)
         origin = Origin(name, self._app.settings().config, self._app.reader)
-        after = evaluate(state, origin, now=now)
-        if after is not state and not self._write(name, before, after):
+        after = self._evaluation.after(state, origin, now=now)
+        if after != state and not self._write(name, before, after):
             return
         waiting = due(after, now=now)
         if waiting is not None:

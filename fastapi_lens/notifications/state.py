@@ -55,16 +55,12 @@ class State(BaseModel):
 
     Attributes:
         changes: Number of changes, so that no two states are the same text.
-        load_at: Epoch seconds at which the rules on load were looked at last; 0 for never.
-        silence_at: The same of the rules on last calls.
         quiet: For each rule that was looked at, the setting it went by, in words. A rule whose
             setting is another one is looked at as if for the first time.
         digest_for: Time of the last digest that was due; None before the first look.
     """
 
     changes: int = 0
-    load_at: int = 0
-    silence_at: int = 0
     quiet: dict[Rule, str] = {}
     standings: list[StoredStanding] = []
     digest_for: int | None = None

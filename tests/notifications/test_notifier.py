@@ -101,6 +101,20 @@ def test_its_recovery_is_told_once_too(
     assert began["id"] != ended["id"]
 
 
+def test_a_look_that_finds_nothing_new_writes_nothing(
+    notifying: MakeSite, receiver: Receiver, clock: Clock
+) -> None:
+    site = notifying()
+    notifier = notifier_of(site, clock)
+    fail(site, clock)
+    notifier.turn()
+    before = records.read_notifications(site.lens.database, "site")
+    clock.advance(61)
+    notifier.turn()
+    assert len(receiver.bodies) == 1
+    assert records.read_notifications(site.lens.database, "site") == before
+
+
 def test_a_slow_endpoint_is_told(notifying: MakeSite, receiver: Receiver, clock: Clock) -> None:
     site = notifying()
     site.count_at(clock() - 120, "GET", "/health", 60, duration_ns=900_000_000)
@@ -254,6 +268,7 @@ def test_a_state_that_somebody_else_has_changed_meanwhile_is_not_overwritten(
     notifier.turn()
     assert receiver.bodies == []
     monkeypatch.setattr(notifier_module, "write_notifications", write)
+    clock.advance(60)
     notifier.turn()
     assert len(receiver.bodies) == 1
 
