@@ -147,7 +147,8 @@ def _with_digest(state: State, origin: Origin, *, now: float) -> State:
         more = sum(counts.values()) - len(notes)
         notice = notice.model_copy(update={"week": week, "endpoints": notes, "more": more})
         state = with_waiting(state, notice)
-    if due is not None and state.digest_for != due:
+    # Never back: an earlier day of the week would let the same digest be sent twice.
+    if due is not None and (state.digest_for is None or due > state.digest_for):
         return state.model_copy(update={"digest_for": due})
     return state
 

@@ -365,11 +365,9 @@ def test_switched_off_rules_find_nothing(
     notifying: MakeSite, receiver: Receiver, clock: Clock
 ) -> None:
     site = notifying()
-    entry = Author("alice", "", clock()).did(SAVE)
     off: dict[str, Any] = {"alert_error_share": None, "alert_slow": False, "alert_dead": False}
     off |= {"alert_deprecated": False, "digest_day": "off"}
-    write_section(site.lens.database, "site", "notifications", Stored(off, 0), entry)
-    site.lens.refresh_settings()
+    change(site, clock, off)
     notifier = notifier_of(site, clock)
     notifier.turn()
     fail(site, clock)
@@ -412,10 +410,24 @@ def test_the_digest_comes_once_a_week_and_not_for_a_week_before_the_first_look(
         "Newly dead: GET /health",
         "Deprecated, but called: POST /users 7 calls",
     ]
+    # Another day, and the former one again.
+    for day in (f"{tomorrow - timedelta(days=2):%A}".lower(), f"{tomorrow:%A}".lower()):
+        change(site, clock, {"digest_day": day})
+        notifier.turn()
+    assert len(receiver.bodies) == 1
     assert body["lines"][3].startswith("Slowest: GET /users/{user_id} p95 ")
     assert body["week"]["now"] == {"calls": 132, "errors_5xx": 25, "error_share": 0.189394}
     assert body["week"]["end"] - body["week"]["begin"] == WEEK
     SCHEMA.validate(body)
+
+
+def change(site: Site, clock: Clock, values: dict[str, Any]) -> None:
+    """Change the section of notifications, as its form does."""
+    lens, section = site.lens, "notifications"
+    version = lens.settings.versions.get(section, 0)
+    entry = Author("alice", "", clock()).did(SAVE)
+    assert write_section(lens.database, "site", section, Stored(values, version), entry)
+    lens.refresh_settings()
 
 
 def due_day(due: float) -> str:
