@@ -97,8 +97,9 @@ docs: setup ## build the documentation site into .docs/site, and check its links
 	@$(PY) -m scripts.docs_quotes
 	@$(PY) -m scripts.docs_site
 
-interface: setup ## write down the public interface as it is: tests/interface and docs/report.schema.json
+interface: setup ## write down the public interface as it is: tests/interface and docs/*.schema.json
 	@$(PY) -m scripts.report_schema
+	@$(PY) -m scripts.notification_schema
 	@$(PY) -m scripts.interface
 
 fuzz: setup ## 20,000 requests of every kind to every page of the admin, in four minutes

@@ -61,6 +61,7 @@ NOTES: Mapping[str, str] = {
     "consumer": "See [callers.md](callers.md#the-function).",
     "callers": "See [callers.md](callers.md#which-setting).",
     "caller_header": "See [privacy.md](privacy.md#how-it-is-hashed).",
+    "webhook_url": "See [notifications.md](notifications.md).",
     "app_name": "See [one name, one application](databases.md#one-name-one-application).",
     "release": "It dates the releases of the [verdicts](deleting-endpoints.md), so set it to a tag "
     "or a commit.",

@@ -20,6 +20,7 @@ SOURCES: Mapping[str, frozenset[str]] = {
     "config/lens_config.py": frozenset({"REMOVED", "unguarded"}),
     "config/places.py": frozenset({"place_of"}),
     "config/values.py": frozenset({"_wrong"}),
+    "notifications/http_post.py": frozenset({"_problem"}),
     "recording/ownership.py": frozenset({"warn_of_nested_lens"}),
     "runtime/start_warnings.py": frozenset({"notes"}),
     "startup_checks.py": frozenset({"misspelt", "unreachable"}),

@@ -14,6 +14,7 @@ from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.caller_key import delete_caller_key
 from fastapi_lens.storage.records.import_notes import import_notes
+from fastapi_lens.storage.records.notifications import forget_notifications
 from fastapi_lens.storage.retention.caller_deletion import caller_chunks, is_unused, use_chunks
 from fastapi_lens.storage.retention.chunks import (
     AdaptiveBatchSize,
@@ -167,6 +168,8 @@ def purge(database: Database, choice: Choice, *, now: float) -> Iterator[int]:
         yield from _whole_rows(database, choice)
     if choice.whole_app:
         _forget_imports(database, choice.app)
+        with database.write() as connection:
+            forget_notifications(connection, choice.app)
     _note(database)
     for _ in space_chunks(database, batch_size):
         yield 0
