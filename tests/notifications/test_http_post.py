@@ -1,6 +1,7 @@
 """A POST to a real server that fails, hangs, drips, redirects, floods or has no TLS."""
 
 import datetime as dt
+import socket
 import ssl
 import threading
 import time
@@ -148,6 +149,25 @@ def test_the_next_address_is_tried_if_one_does_not_answer(receiver: Receiver) ->
     url = WebhookUrl.parse(f"http://hooks.invalid:{receiver.port}/x")
     # Nobody listens at this one.
     assert post(url, BODY, allow_private=True, resolve=lambda *_: ["127.9.9.9", "127.0.0.1"])
+
+
+def test_an_address_that_never_answers_leaves_time_for_the_next(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, given = socket.create_connection, list[float]()
+
+    def connect_or_wait(address: tuple[str, int], timeout: float) -> socket.socket:
+        given.append(timeout)
+        if len(given) == 1:
+            raise TimeoutError
+        return connect(address, timeout)
+
+    url = WebhookUrl.parse(f"http://hooks.invalid:{receiver.port}/x")
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "create_connection", connect_or_wait)
+        assert post(url, BODY, allow_private=True, resolve=lambda *_: ["127.9.9.9", "127.0.0.1"])
+    first, second = given
+    assert first <= 5 < second <= 10
 
 
 def test_a_resolver_that_hangs_delays_nothing() -> None:
