@@ -12,7 +12,7 @@ UNAUTHORIZED = 401
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """How one client calls an endpoint.
+    """The habit of one client of an endpoint.
 
     Attributes:
         client: Which.

@@ -237,7 +237,7 @@ class Historian:
     def _by_client(
         self, key: Key, status: int, durations_ns: Sequence[int]
     ) -> Iterator[tuple[Client, int]]:
-        """Who made each of some calls."""
+        """The caller of each of some calls."""
         habits = habits_of(key, (self._load.now - self._clock.now) / DAY)
         clients = [client_of(habit, status) for habit in habits]
         shares = [habit.share for habit in habits]

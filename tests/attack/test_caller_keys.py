@@ -89,7 +89,7 @@ def application(path: Path) -> FastAPI:
 
 
 class Places:
-    """What a run has left: bytes by place."""
+    """The traces of a run: bytes by place."""
 
     def __init__(self) -> None:
         self.left: dict[str, bytes] = {}

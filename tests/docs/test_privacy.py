@@ -42,7 +42,7 @@ REFERENCES = {"lens_use": {"caller_id"}, "lens_use_week": {"caller_id"}}
 
 
 def rows() -> dict[str, str]:
-    """What the page says of the personal data of each table."""
+    """The personal data of each table, as the page names it."""
     section = TEXT.partition("\n## Every table\n")[2].partition("\n## ")[0]
     return {name: data for name, data, _, _ in ROW.findall(section)}
 

@@ -50,7 +50,7 @@ Calls = dict[Pair, list[CallerCalls]]
 
 
 class EndpointState(NamedTuple):
-    """What the locked row of an endpoint says."""
+    """Facts in the locked row of an endpoint."""
 
     app: str
     callers: int
