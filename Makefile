@@ -22,7 +22,7 @@ PY := $(VENV)/bin/python
 
 .PHONY: help setup browser mariadb nginx pgbouncer programs demo \
         lint lint-format lint-rules lint-mypy lint-pyright lint-imports format \
-        test test-quick test-unit audit constraints interface fuzz screenshots \
+        test test-quick test-unit audit constraints docs interface fuzz screenshots \
         bench bench-admin-load bench-changes bench-exactly-once bench-failover bench-fleet \
         bench-hosts bench-log bench-outages bench-pages bench-retention bench-sizing bench-storage \
         bench-tabs \
@@ -92,8 +92,14 @@ audit: setup ## known vulnerabilities of what the package needs; AUDIT=offline w
 constraints: setup ## write constraints.txt anew: the newest versions that pyproject.toml allows
 	@$(PY) -m scripts.constraints
 
-interface: setup ## write down the public interface as it is: tests/interface and docs/report.schema.json
+docs: setup ## build the documentation site into .docs/site, and check its links
+	@$(PY) -m scripts.docs_settings
+	@$(PY) -m scripts.docs_quotes
+	@$(PY) -m scripts.docs_site
+
+interface: setup ## write down the public interface as it is: tests/interface and docs/*.schema.json
 	@$(PY) -m scripts.report_schema
+	@$(PY) -m scripts.notification_schema
 	@$(PY) -m scripts.interface
 
 fuzz: setup ## 20,000 requests of every kind to every page of the admin, in four minutes
@@ -166,5 +172,5 @@ release-check: setup ## from a clean clone: build both files, check and try them
 
 clean: ## remove what setup, builds and tests have made
 	@rm -rf $(VENV) node_modules static/fastapi_lens/vendor build dist htmlcov .coverage .coverage.* \
-	    .audit .bench .compat .nginx .pgbouncer .hypothesis .import_linter_cache example_project/var .mypy_cache \
+	    .audit .bench .compat .docs .nginx .pgbouncer .hypothesis .import_linter_cache example_project/var .mypy_cache \
 	    .pytest_cache .ruff_cache

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Request, sync_playwright
 
 from benchmarks.machine import machine, versions
 from benchmarks.pages_app import APP, OLD_DAYS, UNUSED_OF_TEN, lay_down, paths, serving
@@ -30,7 +30,10 @@ from fastapi_lens.storage.schema.identities import endpoint_id
 from scripts import chromium
 
 SIZES = (1_000, 5_000)
-LIST_MS, ENDPOINT_MS, FIRST_ROW_MS, PAGE_BYTES = 80.0, 60.0, 300.0, 100_000
+LIST_MS, FIRST_ROW_MS, LOAD_BYTES = 600.0, 300.0, 60_000
+"""Budgets: of the list with the most endpoints, of its first row in a browser, and of all that its
+first load transfers."""
+
 PER_SECOND = 20
 SETTLE_SECONDS = 2.0
 LISTS = {
@@ -120,7 +123,7 @@ async def _timed(client: Client, path: str) -> tuple[float, int]:
 
 
 def first_rows(server: Server, openings: int) -> tuple[list[float], int]:
-    """Times until a browser shows the first row, in milliseconds, and its bytes loaded."""
+    """Times until a browser shows the first row, in milliseconds, and the bytes transferred."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium.find(), args=chromium.launch_arguments()
@@ -137,12 +140,13 @@ def first_rows(server: Server, openings: int) -> tuple[list[float], int]:
 def _opened(browser: Browser, address: str) -> tuple[float, int]:
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.add_init_script(_WATCH)
-    page, bodies = context.new_page(), list[int]()
-    page.on("response", lambda answer: bodies.append(len(answer.body())))
+    page, requests = context.new_page(), list[Request]()
+    page.on("requestfinished", requests.append)
     page.goto(address, wait_until="networkidle")
     first_row = float(page.evaluate("window.firstRow"))
+    transferred = sum(request.sizes()["responseBodySize"] for request in requests)
     context.close()
-    return first_row, sum(bodies)
+    return first_row, transferred
 
 
 def run(plan: Plan) -> tuple[dict[int, dict[str, Question]], list[float], int]:
@@ -191,7 +195,7 @@ that no answer is shared, while {PER_SECOND} requests a second are recorded and 
 
 A Chromium on the same machine, with an empty cache, {SIZES[0]:,} endpoints: the first row is \
 painted {percentile(rows, 50):.0f} / {percentile(rows, 95):.0f} ms (p50 / p95) after the address \
-was asked for; the page with all it needs has {loaded:,} bytes.
+was asked for; the page with all it needs takes {loaded:,} bytes on the wire.
 
 | what | budget | measured |  |
 |---|---|---|---|
@@ -205,18 +209,15 @@ def _cells(asked: Question) -> str:
 
 
 def _budgets(asked: dict[int, dict[str, Question]], rows: list[float], loaded: int) -> str:
-    lines: list[str] = []
-    for size, found in asked.items():
-        slowest = max(percentile(found[name].times, 50) for name in LISTS)
-        lines.append(_line(f"{size:,} endpoints: slowest list, p50", slowest, LIST_MS, "ms"))
-        detail = percentile(found[_OLD].times, 50)
-        lines.append(_line(f"{size:,} endpoints: {_OLD}, p50", detail, ENDPOINT_MS, "ms"))
-        largest = max(one.bytes for one in found.values())
-        lines.append(_line(f"{size:,} endpoints: largest page", largest, PAGE_BYTES, "bytes"))
-    first = percentile(rows, 95)
-    lines.append(_line("first row in a browser, p95", first, FIRST_ROW_MS, "ms"))
-    lines.append(_line("first load of the list", loaded, PAGE_BYTES, "bytes"))
-    return "\n".join(lines)
+    most = max(SIZES)
+    slowest = max(percentile(asked[most][name].times, 50) for name in LISTS)
+    return "\n".join(
+        (
+            _line(f"{most:,} endpoints: slowest list, p50", slowest, LIST_MS, "ms"),
+            _line("first row in a browser, p95", percentile(rows, 95), FIRST_ROW_MS, "ms"),
+            _line("first load of the list, transferred", loaded, LOAD_BYTES, "bytes"),
+        )
+    )
 
 
 def _line(what: str, found: float, limit: float, unit: str) -> str:

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks import inprocess, lag, memory, throughput
-from benchmarks.environments import ROOT, Environments
+from benchmarks.environments import Environments
 from benchmarks.findings import Findings, verdicts
 from benchmarks.inprocess import Cost, middle_of
 from benchmarks.machine import machine, versions
 from benchmarks.memory import Memory
 from benchmarks.plan import FULL, QUICK, SMOKE, Plan
-from benchmarks.results import Circumstances, chart, quote, section
-from benchmarks.sections import replace_section, write_section
+from benchmarks.results import Circumstances, chart, section
+from benchmarks.sections import write_section
 from benchmarks.throughput import Throughput
 from benchmarks.variants import OURS, VARIANTS
 
@@ -150,21 +150,17 @@ def measure(runner: Runner, plan: Plan) -> Findings:
     return Findings(costs, runner.throughput(plan), lags, used)
 
 
-def write(found: Findings, about: Circumstances, *, folder: Path, readme: Path | None) -> None:
+def write(found: Findings, about: Circumstances, *, folder: Path) -> None:
     """Put the findings into their files.
 
     Args:
         found: The measured figures.
         about: When and with what.
         folder: Of RESULTS.md and chart.svg; made when missing.
-        readme: A file with a section that quotes them, if any.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_section(folder / "RESULTS.md", "recording", section(found, about))
     (folder / "chart.svg").write_text(chart(found), encoding="utf-8")
-    if readme is not None:
-        text = replace_section(readme.read_text(encoding="utf-8"), "recording", quote(found))
-        readme.write_text(text, encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -172,7 +168,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Measure what recording costs.")
     parser.add_argument("--quick", action="store_true", help="rough numbers in half a minute")
     parser.add_argument("--smoke", action="store_true", help="run in this process; no numbers")
-    parser.add_argument("--out", type=Path, help="folder instead of benchmarks/; leaves the README")
+    parser.add_argument("--out", type=Path, help="folder instead of benchmarks/")
     options = parser.parse_args(arguments)
     begun = time.monotonic()
     runner: Runner = Here()
@@ -188,9 +184,8 @@ def main(arguments: list[str] | None = None) -> None:
         versions=runner.versions(),
         command="make bench" + (" ARGS=--quick" if options.quick else ""),
     )
-    own = options.out is None
-    folder = Path(__file__).parent if own else options.out
-    write(found, about, folder=folder, readme=ROOT / "README.md" if own else None)
+    folder = options.out or Path(__file__).parent
+    write(found, about, folder=folder)
     for verdict in verdicts(found):
         word = {True: "within", False: "ABOVE", None: ""}[verdict.within]
         print(f"{word:7}{verdict.what}: {verdict.measured} ({verdict.budget})")

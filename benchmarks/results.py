@@ -101,14 +101,6 @@ def section(found: Findings, about: Circumstances) -> str:
     return "\n\n".join(parts)
 
 
-def quote(found: Findings) -> str:
-    """The lines that the README repeats."""
-    return _table(
-        ["what", "budget", "measured"],
-        [[one.what, one.budget, one.measured] for one in verdicts(found)],
-    )
-
-
 def chart(found: Findings) -> str:
     """Microseconds added per request with one route, as SVG; the cheapest first."""
     costs = found.costs[ONE]

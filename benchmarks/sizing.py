@@ -28,12 +28,20 @@ from fastapi_lens.admin.display import formats
 from fastapi_lens.histogram.histogram import Histogram, bucket_index
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.caller_deletion import USE_WEEK_SECONDS
 from fastapi_lens.storage.retention.pruner import KEPT_SECONDS
-from fastapi_lens.storage.schema.identities import endpoint_id
+from fastapi_lens.storage.schema.identities import caller_id, endpoint_id
 from fastapi_lens.storage.schema.migrations import migrate
-from fastapi_lens.storage.schema.models import Tier
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, STATUS
-from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts
+from fastapi_lens.storage.schema.models import CallerKind, Tier
+from fastapi_lens.storage.schema.tables import BUCKET, CALLER, ENDPOINT, STATUS, USE, USE_WEEK
+from fastapi_lens.storage.writing.batches import (
+    Batch,
+    CallerCalls,
+    CallerFacts,
+    Delta,
+    EndpointFacts,
+)
+from fastapi_lens.storage.writing.callers import MOST_CALLERS, MOST_IN_WEEKS
 from scripts import mariadb
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +61,11 @@ STATUS_DAYS = 40
 """Days that are written for the size of the tables that grow by day."""
 
 MANY_ENDPOINTS = (50, 500, 5_000)
+MOST_MANY = 300
+"""Endpoints of the table of callers."""
+
+CALLER_WEEKS = 12
+"""Weeks of callers that are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +78,9 @@ class Measured:
         row: Bytes of a row of sums beside its histogram.
         status: Bytes of a row of a status code.
         endpoint: Bytes of an endpoint's own row.
+        use: Bytes of the row of a caller of an endpoint.
+        use_week: Bytes of a row of its calls in a week.
+        caller: Bytes of a caller's own row.
     """
 
     name: str
@@ -72,6 +88,9 @@ class Measured:
     row: float
     status: float
     endpoint: float
+    use: float
+    use_week: float
+    caller: float
 
     def row_bytes(self, tier: Tier) -> float:
         """Bytes of a row of a tier."""
@@ -156,22 +175,53 @@ def many_days(days: int) -> Iterator[list[Delta]]:
         ]
 
 
+def called_by_many() -> Iterator[Batch]:
+    """Some weeks of few callers, as many as their weeks are kept of; then as many as there may be.
+
+    So each endpoint has its full number of callers, and the most weeks.
+    """
+    callers = [
+        CallerFacts(caller_id("sizing", CallerKind.HOOK, name), CallerKind.HOOK, name)
+        for name in (f"service-{number}.team-{number % 9}" for number in range(MOST_CALLERS))
+    ]
+    for week in range(CALLER_WEEKS + 1):
+        some = callers if week == CALLER_WEEKS else callers[:MOST_IN_WEEKS]
+        day = FIRST_MINUTE // 1_440 + 7 * week
+        at_us = day * 86_400_000_000
+        yield Batch(
+            week + 1,
+            is_attributed=True,
+            callers=tuple(
+                CallerCalls(fact.id, one.id, day, 3_000, 0, 0, at_us, at_us)
+                for fact in facts()
+                for one in some
+            ),
+            names=tuple(some),
+        )
+
+
 def write(database: Database, flushes: Iterable[list[Delta]]) -> None:
     """Write flushes of one worker."""
+    write_batches(database, (Batch(seq, tuple(flush)) for seq, flush in enumerate(flushes, 1)))
+
+
+def write_batches(database: Database, batches: Iterable[Batch]) -> None:
+    """Write batches of one worker."""
     worker = WorkerFacts("sizing", "sizing", "host", 1, "1.0", FIRST_MINUTE * 60_000_000, 5_000)
     writer = Writer(database, worker)
     writer.register(facts(), applied=0, now_us=FIRST_MINUTE * 60_000_000)
-    for seq, flush in enumerate(flushes, 1):
-        writer.write(Batch(seq, tuple(flush)))
+    for batch in batches:
+        writer.write(batch)
 
 
 _TABLE_BYTES = {
-    "sqlite": "SELECT sum(pgsize) FROM dbstat WHERE name = :name",
+    "sqlite": "SELECT sum(pgsize) FROM dbstat "
+    "WHERE name IN (SELECT name FROM sqlite_master WHERE tbl_name = :name)",
     "postgresql": "SELECT pg_total_relation_size(CAST(:name AS regclass))",
     "mysql": "SELECT data_length + index_length FROM information_schema.tables "
     "WHERE table_schema = database() AND table_name = :name",
 }
-"""Queries of a table's size with its indexes, which are next to nothing on SQLite."""
+"""Queries of a table's size with its indexes."""
 
 
 def table_bytes(connection: Connection, table: sa.Table, dialect: str) -> int:
@@ -198,7 +248,7 @@ def histogram_bytes(database: Database, tier: Tier | None = None) -> float:
         return float(connection.execute(length).scalar_one())
 
 
-def measure(name: str, urls: tuple[str, str], *, minutes: int, days: int) -> Measured:
+def measure(name: str, urls: tuple[str, str, str], *, minutes: int, days: int) -> Measured:
     """Write into two empty databases through the writer, and look at the tables."""
     with closing(Database(urls[0])) as database:
         migrate(database)
@@ -209,12 +259,19 @@ def measure(name: str, urls: tuple[str, str], *, minutes: int, days: int) -> Mea
         migrate(database)
         write(database, many_days(days))
         status, endpoint = bytes_per_row(database, STATUS), bytes_per_row(database, ENDPOINT)
+    with closing(Database(urls[2])) as database:
+        migrate(database)
+        write_batches(database, called_by_many())
+        use, use_week, caller = (bytes_per_row(database, one) for one in (USE, USE_WEEK, CALLER))
     return Measured(
         name=name,
         histogram=histogram,
         row=row,
         status=status,
         endpoint=endpoint,
+        use=use,
+        use_week=use_week,
+        caller=caller,
     )
 
 
@@ -235,6 +292,13 @@ status codes each, and 400 days of weeks:
 | endpoints | rows | {" | ".join(f"size, {one.name}" for one in found)} |
 |---|---|{"---|" * len(found)}
 {_sizes(found)}
+
+Callers, if they are recorded, in bytes, and {MOST_MANY:,} endpoints with the most callers that \
+are kept:
+
+| rows | {" | ".join(f"a row, {one.name} | at most, {one.name}" for one in found)} |
+|---|{"---|" * 2 * len(found)}
+{_callers(found)}
 
 The number of workers does not change the size, and hardly changes what is written: \
 `make bench-fleet` measures that ([results](../benchmarks/RESULTS.md)).
@@ -264,6 +328,25 @@ def _sizes(found: list[Measured]) -> str:
     )
 
 
+def _callers(found: list[Measured]) -> str:
+    weeks = USE_WEEK_SECONDS // Tier.WEEK
+    kinds = (
+        (f"callers of an endpoint, {MOST_CALLERS}", "use", MOST_CALLERS),
+        (f"weeks of {MOST_IN_WEEKS} callers, {weeks} each", "use_week", MOST_IN_WEEKS * weeks),
+    )
+    lines = [
+        f"| {says} | "
+        + " | ".join(
+            f"{getattr(one, name):,.0f} | {MOST_MANY * rows * getattr(one, name) / 1e6:,.1f} MB"
+            for one in found
+        )
+        + " |"
+        for says, name, rows in kinds
+    ]
+    callers = " | ".join(f"{one.caller:,.0f} | " for one in found)
+    return "\n".join([*lines, f"| callers themselves | {callers}|"])
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description="Measure how large the database becomes.")
@@ -272,15 +355,16 @@ def main() -> None:
     lengths = {"minutes": 30, "days": 4} if quick else {"minutes": 360, "days": STATUS_DAYS}
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory())
-        files = (f"sqlite:///{folder}/busy.db", f"sqlite:///{folder}/days.db")
-        found = [measure("SQLite", files, **lengths)]
+        names = ("busy", "days", "callers")
+        busy, days, callers = (f"sqlite:///{folder}/{name}.db" for name in names)
+        found = [measure("SQLite", (busy, days, callers), **lengths)]
         servers: list[type[PostgresServer | MariadbServer]] = [PostgresServer]
         # Where there is none, its column is left out.
         servers += [MariadbServer] if mariadb.find() else []
         for kind in servers:
             server = stack.enter_context(kind())
-            urls = (server.create_database(), server.create_database())
-            found.append(measure(server.name, urls, **lengths))
+            busy, days, callers = (server.create_database() for _ in names)
+            found.append(measure(server.name, (busy, days, callers), **lengths))
     for one in found:
         print(one)
     body = section(found, command="make bench-sizing")

@@ -72,14 +72,19 @@ def names() -> Iterator[str]:
 
 def settings() -> Iterator[str]:
     """The arguments of `LensConfig`, each with its type, default and variable."""
-    types = {
+    types = setting_types()
+    for one in fields(fastapi_lens.LensConfig):
+        if one.init:
+            yield f"{one.name}: {types[one.name]} = {one.default!r} ({env_name(one.name)})"
+
+
+def setting_types() -> dict[str, str]:
+    """The type of each field of `LensConfig`, as it is written there."""
+    return {
         line.target.id: ast.unparse(line.annotation)
         for line in _parsed(fastapi_lens.LensConfig).body
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
     }
-    for one in fields(fastapi_lens.LensConfig):
-        if one.init:
-            yield f"{one.name}: {types[one.name]} = {one.default!r} ({env_name(one.name)})"
 
 
 def changeable() -> Iterator[str]:

@@ -82,10 +82,11 @@ ANSWERS: Mapping[str, type[BaseModel]] = MappingProxyType(
 """The model of each answer, by its path below the admin."""
 
 
-class _WithoutTitles(GenerateJsonSchema):
+class WithoutTitles(GenerateJsonSchema):
     """Leaves out the titles of fields, which repeat their names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  Pydantic's signature.
+        """False for every field."""
         return False
 
 
@@ -94,7 +95,7 @@ def schema() -> dict[str, Any]:
     models: list[type[BaseModel]] = [*dict.fromkeys(ANSWERS.values()), Refusal]
     _, made = models_json_schema(
         [(model, "serialization") for model in models],
-        schema_generator=_WithoutTitles,
+        schema_generator=WithoutTitles,
         title="JSON reports and files of fastapi_lens",
     )
     answers = [{"$ref": f"#/$defs/{model.__name__}"} for model in models]

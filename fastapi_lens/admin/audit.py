@@ -64,6 +64,7 @@ PURGE = Action("purge", "deleted history of", AuditGroup.CHANGES)
 LABEL_CALLER = Action("label_caller", "labelled the caller", AuditGroup.CHANGES)
 FORGET_CALLER = Action("forget_caller", "forgot the caller", AuditGroup.CHANGES)
 FORGET_CALLERS = Action("forget_callers", "forgot callers:", AuditGroup.CHANGES)
+TEST_MESSAGE = Action("test_message", "sent a test message", AuditGroup.CHANGES)
 SIGN_IN = Action("sign_in", "signed in", AuditGroup.ACCESS)
 SIGN_OUT = Action("sign_out", "signed out", AuditGroup.ACCESS)
 SIGN_OUT_EVERYWHERE = Action("sign_out_everywhere", "signed out everywhere", AuditGroup.ACCESS)
@@ -74,7 +75,7 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
     {
         one.name: one
         for one in (
-            *(SAVE, KEEP, END_KEEP, PURGE),
+            *(SAVE, KEEP, END_KEEP, PURGE, TEST_MESSAGE),
             *(LABEL_CALLER, FORGET_CALLER, FORGET_CALLERS),
             *(SIGN_IN, SIGN_OUT, SIGN_OUT_EVERYWHERE, WRONG_KEY),
             EXPORT,

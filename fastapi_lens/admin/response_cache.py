@@ -31,16 +31,20 @@ class Question:
 
     Attributes:
         key: Its name and parameters.
-        make: Creates its JSON; blocks.
+        make: Creates its text; blocks.
+        media_type: Media type of the text.
+        vary: The headers of the request that the response depends on.
     """
 
     key: Hashable
     make: Callable[[], bytes]
+    media_type: str = JSON
+    vary: str = "Accept-Encoding"
 
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """JSON, plain and compressed with gzip."""
+    """A report, plain and compressed with gzip."""
 
     plain: bytes
     packed: bytes
@@ -53,7 +57,7 @@ class _Body:
 
 
 async def cached_report(context: Context, question: Question) -> Response:
-    """A report as JSON, at most two seconds old and never older than the written data.
+    """A report, at most two seconds old and never older than the written data.
 
     Raises:
         StorageError: The database cannot be read.
@@ -66,11 +70,11 @@ async def cached_report(context: Context, question: Question) -> Response:
         return reader.results.get(key, partial(_Body.made, question.make))
 
     body = await in_reader_thread(work)
-    headers = {"Vary": "Accept-Encoding"}
+    headers = {"Vary": question.vary}
     if takes_gzip(context.request.headers):
         headers["Content-Encoding"] = "gzip"
-        return Response(body.packed, headers=headers, media_type=JSON)
-    return Response(body.plain, headers=headers, media_type=JSON)
+        return Response(body.packed, headers=headers, media_type=question.media_type)
+    return Response(body.plain, headers=headers, media_type=question.media_type)
 
 
 def cached_page(context: Context, state: State, make: Callable[[], Answer]) -> Answer:

@@ -53,10 +53,12 @@ from fastapi_lens.admin.pages.settings import audit as audit_view
 from fastapi_lens.admin.pages.settings import danger as danger_view
 from fastapi_lens.admin.pages.settings import forget_callers as forget_callers_view
 from fastapi_lens.admin.pages.settings import forms as settings_forms
+from fastapi_lens.admin.pages.settings import notifications as notifications_view
 from fastapi_lens.admin.pages.settings import page as settings_view
 from fastapi_lens.admin.pages.settings import rules as rules_view
 from fastapi_lens.admin.refusals import refused_page
 from fastapi_lens.admin.reports import json as json_reports
+from fastapi_lens.admin.reports.metrics import metrics
 from fastapi_lens.admin.reports.uses_csv import uses_csv
 from fastapi_lens.admin.response_cache import cached_report
 from fastapi_lens.admin.route import AdminRoute
@@ -369,6 +371,7 @@ _REPORTS: Mapping[str, json_reports.Api] = MappingProxyType(
         "/report/evidence": json_reports.evidence,
         "/report/callers": json_reports.callers,
         "/cleanup.json": json_reports.evidence,
+        "/metrics": metrics,
     }
 )
 PAGES = (
@@ -404,6 +407,7 @@ PAGES = (
     page("/settings/danger", danger_view.danger_page, "GET", "POST"),
     page("/settings/danger/callers", forget_callers_view.forget_callers_page, "GET", "POST"),
     page("/settings/rules/preview", rules_view.preview_rule),
+    page("/settings/notifications/test", notifications_view.send_test, "POST", back="/settings"),
     page("/settings/{section}/preview", settings_forms.preview_section),
     page("/settings/{section}", _section, "GET", "POST", back="/settings"),
     open_page("/login", _login, "GET", "POST"),

@@ -255,7 +255,8 @@ def _amount_text(app: str, much: Amount) -> str:
     return (
         f"{visible(app)}: {much.endpoints:,} endpoints, {much.buckets:,} sums, "
         f"{much.statuses:,} status codes of days, {much.workers:,} workers, "
-        f"{much.requests:,} requests and {much.exceptions:,} kinds of exceptions of the log"
+        f"{much.requests:,} requests and {much.exceptions:,} kinds of exceptions of the log, "
+        f"{much.uses + much.callers:,} rows of callers"
     )
 
 

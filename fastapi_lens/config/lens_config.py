@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_type_hints
+from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
 from pydantic import SecretStr
 from sqlalchemy.engine import URL
@@ -26,6 +26,7 @@ from fastapi_lens.config.keys import SINGLE_KEY, KeyConfig, check_different, che
 from fastapi_lens.config.places import DefaultPath, Place, place_of
 from fastapi_lens.config.setting import METADATA, Section, Setting
 from fastapi_lens.config.values import typed
+from fastapi_lens.config.webhook_url import WebhookUrl
 from fastapi_lens.errors import ConfigError
 from fastapi_lens.text.methods import method_name
 from fastapi_lens.text.noise import NOISE
@@ -35,6 +36,11 @@ Idle: TypeAlias = Literal["unobserved", "silent"]
 
 Clients: TypeAlias = Literal["off", "masked", "hashed"]
 """The part of a client's address that the request log keeps."""
+
+DigestDay: TypeAlias = Literal[
+    "off", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"
+]
+"""The day of the weekly digest."""
 
 MAX_DAYS = 36_500
 """Most days of a setting: a century."""
@@ -48,12 +54,13 @@ REMOVED: Mapping[str, str] = {
 }
 """Settings of earlier releases, each with its replacement."""
 
-_ABOVE_ZERO = Setting(above=0).as_metadata
+_SECONDS = Setting(unit="seconds", above=0).as_metadata
 _threshold = partial(Setting, section=Section.THRESHOLDS, above=0)
 _log = partial(Setting, section=Section.RECORDING)
 _callers = partial(Setting, section=Section.CALLERS)
 _PER_MINUTE = "per minute, per worker"
 _SWITCH = {"on": "On", "off": "Off"}
+_notification = partial(Setting, section=Section.NOTIFICATIONS)
 
 
 @from_environment(removed=REMOVED)
@@ -110,6 +117,16 @@ class LensConfig:
         login_window_seconds: Seconds after which they are forgotten; also the longest wait.
         idle: The meaning of time without any worker: ``unobserved``, or ``silent`` where a call
             would have started one (an application that scales to zero).
+        webhook_url: Where alerts and the weekly digest are sent, as JSON that Slack and Teams
+            show; a secret. ``None`` sends nothing.
+        webhook_allow_private: Allow ``http`` and receivers in private networks.
+        public_url: Address of the admin as people open it, for links in notifications:
+            ``https://api.example.com/lens``.
+        alert_error_share: Share of 5xx of an endpoint that is an alert; ``None`` for no alerts.
+        alert_slow: Alert if the p95 of an endpoint exceeds `slow_threshold_ms`.
+        alert_dead: Alert if an endpoint becomes dead.
+        alert_deprecated: Alert if a deprecated endpoint is called.
+        digest_day: Day of the weekly digest, or ``off``.
         place: The database of the counts, resolved when this object was created.
         template_folders: `template_dirs` as absolute paths, resolved likewise.
 
@@ -149,8 +166,8 @@ class LensConfig:
     )
     report_path: str = "/lens/report"
     ignore_unmapped: bool = True
-    flush_interval: float = field(default=5.0, metadata=_ABOVE_ZERO)
-    max_batch_size: int = field(default=100, metadata=_ABOVE_ZERO)
+    flush_interval: float = field(default=5.0, metadata=_SECONDS)
+    max_batch_size: int = field(default=100, metadata=Setting(unit="rows", above=0).as_metadata)
     exclude_paths: Sequence[str] = ()
     exclude_methods: Sequence[str] = ()
     cold_threshold_days: float = field(
@@ -238,11 +255,51 @@ class LensConfig:
     release: str | None = None
     template_dirs: Sequence[str | PathLike[str]] = ()
     trusted_origins: Sequence[str] = ()
-    session_max_age: int = field(default=604_800, metadata=_ABOVE_ZERO)
-    session_idle_seconds: int = field(default=86_400, metadata=_ABOVE_ZERO)
-    login_max_failures: int = field(default=5, metadata=_ABOVE_ZERO)
-    login_window_seconds: int = field(default=300, metadata=_ABOVE_ZERO)
+    session_max_age: int = field(default=604_800, metadata=_SECONDS)
+    session_idle_seconds: int = field(default=86_400, metadata=_SECONDS)
+    login_max_failures: int = field(
+        default=5, metadata=Setting(unit="wrong keys", above=0).as_metadata
+    )
+    login_window_seconds: int = field(default=300, metadata=_SECONDS)
     idle: Idle = "unobserved"
+    webhook_url: str | SecretStr | None = field(default=None, repr=False)
+    webhook_allow_private: bool = False
+    public_url: str | None = None
+    alert_error_share: float | None = field(
+        default=0.05,
+        metadata=_notification(
+            "Alert if the share of 5xx exceeds",
+            noun="a share",
+            least=0,
+            most=1,
+            hint="From 0 to 1. Empty: no alerts on 5xx.",
+            unset="off",
+        ).as_metadata,
+    )
+    alert_slow: bool = field(
+        default=True,
+        metadata=_notification(
+            "Alert on slow endpoints", hint="p95 above the slow limit.", choices=_SWITCH
+        ).as_metadata,
+    )
+    alert_dead: bool = field(
+        default=True,
+        metadata=_notification("Alert on newly dead endpoints", choices=_SWITCH).as_metadata,
+    )
+    alert_deprecated: bool = field(
+        default=True,
+        metadata=_notification(
+            "Alert on deprecated endpoints that are called", choices=_SWITCH
+        ).as_metadata,
+    )
+    digest_day: DigestDay = field(
+        default="monday",
+        metadata=_notification(
+            "Weekly digest",
+            choices={day: day.capitalize() for day in get_args(DigestDay)},
+            hint="Sent after 08:00 UTC.",
+        ).as_metadata,
+    )
 
     place: Place = field(init=False, repr=False, compare=False)
     template_folders: tuple[str, ...] = field(init=False, repr=False, compare=False)
@@ -261,6 +318,7 @@ class LensConfig:
         folders = tuple(str(Path(one).absolute()) for one in self.template_dirs)
         object.__setattr__(self, "template_folders", folders)
         _check_exclusions(self)
+        _check_webhook(self)
 
     def with_values(self, values: Mapping[str, Any]) -> "LensConfig":
         """The same settings with other values, which are converted and checked in the same way.
@@ -389,3 +447,26 @@ def _check_exclusions(config: LensConfig) -> None:
     # The names under which calls are counted, with which they are compared.
     methods = tuple(method_name(method.upper()) for method in config.exclude_methods)
     object.__setattr__(config, "exclude_methods", methods)
+
+
+def _check_webhook(config: LensConfig) -> None:
+    if config.webhook_url is not None:
+        try:
+            url = WebhookUrl.parse(str(config.webhook_url))
+        except ValueError as error:
+            raise ConfigError("webhook_url", str(error)) from None
+        if not url.is_tls and not config.webhook_allow_private:
+            raise ConfigError(
+                "webhook_url",
+                "must begin with https, or set webhook_allow_private for a receiver in your own "
+                "network",
+            )
+    if config.public_url is not None:
+        begins = config.public_url.startswith(("https://", "http://"))
+        if not begins or not config.public_url.isprintable():
+            raise ConfigError(
+                "public_url",
+                "must be the address of the admin, like https://api.example.com/lens, not "
+                f"{config.public_url!r}",
+            )
+        object.__setattr__(config, "public_url", config.public_url.rstrip("/"))

@@ -15,6 +15,7 @@ class Section(StrEnum):
     THRESHOLDS = "thresholds"
     RECORDING = "recording"
     CALLERS = "callers"
+    NOTIFICATIONS = "notifications"
 
 
 @dataclass(frozen=True, slots=True)

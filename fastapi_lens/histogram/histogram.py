@@ -207,6 +207,12 @@ class Histogram:
         low, counts = self._counts()
         return ((index, count) for index, count in enumerate(counts, low) if count)
 
+    def calls_before(self, indexes: Sequence[int]) -> list[int]:
+        """The number of calls in all buckets before each of some bucket indexes."""
+        low, counts = self._counts()
+        ranks = [0, *accumulate(counts)]
+        return [ranks[max(0, min(index - low, len(counts)))] for index in indexes]
+
     def to_bytes(self) -> bytes:
         """Compact bytes, see `fastapi_lens.histogram.codec`; ``b""`` of the empty histogram."""
         return pack(self._lanes, self._low)

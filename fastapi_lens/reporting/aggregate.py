@@ -57,7 +57,7 @@ def read_histograms(
         for _, identity, blob in yield_gil(rows):
             blobs.setdefault(identity, []).append(blob)
         # One merge takes as long as many rows.
-        for identity, parts in yield_gil(blobs.items(), every=1):
+        for identity, parts in yield_gil(blobs.items()):
             merged = Histogram.merged_bytes(parts)
             found[identity] = found[identity] + merged if identity in found else merged
     return found

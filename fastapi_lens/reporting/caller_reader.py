@@ -299,7 +299,7 @@ def _since_of_all(rows: Iterable[Any]) -> float | None:
         rows: Of its endpoints.
     """
     called = [row for row in rows if row.last_called_at]
-    if not any(row.attributed_until for row in called):
+    if not any(row.callers for row in called):
         return None
     # An endpoint that came later began no new ledger.
     first_us = min(whole(row.first_seen_at, MAX_TIME_US) for row in called)
@@ -331,7 +331,7 @@ def _attributed_since(row: Any) -> float | None:
     Args:
         row: An endpoint's.
     """
-    if not row.attributed_until:
+    if not row.callers:
         return None
     times = (whole(time, MAX_TIME_US) for time in (row.evidence_since, row.first_seen_at))
     return max(_unattributed_us(row), *times) / 1_000_000

@@ -32,9 +32,6 @@ IDS_AT_ONCE = 500
 NO_NAME, OTHERS = "no name", "others"
 
 _HASH_DIGITS = 16
-_ROWS = 256
-"""Rows between two offers of the interpreter lock."""
-
 _KINDS = {str(kind): kind for kind in CallerKind}
 NAMELESS = frozenset({CallerKind.NONE, CallerKind.OTHERS})
 """Kinds that stand for several callers."""
@@ -164,7 +161,7 @@ def read_stored_uses(
     rows = fetched(connection, wanted)
     size = len(_OF_USE)
     callers = names.callers((row[1], row[size:]) for row in rows)
-    return [_stored_use(row, callers[row[1]]) for row in yield_gil(rows, every=_ROWS)]
+    return [_stored_use(row, callers[row[1]]) for row in yield_gil(rows)]
 
 
 def read_uses_of_endpoints(
@@ -207,7 +204,7 @@ def read_latest_uses(
         wanted = sa.select(*of_use, *_OF_CALLER, ranked.c.callers).select_from(joined)
         rows = fetched(connection, wanted.where(ranked.c.place <= most))
         callers = names.callers((row[1], row[len(_OF_USE) : -1]) for row in rows)
-        for row in yield_gil(rows, every=_ROWS):
+        for row in yield_gil(rows):
             uses, _ = found.setdefault(row[0], ([], whole(row[-1])))
             uses.append(_stored_use(row, callers[row[1]]))
     return found

@@ -104,7 +104,8 @@ def read_evidence(
             or (row.id in gone and not shapes[row.shape_id].has_route)
         )
     ]
-    shapes |= reading.with_callers(rows, {row.shape_id: shapes[row.shape_id] for row in judged})
+    of_judged = {row.shape_id: shapes[row.shape_id] for row in judged}
+    shapes |= reading.with_callers(rows, reading.silent(rows, of_judged))
     silent = {row.shape_id for row in judged if not shapes[row.shape_id].is_recent}
     calls = reading.calls(rows, [shapes[shape] for shape in silent], known)
     found = [reading.judged(row, shapes[row.shape_id], calls, gone) for row in yield_gil(judged)]
@@ -219,33 +220,36 @@ class _Reading:
             grouped.setdefault(row.shape_id, []).append(row)
         return {shape: Shape(group, self._present) for shape, group in grouped.items()}
 
-    def with_callers(self, rows: Sequence[Stored], shapes: Mapping[int, Shape]) -> dict[int, Shape]:
-        """Shapes with their callers, as far as these make a difference.
+    def silent(self, rows: Sequence[Stored], shapes: Mapping[int, Shape]) -> dict[int, Shape]:
+        """Shapes that were not used lately, or perhaps by noise alone.
 
-        Whoever called a recently used endpoint, it is in use, unless all of them are noise.
+        Whoever else called an endpoint lately, it is in use.
+
+        Args:
+            rows: All endpoints that were read.
+            shapes: Some of their shapes, by id.
+        """
+        since, app = self._present.today - IN_USE_DAYS, self._scope.app
+        noisy = frozenset[int]()
+        if any(row.has_callers for row in rows):
+            noisy = read_noisy(self._connection, app, self._scope.noise, since=since)
+        in_doubt = {row.shape_id for row in rows if row.id in noisy}
+        return {
+            shape: one for shape, one in shapes.items() if shape in in_doubt or not one.is_recent
+        }
+
+    def with_callers(self, rows: Sequence[Stored], shapes: Mapping[int, Shape]) -> dict[int, Shape]:
+        """Shapes with their callers; those whose callers were never recorded stay as they are.
 
         Args:
             rows: All endpoints that were read.
             shapes: Some of their shapes, by id.
         """
         recorded = {row.shape_id for row in rows if row.has_callers}.intersection(shapes)
-        if not recorded:
-            return dict(shapes)
-        app, noise, today = self._scope.app, self._scope.noise, self._present.today
-        noisy = read_noisy(self._connection, app, noise, since=today - IN_USE_DAYS)
-        ids: dict[int, list[int]] = {shape: [] for shape in recorded}
-        for row in rows:
-            if row.shape_id in ids:
-                ids[row.shape_id].append(row.id)
-        wanted = {
-            shape: of_shape
-            for shape, of_shape in ids.items()
-            if not shapes[shape].is_recent or not noisy.isdisjoint(of_shape)
-        }
-        names = CallerNames(self._connection, app, noise)
-        every = [identity for of_shape in wanted.values() for identity in of_shape]
-        uses = read_uses_of_endpoints(self._connection, names, every)
-        return {**shapes, **{shape: shapes[shape].with_uses(uses) for shape in wanted}}
+        names = CallerNames(self._connection, self._scope.app, self._scope.noise)
+        ids = [row.id for row in rows if row.shape_id in recorded]
+        uses = read_uses_of_endpoints(self._connection, names, ids)
+        return {**shapes, **{shape: shapes[shape].with_uses(uses) for shape in recorded}}
 
     def calls(
         self, rows: Sequence[Stored], shapes: Sequence[Shape], known: dict[int, KnownCalls]

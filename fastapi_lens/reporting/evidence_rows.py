@@ -28,9 +28,6 @@ _ALIKE = 100
 """Endpoints of one query for days up to their last call: about as many days for each of them."""
 
 DAYS_PER_WEEK = 7
-_ROWS = 512
-"""Rows between two offers of the interpreter lock."""
-
 _OF_CALLERS = ("attributed_until", "unattributed_at")
 _TIMES = (
     *("last_seen_at", "present_since", "evidence_since", "removed_at", "last_used_at"),
@@ -200,7 +197,7 @@ def read_calls(
     columns = STATUS.c.endpoint_id, STATUS.c.day
     for where in _up_to(last_days, reach.days()):
         used = fetched(connection, sa.select(*columns).where(*where, _IS_USE))
-        for identity, day in yield_gil(used, every=_ROWS):
+        for identity, day in yield_gil(used):
             found[identity].days.append(day)
     for where in _up_to(last_days, reach.days(reach.today - NOISE_WINDOW + 1)):
         for identity, day in fetched(connection, sa.select(*columns).where(*where, ~_IS_USE)):

@@ -135,6 +135,9 @@ def _sum(one: StoredUse, other: StoredUse) -> StoredUse:
 
 def _until(use: StoredUse, today: int) -> StoredUse:
     """A row without days after today, which come from clocks ahead of ours."""
+    # A copy is expensive, and few rows need one.
+    if use.first_day <= use.last_day <= today:
+        return use
     last = min(use.last_day, today)
     return replace(use, first_day=min(use.first_day, last), last_day=last)
 

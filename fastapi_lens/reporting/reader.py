@@ -48,6 +48,7 @@ from fastapi_lens.reporting.time_series import (
     series_of,
     steps_of,
 )
+from fastapi_lens.reporting.totals import EarlierWeeks, read_totals
 from fastapi_lens.reporting.windows import Span, bounds_of, code_days, cover, period_before
 from fastapi_lens.reporting.workers import State, read_state, read_workers
 from fastapi_lens.settings.settings import Settings
@@ -70,8 +71,9 @@ and with a call.
 """
 
 KNOWN_SECONDS = 600.0
-"""Time after which the days of all silent endpoints are read anew, so that those of endpoints that
-were removed meanwhile, and rows that nothing but a person has changed, do not stay.
+"""Time after which the days of all silent endpoints, and all earlier weeks, are read anew, so that
+those of endpoints that were removed meanwhile, and rows that nothing but a person has changed, do
+not stay.
 """
 
 SIZE_SECONDS = 60.0
@@ -111,6 +113,7 @@ class Reader:
         self.results = TTLCache()
         self._recent = TTLCache(max_age_seconds=EVIDENCE_SECONDS)
         self._known = TTLCache(max_age_seconds=KNOWN_SECONDS, max_values=1)
+        self._earlier_weeks = TTLCache(max_age_seconds=KNOWN_SECONDS, max_values=1)
         self._sizes = TTLCache(max_age_seconds=SIZE_SECONDS, max_values=1)
 
     def version(self) -> Hashable:
@@ -162,12 +165,8 @@ class Reader:
         """
         with self._database.read() as connection:
             state = state or read_state(connection, app=self._app(), now=now)
-            used = read_used(
-                connection,
-                summed(self._spans(window, now, since=None), now=now),
-                ENDPOINT.c.app == self._app(),
-                (ENDPOINT.c.last_called_at > 0) | (ENDPOINT.c.last_seen_at >= state.oldest_start),
-            )
+            sums = summed(self._spans(window, now, since=None), now=now)
+            used = read_used(connection, sums, *self._known_endpoints(state))
         thresholds = self._settings().thresholds
         found = [
             with_open(endpoint_of(row, usage, thresholds, now=now), state.opened)
@@ -175,6 +174,28 @@ class Reader:
             if self._is_recorded(row[METHOD], row[PATH], with_ignored=with_ignored)
         ]
         return self.with_histograms(found, window=window, now=now) if with_histograms else found
+
+    def totals(self, *, now: float) -> list[Endpoint]:
+        """The endpoints with all calls since recording began, also those past their retention.
+
+        No number decreases until the history of an endpoint is deleted.
+
+        Args:
+            now: Epoch seconds.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        thresholds = self._settings().thresholds
+        known = self._earlier_weeks.get(self._app(), dict[int, EarlierWeeks])
+        with self._database.read() as connection:
+            state = read_state(connection, app=self._app(), now=now)
+            conditions = self._known_endpoints(state)
+            return [
+                endpoint_of(row, usage, thresholds, now=now)
+                for row, usage in read_totals(connection, known, *conditions, now=now)
+                if self._is_recorded(row[METHOD], row[PATH])
+            ]
 
     def with_histograms(
         self, endpoints: Sequence[Endpoint], *, window: Window, now: float
@@ -382,6 +403,14 @@ class Reader:
             app=self._app(),
             settings=self._settings(),
             retention=self._retention,
+        )
+
+    def _known_endpoints(self, state: State) -> tuple[sa.ColumnElement[bool], ...]:
+        """Conditions for the app's endpoints that were called or are in the routes."""
+        was_called = ENDPOINT.c.last_called_at > 0
+        return (
+            ENDPOINT.c.app == self._app(),
+            was_called | (ENDPOINT.c.last_seen_at >= state.oldest_start),
         )
 
     def _spans(self, window: Window, now: float, *, since: float | None) -> list[Span]:

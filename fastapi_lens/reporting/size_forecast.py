@@ -1,7 +1,7 @@
 """Forecast of the database's size at the present load. An estimate, and cheap.
 
 It counts the rows of a few complete minutes, hours, days and weeks through the primary key, and
-reads some of them; it never scans a whole table.
+reads some of them; it scans no table but those whose number of rows is bounded by the endpoints.
 """
 
 from collections.abc import Hashable, Mapping
@@ -14,9 +14,18 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.dialects.base import RowBytes
 from fastapi_lens.storage.records.audit import AUDIT_KEPT_EACH, AUDIT_KEPT_SECONDS
 from fastapi_lens.storage.retention.pruner import KEPT_SECONDS, Retention
-from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.models import BASELINE_BUCKET, Tier
 from fastapi_lens.storage.schema.sanitized_rows import whole
-from fastapi_lens.storage.schema.tables import AUDIT, BUCKET, ENDPOINT, EXCEPTION, STATUS
+from fastapi_lens.storage.schema.tables import (
+    AUDIT,
+    BUCKET,
+    CALLER,
+    ENDPOINT,
+    EXCEPTION,
+    STATUS,
+    USE,
+    USE_WEEK,
+)
 
 SAMPLES = 6
 """Complete buckets of a tier to count, spread over the time of `_LOOK_BACK`."""
@@ -99,7 +108,7 @@ class Forecast:
     Attributes:
         tiers: From minutes to weeks.
         statuses: The status codes.
-        fixed_bytes: Bytes of the endpoints' own rows.
+        fixed_bytes: Bytes of the endpoints' own rows, and of their present callers.
         logs: Requests, exceptions, and the audit log.
     """
 
@@ -184,11 +193,22 @@ class Forecaster:
                     row_bytes=sizes.status,
                     kept_seconds=self._retention.kept_seconds(Tier.DAY),
                 ),
-                fixed_bytes=round(_count(connection, sa.select(ENDPOINT.c.id)) * sizes.endpoint),
+                fixed_bytes=_fixed_bytes(connection, sizes),
                 logs=_logs(connection, self._retention, sizes),
             )
         self._latest = (now, kept, forecast)
         return forecast
+
+
+def _fixed_bytes(connection: Connection, sizes: RowBytes) -> int:
+    """Bytes of rows whose number does not follow from time, but has a bound for each endpoint."""
+    kinds = (
+        (ENDPOINT.c.id, sizes.endpoint),
+        (USE.c.endpoint_id, sizes.use),
+        (USE_WEEK.c.endpoint_id, sizes.use_week),
+        (CALLER.c.id, sizes.caller),
+    )
+    return round(sum(_count(connection, sa.select(column)) * size for column, size in kinds))
 
 
 def _logs(connection: Connection, retention: Retention, sizes: RowBytes) -> tuple[LogForecast, ...]:
@@ -217,7 +237,10 @@ def _logs(connection: Connection, retention: Retention, sizes: RowBytes) -> tupl
 def _rows_each(connection: Connection, column: sa.Column[int], tier: Tier, now: float) -> float:
     """Average rows of a tier's bucket, over some complete ones."""
     rows = sa.select(column).where(*_of_tier(column, tier))
-    oldest = connection.execute(rows.order_by(column).limit(1)).scalar()
+    # Baselines are not the rows of a week.
+    oldest = connection.execute(
+        rows.where(column > BASELINE_BUCKET).order_by(column).limit(1)
+    ).scalar()
     if oldest is None:
         return 0.0
     last = int(now) // tier

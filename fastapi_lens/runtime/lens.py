@@ -16,6 +16,7 @@ import anyio.to_thread
 
 from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.errors import OverrideError
+from fastapi_lens.notifications.notifier import App, Notifier
 from fastapi_lens.recording.flush.flusher import Flusher, FlushHooks, FlushSettings
 from fastapi_lens.recording.flush.processes import new_id
 from fastapi_lens.recording.open_endpoints import open_endpoints
@@ -103,6 +104,13 @@ class Lens:
             retention=self.retention,
         )
         self.forecaster = Forecaster(self.database, self.retention)
+        app = App(
+            name=lambda: self.app_name,
+            worker=lambda: self._worker.id,
+            settings=lambda: self.settings,
+            reader=self.reader,
+        )
+        self.notifier = Notifier(self.config, self.database, app, clock=self.clock)
 
     def _new_flusher(self) -> Flusher:
         self._worker = worker = WorkerFacts(
@@ -256,6 +264,7 @@ class Lens:
         self._log_notes()
         self._watch_end()
         self.flusher.start()
+        self.notifier.start()
 
     async def end(self) -> None:
         """Write pending counts because the server shuts down; takes 10 s at most."""
@@ -273,6 +282,8 @@ class Lens:
         A later request starts everything again.
         """
         self.started = self._lifespan = False
+        # First, because it must not use the database after its end.
+        self.notifier.stop()
         try:
             written = self.flusher.stop()
         except Exception:

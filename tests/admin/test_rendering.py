@@ -284,3 +284,14 @@ def test_without_the_middleware_the_page_says_which_line_to_add() -> None:
     assert answer.status_code == 503
     assert "app.add_middleware(LensMiddleware, config=LensConfig())" in answer.text
     assert answer.headers["content-security-policy"] == POLICY
+
+
+def test_every_button_that_copies_says_of_what() -> None:
+    folder = Path(__file__).parents[2] / "templates"
+    buttons = [
+        button
+        for template in folder.rglob("*.html")
+        for button in re.findall("<button[^>]*data-copy=[^>]*>", template.read_text("utf-8"))
+    ]
+    assert len(buttons) > 4
+    assert all(re.search(r'aria-label="Copy \w+', button) for button in buttons)

@@ -192,7 +192,7 @@ def call(client: TestClient) -> None:
         client.get("/crash", headers={b"X-Api-Key": UNKNOWN})
         client.get("/stream", headers={b"X-Api-Key": UNKNOWN})
         client.get("/refused", headers={b"X-Api-Key": REFUSED})
-    client.get("/lens/", headers={b"X-Api-Key": KEYS[0], "X-Lens-Key": "wrong"})
+    client.get("/lens/", headers={b"X-Api-Key": KEYS[0], b"X-Lens-Key": b"wrong"})
 
 
 def look_at_every_page(found: Places, client: TestClient) -> None:

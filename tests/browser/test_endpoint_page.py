@@ -70,7 +70,7 @@ def test_a_source_is_copied(shop: Server, signed_in: Page) -> None:
     page = signed_in
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     open_endpoint(page, "GET /orders")
-    page.get_by_role("button", name="Copy", exact=True).click()
+    page.get_by_role("button", name="Copy source").click()
     expect(page.get_by_text("Copied.")).to_be_visible()
     assert re.search(r"shop\.py:\d+$", page.evaluate("navigator.clipboard.readText()"))
     page.get_by_role("button", name="Close").click()

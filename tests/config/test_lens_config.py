@@ -68,6 +68,14 @@ EXAMPLES = [
     ("login_max_failures", "9", 9, 3),
     ("login_window_seconds", "60", 60, 30),
     ("idle", "silent", "silent", "unobserved"),
+    ("webhook_url", "https://a.example/1", "https://a.example/1", "https://b.example/2"),
+    ("webhook_allow_private", "yes", True, False),
+    ("public_url", "https://a.example/lens", "https://a.example/lens", "http://b.example"),
+    ("alert_error_share", "0.5", 0.5, None),
+    ("alert_slow", "off", False, True),
+    ("alert_dead", "off", False, True),
+    ("alert_deprecated", "off", False, True),
+    ("digest_day", "off", "off", "friday"),
 ]
 
 

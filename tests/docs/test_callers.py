@@ -9,6 +9,10 @@ import jwt
 import pytest
 from fastapi.testclient import TestClient
 
+from fastapi_lens.recording.callers import LONGEST_NAME, MAX_PAIRS, MAX_REFUSED_PAIRS
+from fastapi_lens.storage.retention.caller_deletion import USE_WEEK_SECONDS
+from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.writing.callers import MOST_CALLERS, MOST_IN_WEEKS
 from tests.docs import test_snippets
 from tests.recording.probe import lens_of
 from tests.support.callers import calls_by_caller
@@ -141,6 +145,22 @@ def test_every_example_has_a_test() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
     assert EXAMPLES
     assert [name for name in EXAMPLES if f'run("{name}")' not in text] == []
+
+
+def test_the_bounds_are_those_of_the_code() -> None:
+    section = DOCUMENT.partition("\n## Bounds\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.+?) \| (.+?) \| .+ \|$", section, re.MULTILINE)
+    found = {
+        what: [int(one.replace(",", "")) for one in re.findall(r"[\d,]+\d", text)]
+        for what, text in rows
+    }
+    assert found == {
+        "pairs of endpoint and caller, in each worker and minute": [MAX_PAIRS, MAX_REFUSED_PAIRS],
+        "callers of an endpoint": [MOST_CALLERS],
+        "length of a name": [LONGEST_NAME],
+        "weeks of an endpoint by caller": [USE_WEEK_SECONDS // Tier.WEEK, MOST_IN_WEEKS],
+        "what": [],
+    }
 
 
 def test_every_link_leads_to_a_heading() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from fastapi_lens.reporting.callers_report import CallersReport, CallerStats
 from fastapi_lens.reporting.evidence_report import (
     CallersSince,
     CallsSinceRemoval,
@@ -50,6 +51,7 @@ def rows_of(text: str) -> dict[str, list[str]]:
     [
         *(Evidence, Observed, EndpointEvidence, EndpointReleases, NeedDays, Kept),
         *(CallsSinceRemoval, CallersSince, EvidenceCaller),
+        *(CallersReport, CallerStats),
     ],
 )
 def test_every_key_of_the_evidence_is_explained(model: type[BaseModel]) -> None:
@@ -73,7 +75,7 @@ def test_the_refused_statuses_are_those_of_the_code() -> None:
 @pytest.mark.parametrize(("use", "measured"), USES.items())
 def test_the_waiting_times_are_those_of_the_results(use: str, measured: str) -> None:
     _endpoints, *columns = rows_of(RESULTS)[measured]
-    times = [re.sub(r" d\b| \(\d+\)", "", column) for column in columns[:2]]
+    times = [re.sub(r" d\b| \(\d+\)", "", column) for column in columns]
 
     assert rows_of(DOCUMENT)[use] == times
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from fastapi_lens.storage.schema.models import lens_metadata
+from fastapi_lens.storage.retention.caller_deletion import USE_SECONDS, USE_WEEK_SECONDS
+from fastapi_lens.storage.schema.models import Tier, lens_metadata
 from fastapi_lens.storage.schema.tables import MOVED
 from tests.support.documents import broken_links
 
@@ -79,6 +80,14 @@ def test_the_tables_that_an_export_leaves_out_are_those_of_the_code() -> None:
     assert found is not None
     left_out = set(lens_metadata.tables) - {table.name for table in MOVED}
     assert set(re.findall(r"`(\w+)`", found[1])) == left_out
+
+
+def test_the_times_that_callers_are_kept_are_those_of_the_code() -> None:
+    kept = {name: time for name, _, _, time in ROW.findall(TEXT)}
+    days = USE_SECONDS // Tier.DAY
+    assert kept["lens_caller"] == kept["lens_use"] == f"{days} days after the last call"
+    assert kept["lens_use_week"] == f"{USE_WEEK_SECONDS // Tier.WEEK} weeks"
+    assert TEXT.count(f"{days} days") == 3
 
 
 def test_every_link_leads_to_a_heading() -> None:

@@ -1,91 +1,85 @@
-"""The README says what is so: its table of settings, and its sample."""
+"""The README is short, and says what is so: its sample, its links."""
 
-import ast
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from benchmarks.support.waiting import wait_until
-from fastapi_lens import LensConfig
-from fastapi_lens.config.environment import env_name
-from fastapi_lens.config.lens_config import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-ROW = re.compile(r"^\| `(\w+)` \| `([^`]+)` \| `(\w+)` \| (.+) \|$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    default: Any
-    environment: str
-    meaning: str
+QUICK_START = (ROOT / "docs" / "quick-start.md").read_text(encoding="utf-8")
+MOST_WORDS = 900
 
 
-def section(title: str) -> str:
-    return README.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
-
-
-def documented() -> Mapping[str, Row]:
-    return {
-        name: Row(ast.literal_eval(default), environment, meaning)
-        for name, default, environment, meaning in ROW.findall(section("Settings"))
-    }
-
-
-def code_block(language: str, *, after: str) -> str:
-    found = re.search(rf"```{language}\n(.*?)```", section(after), re.DOTALL)
+def code_block(text: str, language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)
     assert found is not None
-    return found.group(1)
+    return found[1]
 
 
-def test_every_setting_and_no_other_is_in_the_table_in_the_order_of_the_class() -> None:
-    assert list(documented()) == list(SETTINGS)
+def install() -> str:
+    """The section of the README that installs the package."""
+    return README.partition("\n## Install it\n")[2].partition("\n## ")[0]
 
 
-def test_every_row_of_the_table_is_one_that_the_other_tests_read() -> None:
-    lines = [line for line in section("Settings").splitlines() if line.startswith("| `")]
-
-    assert len(lines) == len(documented())
-
-
-@pytest.mark.parametrize("name", SETTINGS)
-def test_the_table_gives_the_default_of_each_setting(name: str) -> None:
-    default = getattr(LensConfig(), name)
-
-    assert documented()[name].default == default
-    assert isinstance(default, type(documented()[name].default) | float)
-
-
-@pytest.mark.parametrize("name", SETTINGS)
-def test_the_table_gives_the_variable_of_each_setting(name: str) -> None:
-    assert documented()[name].environment == env_name(name)
-
-
-def test_the_sample_runs_and_its_report_shows_the_call(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def application(sample: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> FastAPI:
+    """The application that a sample makes in an empty folder."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("LENS_DB_PATH", "lens.db")
     monkeypatch.setenv("LENS_FLUSH_INTERVAL", "0.05")
-    sample = code_block("python", after="Add it to an application")
-    namespace: dict[str, Any] = {"__name__": "sample"}
-    exec(compile(sample, "README.md", "exec"), namespace)  # noqa: S102 - our own README
+    names: dict[str, Any] = {"__name__": "sample"}
+    exec(compile(sample, "sample", "exec"), names)  # noqa: S102  Our own documents.
+    app = names["app"]
+    assert isinstance(app, FastAPI)
+    return app
+
+
+def key_of(sample: str) -> str:
     found = re.search(r'report_key="([^"]+)"', sample)
     assert found is not None
+    return found[1]
 
-    with TestClient(namespace["app"]) as client:
+
+def test_the_readme_has_at_most_900_words() -> None:
+    words = [word for word in README.split() if re.search(r"\w", word)]
+
+    assert len(words) <= MOST_WORDS
+
+
+def test_installing_takes_six_lines() -> None:
+    lines = code_block(install(), "sh") + code_block(install(), "python")
+
+    assert len([line for line in lines.splitlines() if line.strip()]) <= 6
+
+
+def test_the_admin_of_the_readme_shows_the_calls_and_asks_for_the_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sample = code_block(install(), "python")
+    app = application(sample, monkeypatch, tmp_path)
+
+    with TestClient(app) as client:
+        assert client.get("/lens/report").status_code == 403
+        answer = client.get("/lens/report", headers={"X-Lens-Key": key_of(sample)})
+        assert answer.json()["summary"]["total_endpoints"] == 0
+
+
+def test_the_sample_of_the_quick_start_runs_and_its_report_shows_the_call(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sample = code_block(QUICK_START, "python")
+    app = application(sample, monkeypatch, tmp_path)
+
+    with TestClient(app) as client:
         assert client.get("/orders/7").json() == {"order_id": 7}
 
         def calls() -> int:
-            report = client.get("/lens/report", headers={"X-Lens-Key": found[1]}).json()
+            report = client.get("/lens/report", headers={"X-Lens-Key": key_of(sample)}).json()
             total: int = report["summary"]["total_requests"]
             return total
 
@@ -93,15 +87,7 @@ def test_the_sample_runs_and_its_report_shows_the_call(
         assert client.get("/lens/report").status_code == 403
 
 
-def test_the_sample_takes_at_most_ten_lines() -> None:
-    sample = code_block("python", after="Add it to an application")
+def test_the_readme_links_every_page_of_the_documentation() -> None:
+    pages = [f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")]
 
-    assert len([line for line in sample.splitlines() if line.strip()]) <= 10
-
-
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
-def test_every_link_to_a_file_leads_to_one(document: str) -> None:
-    text = (ROOT / document).read_text(encoding="utf-8")
-    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
-
-    assert [link for link in links if not (ROOT / link).is_file()] == []
+    assert [page for page in pages if f"]({page}" not in README] == []

@@ -20,6 +20,7 @@ PYRIGHT = ROOT / "node_modules" / ".bin" / "pyright"
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 CONTEXT = {
+    "docs/access.md": "from fastapi_lens import KeyConfig, LensConfig\n",
     "docs/callers.md": """
 from dataclasses import dataclass
 from typing import Annotated
@@ -42,20 +43,23 @@ def current_user(request: Request) -> User:
 
 
 """,
-    "docs/deployment.md": """
+    "docs/databases.md": """
 from alembic import context
-from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 from sqlalchemy import MetaData, create_engine
 
 import fastapi_lens
+
+engine = create_engine("sqlite://")
+connection = engine.connect()
+target_metadata = MetaData()
+""",
+    "docs/deployment.md": """
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 from fastapi_lens import LensConfig, LensMiddleware
 
 app = FastAPI()
 config = LensConfig()
-engine = create_engine("sqlite://")
-connection = engine.connect()
-target_metadata = MetaData()
 """,
     "docs/templates.md": "from fastapi_lens import LensConfig\n",
     "docs/testing.md": "from fastapi_lens import LensConfig\n",

@@ -23,6 +23,7 @@ from example_project.load import DAY, HOUR, Load, activity
 from example_project.profiles import NEVER_CALLED, PROFILES, REMOVED, Rhythm, Trend
 from example_project.releases import RELEASES, deployments
 from example_project.settings import Settings
+from tests.recording.probe import lens_of
 
 NOW = 1_790_000_000.0
 README = (Path(__file__).parents[2] / "example_project" / "README.md").read_text(encoding="utf-8")
@@ -244,8 +245,11 @@ def test_a_database_of_an_older_demo_still_works(settings: Settings) -> None:
         for table in ("lens_observed", "lens_release", "lens_gone"):
             connection.execute(f"DELETE FROM {table}")  # noqa: S608  Our own names.
         connection.execute("DELETE FROM lens_endpoint WHERE path LIKE '%similar'")
-    with TestClient(create_app(settings)) as client:
+    app = create_app(settings)
+    with TestClient(app) as client:
         client.get("/v2/products")
+        # The endpoints become known with a flush.
+        assert lens_of(app).flusher.flush()
         found = client.get("/lens/report/evidence", headers={"X-Lens-Key": DEMO_KEY}).json()
     assert of(found, "GET", "/v2/products")["verdict"] == "in_use"
     assert of(found, "GET", "/v2/products/{sku}/similar")["verdict"] == "not_enough_observation"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fastapi_lens.admin.router import PAGES
-from scripts import interface, report_schema
+from scripts import interface, notification_schema, report_schema
 
 ROOT = Path(__file__).parents[2]
 USER_CODE = Path(__file__).with_name("user_code.py")
@@ -19,8 +19,12 @@ public interface" in CONTRIBUTING.md, run make interface, and commit the file wi
 
 @pytest.mark.parametrize(
     ("text", "file"),
-    [(interface.text, interface.FILE), (report_schema.text, report_schema.FILE)],
-    ids=["names", "JSON Schema"],
+    [
+        (interface.text, interface.FILE),
+        (report_schema.text, report_schema.FILE),
+        (notification_schema.text, notification_schema.FILE),
+    ],
+    ids=["names", "JSON Schema", "JSON Schema of notifications"],
 )
 def test_the_interface_is_the_one_that_is_written_down(text: Callable[[], str], file: Path) -> None:
     assert text() == file.read_text(encoding="utf-8"), CHANGED.format(file=file.relative_to(ROOT))

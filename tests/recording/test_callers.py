@@ -1,6 +1,7 @@
 """Callers of real requests, from the request to the batch that is written."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
@@ -10,13 +11,15 @@ from fastapi import FastAPI, HTTPException, WebSocket
 from starlette.requests import Request
 
 from benchmarks.support.rows import table_rows
+from fastapi_lens.recording import callers
 from fastapi_lens.runtime.lens import Lens
 from fastapi_lens.storage.records.audit import AuditEntry
 from fastapi_lens.storage.records.caller_key import caller_key
 from fastapi_lens.storage.records.settings import Stored, write_section
 from fastapi_lens.storage.schema.identities import caller_id, endpoint_id
 from fastapi_lens.storage.schema.models import CallerKind
-from fastapi_lens.storage.schema.tables import REQUEST
+from fastapi_lens.storage.schema.tables import CALLER, ENDPOINT, REQUEST, USE
+from fastapi_lens.storage.writing.drain import drain_all
 from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope
 from tests.recording.written import Written
 
@@ -205,6 +208,17 @@ def test_an_explicit_off_wins_over_the_hook(probe: MakeProbe, written: Written) 
     assert written.calls == {}
 
 
+def test_long_and_many_user_agents_take_bounded_memory(
+    probe: MakeProbe, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callers, "MAX_PAIRS", 2)
+    made = probe(shop(), callers="agent")
+    for agent in ("a/1", "b/1", "a/1", "c/1", "c/1" + "x" * 5_000, "d/1"):
+        get(made, user_agent=agent)
+        flushed(made)
+    assert written.calls == {"agent a": 2, "agent b": 1, "agent c": 2, "agent d": 1}
+
+
 class Plan(StrEnum):
     """Names that a host may use."""
 
@@ -309,16 +323,18 @@ def test_refused_and_failed_calls_are_counted_apart(probe: MakeProbe, written: W
     for path in ("/orders", "/refused", "/broken", "/broken"):
         get(made, path, x_customer="billing")
     flushed(made)
-    rows = {one.endpoint_id: one for one in written.rows}
-    ids = [endpoint_id("shop", "GET", path) for path in ("/orders", "/refused", "/broken")]
-    found = [(one.calls, one.refused, one.errors_5xx) for one in map(rows.__getitem__, ids)]
-    assert found == [(1, 0, 0), (1, 1, 0), (2, 0, 2)]
-    # Nobody who is refused uses anything.
-    assert [(one.first_at_us > 0, one.last_at_us > 0) for one in map(rows.__getitem__, ids)] == [
-        (True, True),
-        (False, False),
-        (True, True),
-    ]
+    refused, errors = Counter[int](), Counter[int]()
+    for one in written.rows:
+        refused[one.endpoint_id] += one.refused
+        errors[one.endpoint_id] += one.errors_5xx
+        # Nobody who is refused uses anything.
+        assert (one.first_at_us > 0, one.last_at_us > 0) == (not one.refused, not one.refused)
+    orders, rejected, broken = (
+        endpoint_id("shop", "GET", path) for path in ("/orders", "/refused", "/broken")
+    )
+    assert written.calls == {"hook billing": 4}
+    assert (refused[orders], refused[rejected], refused[broken]) == (0, 1, 0)
+    assert (errors[orders], errors[rejected], errors[broken]) == (0, 0, 2)
 
 
 def test_a_websocket_and_a_mounted_application_have_callers(
@@ -440,3 +456,18 @@ def test_no_text_of_a_waiting_call_contains_its_key(probe: MakeProbe) -> None:
     deltas = made.lens.recorder.drain()
     assert KEY not in repr(harvest) + repr(deltas)
     assert "<calls of 1 callers>" in repr(deltas)
+
+
+def test_each_call_is_in_the_ledger_under_its_caller(probe: MakeProbe) -> None:
+    made = probe(shop(), consumer=header("x-customer"))
+    for customer in ("billing", "stock", "billing"):
+        get(made, x_customer=customer)
+    flushed(made)
+    drain_all(made.lens.database)
+    calls = {row.caller_id: row.calls for row in table_rows(made.lens.database, USE)}
+    assert {row.name: calls[row.id] for row in table_rows(made.lens.database, CALLER)} == {
+        "billing": 2,
+        "stock": 1,
+    }
+    (row,) = [row for row in table_rows(made.lens.database, ENDPOINT) if row.last_called_at]
+    assert (row.attributed_until, row.unattributed_at) == (row.last_called_at, 0)

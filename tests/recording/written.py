@@ -1,7 +1,8 @@
-"""What flushers write: their batches, and the calls by callers in them."""
+"""Batches that flushers write, and the calls by callers in them."""
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -42,8 +43,12 @@ class Written:
 
     @property
     def attributed(self) -> list[bool]:
-        """Whether each batch with calls or uses has the callers of all of them."""
-        return [one.is_attributed for one in self.batches if one.deltas or one.uses]
+        """The `is_attributed` of all batches with calls or uses, without repetitions.
+
+        A thread may write in between, so their number says nothing.
+        """
+        found = [one.is_attributed for one in self.batches if one.deltas or one.uses]
+        return [value for value, _ in groupby(found)]
 
 
 def calls_of(batches: Iterable[Batch]) -> Calls:

@@ -163,6 +163,12 @@ class Past:
             for day in sorted(days):
                 _count(found, day, is_refused=status in REFUSED)
             connection.execute(sa.update(USE).where(where).values(found))
+            rows = sa.select(sa.func.count()).where(USE.c.endpoint_id == identity)
+            connection.execute(
+                sa.update(ENDPOINT)
+                .where(ENDPOINT.c.id == identity)
+                .values(callers=connection.execute(rows).scalar_one())
+            )
             connection.execute(
                 sa.update(CALLER)
                 .where(CALLER.c.id == caller)

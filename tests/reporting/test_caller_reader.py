@@ -122,6 +122,15 @@ def test_an_endpoint_that_is_not_shown_has_no_callers(past: Past) -> None:
     assert reader(past).callers_of(key_from_id(77), now=NOW) == NO_CALLERS
 
 
+def test_the_callers_of_several_endpoints_are_read_at_once(past: Past) -> None:
+    orders, exports = past.endpoint("/orders"), past.endpoint("/exports")
+    past.use(orders, past.caller("billing"), TODAY - 3)
+    past.use(orders, past.caller("web"), TODAY)
+    found = reader(past).by_endpoint([orders, exports])
+    names = {key: [use.caller.name for use in uses] for key, uses in found.items()}
+    assert names == {orders: ["web", "billing"], exports: []}
+
+
 def test_a_caller_has_everything_that_it_uses(past: Past) -> None:
     orders, gone = past.endpoint("/orders"), past.endpoint("/gone", removed_at=TODAY * DAY_US)
     billing = past.caller("billing")
@@ -170,7 +179,7 @@ def test_of_very_many_callers_the_latest_are_listed(
 ) -> None:
     monkeypatch.setattr(caller_reader, "MOST_CALLERS", 2)
     monkeypatch.setattr(caller_reader, "MOST_USES", 2)
-    endpoint = past.endpoint("/orders", callers=3)
+    endpoint = past.endpoint("/orders")
     for number in range(3):
         past.use(endpoint, past.caller(f"caller-{number}"), TODAY - number)
     assert [one.caller.name for one in reader(past).callers()] == ["caller-0", "caller-1"]
@@ -178,6 +187,24 @@ def test_of_very_many_callers_the_latest_are_listed(
     assert found is not None
     assert [use.caller.name for use in found.uses] == ["caller-0", "caller-1"]
     assert (found.more, found.is_complete) == (1, False)
+
+
+def test_the_latest_callers_of_judged_endpoints_are_listed(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caller_reader, "MOST_LISTED", 2)
+    orders, silent = past.endpoint("/orders"), past.endpoint("/silent")
+    for number in range(4):
+        past.use(orders, past.caller(f"caller-{number}"), TODAY - number)
+    past.use(silent, past.caller("billing"), TODAY - 300)
+    past.use(silent, past.caller("refused"), TODAY - 1, status=403)
+    found = past.reader().callers.of_judged(past.evidence().every)
+    listed = {
+        key: ([use.caller.name for use in one.uses], one.more)
+        for key, one in found.by_endpoint.items()
+    }
+    assert listed == {orders: (["caller-0", "caller-1"], 2), silent: (["billing"], 0)}
+    assert (found.since, found.is_complete) == ((TODAY - 700) * 86_400.0, True)
 
 
 def test_weeks_are_there_where_they_are_kept(past: Past) -> None:

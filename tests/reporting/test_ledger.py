@@ -139,6 +139,29 @@ def test_a_renamed_parameter_keeps_the_callers(past: Past) -> None:
     assert (caller.days, caller.longest_gap) == (400, 41)
 
 
+def test_a_caller_from_a_clock_ahead_of_ours_came_today(past: Past) -> None:
+    endpoint = past.endpoint("/daily")
+    past.use(endpoint, past.caller("billing"), TODAY + 1)
+    found = past.judged("/daily").history
+    assert found.ledger is not None
+    (caller,) = found.ledger.callers
+    assert (caller.first_day, caller.last_day) == (TODAY, TODAY)
+
+
+@pytest.mark.parametrize("is_used_first", [True, False])
+def test_a_refusal_under_an_earlier_name_of_a_parameter_counts_as_well(
+    past: Past,
+    is_used_first: bool,  # noqa: FBT001  A parameter of pytest.
+) -> None:
+    old, new = past.endpoint("/o/{id}"), past.endpoint("/o/{order}", since=TODAY - 250)
+    used, refusing = (old, new) if is_used_first else (new, old)
+    past.change(old, removed_at=(TODAY - 250) * DAY_US)
+    billing = past.caller("billing")
+    past.use(used, billing, *every(1, 100, last=260))
+    past.use(refusing, billing, TODAY - 10, status=403)
+    assert past.judged("/o/{order}").history.noise.refused_users == ("billing",)
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -35,6 +35,9 @@ STEP = 10
 HEIGHT = 100
 """Units of a chart: each step is as wide, and the whole as high, before it is stretched."""
 
+_THIN = "c4"
+"""Class of 4xx, which a colour alone would not distinguish from 5xx for every reader."""
+
 DASH = 4
 """Width of the line of a value between two gaps."""
 
@@ -132,7 +135,7 @@ def stacked_bars(
     peak: float,
     title: str,
 ) -> Markup:
-    """One stacked bar for each step.
+    """One stacked bar for each step; parts of `_THIN` are half as wide as the others.
 
     Args:
         columns: For each step as many values as there are classes, the lowest part first.
@@ -143,10 +146,12 @@ def stacked_bars(
     paths: list[Markup] = []
     for index, name in enumerate(classes):
         pieces: list[str] = []
+        side = 3 if name == _THIN else 1
+        wide = STEP - 2 * side
         for at, column in enumerate(columns):
             bottom, top = _level(sum(column[:index]), peak), _level(sum(column[: index + 1]), peak)
             if top < bottom:
-                pieces.append(f"M{at * STEP + 1} {_n(bottom)}V{_n(top)}h{STEP - 2}V{_n(bottom)}z")
+                pieces.append(f"M{at * STEP + side} {_n(bottom)}V{_n(top)}h{wide}V{_n(bottom)}z")
         paths.append(Markup('<path class="{}" d="{}"/>').format(name, "".join(pieces)))
     return _plot(len(columns) * STEP, HEIGHT, Markup("").join(paths), title)
 

@@ -101,13 +101,13 @@ class CallerNames:
 
     def _named(self, caller: str | Agent | Beyond | None) -> CallerFacts:
         match caller:
+            case Beyond():
+                return OTHER_CALLERS
             case str():
                 kind, name = CallerKind.HOOK, _printable(caller)
             case Agent():
                 kind, name = CallerKind.AGENT, self._agent_name(caller.header)
-            case Beyond():
-                return OTHER_CALLERS
-            case None:
+            case _:
                 kind, name = CallerKind.NONE, ""
         return self._facts(kind if name else CallerKind.NONE, name)
 

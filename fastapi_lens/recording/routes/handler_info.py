@@ -10,6 +10,7 @@ from types import CodeType
 from typing import Any, cast
 
 _MOST_LAYERS = 100
+_FENCES = ("```", "~~~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Handler:
     Attributes:
         name: ``package.module.function``; empty where there is none.
         source: ``package/module.py:41``; empty where the source is not known.
-        summary: First line of the docstring; empty where there is none.
+        summary: First line of the docstring that is no code; empty where there is none.
     """
 
     name: str = ""
@@ -37,7 +38,19 @@ def describe(endpoint: Any) -> Handler:
     # Not inspect.getdoc, which falls back to the docstring of a base class.
     text = target.__doc__
     documentation = inspect.cleandoc(text) if isinstance(text, str) else ""
-    return Handler(name, _source(target), documentation.partition("\n")[0].strip())
+    return Handler(name, _source(target), _summary(documentation))
+
+
+def _summary(documentation: str) -> str:
+    """The first line outside of blocks of code in Markdown."""
+    is_code = False
+    for line in map(str.strip, documentation.split("\n")):
+        # After the fence come no backticks, or it is code within a line (CommonMark).
+        if line.startswith(_FENCES) and "`" not in line.lstrip("`~"):
+            is_code = not is_code
+        elif line and not is_code:
+            return line
+    return ""
 
 
 def layers(endpoint: Any) -> Iterator[Any]:

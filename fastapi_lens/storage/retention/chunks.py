@@ -6,21 +6,25 @@ need the same lock wait for some milliseconds only, on any machine and database.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.baselines import add_to_baselines
 from fastapi_lens.storage.schema.data_version import note_change
-from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.models import BASELINE_BUCKET, Tier
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, GONE, REQUEST, STATUS
 
 CHUNK_SECONDS = 0.005
 """Target duration of a chunk. The promise is 50 ms, but a machine may suddenly become slower."""
 
 _FIRST_ROWS, _FEWEST_ROWS, _MOST_ROWS = 100, 10, 5_000
+
+BeforeDelete = Callable[[Database, Connection, sa.ColumnElement[bool]], None]
+"""Called with the condition of rows, in the transaction that deletes them, before it does."""
 
 
 class Chunk(NamedTuple):
@@ -64,6 +68,7 @@ class RangeDelete:
         bucket: The column with the time.
         endpoint: The next column of the primary key.
         limit: The first bucket to keep.
+        before: Keeps what must outlive the rows; None without any.
     """
 
     table: sa.Table
@@ -71,13 +76,26 @@ class RangeDelete:
     bucket: sa.Column[int]
     endpoint: sa.Column[int]
     limit: int
+    before: BeforeDelete | None = None
 
     @classmethod
-    def of_tier(cls, tier: Tier, limit: int, app: str | None = None) -> "RangeDelete":
-        """The buckets of one tier, of one app or of all."""
-        of_tier = BUCKET.c.tier == tier.value
-        where = of_tier if app is None else of_tier & BUCKET.c.endpoint_id.in_(ids_of(app))
-        return cls(BUCKET, where, BUCKET.c.bucket, BUCKET.c.endpoint_id, limit)
+    def of_tier(
+        cls, tier: Tier, limit: int, where: sa.ColumnElement[bool] | None = None
+    ) -> "RangeDelete":
+        """The buckets of one tier, whose sums stay in the baselines of their endpoints.
+
+        Args:
+            tier: The tier.
+            limit: The first bucket to keep.
+            where: Condition of the endpoints; None for all.
+        """
+        rows = BUCKET.c.tier == tier.value
+        rows = rows if where is None else rows & where
+        deleted = cls(BUCKET, rows, BUCKET.c.bucket, BUCKET.c.endpoint_id, limit)
+        if tier is not Tier.WEEK:
+            return deleted
+        weeks = rows & (BUCKET.c.bucket > BASELINE_BUCKET)
+        return replace(deleted, where=weeks, before=add_to_baselines)
 
     @classmethod
     def of_statuses(cls, limit: int, app: str | None = None) -> "RangeDelete":
@@ -129,7 +147,8 @@ def range_chunks(
         if found is None:
             return
         condition, start = found
-        yield delete_chunk(database, range_delete.table, condition, batch_size)
+        before = range_delete.before
+        yield delete_chunk(database, range_delete.table, condition, batch_size, before=before)
 
 
 def _next_chunk(
@@ -168,8 +187,17 @@ def delete_chunk(
     table: sa.Table,
     condition: sa.ColumnElement[bool],
     batch_size: AdaptiveBatchSize,
+    *,
+    before: BeforeDelete | None = None,
 ) -> Chunk:
     """Delete rows in one transaction, and adapt the size of the next.
+
+    Args:
+        database: The database of the rows.
+        table: Their table.
+        condition: Their condition.
+        batch_size: The size to adapt.
+        before: See `RangeDelete`.
 
     Raises:
         StorageError: The database cannot be written.
@@ -177,6 +205,8 @@ def delete_chunk(
     with database.write() as connection:
         # Measured after the wait for the lock, during which nobody else is delayed.
         begun = batch_size.timer()
+        if before is not None:
+            before(database, connection, condition)
         rows = connection.execute(sa.delete(table).where(condition)).rowcount
         # An empty chunk changes no answer, so caches stay valid.
         if rows:

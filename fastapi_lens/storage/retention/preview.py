@@ -15,7 +15,7 @@ from fastapi_lens.storage.retention.caller_deletion import first_week
 from fastapi_lens.storage.retention.chunks import ids_of
 from fastapi_lens.storage.retention.log_deletion import request_id_at
 from fastapi_lens.storage.retention.pruner import Retention
-from fastapi_lens.storage.schema.models import REQUEST_ID_BITS, Tier
+from fastapi_lens.storage.schema.models import BASELINE_BUCKET, REQUEST_ID_BITS, Tier
 from fastapi_lens.storage.schema.tables import BUCKET, EXCEPTION, GONE, REQUEST, STATUS, USE_WEEK
 
 MOST_COUNTED = 1_000_000
@@ -97,6 +97,8 @@ def expired(
 def _kinds(now_kept: Retention, then: Retention, now: float) -> Iterator[_Kind]:
     for tier in Tier:
         first, end = (_first_kept(one.kept_seconds(tier), tier, now) for one in (now_kept, then))
+        # Baselines stay.
+        first = max(first, BASELINE_BUCKET + 1)
         of_tier = BUCKET.c.tier == tier.value
         buckets = of_tier & _between(BUCKET.c.bucket, first, end)
         yield _Kind(BUCKET.c.bucket, buckets, times=tier.value)

@@ -31,7 +31,7 @@ from fastapi_lens.storage.retention.removals import removal_chunks
 from fastapi_lens.storage.retention.vacuum import keeps_its_size, space_chunks
 from fastapi_lens.storage.retention.worker_deletion import worker_chunks
 from fastapi_lens.storage.schema.models import Tier
-from fastapi_lens.storage.schema.tables import USE_WEEK
+from fastapi_lens.storage.schema.tables import BUCKET, USE_WEEK
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -200,7 +200,8 @@ def _tier_chunks(
 
     With days go status codes, and calls of removed endpoints.
     """
-    yield from range_chunks(database, RangeDelete.of_tier(tier, oldest, app), batch_size)
+    where = None if app is None else BUCKET.c.endpoint_id.in_(ids_of(app))
+    yield from range_chunks(database, RangeDelete.of_tier(tier, oldest, where), batch_size)
     if tier is Tier.DAY:
         yield from range_chunks(database, RangeDelete.of_statuses(oldest, app), batch_size)
         yield from range_chunks(database, RangeDelete.of_gone(oldest, app), batch_size)

@@ -14,6 +14,7 @@ from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.caller_key import delete_caller_key
 from fastapi_lens.storage.records.import_notes import import_notes
+from fastapi_lens.storage.records.notifications import forget_notifications
 from fastapi_lens.storage.retention.caller_deletion import caller_chunks, is_unused, use_chunks
 from fastapi_lens.storage.retention.chunks import (
     AdaptiveBatchSize,
@@ -167,6 +168,8 @@ def purge(database: Database, choice: Choice, *, now: float) -> Iterator[int]:
         yield from _whole_rows(database, choice)
     if choice.whole_app:
         _forget_imports(database, choice.app)
+        with database.write() as connection:
+            forget_notifications(connection, choice.app)
     _note(database)
     for _ in space_chunks(database, batch_size):
         yield 0
@@ -257,10 +260,14 @@ def _row_chunks(
 
 def _ranges(choice: Choice) -> Iterator[RangeDelete]:
     for ids in _parts(choice.ids):
+        of_ids = BUCKET.c.endpoint_id.in_(ids)
         for tier in Tier:
-            limit = _END if choice.before is None else choice.before // tier
-            of_tier = (BUCKET.c.tier == tier.value) & BUCKET.c.endpoint_id.in_(ids)
-            yield RangeDelete(BUCKET, of_tier, BUCKET.c.bucket, BUCKET.c.endpoint_id, limit)
+            if choice.before is not None:
+                # The endpoints keep their all-time totals.
+                yield RangeDelete.of_tier(tier, choice.before // tier, of_ids)
+            else:
+                rows = (BUCKET.c.tier == tier.value) & of_ids
+                yield RangeDelete(BUCKET, rows, BUCKET.c.bucket, BUCKET.c.endpoint_id, _END)
         limit = _END if choice.before is None else choice.before // Tier.DAY
         for table in (STATUS, GONE):
             day, endpoint = table.c.day, table.c.endpoint_id

@@ -34,6 +34,11 @@ class Tier(IntEnum):
     WEEK = 604_800
 
 
+BASELINE_BUCKET = 0
+"""The bucket of `Tier.WEEK` that holds the sums of an endpoint's deleted weeks. No window begins
+before `clock_skew.EARLIEST`, so that only all-time totals include it."""
+
+
 class CallerKind(StrEnum):
     """The source of a caller's name.
 
@@ -139,7 +144,7 @@ class EndpointRow(LensModel, table=True):
 
 
 class BucketRow(LensModel, table=True):
-    """Sums of the calls of one endpoint in one minute, hour, day or week."""
+    """Sums of the calls of one endpoint in one minute, hour, day or week, or its baseline."""
 
     __tablename__ = "lens_bucket"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
     __table_args__ = {**LensModel.__table_args__, "sqlite_with_rowid": False}

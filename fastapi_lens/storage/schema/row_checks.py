@@ -182,9 +182,27 @@ _TEXTS: Mapping[str, Rule] = MappingProxyType(
     }
 )
 _DAY = _number(0, _LAST_SECOND // Tier.DAY)
-_LATE_DAY = replace(_DAY, instead=lambda _value, now_us: now_us // (Tier.DAY * 1_000_000))
 _LONGEST_GAP = 800
 """Days of a gap that is not known: longer than any that a verdict need tell apart."""
+
+
+def _now(_value: Any, now_us: int) -> int:
+    return now_us
+
+
+def _today(_value: Any, now_us: int) -> int:
+    return now_us // (Tier.DAY * 1_000_000)
+
+
+def _one(_value: Any, _now_us: int) -> int:
+    return 1
+
+
+def _longest_gap(_value: Any, _now_us: int) -> int:
+    return _LONGEST_GAP
+
+
+_LATE_DAY = replace(_DAY, instead=_today)
 
 _OTHERS: Mapping[str, Rule] = MappingProxyType(
     {
@@ -215,14 +233,12 @@ _OF_TABLES: Mapping[tuple[str, str], Rule] = MappingProxyType(
         # Nobody knows how many callers a damaged kind stood for.
         (CALLER.name, "kind"): _one_of(CallerKind.NONE.value, *(kind.value for kind in CallerKind)),
         # A caller with a damaged row must not look as if it had been silent for long, or often.
-        (USE.name, "last_at"): replace(_TIME, instead=lambda _value, now_us: now_us),
+        (USE.name, "last_at"): replace(_TIME, instead=_now),
         (USE.name, "first_day"): _LATE_DAY,
         (USE.name, "last_day"): _LATE_DAY,
         (USE.name, "refused_day"): _LATE_DAY,
-        (USE.name, "days"): replace(_number(0, MOST), instead=lambda _value, _now_us: 1),
-        (USE.name, "max_gap"): replace(
-            _number(0, _LAST_SECOND // Tier.DAY), instead=lambda _value, _now_us: _LONGEST_GAP
-        ),
+        (USE.name, "days"): replace(_number(0, MOST), instead=_one),
+        (USE.name, "max_gap"): replace(_number(0, _LAST_SECOND // Tier.DAY), instead=_longest_gap),
     }
 )
 """Rules of columns whose name has another meaning, or another replacement, in one table."""

@@ -56,7 +56,7 @@ LOCK_STATUSES = LockingRead(
 """The keys of all rows of one ``day``, for every status: there are only few."""
 
 LOCK_ENDPOINTS = LockingRead(
-    sa.select(ENDPOINT.c.id, ENDPOINT.c.app, ENDPOINT.c.callers, ENDPOINT.c.deprecated)
+    sa.select(*(ENDPOINT.c[name] for name in ("id", "app", "callers", "deprecated")))
     .where(among_marked_ids(ENDPOINT.c.id))
     .order_by(ENDPOINT.c.id)
     .with_for_update()
@@ -72,7 +72,7 @@ LOCK_USES = LockingRead(
 """The rows of pairs of endpoint and caller, whose endpoints are locked."""
 
 LOCK_CALLERS = LockingRead(
-    sa.select(CALLER.c.id, CALLER.c.first_at, CALLER.c.last_at)
+    sa.select(*(CALLER.c[name] for name in ("id", "first_at", "last_at")))
     .where(among_marked_ids(CALLER.c.id))
     .order_by(CALLER.c.id)
     .with_for_update()

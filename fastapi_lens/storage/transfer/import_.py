@@ -308,8 +308,7 @@ def _joined(here: Row, there: Row) -> Row:
         "first_release_id": first_seen["first_release_id"],
         "first_called_release_id": first_called["first_called_release_id"],
         "last_called_release_id": last_called["last_called_release_id"],
-        # Each of the later calls of either place has a caller.
-        "attributed_until": last_called["last_called_at"],
+        "attributed_until": last_called["attributed_until"],
         "unattributed_at": max(_unattributed_at(here), _unattributed_at(there)),
     }
 

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.sqlite_file import NAMESAKE_TABLE
-from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.models import BASELINE_BUCKET, Tier
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
     CALLER,
@@ -105,7 +105,9 @@ def _oldest(connection: Connection) -> dict[Tier, int]:
     found: dict[Tier, int] = {}
     # One query for each, which the primary key answers from its first entry.
     for tier in Tier:
-        first = sa.select(sa.func.min(BUCKET.c.bucket)).where(BUCKET.c.tier == tier.value)
+        first = sa.select(sa.func.min(BUCKET.c.bucket)).where(
+            BUCKET.c.tier == tier.value, BUCKET.c.bucket > BASELINE_BUCKET
+        )
         bucket = connection.execute(first).scalar()
         if bucket is not None:
             found[tier] = (int(bucket) + 1) * tier

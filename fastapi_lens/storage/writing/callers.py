@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.prepared import primary_key
-from fastapi_lens.storage.engine.texts import storable
+from fastapi_lens.storage.engine.texts import storable, unescaped
 from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.records.caller_key import locked_key_ids
 from fastapi_lens.storage.records.callers import MOST_CHARACTERS
@@ -41,9 +41,6 @@ MOST_IN_WEEKS = 20
 """Most callers of an endpoint whose calls are kept by week; a deprecated endpoint may have more."""
 
 _DAYS = Tier.WEEK // Tier.DAY
-
-_CHEAP = 256
-"""Items between two offers of the interpreter; one takes about a microsecond."""
 
 Pair = tuple[int, int]
 """Ids of an endpoint and of a caller."""
@@ -90,7 +87,7 @@ class CallerChanges:
 def added_up(calls: Iterable[CallerCalls]) -> list[CallerCalls]:
     """The sums of calls by endpoint, caller and day, in this order."""
     sums: dict[tuple[int, int, int], CallerCalls] = {}
-    for one in yield_gil(calls, every=_CHEAP):
+    for one in yield_gil(calls):
         key = one[:3]
         found = sums.setdefault(key, one)
         if found is not one:
@@ -151,7 +148,7 @@ def add_callers(
 def _by_pair(calls: Iterable[CallerCalls]) -> Calls:
     """Calls by pair, the earliest day first."""
     found: Calls = {}
-    for one in yield_gil(calls, every=_CHEAP):
+    for one in yield_gil(calls):
         found.setdefault((one.endpoint_id, one.caller_id), []).append(one)
     return found
 
@@ -206,7 +203,9 @@ def _outdated(
     hashed = {name.id: name.key_id for name in names if name.key_id}
     if not hashed:
         return set()
-    present = locked_key_ids(connection, {state.app for state in endpoints.values()})
+    apps = {state.app for state in endpoints.values()}
+    # The names as they were before a database without some characters escaped them, too.
+    present = locked_key_ids(connection, apps | set(map(unescaped, apps)))
     return {caller for caller, key in hashed.items() if key not in present}
 
 
@@ -323,7 +322,7 @@ def _add_uses(
 ) -> Counter[int]:
     """Add calls to the rows of their pairs; the number of new rows by endpoint."""
     totals: dict[Pair, UseTotals] = {}
-    for pair, some in yield_gil(calls.items(), every=_CHEAP):
+    for pair, some in yield_gil(calls.items()):
         found = totals[pair] = stored.get(pair) or UseTotals()
         # In the order of the days, so that as few as possible are missed.
         for one in some:

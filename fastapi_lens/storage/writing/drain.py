@@ -399,7 +399,7 @@ class Drain:
         releases: dict[tuple[int, bool], _Sums] = {}
         # A stored time counts as wrong only if it is ahead of the present clock, too.
         ahead_us = microseconds(self._clock() + AHEAD_SECONDS)
-        for number, batch in enumerate(yield_gil(batches, every=1), 1):
+        for number, batch in enumerate(yield_gil(batches), 1):
             ahead_us = max(ahead_us, batch.ahead_us)
             found = releases.setdefault((batch.release_id, batch.is_attributed), _Sums())
             found.add(batch)

@@ -88,8 +88,8 @@ def unpack(body: bytes) -> Batch:
         if body[:1] == _COUNTS:
             return _unpacked(data, 0, Batch(0))
         return _unpacked(data, *_unpacked_callers(data))
-    # Of a damaged text, too, which is no JSON or has other values.
-    except (zlib.error, struct.error, ValueError, TypeError) as error:
+    # The last two, and some of the others, are those of names that are no JSON, or other JSON.
+    except (zlib.error, struct.error, ValueError, TypeError, RecursionError) as error:
         raise UnreadableError(str(error)) from error
 
 
@@ -106,13 +106,14 @@ def _unpacked_callers(data: bytes) -> tuple[int, Batch]:
     at = _CALLERS_HEAD.size
     calls = _rows(data, at, count, _CALLER_FIELDS)
     at += count * _CALLER_FIELDS * _BYTES
-    named: list[tuple[int, str, str, int]] = json.loads(data[at : at + size])
+    named: list[tuple[Any, Any, Any, Any]] = json.loads(data[at : at + size])
     return at + size, Batch(
         0,
         is_attributed=is_attributed,
         callers=tuple(CallerCalls(*row) for row in calls),
         names=tuple(
-            CallerFacts(one, CallerKind(kind), name, key) for one, kind, name, key in named
+            CallerFacts(int(one), CallerKind(kind), str(name), int(key))
+            for one, kind, name, key in named
         ),
     )
 

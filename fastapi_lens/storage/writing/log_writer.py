@@ -32,7 +32,7 @@ class LoggedRequest:
     Attributes:
         id: See `RequestRow`.
         exception_id: Id of its exception; 0 without one.
-        caller_id: Id of its caller; 0 if none is known.
+        caller_id: See `identities.caller_id`; 0 while callers are not recorded.
     """
 
     id: int

@@ -119,6 +119,13 @@ def test_bars_are_stacked_from_the_lowest_part_up() -> None:
     assert high.attrib == {"class": "c5", "d": "M1 40V20h8V40z"}
 
 
+def test_the_part_of_4xx_is_thin_so_that_it_differs_from_5xx_without_colours() -> None:
+    drawn = svg.stacked_bars([(5, 5)], classes=["c4", "c5"], peak=10, title="one step")
+    thin, thick = parsed(drawn).findall("path")
+    assert thin.attrib["d"] == "M3 100V50h4V100z"
+    assert thick.attrib["d"] == "M1 50V0h8V50z"
+
+
 def test_lines_are_straight_and_leave_gaps_where_nothing_was_measured() -> None:
     drawn = svg.lines([(0, 5, None, 10, None)], classes=["p50"], peak=10, title="one line")
     (line,) = parsed(drawn).findall("path")

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from fastapi_lens.cli.removal.evidence import parsed
+from fastapi_lens.cli.removal.prune_list import PruneFormat, prune_list
+from fastapi_lens.cli.removal.sources import Source
 from fastapi_lens.verdict.level import Level
 from tests.cli.helpers import run
 from tests.cli.removal.conftest import Branch
@@ -248,3 +251,20 @@ def test_hostile_names_start_no_line_and_no_command(target: str, form: str) -> N
         (command,) = [line for line in text.splitlines() if line.startswith("::")]
         properties = command.removeprefix("::error ").partition("::")[0]
         assert [part.split("=")[0] for part in properties.split(",")] == ["file", "title"]
+
+
+def test_a_prune_list_counts_the_callers_but_noise() -> None:
+    document = evidence(
+        endpoint("GET /safe", Level.SAFE_TO_REMOVE, callers=CALLERS, more_callers=1),
+        callers={"since": 1_748_908_800, "complete": True},
+    )
+    source = Source("evidence.json", parsed(json.dumps(document).encode(), "evidence.json"))
+    levels = frozenset({Level.SAFE_TO_REMOVE})
+
+    row = prune_list(source, levels, PruneFormat.TABLE).splitlines()[1]
+    item = prune_list(source, levels, PruneFormat.MARKDOWN).splitlines()[2]
+    (found,) = json.loads(prune_list(source, levels, PruneFormat.JSON))["endpoints"]
+
+    assert re.split(r"  +", row)[2:] == ["safe to remove", "2025-11-17", "5", "shop/exports.py:77"]
+    assert ": safe to remove; 5 known callers. No use for" in item
+    assert [one["name"] for one in found["callers"]] == [one["name"] for one in CALLERS]

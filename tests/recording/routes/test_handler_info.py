@@ -110,3 +110,20 @@ def test_a_function_that_wraps_itself_is_described() -> None:
 
 def test_an_object_that_has_every_attribute_is_described_by_its_class() -> None:
     assert describe(Everything()) == describe(Everything)
+
+
+@pytest.mark.parametrize(
+    ("documentation", "summary"),
+    [
+        ("```http\nGET /items\n```\n\nList items.", "List items."),
+        ("\n~~~\ncode\n~~~\nSay it.\n```\nmore\n```", "Say it."),
+        ("```http\nGET /items\n```", ""),
+        ("```GET /items``` lists items.", "```GET /items``` lists items."),
+        ("Say it.\n```\ncode\n```", "Say it."),
+    ],
+)
+def test_a_block_of_code_is_no_summary(documentation: str, summary: str) -> None:
+    def handler() -> None: ...
+
+    handler.__doc__ = documentation
+    assert describe(handler).summary == summary

@@ -1,5 +1,7 @@
 """Callers that are forgotten: no trace of them, and endpoints that look no safer without them."""
 
+import pytest
+
 from benchmarks.support.rows import (
     MINUTE,
     called_by,
@@ -128,3 +130,5 @@ def test_a_label_is_set_for_a_caller_of_the_app_only(database: Database) -> None
     assert label_caller(database, "another", BILLING.id, "x") == 0
     assert label_caller(database, "orders", 5, "x") == 0
     assert [row.label for row in table_rows(database, CALLER)] == ["Billing\ufffdteam"]
+    with pytest.raises(ValueError, match="at most 200 characters"):
+        label_caller(database, "orders", BILLING.id, "x" * 201)

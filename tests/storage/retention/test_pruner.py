@@ -1,6 +1,7 @@
 import itertools
 import logging
 import random
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -23,8 +24,9 @@ from benchmarks.support.writing import Writer
 from fastapi_lens.errors import StorageError
 from fastapi_lens.storage.coordination.leases import LEASE_SECONDS, take_lease
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.retention.baselines import add_to_baselines
 from fastapi_lens.storage.retention.pruner import Pruner, Retention, kept_seconds, prune
-from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.models import BASELINE_BUCKET, Tier
 from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, GONE, LEASE
 from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts
 from tests.storage.conftest import Together
@@ -50,12 +52,13 @@ def write(database: Database, deltas: list[Delta]) -> None:
 
 
 def not_past(rows: Rows, kept: dict[int, float]) -> Rows:
-    """The rows whose end is not yet longer ago than their tier is kept."""
+    """The rows whose end is not yet longer ago than their tier is kept, and baselines."""
 
     def stays(tier: int, bucket: int) -> bool:
-        return (bucket + 1) * tier > int(NOW) - kept[tier]
+        is_baseline = (tier, bucket) == (WEEK, BASELINE_BUCKET)
+        return is_baseline or (bucket + 1) * tier > int(NOW) - kept[tier]
 
-    return Rows(
+    left = Rows(
         buckets={key: sums for key, sums in rows.buckets.items() if stays(key[0], key[1])},
         latencies={key: sums for key, sums in rows.latencies.items() if stays(key[0], key[1])},
         statuses=type(rows.statuses)(
@@ -63,6 +66,23 @@ def not_past(rows: Rows, kept: dict[int, float]) -> Rows:
         ),
         endpoints=rows.endpoints,
     )
+    for key in rows.buckets.keys() - left.buckets.keys():
+        tier, _, endpoint = key
+        if tier == WEEK:
+            baseline = (WEEK, BASELINE_BUCKET, endpoint)
+            *sums, longest = left.buckets.get(baseline, [0] * 6)
+            *added, other = rows.buckets[key]
+            both = [one + more for one, more in zip(sums, added, strict=True)]
+            left.buckets[baseline] = [*both, max(longest, other)]
+            durations = left.latencies.get(baseline, Counter())
+            left.latencies[baseline] = durations + rows.latencies[key]
+    return left
+
+
+def deleted(before: Rows, after: Rows) -> int:
+    """The number of rows that went."""
+    buckets = len(before.buckets.keys() - after.buckets.keys())
+    return buckets + len(before.statuses) - len(after.statuses)
 
 
 def around(*ages: float) -> list[float]:
@@ -89,8 +109,7 @@ def test_what_is_past_its_retention_goes_and_nothing_else(database: Database) ->
     assert before == rows_of(deltas)
     for ttl_days, kept in RETENTIONS:
         expected = not_past(before, kept)
-        gone = len(before.buckets) - len(expected.buckets)
-        gone += len(before.statuses) - len(expected.statuses)
+        gone = deleted(before, expected)
         assert prune(database, Retention(ttl_days, app=APP), now=NOW) == gone > 0
         assert prune(database, Retention(ttl_days, app=APP), now=NOW) == 0
         before = rows_in(database)
@@ -126,7 +145,7 @@ def test_first_and_last_calls_totals_and_never_called_endpoints_outlive_all_rete
     before = table_rows(database, ENDPOINT)
     assert sorted(row.total_calls for row in before) == [0, 2]
     prune(database, Retention(1, app=APP), now=NOW)
-    assert rows_in(database).buckets == {}
+    assert set(rows_in(database).buckets) == {(WEEK, BASELINE_BUCKET, CALLED.id)}
     assert table_rows(database, ENDPOINT) == before
 
 
@@ -406,3 +425,11 @@ def test_a_database_without_tables_is_a_storage_error() -> None:
     with pytest.raises(StorageError):
         prune(database, Retention(app=APP), now=NOW)
     database.close()
+
+
+def test_weeks_that_somebody_else_has_deleted_are_added_to_no_baseline(database: Database) -> None:
+    write(database, history([500 * DAY]))
+    before = rows_in(database)
+    with database.write() as connection:
+        add_to_baselines(database, connection, sa.false())
+    assert rows_in(database) == before

@@ -32,6 +32,7 @@ TABLES = {
         *("endpoint", "bucket", "status", "worker", "inbox", "lease", "meta"),
         *("request", "failure", "setting", "audit", "throttle"),
         *("ended_session", "release", "observed", "gone"),
+        *("caller", "use", "use_week"),
     )
 }
 

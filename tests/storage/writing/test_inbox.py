@@ -11,13 +11,22 @@ import sqlalchemy as sa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from benchmarks.support.rows import APP, FlakyDatabase, delta, table_rows, worker
+from benchmarks.support.rows import (
+    APP,
+    FlakyDatabase,
+    called_by,
+    caller,
+    delta,
+    table_rows,
+    worker,
+)
 from fastapi_lens.errors import StorageError
 from fastapi_lens.histogram.histogram import BUCKETS, Histogram
 from fastapi_lens.storage.coordination.worker import Progress
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.schema.models import CallerKind
 from fastapi_lens.storage.schema.tables import INBOX, WORKER
-from fastapi_lens.storage.writing.batches import Batch, Delta, Use
+from fastapi_lens.storage.writing.batches import Batch, CallerCalls, CallerFacts, Delta, Use
 from fastapi_lens.storage.writing.drain import backlog
 from fastapi_lens.storage.writing.inbox import Inbox, UnreadableError, pack, unpack
 from fastapi_lens.storage.writing.open_calls import as_text
@@ -30,12 +39,21 @@ HISTOGRAMS = st.builds(
 )
 DELTAS = st.builds(Delta, *[NUMBERS] * 8, HISTOGRAMS)
 USES = st.builds(Use, *[NUMBERS] * 4)
+CALLER_CALLS = st.builds(CallerCalls, *[NUMBERS] * 8)
+NAMES = st.builds(CallerFacts, NUMBERS, st.sampled_from(CallerKind), st.text(), NUMBERS)
 BATCHES = st.builds(
     Batch,
     st.just(0),
     st.lists(DELTAS, max_size=5).map(tuple),
     st.lists(USES, max_size=5).map(tuple),
     ahead_us=NUMBERS,
+) | st.builds(
+    Batch,
+    st.just(0),
+    st.lists(DELTAS, max_size=3).map(tuple),
+    is_attributed=st.booleans(),
+    callers=st.lists(CALLER_CALLS, min_size=1, max_size=5).map(tuple),
+    names=st.lists(NAMES, max_size=5).map(tuple),
 )
 BATCH = Batch(0, (delta(1, [5, 70_000]), delta(2, status=503)), (Use(2, 1, 5, 9),), ahead_us=7)
 
@@ -91,7 +109,7 @@ def test_what_nobody_has_packed_raises_nothing_else_even_if_it_is_compressed_wel
     other = data.draw(st.binary(max_size=20))
     altered = data.draw(st.sampled_from([plain[:at] + other, plain[:at] + other + plain[at + 1 :]]))
     with suppress(UnreadableError):
-        unpack(pack(Batch(0))[:1] + zlib.compress(altered))
+        unpack(pack(batch)[:1] + zlib.compress(altered))
 
 
 @given(st.binary())
@@ -118,6 +136,38 @@ def test_what_is_wrong_with_a_body_is_said() -> None:
     }.items():
         with pytest.raises(UnreadableError, match=problem):
             unpack(body)
+
+
+def test_a_batch_without_callers_is_packed_as_before_there_were_any() -> None:
+    assert pack(BATCH)[:1] == b"\1"
+    assert unpack(pack(BATCH)).is_attributed is False
+    assert pack(replace(BATCH, is_attributed=True))[:1] == b"\2"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "5",
+        "[5]",
+        "[[1, 2]]",
+        '[[1, "nobody", "a", 0]]',
+        '[["x", "hook", "a", 0]]',
+        "[" * 10_000,
+        "\xff",
+    ],
+)
+def test_names_that_nobody_has_packed_are_unreadable(names: str) -> None:
+    text = names.encode("latin-1")
+    callers = struct.pack("<IBI", 0, 1, len(text)) + text
+    plain = zlib.decompress(pack(Batch(0))[1:])
+    with pytest.raises(UnreadableError):
+        unpack(b"\2" + zlib.compress(callers + plain))
+
+
+def test_callers_alone_wait_too(local: FlakyDatabase) -> None:
+    alone = replace(called_by(1, caller("billing"), 5), deltas=())
+    assert inbox_of(local).put(alone, Progress()) == 1
+    assert unpack(rows(local)[0].body) == replace(alone, seq=0)
 
 
 def test_a_body_is_a_few_bytes_for_each_endpoint() -> None:

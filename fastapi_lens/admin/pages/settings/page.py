@@ -8,12 +8,14 @@ from starlette.responses import RedirectResponse, Response
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.audit import AuditGroup
 from fastapi_lens.admin.context import Context
+from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.audit_lines import AuditLine, audit_lines
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.pages.settings.limit_previews import PREVIEWED
 from fastapi_lens.admin.pages.settings.reply import Preview, Reply
 from fastapi_lens.admin.pages.settings.rules_section import edited, rules_section
+from fastapi_lens.config.setting import Section
 from fastapi_lens.reporting.model import WorkerState
 from fastapi_lens.settings.fields import Field, fields
 from fastapi_lens.settings.settings import RULES, SECTIONS
@@ -41,6 +43,8 @@ class Form:
         sentence: A fault that belongs to no single setting.
         preview: Effect of a change; None if no preview was requested.
         previews: True if the section has a preview.
+        notes: Sentences above its fields.
+        tests: True if a test message can be sent.
     """
 
     name: str
@@ -50,6 +54,8 @@ class Form:
     sentence: str
     preview: Preview | None
     previews: bool
+    notes: Sequence[str] = ()
+    tests: bool = False
 
 
 def settings_page(context: Context, reply: Reply | None = None, status: int = 200) -> Response:
@@ -156,7 +162,8 @@ def _latest(context: Context) -> list[AuditLine]:
 
 def _form(context: Context, section: str, reply: Reply | None) -> Form:
     mine = reply if reply is not None and reply.section == section else Reply(section=section)
-    settings = context.lens.settings
+    settings, notifier = context.lens.settings, context.lens.notifier
+    notifies = section == Section.NOTIFICATIONS
     return Form(
         name=section,
         version=settings.versions.get(section, 0),
@@ -167,7 +174,27 @@ def _form(context: Context, section: str, reply: Reply | None) -> Form:
         sentence="" if mine.field else mine.sentence,
         preview=mine.preview,
         previews=section in PREVIEWED,
+        notes=_delivery_notes(context, mine) if notifies else (),
+        tests=notifies and notifier.is_on,
     )
+
+
+def _delivery_notes(context: Context, reply: Reply) -> list[str]:
+    """Sentences about the latest notifications, and about a test message."""
+    notifier = context.lens.notifier
+    if not notifier.is_on:
+        return ["No webhook is set: LensConfig(webhook_url=…) or LENS_WEBHOOK_URL."]
+    outcome, notes = notifier.outcome(), [reply.said] if reply.said else []
+    if outcome.sent_at is None:
+        notes.append("Nothing was sent yet.")
+    else:
+        notes.append(
+            f"Last sent: {outcome.sent_kind}, {formats.ago(outcome.sent_at, context.now)}."
+        )
+    if outcome.failed_at is not None:
+        failed = formats.ago(outcome.failed_at, context.now)
+        notes.append(f"The latest attempt failed {failed}: {outcome.problem}.")
+    return notes
 
 
 def _now(context: Context) -> dict[str, object]:

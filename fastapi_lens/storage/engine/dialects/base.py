@@ -51,6 +51,9 @@ class RowBytes:
         request: A request in the log, with a path of typical length.
         exception: A kind of exception, without its message and traceback.
         audit: An entry of the audit log for a change of settings.
+        use: A caller of an endpoint.
+        use_week: Its calls in a week.
+        caller: A caller's own row.
     """
 
     bucket: float
@@ -59,6 +62,9 @@ class RowBytes:
     request: float
     exception: float
     audit: float
+    use: float
+    use_week: float
+    caller: float
 
 
 class Dialect(ABC):

@@ -45,7 +45,9 @@ class SqliteDialect(Dialect):
     # The planner would use the bounds in place of the list, and read more.
     follows_bounds = False
     bytes_of = "CAST({} AS BLOB)"
-    row_bytes = RowBytes(43, 25, 330, request=110, exception=240, audit=260)
+    row_bytes = RowBytes(
+        43, 25, 330, request=110, exception=240, audit=260, use=85, use_week=32, caller=120
+    )
     clock_us = sa.literal_column("NULL", sa.BigInteger())
 
     def file_of(self, url: URL, /) -> DatabaseFile | None:
