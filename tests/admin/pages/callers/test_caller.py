@@ -196,3 +196,17 @@ def test_a_key_is_shown_by_its_last_digits(called: Site) -> None:
     assert KEY.name not in text
     assert figures(text)["Known by"] == "API key"
     assert rows(called.get(page_of(WEB)).text).names == ["GET /users/{user_id}"]
+
+
+def test_a_caller_of_ignored_endpoints_alone_uses_none(make_site: Callable[..., Site]) -> None:
+    site = make_site(callers="key")
+    site.count_at(site.lens.clock() - 60, "GET", "/health", by=BILLING)
+    rule = {"version": "0", "pattern": "/health", "do": "save"}
+    assert site.client.post("/lens/settings/rules", data=rule, headers=OWN).status_code == 303
+    assert "It uses no endpoint." in page_text(site.get(page_of(BILLING)).text)
+
+
+def test_a_live_update_of_a_caller_without_news_is_a_304(called: Site) -> None:
+    first = called.fragment(page_of(BILLING))
+    again = called.fragment(page_of(BILLING), **{"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
