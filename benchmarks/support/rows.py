@@ -217,7 +217,7 @@ class Uses:
 
 
 def uses_of(deltas: Iterable[Delta]) -> dict[tuple[int, int], Uses]:
-    """What has to be there when each of these deltas is written once, with its caller."""
+    """Expected rows of callers when each of these deltas is written once, with its caller."""
     found: dict[tuple[int, int], list[CallerCalls]] = {}
     for one in map(_calls_of_caller, deltas):
         found.setdefault((one.endpoint_id, one.caller_id), []).append(one)

@@ -43,7 +43,7 @@ _DAY_US = Tier.DAY.value * 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was deleted with callers.
+    """Numbers of what was deleted with callers.
 
     Attributes:
         callers: Number of callers.

@@ -53,7 +53,7 @@ Calls = dict[Pair, list[CallerCalls]]
 
 
 class EndpointState(NamedTuple):
-    """What the locked row of an endpoint says."""
+    """Columns of the locked row of an endpoint."""
 
     app: str
     callers: int
