@@ -6,7 +6,6 @@ Only the flusher's thread hashes, once for each caller of a batch.
 import hashlib
 
 from fastapi_lens.config.lens_config import LensConfig
-from fastapi_lens.errors import StorageError
 from fastapi_lens.recording.series import Agent, Beyond, CallerValue
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.texts import storable
@@ -38,36 +37,29 @@ class CallerNames:
         self._database = database
         self._app = app
         self._hash_key = b""
-        self._is_stale = True
         self._noise: tuple[str, ...] = ()
         self._keeps_agents = self._has_keys = False
         self._known: dict[CallerValue, CallerFacts] = {}
 
     def apply(self, config: LensConfig) -> None:
-        """Use these settings from now on; any thread may call this.
-
-        The hash key is read again before its next use: an admin who forgets all callers replaces
-        it, and changes the settings.
-        """
+        """Use these settings from now on; any thread may call this."""
         self._noise = tuple(config.noise)
         self._keeps_agents = config.caller_source == "agent"
         self._has_keys = config.caller_source in ("key", "agent")
         # A new one, because another thread may be adding to it.
         self._known = {}
-        self.forget_key()
-
-    def forget_key(self) -> None:
-        """Read the hash key again before its next use; any thread may call this."""
-        self._is_stale = True
 
     def prepare(self) -> None:
-        """Read the hash key if keys of callers are recorded and it may have changed.
+        """Read the hash key if keys of callers are recorded.
+
+        Before each flush: an admin who forgets all callers has replaced it, and what is hashed with
+        the old one is counted under others.
 
         Raises:
             StorageError: The database cannot be read.
         """
-        if self._has_keys and self._is_stale:
-            self._read_key()
+        if self._has_keys:
+            self._hash_key = caller_key(self._database, self._app)
 
     def plain(self, caller: CallerValue) -> CallerFacts | bytes:
         """The caller without its key hashed: a key is returned as it is. Reads no database."""
@@ -93,7 +85,7 @@ class CallerNames:
         if isinstance(caller, CallerFacts):
             return caller
         if not self._hash_key:
-            self._read_key()
+            self._hash_key = caller_key(self._database, self._app)
         hash_key = self._hash_key
         digest = hashlib.blake2b(caller, digest_size=HASH_BYTES, key=hash_key)
         named = self._facts(CallerKind.KEY, digest.hexdigest())
@@ -114,15 +106,6 @@ class CallerNames:
     def _agent_name(self, header: bytes) -> str:
         name = family(header)
         return name if self._keeps_agents or is_noise(name, self._noise) else ""
-
-    def _read_key(self) -> None:
-        # Before the read, so that a change during it is not missed.
-        self._is_stale = False
-        try:
-            self._hash_key = caller_key(self._database, self._app)
-        except StorageError:
-            self._is_stale = True
-            raise
 
     def _facts(self, kind: CallerKind, name: str) -> CallerFacts:
         return CallerFacts(caller_id(self._app, kind, name), kind, name)

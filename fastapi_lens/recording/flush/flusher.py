@@ -487,7 +487,6 @@ class Flusher:
         """Register everything again at the next flush: the database may be a different one."""
         self._registration.forget()
         self._marks.forget()
-        self._log.caller_names.forget_key()
 
     def _put_all(self, uses: Sequence[Use], complete_us: int, *, ending: bool) -> None:
         """Put all waiting batches into the inbox."""

@@ -21,6 +21,7 @@ from fastapi_lens.recording.flush.flusher import FlushHooks
 from fastapi_lens.recording.recorder import Recorder
 from fastapi_lens.recording.series import OTHERS as OTHERS_VALUE
 from fastapi_lens.recording.series import Agent, CallerValue
+from fastapi_lens.storage.records.caller_key import renew_caller_key
 from fastapi_lens.storage.schema.identities import caller_id, endpoint_id
 from fastapi_lens.storage.schema.models import CallerKind, Tier
 from fastapi_lens.storage.writing.inbox import Inbox
@@ -128,6 +129,17 @@ def test_a_key_is_hashed_although_the_settings_name_no_keys_any_more(
     assert rig.flusher.flush()
     (name,) = written.calls
     assert name.startswith("key ")
+
+
+def test_after_all_callers_were_forgotten_keys_are_hashed_anew(rig: Rig, written: Written) -> None:
+    rig.flusher.apply(LensConfig(callers="key"))
+    for _ in range(2):
+        count(rig, b"secret")
+        assert rig.flusher.flush()
+        renew_caller_key(rig.database, APP)
+    # Under two names, and not under others, as what a forgotten key has hashed.
+    assert len(written.calls) == 2
+    assert all(name.startswith("key ") for name in written.calls)
 
 
 def test_a_hash_key_that_cannot_be_read_is_read_again(rig: Rig, written: Written) -> None:
