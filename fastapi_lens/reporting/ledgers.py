@@ -156,6 +156,7 @@ def _caller(use: StoredUse) -> Caller:
         days=use.days,
         longest_gap=use.longest_gap,
         is_noise=use.caller.is_noise,
+        is_several=use.caller.kind is CallerKind.OTHERS,
     )
 
 
