@@ -15,7 +15,7 @@ class Caller:
     """One caller of an app.
 
     Attributes:
-        id: Its id; 0 for all those beyond the bounds.
+        id: Its id; 0 for all those beyond the bounds, and for forgotten ones.
         kind: The source of its name.
         name: As pages show it: its label, else its own name.
         own_name: The same without the label: of a key ``key …a3f9``, the last digits of its hash;

@@ -26,7 +26,8 @@ class Caller:
         days: Used days; counted too low where workers wrote late.
         longest_gap: Days between two of its uses; never below the truth.
         is_noise: True for a bot, a health check or a test, whose calls do not count as use.
-        is_several: True for several callers in one row, with the longest gap of them all.
+        is_several: True for several callers in one row, with the longest gap of them all, and
+            where a row does not tell how often anybody came.
     """
 
     name: str

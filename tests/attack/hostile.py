@@ -14,7 +14,6 @@ KEY_NAME = SCRIPTS[0]
 WHOLE = "".join(SCRIPTS).replace("{", "").replace("}", "").replace("\n", "")
 
 
-
 def caller_of(scope: Mapping[str, Any]) -> str | None:
     """The caller that a request names itself."""
     name = dict(scope["headers"]).get(b"x-caller")

@@ -78,8 +78,8 @@ def forget_caller(database: Database, app: str, caller_id: int) -> Forgotten:
 def forget_callers(database: Database, app: str) -> Forgotten:
     """Delete all callers of an app, and replace the key that hashes their keys.
 
-    Their calls stay in those of others, as those of a single one do. What workers have hashed with the old key is counted under others, whenever it arrives. Other
-    callers that call again are new ones.
+    Their calls stay in those of others, as those of a single one do. What workers have hashed with
+    the old key is counted there, whenever it arrives. Other callers that call again are new ones.
 
     Args:
         database: The database of the ledger.
