@@ -124,11 +124,11 @@ NO_CALLERS = EndpointCallers(since=None, is_complete=False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedCallers:
-    """Callers of an endpoint that used it, under any names of its path parameters.
+    """Callers of an endpoint under any names of its path parameters.
 
     Attributes:
-        uses: Some of them, the latest first.
-        more: Number of those that are left out, at most.
+        uses: Some of them, the latest first; at the end those that were only refused.
+        more: Number of those that used it and are left out, at most.
     """
 
     uses: tuple[CallerUse, ...] = ()
