@@ -41,6 +41,7 @@ from fastapi_lens.storage.schema.models import OTHERS_ID, Tier
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US, MOST
 from fastapi_lens.storage.schema.sanitized_rows import whole
 from fastapi_lens.storage.schema.tables import CALLER, ENDPOINT, USE, USE_WEEK
+from fastapi_lens.verdict.history import NOISE_WINDOW
 
 MOST_CALLERS = 2_000
 """Most callers of a list of all; those that called the longest time ago are left out."""
@@ -143,14 +144,17 @@ class CallerReader:
     def of_judged(self, judged: Sequence[Judged]) -> AppCallers:
         """The callers of judged endpoints, with those of the names that their paths had before.
 
+        A caller that was always refused is among them if it was refused in `NOISE_WINDOW`.
+
         Raises:
             StorageError: The database cannot be read.
         """
         ids = {identity for one in judged for identity in one.ids}
+        since = max((one.history.today for one in judged), default=0) - NOISE_WINDOW + 1
         with self._database.read() as connection:
             endpoints = self._endpoints(connection)
             names = self._names(connection)
-            found = read_latest_uses(connection, names, ids, MOST_LISTED)
+            found = read_latest_uses(connection, names, ids, MOST_LISTED, refused_since=since)
             is_nameless = read_has_nameless(connection, self._app())
         return AppCallers(
             since=_since_of_all(endpoints.values()),
@@ -318,11 +322,10 @@ def _listed(
     """
     parts = [found[identity] for identity in judged.ids if identity in found]
     uses = merged(use for part, _ in parts for use in part)
-    more = sum(number - len(part) for part, number in parts)
+    more = sum(number - sum(use.days > 0 for use in part) for part, number in parts)
     listed = _sorted(_use(use, endpoint) for use in uses)
-    return ListedCallers(
-        uses=tuple(listed[:MOST_LISTED]), more=more + max(0, len(listed) - MOST_LISTED)
-    )
+    cut = sum(use.days > 0 for use in listed[MOST_LISTED:])
+    return ListedCallers(uses=tuple(listed[:MOST_LISTED]), more=more + cut)
 
 
 def _attributed_since(row: Any) -> float | None:

@@ -178,25 +178,35 @@ def read_uses_of_endpoints(
 
 
 def read_latest_uses(
-    connection: Connection, names: CallerNames, ids: Collection[int], most: int
+    connection: Connection,
+    names: CallerNames,
+    ids: Collection[int],
+    most: int,
+    *,
+    refused_since: int,
 ) -> dict[int, tuple[list[StoredUse], int]]:
-    """The latest callers of endpoints that were not always refused, and the number of all.
+    """The latest callers of endpoints, and the number of all that were not always refused.
 
     Args:
         connection: In a reading transaction.
         names: Of the app that the endpoints belong to.
         ids: Of the endpoints.
-        most: Callers of an endpoint to read.
+        most: Callers of an endpoint to read; those that were always refused come last.
+        refused_since: The first day from which on a caller that was always refused counts.
     """
     found: dict[int, tuple[list[StoredUse], int]] = {}
     ordered = sorted(ids)
     latest_first = USE.c.last_at.desc(), USE.c.caller_id
     place = sa.func.row_number().over(partition_by=USE.c.endpoint_id, order_by=latest_first)
-    number = sa.func.count().over(partition_by=USE.c.endpoint_id)
+    is_user = USE.c.days > 0
+    number = sa.func.count(sa.case((is_user, 1))).over(partition_by=USE.c.endpoint_id)
     for begin in range(0, len(ordered), IDS_AT_ONCE):
         ranked = (
             sa.select(*_OF_USE, place.label("place"), number.label("callers"))
-            .where(USE.c.endpoint_id.in_(ordered[begin : begin + IDS_AT_ONCE]), USE.c.days > 0)
+            .where(
+                USE.c.endpoint_id.in_(ordered[begin : begin + IDS_AT_ONCE]),
+                is_user | (USE.c.refused_day >= refused_since),
+            )
             .subquery()
         )
         joined = ranked.outerjoin(CALLER, CALLER.c.id == ranked.c.caller_id)

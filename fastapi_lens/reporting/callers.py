@@ -15,7 +15,7 @@ class Caller:
     """One caller of an app.
 
     Attributes:
-        id: Its id; 0 for all those beyond the bounds.
+        id: Its id; 0 for all those beyond the bounds, and for forgotten ones.
         kind: The source of its name.
         name: As pages show it: its label, else its own name.
         own_name: The same without the label: of a key ``key …a3f9``, the last digits of its hash;
@@ -124,11 +124,11 @@ NO_CALLERS = EndpointCallers(since=None, is_complete=False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedCallers:
-    """Callers of an endpoint that used it, under any names of its path parameters.
+    """Callers of an endpoint under any names of its path parameters.
 
     Attributes:
-        uses: Some of them, the latest first.
-        more: Number of those that are left out, at most.
+        uses: Some of them, the latest first; at the end those that were only refused.
+        more: Number of those that used it and are left out, at most.
     """
 
     uses: tuple[CallerUse, ...] = ()

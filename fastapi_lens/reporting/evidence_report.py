@@ -81,14 +81,14 @@ class ReasonCode(BaseModel):
 
 
 class EvidenceCaller(BaseModel):
-    """One caller that used an endpoint; `key` is the last part of the address of its page.
+    """One caller of an endpoint; `key` is the last part of the address of its page.
 
-    Days are those with a use; calls include refused ones.
+    Times and days are those of uses: None and 0 if it was only refused. Calls include refused ones.
     """
 
     name: str
-    last_at: float
-    first_at: float
+    last_at: float | None
+    first_at: float | None
     days: int
     longest_gap_days: int
     calls: int
@@ -101,8 +101,8 @@ class EvidenceCaller(BaseModel):
         """A caller from its use of the endpoint."""
         return cls(
             name=use.caller.name,
-            last_at=use.last_at or 0.0,
-            first_at=use.first_at or 0.0,
+            last_at=use.last_at,
+            first_at=use.first_at,
             days=use.days,
             longest_gap_days=use.longest_gap_days,
             calls=use.calls,
@@ -173,7 +173,8 @@ class EndpointEvidence(BaseModel):
     longest gap, needed days and dates are None for an endpoint that was used in the last seven
     days, because they are not read then. `safe_from` is None as well for a WebSocket, which
     waiting never makes safe to remove. Callers are those that used it under any names of its path
-    parameters, the latest first; `more_callers` are not listed.
+    parameters, the latest first, and then those that were only refused, in the last 90 days;
+    `more_callers` used it and are not listed.
     """
 
     key: str

@@ -17,7 +17,7 @@ from fastapi_lens.verdict.history import NOISE_WINDOW
 
 _NAMES = {
     CallerKind.NONE: "callers without a name",
-    CallerKind.OTHERS: "callers that were too many to name",
+    CallerKind.OTHERS: "callers that are forgotten or were too many to name",
 }
 
 
@@ -156,6 +156,8 @@ def _caller(use: StoredUse) -> Caller:
         days=use.days,
         longest_gap=use.longest_gap,
         is_noise=use.caller.is_noise,
+        # A damaged row does not tell, either, how rarely anybody came.
+        is_several=use.is_damaged or use.caller.kind is CallerKind.OTHERS,
     )
 
 

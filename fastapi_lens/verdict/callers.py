@@ -26,6 +26,8 @@ class Caller:
         days: Used days; counted too low where workers wrote late.
         longest_gap: Days between two of its uses; never below the truth.
         is_noise: True for a bot, a health check or a test, whose calls do not count as use.
+        is_several: True for several callers in one row, with the longest gap of them all, and
+            where a row does not tell how often anybody came.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Caller:
     days: int
     longest_gap: int
     is_noise: bool = False
+    is_several: bool = False
 
     @property
     def order(self) -> tuple[int, str, int, int, int]:
@@ -67,17 +70,33 @@ def days_of_caller(caller: Caller, start: int, holes: Holes) -> tuple[int, int]:
 
     With g its longest gap: 1.5 * g for probably, and for safe 3 * g, or where it came steadily
     1.5 * g or, with one use left out, 2.1 * g; a floor is added, and nothing is less than 100 days.
-    A rare one may come once a year: 400 days, and no hole in that year is tolerated.
+    A rare one may come once a year: 400 days, and no hole in that year is tolerated. Among several,
+    each may be a rare one, or none: whatever takes longer.
 
     Args:
         caller: No noise.
         start: The day of its last use, or a later one before which it could not call.
         holes: All that are known.
     """
+    if caller.is_several:
+        return _days_of_several(caller.longest_gap, start, holes)
     probably, safe = _needs_of_caller(caller)
     if safe >= YEAR:
         return clear_day(start, probably, holes, QUARTERLY), clear_day(start, safe, holes, YEARLY)
     return clear_day(start, probably, holes), clear_day(start, safe, holes)
+
+
+def _days_of_several(gap: int, start: int, holes: Holes) -> tuple[int, int]:
+    """The latest days that any caller with a gap of at most this length can ask for."""
+    probably, safe = 1.5 * gap + FLOOR, max(QUARTER, 3 * gap + FLOOR)
+    rare_probably, rare_safe = max(QUARTER, 2 * gap + FLOOR), max(YEAR, safe)
+    return (
+        max(
+            clear_day(start, rare_probably, holes, QUARTERLY),
+            clear_day(start, min(probably, YEAR), holes),
+        ),
+        max(clear_day(start, rare_safe, holes, YEARLY), clear_day(start, min(safe, YEAR), holes)),
+    )
 
 
 def _needs_of_caller(caller: Caller) -> tuple[float, float]:

@@ -197,13 +197,15 @@ def test_the_latest_callers_of_judged_endpoints_are_listed(
     for number in range(4):
         past.use(orders, past.caller(f"caller-{number}"), TODAY - number)
     past.use(silent, past.caller("billing"), TODAY - 300)
+    for caller in ("refused", "refused, too"):
+        past.use(orders, past.caller(caller), TODAY - 1, status=403)
     past.use(silent, past.caller("refused"), TODAY - 1, status=403)
     found = past.reader().callers.of_judged(past.evidence().every)
     listed = {
         key: ([use.caller.name for use in one.uses], one.more)
         for key, one in found.by_endpoint.items()
     }
-    assert listed == {orders: (["caller-0", "caller-1"], 2), silent: (["billing"], 0)}
+    assert listed == {orders: (["caller-0", "caller-1"], 2), silent: (["billing", "refused"], 0)}
     assert (found.since, found.is_complete) == ((TODAY - 700) * 86_400.0, True)
 
 

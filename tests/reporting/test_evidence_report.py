@@ -222,11 +222,18 @@ def test_callers_are_named_with_those_of_an_earlier_name_of_the_path(past: Past)
     past.use(new, billing, *every(1, 100, last=12))
     past.use(new, past.caller("kube-probe", CallerKind.AGENT), TODAY - 20)
     past.use(new, past.caller("only refused"), TODAY - 30, status=403)
+    past.use(new, past.caller("refused long ago"), TODAY - 90, status=403)
     found = as_json(past)
     assert found["callers"] == {"since": (TODAY - 700) * 86_400.0, "complete": True}
     endpoint = found["endpoints"][0]
     assert endpoint["more_callers"] == 0
-    assert [one["name"] for one in endpoint["callers"]] == ["billing-service", "kube-probe"]
+    assert [one["name"] for one in endpoint["callers"]] == [
+        *("billing-service", "kube-probe"),
+        "only refused",
+    ]
+    refused = endpoint["callers"][2]
+    assert (refused["first_at"], refused["last_at"]) == (None, None)
+    assert (refused["days"], refused["longest_gap_days"], refused["calls"]) == (0, 0, 1)
     assert endpoint["callers"][0] == {
         "name": "billing-service",
         "last_at": (TODAY - 12) * 86_400.0,

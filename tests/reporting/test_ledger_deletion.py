@@ -118,6 +118,24 @@ def test_no_endpoint_becomes_safe_by_a_change_of_its_rows(
     assert found.safe_from is None or found.safe_from >= TODAY
 
 
+@pytest.mark.parametrize("change", [forget_one, forget_all])
+def test_a_forgotten_caller_with_long_gaps_is_still_waited_for(
+    memory: Database, change: Callable[[Shop], None]
+) -> None:
+    past = Past(memory, watched=1_600)
+    endpoint, rare = past.endpoint("/o/{id}", since=TODAY - 1_550), past.caller("rare")
+    past.use(endpoint, past.caller("web"), *every(1, 1_000, last=450))
+    past.use(endpoint, rare, *ago(1_500, 1_499, 569, 560))
+    past.use(endpoint, past.caller("kube-probe", CallerKind.AGENT), *ago(700, 2))
+    before = past.judged("/o/{id}").verdict
+    assert before.safe_from is not None
+    assert before.safe_from > TODAY + 400
+    change(Shop(past, endpoint, rare))
+    after = past.judged("/o/{id}").verdict
+    assert after.safe_from is not None
+    assert after.safe_from >= before.safe_from
+
+
 def test_no_endpoint_becomes_safe_by_the_name_of_a_parameter(past: Past) -> None:
     made = shop(past)
     past.change(made.endpoint, removed_at=(TODAY - 1) * DAY_US)

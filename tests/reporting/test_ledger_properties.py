@@ -1,6 +1,6 @@
 """Whatever callers did, their rows never make an endpoint look safer than what they did tells."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -15,7 +15,8 @@ from fastapi_lens.reporting.evidence_rows import Calls, Stored
 from fastapi_lens.reporting.histories import DAY_US, Present, Shape
 from fastapi_lens.reporting.ledgers import merged
 from fastapi_lens.reporting.observation import Observation
-from fastapi_lens.storage.schema.models import CallerKind
+from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind
+from fastapi_lens.storage.writing.use_totals import UseTotals
 from fastapi_lens.verdict.days import Holes
 from fastapi_lens.verdict.history import History
 from fastapi_lens.verdict.level import Level
@@ -34,6 +35,7 @@ PEOPLE = (
     Caller(id=3, kind=CallerKind.NONE, name="no name", own_name="no name"),
     Caller(id=4, kind=CallerKind.AGENT, name="curl", own_name="curl"),
 )
+OTHERS = Caller(id=OTHERS_ID, kind=CallerKind.OTHERS, name="others", own_name="others")
 NOISE = (
     Caller(id=5, kind=CallerKind.AGENT, name="kube-probe", own_name="kube-probe", is_noise=True),
     Caller(id=6, kind=CallerKind.AGENT, name="Prometheus", own_name="Prometheus", is_noise=True),
@@ -245,8 +247,80 @@ def test_a_damaged_row_makes_nothing_safer(
     rows = [each.row() for each in came]
     at = place % len(rows)
     rows[at] = damage(rows[at])
-    whole = verdict_of(history(came))
-    assert not is_safer_today(verdict_of(history(came, rows=rows)), whole)
+    before, after = history(came), history(came, rows=rows)
+    if (before.days, before.weeks) != (after.days, after.weeks):
+        # Calls of noise are uses from then on: another pattern of uses is another question.
+        return
+    assert not is_safer_today(verdict_of(after), verdict_of(before))
+
+
+def forgotten(rows: Sequence[StoredUse], callers: Container[int]) -> list[StoredUse]:
+    """The rows after some callers were forgotten."""
+    kept = [row for row in rows if row.caller.id not in callers and row.caller != OTHERS]
+    others = [row for row in rows if row.caller.id in callers or row.caller == OTHERS]
+    totals = UseTotals()
+    for row in others:
+        totals.merge(totals_of(row), is_same_caller=False)
+    return [*kept, row_of(totals)] if others else kept
+
+
+def totals_of(row: StoredUse) -> UseTotals:
+    return UseTotals(
+        calls=row.calls,
+        refused=row.refused,
+        first_at=row.first_at_us,
+        last_at=row.last_at_us,
+        first_day=row.first_day,
+        last_day=row.last_day,
+        days=row.days,
+        max_gap=row.longest_gap,
+        refused_day=row.refused_day,
+    )
+
+
+def row_of(totals: UseTotals) -> StoredUse:
+    return replace(
+        Came(OTHERS, ()).row(),
+        calls=totals.calls,
+        refused=totals.refused,
+        first_at_us=totals.first_at,
+        last_at_us=totals.last_at,
+        first_day=totals.first_day,
+        last_day=totals.last_day,
+        days=totals.days,
+        longest_gap=totals.max_gap,
+        refused_day=totals.refused_day,
+    )
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(visits((*PEOPLE, OTHERS)), max_size=4).map(unique),
+    NOISE_CAME,
+    WITHOUT_A_CALLER,
+    RUNS,
+    st.sets(st.sampled_from([caller.id for caller in (*PEOPLE, *NOISE)])),
+)
+def test_nothing_is_safer_because_callers_are_forgotten(
+    people: list[Came],
+    noise: list[Came],
+    unattributed: list[int],
+    holes: list[tuple[int, int]],
+    callers: set[int],
+) -> None:
+    came = [*people, *noise]
+    before = history(came, unattributed=unattributed, holes=holes)
+    last = [max(each.days) for each in came if each.caller.id in callers]
+    after = history(
+        came,
+        unattributed=[*unattributed, *last],
+        holes=holes,
+        rows=forgotten([each.row() for each in came], callers),
+    )
+    if (before.days, before.weeks) != (after.days, after.weeks):
+        # Calls of forgotten noise are uses: another pattern of uses is another question.
+        return
+    assert not is_safer(verdict_of(after), verdict_of(before))
 
 
 @settings(max_examples=300)

@@ -20,7 +20,7 @@ KIND_WORDS = {
     CallerKind.KEY: "API key",
     CallerKind.AGENT: "User-Agent",
     CallerKind.NONE: "no name",
-    CallerKind.OTHERS: "beyond the limit",
+    CallerKind.OTHERS: "beyond the limit, or forgotten",
 }
 
 NO_WEEKS = Markup("")
@@ -37,7 +37,7 @@ class Who:
     """A caller as pages show it.
 
     Attributes:
-        href: Its page; empty for all those beyond the limit, which share no page.
+        href: Its page; empty for others, which share no page.
         kind: The source of its name, in words.
         hint: Its own name where a label replaces it; may be empty.
     """

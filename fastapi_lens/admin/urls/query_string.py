@@ -51,5 +51,5 @@ def clean_key(text: str) -> str:
 
 
 def clean_caller(text: str) -> str:
-    """A key of a caller; empty for a text that is none, and for all callers beyond the limit."""
+    """A key of a caller; empty for a text that is none, and for others."""
     return text if id_from_key(text) > OTHERS_ID else ""

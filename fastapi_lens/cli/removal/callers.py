@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fastapi_lens.cli.removal.evidence import CallerEvidence, EndpointEvidence
+from fastapi_lens.cli.removal.evidence import CallerEvidence, EndpointEvidence, RefusedEvidence
 from fastapi_lens.cli.removal.sources import Source
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.verdict.needs import YEAR
@@ -15,7 +15,7 @@ class KnownCallers:
 
     Attributes:
         written_at: The time of the latest evidence, in epoch seconds.
-        by_name: The callers; whoever calls in several regions is one.
+        by_name: The callers that used it; whoever calls in several regions is one.
         more: Number of callers that are left out.
     """
 
@@ -33,6 +33,8 @@ class KnownCallers:
         self.written_at = max(self.written_at, written_at)
         self.more += endpoint.more_callers
         for caller in endpoint.callers:
+            if isinstance(caller, RefusedEvidence):
+                continue
             found = self.by_name.get(caller.name, caller)
             latest = max(found.last_at, caller.last_at)
             noise = found.noise and caller.noise

@@ -32,7 +32,7 @@ class _Part(BaseModel):
 
 
 class CallerEvidence(_Part):
-    """One caller of an endpoint.
+    """One caller of an endpoint that used it.
 
     Attributes:
         last_at: Of its last use, epoch seconds.
@@ -42,6 +42,13 @@ class CallerEvidence(_Part):
     name: str
     last_at: Time
     noise: bool = False
+
+
+class RefusedEvidence(_Part):
+    """One caller of an endpoint that was only refused, so that a removal takes nothing from it."""
+
+    name: str
+    last_at: None
 
 
 class ReleasesEvidence(_Part):
@@ -60,8 +67,8 @@ class EndpointEvidence(_Part):
         removed_at: Epoch seconds; None while production has it in its routes.
         pattern: Of its uses; None where it is not known.
         sentences: The reasons of the verdict.
-        callers: Those that used it, the latest first.
-        more_callers: Number of callers that are left out.
+        callers: Those that used it, the latest first, and some that were only refused.
+        more_callers: Number of those that used it and are left out.
     """
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
@@ -76,7 +83,7 @@ class EndpointEvidence(_Part):
     removed_at: Time | None
     pattern: str | None = None
     sentences: tuple[str, ...] = ()
-    callers: tuple[CallerEvidence, ...] = ()
+    callers: tuple[CallerEvidence | RefusedEvidence, ...] = ()
     more_callers: Annotated[int, Field(ge=0)] = 0
     releases: ReleasesEvidence = ReleasesEvidence()
 

@@ -1,10 +1,10 @@
 """Deletion of callers: those that were not heard of for long, and those that an admin forgets.
 
-Rows of an endpoint in `lens_use` are deleted under the lock of the endpoint's own row, which counts
+Rows of an endpoint in `lens_use` are changed under the lock of the endpoint's own row, which counts
 them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -25,8 +25,9 @@ from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.models import OTHERS_ID, Tier
 from fastapi_lens.storage.schema.statements import LOCK_ENDPOINTS
 from fastapi_lens.storage.schema.tables import CALLER, ENDPOINT, REQUEST, USE, USE_WEEK
-from fastapi_lens.storage.writing.callers import recount_callers
+from fastapi_lens.storage.writing.callers import Pair, merge_into_others, recount_callers
 from fastapi_lens.storage.writing.drain import drain_all
+from fastapi_lens.storage.writing.use_totals import TOTALS, UseTotals
 
 USE_SECONDS = 800 * Tier.DAY.value
 """Callers are kept for this long after their last call, twice as long as a verdict looks back."""
@@ -57,7 +58,7 @@ class Forgotten:
 
 
 def forget_caller(database: Database, app: str, caller_id: int) -> Forgotten:
-    """Delete a caller and its calls; their number stays in the totals of the endpoints.
+    """Delete a caller; its calls stay in those of others, so that no endpoint looks safer.
 
     Up to its last call, the callers of these endpoints count as unknown from then on. If it calls
     again, it is a new caller: so are calls that workers have not yet written.
@@ -65,7 +66,7 @@ def forget_caller(database: Database, app: str, caller_id: int) -> Forgotten:
     Args:
         database: The database of the ledger.
         app: Name of the app.
-        caller_id: Id of the caller; that of others is possible, too.
+        caller_id: Id of the caller. Nothing is deleted for that of others, who have no name.
 
     Raises:
         StorageError: The database cannot be written. Some rows may be deleted; the next call with
@@ -75,10 +76,10 @@ def forget_caller(database: Database, app: str, caller_id: int) -> Forgotten:
 
 
 def forget_callers(database: Database, app: str) -> Forgotten:
-    """Delete all callers of an app and their calls, and replace the key that hashes their keys.
+    """Delete all callers of an app, and replace the key that hashes their keys.
 
-    What workers have hashed with the old key is counted under others, whenever it arrives. Other
-    callers that call again are new ones.
+    Their calls stay in those of others, as those of a single one do. What workers have hashed with
+    the old key is counted there, whenever it arrives. Other callers that call again are new ones.
 
     Args:
         database: The database of the ledger.
@@ -101,15 +102,16 @@ def _forget(database: Database, app: str, caller_id: int | None) -> Forgotten:
     batch_size = AdaptiveBatchSize()
 
     def named(table: sa.Table) -> sa.ColumnElement[bool]:
-        return sa.true() if caller_id is None else table.c.caller_id == caller_id
+        is_named = table.c.caller_id != OTHERS_ID
+        return is_named if caller_id is None else is_named & (table.c.caller_id == caller_id)
 
+    keep = _AsOthers(database, named)
+    uses = USE.c.endpoint_id.in_(ids_of(app)) & named(USE)
+    endpoints = sum(chunk.rows for chunk in use_chunks(database, uses, batch_size, keep=keep))
+    # Those that are left have no totals, which were deleted before.
     weeks = USE_WEEK.c.endpoint_id.in_(ids_of(app)) & named(USE_WEEK)
     for _ in week_chunks(database, weeks, _END, batch_size):
         pass
-    uses = USE.c.endpoint_id.in_(ids_of(app)) & named(USE)
-    endpoints = sum(
-        chunk.rows for chunk in use_chunks(database, uses, batch_size, keeps_doubt=True)
-    )
     requests = sum(_anonymous_chunks(database, (REQUEST.c.app == app) & named(REQUEST), batch_size))
     # Last, because an interrupted deletion is continued from the list of callers.
     callers = (CALLER.c.app == app) & (sa.true() if caller_id is None else CALLER.c.id == caller_id)
@@ -132,7 +134,7 @@ def old_chunks(database: Database, *, now: float, batch_size: AdaptiveBatchSize)
     before = int(now - USE_SECONDS)
     is_old = (USE.c.last_at < before * 1_000_000) & (USE.c.refused_day < before // Tier.DAY)
     # The ledgers of their endpoints begin after them, so that nobody takes them for never called.
-    yield from use_chunks(database, is_old, batch_size, keeps_doubt=True)
+    yield from use_chunks(database, is_old, batch_size, keep=_note_unattributed)
     is_late = CALLER.c.last_at < before * 1_000_000
     yield from caller_chunks(database, is_late & is_unused(), batch_size)
 
@@ -166,12 +168,20 @@ def week_chunks(
     yield from range_chunks(database, weeks, batch_size)
 
 
+Keep = Callable[[Connection, Sequence[int], sa.ColumnElement[bool]], None]
+"""Keeps something of rows in `lens_use` before they are deleted.
+
+Args: a connection in a writing transaction; the ids of the endpoints, which are locked; a condition
+of the rows.
+"""
+
+
 def use_chunks(
     database: Database,
     where: sa.ColumnElement[bool],
     batch_size: AdaptiveBatchSize,
     *,
-    keeps_doubt: bool = False,
+    keep: Keep | None = None,
 ) -> Iterator[Chunk]:
     """Delete the calls of callers, and count those that are left; yields each chunk once deleted.
 
@@ -179,8 +189,7 @@ def use_chunks(
         database: The database of the ledger.
         where: Condition of the rows in `lens_use`.
         batch_size: Sets the size of the chunks.
-        keeps_doubt: Note that the callers of the endpoints are unknown up to the last of the
-            deleted calls, because the endpoints' own history stays.
+        keep: Called in the transaction that deletes a chunk.
 
     Raises:
         StorageError: The database cannot be written.
@@ -199,8 +208,8 @@ def use_chunks(
             begun = batch_size.timer()
             LOCK_ENDPOINTS.read_of(connection, {}, endpoints)
             rows = USE.c.endpoint_id.in_(endpoints) & where
-            if keeps_doubt:
-                _note_unattributed(connection, rows)
+            if keep is not None:
+                keep(connection, endpoints, rows)
             deleted = connection.execute(sa.delete(USE).where(rows)).rowcount
             recount_callers(connection, endpoints)
             note_change(database, connection)
@@ -232,7 +241,46 @@ def caller_chunks(
         yield delete_chunk(database, CALLER, CALLER.c.id.in_(ids) & where, batch_size)
 
 
-def _note_unattributed(connection: Connection, rows: sa.ColumnElement[bool]) -> None:
+class _AsOthers:
+    """Adds forgotten callers to the others of each endpoint.
+
+    Args:
+        database: The database of the ledger.
+        named: The condition of the callers in a table.
+    """
+
+    def __init__(
+        self, database: Database, named: Callable[[sa.Table], sa.ColumnElement[bool]]
+    ) -> None:
+        """Read which weeks there are: they come first in the key of their rows."""
+        self._named = named(USE_WEEK)
+        with database.read() as connection:
+            weeks = sa.select(USE_WEEK.c.week).distinct()
+            self._weeks = connection.execute(weeks).scalars().all()
+
+    def __call__(
+        self, connection: Connection, endpoints: Sequence[int], rows: sa.ColumnElement[bool]
+    ) -> None:
+        """Add the rows of a chunk, and note their last calls as those of unknown callers."""
+        _note_unattributed(connection, endpoints, rows)
+        uses: dict[Pair, UseTotals] = {
+            (row.endpoint_id, row.caller_id): UseTotals(*(getattr(row, name) for name in TOTALS))
+            for row in connection.execute(sa.select(USE).where(rows))
+        }
+        in_weeks = (
+            USE_WEEK.c.week.in_(self._weeks) & USE_WEEK.c.endpoint_id.in_(endpoints) & self._named
+        )
+        weeks = {
+            (row.week, row.endpoint_id, row.caller_id): row.calls
+            for row in connection.execute(sa.select(USE_WEEK).where(in_weeks))
+        }
+        connection.execute(sa.delete(USE_WEEK).where(in_weeks))
+        merge_into_others(connection, uses, weeks)
+
+
+def _note_unattributed(
+    connection: Connection, _endpoints: Sequence[int], rows: sa.ColumnElement[bool]
+) -> None:
     """Note the last of these calls of each endpoint as one whose caller is unknown."""
     last_us: dict[int, int] = {}
     stored = sa.select(USE.c.endpoint_id, USE.c.last_at, USE.c.refused_day).where(rows)

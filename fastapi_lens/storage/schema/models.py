@@ -43,7 +43,8 @@ class CallerKind(StrEnum):
     """The source of a caller's name.
 
     `HOOK` is the host's `consumer`, `KEY` the header that holds a key, `AGENT` the User-Agent.
-    `NONE` are all calls without a name. `OTHERS` are those beyond the bounds of the ledger.
+    `NONE` are all calls without a name. `OTHERS` are those beyond the bounds of the ledger,
+    and forgotten ones.
     """
 
     HOOK = "hook"
@@ -54,7 +55,7 @@ class CallerKind(StrEnum):
 
 
 OTHERS_ID = 0
-"""The id of the caller that stands for all those beyond the bounds; it has no row."""
+"""The id of the caller that stands for all those beyond the bounds or forgotten; it has no row."""
 
 REQUEST_ID_BITS = 11
 """Low bits of a request's id, below its microseconds since the epoch; enough until 2112."""

@@ -397,6 +397,31 @@ def merge_uses(
     _write_uses(connection, merged, stored)
 
 
+def merge_into_others(
+    connection: Connection,
+    uses: Mapping[Pair, UseTotals],
+    weeks: Mapping[tuple[int, int, int], int],
+) -> None:
+    """Add the totals of callers to those of others, which name nobody.
+
+    Args:
+        connection: In a writing transaction that has locked the rows of all endpoints.
+        uses: The totals; the rows that they come from are still there.
+        weeks: Calls by week, endpoint and caller.
+    """
+    stored = locked_uses(connection, {(endpoint, OTHERS_ID) for endpoint, _ in uses})
+    merged: dict[Pair, UseTotals] = {}
+    for (endpoint, _), totals in uses.items():
+        target = endpoint, OTHERS_ID
+        found = merged.setdefault(target, stored.get(target) or UseTotals())
+        found.merge(totals, is_same_caller=False)
+    _write_uses(connection, merged, stored)
+    sums = Counter[tuple[int, int, int]]()
+    for (week, endpoint, _), calls in weeks.items():
+        sums[week, endpoint, OTHERS_ID] += calls
+    _add_sums(connection, sums)
+
+
 def merge_weeks(connection: Connection, there: Mapping[tuple[int, int, int], int]) -> None:
     """Add the calls of another database by week, after its totals.
 

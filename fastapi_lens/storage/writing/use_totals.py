@@ -48,8 +48,13 @@ class UseTotals:
         self._add_times(calls.first_at_us, calls.last_at_us)
         self._add_day(calls.day)
 
-    def merge(self, other: "UseTotals") -> None:
-        """Add the totals of the same endpoint and caller in another database."""
+    def merge(self, other: "UseTotals", *, is_same_caller: bool = True) -> None:
+        """Add further totals of the endpoint.
+
+        Args:
+            other: Of the same caller in another database, or of another caller.
+            is_same_caller: False if nobody had a gap between the two.
+        """
         self.calls += other.calls
         self.refused += other.refused
         self.errors_5xx += other.errors_5xx
@@ -66,7 +71,7 @@ class UseTotals:
         # The same days may be among those of both, unless one ended before the other began.
         self.days = self.days + other.days if between > 0 else max(self.days, other.days)
         # A gap of both lies within one of the two ranges, or is what lies between them.
-        self.max_gap = max(self.max_gap, other.max_gap, between)
+        self.max_gap = max(self.max_gap, other.max_gap, between if is_same_caller else 0)
         self.first_day = min(self.first_day, other.first_day)
         self.last_day = max(self.last_day, other.last_day)
 

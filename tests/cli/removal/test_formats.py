@@ -25,6 +25,7 @@ CALLERS = [
     {"name": "c", "last_at": 1_600_000_000, "noise": False},
     {"name": "d", "last_at": 1_500_000_000, "noise": False},
 ]
+REFUSED = {"name": "only refused", "last_at": None, "noise": False}
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def every_outcome(here: Path) -> dict[str, Any]:
         endpoint("GET /probably", Level.PROBABLY_UNUSED),
         endpoint("GET /waived", Level.IN_USE),
         endpoint("GET /wait", Level.WAIT, last_used_at=None),
-        endpoint("GET /kept", Level.KEPT, callers=CALLERS, pattern=None),
+        endpoint("GET /kept", Level.KEPT, callers=[*CALLERS, REFUSED], pattern=None),
         callers={"since": 1_748_908_800, "complete": True},
     )
 
@@ -255,7 +256,7 @@ def test_hostile_names_start_no_line_and_no_command(target: str, form: str) -> N
 
 def test_a_prune_list_counts_the_callers_but_noise() -> None:
     document = evidence(
-        endpoint("GET /safe", Level.SAFE_TO_REMOVE, callers=CALLERS, more_callers=1),
+        endpoint("GET /safe", Level.SAFE_TO_REMOVE, callers=[*CALLERS, REFUSED], more_callers=1),
         callers={"since": 1_748_908_800, "complete": True},
     )
     source = Source("evidence.json", parsed(json.dumps(document).encode(), "evidence.json"))

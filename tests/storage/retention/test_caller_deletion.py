@@ -1,6 +1,9 @@
 """Callers that are forgotten: no trace of them, and endpoints that look no safer without them."""
 
+from collections import Counter
+
 import pytest
+import sqlalchemy as sa
 
 from benchmarks.support.rows import (
     MINUTE,
@@ -56,6 +59,17 @@ def logged(number: int, of: CallerFacts) -> LoggedRequest:
     )
 
 
+def pairs_in(database: Database) -> set[tuple[int, int]]:
+    return {(row.endpoint_id, row.caller_id) for row in table_rows(database, USE)}
+
+
+def calls_by_week(database: Database) -> Counter[tuple[int, int]]:
+    found = Counter[tuple[int, int]]()
+    for row in table_rows(database, USE_WEEK):
+        found[row.week, row.endpoint_id] += row.calls
+    return found
+
+
 def names_in(database: Database) -> set[str]:
     return {row.name for row in table_rows(database, CALLER)}
 
@@ -74,9 +88,9 @@ def test_a_forgotten_caller_leaves_no_row_and_doubt_about_its_endpoints(
     for table in (USE, USE_WEEK, REQUEST):
         assert BILLING.id not in {row.caller_id for row in table_rows(database, table)}
     endpoints = {row.id: row for row in table_rows(database, ENDPOINT)}
-    assert endpoints[1].callers == 1
+    assert endpoints[1].callers == 2
     assert endpoints[1].unattributed_at == MINUTE * 60_000_000 + 1_000_000
-    assert endpoints[2].callers == 0
+    assert endpoints[2].callers == 1
     assert endpoints[2].unattributed_at == endpoints[2].last_called_at > 0
     assert endpoints[1].total_calls == 2
     assert forget_caller(database, "orders", BILLING.id) == Forgotten(0, 0, 0)
@@ -101,8 +115,48 @@ def test_all_callers_of_an_app_are_forgotten_and_those_of_others_stay(database: 
     assert forget_callers(database, "another") == Forgotten(0, 0, 0)
     assert caller_key(database, "orders") == before
     assert forget_callers(database, "orders") == Forgotten(2, 2, 0)
-    assert not table_rows(database, USE)
+    assert pairs_in(database) == {(1, OTHERS_ID)}
     assert caller_key(database, "orders") != before
+    assert forget_callers(database, "orders") == Forgotten(0, 0, 0)
+    assert pairs_in(database) == {(1, OTHERS_ID)}
+
+
+def test_forgotten_callers_stay_in_the_totals_of_others(database: Database) -> None:
+    writer = writer_of(database)
+    writer.write(called_by(1, BILLING, MINUTE))
+    writer.write(called_by(1, BILLING, MINUTE + 9 * DAY, seq=2))
+    writer.write(called_by(1, SHIPPING, MINUTE + 8 * DAY, seq=3))
+    writer.write(called_by(1, SHIPPING, MINUTE + 10 * DAY, seq=4, status=403))
+    weeks = calls_by_week(database)
+    forget_caller(database, "orders", BILLING.id)
+    (others,) = [row for row in table_rows(database, USE) if row.caller_id == OTHERS_ID]
+    assert (others.calls, others.refused, others.max_gap) == (2, 0, 9)
+    assert (others.days, others.last_day - others.first_day) == (2, 9)
+    forget_callers(database, "orders")
+    (others,) = table_rows(database, USE)
+    assert (others.calls, others.refused, others.max_gap) == (4, 1, 9)
+    assert others.refused_day == others.last_day + 1
+    assert calls_by_week(database) == weeks
+    assert {row.caller_id for row in table_rows(database, USE_WEEK)} == {OTHERS_ID}
+    assert forget_caller(database, "orders", OTHERS_ID) == Forgotten(0, 0, 0)
+    assert table_rows(database, USE) == [others]
+
+
+def test_nobody_has_a_gap_between_two_callers_that_are_forgotten(database: Database) -> None:
+    writer = writer_of(database)
+    writer.write(called_by(1, BILLING, MINUTE))
+    writer.write(called_by(1, SHIPPING, MINUTE + 9 * DAY, seq=2))
+    forget_callers(database, "orders")
+    (others,) = table_rows(database, USE)
+    assert (others.days, others.max_gap) == (2, 0)
+
+
+def test_weeks_without_totals_are_deleted(database: Database) -> None:
+    writer_of(database).write(called_by(1, BILLING, MINUTE))
+    with database.write() as connection:
+        connection.execute(sa.delete(USE))
+    forget_caller(database, "orders", BILLING.id)
+    assert not table_rows(database, USE_WEEK)
 
 
 def test_a_key_that_was_hashed_before_all_were_forgotten_never_comes_back(
@@ -116,9 +170,7 @@ def test_a_key_that_was_hashed_before_all_were_forgotten_never_comes_back(
     # A worker that has not read the new key yet.
     writer.write(called_by(1, old, MINUTE + 2, seq=3))
     assert not names_in(database)
-    assert [(row.endpoint_id, row.caller_id) for row in table_rows(database, USE)] == [
-        (1, OTHERS_ID)
-    ]
+    assert pairs_in(database) == {(1, OTHERS_ID), (2, OTHERS_ID)}
     new = hashed(database, "fedcba9876543210")
     writer.write(called_by(1, new, MINUTE + 3, seq=4))
     assert names_in(database) == {"fedcba9876543210"}

@@ -111,7 +111,7 @@ def _made(
 
 
 def found_caller(context: Context) -> CallerDetail | None:
-    """The caller of an address; None without any, and for all those beyond the limit.
+    """The caller of an address; None without any, and for others.
 
     Raises:
         StorageError: The database cannot be read.

@@ -11,6 +11,7 @@ from fastapi_lens.admin.pages.settings.page import settings_tabs
 from fastapi_lens.admin.refusals import refused_page
 from fastapi_lens.storage.records.audit import add_audit_entry
 from fastapi_lens.storage.retention.caller_deletion import forget_callers
+from fastapi_lens.storage.schema.models import OTHERS_ID
 from fastapi_lens.text.escaping import visible
 
 EVERYBODY = "all"
@@ -52,5 +53,6 @@ def _page(context: Context, *, wrong: str = "", status: int = 200) -> Response:
 
 
 def _words(context: Context) -> str:
-    """The number of callers."""
-    return formats.plural(len(context.lens.reader.callers.callers()), "caller")
+    """The number of callers that can be forgotten."""
+    found = context.lens.reader.callers.callers()
+    return formats.plural(sum(one.caller.id != OTHERS_ID for one in found), "caller")

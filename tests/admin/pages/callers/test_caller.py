@@ -145,7 +145,7 @@ def test_a_caller_is_forgotten_after_a_confirmation(called: Site) -> None:
     assert answer.status_code == 303
     text = called.get(answer.headers["location"]).text
     assert "The caller is forgotten." in page_text(text)
-    assert table(text, "Callers with").names == ["web", "key …a3f9"]
+    assert table(text, "Callers with").names == ["web", "others", "key …a3f9"]
     assert called.get(page_of(BILLING)).status_code == 404
     entry = table_rows(called.lens.database, AUDIT)[-1]
     assert (entry.action, entry.target) == ("forget_caller", f"{BILLING.id:016x}")
@@ -169,7 +169,9 @@ def test_all_callers_are_forgotten_when_the_apps_name_is_typed(called: Site) -> 
     assert answer.status_code == 303
     assert "All callers are forgotten." in called.get(answer.headers["location"]).text
     assert table_rows(called.lens.database, CALLER) == []
-    assert "No callers yet" in called.get("/lens/callers").text
+    (others,) = table(called.get("/lens/callers").text, "Callers with").rows
+    assert (others["Caller"], others["Endpoints"], others.links) == ("others", "3", ())
+    assert "The names and labels of 0 callers" in page_text(called.get(page).text)
     entry = table_rows(called.lens.database, AUDIT)[-1]
     assert (entry.action, entry.target, entry.before) == ("forget_callers", "all", "4 callers")
 

@@ -121,7 +121,7 @@ def test_callers_beyond_the_limit_have_no_page(make_site: Callable[..., Site]) -
     site.count_by(site.lens.clock() - 60, "GET", "/health", many)
     (others,) = rows(site.get("/lens/callers?q=others").text).rows
     assert (others["Caller"], others["Known by"], others.links) == (
-        *("others", "beyond the limit"),
+        *("others", "beyond the limit, or forgotten"),
         (),
     )
     assert site.get("/lens/callers/0000000000000000").status_code == 404
