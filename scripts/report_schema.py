@@ -35,7 +35,8 @@ class LoggedRequest(BaseModel):
     """One request of the request log.
 
     `at` is seconds since the epoch (UTC). `endpoint_method` and `endpoint_path` are those of its
-    route; `exception` is the type of the exception that left the handler.
+    route; `exception` is the type of the exception that left the handler, and `caller` the name of
+    its caller.
     """
 
     id: str
@@ -51,6 +52,7 @@ class LoggedRequest(BaseModel):
     client: str | None
     agent: str | None
     exception: str | None
+    caller: str | None
 
 
 class RequestsFile(BaseModel):

@@ -203,9 +203,9 @@ def test_readers_who_ask_for_a_page_at_once_make_it_once(
         ("/lens/", 5),
         ("/lens/?days=all", 5),
         ("/lens/?sort=-p95", 5),
-        # Nine of these are for the verdict, which is kept for a minute.
-        ("/lens/endpoints/{key}", 14),
-        ("/lens/endpoints/{key}?days=all", 14),
+        # Nine of these are for the verdict, which is kept for a minute, and three for callers.
+        ("/lens/endpoints/{key}", 17),
+        ("/lens/endpoints/{key}?days=all", 17),
         ("/lens/requests", 5),
         ("/lens/requests?endpoint={key}", 5),
         ("/lens/exceptions", 5),
