@@ -123,7 +123,7 @@ def add_callers(
         database: The database of the connection.
         connection: In a writing transaction that has locked the rows of all endpoints.
         changes: The callers.
-        endpoints: What the rows of the endpoints say.
+        endpoints: Facts of the locked rows of the endpoints.
     """
     if not changes.calls:
         return
@@ -172,7 +172,7 @@ def _has_weeks(state: EndpointState, new: int) -> bool:
     """True if the calls of an endpoint are kept by caller and week.
 
     Args:
-        state: What its row said before the addition.
+        state: Facts of its row before the addition.
         new: Callers that were added.
     """
     return state.deprecated or state.callers + new <= MOST_IN_WEEKS
@@ -379,7 +379,7 @@ def merge_uses(
     Args:
         connection: In a writing transaction that has locked the rows of all endpoints.
         there: The totals; those of callers without a row are added to others.
-        endpoints: What the rows of the endpoints say; the pairs of all others are left out.
+        endpoints: Facts of their locked rows; the pairs of all others are left out.
     """
     there = {pair: totals for pair, totals in there.items() if pair[0] in endpoints}
     known = {row[0] for row in LOCK_CALLERS.read_of(connection, {}, sorted({c for _, c in there}))}
