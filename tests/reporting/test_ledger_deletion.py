@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
+import sqlalchemy as sa
 
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.callers import label_caller
@@ -13,7 +14,7 @@ from fastapi_lens.storage.retention.pruner import Retention, prune
 from fastapi_lens.storage.retention.purge import Choice, purge
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.models import CallerKind
-from fastapi_lens.storage.schema.tables import MOVED
+from fastapi_lens.storage.schema.tables import MOVED, USE
 from fastapi_lens.storage.transfer.export import rows_of
 from fastapi_lens.storage.transfer.import_ import Importer
 from fastapi_lens.storage.writing.evidence import Evidence, Uncounted
@@ -134,6 +135,34 @@ def test_a_forgotten_caller_with_long_gaps_is_still_waited_for(
     after = past.judged("/o/{id}").verdict
     assert after.safe_from is not None
     assert after.safe_from >= before.safe_from
+
+
+def test_a_gap_of_a_forgotten_caller_between_two_names_of_a_path_is_waited_for(
+    memory: Database,
+) -> None:
+    past = Past(memory, watched=1_600)
+    old, new = past.endpoint("/o/{id}", since=TODAY - 1_550), past.endpoint("/o/{order}")
+    past.change(old, removed_at=(TODAY - 700) * DAY_US)
+    rare, web = past.caller("rare"), past.caller("web")
+    past.use(old, web, *every(1, 800, last=700))
+    past.use(old, rare, *every(10, 10, last=1_400))
+    past.use(new, web, *every(1, 249, last=450))
+    past.use(new, rare, *every(10, 10, last=460))
+    calls = calls_of_callers(memory)
+    before = past.judged("/o/{order}").verdict
+    assert before.safe_from is not None
+    assert before.safe_from > TODAY + 400
+    assert forget_callers(memory, APP).callers == 2
+    after = past.judged("/o/{order}").verdict
+    assert after.safe_from is not None
+    assert after.safe_from >= before.safe_from
+    assert calls_of_callers(memory) == calls
+
+
+def calls_of_callers(database: Database) -> int:
+    with database.read() as connection:
+        found: int = connection.execute(sa.select(sa.func.sum(USE.c.calls))).scalar_one()
+    return found
 
 
 def test_no_endpoint_becomes_safe_by_the_name_of_a_parameter(past: Past) -> None:

@@ -25,7 +25,12 @@ from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.models import OTHERS_ID, Tier
 from fastapi_lens.storage.schema.statements import LOCK_ENDPOINTS
 from fastapi_lens.storage.schema.tables import CALLER, ENDPOINT, REQUEST, USE, USE_WEEK
-from fastapi_lens.storage.writing.callers import Pair, merge_into_others, recount_callers
+from fastapi_lens.storage.writing.callers import (
+    Pair,
+    join_uses,
+    merge_into_others,
+    recount_callers,
+)
 from fastapi_lens.storage.writing.drain import drain_all
 from fastapi_lens.storage.writing.use_totals import TOTALS, UseTotals
 
@@ -48,7 +53,7 @@ class Forgotten:
 
     Attributes:
         callers: Number of callers.
-        endpoints: Number of their pairs with an endpoint.
+        endpoints: Number of their pairs with an endpoint, whose earlier names are not counted.
         requests: Requests of the log that do not name them any more.
     """
 
@@ -105,6 +110,7 @@ def _forget(database: Database, app: str, caller_id: int | None) -> Forgotten:
         is_named = table.c.caller_id != OTHERS_ID
         return is_named if caller_id is None else is_named & (table.c.caller_id == caller_id)
 
+    _join_renamed(database, app, named(USE))
     keep = _AsOthers(database, named)
     uses = USE.c.endpoint_id.in_(ids_of(app)) & named(USE)
     endpoints = sum(chunk.rows for chunk in use_chunks(database, uses, batch_size, keep=keep))
@@ -239,6 +245,38 @@ def caller_chunks(
             return
         # With the condition again: a caller that has just called again stays.
         yield delete_chunk(database, CALLER, CALLER.c.id.in_(ids) & where, batch_size)
+
+
+def _join_renamed(database: Database, app: str, named: sa.ColumnElement[bool]) -> None:
+    """Add up the rows of each caller whose endpoint was renamed, in that of its latest call.
+
+    Among others, nobody could tell the gap between two of these rows.
+
+    Args:
+        database: The database of the ledger.
+        app: Name of the app.
+        named: The condition of the callers in `lens_use`.
+    """
+    shape, number = ENDPOINT.c.shape_id, sa.func.count()
+    several = (
+        sa.select(shape, USE.c.caller_id)
+        .join(ENDPOINT, ENDPOINT.c.id == USE.c.endpoint_id)
+        .where(ENDPOINT.c.app == app, shape != 0, named)
+        .group_by(shape, USE.c.caller_id)
+        .having(number > 1)
+    )
+    with database.read() as connection:
+        found = connection.execute(several).all()
+    for shape_id, caller in found:
+        ids = sa.select(ENDPOINT.c.id).where(ENDPOINT.c.app == app, shape == shape_id)
+        with database.write() as connection:
+            endpoints = sorted(connection.execute(ids).scalars())
+            LOCK_ENDPOINTS.read_of(connection, {}, endpoints)
+            rows = USE.c.endpoint_id.in_(endpoints) & (USE.c.caller_id == caller)
+            _note_unattributed(connection, endpoints, rows)
+            join_uses(connection, {(endpoint, caller) for endpoint in endpoints})
+            recount_callers(connection, endpoints)
+            note_change(database, connection)
 
 
 class _AsOthers:

@@ -397,6 +397,25 @@ def merge_uses(
     _write_uses(connection, merged, stored)
 
 
+def join_uses(connection: Connection, pairs: Iterable[Pair]) -> None:
+    """Add up the rows of one caller in that of its latest use, and delete the others.
+
+    Args:
+        connection: In a writing transaction that has locked the rows of all endpoints.
+        pairs: All of this caller.
+    """
+    stored = locked_uses(connection, pairs)
+    joined = UseTotals()
+    # By their first days, because a gap may lie between two rows.
+    for totals in sorted(stored.values(), key=attrgetter("first_day")):
+        joined.merge(totals)
+    ordered = sorted(stored, key=lambda pair: stored[pair].last_day)
+    update_uses(connection, dict.fromkeys(ordered[-1:], joined))
+    for endpoint, caller in ordered[:-1]:
+        is_other = (USE.c.endpoint_id == endpoint) & (USE.c.caller_id == caller)
+        connection.execute(sa.delete(USE).where(is_other))
+
+
 def merge_into_others(
     connection: Connection,
     uses: Mapping[Pair, UseTotals],
