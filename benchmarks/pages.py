@@ -37,10 +37,10 @@ first load transfers."""
 PER_SECOND = 20
 SETTLE_SECONDS = 2.0
 LISTS = {
-    "the list": "/lens/",
-    "by p95, page 7": "/lens/?sort=-p95&page=7",
-    "a search": "/lens/?q=thing3&method=GET",
-    "all time": "/lens/?days=all",
+    "the list": "/lens/endpoints",
+    "by p95, page 7": "/lens/endpoints?sort=-p95&page=7",
+    "a search": "/lens/endpoints?q=thing3&method=GET",
+    "all time": "/lens/endpoints?days=all",
 }
 _FIRST = f"/lens/endpoints/{endpoint_id(APP, 'GET', paths(UNUSED_OF_TEN + 1)[-1]):016x}"
 _OLD = f"an endpoint, {OLD_DAYS} days"
@@ -131,7 +131,7 @@ def first_rows(server: Server, openings: int) -> tuple[list[float], int]:
         found = []
         for _ in range(openings + 1):
             time.sleep(MAX_AGE_SECONDS + 0.1)
-            found.append(_opened(browser, f"{server.url}/lens/"))
+            found.append(_opened(browser, f"{server.url}/lens/endpoints"))
         browser.close()
     # The browser itself starts with the first one.
     return [first_row for first_row, _ in found[1:]], found[-1][1]

@@ -25,10 +25,11 @@ PER_SECOND = 20
 _ENDPOINT = f"/lens/endpoints/{endpoint_id(APP, 'GET', paths()[0]):016x}"
 QUESTIONS = (
     "/lens/report",
-    "/lens/",
+    "/lens/endpoints",
     "/lens/report?days=1",
     _ENDPOINT,
     "/lens/report/dead",
+    "/lens/",
     "/lens/report?days=30",
     "/lens/report/top",
     "/lens/report?days=90",

@@ -12,8 +12,11 @@ from benchmarks.storage_routes import BUSY, UNUSED
 from benchmarks.storage_server import FLUSH_SECONDS
 
 P50_MS, P95_MS = 100.0, 200.0
+OVERVIEW, OVERVIEW_P50_MS, OVERVIEW_P95_MS = "/lens/", 150.0, 300.0
+"""The first page, which shows the most, has budgets of its own."""
+
 FILE_MB, GROWTH_MB = 120.0, 30.0
-LABELS = {"/lens/": "endpoints page"}
+LABELS = {OVERVIEW: "the overview", "/lens/endpoints": "endpoints page"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +121,14 @@ def _budgets(measured: Sequence[Measured]) -> str:
     rows: list[str] = []
     for one in measured:
         for name, times in (("alone", one.alone), (f"{CLIENTS} at once", one.bursts)):
-            p50, p95 = (max(percentile(times[path], q) for path in QUESTIONS) for q in (50, 95))
+            others = [path for path in QUESTIONS if path != OVERVIEW]
+            p50, p95 = (max(percentile(times[path], q) for path in others) for q in (50, 95))
+            first50, first95 = (percentile(times[OVERVIEW], q) for q in (50, 95))
             rows += [
                 _budget(f"{one.name}, {name}: slowest p50", "ms", P50_MS, p50),
                 _budget(f"{one.name}, {name}: slowest p95", "ms", P95_MS, p95),
+                _budget(f"{one.name}, {name}: p50 of the overview", "ms", OVERVIEW_P50_MS, first50),
+                _budget(f"{one.name}, {name}: p95 of the overview", "ms", OVERVIEW_P95_MS, first95),
             ]
         grown = (one.peak_kib - one.idle_kib) * 1_024 / 1e6
         rows.append(_budget(f"{one.name}: memory grown, at most", "MB", GROWTH_MB, grown))

@@ -34,7 +34,13 @@ SHARE = 0.05
 """Of one core that all tabs together may cost."""
 
 _ENDPOINT = f"/lens/endpoints/{endpoint_id(APP, 'GET', paths(UNUSED_OF_TEN + 1)[-1]):016x}"
-PAGES = ("/lens/", "/lens/", "/lens/?sort=-p95", "/lens/?days=30", _ENDPOINT)
+PAGES = (
+    "/lens/",
+    "/lens/endpoints",
+    "/lens/endpoints?sort=-p95",
+    "/lens/endpoints?days=30",
+    _ENDPOINT,
+)
 """Pages of the tabs, in turns."""
 
 

@@ -24,7 +24,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 class EndpointsFile(BaseModel):
-    """``GET /lens/export.json``: the endpoints that the list shows with the filters of `view`."""
+    """``GET /lens/endpoints.json``: the endpoints of the list with the filters of `view`."""
 
     generated_at: float
     view: str
@@ -77,7 +77,7 @@ ANSWERS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "/report/evidence": Evidence,
         "/report/callers": CallersReport,
         "/cleanup.json": Evidence,
-        "/export.json": EndpointsFile,
+        "/endpoints.json": EndpointsFile,
         "/requests.json": RequestsFile,
     }
 )

@@ -67,12 +67,13 @@ def first(page: Page, address: str) -> str:
 
 def addresses(page: Page, base: str) -> dict[str, str]:
     """Every page by the name of its pictures."""
-    busiest = first(page, f"{base}/?sort=-calls")
+    busiest = first(page, f"{base}/endpoints?sort=-calls")
     return {
-        "endpoints": f"{base}/",
+        "overview": f"{base}/",
+        "endpoints": f"{base}/endpoints",
         "endpoint": busiest,
         "endpoint-all-time": f"{busiest}?days=all",
-        "endpoint-never-called": first(page, f"{base}/?status=never_called"),
+        "endpoint-never-called": first(page, f"{base}/endpoints?status=never_called"),
         "requests": f"{base}/requests",
         "request": first(page, f"{base}/requests?status=5xx&q=Error"),
         "cleanup": f"{base}/cleanup",
@@ -82,7 +83,7 @@ def addresses(page: Page, base: str) -> dict[str, str]:
         "rules": f"{base}/settings/rules/preview?pattern=/v1/**#rules",
         "audit": f"{base}/settings/audit",
         "danger": f"{base}/settings/danger",
-        "no-match": f"{base}/?q=nothing-like-it",
+        "no-match": f"{base}/endpoints?q=nothing-like-it",
         "not-found": f"{base}/endpoints/0000000000000000",
     }
 

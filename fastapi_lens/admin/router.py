@@ -34,6 +34,7 @@ from fastapi_lens.admin.http.requests import (
 )
 from fastapi_lens.admin.http.static_files import static_response
 from fastapi_lens.admin.http.thread_pools import in_changing_thread, in_reader_thread
+from fastapi_lens.admin.pages import old_addresses
 from fastapi_lens.admin.pages.callers import caller as caller_view
 from fastapi_lens.admin.pages.callers import export as callers_export
 from fastapi_lens.admin.pages.callers import forget as forget_view
@@ -47,6 +48,7 @@ from fastapi_lens.admin.pages.endpoints import page as endpoints_view
 from fastapi_lens.admin.pages.exceptions import page as exceptions_view
 from fastapi_lens.admin.pages.login import page as login_view
 from fastapi_lens.admin.pages.login import sign_out
+from fastapi_lens.admin.pages.overview import page as overview_view
 from fastapi_lens.admin.pages.requests import export as requests_export
 from fastapi_lens.admin.pages.requests import page as requests_view
 from fastapi_lens.admin.pages.settings import audit as audit_view
@@ -62,6 +64,7 @@ from fastapi_lens.admin.reports.metrics import metrics
 from fastapi_lens.admin.reports.uses_csv import uses_csv
 from fastapi_lens.admin.response_cache import cached_report
 from fastapi_lens.admin.route import AdminRoute
+from fastapi_lens.admin.urls.endpoints import is_of_list
 from fastapi_lens.config.keys import Scope
 from fastapi_lens.errors import ConfigError, StorageError
 from fastapi_lens.recording.middleware import SCOPE_KEY
@@ -239,6 +242,13 @@ def _shown(context: Context, view: View) -> Response:
     return sent(view(context), context.request, context.csrf_token)
 
 
+def _start(context: Context) -> Response:
+    # The list was here in earlier releases.
+    if is_of_list(f"?{context.request.url.query}"):
+        return old_addresses.moved(context, "/endpoints")
+    return overview_view.overview_page(context)
+
+
 def _dashboard(context: Context) -> Response:
     query = context.request.url.query
     return RedirectResponse(context.url("/") + (f"?{query}" if query else ""), 303)
@@ -377,10 +387,11 @@ _REPORTS: Mapping[str, json_reports.Api] = MappingProxyType(
 PAGES = (
     # The first match answers, so fixed paths come before those with a parameter.
     page("", _dashboard, back="/"),
-    page("/", endpoints_view.endpoints_page, label="Endpoints"),
-    page("/dashboard", _dashboard, back="/"),
-    page("/export.csv", endpoints_export.as_csv),
-    page("/export.json", endpoints_export.as_json),
+    page("/", _start, label="Overview"),
+    page("/changes", overview_view.changes_section),
+    page("/endpoints", endpoints_view.endpoints_page, label="Endpoints"),
+    page("/endpoints.csv", endpoints_export.as_csv),
+    page("/endpoints.json", endpoints_export.as_json),
     page("/endpoints/{key}", endpoint_view.endpoint_page),
     page("/callers", callers_view.callers_page),
     page("/callers.csv", callers_export.callers_csv),
@@ -399,8 +410,11 @@ PAGES = (
     page("/exceptions", exceptions_view.exceptions_page),
     page("/exceptions/{key}", exceptions_view.exception_page),
     # Addresses of earlier releases.
-    page("/failures", exceptions_view.old_address, back="/exceptions"),
-    page("/failures/{key}", exceptions_view.old_address),
+    page("/dashboard", _dashboard, back="/"),
+    page("/export.csv", old_addresses.export_csv, back="/endpoints"),
+    page("/export.json", old_addresses.export_json, back="/endpoints"),
+    page("/failures", old_addresses.failures, back="/exceptions"),
+    page("/failures/{key}", old_addresses.failures),
     page("/settings", settings_view.settings_page, label="Settings"),
     page("/settings/now", settings_view.now_page),
     page("/settings/audit", audit_view.audit_page),

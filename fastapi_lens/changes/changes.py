@@ -53,8 +53,8 @@ class Period:
     begin: int
     end: int
     releases: tuple[Release, ...] = ()
-    cold_days: int = 7
-    dead_days: int = 30
+    cold_days: float = 7
+    dead_days: float = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def _silence(days: Days, period: Period, facts: Facts) -> Iterator[Change]:
     if facts.last_call is None:
         return
     for kind, limit in ((Kind.WENT_DEAD, period.dead_days), (Kind.WENT_COLD, period.cold_days)):
-        since = facts.last_call + limit * DAY
+        since = facts.last_call + int(limit * DAY)
         if period.begin < since <= period.end:
             before, after = _around(days, period)
             yield Change(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import exp, log, sqrt
+from operator import mul
 from typing import Self
 
 from fastapi_lens.histogram.histogram import BUCKET_MS, BUCKETS, Histogram
@@ -47,26 +48,31 @@ class Durations:
         binomial standard deviation away (Woodruff, Confidence Intervals for Medians and Other
         Position Measures, 1952), and needs no assumption on the distribution.
         """
-        items = [(min(index, BUCKETS - 1), count) for index, count in histogram.items()]
+        items = list(histogram.items())
         if not items:
             return None
-        ranks = list(accumulate(count for _, count in items))
-        calls = ranks[-1]
+        indices, counts = zip(*items, strict=True)
+        ranks = list(accumulate(counts))
+        calls, last = ranks[-1], len(ranks) - 1
 
-        def at(share: float) -> float:
-            index = bisect_left(ranks, max(1.0, min(1.0, share) * calls))
-            return _BUCKET_LOGS[items[min(index, len(items) - 1)][0]]
+        def place(share: float) -> int:
+            return min(last, bisect_left(ranks, max(1.0, min(1.0, share) * calls)))
 
-        low, high = at(TAIL), at(1 - TAIL)
-        logs = [(min(high, max(low, _BUCKET_LOGS[index])), count) for index, count in items]
-        mean = sum(value * count for value, count in logs) / calls
-        variance = sum((value - mean) ** 2 * count for value, count in logs) / calls
+        # The logarithms ascend, so those of the tails are at both ends.
+        logs = [_BUCKET_LOGS[min(index, BUCKETS - 1)] for index in indices]
+        low, high = place(TAIL), place(1 - TAIL)
+        logs[:low] = [logs[low]] * low
+        p95, high_log = logs[place(_SLOW)], logs[high]
         step = sqrt(_SLOW * (1 - _SLOW) / calls)
+        p95_error = (logs[place(_SLOW + step)] - logs[place(_SLOW - step)]) / 2
+        logs[high:] = [high_log] * (last + 1 - high)
+        mean = sum(map(mul, logs, counts)) / calls
+        squares = [(value - mean) ** 2 for value in logs]
         return cls(
             typical=mean,
-            typical_error=sqrt(variance / calls),
-            p95=at(_SLOW),
-            p95_error=(at(_SLOW + step) - at(_SLOW - step)) / 2,
+            typical_error=sqrt(sum(map(mul, squares, counts))) / calls,
+            p95=p95,
+            p95_error=p95_error,
         )
 
     @property

@@ -62,6 +62,12 @@ class TTLCache:
         value: Value = future.result()
         return value
 
+    def known(self, key: Hashable) -> Any:
+        """The value of a key if it is kept, otherwise None; never waits."""
+        with self._lock:
+            kept = self._values.get(key)
+            return kept[1] if kept is not None and self._timer() < kept[0] else None
+
     def _compute(self, key: Hashable, future: Future[Any], factory: Callable[[], Any]) -> None:
         try:
             value = factory()

@@ -1,6 +1,6 @@
 """Results of the read side: frozen values, times in epoch seconds. No SQL, no HTML."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -241,6 +241,34 @@ class Before:
     def calls(self) -> float:
         """Calls, scaled to the exact length of the window."""
         return self.usage.calls * self.seconds / (self.end - self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class AppBefore:
+    """Calls of all endpoints in the period before a window.
+
+    Attributes:
+        start: Start in epoch seconds, to the precision of the rows that are kept.
+        end: End in epoch seconds, which is the start of the window, to the same precision.
+        seconds: Length of the window that it is compared with; its own may differ by a tenth.
+        usages: Calls by endpoint, without histograms; endpoints without calls are missing.
+    """
+
+    start: int
+    end: int
+    seconds: int
+    usages: Mapping[int, Usage]
+
+    def of(self, endpoints: "Iterable[Endpoint]") -> Before:
+        """The calls of some endpoints together; the histogram if all have been read."""
+        found = [self.usages[one.id] for one in endpoints if one.id in self.usages]
+        return Before(self.start, self.end, self.seconds, Usage.total(found))
+
+    def of_one(self, endpoint: "Endpoint") -> Before | None:
+        """The calls of one endpoint; None if it did not exist when the period began."""
+        if endpoint.first_seen_at > self.start:
+            return None
+        return Before(self.start, self.end, self.seconds, self.usages.get(endpoint.id, Usage()))
 
 
 @dataclass(frozen=True, slots=True)

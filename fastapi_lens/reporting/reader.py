@@ -1,20 +1,32 @@
 """Reader: windows, sums, series and health, read from the roll-up rows. Knows no HTML."""
 
+import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
 
+from fastapi_lens.changes.changes import Period
+from fastapi_lens.changes.changes import Release as Begun
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.reporting.aggregate import (
     read_histograms,
     read_rows,
     summed,
     usage_of,
+    usage_of_sums,
 )
-from fastapi_lens.reporting.bucket_rows import Row
+from fastapi_lens.reporting.app_series import AppSeries, read_app_series
+from fastapi_lens.reporting.bucket_rows import Row, fetched
 from fastapi_lens.reporting.cache import TTLCache
 from fastapi_lens.reporting.caller_reader import CallerReader
+from fastapi_lens.reporting.changes import (
+    EndpointChange,
+    KnownDays,
+    Watched,
+    period_of,
+    read_changes,
+)
 from fastapi_lens.reporting.endpoint_rows import (
     FIRST_CALLED,
     FIRST_SEEN,
@@ -29,6 +41,7 @@ from fastapi_lens.reporting.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.evidence_reader import Scope, read_evidence, read_judged, with_weeks
 from fastapi_lens.reporting.evidence_rows import KnownCalls
 from fastapi_lens.reporting.model import (
+    AppBefore,
     Before,
     Bounds,
     Detail,
@@ -39,9 +52,11 @@ from fastapi_lens.reporting.model import (
     Worker,
     id_from_key,
 )
+from fastapi_lens.reporting.observation import Release, read_observation, release_names
 from fastapi_lens.reporting.request_log import LogReader
 from fastapi_lens.reporting.time_series import (
     Times,
+    first_call,
     hours_of_week,
     hours_until_now,
     read_trends,
@@ -69,6 +84,12 @@ EVIDENCE_SECONDS = 60.0
 """Longest age of verdicts on pages that are read every few seconds: they change once a day at most,
 and with a call.
 """
+
+KNOWN_DAYS_SECONDS = 3_600.0
+"""Time for which the days that changes are found in stay in memory."""
+
+CHANGES_SECONDS = 300.0
+"""Longest age of what has changed: it is a matter of days, and takes a while to find."""
 
 KNOWN_SECONDS = 600.0
 """Time after which the days of all silent endpoints, and all earlier weeks, are read anew, so that
@@ -113,6 +134,9 @@ class Reader:
         self.results = TTLCache()
         self._recent = TTLCache(max_age_seconds=EVIDENCE_SECONDS)
         self._known = TTLCache(max_age_seconds=KNOWN_SECONDS, max_values=1)
+        self._changes = TTLCache(max_age_seconds=CHANGES_SECONDS)
+        self._known_days = TTLCache(max_age_seconds=KNOWN_DAYS_SECONDS, max_values=1)
+        self._finding = threading.Lock()
         self._earlier_weeks = TTLCache(max_age_seconds=KNOWN_SECONDS, max_values=1)
         self._sizes = TTLCache(max_age_seconds=SIZE_SECONDS, max_values=1)
 
@@ -357,6 +381,54 @@ class Reader:
         day = int(now) // SECONDS_PER_DAY
         return (key, scope.app, scope.settings, day)
 
+    def changes(
+        self, endpoints: Sequence[Endpoint], *, window: Window, now: float
+    ) -> tuple[EndpointChange, ...]:
+        """The changes of endpoints in a window, at most `CHANGES_SECONDS` old; see `read_changes`.
+
+        Of a window of more than `MOST_DAYS` days, its last ones count.
+
+        Args:
+            endpoints: All that a page shows, as `endpoints` returned them for this window.
+            window: In which to look.
+            now: Epoch seconds.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        app, settings = self._app(), self._settings()
+        known = self._known_days.get((app, settings), KnownDays)
+
+        def find() -> tuple[EndpointChange, ...]:
+            # One at a time, because all windows share the days that are known.
+            with self._finding, self._database.read() as connection:
+                watched = Watched(
+                    read_observation(connection, app, now=now), now, self._kept(Tier.HOUR)
+                )
+                period = Period(
+                    *period_of(window.begin(now), window.end, now=now),
+                    _begun(release_names(connection, app)),
+                    settings.thresholds.cold_days,
+                    settings.thresholds.dead_days,
+                )
+                return read_changes(connection, endpoints, period, watched, known)
+
+        return self._changes.get(self._changes_key(endpoints, window), find)
+
+    def known_changes(
+        self, endpoints: Sequence[Endpoint], *, window: Window
+    ) -> tuple[EndpointChange, ...] | None:
+        """The same if they were found lately; None otherwise. Reads nothing."""
+        found: tuple[EndpointChange, ...] | None = self._changes.known(
+            self._changes_key(endpoints, window)
+        )
+        return found
+
+    def _changes_key(self, endpoints: Iterable[Endpoint], window: Window) -> Hashable:
+        # A change of the status is one of these changes.
+        shown = frozenset((one.id, one.status) for one in endpoints)
+        return (self._app(), self._settings(), window, shown)
+
     def bounds(self, window: Window, *, now: float) -> Bounds:
         """Start and end of a window, to the precision of the rows that are kept."""
         return bounds_of(window, now=now, kept=self._kept)
@@ -375,6 +447,66 @@ class Reader:
         """
         with self._database.read() as connection:
             return read_trends(connection, ids, Times(window, now, self._kept))
+
+    def before(self, *, window: Window, now: float, timed: Sequence[int] = ()) -> AppBefore | None:
+        """The calls of all endpoints in the period before a window; None if it is not known.
+
+        Args:
+            window: The window.
+            now: Epoch seconds.
+            timed: Endpoints whose histograms are read, too.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        found = self._period_before(window, now)
+        if found is None:
+            return None
+        spans = cover(found.start, end=found.end)
+        with self._database.read() as connection:
+            usages = {
+                identity: usage_of_sums(sums)
+                for identity, *sums in fetched(connection, sa.select(summed(spans, now=now)))
+            }
+            histograms = (
+                read_histograms(connection, spans, ids=sorted(timed), now=now) if timed else {}
+            )
+        for identity in timed:
+            if identity in usages:
+                histogram = histograms.get(identity, Histogram())
+                usages[identity] = replace(usages[identity], histogram=histogram)
+        return AppBefore(found.start, found.end, found.seconds, usages)
+
+    def releases(self) -> tuple[Release, ...]:
+        """The releases of the app, in the order of their first recording.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            return release_names(connection, self._app())
+
+    def app_series(
+        self, ids: Sequence[int], timed: Sequence[int], *, window: Window, now: float
+    ) -> AppSeries:
+        """The calls of many endpoints together over time, and those of the period before.
+
+        Args:
+            ids: The endpoints whose calls are counted.
+            timed: Those among them whose durations count.
+            window: The period.
+            now: Epoch seconds.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        times, before = Times(window, now, self._kept), self._period_before(window, now)
+        with self._database.read() as connection:
+            first = first_call(connection, ids, times) if ids else None
+            earlier = None if before is None else Window.between(before.start, before.end)
+            return read_app_series(
+                connection, ids, timed, times, first_called_at=first, before=earlier
+            )
 
     def code_days(self, window: Window, *, now: float) -> tuple[int, int]:
         """The first and the last day of a window's status codes, counted from the epoch."""
@@ -447,3 +579,8 @@ class Reader:
 
     def _kept(self, tier: Tier) -> int | None:
         return self._retention.kept_seconds(tier)
+
+
+def _begun(releases: Iterable[Release]) -> tuple[Begun, ...]:
+    """Releases with a name, as changes name them."""
+    return tuple(Begun(one.name, int(one.first_at)) for one in releases if one.name)

@@ -74,7 +74,7 @@ def read_trends(
     connection: Connection, ids: Sequence[int], times: Times
 ) -> Mapping[int, Sequence[int]]:
     """Calls of several endpoints per step, oldest first; the same number of steps for each."""
-    steps, now = steps_of(times, _first_call(connection, ids, times)), times.now
+    steps, now = steps_of(times, first_call(connection, ids, times)), times.now
     numbers = steps.numbers(now)
     found = {identity: [0] * len(numbers) for identity in ids}
     for identity, at, calls in fetched(connection, _calls_by_step(steps, ids, now)):
@@ -144,7 +144,7 @@ def hours_of_week(rows: Sequence[tuple[int, Row]], span: Span) -> WeekHours:
     return WeekHours(first * Tier.HOUR, present * Tier.HOUR, tuple(calls), tuple(hours))
 
 
-def _first_call(connection: Connection, ids: Sequence[int], times: Times) -> float | None:
+def first_call(connection: Connection, ids: Sequence[int], times: Times) -> float | None:
     """The earliest first call of some endpoints, in epoch seconds, for a window without a start."""
     if times.window.seconds is not None:
         return None
@@ -156,12 +156,13 @@ def _first_call(connection: Connection, ids: Sequence[int], times: Times) -> flo
     return None if oldest is None else whole(oldest) / 1_000_000
 
 
-def steps_of(times: Times, first_called_at: float | None) -> Steps:
+def steps_of(times: Times, first_called_at: float | None, *, least_seconds: int = 0) -> Steps:
     """The steps of a window.
 
     Args:
         times: The window.
         first_called_at: Epoch seconds, the start of a window of everything; None without calls.
+        least_seconds: Shortest length of a step; that of the longest step wins.
     """
     window, now, kept = times.window, times.now, times.kept
     begin = window.begin(now)
@@ -171,7 +172,11 @@ def steps_of(times: Times, first_called_at: float | None) -> Steps:
     reach = finest(begin, now=now, kept=kept)
     span = int(now) - begin if window.end is None else window.end - begin
     size = next(
-        (size for size in _STEPS_SECONDS if size >= reach and span / size <= MAX_STEPS),
+        (
+            size
+            for size in _STEPS_SECONDS
+            if size >= max(reach, least_seconds) and span / size <= MAX_STEPS
+        ),
         _STEPS_SECONDS[-1],
     )
     # The coarsest tier that divides a step needs the fewest rows.

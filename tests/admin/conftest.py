@@ -109,10 +109,12 @@ class Site:
         writer.register([], applied=0, now_us=microseconds(moment))
         writer.write(batch)
 
-    def get(self, path: str = "/lens/", **headers: str) -> Any:
+    def get(self, path: str = "/lens/endpoints", **headers: str) -> Any:
         return self.client.get(path, headers=headers)
 
-    def fragment(self, path: str = "/lens/", *, source: str = "a#x", **headers: str) -> Any:
+    def fragment(
+        self, path: str = "/lens/endpoints", *, source: str = "a#x", **headers: str
+    ) -> Any:
         """A page's fragment, requested as htmx does."""
         question = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Source": source}
         return self.client.get(path, headers={**question, **headers})

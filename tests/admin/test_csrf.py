@@ -64,4 +64,4 @@ def test_a_page_goes_out_compressed_for_who_takes_that(site: Site) -> None:
     assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
     assert packed.text == plain.text
     assert "Accept-Encoding" in plain.headers["vary"]
-    assert "content-encoding" not in site.get("/lens/export.csv").headers
+    assert "content-encoding" not in site.get("/lens/endpoints.csv").headers

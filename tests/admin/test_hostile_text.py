@@ -39,7 +39,7 @@ def test_an_override_of_the_direction_is_seen_on_pages_and_in_files(make_site: M
     site.client.get("/any/txt.%E2%80%AEexe%E2%80%8B")
     assert site.lens.flusher.flush()
 
-    for page in ("requests", "requests.csv", "requests.json", "", "report", "export.json"):
+    for page in ("requests", "requests.csv", "requests.json", "", "report", "endpoints.json"):
         text = site.get(f"/lens/{page}").text
         assert not {"\u202e", "\u200b"} & set(text)
         assert "\\u202e" in text or not page.startswith("requests")
@@ -96,7 +96,7 @@ def test_the_name_of_a_caller_is_text_on_every_page(make_site: MakeSite, name: s
         if one.path == "/users"
     )
     pages = [
-        *("/lens/callers", own, f"{own}/forget", f"/lens/?caller={who.id:016x}"),
+        *("/lens/callers", own, f"{own}/forget", f"/lens/endpoints?caller={who.id:016x}"),
         *(f"/lens/endpoints/{key}", "/lens/cleanup"),
         # The recorder replaces invisible characters.
         *(("/lens/requests", f"/lens/requests?caller={who.id:016x}") if name.isprintable() else ()),

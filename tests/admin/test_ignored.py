@@ -46,7 +46,7 @@ def test_an_ignored_endpoint_is_neither_counted_nor_shown_and_comes_back(site: S
     site.get("/users/1")
     shown = calls(site)
     assert f"GET {health.path}" not in shown
-    assert f"GET {health.path}" not in table(site.get("/lens/").text, "Endpoints").names
+    assert f"GET {health.path}" not in table(site.get("/lens/endpoints").text, "Endpoints").names
     page = site.get(f"/lens/endpoints/{health.key}").text
     assert link(page, health.path).href == "/lens/settings?rule=a#rules"
     assert "Recent requests" not in page
@@ -57,20 +57,21 @@ def test_an_ignored_endpoint_is_neither_counted_nor_shown_and_comes_back(site: S
 
 
 def test_one_switch_shows_the_ignored_and_every_link_keeps_it(site: Site) -> None:
-    assert "lens-ignored" not in site.get("/lens/").text
+    assert "lens-ignored" not in site.get("/lens/endpoints").text
     site.count("GET", "/health")
     save_rules(site, Rule(id="a", pattern="/health"), Rule(id="b", pattern="/users"))
-    hidden = site.get("/lens/").text
+    hidden = site.get("/lens/endpoints").text
     assert "Show 2 ignored" in hidden
     assert [name for name in endpoint_cells(hidden) if "ignored" in name] == []
-    shown = site.get("/lens/?ignored=1").text
+    shown = site.get("/lens/endpoints?ignored=1").text
     assert len([name for name in endpoint_cells(shown) if "ignored" in name]) == 2
     assert field(shown, "ignored").checked
-    own = [one for one in addresses(shown) if one.startswith(("/lens/?", "/lens/export"))]
+    lists = ("/lens/endpoints?", "/lens/endpoints.")
+    own = [one for one in addresses(shown) if one.startswith(lists)]
     assert len(own) > 15
     assert [one for one in own if "ignored=1" not in one] == []
-    assert "/health" in site.get("/lens/export.csv?ignored=1").text
-    assert "/health" not in site.get("/lens/export.csv").text
+    assert "/health" in site.get("/lens/endpoints.csv?ignored=1").text
+    assert "/health" not in site.get("/lens/endpoints.csv").text
     assert "/health" not in site.get("/lens/report").text
 
 

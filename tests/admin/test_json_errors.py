@@ -57,7 +57,7 @@ def test_a_stranger_learns_nothing_of_what_is_there(client: TestClient, path: st
     assert set(answer.json()) == {"detail"}
 
 
-@pytest.mark.parametrize("path", ["/report", "/report/top", "/requests", "/export.json"])
+@pytest.mark.parametrize("path", ["/report", "/report/top", "/requests", "/endpoints.json"])
 def test_a_method_that_is_not_possible_is_told_as_json(client: TestClient, path: str) -> None:
     answer = client.post(f"/lens{path}", headers=KEY | JSON)
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET")

@@ -58,7 +58,7 @@ def addresses() -> Iterator[tuple[str, str]]:
     yield "/report?status=dead", "Report"
     yield "/report/top?days=all&limit=1", "TopReport"
     yield "/report/dead?days=1", "DeadReport"
-    yield "/export.json?q=orders&sort=-p95", "EndpointsFile"
+    yield "/endpoints.json?q=orders&sort=-p95", "EndpointsFile"
     yield "/requests.json?status=5xx&reason=error", "RequestsFile"
 
 

@@ -113,7 +113,7 @@ def test_programs_are_told_the_same(site: Site) -> None:
     assert talk["oldest_open_since"] == talk["first_called_at"]
     assert endpoints["/events"]["open_connections"] == 0
     assert endpoints["/events"]["oldest_open_since"] is None
-    exported = csv.DictReader(io.StringIO(site.get("/lens/export.csv").text))
+    exported = csv.DictReader(io.StringIO(site.get("/lens/endpoints.csv").text))
     assert {row["path"]: row["open_connections"] for row in exported} == {
         "/talk": "3",
         "/events": "0",

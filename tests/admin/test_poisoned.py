@@ -21,7 +21,14 @@ from tests.cli.helpers import run
 
 PAGES = (
     *("/", "/?days=all", "/?ignored=on", "/report", "/report/top", "/report/dead", "/requests"),
-    *("/exceptions", "/requests.csv", "/requests.json", "/export.csv", "/export.json", "/settings"),
+    *(
+        "/exceptions",
+        "/requests.csv",
+        "/requests.json",
+        "/endpoints.csv",
+        "/endpoints.json",
+        "/settings",
+    ),
     *("/settings/now", "/settings/audit", "/settings/danger", "/settings/rules"),
 )
 VALUES: tuple[object, ...] = ("oops", "[1,null]", -5, 9e18, b"\x0f\xff\xff", 2**63 - 1)

@@ -42,7 +42,7 @@ def error_number(page: str) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("path", ["/lens/", "/lens/endpoints/00", "/lens/?q=none"])
+@pytest.mark.parametrize("path", ["/lens/", "/lens/endpoints/00", "/lens/endpoints?q=none"])
 def test_every_page_is_kept_safe_by_its_headers(site: Site, path: str) -> None:
     for answer in (site.get(path), site.fragment(path)):
         assert answer.headers["content-security-policy"] == POLICY
@@ -168,10 +168,10 @@ def test_an_error_of_our_own_is_a_page_or_a_toast_with_a_number_that_the_log_has
 
     monkeypatch.setattr(site.lens.reader, "endpoints", fail)
     with caplog.at_level(logging.ERROR, logger="fastapi_lens"):
-        page, toast = site.get("/lens/?q=a&days=30"), site.fragment("/lens/?q=b")
+        page, toast = site.get("/lens/endpoints?q=a&days=30"), site.fragment("/lens/endpoints?q=b")
     assert (page.status_code, toast.status_code) == (500, 500)
     assert "An error occurred while creating this page." in page.text
-    assert link(page.text, "Try again").href == "/lens/?q=a&days=30"
+    assert link(page.text, "Try again").href == "/lens/endpoints?q=a&days=30"
     assert toast.text.startswith('<hx-partial hx-target="#lens-toasts"')
     assert "a secret of ours" not in page.text + toast.text
     for text in (page.text, toast.text):
@@ -268,7 +268,7 @@ def test_a_database_that_cannot_be_reached_is_logged_in_one_line(
         raise StorageError("OperationalError: connection refused")
 
     monkeypatch.setattr(site.lens.reader, "endpoints", fail)
-    page, report = site.get("/lens/?q=a"), site.get("/lens/report")
+    page, report = site.get("/lens/endpoints?q=a"), site.get("/lens/report")
     assert (page.status_code, report.status_code) == (503, 503)
     assert "refused" not in page.text + report.text
     lines = [one for one in caplog.text.splitlines() if "fastapi_lens error" in one]

@@ -12,7 +12,7 @@ def test_a_page_that_is_none_is_not_found(site: Site) -> None:
     page = site.get("/lens/reports/of/all/kinds")
     assert page.status_code == 404
     assert "No such page in the lens." in page.text
-    assert 'href="/lens/"' in page.text
+    assert 'href="/lens/endpoints"' in page.text
 
 
 def test_a_page_that_is_none_asks_for_the_key_like_all_others(

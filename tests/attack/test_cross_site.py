@@ -136,7 +136,7 @@ def test_nothing_is_shown_to_another_site_by_any_path_or_method(
                 assert not answer.header("set-cookie")
 
 
-@pytest.mark.parametrize("path", ["/lens/", "/lens/report", REPORT_PATH, "/lens/export.csv"])
+@pytest.mark.parametrize("path", ["/lens/", "/lens/report", REPORT_PATH, "/lens/endpoints.csv"])
 def test_a_link_opens_the_admin_and_nothing_else_of_another_site_does(
     keyed: Target, local: Target, path: str
 ) -> None:

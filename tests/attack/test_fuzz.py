@@ -22,7 +22,7 @@ FOUND = {
     "an origin that cannot be taken apart": Raw("POST", "/lens/logout", headers=ODD_ORIGIN),
     "a way on that cannot be taken apart": Raw(path="/lens/login", query=b"next=//["),
     "no cache header on a redirect": Raw(path="/lens"),
-    "no cache header on a wrong method": Raw("POST", "/lens/export.csv"),
+    "no cache header on a wrong method": Raw("POST", "/lens/endpoints.csv"),
     "a key that a redirect repeats": Raw(path="/lens", query=f"report_key={KEY}".encode()),
     "a key that the way on from another page repeats": Raw(
         "POST", "/lens/logout", query=f"x=%22&report%5fkey={KEY}&a=b".encode()
@@ -77,7 +77,7 @@ def test_postgresql_is_never_asked_for_what_it_does_not_take(
     tmp_path: Path, postgres_url: str
 ) -> None:
     found = build(tmp_path, database_url=postgres_url)
-    for page in ("", "requests", "exceptions", "requests.csv", "export.csv", "endpoints/%00"):
+    for page in ("", "requests", "exceptions", "requests.csv", "endpoints.csv", "endpoints/%00"):
         for query in (b"q=%00&endpoint=%00", b"q=a%00b&tag=%00", b"q=%ed%a0%80", b"q=\x00"):
             raw = Raw(
                 path=f"/lens/{page}", query=query, headers=(*Raw().headers, found.good["key"])
@@ -114,7 +114,7 @@ def test_a_fault_of_ours_gets_an_answer_without_a_word_of_it(
     monkeypatch.setattr(target.lens, "clock", lambda: later)
     monkeypatch.setattr(target.lens.reader, "endpoints", fail)
     monkeypatch.setattr("fastapi_lens.admin.pages.login.page.safe_next", fail)
-    for path in ("/lens/", "/lens/report", REPORT_PATH, "/lens/login", "/lens/export.csv"):
+    for path in ("/lens/", "/lens/report", REPORT_PATH, "/lens/login", "/lens/endpoints.csv"):
         raw = Raw(path=path, headers=(*Raw().headers, target.good["key"]))
         answer = target.call(raw)
         assert problems(Attempt(raw, let_in=True), answer) == ["status 500"]

@@ -65,7 +65,7 @@ def status(target: Target, *headers: Header, client: str = "127.0.0.1", path: st
     return answer.status
 
 
-@pytest.mark.parametrize("path", ["/lens/", "/lens/report", "/lens/login", "/lens/export.csv"])
+@pytest.mark.parametrize("path", ["/lens/", "/lens/report", "/lens/login", "/lens/endpoints.csv"])
 def test_nobody_else_is_answered(target: Target, path: str) -> None:
     own = 303 if path == "/lens/login" else 200
     assert status(target, LOCALHOST, path=path) == own

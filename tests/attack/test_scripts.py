@@ -96,14 +96,14 @@ def attack(client: httpx.Client) -> None:
 def addresses(client: httpx.Client) -> list[str]:
     """Every page, with the worst of what is there in place of its parameters."""
     found = ["/lens/", "/lens/requests", "/lens/exceptions", "/lens/settings", "/lens/login"]
-    found += ["/lens/callers", "/lens/cleanup"]
-    for kind, page in (("endpoints", ""), ("requests", "requests"), ("exceptions", "exceptions")):
+    found += ["/lens/callers", "/lens/cleanup", "/lens/endpoints", "/lens/changes"]
+    for kind in ("endpoints", "requests", "exceptions"):
         for words in ("srcdoc", "onfocus", "hx-get"):
-            text = client.get(f"/lens/{page}", params={"q": words}).text
+            text = client.get(f"/lens/{kind}", params={"q": words}).text
             found += [one.href for one in links(text) if f"/lens/{kind}/" in one.href][:2]
     callers = [one.href for one in links(client.get("/lens/callers").text)]
     for own in [href for href in callers if "/lens/callers/" in href][:6]:
-        found += [own, f"{own}/forget", f"/lens/?caller={own[-16:]}"]
+        found += [own, f"{own}/forget", f"/lens/endpoints?caller={own[-16:]}"]
     for script in (SCRIPTS[1], SCRIPTS[5], WHOLE[:190]):
         typed = urlencode({"q": script, "tag": script, "pattern": f"/{script}"})
         pages = ("", "requests", "exceptions", "callers", "settings/rules/preview")
@@ -140,7 +140,7 @@ def test_what_a_live_update_brings_runs_no_more(
     hostile: Server, signed_in: httpx.Client, page: Page, ran: list[Any]
 ) -> None:
     sign_in(page, signed_in)
-    for path in ("/lens/", "/lens/requests"):
+    for path in ("/lens/endpoints", "/lens/requests"):
         page.goto(f"{hostile.url}{path}")
         signed_in.get(f"/any/{quote(SCRIPTS[8], safe='')}")
         with page.expect_response(lambda answer: "/lens/" in answer.url):

@@ -67,7 +67,7 @@ def session_cookie(shop: Server) -> Any:
 def signed_in(shop: Server, page: Page, session_cookie: Any) -> Page:
     """The page of all endpoints, seen by somebody who has signed in."""
     page.context.add_cookies([session_cookie])
-    page.goto(f"{shop.url}/lens/")
+    page.goto(f"{shop.url}/lens/endpoints")
     return page
 
 

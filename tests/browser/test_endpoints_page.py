@@ -14,29 +14,29 @@ def test_the_whole_story_from_login_to_logout(
     shop: Server, page: Page, page_watch: PageWatch
 ) -> None:
     page_watch.expect("422")  # what the browser says of the wrong key
-    page.goto(f"{shop.url}/lens/?sort=-p95")
+    page.goto(f"{shop.url}/lens/endpoints?sort=-p95")
     expect(page).to_have_url(re.compile(r"/lens/login\?next="))
     page.get_by_label("Key").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_be_visible()
     page.get_by_label("Key").fill(KEY)
     page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_url(f"{shop.url}/lens/?sort=-p95")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?sort=-p95")
     assert paths(page)[0] == "/orders/{order_id}"
     mark(page)
 
     page.get_by_label("POST").check()
-    expect(page).to_have_url(f"{shop.url}/lens/?method=POST&sort=-p95")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?method=POST&sort=-p95")
     expect(page.locator("#lens-rows tr")).to_have_count(1)
     expect(page.get_by_role("link", name="All 1")).to_be_visible()
     expect(page.locator("#lens-announce")).to_have_text("1 endpoint")
 
     page.get_by_role("link", name="Clear filters").click()
-    expect(page).to_have_url(f"{shop.url}/lens/?sort=-p95")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?sort=-p95")
     expect(page.get_by_label("POST")).not_to_be_checked()
 
     page.get_by_role("link", name="Endpoint", exact=True).click()
-    expect(page).to_have_url(f"{shop.url}/lens/?sort=path")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?sort=path")
     expect(page.locator("th[aria-sort=ascending]")).to_have_text(re.compile("Endpoint"))
     assert paths(page) == sorted(paths(page))
     assert is_still_here(page)
@@ -44,34 +44,34 @@ def test_the_whole_story_from_login_to_logout(
     page.get_by_role("button", name="You: default key").click()
     page.get_by_role("button", name="Log out", exact=True).click()
     expect(page).to_have_url(f"{shop.url}/lens/login")
-    page.goto(f"{shop.url}/lens/")
+    page.goto(f"{shop.url}/lens/endpoints")
     expect(page).to_have_url(re.compile(r"/lens/login\?next="))
 
 
 def test_back_and_forward_restore_filters_search_and_rows(shop: Server, signed_in: Page) -> None:
     page = signed_in
     page.get_by_label("GET").check()
-    expect(page).to_have_url(f"{shop.url}/lens/?method=GET")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?method=GET")
     page.get_by_label("Tag").select_option("orders")
-    expect(page).to_have_url(f"{shop.url}/lens/?method=GET&tag=orders")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?method=GET&tag=orders")
     page.get_by_role("searchbox").press_sequentially("order_id", delay=30)
-    expect(page).to_have_url(f"{shop.url}/lens/?q=order_id&method=GET&tag=orders")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=order_id&method=GET&tag=orders")
     expect(page.locator("#lens-rows tr")).to_have_count(1)
     page.get_by_role("link", name="30d").click()
     expect(page).to_have_url(re.compile("days=30"))
 
     page.go_back()
-    expect(page).to_have_url(f"{shop.url}/lens/?q=order_id&method=GET&tag=orders")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=order_id&method=GET&tag=orders")
     expect(page.get_by_role("searchbox")).to_have_value("order_id")
     expect(page.get_by_role("link", name="7d")).to_have_attribute("aria-current", "true")
     page.go_back()
-    expect(page).to_have_url(f"{shop.url}/lens/?method=GET&tag=orders")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?method=GET&tag=orders")
     expect(page.get_by_role("searchbox")).to_have_value("")
     expect(page.get_by_label("Tag")).to_have_value("orders")
     expect(page.locator("#lens-rows tr")).to_have_count(2)
     page.go_back()
     page.go_back()
-    expect(page).to_have_url(f"{shop.url}/lens/")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints")
     expect(page.get_by_label("GET")).not_to_be_checked()
     expect(page.locator("#lens-rows tr")).to_have_count(50)
 
@@ -79,7 +79,7 @@ def test_back_and_forward_restore_filters_search_and_rows(shop: Server, signed_i
     expect(page.get_by_label("GET")).to_be_checked()
     page.go_forward()
     page.go_forward()
-    expect(page).to_have_url(f"{shop.url}/lens/?q=order_id&method=GET&tag=orders")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=order_id&method=GET&tag=orders")
     expect(page.get_by_role("searchbox")).to_have_value("order_id")
     expect(page.get_by_label("Tag")).to_have_value("orders")
     expect(page.locator("#lens-rows tr")).to_have_count(1)
@@ -100,14 +100,14 @@ def test_typing_keeps_the_caret_and_makes_one_entry_of_history(
     assert page.evaluate("history.length") == entries + 1
 
     search.fill("")
-    expect(page).to_have_url(f"{shop.url}/lens/")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints")
     expect(page.locator("#lens-rows tr")).to_have_count(50)
     search.fill("nothing of this name")
     expect(page.get_by_role("heading", name="No endpoint matches")).to_be_visible()
     page.locator("#lens-no-match").get_by_role("link", name="Clear filters").click()
     expect(search).to_have_value("")
     search.fill("n")
-    expect(page).to_have_url(f"{shop.url}/lens/?q=n")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=n")
 
 
 def test_an_answer_does_not_undo_what_was_typed_after_its_question(
@@ -120,18 +120,18 @@ def test_an_answer_does_not_undo_what_was_typed_after_its_question(
     def hold(route: Route) -> None:
         held.append(route)
 
-    page.route("**/lens/?q=old*", hold)
+    page.route("**/lens/endpoints?q=old*", hold)
     search = page.get_by_role("searchbox")
     search.fill("old")
-    with page.expect_request("**/lens/?q=old*"):
+    with page.expect_request("**/lens/endpoints?q=old*"):
         page.clock.run_for(250)
     search.fill("legacy")
     search.blur()
     held[0].continue_()
-    expect(page).to_have_url(f"{shop.url}/lens/?q=old")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=old")
     expect(search).to_have_value("legacy")
     page.clock.run_for(250)
-    expect(page).to_have_url(f"{shop.url}/lens/?q=legacy")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=legacy")
     assert paths(page) == ["/legacy"]
 
 
@@ -141,12 +141,12 @@ def test_status_tabs_count_what_the_other_filters_leave(shop: Server, signed_in:
     expect(page.get_by_role("link", name="All 2")).to_be_visible()
     expect(page.get_by_role("link", name="Cold 1")).to_be_visible()
     page.get_by_role("link", name="Dead 1").click()
-    expect(page).to_have_url(f"{shop.url}/lens/?status=dead&tag=reports")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?status=dead&tag=reports")
     assert paths(page) == ["/legacy"]
     expect(page.get_by_role("link", name="All 2")).to_be_visible()
     # A choice in the form keeps the tab that is chosen by a link.
     page.get_by_label("Tag").select_option("orders")
-    expect(page).to_have_url(f"{shop.url}/lens/?status=dead&tag=orders")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?status=dead&tag=orders")
     expect(page.get_by_role("heading", name="No endpoint matches")).to_be_visible()
 
 
@@ -154,7 +154,7 @@ def test_pages_are_links_and_start_at_their_top(shop: Server, signed_in: Page) -
     page = signed_in
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.get_by_role("link", name="Page 2").click()
-    expect(page).to_have_url(f"{shop.url}/lens/?page=2")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?page=2")
     expect(page.locator("#lens-rows tr")).to_have_count(9)
     expect(page.get_by_text("51–59 of 59 endpoints")).to_be_visible()
     assert page.evaluate("document.querySelector('#lens-table').getBoundingClientRect().top") > 0
@@ -218,15 +218,15 @@ def test_a_session_that_has_ended_leads_to_the_login_and_back(
     expect(page).to_have_url(re.compile(r"/lens/login\?next="))
     page.get_by_label("Key").fill(KEY)
     page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_url(re.compile(r"/lens/\?.*tag=orders"))
+    expect(page).to_have_url(re.compile(r"/lens/endpoints\?.*tag=orders"))
     expect(page.get_by_label("Tag")).to_have_value("orders")
 
 
 def test_hostile_paths_and_tags_are_text(shop: Server, signed_in: Page) -> None:
     page = signed_in
-    page.goto(f"{shop.url}/lens/?q=<script>alert(2)</script>&tag=<b>users</b>")
+    page.goto(f"{shop.url}/lens/endpoints?q=<script>alert(2)</script>&tag=<b>users</b>")
     expect(page.get_by_role("searchbox")).to_have_value("<script>alert(2)</script>")
-    page.goto(f"{shop.url}/lens/?tag=<b>users</b>")
+    page.goto(f"{shop.url}/lens/endpoints?tag=<b>users</b>")
     assert paths(page) == ["/users/<script>alert(1)</script>"]
     page.locator("#lens-rows a").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("<script>alert(1)</script>")

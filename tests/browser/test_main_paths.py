@@ -81,11 +81,25 @@ class Visitor:
         expect(self.page.locator("#lens-rows tr")).to_have_count(count)
 
     def signs_in(self) -> None:
-        self.page.goto(f"{self.place.base}/?days=30")
+        self.page.goto(f"{self.place.base}/endpoints?days=30")
         self.is_at(r"~/login\?next=.*")
         self.page.get_by_label("Key").fill(KEY)
         self.page.get_by_role("button", name="Sign in").click()
-        self.is_at("/?days=30")
+        self.is_at("/endpoints?days=30")
+
+    def looks_at_the_overview(self) -> None:
+        self.link("Overview").click()
+        self.is_at("/")
+        if not self.scripts:
+            self.link("Show what changed").click()
+            self.is_at("/changes")
+        expect(self.page.locator(".changed")).not_to_contain_text("Comparing")
+        self.page.get_by_label("Tag").select_option("orders")
+        self.apply()
+        self.is_at(r"~/\?.*tag=orders.*")
+        self.page.go_back()
+        self.page.get_by_role("link", name="All by p95").click()
+        self.is_at("/endpoints?sort=-p95")
 
     def sees_calls_arrive(self) -> None:
         mark(self.page)
@@ -98,15 +112,15 @@ class Visitor:
         self.page.get_by_label("POST").check()
         self.page.get_by_label("Tag").select_option("orders")
         self.apply()
-        self.is_at(r"~/\?.*method=POST&tag=orders.*days=30.*")
+        self.is_at(r"~/endpoints\?.*method=POST&tag=orders.*days=30.*")
         self.has_rows(1)
         self.link("Clear filters").click()
-        self.is_at("/?days=30")
+        self.is_at("/endpoints?days=30")
         self.page.get_by_role("link", name="p95").click()
-        self.is_at("/?days=30&sort=-p95")
+        self.is_at("/endpoints?days=30&sort=-p95")
         expect(self.page.locator("th[aria-sort=descending]")).to_have_text(re.compile("p95"))
         self.link("Page 2").click()
-        self.is_at("/?days=30&sort=-p95&page=2")
+        self.is_at("/endpoints?days=30&sort=-p95&page=2")
         self.has_rows(9)
         self.link("Cold 1").click()
         self.has_rows(1)
@@ -162,6 +176,8 @@ def watched(page: Page) -> list[str]:
 
 def all_the_way(visitor: Visitor) -> None:
     visitor.signs_in()
+    visitor.looks_at_the_overview()
+    visitor.page.goto(f"{visitor.place.base}/endpoints?days=30")
     (session,) = visitor.page.context.cookies(visitor.place.base + "/")
     assert session["path"] == urlsplit(visitor.place.base).path
     visitor.place.call(f"/orders/{UNLUCKY}")

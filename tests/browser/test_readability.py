@@ -70,7 +70,7 @@ def test_fields_have_borders_and_hovered_buttons_have_texts_that_can_be_seen(
     destroy = signed_in.get_by_role("button", name="Delete permanently")
     # Not as pale as a button that is disabled.
     assert destroy.evaluate(CONTRAST, ["backgroundColor", "color"]) >= 4.5
-    signed_in.goto(f"{shop.url}/lens/")
+    signed_in.goto(f"{shop.url}/lens/endpoints")
     for field in signed_in.locator(".filters :is(select, input[type=search])").all():
         assert field.evaluate(CONTRAST, ["borderTopColor", "backgroundColor"]) >= 3
 
@@ -84,8 +84,10 @@ def test_no_header_or_control_is_cut_off_at_any_width(shop: Server, signed_in: P
     for width in WIDTHS:
         signed_in.set_viewport_size({"width": width, "height": 900})
         for sort in ("-calls", "-p95", "-last", "-errors"):
-            signed_in.goto(f"{shop.url}/lens/?sort={sort}")
+            signed_in.goto(f"{shop.url}/lens/endpoints?sort={sort}")
             assert signed_in.evaluate(CLIPPED) == []
+        signed_in.goto(f"{shop.url}/lens/")
+        assert signed_in.evaluate(CLIPPED) == []
         assert signed_in.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -93,7 +95,7 @@ def test_no_header_or_control_is_cut_off_at_any_width(shop: Server, signed_in: P
 def test_more_space_between_letters_cuts_nothing_off(shop: Server, signed_in: Page) -> None:
     for width in (1440, 390):
         signed_in.set_viewport_size({"width": width, "height": 900})
-        for path in ("/lens/", "/lens/settings", "/lens/settings/danger"):
+        for path in ("/lens/", "/lens/endpoints", "/lens/settings", "/lens/settings/danger"):
             signed_in.goto(f"{shop.url}{path}")
             signed_in.evaluate(SPACE)
             assert signed_in.evaluate(CLIPPED) == []

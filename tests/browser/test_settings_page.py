@@ -93,7 +93,7 @@ class TestOnAPhoneInTheDark:
             page.get_by_role("button", name="Keep counts for at most: reset to default")
         ).to_be_visible()
         judge()
-        page.goto(f"{own_shop.url}/lens/?ignored=1&q=legacy")
+        page.goto(f"{own_shop.url}/lens/endpoints?ignored=1&q=legacy")
         expect(page.get_by_text("ignored", exact=True)).to_be_visible()
         judge()
         page.locator("#lens-rows a").first.click()

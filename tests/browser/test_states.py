@@ -26,7 +26,7 @@ def test_the_first_run_lists_all_endpoints_and_says_how_to_make_the_first_call(
 ) -> None:
     shop = start_shop(history=False)
     page.context.add_cookies([sign_in(shop)])
-    page.goto(f"{shop.url}/lens/")
+    page.goto(f"{shop.url}/lens/endpoints")
     # The endpoints come with the first flush, and onto the page without a reload.
     tick_until(page, page.get_by_role("link", name="Never called 59").is_visible)
     expect(page.get_by_role("heading", name="No calls recorded yet")).to_be_visible()
@@ -44,7 +44,7 @@ def test_when_an_update_fails_the_rows_stay_and_the_page_says_since_when(
     page_watch.expect("ERR_CONNECTION_REFUSED|Failed to fetch")
     shop = start_shop()
     page.context.add_cookies([sign_in(shop)])
-    page.goto(f"{shop.url}/lens/")
+    page.goto(f"{shop.url}/lens/endpoints")
     shop.stop()
     tick(page)
     expect(page.locator("#lens-note")).to_have_text(
@@ -64,7 +64,7 @@ def test_a_database_that_cannot_be_read_is_a_page_or_a_toast_with_a_number(
     page_watch.expect("503")
     shop = start_shop()
     page.context.add_cookies([sign_in(shop)])
-    page.goto(f"{shop.url}/lens/")
+    page.goto(f"{shop.url}/lens/endpoints")
     with closing(sqlite3.connect(tmp_path / "lens.db", timeout=10)) as database:
         database.execute("ALTER TABLE lens_bucket RENAME TO lost")
 
@@ -74,15 +74,18 @@ def test_a_database_that_cannot_be_read_is_a_page_or_a_toast_with_a_number(
     number = toast.locator("code").inner_text()
     assert number in shop.log
     expect(page.locator("#lens-rows tr")).to_have_count(50)
-    expect(page).to_have_url(f"{shop.url}/lens/")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints")
 
     # A page that was shown within the last seconds may be given again; this one was not.
-    response = page.goto(f"{shop.url}/lens/?tag=orders")
+    response = page.goto(f"{shop.url}/lens/endpoints?tag=orders")
     assert response is not None
     assert response.status == HTTPStatus.SERVICE_UNAVAILABLE
     expect(page.get_by_role("heading", name="This page could not be shown")).to_be_visible()
     assert axe_violations(page) == []
-    assert page.get_by_role("link", name="Try again").get_attribute("href") == "/lens/?tag=orders"
+    assert (
+        page.get_by_role("link", name="Try again").get_attribute("href")
+        == "/lens/endpoints?tag=orders"
+    )
 
 
 def test_a_session_that_ends_leads_from_a_live_page_to_the_login_and_back(
@@ -91,7 +94,7 @@ def test_a_session_that_ends_leads_from_a_live_page_to_the_login_and_back(
     page = signed_in
     endpoint = page.locator("#lens-rows a").first.get_attribute("href") or ""
     for address in (
-        "/lens/?days=30&sort=-p95",
+        "/lens/endpoints?days=30&sort=-p95",
         endpoint,
         "/lens/requests",
         "/lens/exceptions?q=lookup",

@@ -62,7 +62,7 @@ def test_users_with_a_jwt_look_by_their_role(run: Any) -> None:
         ({"Authorization": "Bearer nonsense"}, 403),
         ({"Cookie": f"access_token={developer}"}, 200),
     ):
-        for path in ("/lens/report", "/lens/", "/lens/export.csv"):
+        for path in ("/lens/report", "/lens/", "/lens/endpoints.csv"):
             assert client.get(path, headers=sent).status_code == status, (path, sent)
     sent = {"Origin": "http://testserver", "Cookie": f"access_token={developer}"}
     refused = client.post("/lens/settings/thresholds", headers=sent)

@@ -33,7 +33,8 @@ def test_the_interface_is_the_one_that_is_written_down(text: Callable[[], str], 
 def test_every_json_answer_of_the_admin_has_a_model() -> None:
     paths = [one.pattern.pattern.replace("\\", "").strip("^$") for one in PAGES]
     json = {one for one in paths if one.startswith("/report") or one.endswith(".json")}
-    assert json == set(report_schema.ANSWERS)
+    # The first leads to another one, for clients of earlier releases.
+    assert json - {"/export.json"} == set(report_schema.ANSWERS)
 
 
 @pytest.mark.typecheck

@@ -450,7 +450,7 @@ def test_the_address_of_the_webhook_is_nowhere(
         "/lens/settings/audit",
         "/lens/",
         "/lens/report",
-        "/lens/export.json",
+        "/lens/endpoints.json",
     ]
     texts = [site.get(page).text for page in pages]
     with site.lens.database.read() as connection:

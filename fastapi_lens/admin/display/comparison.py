@@ -9,6 +9,8 @@ UNCHANGED = 0.005
 """A change by less than half a percent, or half a tenth of a percentage point, is none."""
 
 _POINT_DIGIT = 0.0005
+_PRECISION = 0.03
+"""Share within which two percentiles are alike: each is known within 1.4 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,20 @@ def comparison(endpoint: Endpoint, before: Before | None, *, everything: bool) -
     return f"Compared with the {length} before: {formats.between(before.start, before.end)}."
 
 
+def change_of(now: float, was: float, *, is_better: bool) -> tuple[str, str]:
+    """A change in percent, and ``better`` or ``worse`` where it is more than the precision."""
+    near = abs(now - was) <= was * _PRECISION
+    return _change(now, was), "" if near else "better" if is_better else "worse"
+
+
+def points_of(share: float, was: float) -> tuple[str, str]:
+    """The change of a share of failed calls in percentage points, and ``better`` or ``worse``."""
+    change = share - was
+    if abs(change) < _POINT_DIGIT:
+        return "±0", ""
+    return _signed(change * 100, ".1f"), "worse" if change > 0 else "better"
+
+
 def is_seen(endpoint: Endpoint, before: Before) -> bool:
     """True if an endpoint existed when a period began."""
     return endpoint.first_seen_at <= before.start
@@ -112,10 +128,7 @@ def _latency(name: str, at: int, usage: Usage, before: Before | None, *, slow: b
     if before is None or not before.usage.calls:
         return Figure(name, formats.duration(now), slow=slow)
     was = before.usage.percentiles_ms[at]
-    text = _change(now, was)
-    # Percentiles are known within 1.4 %, each of the two.
-    near = abs(now - was) <= was * 0.03
-    kind = "" if near else "worse" if now > was else "better"
+    text, kind = change_of(now, was, is_better=now < was)
     return Figure(name, formats.duration(now), "", text, formats.duration(was), kind, slow)
 
 

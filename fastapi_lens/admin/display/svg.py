@@ -50,6 +50,15 @@ LEAST_WEEK = 4
 LEAST_HOLE = 0.004
 """The narrowest hole of a band, as a share of its width: less could not be seen."""
 
+MIDDLE = 0.5
+"""Place of a mark from which on its name stands at its left."""
+
+MARK_LINE, MARK_LINES = 12, 3
+"""Pixels of a line of names of marks, and how many there are."""
+
+NEAR = 0.2
+"""Distance of marks whose names would overlap on one line, as a share of the width."""
+
 HEAT_LEVELS = 5
 """Colours of a heat map."""
 
@@ -134,6 +143,7 @@ def stacked_bars(
     classes: Sequence[str],
     peak: float,
     title: str,
+    line: Sequence[float] = (),
 ) -> Markup:
     """One stacked bar for each step; parts of `_THIN` are half as wide as the others.
 
@@ -142,6 +152,7 @@ def stacked_bars(
         classes: CSS class of each part.
         peak: The value at the upper edge.
         title: Text of the chart.
+        line: Values of a line over the bars, of class ``prev``; empty for none.
     """
     paths: list[Markup] = []
     for index, name in enumerate(classes):
@@ -153,6 +164,8 @@ def stacked_bars(
             if top < bottom:
                 pieces.append(f"M{at * STEP + side} {_n(bottom)}V{_n(top)}h{wide}V{_n(bottom)}z")
         paths.append(Markup('<path class="{}" d="{}"/>').format(name, "".join(pieces)))
+    if line:
+        paths.append(_stroke("prev", _line(line, peak)))
     return _plot(len(columns) * STEP, HEIGHT, Markup("").join(paths), title)
 
 
@@ -172,14 +185,43 @@ def lines(
         title: Text of the chart.
     """
     paths = [
-        # A chart is stretched to any width, and its lines must keep theirs.
-        Markup('<path class="{}" vector-effect="non-scaling-stroke" d="{}"/>').format(
-            name, _line(values, peak)
-        )
-        for name, values in zip(classes, series, strict=True)
+        _stroke(name, _line(values, peak)) for name, values in zip(classes, series, strict=True)
     ]
     steps = max((len(values) for values in series), default=0)
     return _plot(steps * STEP, HEIGHT, Markup("").join(paths), title)
+
+
+def marks(flags: Sequence[tuple[float, str]]) -> Markup:
+    """Vertical lines over charts with their names, which are not stretched with them.
+
+    Args:
+        flags: Place from the left edge, as a share from 0 to 1, and name of each, ascending.
+    """
+    shapes = Markup("").join(
+        Markup(
+            '<line x1="{0}%" x2="{0}%" y1="0" y2="100%"/><text x="{0}%" y="{1}" dx="{2}"'
+            ' text-anchor="{3}">{4}</text>'
+        ).format(
+            _n(place * 100),
+            MARK_LINE * (line + 1) - 1,
+            *((-4, "end") if place > MIDDLE else (4, "start")),
+            name,
+        )
+        for line, (place, name) in zip(_lines_of_marks(flags), flags, strict=True)
+    )
+    return Markup('<svg class="marks" role="img"><title>{}</title>{}</svg>').format(
+        ", ".join(name for _, name in flags), shapes
+    )
+
+
+def _lines_of_marks(flags: Sequence[tuple[float, str]]) -> list[int]:
+    """The line of each name: below that of the mark before it if that is near."""
+    found: list[int] = []
+    before = -1.0
+    for place, _ in flags:
+        found.append((found[-1] + 1) % MARK_LINES if place - before < NEAR and found else 0)
+        before = place
+    return found
 
 
 def heat_limits(values: Iterable[float]) -> list[float]:
@@ -317,6 +359,11 @@ def _plot(width: int, height: int, shapes: Markup, title: str) -> Markup:
         '<svg class="plot" role="img" viewBox="0 0 {} {}" preserveAspectRatio="none">'
         "<title>{}</title>{}</svg>"
     ).format(max(1, width), max(1, height), title, shapes)
+
+
+def _stroke(name: str, path: str) -> Markup:
+    # A chart is stretched to any width, and its lines must keep theirs.
+    return Markup('<path class="{}" vector-effect="non-scaling-stroke" d="{}"/>').format(name, path)
 
 
 def _line(values: Sequence[float | None], peak: float) -> str:

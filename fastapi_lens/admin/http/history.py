@@ -22,9 +22,14 @@ def history_headers(request: Request, address: str) -> dict[str, str]:
     source = request.headers.get("hx-source", "")
     shown = parts_of(request.headers.get("hx-current-url", ""))
     same = shown.path + (f"?{shown.query}" if shown.query else "") == address
-    if same or source.endswith("#lens-live"):
+    if same or is_live_update(request):
         return {"HX-Push-Url": "false"}
     # The first letter adds an entry, so that Back leads to the list before the search.
     searched = any(fields_of(f"?{shown.query}").get("q", []))
     typing = source.endswith("#lens-q") and searched
     return {"HX-Replace-Url" if typing else "HX-Push-Url": address}
+
+
+def is_live_update(request: Request) -> bool:
+    """True if the page itself asks for a fragment, not the reader."""
+    return request.headers.get("hx-source", "").endswith("#lens-live")

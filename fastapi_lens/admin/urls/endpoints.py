@@ -18,7 +18,15 @@ from fastapi_lens.text.methods import is_method_name
 
 MAX_PAGE = 100_000
 
+_OF_LIST = frozenset({"q", "status", "method", "caller", "sort", "page", "ignored"})
+"""Parameters that no other page at the admin's start has ever had."""
+
 _MAX_METHODS = 20
+
+
+def is_of_list(url: str) -> bool:
+    """True if an address of the admin's start means the list, as in earlier releases."""
+    return not _OF_LIST.isdisjoint(fields_of(url))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ def noted(client: TestClient) -> list[tuple[str, ...]]:
 def test_who_comes_goes_and_takes_something_along_is_noted(client_with: MakeClient) -> None:
     client = started(client_with(report_keys=KEYS))
     alice, ci = signed_in(client), signed_in(client, CI)
-    get(client, ci, "/lens/export.csv?q=orders&days=30&garbage=%00")
-    for path in ("export.json", "requests.csv", "requests.json?status=5xx"):
+    get(client, ci, "/lens/endpoints.csv?q=orders&days=30&garbage=%00")
+    for path in ("endpoints.json", "requests.csv", "requests.json?status=5xx"):
         get(client, ci, f"/lens/{path}")
     post(client, alice, "/lens/logout")
     post(client, ci, "/lens/logout/everywhere")

@@ -142,7 +142,9 @@ def test_no_route_answers_any_method_without_access(
     credentials: tuple[TestClient, Any],
 ) -> None:
     found = paths()
-    assert {"/", "/settings", "/export.csv", "/report", "/endpoints/00ab", "/logout"} <= set(found)
+    assert {"/", "/settings", "/endpoints.csv", "/report", "/endpoints/00ab", "/logout"} <= set(
+        found
+    )
     assert answering(*credentials) == set()
 
 

@@ -24,7 +24,7 @@ ORIGIN = {"origin": "http://testserver"}
 FRAGMENT = {"HX-Request": "true", "HX-Request-Type": "partial"}
 EVERYTHING = (
     *("/lens/", "/lens/requests", "/lens/settings", "/lens/settings/now", "/lens/requests/new"),
-    *("/lens/export.csv", "/lens/export.json", "/lens/requests.csv", "/lens/requests.json"),
+    *("/lens/endpoints.csv", "/lens/endpoints.json", "/lens/requests.csv", "/lens/requests.json"),
     *("/lens/report", "/lens/report/top", "/lens/report/dead", "/usage", "/lens/nothing-here"),
 )
 

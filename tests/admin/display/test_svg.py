@@ -202,3 +202,24 @@ def test_a_band_shows_even_a_short_hole_and_keeps_it_inside() -> None:
     assert '<path class="seen" d="M0 0h1000v1H0z"/>' in band
     assert '<path class="hole" d="M10 0h20v1h-20zM996 0h4v1h-4z"/>' in band
     assert "hole" not in svg.band(3, [], title="t")
+
+
+def test_a_mark_has_its_name_at_the_side_with_more_room() -> None:
+    drawn = svg.marks([(0.25, "a"), (0.75, HOSTILE)])
+    left, right = parsed(drawn).findall("text")
+    assert (left.text, left.attrib["x"], left.attrib["text-anchor"]) == ("a", "25%", "start")
+    assert (right.text, right.attrib["x"], right.attrib["text-anchor"]) == (HOSTILE, "75%", "end")
+    assert parsed(drawn)[0].text == f"a, {HOSTILE}"
+
+
+def test_names_of_marks_that_are_near_each_other_are_on_lines_of_their_own() -> None:
+    places = (0.0, 0.1, 0.2, 0.25, 0.5, 0.9)
+    found = parsed(svg.marks([(place, "x") for place in places])).findall("text")
+    assert [one.attrib["y"] for one in found] == ["11", "23", "35", "11", "11", "11"]
+
+
+def test_a_line_over_bars_has_its_own_class() -> None:
+    drawn = svg.stacked_bars([(1,), (2,)], classes=["c2"], peak=4, title="t", line=[2, 4])
+    assert 'class="prev"' in drawn
+    assert 'd="M5 50L15 0"' in drawn
+    assert "prev" not in svg.stacked_bars([(1,)], classes=["c2"], peak=4, title="t")

@@ -42,7 +42,7 @@ def test_all_reports_and_exports_tell_the_same_verdict(site: Site) -> None:
         "/users": "not_enough_observation",
         "/users/{user_id}": "in_use",
     }
-    assert verdicts("/lens/report") == verdicts("/lens/export.json") == evidence
+    assert verdicts("/lens/report") == verdicts("/lens/endpoints.json") == evidence
     for path in ("/lens/report/top", "/lens/report/dead"):
         found = verdicts(path)
         assert found

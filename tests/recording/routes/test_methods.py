@@ -198,9 +198,9 @@ def test_pages_and_files_take_such_methods(dav: TestClient) -> None:
     page = dav.get("/lens/", params={"method": LONG})
     assert page.status_code == 200
     assert f'value="{LONG}" checked' in page.text
-    exported = dav.get("/lens/export.json", params={"method": LONG}).json()
+    exported = dav.get("/lens/endpoints.json", params={"method": LONG}).json()
     assert [one["method"] for one in exported["endpoints"]] == [LONG]
-    rows = list(csv.DictReader(io.StringIO(dav.get("/lens/export.csv?method=PROPFIND").text)))
+    rows = list(csv.DictReader(io.StringIO(dav.get("/lens/endpoints.csv?method=PROPFIND").text)))
     assert [row["method"] for row in rows] == ["PROPFIND"]
 
 

@@ -98,7 +98,7 @@ def _made(
             listing.page, listing.pages, lambda page: listing.query.with_page(page).url(base)
         ),
         "export_href": listing.query.with_page(1).url(f"{base}.csv"),
-        "endpoints_href": EndpointsQuery(caller=key).url(context.url("/")),
+        "endpoints_href": EndpointsQuery(caller=key).url(context.url("/endpoints")),
         "requests_href": RequestsQuery(caller=key).url(context.url("/requests")),
         "label_href": base,
         "forget_href": f"{base}/forget",

@@ -63,7 +63,7 @@ def _made(context: Context, query: CallersQuery, state: State) -> tuple[Response
         "exports": [Link("CSV", query.with_page(1).url(f"{base}.csv"), current=False)],
         "is_off": is_off(context.lens.settings.config.caller_source),
         "settings_href": context.url("/settings#callers"),
-        "back": context.url("/"),
+        "back": context.url("/endpoints"),
         "may_change": context.may_change,
     }
     return templates.page(context, "callers/page.html", values, state=state), query

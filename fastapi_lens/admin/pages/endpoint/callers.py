@@ -14,7 +14,7 @@ from fastapi_lens.admin.display.callers import (
     weeks_of,
     who_of,
 )
-from fastapi_lens.admin.pages.endpoint.charts import Chart, Line, Table
+from fastapi_lens.admin.display.charts import Chart, Line, Table
 from fastapi_lens.admin.tables.callers import ENDPOINT_COLUMNS
 from fastapi_lens.admin.tables.column import Head, heads
 from fastapi_lens.reporting.callers import CallerUse

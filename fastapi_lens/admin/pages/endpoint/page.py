@@ -8,13 +8,13 @@ from starlette.responses import Response
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.display.charts import OverTime, by_hour, over_time
 from fastapi_lens.admin.display.comparison import comparison, figures, is_seen
 from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words
 from fastapi_lens.admin.display.links import Link, new_rule_href, rule_href
 from fastapi_lens.admin.display.request_log import of_endpoint
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.pages.endpoint.callers import callers_section
-from fastapi_lens.admin.pages.endpoint.charts import OverTime, by_hour, over_time
 from fastapi_lens.admin.pages.endpoint.evidence import evidence_box
 from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
@@ -93,7 +93,7 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
         "current": "Endpoints",
         "heading": f"{endpoint.method} {endpoint.path}",
         "address": query.url(base),
-        "back": context.url("/"),
+        "back": context.url("/endpoints"),
         "query": query,
         "period": _period(context, endpoint, query, base),
         "endpoint": endpoint,
@@ -203,7 +203,11 @@ def _code_days(context: Context, endpoint: Endpoint, window: Window) -> str:
 def _tags(context: Context, endpoint: Endpoint, query: EndpointQuery) -> list[Link]:
     """Tags with links to the lists of their endpoints, in the same window."""
     return [
-        Link(tag, EndpointsQuery(tag=tag, window=query.window).url(context.url("/")), current=False)
+        Link(
+            tag,
+            EndpointsQuery(tag=tag, window=query.window).url(context.url("/endpoints")),
+            current=False,
+        )
         for tag in endpoint.tags
     ]
 

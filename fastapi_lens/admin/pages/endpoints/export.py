@@ -16,7 +16,7 @@ from fastapi_lens.text.escaping import visible_json
 
 
 def as_csv(context: Context) -> StreamingResponse:
-    """``GET /export.csv``: a header, then a row for each endpoint, named like the JSON report."""
+    """``GET /endpoints.csv``: a header, then rows of endpoints, named like the JSON report."""
     return file_response(
         context,
         csv_rows(_matching(context)),
@@ -27,7 +27,7 @@ def as_csv(context: Context) -> StreamingResponse:
 
 
 def as_json(context: Context) -> StreamingResponse:
-    """``GET /export.json``: ``{"generated_at": …, "view": …, "endpoints": […]}``."""
+    """``GET /endpoints.json``: ``{"generated_at": …, "view": …, "endpoints": […]}``."""
     view = _query(context).url()
     return file_response(context, _json(context), "endpoints.json", "application/json", view=view)
 

@@ -63,14 +63,14 @@ class Row:
 
 
 def endpoints_page(context: Context) -> Response:
-    """``GET /``: the page, its fragment, or 304 if the client shows the same fragment."""
+    """``GET /endpoints``: the page, its fragment, or 304 if the client shows the same fragment."""
     query = EndpointsQuery.parse(f"?{context.request.url.query}")
     state = context.lens.reader.state(context.now)
     tag = templates.entity_tag(context, state.version, "endpoints", query.url())
     if templates.is_unchanged(context.request, tag):
         return templates.unchanged(tag, state.complete_to)
     response, shown = cached_page(context, state, lambda: _made(context, query, state))
-    history = history_headers(context.request, shown.url(context.url("/")))
+    history = history_headers(context.request, shown.url(context.url("/endpoints")))
     return again(response, {"ETag": tag, **history})
 
 
@@ -103,7 +103,7 @@ def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Respon
     ]
     values = _context(context, listing, rows)
     values["ignored"] = len(ignored)
-    everybody = query.with_caller("").url(context.url("/"))
+    everybody = query.with_caller("").url(context.url("/endpoints"))
     values["called_by"] = called_by(context, query.caller, everybody)
     return templates.page(context, "endpoints/page.html", values, state=state), listing.query
 
@@ -113,7 +113,7 @@ def _is_ignored(context: Context, endpoint: Endpoint) -> bool:
 
 
 def _context(context: Context, listing: Listing, rows: list[Row]) -> dict[str, object]:
-    query, base = listing.query, context.url("/")
+    query, base = listing.query, context.url("/endpoints")
     # Of all pages, so that bars can be compared from page to page.
     full_bar = error_scale([endpoint.usage.error_share for endpoint in listing.matching])
     return {
@@ -138,7 +138,9 @@ def _context(context: Context, listing: Listing, rows: list[Row]) -> dict[str, o
         "page_size": PAGE_SIZE,
         "exports": [
             Link(
-                kind.upper(), query.with_page(1).url(context.url(f"/export.{kind}")), current=False
+                kind.upper(),
+                query.with_page(1).url(context.url(f"/endpoints.{kind}")),
+                current=False,
             )
             for kind in ("csv", "json")
         ],

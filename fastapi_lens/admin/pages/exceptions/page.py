@@ -1,9 +1,8 @@
 """The exceptions that left a handler, most recent first, and each of them on a page of its own."""
 
 from dataclasses import replace
-from urllib.parse import quote
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
@@ -81,12 +80,3 @@ def _callers(context: Context, exception: ExceptionKind) -> list[Link]:
         for identity, count in counts.items()
         if identity in names
     ]
-
-
-def old_address(context: Context) -> Response:
-    """``GET /failures`` and ``GET /failures/{key}``: a redirect to the present address."""
-    key = context.request.path_params.get("key")
-    # Not from the URL, which older releases of Starlette cut at a question mark in the path.
-    query: str = context.request.scope["query_string"].decode("ascii", "ignore")
-    path = "/exceptions" if key is None else f"/exceptions/{quote(key)}"
-    return RedirectResponse(context.url(path) + (f"?{query}" if query else ""), 308)

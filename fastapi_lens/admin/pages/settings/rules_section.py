@@ -86,7 +86,7 @@ def rules_section(context: Context, reply: Reply | None) -> Section:
         sentence="" if mine.field else mine.sentence,
         preview=mine.preview,
         ignored=sum(rules.ignores(one.method, one.path) for one in endpoints),
-        ignored_href=EndpointsQuery(ignored=True).url(context.url("/")),
+        ignored_href=EndpointsQuery(ignored=True).url(context.url("/endpoints")),
     )
 
 

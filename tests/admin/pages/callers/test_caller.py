@@ -41,7 +41,9 @@ def test_the_page_of_a_caller_lists_what_it_uses(called: Site) -> None:
     assert found["GET /users/{user_id}"]["Longest gap"] == "31 days"
     assert "It has called 2 endpoints, 2 of them in the last 30 days." in page_text(text)
     assert figures(text)["Known by"] == "application"
-    assert link(text, "In the list of endpoints").href == f"/lens/?caller={BILLING.id:016x}"
+    assert (
+        link(text, "In the list of endpoints").href == f"/lens/endpoints?caller={BILLING.id:016x}"
+    )
 
 
 def test_what_it_uses_is_sorted_by_a_click_on_a_header(called: Site) -> None:

@@ -52,39 +52,39 @@ def key(name: str) -> str:
 
 
 def test_the_list_of_endpoints_shows_those_of_one_caller(called: Site) -> None:
-    text = called.get(f"/lens/?{BY_BILLING}&days=all").text
+    text = called.get(f"/lens/endpoints?{BY_BILLING}&days=all").text
     assert sorted(table(text, "Endpoints with").names) == ["GET /users/{user_id}", "POST /users"]
     chip = link(text, "called by billing-service : show all callers")
-    assert chip.href == "/lens/?days=all"
+    assert chip.href == "/lens/endpoints?days=all"
     assert link(text, "All 2").current
     assert "2 endpoints of 3" in page_text(text)
     assert field(text, "caller").value == f"{BILLING.id:016x}"
     assert all(BY_BILLING in one.href for one in links(text) if one.name in ("CSV", "JSON", "30d"))
-    assert link(text, "Clear filters").href == "/lens/?days=all"
-    fragment = called.fragment(f"/lens/?days=all&{BY_BILLING}")
-    assert fragment.headers["hx-push-url"] == f"/lens/?{BY_BILLING}&days=all"
+    assert link(text, "Clear filters").href == "/lens/endpoints?days=all"
+    fragment = called.fragment(f"/lens/endpoints?days=all&{BY_BILLING}")
+    assert fragment.headers["hx-push-url"] == f"/lens/endpoints?{BY_BILLING}&days=all"
 
 
 def test_a_caller_can_be_combined_with_other_filters(called: Site) -> None:
-    text = called.get(f"/lens/?{BY_BILLING}&method=POST").text
+    text = called.get(f"/lens/endpoints?{BY_BILLING}&method=POST").text
     assert table(text, "Endpoints with").names == ["POST /users"]
-    text = called.get(f"/lens/?caller={PROBE.id:016x}&method=POST").text
+    text = called.get(f"/lens/endpoints?caller={PROBE.id:016x}&method=POST").text
     assert "No endpoint matches" in text
 
 
 def test_an_unknown_caller_is_named_by_its_key_and_has_no_endpoints(called: Site) -> None:
-    text = called.get("/lens/?caller=00000000000000ab").text
+    text = called.get("/lens/endpoints?caller=00000000000000ab").text
     assert "No endpoint matches" in text
     assert "called by unknown caller 00000000000000ab" in page_text(text)
-    assert "called by" not in called.get("/lens/?caller=nonsense").text
-    assert "called by" not in called.get("/lens/?caller=0000000000000000").text
+    assert "called by" not in called.get("/lens/endpoints?caller=nonsense").text
+    assert "called by" not in called.get("/lens/endpoints?caller=0000000000000000").text
 
 
 def test_the_files_of_endpoints_respect_the_caller(called: Site) -> None:
-    answer = called.get(f"/lens/export.csv?{BY_BILLING}")
+    answer = called.get(f"/lens/endpoints.csv?{BY_BILLING}")
     rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
     assert sorted(row["path"] for row in rows) == ["/users", "/users/{user_id}"]
-    found = json.loads(called.get(f"/lens/export.json?{BY_BILLING}").text)
+    found = json.loads(called.get(f"/lens/endpoints.json?{BY_BILLING}").text)
     assert len(found["endpoints"]) == 2
     assert found["view"] == f"?{BY_BILLING}"
 

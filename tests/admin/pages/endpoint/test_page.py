@@ -16,7 +16,7 @@ HOUR = 3_600
 
 
 def key_of(site: Site, path: str) -> str:
-    (row,) = table(site.get("/lens/?q=" + path).text, "Endpoints").rows
+    (row,) = table(site.get("/lens/endpoints?q=" + path).text, "Endpoints").rows
     return row.links[0].href.removeprefix("/lens/endpoints/")
 
 
@@ -32,7 +32,7 @@ def test_the_page_says_what_is_known_of_an_endpoint(site: Site) -> None:
     assert re.search(r"conftest\.py:\d+", text)
     shown = figures(answer.text)
     assert shown["Errors"].startswith("10.0% 0 × 5xx, 1 × 4xx")
-    assert link(answer.text, "users").href == "/lens/?tag=users"
+    assert link(answer.text, "users").href == "/lens/endpoints?tag=users"
     assert re.match(r"[67]\d\d ms slow", shown["p95"])
     assert shown["All-time calls"] == "10"
     codes = table(answer.text, "Status, Calls")
@@ -60,7 +60,7 @@ def test_an_endpoint_that_was_never_called_has_an_empty_page(site: Site) -> None
 def test_an_unknown_endpoint_is_not_found(site: Site, key: str) -> None:
     page = site.get(f"/lens/endpoints/{key}")
     assert page.status_code == 404
-    assert link(page.text, "All endpoints").href == "/lens/"
+    assert link(page.text, "All endpoints").href == "/lens/endpoints"
     toast = site.fragment(f"/lens/endpoints/{key}")
     assert toast.status_code == 404
     assert toast.text.startswith("<hx-partial")
@@ -233,5 +233,5 @@ def test_a_page_of_charts_is_light(site: Site, past: str) -> None:
 
 def test_a_duration_of_minutes_is_told_in_seconds(site: Site) -> None:
     site.count("GET", "/health", duration_ns=600 * 10**9)
-    row = table(site.get("/lens/?q=health").text, "Endpoints")["GET /health"]
+    row = table(site.get("/lens/endpoints?q=health").text, "Endpoints")["GET /health"]
     assert re.fullmatch(r"\d\d\d s( slow)?", row["p95"])

@@ -23,7 +23,10 @@ def test_both_files_hold_what_the_report_says(site: Site) -> None:
     site.count("GET", "/users/{user_id}", 3)
     site.count("GET", "/health", status=503)
     reported = site.get("/lens/report").json()["endpoints"]
-    as_csv, as_json = site.get("/lens/export.csv?days=all"), site.get("/lens/export.json?days=all")
+    as_csv, as_json = (
+        site.get("/lens/endpoints.csv?days=all"),
+        site.get("/lens/endpoints.json?days=all"),
+    )
     exported = as_json.json()["endpoints"]
     for row in (*reported, *exported):
         row.pop("days_since_last_call")
@@ -37,7 +40,7 @@ def test_both_files_hold_what_the_report_says(site: Site) -> None:
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
 def test_a_file_has_a_name_and_stays_out_of_caches(site: Site, kind: str) -> None:
-    headers = site.get(f"/lens/export.{kind}").headers
+    headers = site.get(f"/lens/endpoints.{kind}").headers
     assert headers["content-disposition"].startswith('attachment; filename="endpoints-20')
     assert headers["content-disposition"].endswith(f'.{kind}"')
     assert headers["cache-control"] == "private, no-store"
@@ -53,29 +56,29 @@ def test_the_view_s_filters_order_and_window_hold_and_its_page_does_not(
     site = make_site(app)
     site.count("GET", "/things/007", 5)
     site.count("GET", "/things/107", 9)
-    rows = table(site.get("/lens/export.csv?q=7&sort=-calls&page=2").text)
+    rows = table(site.get("/lens/endpoints.csv?q=7&sort=-calls&page=2").text)
     assert [row["path"] for row in rows[:3]] == ["/things/107", "/things/007", "/things/017"]
     assert len(rows) == sum("7" in f"{number:03}" for number in range(450))
-    assert len(table(site.get("/lens/export.csv?status=never_called").text)) == 448
-    found = site.get("/lens/export.json?q=7&sort=path&page=2&x=y").json()
+    assert len(table(site.get("/lens/endpoints.csv?status=never_called").text)) == 448
+    found = site.get("/lens/endpoints.json?q=7&sort=path&page=2&x=y").json()
     assert found["view"] == "?q=7&sort=path&page=2"
     assert found["endpoints"][0]["path"] == "/things/007"
 
 
 def test_a_list_without_rows_is_a_file_without_rows(site: Site) -> None:
-    assert table(site.get("/lens/export.csv?q=nothing-like-it").text) == []
-    assert site.get("/lens/export.json?q=nothing-like-it").json()["endpoints"] == []
+    assert table(site.get("/lens/endpoints.csv?q=nothing-like-it").text) == []
+    assert site.get("/lens/endpoints.json?q=nothing-like-it").json()["endpoints"] == []
 
 
 def test_the_page_links_to_the_files_of_its_view(site: Site) -> None:
-    text = site.get("/lens/?q=user&sort=path").text
+    text = site.get("/lens/endpoints?q=user&sort=path").text
     for kind in ("csv", "json"):
-        assert f'href="/lens/export.{kind}?q=user&amp;sort=path" download' in text
+        assert f'href="/lens/endpoints.{kind}?q=user&amp;sort=path" download' in text
 
 
 def test_a_file_needs_the_key_like_everything_else(make_site: MakeSite) -> None:
     site = make_site(report_key="secret")
-    answer = site.get("/lens/export.csv?q=x")
+    answer = site.get("/lens/endpoints.csv?q=x")
     assert answer.status_code == 303
     assert "/lens/login" in answer.headers["location"]
 
@@ -88,7 +91,7 @@ def test_a_database_that_cannot_be_read_is_no_file(
 
     monkeypatch.setattr(site.lens.reader, "endpoints", fail)
     for kind in ("csv", "json"):
-        answer = site.get(f"/lens/export.{kind}")
+        answer = site.get(f"/lens/endpoints.{kind}")
         assert answer.status_code == 500
         assert "content-disposition" not in answer.headers
 

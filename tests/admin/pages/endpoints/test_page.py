@@ -30,7 +30,7 @@ def test_a_row_says_what_an_endpoint_did(site: Site) -> None:
     site.count("GET", "/users/{user_id}", 1_200)
     site.count("GET", "/users/{user_id}", 30, status=404)
     site.count("GET", "/users/{user_id}", 20, status=503, duration_ns=900_000_000)
-    text = site.get("/lens/?q=user_id").text
+    text = site.get("/lens/endpoints?q=user_id").text
     row = endpoints(text)["GET /users/{user_id}"]
     assert (row["Status"], row["Calls"], row["Trend"]) == ("Active", "1,250", "")
     assert row["Errors"] == "4.0%"
@@ -49,7 +49,7 @@ def test_the_title_of_a_status_says_whether_the_endpoint_may_be_deleted(site: Si
 
 
 def test_a_row_without_calls_has_no_percentiles(site: Site) -> None:
-    row = endpoints(site.get("/lens/?method=POST").text)["POST /users"]
+    row = endpoints(site.get("/lens/endpoints?method=POST").text)["POST /users"]
     assert (row["Endpoint"].endswith("deprecated"), row["Status"]) == (True, "Never called")
     assert (row["Calls"], row["Trend"]) == ("0", "")
     assert [row[name] for name in ("Errors", "p50", "p95", "p99")] == ["–"] * 4
@@ -66,39 +66,51 @@ def test_a_p95_is_marked_only_above_the_limit(make_site: MakeSite) -> None:
 
 
 def test_tabs_and_chips_keep_the_rest_of_the_view(site: Site) -> None:
-    text = site.get("/lens/?q=user&method=GET&days=30&sort=p99&page=9&nonsense=1").text
+    text = site.get("/lens/endpoints?q=user&method=GET&days=30&sort=p99&page=9&nonsense=1").text
     found = addresses(text)
-    assert "/lens/?q=user&status=dead&method=GET&days=30&sort=p99" in found
-    assert link(text, "1h").href == "/lens/?q=user&method=GET&days=1h&sort=p99"
-    assert "/lens/?q=user&method=GET&days=30&sort=-p99" in found
-    assert link(text, "Clear filters").href == "/lens/?days=30&sort=p99"
+    assert "/lens/endpoints?q=user&status=dead&method=GET&days=30&sort=p99" in found
+    assert link(text, "1h").href == "/lens/endpoints?q=user&method=GET&days=1h&sort=p99"
+    assert "/lens/endpoints?q=user&method=GET&days=30&sort=-p99" in found
+    assert link(text, "Clear filters").href == "/lens/endpoints?days=30&sort=p99"
     assert not any("page=" in address or "nonsense" in address for address in found)
     assert (field(text, "days").value, field(text, "sort").value) == ("30", "p99")
 
 
 def test_the_sorted_column_is_announced(site: Site) -> None:
-    text = site.get("/lens/?sort=-p95").text
+    text = site.get("/lens/endpoints?sort=-p95").text
     assert endpoints(text).orders == {"p95": "descending"}
-    assert link(text, "p95 ms").href == "/lens/?sort=p95"
-    assert endpoints(site.get("/lens/?sort=path").text).orders == {"Endpoint": "ascending"}
+    assert link(text, "p95 ms").href == "/lens/endpoints?sort=p95"
+    assert endpoints(site.get("/lens/endpoints?sort=path").text).orders == {"Endpoint": "ascending"}
 
 
 @pytest.mark.parametrize(
     ("source", "current", "headers"),
     [
-        ("a#lens-t-dead", "/lens/", {"hx-push-url": "/lens/?q=user&days=30"}),
-        ("form#lens-filters", "/lens/?q=user", {"hx-push-url": "/lens/?q=user&days=30"}),
-        ("input#lens-q", "/lens/?days=30", {"hx-push-url": "/lens/?q=user&days=30"}),
-        ("input#lens-q", "/lens/?q=use&days=30", {"hx-replace-url": "/lens/?q=user&days=30"}),
-        ("form#lens-filters", "/lens/?q=user&days=30", {"hx-push-url": "false"}),
-        ("div#lens-live", "/lens/?q=user", {"hx-push-url": "false"}),
+        ("a#lens-t-dead", "/lens/", {"hx-push-url": "/lens/endpoints?q=user&days=30"}),
+        (
+            "form#lens-filters",
+            "/lens/endpoints?q=user",
+            {"hx-push-url": "/lens/endpoints?q=user&days=30"},
+        ),
+        (
+            "input#lens-q",
+            "/lens/endpoints?days=30",
+            {"hx-push-url": "/lens/endpoints?q=user&days=30"},
+        ),
+        (
+            "input#lens-q",
+            "/lens/endpoints?q=use&days=30",
+            {"hx-replace-url": "/lens/endpoints?q=user&days=30"},
+        ),
+        ("form#lens-filters", "/lens/endpoints?q=user&days=30", {"hx-push-url": "false"}),
+        ("div#lens-live", "/lens/endpoints?q=user", {"hx-push-url": "false"}),
     ],
 )
 def test_the_address_follows_explicit_choices(
     site: Site, source: str, current: str, headers: dict[str, str]
 ) -> None:
     answer = site.fragment(
-        "/lens/?status=&days=30&q=+user&method=&sort=bad",
+        "/lens/endpoints?status=&days=30&q=+user&method=&sort=bad",
         source=source,
         **{"HX-Current-URL": f"http://testserver{current}"},
     )
@@ -106,7 +118,7 @@ def test_the_address_follows_explicit_choices(
 
 
 def test_a_full_page_changes_no_address(site: Site) -> None:
-    answer = site.get("/lens/?days=7")
+    answer = site.get("/lens/endpoints?days=7")
     assert not any(name.startswith("hx-") for name in answer.headers)
 
 
@@ -123,7 +135,7 @@ def test_a_fragment_that_is_shown_already_is_not_made_again(
     assert same.headers["hx-push-url"] == "false"
 
     # Another view, a full page, the next minute, or a new call: each is answered in full.
-    assert site.fragment("/lens/?days=1", **{"If-None-Match": tag}).status_code == 200
+    assert site.fragment("/lens/endpoints?days=1", **{"If-None-Match": tag}).status_code == 200
     assert site.get(**{"If-None-Match": tag}).status_code == 200
     monkeypatch.setattr(site.lens, "clock", lambda: now + 61)
     assert site.fragment(**{"If-None-Match": tag}).status_code == 200
@@ -169,11 +181,11 @@ def test_the_first_call_is_to_the_root_where_every_path_has_parameters(
 
 
 def test_no_match_leads_back_to_all(site: Site) -> None:
-    text = site.get("/lens/?q=%3Cscript%3E&days=1").text
+    text = site.get("/lens/endpoints?q=%3Cscript%3E&days=1").text
     assert "None of the 3 endpoints matches these filters." in text
     assert field(text, "q").value == "<script>"
     clear = [one.href for one in links(text) if one.name == "Clear filters"]
-    assert clear == ["/lens/?days=1"] * 2
+    assert clear == ["/lens/endpoints?days=1"] * 2
 
 
 def test_many_endpoints_come_in_pages(make_site: MakeSite) -> None:
@@ -181,14 +193,16 @@ def test_many_endpoints_come_in_pages(make_site: MakeSite) -> None:
     for number in range(120):
         app.add_api_route(f"/n/{number:03}", lambda: None)
     site = make_site(app)
-    text = site.get("/lens/?sort=path&page=3").text
+    text = site.get("/lens/endpoints?sort=path&page=3").text
     assert len(endpoints(text).rows) == 20
     assert "101–120 of 120 endpoints" in page_text(text)
     assert link(text, "Page 3").current
-    assert link(text, "Page 1").href == "/lens/?sort=path"
-    assert "101–120" in site.get("/lens/?sort=path&page=77").text
-    assert site.fragment("/lens/?page=77").headers["hx-push-url"] == "/lens/?page=3"
-    wide = site.get("/lens/?q=n/00").text
+    assert link(text, "Page 1").href == "/lens/endpoints?sort=path"
+    assert "101–120" in site.get("/lens/endpoints?sort=path&page=77").text
+    assert (
+        site.fragment("/lens/endpoints?page=77").headers["hx-push-url"] == "/lens/endpoints?page=3"
+    )
+    wide = site.get("/lens/endpoints?q=n/00").text
     assert "10 endpoints of 120" in page_text(wide)
 
 
@@ -209,7 +223,7 @@ def test_every_address_is_where_the_client_found_the_admin(
     app.add_api_route("/health", lambda: None)
     app.include_router(create_lens_admin(mount), prefix=prefix)
     site = make_site(app, root_path=root_path, include=False)
-    text = site.get(base.removeprefix(root_path) + "/").text
+    text = site.get(base.removeprefix(root_path) + "/endpoints").text
     (there,) = endpoints(text)["GET /health"].links
     texts = (text, site.get(there.href.removeprefix(root_path)).text)
     found = [one for each in texts for one in addresses(each) if not one.startswith("#")]
@@ -234,7 +248,7 @@ def test_a_path_of_the_host_is_text_wherever_it_is_shown(make_site: MakeSite) ->
 
 
 def test_the_file_and_line_of_each_handler_is_a_column(site: Site) -> None:
-    row = endpoints(site.get("/lens/?q=user_id").text)["GET /users/{user_id}"]
+    row = endpoints(site.get("/lens/endpoints?q=user_id").text)["GET /users/{user_id}"]
     assert re.fullmatch(r"admin/conftest\.py:[0-9]+", row["Handler"])
     assert "<locals>.read_user" in row.titles
 

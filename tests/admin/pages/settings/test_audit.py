@@ -32,7 +32,7 @@ def note(site: Site, count: int, action: str = "save", **more: str) -> None:
 def test_who_what_from_where_and_what_it_was_before(site: Site) -> None:
     post(site, "thresholds", **thresholds(slow_threshold_ms=100))
     post(site, "retention", version=0, ttl_days=30)
-    site.get("/lens/export.csv")
+    site.get("/lens/endpoints.csv")
     page = site.get(AUDIT).text
     exported, retention, changed = table(page, "Entries").rows
     assert exported["Action"] == "exported endpoints.csv"

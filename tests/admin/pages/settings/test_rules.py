@@ -227,7 +227,7 @@ def test_what_the_preview_lists_is_what_is_then_neither_recorded_nor_shown_anywh
         method, path = name.split(" ")
         many.client.request(method, path.replace("{id}", "7"))
     after = calls(many)
-    page = listed(many.get("/lens/?days=all").text)
+    page = listed(many.get("/lens/endpoints?days=all").text)
     assert sorted(set(before) - set(after)) == sorted(preview)
     assert sorted(page) == sorted(after)
 

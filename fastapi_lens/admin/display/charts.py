@@ -126,7 +126,7 @@ def over_time(series: Series, *, narrow: Narrow, ends_now: bool) -> OverTime:
 
 def calls_chart(series: Series, step: str) -> Chart:
     """Calls per step, stacked by status class."""
-    columns = [_classes(point.usage) for point in series.points]
+    columns = [classes_of(point.usage) for point in series.points]
     peak = svg.nice_ceiling(max((sum(column) for column in columns), default=0))
     return Chart(
         name="calls",
@@ -202,7 +202,7 @@ def _numbers(series: Series, heat: Heat, lines: Sequence[Line]) -> Table:
         replace(
             line,
             cells=(
-                *map(formats.number, (point.usage.calls, *_classes(point.usage))),
+                *map(formats.number, (point.usage.calls, *classes_of(point.usage))),
                 *(formats.NOTHING if v is None else formats.milliseconds(v) for v in times),
                 *(formats.number(calls) if calls else "" for calls in column),
             ),
@@ -221,7 +221,7 @@ def _numbers(series: Series, heat: Heat, lines: Sequence[Line]) -> Table:
     return Table("numbers", summary, head, filled[::-1])
 
 
-def _classes(usage: Usage) -> tuple[int, int, int, int]:
+def classes_of(usage: Usage) -> tuple[int, int, int, int]:
     """Calls by status class; informational responses count as 2xx."""
     rest = usage.calls - usage.redirects - usage.errors_4xx - usage.errors_5xx
     return (rest, usage.redirects, usage.errors_4xx, usage.errors_5xx)

@@ -2,7 +2,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from fastapi_lens.admin.pages.endpoint.charts import CLASSES, Line, Table, by_hour, over_time
+from fastapi_lens.admin.display.charts import CLASSES, Line, Table, by_hour, over_time
 from fastapi_lens.reporting.model import Point, Series, Usage, WeekHours
 from tests.admin.make import usage
 

@@ -1,0 +1,1 @@
+"""The overview: the state of the application and what changed."""

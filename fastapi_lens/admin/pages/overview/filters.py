@@ -1,0 +1,73 @@
+"""Parts of the application that the overview can be of: its tags, path prefixes and files. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.urls.overview import OverviewQuery
+from fastapi_lens.reporting.model import Endpoint
+from fastapi_lens.text.sources import file_and_line
+
+DEPTH = 2
+"""Segments of the longest prefix that is offered."""
+
+FEWEST = 2
+"""Endpoints that a prefix must have to be offered."""
+
+
+class Choice(NamedTuple):
+    """A field of the form.
+
+    Attributes:
+        name: In the address.
+        everything: Text of the option that leaves nothing out.
+        options: Value and text of each other option.
+        current: The value that is chosen; empty for none.
+    """
+
+    name: str
+    everything: str
+    options: Sequence[tuple[str, str]]
+    current: str
+
+
+def choices(endpoints: Iterable[Endpoint], query: OverviewQuery) -> list[Choice]:
+    """The fields of the form; one without a choice is left out.
+
+    Args:
+        endpoints: All of the application.
+        query: The state of the page.
+    """
+    every = list(endpoints)
+    tags = {tag for one in every for tag in one.tags}
+    files = {file_and_line(one.source)[0] for one in every} - {""}
+    found = [
+        _choice("tag", "Any tag", tags, query.tag),
+        _choice("prefix", "Any path", _prefixes(every), query.prefix),
+        _choice("file", "Any file", files, query.file),
+    ]
+    return [one for one in found if len(one.options) > 1 or one.current]
+
+
+def _choice(name: str, everything: str, values: Iterable[str], current: str) -> Choice:
+    # One that is chosen stays visible, even if no endpoint has it any longer.
+    every: list[str] = sorted({*values, current} - {""})
+    text = formats.last_parts if name == "file" else str
+    return Choice(name, everything, [(value, text(value)) for value in every], current)
+
+
+def _prefixes(endpoints: Sequence[Endpoint]) -> list[str]:
+    """The beginnings of paths that some endpoints share, but not all."""
+    counts = Counter(prefix for one in endpoints for prefix in _beginnings(one.path))
+    return [prefix for prefix, count in counts.items() if FEWEST <= count < len(endpoints)]
+
+
+def _beginnings(path: str) -> Iterator[str]:
+    """The first segments of a path, as far as they have no parameter: ``/v2``, ``/v2/orders``."""
+    prefix = ""
+    for segment in path.split("/")[1 : DEPTH + 1]:
+        if not segment or "{" in segment:
+            return
+        prefix += f"/{segment}"
+        yield prefix

@@ -1,0 +1,185 @@
+"""The overview: the state of the application, and what changed."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from starlette.responses import Response
+
+from fastapi_lens.admin import templates
+from fastapi_lens.admin.context import Context
+from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.display.labels import STATUS_LABELS
+from fastapi_lens.admin.display.links import Link
+from fastapi_lens.admin.display.request_log import exception_row
+from fastapi_lens.admin.http.history import history_headers, is_live_update
+from fastapi_lens.admin.pages.overview import sections
+from fastapi_lens.admin.pages.overview.charts import app_charts
+from fastapi_lens.admin.pages.overview.figures import Numbers, Part, figures, sentence
+from fastapi_lens.admin.pages.overview.filters import choices
+from fastapi_lens.admin.pages.overview.reading import Found, read
+from fastapi_lens.admin.response_cache import again, cached_page
+from fastapi_lens.admin.urls.cleanup import MAX_CHOSEN, CleanupQuery
+from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
+from fastapi_lens.admin.urls.overview import OverviewQuery
+from fastapi_lens.admin.urls.window import WindowChoice
+from fastapi_lens.changes.usual import FEWEST_DAYS
+from fastapi_lens.reporting.workers import State
+from fastapi_lens.settings.status import SECONDS_PER_DAY, Status
+
+PATH, CHANGES = "/", "/changes"
+MOST_EXCEPTIONS = 5
+
+
+def overview_page(context: Context) -> Response:
+    """``GET /``: the page, its fragment, or 304 if nothing has changed."""
+    query = _query_of(context)
+    state = context.lens.reader.state(context.now)
+    # The version of the log, because the page also shows exceptions.
+    tag = templates.entity_tag(context, state.log_version, "overview", query.url())
+    if templates.is_unchanged(context.request, tag):
+        return templates.unchanged(tag, state.complete_to)
+    base = context.url(PATH)
+    headers = {"ETag": tag, **history_headers(context.request, query.url(base))}
+    # Nobody waits for a live update, so it may look for changes.
+    with_changes = is_live_update(context.request)
+    page = cached_page(
+        context, state, lambda: _made(context, query, state, with_changes=with_changes)
+    )
+    return again(page, headers)
+
+
+def changes_section(context: Context) -> Response:
+    """``GET /changes``: the page with its changes, which may take some seconds to find."""
+    return _made(
+        context, _query_of(context), context.lens.reader.state(context.now), with_changes=True
+    )
+
+
+def _query_of(context: Context) -> OverviewQuery:
+    return OverviewQuery.parse(f"?{context.request.url.query}")
+
+
+def _made(context: Context, query: OverviewQuery, state: State, *, with_changes: bool) -> Response:
+    found = read(context, query, state, with_changes=with_changes)
+    values = {
+        "current": "Overview",
+        "heading": "Overview",
+        "slow_ms": context.lens.settings.slow_threshold_ms,
+        **_head(context, query, found),
+        **_changes(context, query, found),
+        **_lists(context, query, found),
+        **_unused(context, query, found),
+        **_charts(context, query, found),
+    }
+    return templates.page(context, "overview/page.html", values, state=state)
+
+
+def _head(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, Any]:
+    base, numbers = context.url(PATH), found.numbers
+    return {
+        "address": query.url(base),
+        "path": base,
+        "query": query,
+        "choices": choices(found.everything, query),
+        "clear": OverviewQuery(window=query.window).url(base),
+        "windows": [
+            Link(choice.label, replace(query, window=choice).url(base), choice is query.window)
+            for choice in WindowChoice
+        ],
+        "sentence": _sentence(context, query, found, numbers),
+        "figures": figures(numbers, slow_ms=context.lens.settings.slow_threshold_ms),
+        "statuses": [
+            (status, STATUS_LABELS[status], count, _list_href(context, query, status=status))
+            for status, count in numbers.counts
+        ],
+    }
+
+
+def _sentence(context: Context, query: OverviewQuery, found: Found, numbers: Numbers) -> list[Part]:
+    if not any(one.total_calls for one in found.endpoints):
+        return [
+            Part("No calls recorded yet. "),
+            Part("How to make the first one", context.url("/endpoints")),
+        ]
+    before, changes = numbers.before, found.changes or ()
+    unused = sections.unused(found.endpoints, found.judged)
+    candidates = sum(one.verdict.level in sections.CANDIDATES for one in unused)
+    return sentence(
+        numbers,
+        changes,
+        hrefs=[sections.href_of(context, query, one.endpoint) for one in changes],
+        candidates=(candidates, _cleanup_href(context, query)),
+        length="" if before is None else f"the {formats.lasting(before.seconds)} before",
+    )
+
+
+def _changes(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, Any]:
+    changes, since = found.changes, found.observation.since_day
+    return {
+        "changes": None if changes is None else sections.change_groups(context, query, changes),
+        "changes_href": query.url(context.url(CHANGES)),
+        "rules": sections.RULES,
+        "needed_days": FEWEST_DAYS,
+        "recorded_since": "" if since is None else formats.day(since * SECONDS_PER_DAY),
+        # The first day was not recorded as a whole.
+        "is_new": since is None or found.observation.today - since <= FEWEST_DAYS,
+    }
+
+
+def _lists(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, Any]:
+    before, slowest = found.before, found.slowest
+    trends = context.lens.reader.trends(
+        [one.id for one in slowest], window=query.window.window, now=context.now
+    )
+    return {
+        "failing": [
+            sections.failing_row(context, query, one, before)
+            for one in sections.failing(found.endpoints)
+        ],
+        "slowest": [
+            sections.slow_row(context, query, one, before, list(trends[one.id])) for one in slowest
+        ],
+        "failing_href": _list_href(context, query, "errors"),
+        "slowest_href": _list_href(context, query, "p95"),
+        "exceptions": [exception_row(context, one) for one in found.exceptions[:MOST_EXCEPTIONS]],
+        "exceptions_count": len(found.exceptions),
+        "exceptions_href": context.url("/exceptions"),
+    }
+
+
+def _unused(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, Any]:
+    unused = sections.unused(found.endpoints, found.judged)
+    return {
+        "unused": [
+            sections.unused_row(context, query, one) for one in unused[: sections.MOST_UNUSED]
+        ],
+        "unused_keys": [one.endpoint.key for one in unused[:MAX_CHOSEN]],
+        "unused_count": len(unused),
+        "cleanup_href": _cleanup_href(context, query),
+    }
+
+
+def _charts(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, Any]:
+    reader, window = context.lens.reader, query.window.window
+    over_time, marks = app_charts(
+        found.series,
+        reader.releases(),
+        ends_now=reader.bounds(window, now=context.now).end is None,
+        before=f"{formats.lasting(window.seconds or 0)} before",
+    )
+    return {"over_time": over_time, "marks": marks}
+
+
+def _list_href(
+    context: Context, query: OverviewQuery, column: str = "", *, status: Status | None = None
+) -> str:
+    """The list of endpoints, with the filters that it has as well."""
+    listed = EndpointsQuery(window=query.window, status=status, tag=query.tag, q=query.prefix)
+    if column:
+        listed = listed.with_sort(Sort.first_of(column))
+    return listed.url(context.url("/endpoints"))
+
+
+def _cleanup_href(context: Context, query: OverviewQuery) -> str:
+    return CleanupQuery(tag=query.tag, q=query.prefix).url(context.url("/cleanup"))

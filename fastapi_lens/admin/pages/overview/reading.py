@@ -1,0 +1,117 @@
+"""Everything that the overview shows, read from the database. No HTML."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from fastapi_lens.admin.context import Context
+from fastapi_lens.admin.pages.overview import sections
+from fastapi_lens.admin.pages.overview.figures import FEWEST_CALLS, Numbers
+from fastapi_lens.admin.urls.overview import OverviewQuery
+from fastapi_lens.reporting.app_series import AppSeries
+from fastapi_lens.reporting.changes import EndpointChange
+from fastapi_lens.reporting.evidence import Judged
+from fastapi_lens.reporting.model import AppBefore, Before, Endpoint, Usage
+from fastapi_lens.reporting.observation import Observation
+from fastapi_lens.reporting.request_log import ExceptionKind
+from fastapi_lens.reporting.workers import State
+from fastapi_lens.settings.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rows of one view.
+
+    Attributes:
+        everything: All endpoints of the application.
+        endpoints: Those that are shown.
+        slowest: The slowest of them, see `sections.slowest`.
+        before: All endpoints in the period before; None if it is not known.
+        changes: None while they are not known.
+        judged: The verdicts, by id.
+        observation: The recorded time.
+        exceptions: Kinds of exceptions with one in the period, the latest first.
+        begin: Epoch seconds of the begin of the period; 0 for all time.
+        series: The calls of the shown endpoints over time.
+    """
+
+    everything: Sequence[Endpoint]
+    endpoints: Sequence[Endpoint]
+    slowest: Sequence[Endpoint]
+    before: AppBefore | None
+    changes: Sequence[EndpointChange] | None
+    judged: Mapping[int, Judged]
+    observation: Observation
+    exceptions: Sequence[ExceptionKind]
+    begin: float
+    series: AppSeries
+
+    @property
+    def numbers(self) -> Numbers:
+        """The sums of the shown endpoints."""
+        usage = Usage.total([replace(one.usage, histogram=None) for one in self.endpoints])
+        return Numbers(
+            usage=usage,
+            timed=Usage.total([one.usage for one in self.endpoints if one.kind != "websocket"]),
+            before=self._comparable(usage),
+            exceptions=(
+                len(self.exceptions),
+                sum(one.first_at >= self.begin for one in self.exceptions),
+            ),
+            counts=[(each, sum(one.status is each for one in self.endpoints)) for each in Status],
+            timed_before=self.series.durations_before,
+        )
+
+    def _comparable(self, usage: Usage) -> Before | None:
+        """The period before, if it was recorded from its begin on and both have enough calls."""
+        # An application that is new has no period before.
+        seen = min((one.first_seen_at for one in self.endpoints), default=None)
+        if self.before is None or seen is None or seen > self.before.start:
+            return None
+        found = self.before.of(self.endpoints)
+        return found if min(found.usage.calls, usage.calls) >= FEWEST_CALLS else None
+
+
+def read(context: Context, query: OverviewQuery, state: State, *, with_changes: bool) -> Found:
+    """Read what the page shows.
+
+    Args:
+        context: The request.
+        query: The state of the page.
+        state: A recent state of the data.
+        with_changes: True to look for changes, which may take some seconds, if nobody has lately.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    reader, now, window = context.lens.reader, context.now, query.window.window
+    everything = reader.endpoints(window=window, now=now, state=state)
+    endpoints = [one for one in everything if query.holds(one)]
+    slowest = sections.slowest(endpoints)
+    evidence = reader.recent_evidence(now, everything)
+    begin = window.begin(now) or 0.0
+    keys = {one.key for one in endpoints}
+    return Found(
+        everything=everything,
+        endpoints=endpoints,
+        slowest=slowest,
+        before=reader.before(window=window, now=now, timed=[one.id for one in slowest]),
+        changes=(
+            reader.changes(endpoints, window=window, now=now)
+            if with_changes
+            else reader.known_changes(endpoints, window=window)
+        ),
+        judged=evidence.by_id(),
+        observation=evidence.observation,
+        exceptions=[
+            one
+            for one in reader.log.exception_kinds()
+            if one.last_at >= begin and (one.endpoint_key in keys or not query.is_filtered)
+        ],
+        begin=begin,
+        series=reader.app_series(
+            [one.id for one in endpoints],
+            [one.id for one in endpoints if one.kind != "websocket"],
+            window=window,
+            now=now,
+        ),
+    )

@@ -1,0 +1,71 @@
+"""State of the overview in its address: query string ↔ frozen value. No I/O, no HTML.
+
+``parse(query.url()) == query`` for every value. Unknown parameters and invalid values fall back to
+the defaults and are never an error.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+from fastapi_lens.admin.urls.query_string import address, clean_text, fields_of
+from fastapi_lens.admin.urls.window import DEFAULT_WINDOW, WindowChoice
+from fastapi_lens.reporting.model import Endpoint
+from fastapi_lens.text.sources import file_and_line
+
+FILTERS = ("tag", "prefix", "file")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverviewQuery:
+    """State of the overview.
+
+    Attributes:
+        window: The window whose calls are counted.
+        tag: Only endpoints with this tag; empty for all.
+        prefix: Only endpoints whose path begins with it; empty for all.
+        file: Only endpoints whose handler is in this file; empty for all.
+    """
+
+    window: WindowChoice = DEFAULT_WINDOW
+    tag: str = ""
+    prefix: str = ""
+    file: str = ""
+
+    def __post_init__(self) -> None:
+        """Clean the texts."""
+        for name in FILTERS:
+            object.__setattr__(self, name, clean_text(getattr(self, name)))
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """The state in an address."""
+        fields = fields_of(url)
+
+        def last(name: str) -> str:
+            return fields.get(name, [""])[-1]
+
+        return cls(
+            window=WindowChoice.read(last("days")),
+            tag=last("tag"),
+            prefix=last("prefix"),
+            file=last("file"),
+        )
+
+    def url(self, path: str = "") -> str:
+        """The canonical address; defaults are left out."""
+        pairs = [] if self.window is DEFAULT_WINDOW else [("days", str(self.window))]
+        filters = ((name, getattr(self, name)) for name in FILTERS)
+        return address(path, [*pairs, *(pair for pair in filters if pair[1])])
+
+    @property
+    def is_filtered(self) -> bool:
+        """True if not all endpoints are shown."""
+        return bool(self.tag or self.prefix or self.file)
+
+    def holds(self, endpoint: Endpoint) -> bool:
+        """True if an endpoint is shown."""
+        return (
+            (not self.tag or self.tag in endpoint.tags)
+            and endpoint.path.startswith(self.prefix)
+            and (not self.file or file_and_line(endpoint.source)[0] == self.file)
+        )
