@@ -11,11 +11,11 @@ from fastapi_lens.reporting.bucket_rows import fetched
 from fastapi_lens.reporting.caller_rows import (
     IDS_AT_ONCE,
     NAMELESS,
+    OF_CALLER,
     CallerNames,
     StoredUse,
     is_of_app,
     noise_of,
-    of_caller,
     read_has_nameless,
     read_latest_uses,
     read_stored_uses,
@@ -238,12 +238,12 @@ class CallerReader:
         rows: list[Any] = []
         for begin in range(0, len(ordered), IDS_AT_ONCE):
             part = CALLER.c.id.in_(ordered[begin : begin + IDS_AT_ONCE])
-            wanted = sa.select(CALLER.c.id, *of_caller()).where(part, CALLER.c.app == self._app())
+            wanted = sa.select(CALLER.c.id, *OF_CALLER).where(part, CALLER.c.app == self._app())
             rows += fetched(connection, wanted)
         found = [(row[0], row[1:]) for row in rows]
         if OTHERS_ID in ids:
             # They have no row.
-            found.append((OTHERS_ID, (None,) * len(of_caller())))
+            found.append((OTHERS_ID, (None,) * len(OF_CALLER)))
         return self._names(connection).callers(found)
 
     def _names(self, connection: Connection) -> CallerNames:
@@ -346,7 +346,7 @@ def _unattributed_us(row: Any) -> int:
 
 
 def _totals(app: str, hidden: Sequence[int]) -> sa.Select[Any]:
-    """Id, endpoints, calls, refused calls, first and last time of callers, and `of_caller`."""
+    """Id, endpoints, calls, refused calls, first and last time of callers, and `OF_CALLER`."""
     # The sum of big integers is a decimal number on PostgreSQL.
     calls, refused = (
         sa.cast(sa.func.sum(USE.c[name]), sa.BigInteger) for name in ("calls", "refused")
@@ -362,7 +362,7 @@ def _totals(app: str, hidden: Sequence[int]) -> sa.Select[Any]:
         .subquery()
     )
     return (
-        sa.select(*sums.c, *of_caller())
+        sa.select(*sums.c, *OF_CALLER)
         .select_from(sums.outerjoin(CALLER, CALLER.c.id == sums.c.caller_id))
         .order_by(sums.c.latest.desc(), sums.c.caller_id)
     )

@@ -5,7 +5,6 @@ Judges nothing. A damaged row stays, so that no endpoint seems to have fewer cal
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -14,10 +13,11 @@ from fastapi_lens.reporting.bucket_rows import Row, fetched
 from fastapi_lens.reporting.callers import Caller
 from fastapi_lens.settings.settings import Settings
 from fastapi_lens.storage.engine.yield_gil import yield_gil
+from fastapi_lens.storage.retention.chunks import ids_of
 from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind, Tier
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US
 from fastapi_lens.storage.schema.sanitized_rows import whole
-from fastapi_lens.storage.schema.tables import CALLER, ENDPOINT, USE
+from fastapi_lens.storage.schema.tables import CALLER, USE
 from fastapi_lens.text.noise import is_noise
 
 MAX_DAY = MAX_TIME_US // 1_000_000 // Tier.DAY
@@ -39,7 +39,9 @@ NAMELESS = frozenset({CallerKind.NONE, CallerKind.OTHERS})
 _NOISY = frozenset({CallerKind.HOOK, CallerKind.AGENT})
 """Kinds whose names a person or a program chose; a hash is no name, and nobody's is no noise."""
 
-_OF_CALLER = tuple(CALLER.c[name] for name in ("kind", "name", "label", "first_at", "last_at"))
+OF_CALLER = tuple(CALLER.c[name] for name in ("kind", "name", "label", "first_at", "last_at"))
+"""The columns of a caller's row that `CallerNames.callers` takes."""
+
 _COUNTS = ("calls", "refused", "errors_5xx")
 _DAYS = ("first_day", "last_day", "days", "max_gap", "refused_day")
 _OF_USE = (
@@ -95,7 +97,7 @@ class CallerNames:
         """Callers by their ids.
 
         Args:
-            rows: Each id with the columns of `of_caller`; all None without a row.
+            rows: Each id with the columns of `OF_CALLER`; all None without a row.
         """
         found = dict(rows)
         hashes = {str(row[1]) for row in found.values() if row[0] == CallerKind.KEY}
@@ -135,11 +137,6 @@ class CallerNames:
         )
 
 
-def of_caller() -> tuple[sa.Column[Any], ...]:
-    """The columns of a caller's row that `CallerNames.callers` takes."""
-    return _OF_CALLER
-
-
 def read_stored_uses(
     connection: Connection,
     names: CallerNames,
@@ -155,7 +152,7 @@ def read_stored_uses(
         most: Number of rows to read, those with the latest calls; None for all.
     """
     joined = USE.outerjoin(CALLER, CALLER.c.id == USE.c.caller_id)
-    wanted = sa.select(*_OF_USE, *_OF_CALLER).select_from(joined).where(*conditions)
+    wanted = sa.select(*_OF_USE, *OF_CALLER).select_from(joined).where(*conditions)
     if most is not None:
         wanted = wanted.order_by(USE.c.last_at.desc()).limit(most)
     rows = fetched(connection, wanted)
@@ -211,7 +208,7 @@ def read_latest_uses(
         )
         joined = ranked.outerjoin(CALLER, CALLER.c.id == ranked.c.caller_id)
         of_use = [ranked.c[column.name] for column in _OF_USE]
-        wanted = sa.select(*of_use, *_OF_CALLER, ranked.c.callers).select_from(joined)
+        wanted = sa.select(*of_use, *OF_CALLER, ranked.c.callers).select_from(joined)
         rows = fetched(connection, wanted.where(ranked.c.place <= most))
         callers = names.callers((row[1], row[len(_OF_USE) : -1]) for row in rows)
         for row in yield_gil(rows):
@@ -278,7 +275,7 @@ def noise_of(settings: Settings) -> Sequence[str]:
 
 def is_of_app(app: str) -> sa.ColumnElement[bool]:
     """The condition that a row of `USE` belongs to an endpoint of an app."""
-    return USE.c.endpoint_id.in_(sa.select(ENDPOINT.c.id).where(ENDPOINT.c.app == app))
+    return USE.c.endpoint_id.in_(ids_of(app))
 
 
 def _stored_use(row: Row, caller: Caller) -> StoredUse:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 RowT = TypeVar("RowT")
 
@@ -91,6 +91,35 @@ class Head:
     column: Column[Any]
     href: str = ""
     direction: str = ""
+
+
+class SortedBy(Protocol):
+    """An order of rows by one column."""
+
+    @property
+    def key(self) -> str:
+        """The name of the column."""
+        ...
+
+    @property
+    def descending(self) -> bool:
+        """True if the greatest comes first."""
+        ...
+
+
+def head_of(column: Column[Any], sort: SortedBy, link: Callable[[str], str]) -> Head:
+    """The header of a column in a table that can be sorted.
+
+    Args:
+        column: With or without an order.
+        sort: The present order.
+        link: Returns the address of the view that a click on the column of this name leads to.
+    """
+    if column.order is None:
+        return Head(column)
+    if sort.key != column.name:
+        return Head(column, link(column.name))
+    return Head(column, link(column.name), "descending" if sort.descending else "ascending")
 
 
 def heads(columns: Iterable[Column[Any]]) -> list[Head]:

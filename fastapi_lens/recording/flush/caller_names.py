@@ -36,7 +36,7 @@ class CallerNames:
         """Read nothing yet."""
         self._database = database
         self._app = app
-        self._hash_key = b""
+        self._hash_key, self._key_id = b"", 0
         self._noise: tuple[str, ...] = ()
         self._keeps_agents = self._has_keys = False
         self._known: dict[CallerValue, CallerFacts] = {}
@@ -59,7 +59,7 @@ class CallerNames:
             StorageError: The database cannot be read.
         """
         if self._has_keys:
-            self._hash_key = caller_key(self._database, self._app)
+            self._read_key()
 
     def plain(self, caller: CallerValue) -> CallerFacts | bytes:
         """The caller without its key hashed: a key is returned as it is. Reads no database."""
@@ -85,11 +85,10 @@ class CallerNames:
         if isinstance(caller, CallerFacts):
             return caller
         if not self._hash_key:
-            self._hash_key = caller_key(self._database, self._app)
-        hash_key = self._hash_key
-        digest = hashlib.blake2b(caller, digest_size=HASH_BYTES, key=hash_key)
+            self._read_key()
+        digest = hashlib.blake2b(caller, digest_size=HASH_BYTES, key=self._hash_key)
         named = self._facts(CallerKind.KEY, digest.hexdigest())
-        return named._replace(key_id=key_id(hash_key))
+        return named._replace(key_id=self._key_id)
 
     def _named(self, caller: str | Agent | Beyond | None) -> CallerFacts:
         match caller:
@@ -106,6 +105,11 @@ class CallerNames:
     def _agent_name(self, header: bytes) -> str:
         name = family(header)
         return name if self._keeps_agents or is_noise(name, self._noise) else ""
+
+    def _read_key(self) -> None:
+        self._hash_key = caller_key(self._database, self._app)
+        # Once, and not for each caller: it is a hash itself.
+        self._key_id = key_id(self._hash_key)
 
     def _facts(self, kind: CallerKind, name: str) -> CallerFacts:
         return CallerFacts(caller_id(self._app, kind, name), kind, name)

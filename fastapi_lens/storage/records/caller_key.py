@@ -16,7 +16,7 @@ _BYTES = 32
 def caller_key(database: Database, app: str) -> bytes:
     """The key of an app's ledger, made at its first use; all workers share it.
 
-    It may be replaced, see `renew_caller_key`, so a worker reads it again now and then.
+    It may be replaced, see `renew_caller_key`, so a worker reads it again before each flush.
 
     Args:
         database: A database with tables.

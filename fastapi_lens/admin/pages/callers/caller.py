@@ -17,7 +17,7 @@ from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.pages.callers.listing import uses_of
 from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.tables.callers import USE_COLUMNS
-from fastapi_lens.admin.tables.column import Column, Head
+from fastapi_lens.admin.tables.column import Column, Head, head_of
 from fastapi_lens.admin.urls.callers import CallerQuery
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
@@ -202,9 +202,4 @@ def _row(
 
 
 def _head(query: CallerQuery, base: str, column: Column[CallerUse]) -> Head:
-    if column.order is None:
-        return Head(column)
-    href = query.with_sort(column.name).url(base)
-    if query.sort.key != column.name:
-        return Head(column, href)
-    return Head(column, href, "descending" if query.sort.descending else "ascending")
+    return head_of(column, query.sort, lambda name: query.with_sort(name).url(base))

@@ -13,7 +13,7 @@ from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.pages.callers.listing import CallerList, callers_of
 from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.tables.callers import CALLER_COLUMNS
-from fastapi_lens.admin.tables.column import Column, Head
+from fastapi_lens.admin.tables.column import Column, Head, head_of
 from fastapi_lens.admin.urls.callers import CallersQuery
 from fastapi_lens.reporting.callers import CallerTotals
 from fastapi_lens.reporting.workers import State
@@ -70,12 +70,7 @@ def _made(context: Context, query: CallersQuery, state: State) -> tuple[Response
 
 
 def _head(query: CallersQuery, base: str, column: Column[CallerTotals]) -> Head:
-    if column.order is None:
-        return Head(column)
-    href = query.with_sort(column.name).url(base)
-    if query.sort.key != column.name:
-        return Head(column, href)
-    return Head(column, href, "descending" if query.sort.descending else "ascending")
+    return head_of(column, query.sort, lambda name: query.with_sort(name).url(base))
 
 
 def _tabs(listing: CallerList, base: str) -> list[Link]:

@@ -38,7 +38,7 @@ from fastapi_lens.admin.tables.cleanup import (
     LEVEL_ORDER,
     REMOVED_COLUMNS,
 )
-from fastapi_lens.admin.tables.column import Column, Head
+from fastapi_lens.admin.tables.column import Column, Head, head_of
 from fastapi_lens.admin.urls.cleanup import REMOVED, CleanupQuery
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.reporting.callers import CallerUse
@@ -201,12 +201,9 @@ def _last_refused(gone: Gone | None) -> float | None:
 
 
 def _head(query: CleanupQuery, base: str, column: Column[Judged]) -> Head:
-    if column.order is None or query.tab == REMOVED:
+    if query.tab == REMOVED:
         return Head(column)
-    href = query.with_sort(column.name).url(base)
-    if query.sort.key != column.name:
-        return Head(column, href)
-    return Head(column, href, "descending" if query.sort.descending else "ascending")
+    return head_of(column, query.sort, lambda name: query.with_sort(name).url(base))
 
 
 def _tabs(listing: CleanupList, base: str) -> list[Link]:

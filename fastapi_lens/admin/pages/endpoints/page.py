@@ -18,7 +18,7 @@ from fastapi_lens.admin.display.paging import PAGE_SIZE, page_links
 from fastapi_lens.admin.display.svg import error_scale
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.response_cache import again, cached_page
-from fastapi_lens.admin.tables.column import Column, Head
+from fastapi_lens.admin.tables.column import Column, Head, head_of
 from fastapi_lens.admin.tables.endpoints import COLUMNS, STATUS_ORDER
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
@@ -183,12 +183,11 @@ def _row(
 
 
 def _head(query: EndpointsQuery, base: str, column: Column[Endpoint]) -> Head:
-    if column.order is None:
-        return Head(column)
-    if query.sort.key != column.name:
-        return Head(column, query.with_sort(Sort.first_of(column.name)).url(base))
-    direction = "descending" if query.sort.descending else "ascending"
-    return Head(column, query.with_sort(query.sort.reversed()).url(base), direction)
+    def link(name: str) -> str:
+        sort = query.sort.reversed() if query.sort.key == name else Sort.first_of(name)
+        return query.with_sort(sort).url(base)
+
+    return head_of(column, query.sort, link)
 
 
 def _tabs(listing: Listing, base: str, thresholds: Thresholds) -> list[Link]:

@@ -52,6 +52,8 @@ def test_what_it_uses_is_sorted_by_a_click_on_a_header(called: Site) -> None:
     assert rows(by_path).orders == {"Endpoint": "ascending"}
     by_refused = called.get(link(text, "Refused").href).text
     assert rows(by_refused).names == ["POST /users", "GET /users/{user_id}"]
+    by_failed = called.get(link(text, "Failed 5xx").href).text
+    assert rows(by_failed).orders == {"Failed": "descending"}
     back = called.get(link(by_refused, "Refused").href).text
     assert rows(back).names == ["GET /users/{user_id}", "POST /users"]
 
