@@ -49,6 +49,9 @@ MAX_CANDIDATES = 500
 MAX_KINDS = 1_000
 """Most kinds of exceptions in memory; further kinds are counted once these are written."""
 
+MAX_MINUTES = 60
+"""Minutes up to which waiting exceptions of a kind are counted by minute."""
+
 LONGEST_PATH = 2_000
 LONGEST_METHOD = MAX_METHOD_LENGTH
 QUIET_LOG_SECONDS = 60.0
@@ -106,12 +109,24 @@ class ExceptionCount:
 
     Attributes:
         latest: A recent one of them.
+        minutes: Their number by minute since the epoch; after `MAX_MINUTES` minutes, which only an
+            outage of the database lasts, by the first minute of each hour.
     """
 
     calls: int
     first_at: float
     last_at: float
     latest: Raised
+    minutes: dict[int, int] = field(default_factory=dict[int, int])
+
+    def add(self, now: float) -> None:
+        """Count one more."""
+        self.calls += 1
+        self.last_at = now
+        minute = int(now // 60)
+        if minute not in self.minutes and len(self.minutes) >= MAX_MINUTES:
+            minute -= minute % 60
+        self.minutes[minute] = self.minutes.get(minute, 0) + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,12 +281,12 @@ class RequestLog:
         latest = raised(error) if detail or kind not in self._exceptions else None
         with self._counting:
             found = self._exceptions.get(kind)
+            if found is None and len(self._exceptions) < MAX_KINDS:
+                found = ExceptionCount(0, now, now, latest or raised(error))
+                self._exceptions[kind] = found
             if found is not None:
-                found.calls += 1
-                found.last_at = now
+                found.add(now)
                 found.latest = latest or found.latest
-            elif len(self._exceptions) < MAX_KINDS:
-                self._exceptions[kind] = ExceptionCount(1, now, now, latest or raised(error))
         return kind
 
     def _propose(self, entry: Entry) -> None:
