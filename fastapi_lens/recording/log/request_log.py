@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from starlette.types import Scope
 
 from fastapi_lens.config.lens_config import Clients, LensConfig
+from fastapi_lens.recording.calls.handled import Handled
 from fastapi_lens.recording.log.exceptions import (
     Frame,
     Raised,
@@ -212,15 +213,18 @@ class RequestLog:
         """True if there is anything to write."""
         return bool(self._entries or self._slowest or self._exceptions)
 
-    def take(self, series: "Series", ended: Ended) -> None:
+    def take(self, series: "Series", ended: Ended, handled: Handled | None = None) -> None:
         """Keep a call if it is an error, slow, or in the sample; never raises.
 
         Args:
             series: The series that the call was counted in.
             ended: The call.
+            handled: The exception that its response was made from; None without one.
         """
+        if ended.error is not None:
+            handled = Handled(ended.error, ended.error.__traceback__)
         try:
-            self._take(series, ended)
+            self._take(series, ended, handled)
         except Exception:
             # The request must not fail because of the log.
             now = time.monotonic()
@@ -244,14 +248,14 @@ class RequestLog:
             exceptions, self._exceptions = self._exceptions, {}
         return Harvest(entries, exceptions)
 
-    def _take(self, series: "Series", ended: Ended) -> None:
+    def _take(self, series: "Series", ended: Ended, handled: Handled | None) -> None:
         now = self._clock()
         share = ended.started_ns % SAMPLING_MODULUS < self.share
         if ended.status >= SERVER_ERROR:
             room = self._has_room(now)
             kind = None
-            if ended.error is not None:
-                kind = self._count(series, ended.error, now, detail=room)
+            if handled is not None:
+                kind = self._count(series, handled, now, detail=room)
             if room:
                 self._errors += 1
                 self._keep(self._entry(series, ended, Reason.ERROR, kind), MAX_KEPT)
@@ -272,17 +276,18 @@ class RequestLog:
         return self._errors < self._errors_per_minute
 
     def _count(
-        self, series: "Series", error: BaseException, now: float, *, detail: bool
+        self, series: "Series", handled: Handled, now: float, *, detail: bool
     ) -> ExceptionKey:
-        error = unwrapped(error)
+        error = unwrapped(handled.error)
+        trace = handled.trace if error is handled.error else error.__traceback__
         key = series.key
-        kind = ExceptionKey(key.method, key.path, type_name(error), place_of(error))
+        kind = ExceptionKey(key.method, key.path, type_name(error), place_of(error, trace))
         # Outside the lock, because the host's own code produces the message.
-        latest = raised(error) if detail or kind not in self._exceptions else None
+        latest = raised(error, trace) if detail or kind not in self._exceptions else None
         with self._counting:
             found = self._exceptions.get(kind)
             if found is None and len(self._exceptions) < MAX_KINDS:
-                found = ExceptionCount(0, now, now, latest or raised(error))
+                found = ExceptionCount(0, now, now, latest or raised(error, trace))
                 self._exceptions[kind] = found
             if found is not None:
                 found.add(now)

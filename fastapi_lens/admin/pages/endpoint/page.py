@@ -111,7 +111,7 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
         "by_hour": by_hour(detail.week),
         "codes": _codes(detail.codes),
         "code_days": _code_days(context, endpoint, window),
-        "log": of_endpoint(context, endpoint),
+        "log": of_endpoint(context, endpoint, window, query.window),
         "ignored_by": _ignored_by(context, endpoint),
         "ignore_href": new_rule_href(context, endpoint),
         "delete_href": context.url(f"/settings/danger?endpoint={endpoint.key}"),

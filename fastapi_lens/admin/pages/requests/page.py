@@ -13,7 +13,6 @@ from fastapi_lens.admin.display.request_log import (
     REASONS,
     endpoint_filter,
     kept_words,
-    log_tabs,
     rows_of,
 )
 from fastapi_lens.admin.http.history import history_headers
@@ -56,7 +55,6 @@ def requests_page(context: Context) -> Response:
         "path": base,
         "address": query.url(base),
         "query": query,
-        "tabs": log_tabs(context, endpoint=query.endpoint),
         "only": endpoint_filter(
             context, query.endpoint, replace(query, endpoint="").newest().url(base), state
         ),
