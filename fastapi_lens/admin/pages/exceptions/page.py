@@ -16,6 +16,7 @@ from fastapi_lens.admin.display.request_log import (
     rows_of,
     who_link,
 )
+from fastapi_lens.admin.display.source_links import SourceLinks
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.pages.exceptions.listing import ExceptionList, listed
 from fastapi_lens.admin.tables.column import head_of, heads
@@ -126,6 +127,8 @@ def exception_page(context: Context) -> Response:
     requests = RequestsQuery(endpoint=exception.endpoint_key, q=exception.type, status="5xx")
     base = context.url(f"/exceptions/{key}")
     endpoint = EndpointQuery(window=query.window)
+    releases = _releases(context, exception)
+    links = SourceLinks.of(context, releases[1])
     values = {
         "current": "Exceptions",
         "heading": exception.type,
@@ -139,7 +142,9 @@ def exception_page(context: Context) -> Response:
         "back": ExceptionsQuery(window=query.window).url(context.url("/exceptions")),
         "endpoint_href": endpoint.url(context.url(f"/endpoints/{exception.endpoint_key}")),
         "callers": _callers(context, exception),
-        "releases": _releases(context, exception),
+        "releases": releases,
+        "place_href": links.place(exception.place),
+        "traceback": links.lines(exception.traceback or exception.message),
         "requests_href": requests.url(context.url("/requests")),
         "around": _around(context, exception),
     }

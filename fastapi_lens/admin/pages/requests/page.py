@@ -15,6 +15,7 @@ from fastapi_lens.admin.display.request_log import (
     kept_words,
     rows_of,
 )
+from fastapi_lens.admin.display.source_links import SourceLinks
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.tables.column import heads
@@ -113,6 +114,8 @@ def request_page(context: Context) -> Response:
             context.base,
             message="This request is not in the log, or it has expired.",
         )
+    exception = log.exception_kind(call.exception_key) if call.exception_key else None
+    trace = "" if exception is None else exception.traceback or exception.message
     values = {
         "current": "Requests",
         "heading": f"{call.method} {call.path}",
@@ -121,7 +124,8 @@ def request_page(context: Context) -> Response:
         "back": context.url("/requests"),
         "endpoint_href": context.url(f"/endpoints/{call.endpoint_key}"),
         "same_href": RequestsQuery(endpoint=call.endpoint_key).url(context.url("/requests")),
-        "exception": log.exception_kind(call.exception_key) if call.exception_key else None,
+        "exception": exception,
+        "traceback": SourceLinks.of(context).lines(trace),
         "exception_href": context.url(f"/exceptions/{call.exception_key}"),
     }
     return templates.page(context, "requests/request.html", values)
