@@ -9,19 +9,23 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.config.source_link import SourceLink
 from fastapi_lens.text.sources import file_and_line
 
-_FRAME = re.compile(r'  File "(.+)", line ([0-9]{1,9}), in .*')
+_FRAME = re.compile(r'(  )(File "(.+)", line ([0-9]{1,9}))(, in .*)')
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a traceback.
+    """A line of a traceback, in three parts.
 
     Attributes:
-        text: The line.
-        href: The link to the code; empty for a line that is no frame, and without `source_link`.
+        before: Its text before the place, which is all of it for a line that is no frame.
+        place: File and line of a frame.
+        after: The rest.
+        href: The link to the code; empty without one.
     """
 
-    text: str
+    before: str
+    place: str = ""
+    after: str = ""
     href: str = ""
 
 
@@ -63,7 +67,10 @@ class SourceLinks:
 
     def _line(self, text: str) -> Line:
         found = _FRAME.fullmatch(text)
-        return Line(text, self._to(found[1], int(found[2])) if found else "")
+        if found is None:
+            return Line(text)
+        before, place, file, line, after = found.groups()
+        return Line(before, place, after, self._to(file, int(line)))
 
     def _to(self, file: str, line: int | None) -> str:
         if self.link is None or not file:

@@ -27,7 +27,7 @@ COLUMNS: tuple[Column[ExceptionKind], ...] = (
         css="left",
         order=Order(key=lambda one: (one.path, one.method), descending_first=False),
     ),
-    Column(name="count", header="Times", width=92, order=Order(key=lambda one: one.in_period)),
+    Column(name="count", header="Times", width=72, order=Order(key=lambda one: one.in_period)),
     Column(name="trend", header="Trend", width=158, from_width=1040, css="left trend"),
     Column(
         name="first",
