@@ -10,8 +10,8 @@ from fastapi_lens.admin.tables import exceptions as exceptions_table
 from fastapi_lens.admin.tables import requests as requests_table
 from fastapi_lens.admin.tables.column import heads
 from fastapi_lens.admin.urls.exceptions import ExceptionQuery, ExceptionsQuery
+from fastapi_lens.admin.urls.period import Period
 from fastapi_lens.admin.urls.requests import RequestsQuery
-from fastapi_lens.admin.urls.window import WindowChoice
 from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.reporting.model import Endpoint, Window, key_from_id
 from fastapi_lens.reporting.request_log import ExceptionKind, LoggedCall
@@ -67,28 +67,19 @@ class ExceptionRow:
     trend: Sequence[int]
 
 
-def of_endpoint(
-    context: Context, endpoint: Endpoint, window: Window, choice: WindowChoice
-) -> dict[str, object]:
-    """The log's requests and exceptions of one endpoint, for its own page.
-
-    Args:
-        context: The request.
-        endpoint: The endpoint.
-        window: The window whose exceptions are shown.
-        choice: The window of links.
-    """
-    reader, now, query = context.lens.reader, context.now, RequestsQuery(endpoint=endpoint.key)
-    log = reader.log
-    exceptions = reader.exceptions(window=window, now=now, endpoint=endpoint.key)[:RECENT]
-    rows = rows_of(context, log.requests(query.wanted, limit=RECENT))
+def of_endpoint(context: Context, endpoint: Endpoint, period: Period) -> dict[str, object]:
+    """The log's requests and exceptions of one endpoint, for its own page."""
+    reader, now = context.lens.reader, context.now
+    log, query = reader.log, RequestsQuery(endpoint=endpoint.key, window=period)
+    exceptions = reader.exceptions(window=period.window, now=now, endpoint=endpoint.key)[:RECENT]
+    rows = rows_of(context, log.requests(query.wanted(now), limit=RECENT))
     return {
         "heads": heads(requests_table.columns(with_callers=any(row.who for row in rows))),
         "exception_heads": heads(exceptions_table.COLUMNS),
         "rows": rows,
-        "exceptions": exception_rows(context, exceptions, choice, window),
+        "exceptions": exception_rows(context, exceptions, period),
         "requests_href": query.url(context.url("/requests")),
-        "exceptions_href": ExceptionsQuery(endpoint=endpoint.key, window=choice).url(
+        "exceptions_href": ExceptionsQuery(endpoint=endpoint.key, window=period).url(
             context.url("/exceptions")
         ),
         "kept": kept_words(context.lens.settings.config),
@@ -128,27 +119,21 @@ def _row(context: Context, call: LoggedCall, name: str | None) -> Row:
 
 
 def exception_rows(
-    context: Context,
-    kinds: Sequence[ExceptionKind],
-    choice: WindowChoice,
-    window: Window | None = None,
+    context: Context, kinds: Sequence[ExceptionKind], period: Period
 ) -> list[ExceptionRow]:
     """The table rows of kinds of exceptions.
 
     Args:
         context: The request.
         kinds: The kinds, with their numbers in the period.
-        choice: The window of links.
-        window: The period of the trends; None for that of `choice`.
+        period: The period of the page.
 
     Raises:
         StorageError: The database cannot be read.
     """
     ids = [one.id for one in kinds]
-    trends = context.lens.reader.exception_trends(
-        ids, window=window or choice.window, now=context.now
-    )
-    query = ExceptionQuery(window=choice)
+    trends = context.lens.reader.exception_trends(ids, window=period.window, now=context.now)
+    query = ExceptionQuery(window=period)
     return [
         ExceptionRow(
             exception=one,

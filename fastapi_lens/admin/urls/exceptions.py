@@ -11,8 +11,8 @@ from typing import Self
 from fastapi_lens.admin.tables.column import Order
 from fastapi_lens.admin.tables.exceptions import ORDERS
 from fastapi_lens.admin.urls.endpoints import MAX_PAGE, Sort
+from fastapi_lens.admin.urls.period import DEFAULT_PERIOD, Period
 from fastapi_lens.admin.urls.query_string import address, clean_key, clean_text, fields_of
-from fastapi_lens.admin.urls.window import DEFAULT_WINDOW, WindowChoice
 from fastapi_lens.reporting.request_log import ExceptionKind
 
 LATEST_FIRST = Sort("last", descending=True)
@@ -25,14 +25,14 @@ class ExceptionsQuery:
     Attributes:
         q: Text in the type, the message or the location.
         endpoint: Key of the only endpoint; empty for all.
-        window: The window whose exceptions are counted.
+        window: The period whose exceptions are counted.
         sort: The order of the rows.
         page: Number of the page, from 1.
     """
 
     q: str = ""
     endpoint: str = ""
-    window: WindowChoice = DEFAULT_WINDOW
+    window: Period = DEFAULT_PERIOD
     sort: Sort = LATEST_FIRST
     page: int = 1
 
@@ -46,12 +46,13 @@ class ExceptionsQuery:
     @classmethod
     def parse(cls, url: str) -> Self:
         """Read an address, or the part of it from the question mark on."""
-        fields = {name: values[-1] for name, values in fields_of(url).items()}
+        found = fields_of(url)
+        fields = {name: values[-1] for name, values in found.items()}
         sort, page = fields.get("sort", ""), fields.get("page", "")
         return cls(
             q=fields.get("q", ""),
             endpoint=fields.get("endpoint", ""),
-            window=WindowChoice.read(fields.get("days", "")),
+            window=Period.of(found),
             sort=Sort(sort.removeprefix("-"), sort.startswith("-")) if sort else LATEST_FIRST,
             # Nine digits are more than enough, and int raises an error for thousands of them.
             page=int(page) if re.fullmatch("[0-9]{1,9}", page) else 1,
@@ -62,7 +63,7 @@ class ExceptionsQuery:
         pairs = [
             ("q", self.q),
             ("endpoint", self.endpoint),
-            ("days", "" if self.window is DEFAULT_WINDOW else self.window),
+            *self.window.pairs,
             ("sort", "" if self.sort == LATEST_FIRST else str(self.sort)),
             ("page", "" if self.page == 1 else str(self.page)),
         ]
@@ -94,15 +95,15 @@ class ExceptionQuery:
     """State of the page of one kind of exceptions.
 
     Attributes:
-        window: The window whose exceptions are counted.
+        window: The period whose exceptions are counted.
     """
 
-    window: WindowChoice = DEFAULT_WINDOW
+    window: Period = DEFAULT_PERIOD
 
     @classmethod
     def parse(cls, url: str) -> Self:
         """Read an address, or the part of it from the question mark on."""
-        return cls(window=WindowChoice.read(fields_of(url).get("days", [""])[-1]))
+        return cls(window=Period.of(fields_of(url)))
 
     def url(self, path: str = "") -> str:
         """The canonical address, see `EndpointsQuery.url`."""

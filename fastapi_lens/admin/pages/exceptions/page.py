@@ -1,6 +1,6 @@
 """Exceptions: the list of their kinds in a period, and each kind on a page of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from starlette.responses import Response
@@ -10,6 +10,7 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.paging import PAGE_SIZE, page_links
+from fastapi_lens.admin.display.periods import Periods, periods_of
 from fastapi_lens.admin.display.request_log import (
     endpoint_filter,
     exception_rows,
@@ -24,15 +25,12 @@ from fastapi_lens.admin.tables.exceptions import COLUMNS
 from fastapi_lens.admin.tables.requests import columns
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.exceptions import ExceptionQuery, ExceptionsQuery
+from fastapi_lens.admin.urls.period import Period
 from fastapi_lens.admin.urls.requests import RequestsQuery
-from fastapi_lens.admin.urls.window import WindowChoice
-from fastapi_lens.reporting.model import key_from_id
-from fastapi_lens.reporting.request_log import MOST_EXCEPTIONS, ExceptionKind, LogFilter
-from fastapi_lens.storage.engine.clock_skew import microseconds
-from fastapi_lens.storage.retention.log_deletion import request_id_at
+from fastapi_lens.reporting.request_log import MOST_EXCEPTIONS, ExceptionKind
 
 AROUND_SECONDS = 60
-"""Time before and after the latest exception from which requests are shown."""
+"""Time before and after the latest exception from which requests are shown, in whole minutes."""
 
 MOST_AROUND = 20
 
@@ -66,7 +64,10 @@ def exceptions_page(context: Context) -> Response:
             for column in COLUMNS
         ],
         "clear": query.without_filters().url(base),
-        "requests_href": RequestsQuery(endpoint=query.endpoint).url(context.url("/requests")),
+        "requests_href": RequestsQuery(endpoint=query.endpoint, window=query.window).url(
+            context.url("/requests")
+        ),
+        "periods": _periods(context, query.window, lambda it: replace(query, window=it).url(base)),
         **_list_links(query, listing, base),
         **_limits(context, query, listing),
     }
@@ -74,18 +75,15 @@ def exceptions_page(context: Context) -> Response:
     return templates.page(context, "exceptions/page.html", values, headers=headers, state=state)
 
 
+def _periods(context: Context, period: Period, link: Callable[[Period], str]) -> Periods:
+    bounds = context.lens.reader.bounds(period.window, now=context.now)
+    return periods_of(context, period, link, bounds=bounds, nothing="all that is kept")
+
+
 def _list_links(
     query: ExceptionsQuery, listing: ExceptionList, base: str
 ) -> Mapping[str, list[Link]]:
     return {
-        "windows": [
-            Link(
-                choice.label,
-                replace(query, window=choice, page=1).url(base),
-                choice is query.window,
-            )
-            for choice in WindowChoice
-        ],
         "pages": page_links(
             query.page, listing.pages, lambda page: replace(query, page=page).url(base)
         ),
@@ -124,7 +122,9 @@ def exception_page(context: Context) -> Response:
             context.base,
             message="This exception is not in the log, or it has expired.",
         )
-    requests = RequestsQuery(endpoint=exception.endpoint_key, q=exception.type, status="5xx")
+    requests = RequestsQuery(
+        endpoint=exception.endpoint_key, q=exception.type, status="5xx", window=query.window
+    )
     base = context.url(f"/exceptions/{key}")
     endpoint = EndpointQuery(window=query.window)
     releases = _releases(context, exception)
@@ -135,10 +135,7 @@ def exception_page(context: Context) -> Response:
         "exception": exception,
         "query": query,
         "row": exception_rows(context, [exception], query.window)[0],
-        "windows": [
-            Link(choice.label, ExceptionQuery(window=choice).url(base), choice is query.window)
-            for choice in WindowChoice
-        ],
+        "periods": _periods(context, query.window, lambda it: ExceptionQuery(window=it).url(base)),
         "back": ExceptionsQuery(window=query.window).url(context.url("/exceptions")),
         "endpoint_href": endpoint.url(context.url(f"/endpoints/{exception.endpoint_key}")),
         "callers": _callers(context, exception),
@@ -176,16 +173,13 @@ def _releases(context: Context, exception: ExceptionKind) -> tuple[str, str]:
 
 def _around(context: Context, exception: ExceptionKind) -> Mapping[str, object]:
     """The logged requests of the endpoint around the latest exception."""
-    end = request_id_at(microseconds(exception.last_at + AROUND_SECONDS))
-    begin = request_id_at(microseconds(exception.last_at - AROUND_SECONDS))
-    found = context.lens.reader.log.requests(
-        LogFilter(endpoint=exception.endpoint_key), before=end, limit=MOST_AROUND
-    )
-    rows = rows_of(context, [call for call in found if call.id >= begin])
-    until = RequestsQuery(endpoint=exception.endpoint_key, before=key_from_id(end))
+    last = int(exception.last_at)
+    period = Period().between(last - AROUND_SECONDS, last + AROUND_SECONDS)
+    query = RequestsQuery(endpoint=exception.endpoint_key, window=period)
+    found = context.lens.reader.log.requests(query.wanted(context.now), limit=MOST_AROUND)
+    rows = rows_of(context, found)
     return {
         "rows": rows,
         "heads": heads(columns(with_callers=any(row.who for row in rows))),
-        "href": until.url(context.url("/requests")),
-        "seconds": AROUND_SECONDS,
+        "href": query.url(context.url("/requests")),
     }
