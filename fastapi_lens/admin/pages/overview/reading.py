@@ -30,7 +30,6 @@ class Found:
         judged: The verdicts, by id.
         observation: The recorded time.
         exceptions: Kinds of exceptions with one in the period, the latest first.
-        begin: Epoch seconds of the begin of the period; 0 for all time.
         series: The calls of the shown endpoints over time.
     """
 
@@ -42,7 +41,6 @@ class Found:
     judged: Mapping[int, Judged]
     observation: Observation
     exceptions: Sequence[ExceptionKind]
-    begin: float
     series: AppSeries
 
     @property
@@ -88,7 +86,6 @@ def read(context: Context, query: OverviewQuery, state: State, *, with_changes: 
     endpoints = [one for one in everything if query.holds(one)]
     slowest = sections.slowest(endpoints)
     evidence = reader.recent_evidence(now, everything)
-    begin = window.begin(now) or 0.0
     keys = {one.key for one in endpoints}
     return Found(
         everything=everything,
@@ -107,7 +104,6 @@ def read(context: Context, query: OverviewQuery, state: State, *, with_changes: 
             for one in reader.exceptions(window=window, now=now)
             if one.endpoint_key in keys or not query.is_filtered
         ],
-        begin=begin,
         series=reader.app_series(
             [one.id for one in endpoints],
             [one.id for one in endpoints if one.kind != "websocket"],
