@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.display.times import IN_UTC, Times
 from fastapi_lens.reporting.model import Before, Endpoint, Usage
 
 UNCHANGED = 0.005
@@ -56,25 +57,28 @@ def figures(usage: Usage, before: Before | None, *, slow: bool) -> list[Figure]:
     ]
 
 
-def comparison(endpoint: Endpoint, before: Before | None, *, everything: bool) -> str:
+def comparison(
+    endpoint: Endpoint, before: Before | None, *, everything: bool, times: Times = IN_UTC
+) -> str:
     """A sentence that names the period of comparison, or the reason for none.
 
     Args:
         endpoint: Which endpoint.
         before: The period before; None where too little is kept of it.
         everything: True if the window is all time.
+        times: The zone of the page.
     """
     if everything:
         return "All time: no earlier period to compare with."
     if before is None:
         return "No comparison: the data of the period before has expired."
     if not is_seen(endpoint, before):
-        since = formats.minute(endpoint.first_seen_at)
-        return f"No comparison: first seen {since} UTC, after the period before began."
+        since = times.minute(endpoint.first_seen_at)
+        return f"No comparison: first seen {since}, after the period before began."
     length = formats.lasting(before.seconds)
     if not (endpoint.usage.calls or before.calls):
         return f"No calls in the {length} before either."
-    return f"Compared with the {length} before: {formats.between(before.start, before.end)}."
+    return f"Compared with the {length} before: {times.between(before.start, before.end)}."
 
 
 def change_of(now: float, was: float, *, is_better: bool) -> tuple[str, str]:

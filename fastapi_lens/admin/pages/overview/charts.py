@@ -16,6 +16,7 @@ from fastapi_lens.admin.display.charts import (
     classes_of,
     latency_chart,
 )
+from fastapi_lens.admin.display.times import IN_UTC, Times
 from fastapi_lens.reporting.app_series import AppSeries
 from fastapi_lens.reporting.model import Series, Usage
 from fastapi_lens.reporting.observation import Release
@@ -28,7 +29,12 @@ FEWEST_CALLS = 20
 
 
 def app_charts(
-    series: AppSeries, releases: Sequence[Release], *, ends_now: bool, before: str
+    series: AppSeries,
+    releases: Sequence[Release],
+    *,
+    ends_now: bool,
+    before: str,
+    times: Times = IN_UTC,
 ) -> tuple[OverTime, Markup]:
     """The charts over one axis, and the marks of releases over them.
 
@@ -37,11 +43,12 @@ def app_charts(
         releases: Of the app, in any order.
         ends_now: True if the last step is not over.
         before: Name of the period before: ``7 days before``.
+        times: The zone of the labels.
     """
     calls = series.calls
     size = calls.step_seconds
     step = formats.step_length(size)
-    labels = [formats.step_label(point.start, size) for point in calls.points]
+    labels = [times.step_label(point.start, size) for point in calls.points]
     few = len(labels) < TICKS
     return OverTime(
         charts=(
@@ -51,8 +58,8 @@ def app_charts(
         ),
         columns=svg.columns_of([""] * len(labels)),
         ticks=labels if few else [labels[len(labels) * tick // TICKS] for tick in range(TICKS)],
-        last="now" if ends_now else formats.step_label(calls.points[-1].end, size),
-        table=_table(series, step, labels),
+        last="now" if ends_now else times.step_label(calls.points[-1].end, size),
+        table=_table(series, step, labels, times.step_head(size)),
     ), _marks(calls, releases)
 
 
@@ -100,18 +107,18 @@ def _shares(usage: Usage) -> tuple[float | None, float | None]:
     return usage.errors_5xx / usage.calls, usage.errors_4xx / usage.calls
 
 
-def _table(series: AppSeries, step: str, labels: Sequence[str]) -> Table:
+def _table(series: AppSeries, step: str, labels: Sequence[str], first: str) -> Table:
     durations = {point.start: point.usage for point in series.durations.points}
     lines: list[Line] = []
     for label, point in zip(labels, series.calls.points, strict=True):
         timed = durations.get(point.start, Usage())
-        times = timed.percentiles_ms if timed.calls else (None, None, None)
+        shown = timed.percentiles_ms if timed.calls else (None, None, None)
         cells = (
             *map(formats.number, (point.usage.calls, *classes_of(point.usage))),
-            *(formats.NOTHING if each is None else formats.milliseconds(each) for each in times),
+            *(formats.NOTHING if each is None else formats.milliseconds(each) for each in shown),
         )
         lines.append(Line(label, "", cells))
-    head = ("From (UTC)", "Calls", *CLASSES, *(f"{name} ms" for name in PERCENTILES))
+    head = (first, "Calls", *CLASSES, *(f"{name} ms" for name in PERCENTILES))
     return Table("numbers", f"As a table, per {step}", head, lines[::-1])
 
 

@@ -105,7 +105,9 @@ def read(context: Context, query: OverviewQuery, state: State, *, with_changes: 
         exceptions=[
             one
             for one in reader.log.exception_kinds()
-            if one.last_at >= begin and (one.endpoint_key in keys or not query.is_filtered)
+            if one.last_at >= begin
+            and (window.end is None or one.first_at < window.end)
+            and (one.endpoint_key in keys or not query.is_filtered)
         ],
         begin=begin,
         series=reader.app_series(
