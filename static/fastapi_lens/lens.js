@@ -240,4 +240,9 @@ on("keydown", (event) => {
   keys[key]();
 });
 arrived();
+// An address that names no period would show the next reader's own.
+const named = document.querySelector("[id^=lens-w-][aria-current]")?.search.match(/days=\w+/);
+if (named && !/[?&](days|from)=/.test(location.search)) {
+  history.replaceState(history.state, "", `${location.search || "?"}${location.search && "&"}${named}${location.hash}`);
+}
 restore();
