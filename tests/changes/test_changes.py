@@ -264,15 +264,15 @@ def test_a_deprecated_endpoint_that_is_called_is_listed_with_its_calls() -> None
     assert change.last_call == END - 9
 
 
-@pytest.mark.parametrize(("last_call", "is_listed"), [(END - 9, True), (END + 9, False)])
+@pytest.mark.parametrize(
+    ("last_call", "listed"), [(END - 9, [(Kind.DEPRECATED_BUT_CALLED, 0)]), (END + 9, [])]
+)
 def test_a_deprecated_endpoint_is_listed_for_a_call_on_a_day_not_watched_as_a_whole(
-    last_call: int, is_listed: bool
+    last_call: int, listed: list[tuple[Kind, float]]
 ) -> None:
     changes = found([], facts=Facts(last_call=last_call, is_deprecated=True))
 
-    assert [(change.kind, change.after) for change in changes] == (
-        [(Kind.DEPRECATED_BUT_CALLED, 0)] if is_listed else []
-    )
+    assert [(change.kind, change.after) for change in changes] == listed
 
 
 def test_a_deprecated_endpoint_without_a_call_is_not_listed() -> None:
