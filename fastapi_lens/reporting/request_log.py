@@ -36,6 +36,8 @@ class LogFilter:
         statuses: Lowest and highest status code.
         text: Text in the requested path, or in the type or message of the exception.
         reason: ``error``, ``slow`` or ``sample``.
+        since: Epoch seconds of the earliest arrival.
+        until: Epoch seconds before which they arrived.
     """
 
     endpoint: str = ""
@@ -45,6 +47,8 @@ class LogFilter:
     min_ms: float | None = None
     text: str = ""
     reason: str = ""
+    since: int | None = None
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,7 +287,9 @@ class LogReader:
     ) -> list[sa.ColumnElement[bool]]:
         found = self._of(connection, REQUEST, wanted.endpoint)
         # Other ids contain no time, and paging through the log would stop at them.
-        found.append(REQUEST.c.id.between(0, MAX_ID))
+        first = 0 if wanted.since is None else _first_id(wanted.since)
+        last = MAX_ID if wanted.until is None else _first_id(wanted.until) - 1
+        found.append(REQUEST.c.id.between(first, last))
         if wanted.caller:
             found.append(REQUEST.c.caller_id == id_from_key(wanted.caller))
         if wanted.statuses is not None:
@@ -312,6 +318,11 @@ _OF_KIND: Mapping[str, sa.Column[Any]] = MappingProxyType(
     {"method": ENDPOINT.c.method, "path": ENDPOINT.c.path}
 )
 """Columns of other tables, by their names in the results of `_joined` and `_kinds`."""
+
+
+def _first_id(epoch: int) -> int:
+    """The lowest id of a request that arrived at a time in epoch seconds or later."""
+    return min(epoch * 1_000_000 << REQUEST_ID_BITS, MAX_ID)
 
 
 def _joined() -> sa.Select[Any]:

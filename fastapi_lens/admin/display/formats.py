@@ -157,6 +157,23 @@ def between(start: float, end: float) -> str:
     return f"{minute(start)} – {f'{_utc(end):%H:%M}' if same else minute(end)} UTC"
 
 
+def local_minute(epoch: float) -> str:
+    """A time as the field of a form has it: ``2026-04-03T14:00``."""
+    return _utc(epoch).strftime("%Y-%m-%dT%H:%M")
+
+
+def typed_moment(text: str) -> int | None:
+    """Epoch seconds of a time from the field of a form, or typed as ``2026-04-03 14:00``.
+
+    None for anything else.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return int(found.replace(tzinfo=UTC).timestamp())
+
+
 def lasting(seconds: float) -> str:
     """A length of time in the largest sufficiently precise unit: ``7 days``, ``90 minutes``."""
     for unit_seconds, unit in (

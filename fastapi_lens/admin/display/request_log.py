@@ -10,6 +10,7 @@ from fastapi_lens.admin.tables import exceptions as exceptions_table
 from fastapi_lens.admin.tables import requests as requests_table
 from fastapi_lens.admin.tables.column import heads
 from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
+from fastapi_lens.admin.urls.period import Period
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.reporting.model import Endpoint, Window, key_from_id
@@ -62,11 +63,11 @@ class ExceptionRow:
     name: str
 
 
-def of_endpoint(context: Context, endpoint: Endpoint) -> dict[str, object]:
+def of_endpoint(context: Context, endpoint: Endpoint, period: Period) -> dict[str, object]:
     """The log's requests and exceptions of one endpoint, for its own page."""
-    log, query = context.lens.reader.log, RequestsQuery(endpoint=endpoint.key)
+    log, query = context.lens.reader.log, RequestsQuery(endpoint=endpoint.key, window=period)
     exceptions = log.exception_kinds(endpoint=endpoint.key, limit=RECENT)
-    rows = rows_of(context, log.requests(query.wanted, limit=RECENT))
+    rows = rows_of(context, log.requests(query.wanted(context.now), limit=RECENT))
     return {
         "heads": heads(requests_table.columns(with_callers=any(row.who for row in rows))),
         "exception_heads": heads(exceptions_table.COLUMNS),

@@ -10,8 +10,8 @@ from typing import Self
 
 from fastapi_lens.admin.tables.column import Order
 from fastapi_lens.admin.tables.endpoints import ORDERS
+from fastapi_lens.admin.urls.period import DEFAULT_PERIOD, Period
 from fastapi_lens.admin.urls.query_string import address, clean_caller, clean_text, fields_of
-from fastapi_lens.admin.urls.window import DEFAULT_WINDOW, WindowChoice
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.settings.status import Status
 from fastapi_lens.text.methods import is_method_name
@@ -77,7 +77,7 @@ class EndpointsQuery:
         methods: Only these methods, in capitals, sorted; empty for all.
         tag: Only endpoints with this tag; empty for all.
         caller: Key of a caller, whose endpoints alone are shown; empty for all.
-        window: The window whose calls are counted.
+        window: The period whose calls are counted.
         sort: The order of the rows.
         page: Number of the page, from 1.
         ignored: True to include endpoints that a rule ignores.
@@ -88,7 +88,7 @@ class EndpointsQuery:
     methods: tuple[str, ...] = ()
     tag: str = ""
     caller: str = ""
-    window: WindowChoice = DEFAULT_WINDOW
+    window: Period = DEFAULT_PERIOD
     sort: Sort = DEFAULT_SORT
     page: int = 1
     ignored: bool = False
@@ -115,7 +115,7 @@ class EndpointsQuery:
             methods=tuple(fields.get("method", [])),
             tag=fields.get("tag", [""])[-1],
             caller=fields.get("caller", [""])[-1],
-            window=WindowChoice.read(fields.get("days", [""])[-1]),
+            window=Period.of(fields),
             sort=Sort.read(fields.get("sort", [""])[-1]),
             # Nine digits are more than enough, and int raises an error for thousands of them.
             page=int(page) if re.fullmatch("[0-9]{1,9}", page) else 1,
@@ -123,7 +123,7 @@ class EndpointsQuery:
         )
 
     def url(self, path: str = "") -> str:
-        """The canonical address: defaults are left out, the order is always the same.
+        """The canonical address: defaults are left out but for the period, in one order.
 
         Args:
             path: The part before the question mark; it must not be empty in a link, or the
@@ -134,7 +134,7 @@ class EndpointsQuery:
         pairs += [
             ("tag", self.tag),
             ("caller", self.caller),
-            ("days", "" if self.window is DEFAULT_WINDOW else self.window),
+            *self.window.pairs,
             ("sort", "" if self.sort == DEFAULT_SORT else str(self.sort)),
             ("page", "" if self.page == 1 else str(self.page)),
             ("ignored", "1" if self.ignored else ""),
@@ -145,8 +145,8 @@ class EndpointsQuery:
         """The first page of the same, with another status."""
         return replace(self, status=status, page=1)
 
-    def with_window(self, window: WindowChoice) -> Self:
-        """The first page of the same, with another window."""
+    def with_window(self, window: Period) -> Self:
+        """The first page of the same, in another period."""
         return replace(self, window=window, page=1)
 
     def with_sort(self, sort: Sort) -> Self:
@@ -162,10 +162,10 @@ class EndpointsQuery:
         return replace(self, caller=caller, page=1)
 
     def without_filters(self) -> Self:
-        """The first page of all endpoints, in the same window and order."""
+        """The first page of all endpoints, in the same period and order."""
         return replace(self, q="", status=None, methods=(), tag="", caller="", page=1)
 
     @property
     def is_filtered(self) -> bool:
-        """True if anything but the window restricts the list."""
+        """True if anything but the period restricts the list."""
         return bool(self.q or self.status or self.methods or self.tag or self.caller)

@@ -15,6 +15,7 @@ from fastapi_lens.admin.display.filter_and_sort import (
 from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words, status_meanings
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.paging import PAGE_SIZE, page_links
+from fastapi_lens.admin.display.periods import periods_of
 from fastapi_lens.admin.display.svg import error_scale
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.response_cache import again, cached_page
@@ -22,7 +23,6 @@ from fastapi_lens.admin.tables.column import Column, Head, head_of
 from fastapi_lens.admin.tables.endpoints import COLUMNS, STATUS_ORDER
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
-from fastapi_lens.admin.urls.window import WindowChoice
 from fastapi_lens.reporting.evidence import Judged
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.reporting.workers import State
@@ -128,10 +128,16 @@ def _context(context: Context, listing: Listing, rows: list[Row]) -> dict[str, o
         "total": listing.total,
         "heads": [_head(query, base, column) for column in COLUMNS],
         "tabs": _tabs(listing, base, context.lens.settings.thresholds),
-        "windows": [
-            Link(choice.label, query.with_window(choice).url(base), choice is query.window)
-            for choice in WindowChoice
-        ],
+        "periods": periods_of(
+            context,
+            query.window,
+            lambda period: query.with_window(period).url(base),
+            bounds=context.lens.reader.bounds(query.window.window, now=context.now),
+            since=min(
+                (one.first_called_at for one in listing.matching if one.first_called_at),
+                default=None,
+            ),
+        ),
         "pages": page_links(
             query.page, listing.pages, lambda page: query.with_page(page).url(base)
         ),

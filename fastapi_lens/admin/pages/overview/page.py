@@ -1,7 +1,6 @@
 """The overview: the state of the application, and what changed."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
@@ -10,7 +9,7 @@ from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.labels import STATUS_LABELS
-from fastapi_lens.admin.display.links import Link
+from fastapi_lens.admin.display.periods import periods_of
 from fastapi_lens.admin.display.request_log import exception_row
 from fastapi_lens.admin.http.history import history_headers, is_live_update
 from fastapi_lens.admin.pages.overview import sections
@@ -22,7 +21,6 @@ from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.urls.cleanup import MAX_CHOSEN, CleanupQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
 from fastapi_lens.admin.urls.overview import OverviewQuery
-from fastapi_lens.admin.urls.window import WindowChoice
 from fastapi_lens.changes.usual import FEWEST_DAYS
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import SECONDS_PER_DAY, Status
@@ -83,10 +81,15 @@ def _head(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, 
         "query": query,
         "choices": choices(found.everything, query),
         "clear": OverviewQuery(window=query.window).url(base),
-        "windows": [
-            Link(choice.label, replace(query, window=choice).url(base), choice is query.window)
-            for choice in WindowChoice
-        ],
+        "periods": periods_of(
+            context,
+            query.window,
+            lambda period: query.with_window(period).url(base),
+            bounds=context.lens.reader.bounds(query.window.window, now=context.now),
+            since=min(
+                (e.first_called_at for e in found.endpoints if e.first_called_at), default=None
+            ),
+        ),
         "sentence": _sentence(context, query, found, numbers),
         "figures": figures(numbers, slow_ms=context.lens.settings.slow_threshold_ms),
         "statuses": [

@@ -133,7 +133,7 @@ def test_what_the_address_filters_by_is_chosen_in_the_form(logged: Logged) -> No
     assert field(text, "q").value == "a"
     assert "No request matches" in text
     clear = {one.href for one in links(text) if one.name == "Clear filters"}
-    assert clear == {"/lens/requests"}
+    assert clear == {"/lens/requests?days=7"}
 
 
 def test_pages_lead_to_what_is_older_and_back_to_the_newest(logged: Logged) -> None:
@@ -143,7 +143,7 @@ def test_pages_lead_to_what_is_older_and_back_to_the_newest(logged: Logged) -> N
 
     assert len(paths(first)) == 50
     assert paths(first) + paths(second) == [f"/users/{number}" for number in range(59, -1, -1)]
-    assert link(second, "Newest").href == "/lens/requests?method=GET"
+    assert link(second, "Newest").href == "/lens/requests?method=GET&days=7"
     assert "Older" not in [one.name for one in links(second)]
     assert "lens-live" not in second
     assert "Nothing older" in logged.page("?before=0000000000000001")
@@ -161,9 +161,9 @@ def test_what_is_new_is_counted_and_never_inserted(logged: Logged) -> None:
 
     logged.ask("/users/2", "/users/3", "/health")
     some = logged.site.fragment(address, **{"If-None-Match": nothing.headers["ETag"]})
-    assert link(some.text, "2 new").href == "/lens/requests?q=user"
+    assert link(some.text, "2 new").href == "/lens/requests?q=user&days=7"
     assert some.headers["HX-Push-Url"] == "false"
-    assert logged.site.get(address).headers["location"] == "/lens/requests?q=user"
+    assert logged.site.get(address).headers["location"] == "/lens/requests?q=user&days=7"
 
 
 def test_very_many_new_ones_are_not_counted_to_the_end(
@@ -171,7 +171,7 @@ def test_very_many_new_ones_are_not_counted_to_the_end(
 ) -> None:
     monkeypatch.setattr(type(logged.site.lens.reader.log), "newer", lambda *_, **__: 1_000)
     new = logged.site.fragment("/lens/requests/new").text
-    assert link(new, "1,000+ new").href == "/lens/requests"
+    assert link(new, "1,000+ new").href == "/lens/requests?days=7"
 
 
 def test_a_request_has_a_page_with_its_exception_and_the_hosts_lines(logged: Logged) -> None:
@@ -226,7 +226,7 @@ def test_an_endpoint_shows_its_latest_requests_and_its_exceptions(logged: Logged
 
     users = logged.site.get(f"/lens/endpoints/{listed['/users/{user_id}']}").text
     assert len(paths(users)) == 10
-    of_users = f"/lens/requests?endpoint={listed['/users/{user_id}']}"
+    of_users = f"/lens/requests?endpoint={listed['/users/{user_id}']}&days=7"
     assert link(users, "Show all requests").href == of_users
     crash = logged.site.get(f"/lens/endpoints/{listed['/crash/{name}']}").text
     assert exceptions(crash).rows[0].name.startswith("LookupError")
@@ -243,7 +243,7 @@ def test_one_endpoint_alone_is_shown_and_left_again_in_both_lists(logged: Logged
 
     assert paths(text) == ["/crash/x"]
     only = link(text, "Only GET /crash/{name} : show all endpoints")
-    assert only.href == "/lens/requests?status=5xx"
+    assert only.href == "/lens/requests?status=5xx&days=7"
     assert field(text, "endpoint").value == key
     assert f"/lens/exceptions?endpoint={key}" in addresses(text)
 
@@ -287,7 +287,7 @@ def test_the_files_have_what_the_list_has_on_all_its_pages(logged: Logged) -> No
 
     assert len(rows) == 60
     assert (rows[0]["path"], rows[0]["endpoint_path"]) == ("/users/59", "/users/{user_id}")
-    assert document["view"] == "?status=5xx"
+    assert document["view"] == "?status=5xx&days=all"
     assert [(one["path"], one["exception"]) for one in document["requests"]] == [
         ("/crash/x", "LookupError")
     ]
@@ -328,10 +328,12 @@ def test_what_htmx_pushes_is_the_address_of_the_view(logged: Logged) -> None:
         return {name: value for name, value in headers.items() if name.endswith("-url")}
 
     chosen = "/lens/requests?status=5xx&method=&q="
-    assert pushed(chosen) == {"hx-push-url": "/lens/requests?status=5xx"}
+    assert pushed(chosen) == {"hx-push-url": "/lens/requests?status=5xx&days=7"}
     typed = {"source": "input#lens-q", "shown": "http://x/lens/requests?q=a"}
-    assert pushed("/lens/requests?q=ab", **typed) == {"hx-replace-url": "/lens/requests?q=ab"}
-    same = "http://x/lens/requests?q=a"
+    assert pushed("/lens/requests?q=ab", **typed) == {
+        "hx-replace-url": "/lens/requests?q=ab&days=7"
+    }
+    same = "http://x/lens/requests?q=a&days=7"
     assert pushed("/lens/requests?q=a", shown=same) == {"hx-push-url": "false"}
     assert pushed("/lens/exceptions?q=a") == {"hx-push-url": "/lens/exceptions?q=a"}
 
