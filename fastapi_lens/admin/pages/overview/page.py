@@ -9,6 +9,7 @@ from starlette.responses import Response
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.display.first_call import first_call_of
 from fastapi_lens.admin.display.labels import STATUS_LABELS
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.request_log import exception_row
@@ -17,6 +18,7 @@ from fastapi_lens.admin.pages.overview import sections
 from fastapi_lens.admin.pages.overview.charts import app_charts
 from fastapi_lens.admin.pages.overview.figures import Numbers, Part, figures, sentence
 from fastapi_lens.admin.pages.overview.filters import choices
+from fastapi_lens.admin.pages.overview.first_day import first_day
 from fastapi_lens.admin.pages.overview.reading import Found, read
 from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.urls.cleanup import MAX_CHOSEN, CleanupQuery
@@ -67,6 +69,7 @@ def _made(context: Context, query: OverviewQuery, state: State, *, with_changes:
         "heading": "Overview",
         "slow_ms": context.lens.settings.slow_threshold_ms,
         **_head(context, query, found),
+        **_first_day(context, query, found),
         **_changes(context, query, found),
         **_lists(context, query, found),
         **_unused(context, query, found),
@@ -96,12 +99,18 @@ def _head(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, 
     }
 
 
+def _first_day(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, Any]:
+    is_called = found.is_called
+    return {
+        "is_called": is_called,
+        "first_call": None if is_called else first_call_of(context),
+        "first_day": first_day(context, query, found.evidence, is_called=is_called),
+    }
+
+
 def _sentence(context: Context, query: OverviewQuery, found: Found, numbers: Numbers) -> list[Part]:
-    if not any(one.total_calls for one in found.endpoints):
-        return [
-            Part("No calls recorded yet. "),
-            Part("How to make the first one", context.url("/endpoints")),
-        ]
+    if not found.is_called:
+        return [Part("Nobody has called this application since recording began.")]
     before, changes = numbers.before, found.changes or ()
     unused = sections.unused(found.endpoints, found.judged)
     candidates = sum(one.verdict.level in sections.CANDIDATES for one in unused)
@@ -115,7 +124,8 @@ def _sentence(context: Context, query: OverviewQuery, found: Found, numbers: Num
 
 
 def _changes(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, Any]:
-    changes, since = found.changes, found.observation.since_day
+    changes, observation = found.changes, found.evidence.observation
+    since = observation.since_day
     return {
         "changes": None if changes is None else sections.change_groups(context, query, changes),
         "changes_href": query.url(context.url(CHANGES)),
@@ -123,7 +133,7 @@ def _changes(context: Context, query: OverviewQuery, found: Found) -> Mapping[st
         "needed_days": FEWEST_DAYS,
         "recorded_since": "" if since is None else formats.day(since * SECONDS_PER_DAY),
         # The first day was not recorded as a whole.
-        "is_new": since is None or found.observation.today - since <= FEWEST_DAYS,
+        "is_new": since is None or observation.today - since <= FEWEST_DAYS,
     }
 
 
