@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -138,17 +139,16 @@ def _changes(context: Context, query: OverviewQuery, found: Found) -> Mapping[st
 
 
 def _lists(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, Any]:
-    before, slowest = found.before, found.slowest
-    trends = context.lens.reader.trends(
-        [one.id for one in slowest], window=query.window.window, now=context.now
-    )
+    before, slowest, failing = found.before, found.slowest, sections.failing(found.endpoints)
+    trends = partial(context.lens.reader.trends, window=query.window.window, now=context.now)
+    calls = trends([one.id for one in slowest])
+    failed = trends([one.id for one in failing], counter="errors_5xx")
     return {
         "failing": [
-            sections.failing_row(context, query, one, before)
-            for one in sections.failing(found.endpoints)
+            sections.failing_row(context, query, one, before, failed[one.id]) for one in failing
         ],
         "slowest": [
-            sections.slow_row(context, query, one, before, list(trends[one.id])) for one in slowest
+            sections.slow_row(context, query, one, before, calls[one.id]) for one in slowest
         ],
         "failing_href": _list_href(context, query, "errors"),
         "slowest_href": _list_href(context, query, "p95"),

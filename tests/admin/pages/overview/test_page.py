@@ -453,3 +453,13 @@ def test_the_address_follows_explicit_choices(
 ) -> None:
     answer = site.fragment("/lens/?tag=users&days=30&prefix=&file=", source=source)
     assert {name: value for name, value in answer.headers.items() if "-url" in name} == headers
+
+
+def test_failing_endpoints_show_when_they_failed(shop_site: Site) -> None:
+    shop_site.count_at(ago(shop_site, 2), "GET", "/health", 70)
+    for days, failed in ((2, 3), (1, 9)):
+        shop_site.count_at(ago(shop_site, days), "GET", "/health", failed, status=500)
+    text = overview(shop_site)
+    # The calls that did not fail are in the trend of the slowest ones alone.
+    assert section(text, "Failing")["GET /health"].titles == ("Peak 9",)
+    assert section(text, "Slowest")["GET /health"].titles == ("Peak 73",)
