@@ -208,4 +208,3 @@ def _tabs(listing: Listing, base: str, thresholds: Thresholds) -> list[Link]:
         )
         for status, label, name, title in choices
     ]
-
