@@ -434,9 +434,15 @@ class Reader:
         return bounds_of(window, now=now, kept=self._kept)
 
     def trends(
-        self, ids: Sequence[int], *, window: Window, now: float
+        self, ids: Sequence[int], *, window: Window, now: float, counter: str = "calls"
     ) -> Mapping[int, Sequence[int]]:
         """Calls of several endpoints per step of the window, oldest first.
+
+        Args:
+            ids: The endpoints.
+            window: The window.
+            now: Epoch seconds.
+            counter: The calls that count: ``calls`` for all, ``errors_5xx`` for server errors.
 
         Returns:
             For each id one number per step of the window, 60 at most; the last step of a window
@@ -446,7 +452,9 @@ class Reader:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            return read_trends(connection, ids, Times(window, now, self._kept))
+            return read_trends(
+                connection, ids, Times(window, now, self._kept), counter=counter
+            )
 
     def before(self, *, window: Window, now: float, timed: Sequence[int] = ()) -> AppBefore | None:
         """The calls of all endpoints in the period before a window; None if it is not known.

@@ -12,6 +12,7 @@ from fastapi_lens.admin.display.filter_and_sort import (
     Listing,
     filter_and_sort,
 )
+from fastapi_lens.admin.display.first_call import first_call_of
 from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words, status_meanings
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.paging import PAGE_SIZE, page_links
@@ -154,7 +155,7 @@ def _context(context: Context, listing: Listing, rows: list[Row]) -> dict[str, o
         "scale": f"{full_bar:.0%}",
         "slow_ms": context.lens.settings.slow_threshold_ms,
         "flush_interval": context.lens.config.flush_interval,
-        "curl": "" if listing.called else _curl(context, listing),
+        "first_call": None if listing.called else first_call_of(context),
     }
 
 
@@ -213,14 +214,3 @@ def _tabs(listing: Listing, base: str, thresholds: Thresholds) -> list[Link]:
         )
         for status, label, name, title in choices
     ]
-
-
-def _curl(context: Context, listing: Listing) -> str:
-    """A command for a first call: of a GET without parameters, if there is one."""
-    # A path with parameters cannot be called as it stands.
-    paths = [e.path for e in listing.matching if e.method == "GET" and "{" not in e.path]
-    path = min(paths, key=len) if paths else "/"
-    url = context.request.url
-    # Templates lack the path under which a proxy or a server offers the application.
-    root = context.request.scope.get("root_path", "")
-    return f"curl {url.scheme}://{url.netloc}{root.rstrip('/')}{path}"

@@ -168,18 +168,6 @@ def test_the_first_run_says_how_to_make_a_call(site: Site) -> None:
     assert "lens-curl" not in site.get().text
 
 
-def test_the_first_call_is_to_the_root_where_every_path_has_parameters(
-    make_site: MakeSite,
-) -> None:
-    app = FastAPI()
-
-    @app.get("/things/{thing_id}")
-    def thing(thing_id: int) -> None:
-        """One thing."""
-
-    assert "curl http://testserver/api/<" in make_site(app, root_path="/api").get().text
-
-
 def test_no_match_leads_back_to_all(site: Site) -> None:
     text = site.get("/lens/endpoints?q=%3Cscript%3E&days=1").text
     assert "None of the 3 endpoints matches these filters." in text
