@@ -181,11 +181,13 @@ def page(
     templates = _templates(lens)
     if templates.renamings:
         return _refused_overrides(context, templates)
+    state = state or lens.reader.state(context.now)
     health = lens.reader.health(context.now, state)
     everything: dict[str, Any] = {
         **_common(context.request, context.base),
         "navigation": context.navigation,
         "now": context.now,
+        "new_exceptions": lens.reader.new_exceptions(state, context.now),
         **values,
     }
     everything["health"] = health

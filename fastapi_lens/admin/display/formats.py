@@ -15,6 +15,9 @@ _LONG_MS = 100_000
 _LONG_SOURCE = 24
 # datetime knows no later year.
 _LAST_SECOND = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+_WORDS = re.compile("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=_)(?=[^_])")
+"""Between the words of a name."""
+
 _PARAMETER = re.compile(r"(\{[^{}/]*\})")
 
 
@@ -237,6 +240,11 @@ def short_name(name: str) -> str:
 def pieces(path: str) -> list[str]:
     """A path split after its slashes, where a line break is allowed."""
     return re.findall(r"[^/]*/|[^/]+", path)
+
+
+def name_parts(name: str) -> list[str]:
+    """A name in code split before its words, where a line break is allowed."""
+    return [part for part in _WORDS.split(name) if part]
 
 
 def path_parts(path: str) -> list[PathPart]:

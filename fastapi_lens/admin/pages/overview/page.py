@@ -12,7 +12,7 @@ from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.first_call import first_call_of
 from fastapi_lens.admin.display.labels import STATUS_LABELS
 from fastapi_lens.admin.display.periods import periods_of
-from fastapi_lens.admin.display.request_log import exception_row
+from fastapi_lens.admin.display.request_log import exception_rows
 from fastapi_lens.admin.http.history import history_headers, is_live_update
 from fastapi_lens.admin.pages.overview import sections
 from fastapi_lens.admin.pages.overview.charts import app_charts
@@ -23,6 +23,7 @@ from fastapi_lens.admin.pages.overview.reading import Found, read
 from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.urls.cleanup import MAX_CHOSEN, CleanupQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
+from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
 from fastapi_lens.admin.urls.overview import OverviewQuery
 from fastapi_lens.changes.usual import FEWEST_DAYS
 from fastapi_lens.reporting.workers import State
@@ -155,9 +156,9 @@ def _lists(context: Context, query: OverviewQuery, found: Found) -> Mapping[str,
         ],
         "failing_href": _list_href(context, query, "errors"),
         "slowest_href": _list_href(context, query, "p95"),
-        "exceptions": [exception_row(context, one) for one in found.exceptions[:MOST_EXCEPTIONS]],
+        "exceptions": exception_rows(context, found.exceptions[:MOST_EXCEPTIONS], query.window),
         "exceptions_count": len(found.exceptions),
-        "exceptions_href": context.url("/exceptions"),
+        "exceptions_href": ExceptionsQuery(window=query.window).url(context.url("/exceptions")),
     }
 
 

@@ -62,7 +62,7 @@ class Found:
             before=self._comparable(usage),
             exceptions=(
                 len(self.exceptions),
-                sum(one.first_at >= self.begin for one in self.exceptions),
+                sum(one.is_new for one in self.exceptions),
             ),
             counts=[(each, sum(one.status is each for one in self.endpoints)) for each in Status],
             timed_before=self.series.durations_before,
@@ -109,8 +109,8 @@ def read(context: Context, query: OverviewQuery, state: State, *, with_changes: 
         evidence=reader.recent_evidence(now, everything),
         exceptions=[
             one
-            for one in reader.log.exception_kinds()
-            if one.last_at >= begin and (one.endpoint_key in keys or not query.is_filtered)
+            for one in reader.exceptions(window=window, now=now)
+            if one.endpoint_key in keys or not query.is_filtered
         ],
         begin=begin,
         series=reader.app_series(

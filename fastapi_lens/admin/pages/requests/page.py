@@ -14,9 +14,9 @@ from fastapi_lens.admin.display.request_log import (
     REASONS,
     endpoint_filter,
     kept_words,
-    log_tabs,
     rows_of,
 )
+from fastapi_lens.admin.display.source_links import SourceLinks
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.tables.column import heads
@@ -60,7 +60,6 @@ def requests_page(context: Context) -> Response:
         "path": base,
         "address": query.url(base),
         "query": query,
-        "tabs": log_tabs(context, endpoint=query.endpoint),
         "only": endpoint_filter(
             context, query.endpoint, replace(query, endpoint="").newest().url(base), state
         ),
@@ -128,6 +127,8 @@ def request_page(context: Context) -> Response:
             context.base,
             message="This request is not in the log, or it has expired.",
         )
+    exception = log.exception_kind(call.exception_key) if call.exception_key else None
+    trace = "" if exception is None else exception.traceback or exception.message
     values = {
         "current": "Requests",
         "heading": f"{call.method} {call.path}",
@@ -136,7 +137,8 @@ def request_page(context: Context) -> Response:
         "back": context.url("/requests"),
         "endpoint_href": context.url(f"/endpoints/{call.endpoint_key}"),
         "same_href": RequestsQuery(endpoint=call.endpoint_key).url(context.url("/requests")),
-        "exception": log.exception_kind(call.exception_key) if call.exception_key else None,
+        "exception": exception,
+        "traceback": SourceLinks.of(context).lines(trace),
         "exception_href": context.url(f"/exceptions/{call.exception_key}"),
     }
     return templates.page(context, "requests/request.html", values)

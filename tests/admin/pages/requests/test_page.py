@@ -79,7 +79,7 @@ def paths(text: str) -> list[str]:
 
 
 def exceptions(text: str) -> Table:
-    return table(text, "Unhandled exceptions")
+    return table(text, "Exceptions by type")
 
 
 def keys(text: str) -> list[str]:
@@ -355,7 +355,7 @@ def test_exceptions_are_not_sent_again_while_nothing_changes(
     assert (again.status_code, again.text) == (304, "")
     logged.ask("/crash/y")
     more = logged.site.fragment("/lens/exceptions", **{"If-None-Match": tag})
-    assert (more.status_code, exceptions(more.text).column("Count")) == (200, ["2"])
+    assert (more.status_code, exceptions(more.text).column("Times")) == (200, ["2"])
 
 
 def test_a_websocket_has_the_time_that_it_was_open(make_site: MakeSite) -> None:
