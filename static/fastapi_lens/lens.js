@@ -198,6 +198,8 @@ const walk = (step) => {
   links[at < 0 ? 0 : Math.min(Math.max(at + step, 0), links.length - 1)]?.focus();
 };
 const pick = () => document.activeElement.closest("#lens-rows tr")?.querySelector("input")?.click();
+// While the chart is closed, the server does not read it.
+document.addEventListener("toggle", ({ target }) => target === $("chart") && remember("chart", target.open ? "on" : "off"), true);
 const keys = { "/": () => $("q")?.select(), j: () => walk(1), k: () => walk(-1), l: () => $("toggle")?.click(), x: () => pick(), "?": () => $("help")?.showModal() };
 on("keydown", (event) => {
   const { key, target } = event;

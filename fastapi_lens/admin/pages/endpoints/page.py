@@ -1,7 +1,7 @@
 """The list of all endpoints: what is used, slow and faulty, and what is not used at all."""
 
-from dataclasses import dataclass
-
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from starlette.responses import Response
 
 from fastapi_lens.admin import templates
@@ -17,6 +17,9 @@ from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.paging import PAGE_SIZE, page_links
 from fastapi_lens.admin.display.svg import error_scale
 from fastapi_lens.admin.http.history import history_headers
+from fastapi_lens.admin.pages.endpoints.chart import chart_values
+from fastapi_lens.admin.pages.endpoints.groups import group_list, group_values
+from fastapi_lens.admin.pages.endpoints.parts import part_values
 from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.tables.column import Column, Head, head_of
 from fastapi_lens.admin.tables.endpoints import COLUMNS, STATUS_ORDER
@@ -78,7 +81,8 @@ def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Respon
     """The page with an existing page of the list."""
     reader, window, now = context.lens.reader, query.window.window, context.now
     # Histograms are most of the work: only an order by percentile needs those of all.
-    by_percentile = query.sort.order.needs_histograms
+    single = query if query.group is None else query.ungrouped()
+    by_percentile = single.sort.order.needs_histograms
     everything = reader.endpoints(
         window=window,
         now=now,
@@ -89,30 +93,42 @@ def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Respon
     ignored = {one.id for one in everything if _is_ignored(context, one)}
     hidden = frozenset[int]() if query.ignored else ignored
     shown = [one for one in everything if one.id not in hidden] if hidden else everything
-    listing = filter_and_sort(shown, query, called=called_ids(context, query.caller))
+    listing = filter_and_sort(shown, single, called=called_ids(context, query.caller))
     if not by_percentile:
         # For all pages, because the summary shows the p95 of all matching endpoints.
         matching = reader.with_histograms(listing.matching, window=window, now=now)
         listing = listing.with_matching(matching)
+    if query.group is None:
+        rows = _rows(context, listing, everything)
+        values = _context(context, listing, rows)
+    else:
+        groups = group_list(query, query.group, listing.matching)
+        listing = replace(listing, query=groups.query)
+        values = {**_context(context, listing, []), **group_values(context, groups, query.group)}
+    values |= part_values(context, listing.query)
+    values |= chart_values(context, listing.query, listing.matching)
+    values["ignored"] = len(ignored)
+    everybody = listing.query.with_caller("").url(context.url("/endpoints"))
+    values["called_by"] = called_by(context, query.caller, everybody)
+    return templates.page(context, "endpoints/page.html", values, state=state), listing.query
+
+
+def _rows(context: Context, listing: Listing, everything: Sequence[Endpoint]) -> list[Row]:
+    reader, window, now = context.lens.reader, listing.query.window.window, context.now
     # Only of this page: a trend reads every bucket of the window.
     trends = reader.trends([row.id for row in listing.rows], window=window, now=now)
     judged = reader.recent_evidence(now, everything).by_id()
-    rows = [
+    return [
         _row(context, listing, row, list(trends[row.id]), judged.get(row.id))
         for row in listing.rows
     ]
-    values = _context(context, listing, rows)
-    values["ignored"] = len(ignored)
-    everybody = query.with_caller("").url(context.url("/endpoints"))
-    values["called_by"] = called_by(context, query.caller, everybody)
-    return templates.page(context, "endpoints/page.html", values, state=state), listing.query
 
 
 def _is_ignored(context: Context, endpoint: Endpoint) -> bool:
     return context.lens.settings.rules.ignores(endpoint.method, endpoint.path)
 
 
-def _context(context: Context, listing: Listing, rows: list[Row]) -> dict[str, object]:
+def _context(context: Context, listing: Listing, rows: Sequence[Row]) -> dict[str, object]:
     query, base = listing.query, context.url("/endpoints")
     # Of all pages, so that bars can be compared from page to page.
     full_bar = error_scale([endpoint.usage.error_share for endpoint in listing.matching])
@@ -139,7 +155,7 @@ def _context(context: Context, listing: Listing, rows: list[Row]) -> dict[str, o
         "exports": [
             Link(
                 kind.upper(),
-                query.with_page(1).url(context.url(f"/endpoints.{kind}")),
+                query.ungrouped().url(context.url(f"/endpoints.{kind}")),
                 current=False,
             )
             for kind in ("csv", "json")

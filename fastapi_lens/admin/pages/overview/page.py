@@ -14,7 +14,7 @@ from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.request_log import exception_row
 from fastapi_lens.admin.http.history import history_headers, is_live_update
 from fastapi_lens.admin.pages.overview import sections
-from fastapi_lens.admin.pages.overview.charts import app_charts
+from fastapi_lens.admin.display.app_charts import app_charts
 from fastapi_lens.admin.pages.overview.figures import Numbers, Part, figures, sentence
 from fastapi_lens.admin.pages.overview.filters import choices
 from fastapi_lens.admin.pages.overview.reading import Found, read
@@ -174,8 +174,9 @@ def _charts(context: Context, query: OverviewQuery, found: Found) -> Mapping[str
 def _list_href(
     context: Context, query: OverviewQuery, column: str = "", *, status: Status | None = None
 ) -> str:
-    """The list of endpoints, with the filters that it has as well."""
-    listed = EndpointsQuery(window=query.window, status=status, tag=query.tag, q=query.prefix)
+    """The list of the same endpoints."""
+    part = {"tag": query.tag, "prefix": query.prefix, "file": query.file}
+    listed = EndpointsQuery(window=query.window, status=status, **part)
     if column:
         listed = listed.with_sort(Sort.first_of(column))
     return listed.url(context.url("/endpoints"))

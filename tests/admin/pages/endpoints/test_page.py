@@ -279,7 +279,7 @@ def test_the_first_load_of_a_thousand_busy_endpoints_transfers_less_than_sixty_k
     assert len(endpoints(text).rows) == text.count('class="spark"') == 50
     assert link(text, "All 1,000").current
     loaded = [one for one in addresses(text) if one.startswith("/lens/static/")]
-    assert len(loaded) == 4
+    assert len(loaded) == 5
     answers = [page, *map(site.get, loaded)]
     assert {one.headers["content-encoding"] for one in answers} == {"gzip"}
     assert sum(int(one.headers["content-length"]) for one in answers) < 60_000
