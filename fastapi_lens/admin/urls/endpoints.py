@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import Self
 
-from fastapi_lens.admin.tables.column import Order
-from fastapi_lens.admin.tables.endpoints import ORDERS
+from fastapi_lens.admin.tables.column import Column, Order
+from fastapi_lens.admin.tables.endpoints import ORDERS, chosen_columns, view_columns
 from fastapi_lens.admin.urls.query_string import address, clean_caller, clean_text, fields_of
 from fastapi_lens.admin.urls.window import DEFAULT_WINDOW, WindowChoice
 from fastapi_lens.reporting.model import Endpoint
@@ -22,6 +22,9 @@ _OF_LIST = frozenset({"q", "status", "method", "caller", "sort", "page", "ignore
 """Parameters that no other page at the admin's start has ever had."""
 
 _MAX_METHODS = 20
+
+_OLD_SORTS = {"errors": "errors_5xx"}
+"""Columns of earlier releases, and those that took their place."""
 
 
 def is_of_list(url: str) -> bool:
@@ -43,8 +46,9 @@ class Sort:
     @classmethod
     def read(cls, text: str) -> "Sort":
         """The order in an address, otherwise the default."""
-        name = text.removeprefix("-")
-        return cls(name, name != text) if name in ORDERS else DEFAULT_SORT
+        named = text.removeprefix("-")
+        name = _OLD_SORTS.get(named, named)
+        return cls(name, named != text) if name in ORDERS else DEFAULT_SORT
 
     @classmethod
     def first_of(cls, key: str) -> "Sort":
@@ -81,6 +85,8 @@ class EndpointsQuery:
         sort: The order of the rows.
         page: Number of the page, from 1.
         ignored: True to include endpoints that a rule ignores.
+        deprecated: True for deprecated endpoints alone.
+        columns: Names of the chosen columns, from left to right; empty for those of the tab.
     """
 
     q: str = ""
@@ -92,6 +98,8 @@ class EndpointsQuery:
     sort: Sort = DEFAULT_SORT
     page: int = 1
     ignored: bool = False
+    deprecated: bool = False
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Normalize the values, so that equal views have equal addresses."""
@@ -102,6 +110,7 @@ class EndpointsQuery:
         object.__setattr__(self, "caller", clean_caller(self.caller))
         object.__setattr__(self, "methods", tuple(known[:_MAX_METHODS]))
         object.__setattr__(self, "page", min(max(1, self.page), MAX_PAGE))
+        object.__setattr__(self, "columns", chosen_columns(self.columns, self.status))
 
     @classmethod
     def parse(cls, url: str) -> Self:
@@ -120,6 +129,8 @@ class EndpointsQuery:
             # Nine digits are more than enough, and int raises an error for thousands of them.
             page=int(page) if re.fullmatch("[0-9]{1,9}", page) else 1,
             ignored=fields.get("ignored", [""])[-1] == "1",
+            deprecated=fields.get("deprecated", [""])[-1] == "1",
+            columns=chosen_names(url),
         )
 
     def url(self, path: str = "") -> str:
@@ -129,6 +140,10 @@ class EndpointsQuery:
             path: The part before the question mark; it must not be empty in a link, or the
                 link of the default view would lead nowhere.
         """
+        return address(path, self.fields())
+
+    def fields(self) -> list[tuple[str, str]]:
+        """The parameters of the canonical address, in their order."""
         pairs = [("q", self.q), ("status", self.status or "")]
         pairs += [("method", method) for method in self.methods]
         pairs += [
@@ -138,8 +153,10 @@ class EndpointsQuery:
             ("sort", "" if self.sort == DEFAULT_SORT else str(self.sort)),
             ("page", "" if self.page == 1 else str(self.page)),
             ("ignored", "1" if self.ignored else ""),
+            ("deprecated", "1" if self.deprecated else ""),
+            ("cols", ".".join(self.columns)),
         ]
-        return address(path, [(name, value) for name, value in pairs if value])
+        return [(name, value) for name, value in pairs if value]
 
     def with_status(self, status: Status | None) -> Self:
         """The first page of the same, with another status."""
@@ -161,11 +178,31 @@ class EndpointsQuery:
         """The first page of the same, of another caller."""
         return replace(self, caller=caller, page=1)
 
+    def with_columns(self, columns: tuple[str, ...]) -> Self:
+        """The same page with other columns; empty for those of the tab."""
+        return replace(self, columns=columns)
+
+    def view_columns(self) -> tuple[Column[Endpoint], ...]:
+        """The columns of the view, see `tables.endpoints.view_columns`."""
+        return view_columns(self.columns, self.status, self.sort.key)
+
     def without_filters(self) -> Self:
-        """The first page of all endpoints, in the same window and order."""
-        return replace(self, q="", status=None, methods=(), tag="", caller="", page=1)
+        """The first page of all endpoints, in the same window, order and columns."""
+        cleared = replace(self, q="", status=None, methods=(), tag="", caller="", page=1)
+        return replace(cleared, deprecated=False)
 
     @property
     def is_filtered(self) -> bool:
         """True if anything but the window restricts the list."""
-        return bool(self.q or self.status or self.methods or self.tag or self.caller)
+        text = self.q or self.tag or self.caller
+        return bool(text or self.status or self.methods or self.deprecated)
+
+
+def chosen_names(url: str) -> tuple[str, ...]:
+    """The names of columns in an address, which may be unknown; empty without any."""
+    return names_of(".".join(fields_of(url).get("cols", [])))
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """The names in a text: ``calls.p95``, or with commas, as people may write them."""
+    return tuple(filter(None, re.split("[.,]", text)))

@@ -140,7 +140,7 @@ def _lists(context: Context, query: OverviewQuery, found: Found) -> Mapping[str,
         "slowest": [
             sections.slow_row(context, query, one, before, list(trends[one.id])) for one in slowest
         ],
-        "failing_href": _list_href(context, query, "errors"),
+        "failing_href": _list_href(context, query, "errors_5xx"),
         "slowest_href": _list_href(context, query, "p95"),
         "exceptions": [exception_row(context, one) for one in found.exceptions[:MOST_EXCEPTIONS]],
         "exceptions_count": len(found.exceptions),
