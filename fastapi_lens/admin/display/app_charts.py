@@ -63,18 +63,14 @@ def calls_over_time(
     return shown, _marks(series.calls, releases)
 
 
-def _over_time(
-    calls: Series, charts: Sequence[Chart], table: Table, *, ends_now: bool
-) -> OverTime:
+def _over_time(calls: Series, charts: Sequence[Chart], table: Table, *, ends_now: bool) -> OverTime:
     labels = _labels(calls)
     few = len(labels) < TICKS
     return OverTime(
         charts=charts,
         columns=svg.columns_of([""] * len(labels)),
         ticks=labels if few else [labels[len(labels) * tick // TICKS] for tick in range(TICKS)],
-        last="now"
-        if ends_now
-        else formats.step_label(calls.points[-1].end, calls.step_seconds),
+        last="now" if ends_now else formats.step_label(calls.points[-1].end, calls.step_seconds),
         table=table,
     )
 

@@ -85,10 +85,6 @@ _OTHERS: tuple[Column[Group], ...] = (
 )
 
 ORDERS: Mapping[str, Order[Group]] = MappingProxyType(
-    {
-        column.name: column.order
-        for column in columns_of(PartKind.TAG)
-        if column.order is not None
-    }
+    {column.name: column.order for column in columns_of(PartKind.TAG) if column.order is not None}
 )
 """The columns that groups can be sorted by; the same for each kind."""

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from fastapi_lens.admin.tables.column import Order
-from fastapi_lens.admin.tables.endpoints import ORDERS
+from fastapi_lens.admin.tables.column import Column, Order
+from fastapi_lens.admin.tables.endpoints import ORDERS, chosen_columns, view_columns
 from fastapi_lens.admin.tables.groups import ORDERS as GROUP_ORDERS
 from fastapi_lens.admin.urls.query_string import (
     address,
@@ -32,6 +32,9 @@ _OF_LIST = frozenset({"q", "status", "method", "caller", "sort", "page", "ignore
 
 _MAX_METHODS = 20
 
+_OLD_SORTS = {"errors": "errors_5xx"}
+"""Columns of earlier releases, and those that took their place."""
+
 
 def is_of_list(url: str) -> bool:
     """True if an address of the admin's start means the list, as in earlier releases."""
@@ -52,8 +55,9 @@ class Sort:
     @classmethod
     def read(cls, text: str, orders: Mapping[str, Order[Any]] = ORDERS) -> "Sort":
         """The order in an address, otherwise the default; see `ORDERS`."""
-        name = text.removeprefix("-")
-        return cls(name, name != text) if name in orders else DEFAULT_SORT
+        named = text.removeprefix("-")
+        name = _OLD_SORTS.get(named, named)
+        return cls(name, named != text) if name in orders else DEFAULT_SORT
 
     @classmethod
     def first_of(cls, key: str) -> "Sort":
@@ -94,6 +98,8 @@ class EndpointsQuery:
         sort: The order of the rows.
         page: Number of the page, from 1.
         ignored: True to include endpoints that a rule ignores.
+        deprecated: True for deprecated endpoints alone.
+        columns: Names of the chosen columns, from left to right; empty for those of the tab.
         chart: True to open the chart.
     """
 
@@ -110,6 +116,8 @@ class EndpointsQuery:
     sort: Sort = DEFAULT_SORT
     page: int = 1
     ignored: bool = False
+    deprecated: bool = False
+    columns: tuple[str, ...] = ()
     chart: bool = False
 
     def __post_init__(self) -> None:
@@ -127,6 +135,7 @@ class EndpointsQuery:
         object.__setattr__(self, "caller", clean_caller(self.caller))
         object.__setattr__(self, "methods", tuple(known[:_MAX_METHODS]))
         object.__setattr__(self, "page", min(max(1, self.page), MAX_PAGE))
+        object.__setattr__(self, "columns", chosen_columns(self.columns, self.status))
 
     @classmethod
     def parse(cls, url: str) -> Self:
@@ -152,6 +161,8 @@ class EndpointsQuery:
             # Nine digits are more than enough, and int raises an error for thousands of them.
             page=int(page) if re.fullmatch("[0-9]{1,9}", page) else 1,
             ignored=last("ignored") == "1",
+            deprecated=last("deprecated") == "1",
+            columns=chosen_names(url),
             chart=last("chart") == "1",
         )
 
@@ -162,6 +173,10 @@ class EndpointsQuery:
             path: The part before the question mark; it must not be empty in a link, or the
                 link of the default view would lead nowhere.
         """
+        return address(path, self.fields())
+
+    def fields(self) -> list[tuple[str, str]]:
+        """The parameters of the canonical address, in their order."""
         pairs = [("q", self.q), ("status", self.status or "")]
         pairs += [("method", method) for method in self.methods]
         pairs += [
@@ -175,9 +190,11 @@ class EndpointsQuery:
             ("sort", "" if self.sort == DEFAULT_SORT else str(self.sort)),
             ("page", "" if self.page == 1 else str(self.page)),
             ("ignored", "1" if self.ignored else ""),
+            ("deprecated", "1" if self.deprecated else ""),
+            ("cols", ".".join(self.columns)),
             ("chart", "1" if self.chart else ""),
         ]
-        return address(path, [(name, value) for name, value in pairs if value])
+        return [(name, value) for name, value in pairs if value]
 
     def with_status(self, status: Status | None) -> Self:
         """The first page of the same, with another status."""
@@ -203,6 +220,10 @@ class EndpointsQuery:
         """The same with an open chart."""
         return replace(self, chart=True)
 
+    def with_columns(self, columns: tuple[str, ...]) -> Self:
+        """The same page with other columns; empty for those of the tab."""
+        return replace(self, columns=columns)
+
     def ungrouped(self) -> Self:
         """The first page of the same endpoints, one by one."""
         return replace(self, group=None, page=1)
@@ -213,9 +234,13 @@ class EndpointsQuery:
         return replace(self, **{kind: value}, without=without, group=None, page=1)
 
     def without_filters(self) -> Self:
-        """The first page of all endpoints, in the same window and order."""
+        """The first page of all endpoints, in the same window, order and columns."""
         cleared = replace(self, q="", status=None, methods=(), tag="", caller="", page=1)
-        return replace(cleared, prefix="", file="", without=None)
+        return replace(cleared, prefix="", file="", without=None, deprecated=False)
+
+    def view_columns(self) -> tuple[Column[Endpoint], ...]:
+        """The columns of the view, see `tables.endpoints.view_columns`."""
+        return view_columns(self.columns, self.status, self.sort.key)
 
     @property
     def orders(self) -> Mapping[str, Order[Any]]:
@@ -225,7 +250,8 @@ class EndpointsQuery:
     @property
     def is_filtered(self) -> bool:
         """True if anything but the window restricts the list."""
-        return bool(self.q or self.status or self.methods or self.caller or self.is_of_part)
+        text = self.q or self.caller or self.is_of_part
+        return bool(text or self.status or self.methods or self.deprecated)
 
     @property
     def is_of_part(self) -> bool:
@@ -235,6 +261,14 @@ class EndpointsQuery:
     def has(self, endpoint: Endpoint) -> bool:
         """True if an endpoint is in the part of the application that is shown."""
         lacks = self.without is None or not has_part(endpoint, self.without)
-        return lacks and is_in_part(
-            endpoint, tag=self.tag, prefix=self.prefix, file=self.file
-        )
+        return lacks and is_in_part(endpoint, tag=self.tag, prefix=self.prefix, file=self.file)
+
+
+def chosen_names(url: str) -> tuple[str, ...]:
+    """The names of columns in an address, which may be unknown; empty without any."""
+    return names_of(".".join(fields_of(url).get("cols", [])))
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """The names in a text: ``calls.p95``, or with commas, as people may write them."""
+    return tuple(filter(None, re.split("[.,]", text)))

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi_lens.admin.context import Context
@@ -65,9 +65,7 @@ class GroupRow:
     is_slow: bool
 
 
-def group_list(
-    query: EndpointsQuery, kind: PartKind, endpoints: Sequence[Endpoint]
-) -> GroupList:
+def group_list(query: EndpointsQuery, kind: PartKind, endpoints: Sequence[Endpoint]) -> GroupList:
     """The groups of endpoints, sorted and cut into pages.
 
     Args:
@@ -114,8 +112,7 @@ def _row(context: Context, query: EndpointsQuery, kind: PartKind, group: Group) 
         name=group.name or NAMELESS[kind],
         href=part.url(context.url("/endpoints")) if is_linked else "",
         statuses=[
-            (status.value, STATUS_LABELS[status], group.statuses[status])
-            for status in STATUS_ORDER
+            (status.value, STATUS_LABELS[status], group.statuses[status]) for status in STATUS_ORDER
         ],
         is_slow=group.timed.percentiles_ms[1] > context.lens.settings.slow_threshold_ms,
     )

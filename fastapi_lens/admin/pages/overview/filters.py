@@ -48,4 +48,3 @@ def _choice(name: str, everything: str, values: Iterable[str], current: str) -> 
     every: list[str] = sorted({*values, current} - {""})
     text = formats.last_parts if name == "file" else str
     return Choice(name, everything, [(value, text(value)) for value in every], current)
-

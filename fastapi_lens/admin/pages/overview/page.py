@@ -9,12 +9,12 @@ from starlette.responses import Response
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.display.app_charts import app_charts
 from fastapi_lens.admin.display.labels import STATUS_LABELS
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.request_log import exception_row
 from fastapi_lens.admin.http.history import history_headers, is_live_update
 from fastapi_lens.admin.pages.overview import sections
-from fastapi_lens.admin.display.app_charts import app_charts
 from fastapi_lens.admin.pages.overview.figures import Numbers, Part, figures, sentence
 from fastapi_lens.admin.pages.overview.filters import choices
 from fastapi_lens.admin.pages.overview.reading import Found, read
@@ -140,7 +140,7 @@ def _lists(context: Context, query: OverviewQuery, found: Found) -> Mapping[str,
         "slowest": [
             sections.slow_row(context, query, one, before, list(trends[one.id])) for one in slowest
         ],
-        "failing_href": _list_href(context, query, "errors"),
+        "failing_href": _list_href(context, query, "errors_5xx"),
         "slowest_href": _list_href(context, query, "p95"),
         "exceptions": [exception_row(context, one) for one in found.exceptions[:MOST_EXCEPTIONS]],
         "exceptions_count": len(found.exceptions),

@@ -4,7 +4,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 
 from tests.admin.conftest import Site
-from tests.support.pages import Table, addresses, field, fields, figures, link, page_text, table
+from tests.support.pages import Table, page_text, table
 
 MakeSite = Callable[..., Site]
 
