@@ -54,7 +54,7 @@ PAGE_HEADERS: Mapping[str, str] = MappingProxyType(
     {"Cache-Control": "private, no-store", "Vary": "HX-Request-Type, Accept-Encoding"}
 )
 
-COOKIES = ("lens_theme", "lens_live", "lens_keys")
+COOKIES = ("lens_theme", "lens_live", "lens_keys", "lens_chart")
 """Cookies with display preferences that pages depend on."""
 
 TICK_SECONDS = 60

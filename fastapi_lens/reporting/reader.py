@@ -476,14 +476,32 @@ class Reader:
                 identity: usage_of_sums(sums)
                 for identity, *sums in fetched(connection, sa.select(summed(spans, now=now)))
             }
-            histograms = (
-                read_histograms(connection, spans, ids=sorted(timed), now=now) if timed else {}
-            )
-        for identity in timed:
-            if identity in usages:
-                histogram = histograms.get(identity, Histogram())
-                usages[identity] = replace(usages[identity], histogram=histogram)
-        return AppBefore(found.start, found.end, found.seconds, usages)
+        before = AppBefore(found.start, found.end, found.seconds, usages)
+        return self.timed_before(before, timed, now=now)
+
+    def timed_before(self, before: AppBefore, ids: Iterable[int], *, now: float) -> AppBefore:
+        """The calls of the period before, with the histograms of some endpoints added.
+
+        Args:
+            before: What `before` returned.
+            ids: Endpoints; those without calls in that period are left out.
+            now: Epoch seconds.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        called = [one for one in ids if one in before.usages]
+        if not called:
+            return before
+        spans = cover(before.start, end=before.end)
+        named = sorted(called) if len(called) <= NAMED else None
+        with self._database.read() as connection:
+            found = read_histograms(connection, spans, ids=named, now=now)
+        timed = {
+            one: replace(before.usages[one], histogram=found.get(one, Histogram()))
+            for one in yield_gil(called)
+        }
+        return replace(before, usages={**before.usages, **timed})
 
     def releases(self) -> tuple[Release, ...]:
         """The releases of the app, in the order of their first recording.

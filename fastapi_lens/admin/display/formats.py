@@ -154,6 +154,12 @@ def day(epoch: float) -> str:
     return f"{at.day} {at:%b %Y}"
 
 
+def short_day(epoch: float, now: float) -> str:
+    """A day, with its year unless it is the present one: ``3 Apr``, ``3 Apr 2025``."""
+    at = _utc(epoch)
+    return f"{at.day} {at:%b}" if at.year == _utc(now).year else day(epoch)
+
+
 def between(start: float, end: float) -> str:
     """A part of time: ``3 Apr 2026 14:00 – 15:00 UTC``, with both days where there are two."""
     same = day(start) == day(end)

@@ -9,13 +9,13 @@ from starlette.responses import Response
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.display.app_charts import app_charts
 from fastapi_lens.admin.display.first_call import first_call_of
 from fastapi_lens.admin.display.labels import STATUS_LABELS
 from fastapi_lens.admin.display.periods import periods_of
 from fastapi_lens.admin.display.request_log import exception_rows
 from fastapi_lens.admin.http.history import history_headers, is_live_update
 from fastapi_lens.admin.pages.overview import sections
-from fastapi_lens.admin.pages.overview.charts import app_charts
 from fastapi_lens.admin.pages.overview.figures import Numbers, Part, figures, sentence
 from fastapi_lens.admin.pages.overview.filters import choices
 from fastapi_lens.admin.pages.overview.first_day import first_day
@@ -154,7 +154,7 @@ def _lists(context: Context, query: OverviewQuery, found: Found) -> Mapping[str,
         "slowest": [
             sections.slow_row(context, query, one, before, calls[one.id]) for one in slowest
         ],
-        "failing_href": _list_href(context, query, "errors"),
+        "failing_href": _list_href(context, query, "errors_5xx"),
         "slowest_href": _list_href(context, query, "p95"),
         "exceptions": exception_rows(context, found.exceptions[:MOST_EXCEPTIONS], query.window),
         "exceptions_count": len(found.exceptions),
@@ -188,8 +188,9 @@ def _charts(context: Context, query: OverviewQuery, found: Found) -> Mapping[str
 def _list_href(
     context: Context, query: OverviewQuery, column: str = "", *, status: Status | None = None
 ) -> str:
-    """The list of endpoints, with the filters that it has as well."""
-    listed = EndpointsQuery(window=query.window, status=status, tag=query.tag, q=query.prefix)
+    """The list of the same endpoints."""
+    part = {"tag": query.tag, "prefix": query.prefix, "file": query.file}
+    listed = EndpointsQuery(window=query.window, status=status, **part)
     if column:
         listed = listed.with_sort(Sort.first_of(column))
     return listed.url(context.url("/endpoints"))

@@ -205,7 +205,7 @@ def test_the_lists_have_what_fails_most_and_what_is_slowest(shop_site: Site) -> 
     assert slowest.rows[0].titles == ("Peak 200",)
     health = failing.rows[1].links[0].href
     assert health.startswith("/lens/endpoints/")
-    assert link(text, "All with 5xx").href == "/lens/endpoints?days=7&sort=-errors"
+    assert link(text, "All with 5xx").href == "/lens/endpoints?days=7&sort=-errors_5xx"
     assert link(text, "All by p95").href == "/lens/endpoints?days=7&sort=-p95"
     longer = section(overview(shop_site, "?days=30"), "Failing")
     assert longer.rows[1].links[0].href == health.replace("days=7", "days=30")
