@@ -4,7 +4,7 @@ Kinds are kept for as long as the hours of their counts, so a window never reach
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +19,8 @@ from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.sanitized_rows import whole
 from fastapi_lens.storage.schema.tables import EXCEPTION_COUNT, EXCEPTIONS_COUNTED_SINCE, META
 
+_SINCE = 0
+
 
 def kept_period(times: Times) -> Times:
     """The part of a window from which kinds of exceptions are kept."""
@@ -30,8 +32,21 @@ def kept_period(times: Times) -> Times:
     return replace(times, window=Window.between(begin, max(begin, window.end)))
 
 
-def read_counts(connection: Connection, times: Times) -> Mapping[int, int]:
-    """The number of exceptions of each kind in a window, by the id of the kind.
+@dataclass(frozen=True, slots=True)
+class PeriodCounts:
+    """The exceptions of a period.
+
+    Attributes:
+        calls: Their number by the id of the kind.
+        since: Microseconds since the epoch: before this time they were not counted by period.
+    """
+
+    calls: Mapping[int, int]
+    since: int
+
+
+def read_counts(connection: Connection, times: Times) -> PeriodCounts:
+    """The number of exceptions of each kind in a window.
 
     Args:
         connection: In a reading transaction.
@@ -39,16 +54,23 @@ def read_counts(connection: Connection, times: Times) -> Mapping[int, int]:
     """
     bounds = bounds_of(times.window, now=times.now, kept=times.kept)
     spans = cover(bounds.start or 0, end=bounds.end, coarsest=Tier.HOUR)
-    found: dict[int, int] = {}
-    selects = [
+    # In the same query: no kind has this id.
+    selects: list[Any] = [
+        sa.select(sa.literal(_SINCE), sa.cast(META.c.value, sa.BigInteger)).where(
+            META.c.name == EXCEPTIONS_COUNTED_SINCE
+        )
+    ]
+    selects += [
         sa.select(EXCEPTION_COUNT.c.failure_id, sa.func.sum(EXCEPTION_COUNT.c.calls))
         .where(*_within(span, times.now))
         .group_by(EXCEPTION_COUNT.c.failure_id)
         for span in spans
     ]
-    for identity, calls in fetched(connection, sa.union_all(*selects)):
-        found[identity] = found.get(identity, 0) + whole(calls)
-    return found
+    found: dict[int, int] = {}
+    for identity, number in fetched(connection, sa.union_all(*selects)):
+        found[identity] = found.get(identity, 0) + whole(number)
+    since = found.pop(_SINCE, 0)
+    return PeriodCounts(found, since)
 
 
 def read_exception_trends(
@@ -83,12 +105,6 @@ def read_exception_trends(
         if int(at) in numbers:
             found[identity][numbers.index(int(at))] += whole(calls)
     return found
-
-
-def counted_since(connection: Connection) -> float:
-    """The time from which on exceptions are counted by minute and hour, in epoch seconds."""
-    fact = sa.select(META.c.value).where(META.c.name == EXCEPTIONS_COUNTED_SINCE)
-    return whole(connection.execute(fact).scalar()) / 1_000_000
 
 
 def _steps(times: Times) -> Steps:

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.bucket_rows import fetched
 from fastapi_lens.reporting.exception_counts import (
-    counted_since,
+    PeriodCounts,
     kept_period,
     read_counts,
     read_exception_trends,
@@ -115,6 +115,8 @@ class ExceptionKind:
         first_at: Epoch seconds, as is `last_at`.
         in_period: Number of them in the period that was asked for.
         is_new: True if the first of them is in that period.
+        counted_since: Epoch seconds from which on those of the period are counted; None if all of
+            them are.
     """
 
     key: str
@@ -130,6 +132,7 @@ class ExceptionKind:
     last_at: float
     in_period: int
     is_new: bool
+    counted_since: float | None = None
 
     @property
     def id(self) -> int:
@@ -288,15 +291,6 @@ class LogReader:
         with self._database.read() as connection:
             return read_exception_trends(connection, ids, kept_period(during))
 
-    def exceptions_counted_since(self) -> float:
-        """The time before which exceptions were not counted by period, in epoch seconds.
-
-        Raises:
-            StorageError: The database cannot be read.
-        """
-        with self._database.read() as connection:
-            return counted_since(connection)
-
     def callers_of_exception(self, key: str, *, limit: int = MOST_CALLERS) -> dict[int, int]:
         """The callers that met one kind of exception: logged requests by id, the most first.
 
@@ -412,14 +406,12 @@ class _Period:
     Attributes:
         start: Microseconds since the epoch.
         end: Microseconds since the epoch; None for now.
-        counts: The numbers of exceptions in the period by the id of the kind; None for all time.
-        counted_since: Microseconds since the epoch, see `counted_since`.
+        counts: The exceptions in the period; None for all time.
     """
 
     start: int = 0
     end: int | None = None
-    counts: Mapping[int, int] | None = None
-    counted_since: int = 0
+    counts: PeriodCounts | None = None
 
     @property
     def conditions(self) -> list[sa.ColumnElement[bool]]:
@@ -429,8 +421,7 @@ class _Period:
 
     def holds(self, row: Any) -> bool:
         """True if a kind that fulfils the conditions has an exception in the period."""
-        # Of those before the counts began, nobody knows.
-        return self.number(row) > 0 or self.start < self.counted_since
+        return self.number(row) > 0 or self.counted_since(row) is not None
 
     def number(self, row: Any) -> int:
         """The number of exceptions of a kind in the period, as far as they were counted."""
@@ -438,7 +429,16 @@ class _Period:
             return int(row.calls)
         # A worker of an older release does not count by period.
         known = self.contains(row.first_at) or self.contains(row.last_at)
-        return max(self.counts.get(row.id, 0), int(known))
+        return max(self.counts.calls.get(row.id, 0), int(known))
+
+    def counted_since(self, row: Any) -> float | None:
+        """The time from which on exceptions of a kind in the period are counted; None if all are.
+
+        In epoch seconds.
+        """
+        if self.counts is None or max(self.start, row.first_at) >= self.counts.since:
+            return None
+        return self.counts.since / 1_000_000
 
     def contains(self, at_us: int) -> bool:
         """True if a time is in the period."""
@@ -453,7 +453,6 @@ def _read_period(connection: Connection, during: Times) -> _Period:
         start=microseconds(bounds.start or 0),
         end=None if bounds.end is None else microseconds(bounds.end),
         counts=read_counts(connection, times),
-        counted_since=microseconds(counted_since(connection)),
     )
 
 
@@ -521,4 +520,5 @@ def _exception(row: Any, period: _Period) -> ExceptionKind:
         last_at=row.last_at / 1_000_000,
         in_period=period.number(row),
         is_new=period.counts is not None and period.contains(row.first_at),
+        counted_since=period.counted_since(row),
     )

@@ -7,7 +7,6 @@ from starlette.responses import Response
 
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
-from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.paging import PAGE_SIZE, page_links
 from fastapi_lens.admin.display.periods import Periods, periods_of
@@ -28,6 +27,7 @@ from fastapi_lens.admin.urls.exceptions import ExceptionQuery, ExceptionsQuery
 from fastapi_lens.admin.urls.period import Period
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.reporting.request_log import MOST_EXCEPTIONS, ExceptionKind
+from fastapi_lens.settings.status import SECONDS_PER_DAY
 
 AROUND_SECONDS = 60
 """Time before and after the latest exception from which requests are shown, in whole minutes."""
@@ -95,18 +95,14 @@ def _limits(
     context: Context, query: ExceptionsQuery, listing: ExceptionList
 ) -> Mapping[str, object]:
     """The reasons for which the list may not show the whole period."""
-    reader = context.lens.reader
-    kept_days = context.lens.retention.log_kept_seconds // formats.SECONDS_PER_DAY
+    kept_days = context.lens.retention.log_kept_seconds // SECONDS_PER_DAY
     begin = query.window.window.begin(context.now) or 0
-    since = reader.log.exceptions_counted_since() if listing.matching else 0.0
-    is_partly_counted = any(one.first_at < since for one in listing.matching)
+    since = (one.counted_since for one in listing.matching if one.counted_since is not None)
     return {
         "page_size": PAGE_SIZE,
         "most": MOST_EXCEPTIONS if len(listing.matching) == MOST_EXCEPTIONS else None,
-        "kept_days": kept_days
-        if context.now - begin > kept_days * formats.SECONDS_PER_DAY
-        else None,
-        "counted_since": since if is_partly_counted and begin < since else None,
+        "kept_days": kept_days if context.now - begin > kept_days * SECONDS_PER_DAY else None,
+        "counted_since": next(since, None),
     }
 
 

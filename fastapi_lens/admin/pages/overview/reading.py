@@ -28,7 +28,6 @@ class Found:
         changes: None while they are not known.
         evidence: The recorded time, and the verdicts.
         exceptions: Kinds of exceptions with one in the period, the latest first.
-        begin: Epoch seconds of the begin of the period; 0 for all time.
         series: The calls of the shown endpoints over time.
     """
 
@@ -39,7 +38,6 @@ class Found:
     changes: Sequence[EndpointChange] | None
     evidence: AppEvidence
     exceptions: Sequence[ExceptionKind]
-    begin: float
     series: AppSeries
 
     @property
@@ -94,7 +92,6 @@ def read(context: Context, query: OverviewQuery, state: State, *, with_changes: 
     everything = reader.endpoints(window=window, now=now, state=state)
     endpoints = [one for one in everything if query.holds(one)]
     slowest = sections.slowest(endpoints)
-    begin = window.begin(now) or 0.0
     keys = {one.key for one in endpoints}
     return Found(
         everything=everything,
@@ -112,7 +109,6 @@ def read(context: Context, query: OverviewQuery, state: State, *, with_changes: 
             for one in reader.exceptions(window=window, now=now)
             if one.endpoint_key in keys or not query.is_filtered
         ],
-        begin=begin,
         series=reader.app_series(
             [one.id for one in endpoints],
             [one.id for one in endpoints if one.kind != "websocket"],

@@ -21,6 +21,7 @@ from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.tables.column import heads
 from fastapi_lens.admin.tables.requests import columns
+from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
 from fastapi_lens.admin.urls.period import Period, WindowChoice
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.reporting.model import Bounds
@@ -84,6 +85,9 @@ def requests_page(context: Context) -> Response:
         ),
         "any_at_all": bool(calls) or bool(log.requests(LogFilter(), limit=1)),
         "everything": query.with_window(Period(WindowChoice.ALL)).url(base),
+        "exceptions_href": ExceptionsQuery(endpoint=query.endpoint, window=query.window).url(
+            context.url("/exceptions")
+        ),
         "waits": "" if query.before else _waits(context, query, newest),
         "exports": [
             Link(kind.upper(), query.newest().url(f"{base}.{kind}"), current=False)
