@@ -112,7 +112,7 @@ on("htmx:after:swap", ({ detail: { ctx } }) => {
   const told = ctx.target.isConnected && ctx.target.querySelector("[data-announce]");
   if (told) say(told.dataset.announce);
   // A control keeps its state through a morph; a link has chosen another one.
-  if (!isByHand(ctx)) $("filters")?.reset();
+  if (!isByHand(ctx)) for (const form of ["filters", "columns"]) $(form)?.reset();
 });
 on("htmx:error", ({ detail: { ctx } }) => {
   if (isLive(ctx)) failed();
