@@ -452,9 +452,7 @@ class Reader:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            return read_trends(
-                connection, ids, Times(window, now, self._kept), counter=counter
-            )
+            return read_trends(connection, ids, Times(window, now, self._kept), counter=counter)
 
     def before(self, *, window: Window, now: float, timed: Sequence[int] = ()) -> AppBefore | None:
         """The calls of all endpoints in the period before a window; None if it is not known.
