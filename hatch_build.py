@@ -39,7 +39,7 @@ class AssetsHook(BuildHookInterface[Any]):
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        """What an installer has to add to the environment of this build: `NODE`, or nothing."""
+        """Further packages for the environment of this build: `NODE`, or none."""
         is_needed = not is_current(Path(self.root)) and shutil.which("npm") is None
         return [NODE] if is_needed else []
 
@@ -60,7 +60,7 @@ class AssetsHook(BuildHookInterface[Any]):
 
 
 def is_current(root: Path) -> bool:
-    """Whether the vendor folder is complete and made from the lock file beside it."""
+    """True if the vendor folder is complete and made from the lock file of the checkout."""
     vendor = root / VENDOR
     complete = all((vendor / name).is_file() for name in (MARKER, *VENDORED.values()))
     return complete and (vendor / MARKER).read_text(encoding="ascii").strip() == hash_of_lock(root)

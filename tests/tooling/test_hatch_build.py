@@ -26,7 +26,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def dependencies(root: Path) -> list[str]:
-    """What a build of a folder asks the installer for."""
+    """Packages that a build of a folder asks the installer for."""
     nothing: Any = Mock()
     hook = hatch_build.AssetsHook(str(root), {}, nothing, nothing, "", "wheel")
     return hook.dependencies()
