@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from coverage import Coverage
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -32,6 +32,15 @@ from tests.support.pgbouncer import pooling
 # Nothing is timed in tests: a slow machine is no bug.
 hypothesis_settings.register_profile(
     "lens", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+# For `make mutation`: the same examples for every mutant, and no time spent on a shorter one.
+hypothesis_settings.register_profile(
+    "mutation",
+    hypothesis_settings.get_profile("lens"),
+    database=None,
+    derandomize=True,
+    max_examples=50,
+    phases=(Phase.explicit, Phase.generate),
 )
 hypothesis_settings.load_profile("lens")
 
