@@ -15,6 +15,9 @@ _LONG_MS = 100_000
 _LONG_SOURCE = 24
 # datetime knows no later year.
 _LAST_SECOND = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+_WORDS = re.compile("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=_)(?=[^_])")
+"""Between the words of a name."""
+
 _PARAMETER = re.compile(r"(\{[^{}/]*\})")
 
 
@@ -163,6 +166,23 @@ def between(start: float, end: float) -> str:
     return f"{minute(start)} – {f'{_utc(end):%H:%M}' if same else minute(end)} UTC"
 
 
+def local_minute(epoch: float) -> str:
+    """A time as the field of a form has it: ``2026-04-03T14:00``."""
+    return _utc(epoch).strftime("%Y-%m-%dT%H:%M")
+
+
+def typed_moment(text: str) -> int | None:
+    """Epoch seconds of a time from the field of a form, or typed as ``2026-04-03 14:00``.
+
+    None for anything else.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return int(found.replace(tzinfo=UTC).timestamp())
+
+
 def lasting(seconds: float) -> str:
     """A length of time in the largest sufficiently precise unit: ``7 days``, ``90 minutes``."""
     for unit_seconds, unit in (
@@ -226,6 +246,11 @@ def short_name(name: str) -> str:
 def pieces(path: str) -> list[str]:
     """A path split after its slashes, where a line break is allowed."""
     return re.findall(r"[^/]*/|[^/]+", path)
+
+
+def name_parts(name: str) -> list[str]:
+    """A name in code split before its words, where a line break is allowed."""
+    return [part for part in _WORDS.split(name) if part]
 
 
 def path_parts(path: str) -> list[PathPart]:

@@ -12,6 +12,7 @@ from typing import Any, Self
 from fastapi_lens.admin.tables.column import Column, Order
 from fastapi_lens.admin.tables.endpoints import ORDERS, chosen_columns, view_columns
 from fastapi_lens.admin.tables.groups import ORDERS as GROUP_ORDERS
+from fastapi_lens.admin.urls.period import DEFAULT_PERIOD, Period
 from fastapi_lens.admin.urls.query_string import (
     address,
     clean_caller,
@@ -19,7 +20,6 @@ from fastapi_lens.admin.urls.query_string import (
     clean_text,
     fields_of,
 )
-from fastapi_lens.admin.urls.window import DEFAULT_WINDOW, WindowChoice
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.reporting.parts import PartKind, has_part, is_in_part
 from fastapi_lens.settings.status import Status
@@ -94,7 +94,7 @@ class EndpointsQuery:
         without: Only endpoints without a tag, or of an unknown file; ``None`` for all.
         caller: Key of a caller, whose endpoints alone are shown; empty for all.
         group: What the rows are groups by; ``None`` for a row per endpoint.
-        window: The window whose calls are counted.
+        window: The period whose calls are counted.
         sort: The order of the rows.
         page: Number of the page, from 1.
         ignored: True to include endpoints that a rule ignores.
@@ -112,7 +112,7 @@ class EndpointsQuery:
     without: PartKind | None = None
     caller: str = ""
     group: PartKind | None = None
-    window: WindowChoice = DEFAULT_WINDOW
+    window: Period = DEFAULT_PERIOD
     sort: Sort = DEFAULT_SORT
     page: int = 1
     ignored: bool = False
@@ -156,7 +156,7 @@ class EndpointsQuery:
             without=PartKind(without) if without in list(PartKind) else None,
             caller=last("caller"),
             group=PartKind(group) if group in list(PartKind) else None,
-            window=WindowChoice.read(last("days")),
+            window=Period.of(fields),
             sort=Sort.read(last("sort"), GROUP_ORDERS if group in list(PartKind) else ORDERS),
             # Nine digits are more than enough, and int raises an error for thousands of them.
             page=int(page) if re.fullmatch("[0-9]{1,9}", page) else 1,
@@ -167,7 +167,7 @@ class EndpointsQuery:
         )
 
     def url(self, path: str = "") -> str:
-        """The canonical address: defaults are left out, the order is always the same.
+        """The canonical address: defaults are left out but for the period, in one order.
 
         Args:
             path: The part before the question mark; it must not be empty in a link, or the
@@ -186,7 +186,7 @@ class EndpointsQuery:
             ("without", self.without or ""),
             ("caller", self.caller),
             ("group", self.group or ""),
-            ("days", "" if self.window is DEFAULT_WINDOW else self.window),
+            *self.window.pairs,
             ("sort", "" if self.sort == DEFAULT_SORT else str(self.sort)),
             ("page", "" if self.page == 1 else str(self.page)),
             ("ignored", "1" if self.ignored else ""),
@@ -200,8 +200,8 @@ class EndpointsQuery:
         """The first page of the same, with another status."""
         return replace(self, status=status, page=1)
 
-    def with_window(self, window: WindowChoice) -> Self:
-        """The first page of the same, with another window."""
+    def with_window(self, window: Period) -> Self:
+        """The first page of the same, in another period."""
         return replace(self, window=window, page=1)
 
     def with_sort(self, sort: Sort) -> Self:
@@ -234,7 +234,7 @@ class EndpointsQuery:
         return replace(self, **{kind: value}, without=without, group=None, page=1)
 
     def without_filters(self) -> Self:
-        """The first page of all endpoints, in the same window, order and columns."""
+        """The first page of all endpoints, in the same period, order and columns."""
         cleared = replace(self, q="", status=None, methods=(), tag="", caller="", page=1)
         return replace(cleared, prefix="", file="", without=None, deprecated=False)
 
@@ -249,7 +249,7 @@ class EndpointsQuery:
 
     @property
     def is_filtered(self) -> bool:
-        """True if anything but the window restricts the list."""
+        """True if anything but the period restricts the list."""
         text = self.q or self.caller or self.is_of_part
         return bool(text or self.status or self.methods or self.deprecated)
 

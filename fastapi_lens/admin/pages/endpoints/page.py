@@ -12,9 +12,11 @@ from fastapi_lens.admin.display.filter_and_sort import (
     Listing,
     filter_and_sort,
 )
+from fastapi_lens.admin.display.first_call import first_call_of
 from fastapi_lens.admin.display.labels import STATUS_LABELS, status_meanings
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.paging import PAGE_SIZE, page_links
+from fastapi_lens.admin.display.periods import periods_of
 from fastapi_lens.admin.display.svg import error_scale
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.pages.endpoints import columns
@@ -27,7 +29,6 @@ from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.tables.column import Column, Head, head_of
 from fastapi_lens.admin.tables.endpoints import STATUS_ORDER
 from fastapi_lens.admin.urls.endpoints import DEFAULT_SORT, EndpointsQuery, Sort
-from fastapi_lens.admin.urls.window import WindowChoice
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import Status, Thresholds
@@ -142,10 +143,16 @@ def _context(context: Context, listing: Listing, rows: Sequence[Row]) -> dict[st
         "heads": [_head(query, base, column) for column in query.view_columns()],
         "chooser": columns.chooser(query, base),
         "tabs": _tabs(listing, base, context.lens.settings.thresholds),
-        "windows": [
-            Link(choice.label, query.with_window(choice).url(base), choice is query.window)
-            for choice in WindowChoice
-        ],
+        "periods": periods_of(
+            context,
+            query.window,
+            lambda period: query.with_window(period).url(base),
+            bounds=context.lens.reader.bounds(query.window.window, now=context.now),
+            since=min(
+                (one.first_called_at for one in listing.matching if one.first_called_at),
+                default=None,
+            ),
+        ),
         "pages": page_links(
             query.page, listing.pages, lambda page: query.with_page(page).url(base)
         ),
@@ -162,7 +169,7 @@ def _context(context: Context, listing: Listing, rows: Sequence[Row]) -> dict[st
         "scale": f"{full_bar:.0%}",
         "slow_ms": context.lens.settings.slow_threshold_ms,
         "flush_interval": context.lens.config.flush_interval,
-        "curl": "" if listing.called else _curl(context, listing),
+        "first_call": None if listing.called else first_call_of(context),
     }
 
 
@@ -191,14 +198,3 @@ def _tabs(listing: Listing, base: str, thresholds: Thresholds) -> list[Link]:
         )
         for status, label, name, title in choices
     ]
-
-
-def _curl(context: Context, listing: Listing) -> str:
-    """A command for a first call: of a GET without parameters, if there is one."""
-    # A path with parameters cannot be called as it stands.
-    paths = [e.path for e in listing.matching if e.method == "GET" and "{" not in e.path]
-    path = min(paths, key=len) if paths else "/"
-    url = context.request.url
-    # Templates lack the path under which a proxy or a server offers the application.
-    root = context.request.scope.get("root_path", "")
-    return f"curl {url.scheme}://{url.netloc}{root.rstrip('/')}{path}"

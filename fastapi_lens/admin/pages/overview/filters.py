@@ -40,7 +40,8 @@ def choices(endpoints: Iterable[Endpoint], query: OverviewQuery) -> list[Choice]
         _choice("prefix", "Any path", shared_prefixes(every), query.prefix),
         _choice("file", "Any file", files, query.file),
     ]
-    return [one for one in found if len(one.options) > 1 or one.current]
+    # The only tag or file may be that of all endpoints; a prefix never is.
+    return [one for one in found if len(one.options) > (one.name != "prefix") or one.current]
 
 
 def _choice(name: str, everything: str, values: Iterable[str], current: str) -> Choice:

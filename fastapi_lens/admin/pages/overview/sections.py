@@ -135,7 +135,11 @@ def slowest(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
 
 
 def failing_row(
-    context: Context, query: OverviewQuery, endpoint: Endpoint, before: AppBefore | None
+    context: Context,
+    query: OverviewQuery,
+    endpoint: Endpoint,
+    before: AppBefore | None,
+    trend: Sequence[int],
 ) -> Row:
     """A row of the list of failing endpoints."""
     usage, earlier = endpoint.usage, _comparable(endpoint, before)
@@ -150,6 +154,7 @@ def failing_row(
         formats.percent(share),
         change,
         kind,
+        trend,
     )
 
 
