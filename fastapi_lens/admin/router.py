@@ -46,6 +46,7 @@ from fastapi_lens.admin.pages.cleanup import page as cleanup_view
 from fastapi_lens.admin.pages.endpoint import page as endpoint_view
 from fastapi_lens.admin.pages.endpoints import export as endpoints_export
 from fastapi_lens.admin.pages.endpoints import page as endpoints_view
+from fastapi_lens.admin.pages.exceptions import export as exceptions_export
 from fastapi_lens.admin.pages.exceptions import page as exceptions_view
 from fastapi_lens.admin.pages.login import page as login_view
 from fastapi_lens.admin.pages.login import sign_out
@@ -403,13 +404,14 @@ PAGES = (
     page("/cleanup.csv", cleanup_export.as_csv),
     page("/cleanup.md", cleanup_export.as_markdown),
     page("/cleanup/keep", cleanup_keep.keep_page, "GET", "POST", back="/cleanup"),
+    page("/exceptions", with_period(exceptions_view.exceptions_page), label="Exceptions"),
+    page("/exceptions.csv", exceptions_export.as_csv),
+    page("/exceptions/{key}", with_period(exceptions_view.exception_page)),
     page("/requests", with_period(requests_view.requests_page), label="Requests"),
     page("/requests.csv", requests_export.as_csv),
     page("/requests.json", requests_export.as_json),
     page("/requests/new", requests_view.new_requests),
     page("/requests/{key}", requests_view.request_page),
-    page("/exceptions", exceptions_view.exceptions_page),
-    page("/exceptions/{key}", exceptions_view.exception_page),
     # Addresses of earlier releases.
     page("/dashboard", _dashboard, back="/"),
     page("/export.csv", old_addresses.export_csv, back="/endpoints"),

@@ -13,7 +13,7 @@ const timeZone = document.documentElement.dataset.zone;
 const clock = (time) => time.toLocaleTimeString("en-GB", { timeZone });
 const isOn = (name) => $(name)?.ariaPressed === "true";
 const say = (text) => ($("announce").textContent = text);
-let skew = 0, etag = "", forced, focused, opened, went = 0, updated = new Date();
+let skew = 0, etag = "", forced, focused, touched, opened, went = 0, updated = new Date();
 
 // Says what formats.ago says.
 const ago = (seconds) => {
@@ -58,10 +58,16 @@ const beat = () => {
 setInterval(() => (age(), beat()), TICK_MS);
 on("visibilitychange", beat);
 
-// While the reader is in the rows, their values change but not their order.
+// A finger does not stay on the table, so the last touch counts.
+on("pointerdown", ({ target, pointerType }) => (touched = pointerType === "touch" && !!target.closest("table")));
+const isRead = (table) => {
+  const marked = getSelection(), isMarked = marked.type === "Range" && marked.containsNode(table, true);
+  return isMarked || touched || table.matches(":hover, :focus-within");
+};
+// While the reader is in the table, its values change but not the order of its rows.
 const hold = (fragment) => {
   const shown = $("rows"), fresh = fragment.querySelector("#lens-rows");
-  if (!fresh || !shown?.matches(":hover, :focus-within")) return;
+  if (!fresh || !shown || !isRead(shown.closest("table"))) return;
   const rows = new Map([...fresh.children].map((row) => [row.id, row]));
   const order = [...shown.children].map((row) => row.id);
   if (order.join() === [...rows.keys()].join()) return;
@@ -106,7 +112,7 @@ on("htmx:after:swap", ({ detail: { ctx } }) => {
   const told = ctx.target.isConnected && ctx.target.querySelector("[data-announce]");
   if (told) say(told.dataset.announce);
   // A control keeps its state through a morph; a link has chosen another one.
-  if (!isByHand(ctx)) $("filters")?.reset();
+  if (!isByHand(ctx)) for (const form of ["filters", "columns"]) $(form)?.reset();
 });
 on("htmx:error", ({ detail: { ctx } }) => {
   if (isLive(ctx)) failed();
@@ -221,6 +227,8 @@ const walk = (step) => {
   links[at < 0 ? 0 : Math.min(Math.max(at + step, 0), links.length - 1)]?.focus();
 };
 const pick = () => document.activeElement.closest("#lens-rows tr")?.querySelector("input")?.click();
+// While the chart is closed, the server does not read it.
+document.addEventListener("toggle", ({ target }) => target === $("chart") && remember("chart", target.open ? "on" : "off"), true);
 // Links by their id, so that a key does what a click does.
 const follow = (name) => () => $(name)?.click();
 const choice = (at) => () => document.querySelectorAll("[id^=lens-w-]")[at]?.click();

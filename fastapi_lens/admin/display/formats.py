@@ -15,6 +15,9 @@ _LONG_MS = 100_000
 _LONG_SOURCE = 24
 # datetime knows no later year.
 _LAST_SECOND = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+_WORDS = re.compile("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=_)(?=[^_])")
+"""Between the words of a name."""
+
 _PARAMETER = re.compile(r"(\{[^{}/]*\})")
 
 
@@ -144,6 +147,12 @@ def day(epoch: float) -> str:
     return f"{at.day} {at:%b %Y}"
 
 
+def short_day(epoch: float, now: float) -> str:
+    """A day, with its year unless it is the present one: ``3 Apr``, ``3 Apr 2025``."""
+    at = utc(epoch)
+    return f"{at.day} {at:%b}" if at.year == utc(now).year else day(epoch)
+
+
 def lasting(seconds: float) -> str:
     """A length of time in the largest sufficiently precise unit: ``7 days``, ``90 minutes``."""
     for unit_seconds, unit in (
@@ -199,6 +208,11 @@ def short_name(name: str) -> str:
 def pieces(path: str) -> list[str]:
     """A path split after its slashes, where a line break is allowed."""
     return re.findall(r"[^/]*/|[^/]+", path)
+
+
+def name_parts(name: str) -> list[str]:
+    """A name in code split before its words, where a line break is allowed."""
+    return [part for part in _WORDS.split(name) if part]
 
 
 def path_parts(path: str) -> list[PathPart]:

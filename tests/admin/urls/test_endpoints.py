@@ -3,9 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_lens.admin.tables.endpoints import ORDERS
+from fastapi_lens.admin.tables.groups import ORDERS as GROUP_ORDERS
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.endpoints import DEFAULT_SORT, EndpointsQuery, Sort
 from fastapi_lens.admin.urls.period import Period, WindowChoice
+from fastapi_lens.reporting.parts import PartKind
 from fastapi_lens.settings.status import Status
 from tests.admin.urls.make import periods
 
@@ -17,9 +19,14 @@ queries = st.builds(
     status=st.none() | st.sampled_from(Status),
     methods=st.lists(st.sampled_from(["GET", "post", "_OTHER", "PROPFIND", "no good"])).map(tuple),
     tag=st.text(max_size=300),
+    prefix=st.text(max_size=300) | st.text("/a ", max_size=6),
+    file=st.text(max_size=300),
+    without=st.none() | st.sampled_from(PartKind),
+    group=st.none() | st.sampled_from(PartKind),
+    chart=st.booleans(),
     caller=st.integers(0, (1 << 63) - 1).map(lambda one: f"{one:016x}") | st.text(max_size=3),
     window=periods,
-    sort=st.builds(Sort, st.sampled_from(sorted(ORDERS)), descending=st.booleans()),
+    sort=st.builds(Sort, st.sampled_from([*ORDERS, *GROUP_ORDERS]), descending=st.booleans()),
     page=st.integers(),
     ignored=st.booleans(),
 )

@@ -14,6 +14,7 @@ from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words
 from fastapi_lens.admin.display.links import Link, new_rule_href, rule_href
 from fastapi_lens.admin.display.periods import periods_of
 from fastapi_lens.admin.display.request_log import of_endpoint
+from fastapi_lens.admin.display.source_links import SourceLinks
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.pages.endpoint.callers import callers_section
 from fastapi_lens.admin.pages.endpoint.evidence import evidence_box
@@ -87,6 +88,7 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
             endpoint, before, everything=window.seconds is None, times=context.times
         ),
         "status": STATUS_LABELS[endpoint.status],
+        "source_href": SourceLinks.of(context).href(endpoint.source),
         "open": open_words(endpoint, now=now),
         "reason": status_reason(endpoint, thresholds=settings.thresholds, now=now),
         "slow_ms": settings.slow_threshold_ms,

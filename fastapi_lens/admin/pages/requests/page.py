@@ -14,13 +14,14 @@ from fastapi_lens.admin.display.request_log import (
     REASONS,
     endpoint_filter,
     kept_words,
-    log_tabs,
     rows_of,
 )
+from fastapi_lens.admin.display.source_links import SourceLinks
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.tables.column import heads
 from fastapi_lens.admin.tables.requests import columns
+from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
 from fastapi_lens.admin.urls.period import Period, WindowChoice
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.reporting.model import Bounds
@@ -60,7 +61,6 @@ def requests_page(context: Context) -> Response:
         "path": base,
         "address": query.url(base),
         "query": query,
-        "tabs": log_tabs(context, endpoint=query.endpoint),
         "only": endpoint_filter(
             context, query.endpoint, replace(query, endpoint="").newest().url(base), state
         ),
@@ -85,6 +85,9 @@ def requests_page(context: Context) -> Response:
         ),
         "any_at_all": bool(calls) or bool(log.requests(LogFilter(), limit=1)),
         "everything": query.with_window(Period(WindowChoice.ALL)).url(base),
+        "exceptions_href": ExceptionsQuery(endpoint=query.endpoint, window=query.window).url(
+            context.url("/exceptions")
+        ),
         "waits": "" if query.before else _waits(context, query, newest),
         "exports": [
             Link(kind.upper(), query.newest().url(f"{base}.{kind}"), current=False)
@@ -128,6 +131,8 @@ def request_page(context: Context) -> Response:
             context.base,
             message="This request is not in the log, or it has expired.",
         )
+    exception = log.exception_kind(call.exception_key) if call.exception_key else None
+    trace = "" if exception is None else exception.traceback or exception.message
     values = {
         "current": "Requests",
         "heading": f"{call.method} {call.path}",
@@ -136,7 +141,8 @@ def request_page(context: Context) -> Response:
         "back": context.url("/requests"),
         "endpoint_href": context.url(f"/endpoints/{call.endpoint_key}"),
         "same_href": RequestsQuery(endpoint=call.endpoint_key).url(context.url("/requests")),
-        "exception": log.exception_kind(call.exception_key) if call.exception_key else None,
+        "exception": exception,
+        "traceback": SourceLinks.of(context).lines(trace),
         "exception_href": context.url(f"/exceptions/{call.exception_key}"),
     }
     return templates.page(context, "requests/request.html", values)

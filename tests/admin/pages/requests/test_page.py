@@ -79,7 +79,7 @@ def paths(text: str) -> list[str]:
 
 
 def exceptions(text: str) -> Table:
-    return table(text, "Unhandled exceptions")
+    return table(text, "Exceptions by type")
 
 
 def keys(text: str) -> list[str]:
@@ -206,12 +206,13 @@ def test_exceptions_are_listed_by_kind_and_each_has_a_page(logged: Logged) -> No
     logged.ask("/crash/x", "/crash/y")
     listed = logged.site.get("/lens/exceptions").text
     (kind,) = exceptions(listed).rows
-    assert (kind["Count"], kind["Message"]) == ("2", "no y")
-    assert "1 exception type, latest first" in listed
+    assert (kind["Times"], kind["Message"]) == ("2", "no y")
+    assert "1 exception type, 1 new in the last 7 days" in page_text(listed)
 
     page = logged.site.get(kind.links[0].href).text
     facts = figures(page)
-    assert (facts["Count"], facts["Endpoint"]) == ("2", "GET /crash/{name}")
+    assert facts["Times"] == "2 in the last 7 days; 2 in all"
+    assert facts["Endpoint"] == "GET /crash/{name}"
     for told in ("LookupError", "no y", "in Logged"):
         assert told in page_text(page)
     assert logged.site.get("/lens/exceptions/0000000000000001").status_code == 404
@@ -230,7 +231,7 @@ def test_an_endpoint_shows_its_latest_requests_and_its_exceptions(logged: Logged
     assert link(users, "Show all requests").href == of_users
     crash = logged.site.get(f"/lens/endpoints/{listed['/crash/{name}']}").text
     assert exceptions(crash).rows[0].name.startswith("LookupError")
-    of_crash = f"/lens/exceptions?endpoint={listed['/crash/{name}']}"
+    of_crash = f"/lens/exceptions?endpoint={listed['/crash/{name}']}&days=7"
     assert link(crash, "Show all exceptions").href == of_crash
     health = logged.site.get(f"/lens/endpoints/{listed['/health']}").text
     assert "No logged requests. Each worker keeps" in health
@@ -245,12 +246,14 @@ def test_one_endpoint_alone_is_shown_and_left_again_in_both_lists(logged: Logged
     only = link(text, "Only GET /crash/{name} : show all endpoints")
     assert only.href == "/lens/requests?status=5xx&days=7"
     assert field(text, "endpoint").value == key
-    assert f"/lens/exceptions?endpoint={key}" in addresses(text)
+    assert link(text, "Exceptions of this endpoint").href == (
+        f"/lens/exceptions?endpoint={key}&days=7"
+    )
 
 
 def test_without_anything_in_it_the_log_says_what_it_will_keep(logged: Logged) -> None:
     assert "No requests logged yet" in logged.page()
-    assert "No unhandled exception" in logged.site.get("/lens/exceptions").text
+    assert "No exceptions recorded in the last 7 days" in logged.site.get("/lens/exceptions").text
 
 
 def test_a_log_that_is_off_says_so(make_site: MakeSite) -> None:
@@ -355,7 +358,7 @@ def test_exceptions_are_not_sent_again_while_nothing_changes(
     assert (again.status_code, again.text) == (304, "")
     logged.ask("/crash/y")
     more = logged.site.fragment("/lens/exceptions", **{"If-None-Match": tag})
-    assert (more.status_code, exceptions(more.text).column("Count")) == (200, ["2"])
+    assert (more.status_code, exceptions(more.text).column("Times")) == (200, ["2"])
 
 
 def test_a_websocket_has_the_time_that_it_was_open(make_site: MakeSite) -> None:
