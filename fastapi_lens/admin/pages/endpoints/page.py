@@ -19,7 +19,7 @@ from fastapi_lens.admin.pages.endpoints.earlier import Earlier
 from fastapi_lens.admin.pages.endpoints.rows import Found, Row, row_of
 from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.tables.column import Column, Head, head_of
-from fastapi_lens.admin.tables.endpoints import STATUS_ORDER
+from fastapi_lens.admin.tables.endpoints import CHANGES, STATUS_ORDER
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
 from fastapi_lens.admin.urls.window import WindowChoice
 from fastapi_lens.reporting.model import Endpoint
@@ -58,8 +58,14 @@ def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Respon
     hidden = frozenset[int]() if query.ignored else ignored
     shown = [one for one in everything if one.id not in hidden] if hidden else everything
     names = {*(column.name for column in query.view_columns()), query.sort.key}
-    earlier, compared = Earlier.read(context, query, names).sortable(context, shown, query)
-    listing = filter_and_sort(compared, query, called=called_ids(context, query.caller))
+    earlier = Earlier(has_calls=not CHANGES.isdisjoint(names), has_durations="p95_change" in names)
+    if query.sort.order.needs_before:
+        earlier = earlier.read(context, window)
+    if query.sort.key == "p95_change":
+        earlier = earlier.comparable(context, shown)
+    listing = filter_and_sort(
+        earlier.joined(shown), query, called=called_ids(context, query.caller)
+    )
     if not by_percentile:
         # For all pages, because the summary shows the p95 of all matching endpoints.
         matching = reader.with_histograms(listing.matching, window=window, now=now)
@@ -70,7 +76,7 @@ def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Respon
         if "trend" in names
         else {},
         judged=reader.recent_evidence(now, everything).by_id(),
-        earlier=earlier.timed(context, listing.rows),
+        earlier=earlier.read(context, window, listing.rows).timed(context, listing.rows),
     )
     rows = [
         row_of(context, listing.query, row, found) for row in found.earlier.joined(listing.rows)

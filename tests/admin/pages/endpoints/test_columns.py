@@ -275,9 +275,7 @@ def test_the_search_finds_the_file_and_the_line_of_a_handler(shop_site: Site) ->
 def test_the_files_have_more_than_the_report(shop_site: Site) -> None:
     past_calls(shop_site, "/busy", before=100, after=250, ms=30)
     past_calls(shop_site, "/quiet", before=9, after=1)
-    rows = {
-        row["path"]: row for row in shop_site.get("/lens/endpoints.json").json()["endpoints"]
-    }
+    rows = {row["path"]: row for row in shop_site.get("/lens/endpoints.json").json()["endpoints"]}
     busy, quiet, new = rows["/busy"], rows["/quiet"], rows["/new"]
     assert busy["total_calls_before"] == 100
     assert busy["calls_change_pct"] == pytest.approx(150, rel=0.01)
