@@ -1,6 +1,5 @@
 """Live updates of every page that has them: nothing is sent twice, and nothing new is missed."""
 
-
 import pytest
 
 from fastapi_lens.storage.schema.identities import endpoint_id
