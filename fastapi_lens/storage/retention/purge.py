@@ -275,8 +275,8 @@ def _ranges(choice: Choice) -> Iterator[RangeDelete]:
         for tier in COUNTED_TIERS:
             limit = _END if choice.before is None else choice.before // tier
             kinds = sa.select(EXCEPTION.c.id).where(EXCEPTION.c.endpoint_id.in_(ids))
-            where = EXCEPTION_COUNT.c.failure_id.in_(kinds)
-            yield RangeDelete.of_exception_counts(tier, limit, where)
+            of_kinds = EXCEPTION_COUNT.c.failure_id.in_(kinds)
+            yield RangeDelete.of_exception_counts(tier, limit, of_kinds)
         limit = _END if choice.before is None else choice.before // Tier.DAY
         for table in (STATUS, GONE):
             day, endpoint = table.c.day, table.c.endpoint_id
