@@ -91,9 +91,7 @@ def read_trends(
     return found
 
 
-def _sums_by_step(
-    steps: Steps, ids: Sequence[int], now: float, counter: str
-) -> sa.Executable:
+def _sums_by_step(steps: Steps, ids: Sequence[int], now: float, counter: str) -> sa.Executable:
     wanted = BUCKET.c.endpoint_id.in_(sorted(ids))
     selects: list[Any] = []
     for span in steps.spans():

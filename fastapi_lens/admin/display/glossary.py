@@ -37,33 +37,46 @@ class Glossary(NamedTuple):
 _TERMS = {
     "errors": (
         "4xx, 5xx",
-        "4xx are client errors: the request was refused. 5xx are server errors: the application "
-        "failed. They are never added up.",
+        (
+            "4xx are client errors: the request was refused. 5xx are server errors: the "
+            "application failed. They are never added up."
+        ),
     ),
     "change": (
         "Change, points",
-        "Against the period before, which is as long; only where both have at least 100 calls. "
-        "Points are the difference of two shares: from 1% to 3% are 2 points.",
+        (
+            "Against the period before, which is as long; grey if one of them has fewer than 100 "
+            "calls. Points are the difference of two shares: from 1% to 3% are 2 points."
+        ),
     ),
     "bars": (
         "Bars",
-        "Trend: calls over time; the last bar is still filling. Errors: share of the calls, thick "
-        "for 5xx, thin for 4xx; a cut bar exceeds the scale in its column header.",
+        (
+            "Trend: calls over time; the last bar is still filling. 5xx and 4xx: share of the "
+            "calls, solid for 5xx, dashed for 4xx; a cut bar exceeds the scale in its column "
+            "header."
+        ),
     ),
     "weeks": (
         "57 weeks",
-        "A bar for each week with uses, the present one last; grey for weeks that were not "
-        "observed.",
+        (
+            "A bar for each week with uses, the present one last; grey for weeks that were not "
+            "observed."
+        ),
     ),
     "observed": (
         "Observed",
-        "Minutes that a worker has recorded and written. A day with 60 others in a row is not "
-        "observed, and no verdict counts it as silence.",
+        (
+            "Minutes that a worker has recorded and written. A day with 60 others in a row is "
+            "not observed, and no verdict counts it as silence."
+        ),
     ),
     "silent": (
         "Silent, use",
-        "A use is a call that was answered, not refused, and not by a health check, monitor or "
-        "bot. An endpoint is silent since its last use.",
+        (
+            "A use is a call that was answered, not refused, and not by a health check, "
+            "monitor or bot. An endpoint is silent since its last use."
+        ),
     ),
     "excluded": (
         "Excluded: D W M Q Y",
@@ -71,8 +84,10 @@ _TERMS = {
     ),
     "caller": (
         "Caller",
-        "Who calls, by the application's own name, an API key, or a User-Agent; only where "
-        "callers are recorded.",
+        (
+            "Who calls, by the application's own name, an API key, or a User-Agent; only where "
+            "callers are recorded."
+        ),
     ),
     "noise": (
         "Health check or bot",
@@ -92,18 +107,24 @@ _TERMS = {
     "location": ("Location", "The last line of the application's own code in the traceback."),
     "unwritten": (
         "Not yet written",
-        "Calls that are counted in a worker's memory, and are in the database after its next "
-        "flush.",
+        (
+            "Calls that are counted in a worker's memory, and are in the database after its "
+            "next flush."
+        ),
     ),
     "worker": (
         "Worker",
-        "A process of the application. A silent one has not reported for a minute, a killed one "
-        "never said its end.",
+        (
+            "A process of the application. A silent one has not reported for a minute, a "
+            "killed one never said its end."
+        ),
     ),
     "lost": (
         "Calls lost",
-        "Counted, but never written to the database, for example after a very long outage. They "
-        "are missing from all numbers.",
+        (
+            "Counted, but never written to the database, for example after a very long outage. "
+            "They are missing from all numbers."
+        ),
     ),
 }
 """Labels and meanings of words that no setting changes."""

@@ -54,7 +54,7 @@ CALLER_COLUMNS: tuple[Column[CallerTotals], ...] = (
         name="endpoints",
         header="Endpoints",
         title="Endpoints that it has called.",
-        width=92,
+        width=116,
         order=Order(key=lambda one: one.endpoints),
     ),
     Column(
@@ -111,7 +111,7 @@ _USE_FIGURES: tuple[Column[CallerUse], ...] = (
     Column(
         name="refused",
         header="Refused",
-        title="Share of the calls that were refused before they were of use, as with 401, 404 or 422.",
+        title="Share of the calls that were refused, as with 401, 404 or 422.",
         width=92,
         from_width=800,
         order=Order(key=_refused_share, is_comparable=_has_calls),

@@ -89,7 +89,7 @@ COLUMNS: tuple[Column[Judged], ...] = (
     Column(
         name="excluded",
         header="Excluded",
-        title="Frequencies of use that the silence excludes: daily, weekly, monthly, quarterly, yearly.",
+        title="Excluded frequencies of use: daily, weekly, monthly, quarterly, yearly.",
         width=146,
         css="left",
     ),

@@ -12,7 +12,7 @@ COLUMNS: tuple[Column[LoggedCall], ...] = (
         from_width=640,
         css="dim",
     ),
-    Column(name="status", header="Status", title="The status code of the response.", width=64),
+    Column(name="status", header="Status", title="The status code of the response.", width=72),
     Column(
         name="request",
         header="Request",
@@ -23,7 +23,7 @@ COLUMNS: tuple[Column[LoggedCall], ...] = (
     Column(
         name="duration",
         header="Duration",
-        title="From the request to the last byte of the response; of a WebSocket, how long it was open.",
+        title="Up to the last byte of the response; of a WebSocket, the time it was open.",
         width=116,
     ),
     Column(

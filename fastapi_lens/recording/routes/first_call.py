@@ -75,7 +75,10 @@ def first_call(app: Any, is_counted: Callable[[str, str], bool]) -> Call | None:
         if leaf.kind == "http" and not (leaf.is_page or is_framework(leaf.endpoint))
     ]
     counted = [
-        (method, leaf) for leaf in leaves for method in leaf.names if is_counted(method, leaf.template)
+        (method, leaf)
+        for leaf in leaves
+        for method in leaf.names
+        if is_counted(method, leaf.template)
     ]
     gets = sorted((leaf for method, leaf in counted if method == "GET"), key=_effort)
     for leaf in gets[:MOST_TRIED]:

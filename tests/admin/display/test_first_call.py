@@ -108,7 +108,7 @@ def test_a_parameter_of_the_path_gets_a_value_of_its_type(
 
 
 def test_the_query_has_what_it_needs_and_nothing_else(make_site: MakeSite) -> None:
-    def search(
+    def search(  # noqa: PLR0917  As many as a handler of an application may have.
         text: str,
         size: Annotated[Size, Query(alias="s")],
         limit: Annotated[int, Query()],
