@@ -54,7 +54,7 @@ PAGE_HEADERS: Mapping[str, str] = MappingProxyType(
     {"Cache-Control": "private, no-store", "Vary": "HX-Request-Type, Accept-Encoding"}
 )
 
-COOKIES = ("lens_theme", "lens_live", "lens_keys")
+COOKIES = ("lens_theme", "lens_live", "lens_keys", "lens_chart")
 """Cookies with display preferences that pages depend on."""
 
 TICK_SECONDS = 60
@@ -181,11 +181,13 @@ def page(
     templates = _templates(lens)
     if templates.renamings:
         return _refused_overrides(context, templates)
+    state = state or lens.reader.state(context.now)
     health = lens.reader.health(context.now, state)
     everything: dict[str, Any] = {
         **_common(context.request, context.base),
         "navigation": context.navigation,
         "now": context.now,
+        "new_exceptions": lens.reader.new_exceptions(state, context.now),
         **values,
     }
     everything["health"] = health

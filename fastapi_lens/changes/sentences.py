@@ -87,8 +87,11 @@ def _silent(change: Change) -> str:
 
 
 def _deprecated(change: Change) -> str:
-    last = "" if change.last_call is None else f"; last call {_date(change.last_call)}"
-    return f"{change.before:,.0f} → {change.after:,.0f} calls{_by(change)}{last}"
+    last = "" if change.last_call is None else f"last call {_date(change.last_call)}"
+    if not change.calls_after:
+        return last
+    calls = f"{change.before:,.0f} → {change.after:,.0f} calls{_by(change)}"
+    return "; ".join(part for part in (calls, last) if part)
 
 
 def _failed(change: Change) -> str:

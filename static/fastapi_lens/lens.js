@@ -10,7 +10,7 @@ const remember = (name, value) => {
 };
 const isOn = (name) => $(name)?.ariaPressed === "true";
 const say = (text) => ($("announce").textContent = text);
-let skew = 0, etag = "", forced, focused, updated = new Date();
+let skew = 0, etag = "", forced, focused, touched, updated = new Date();
 
 // Says what formats.ago says.
 const ago = (seconds) => {
@@ -54,10 +54,16 @@ const beat = () => {
 setInterval(() => (age(), beat()), TICK_MS);
 on("visibilitychange", beat);
 
-// While the reader is in the rows, their values change but not their order.
+// A finger does not stay on the table, so the last touch counts.
+on("pointerdown", ({ target, pointerType }) => (touched = pointerType === "touch" && !!target.closest("table")));
+const isRead = (table) => {
+  const marked = getSelection(), isMarked = marked.type === "Range" && marked.containsNode(table, true);
+  return isMarked || touched || table.matches(":hover, :focus-within");
+};
+// While the reader is in the table, its values change but not the order of its rows.
 const hold = (fragment) => {
   const shown = $("rows"), fresh = fragment.querySelector("#lens-rows");
-  if (!fresh || !shown?.matches(":hover, :focus-within")) return;
+  if (!fresh || !shown || !isRead(shown.closest("table"))) return;
   const rows = new Map([...fresh.children].map((row) => [row.id, row]));
   const order = [...shown.children].map((row) => row.id);
   if (order.join() === [...rows.keys()].join()) return;
@@ -198,6 +204,8 @@ const walk = (step) => {
   links[at < 0 ? 0 : Math.min(Math.max(at + step, 0), links.length - 1)]?.focus();
 };
 const pick = () => document.activeElement.closest("#lens-rows tr")?.querySelector("input")?.click();
+// While the chart is closed, the server does not read it.
+document.addEventListener("toggle", ({ target }) => target === $("chart") && remember("chart", target.open ? "on" : "off"), true);
 const keys = { "/": () => $("q")?.select(), j: () => walk(1), k: () => walk(-1), l: () => $("toggle")?.click(), x: () => pick(), "?": () => $("help")?.showModal() };
 on("keydown", (event) => {
   const { key, target } = event;

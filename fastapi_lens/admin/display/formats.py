@@ -15,6 +15,9 @@ _LONG_MS = 100_000
 _LONG_SOURCE = 24
 # datetime knows no later year.
 _LAST_SECOND = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+_WORDS = re.compile("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=_)(?=[^_])")
+"""Between the words of a name."""
+
 _PARAMETER = re.compile(r"(\{[^{}/]*\})")
 
 
@@ -151,10 +154,33 @@ def day(epoch: float) -> str:
     return f"{at.day} {at:%b %Y}"
 
 
+def short_day(epoch: float, now: float) -> str:
+    """A day, with its year unless it is the present one: ``3 Apr``, ``3 Apr 2025``."""
+    at = _utc(epoch)
+    return f"{at.day} {at:%b}" if at.year == _utc(now).year else day(epoch)
+
+
 def between(start: float, end: float) -> str:
     """A part of time: ``3 Apr 2026 14:00 – 15:00 UTC``, with both days where there are two."""
     same = day(start) == day(end)
     return f"{minute(start)} – {f'{_utc(end):%H:%M}' if same else minute(end)} UTC"
+
+
+def local_minute(epoch: float) -> str:
+    """A time as the field of a form has it: ``2026-04-03T14:00``."""
+    return _utc(epoch).strftime("%Y-%m-%dT%H:%M")
+
+
+def typed_moment(text: str) -> int | None:
+    """Epoch seconds of a time from the field of a form, or typed as ``2026-04-03 14:00``.
+
+    None for anything else.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return int(found.replace(tzinfo=UTC).timestamp())
 
 
 def lasting(seconds: float) -> str:
@@ -220,6 +246,11 @@ def short_name(name: str) -> str:
 def pieces(path: str) -> list[str]:
     """A path split after its slashes, where a line break is allowed."""
     return re.findall(r"[^/]*/|[^/]+", path)
+
+
+def name_parts(name: str) -> list[str]:
+    """A name in code split before its words, where a line break is allowed."""
+    return [part for part in _WORDS.split(name) if part]
 
 
 def path_parts(path: str) -> list[PathPart]:

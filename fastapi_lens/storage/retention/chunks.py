@@ -16,7 +16,14 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.baselines import add_to_baselines
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.models import BASELINE_BUCKET, Tier
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, GONE, REQUEST, STATUS
+from fastapi_lens.storage.schema.tables import (
+    BUCKET,
+    ENDPOINT,
+    EXCEPTION_COUNT,
+    GONE,
+    REQUEST,
+    STATUS,
+)
 
 CHUNK_SECONDS = 0.005
 """Target duration of a chunk. The promise is 50 ms, but a machine may suddenly become slower."""
@@ -108,6 +115,16 @@ class RangeDelete:
         """The calls of removed endpoints, which are kept by day, of one app or of all."""
         where = sa.true() if app is None else GONE.c.endpoint_id.in_(ids_of(app))
         return cls(GONE, where, GONE.c.day, GONE.c.endpoint_id, limit)
+
+    @classmethod
+    def of_exception_counts(
+        cls, tier: Tier, limit: int, where: sa.ColumnElement[bool] | None = None
+    ) -> "RangeDelete":
+        """The counts of exceptions in one tier, see `of_tier`."""
+        rows = EXCEPTION_COUNT.c.tier == tier.value
+        rows = rows if where is None else rows & where
+        bucket, kind = EXCEPTION_COUNT.c.bucket, EXCEPTION_COUNT.c.failure_id
+        return cls(EXCEPTION_COUNT, rows, bucket, kind, limit)
 
     @classmethod
     def of_requests(cls, where: sa.ColumnElement[bool], limit: int) -> "RangeDelete":

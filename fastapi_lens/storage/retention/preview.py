@@ -16,7 +16,16 @@ from fastapi_lens.storage.retention.chunks import ids_of
 from fastapi_lens.storage.retention.log_deletion import request_id_at
 from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.models import BASELINE_BUCKET, REQUEST_ID_BITS, Tier
-from fastapi_lens.storage.schema.tables import BUCKET, EXCEPTION, GONE, REQUEST, STATUS, USE_WEEK
+from fastapi_lens.storage.schema.tables import (
+    BUCKET,
+    EXCEPTION,
+    EXCEPTION_COUNT,
+    GONE,
+    REQUEST,
+    STATUS,
+    USE_WEEK,
+)
+from fastapi_lens.storage.writing.log_writer import COUNTED_TIERS
 
 MOST_COUNTED = 1_000_000
 """Number up to which rows of one kind are counted, because counting takes time."""
@@ -102,6 +111,10 @@ def _kinds(now_kept: Retention, then: Retention, now: float) -> Iterator[_Kind]:
         of_tier = BUCKET.c.tier == tier.value
         buckets = of_tier & _between(BUCKET.c.bucket, first, end)
         yield _Kind(BUCKET.c.bucket, buckets, times=tier.value)
+        if tier in COUNTED_TIERS:
+            counted = EXCEPTION_COUNT.c.tier == tier.value
+            bucket = EXCEPTION_COUNT.c.bucket
+            yield _Kind(bucket, counted & _between(bucket, first, end), times=tier.value)
         if tier is Tier.DAY:
             for day in (STATUS.c.day, GONE.c.day):
                 yield _Kind(day, _between(day, first, end), times=tier.value)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.callers import is_off
-from fastapi_lens.admin.pages.overview.figures import FEWEST_CALLS
 from fastapi_lens.admin.urls.overview import OverviewQuery
 from fastapi_lens.changes.usual import FEWEST_DAYS
 from fastapi_lens.reporting.evidence import AppEvidence
+from fastapi_lens.reporting.model import FEWEST_CALLS
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.verdict.needs import QUARTER, YEAR
 

@@ -1,7 +1,6 @@
 """The overview: the state of the application, and what changed."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,13 +9,13 @@ from starlette.responses import Response
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.display.app_charts import app_charts
 from fastapi_lens.admin.display.first_call import first_call_of
 from fastapi_lens.admin.display.labels import STATUS_LABELS
-from fastapi_lens.admin.display.links import Link
-from fastapi_lens.admin.display.request_log import exception_row
+from fastapi_lens.admin.display.periods import periods_of
+from fastapi_lens.admin.display.request_log import exception_rows
 from fastapi_lens.admin.http.history import history_headers, is_live_update
 from fastapi_lens.admin.pages.overview import sections
-from fastapi_lens.admin.pages.overview.charts import app_charts
 from fastapi_lens.admin.pages.overview.figures import Numbers, Part, figures, sentence
 from fastapi_lens.admin.pages.overview.filters import choices
 from fastapi_lens.admin.pages.overview.first_day import first_day
@@ -24,8 +23,8 @@ from fastapi_lens.admin.pages.overview.reading import Found, read
 from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.urls.cleanup import MAX_CHOSEN, CleanupQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
+from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
 from fastapi_lens.admin.urls.overview import OverviewQuery
-from fastapi_lens.admin.urls.window import WindowChoice
 from fastapi_lens.changes.usual import FEWEST_DAYS
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import SECONDS_PER_DAY, Status
@@ -87,10 +86,15 @@ def _head(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, 
         "query": query,
         "choices": choices(found.everything, query),
         "clear": OverviewQuery(window=query.window).url(base),
-        "windows": [
-            Link(choice.label, replace(query, window=choice).url(base), choice is query.window)
-            for choice in WindowChoice
-        ],
+        "periods": periods_of(
+            context,
+            query.window,
+            lambda period: query.with_window(period).url(base),
+            bounds=context.lens.reader.bounds(query.window.window, now=context.now),
+            since=min(
+                (e.first_called_at for e in found.endpoints if e.first_called_at), default=None
+            ),
+        ),
         "sentence": _sentence(context, query, found, numbers),
         "figures": figures(numbers, slow_ms=context.lens.settings.slow_threshold_ms),
         "statuses": [
@@ -150,11 +154,11 @@ def _lists(context: Context, query: OverviewQuery, found: Found) -> Mapping[str,
         "slowest": [
             sections.slow_row(context, query, one, before, calls[one.id]) for one in slowest
         ],
-        "failing_href": _list_href(context, query, "errors"),
+        "failing_href": _list_href(context, query, "errors_5xx"),
         "slowest_href": _list_href(context, query, "p95"),
-        "exceptions": [exception_row(context, one) for one in found.exceptions[:MOST_EXCEPTIONS]],
+        "exceptions": exception_rows(context, found.exceptions[:MOST_EXCEPTIONS], query.window),
         "exceptions_count": len(found.exceptions),
-        "exceptions_href": context.url("/exceptions"),
+        "exceptions_href": ExceptionsQuery(window=query.window).url(context.url("/exceptions")),
     }
 
 
@@ -184,8 +188,9 @@ def _charts(context: Context, query: OverviewQuery, found: Found) -> Mapping[str
 def _list_href(
     context: Context, query: OverviewQuery, column: str = "", *, status: Status | None = None
 ) -> str:
-    """The list of endpoints, with the filters that it has as well."""
-    listed = EndpointsQuery(window=query.window, status=status, tag=query.tag, q=query.prefix)
+    """The list of the same endpoints."""
+    part = {"tag": query.tag, "prefix": query.prefix, "file": query.file}
+    listed = EndpointsQuery(window=query.window, status=status, **part)
     if column:
         listed = listed.with_sort(Sort.first_of(column))
     return listed.url(context.url("/endpoints"))

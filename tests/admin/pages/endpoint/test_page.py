@@ -17,7 +17,7 @@ HOUR = 3_600
 
 def key_of(site: Site, path: str) -> str:
     (row,) = table(site.get("/lens/endpoints?q=" + path).text, "Endpoints").rows
-    return row.links[0].href.removeprefix("/lens/endpoints/")
+    return row.links[0].href.removeprefix("/lens/endpoints/").partition("?")[0]
 
 
 def test_the_page_says_what_is_known_of_an_endpoint(site: Site) -> None:
@@ -32,7 +32,7 @@ def test_the_page_says_what_is_known_of_an_endpoint(site: Site) -> None:
     assert re.search(r"conftest\.py:\d+", text)
     shown = figures(answer.text)
     assert shown["Errors"].startswith("10.0% 0 × 5xx, 1 × 4xx")
-    assert link(answer.text, "users").href == "/lens/endpoints?tag=users"
+    assert link(answer.text, "users").href == "/lens/endpoints?tag=users&days=7"
     assert re.match(r"[67]\d\d ms slow", shown["p95"])
     assert shown["All-time calls"] == "10"
     codes = table(answer.text, "Status, Calls")
@@ -177,9 +177,9 @@ def test_a_step_narrows_the_window_and_the_page_leads_back(site: Site, past: str
     before = link(minutes, "Earlier").href
     assert before.startswith(f"{past}?days=30&from={stand(-1 / 24)}")
     assert "Later" not in [one.name for one in links(minutes)]
-    earlier = site.get(f"{past}?from={stand(-1 / 24)}&to={stand()}").text
+    earlier = site.get(f"{past}?days=30&from={stand(-1 / 24)}&to={stand()}").text
     assert f"{minute(AFTERNOON - HOUR)} – 14:00 UTC" in page_text(earlier)
-    assert link(earlier, "Later").href.startswith(f"{past}?from={stand()}")
+    assert link(earlier, "Later").href.startswith(f"{past}?days=30&from={stand()}")
     assert figures(earlier)["Calls"].split()[0] == "0"
 
 
@@ -194,9 +194,11 @@ def test_a_part_of_time_of_which_less_is_kept_says_so(site: Site, past: str) -> 
 
 
 def test_a_time_that_has_not_come_or_makes_no_sense_falls_back(site: Site, past: str) -> None:
-    for garbage in (f"from={stand(1)}&to={stand(2)}", "from=x&to=y", "from=1"):
+    future = site.fragment(f"{past}?from={stand(1)}&to={stand(2)}")
+    assert (future.status_code, future.headers["location"]) == (303, f"{past}?days=7")
+    for garbage in ("from=x&to=y", "from=1"):
         answer = site.fragment(f"{past}?{garbage}")
-        assert answer.headers["hx-push-url"] == past
+        assert answer.headers["hx-push-url"] == f"{past}?days=7"
         assert f"{minute(AFTERNOON - 7 * DAY)} UTC – now" in page_text(answer.text)
 
 

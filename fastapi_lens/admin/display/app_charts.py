@@ -1,6 +1,7 @@
-"""The charts of the overview: calls, errors and latency of all endpoints. No I/O."""
+"""Charts of many endpoints together over time: calls, errors and latency. No I/O."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from markupsafe import Markup
 
@@ -20,6 +21,9 @@ from fastapi_lens.reporting.app_series import AppSeries
 from fastapi_lens.reporting.model import Series, Usage
 from fastapi_lens.reporting.observation import Release
 
+CALLS_HEAD = ("From (UTC)", "Calls", *CLASSES)
+"""Columns of the numbers of calls."""
+
 MOST_MARKS = 6
 """Releases that a chart names; the latest ones."""
 
@@ -38,22 +42,41 @@ def app_charts(
         ends_now: True if the last step is not over.
         before: Name of the period before: ``7 days before``.
     """
-    calls = series.calls
-    size = calls.step_seconds
-    step = formats.step_length(size)
-    labels = [formats.step_label(point.start, size) for point in calls.points]
+    step = formats.step_length(series.calls.step_seconds)
+    durations = series.durations
+    charts = (
+        _calls(series, step, before),
+        _errors(series.calls, step),
+        latency_chart(durations, formats.step_length(durations.step_seconds)),
+    )
+    shown = _over_time(series.calls, charts, _table(series, step), ends_now=ends_now)
+    return shown, _marks(series.calls, releases)
+
+
+def calls_over_time(
+    series: AppSeries, releases: Sequence[Release], *, ends_now: bool, before: str
+) -> tuple[OverTime, Markup]:
+    """The chart of calls alone, and the marks of releases over it; see `app_charts`."""
+    step = formats.step_length(series.calls.step_seconds)
+    charts = (_calls(series, step, before),)
+    shown = _over_time(series.calls, charts, _calls_table(series.calls, step), ends_now=ends_now)
+    return shown, _marks(series.calls, releases)
+
+
+def _over_time(calls: Series, charts: Sequence[Chart], table: Table, *, ends_now: bool) -> OverTime:
+    labels = _labels(calls)
     few = len(labels) < TICKS
     return OverTime(
-        charts=(
-            _calls(series, step, before),
-            _errors(calls, step),
-            latency_chart(series.durations, formats.step_length(series.durations.step_seconds)),
-        ),
+        charts=charts,
         columns=svg.columns_of([""] * len(labels)),
         ticks=labels if few else [labels[len(labels) * tick // TICKS] for tick in range(TICKS)],
-        last="now" if ends_now else formats.step_label(calls.points[-1].end, size),
-        table=_table(series, step, labels),
-    ), _marks(calls, releases)
+        last="now" if ends_now else formats.step_label(calls.points[-1].end, calls.step_seconds),
+        table=table,
+    )
+
+
+def _labels(calls: Series) -> list[str]:
+    return [formats.step_label(point.start, calls.step_seconds) for point in calls.points]
 
 
 def _calls(series: AppSeries, step: str, before: str) -> Chart:
@@ -100,19 +123,31 @@ def _shares(usage: Usage) -> tuple[float | None, float | None]:
     return usage.errors_5xx / usage.calls, usage.errors_4xx / usage.calls
 
 
-def _table(series: AppSeries, step: str, labels: Sequence[str]) -> Table:
+def _table(series: AppSeries, step: str) -> Table:
     durations = {point.start: point.usage for point in series.durations.points}
     lines: list[Line] = []
-    for label, point in zip(labels, series.calls.points, strict=True):
+    for line, point in zip(_calls_lines(series.calls), series.calls.points, strict=True):
         timed = durations.get(point.start, Usage())
         times = timed.percentiles_ms if timed.calls else (None, None, None)
-        cells = (
-            *map(formats.number, (point.usage.calls, *classes_of(point.usage))),
-            *(formats.NOTHING if each is None else formats.milliseconds(each) for each in times),
+        durations_ms = (
+            formats.NOTHING if each is None else formats.milliseconds(each) for each in times
         )
-        lines.append(Line(label, "", cells))
-    head = ("From (UTC)", "Calls", *CLASSES, *(f"{name} ms" for name in PERCENTILES))
+        lines.append(replace(line, cells=(*line.cells, *durations_ms)))
+    head = (*CALLS_HEAD, *(f"{name} ms" for name in PERCENTILES))
     return Table("numbers", f"As a table, per {step}", head, lines[::-1])
+
+
+def _calls_table(calls: Series, step: str) -> Table:
+    lines = _calls_lines(calls)[::-1]
+    return Table("numbers", f"As a table, per {step}", CALLS_HEAD, lines)
+
+
+def _calls_lines(calls: Series) -> list[Line]:
+    """The calls of each step by status class, oldest first."""
+    return [
+        Line(label, "", [*map(formats.number, (point.usage.calls, *classes_of(point.usage)))])
+        for label, point in zip(_labels(calls), calls.points, strict=True)
+    ]
 
 
 def _marks(series: Series, releases: Sequence[Release]) -> Markup:
