@@ -19,10 +19,11 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fastapi_lens.admin.context import Context
+from fastapi_lens.admin.context import ZONE_COOKIE, Context
 from fastapi_lens.admin.display import formats, svg
 from fastapi_lens.admin.display.filters import FILTERS, seen
 from fastapi_lens.admin.display.glossary import Glossary, glossary
+from fastapi_lens.admin.display.times import Times
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.http.static_files import FOLDER, folder, static_url
 from fastapi_lens.admin.renamed_templates import RENAMED, renamings
@@ -54,7 +55,7 @@ PAGE_HEADERS: Mapping[str, str] = MappingProxyType(
     {"Cache-Control": "private, no-store", "Vary": "HX-Request-Type, Accept-Encoding"}
 )
 
-COOKIES = ("lens_theme", "lens_live", "lens_keys", "lens_chart")
+COOKIES = ("lens_theme", "lens_live", "lens_keys", "lens_chart", ZONE_COOKIE)
 """Cookies with display preferences that pages depend on."""
 
 TICK_SECONDS = 60
@@ -405,6 +406,7 @@ def _common(request: Request, base: str) -> dict[str, Any]:
         "live": request.cookies.get("lens_live") != "off",
         "keys": request.cookies.get("lens_keys") != "off",
         "static": partial(static_url, base),
+        "times": Times.of(request.cookies.get(ZONE_COOKIE, "")),
         "theme": theme if theme in THEMES else THEMES[0],
     }
 

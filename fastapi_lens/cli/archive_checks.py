@@ -51,7 +51,7 @@ _SIGN_TEXT = RULES[WORKER.name]["id"]
 _RELEASE = RULES[WORKER.name]["release"]
 _TABLES = {table.name: table for table in MOVED}
 _ADDED = ("calls", "duration_us", "total_calls", "refused", "errors_5xx")
-_OF_ENDPOINTS = (BUCKET.name, STATUS.name, GONE.name, USE.name, USE_WEEK.name, EXCEPTION_COUNT.name)
+_OF_ENDPOINTS = (BUCKET.name, STATUS.name, GONE.name, USE.name, USE_WEEK.name)
 _IDENTITIES: Mapping[str, Callable[[Mapping[str, Any]], int]] = MappingProxyType(
     {
         ENDPOINT.name: lambda row: endpoint_id(row["app"], row["method"], row["path"]),
@@ -129,8 +129,7 @@ class RowChecks:
         self._table = ""
         self._columns: list[str] = []
         self._endpoints: set[int] = set()
-        # The endpoints of kinds of exceptions.
-        self._kinds: dict[int, int] = {}
+        self._kinds: set[int] = set()
         # Losses of calls stand under ids of their own.
         self._releases = {dropped_id(unescaped(app)) for app in header.apps}
         self._releases |= set(map(dropped_id, header.apps))
@@ -198,7 +197,7 @@ class RowChecks:
             raise WrongRowError(f"{table}.release_id is of no release before this line")
         if table in _OF_ENDPOINTS and row["endpoint_id"] not in self._endpoints:
             raise WrongRowError(f"{table}.endpoint_id is of no endpoint before this line")
-        if table == EXCEPTION_COUNT.name and not self._is_of_a_kind(row):
+        if table == EXCEPTION_COUNT.name and row["failure_id"] not in self._kinds:
             raise WrongRowError(f"{table}.failure_id is of no exception before this line")
 
     def _remember(self, table: str, row: Mapping[str, Any]) -> None:
@@ -208,12 +207,7 @@ class RowChecks:
         elif table == RELEASE.name:
             self._releases.add(row["id"])
         elif table == EXCEPTION.name:
-            self._kinds[row["id"]] = row["endpoint_id"]
-
-    def _is_of_a_kind(self, row: Mapping[str, Any]) -> bool:
-        """True if the kind of a count of exceptions was before it, with the same endpoint."""
-        known: int | None = self._kinds.get(row["failure_id"])
-        return known is not None and known == int(row["endpoint_id"])
+            self._kinds.add(row["id"])
 
     def _add(self, table: str, row: Mapping[str, Any]) -> None:
         for name in _ADDED:

@@ -18,9 +18,7 @@ In locales with a decimal comma, spreadsheets separate cells by semicolons, even
 """
 
 
-def csv_rows(
-    endpoints: Iterable[EndpointStats], columns: Sequence[str] = COLUMNS
-) -> Iterator[str]:
+def csv_rows(endpoints: Iterable[EndpointStats], columns: Sequence[str] = COLUMNS) -> Iterator[str]:
     """The header, then a line for each endpoint; None becomes an empty cell.
 
     Args:

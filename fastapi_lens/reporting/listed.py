@@ -37,7 +37,7 @@ class ListedEndpoint(EndpointStats):
         """The list's view of an endpoint with its calls in the period before."""
         usage, before = endpoint.usage, endpoint.before
         reported = EndpointStats.of(endpoint, now=now, judged=judged)
-        is_timed = before is not None and endpoint.is_timed_comparable
+        timed = before if endpoint.is_timed_comparable else None
         return cls(
             **reported.model_dump(),
             source=endpoint.source,
@@ -51,8 +51,8 @@ class ListedEndpoint(EndpointStats):
             error_5xx_rate_pct=round(100 * usage.share_5xx, 2),
             total_calls_before=None if before is None else round(before.calls),
             calls_change_pct=_percent(endpoint.calls_ratio) if endpoint.is_comparable else None,
-            p95_before_ms=round(before.usage.percentiles_ms[1], 2) if is_timed else None,
-            p95_change_pct=_percent(endpoint.p95_ratio) if is_timed else None,
+            p95_before_ms=None if timed is None else round(timed.usage.percentiles_ms[1], 2),
+            p95_change_pct=None if timed is None else _percent(endpoint.p95_ratio),
         )
 
 

@@ -1,8 +1,9 @@
 """Parts of an application: endpoints with one tag, below one path, or in one file. Pure."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import StrEnum
+from itertools import takewhile
 
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.text.sources import file_and_line
@@ -66,27 +67,18 @@ def shared_prefixes(endpoints: Collection[Endpoint]) -> list[str]:
 
 def prefixes_by_path(endpoints: Collection[Endpoint]) -> dict[str, list[str]]:
     """The prefixes of each path, one at least: those that it shares, or one of its own."""
-    paths = {one.path for one in endpoints}
-    shared, common = set(shared_prefixes(endpoints)), _common(paths)
-    found = {path: [prefix for prefix in _segments(path) if prefix in shared] for path in paths}
-    return {path: some or [_own(path, common)] for path, some in found.items()}
+    beginnings = {one.path: list(_segments(one.path)) for one in endpoints}
+    shared, common = set(shared_prefixes(endpoints)), _common(beginnings.values())
+    alone = (every for every in beginnings.values() if shared.isdisjoint(every))
+    # The shortest one that not all paths have; the path itself if they have all of it.
+    names = shared.union(every[min(common, len(every) - 1)] for every in alone)
+    return {path: [one for one in every if one in names] for path, every in beginnings.items()}
 
 
-def _own(path: str, common: int) -> str:
-    """The shortest beginning of a path that not all paths have; the path if they have all of it."""
-    every = list(_segments(path))
-    return every[common] if common < len(every) else path
-
-
-def _common(paths: Iterable[str]) -> int:
-    """The number of segments that all paths begin with."""
-    columns = zip(*(_segments(path) for path in paths), strict=False)
-    count = 0
-    for column in columns:
-        if len(set(column)) > 1:
-            break
-        count += 1
-    return count
+def _common(paths: Iterable[Sequence[str]]) -> int:
+    """The number of beginnings that all paths have."""
+    columns = zip(*paths, strict=False)
+    return len([*takewhile(lambda column: len(set(column)) == 1, columns)])
 
 
 def _segments(path: str) -> Iterator[str]:

@@ -230,7 +230,7 @@ class Reader:
             StorageError: The database cannot be read.
         """
         called = [one for one in endpoints if one.usage.calls]
-        ids = [one.id for one in called] if len(called) <= NAMED else None
+        ids = _few([one.id for one in called])
         # No row is older than the first call.
         since = min((one.first_called_at or 0.0 for one in called), default=None)
         with self._database.read() as connection:
@@ -454,12 +454,20 @@ class Reader:
         with self._database.read() as connection:
             return read_trends(connection, ids, Times(window, now, self._kept), counter=counter)
 
-    def before(self, *, window: Window, now: float, timed: Sequence[int] = ()) -> AppBefore | None:
-        """The calls of all endpoints in the period before a window; None if it is not known.
+    def before(
+        self,
+        *,
+        window: Window,
+        now: float,
+        ids: Sequence[int] | None = None,
+        timed: Sequence[int] = (),
+    ) -> AppBefore | None:
+        """The calls of endpoints in the period before a window; None if it is not known.
 
         Args:
             window: The window.
             now: Epoch seconds.
+            ids: The endpoints whose calls are read; None for all.
             timed: Endpoints whose histograms are read, too.
 
         Raises:
@@ -472,7 +480,9 @@ class Reader:
         with self._database.read() as connection:
             usages = {
                 identity: usage_of_sums(sums)
-                for identity, *sums in fetched(connection, sa.select(summed(spans, now=now)))
+                for identity, *sums in fetched(
+                    connection, sa.select(summed(spans, now=now, ids=_few(ids)))
+                )
             }
         before = AppBefore(found.start, found.end, found.seconds, usages)
         return self.timed_before(before, timed, now=now)
@@ -492,9 +502,8 @@ class Reader:
         if not called:
             return before
         spans = cover(before.start, end=before.end)
-        named = sorted(called) if len(called) <= NAMED else None
         with self._database.read() as connection:
-            found = read_histograms(connection, spans, ids=named, now=now)
+            found = read_histograms(connection, spans, ids=_few(called), now=now)
         timed = {
             one: replace(before.usages[one], histogram=found.get(one, Histogram()))
             for one in yield_gil(called)
@@ -649,6 +658,11 @@ class Reader:
 
     def _kept(self, tier: Tier) -> int | None:
         return self._retention.kept_seconds(tier)
+
+
+def _few(ids: Sequence[int] | None) -> list[int] | None:
+    """Ids that a query names; None for all, and for so many that reading all is faster."""
+    return sorted(ids) if ids is not None and len(ids) <= NAMED else None
 
 
 def _begun(releases: Iterable[Release]) -> tuple[Begun, ...]:

@@ -45,15 +45,15 @@ _TERMS = {
     "change": (
         "Change, points",
         (
-            "Against the period before, which is as long; only where both have at least 100 "
+            "Against the period before, which is as long; grey if one of them has fewer than 100 "
             "calls. Points are the difference of two shares: from 1% to 3% are 2 points."
         ),
     ),
     "bars": (
         "Bars",
         (
-            "Trend: calls over time; the last bar is still filling. Errors: share of the "
-            "calls, thick for 5xx, thin for 4xx; a cut bar exceeds the scale in its column "
+            "Trend: calls over time; the last bar is still filling. 5xx and 4xx: share of the "
+            "calls, solid for 5xx, dashed for 4xx; a cut bar exceeds the scale in its column "
             "header."
         ),
     ),

@@ -41,6 +41,13 @@ COLUMNS: tuple[Column[Endpoint], ...] = (
         order=Order(key=lambda one: STATUS_ORDER.index(one.status), descending_first=False),
     ),
     Column(
+        name="verdict",
+        header="Verdict",
+        title="May it be deleted?",
+        width=186,
+        css="left",
+    ),
+    Column(
         name="calls",
         header="Calls",
         title="Calls in the period.",
@@ -163,14 +170,14 @@ _LIVELY = (
     *("calls", "calls_change", "trend", "errors_5xx", "errors_4xx"),
     *("p50", "p95", "p95_change", "p99", "last", "handler"),
 )
-_SILENT = ("calls", "trend", "total", "first", "last", "handler")
+_SILENT = ("verdict", "calls", "trend", "total", "first", "last", "handler")
 _DEFAULTS: Mapping[Status | None, Sequence[str]] = MappingProxyType(
     {
         None: ("status", *_LIVELY),
         Status.ACTIVE: _LIVELY,
         Status.COLD: _SILENT,
         Status.DEAD: _SILENT,
-        Status.NEVER_CALLED: ("total", "last", "handler"),
+        Status.NEVER_CALLED: ("verdict", "total", "last", "handler"),
     }
 )
 
@@ -178,7 +185,7 @@ _NEEDED = (
     *("calls", "p95", "last", "status", "errors_5xx", "calls_change", "p95_change"),
     *("errors_4xx", "trend", "handler"),
 )
-_NEEDED_OF_SILENT = ("last", "total", "handler", "first")
+_NEEDED_OF_SILENT = ("last", "total", "verdict", "handler", "first")
 """What a narrow window shows first."""
 
 _EVERYWHERE = frozenset({"path", "calls"})

@@ -19,6 +19,7 @@ from fastapi_lens.storage.schema.models import BASELINE_BUCKET, Tier
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
     ENDPOINT,
+    EXCEPTION,
     EXCEPTION_COUNT,
     GONE,
     REQUEST,
@@ -135,6 +136,11 @@ class RangeDelete:
 def ids_of(app: str) -> sa.Select[tuple[int]]:
     """The ids of an app's endpoints, for a condition on tables without a column of the app."""
     return sa.select(ENDPOINT.c.id).where(ENDPOINT.c.app == app)
+
+
+def kinds_of(app: str) -> sa.Select[tuple[int]]:
+    """The ids of an app's kinds of exceptions, for a condition on their counts."""
+    return sa.select(EXCEPTION.c.id).where(EXCEPTION.c.app == app)
 
 
 def is_only_app(database: Database, app: str) -> bool:

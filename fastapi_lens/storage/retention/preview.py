@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.caller_deletion import first_week
-from fastapi_lens.storage.retention.chunks import ids_of
+from fastapi_lens.storage.retention.chunks import ids_of, kinds_of
 from fastapi_lens.storage.retention.log_deletion import request_id_at
 from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.models import BASELINE_BUCKET, REQUEST_ID_BITS, Tier
@@ -72,7 +72,12 @@ class _Kind:
     def of(self, app: str) -> "_Kind":
         """The rows of an app."""
         table = self.column.table
-        of_app = table.c.app == app if "app" in table.c else table.c.endpoint_id.in_(ids_of(app))
+        if "app" in table.c:
+            of_app = table.c.app == app
+        elif table is EXCEPTION_COUNT:
+            of_app = table.c.failure_id.in_(kinds_of(app))
+        else:
+            of_app = table.c.endpoint_id.in_(ids_of(app))
         return replace(self, where=self.where & of_app)
 
 

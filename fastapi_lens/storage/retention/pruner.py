@@ -24,6 +24,7 @@ from fastapi_lens.storage.retention.chunks import (
     RangeDelete,
     ids_of,
     is_only_app,
+    kinds_of,
     range_chunks,
 )
 from fastapi_lens.storage.retention.log_deletion import log_chunks, surplus_chunks
@@ -205,7 +206,7 @@ def _tier_chunks(
     where = None if app is None else BUCKET.c.endpoint_id.in_(ids_of(app))
     yield from range_chunks(database, RangeDelete.of_tier(tier, oldest, where), batch_size)
     if tier in COUNTED_TIERS:
-        kinds = None if app is None else EXCEPTION_COUNT.c.endpoint_id.in_(ids_of(app))
+        kinds = None if app is None else EXCEPTION_COUNT.c.failure_id.in_(kinds_of(app))
         counts = RangeDelete.of_exception_counts(tier, oldest, kinds)
         yield from range_chunks(database, counts, batch_size)
     if tier is Tier.DAY:

@@ -274,8 +274,9 @@ def _ranges(choice: Choice) -> Iterator[RangeDelete]:
                 yield RangeDelete(BUCKET, rows, BUCKET.c.bucket, BUCKET.c.endpoint_id, _END)
         for tier in COUNTED_TIERS:
             limit = _END if choice.before is None else choice.before // tier
-            kinds = EXCEPTION_COUNT.c.endpoint_id.in_(ids)
-            yield RangeDelete.of_exception_counts(tier, limit, kinds)
+            kinds = sa.select(EXCEPTION.c.id).where(EXCEPTION.c.endpoint_id.in_(ids))
+            of_kinds = EXCEPTION_COUNT.c.failure_id.in_(kinds)
+            yield RangeDelete.of_exception_counts(tier, limit, of_kinds)
         limit = _END if choice.before is None else choice.before // Tier.DAY
         for table in (STATUS, GONE):
             day, endpoint = table.c.day, table.c.endpoint_id

@@ -395,8 +395,8 @@ class ExceptionRow(LensModel, table=True):
 class ExceptionCountRow(LensModel, table=True):
     """The exceptions of one kind in one minute or one hour.
 
-    `failure_id` is the id of the kind, and `endpoint_id` that of its endpoint. Kinds that occurred
-    before this table existed have rows from `EXCEPTIONS_COUNTED_SINCE` on only.
+    `failure_id` is the id of the kind. Kinds that occurred before this table existed have rows from
+    `EXCEPTIONS_COUNTED_SINCE` on only.
     """
 
     __tablename__ = "lens_failure_count"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
@@ -407,7 +407,6 @@ class ExceptionCountRow(LensModel, table=True):
     tier: int = _key(Integer)
     bucket: int = _key()
     failure_id: int = _key()
-    endpoint_id: int = _count()
     calls: int = _count()
 
 

@@ -313,13 +313,13 @@ def _gone_change(counted: CountedGone) -> dict[str, Any]:
 
 def exception_counts(exceptions: Iterable[CountedException]) -> list[dict[str, Any]]:
     """The rows of `EXCEPTION_COUNT` of some exceptions, in the order of the primary key."""
-    sums: Counter[tuple[int, int, int, int]] = Counter()
+    sums: Counter[tuple[int, int, int]] = Counter()
     for one in exceptions:
         for minute, calls in one.minutes:
             for tier in COUNTED_TIERS:
                 bucket = minute * Tier.MINUTE // tier
-                sums[tier.value, bucket, one.id, one.endpoint_id] += calls
-    names = ("tier", "bucket", "failure_id", "endpoint_id")
+                sums[tier.value, bucket, one.id] += calls
+    names = ("tier", "bucket", "failure_id")
     return [{**dict(zip(names, key, strict=True)), "calls": sums[key]} for key in sorted(sums)]
 
 

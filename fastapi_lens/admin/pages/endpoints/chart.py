@@ -32,5 +32,6 @@ def chart_values(
         reader.releases(),
         ends_now=reader.bounds(window, now=context.now).end is None,
         before=f"{formats.lasting(window.seconds or 0)} before",
+        times=context.times,
     )
     return {"over_time": over_time, "marks": marks, "chart_href": href}

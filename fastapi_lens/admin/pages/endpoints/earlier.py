@@ -1,43 +1,45 @@
 """The period before, as far as a view of the list compares with it. No HTML."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
 
 from fastapi_lens.admin.context import Context
-from fastapi_lens.admin.tables.endpoints import CHANGES
-from fastapi_lens.admin.urls.endpoints import EndpointsQuery
-from fastapi_lens.reporting.model import FEWEST_CALLS, AppBefore, Endpoint
+from fastapi_lens.reporting.model import FEWEST_CALLS, AppBefore, Endpoint, Window
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Earlier:
-    """The calls of the period before.
+    """The calls of endpoints in the period before.
 
     Attributes:
-        before: None if that period is not known, or if no column compares with it.
+        before: The calls; None until `read`, and if that period is not known.
+        has_calls: True if a column compares calls or durations.
         has_durations: True if a column compares durations.
     """
 
     before: AppBefore | None = None
-    has_durations: bool = False
+    has_calls: bool = True
+    has_durations: bool = True
 
-    @classmethod
-    def read(cls, context: Context, query: EndpointsQuery, columns: Collection[str]) -> Self:
-        """Read the calls, without durations; nothing if no column needs them.
+    def read(
+        self, context: Context, window: Window, endpoints: Sequence[Endpoint] | None = None
+    ) -> "Earlier":
+        """The same with the calls, if a column compares them, and without durations.
 
         Args:
             context: The request.
-            query: The state of the page.
-            columns: The columns that are shown or sorted by.
+            window: The window that is compared with the period before it.
+            endpoints: Those of a page; None for all, which takes longer.
 
         Raises:
             StorageError: The database cannot be read.
         """
-        if CHANGES.isdisjoint(columns):
-            return cls()
-        before = context.lens.reader.before(window=query.window.window, now=context.now)
-        return cls(before, "p95_change" in columns)
+        if not self.has_calls or self.before is not None:
+            return self
+        ids = None if endpoints is None else [one.id for one in endpoints]
+        return replace(
+            self, before=context.lens.reader.before(window=window, now=context.now, ids=ids)
+        )
 
     def timed(
         self, context: Context, endpoints: Iterable[Endpoint], *, fewest: int = 1
@@ -67,25 +69,13 @@ class Earlier:
         read = context.lens.reader.timed_before(before, wanted, now=context.now)
         return replace(self, before=read)
 
+    def comparable(self, context: Context, endpoints: Sequence[Endpoint]) -> "Earlier":
+        """The same with the durations of those that have enough calls, to sort by their change."""
+        return self.timed(context, endpoints, fewest=FEWEST_CALLS)
+
     def joined(self, endpoints: Sequence[Endpoint]) -> Sequence[Endpoint]:
         """Endpoints with their calls in that period; the same ones if it is not known."""
         before = self.before
         if before is None:
             return endpoints
         return [replace(one, before=before.of_one(one)) for one in endpoints]
-
-    def sortable(
-        self, context: Context, endpoints: Sequence[Endpoint], query: EndpointsQuery
-    ) -> tuple["Earlier", Sequence[Endpoint]]:
-        """The period before and the endpoints with all that the order of a view compares.
-
-        Raises:
-            StorageError: The database cannot be read.
-        """
-        order = query.sort.order
-        if not order.needs_before:
-            return self, endpoints
-        read = self
-        if order.needs_histograms:
-            read = self.timed(context, endpoints, fewest=FEWEST_CALLS)
-        return read, read.joined(endpoints)

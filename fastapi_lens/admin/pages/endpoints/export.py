@@ -10,11 +10,9 @@ from fastapi_lens.admin.display.callers import called_ids
 from fastapi_lens.admin.display.filter_and_sort import filter_and_sort
 from fastapi_lens.admin.pages.endpoints.earlier import Earlier
 from fastapi_lens.admin.reports.download import file_response
-from fastapi_lens.admin.tables.endpoints import CHANGES
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
 from fastapi_lens.reporting.csv_table import csv_rows
 from fastapi_lens.reporting.listed import ListedEndpoint
-from fastapi_lens.reporting.model import FEWEST_CALLS
 from fastapi_lens.text.escaping import visible_json
 
 
@@ -58,7 +56,7 @@ def _matching(context: Context) -> Iterator[ListedEndpoint]:
     judged = context.lens.reader.evidence(context.now).by_id()
     called = called_ids(context, query.caller)
     # All members are written, whatever columns the page shows.
-    earlier = Earlier.read(context, query, CHANGES).timed(context, endpoints, fewest=FEWEST_CALLS)
+    earlier = Earlier().read(context, query.window.window).comparable(context, endpoints)
     listing = filter_and_sort(earlier.joined(endpoints), query, called=called)
     for endpoint in listing.matching:
         yield ListedEndpoint.of(endpoint, now=context.now, judged=judged.get(endpoint.id))

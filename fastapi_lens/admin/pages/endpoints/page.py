@@ -27,7 +27,7 @@ from fastapi_lens.admin.pages.endpoints.parts import part_values
 from fastapi_lens.admin.pages.endpoints.rows import Found, Row, row_of
 from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.tables.column import Column, Head, head_of
-from fastapi_lens.admin.tables.endpoints import STATUS_ORDER
+from fastapi_lens.admin.tables.endpoints import CHANGES, STATUS_ORDER
 from fastapi_lens.admin.urls.endpoints import DEFAULT_SORT, EndpointsQuery, Sort
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.reporting.workers import State
@@ -90,8 +90,14 @@ def _listing(
 ) -> tuple[Listing, Earlier]:
     """The endpoints of a view with their histograms, and the period before."""
     names = {*(column.name for column in query.view_columns()), query.sort.key}
-    earlier, compared = Earlier.read(context, query, names).sortable(context, shown, query)
-    listing = filter_and_sort(compared, query, called=called_ids(context, query.caller))
+    earlier = Earlier(has_calls=not CHANGES.isdisjoint(names), has_durations="p95_change" in names)
+    if query.sort.order.needs_before:
+        earlier = earlier.read(context, query.window.window)
+    if query.sort.key == "p95_change":
+        earlier = earlier.comparable(context, shown)
+    listing = filter_and_sort(
+        earlier.joined(shown), query, called=called_ids(context, query.caller)
+    )
     if not _needs_histograms(query):
         # For all pages, because the summary shows the p95 of all matching endpoints.
         matching = context.lens.reader.with_histograms(
@@ -112,7 +118,7 @@ def _rows(
         if has_trend
         else {},
         judged=reader.recent_evidence(now, everything).by_id(),
-        earlier=earlier.timed(context, listing.rows),
+        earlier=earlier.read(context, window, listing.rows).timed(context, listing.rows),
     )
     return [
         row_of(context, listing.query, row, found) for row in found.earlier.joined(listing.rows)

@@ -181,6 +181,7 @@ def _charts(context: Context, query: OverviewQuery, found: Found) -> Mapping[str
         reader.releases(),
         ends_now=reader.bounds(window, now=context.now).end is None,
         before=f"{formats.lasting(window.seconds or 0)} before",
+        times=context.times,
     )
     return {"over_time": over_time, "marks": marks}
 

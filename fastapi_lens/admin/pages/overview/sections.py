@@ -253,7 +253,8 @@ def _endpoints(changes: Iterable[EndpointChange]) -> int:
 
 
 def _change_line(context: Context, query: OverviewQuery, one: EndpointChange) -> ChangeLine:
-    return ChangeLine(one.endpoint, href_of(context, query, one.endpoint), sentence(one.change))
+    text = sentence(one.change, context.times.zone)
+    return ChangeLine(one.endpoint, href_of(context, query, one.endpoint), text)
 
 
 def _comparable(endpoint: Endpoint, before: AppBefore | None) -> Usage | None:

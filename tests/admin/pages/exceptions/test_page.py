@@ -95,7 +95,7 @@ def test_the_list_can_be_sorted_searched_and_filtered(raising: Raising) -> None:
     assert names(raising.page("?sort=endpoint"))[-1] == "Zebra"
     assert listed(raising.page("?sort=-count")).rows[1]["Message"] == "no apple"
     assert link(raising.page(), "Times").href == "/lens/exceptions?days=7&sort=-count"
-    assert link(raising.page("?sort=-count"), "Times ↓").href.endswith("&sort=count")
+    assert link(raising.page("?sort=-count"), "Times").href.endswith("&sort=count")
     assert names(raising.page("?q=at+all")) == ["Apple"]
     assert "No exception in the last 7 days matches" in raising.page("?q=nothing-like-it")
     key = next(
@@ -204,10 +204,10 @@ def test_a_kind_has_its_period_its_trend_and_its_releases(raising: Raising) -> N
             connection.execute(sa.insert(RELEASE), {**facts, "first_at": at, "last_at": at})
     key = raising.raise_at(60, 61, 20 * DAY, message=HOSTILE)
     text = raising.site.get(f"/lens/exceptions/{key}?days=1").text
-    facts = figures(text)
-    assert facts["Times"] == "2 in the last 24 hours; 3 in all"
-    assert facts["First seen"].endswith("release 1.4.1")
-    assert facts["Last seen"].endswith("release 1.4.2")
+    shown = figures(text)
+    assert shown["Times"] == "2 in the last 24 hours; 3 in all"
+    assert shown["First seen"].endswith("release 1.4.1")
+    assert shown["Last seen"].endswith("release 1.4.2")
     assert HOSTILE not in text
     assert link(text, "All exceptions").href == "/lens/exceptions?days=1"
     assert link(text, "30d").href == f"/lens/exceptions/{key}?days=30"
@@ -228,9 +228,7 @@ def test_a_trend_has_as_many_exceptions_as_the_period(raising: Raising) -> None:
     assert reader.exception_trends([], window=Window(), now=raising.now) == {}
     with raising.site.lens.database.write() as connection:
         ahead = {"tier": Tier.HOUR.value, "bucket": int(raising.now // 3_600) + 2, "calls": 1}
-        connection.execute(
-            sa.insert(EXCEPTION_COUNT), {**ahead, "failure_id": int(key, 16), "endpoint_id": 1}
-        )
+        connection.execute(sa.insert(EXCEPTION_COUNT), {**ahead, "failure_id": int(key, 16)})
     (ahead_of_ours,) = reader.exceptions(window=Window.of_days(7), now=raising.now)
-    trend = reader.exception_trends([ahead_of_ours.id], window=Window.of_days(7), now=raising.now)
-    assert (ahead_of_ours.in_period, sum(trend[ahead_of_ours.id])) == (5, 4)
+    trends = reader.exception_trends([ahead_of_ours.id], window=Window.of_days(7), now=raising.now)
+    assert (ahead_of_ours.in_period, sum(trends[ahead_of_ours.id])) == (5, 4)
