@@ -22,6 +22,7 @@ RENAMED: Mapping[str, str] = MappingProxyType(
         "_endpoint.html": "endpoint/_page.html",
         "endpoint.html": "endpoint/page.html",
         "_endpoint_period.html": "_period.html",
+        "endpoint/_period.html": "_period.html",
         "_endpoint_requests.html": "endpoint/_requests.html",
         "_endpoint_time.html": "endpoint/_time.html",
         "_endpoints_empty.html": "endpoints/_empty.html",

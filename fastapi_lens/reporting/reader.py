@@ -230,7 +230,7 @@ class Reader:
             StorageError: The database cannot be read.
         """
         called = [one for one in endpoints if one.usage.calls]
-        ids = [one.id for one in called] if len(called) <= NAMED else None
+        ids = _few([one.id for one in called])
         # No row is older than the first call.
         since = min((one.first_called_at or 0.0 for one in called), default=None)
         with self._database.read() as connection:
@@ -434,9 +434,15 @@ class Reader:
         return bounds_of(window, now=now, kept=self._kept)
 
     def trends(
-        self, ids: Sequence[int], *, window: Window, now: float
+        self, ids: Sequence[int], *, window: Window, now: float, counter: str = "calls"
     ) -> Mapping[int, Sequence[int]]:
         """Calls of several endpoints per step of the window, oldest first.
+
+        Args:
+            ids: The endpoints.
+            window: The window.
+            now: Epoch seconds.
+            counter: The calls that count: ``calls`` for all, ``errors_5xx`` for server errors.
 
         Returns:
             For each id one number per step of the window, 60 at most; the last step of a window
@@ -446,14 +452,22 @@ class Reader:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            return read_trends(connection, ids, Times(window, now, self._kept))
+            return read_trends(connection, ids, Times(window, now, self._kept), counter=counter)
 
-    def before(self, *, window: Window, now: float, timed: Sequence[int] = ()) -> AppBefore | None:
-        """The calls of all endpoints in the period before a window; None if it is not known.
+    def before(
+        self,
+        *,
+        window: Window,
+        now: float,
+        ids: Sequence[int] | None = None,
+        timed: Sequence[int] = (),
+    ) -> AppBefore | None:
+        """The calls of endpoints in the period before a window; None if it is not known.
 
         Args:
             window: The window.
             now: Epoch seconds.
+            ids: The endpoints whose calls are read; None for all.
             timed: Endpoints whose histograms are read, too.
 
         Raises:
@@ -466,16 +480,35 @@ class Reader:
         with self._database.read() as connection:
             usages = {
                 identity: usage_of_sums(sums)
-                for identity, *sums in fetched(connection, sa.select(summed(spans, now=now)))
+                for identity, *sums in fetched(
+                    connection, sa.select(summed(spans, now=now, ids=_few(ids)))
+                )
             }
-            histograms = (
-                read_histograms(connection, spans, ids=sorted(timed), now=now) if timed else {}
-            )
-        for identity in timed:
-            if identity in usages:
-                histogram = histograms.get(identity, Histogram())
-                usages[identity] = replace(usages[identity], histogram=histogram)
-        return AppBefore(found.start, found.end, found.seconds, usages)
+        before = AppBefore(found.start, found.end, found.seconds, usages)
+        return self.timed_before(before, timed, now=now)
+
+    def timed_before(self, before: AppBefore, ids: Iterable[int], *, now: float) -> AppBefore:
+        """The calls of the period before, with the histograms of some endpoints added.
+
+        Args:
+            before: What `before` returned.
+            ids: Endpoints; those without calls in that period are left out.
+            now: Epoch seconds.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        called = [one for one in ids if one in before.usages]
+        if not called:
+            return before
+        spans = cover(before.start, end=before.end)
+        with self._database.read() as connection:
+            found = read_histograms(connection, spans, ids=_few(called), now=now)
+        timed = {
+            one: replace(before.usages[one], histogram=found.get(one, Histogram()))
+            for one in yield_gil(called)
+        }
+        return replace(before, usages={**before.usages, **timed})
 
     def releases(self) -> tuple[Release, ...]:
         """The releases of the app, in the order of their first recording.
@@ -625,6 +658,11 @@ class Reader:
 
     def _kept(self, tier: Tier) -> int | None:
         return self._retention.kept_seconds(tier)
+
+
+def _few(ids: Sequence[int] | None) -> list[int] | None:
+    """Ids that a query names; None for all, and for so many that reading all is faster."""
+    return sorted(ids) if ids is not None and len(ids) <= NAMED else None
 
 
 def _begun(releases: Iterable[Release]) -> tuple[Begun, ...]:

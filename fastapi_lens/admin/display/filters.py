@@ -23,6 +23,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "pieces": formats.pieces,
     "percent": formats.percent,
     "plural": formats.plural,
+    "short_day": formats.short_day,
     "size": formats.size,
     "span": formats.span,
     "time_of_day": formats.time_of_day,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from fastapi_lens.admin.context import Context
-from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.links import Link
+from fastapi_lens.admin.display.times import Times
 from fastapi_lens.admin.urls.period import Period, WindowChoice
 from fastapi_lens.reporting.model import Bounds
 
@@ -71,17 +71,17 @@ def periods_of(
         since: Epoch seconds of the start of all time; None if there is none.
         nothing: Stands for all time where it has no start.
     """
-    now = context.now
+    now, times = context.now, context.times
     path, _, view = link(period).partition("?")
     earlier, later = period.earlier(now), period.later(now)
-    start, end = _typed(period, bounds, now=now)
+    start, end = _typed(period, bounds, times, now=now)
     return Periods(
         choices=[
             Link(choice.label, link(Period(choice)), period == Period(choice))
             for choice in WindowChoice
         ],
-        words=_words(period),
-        exact=_exact(bounds, since) or nothing,
+        words=_words(period, times),
+        exact=_exact(bounds, since, times) or nothing,
         widened=_is_widened(period, bounds),
         back=Link(period.choice.words, link(period.whole()), current=False)
         if period.part
@@ -93,13 +93,13 @@ def periods_of(
         pairs=replace(period, typed=("", "")).pairs,
         start=start,
         end=end,
-        error=what_is_wrong(period, now=now) if any(period.typed) else "",
+        error=what_is_wrong(period, times, now=now) if any(period.typed) else "",
     )
 
 
-def what_is_wrong(period: Period, *, now: float) -> str:
+def what_is_wrong(period: Period, times: Times, *, now: float) -> str:
     """A sentence about the typed start and end of a period."""
-    start, end = (formats.typed_moment(text) for text in period.typed)
+    start, end = map(times.typed, period.typed)
     if start is None or end is None:
         return f"Enter {'a start' if start is None else 'an end'} like 2026-04-03 14:00."
     if end <= start:
@@ -107,17 +107,15 @@ def what_is_wrong(period: Period, *, now: float) -> str:
     return "The start lies in the future." if start > now else "Times lie between 1970 and 2099."
 
 
-def _words(period: Period) -> str:
-    return formats.between(*period.part) if period.part else period.words
+def _words(period: Period, times: Times) -> str:
+    return times.between(*period.part) if period.part else period.words
 
 
-def _exact(bounds: Bounds, since: float | None) -> str:
+def _exact(bounds: Bounds, since: float | None, times: Times) -> str:
     start = since if bounds.start is None else bounds.start
     if start is None:
         return ""
-    return (
-        formats.between(start, bounds.end) if bounds.end else f"{formats.minute(start)} UTC – now"
-    )
+    return times.between(start, bounds.end) if bounds.end else f"{times.minute(start)} – now"
 
 
 def _is_widened(period: Period, bounds: Bounds) -> bool:
@@ -127,7 +125,7 @@ def _is_widened(period: Period, bounds: Bounds) -> bool:
     return bounds.start != first or bounds.end not in (last, None)
 
 
-def _typed(period: Period, bounds: Bounds, *, now: float) -> tuple[str, str]:
+def _typed(period: Period, bounds: Bounds, times: Times, *, now: float) -> tuple[str, str]:
     """The picker's values: what was typed, or the shown period."""
     if any(period.typed):
         return period.typed
@@ -135,4 +133,4 @@ def _typed(period: Period, bounds: Bounds, *, now: float) -> tuple[str, str]:
         start, end = period.part
     else:
         start, end = bounds.start or int(now), bounds.end or int(now)
-    return formats.local_minute(start), formats.local_minute(end)
+    return times.field(start), times.field(end)

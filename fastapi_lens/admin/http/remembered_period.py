@@ -12,10 +12,9 @@ from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin.access.cookies import path_of
 from fastapi_lens.admin.context import Context
-from fastapi_lens.admin.display.formats import typed_moment
 from fastapi_lens.admin.http.history import is_live_update
 from fastapi_lens.admin.http.requests import client_path
-from fastapi_lens.admin.urls.period import DEFAULT_PERIOD, NAMES, VIEW, Period, is_named
+from fastapi_lens.admin.urls.period import DEFAULT_PERIOD, NAMES, SHOWN, Period, is_named
 from fastapi_lens.admin.urls.query_string import address, fields_of
 
 COOKIE, PART_COOKIE = "lens_period", "lens_part"
@@ -42,7 +41,7 @@ def with_period(view: View) -> View:
     def shown(context: Context) -> Response:
         fields = fields_of(f"?{context.request.url.query}")
         known = remembered(context.request, now=context.now)
-        wanted = _wanted(fields, known, context.now)
+        wanted = _wanted(context, fields, known)
         if wanted is not None:
             return RedirectResponse(_address(context, fields, wanted), HTTPStatus.SEE_OTHER)
         response = view(context)
@@ -53,23 +52,23 @@ def with_period(view: View) -> View:
     return shown
 
 
-def _wanted(fields: Fields, known: Period, now: float) -> Period | None:
+def _wanted(context: Context, fields: Fields, known: Period) -> Period | None:
     """The period that an address leads to; None if it is shown as it is."""
-    if VIEW in fields:
-        return _typed(Period.of({**_viewed(fields), **fields}), now)
+    if SHOWN in fields:
+        return _typed(context, Period.of({**_viewed(fields), **fields}))
     if not is_named(fields):
         return None if known == DEFAULT_PERIOD else known
     period = Period.of(fields)
-    begun = _begun(period, now)
+    begun = _begun(period, context.now)
     return None if begun == period else begun
 
 
-def _typed(period: Period, now: float) -> Period:
+def _typed(context: Context, period: Period) -> Period:
     """The period that was typed in the picker; the same if it makes none."""
-    start, end = map(typed_moment, period.typed)
+    start, end = map(context.times.typed, period.typed)
     if start is None or end is None:
         return period
-    found = _begun(period.between(start, end), now)
+    found = _begun(period.between(start, end), context.now)
     return found if found.part else period
 
 
@@ -80,13 +79,13 @@ def _begun(period: Period, now: float) -> Period:
 
 def _viewed(fields: Fields) -> Fields:
     """The fields of the address on which the picker was shown."""
-    found = fields_of(f"?{fields[VIEW][-1]}")
+    found = fields_of(f"?{fields[SHOWN][-1]}")
     return {name: values for name, values in found.items() if name not in ("start", "end")}
 
 
 def _address(context: Context, fields: Fields, period: Period) -> str:
     """The address of the same page in a period."""
-    fields = _viewed(fields) if VIEW in fields else fields
+    fields = _viewed(fields) if SHOWN in fields else fields
     others = [
         (name, value) for name, values in fields.items() if name not in NAMES for value in values
     ]

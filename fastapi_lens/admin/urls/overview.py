@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from fastapi_lens.admin.urls.period import DEFAULT_PERIOD, Period
-from fastapi_lens.admin.urls.query_string import address, clean_text, fields_of
+from fastapi_lens.admin.urls.query_string import address, clean_prefix, clean_text, fields_of
 from fastapi_lens.reporting.model import Endpoint
-from fastapi_lens.text.sources import file_and_line
+from fastapi_lens.reporting.parts import is_in_part
 
 FILTERS = ("tag", "prefix", "file")
 
@@ -22,7 +22,7 @@ class OverviewQuery:
     Attributes:
         window: The period whose calls are counted.
         tag: Only endpoints with this tag; empty for all.
-        prefix: Only endpoints whose path begins with it; empty for all.
+        prefix: Only endpoints whose path is this or below it; empty for all.
         file: Only endpoints whose handler is in this file; empty for all.
     """
 
@@ -34,7 +34,8 @@ class OverviewQuery:
     def __post_init__(self) -> None:
         """Clean the texts."""
         for name in FILTERS:
-            object.__setattr__(self, name, clean_text(getattr(self, name)))
+            clean = clean_prefix if name == "prefix" else clean_text
+            object.__setattr__(self, name, clean(getattr(self, name)))
 
     @classmethod
     def parse(cls, url: str) -> Self:
@@ -67,8 +68,4 @@ class OverviewQuery:
 
     def holds(self, endpoint: Endpoint) -> bool:
         """True if an endpoint is shown."""
-        return (
-            (not self.tag or self.tag in endpoint.tags)
-            and endpoint.path.startswith(self.prefix)
-            and (not self.file or file_and_line(endpoint.source)[0] == self.file)
-        )
+        return is_in_part(endpoint, tag=self.tag, prefix=self.prefix, file=self.file)

@@ -20,7 +20,7 @@ MAX_MOMENT = 4_102_444_800
 NAMES = ("days", "from", "to", "start", "end")
 """The parameters of a period."""
 
-VIEW = "view"
+SHOWN = "shown"
 """The field of the picker with the query of the address that it was shown on."""
 
 _MINUTE = 60

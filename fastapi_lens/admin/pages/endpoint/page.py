@@ -72,7 +72,7 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
         "current": "Endpoints",
         "heading": f"{endpoint.method} {endpoint.path}",
         "address": query.url(base),
-        "back": context.url("/endpoints"),
+        "back": EndpointsQuery(window=query.window).url(context.url("/endpoints")),
         "query": query,
         "periods": periods_of(
             context,
@@ -84,7 +84,9 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
         "endpoint": endpoint,
         "usage": endpoint.usage,
         "figures": figures(endpoint.usage, comparable, slow=is_slow),
-        "comparison": comparison(endpoint, before, everything=window.seconds is None),
+        "comparison": comparison(
+            endpoint, before, everything=window.seconds is None, times=context.times
+        ),
         "status": STATUS_LABELS[endpoint.status],
         "source_href": SourceLinks.of(context).href(endpoint.source),
         "open": open_words(endpoint, now=now),
@@ -119,6 +121,7 @@ def _over_time(context: Context, detail: Detail, query: EndpointQuery) -> OverTi
         # Without a path, to save bytes: charts have very many of these links to the same page.
         narrow=lambda start, end: query.with_window(query.window.between(start, end)).url(""),
         ends_now=context.lens.reader.bounds(query.window.window, now=context.now).end is None,
+        times=context.times,
     )
 
 

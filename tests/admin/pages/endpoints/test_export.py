@@ -30,7 +30,7 @@ def test_both_files_hold_what_the_report_says(site: Site) -> None:
     exported = as_json.json()["endpoints"]
     for row in (*reported, *exported):
         row.pop("days_since_last_call")
-    assert exported == reported
+    assert [{name: row[name] for name in reported[0]} for row in exported] == reported
     assert [row["path"] for row in table(as_csv.text)] == [row["path"] for row in reported]
     assert table(as_csv.text)[0]["total_calls"] == "3"
     assert table(as_csv.text)[-1]["last_called_at"] == ""
