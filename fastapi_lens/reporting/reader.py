@@ -53,7 +53,7 @@ from fastapi_lens.reporting.model import (
     id_from_key,
 )
 from fastapi_lens.reporting.observation import Release, read_observation, release_names
-from fastapi_lens.reporting.request_log import LogReader
+from fastapi_lens.reporting.request_log import ExceptionKind, LogReader
 from fastapi_lens.reporting.time_series import (
     Times,
     first_call,
@@ -65,7 +65,7 @@ from fastapi_lens.reporting.time_series import (
 )
 from fastapi_lens.reporting.totals import EarlierWeeks, read_totals
 from fastapi_lens.reporting.windows import Span, bounds_of, code_days, cover, period_before
-from fastapi_lens.reporting.workers import State, read_state, read_workers
+from fastapi_lens.reporting.workers import NEW_SECONDS, State, read_state, read_workers
 from fastapi_lens.settings.settings import Settings
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.storage.engine.clock_skew import EARLIEST
@@ -434,9 +434,15 @@ class Reader:
         return bounds_of(window, now=now, kept=self._kept)
 
     def trends(
-        self, ids: Sequence[int], *, window: Window, now: float
+        self, ids: Sequence[int], *, window: Window, now: float, counter: str = "calls"
     ) -> Mapping[int, Sequence[int]]:
         """Calls of several endpoints per step of the window, oldest first.
+
+        Args:
+            ids: The endpoints.
+            window: The window.
+            now: Epoch seconds.
+            counter: The calls that count: ``calls`` for all, ``errors_5xx`` for server errors.
 
         Returns:
             For each id one number per step of the window, 60 at most; the last step of a window
@@ -446,7 +452,7 @@ class Reader:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            return read_trends(connection, ids, Times(window, now, self._kept))
+            return read_trends(connection, ids, Times(window, now, self._kept), counter=counter)
 
     def before(
         self,
@@ -534,6 +540,52 @@ class Reader:
             return read_app_series(
                 connection, ids, timed, times, first_called_at=first, before=earlier
             )
+
+    def exceptions(
+        self, *, window: Window, now: float, endpoint: str = "", text: str = ""
+    ) -> list[ExceptionKind]:
+        """Kinds of exceptions with one in a window, see `LogReader.exception_kinds`.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        during = Times(window, now, self._kept)
+        return self.log.exception_kinds(during=during, endpoint=endpoint, text=text)
+
+    def exception(self, key: str, *, window: Window, now: float) -> ExceptionKind | None:
+        """One kind of exceptions, with its number in a window; None if it does not exist.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        return self.log.exception_kind(key, during=Times(window, now, self._kept))
+
+    def exception_trends(
+        self, ids: Sequence[int], *, window: Window, now: float
+    ) -> Mapping[int, Sequence[int]]:
+        """Exceptions of some kinds per step of a window, as far back as kinds are kept.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        return self.log.exception_trends(ids, Times(window, now, self._kept))
+
+    def new_exceptions(self, state: State, now: float) -> int:
+        """The number of kinds of exceptions whose first was in the last `NEW_SECONDS`.
+
+        Without a query while there are none, and with one query for each change otherwise.
+
+        Args:
+            state: A recent state.
+            now: Epoch seconds.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        if not state.new_exceptions:
+            return 0
+        key = ("new exceptions", self._app(), self._settings(), state.log_version)
+        return self.results.get(key, lambda: self.log.new_exceptions(since=now - NEW_SECONDS))
 
     def code_days(self, window: Window, *, now: float) -> tuple[int, int]:
         """The first and the last day of a window's status codes, counted from the epoch."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.display.times import IN_UTC, Times
 from fastapi_lens.reporting.model import FEWEST_CALLS, AppBefore, Before, Endpoint, Usage
 
 UNCHANGED = 0.005
@@ -72,22 +73,25 @@ def figures(usage: Usage, before: Before | None, *, slow: bool) -> list[Figure]:
     ]
 
 
-def comparison(endpoint: Endpoint, before: Before | None, *, everything: bool) -> str:
+def comparison(
+    endpoint: Endpoint, before: Before | None, *, everything: bool, times: Times = IN_UTC
+) -> str:
     """A sentence that names the period of comparison, or the reason for none.
 
     Args:
         endpoint: Which endpoint.
         before: The period before; None where too little is kept of it.
         everything: True if the window is all time.
+        times: The zone of the page.
     """
     if before is None:
         return no_period(everything=everything)
     if not is_seen(endpoint, before):
-        return _new(endpoint)
+        return _new(endpoint, times)
     length = formats.lasting(before.seconds)
     if not (endpoint.usage.calls or before.calls):
         return f"No calls in the {length} before either."
-    return f"Compared with the {length} before: {formats.between(before.start, before.end)}."
+    return f"Compared with the {length} before: {times.between(before.start, before.end)}."
 
 
 def no_period(*, everything: bool) -> str:
@@ -97,16 +101,17 @@ def no_period(*, everything: bool) -> str:
     return "No comparison: the data of the period before has expired."
 
 
-def calls_change(endpoint: Endpoint, before: AppBefore) -> Change:
+def calls_change(endpoint: Endpoint, before: AppBefore, times: Times = IN_UTC) -> Change:
     """The change of an endpoint's calls; more or fewer are neither better nor worse.
 
     Args:
         endpoint: With its calls in the period before.
         before: That period.
+        times: The zone of the page.
     """
     found = endpoint.before
     if found is None:
-        return Change(title=_new(endpoint))
+        return Change(title=_new(endpoint, times))
     length = f"in the {formats.lasting(before.seconds)} before"
     if not (found.usage.calls or endpoint.usage.calls):
         return Change(title=f"No calls {length} either.")
@@ -115,13 +120,13 @@ def calls_change(endpoint: Endpoint, before: AppBefore) -> Change:
     return _marked(Change(text, title), is_enough=endpoint.is_comparable)
 
 
-def p95_change(endpoint: Endpoint, before: AppBefore) -> Change:
+def p95_change(endpoint: Endpoint, before: AppBefore, times: Times = IN_UTC) -> Change:
     """The change of an endpoint's p95; see `calls_change`. Both histograms must have been read."""
     found = endpoint.before
     if endpoint.kind == "websocket":
         return Change(title="A WebSocket lasts as long as it is open.")
     if found is None:
-        return Change(title=_new(endpoint))
+        return Change(title=_new(endpoint, times))
     length = f"in the {formats.lasting(before.seconds)} before"
     if not (found.usage.calls and endpoint.usage.calls):
         return Change(title=f"No calls {'in this period' if found.usage.calls else length}.")
@@ -157,9 +162,9 @@ def is_seen(endpoint: Endpoint, before: Before) -> bool:
     return endpoint.first_seen_at <= before.start
 
 
-def _new(endpoint: Endpoint) -> str:
-    since = formats.minute(endpoint.first_seen_at)
-    return f"No comparison: first seen {since} UTC, after the period before began."
+def _new(endpoint: Endpoint, times: Times) -> str:
+    since = times.minute(endpoint.first_seen_at)
+    return f"No comparison: first seen {since}, after the period before began."
 
 
 def _calls(usage: Usage, before: Before | None) -> Figure:

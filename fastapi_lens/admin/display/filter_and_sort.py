@@ -67,7 +67,7 @@ def filter_and_sort(
         query: The filters, the order and the page.
         called: Ids of the endpoints that the chosen caller uses; None without a choice.
     """
-    is_filtered = bool(query.methods or query.tag or query.q)
+    is_filtered = bool(query.methods or query.is_of_part or query.q)
     others = [one for one in endpoints if _matches(one, query)] if is_filtered else endpoints
     if called is not None:
         others = [one for one in others if one.id in called]
@@ -109,7 +109,7 @@ def _matches(endpoint: Endpoint, query: EndpointsQuery) -> bool:
     """True if an endpoint passes the filters by method, tag and text."""
     if query.methods and endpoint.method not in query.methods:
         return False
-    if query.tag and query.tag not in endpoint.tags:
+    if not query.has(endpoint):
         return False
     if not query.q:
         return True

@@ -17,6 +17,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "exact": escape,
     "moment": formats.moment,
     "ms": formats.milliseconds,
+    "name_parts": formats.name_parts,
     "number": formats.number,
     "path_parts": formats.path_parts,
     "pieces": formats.pieces,

@@ -57,6 +57,7 @@ class Column(Generic[RowT]):
         order: None where rows cannot be sorted by it.
         is_row_header: True if its cells are the headers of their rows.
         has_scale: True if its header shows the meaning of a full bar.
+        title: Explains the header in a sentence: its tooltip, and its entry in the help.
     """
 
     name: str

@@ -28,12 +28,14 @@ COLUMNS: tuple[Column[Endpoint], ...] = (
     Column(
         name="path",
         header="Endpoint",
+        title="Method and path template in the application's routes.",
         order=Order(key=lambda one: (one.path, one.method), descending_first=False),
         is_row_header=True,
     ),
     Column(
         name="status",
         header="Status",
+        title="By the last call of all time, not of the period.",
         width=116,
         css="left lit",
         order=Order(key=lambda one: STATUS_ORDER.index(one.status), descending_first=False),
@@ -45,11 +47,17 @@ COLUMNS: tuple[Column[Endpoint], ...] = (
         width=186,
         css="left",
     ),
-    Column(name="calls", header="Calls", width=92, order=Order(key=lambda one: one.usage.calls)),
+    Column(
+        name="calls",
+        header="Calls",
+        title="Calls in the period.",
+        width=92,
+        order=Order(key=lambda one: one.usage.calls),
+    ),
     Column(
         name="calls_change",
         header="Δ calls",
-        title="Calls compared with the period before",
+        title="Calls compared with the period before.",
         width=72,
         order=Order(
             key=lambda one: one.calls_ratio,
@@ -57,11 +65,17 @@ COLUMNS: tuple[Column[Endpoint], ...] = (
             needs_before=True,
         ),
     ),
-    Column(name="trend", header="Trend", width=158, css="left trend"),
+    Column(
+        name="trend",
+        header="Trend",
+        title="Calls over the period; the last bar is still filling.",
+        width=158,
+        css="left trend",
+    ),
     Column(
         name="errors_5xx",
         header="5xx",
-        title="Calls with a server error, and their share",
+        title="Calls with a server error, and their share.",
         width=116,
         order=Order(
             key=lambda one: (one.usage.errors_5xx, one.usage.errors_4xx), is_comparable=_has_calls
@@ -71,19 +85,33 @@ COLUMNS: tuple[Column[Endpoint], ...] = (
     Column(
         name="errors_4xx",
         header="4xx",
-        title="Calls with a client error, and their share",
+        title="Calls with a client error, and their share.",
         width=116,
         order=Order(
             key=lambda one: (one.usage.errors_4xx, one.usage.errors_5xx), is_comparable=_has_calls
         ),
         has_scale=True,
     ),
-    Column(name="p50", header="p50", unit="ms", width=72, order=_by_percentile(0)),
-    Column(name="p95", header="p95", unit="ms", width=72, order=_by_percentile(1)),
+    Column(
+        name="p50",
+        header="p50",
+        title="Half of the calls took at most this long.",
+        unit="ms",
+        width=72,
+        order=_by_percentile(0),
+    ),
+    Column(
+        name="p95",
+        header="p95",
+        title="95 % of the calls took at most this long; above the limit it is slow.",
+        unit="ms",
+        width=72,
+        order=_by_percentile(1),
+    ),
     Column(
         name="p95_change",
         header="Δ p95",
-        title="p95 compared with the period before",
+        title="p95 compared with the period before.",
         width=72,
         order=Order(
             key=lambda one: one.p95_ratio,
@@ -92,18 +120,25 @@ COLUMNS: tuple[Column[Endpoint], ...] = (
             needs_before=True,
         ),
     ),
-    Column(name="p99", header="p99", unit="ms", width=72, order=_by_percentile(2)),
+    Column(
+        name="p99",
+        header="p99",
+        title="99 % of the calls took at most this long.",
+        unit="ms",
+        width=72,
+        order=_by_percentile(2),
+    ),
     Column(
         name="total",
         header="All calls",
-        title="Calls since recording began",
+        title="Calls since recording began.",
         width=92,
         order=Order(key=lambda one: one.total_calls),
     ),
     Column(
         name="first",
         header="First seen",
-        title="Day on which the endpoint was first in the routes",
+        title="Day on which the endpoint was first in the routes.",
         width=96,
         css="dim",
         order=Order(key=lambda one: one.first_seen_at),
@@ -111,11 +146,18 @@ COLUMNS: tuple[Column[Endpoint], ...] = (
     Column(
         name="last",
         header="Last call",
+        title="The last call of all time.",
         width=96,
         # A call that never happened is older than all others.
         order=Order(key=lambda one: one.last_called_at or float("-inf")),
     ),
-    Column(name="handler", header="Handler", width=186, css="left handler"),
+    Column(
+        name="handler",
+        header="Handler",
+        title="File and line of the function that answers.",
+        width=186,
+        css="left handler",
+    ),
 )
 
 CHOICES = tuple(column.name for column in COLUMNS if not column.is_row_header)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fastapi_lens.admin.tables import callers, endpoints, exceptions, requests
+from fastapi_lens.admin.tables import callers, cleanup, endpoints, exceptions, requests
 from fastapi_lens.admin.tables.column import Column, Head, cells_of, fitted, heads
 from fastapi_lens.settings.status import Status
 
@@ -25,6 +25,7 @@ TABLES: tuple[tuple[str, Sequence[Column[Any]]], ...] = (
     ("callers/_uses_cells.html", callers.USE_COLUMNS),
     ("endpoint/_callers_cells.html", callers.ENDPOINT_COLUMNS),
 )
+EXPLAINED = (*TABLES, ("cleanup", cleanup.COLUMNS), ("removed", cleanup.REMOVED_COLUMNS))
 
 
 @pytest.mark.parametrize(("template", "columns"), TABLES)
@@ -53,6 +54,14 @@ def test_a_table_has_one_column_that_names_its_rows_and_no_name_twice(
     names = [column.name for column in columns]
     assert len(set(names)) == len(names), template
     assert [column.is_row_header for column in columns].count(True) == 1
+
+
+@pytest.mark.parametrize(("template", "columns"), EXPLAINED)
+def test_every_column_is_explained_in_a_sentence(
+    template: str, columns: Sequence[Column[Any]]
+) -> None:
+    for column in columns:
+        assert column.title.endswith((".", "?")), f"{column.name} of {template}"
 
 
 def test_a_column_says_how_wide_it_is_and_from_which_window_on_it_is_shown() -> None:

@@ -7,6 +7,7 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.comparison import Change, calls_change, no_period, p95_change
 from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words
+from fastapi_lens.admin.display.times import Times
 from fastapi_lens.admin.display.verdicts import LEVEL_LABELS, css_of
 from fastapi_lens.admin.pages.endpoints.earlier import Earlier
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
@@ -73,7 +74,7 @@ def row_of(context: Context, query: EndpointsQuery, endpoint: Endpoint, found: F
     """The row of an endpoint."""
     usage, judged = endpoint.usage, found.judged.get(endpoint.id)
     p50, p95, p99 = usage.percentiles_ms
-    calls_changed, p95_changed = _changes(query, endpoint, found)
+    calls_changed, p95_changed = _changes(query, endpoint, found, context.times)
     return Row(
         endpoint=endpoint,
         href=EndpointQuery(window=query.window).url(context.url(f"/endpoints/{endpoint.key}")),
@@ -94,11 +95,16 @@ def row_of(context: Context, query: EndpointsQuery, endpoint: Endpoint, found: F
     )
 
 
-def _changes(query: EndpointsQuery, endpoint: Endpoint, found: Found) -> tuple[Change, Change]:
+def _changes(
+    query: EndpointsQuery, endpoint: Endpoint, found: Found, times: Times
+) -> tuple[Change, Change]:
     """The changes of calls and of the p95; empty ones with the reason where there are none."""
     before = found.earlier.before
     if before is None:
         reason = Change(title=no_period(everything=query.window.window.seconds is None))
         return reason, reason
     is_timed = found.earlier.has_durations
-    return calls_change(endpoint, before), p95_change(endpoint, before) if is_timed else Change()
+    return (
+        calls_change(endpoint, before, times),
+        p95_change(endpoint, before, times) if is_timed else Change(),
+    )

@@ -135,7 +135,11 @@ def slowest(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
 
 
 def failing_row(
-    context: Context, query: OverviewQuery, endpoint: Endpoint, before: AppBefore | None
+    context: Context,
+    query: OverviewQuery,
+    endpoint: Endpoint,
+    before: AppBefore | None,
+    trend: Sequence[int],
 ) -> Row:
     """A row of the list of failing endpoints."""
     usage, earlier = endpoint.usage, _comparable(endpoint, before)
@@ -150,6 +154,7 @@ def failing_row(
         formats.percent(share),
         change,
         kind,
+        trend,
     )
 
 
@@ -248,7 +253,8 @@ def _endpoints(changes: Iterable[EndpointChange]) -> int:
 
 
 def _change_line(context: Context, query: OverviewQuery, one: EndpointChange) -> ChangeLine:
-    return ChangeLine(one.endpoint, href_of(context, query, one.endpoint), sentence(one.change))
+    text = sentence(one.change, context.times.zone)
+    return ChangeLine(one.endpoint, href_of(context, query, one.endpoint), text)
 
 
 def _comparable(endpoint: Endpoint, before: AppBefore | None) -> Usage | None:
