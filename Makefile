@@ -20,9 +20,9 @@ export PYTHONDONTWRITEBYTECODE :=
 
 PY := $(VENV)/bin/python
 
-.PHONY: help setup browser mariadb nginx pgbouncer programs demo \
+.PHONY: help setup browser frameworks mariadb nginx pgbouncer programs demo \
         lint lint-format lint-rules lint-mypy lint-pyright lint-imports format \
-        test test-quick test-unit audit constraints docs interface fuzz screenshots \
+        test test-quick test-unit mutation audit constraints docs interface fuzz screenshots \
         bench bench-admin-load bench-changes bench-exactly-once bench-failover bench-fleet \
         bench-hosts bench-log bench-outages bench-pages bench-retention bench-sizing bench-storage \
         bench-tabs \
@@ -37,6 +37,9 @@ setup: ## make the environment (.venv, node_modules), or see that it is made
 
 browser: setup ## find a Chromium for the tests, or install one
 	@$(PY) -m scripts.chromium --install
+
+frameworks: setup ## make the environment in which the recipes of docs/frameworks.md run
+	@$(PY) -m scripts.frameworks --install
 
 mariadb: setup ## find a MariaDB for the tests, or install one
 	@$(PY) -m scripts.mariadb --install
@@ -74,7 +77,7 @@ format: setup ## let ruff format and put right what it can
 	@$(VENV)/bin/ruff format .
 
 programs: ## find the browser and the servers that the tests start, or install them one by one
-	@for each in browser mariadb nginx pgbouncer; do $(MAKE) $$each; done
+	@for each in browser frameworks mariadb nginx pgbouncer; do $(MAKE) $$each; done
 
 test: setup ## lint and the whole suite with coverage, as CI runs it; FRESH=1: what has passed, too
 	@$(MAKE) lint & lint=$$!; $(MAKE) programs || { wait $$lint; exit 1; }; wait $$lint
@@ -86,10 +89,13 @@ test-unit: setup ## more than eight hundred tests in a few seconds: what is mark
 test-quick: setup ## all but what starts a browser, a server, a database server or a build
 	@$(PY) -m pytest -m "not program" $(ARGS)
 
+mutation: setup ## do the tests notice changed code? tests/mutation/RESULTS.md; ARGS="status drain"
+	@$(PY) -m scripts.mutation $(ARGS)
+
 audit: setup ## known vulnerabilities of what the package needs; AUDIT=offline where there is no network
 	@$(PY) -m scripts.audit
 
-constraints: setup ## write constraints.txt anew: the newest versions that pyproject.toml allows
+constraints: setup ## write constraints.txt anew, and that of frameworks: the newest versions that pyproject.toml allows
 	@$(PY) -m scripts.constraints
 
 docs: setup ## build the documentation site into .docs/site, and check its links
@@ -172,5 +178,6 @@ release-check: setup ## from a clean clone: build both files, check and try them
 
 clean: ## remove what setup, builds and tests have made
 	@rm -rf $(VENV) node_modules static/fastapi_lens/vendor build dist htmlcov .coverage .coverage.* \
-	    .audit .bench .compat .docs .nginx .pgbouncer .hypothesis .import_linter_cache example_project/var .mypy_cache \
+	    .audit .bench .compat .docs .frameworks .mutation .nginx .pgbouncer .hypothesis .import_linter_cache \
+	    example_project/var .mypy_cache \
 	    .pytest_cache .ruff_cache

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from benchmarks.support.postgres import find_programs
-from scripts import chromium, mariadb, nginx, pgbouncer
+from scripts import chromium, frameworks, mariadb, nginx, pgbouncer
 
 ROOT = Path(__file__).parents[1]
 PASSED = ".suite-passed"
@@ -96,7 +96,8 @@ def _files(root: Path, listed: bytes) -> Iterator[bytes]:
 
 
 def _programs() -> Iterator[bytes]:
-    for find in (chromium.find, mariadb.find, nginx.find, pgbouncer.find, _postgres):
+    programs = (chromium, frameworks, mariadb, nginx, pgbouncer)
+    for find in (*(program.find for program in programs), _postgres):
         try:
             found = find()
         except RuntimeError:  # The test that needs it says what is missing.

@@ -1,7 +1,7 @@
 """Fixtures of the whole suite, and the marks that they bring along. No test is skipped here:
 where a browser or a PostgreSQL is missing, what needs it fails and says what to install. Only
-where no MariaDB, nginx or PgBouncer is found the tests that need it are left out, and the run says
-so.
+where no MariaDB, nginx or PgBouncer is found, and no environment with FastAPI's neighbours, the tests
+that need it are left out, and the run says so.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from coverage import Coverage
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -22,6 +22,7 @@ from benchmarks.support.postgres import PostgresServer
 from benchmarks.support.servers import Server, Start, unmeasured, uvicorn
 from fastapi_lens.config.places import TEST_SUITE
 from scripts import chromium as chromium_program
+from scripts import frameworks as frameworks_program
 from scripts import mariadb as mariadb_program
 from scripts import nginx as nginx_program
 from scripts import pgbouncer as pgbouncer_program
@@ -32,6 +33,15 @@ from tests.support.pgbouncer import pooling
 # Nothing is timed in tests: a slow machine is no bug.
 hypothesis_settings.register_profile(
     "lens", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+# For `make mutation`: the same examples for every mutant, and no time spent on a shorter one.
+hypothesis_settings.register_profile(
+    "mutation",
+    hypothesis_settings.get_profile("lens"),
+    database=None,
+    derandomize=True,
+    max_examples=50,
+    phases=(Phase.explicit, Phase.generate),
 )
 hypothesis_settings.load_profile("lens")
 
@@ -44,10 +54,11 @@ MARK_OF_FIXTURE = {
     "run_server": "server",
 }
 
-PROGRAMS = ("packaging", "typecheck", *MARK_OF_FIXTURE.values())
+PROGRAMS = ("frameworks", "packaging", "typecheck", *MARK_OF_FIXTURE.values())
 """Marks of tests that start programs; they are marked as `program`, too."""
 
 MAY_BE_MISSING = {
+    "frameworks": frameworks_program,
     "mariadb": mariadb_program,
     "nginx": nginx_program,
     "pgbouncer": pgbouncer_program,

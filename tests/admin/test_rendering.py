@@ -199,7 +199,7 @@ def test_what_was_switched_off_stays_off(site: Site) -> None:
 def test_the_shell_names_the_application_and_its_environment(make_site: MakeSite) -> None:
     text = make_site(app_name="orders <api>", environment="staging").get().text
     assert "orders <api> staging" in page_text(text)
-    assert title(text) == "Endpoints · orders <api>"
+    assert title(text) == "Endpoints · orders <api> (staging)"
     assert "Log out" not in text
 
 

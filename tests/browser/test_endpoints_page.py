@@ -21,22 +21,22 @@ def test_the_whole_story_from_login_to_logout(
     expect(page.get_by_role("alert")).to_be_visible()
     page.get_by_label("Key").fill(KEY)
     page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?sort=-p95")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?days=7&sort=-p95")
     assert paths(page)[0] == "/orders/{order_id}"
     mark(page)
 
     page.get_by_label("POST").check()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?method=POST&sort=-p95")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?method=POST&days=7&sort=-p95")
     expect(page.locator("#lens-rows tr")).to_have_count(1)
     expect(page.get_by_role("link", name="All 1")).to_be_visible()
     expect(page.locator("#lens-announce")).to_have_text("1 endpoint")
 
     page.get_by_role("link", name="Clear filters").click()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?sort=-p95")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?days=7&sort=-p95")
     expect(page.get_by_label("POST")).not_to_be_checked()
 
     page.get_by_role("link", name="Endpoint", exact=True).click()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?sort=path")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?days=7&sort=path")
     expect(page.locator("th[aria-sort=ascending]")).to_have_text(re.compile("Endpoint"))
     assert paths(page) == sorted(paths(page))
     assert is_still_here(page)
@@ -51,27 +51,27 @@ def test_the_whole_story_from_login_to_logout(
 def test_back_and_forward_restore_filters_search_and_rows(shop: Server, signed_in: Page) -> None:
     page = signed_in
     page.get_by_label("GET").check()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?method=GET")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?method=GET&days=7")
     page.get_by_label("Tag").select_option("orders")
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?method=GET&tag=orders")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?method=GET&tag=orders&days=7")
     page.get_by_role("searchbox").press_sequentially("order_id", delay=30)
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=order_id&method=GET&tag=orders")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=order_id&method=GET&tag=orders&days=7")
     expect(page.locator("#lens-rows tr")).to_have_count(1)
     page.get_by_role("link", name="30d").click()
     expect(page).to_have_url(re.compile("days=30"))
 
     page.go_back()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=order_id&method=GET&tag=orders")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=order_id&method=GET&tag=orders&days=7")
     expect(page.get_by_role("searchbox")).to_have_value("order_id")
     expect(page.get_by_role("link", name="7d")).to_have_attribute("aria-current", "true")
     page.go_back()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?method=GET&tag=orders")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?method=GET&tag=orders&days=7")
     expect(page.get_by_role("searchbox")).to_have_value("")
     expect(page.get_by_label("Tag")).to_have_value("orders")
     expect(page.locator("#lens-rows tr")).to_have_count(2)
     page.go_back()
     page.go_back()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?days=7")
     expect(page.get_by_label("GET")).not_to_be_checked()
     expect(page.locator("#lens-rows tr")).to_have_count(50)
 
@@ -79,7 +79,7 @@ def test_back_and_forward_restore_filters_search_and_rows(shop: Server, signed_i
     expect(page.get_by_label("GET")).to_be_checked()
     page.go_forward()
     page.go_forward()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=order_id&method=GET&tag=orders")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=order_id&method=GET&tag=orders&days=7")
     expect(page.get_by_role("searchbox")).to_have_value("order_id")
     expect(page.get_by_label("Tag")).to_have_value("orders")
     expect(page.locator("#lens-rows tr")).to_have_count(1)
@@ -93,21 +93,21 @@ def test_typing_keeps_the_caret_and_makes_one_entry_of_history(
     search = page.get_by_role("searchbox")
     for letter in "legacy":
         search.press_sequentially(letter)
-        expect(page).to_have_url(re.compile(rf"\?q=[a-z]*{letter}$"))
+        expect(page).to_have_url(re.compile(rf"\?q=[a-z]*{letter}&days=7$"))
     expect(page.locator("#lens-rows tr")).to_have_count(1)
     expect(search).to_be_focused()
     assert search.evaluate("element => element.selectionStart") == len("legacy")
     assert page.evaluate("history.length") == entries + 1
 
     search.fill("")
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?days=7")
     expect(page.locator("#lens-rows tr")).to_have_count(50)
     search.fill("nothing of this name")
     expect(page.get_by_role("heading", name="No endpoint matches")).to_be_visible()
     page.locator("#lens-no-match").get_by_role("link", name="Clear filters").click()
     expect(search).to_have_value("")
     search.fill("n")
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=n")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=n&days=7")
 
 
 def test_an_answer_does_not_undo_what_was_typed_after_its_question(
@@ -128,10 +128,10 @@ def test_an_answer_does_not_undo_what_was_typed_after_its_question(
     search.fill("legacy")
     search.blur()
     held[0].continue_()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=old")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=old&days=7")
     expect(search).to_have_value("legacy")
     page.clock.run_for(250)
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=legacy")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=legacy&days=7")
     assert paths(page) == ["/legacy"]
 
 
@@ -141,12 +141,12 @@ def test_status_tabs_count_what_the_other_filters_leave(shop: Server, signed_in:
     expect(page.get_by_role("link", name="All 2")).to_be_visible()
     expect(page.get_by_role("link", name="Cold 1")).to_be_visible()
     page.get_by_role("link", name="Dead 1").click()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?status=dead&tag=reports")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?status=dead&tag=reports&days=7")
     assert paths(page) == ["/legacy"]
     expect(page.get_by_role("link", name="All 2")).to_be_visible()
     # A choice in the form keeps the tab that is chosen by a link.
     page.get_by_label("Tag").select_option("orders")
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?status=dead&tag=orders")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?status=dead&tag=orders&days=7")
     expect(page.get_by_role("heading", name="No endpoint matches")).to_be_visible()
 
 
@@ -154,7 +154,7 @@ def test_pages_are_links_and_start_at_their_top(shop: Server, signed_in: Page) -
     page = signed_in
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.get_by_role("link", name="Page 2").click()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?page=2")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?days=7&page=2")
     expect(page.locator("#lens-rows tr")).to_have_count(9)
     expect(page.get_by_text("51–59 of 59 endpoints")).to_be_visible()
     assert page.evaluate("document.querySelector('#lens-table').getBoundingClientRect().top") > 0
@@ -206,7 +206,7 @@ def test_the_keyboard_reaches_everything(shop: Server, signed_in: Page) -> None:
 
     page.locator("#lens-rows a").first.focus()
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile("/lens/endpoints/[0-9a-f]{16}$"))
+    expect(page).to_have_url(re.compile(r"/lens/endpoints/[0-9a-f]{16}\?days=7$"))
 
 
 def test_a_session_that_has_ended_leads_to_the_login_and_back(

@@ -7,11 +7,8 @@ from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.comparison import Figure, change_of, points_of
 from fastapi_lens.changes.change import Change, Kind
 from fastapi_lens.reporting.changes import EndpointChange
-from fastapi_lens.reporting.model import Before, Usage
+from fastapi_lens.reporting.model import FEWEST_CALLS, Before, Usage
 from fastapi_lens.settings.status import Status
-
-FEWEST_CALLS = 100
-"""Calls that both periods must have for a change to be shown."""
 
 ABOUT_EQUAL = 0.05
 """A change of traffic below this share is about none."""

@@ -124,7 +124,7 @@ def test_the_page_of_a_request_names_its_caller(logged: Site) -> None:
 
 
 def test_the_page_of_an_exception_names_who_met_it(logged: Site) -> None:
-    (row,) = table(logged.get("/lens/exceptions").text, "Unhandled exceptions").rows
+    (row,) = table(logged.get("/lens/exceptions").text, "Exceptions by type").rows
     text = logged.get(row.links[0].href).text
     assert figures(text)["Callers"] == "billing-service 2 web 1 of the logged requests"
     assert link(text, "web").href == f"/lens/callers/{key('web')}"
@@ -141,7 +141,7 @@ def test_an_exception_that_nobody_with_a_name_met_has_no_callers(make_site: Make
     with pytest.raises(LookupError):
         site.client.get("/broken")
     assert site.lens.flusher.flush()
-    (row,) = table(site.get("/lens/exceptions").text, "Unhandled exceptions").rows
+    (row,) = table(site.get("/lens/exceptions").text, "Exceptions by type").rows
     assert "Callers" not in figures(site.get(row.links[0].href).text)
 
 

@@ -1,0 +1,37 @@
+"""slowapi: refusals of the decorator reach an endpoint, those of the middleware do not."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.frameworks.recipes.conftest import Recipe
+
+
+@pytest.fixture(autouse=True)
+def unused_limits(recipe: Recipe) -> Iterator[None]:
+    """Limits that nobody has used."""
+    yield
+    recipe.module.limiter.reset()
+
+
+def test_a_refusal_of_the_decorator_counts_for_the_endpoint(recipe: Recipe) -> None:
+    with recipe.client() as client:
+        statuses = [client.get("/orders").status_code for _ in range(4)]
+
+    assert statuses == [200, 200, 429, 429]
+    assert recipe.counted() == {"GET /orders": {200: 2, 429: 2}}
+
+
+def test_a_refusal_of_the_middleware_is_not_counted(recipe: Recipe) -> None:
+    with recipe.client() as client:
+        statuses = [client.get("/customers").status_code for _ in range(7)]
+
+    assert statuses == [200] * 5 + [429] * 2
+    assert recipe.counted() == {"GET /customers": {200: 5}}
+
+
+def test_the_admin_is_not_limited(recipe: Recipe) -> None:
+    with recipe.client() as client:
+        statuses = {client.get("/lens/login").status_code for _ in range(20)}
+
+    assert statuses == {200}

@@ -1,0 +1,43 @@
+"""The recipes of docs/frameworks.md, run with the packages themselves.
+
+Each file of recipes/ is one recipe. Its tests run in a process of their own, with the interpreter
+of scripts/frameworks.py: some of these packages change the whole process, and none of them is
+needed to develop this one.
+"""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts import frameworks
+
+ROOT = Path(__file__).parents[2]
+RECIPES = sorted(Path(__file__).parent.joinpath("recipes").glob("[!c_]*.py"))
+DOCUMENT = (ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
+
+
+def test_every_recipe_has_tests() -> None:
+    named = re.findall(r"^<!-- recipe: (\w+) -->$", DOCUMENT, re.MULTILINE)
+    assert sorted(named) == sorted(each.stem for each in RECIPES)
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda one: one.stem)
+def test_a_recipe_holds_what_it_says(recipe: Path) -> None:
+    python = frameworks.find()
+    assert python is not None, frameworks.LEFT_OUT
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    # Without the suite's own conftest, whose needs that environment does not have.
+    command += [f"--confcutdir={recipe.parent}", recipe]
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("LENS_", "COVERAGE_", "PYTEST_"))
+    }
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
