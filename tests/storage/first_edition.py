@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.errors import DeadlockError
+from fastapi_lens.errors import DeadlockError, UnavailableError
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
@@ -36,7 +36,7 @@ from fastapi_lens.storage.writing.batches import (
 
 VERSION = 2
 TRIES = 5
-"""Transactions that it begins before a deadlock is an error."""
+"""Transactions that it begins before a deadlock, or a lock that it waited for, is an error."""
 
 _NARROW = {
     "postgresql": "ALTER TABLE {} ALTER COLUMN method TYPE VARCHAR(16)",
@@ -149,7 +149,8 @@ class FirstWorker:
         for _ in range(TRIES - 1):
             try:
                 work()
-            except DeadlockError:
+            except (DeadlockError, UnavailableError):
+                # Its flusher kept the batch, and tried again later.
                 self.deadlocks += 1
             else:
                 return
