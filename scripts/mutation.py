@@ -118,7 +118,7 @@ MODULES: Mapping[str, Module] = {
 
 
 class Change(NamedTuple):
-    """What a mutant changes.
+    """The change of a mutant.
 
     Attributes:
         file: Path in the repository.
@@ -234,7 +234,7 @@ def statuses_in(drawn: frozenset[str]) -> dict[str, str]:
 
 
 def found(made: int, drawn: frozenset[str]) -> Run:
-    """What mutmut has noted in the present folder.
+    """Notes of mutmut in the present folder.
 
     Args:
         made: Number of all mutants.
@@ -250,7 +250,7 @@ def found(made: int, drawn: frozenset[str]) -> Run:
 
 
 def change_of(file: str, diff: str) -> Change:
-    """What a unified diff changes."""
+    """The change of a unified diff."""
     lines = [line for line in diff.splitlines() if not line.startswith(("---", "+++", "@@"))]
     return Change(
         file,
@@ -296,7 +296,7 @@ def _code(text: str) -> str:
 
 
 def faults(name: str, run: Run, reasons: Mapping[Change, str]) -> list[str]:
-    """What is to be done before a module is in order; empty if it is."""
+    """The work to do before a module is in order; empty if it is."""
     texts = [
         f"{name}: no reason for {change.file}: {change.line} → {change.mutant}"
         for change in run.survivors
