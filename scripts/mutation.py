@@ -105,29 +105,13 @@ MODULES: Mapping[str, Module] = {
     ),
     "sequence-guard": Module(
         ("storage/coordination/sequence.py", "storage/writing/inbox.py"),
-        (
-            "storage/coordination",
-            "storage/writing/test_exactly_once.py",
-            "storage/writing/test_inbox.py",
-            "storage/writing/test_log_writer.py",
-        ),
+        ("storage/coordination/test_sequence.py", "storage/writing/test_inbox.py"),
         sample=100,
     ),
-    "aggregate": Module(
-        ("reporting/aggregate.py",),
-        (
-            "reporting/test_aggregate.py",
-            "reporting/test_any_window.py",
-            "reporting/test_bucket_rows.py",
-        ),
-    ),
+    "aggregate": Module(("reporting/aggregate.py",), ("reporting/test_aggregate.py",)),
     "drain": Module(
         ("storage/writing/drain.py",),
-        (
-            "storage/writing/test_drain.py",
-            "storage/writing/test_inbox.py",
-            "storage/writing/test_refused_values.py",
-        ),
+        ("storage/writing/test_drain.py", "storage/writing/test_refused_values.py"),
         sample=100,
     ),
 }

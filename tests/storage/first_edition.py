@@ -11,16 +11,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.errors import DeadlockError
+from fastapi_lens.errors import DeadlockError, UnavailableError
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
-    ENDED_SESSION,
     ENDPOINT,
-    INBOX,
     META,
     SCHEMA_STEP,
     SCHEMA_VERSION,
@@ -38,7 +36,7 @@ from fastapi_lens.storage.writing.batches import (
 
 VERSION = 2
 TRIES = 5
-"""Transactions that it begins before a deadlock is an error."""
+"""Transactions that it begins before a deadlock, or a lock that it waited for, is an error."""
 
 _NARROW = {
     "postgresql": "ALTER TABLE {} ALTER COLUMN method TYPE VARCHAR(16)",
@@ -46,19 +44,38 @@ _NARROW = {
 }
 
 
+LATER_TABLES = (
+    *("caller", "ended_session", "gone", "inbox", "observed", "release", "use", "use_week"),
+)
+LATER_COLUMNS = {
+    "lens_endpoint": (
+        *("shape_id", "present_since", "evidence_since", "removed_at", "last_used_at"),
+        *("first_release_id", "last_release_id", "overrides"),
+        *("first_called_release_id", "last_called_release_id"),
+        *("callers", "attributed_until", "unattributed_at"),
+    ),
+    "lens_request": ("caller_id",),
+    "lens_worker": ("open_calls", "core_ppm"),
+}
+LATER_INDEXES = ("ix_lens_endpoint_shape_id", "ix_lens_worker_dropped", "ix_lens_worker_seen")
+
+
 def make_tables(database: Database) -> None:
     """Make its tables, in an empty database."""
     migrate(database)
     with database.write() as connection:
-        INBOX.drop(connection)
-        ENDED_SESSION.drop(connection)
-        for index in WORKER.indexes:
-            index.drop(connection)
-        for name in ("open_calls", "core_ppm"):
-            connection.exec_driver_sql(f"ALTER TABLE lens_worker DROP COLUMN {name}")
+        for name in LATER_TABLES:
+            connection.exec_driver_sql(f"DROP TABLE lens_{name}")
+        for table in (ENDPOINT, WORKER):
+            for index in table.indexes:
+                if index.name in LATER_INDEXES:
+                    index.drop(connection)
+        for table_name, columns in LATER_COLUMNS.items():
+            for name in columns:
+                connection.exec_driver_sql(f"ALTER TABLE {table_name} DROP COLUMN {name}")
         narrow = _NARROW.get(database.dialect.name)
-        for table in ("lens_endpoint", "lens_request") if narrow else ():
-            connection.exec_driver_sql(str(narrow).format(table))
+        for table_name in ("lens_endpoint", "lens_request") if narrow else ():
+            connection.exec_driver_sql(str(narrow).format(table_name))
         connection.execute(sa.delete(META).where(META.c.name == SCHEMA_STEP))
         version = sa.update(META).where(META.c.name == SCHEMA_VERSION)
         connection.execute(version.values(value=str(VERSION)))
@@ -132,7 +149,8 @@ class FirstWorker:
         for _ in range(TRIES - 1):
             try:
                 work()
-            except DeadlockError:
+            except (DeadlockError, UnavailableError):
+                # Its flusher kept the batch, and tried again later.
                 self.deadlocks += 1
             else:
                 return

@@ -18,6 +18,7 @@ def columns_of(kind: PartKind) -> tuple[Column[Group], ...]:
     first = Column[Group](
         name="path",
         header=NAMES[kind],
+        title="What the endpoints of a row have in common.",
         # The group without a name comes last in both directions.
         order=Order(
             key=lambda one: one.name,
@@ -41,22 +42,31 @@ _OTHERS: tuple[Column[Group], ...] = (
     Column(
         name="endpoints",
         header="Endpoints",
+        title="Endpoints of the group, of all statuses.",
         width=92,
         order=Order(key=lambda one: len(one.endpoints)),
     ),
     Column(
         name="status",
         header="Status",
+        title="Endpoints of the group by their last call of all time.",
         width=264,
         from_width=1040,
         css="left statuses",
         # The most to clean up first.
         order=Order(key=lambda one: one.unused),
     ),
-    Column(name="calls", header="Calls", width=92, order=Order(key=lambda one: one.usage.calls)),
+    Column(
+        name="calls",
+        header="Calls",
+        title="Calls of all of them in the period.",
+        width=92,
+        order=Order(key=lambda one: one.usage.calls),
+    ),
     Column(
         name="errors_5xx",
         header="5xx",
+        title="Server errors: calls that were answered with 5xx.",
         width=92,
         from_width=640,
         order=Order(key=lambda one: one.usage.errors_5xx, is_comparable=_has_calls),
@@ -64,6 +74,7 @@ _OTHERS: tuple[Column[Group], ...] = (
     Column(
         name="errors_4xx",
         header="4xx",
+        title="Client errors: calls that were answered with 4xx.",
         width=92,
         from_width=800,
         order=Order(key=lambda one: one.usage.errors_4xx, is_comparable=_has_calls),
@@ -71,6 +82,7 @@ _OTHERS: tuple[Column[Group], ...] = (
     Column(
         name="p95",
         header="p95",
+        title="95 % of the calls of all of them took at most this long.",
         unit="ms",
         width=92,
         order=Order(key=lambda one: one.timed.percentiles_ms[1], is_comparable=_is_timed),
@@ -78,6 +90,7 @@ _OTHERS: tuple[Column[Group], ...] = (
     Column(
         name="last",
         header="Last call",
+        title="The last call of any of them, of all time.",
         width=96,
         from_width=640,
         order=Order(key=lambda one: one.last_called_at or float("-inf")),

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from fastapi_lens.admin.tables import callers, cleanup, endpoints, exceptions, requests
+from fastapi_lens.admin.tables import callers, cleanup, endpoints, exceptions, groups, requests
 from fastapi_lens.admin.tables.column import Column, Head, cells_of, fitted, heads
+from fastapi_lens.reporting.parts import PartKind
 from fastapi_lens.settings.status import Status
 
 pytestmark = pytest.mark.unit
@@ -25,7 +26,12 @@ TABLES: tuple[tuple[str, Sequence[Column[Any]]], ...] = (
     ("callers/_uses_cells.html", callers.USE_COLUMNS),
     ("endpoint/_callers_cells.html", callers.ENDPOINT_COLUMNS),
 )
-EXPLAINED = (*TABLES, ("cleanup", cleanup.COLUMNS), ("removed", cleanup.REMOVED_COLUMNS))
+EXPLAINED = (
+    *TABLES,
+    ("cleanup", cleanup.COLUMNS),
+    ("removed", cleanup.REMOVED_COLUMNS),
+    ("groups", groups.columns_of(PartKind.TAG)),
+)
 
 
 @pytest.mark.parametrize(("template", "columns"), TABLES)
