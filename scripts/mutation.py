@@ -56,6 +56,8 @@ LEAST_SECONDS, TIMES = 4.0, 15.0
 PYTEST = (
     *("-m", "not program and not unmeasured"),
     *("-p", "no:cacheprovider", "--hypothesis-profile=mutation"),
+    # It collects garbage so often that this takes most of the time of a mutant.
+    *("-p", "no:unraisableexception"),
 )
 LINKED = ("benchmarks", "example_project", PACKAGE, "scripts", "static", "templates", "tests")
 KILLED = frozenset({"killed", "timeout", "segfault"})
@@ -77,7 +79,7 @@ class Module(NamedTuple):
 
 MODULES: Mapping[str, Module] = {
     "status": Module(("settings/status.py",), ("settings/test_status.py",)),
-    "histogram": Module(("histogram/*.py",), ("histogram",), sample=100),
+    "histogram": Module(("histogram/*.py",), ("histogram",), sample=60),
     "verdict": Module(
         ("verdict/*.py",),
         # Without the properties, which take longer than all others together.
@@ -90,7 +92,7 @@ MODULES: Mapping[str, Module] = {
             "verdict/test_silence.py",
             "verdict/test_verdict.py",
         ),
-        sample=200,
+        sample=100,
     ),
     "authenticator": Module(
         ("admin/access/authenticator.py",),
@@ -101,18 +103,18 @@ MODULES: Mapping[str, Module] = {
             "admin/access/test_hook.py",
             "admin/access/test_sessions.py",
         ),
-        sample=100,
+        sample=60,
     ),
     "sequence-guard": Module(
         ("storage/coordination/sequence.py", "storage/writing/inbox.py"),
         ("storage/coordination/test_sequence.py", "storage/writing/test_inbox.py"),
-        sample=100,
+        sample=60,
     ),
     "aggregate": Module(("reporting/aggregate.py",), ("reporting/test_aggregate.py",)),
     "drain": Module(
         ("storage/writing/drain.py",),
         ("storage/writing/test_drain.py", "storage/writing/test_refused_values.py"),
-        sample=100,
+        sample=60,
     ),
 }
 
