@@ -102,7 +102,7 @@ def test_an_address_names_the_page_that_exists_each_time(site: Site) -> None:
     for _ in range(2):
         assert (
             site.fragment("/lens/endpoints?page=9&sort=p99").headers["hx-push-url"]
-            == "/lens/endpoints?sort=p99"
+            == "/lens/endpoints?days=7&sort=p99"
         )
 
 

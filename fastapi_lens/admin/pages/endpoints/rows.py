@@ -57,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the rows of one page need besides the endpoints, by id.
+    """Facts that the rows of one page need besides the endpoints, by id.
 
     Attributes:
         trends: Calls per step of the window; empty if the trend is not shown.
