@@ -11,7 +11,12 @@ from time import perf_counter_ns
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fastapi_lens.recording.calls.disconnects import CLIENT_CLOSED_REQUEST, is_gone, listen
+from fastapi_lens.recording.calls.disconnects import (
+    CLIENT_CLOSED_REQUEST,
+    is_gone,
+    listen,
+    server_of,
+)
 from fastapi_lens.recording.calls.outcomes import of_request
 from fastapi_lens.recording.calls.websocket import WebSocketWatch
 from fastapi_lens.recording.log.request_log import SAMPLING_MODULUS, UNKNOWN, Ended, Unknown
@@ -132,7 +137,7 @@ class RecordingMiddleware:
         if not lens.started:
             lens = self._begin(scope)
         outer_root = scope.get("root_path", "")
-        server = getattr(receive, "__self__", None)
+        server = getattr(receive, "__self__", None) or server_of(receive)
         has_flag = isinstance(getattr(server, "disconnected", None), bool)
         # Status, time of the last byte, the `receive` for `listen`, number of the open call.
         seen: list[Any] = [0, 0, receive, 0]
