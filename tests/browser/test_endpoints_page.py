@@ -309,7 +309,7 @@ def test_groups_and_the_chart_need_no_script(
 def test_chosen_columns_are_shown_at_once_and_the_next_time(shop: Server, signed_in: Page) -> None:
     page = signed_in
     mark(page)
-    page.get_by_text("Columns", exact=True).click()
+    page.locator("#lens-d-columns > summary").click()
     page.get_by_role("checkbox", name="Trend").uncheck()
     page.get_by_role("checkbox", name="First seen").check()
     page.get_by_role("button", name="Show", exact=True).click()
@@ -320,7 +320,7 @@ def test_chosen_columns_are_shown_at_once_and_the_next_time(shop: Server, signed
     page.goto(f"{shop.url}/lens/endpoints")
     expect(page).to_have_url(re.compile("cols=status"))
     expect(page.get_by_role("columnheader", name="Trend")).to_have_count(0)
-    page.get_by_text("Columns", exact=True).click()
+    page.locator("#lens-d-columns > summary").click()
     expect(page.get_by_role("checkbox", name="First seen")).to_be_checked()
     page.get_by_role("link", name="Default", exact=True).click()
     expect(page.get_by_role("columnheader", name="Trend")).to_have_count(1)
