@@ -137,13 +137,13 @@ def picture(browser: Browser, url: str, name: str, options: dict[str, Any]) -> N
 
 def main() -> None:
     """Start the demo and a browser, take the pictures, stop both."""
-    # Without those of pages that have another name now.
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True)
     with running_demo() as base, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium.find(), args=chromium.launch_arguments()
         )
+        # Without those of pages that have another name now.
+        shutil.rmtree(OUT, ignore_errors=True)
+        OUT.mkdir(parents=True)
         take(browser, base)
         browser.close()
 

@@ -4,7 +4,7 @@ A worker of that release knows no inbox: it adds each batch to the shared rows i
 statements are written down here once more, so that they stay what they were.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -81,6 +81,22 @@ def make_tables(database: Database) -> None:
         connection.execute(version.values(value=str(VERSION)))
 
 
+def until_alone(work: Callable[[], object]) -> int:
+    """Do a work as flushers do: again after a deadlock, or a lock that it waited for too long.
+
+    Returns:
+        The number of times that it failed.
+    """
+    for failed in range(TRIES - 1):
+        try:
+            work()
+        except (DeadlockError, UnavailableError):
+            continue
+        return failed
+    work()
+    return TRIES - 1
+
+
 class FirstWorker:
     """A worker of that release.
 
@@ -140,21 +156,16 @@ class FirstWorker:
 
     def beat(self) -> None:
         """Say that it lives."""
+        self._until_alone(self._beat)
+
+    def _until_alone(self, work: Callable[[], object]) -> None:
+        self.deadlocks += until_alone(work)
+
+    def _beat(self) -> None:
         with self._database.write() as connection:
             mine = sa.update(WORKER).where(WORKER.c.id == self._facts.id, _has_schema())
             values = {"seen_at": 2, "ended_at": 0, "complete_to": 2, "pending": 0, "cost_ns": 9}
             assert connection.execute(mine.values(**values)).rowcount == 1
-
-    def _until_alone(self, work: Any) -> None:
-        for _ in range(TRIES - 1):
-            try:
-                work()
-            except (DeadlockError, UnavailableError):
-                # Its flusher kept the batch, and tried again later.
-                self.deadlocks += 1
-            else:
-                return
-        work()
 
     def _register(self, worker: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         with self._database.write() as connection:
