@@ -16,7 +16,10 @@ from tests.support.browser import PageWatch
 
 WIDTHS = (1440, 1024, 390)
 LISTS = ("endpoints", "cleanup", "callers", "requests", "exceptions", "settings/audit")
-PAGES = ("", *LISTS, "endpoints?page=2", "settings", "settings/danger", "settings/danger/callers")
+PAGES = (
+    *("", *LISTS, "endpoints?page=2", "endpoints?group=prefix&chart=1"),
+    *("settings", "settings/danger", "settings/danger/callers"),
+)
 DETAILS = ("endpoints", "callers", "requests", "exceptions")
 
 BROKEN = r"""() => {
