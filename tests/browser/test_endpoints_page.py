@@ -1,12 +1,13 @@
 """The endpoints page as somebody uses it: a real browser, a real server."""
 
 import re
+from typing import Any
 
 from playwright.sync_api import Page, Response, Route, expect
 
 from benchmarks.support.servers import Server
 from tests.browser.shop import KEY
-from tests.browser.steps import is_still_here, mark, paths, stop_the_clock
+from tests.browser.steps import call, is_still_here, mark, paths, stop_the_clock, tick_until
 from tests.support.browser import PageWatch
 
 
@@ -245,3 +246,61 @@ def test_twenty_rows_are_seen_at_once_and_the_first_load_is_light(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert len(answers) >= 4
     assert sum(one.request.sizes()["responseBodySize"] for one in answers) < 60_000  # Transferred.
+
+
+def test_the_chart_is_read_when_it_is_opened_and_stays_as_it_was_left(
+    shop: Server, signed_in: Page
+) -> None:
+    page = signed_in
+    summary = page.get_by_text("Calls over time", exact=True)
+    plot = page.locator("#lens-chart svg.plot")
+    expect(plot).to_have_count(0)
+    mark(page)
+    summary.click()
+    expect(plot).to_be_visible()
+    call(shop, "/orders", 3)
+    before = plot.locator("title").text_content()
+    tick_until(page, lambda: plot.locator("title").text_content() != before)
+    page.get_by_label("Tag").select_option("reports")
+    expect(plot.locator("title")).to_contain_text("0 in all")
+    expect(plot).to_be_visible()
+    assert is_still_here(page)
+    page.reload()
+    expect(plot).to_be_visible()
+    summary.click()
+    expect(plot).to_be_hidden()
+    page.reload()
+    expect(summary).to_be_visible()
+    expect(plot).to_have_count(0)
+
+
+def test_a_group_leads_to_its_endpoints_and_back(shop: Server, signed_in: Page) -> None:
+    page = signed_in
+    page.get_by_label("Groups").select_option(label="By tag")
+    expect(page).to_have_url(re.compile(r"\?group=tag&days=7$"))
+    expect(page.get_by_role("columnheader", name="Tag")).to_be_visible()
+    page.get_by_role("link", name="orders", exact=True).click()
+    expect(page).to_have_url(re.compile(r"\?tag=orders&days=7$"))
+    expect(page.locator("#lens-rows tr")).to_have_count(4)
+    expect(page.get_by_label("Groups")).to_have_value("")
+    page.go_back()
+    expect(page.get_by_role("columnheader", name="Tag")).to_be_visible()
+    expect(page.get_by_label("Groups")).to_have_value("tag")
+
+
+def test_groups_and_the_chart_need_no_script(
+    shop: Server, scripts_off: Page, session_cookie: Any
+) -> None:
+    page = scripts_off
+    page.context.add_cookies([session_cookie])
+    page.goto(f"{shop.url}/lens/endpoints")
+    page.get_by_label("Groups").select_option(label="By path")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("link", name="/shelves", exact=True)).to_be_visible()
+    page.get_by_text("Calls over time", exact=True).click()
+    page.get_by_role("link", name="Show the chart").click()
+    expect(page.locator("#lens-chart svg.plot")).to_be_visible()
+    page.get_by_role("link", name="/shelves", exact=True).click()
+    expect(page.locator("#lens-chart svg.plot")).to_be_visible()
+    page.get_by_role("link", name="path /shelves").click()
+    expect(page).to_have_url(re.compile(r"/endpoints\?days=7&chart=1$"))

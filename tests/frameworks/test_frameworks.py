@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from scripts import frameworks
+from scripts.constraints import pins_of
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted(Path(__file__).parent.joinpath("recipes").glob("[!c_]*.py"))
@@ -24,12 +25,23 @@ def test_every_recipe_has_tests() -> None:
     assert sorted(named) == sorted(each.stem for each in RECIPES)
 
 
+def test_the_document_names_the_versions_that_are_tested() -> None:
+    pins = pins_of(frameworks.CONSTRAINTS.read_text(encoding="utf-8").splitlines())
+    rows = dict(re.findall(r"^\| ([a-z-]+) \| ([\d.]+\w*) \|$", DOCUMENT, re.MULTILINE))
+    assert rows
+    assert rows == {name: pins[name] for name in rows}
+    for title in ("FastAPI", "Starlette", "SQLAlchemy"):
+        assert f"{title} {pins[title.lower()]}" in DOCUMENT
+
+
 @pytest.mark.frameworks
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda one: one.stem)
 def test_a_recipe_holds_what_it_says(recipe: Path) -> None:
     python = frameworks.find()
     assert python is not None, frameworks.LEFT_OUT
     command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    # Sockets and event loops that the packages leave open are theirs.
+    command += ["-p", "no:unraisableexception"]
     # Without the suite's own conftest, whose needs that environment does not have.
     command += [f"--confcutdir={recipe.parent}", recipe]
     environment = {

@@ -4,23 +4,21 @@ A worker of that release knows no inbox: it adds each batch to the shared rows i
 statements are written down here once more, so that they stay what they were.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.errors import DeadlockError
+from fastapi_lens.errors import DeadlockError, UnavailableError
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
-    ENDED_SESSION,
     ENDPOINT,
-    INBOX,
     META,
     SCHEMA_STEP,
     SCHEMA_VERSION,
@@ -38,7 +36,7 @@ from fastapi_lens.storage.writing.batches import (
 
 VERSION = 2
 TRIES = 5
-"""Transactions that it begins before a deadlock is an error."""
+"""Transactions that it begins before a deadlock, or a lock that it waited for, is an error."""
 
 _NARROW = {
     "postgresql": "ALTER TABLE {} ALTER COLUMN method TYPE VARCHAR(16)",
@@ -46,22 +44,57 @@ _NARROW = {
 }
 
 
+LATER_TABLES = (
+    *("caller", "ended_session", "gone", "inbox", "observed", "release", "use", "use_week"),
+)
+LATER_COLUMNS = {
+    "lens_endpoint": (
+        *("shape_id", "present_since", "evidence_since", "removed_at", "last_used_at"),
+        *("first_release_id", "last_release_id", "overrides"),
+        *("first_called_release_id", "last_called_release_id"),
+        *("callers", "attributed_until", "unattributed_at"),
+    ),
+    "lens_request": ("caller_id",),
+    "lens_worker": ("open_calls", "core_ppm"),
+}
+LATER_INDEXES = ("ix_lens_endpoint_shape_id", "ix_lens_worker_dropped", "ix_lens_worker_seen")
+
+
 def make_tables(database: Database) -> None:
     """Make its tables, in an empty database."""
     migrate(database)
     with database.write() as connection:
-        INBOX.drop(connection)
-        ENDED_SESSION.drop(connection)
-        for index in WORKER.indexes:
-            index.drop(connection)
-        for name in ("open_calls", "core_ppm"):
-            connection.exec_driver_sql(f"ALTER TABLE lens_worker DROP COLUMN {name}")
+        for name in LATER_TABLES:
+            connection.exec_driver_sql(f"DROP TABLE lens_{name}")
+        for table in (ENDPOINT, WORKER):
+            for index in table.indexes:
+                if index.name in LATER_INDEXES:
+                    index.drop(connection)
+        for table_name, columns in LATER_COLUMNS.items():
+            for name in columns:
+                connection.exec_driver_sql(f"ALTER TABLE {table_name} DROP COLUMN {name}")
         narrow = _NARROW.get(database.dialect.name)
-        for table in ("lens_endpoint", "lens_request") if narrow else ():
-            connection.exec_driver_sql(str(narrow).format(table))
+        for table_name in ("lens_endpoint", "lens_request") if narrow else ():
+            connection.exec_driver_sql(str(narrow).format(table_name))
         connection.execute(sa.delete(META).where(META.c.name == SCHEMA_STEP))
         version = sa.update(META).where(META.c.name == SCHEMA_VERSION)
         connection.execute(version.values(value=str(VERSION)))
+
+
+def until_alone(work: Callable[[], object]) -> int:
+    """Do a work as flushers do: again after a deadlock, or a lock that it waited for too long.
+
+    Returns:
+        The number of times that it failed.
+    """
+    for failed in range(TRIES - 1):
+        try:
+            work()
+        except (DeadlockError, UnavailableError):
+            continue
+        return failed
+    work()
+    return TRIES - 1
 
 
 class FirstWorker:
@@ -123,20 +156,16 @@ class FirstWorker:
 
     def beat(self) -> None:
         """Say that it lives."""
+        self._until_alone(self._beat)
+
+    def _until_alone(self, work: Callable[[], object]) -> None:
+        self.deadlocks += until_alone(work)
+
+    def _beat(self) -> None:
         with self._database.write() as connection:
             mine = sa.update(WORKER).where(WORKER.c.id == self._facts.id, _has_schema())
             values = {"seen_at": 2, "ended_at": 0, "complete_to": 2, "pending": 0, "cost_ns": 9}
             assert connection.execute(mine.values(**values)).rowcount == 1
-
-    def _until_alone(self, work: Any) -> None:
-        for _ in range(TRIES - 1):
-            try:
-                work()
-            except DeadlockError:
-                self.deadlocks += 1
-            else:
-                return
-        work()
 
     def _register(self, worker: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         with self._database.write() as connection:

@@ -14,7 +14,7 @@ from fastapi_lens.admin.access.cookies import path_of
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.http.history import is_live_update
 from fastapi_lens.admin.http.requests import client_path
-from fastapi_lens.admin.urls.period import DEFAULT_PERIOD, NAMES, VIEW, Period, is_named
+from fastapi_lens.admin.urls.period import DEFAULT_PERIOD, NAMES, SHOWN, Period, is_named
 from fastapi_lens.admin.urls.query_string import address, fields_of
 
 COOKIE, PART_COOKIE = "lens_period", "lens_part"
@@ -54,7 +54,7 @@ def with_period(view: View) -> View:
 
 def _wanted(context: Context, fields: Fields, known: Period) -> Period | None:
     """The period that an address leads to; None if it is shown as it is."""
-    if VIEW in fields:
+    if SHOWN in fields:
         return _typed(context, Period.of({**_viewed(fields), **fields}))
     if not is_named(fields):
         return None if known == DEFAULT_PERIOD else known
@@ -79,13 +79,13 @@ def _begun(period: Period, now: float) -> Period:
 
 def _viewed(fields: Fields) -> Fields:
     """The fields of the address on which the picker was shown."""
-    found = fields_of(f"?{fields[VIEW][-1]}")
+    found = fields_of(f"?{fields[SHOWN][-1]}")
     return {name: values for name, values in found.items() if name not in ("start", "end")}
 
 
 def _address(context: Context, fields: Fields, period: Period) -> str:
     """The address of the same page in a period."""
-    fields = _viewed(fields) if VIEW in fields else fields
+    fields = _viewed(fields) if SHOWN in fields else fields
     others = [
         (name, value) for name, values in fields.items() if name not in NAMES for value in values
     ]

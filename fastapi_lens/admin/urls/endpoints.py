@@ -231,7 +231,15 @@ class EndpointsQuery:
     def of_part(self, kind: PartKind, value: str) -> Self:
         """The endpoints of a part, one by one; without such a part for an empty value."""
         without = None if value or kind is PartKind.PREFIX else kind
-        return replace(self, **{kind: value}, without=without, group=None, page=1)
+        return replace(
+            self,
+            tag=value if kind is PartKind.TAG else self.tag,
+            prefix=value if kind is PartKind.PREFIX else self.prefix,
+            file=value if kind is PartKind.FILE else self.file,
+            without=without,
+            group=None,
+            page=1,
+        )
 
     def without_filters(self) -> Self:
         """The first page of all endpoints, in the same period, order and columns."""

@@ -20,7 +20,7 @@ MAX_MOMENT = 4_102_444_800
 NAMES = ("days", "from", "to", "start", "end")
 """The parameters of a period."""
 
-VIEW = "view"
+SHOWN = "shown"
 """The field of the picker with the query of the address that it was shown on."""
 
 _MINUTE = 60
@@ -70,7 +70,7 @@ DEFAULT_WINDOW = WindowChoice.WEEK
 
 
 def _cleaned(text: str) -> str:
-    """What was typed as a time, as far as an address holds it."""
+    """A time as it was typed, as far as an address holds it."""
     return re.sub(r"[^0-9A-Za-z:.+ -]", "", text)[:_LONGEST_TYPED].strip()
 
 

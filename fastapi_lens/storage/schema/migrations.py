@@ -41,9 +41,12 @@ SESSION_SALT = "session_salt"
 def _create_tables(connection: Connection) -> None:
     lens_metadata.create_all(connection)
     for table in lens_metadata.sorted_tables:
+        existing = _columns_of(connection, table)
         for index in table.indexes:
-            # Of a table that already exists, because the process that created it was killed.
-            index.create(connection, checkfirst=True)
+            # A table of an older release gets some columns, and their indexes, in a later step.
+            if existing.issuperset(column.name for column in index.columns):
+                # Of a table that already exists, because the process that created it was killed.
+                index.create(connection, checkfirst=True)
 
 
 def _add_log_and_settings(connection: Connection) -> None:

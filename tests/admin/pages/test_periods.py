@@ -13,7 +13,13 @@ NOON = 1_797_508_800.0
 """12:00 UTC, 17 Dec 2026."""
 
 DAY, HOUR = 86_400.0, 3_600.0
-PAGES = ("/lens/", "/lens/endpoints", "/lens/endpoints/{key}", "/lens/requests")
+PAGES = (
+    "/lens/",
+    "/lens/endpoints",
+    "/lens/endpoints/{key}",
+    "/lens/requests",
+    "/lens/exceptions",
+)
 
 
 @pytest.fixture
@@ -58,7 +64,7 @@ def test_every_page_offers_the_same_periods_and_the_way_to_earlier_ones(past: Si
 
 def test_the_numbers_are_of_a_part_of_time(past: Site) -> None:
     part = "from=2026-12-14T00:00Z&to=2026-12-16T12:00Z"
-    overview, _, endpoint, _ = addresses_of(past)
+    overview, _, endpoint, *_ = addresses_of(past)
     for address in (overview, endpoint):
         assert figures(past.get(f"{address}?{part}").text)["Calls"].split()[0] == "2"
     exported = past.get(f"/lens/endpoints.json?q=health&{part}").json()
@@ -69,8 +75,8 @@ def test_the_numbers_are_of_a_part_of_time(past: Site) -> None:
 def pick(site: Site, address: str, start: str, end: str) -> Any:
     """Send the form of the picker, as it is on a page."""
     page = site.get(address).text
-    view = field(page, "view").value
-    sent = {"view": view, "start": start, "end": end}
+    shown = field(page, "shown").value
+    sent = {"shown": shown, "start": start, "end": end}
     site.forget_period()
     return site.client.get(address.partition("?")[0], params=sent)
 

@@ -129,11 +129,11 @@ def test_a_column_is_sorted_first_as_it_is_asked_for_most() -> None:
 
 
 def test_the_column_of_both_errors_is_that_of_5xx_today() -> None:
-    assert EndpointsQuery.parse("?sort=-errors").url() == "?sort=-errors_5xx"
-    assert EndpointsQuery.parse("?sort=errors").url() == "?sort=errors_5xx"
+    assert EndpointsQuery.parse("?sort=-errors").url() == "?days=7&sort=-errors_5xx"
+    assert EndpointsQuery.parse("?sort=errors").url() == "?days=7&sort=errors_5xx"
 
 
 def test_columns_are_written_in_the_order_of_the_table() -> None:
     query = EndpointsQuery.parse("?cols=p95,calls&cols=status.p95")
-    assert query.url() == "?cols=status.calls.p95"
+    assert query.url() == "?days=7&cols=status.calls.p95"
     assert query.with_page(2).with_status(Status.DEAD).columns == ("status", "calls", "p95")

@@ -18,7 +18,7 @@ from fastapi_lens.admin.urls.query_string import address, fields_of
 COOKIE = "lens_cols"
 COOKIE_SECONDS = 365 * 86_400
 
-_VIEW = "view"
+_VIEW = "columns"
 """Parameter of the form: the address of the view whose columns are chosen."""
 
 

@@ -1,4 +1,4 @@
-"""What appears when, for an application that was not recorded for long. No I/O."""
+"""Things that appear later, and when, for an application that was not recorded for long. No I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

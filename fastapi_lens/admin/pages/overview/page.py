@@ -190,8 +190,13 @@ def _list_href(
     context: Context, query: OverviewQuery, column: str = "", *, status: Status | None = None
 ) -> str:
     """The list of the same endpoints."""
-    part = {"tag": query.tag, "prefix": query.prefix, "file": query.file}
-    listed = EndpointsQuery(window=query.window, status=status, **part)
+    listed = EndpointsQuery(
+        window=query.window,
+        status=status,
+        tag=query.tag,
+        prefix=query.prefix,
+        file=query.file,
+    )
     if column:
         listed = listed.with_sort(Sort.first_of(column))
     return listed.url(context.url("/endpoints"))

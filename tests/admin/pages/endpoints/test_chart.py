@@ -53,10 +53,10 @@ def test_a_closed_chart_is_not_read(called: Site) -> None:
     assert "Calls over time" in page_text(closed)
     assert 'class="plot"' not in closed
     # What a reader without a script has instead.
-    assert "/lens/endpoints?chart=1" in addresses(closed)
+    assert "/lens/endpoints?days=7&chart=1" in addresses(closed)
     called.get("/lens/endpoints?days=30")
     without = queries(lambda: called.get("/lens/endpoints?days=1"))
-    assert 0 < queries(lambda: called.get("/lens/endpoints?days=1", **OPEN)) - without <= 5
+    assert 0 < queries(lambda: called.get("/lens/endpoints?days=1", **OPEN)) - without <= 6
 
 
 def test_an_address_with_the_chart_keeps_it(called: Site) -> None:

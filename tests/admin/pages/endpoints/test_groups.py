@@ -104,7 +104,7 @@ def test_paths_and_files_are_groups_too(shop: Site) -> None:
     assert "An endpoint counts in each path above it." in page_text(text)
     text = shop.get("/lens/endpoints?group=file").text
     assert names(text) == [FILE]
-    assert link(text, FILE).href == f"/lens/endpoints?file={quote(FILE, safe='')}"
+    assert link(text, FILE).href == f"/lens/endpoints?file={quote(FILE, safe='')}&days=7"
     assert "counts in each" not in page_text(text)
 
 
@@ -137,13 +137,13 @@ def test_groups_are_sorted_by_any_column(shop: Site, sort: str, order: list[str]
 
 def test_headers_sort_and_tabs_filter_within_the_groups(shop: Site) -> None:
     found = addresses(shop.get("/lens/endpoints?group=tag&q=api").text)
-    assert "/lens/endpoints?q=api&group=tag&sort=-endpoints" in found
-    assert "/lens/endpoints?q=api&group=tag&sort=calls" in found
-    assert "/lens/endpoints?q=api&status=dead&group=tag" in found
+    assert "/lens/endpoints?q=api&group=tag&days=7&sort=-endpoints" in found
+    assert "/lens/endpoints?q=api&group=tag&days=7&sort=calls" in found
+    assert "/lens/endpoints?q=api&status=dead&group=tag&days=7" in found
     # Files have the endpoints one by one.
-    assert "/lens/endpoints.csv?q=api" in found
+    assert "/lens/endpoints.csv?q=api&days=7" in found
     text = shop.get("/lens/endpoints?group=tag&sort=-endpoints").text
-    assert "/lens/endpoints?group=tag&sort=endpoints" in addresses(text)
+    assert "/lens/endpoints?group=tag&days=7&sort=endpoints" in addresses(text)
     text = shop.get("/lens/endpoints?group=tag&status=never_called").text
     assert names(text) == ["No tag"]
     assert names(shop.get("/lens/endpoints?group=tag&tag=carts").text) == ["carts"]
@@ -166,7 +166,7 @@ def test_very_many_groups_have_pages(make_site: MakeSite) -> None:
     text = site.get("/lens/endpoints?group=tag&sort=path").text
     assert (len(names(text)), names(text)[-1]) == (50, "tag 49")
     assert "1–50 of 60 groups of 60 endpoints" in page_text(text)
-    assert link(text, "Page 2").href == "/lens/endpoints?group=tag&sort=path&page=2"
+    assert link(text, "Page 2").href == "/lens/endpoints?group=tag&days=7&sort=path&page=2"
     assert len(names(site.get("/lens/endpoints?group=tag&sort=path&page=9").text)) == 10
 
 
@@ -179,7 +179,7 @@ def test_a_name_that_no_address_can_hold_is_no_link(make_site: MakeSite) -> None
 
     text = make_site(app).get("/lens/endpoints?group=tag").text
     assert names(text) == ["<b>", "x" * 201]
-    assert link(text, "<b>").href == "/lens/endpoints?tag=%3Cb%3E"
+    assert link(text, "<b>").href == "/lens/endpoints?tag=%3Cb%3E&days=7"
     assert "x" * 201 not in [one.name for one in links(text)]
 
 
@@ -197,7 +197,7 @@ def test_each_part_that_is_shown_can_be_left(shop: Site) -> None:
     assert field(text, "file").value == FILE
     assert link(text, "Overview of these").href == f"/lens/?days=30&{parts}"
     text = shop.get("/lens/endpoints?without=tag").text
-    assert link(text, "No tag : show all").href == "/lens/endpoints"
+    assert link(text, "No tag : show all").href == "/lens/endpoints?days=7"
     assert table(text, "Endpoints").names == ["GET /health"]
     assert "Overview of these" not in text
     # A file is always known here, and each endpoint has a path.
@@ -208,7 +208,7 @@ def test_each_part_that_is_shown_can_be_left(shop: Site) -> None:
 def test_the_overview_of_a_part_leads_to_the_list_of_it(shop: Site) -> None:
     text = shop.get("/lens/?prefix=/api/v1/orders").text
     assert link(text, "All with 5xx").href == (
-        "/lens/endpoints?prefix=%2Fapi%2Fv1%2Forders&sort=-errors_5xx"
+        "/lens/endpoints?prefix=%2Fapi%2Fv1%2Forders&days=7&sort=-errors_5xx"
     )
 
 
