@@ -1,4 +1,4 @@
-"""What holds of each page: nothing is cut, broken or invisible, on any screen and on paper."""
+"""Rules for each page: nothing is cut, broken or invisible, on any screen and on paper."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -87,7 +87,7 @@ def test_nothing_moves_when_an_update_fails(
     page.set_viewport_size({"width": width, "height": 900})
     page.wait_for_load_state("networkidle")
     page.evaluate(WATCH)
-    page.route("**/lens/endpoints", lambda route: route.fulfill(status=500, body="no"))
+    page.route("**/lens/endpoints?*", lambda route: route.fulfill(status=500, body="no"))
     tick(page)
     live = page.get_by_role("button", name="Live")
     expect(page.get_by_text("retrying").first).to_be_visible()
@@ -95,7 +95,7 @@ def test_nothing_moves_when_an_update_fails(
     expect(page.locator("#lens-rows tr")).to_have_count(50)
     assert_still(page)
 
-    page.unroute("**/lens/endpoints")
+    page.unroute("**/lens/endpoints?*")
     tick(page)
     expect(page.locator("#lens-note")).to_have_text("")
     expect(live).not_to_have_attribute("data-state", "")

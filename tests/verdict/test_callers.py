@@ -1,4 +1,4 @@
-"""How long the silence of a caller has to be. Days count from the last use."""
+"""The silence that a caller needs. Days count from the last use."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""How to make the first call of an application: a command, or the endpoint in words. No HTML."""
+"""The first call of an application: a command, or the endpoint in words. No HTML."""
 
 import shlex
 from dataclasses import dataclass

@@ -53,8 +53,7 @@ _TERMS = {
         "Bars",
         (
             "Trend: calls over time; the last bar is still filling. 5xx and 4xx: share of the "
-            "calls, solid for 5xx, dashed for 4xx; a cut bar exceeds the scale in its column "
-            "header."
+            "calls; a cut bar exceeds the scale in its column header."
         ),
     ),
     "weeks": (

@@ -186,7 +186,7 @@ _NEEDED = (
     *("errors_4xx", "trend", "handler"),
 )
 _NEEDED_OF_SILENT = ("last", "total", "verdict", "handler", "first")
-"""What a narrow window shows first."""
+"""Columns that a narrow window shows first."""
 
 _EVERYWHERE = frozenset({"path", "calls"})
 """Sorting by these adds no column."""

@@ -70,7 +70,7 @@ DEFAULT_WINDOW = WindowChoice.WEEK
 
 
 def _cleaned(text: str) -> str:
-    """What was typed as a time, as far as an address holds it."""
+    """A time as it was typed, as far as an address holds it."""
     return re.sub(r"[^0-9A-Za-z:.+ -]", "", text)[:_LONGEST_TYPED].strip()
 
 

@@ -31,7 +31,7 @@ _UUID = "00000000-0000-4000-8000-000000000000"
 _PLAIN = "1"
 """The value of everything that needs no other one; a text may be anything."""
 
-_EXAMPLES: Mapping[Any, str] = {
+_EXAMPLES: Mapping[type, str] = {
     **dict.fromkeys((str, int, float, Decimal), _PLAIN),
     bool: "true",
     UUID: _UUID,
@@ -136,10 +136,11 @@ def _required(leaf: Leaf) -> dict[str, str]:
 
 def _query_name(parameter: inspect.Parameter, hint: object) -> str:
     """The name of a parameter in the query; empty if it may be left out or is elsewhere."""
-    if _base(hint) not in _EXAMPLES and not _choices(hint):
+    if not _known_example(hint):
         return ""
     declared = _declared(parameter.default, hint)
-    is_required = parameter.default in (parameter.empty, ...)
+    # Not by equality, which values of the host may define as they like.
+    is_required = parameter.default is parameter.empty or parameter.default is ...
     if declared is None:
         return parameter.name if is_required else ""
     # Others are a header, a part of the body, or what a dependency gives.
@@ -149,15 +150,23 @@ def _query_name(parameter: inspect.Parameter, hint: object) -> str:
 
 
 def _declared(default: object, hint: object) -> object:
-    """What says where a parameter comes from: ``Query()``, ``Header()``; None for a plain one."""
+    """The value that tells the source of a parameter: ``Query()``; None for a plain one."""
     kinds = (params.Param, params.Body, params.Depends)
     return next((one for one in (default, *_metadata(hint)) if isinstance(one, kinds)), None)
 
 
 def example_of(hint: object) -> str:
     """A text that stands for a value of a type; the first of an enumeration."""
-    choices = _choices(hint)
-    return str(choices[0]) if choices else _EXAMPLES.get(_base(hint), _PLAIN)
+    return _known_example(hint) or _PLAIN
+
+
+def _known_example(hint: object) -> str:
+    """The same; empty for a type that no text is known of."""
+    choices, base = _choices(hint), _base(hint)
+    if choices:
+        return str(choices[0])
+    # Only types, because other hints may have no hash.
+    return _EXAMPLES.get(base, "") if isinstance(base, type) else ""
 
 
 def _choices(hint: object) -> list[object]:
@@ -183,7 +192,7 @@ def _hints(endpoint: Any) -> Mapping[str, object]:
     """The types of a handler's parameters; none where they cannot be read."""
     try:
         return typing.get_type_hints(unwrapped(endpoint), include_extras=True)
-    except (AttributeError, NameError, TypeError):
+    except (AttributeError, NameError, SyntaxError, TypeError):
         return {}
 
 

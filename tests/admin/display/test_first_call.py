@@ -113,6 +113,7 @@ def test_the_query_has_what_it_needs_and_nothing_else(make_site: MakeSite) -> No
         size: Annotated[Size, Query(alias="s")],
         limit: Annotated[int, Query()],
         old: int = Query(...),
+        odd: Literal[1, 2] | None = None,
         page: int = 1,
         sort: str = Query("name"),
         trace: str | None = Header(None),

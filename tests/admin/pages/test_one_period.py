@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from benchmarks.support.rows import caller
 from fastapi_lens.admin.urls.period import moment_text
 from fastapi_lens.storage.writing.drain import drain_all
 from tests.admin.conftest import Site
@@ -118,8 +119,11 @@ def test_an_export_of_requests_without_a_period_has_all_that_is_kept(
 
 
 def test_pages_of_callers_and_the_cleanup_say_since_when_they_count(shop: Site) -> None:
+    web = caller("web", app="site")
+    shop.count_at(shop.lens.clock() - 20 * DAY, "GET", "/only", 6, by=web)
     shop.get("/lens/endpoints?days=1")
-    callers = page_text(shop.get("/lens/callers").text)
-    assert "Calls count since the caller was first seen" in callers or "No callers" in callers
-    cleanup = page_text(shop.get("/lens/cleanup").text)
-    assert "57 weeks" in cleanup
+    everybody = page_text(shop.get("/lens/callers").text)
+    assert "Calls count since the caller was first seen." in everybody
+    somebody = page_text(shop.get(f"/lens/callers/{web.id:016x}").text)
+    assert "All numbers are since the caller was first seen." in somebody
+    assert "57 weeks" in page_text(shop.get("/lens/cleanup").text)

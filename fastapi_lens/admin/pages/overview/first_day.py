@@ -1,4 +1,4 @@
-"""What appears when, for an application that was not recorded for long. No I/O."""
+"""Things that appear later, and when, for an application that was not recorded for long. No I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ def _calls(context: Context, *, is_called: bool) -> Step:
 
 def _before(query: OverviewQuery, since: int | None, today: int) -> Step:
     seconds = query.window.window.seconds
-    name, enough = "Change", f"{FEWEST_CALLS} calls in each of two periods"
+    name, enough = "Comparison", f"{FEWEST_CALLS} calls in each of two periods"
     if seconds is None:
         return Step(name, f"Needs {enough}; choose a period.")
     days = -(-2 * seconds // SECONDS_PER_DAY)
@@ -95,7 +95,7 @@ def _statuses(context: Context, since: int | None) -> Step:
 def _verdicts(context: Context, since: int | None) -> Step:
     needs = (
         f"An endpoint without any use is “probably unused” after {QUARTER:g} observed days, and "
-        f"“safe to remove” after {YEAR:g}; one that was used, as its pattern of use says."
+        f"“safe to remove” after {YEAR:g}; one that was used, depending on how often."
     )
     link = ("Cleanup", context.url("/cleanup"))
     return Step("May I delete it?", needs, _from(since, QUARTER), link=link)

@@ -59,6 +59,7 @@ class Found:
             timed=Usage.total([one.usage for one in self.endpoints if one.kind != "websocket"]),
             before=self._comparable(usage),
             exceptions=(
+                sum(one.in_period for one in self.exceptions),
                 len(self.exceptions),
                 sum(one.is_new for one in self.exceptions),
             ),

@@ -37,7 +37,7 @@ def test_the_page_of_a_caller_lists_what_it_uses(called: Site) -> None:
     assert (users["Refused"], users["Failed"], users["Longest gap"]) == ("20.0%", "20.0%", "–")
     assert users["Status"] == "Active"
     assert users["Verdict"] == "In use"
-    assert users.links[0].href == f"/lens/endpoints/{key_of(called, '/users')}"
+    assert users.links[0].href == f"/lens/endpoints/{key_of(called, '/users')}?days=7"
     assert found["GET /users/{user_id}"]["Longest gap"] == "31 days"
     assert "It has called 2 endpoints, 2 of them in the last 30 days." in page_text(text)
     assert figures(text)["Known by"] == "application"

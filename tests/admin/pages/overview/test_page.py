@@ -328,7 +328,7 @@ def test_exceptions_have_their_endpoint_and_their_first_and_last_time(make_site:
     assert row["Exception"] == "ZeroDivisionErrorGET /v2/fails/{number}"
     assert (row["Times"], row["First"] != "", row["Last"] != "") == ("3", True, True)
     assert row.links[0].href.startswith("/lens/exceptions/")
-    assert figures(text)["Exceptions"] == "1 1 new type"
+    assert figures(text)["Exceptions"] == "3 1 type all new"
     assert link(text, "All 1 type").href == "/lens/exceptions?days=7"
     assert "No unhandled exceptions" in page_text(overview(site, "?tag=good"))
 
