@@ -146,7 +146,7 @@ def test_snippets_pass_mypy_strict_and_pyright(tmp_path: Path) -> None:
 def test_snippets_with_other_packages_pass_mypy_without_their_types(tmp_path: Path) -> None:
     for one in EVERY_SNIPPET:
         if one.document == FRAMEWORKS:
-            (tmp_path / f"{one.name}.py").write_text(one.program, encoding="utf-8")
+            (tmp_path / f"{one.name}.py").write_text(one.text, encoding="utf-8")
     files = sorted(map(str, tmp_path.glob("*.py")))
     assert files
     cache = ROOT / ".mypy_cache" / "snippets"
