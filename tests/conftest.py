@@ -1,7 +1,8 @@
-"""Fixtures of the whole suite, and the marks that they bring along. No test is skipped here:
-where a browser or a PostgreSQL is missing, what needs it fails and says what to install. Only
-where no MariaDB, nginx or PgBouncer is found, and no environment with FastAPI's neighbours, the tests
-that need it are left out, and the run says so.
+"""Fixtures of the whole suite, and the marks that they bring along.
+
+No test is skipped here: where a browser or a PostgreSQL is missing, what needs it fails and says
+what to install. Only where no MariaDB, nginx or PgBouncer is found, or no environment with
+FastAPI's neighbours, the tests that need it are left out, and the run says so.
 """
 
 import os

@@ -11,7 +11,12 @@ from time import perf_counter_ns
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fastapi_lens.recording.calls.disconnects import CLIENT_CLOSED_REQUEST, is_gone, listen
+from fastapi_lens.recording.calls.disconnects import (
+    CLIENT_CLOSED_REQUEST,
+    is_gone,
+    listen,
+    server_of,
+)
 from fastapi_lens.recording.calls.handled import Handled, handled_below
 from fastapi_lens.recording.calls.outcomes import of_request
 from fastapi_lens.recording.calls.websocket import WebSocketWatch
@@ -136,7 +141,7 @@ class RecordingMiddleware:
         if not lens.started:
             lens = self._begin(scope)
         outer_root = scope.get("root_path", "")
-        server = getattr(receive, "__self__", None)
+        server = getattr(receive, "__self__", None) or server_of(receive)
         has_flag = isinstance(getattr(server, "disconnected", None), bool)
         # Status, time of the last byte, the `receive` for `listen`, number of the open call; for a
         # response of 500 and above also the exception that it was made from.

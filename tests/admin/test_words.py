@@ -37,13 +37,9 @@ def busy(make_site: MakeSite) -> Site:
 
 def details(site: Site) -> list[str]:
     """The addresses of everything that has a page of its own."""
-    found = [
-        one.href
-        for page in PAGES
-        for one in links(site.get(page).text)
-        if re.fullmatch(r"/lens/(endpoints|exceptions|requests|callers)/\w+", one.href)
-    ]
-    return sorted(set(found))
+    found = {one.href.partition("?")[0] for page in PAGES for one in links(site.get(page).text)}
+    own = re.compile(r"/lens/(endpoints|exceptions|requests|callers)/\w+")
+    return sorted(filter(own.fullmatch, found))
 
 
 def test_no_two_pages_have_the_same_title(busy: Site) -> None:

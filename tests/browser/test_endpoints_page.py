@@ -22,7 +22,7 @@ def test_the_whole_story_from_login_to_logout(
     expect(page.get_by_role("alert")).to_be_visible()
     page.get_by_label("Key").fill(KEY)
     page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?days=7&sort=-p95")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?sort=-p95&days=7")
     assert paths(page)[0] == "/orders/{order_id}"
     mark(page)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from scripts import frameworks
+from scripts.constraints import pins_of
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted(Path(__file__).parent.joinpath("recipes").glob("[!c_]*.py"))
@@ -22,6 +23,15 @@ DOCUMENT = (ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
 def test_every_recipe_has_tests() -> None:
     named = re.findall(r"^<!-- recipe: (\w+) -->$", DOCUMENT, re.MULTILINE)
     assert sorted(named) == sorted(each.stem for each in RECIPES)
+
+
+def test_the_document_names_the_versions_that_are_tested() -> None:
+    pins = pins_of(frameworks.CONSTRAINTS.read_text(encoding="utf-8").splitlines())
+    rows = dict(re.findall(r"^\| ([a-z-]+) \| ([\d.]+\w*) \|$", DOCUMENT, re.MULTILINE))
+    assert rows
+    assert rows == {name: pins[name] for name in rows}
+    for title in ("FastAPI", "Starlette", "SQLAlchemy"):
+        assert f"{title} {pins[title.lower()]}" in DOCUMENT
 
 
 @pytest.mark.frameworks

@@ -4,6 +4,10 @@ A server reports a disconnect only if the application receives another message. 
 respond without doing so, and uvicorn then discards the response. So the disconnect is read from the
 server object, if it exposes it, and otherwise from the messages that the application receives. No
 message that the application needs is consumed.
+
+FastAPI's telemetry, OpenTelemetry's instrumentation and other middlewares above the lens pass on a
+`receive` of their own: a function that refers to the one that it got by the same name. The server
+is looked for behind such functions, too.
 """
 
 from __future__ import annotations
@@ -12,11 +16,34 @@ from asyncio import Queue
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from starlette.types import Message
+    from starlette.types import Message, Receive
 
 CLIENT_CLOSED_REQUEST = 499
 HTTP_DISCONNECT = "http.disconnect"
 _DISCONNECTS = (HTTP_DISCONNECT, "websocket.disconnect")
+_MAX_WRAPPERS = 8
+"""Functions around the server's `receive` that are looked behind."""
+
+_RECEIVE = "receive"
+
+
+def server_of(receive: Receive) -> object:
+    """The object that a `receive` is a method of; None if there is none.
+
+    Args:
+        receive: The server's, or a function around it.
+    """
+    inner: Any = receive
+    for _ in range(_MAX_WRAPPERS):
+        server = getattr(inner, "__self__", None)
+        code = getattr(inner, "__code__", None)
+        if server is not None or code is None or _RECEIVE not in code.co_freevars:
+            return server
+        try:
+            inner = inner.__closure__[code.co_freevars.index(_RECEIVE)].cell_contents
+        except ValueError:  # It has no value any more.
+            return None
+    return None
 
 
 def is_gone(server: object) -> bool | None:

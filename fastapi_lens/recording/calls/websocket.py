@@ -5,7 +5,7 @@ from time import perf_counter_ns
 
 from starlette.types import Message, Receive, Send
 
-from fastapi_lens.recording.calls.disconnects import CLIENT_CLOSED_REQUEST, is_gone
+from fastapi_lens.recording.calls.disconnects import CLIENT_CLOSED_REQUEST, is_gone, server_of
 from fastapi_lens.recording.calls.outcomes import SERVER_ERROR, Outcome, of_websocket
 
 SWITCHING_PROTOCOLS = 101
@@ -50,7 +50,7 @@ class WebSocketWatch:
 
     async def send(self, message: Message) -> None:
         """Send a message of the application."""
-        if not self.status and is_gone(getattr(self._receive, "__self__", None)):
+        if not self.status and is_gone(server_of(self._receive)):
             self.gone = True
         try:
             await self._send(message)

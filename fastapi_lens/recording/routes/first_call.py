@@ -150,7 +150,7 @@ def _query_name(parameter: inspect.Parameter, hint: object) -> str:
 
 
 def _declared(default: object, hint: object) -> object:
-    """The value that says where a parameter comes from: ``Query()``, ``Header()``; None for a plain one."""
+    """The value that tells the source of a parameter: ``Query()``; None for a plain one."""
     kinds = (params.Param, params.Body, params.Depends)
     return next((one for one in (default, *_metadata(hint)) if isinstance(one, kinds)), None)
 

@@ -1,8 +1,11 @@
 """Cadwyn: one endpoint for all versions, and the version as the caller."""
 
+from cadwyn import Cadwyn, Version, VersionBundle, VersionedAPIRouter
 from fastapi.testclient import TestClient
 
+from fastapi_lens import LensConfig, LensMiddleware
 from tests.frameworks.recipes.conftest import Recipe
+from tests.recording.probe import calls_in, lens_of
 
 ORDER = "/orders/7"
 CALLERS = """
@@ -45,3 +48,24 @@ def test_an_endpoint_is_the_same_in_all_versions_and_its_callers_are_the_version
         ("GET", "2025-01-01", 2),
         ("GET", "2026-06-01", 1),
     ]
+
+
+def test_with_the_version_in_the_path_it_is_a_parameter_of_the_template() -> None:
+    router = VersionedAPIRouter(prefix="/{api_version}")
+
+    @router.get("/orders")
+    def read_orders() -> list[int]:
+        return []
+
+    app = Cadwyn(
+        versions=VersionBundle(Version("2026-06-01"), Version("2025-01-01")),
+        api_version_location="path",
+        api_version_parameter_name="api_version",
+    )
+    app.generate_and_include_versioned_routers(router)
+    LensMiddleware.setup(app, LensConfig(db_path=":memory:"))
+    with TestClient(app) as client:
+        assert client.get("/2026-06-01/orders").json() == []
+        assert client.get("/2025-01-01/orders").json() == []
+
+    assert calls_in(lens_of(app)) == {"/{api_version}/orders": 2}

@@ -1,7 +1,10 @@
 """OpenTelemetry's instrumentation: the routes of spans, and the same calls here."""
 
+import asyncio
+
 from opentelemetry.trace import StatusCode
 
+from tests.frameworks.gone import without_client
 from tests.frameworks.recipes.conftest import Recipe
 from tests.frameworks.spans import Spans
 
@@ -30,3 +33,11 @@ def test_an_exception_is_in_the_span_and_counts_as_500(recipe: Recipe) -> None:
     assert (event.attributes or {})["exception.type"] == "ZeroDivisionError"
     assert span.status.status_code is StatusCode.ERROR
     assert recipe.counted() == {"GET /v1/orders/{order_id}": {500: 1}}
+
+
+def test_a_client_that_has_gone_is_noticed_behind_its_receive(recipe: Recipe) -> None:
+    with recipe.client():
+        answered = asyncio.run(without_client(recipe.app, "/v1/orders/7"))
+
+    assert answered == [200]
+    assert recipe.counted() == {"GET /v1/orders/{order_id}": {499: 1}}

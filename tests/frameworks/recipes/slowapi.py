@@ -3,6 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+from fastapi import APIRouter, FastAPI
+from fastapi.testclient import TestClient
+from slowapi import Limiter
+from slowapi.middleware import SlowAPIMiddleware
+from slowapi.util import get_remote_address
 
 from tests.frameworks.recipes.conftest import Recipe
 
@@ -28,6 +33,21 @@ def test_a_refusal_of_the_middleware_is_not_counted(recipe: Recipe) -> None:
 
     assert statuses == [200] * 5 + [429] * 2
     assert recipe.counted() == {"GET /customers": {200: 5}}
+
+
+def test_default_limits_miss_included_routers_also_without_the_lens() -> None:
+    router = APIRouter()
+
+    @router.get("/customers")
+    def read_customers() -> list[str]:
+        return []
+
+    app = FastAPI()
+    app.state.limiter = Limiter(key_func=get_remote_address, default_limits=["5/minute"])
+    app.add_middleware(SlowAPIMiddleware)
+    app.include_router(router)
+    with TestClient(app) as client:
+        assert {client.get("/customers").status_code for _ in range(7)} == {200}
 
 
 def test_the_admin_is_not_limited(recipe: Recipe) -> None:

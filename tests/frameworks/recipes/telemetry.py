@@ -1,5 +1,8 @@
 """FastAPI's own telemetry: the routes of spans, and the same calls here."""
 
+import asyncio
+
+from tests.frameworks.gone import without_client
 from tests.frameworks.recipes.conftest import Recipe
 from tests.frameworks.spans import Spans
 
@@ -18,3 +21,11 @@ def test_a_span_has_the_route_that_is_counted(recipe: Recipe) -> None:
         ("GET", None, 404),
     ]
     assert recipe.counted() == {"GET /v1/orders/{order_id}": {200: 1, 500: 1}}
+
+
+def test_a_client_that_has_gone_is_noticed_behind_its_receive(recipe: Recipe) -> None:
+    with recipe.client():
+        answered = asyncio.run(without_client(recipe.app, "/v1/orders/7"))
+
+    assert answered == [200]
+    assert recipe.counted() == {"GET /v1/orders/{order_id}": {499: 1}}

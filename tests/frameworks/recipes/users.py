@@ -40,7 +40,7 @@ def test_its_routes_and_guarded_ones_are_counted_by_status(recipe: Recipe) -> No
 
 @pytest.mark.parametrize("is_superuser", [False, True])
 def test_its_users_look_at_the_admin_and_superusers_change_it(
-    recipe: Recipe, is_superuser: bool
+    recipe: Recipe, *, is_superuser: bool
 ) -> None:
     user, sessions = recipe.module.User, recipe.module.sessions
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial as make_partial
 from typing import Annotated, Any
 
 import anyio
@@ -14,7 +15,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from fastapi_lens.recording.calls.disconnects import is_gone
+from fastapi_lens.recording.calls.disconnects import is_gone, server_of
 from fastapi_lens.recording.calls.outcomes import leaves
 from tests.recording.probe import REQUEST_BODY, Probe, call, http_scope
 
@@ -226,10 +227,10 @@ class Silent(Uvicorn):
 
     def __init__(self) -> None:
         super().__init__()
-        receive, self.heard = self.receive, False
+        ask, self.heard = self.receive, False
 
         async def hidden() -> Message:
-            message = await receive()
+            message = await ask()
             self.heard = self.heard or message == GONE
             return message
 
@@ -316,6 +317,50 @@ async def test_only_a_flag_says_that_the_client_has_gone(
     probed = probe(mounted(playing(["receive", "start"], server)))
     await probed.app(http_scope("/own/x"), server.receive, server.send)
     assert probed.counts() == {("ANY", "/own/{path}"): {499 if lost else 201: 1}}
+
+
+def in_functions(receive: Receive, number: int) -> Receive:
+    """A `receive` as middlewares above the lens pass it on: FastAPI's telemetry, OpenTelemetry."""
+    if not number:
+        return receive
+
+    async def passed_on() -> Message:
+        return await receive()
+
+    return in_functions(passed_on, number - 1)
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+@pytest.mark.parametrize("server", [Uvicorn, Hypercorn])
+@pytest.mark.anyio
+async def test_a_server_behind_functions_says_that_the_client_has_gone(
+    probe: MakeProbe, server: type[Uvicorn], number: int
+) -> None:
+    made = server()
+    probed = probe(mounted(playing(["lose", "start"], made)))
+    receive = in_functions(made.receive, number)
+    await probed.app(http_scope("/own/x"), receive, made.send)
+    assert probed.counts() == {("ANY", "/own/{path}"): {499: 1}}
+
+
+def test_no_server_is_found_behind_functions_without_one() -> None:
+    async def not_yet() -> Message:
+        return await receive()
+
+    assert server_of(not_yet) is None
+    receive = Uvicorn().receive
+    assert server_of(not_yet) is not None
+
+    def around_itself() -> Receive:
+        async def receive() -> Message:
+            return await receive()
+
+        return receive
+
+    made = Uvicorn()
+    assert server_of(in_functions(made.receive, 2)) is made
+    assert server_of(around_itself()) is None
+    assert server_of(make_partial(made.receive)) is None
 
 
 def test_a_server_that_says_nothing_of_its_client_is_not_asked() -> None:

@@ -17,6 +17,7 @@ from fastapi_lens.admin.display.labels import STATUS_LABELS, status_meanings
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.paging import PAGE_SIZE, page_links
 from fastapi_lens.admin.display.periods import periods_of
+from fastapi_lens.admin.display.source_links import SourceLinks
 from fastapi_lens.admin.display.svg import error_scale
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.pages.endpoints import columns
@@ -119,6 +120,7 @@ def _rows(
         else {},
         judged=reader.recent_evidence(now, everything).by_id(),
         earlier=earlier.read(context, window, listing.rows).timed(context, listing.rows),
+        sources=SourceLinks.of(context),
     )
     return [
         row_of(context, listing.query, row, found) for row in found.earlier.joined(listing.rows)

@@ -7,6 +7,7 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.comparison import Change, calls_change, no_period, p95_change
 from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words
+from fastapi_lens.admin.display.source_links import SourceLinks
 from fastapi_lens.admin.display.times import Times
 from fastapi_lens.admin.display.verdicts import LEVEL_LABELS, css_of
 from fastapi_lens.admin.pages.endpoints.earlier import Earlier
@@ -25,6 +26,7 @@ class Row:
         href: Its own page.
         hint: The name of its handler, with that of its module; may be empty, as `handler` may.
         handler: File and line of the handler, without the folders above.
+        source_href: The link to the handler; empty without one.
         verdict: May it be deleted, in a few words; empty where there is no verdict.
         level: The same in two or three words.
         level_css: Class of the level.
@@ -41,6 +43,7 @@ class Row:
     href: str
     hint: str
     handler: str
+    source_href: str
     status: str
     verdict: str
     level: str
@@ -63,11 +66,13 @@ class Found:
         trends: Calls per step of the window; empty if the trend is not shown.
         judged: The verdicts.
         earlier: The period before.
+        sources: The links to handlers, which are not by id.
     """
 
     trends: Mapping[int, Sequence[int]]
     judged: Mapping[int, Judged]
     earlier: Earlier
+    sources: SourceLinks
 
 
 def row_of(context: Context, query: EndpointsQuery, endpoint: Endpoint, found: Found) -> Row:
@@ -80,6 +85,7 @@ def row_of(context: Context, query: EndpointsQuery, endpoint: Endpoint, found: F
         href=EndpointQuery(window=query.window).url(context.url(f"/endpoints/{endpoint.key}")),
         hint=formats.short_name(endpoint.name),
         handler=formats.last_parts(endpoint.source),
+        source_href=found.sources.href(endpoint.source),
         status=STATUS_LABELS[endpoint.status],
         verdict="" if judged is None else headline(judged.verdict),
         level="" if judged is None else LEVEL_LABELS[judged.verdict.level],
