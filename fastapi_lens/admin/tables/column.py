@@ -157,7 +157,8 @@ def _least_window(pixels: int) -> WindowWidth | None:
     """The narrowest window with room for these pixels; None if a phone has it."""
     if pixels <= _PHONE_ROOM:
         return None
-    return next((width for width, room in _ROOM.items() if pixels <= room), _WIDEST)
+    wide_enough: list[WindowWidth] = [width for width, room in _ROOM.items() if pixels <= room]
+    return wide_enough[0] if wide_enough else _WIDEST
 
 
 def heads(columns: Iterable[Column[Any]]) -> list[Head]:
