@@ -110,7 +110,7 @@ def addresses(shop: Server, session_cookie: Any) -> Mapping[str, str]:
     call(shop, f"/orders/{UNLUCKY}")
     cookies = {session_cookie["name"]: session_cookie["value"]}
     found = {page or "overview": f"{shop.url}/lens/{page}" for page in PAGES}
-    with httpx.Client(base_url=shop.url, cookies=cookies) as client:
+    with httpx.Client(base_url=shop.url, cookies=cookies, timeout=60) as client:
         for kind in DETAILS:
             for _ in range(20):
                 text = client.get(f"/lens/{kind}").text
