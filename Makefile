@@ -22,7 +22,7 @@ PY := $(VENV)/bin/python
 
 .PHONY: help setup browser frameworks mariadb nginx pgbouncer programs demo \
         lint lint-format lint-rules lint-mypy lint-pyright lint-imports format \
-        test test-quick test-unit audit constraints docs interface fuzz screenshots \
+        test test-quick test-unit mutation audit constraints docs interface fuzz screenshots \
         bench bench-admin-load bench-changes bench-exactly-once bench-failover bench-fleet \
         bench-hosts bench-log bench-outages bench-pages bench-retention bench-sizing bench-storage \
         bench-tabs \
@@ -88,6 +88,9 @@ test-unit: setup ## more than eight hundred tests in a few seconds: what is mark
 
 test-quick: setup ## all but what starts a browser, a server, a database server or a build
 	@$(PY) -m pytest -m "not program" $(ARGS)
+
+mutation: setup ## do the tests notice changed code? tests/mutation/RESULTS.md; ARGS="status drain"
+	@$(PY) -m scripts.mutation $(ARGS)
 
 audit: setup ## known vulnerabilities of what the package needs; AUDIT=offline where there is no network
 	@$(PY) -m scripts.audit
@@ -175,5 +178,6 @@ release-check: setup ## from a clean clone: build both files, check and try them
 
 clean: ## remove what setup, builds and tests have made
 	@rm -rf $(VENV) node_modules static/fastapi_lens/vendor build dist htmlcov .coverage .coverage.* \
-	    .audit .bench .compat .docs .frameworks .nginx .pgbouncer .hypothesis .import_linter_cache example_project/var .mypy_cache \
+	    .audit .bench .compat .docs .frameworks .mutation .nginx .pgbouncer .hypothesis .import_linter_cache \
+	    example_project/var .mypy_cache \
 	    .pytest_cache .ruff_cache

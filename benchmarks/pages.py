@@ -141,7 +141,12 @@ def _opened(browser: Browser, address: str) -> tuple[float, int]:
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.add_init_script(_WATCH)
     page, requests = context.new_page(), list[Request]()
-    page.on("requestfinished", requests.append)
+
+    def note(request: Request) -> None:
+        requests.append(request)
+
+    # Playwright marks its handlers, which a built-in method does not allow.
+    page.on("requestfinished", note)
     page.goto(address, wait_until="networkidle")
     first_row = float(page.evaluate("window.firstRow"))
     transferred = sum(request.sizes()["responseBodySize"] for request in requests)

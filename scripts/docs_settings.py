@@ -57,6 +57,7 @@ NOTES: Mapping[str, str] = {
     "not shown either.",
     "exclude_methods": "Excluded endpoints are not shown either.",
     "flush_interval": "See [from a call to a row](storage.md#from-a-call-to-a-row).",
+    "source_link": "See [exceptions](request-log.md#exceptions) for the placeholders.",
     "log_query_values": "See [privacy](request-log.md#privacy) for values that are never kept.",
     "consumer": "See [callers.md](callers.md#the-function).",
     "callers": "See [callers.md](callers.md#which-setting).",

@@ -21,11 +21,22 @@ import typer.main
 from pydantic import BaseModel
 
 import fastapi_lens
+from fastapi_lens.admin.access.credentials import KEY_HEADER
+from fastapi_lens.admin.pages.callers import export as callers_export
+from fastapi_lens.admin.pages.cleanup import export as cleanup_export
+from fastapi_lens.admin.pages.requests import export as requests_export
 from fastapi_lens.admin.router import PAGES
 from fastapi_lens.cli.commands import create_cli
 from fastapi_lens.cli.exit_codes import Exit
+from fastapi_lens.cli.removal import json_report, policy, prune_list, routes
+from fastapi_lens.cli.removal.download import KEY_VARIABLE
+from fastapi_lens.cli.removal.evidence import CallerEvidence
 from fastapi_lens.config.environment import env_name
 from fastapi_lens.config.lens_config import SETTINGS
+from fastapi_lens.reporting import callers_report, csv_table
+from fastapi_lens.reporting.exposition import Format, exposition
+from fastapi_lens.verdict import overrides
+from fastapi_lens.verdict.cadence import Cadence
 from scripts import report_schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +46,28 @@ The public interface. `make interface` writes this file from the code; a test co
 A line that changes or disappears needs what "Changing the public interface" in CONTRIBUTING.md
 demands; a new line needs an entry in CHANGELOG.md.
 """
+CSV_FILES = {
+    "/endpoints.csv, report --format csv": csv_table.COLUMNS,
+    "/callers.csv": callers_export.CALLER_COLUMNS,
+    "/callers/{key}.csv": callers_export.USE_COLUMNS,
+    "/uses.csv": callers_report.COLUMNS,
+    "/cleanup.csv": cleanup_export.COLUMNS,
+    "/requests.csv": requests_export.COLUMNS,
+}
+"""Columns of CSV files, by address or command."""
+
+COMMANDS_JSON: tuple[type[Any], ...] = (
+    json_report.CheckFields,
+    json_report.FindingFields,
+    json_report.SourceFields,
+    json_report.WaiverFields,
+    prune_list.PruneListFields,
+    json_report.EndpointFields,
+    CallerEvidence,
+    routes.RoutesFile,
+)
+"""Parts of the JSON documents of `check`, `prune-list` and `routes`."""
+
 _BLOCK = re.compile(r"{%-?\s*block\s+(\w+)")
 _PARAMETER = re.compile(r"\(\?P<(\w+)>[^)]*\)")
 
@@ -47,8 +80,13 @@ def text() -> str:
         "Settings that may change at run time": changeable(),
         "Addresses below the admin's prefix": addresses(),
         "JSON": members(),
+        "Columns of CSV files": (f"{key}: {', '.join(one)}" for key, one in CSV_FILES.items()),
+        "Metrics": metrics(),
         "Command line": commands(),
+        "JSON of the command line": documents(),
+        "Policy of check, in pyproject.toml": waivers(),
         "Exit codes": (f"{each.value} {each.name}" for each in Exit),
+        "Other names": others(),
         "Templates and their blocks": templates(),
         "Extras": sorted(_project()["optional-dependencies"]),
     }
@@ -126,6 +164,36 @@ def commands() -> Iterator[str]:
         kinds = get_type_hints(registered.callback)
         for one in group.commands[registered.name].params:
             yield f"    {_parameter(one, kinds[one.name])}"
+
+
+def metrics() -> Iterator[str]:
+    """The families of metrics with their types, as a Prometheus server reads them."""
+    for line in exposition([], Format.PROMETHEUS).splitlines():
+        if line.startswith("# TYPE "):
+            yield line.removeprefix("# TYPE ")
+
+
+def documents() -> Iterator[str]:
+    """The members of the JSON documents that commands write."""
+    for one in COMMANDS_JSON:
+        found = get_type_hints(one)
+        names = [name for name in found if not name.startswith("model_")]
+        yield f"{one.__name__}: {', '.join(names)}"
+
+
+def waivers() -> Iterator[str]:
+    """The tables of the policy with their fields."""
+    yield f"[{policy.TABLE}]: {', '.join(policy.FIELDS)}"
+    yield f"[[{policy.TABLE}.waivers]]: {', '.join(policy.FIELDS_OF_WAIVER)}"
+
+
+def others() -> Iterator[str]:
+    """Names that stand in code, requests or environments of users."""
+    yield f"header of a key: {KEY_HEADER}"
+    yield f"variable of the key of --evidence: {KEY_VARIABLE}"
+    yield f"openapi_extra[{overrides.EXTENSION!r}]: {', '.join(overrides.FIELDS)}"
+    yield f"openapi_extra[{overrides.EXTENSION!r}]['cadence']: {' | '.join(Cadence)}"
+    yield f"logger: {fastapi_lens.__name__}"
 
 
 def templates() -> Iterator[str]:
@@ -216,6 +284,7 @@ def _parameter(one: Any, kind: Any) -> str:
         value = " | ".join(str(each.value) for each in cast("Iterable[Enum]", taken))
     else:
         value = "" if taken is bool else taken.__name__
+    value += "" if one.default in (None, "") or taken is bool else f" = {one.default}"
     notes = ["repeatable"] if one.multiple else []
     notes += [str(one.envvar)] if one.envvar else []
     return f"{'/'.join(one.opts)} {value}".strip() + (f" ({', '.join(notes)})" if notes else "")

@@ -17,7 +17,8 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from fastapi_lens.reporting.callers_report import CallersReport
 from fastapi_lens.reporting.evidence_report import Evidence
-from fastapi_lens.reporting.report import DeadReport, EndpointStats, Report, TopReport
+from fastapi_lens.reporting.listed import ListedEndpoint
+from fastapi_lens.reporting.report import DeadReport, Report, TopReport
 
 FILE = Path(__file__).resolve().parent.parent / "docs" / "report.schema.json"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -28,7 +29,7 @@ class EndpointsFile(BaseModel):
 
     generated_at: float
     view: str
-    endpoints: list[EndpointStats]
+    endpoints: list[ListedEndpoint]
 
 
 class LoggedRequest(BaseModel):

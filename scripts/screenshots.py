@@ -4,6 +4,7 @@
 dark. It says nothing about whether the pages are right; the tests do.
 """
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -74,6 +75,7 @@ def addresses(page: Page, base: str) -> dict[str, str]:
         "endpoint": busiest,
         "endpoint-all-time": f"{busiest}?days=all",
         "endpoint-never-called": first(page, f"{base}/endpoints?status=never_called"),
+        "callers": f"{base}/callers",
         "requests": f"{base}/requests",
         "request": first(page, f"{base}/requests?status=5xx&q=Error"),
         "cleanup": f"{base}/cleanup",
@@ -135,11 +137,13 @@ def picture(browser: Browser, url: str, name: str, options: dict[str, Any]) -> N
 
 def main() -> None:
     """Start the demo and a browser, take the pictures, stop both."""
-    OUT.mkdir(parents=True, exist_ok=True)
     with running_demo() as base, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium.find(), args=chromium.launch_arguments()
         )
+        # Without those of pages that have another name now.
+        shutil.rmtree(OUT, ignore_errors=True)
+        OUT.mkdir(parents=True)
         take(browser, base)
         browser.close()
 

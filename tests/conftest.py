@@ -1,7 +1,8 @@
-"""Fixtures of the whole suite, and the marks that they bring along. No test is skipped here:
-where a browser or a PostgreSQL is missing, what needs it fails and says what to install. Only
-where no MariaDB, nginx or PgBouncer is found, or no environment with FastAPI's neighbours, the
-tests that need it are left out, and the run says so.
+"""Fixtures of the whole suite, and the marks that they bring along.
+
+No test is skipped here: where a browser or a PostgreSQL is missing, what needs it fails and says
+what to install. Only where no MariaDB, nginx or PgBouncer is found, or no environment with
+FastAPI's neighbours, the tests that need it are left out, and the run says so.
 """
 
 import os
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from coverage import Coverage
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -33,6 +34,15 @@ from tests.support.pgbouncer import pooling
 # Nothing is timed in tests: a slow machine is no bug.
 hypothesis_settings.register_profile(
     "lens", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+# For `make mutation`: the same examples for every mutant, and no time spent on a shorter one.
+hypothesis_settings.register_profile(
+    "mutation",
+    hypothesis_settings.get_profile("lens"),
+    database=None,
+    derandomize=True,
+    max_examples=50,
+    phases=(Phase.explicit, Phase.generate),
 )
 hypothesis_settings.load_profile("lens")
 

@@ -7,10 +7,14 @@ from starlette.requests import Request
 
 from fastapi_lens.admin.access.sessions import Session
 from fastapi_lens.admin.audit import Action, Author
+from fastapi_lens.admin.display.times import Times
 from fastapi_lens.admin.http.requests import address_of
 from fastapi_lens.config.keys import Scope
 from fastapi_lens.runtime.lens import Lens
 from fastapi_lens.storage.records.audit import add_audit_entry
+
+ZONE_COOKIE = "lens_zone"
+"""The cookie with the name of the browser's zone, while its local time is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,11 @@ class Context:
     def may_change(self) -> bool:
         """True if forms that change something are shown; the router refuses other POSTs itself."""
         return self.scope is Scope.ADMIN
+
+    @property
+    def times(self) -> Times:
+        """Times as the visitor wants to read them: UTC, or the zone that the browser named."""
+        return Times.of(self.request.cookies.get(ZONE_COOKIE, ""))
 
     @property
     def author(self) -> Author:

@@ -24,6 +24,7 @@ from fastapi_lens.admin.compression import sent
 from fastapi_lens.admin.context import Context, Place
 from fastapi_lens.admin.error_pages import error_page, error_sentence
 from fastapi_lens.admin.http.forms import read_form
+from fastapi_lens.admin.http.remembered_period import with_period
 from fastapi_lens.admin.http.requests import (
     add_security_headers,
     base_of,
@@ -45,6 +46,7 @@ from fastapi_lens.admin.pages.cleanup import page as cleanup_view
 from fastapi_lens.admin.pages.endpoint import page as endpoint_view
 from fastapi_lens.admin.pages.endpoints import export as endpoints_export
 from fastapi_lens.admin.pages.endpoints import page as endpoints_view
+from fastapi_lens.admin.pages.exceptions import export as exceptions_export
 from fastapi_lens.admin.pages.exceptions import page as exceptions_view
 from fastapi_lens.admin.pages.login import page as login_view
 from fastapi_lens.admin.pages.login import sign_out
@@ -387,12 +389,12 @@ _REPORTS: Mapping[str, json_reports.Api] = MappingProxyType(
 PAGES = (
     # The first match answers, so fixed paths come before those with a parameter.
     page("", _dashboard, back="/"),
-    page("/", _start, label="Overview"),
-    page("/changes", overview_view.changes_section),
-    page("/endpoints", endpoints_view.endpoints_page, label="Endpoints"),
+    page("/", with_period(_start), label="Overview"),
+    page("/changes", with_period(overview_view.changes_section)),
+    page("/endpoints", with_period(endpoints_view.endpoints_page), label="Endpoints"),
     page("/endpoints.csv", endpoints_export.as_csv),
     page("/endpoints.json", endpoints_export.as_json),
-    page("/endpoints/{key}", endpoint_view.endpoint_page),
+    page("/endpoints/{key}", with_period(endpoint_view.endpoint_page)),
     page("/callers", callers_view.callers_page),
     page("/callers.csv", callers_export.callers_csv),
     page("/callers/{key}.csv", callers_export.caller_csv),
@@ -402,13 +404,14 @@ PAGES = (
     page("/cleanup.csv", cleanup_export.as_csv),
     page("/cleanup.md", cleanup_export.as_markdown),
     page("/cleanup/keep", cleanup_keep.keep_page, "GET", "POST", back="/cleanup"),
-    page("/requests", requests_view.requests_page, label="Requests"),
+    page("/exceptions", with_period(exceptions_view.exceptions_page), label="Exceptions"),
+    page("/exceptions.csv", exceptions_export.as_csv),
+    page("/exceptions/{key}", with_period(exceptions_view.exception_page)),
+    page("/requests", with_period(requests_view.requests_page), label="Requests"),
     page("/requests.csv", requests_export.as_csv),
     page("/requests.json", requests_export.as_json),
     page("/requests/new", requests_view.new_requests),
     page("/requests/{key}", requests_view.request_page),
-    page("/exceptions", exceptions_view.exceptions_page),
-    page("/exceptions/{key}", exceptions_view.exception_page),
     # Addresses of earlier releases.
     page("/dashboard", _dashboard, back="/"),
     page("/export.csv", old_addresses.export_csv, back="/endpoints"),

@@ -19,11 +19,11 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fastapi_lens.admin.context import Context
+from fastapi_lens.admin.context import ZONE_COOKIE, Context
 from fastapi_lens.admin.display import formats, svg
 from fastapi_lens.admin.display.filters import FILTERS, seen
-from fastapi_lens.admin.display.labels import STATUS_LABELS, status_meanings
-from fastapi_lens.admin.display.verdicts import LEVEL_LABELS, LEVEL_MEANINGS, css_of
+from fastapi_lens.admin.display.glossary import Glossary, glossary
+from fastapi_lens.admin.display.times import Times
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.http.static_files import FOLDER, folder, static_url
 from fastapi_lens.admin.renamed_templates import RENAMED, renamings
@@ -55,7 +55,7 @@ PAGE_HEADERS: Mapping[str, str] = MappingProxyType(
     {"Cache-Control": "private, no-store", "Vary": "HX-Request-Type, Accept-Encoding"}
 )
 
-COOKIES = ("lens_theme", "lens_live", "lens_keys")
+COOKIES = ("lens_theme", "lens_live", "lens_keys", "lens_chart", ZONE_COOKIE)
 """Cookies with display preferences that pages depend on."""
 
 TICK_SECONDS = 60
@@ -148,9 +148,7 @@ class Shell:
         current: The page's entry in the navigation.
         viewer: The request, with the visitor's name and scope.
         health: Health of the recording.
-        statuses: CSS class, label and meaning of each status of endpoints.
-        verdicts: The same of each verdict.
-        slow_ms: The p95 above which an endpoint is slow.
+        glossary: The words of the page, and all others.
     """
 
     title: str
@@ -158,9 +156,7 @@ class Shell:
     current: str
     viewer: Context
     health: Health
-    statuses: Sequence[tuple[str, str, str]]
-    verdicts: Sequence[tuple[str, str, str]]
-    slow_ms: float
+    glossary: Glossary
 
 
 def page(
@@ -186,16 +182,18 @@ def page(
     templates = _templates(lens)
     if templates.renamings:
         return _refused_overrides(context, templates)
+    state = state or lens.reader.state(context.now)
     health = lens.reader.health(context.now, state)
     everything: dict[str, Any] = {
         **_common(context.request, context.base),
         "navigation": context.navigation,
         "now": context.now,
+        "new_exceptions": lens.reader.new_exceptions(state, context.now),
         **values,
     }
     everything["health"] = health
+    folder_name, _, file_name = template.rpartition("/")
     if wants_fragment(context.request):
-        folder_name, _, file_name = template.rpartition("/")
         name = f"{folder_name}/_{file_name}"
         everything["shell"] = None
     else:
@@ -206,15 +204,12 @@ def page(
             current=str(values.get("current", "")),
             viewer=context,
             health=health,
-            statuses=[
-                (status.value, STATUS_LABELS[status], meaning)
-                for status, meaning in status_meanings(lens.settings.thresholds).items()
-            ],
-            verdicts=[
-                (css_of(level), label, LEVEL_MEANINGS[level])
-                for level, label in LEVEL_LABELS.items()
-            ],
-            slow_ms=lens.settings.slow_threshold_ms,
+            glossary=glossary(
+                folder_name,
+                values.get("heads", ()),
+                thresholds=lens.settings.thresholds,
+                slow_ms=lens.settings.slow_threshold_ms,
+            ),
         )
     try:
         text = templates.render(name, everything)
@@ -411,6 +406,7 @@ def _common(request: Request, base: str) -> dict[str, Any]:
         "live": request.cookies.get("lens_live") != "off",
         "keys": request.cookies.get("lens_keys") != "off",
         "static": partial(static_url, base),
+        "times": Times.of(request.cookies.get(ZONE_COOKIE, "")),
         "theme": theme if theme in THEMES else THEMES[0],
     }
 

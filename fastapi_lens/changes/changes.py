@@ -192,7 +192,9 @@ def _silence(days: Days, period: Period, facts: Facts) -> Iterator[Change]:
 
 def _deprecated(days: Days, period: Period, facts: Facts) -> Iterator[Change]:
     before, after = _around(days, period)
-    if facts.is_deprecated and after:
+    # The rows lack days that were not watched as a whole, such as that of a first day.
+    is_called = after > 0 or period.begin <= (facts.last_call or 0) <= period.end
+    if facts.is_deprecated and is_called:
         yield Change(
             Kind.DEPRECATED_BUT_CALLED,
             Measured.CALLS,

@@ -1,6 +1,6 @@
 """Plain English for changes: each sentence is made of a change's numbers alone. Pure."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from fastapi_lens.changes.change import Change, Kind, Measured
 from fastapi_lens.changes.incidents import FEWEST_FAILURES
@@ -66,19 +66,24 @@ def title(kind: Kind) -> str:
     return _TITLES[kind]
 
 
-def sentence(change: Change) -> str:
-    """The numbers of a change, and since when, without a full stop. Times are UTC."""
+def sentence(change: Change, zone: tzinfo = UTC) -> str:
+    """The numbers of a change, and since when, without a full stop.
+
+    Args:
+        change: The change.
+        zone: Of times of day; dates alone are days in UTC.
+    """
     if change.kind in (Kind.WENT_COLD, Kind.WENT_DEAD):
         return _silent(change)
     if change.kind is Kind.DEPRECATED_BUT_CALLED:
         return _deprecated(change)
     if change.measured is Measured.FAILED_SHARE:
-        return _failed(change)
+        return _failed(change, zone)
     if change.measured is Measured.CALLS_A_DAY:
         numbers = f"{change.before:,.0f} → {change.after:,.0f}"
-        return f"calls a day {numbers}{_by(change)}, {_since(change)}"
+        return f"calls a day {numbers}{_by(change)}, {_since(change, zone)}"
     numbers = f"{_ms(change.before)} → {_ms(change.after)} ms"
-    return f"{_NAMES[change.measured]} {numbers}{_by(change)}, {_since(change)}"
+    return f"{_NAMES[change.measured]} {numbers}{_by(change)}, {_since(change, zone)}"
 
 
 def _silent(change: Change) -> str:
@@ -87,19 +92,22 @@ def _silent(change: Change) -> str:
 
 
 def _deprecated(change: Change) -> str:
-    last = "" if change.last_call is None else f"; last call {_date(change.last_call)}"
-    return f"{change.before:,.0f} → {change.after:,.0f} calls{_by(change)}{last}"
+    last = "" if change.last_call is None else f"last call {_date(change.last_call)}"
+    if not change.calls_after:
+        return last
+    calls = f"{change.before:,.0f} → {change.after:,.0f} calls{_by(change)}"
+    return "; ".join(part for part in (calls, last) if part)
 
 
-def _failed(change: Change) -> str:
+def _failed(change: Change, zone: tzinfo) -> str:
     if change.until is not None:
         return (
             f"5xx {_share(change.after)} of {_calls(change.calls_after)} on "
-            f"{_span(change.since, change.until)}, usually {_share(change.before)}; recovered"
+            f"{_span(change.since, change.until, zone)}, usually {_share(change.before)}; recovered"
             f"{_release(change)}"
         )
     numbers = f"{_share(change.before)} → {_share(change.after)}"
-    return f"5xx {numbers} of {_calls(change.calls_after)}, {_since(change)}"
+    return f"5xx {numbers} of {_calls(change.calls_after)}, {_since(change, zone)}"
 
 
 def _by(change: Change) -> str:
@@ -111,31 +119,34 @@ def _sign(percent: int) -> str:
     return "±0" if percent == 0 else f"{'+' if percent > 0 else '−'}{abs(percent):,}"  # noqa: RUF001  A minus sign.
 
 
-def _since(change: Change) -> str:
-    return f"since {_moment(change.since)}{_release(change)}"
+def _since(change: Change, zone: tzinfo) -> str:
+    return f"since {_moment(change.since, zone)}{_release(change)}"
 
 
 def _release(change: Change) -> str:
     return f" (release {change.release})" if change.release else ""
 
 
-def _span(begin: int, end: int) -> str:
-    last = f"{_time(end)}" if begin // DAY == (end - 1) // DAY else _moment(end)
-    return f"{_date(begin)} {_time(begin)}–{last}"
+def _span(begin: int, end: int, zone: tzinfo) -> str:
+    same = _date(begin, zone) == _date(end - 1, zone)
+    last = _time(end, zone) if same else _moment(end, zone)
+    return f"{_date(begin, zone)} {_time(begin, zone)}–{last}"
 
 
-def _moment(moment: int) -> str:
-    """A date, with the time where it is not midnight."""
-    return _date(moment) if moment % DAY == 0 else f"{_date(moment)} {_time(moment)}"
+def _moment(moment: int, zone: tzinfo) -> str:
+    """A date, with the time where it is not midnight in UTC."""
+    if moment % DAY == 0:
+        return _date(moment)
+    return f"{_date(moment, zone)} {_time(moment, zone)}"
 
 
-def _date(moment: int) -> str:
-    found = datetime.fromtimestamp(moment, UTC)
+def _date(moment: int, zone: tzinfo = UTC) -> str:
+    found = datetime.fromtimestamp(moment, zone)
     return f"{found.day} {found:%b}"
 
 
-def _time(moment: int) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC):%H:%M}"
+def _time(moment: int, zone: tzinfo) -> str:
+    return f"{datetime.fromtimestamp(moment, zone):%H:%M}"
 
 
 def _calls(count: int) -> str:

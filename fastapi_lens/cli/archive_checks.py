@@ -23,6 +23,7 @@ from fastapi_lens.storage.schema.tables import (
     CALLER,
     ENDPOINT,
     EXCEPTION,
+    EXCEPTION_COUNT,
     GONE,
     MOVED,
     OBSERVED,
@@ -128,6 +129,7 @@ class RowChecks:
         self._table = ""
         self._columns: list[str] = []
         self._endpoints: set[int] = set()
+        self._kinds: set[int] = set()
         # Losses of calls stand under ids of their own.
         self._releases = {dropped_id(unescaped(app)) for app in header.apps}
         self._releases |= set(map(dropped_id, header.apps))
@@ -190,14 +192,22 @@ class RowChecks:
             raise WrongRowError(f"{table}.app is none of those that the header names")
         if table in _IDENTITIES and not _has_its_id(table, row):
             raise WrongRowError(f"{table}.id does not match what it stands for")
+        self._remember(table, row)
+        if table == OBSERVED.name and row["release_id"] not in self._releases:
+            raise WrongRowError(f"{table}.release_id is of no release before this line")
+        if table in _OF_ENDPOINTS and row["endpoint_id"] not in self._endpoints:
+            raise WrongRowError(f"{table}.endpoint_id is of no endpoint before this line")
+        if table == EXCEPTION_COUNT.name and row["failure_id"] not in self._kinds:
+            raise WrongRowError(f"{table}.failure_id is of no exception before this line")
+
+    def _remember(self, table: str, row: Mapping[str, Any]) -> None:
+        """Remember a row that later ones may belong to."""
         if table == ENDPOINT.name:
             self._endpoints.add(row["id"])
         elif table == RELEASE.name:
             self._releases.add(row["id"])
-        elif table == OBSERVED.name and row["release_id"] not in self._releases:
-            raise WrongRowError(f"{table}.release_id is of no release before this line")
-        elif table in _OF_ENDPOINTS and row["endpoint_id"] not in self._endpoints:
-            raise WrongRowError(f"{table}.endpoint_id is of no endpoint before this line")
+        elif table == EXCEPTION.name:
+            self._kinds.add(row["id"])
 
     def _add(self, table: str, row: Mapping[str, Any]) -> None:
         for name in _ADDED:

@@ -1,9 +1,10 @@
-"""Checks of single values of settings: origins, database URLs, files. Opens nothing."""
+"""Checks of single values of settings: origins, database URLs, drivers, files. Opens nothing."""
 
 import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy.engine import URL, make_url
@@ -11,6 +12,10 @@ from sqlalchemy.exc import ArgumentError
 
 from fastapi_lens.errors import ConfigError
 from fastapi_lens.text.origins import normalized_origin
+
+if TYPE_CHECKING:
+    # Since SQLAlchemy 2.0.42.
+    from sqlalchemy.engine.interfaces import DBAPIModule
 
 DRIVERS: Mapping[str, str] = {
     "sqlite": "sqlite",
@@ -183,3 +188,21 @@ def file_mode(path: Path) -> int:
     except (OSError, ValueError):
         # Includes names that are too long, link loops, and names with a null byte.
         return 0
+
+
+def driver_of(url: URL) -> "DBAPIModule":
+    """The driver's module, imported.
+
+    Args:
+        url: With the name of its driver.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    try:
+        return url.get_dialect().import_dbapi()
+    except ImportError as error:
+        raise ConfigError(
+            "database_url",
+            f"needs a driver ({error}): pip install 'fastapi-lens-admin[{url.get_backend_name()}]'",
+        ) from error

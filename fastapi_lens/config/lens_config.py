@@ -25,6 +25,7 @@ from fastapi_lens.config.environment import from_environment
 from fastapi_lens.config.keys import SINGLE_KEY, KeyConfig, check_different, check_key, named_keys
 from fastapi_lens.config.places import DefaultPath, Place, place_of
 from fastapi_lens.config.setting import METADATA, Section, Setting
+from fastapi_lens.config.source_link import SourceLink
 from fastapi_lens.config.values import typed
 from fastapi_lens.config.webhook_url import WebhookUrl
 from fastapi_lens.errors import ConfigError
@@ -120,6 +121,8 @@ class LensConfig:
         webhook_url: Where alerts and the weekly digest are sent, as JSON that Slack and Teams
             show; a secret. ``None`` sends nothing.
         webhook_allow_private: Allow ``http`` and receivers in private networks.
+        source_link: Template of links to the code: ``vscode://file/{path}:{line}``, or
+            ``https://example.com/shop/blob/{release}/{file}#L{line}``. ``None`` makes no links.
         public_url: Address of the admin as people open it, for links in notifications:
             ``https://api.example.com/lens``.
         alert_error_share: Share of 5xx of an endpoint that is an alert; ``None`` for no alerts.
@@ -264,6 +267,7 @@ class LensConfig:
     idle: Idle = "unobserved"
     webhook_url: str | SecretStr | None = field(default=None, repr=False)
     webhook_allow_private: bool = False
+    source_link: str | None = None
     public_url: str | None = None
     alert_error_share: float | None = field(
         default=0.05,
@@ -319,6 +323,8 @@ class LensConfig:
         object.__setattr__(self, "template_folders", folders)
         _check_exclusions(self)
         _check_webhook(self)
+        if self.source_link is not None:
+            _check_source_link(self.source_link)
 
     def with_values(self, values: Mapping[str, Any]) -> "LensConfig":
         """The same settings with other values, which are converted and checked in the same way.
@@ -447,6 +453,13 @@ def _check_exclusions(config: LensConfig) -> None:
     # The names under which calls are counted, with which they are compared.
     methods = tuple(method_name(method.upper()) for method in config.exclude_methods)
     object.__setattr__(config, "exclude_methods", methods)
+
+
+def _check_source_link(text: str) -> None:
+    try:
+        SourceLink.parse(text)
+    except ValueError as error:
+        raise ConfigError("source_link", str(error)) from None
 
 
 def _check_webhook(config: LensConfig) -> None:

@@ -16,6 +16,7 @@ from fastapi_lens.config.checks import (
     IN_MEMORY,
     check_file,
     check_url,
+    driver_of,
     is_file_uri,
     is_in_memory,
     is_sqlite,
@@ -65,7 +66,10 @@ def place_of(path: str, url: str | None) -> Place:
     if url is not None:
         check_url(url)
         made = make_url(url)
-        return Place(_absolute(made.set(drivername=DRIVERS[made.drivername])))
+        made = made.set(drivername=DRIVERS[made.drivername])
+        # Now, where an error stops the server: one at its start reads like a missing lifespan.
+        driver_of(made)
+        return Place(_absolute(made))
     is_default = isinstance(path, DefaultPath)
     if path == IN_MEMORY:
         return Place(_MEMORY)

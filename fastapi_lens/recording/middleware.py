@@ -17,6 +17,7 @@ from fastapi_lens.recording.calls.disconnects import (
     listen,
     server_of,
 )
+from fastapi_lens.recording.calls.handled import Handled, handled_below
 from fastapi_lens.recording.calls.outcomes import of_request
 from fastapi_lens.recording.calls.websocket import WebSocketWatch
 from fastapi_lens.recording.log.request_log import SAMPLING_MODULUS, UNKNOWN, Ended, Unknown
@@ -58,6 +59,9 @@ MORE = {
     "http.response.zerocopysend": "more_body",
 }
 """Messages that may end a response, each with the key that says that more will follow."""
+
+_SEEN = 4
+"""Facts that `observe` notes of each request."""
 
 MAX_HINTS = 20
 """Requests that `_hint` examines, which costs as much as routing them again."""
@@ -139,7 +143,8 @@ class RecordingMiddleware:
         outer_root = scope.get("root_path", "")
         server = getattr(receive, "__self__", None) or server_of(receive)
         has_flag = isinstance(getattr(server, "disconnected", None), bool)
-        # Status, time of the last byte, the `receive` for `listen`, number of the open call.
+        # Status, time of the last byte, the `receive` for `listen`, number of the open call; for a
+        # response of 500 and above also the exception that it was made from.
         seen: list[Any] = [0, 0, receive, 0]
 
         def observe(message: Message) -> Awaitable[None]:
@@ -157,6 +162,8 @@ class RecordingMiddleware:
                         server.disconnected if has_flag else is_gone(server)
                     )
                     seen[0] = CLIENT_CLOSED_REQUEST if gone else message["status"]
+                    if seen[0] >= SERVER_ERROR:
+                        seen.append(handled_below(_CALL))
             elif kind in MORE and not message.get(MORE[kind]):
                 return _finish(send, message, seen)
             return send(message)
@@ -166,6 +173,7 @@ class RecordingMiddleware:
         except BaseException as error:
             if seen[3]:
                 lens.recorder.open_calls.end(seen[3])
+            _take_handled(seen)  # What has left the application counts.
             duration_ns = (seen[1] or perf_counter_ns()) - started_ns
             ended = Ended(scope, seen[0], started_ns, duration_ns, None, seen[3])
             self._raised(ended, outer_root, error, (server, send))
@@ -202,11 +210,13 @@ class RecordingMiddleware:
                     recorder.log.take(
                         series,
                         Ended(scope, status, started_ns, duration_ns, None, seen[3], caller),
+                        _take_handled(seen),
                     )
             elif recorder.unrouted.has_room:
                 self._note_unrouted(scope, status, outer_root)
         except Exception:  # noqa: BLE001  Such a call is new, of another kind, or stays unknown.
-            self._count(Ended(scope, status, started_ns, duration_ns, None, seen[3]), outer_root)
+            ended = Ended(scope, status, started_ns, duration_ns, None, seen[3])
+            self._count(ended, outer_root, _take_handled(seen))
 
     async def _below(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on a call that an outer lens counts."""
@@ -277,14 +287,14 @@ class RecordingMiddleware:
         lens.begin(app, lifespan=lifespan)
         return lens
 
-    def _count(self, ended: Ended, outer_root: str) -> None:
+    def _count(self, ended: Ended, outer_root: str, handled: Handled | None = None) -> None:
         """Count any call, whether the cache holds its series or not."""
         scope, status = ended.scope, ended.status
         try:
             known = self.lens.recorder.cache.get(call_key(scope, status))
             if known is not None:
                 if known[0] is not None:
-                    self._add(known[0], ended)
+                    self._add(known[0], ended, handled)
                 else:
                     self._note_unrouted(scope, status, outer_root)
                 return
@@ -300,7 +310,7 @@ class RecordingMiddleware:
                 key, meaning = call_key(scope, status), (match, status)
                 cache.keep(key, series, reached, meaning=meaning)
             if series is not None:
-                self._add(series, ended)
+                self._add(series, ended, handled)
             elif status in SUCCESS and not any(reached):
                 self._hint(scope, outer_root)
         except Exception as error:  # noqa: BLE001  The host never fails because of us.
@@ -316,7 +326,7 @@ class RecordingMiddleware:
         ):
             unrouted.note(scope, path_below(scope, outer_root))
 
-    def _add(self, series: Series, ended: Ended) -> None:
+    def _add(self, series: Series, ended: Ended, handled: Handled | None) -> None:
         """Count a call whose series is known, as `__call__` does."""
         recorder = self.lens.recorder
         note = recorder.callers.note
@@ -330,7 +340,7 @@ class RecordingMiddleware:
             or ended.duration_ns > series.slow_ns
             or ended.status >= SERVER_ERROR
         ):
-            recorder.log.take(series, ended)
+            recorder.log.take(series, ended, handled)
 
     def _hint(self, scope: Scope, outer_root: str) -> None:
         """Log once that a middleware answers for a route, so that such calls are not counted."""
@@ -361,6 +371,17 @@ class RecordingMiddleware:
         if status != NOT_FOUND or not self.lens.counts_unmapped:
             return None
         return self.lens.recorder.series(known_method(scope.get("method", "")), UNMAPPED, status)
+
+
+_CALL = RecordingMiddleware.__call__.__code__
+
+
+def _take_handled(seen: list[Any]) -> Handled | None:
+    """Take the exception that the response was made from out of `seen`, if there is one.
+
+    Otherwise the frames of its traceback would keep the exception, and it would keep them.
+    """
+    return seen.pop() if len(seen) > _SEEN else None
 
 
 async def _finish(send: Send, message: Message, seen: list[Any]) -> None:

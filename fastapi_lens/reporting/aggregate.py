@@ -24,14 +24,15 @@ AT_ONCE = 16_000
 """Histograms that are fetched from the database at once, about 4 MB."""
 
 
-def summed(spans: Iterable[Span], *, now: float) -> sa.Subquery:
+def summed(spans: Iterable[Span], *, now: float, ids: Sequence[int] | None = None) -> sa.Subquery:
     """Sums of each endpoint over several spans, as a part of a SELECT: one row for each.
 
     Args:
         spans: Spans without overlaps; an open one includes rows that clocks ahead of ours wrote.
         now: Epoch seconds.
+        ids: A few endpoints; None for all.
     """
-    return sums(_parts(spans, now))
+    return sums(_parts(spans, now), ids)
 
 
 def usage_of_sums(row: Sequence[object]) -> Usage:

@@ -196,6 +196,8 @@ def _parts(
     steps: Steps, ids: Sequence[int], now: float
 ) -> Iterator[tuple[Any, list[sa.ColumnElement[bool]]]]:
     """The number of the step, and the conditions, of each part of the rows."""
+    if not ids:
+        return
     for span in steps.spans():
         number = BUCKET.c.bucket * span.tier.value // steps.size
         for part in parted(span, now):

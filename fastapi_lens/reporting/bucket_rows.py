@@ -68,10 +68,12 @@ def histograms(parts: Sequence[Span], ids: Sequence[int] | None) -> sa.Executabl
     return _numbered(parts, ids, BUCKET.c.endpoint_id, HISTOGRAM)
 
 
-def sums(parts: Sequence[Span]) -> sa.Subquery:
-    """The sums and the maximum of each endpoint's rows, over all parts."""
+def sums(parts: Sequence[Span], ids: Sequence[int] | None = None) -> sa.Subquery:
+    """The sums and the maximum of the rows of some endpoints, or of all, over all parts."""
     columns = [BUCKET.c.endpoint_id, *(BUCKET.c[name] for name in COUNTERS), BUCKET.c.max_us]
-    rows = sa.union_all(*(sa.select(*columns).where(*within(part)) for part in parts)).subquery()
+    rows = sa.union_all(
+        *(sa.select(*columns).where(*of_endpoints(part, ids)) for part in parts)
+    ).subquery()
     # The sum of big integers is a decimal number on PostgreSQL.
     added = [sa.cast(sa.func.sum(rows.c[name]), sa.BigInteger).label(name) for name in COUNTERS]
     most = sa.func.max(rows.c.max_us).label("max_us")

@@ -3,10 +3,11 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from fastapi_lens.reporting.report import EndpointStats
 from fastapi_lens.text.escaping import visible
+from fastapi_lens.text.json_values import is_list
 
 COLUMNS = tuple(EndpointStats.model_fields)
 
@@ -17,19 +18,24 @@ In locales with a decimal comma, spreadsheets separate cells by semicolons, even
 """
 
 
-def csv_rows(endpoints: Iterable[EndpointStats]) -> Iterator[str]:
+def csv_rows(endpoints: Iterable[EndpointStats], columns: Sequence[str] = COLUMNS) -> Iterator[str]:
     """The header, then a line for each endpoint; None becomes an empty cell.
 
     Args:
         endpoints: The endpoints in the order of the rows.
+        columns: The members of each that are written; the texts of a list are joined by spaces.
 
     Yields:
         Lines that end with CRLF.
     """
-    yield csv_line(COLUMNS)
+    yield csv_line(columns)
     for endpoint in endpoints:
         values = endpoint.model_dump(mode="json")
-        yield csv_line(values[name] for name in COLUMNS)
+        yield csv_line(_cell(values[name]) for name in columns)
+
+
+def _cell(value: object) -> object:
+    return " ".join(map(str, value)) if is_list(value) else value
 
 
 def harmless(text: str) -> str:

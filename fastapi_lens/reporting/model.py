@@ -14,6 +14,9 @@ from fastapi_lens.storage.schema.counters import COUNTERS
 KEY_DIGITS = 16
 ID_BITS = 63
 
+FEWEST_CALLS = 100
+"""Calls that two periods must have for their comparison to mean something."""
+
 
 def key_from_id(identity: int) -> str:
     """The key of an id, which pages use in links."""
@@ -111,6 +114,16 @@ class Usage:
         return (self.errors_4xx + self.errors_5xx) / self.calls if self.calls else 0.0
 
     @property
+    def share_4xx(self) -> float:
+        """4xx as a share of the calls, from 0 to 1; 0 without calls."""
+        return self.errors_4xx / self.calls if self.calls else 0.0
+
+    @property
+    def share_5xx(self) -> float:
+        """5xx as a share of the calls, from 0 to 1; 0 without calls."""
+        return self.errors_5xx / self.calls if self.calls else 0.0
+
+    @property
     def avg_ms(self) -> float:
         """Mean duration in milliseconds; 0 without calls."""
         return self.duration_us / self.calls / 1000 if self.calls else 0.0
@@ -162,6 +175,7 @@ class Endpoint:
         usage: The calls in the window.
         open_connections: Calls whose responses have begun and have not ended.
         open_since: Epoch seconds at which the oldest of them was opened; ``None`` without any.
+        before: The calls in the period before; ``None`` if they are not known or were not read.
     """
 
     id: int
@@ -181,11 +195,39 @@ class Endpoint:
     usage: Usage
     open_connections: int = 0
     open_since: float | None = None
+    before: "Before | None" = None
 
     @property
     def key(self) -> str:
         """The id in 16 hexadecimal digits."""
         return key_from_id(self.id)
+
+    @property
+    def is_comparable(self) -> bool:
+        """True if the window and the period before have enough calls for a comparison."""
+        found = self.before
+        return found is not None and min(found.usage.calls, self.usage.calls) >= FEWEST_CALLS
+
+    @property
+    def is_timed_comparable(self) -> bool:
+        """The same of durations; WebSockets last as long as they are open."""
+        return self.is_comparable and self.kind != "websocket"
+
+    @property
+    def calls_ratio(self) -> float:
+        """Calls in the window per call in the period before; 0 without any there."""
+        found = self.before
+        return self.usage.calls / found.calls if found is not None and found.calls else 0.0
+
+    @property
+    def p95_ratio(self) -> float:
+        """The p95 of the window as a multiple of that of the period before; 0 without calls there.
+
+        Raises:
+            LookupError: One of the histograms was not read.
+        """
+        was = 0.0 if self.before is None else self.before.usage.percentiles_ms[1]
+        return self.usage.percentiles_ms[1] / was if was else 0.0
 
     def is_slow(self, *, limit_ms: float) -> bool:
         """True if the p95 exceeds a limit; WebSockets stay open for long, and are never slow."""

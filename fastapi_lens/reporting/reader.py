@@ -53,7 +53,7 @@ from fastapi_lens.reporting.model import (
     id_from_key,
 )
 from fastapi_lens.reporting.observation import Release, read_observation, release_names
-from fastapi_lens.reporting.request_log import LogReader
+from fastapi_lens.reporting.request_log import ExceptionKind, LogReader
 from fastapi_lens.reporting.time_series import (
     Times,
     first_call,
@@ -65,7 +65,7 @@ from fastapi_lens.reporting.time_series import (
 )
 from fastapi_lens.reporting.totals import EarlierWeeks, read_totals
 from fastapi_lens.reporting.windows import Span, bounds_of, code_days, cover, period_before
-from fastapi_lens.reporting.workers import State, read_state, read_workers
+from fastapi_lens.reporting.workers import NEW_SECONDS, State, read_state, read_workers
 from fastapi_lens.settings.settings import Settings
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.storage.engine.clock_skew import EARLIEST
@@ -230,7 +230,7 @@ class Reader:
             StorageError: The database cannot be read.
         """
         called = [one for one in endpoints if one.usage.calls]
-        ids = [one.id for one in called] if len(called) <= NAMED else None
+        ids = _few([one.id for one in called])
         # No row is older than the first call.
         since = min((one.first_called_at or 0.0 for one in called), default=None)
         with self._database.read() as connection:
@@ -434,9 +434,15 @@ class Reader:
         return bounds_of(window, now=now, kept=self._kept)
 
     def trends(
-        self, ids: Sequence[int], *, window: Window, now: float
+        self, ids: Sequence[int], *, window: Window, now: float, counter: str = "calls"
     ) -> Mapping[int, Sequence[int]]:
         """Calls of several endpoints per step of the window, oldest first.
+
+        Args:
+            ids: The endpoints.
+            window: The window.
+            now: Epoch seconds.
+            counter: The calls that count: ``calls`` for all, ``errors_5xx`` for server errors.
 
         Returns:
             For each id one number per step of the window, 60 at most; the last step of a window
@@ -446,14 +452,22 @@ class Reader:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            return read_trends(connection, ids, Times(window, now, self._kept))
+            return read_trends(connection, ids, Times(window, now, self._kept), counter=counter)
 
-    def before(self, *, window: Window, now: float, timed: Sequence[int] = ()) -> AppBefore | None:
-        """The calls of all endpoints in the period before a window; None if it is not known.
+    def before(
+        self,
+        *,
+        window: Window,
+        now: float,
+        ids: Sequence[int] | None = None,
+        timed: Sequence[int] = (),
+    ) -> AppBefore | None:
+        """The calls of endpoints in the period before a window; None if it is not known.
 
         Args:
             window: The window.
             now: Epoch seconds.
+            ids: The endpoints whose calls are read; None for all.
             timed: Endpoints whose histograms are read, too.
 
         Raises:
@@ -466,16 +480,35 @@ class Reader:
         with self._database.read() as connection:
             usages = {
                 identity: usage_of_sums(sums)
-                for identity, *sums in fetched(connection, sa.select(summed(spans, now=now)))
+                for identity, *sums in fetched(
+                    connection, sa.select(summed(spans, now=now, ids=_few(ids)))
+                )
             }
-            histograms = (
-                read_histograms(connection, spans, ids=sorted(timed), now=now) if timed else {}
-            )
-        for identity in timed:
-            if identity in usages:
-                histogram = histograms.get(identity, Histogram())
-                usages[identity] = replace(usages[identity], histogram=histogram)
-        return AppBefore(found.start, found.end, found.seconds, usages)
+        before = AppBefore(found.start, found.end, found.seconds, usages)
+        return self.timed_before(before, timed, now=now)
+
+    def timed_before(self, before: AppBefore, ids: Iterable[int], *, now: float) -> AppBefore:
+        """The calls of the period before, with the histograms of some endpoints added.
+
+        Args:
+            before: What `before` returned.
+            ids: Endpoints; those without calls in that period are left out.
+            now: Epoch seconds.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        called = [one for one in ids if one in before.usages]
+        if not called:
+            return before
+        spans = cover(before.start, end=before.end)
+        with self._database.read() as connection:
+            found = read_histograms(connection, spans, ids=_few(called), now=now)
+        timed = {
+            one: replace(before.usages[one], histogram=found.get(one, Histogram()))
+            for one in yield_gil(called)
+        }
+        return replace(before, usages={**before.usages, **timed})
 
     def releases(self) -> tuple[Release, ...]:
         """The releases of the app, in the order of their first recording.
@@ -507,6 +540,52 @@ class Reader:
             return read_app_series(
                 connection, ids, timed, times, first_called_at=first, before=earlier
             )
+
+    def exceptions(
+        self, *, window: Window, now: float, endpoint: str = "", text: str = ""
+    ) -> list[ExceptionKind]:
+        """Kinds of exceptions with one in a window, see `LogReader.exception_kinds`.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        during = Times(window, now, self._kept)
+        return self.log.exception_kinds(during=during, endpoint=endpoint, text=text)
+
+    def exception(self, key: str, *, window: Window, now: float) -> ExceptionKind | None:
+        """One kind of exceptions, with its number in a window; None if it does not exist.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        return self.log.exception_kind(key, during=Times(window, now, self._kept))
+
+    def exception_trends(
+        self, ids: Sequence[int], *, window: Window, now: float
+    ) -> Mapping[int, Sequence[int]]:
+        """Exceptions of some kinds per step of a window, as far back as kinds are kept.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        return self.log.exception_trends(ids, Times(window, now, self._kept))
+
+    def new_exceptions(self, state: State, now: float) -> int:
+        """The number of kinds of exceptions whose first was in the last `NEW_SECONDS`.
+
+        Without a query while there are none, and with one query for each change otherwise.
+
+        Args:
+            state: A recent state.
+            now: Epoch seconds.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        if not state.new_exceptions:
+            return 0
+        key = ("new exceptions", self._app(), self._settings(), state.log_version)
+        return self.results.get(key, lambda: self.log.new_exceptions(since=now - NEW_SECONDS))
 
     def code_days(self, window: Window, *, now: float) -> tuple[int, int]:
         """The first and the last day of a window's status codes, counted from the epoch."""
@@ -579,6 +658,11 @@ class Reader:
 
     def _kept(self, tier: Tier) -> int | None:
         return self._retention.kept_seconds(tier)
+
+
+def _few(ids: Sequence[int] | None) -> list[int] | None:
+    """Ids that a query names; None for all, and for so many that reading all is faster."""
+    return sorted(ids) if ids is not None and len(ids) <= NAMED else None
 
 
 def _begun(releases: Iterable[Release]) -> tuple[Begun, ...]:

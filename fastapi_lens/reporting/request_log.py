@@ -1,6 +1,6 @@
 """LogReader: queries of the request log's requests and exceptions. Knows no HTML."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -9,7 +9,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from fastapi_lens.reporting.bucket_rows import fetched
+from fastapi_lens.reporting.exception_counts import (
+    PeriodCounts,
+    kept_period,
+    read_counts,
+    read_exception_trends,
+)
 from fastapi_lens.reporting.model import id_from_key, key_from_id
+from fastapi_lens.reporting.time_series import Times
+from fastapi_lens.reporting.windows import bounds_of
+from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.models import OTHERS_ID, REQUEST_ID_BITS
 from fastapi_lens.storage.schema.row_checks import MAX_ID
@@ -20,7 +29,8 @@ from fastapi_lens.text.masked_paths import masked_path
 MOST_NEWER = 1_000
 """Number up to which newer requests are counted."""
 
-MOST_EXCEPTIONS = 200
+MOST_EXCEPTIONS = 1_000
+"""Most kinds of exceptions that are listed, the most recent ones."""
 
 MOST_CALLERS = 10
 """Callers of an exception that its page names."""
@@ -36,6 +46,8 @@ class LogFilter:
         statuses: Lowest and highest status code.
         text: Text in the requested path, or in the type or message of the exception.
         reason: ``error``, ``slow`` or ``sample``.
+        since: Epoch seconds of the earliest arrival.
+        until: Epoch seconds before which they arrived.
     """
 
     endpoint: str = ""
@@ -45,6 +57,8 @@ class LogFilter:
     min_ms: float | None = None
     text: str = ""
     reason: str = ""
+    since: int | None = None
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +111,12 @@ class ExceptionKind:
         type: Qualified name of the class.
         message: Message of a recent occurrence; `traceback` is that of the same one.
         place: Location, ``app/routers/users.py:41 in read_user``; empty if unknown.
-        calls: Number of such exceptions.
+        calls: Number of such exceptions since the first that is kept.
         first_at: Epoch seconds, as is `last_at`.
+        in_period: Number of them in the period that was asked for.
+        is_new: True if the first of them is in that period.
+        counted_since: Epoch seconds from which on those of the period are counted; None if all of
+            them are.
     """
 
     key: str
@@ -112,6 +130,14 @@ class ExceptionKind:
     calls: int
     first_at: float
     last_at: float
+    in_period: int
+    is_new: bool
+    counted_since: float | None = None
+
+    @property
+    def id(self) -> int:
+        """The key as a number."""
+        return id_from_key(self.key)
 
 
 class LogReader:
@@ -185,11 +211,17 @@ class LogReader:
         return _call(row)
 
     def exception_kinds(
-        self, *, endpoint: str = "", text: str = "", limit: int = MOST_EXCEPTIONS
+        self,
+        *,
+        during: Times | None = None,
+        endpoint: str = "",
+        text: str = "",
+        limit: int = MOST_EXCEPTIONS,
     ) -> list[ExceptionKind]:
-        """Kinds of exceptions, the most recent first.
+        """Kinds of exceptions without their tracebacks, the most recent first.
 
         Args:
+            during: Only kinds with one in this period, and their number in it; None for all.
             endpoint: Key of an endpoint; empty for all.
             text: Text in the type, the message or the location; empty for all.
             limit: Most kinds to return.
@@ -199,17 +231,26 @@ class LogReader:
         """
         with self._database.read() as connection:
             shown = self._of(connection, EXCEPTION, endpoint)
-            rows = _kinds().where(*shown, EXCEPTION.c.calls > 0)
+            period = _Period() if during is None else _read_period(connection, during)
+            rows = _kinds(traceback=False).where(*shown, *period.conditions, EXCEPTION.c.calls > 0)
             if text:
                 rows = rows.where(
                     _contains(text, EXCEPTION.c.type, EXCEPTION.c.message, EXCEPTION.c.place)
                 )
             newest_first = rows.order_by(EXCEPTION.c.last_at.desc(), EXCEPTION.c.id).limit(limit)
             found = sound_rows(connection.execute(newest_first), EXCEPTION, _OF_KIND)
-            return [_exception(row) for row in found if self._is_recorded(row.method, row.path)]
+            return [
+                _exception(row, period)
+                for row in found
+                if period.holds(row) and self._is_recorded(row.method, row.path)
+            ]
 
-    def exception_kind(self, key: str) -> ExceptionKind | None:
+    def exception_kind(self, key: str, *, during: Times | None = None) -> ExceptionKind | None:
         """One kind of exception by its key; None if it does not exist, or no longer.
+
+        Args:
+            key: Its key.
+            during: The period of `in_period`; None for all time.
 
         Raises:
             StorageError: The database cannot be read.
@@ -217,12 +258,38 @@ class LogReader:
         with self._database.read() as connection:
             ours = EXCEPTION.c.app == self._app()
             rows = connection.execute(
-                _kinds().where(EXCEPTION.c.id == id_from_key(key), ours)
+                _kinds(traceback=True).where(EXCEPTION.c.id == id_from_key(key), ours)
             ).all()
+            period = _Period() if during is None else _read_period(connection, during)
         row = next(iter(sound_rows(rows, EXCEPTION, _OF_KIND)), None)
         if row is None or not self._is_recorded(row.method, row.path):
             return None
-        return _exception(row)
+        return _exception(row, period)
+
+    def new_exceptions(self, *, since: float) -> int:
+        """The number of kinds of exceptions whose first is not before a time, in epoch seconds.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        rows = (
+            sa.select(*_OF_KIND.values())
+            .select_from(EXCEPTION)
+            .outerjoin(ENDPOINT, ENDPOINT.c.id == EXCEPTION.c.endpoint_id)
+            .where(EXCEPTION.c.app == self._app(), EXCEPTION.c.first_at >= microseconds(since))
+        )
+        with self._database.read() as connection:
+            found = connection.execute(rows)
+            return sum(self._is_recorded(row.method, row.path) for row in found)
+
+    def exception_trends(self, ids: Sequence[int], during: Times) -> Mapping[int, Sequence[int]]:
+        """Exceptions of some kinds per step of a period, oldest first.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            return read_exception_trends(connection, ids, kept_period(during))
 
     def callers_of_exception(self, key: str, *, limit: int = MOST_CALLERS) -> dict[int, int]:
         """The callers that met one kind of exception: logged requests by id, the most first.
@@ -283,7 +350,9 @@ class LogReader:
     ) -> list[sa.ColumnElement[bool]]:
         found = self._of(connection, REQUEST, wanted.endpoint)
         # Other ids contain no time, and paging through the log would stop at them.
-        found.append(REQUEST.c.id.between(0, MAX_ID))
+        first = 0 if wanted.since is None else _first_id(wanted.since)
+        last = MAX_ID if wanted.until is None else _first_id(wanted.until) - 1
+        found.append(REQUEST.c.id.between(first, last))
         if wanted.caller:
             found.append(REQUEST.c.caller_id == id_from_key(wanted.caller))
         if wanted.statuses is not None:
@@ -314,6 +383,11 @@ _OF_KIND: Mapping[str, sa.Column[Any]] = MappingProxyType(
 """Columns of other tables, by their names in the results of `_joined` and `_kinds`."""
 
 
+def _first_id(epoch: int) -> int:
+    """The lowest id of a request that arrived at a time in epoch seconds or later."""
+    return min(epoch * 1_000_000 << REQUEST_ID_BITS, MAX_ID)
+
+
 def _joined() -> sa.Select[Any]:
     """Requests with their endpoints and exceptions."""
     return (
@@ -325,10 +399,75 @@ def _joined() -> sa.Select[Any]:
     )
 
 
-def _kinds() -> sa.Select[Any]:
-    """Exceptions with their endpoints."""
+@dataclass(frozen=True, slots=True)
+class _Period:
+    """A period of kinds of exceptions; all time without a start.
+
+    Attributes:
+        start: Microseconds since the epoch.
+        end: Microseconds since the epoch; None for now.
+        counts: The exceptions in the period; None for all time.
+    """
+
+    start: int = 0
+    end: int | None = None
+    counts: PeriodCounts | None = None
+
+    @property
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """Conditions for kinds that may have an exception in the period."""
+        found = [EXCEPTION.c.last_at >= self.start]
+        return found if self.end is None else [*found, EXCEPTION.c.first_at < self.end]
+
+    def holds(self, row: Any) -> bool:
+        """True if a kind that fulfils the conditions has an exception in the period."""
+        return self.number(row) > 0 or self.counted_since(row) is not None
+
+    def number(self, row: Any) -> int:
+        """The number of exceptions of a kind in the period, as far as they were counted."""
+        if self.counts is None:
+            return int(row.calls)
+        # A worker of an older release does not count by period.
+        known = self.contains(row.first_at) or self.contains(row.last_at)
+        return max(self.counts.calls.get(row.id, 0), int(known))
+
+    def counted_since(self, row: Any) -> float | None:
+        """The time from which on exceptions of a kind in the period are counted; None if all are.
+
+        In epoch seconds.
+        """
+        if self.counts is None or max(self.start, row.first_at) >= self.counts.since:
+            return None
+        return self.counts.since / 1_000_000
+
+    def contains(self, at_us: int) -> bool:
+        """True if a time is in the period."""
+        return self.start <= at_us and (self.end is None or at_us < self.end)
+
+
+def _read_period(connection: Connection, during: Times) -> _Period:
+    """The period of a window, as far back as kinds are kept."""
+    times = kept_period(during)
+    bounds = bounds_of(times.window, now=times.now, kept=times.kept)
+    return _Period(
+        start=microseconds(bounds.start or 0),
+        end=None if bounds.end is None else microseconds(bounds.end),
+        counts=read_counts(connection, times),
+    )
+
+
+def _kinds(*, traceback: bool) -> sa.Select[Any]:
+    """Exceptions with their endpoints.
+
+    Args:
+        traceback: False for an empty text instead, because a traceback may be long.
+    """
+    columns = [
+        one if traceback or one is not EXCEPTION.c.traceback else sa.literal("").label(one.name)
+        for one in EXCEPTION.c
+    ]
     return (
-        sa.select(EXCEPTION, *_OF_KIND.values())
+        sa.select(*columns, *_OF_KIND.values())
         .select_from(EXCEPTION)
         .outerjoin(ENDPOINT, ENDPOINT.c.id == EXCEPTION.c.endpoint_id)
     )
@@ -366,7 +505,7 @@ def _call(row: Any) -> LoggedCall:
     )
 
 
-def _exception(row: Any) -> ExceptionKind:
+def _exception(row: Any, period: _Period) -> ExceptionKind:
     return ExceptionKind(
         key=key_from_id(row.id),
         endpoint_key=key_from_id(row.endpoint_id),
@@ -379,4 +518,7 @@ def _exception(row: Any) -> ExceptionKind:
         calls=int(row.calls),
         first_at=row.first_at / 1_000_000,
         last_at=row.last_at / 1_000_000,
+        in_period=period.number(row),
+        is_new=period.counts is not None and period.contains(row.first_at),
+        counted_since=period.counted_since(row),
     )

@@ -22,6 +22,7 @@ from fastapi_lens.storage.schema.tables import (
     CALLER,
     ENDPOINT,
     EXCEPTION,
+    EXCEPTION_COUNT,
     STATUS,
     USE,
     USE_WEEK,
@@ -214,8 +215,11 @@ def _fixed_bytes(connection: Connection, sizes: RowBytes) -> int:
 def _logs(connection: Connection, retention: Retention, sizes: RowBytes) -> tuple[LogForecast, ...]:
     """The logs of all apps, as if each had this app's limit.
 
-    For exceptions, the present number of kinds counts, which is far below their limit.
+    For exceptions, the present number of kinds counts, which is far below their limit, each with
+    its share of the counts by minute and hour.
     """
+    kinds = _count(connection, sa.select(EXCEPTION.c.id))
+    counts = _count(connection, sa.select(EXCEPTION_COUNT.c.failure_id)) / max(1, kinds)
     apps = max(1, _count(connection, sa.select(ENDPOINT.c.app).distinct()))
     texts = sa.func.length(EXCEPTION.c.traceback) + sa.func.length(EXCEPTION.c.message)
     some = sa.select(texts.label("length")).limit(SAMPLED_ROWS).subquery()
@@ -226,8 +230,8 @@ def _logs(connection: Connection, retention: Retention, sizes: RowBytes) -> tupl
         LogForecast("request", apps * (retention.log_max_rows or 0), sizes.request, kept),
         LogForecast(
             "exception type",
-            _count(connection, sa.select(EXCEPTION.c.id)),
-            sizes.exception + float(length or 0),
+            kinds,
+            sizes.exception + float(length or 0) + counts * sizes.exception_count,
             kept,
         ),
         LogForecast("audit entry", actions * AUDIT_KEPT_EACH, sizes.audit, AUDIT_KEPT_SECONDS),

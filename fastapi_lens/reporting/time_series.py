@@ -71,27 +71,35 @@ class Steps:
 
 
 def read_trends(
-    connection: Connection, ids: Sequence[int], times: Times
+    connection: Connection, ids: Sequence[int], times: Times, *, counter: str = "calls"
 ) -> Mapping[int, Sequence[int]]:
-    """Calls of several endpoints per step, oldest first; the same number of steps for each."""
+    """Calls of several endpoints per step, oldest first; the same number of steps for each.
+
+    Args:
+        connection: In a reading transaction.
+        ids: The endpoints.
+        times: The window.
+        counter: One of `COUNTERS`.
+    """
     steps, now = steps_of(times, first_call(connection, ids, times)), times.now
     numbers = steps.numbers(now)
     found = {identity: [0] * len(numbers) for identity in ids}
-    for identity, at, calls in fetched(connection, _calls_by_step(steps, ids, now)):
+    for identity, at, calls in fetched(connection, _sums_by_step(steps, ids, now, counter)):
         # Clocks of other hosts may be ahead of ours.
         if int(at) in numbers:
             found[identity][numbers.index(int(at))] += whole(calls)
     return found
 
 
-def _calls_by_step(steps: Steps, ids: Sequence[int], now: float) -> sa.Executable:
+def _sums_by_step(steps: Steps, ids: Sequence[int], now: float, counter: str) -> sa.Executable:
     wanted = BUCKET.c.endpoint_id.in_(sorted(ids))
     selects: list[Any] = []
     for span in steps.spans():
         number = BUCKET.c.bucket * span.tier.value // steps.size
-        calls = sa.select(BUCKET.c.endpoint_id, number, sa.func.sum(BUCKET.c.calls)).where(wanted)
-        calls = calls.group_by(BUCKET.c.endpoint_id, number)
-        selects += [calls.where(*one_by_one(part)) for part in parted(span, now)]
+        added = sa.func.sum(BUCKET.c[counter])
+        sums = sa.select(BUCKET.c.endpoint_id, number, added).where(wanted)
+        sums = sums.group_by(BUCKET.c.endpoint_id, number)
+        selects += [sums.where(*one_by_one(part)) for part in parted(span, now)]
     return sa.union_all(*selects)
 
 

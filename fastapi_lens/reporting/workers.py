@@ -28,8 +28,11 @@ from fastapi_lens.storage.engine.dialects.base import Dialect
 from fastapi_lens.storage.schema.data_version import data_version
 from fastapi_lens.storage.schema.row_checks import MAX_TIME_US
 from fastapi_lens.storage.schema.sanitized_rows import sound_rows, whole
-from fastapi_lens.storage.schema.tables import INBOX, WORKER
+from fastapi_lens.storage.schema.tables import EXCEPTION, INBOX, WORKER
 from fastapi_lens.storage.writing.open_calls import Open, parsed
+
+NEW_SECONDS = 86_400.0
+"""Time for which the bar calls a kind of exceptions new."""
 
 MILLIONTHS = 1_000_000
 MOST = 200
@@ -54,6 +57,8 @@ class State:
         opened: The open calls of all live workers by endpoint, in times of our clock.
         waits_since: Epoch seconds of the oldest counts that wait in the inbox, before which all
             are added; ``None`` if none waits.
+        new_exceptions: Kinds of exceptions whose first was in the last `NEW_SECONDS`, also those
+            of endpoints that are not shown.
     """
 
     version: str
@@ -65,6 +70,7 @@ class State:
     oldest_start: int
     opened: Mapping[int, Open]
     waits_since: float | None = None
+    new_exceptions: int = 0
 
     def health(self, *, database_bytes: int | None) -> Health:
         """The health of the recording."""
@@ -73,7 +79,12 @@ class State:
 
 def read_state(connection: Connection, *, app: str, now: float) -> State:
     """Read the live workers of an app, and the version of its data."""
-    values = {"app": app, "note": note_of(app), "now_us": microseconds(now)}
+    values = {
+        "app": app,
+        "note": note_of(app),
+        "now_us": microseconds(now),
+        "new_since": microseconds(now - NEW_SECONDS),
+    }
     answer = list(connection.execute(_state_of(dialect_of(connection)), values))
     found = sound_rows((row for row in answer if row.id is not None), WORKER)
     living = [row for row in found if _state(row, now) is WorkerState.RUNNING]
@@ -85,7 +96,9 @@ def read_state(connection: Connection, *, app: str, now: float) -> State:
     # Counts in the inbox are not shown yet, even if their worker has ended.
     complete = min(complete, answer[0].waits_since or complete)
     shares = [row.core_ppm for row in living if row.core_ppm is not None]
-    version = str(answer[0].data_version)
+    new_exceptions = whole(answer[0].new_exceptions)
+    # Every page shows their number.
+    version = f"{answer[0].data_version}-{new_exceptions}"
     return State(
         version=version,
         log_version=f"{version}-{len(living)}-{sum(row.log_seq for row in living)}",
@@ -96,6 +109,7 @@ def read_state(connection: Connection, *, app: str, now: float) -> State:
         oldest_start=min((row.started_at for row in living if row.complete_to), default=0),
         opened=_opened(living, now),
         waits_since=_seconds(whole(answer[0].waits_since, MAX_TIME_US)),
+        new_exceptions=new_exceptions,
     )
 
 
@@ -135,17 +149,20 @@ def _state_of(dialect: Dialect) -> sa.Select[Any]:
     """A row for each live worker, at least one row; each row has the data of the app as well.
 
     Cached, because building the statement takes longer than its execution. Its parameters are
-    ``app``, ``note`` and ``now_us``.
+    ``app``, ``note``, ``now_us`` and ``new_since``.
     """
     app, note = sa.bindparam("app", type_=WORKER.c.app.type), sa.bindparam("note", type_=sa.String)
     ours_us = sa.bindparam("now_us", type_=sa.BigInteger)
     dropped, forgotten = dropped_by_workers(app, note)
     waits_since = sa.select(sa.func.min(INBOX.c.since)).where(INBOX.c.app == app).scalar_subquery()
+    since = sa.bindparam("new_since", type_=sa.BigInteger())
+    new = sa.select(sa.func.count()).where(EXCEPTION.c.app == app, EXCEPTION.c.first_at >= since)
     always = sa.select(
         data_version().label("data_version"),
         dropped.label("dropped"),
         forgotten.label("forgotten"),
         waits_since.label("waits_since"),
+        new.scalar_subquery().label("new_exceptions"),
         dialect.clock_us.label("database_now"),
     ).subquery()
     latest = latest_open(app).subquery()

@@ -22,7 +22,8 @@ EXTENSION = "x-lens"
 LONGEST_REASON = 200
 """Characters."""
 
-_FIELDS = ("keep", "until", "cadence")
+FIELDS = ("keep", "until", "cadence")
+"""Fields of the mapping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ def overrides_of(value: object) -> Overrides:
         raise OverrideError(EXTENSION, 'must be a mapping, as {"cadence": "yearly"}')
     fields = cast("Mapping[object, object]", value)
     for name in fields:
-        if name not in _FIELDS:
-            known = ", ".join(_FIELDS)
+        if name not in FIELDS:
+            known = ", ".join(FIELDS)
             raise OverrideError(f"{EXTENSION}.{name}", f"is not known; known are {known}")
     return Overrides(_keep_of(fields), _cadence_of(fields.get("cadence")))
 

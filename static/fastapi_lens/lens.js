@@ -1,5 +1,5 @@
 // What links and forms cannot do: live updates, keyboard, theme, toasts. htmx fetches and swaps.
-const TICK_MS = 5000, TOAST_MS = 6000, YEAR = 31536000;
+const TICK_MS = 5000, TOAST_MS = 6000, GO_MS = 1500, YEAR = 31536000;
 const $ = (name) => document.getElementById("lens-" + name);
 const on = (type, listener) => document.addEventListener(type, listener);
 const base = document.querySelector("meta[name=lens-base]").content || "/";
@@ -8,9 +8,12 @@ const remember = (name, value) => {
   const path = base.replace(/[^/]*;.*/, "");
   document.cookie = `lens_${name}=${value};path=${path};max-age=${YEAR};samesite=lax`;
 };
+// The zone of the times that the server has written.
+const timeZone = $("zone")?.dataset.zone;
+const clock = (time) => time.toLocaleTimeString("en-GB", { timeZone });
 const isOn = (name) => $(name)?.ariaPressed === "true";
 const say = (text) => ($("announce").textContent = text);
-let skew = 0, etag = "", forced, focused, updated = new Date();
+let skew = 0, etag = "", forced, focused, touched, opened, went = 0, updated = new Date();
 
 // Says what formats.ago says.
 const ago = (seconds) => {
@@ -27,6 +30,7 @@ const age = () => {
 };
 const arrived = () => {
   choose();
+  if ($("up")) $("up").href = left($("up").pathname).href || $("up").href;
   const live = $("live");
   // Ages go by the server's clock, because that of a browser may be wrong.
   if (live) skew = live.dataset.now - Date.now() / 1000;
@@ -44,7 +48,7 @@ const state = (text) => {
   $("toggle").toggleAttribute("data-state", !!text);
   say(text);
 };
-const failed = () => state(`Last updated ${updated.toISOString().slice(11, 16)} · retrying`);
+const failed = () => state(`Last updated ${clock(updated).slice(0, 5)} · retrying`);
 
 const tick = () => htmx.trigger(document.body, "lens:tick");
 const beat = () => {
@@ -54,10 +58,16 @@ const beat = () => {
 setInterval(() => (age(), beat()), TICK_MS);
 on("visibilitychange", beat);
 
-// While the reader is in the rows, their values change but not their order.
+// A finger does not stay on the table, so the last touch counts.
+on("pointerdown", ({ target, pointerType }) => (touched = pointerType === "touch" && !!target.closest("table")));
+const isRead = (table) => {
+  const marked = getSelection(), isMarked = marked.type === "Range" && marked.containsNode(table, true);
+  return isMarked || touched || table.matches(":hover, :focus-within");
+};
+// While the reader is in the table, its values change but not the order of its rows.
 const hold = (fragment) => {
   const shown = $("rows"), fresh = fragment.querySelector("#lens-rows");
-  if (!fresh || !shown?.matches(":hover, :focus-within")) return;
+  if (!fresh || !shown || !isRead(shown.closest("table"))) return;
   const rows = new Map([...fresh.children].map((row) => [row.id, row]));
   const order = [...shown.children].map((row) => row.id);
   if (order.join() === [...rows.keys()].join()) return;
@@ -85,7 +95,7 @@ on("htmx:before:swap", (event) => {
   updated = new Date();
   etag = headers.get("ETag") || "";
   const complete = headers.get("Lens-Complete-To");
-  if (complete) $("complete").textContent = ($("complete").dateTime = complete).slice(11, 19);
+  if (complete) $("complete").textContent = clock(new Date(($("complete").dateTime = complete)));
   const main = tasks.find((task) => task.type === "main");
   if (isLive(ctx) && !forced && main) hold(main.fragment);
   // What has been typed since the request was sent is newer than the answer.
@@ -102,7 +112,7 @@ on("htmx:after:swap", ({ detail: { ctx } }) => {
   const told = ctx.target.isConnected && ctx.target.querySelector("[data-announce]");
   if (told) say(told.dataset.announce);
   // A control keeps its state through a morph; a link has chosen another one.
-  if (!isByHand(ctx)) $("filters")?.reset();
+  if (!isByHand(ctx)) for (const form of ["filters", "columns"]) $(form)?.reset();
 });
 on("htmx:error", ({ detail: { ctx } }) => {
   if (isLive(ctx)) failed();
@@ -160,6 +170,10 @@ const actions = {
   keys: () => toggle("keys", "keys"),
   "help-open": () => $("help").showModal(),
   order: () => tick((forced = true)),
+  zone: () => {
+    remember("zone", isOn("zone") ? "" : Intl.DateTimeFormat().resolvedOptions().timeZone);
+    location.reload();
+  },
   theme: () => {
     const root = document.documentElement;
     const next = { auto: "light", light: "dark", dark: "auto" }[root.dataset.theme];
@@ -169,6 +183,7 @@ const actions = {
 };
 on("click", (event) => {
   const { target } = event, step = target.closest(".hits a");
+  opened = target.closest("tbody tr")?.id;
   // htmx boosts no links of an SVG; the table has the same ones.
   const same = step && document.querySelector(`th a[href="${step.getAttribute("href")}"]`);
   if (same && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
@@ -193,21 +208,49 @@ on("mouseover", ({ target }) => {
   target.append(title);
 });
 
+// A list as it was left, by its path: address, row, and how far it was scrolled.
+const store = (() => { try { return sessionStorage } catch { return {} } })();
+const left = (path) => JSON.parse(store["lens-left " + path] || "{}");
+addEventListener("pagehide", () => {
+  if ($("rows")) store["lens-left " + location.pathname] = JSON.stringify({ href: location.href, row: opened, top: scrollY });
+});
+const restore = () => {
+  const { href, row, top } = left(location.pathname);
+  const isBack = performance.getEntriesByType("navigation")[0]?.type === "back_forward";
+  if (href !== location.href || !(isBack || document.referrer.startsWith(location.origin + location.pathname + "/"))) return;
+  scrollTo(0, top);
+  document.getElementById(row)?.querySelector("a")?.focus({ preventScroll: true });
+};
+
 const walk = (step) => {
   const links = [...document.querySelectorAll("#lens-rows a")], at = links.indexOf(document.activeElement);
   links[at < 0 ? 0 : Math.min(Math.max(at + step, 0), links.length - 1)]?.focus();
 };
 const pick = () => document.activeElement.closest("#lens-rows tr")?.querySelector("input")?.click();
-const keys = { "/": () => $("q")?.select(), j: () => walk(1), k: () => walk(-1), l: () => $("toggle")?.click(), x: () => pick(), "?": () => $("help")?.showModal() };
+// While the chart is closed, the server does not read it.
+document.addEventListener("toggle", ({ target }) => target === $("chart") && remember("chart", target.open ? "on" : "off"), true);
+// Links by their id, so that a key does what a click does.
+const follow = (name) => () => $(name)?.click();
+const choice = (at) => () => document.querySelectorAll("[id^=lens-w-]")[at]?.click();
+const page = (key) => document.querySelector(`[data-go="${key}"]`)?.click();
+const keys = { ...Object.fromEntries([0, 1, 2, 3, 4, 5].map((at) => [at + 1, choice(at)])), "[": follow("earlier"), "]": follow("later"), u: follow("up"), g: () => (went = Date.now()), "/": () => $("q")?.select(), j: () => walk(1), k: () => walk(-1), l: () => $("toggle")?.click(), x: () => pick(), "?": () => $("help")?.showModal() };
 on("keydown", (event) => {
   const { key, target } = event;
-  // These belong to the browser.
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  // These belong to the browser; some keyboards need AltGr for a bracket.
+  if ((event.ctrlKey || event.metaKey || event.altKey) && !event.getModifierState("AltGraph")) return;
   if (key === "Escape" && target === $("q")) return event.preventDefault(target.blur());
   // A checkbox takes no letters, so the shortcuts work there, too.
   const typing = target.closest("input:not([type=checkbox]), textarea, select, dialog");
-  if (typing || !isOn("keys") || !keys[key]) return;
+  if (typing || !isOn("keys")) return;
+  if (Date.now() - went < GO_MS) return page(key, (went = 0));
+  if (!keys[key]) return;
   event.preventDefault();
   keys[key]();
 });
 arrived();
+// An address that names no period would show the next reader's own.
+const named = document.querySelector("[id^=lens-w-][aria-current]")?.search.match(/days=\w+/);
+if (named && !/[?&](days|from)=/.test(location.search)) {
+  history.replaceState(history.state, "", `${location.search || "?"}${location.search && "&"}${named}${location.hash}`);
+}
+restore();

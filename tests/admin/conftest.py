@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from benchmarks.support.rows import caller_calls, delta, worker
 from benchmarks.support.writing import Writer
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
+from fastapi_lens.admin.http.remembered_period import COOKIE, PART_COOKIE
 from fastapi_lens.recording.flush.processes import new_id
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.schema.identities import endpoint_id
@@ -110,6 +111,8 @@ class Site:
         writer.write(batch)
 
     def get(self, path: str = "/lens/endpoints", **headers: str) -> Any:
+        """A page, requested by a browser that remembers no period."""
+        self.forget_period()
         return self.client.get(path, headers=headers)
 
     def fragment(
@@ -117,7 +120,14 @@ class Site:
     ) -> Any:
         """A page's fragment, requested as htmx does."""
         question = {"HX-Request": "true", "HX-Request-Type": "partial", "HX-Source": source}
+        self.forget_period()
         return self.client.get(path, headers={**question, **headers})
+
+    def forget_period(self) -> None:
+        """Delete the cookies of the period that a page was looked at in."""
+        jar = self.client.cookies.jar
+        for cookie in [one for one in jar if one.name in (COOKIE, PART_COOKIE)]:
+            jar.clear(cookie.domain, cookie.path, cookie.name)
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_an_address_names_the_page_that_exists_each_time(site: Site) -> None:
     for _ in range(2):
         assert (
             site.fragment("/lens/endpoints?page=9&sort=p99").headers["hx-push-url"]
-            == "/lens/endpoints?sort=p99"
+            == "/lens/endpoints?days=7&sort=p99"
         )
 
 
@@ -203,15 +203,19 @@ def test_readers_who_ask_for_a_page_at_once_make_it_once(
 @pytest.mark.parametrize(
     ("path", "most"),
     [
-        ("/lens/endpoints", 5),
+        # Two of these are for the period before, which all time does not have.
+        ("/lens/endpoints", 7),
         ("/lens/endpoints?days=all", 5),
-        ("/lens/endpoints?sort=-p95", 5),
+        ("/lens/endpoints?sort=-p95", 7),
+        ("/lens/endpoints?sort=-p95_change", 7),
+        ("/lens/endpoints?cols=calls.errors_5xx", 4),
         # Six of these are for the charts, two for the period before, one for the exceptions.
         ("/lens/", 16),
         ("/lens/?days=all", 16),
-        # Nine of these are for the verdict, which is kept for a minute, and three for callers.
-        ("/lens/endpoints/{key}", 17),
-        ("/lens/endpoints/{key}?days=all", 17),
+        # Nine of these are for the verdict, which is kept for a minute, three for callers, and two
+        # for exceptions.
+        ("/lens/endpoints/{key}", 18),
+        ("/lens/endpoints/{key}?days=all", 18),
         ("/lens/requests", 5),
         ("/lens/requests?endpoint={key}", 5),
         ("/lens/exceptions", 5),

@@ -106,6 +106,8 @@ def lay_down_history(db_path: Path, *, now: float) -> None:
     watched = Past(lens.database, NAME, now=now)
     watched.observe(120, holes=[(40, 38)])
     watched.be_there("GET", "/export", since=120)
+    watched.be_there("GET", "/legacy", since=120)
+    watched.be_there("DELETE", "/orders/{order_id}", since=60)
     lens.stop()
 
 

@@ -12,7 +12,7 @@ from tests.support.browser import PageWatch
 
 def open_endpoint(page: Page, name: str) -> None:
     page.get_by_role("link", name=name, exact=True).click()
-    expect(page).to_have_url(re.compile("/lens/endpoints/[0-9a-f]{16}$"))
+    expect(page).to_have_url(re.compile(r"/lens/endpoints/[0-9a-f]{16}\?days=7$"))
 
 
 def test_an_endpoint_says_what_it_is_and_why(shop: Server, signed_in: Page) -> None:
@@ -24,7 +24,7 @@ def test_an_endpoint_says_what_it_is_and_why(shop: Server, signed_in: Page) -> N
     expect(page.get_by_text("Used two months ago.")).to_be_visible()
     expect(page.locator("#lens-source")).to_have_text(re.compile(r"shop\.py:\d+$"))
     page.get_by_role("link", name="All endpoints").click()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?q=legacy&days=7")
 
 
 def test_windows_are_links_that_back_undoes(shop: Server, signed_in: Page) -> None:
@@ -33,7 +33,7 @@ def test_windows_are_links_that_back_undoes(shop: Server, signed_in: Page) -> No
     address = page.url
     expect(page.locator("#lens-k-503 td").first).to_have_text("24")
     page.get_by_role("link", name="1h").click()
-    expect(page).to_have_url(f"{address}?days=1h")
+    expect(page).to_have_url(address.replace("days=7", "days=1h"))
     page.go_back()
     expect(page).to_have_url(address)
     expect(page.get_by_role("link", name="7d")).to_have_attribute("aria-current", "true")
@@ -62,7 +62,7 @@ def test_an_unknown_endpoint_is_a_page_that_leads_back(
     assert answer is not None
     assert answer.status == 404
     page.get_by_role("link", name="All endpoints").click()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?days=7")
 
 
 def test_a_source_is_copied(shop: Server, signed_in: Page) -> None:
@@ -89,7 +89,7 @@ def test_a_column_over_the_charts_narrows_the_window_and_back_leads_out(
     column.hover()
     expect(column.locator("title")).to_have_text(re.compile(r"\d+ .*\nCalls [1-9]\d*\n2xx"))
     column.click()
-    expect(page).to_have_url(re.compile(r"\?from=\d{4}-.*Z&to=.*Z$"))
+    expect(page).to_have_url(re.compile(r"\?days=7&from=\d{4}-.*Z&to=.*Z$"))
     assert is_still_here(page)
     expect(page.locator("#lens-period")).to_contain_text("UTC")
     # The same links are in the table, for the keyboard.

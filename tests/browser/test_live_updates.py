@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from benchmarks.support.servers import Server
@@ -70,7 +71,7 @@ def test_an_unchanged_page_is_not_sent_again(shop: Server, signed_in: Page) -> N
     statuses: list[int] = []
     # The turn of a minute is the one thing that changes an answer by itself.
     while statuses[-2:] != [304, 304] and len(statuses) < 6:
-        with page.expect_response("**/lens/endpoints") as answer:
+        with page.expect_response("**/lens/endpoints?*") as answer:
             tick(page)
         answer.value.finished()
         statuses.append(answer.value.status)
@@ -91,12 +92,12 @@ def test_updates_rest_while_text_is_selected_or_live_is_off(shop: Server, signed
     page.clock.run_for(11_000)
     assert asked == []
 
-    with page.expect_response("**/lens/endpoints") as first:
+    with page.expect_response("**/lens/endpoints?*") as first:
         page.get_by_role("button", name="Live").click()
     first.value.finished()
     # While an update is under way, the next one is not asked for.
     page.wait_for_function("!document.querySelector('.htmx-request')")
-    with page.expect_response("**/lens/endpoints"):
+    with page.expect_response("**/lens/endpoints?*"):
         page.clock.run_for(6_000)
 
 
@@ -129,3 +130,62 @@ def test_the_browser_tells_ages_as_the_server_does(shop: Server, signed_in: Page
     page.clock.run_for(6_000)
     texts = page.locator("time[title=test]").all_inner_texts()
     assert texts == [ago(now - age, now) for age in ages]
+
+
+@pytest.mark.parametrize("reader", ["pointer", "keyboard", "header", "selection", "touch"])
+def test_a_list_by_last_call_does_not_move_under_its_reader(
+    shop: Server, signed_in: Page, reader: str
+) -> None:
+    page = signed_in
+    page.goto(f"{shop.url}/lens/endpoints?tag=shelves&sort=-last")
+    first = page.locator("#lens-rows tr").nth(3)
+    if reader == "pointer":
+        first.hover()
+    elif reader == "keyboard":
+        page.keyboard.press("j")
+    elif reader == "header":
+        page.get_by_role("link", name="Last call").focus()
+    elif reader == "touch":
+        first.locator("td").last.dispatch_event("pointerdown", {"pointerType": "touch"})
+    else:
+        first.locator("th span").evaluate("element => getSelection().selectAllChildren(element)")
+    before = paths(page)
+    path = before[-1].replace("{number}", "1")
+    name = f"GET {before[-1]}"
+    calls = calls_of(page, name)
+    call(shop, path, 4)
+    tick_until(page, lambda: calls_of(page, name) == calls + 4)
+    assert paths(page) == before
+    pill = page.get_by_role("button", name="Order changed")
+    expect(pill).to_be_visible()
+    # What nothing has changed since does not hide it.
+    tick(page)
+    expect(page.locator(".htmx-request")).to_have_count(0)
+    expect(pill).to_be_visible()
+    if reader == "touch":
+        pill.dispatch_event("pointerdown", {"pointerType": "touch"})
+    pill.click()
+    expect(page.locator("#lens-rows a > span").first).to_have_text(before[-1])
+    expect(pill).to_be_hidden()
+
+
+def test_rows_that_enter_the_page_wait_until_the_reader_looks_at_the_new_order(
+    shop: Server, signed_in: Page
+) -> None:
+    page = signed_in
+    page.goto(f"{shop.url}/lens/endpoints?sort=-last&page=2")
+    outside = paths(page)[-1]
+    page.goto(f"{shop.url}/lens/endpoints?sort=-last")
+    before = paths(page)
+    leaving = page.locator("#lens-rows a").last
+    leaving.focus()
+    call(shop, outside.replace("{number}", "1").replace("{order_id}", "1"))
+    pill = page.get_by_role("button", name="Order changed")
+    tick_until(page, pill.is_visible)
+    assert paths(page) == before
+    expect(leaving).to_be_focused()
+    # Once the reader leaves the table, the next update brings the new order.
+    page.get_by_role("searchbox").focus()
+    page.mouse.move(0, 0)
+    tick_until(page, pill.is_hidden)
+    assert paths(page)[0] == outside

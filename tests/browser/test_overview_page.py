@@ -51,16 +51,16 @@ def test_what_changed_arrives_by_itself_and_for_each_window_anew(
     expect(page.locator(".changed")).not_to_contain_text("Comparing")
     assert is_still_here(page)
     page.go_back()
-    expect(page).to_have_url(f"{shop.url}/lens/")
+    expect(page).to_have_url(f"{shop.url}/lens/?days=7")
     expect(page.locator(".changed")).not_to_contain_text("Comparing")
 
 
 def test_a_tag_is_chosen_and_cleared(shop: Server, overview: Page) -> None:
     page = overview
     page.get_by_label("Tag").select_option("orders")
-    expect(page).to_have_url(f"{shop.url}/lens/?tag=orders")
+    expect(page).to_have_url(f"{shop.url}/lens/?days=7&tag=orders")
     page.get_by_role("link", name="Clear filters").click()
-    expect(page).to_have_url(f"{shop.url}/lens/")
+    expect(page).to_have_url(f"{shop.url}/lens/?days=7")
     expect(page.get_by_label("Tag")).to_have_value("")
 
 
@@ -93,10 +93,10 @@ def test_no_word_of_a_path_is_divided_on_a_phone(overview: Page) -> None:
 def test_two_clicks_lead_from_the_overview_to_an_endpoint(shop: Server, overview: Page) -> None:
     page = overview
     page.get_by_role("link", name="Endpoints", exact=True).click()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?days=7")
     page.go_back()
     page.locator("section", has_text="Slowest").locator("tbody a").first.click()
-    expect(page).to_have_url(re.compile("/lens/endpoints/[0-9a-f]{16}$"))
+    expect(page).to_have_url(re.compile(r"/lens/endpoints/[0-9a-f]{16}\?days=7$"))
 
 
 def test_everything_is_reached_without_a_script(

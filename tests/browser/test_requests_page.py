@@ -57,7 +57,7 @@ def test_the_log_is_read_while_it_grows(crashing: Server, page: Page) -> None:
     expect(pill).to_have_count(0)
 
     page.get_by_label("Status").select_option("5xx")
-    expect(page).to_have_url(f"{crashing.url}/lens/requests?status=5xx")
+    expect(page).to_have_url(f"{crashing.url}/lens/requests?status=5xx&days=7")
     expect(rows).to_have_count(3)
     page.locator("body").press("j")
     page.keyboard.press("Enter")

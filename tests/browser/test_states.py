@@ -74,7 +74,7 @@ def test_a_database_that_cannot_be_read_is_a_page_or_a_toast_with_a_number(
     number = toast.locator("code").inner_text()
     assert number in shop.log
     expect(page.locator("#lens-rows tr")).to_have_count(50)
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?days=7")
 
     # A page that was shown within the last seconds may be given again; this one was not.
     response = page.goto(f"{shop.url}/lens/endpoints?tag=orders")
@@ -96,7 +96,7 @@ def test_a_session_that_ends_leads_from_a_live_page_to_the_login_and_back(
     for address in (
         "/lens/endpoints?days=30&sort=-p95",
         endpoint,
-        "/lens/requests",
+        "/lens/requests?days=7",
         "/lens/exceptions?q=lookup",
         "/lens/settings",
     ):

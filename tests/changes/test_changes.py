@@ -264,6 +264,17 @@ def test_a_deprecated_endpoint_that_is_called_is_listed_with_its_calls() -> None
     assert change.last_call == END - 9
 
 
+@pytest.mark.parametrize(
+    ("last_call", "listed"), [(END - 9, [(Kind.DEPRECATED_BUT_CALLED, 0)]), (END + 9, [])]
+)
+def test_a_deprecated_endpoint_is_listed_for_a_call_on_a_day_not_watched_as_a_whole(
+    last_call: int, listed: list[tuple[Kind, float]]
+) -> None:
+    changes = found([], facts=Facts(last_call=last_call, is_deprecated=True))
+
+    assert [(change.kind, change.after) for change in changes] == listed
+
+
 def test_a_deprecated_endpoint_without_a_call_is_not_listed() -> None:
     days = [row(day, calls=0, failures=0, durations=None) for day in range(COUNT)]
 

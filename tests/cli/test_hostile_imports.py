@@ -120,6 +120,8 @@ def changed(lines: Lines, table: str, column: str, value: object) -> tuple[Lines
         ("lens_request", "id", -1),
         ("lens_request", "reason", "because"),
         ("lens_failure", "first_at", 1.5),
+        ("lens_failure_count", "tier", 7),
+        ("lens_failure_count", "failure_id", 99),
         ("lens_release", "name", None),
         ("lens_release", "last_at", 10**18),
         ("lens_observed", "hour", 10**9),

@@ -38,6 +38,7 @@ from fastapi_lens.storage.schema.tables import (
     AUDIT,
     ENDPOINT,
     EXCEPTION,
+    EXCEPTION_COUNT,
     GONE,
     META,
     MOVED,
@@ -531,6 +532,8 @@ def test_the_log_the_settings_and_what_was_done_move_too_and_exceptions_are_adde
     by_table = dict(zip(MOVED, moved(database_url), strict=True))
     ((_, _, _, _, message, _, _, calls, first_at, _),) = by_table[EXCEPTION]
     assert (calls, message, first_at) == (3, "at 2", exception(1).first_at)
+    # Both were in the same minute.
+    assert [row[-1] for row in by_table[EXCEPTION_COUNT]] == [3, 3]
     assert len(by_table[REQUEST]) == len(by_table[AUDIT]) == 2
     # Those that are there already win.
     assert by_table[SETTING] == [(APP, "retention", '{"ttl_days": 2}', 1)]

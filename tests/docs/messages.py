@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[2] / "fastapi_lens"
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "fastapi_lens"
+BUILD = ROOT / "hatch_build.py"
+"""Runs where the package is built, and says what is missing there."""
 
 SOURCES: Mapping[str, frozenset[str]] = {
     "admin/access/authenticator.py": frozenset({"Refusal"}),
@@ -121,7 +124,8 @@ class _Finder(ast.NodeVisitor):
 @cache
 def messages() -> Messages:
     """All messages of the package."""
-    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}
+    modules = (BUILD, *PACKAGE.rglob("*.py"))
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in modules}
     errors = frozenset(
         node.name
         for tree in trees.values()
@@ -136,7 +140,8 @@ def messages() -> Messages:
     }
     found = Messages()
     for path, tree in trees.items():
-        _Finder(path.relative_to(PACKAGE).as_posix(), errors, constants, found).visit(tree)
+        module = path.relative_to(PACKAGE if path != BUILD else ROOT).as_posix()
+        _Finder(module, errors, constants, found).visit(tree)
     return found
 
 

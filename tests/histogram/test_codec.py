@@ -6,6 +6,7 @@ from fastapi_lens.histogram.codec import (
     LANE_BITS,
     add_up,
     add_up_many,
+    fits,
     layers,
     pack,
     pack_many,
@@ -67,14 +68,70 @@ def test_unpacking_many_brings_every_count_back(parts: list[tuple[list[int], int
     assert unpack_many(pack_many(several), len(several)) == several
 
 
+SHORT, OTHER = "it is shorter than it says", "it has another length than it says"
+
+
 @pytest.mark.parametrize(
-    "data", [b"", pack_many([(lanes([1, 2]), 0)]) + b"x", pack_many([(lanes([1]), 0)]) + b"x" * 5]
+    ("data", "text"),
+    [
+        (b"", SHORT),
+        (pack_many([(0, 0)])[:-1], SHORT),
+        (pack_many([(lanes([1, 2]), 0)]) + b"x", OTHER),
+        (pack_many([(lanes([1]), 0)]) + b"x" * 5, OTHER),
+        (pack_many([(0, 0)]) + b"x", OTHER),
+    ],
 )
-def test_what_was_not_packed_together_is_not_unpacked(data: bytes) -> None:
-    with pytest.raises(ValueError, match="than it says"):
+def test_what_was_not_packed_together_is_not_unpacked(data: bytes, text: str) -> None:
+    with pytest.raises(ValueError, match=f"^{text}$"):
         unpack_many(data, 1)
 
 
-def test_an_empty_one_has_no_bytes_behind_it() -> None:
-    with pytest.raises(ValueError, match="than it says"):
-        unpack_many(pack_many([(0, 0)]) + b"x", 1)
+def layer(kind: int, first: int, data: bytes) -> bytes:
+    """The bytes of one layer, as the docstring of the module says."""
+    return (kind | first << 4 | len(data) << 14).to_bytes(3, "little") + data
+
+
+HIGHEST_KIND = 14
+"""The fifth bytes of all counts."""
+
+
+@given(st.lists(COUNTS, max_size=60), st.integers(0, BUCKETS - 60))
+@example([15, 1, 15], 0)
+@example([256**5 - 1] * 60, BUCKETS - 60)
+def test_what_was_packed_fits_into_its_lanes(counts: list[int], first: int) -> None:
+    packed = pack(lanes(counts, first))
+    assert fits(packed, first + len(counts))
+    assert not any(fits(packed[:end], BUCKETS) for end in range(1, min(4, len(packed))))
+    assert not fits(packed + b"\0", BUCKETS)
+
+
+@pytest.mark.parametrize(
+    ("counts", "size"), [([255] * 3, 3), ([3] * 3, 3), ([3] * 5, 5), ([1, 256**4], 2)]
+)
+def test_more_lanes_than_there_are_do_not_fit(counts: list[int], size: int) -> None:
+    packed = pack(lanes(counts, 300))
+    assert fits(packed, 300 + size)
+    assert not fits(packed, 300 + size - 1)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(layer(HIGHEST_KIND + 1, 5, b"\1"), id="a kind that there is not"),
+        pytest.param(layer(HIGHEST_KIND, 5, b""), id="no bytes"),
+        pytest.param(layer(HIGHEST_KIND, 5, b"\1\2")[:-1], id="fewer bytes than it says"),
+        pytest.param(layer(HIGHEST_KIND, BUCKETS, b"\1"), id="behind the last bucket"),
+    ],
+)
+def test_bytes_that_were_not_packed_do_not_fit(broken: bytes) -> None:
+    good = layer(HIGHEST_KIND, BUCKETS - 1, b"\1")
+    assert fits(good, BUCKETS)
+    assert not fits(broken, BUCKETS)
+    assert not fits(good + broken, BUCKETS)
+    assert not fits(broken + good, BUCKETS)
+
+
+def test_reading_stops_at_a_kind_that_there_is_not() -> None:
+    good = layer(HIGHEST_KIND, 5, b"\1\2")
+    assert list(layers(good)) == [(256**4 + (2 * 256**4 << LANE_BITS), 5)]
+    assert list(layers(good + layer(HIGHEST_KIND + 1, 5, b"\1") + good)) == list(layers(good))

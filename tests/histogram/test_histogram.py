@@ -97,6 +97,36 @@ def test_bytes_bring_a_histogram_back(histogram: Histogram) -> None:
     assert Histogram.from_bytes(histogram.to_bytes()) == histogram
 
 
+@given(HISTOGRAMS)
+@example(Histogram())
+def test_the_bytes_of_a_histogram_are_whole_and_a_part_of_them_is_not(histogram: Histogram) -> None:
+    blob = histogram.to_bytes()
+    assert Histogram.is_whole(blob)
+    assert not Histogram.is_whole(blob + b"x")
+
+
+@given(st.lists(HISTOGRAMS, max_size=5))
+def test_many_bring_each_of_them_back(histograms: list[Histogram]) -> None:
+    data = Histogram.pack_many(histograms)
+    assert Histogram.unpack_many(data, len(histograms)) == histograms
+
+
+def test_lanes_begin_at_the_first_bucket_unless_another_is_named() -> None:
+    assert Histogram(1) == Histogram.from_counts({0: 1})
+    assert Histogram(1, 5) == Histogram.from_counts({5: 1})
+
+
+@given(COUNTS, st.lists(st.integers(0, BUCKETS + 5), max_size=8))
+@example({}, [0, BUCKETS])
+def test_the_calls_before_a_bucket_are_those_of_all_lower_ones(
+    counts: dict[int, int], indexes: list[int]
+) -> None:
+    expected = [
+        sum(count for index, count in counts.items() if index < before) for before in indexes
+    ]
+    assert Histogram.from_counts(counts).calls_before(indexes) == expected
+
+
 @given(HISTOGRAMS, HISTOGRAMS, HISTOGRAMS)
 def test_merging_is_adding_in_any_order(one: Histogram, two: Histogram, three: Histogram) -> None:
     together = one + two + three

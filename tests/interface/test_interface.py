@@ -1,5 +1,6 @@
 """The public interface is the one that is written down, and users can type-check against it."""
 
+import ast
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import fastapi_lens
 from fastapi_lens.admin.router import PAGES
 from scripts import interface, notification_schema, report_schema
 
@@ -35,6 +37,13 @@ def test_every_json_answer_of_the_admin_has_a_model() -> None:
     json = {one for one in paths if one.startswith("/report") or one.endswith(".json")}
     # The first leads to another one, for clients of earlier releases.
     assert json - {"/export.json"} == set(report_schema.ANSWERS)
+
+
+def test_code_of_users_is_checked_with_every_exported_name() -> None:
+    tree = ast.parse(USER_CODE.read_text(encoding="utf-8"))
+    imports = [one for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)]
+    names = {name.name for one in imports if one.module == "fastapi_lens" for name in one.names}
+    assert names == set(fastapi_lens.__all__)
 
 
 @pytest.mark.typecheck

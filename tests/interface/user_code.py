@@ -15,13 +15,17 @@ from starlette.types import Scope as ASGIScope
 from fastapi_lens import (
     Access,
     ConfigError,
+    DeadReport,
     EndpointStats,
     KeyConfig,
     LensConfig,
     LensError,
     LensMiddleware,
     Report,
+    SchemaTooNewError,
     Scope,
+    StorageError,
+    TopReport,
     create_lens_admin,
     include_name,
     lens_admin,
@@ -55,6 +59,7 @@ app.include_router(create_lens_admin(prefix="/internal/lens"), prefix="/api")
 LensMiddleware.setup(FastAPI(), LensConfig(authorize=authorize), prefix="/admin")
 LensConfig(consumer=consumer, callers="key", caller_header="x-client", noise=["kube-probe"])
 LensConfig(consumer=lambda scope: None)
+LensConfig(idle="silent", digest_day="off", webhook_url=SecretStr("https://hooks.example.com/x"))
 
 assert_type(create_lens_admin(), APIRouter)
 assert_type(config.keys, dict[str, KeyConfig])
@@ -68,6 +73,27 @@ def slowest(text: str) -> EndpointStats | None:
     report = Report.model_validate_json(text)
     assert_type(report.summary.never_called, int)
     return max(report.endpoints, key=lambda one: one.p95_duration_ms, default=None)
+
+
+def counts(top: TopReport, dead: DeadReport) -> list[int]:
+    """Calls of the busiest endpoints, and the number of dead ones."""
+    assert_type(top.window_days, int | None)
+    first = dead.endpoints[0]
+    assert_type(first.last_called_at, float | None)
+    assert_type(first.total_calls, int)
+    return [*(one.total_calls for one in top.endpoints), dead.dead_endpoint_count]
+
+
+def advice(error: LensError) -> str:
+    """A sentence for the log of a host."""
+    match error:
+        case SchemaTooNewError():
+            assert_type((error.found, error.known), tuple[int, int])
+            return "upgrade this host"
+        case StorageError():
+            return "the database is away"
+        case _:
+            return str(error)
 
 
 def problem() -> str:
@@ -85,5 +111,8 @@ def problem() -> str:
 LensConfig(flush_interval="5")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 LensConfig(log_clients="all")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 LensConfig(callers="all")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+LensConfig(digest_day="Monday")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+LensConfig(consumer=authorize)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+KeyConfig("a key", scope="all")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 LensConfig(no_such_setting=1)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 config.report_key = "a key"  # type: ignore[misc] # pyright: ignore[reportAttributeAccessIssue]

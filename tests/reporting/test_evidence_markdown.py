@@ -3,10 +3,14 @@
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from fastapi_lens.reporting.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.evidence_markdown import markdown
 from fastapi_lens.reporting.observation import Observation
+from fastapi_lens.text.escaping import visible
 from fastapi_lens.verdict.days import day_of
 from fastapi_lens.verdict.history import History, Keep, KeepSource
 from tests.support.judged import judge
@@ -76,3 +80,25 @@ def test_no_endpoint_and_no_observation_are_said() -> None:
     assert "Observed for 10 of 10 days, from 2026-11-21 to 2026-11-30 (UTC).\n\nNone." in whole
     text = written(observation=Observation(None, TODAY))
     assert text == "## Endpoints of Orders\n\nNo time was observed up to 2026-11-30.\n\nNone.\n"
+
+
+HOSTILE = st.text(alphabet="`~|#*_[]()<>&\\\n\r \t-+.1ab\u2028\u202e", max_size=20)
+
+
+@given(path=HOSTILE, file=HOSTILE, name=HOSTILE)
+def test_no_text_of_the_application_changes_the_structure(path: str, file: str, name: str) -> None:
+    endpoint = judge(history(500), path=f"/{path}", source=f"a{file}:7", introduced=f"1{name}")
+    callers = {endpoint.endpoint.id: [f"c{name}"]}
+    evidence = AppEvidence(observation=OBSERVED, releases=(), endpoints=(endpoint,))
+    lines = markdown(evidence, [endpoint], app=f"shop {name}", callers=callers)
+    tokens = MarkdownIt().enable("table").parse("".join(lines))
+    # Two headings, one list with one item, and below it a list of sentences.
+    assert [one.tag for one in tokens if one.type == "heading_open"] == ["h2", "h3"]
+    items = [one.level for one in tokens if one.type == "list_item_open"]
+    assert items.count(min(items)) == 1
+    assert len(set(items)) == 2
+    assert {one.type for one in tokens} & {"fence", "code_block", "html_block", "table_open"} == (
+        set()
+    )
+    spans = [one for token in tokens for one in token.children or () if one.type == "code_inline"]
+    assert [one.content for one in spans] == [visible(f"a{file}"), f"GET {visible(f'/{path}')}"]

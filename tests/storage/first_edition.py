@@ -4,23 +4,22 @@ A worker of that release knows no inbox: it adds each batch to the shared rows i
 statements are written down here once more, so that they stay what they were.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from fastapi_lens.errors import DeadlockError
+from fastapi_lens.errors import DeadlockError, UnavailableError
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.models import lens_metadata
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
-    ENDED_SESSION,
     ENDPOINT,
-    INBOX,
     META,
     SCHEMA_STEP,
     SCHEMA_VERSION,
@@ -38,30 +37,77 @@ from fastapi_lens.storage.writing.batches import (
 
 VERSION = 2
 TRIES = 5
-"""Transactions that it begins before a deadlock is an error."""
+"""Transactions that it begins before a deadlock, or a lock that it waited for, is an error."""
 
 _NARROW = {
     "postgresql": "ALTER TABLE {} ALTER COLUMN method TYPE VARCHAR(16)",
     "mysql": "ALTER TABLE {} MODIFY method VARCHAR(16) NOT NULL",
 }
 
+COLUMNS = {
+    "audit": "id app actor client action target before after",
+    "bucket": (
+        "tier bucket endpoint_id calls redirects errors_4xx errors_5xx duration_us max_us histogram"
+    ),
+    "endpoint": (
+        "id app method path kind name source summary tags deprecated first_seen_at "
+        "last_seen_at first_called_at last_called_at total_calls"
+    ),
+    "failure": "id app endpoint_id type message place traceback calls first_at last_at",
+    "lease": "name owner expires_at",
+    "meta": "name value",
+    "request": (
+        "id app endpoint_id method path query status duration_us reason client agent failure_id"
+    ),
+    "setting": "app name value version",
+    "status": "day endpoint_id status calls",
+    "throttle": "client failures first_at last_at blocked_until",
+    "worker": (
+        "id app host pid release interval_ms started_at seen_at ended_at killed "
+        "complete_to seq dropped pending flush_us cost_ns clock_ahead_us log_seq"
+    ),
+}
+"""Its tables with their columns, by their names without ``lens_``."""
+
+INDEXES = frozenset({"ix_lens_endpoint_app", "ix_lens_failure_app"})
+
 
 def make_tables(database: Database) -> None:
     """Make its tables, in an empty database."""
     migrate(database)
     with database.write() as connection:
-        INBOX.drop(connection)
-        ENDED_SESSION.drop(connection)
-        for index in WORKER.indexes:
-            index.drop(connection)
-        for name in ("open_calls", "core_ppm"):
-            connection.exec_driver_sql(f"ALTER TABLE lens_worker DROP COLUMN {name}")
+        for table in lens_metadata.sorted_tables:
+            columns = COLUMNS.get(table.name.removeprefix("lens_"))
+            if columns is None:
+                table.drop(connection)
+                continue
+            for index in table.indexes:
+                if index.name not in INDEXES:
+                    index.drop(connection)
+            for name in set(table.columns.keys()) - set(columns.split()):
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} DROP COLUMN {name}")
         narrow = _NARROW.get(database.dialect.name)
-        for table in ("lens_endpoint", "lens_request") if narrow else ():
-            connection.exec_driver_sql(str(narrow).format(table))
+        for table_name in ("lens_endpoint", "lens_request") if narrow else ():
+            connection.exec_driver_sql(str(narrow).format(table_name))
         connection.execute(sa.delete(META).where(META.c.name == SCHEMA_STEP))
         version = sa.update(META).where(META.c.name == SCHEMA_VERSION)
         connection.execute(version.values(value=str(VERSION)))
+
+
+def until_alone(work: Callable[[], object]) -> int:
+    """Do a work as flushers do: again after a deadlock, or a lock that it waited for too long.
+
+    Returns:
+        The number of times that it failed.
+    """
+    for failed in range(TRIES - 1):
+        try:
+            work()
+        except (DeadlockError, UnavailableError):
+            continue
+        return failed
+    work()
+    return TRIES - 1
 
 
 class FirstWorker:
@@ -123,20 +169,16 @@ class FirstWorker:
 
     def beat(self) -> None:
         """Say that it lives."""
+        self._until_alone(self._beat)
+
+    def _until_alone(self, work: Callable[[], object]) -> None:
+        self.deadlocks += until_alone(work)
+
+    def _beat(self) -> None:
         with self._database.write() as connection:
             mine = sa.update(WORKER).where(WORKER.c.id == self._facts.id, _has_schema())
             values = {"seen_at": 2, "ended_at": 0, "complete_to": 2, "pending": 0, "cost_ns": 9}
             assert connection.execute(mine.values(**values)).rowcount == 1
-
-    def _until_alone(self, work: Any) -> None:
-        for _ in range(TRIES - 1):
-            try:
-                work()
-            except DeadlockError:
-                self.deadlocks += 1
-            else:
-                return
-        work()
 
     def _register(self, worker: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         with self._database.write() as connection:

@@ -108,6 +108,14 @@ def test_a_missing_driver_is_told_with_the_extra_to_install(
     assert "hunter2" not in str(error)
 
 
+def test_a_missing_driver_is_told_where_the_settings_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigError, match="needs a driver"):
+        LensConfig(database_url="postgresql://lens:hunter2@db.example/lens")
+
+
 def test_a_file_that_cannot_be_written_any_more_is_waited_for(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -215,9 +215,13 @@ def addresses(html: str) -> list[str]:
 
 
 def figures(html: str) -> dict[str, str]:
-    """The figures and facts: each term with what is said of it."""
+    """The figures and facts: each term with what is said of it, without the words of the help."""
     made: dict[str, str] = {}
-    for parent in _tree(html).iter():
+    page = _tree(html)
+    of_help = {parent for dialog in page.iter("dialog") for parent in dialog.iter()}
+    for parent in page.iter():
+        if parent in of_help:
+            continue
         term = ""
         for child in parent:
             if child.tag == "dt":

@@ -85,6 +85,11 @@ def test_months_of_different_length_are_one_regular_use() -> None:
     assert found.clock == Clock(30, 6)
 
 
+def test_three_gaps_are_enough_to_be_regular_and_two_are_not() -> None:
+    assert needs(days_with_gaps(30, 31, 30)).clock == Clock(30, 6)
+    assert needs(days_with_gaps(30, 31)).clock is None
+
+
 def test_weeks_that_follow_each_other_are_a_weekly_use() -> None:
     gaps = gaps_of(Uses.of([], range(700, 735, 7)), NO_HOLES)
 

@@ -1,16 +1,22 @@
+import json
 from datetime import date, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastapi_lens.errors import LensError, OverrideError
 from fastapi_lens.verdict.cadence import Cadence
 from fastapi_lens.verdict.days import day_of
 from fastapi_lens.verdict.history import Keep
-from fastapi_lens.verdict.overrides import NO_OVERRIDES, Overrides, overrides_of
+from fastapi_lens.verdict.overrides import NO_OVERRIDES, Overrides, as_text, overrides_of
 
 pytestmark = pytest.mark.unit
 
 JUNE = day_of(date(2027, 6, 30))
+REASONS = st.text(st.characters(exclude_categories=["Cs", "Z", "C"]), min_size=1, max_size=200)
+KEEPS = st.builds(Keep, REASONS, st.dates().map(day_of))
+OVERRIDES = st.builds(Overrides, st.none() | KEEPS, st.none() | st.sampled_from(Cadence))
 
 
 def test_a_route_without_the_mapping_overrides_nothing() -> None:
@@ -77,3 +83,19 @@ def test_a_field_that_cannot_work_is_named_with_the_fix(value: object, text: str
 
     assert str(caught.value) == text
     assert isinstance(caught.value, LensError)
+
+
+@given(OVERRIDES)
+def test_overrides_are_read_back_from_their_text(overrides: Overrides) -> None:
+    text = as_text(overrides)
+
+    assert overrides_of(None if text is None else json.loads(text)) == overrides
+
+
+def test_the_text_of_overrides_is_the_shortest_json_of_their_mapping() -> None:
+    keep = Keep("disaster \ud800 recovery", JUNE)
+
+    assert as_text(NO_OVERRIDES) is None
+    assert as_text(Overrides(keep, Cadence.YEARLY)) == (
+        '{"cadence":"yearly","keep":"disaster ? recovery","until":"2027-06-30"}'
+    )

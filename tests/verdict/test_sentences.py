@@ -181,6 +181,11 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
     ),
     (
         Code.IRREGULAR,
+        {"gaps": 3, "longest_gap": 140, "from_day": MAY},
+        "Used irregularly (3 gaps of up to 140 days): the silence has to last until 4 May 2026.",
+    ),
+    (
+        Code.IRREGULAR,
         {"gaps": 6, "longest_gap": 140, "from_day": MAY},
         "Used irregularly (6 gaps of up to 140 days): the silence has to last until 4 May 2026.",
     ),

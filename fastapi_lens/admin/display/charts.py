@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from fastapi_lens.admin.display import formats, svg
+from fastapi_lens.admin.display.times import IN_UTC, Times
 from fastapi_lens.reporting.heat_map import Heat, heat_of
 from fastapi_lens.reporting.model import Series, Usage, WeekHours
 
@@ -101,17 +102,18 @@ class ByHour:
     table: Table
 
 
-def over_time(series: Series, *, narrow: Narrow, ends_now: bool) -> OverTime:
+def over_time(series: Series, *, narrow: Narrow, ends_now: bool, times: Times = IN_UTC) -> OverTime:
     """Calls, percentiles and all latencies of a series.
 
     Args:
         series: With one step at least.
         narrow: Where a step leads to.
         ends_now: True if the last step is not over.
+        times: The zone of the labels.
     """
     size = series.step_seconds
     step = formats.step_length(size)
-    labels = [formats.step_label(point.start, size) for point in series.points]
+    labels = [times.step_label(point.start, size) for point in series.points]
     links = [narrow(point.start, point.end) if point.divides else "" for point in series.points]
     heat = heat_of(series)
     few = len(labels) < TICKS
@@ -119,8 +121,13 @@ def over_time(series: Series, *, narrow: Narrow, ends_now: bool) -> OverTime:
         charts=(calls_chart(series, step), latency_chart(series, step), heat_chart(heat, step)),
         columns=svg.columns_of(links),
         ticks=labels if few else [labels[len(labels) * tick // TICKS] for tick in range(TICKS)],
-        last="now" if ends_now else formats.step_label(series.points[-1].end, size),
-        table=_numbers(series, heat, [Line(*pair, ()) for pair in zip(labels, links, strict=True)]),
+        last="now" if ends_now else times.step_label(series.points[-1].end, size),
+        table=_numbers(
+            series,
+            heat,
+            [Line(*pair, ()) for pair in zip(labels, links, strict=True)],
+            times.step_head(size),
+        ),
     )
 
 
@@ -186,7 +193,7 @@ def by_hour(found: WeekHours) -> ByHour:
         svg=svg.heat_map(columns, limits=limits, title="Average calls by weekday and hour (UTC)"),
         legend=_heat_legend(limits, "calls per hour"),
         scale=WEEKDAYS,
-        note=_hours_note(formats.between(found.start, found.end), found, limits),
+        note=_hours_note(IN_UTC.between(found.start, found.end), found, limits),
     )
     lines = [
         Line(name, "", [_mean(mean) for mean in day])
@@ -196,22 +203,22 @@ def by_hour(found: WeekHours) -> ByHour:
     return ByHour(chart, names[:: HOURS // TICKS], table)
 
 
-def _numbers(series: Series, heat: Heat, lines: Sequence[Line]) -> Table:
+def _numbers(series: Series, heat: Heat, lines: Sequence[Line], first: str) -> Table:
     """The numbers of each step: calls, classes, percentiles, and the calls of each band."""
     filled = [
         replace(
             line,
             cells=(
                 *map(formats.number, (point.usage.calls, *classes_of(point.usage))),
-                *(formats.NOTHING if v is None else formats.milliseconds(v) for v in times),
+                *(formats.NOTHING if v is None else formats.milliseconds(v) for v in durations),
                 *(formats.number(calls) if calls else "" for calls in column),
             ),
         )
         for line, point, column in zip(lines, series.points, heat.columns, strict=True)
-        for times in [_percentiles(point.usage)]
+        for durations in [_percentiles(point.usage)]
     ]
     head = (
-        "From (UTC)",
+        first,
         "Calls",
         *CLASSES,
         *(f"{name} ms" for name in PERCENTILES),

@@ -1,13 +1,15 @@
 """Figures of a window beside those of the period before it. Pure; no I/O, no HTML."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastapi_lens.admin.display import formats
-from fastapi_lens.reporting.model import Before, Endpoint, Usage
+from fastapi_lens.admin.display.times import IN_UTC, Times
+from fastapi_lens.reporting.model import FEWEST_CALLS, AppBefore, Before, Endpoint, Usage
 
 UNCHANGED = 0.005
 """A change by less than half a percent, or half a tenth of a percentage point, is none."""
 
+_FEW = f"fewer than {FEWEST_CALLS} calls in one of the two"
 _POINT_DIGIT = 0.0005
 _PRECISION = 0.03
 """Share within which two percentiles are alike: each is known within 1.4 %."""
@@ -34,6 +36,21 @@ class Figure:
     slow: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change against the period before, in a cell.
+
+    Attributes:
+        text: ``+12%``; empty where there is nothing to compare with.
+        title: The former value, or the reason for no comparison.
+        kind: ``better``, ``worse``, ``few`` if either period has too few calls, or empty.
+    """
+
+    text: str = ""
+    title: str = ""
+    kind: str = ""
+
+
 def figures(usage: Usage, before: Before | None, *, slow: bool) -> list[Figure]:
     """The figures of a window.
 
@@ -56,25 +73,74 @@ def figures(usage: Usage, before: Before | None, *, slow: bool) -> list[Figure]:
     ]
 
 
-def comparison(endpoint: Endpoint, before: Before | None, *, everything: bool) -> str:
+def comparison(
+    endpoint: Endpoint, before: Before | None, *, everything: bool, times: Times = IN_UTC
+) -> str:
     """A sentence that names the period of comparison, or the reason for none.
 
     Args:
         endpoint: Which endpoint.
         before: The period before; None where too little is kept of it.
         everything: True if the window is all time.
+        times: The zone of the page.
     """
-    if everything:
-        return "All time: no earlier period to compare with."
     if before is None:
-        return "No comparison: the data of the period before has expired."
+        return no_period(everything=everything)
     if not is_seen(endpoint, before):
-        since = formats.minute(endpoint.first_seen_at)
-        return f"No comparison: first seen {since} UTC, after the period before began."
+        return _new(endpoint, times)
     length = formats.lasting(before.seconds)
     if not (endpoint.usage.calls or before.calls):
         return f"No calls in the {length} before either."
-    return f"Compared with the {length} before: {formats.between(before.start, before.end)}."
+    return f"Compared with the {length} before: {times.between(before.start, before.end)}."
+
+
+def no_period(*, everything: bool) -> str:
+    """The reason why there is no period before; `everything` is true for all time."""
+    if everything:
+        return "All time: no earlier period to compare with."
+    return "No comparison: the data of the period before has expired."
+
+
+def calls_change(endpoint: Endpoint, before: AppBefore, times: Times = IN_UTC) -> Change:
+    """The change of an endpoint's calls; more or fewer are neither better nor worse.
+
+    Args:
+        endpoint: With its calls in the period before.
+        before: That period.
+        times: The zone of the page.
+    """
+    found = endpoint.before
+    if found is None:
+        return Change(title=_new(endpoint, times))
+    length = f"in the {formats.lasting(before.seconds)} before"
+    if not (found.usage.calls or endpoint.usage.calls):
+        return Change(title=f"No calls {length} either.")
+    text = _change(endpoint.usage.calls, found.calls)
+    title = f"{formats.plural(round(found.calls), 'call')} {length}"
+    return _marked(Change(text, title), is_enough=endpoint.is_comparable)
+
+
+def p95_change(endpoint: Endpoint, before: AppBefore, times: Times = IN_UTC) -> Change:
+    """The change of an endpoint's p95; see `calls_change`. Both histograms must have been read."""
+    found = endpoint.before
+    if endpoint.kind == "websocket":
+        return Change(title="A WebSocket lasts as long as it is open.")
+    if found is None:
+        return Change(title=_new(endpoint, times))
+    length = f"in the {formats.lasting(before.seconds)} before"
+    if not (found.usage.calls and endpoint.usage.calls):
+        return Change(title=f"No calls {'in this period' if found.usage.calls else length}.")
+    now, was = endpoint.usage.percentiles_ms[1], found.usage.percentiles_ms[1]
+    text, kind = change_of(now, was, is_better=now < was)
+    title = f"{formats.duration(was)} {length}"
+    return _marked(Change(text, title, kind), is_enough=endpoint.is_comparable)
+
+
+def _marked(change: Change, *, is_enough: bool) -> Change:
+    """A change, without good and bad where the calls are too few to tell."""
+    if is_enough:
+        return change
+    return replace(change, kind="few", title=f"{change.title}; {_FEW}")
 
 
 def change_of(now: float, was: float, *, is_better: bool) -> tuple[str, str]:
@@ -94,6 +160,11 @@ def points_of(share: float, was: float) -> tuple[str, str]:
 def is_seen(endpoint: Endpoint, before: Before) -> bool:
     """True if an endpoint existed when a period began."""
     return endpoint.first_seen_at <= before.start
+
+
+def _new(endpoint: Endpoint, times: Times) -> str:
+    since = times.minute(endpoint.first_seen_at)
+    return f"No comparison: first seen {since}, after the period before began."
 
 
 def _calls(usage: Usage, before: Before | None) -> Figure:

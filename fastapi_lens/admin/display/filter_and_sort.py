@@ -23,6 +23,7 @@ class Listing(Paged[Endpoint]):
         counts: Endpoints per status that match the other filters; under ``None`` all of them.
         methods: Methods that can be chosen; those that are chosen among them.
         tags: Tags that can be chosen; the chosen one among them.
+        deprecated: Number of deprecated endpoints that match the other filters.
         catalogue: Number of endpoints without any filter.
         called: True if any of them was ever called.
         pages: Number of pages, at least 1.
@@ -33,6 +34,7 @@ class Listing(Paged[Endpoint]):
     counts: dict[Status | None, int]
     methods: Sequence[str]
     tags: Sequence[str]
+    deprecated: int
     catalogue: int
     called: bool
     pages: int
@@ -65,10 +67,13 @@ def filter_and_sort(
         query: The filters, the order and the page.
         called: Ids of the endpoints that the chosen caller uses; None without a choice.
     """
-    is_filtered = bool(query.methods or query.tag or query.q)
+    is_filtered = bool(query.methods or query.is_of_part or query.q)
     others = [one for one in endpoints if _matches(one, query)] if is_filtered else endpoints
     if called is not None:
         others = [one for one in others if one.id in called]
+    deprecated = [one for one in others if one.deprecated]
+    if query.deprecated:
+        others = deprecated
     # The status comes last, so that its counts show what each choice would leave.
     matching = ordered((e for e in others if query.status in (None, e.status)), query.sort)
     pages = pages_of(matching)
@@ -80,6 +85,7 @@ def filter_and_sort(
         counts=_counts(others),
         methods=_methods(endpoints, query),
         tags=sorted({tag for e in endpoints for tag in e.tags} | ({query.tag} - {""})),
+        deprecated=sum(query.status in (None, one.status) for one in deprecated),
         catalogue=len(endpoints),
         called=any(endpoint.last_called_at is not None for endpoint in endpoints),
         pages=pages,
@@ -100,14 +106,15 @@ def ordered(endpoints: Iterable[Endpoint], sort: Sort) -> list[Endpoint]:
 
 
 def _matches(endpoint: Endpoint, query: EndpointsQuery) -> bool:
-    """True if an endpoint passes all filters except that of the status."""
+    """True if an endpoint passes the filters by method, tag and text."""
     if query.methods and endpoint.method not in query.methods:
         return False
-    if query.tag and query.tag not in endpoint.tags:
+    if not query.has(endpoint):
         return False
     if not query.q:
         return True
-    text = "\n".join((endpoint.method, endpoint.path, endpoint.name, *endpoint.tags)).casefold()
+    texts = (endpoint.method, endpoint.path, endpoint.name, endpoint.source, *endpoint.tags)
+    text = "\n".join(texts).casefold()
     return all(word in text for word in query.q.casefold().split())
 
 

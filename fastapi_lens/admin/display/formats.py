@@ -15,6 +15,9 @@ _LONG_MS = 100_000
 _LONG_SOURCE = 24
 # datetime knows no later year.
 _LAST_SECOND = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+_WORDS = re.compile("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=_)(?=[^_])")
+"""Between the words of a name."""
+
 _PARAMETER = re.compile(r"(\{[^{}/]*\})")
 
 
@@ -125,36 +128,29 @@ def days(value: float) -> str:
 
 def timestamp(epoch: float) -> str:
     """A time for machines, in ``<time datetime>``: ``2026-04-03T14:02:05Z``."""
-    return _utc(epoch).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc(epoch).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def moment(epoch: float) -> str:
     """A time for people: ``2026-04-03 14:02:05 UTC``."""
-    return _utc(epoch).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return utc(epoch).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def time_of_day(epoch: float) -> str:
     """The time of day, for recent times: ``14:02:05``."""
-    return _utc(epoch).strftime("%H:%M:%S")
-
-
-def minute(epoch: float) -> str:
-    """A time to the minute, for headings: ``3 Apr 2026 14:02``."""
-    at = _utc(epoch)
-    # strftime has no portable form of a day without a leading zero.
-    return f"{at.day} {at:%b %Y %H:%M}"
+    return utc(epoch).strftime("%H:%M:%S")
 
 
 def day(epoch: float) -> str:
     """A day: ``3 Apr 2026``."""
-    at = _utc(epoch)
+    at = utc(epoch)
     return f"{at.day} {at:%b %Y}"
 
 
-def between(start: float, end: float) -> str:
-    """A part of time: ``3 Apr 2026 14:00 – 15:00 UTC``, with both days where there are two."""
-    same = day(start) == day(end)
-    return f"{minute(start)} – {f'{_utc(end):%H:%M}' if same else minute(end)} UTC"
+def short_day(epoch: float, now: float) -> str:
+    """A day, with its year unless it is the present one: ``3 Apr``, ``3 Apr 2025``."""
+    at = utc(epoch)
+    return f"{at.day} {at:%b}" if at.year == utc(now).year else day(epoch)
 
 
 def lasting(seconds: float) -> str:
@@ -168,14 +164,6 @@ def lasting(seconds: float) -> str:
         if seconds >= 2 * unit_seconds or seconds % unit_seconds == 0:
             return plural(round(seconds / unit_seconds), unit)
     return plural(round(seconds), "second")
-
-
-def step_label(epoch: float, step_seconds: int) -> str:
-    """The start of a step of a chart, no finer than the step: ``3 Apr 14:00``, ``3 Apr 2026``."""
-    at = _utc(epoch)
-    if step_seconds < SECONDS_PER_DAY:
-        return f"{at.day} {at:%b %H:%M}"
-    return f"{at.day} {at:%b %Y}"
 
 
 def step_length(step_seconds: int) -> str:
@@ -222,6 +210,11 @@ def pieces(path: str) -> list[str]:
     return re.findall(r"[^/]*/|[^/]+", path)
 
 
+def name_parts(name: str) -> list[str]:
+    """A name in code split before its words, where a line break is allowed."""
+    return [part for part in _WORDS.split(name) if part]
+
+
 def path_parts(path: str) -> list[PathPart]:
     """A path template split around its parameters; the joined texts are the path."""
     return [
@@ -229,6 +222,6 @@ def path_parts(path: str) -> list[PathPart]:
     ]
 
 
-def _utc(epoch: float) -> datetime:
-    # Years must have four digits, and not be before the epoch.
+def utc(epoch: float) -> datetime:
+    """A time, moved into the years that have four digits after the epoch."""
     return datetime.fromtimestamp(max(0.0, min(epoch, _LAST_SECOND)), UTC)

@@ -9,7 +9,8 @@ from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.tables import exceptions as exceptions_table
 from fastapi_lens.admin.tables import requests as requests_table
 from fastapi_lens.admin.tables.column import heads
-from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
+from fastapi_lens.admin.urls.exceptions import ExceptionQuery, ExceptionsQuery
+from fastapi_lens.admin.urls.period import Period
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.reporting.model import Endpoint, Window, key_from_id
@@ -53,27 +54,34 @@ class ExceptionRow:
     """A kind of exception as a row of a table.
 
     Attributes:
-        href: Its own page.
+        href: Its own page, for the same period.
         name: The bare name of its type.
+        message: The first line of its message.
+        trend: Its number per step of the period.
     """
 
     exception: ExceptionKind
     href: str
     name: str
+    message: str
+    trend: Sequence[int]
 
 
-def of_endpoint(context: Context, endpoint: Endpoint) -> dict[str, object]:
+def of_endpoint(context: Context, endpoint: Endpoint, period: Period) -> dict[str, object]:
     """The log's requests and exceptions of one endpoint, for its own page."""
-    log, query = context.lens.reader.log, RequestsQuery(endpoint=endpoint.key)
-    exceptions = log.exception_kinds(endpoint=endpoint.key, limit=RECENT)
-    rows = rows_of(context, log.requests(query.wanted, limit=RECENT))
+    reader, now = context.lens.reader, context.now
+    log, query = reader.log, RequestsQuery(endpoint=endpoint.key, window=period)
+    exceptions = reader.exceptions(window=period.window, now=now, endpoint=endpoint.key)[:RECENT]
+    rows = rows_of(context, log.requests(query.wanted(now), limit=RECENT))
     return {
         "heads": heads(requests_table.columns(with_callers=any(row.who for row in rows))),
         "exception_heads": heads(exceptions_table.COLUMNS),
         "rows": rows,
-        "exceptions": [exception_row(context, exception) for exception in exceptions],
+        "exceptions": exception_rows(context, exceptions, period),
         "requests_href": query.url(context.url("/requests")),
-        "exceptions_href": ExceptionsQuery(endpoint=endpoint.key).url(context.url("/exceptions")),
+        "exceptions_href": ExceptionsQuery(endpoint=endpoint.key, window=period).url(
+            context.url("/exceptions")
+        ),
         "kept": kept_words(context.lens.settings.config),
     }
 
@@ -110,31 +118,31 @@ def _row(context: Context, call: LoggedCall, name: str | None) -> Row:
     )
 
 
-def exception_row(context: Context, exception: ExceptionKind) -> ExceptionRow:
-    """The table row of a kind of exception."""
-    href = context.url(f"/exceptions/{exception.key}")
-    return ExceptionRow(exception, href, exception.type.rpartition(".")[2])
+def exception_rows(
+    context: Context, kinds: Sequence[ExceptionKind], period: Period
+) -> list[ExceptionRow]:
+    """The table rows of kinds of exceptions.
 
+    Args:
+        context: The request.
+        kinds: The kinds, with their numbers in the period.
+        period: The period of the page.
 
-def log_tabs(context: Context, *, endpoint: str, exceptions: bool = False) -> list[Link]:
-    """Links to the two lists of the log, for the same endpoint."""
-    requests_href = RequestsQuery(endpoint=endpoint).url(context.url("/requests"))
-    exceptions_href = ExceptionsQuery(endpoint=endpoint).url(context.url("/exceptions"))
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    ids = [one.id for one in kinds]
+    trends = context.lens.reader.exception_trends(ids, window=period.window, now=context.now)
+    query = ExceptionQuery(window=period)
     return [
-        Link(
-            "Requests",
-            requests_href,
-            current=not exceptions,
-            name="requests",
-            title="Logged requests: errors, the slowest, and a sample.",
-        ),
-        Link(
-            "Exceptions",
-            exceptions_href,
-            current=exceptions,
-            name="exceptions",
-            title="Unhandled exceptions by type and location.",
-        ),
+        ExceptionRow(
+            exception=one,
+            href=query.url(context.url(f"/exceptions/{one.key}")),
+            name=one.type.rpartition(".")[2],
+            message=one.message.strip().partition("\n")[0],
+            trend=trends[one.id],
+        )
+        for one in kinds
     ]
 
 

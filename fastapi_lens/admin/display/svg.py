@@ -24,7 +24,7 @@ is one digit.
 BAR_WIDTH = 72
 """Pixels of a full error bar."""
 
-_CUT = f"M{BAR_WIDTH - 10} 18L{BAR_WIDTH - 4} 0"
+_CUT = f"M{BAR_WIDTH - 8} 6L{BAR_WIDTH - 4} 0"
 
 SCALES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Shares of the calls that a full error bar can stand for."""
@@ -94,27 +94,20 @@ def error_scale(shares: Sequence[float]) -> float:
     return next((scale for scale in SCALES if large <= scale), SCALES[-1])
 
 
-def error_bar(share_4xx: float, share_5xx: float, scale: float, words: str) -> Markup:
-    """5xx (a thick line) and then 4xx (a thin one) as parts of a bar that stands for `scale`.
+def error_bar(share: float, scale: float, name: str) -> Markup:
+    """A share of failed calls as a bar that stands for `scale`; the number is shown over it.
 
     One that would be longer is cut through near its end.
 
     Args:
-        share_4xx: Of the calls, from 0 to 1.
-        share_5xx: Of the calls, from 0 to 1.
+        share: Of the calls, from 0 to 1.
         scale: The share that a full bar stands for.
-        words: Text of the bar.
+        name: CSS class of its colour and shape: ``c5`` or ``c4``.
     """
-    long_5xx = _length(share_5xx, scale)
-    long_4xx = min(_length(share_4xx, scale), BAR_WIDTH - long_5xx)
-    parts = Markup("").join(
-        Markup('<path class="{}" d="M{} 10h{}"/>').format(name, start, length)
-        for name, start, length in (("c5", 0, long_5xx), ("c4", long_5xx, long_4xx))
-        if length
-    )
-    if share_4xx + share_5xx > scale:
-        parts += Markup('<path class="cut" d="{}"/>').format(_CUT)
-    return Markup('<svg class="errs" role="img"><title>{}</title>{}</svg>').format(words, parts)
+    cut = Markup('<path class="cut" d="{}"/>').format(_CUT) if share > scale else ""
+    return Markup(
+        '<svg class="err" aria-hidden="true"><path class="{}" d="M0 3h{}"/>{}</svg>'
+    ).format(name, _length(share, scale), cut)
 
 
 def share_bar(share: float, name: str) -> Markup:

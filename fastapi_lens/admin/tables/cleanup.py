@@ -29,11 +29,18 @@ def _by_verdict(one: Judged) -> tuple[int, int]:
     return level, -verdict.silence_days
 
 
-CHOOSE: Column[Judged] = Column(name="choose", header="Choose", width=40, css="left choose")
+CHOOSE: Column[Judged] = Column(
+    name="choose",
+    header="Choose",
+    title="The rows that are copied or kept on purpose.",
+    width=40,
+    css="left choose",
+)
 
 ENDPOINT: Column[Judged] = Column(
     name="path",
     header="Endpoint",
+    title="Method and path template in the application's routes.",
     css="left",
     order=Order(key=lambda one: (one.endpoint.path, one.endpoint.method), descending_first=False),
     is_row_header=True,
@@ -42,6 +49,7 @@ ENDPOINT: Column[Judged] = Column(
 LAST_USE: Column[Judged] = Column(
     name="last",
     header="Last use",
+    title="The last call that counts as use: not of a health check, monitor or bot.",
     width=96,
     css="say-use",
     # Never used is longer ago than any use.
@@ -51,6 +59,7 @@ LAST_USE: Column[Judged] = Column(
 HANDLER: Column[Judged] = Column(
     name="handler",
     header="Handler",
+    title="File and line of the function that answers.",
     width=186,
     from_width=1400,
     css="left handler dim",
@@ -63,22 +72,61 @@ COLUMNS: tuple[Column[Judged], ...] = (
     Column(
         name="verdict",
         header="Verdict",
+        title="May it be deleted? Made of its uses and of the time that was observed.",
         width=186,
         css="left",
         order=Order(key=_by_verdict, descending_first=False),
     ),
     LAST_USE,
-    Column(name="weeks", header="57 weeks", width=264, from_width=1240, css="left trend"),
-    Column(name="excluded", header="Excluded", width=146, css="left"),
-    Column(name="callers", header="Callers", width=150, from_width=1040, css="left say-callers"),
+    Column(
+        name="weeks",
+        header="57 weeks",
+        title="A bar for each week with uses; grey: not observed.",
+        width=264,
+        from_width=1240,
+        css="left trend",
+    ),
+    Column(
+        name="excluded",
+        header="Excluded",
+        title="Excluded frequencies of use: daily, weekly, monthly, quarterly, yearly.",
+        width=146,
+        css="left",
+    ),
+    Column(
+        name="callers",
+        header="Callers",
+        title="The latest callers of its last year.",
+        width=150,
+        from_width=1040,
+        css="left say-callers",
+    ),
     HANDLER,
 )
 
 REMOVED_COLUMNS: tuple[Column[Judged], ...] = (
     ENDPOINT,
-    Column(name="removed", header="Removed", width=96, css="say-removed"),
-    Column(name="refused", header="Calls since", width=116, css="say-calls"),
-    Column(name="since", header="Last call", width=96, css="say-last"),
+    Column(
+        name="removed",
+        header="Removed",
+        title="When it was first missing from the routes.",
+        width=96,
+        css="say-removed",
+    ),
+    Column(
+        name="refused",
+        header="Calls since",
+        title="Calls after the removal, which were answered with 404 or 405.",
+        width=116,
+        css="say-calls",
+    ),
+    Column(
+        name="since",
+        header="Last call",
+        title="The last call after the removal.",
+        width=96,
+        css="say-last",
+    ),
     LAST_USE,
     HANDLER,
 )

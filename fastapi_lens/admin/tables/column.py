@@ -1,11 +1,21 @@
 """Column: one column of a table, from its header to the screen width that it needs. No HTML."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 RowT = TypeVar("RowT")
+
+WindowWidth = Literal[640, 800, 1040, 1240, 1400, 1600, 1800]
+
+_WIDEST: WindowWidth = 1800
+_PHONE_ROOM = 190
+_ROOM: Mapping[WindowWidth, int] = MappingProxyType(
+    {640: 380, 800: 500, 1040: 690, 1240: 915, 1400: 1100, 1600: 1250, 1800: 1450}
+)
+"""Pixels for all columns but the row header, by the width of the window; a phone has the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +27,14 @@ class Order(Generic[RowT]):
         descending_first: True if the first click sorts the greatest first.
         is_comparable: Rows without anything to compare come last in both directions.
         needs_histograms: True if the comparison needs the latency histograms of all rows.
+        needs_before: True if it needs the calls of the period before.
     """
 
     key: Callable[[RowT], Any]
     descending_first: bool = True
     is_comparable: Callable[[RowT], bool] = lambda _: True
     needs_histograms: bool = False
+    needs_before: bool = False
 
 
 # Without slots, because `cached_property` needs a `__dict__`.
@@ -36,6 +48,7 @@ class Column(Generic[RowT]):
         name: In addresses (``sort=-p95``), of the macro, and in the ``id`` of its header.
         header: Its text.
         unit: After the header; may be empty.
+        title: Explains the header; may be empty.
         width: Pixels, or a share such as ``"26p"`` (26 %): the class ``w-…`` of lens.css. None for
             the column that takes what the others leave.
         from_width: The column is hidden on windows narrower than these pixels: the class
@@ -45,13 +58,15 @@ class Column(Generic[RowT]):
         order: None where rows cannot be sorted by it.
         is_row_header: True if its cells are the headers of their rows.
         has_scale: True if its header shows the meaning of a full bar.
+        title: Explains the header in a sentence: its tooltip, and its entry in the help.
     """
 
     name: str
     header: str
     unit: str = ""
+    title: str = ""
     width: int | str | None = None
-    from_width: Literal[640, 800, 1040, 1240, 1400] | None = None
+    from_width: WindowWidth | None = None
     css: str = ""
     header_css: str = ""
     order: Order[RowT] | None = None
@@ -120,6 +135,29 @@ def head_of(column: Column[Any], sort: SortedBy, link: Callable[[str], str]) -> 
     if sort.key != column.name:
         return Head(column, link(column.name))
     return Head(column, link(column.name), "descending" if sort.descending else "ascending")
+
+
+def fitted(columns: Iterable[Column[RowT]], needed: Sequence[str]) -> tuple[Column[RowT], ...]:
+    """Columns that are hidden where a window has no room for them.
+
+    Args:
+        columns: From left to right; the row header is always shown.
+        needed: Their names, the most important first; others follow from left to right.
+    """
+    ranks = {name: rank for rank, name in enumerate(needed)}
+    others = [one for one in columns if not one.is_row_header]
+    taken, widths = 0, dict[str, WindowWidth | None]()
+    for one in sorted(others, key=lambda one: ranks.get(one.name, len(ranks))):
+        taken += one.width if isinstance(one.width, int) else 0
+        widths[one.name] = _least_window(taken)
+    return tuple(replace(one, from_width=widths.get(one.name)) for one in columns)
+
+
+def _least_window(pixels: int) -> WindowWidth | None:
+    """The narrowest window with room for these pixels; None if a phone has it."""
+    if pixels <= _PHONE_ROOM:
+        return None
+    return next((width for width, room in _ROOM.items() if pixels <= room), _WIDEST)
 
 
 def heads(columns: Iterable[Column[Any]]) -> list[Head]:

@@ -5,14 +5,23 @@ the defaults and are never an error.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
-from fastapi_lens.admin.tables.column import Order
-from fastapi_lens.admin.tables.endpoints import ORDERS
-from fastapi_lens.admin.urls.query_string import address, clean_caller, clean_text, fields_of
-from fastapi_lens.admin.urls.window import DEFAULT_WINDOW, WindowChoice
+from fastapi_lens.admin.tables.column import Column, Order
+from fastapi_lens.admin.tables.endpoints import ORDERS, chosen_columns, view_columns
+from fastapi_lens.admin.tables.groups import ORDERS as GROUP_ORDERS
+from fastapi_lens.admin.urls.period import DEFAULT_PERIOD, Period
+from fastapi_lens.admin.urls.query_string import (
+    address,
+    clean_caller,
+    clean_prefix,
+    clean_text,
+    fields_of,
+)
 from fastapi_lens.reporting.model import Endpoint
+from fastapi_lens.reporting.parts import PartKind, has_part, is_in_part
 from fastapi_lens.settings.status import Status
 from fastapi_lens.text.methods import is_method_name
 
@@ -22,6 +31,9 @@ _OF_LIST = frozenset({"q", "status", "method", "caller", "sort", "page", "ignore
 """Parameters that no other page at the admin's start has ever had."""
 
 _MAX_METHODS = 20
+
+_OLD_SORTS = {"errors": "errors_5xx"}
+"""Columns of earlier releases, and those that took their place."""
 
 
 def is_of_list(url: str) -> bool:
@@ -41,10 +53,11 @@ class Sort:
     descending: bool
 
     @classmethod
-    def read(cls, text: str) -> "Sort":
-        """The order in an address, otherwise the default."""
-        name = text.removeprefix("-")
-        return cls(name, name != text) if name in ORDERS else DEFAULT_SORT
+    def read(cls, text: str, orders: Mapping[str, Order[Any]] = ORDERS) -> "Sort":
+        """The order in an address, otherwise the default; see `ORDERS`."""
+        named = text.removeprefix("-")
+        name = _OLD_SORTS.get(named, named)
+        return cls(name, named != text) if name in orders else DEFAULT_SORT
 
     @classmethod
     def first_of(cls, key: str) -> "Sort":
@@ -76,22 +89,36 @@ class EndpointsQuery:
         status: Only endpoints of this status; ``None`` for all.
         methods: Only these methods, in capitals, sorted; empty for all.
         tag: Only endpoints with this tag; empty for all.
+        prefix: Only endpoints whose path is this or below it; empty for all.
+        file: Only endpoints whose handler is in this file; empty for all.
+        without: Only endpoints without a tag, or of an unknown file; ``None`` for all.
         caller: Key of a caller, whose endpoints alone are shown; empty for all.
-        window: The window whose calls are counted.
+        group: What the rows are groups by; ``None`` for a row per endpoint.
+        window: The period whose calls are counted.
         sort: The order of the rows.
         page: Number of the page, from 1.
         ignored: True to include endpoints that a rule ignores.
+        deprecated: True for deprecated endpoints alone.
+        columns: Names of the chosen columns, from left to right; empty for those of the tab.
+        chart: True to open the chart.
     """
 
     q: str = ""
     status: Status | None = None
     methods: tuple[str, ...] = ()
     tag: str = ""
+    prefix: str = ""
+    file: str = ""
+    without: PartKind | None = None
     caller: str = ""
-    window: WindowChoice = DEFAULT_WINDOW
+    group: PartKind | None = None
+    window: Period = DEFAULT_PERIOD
     sort: Sort = DEFAULT_SORT
     page: int = 1
     ignored: bool = False
+    deprecated: bool = False
+    columns: tuple[str, ...] = ()
+    chart: bool = False
 
     def __post_init__(self) -> None:
         """Normalize the values, so that equal views have equal addresses."""
@@ -99,54 +126,82 @@ class EndpointsQuery:
         known = sorted(method for method in methods if is_method_name(method))
         object.__setattr__(self, "q", clean_text(" ".join(self.q.split())))
         object.__setattr__(self, "tag", clean_text(self.tag))
+        object.__setattr__(self, "prefix", clean_prefix(self.prefix))
+        object.__setattr__(self, "file", clean_text(self.file))
+        # Each endpoint has a path.
+        without = None if self.without is PartKind.PREFIX else self.without
+        object.__setattr__(self, "without", without)
+        object.__setattr__(self, "sort", Sort.read(str(self.sort), self.orders))
         object.__setattr__(self, "caller", clean_caller(self.caller))
         object.__setattr__(self, "methods", tuple(known[:_MAX_METHODS]))
         object.__setattr__(self, "page", min(max(1, self.page), MAX_PAGE))
+        object.__setattr__(self, "columns", chosen_columns(self.columns, self.status))
 
     @classmethod
     def parse(cls, url: str) -> Self:
         """Read an address, or the part of it from the question mark on."""
         fields = fields_of(url)
-        status = fields.get("status", [""])[-1]
-        page = fields.get("page", [""])[-1]
+
+        def last(name: str) -> str:
+            return fields.get(name, [""])[-1]
+
+        status, page, group, without = map(last, ("status", "page", "group", "without"))
         return cls(
-            q=fields.get("q", [""])[-1],
+            q=last("q"),
             status=Status(status) if status in list(Status) else None,
             methods=tuple(fields.get("method", [])),
-            tag=fields.get("tag", [""])[-1],
-            caller=fields.get("caller", [""])[-1],
-            window=WindowChoice.read(fields.get("days", [""])[-1]),
-            sort=Sort.read(fields.get("sort", [""])[-1]),
+            tag=last("tag"),
+            prefix=last("prefix"),
+            file=last("file"),
+            without=PartKind(without) if without in list(PartKind) else None,
+            caller=last("caller"),
+            group=PartKind(group) if group in list(PartKind) else None,
+            window=Period.of(fields),
+            sort=Sort.read(last("sort"), GROUP_ORDERS if group in list(PartKind) else ORDERS),
             # Nine digits are more than enough, and int raises an error for thousands of them.
             page=int(page) if re.fullmatch("[0-9]{1,9}", page) else 1,
-            ignored=fields.get("ignored", [""])[-1] == "1",
+            ignored=last("ignored") == "1",
+            deprecated=last("deprecated") == "1",
+            columns=chosen_names(url),
+            chart=last("chart") == "1",
         )
 
     def url(self, path: str = "") -> str:
-        """The canonical address: defaults are left out, the order is always the same.
+        """The canonical address: defaults are left out but for the period, in one order.
 
         Args:
             path: The part before the question mark; it must not be empty in a link, or the
                 link of the default view would lead nowhere.
         """
+        return address(path, self.fields())
+
+    def fields(self) -> list[tuple[str, str]]:
+        """The parameters of the canonical address, in their order."""
         pairs = [("q", self.q), ("status", self.status or "")]
         pairs += [("method", method) for method in self.methods]
         pairs += [
             ("tag", self.tag),
+            ("prefix", self.prefix),
+            ("file", self.file),
+            ("without", self.without or ""),
             ("caller", self.caller),
-            ("days", "" if self.window is DEFAULT_WINDOW else self.window),
+            ("group", self.group or ""),
+            *self.window.pairs,
             ("sort", "" if self.sort == DEFAULT_SORT else str(self.sort)),
             ("page", "" if self.page == 1 else str(self.page)),
             ("ignored", "1" if self.ignored else ""),
+            ("deprecated", "1" if self.deprecated else ""),
+            ("cols", ".".join(self.columns)),
+            ("chart", "1" if self.chart else ""),
         ]
-        return address(path, [(name, value) for name, value in pairs if value])
+        return [(name, value) for name, value in pairs if value]
 
     def with_status(self, status: Status | None) -> Self:
         """The first page of the same, with another status."""
         return replace(self, status=status, page=1)
 
-    def with_window(self, window: WindowChoice) -> Self:
-        """The first page of the same, with another window."""
+    def with_window(self, window: Period) -> Self:
+        """The first page of the same, in another period."""
         return replace(self, window=window, page=1)
 
     def with_sort(self, sort: Sort) -> Self:
@@ -161,11 +216,67 @@ class EndpointsQuery:
         """The first page of the same, of another caller."""
         return replace(self, caller=caller, page=1)
 
+    def with_chart(self) -> Self:
+        """The same with an open chart."""
+        return replace(self, chart=True)
+
+    def with_columns(self, columns: tuple[str, ...]) -> Self:
+        """The same page with other columns; empty for those of the tab."""
+        return replace(self, columns=columns)
+
+    def ungrouped(self) -> Self:
+        """The first page of the same endpoints, one by one."""
+        return replace(self, group=None, page=1)
+
+    def of_part(self, kind: PartKind, value: str) -> Self:
+        """The endpoints of a part, one by one; without such a part for an empty value."""
+        without = None if value or kind is PartKind.PREFIX else kind
+        return replace(
+            self,
+            tag=value if kind is PartKind.TAG else self.tag,
+            prefix=value if kind is PartKind.PREFIX else self.prefix,
+            file=value if kind is PartKind.FILE else self.file,
+            without=without,
+            group=None,
+            page=1,
+        )
+
     def without_filters(self) -> Self:
-        """The first page of all endpoints, in the same window and order."""
-        return replace(self, q="", status=None, methods=(), tag="", caller="", page=1)
+        """The first page of all endpoints, in the same period, order and columns."""
+        cleared = replace(self, q="", status=None, methods=(), tag="", caller="", page=1)
+        return replace(cleared, prefix="", file="", without=None, deprecated=False)
+
+    def view_columns(self) -> tuple[Column[Endpoint], ...]:
+        """The columns of the view, see `tables.endpoints.view_columns`."""
+        return view_columns(self.columns, self.status, self.sort.key)
+
+    @property
+    def orders(self) -> Mapping[str, Order[Any]]:
+        """The columns that the rows can be sorted by."""
+        return ORDERS if self.group is None else GROUP_ORDERS
 
     @property
     def is_filtered(self) -> bool:
-        """True if anything but the window restricts the list."""
-        return bool(self.q or self.status or self.methods or self.tag or self.caller)
+        """True if anything but the period restricts the list."""
+        text = self.q or self.caller or self.is_of_part
+        return bool(text or self.status or self.methods or self.deprecated)
+
+    @property
+    def is_of_part(self) -> bool:
+        """True if only a part of the application is shown."""
+        return bool(self.tag or self.prefix or self.file or self.without)
+
+    def has(self, endpoint: Endpoint) -> bool:
+        """True if an endpoint is in the part of the application that is shown."""
+        lacks = self.without is None or not has_part(endpoint, self.without)
+        return lacks and is_in_part(endpoint, tag=self.tag, prefix=self.prefix, file=self.file)
+
+
+def chosen_names(url: str) -> tuple[str, ...]:
+    """The names of columns in an address, which may be unknown; empty without any."""
+    return names_of(".".join(fields_of(url).get("cols", [])))
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """The names in a text: ``calls.p95``, or with commas, as people may write them."""
+    return tuple(filter(None, re.split("[.,]", text)))

@@ -4,13 +4,13 @@
 the defaults and are never an error.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
-from fastapi_lens.admin.urls.query_string import address, clean_text, fields_of
-from fastapi_lens.admin.urls.window import DEFAULT_WINDOW, WindowChoice
+from fastapi_lens.admin.urls.period import DEFAULT_PERIOD, Period
+from fastapi_lens.admin.urls.query_string import address, clean_prefix, clean_text, fields_of
 from fastapi_lens.reporting.model import Endpoint
-from fastapi_lens.text.sources import file_and_line
+from fastapi_lens.reporting.parts import is_in_part
 
 FILTERS = ("tag", "prefix", "file")
 
@@ -20,13 +20,13 @@ class OverviewQuery:
     """State of the overview.
 
     Attributes:
-        window: The window whose calls are counted.
+        window: The period whose calls are counted.
         tag: Only endpoints with this tag; empty for all.
-        prefix: Only endpoints whose path begins with it; empty for all.
+        prefix: Only endpoints whose path is this or below it; empty for all.
         file: Only endpoints whose handler is in this file; empty for all.
     """
 
-    window: WindowChoice = DEFAULT_WINDOW
+    window: Period = DEFAULT_PERIOD
     tag: str = ""
     prefix: str = ""
     file: str = ""
@@ -34,7 +34,8 @@ class OverviewQuery:
     def __post_init__(self) -> None:
         """Clean the texts."""
         for name in FILTERS:
-            object.__setattr__(self, name, clean_text(getattr(self, name)))
+            clean = clean_prefix if name == "prefix" else clean_text
+            object.__setattr__(self, name, clean(getattr(self, name)))
 
     @classmethod
     def parse(cls, url: str) -> Self:
@@ -45,17 +46,20 @@ class OverviewQuery:
             return fields.get(name, [""])[-1]
 
         return cls(
-            window=WindowChoice.read(last("days")),
+            window=Period.of(fields),
             tag=last("tag"),
             prefix=last("prefix"),
             file=last("file"),
         )
 
     def url(self, path: str = "") -> str:
-        """The canonical address; defaults are left out."""
-        pairs = [] if self.window is DEFAULT_WINDOW else [("days", str(self.window))]
+        """The canonical address, see `EndpointsQuery.url`."""
         filters = ((name, getattr(self, name)) for name in FILTERS)
-        return address(path, [*pairs, *(pair for pair in filters if pair[1])])
+        return address(path, [*self.window.pairs, *(pair for pair in filters if pair[1])])
+
+    def with_window(self, window: Period) -> Self:
+        """The same in another period."""
+        return replace(self, window=window)
 
     @property
     def is_filtered(self) -> bool:
@@ -64,8 +68,4 @@ class OverviewQuery:
 
     def holds(self, endpoint: Endpoint) -> bool:
         """True if an endpoint is shown."""
-        return (
-            (not self.tag or self.tag in endpoint.tags)
-            and endpoint.path.startswith(self.prefix)
-            and (not self.file or file_and_line(endpoint.source)[0] == self.file)
-        )
+        return is_in_part(endpoint, tag=self.tag, prefix=self.prefix, file=self.file)

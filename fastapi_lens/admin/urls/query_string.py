@@ -32,6 +32,16 @@ def clean_text(value: str) -> str:
     return text[:MAX_TEXT].strip()
 
 
+def clean_prefix(value: str) -> str:
+    """The beginning of paths, without the slash that ends it; ``/`` is the root alone."""
+    text = clean_text(value)
+    if not text.strip("/"):
+        return text[:1]
+    while (shorter := text.rstrip("/").rstrip()) != text:
+        text = shorter
+    return text
+
+
 def address(path: str, pairs: list[tuple[str, str]]) -> str:
     """A path with these parameters, if any."""
     # Colons need no escape in a query, and unescaped times are readable.

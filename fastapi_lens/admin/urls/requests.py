@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Self
 
+from fastapi_lens.admin.urls.period import DEFAULT_PERIOD, Period
 from fastapi_lens.admin.urls.query_string import (
     address,
     clean_caller,
@@ -35,6 +36,7 @@ class RequestsQuery:
         min_ms: Shortest duration in milliseconds; 0 for all.
         reason: ``error``, ``slow`` or ``sample``; empty for all.
         before: Key of a request; only older ones are shown. Empty for the newest.
+        window: The period in which the requests arrived.
     """
 
     q: str = ""
@@ -45,6 +47,7 @@ class RequestsQuery:
     min_ms: int = 0
     reason: str = ""
     before: str = ""
+    window: Period = DEFAULT_PERIOD
 
     def __post_init__(self) -> None:
         """Normalize the values, so that equal views have equal addresses."""
@@ -65,10 +68,12 @@ class RequestsQuery:
     @classmethod
     def parse(cls, url: str) -> Self:
         """Read an address, or the part of it from the question mark on."""
-        fields = {name: values[-1] for name, values in fields_of(url).items()}
+        found = fields_of(url)
+        fields = {name: values[-1] for name, values in found.items()}
         ms = fields.get("min_ms", "")
         texts = ("q", "endpoint", "caller", "status", "method", "reason", "before")
         return cls(
+            window=Period.of(found),
             min_ms=int(ms) if re.fullmatch("[0-9]{1,9}", ms) else 0,
             **{name: fields.get(name, "") for name in texts},
         )
@@ -84,17 +89,23 @@ class RequestsQuery:
             ("min_ms", str(self.min_ms or "")),
             ("reason", self.reason),
             ("before", self.before),
+            *self.window.pairs,
         ]
         return address(path, [(name, value) for name, value in pairs if value])
 
-    @property
-    def wanted(self) -> LogFilter:
-        """The filter of the log's reader."""
-        statuses = None
+    def wanted(self, now: float) -> LogFilter:
+        """The filter of the log's reader.
+
+        Args:
+            now: Epoch seconds, at which the period ends unless it is a part of time.
+        """
+        window, statuses = self.window.window, None
         if self.status:
             lowest = int(self.status.replace("x", "0"))
             statuses = (lowest, lowest + 99 if "x" in self.status else lowest)
         return LogFilter(
+            since=window.begin(now),
+            until=window.end,
             endpoint=self.endpoint,
             caller=self.caller,
             statuses=statuses,
@@ -106,8 +117,12 @@ class RequestsQuery:
 
     @property
     def is_filtered(self) -> bool:
-        """True if anything restricts the list."""
-        return self.wanted != LogFilter()
+        """True if anything but the period restricts the list."""
+        return replace(self, window=DEFAULT_PERIOD, before="") != type(self)()
+
+    def with_window(self, window: Period) -> Self:
+        """The newest of another period."""
+        return replace(self, window=window, before="")
 
     def older(self, key: str) -> Self:
         """The older requests of the same list."""

@@ -15,8 +15,11 @@ TABLE = "tool.fastapi_lens.check"
 FAIL_ON = frozenset({Level.IN_USE, Level.WAIT, Level.NOT_ENOUGH_OBSERVATION, Level.KEPT})
 """Verdicts that fail a check by default."""
 
-_FIELDS = ("fail_on", "waivers")
-_FIELDS_OF_WAIVER = ("endpoint", "reason", "until")
+FIELDS = ("fail_on", "waivers")
+"""Fields of the table."""
+
+FIELDS_OF_WAIVER = ("endpoint", "reason", "until")
+"""Fields of each of its waivers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def read_policy(file: Path = FILE) -> Policy:
         raise CommandError(Exit.USAGE, f"{file} cannot be read: {error}") from error
     for name in TABLE.split("."):
         fields = _table(fields.get(name, {}), f"[{TABLE}]", "must be a table")
-    _require_known(fields, _FIELDS, TABLE)
+    _require_known(fields, FIELDS, TABLE)
     return Policy(_levels(fields.get("fail_on", sorted(FAIL_ON))), _waivers(fields))
 
 
@@ -87,8 +90,8 @@ def _waivers(fields: Mapping[str, Any]) -> dict[str, Waiver]:
 
 def _waiver(entry: Any, where: str) -> Waiver:
     fields = _table(entry, where, "must be a table with endpoint, reason and until")
-    _require_known(fields, _FIELDS_OF_WAIVER, where)
-    endpoint, reason, until = map(fields.get, _FIELDS_OF_WAIVER)
+    _require_known(fields, FIELDS_OF_WAIVER, where)
+    endpoint, reason, until = map(fields.get, FIELDS_OF_WAIVER)
     if not isinstance(endpoint, str) or len(endpoint.split(maxsplit=1)) != len(("method", "path")):
         raise _invalid(where, 'endpoint must be a method and a path, as "POST /v1/exports"')
     if not isinstance(reason, str) or not reason.strip():

@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from itertools import groupby
-from typing import Final
+from typing import Final, TypedDict
 
 from fastapi_lens.cli.removal import words
 from fastapi_lens.cli.removal.callers import KnownCallers, callers_of_all
 from fastapi_lens.cli.removal.evidence import EndpointEvidence
-from fastapi_lens.cli.removal.json_report import endpoint_fields
+from fastapi_lens.cli.removal.json_report import EndpointFields, endpoint_fields
 from fastapi_lens.cli.removal.sources import Source
 from fastapi_lens.text.escaping import visible
 from fastapi_lens.text.markdown import escaped
@@ -27,6 +27,16 @@ class PruneFormat(StrEnum):
     TABLE = "table"
     MARKDOWN = "markdown"
     JSON = "json"
+
+
+class PruneListFields(TypedDict):
+    """A prune list as JSON; `generated_at` is epoch seconds."""
+
+    fastapi_lens_prune_list: int
+    generated_at: float
+    app: str
+    environment: str | None
+    endpoints: list[EndpointFields]
 
 
 def prune_list(source: Source, levels: frozenset[Level], form: PruneFormat) -> str:
@@ -92,7 +102,7 @@ def _item(endpoint: EndpointEvidence, callers: KnownCallers | None) -> str:
 
 def _json(source: Source, found: Sequence[EndpointEvidence]) -> str:
     evidence, callers = source.evidence, callers_of_all([source])
-    document = {
+    document: PruneListFields = {
         # Another sign than that of evidence, which a part of it is not.
         "fastapi_lens_prune_list": FORMAT,
         "generated_at": evidence.generated_at,

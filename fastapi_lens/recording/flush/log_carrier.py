@@ -9,7 +9,7 @@ written.
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.errors import StorageError, UnavailableError
@@ -150,8 +150,9 @@ class LogCarrier:
         # Exceptions first: a request links to its exception, which must exist by then.
         while self._exceptions or self._requests or self._gone:
             room = self._rows
-            exceptions, self._exceptions = self._exceptions[:room], self._exceptions[room:]
-            room -= len(exceptions)
+            exceptions = _fitting(self._exceptions, room)
+            self._exceptions = self._exceptions[len(exceptions) :]
+            room = max(0, room - sum(exception.rows for exception in exceptions))
             requests, self._requests = self._requests[:room], self._requests[room:]
             room -= len(requests)
             gone, self._gone = self._gone[:room], self._gone[room:]
@@ -202,6 +203,8 @@ class LogCarrier:
         return self.caller_names.hashed(self.caller_names.plain(entry.caller)).id
 
     def _exception(self, kind: ExceptionKey, count: ExceptionCount) -> CountedException:
+        # Within a batch, the correction of the clock is the same for all.
+        minutes_ahead = int(count.last_at // 60) - int(self._corrected(count.last_at) // 60)
         return CountedException(
             id=self._exception_id(kind),
             endpoint_id=endpoint_id(self._worker.app, kind.method, kind.path),
@@ -212,8 +215,21 @@ class LogCarrier:
             calls=count.calls,
             first_at=microseconds(self._corrected(count.first_at)),
             last_at=microseconds(self._corrected(count.last_at)),
+            minutes=tuple(
+                (minute - minutes_ahead, calls) for minute, calls in count.minutes.items()
+            ),
         )
 
     def _exception_id(self, kind: ExceptionKey) -> int:
         endpoint = endpoint_id(self._worker.app, kind.method, kind.path)
         return exception_id(endpoint, kind.type, place_text(kind.place))
+
+
+def _fitting(exceptions: Sequence[CountedException], room: int) -> Sequence[CountedException]:
+    """The first exceptions whose rows fit into a transaction; one if even that is too many."""
+    rows = 0
+    for number, exception in enumerate(exceptions):
+        rows += exception.rows
+        if rows > room:
+            return exceptions[: max(1, number)]
+    return exceptions

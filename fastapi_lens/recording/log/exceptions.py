@@ -79,10 +79,15 @@ def type_name(error: BaseException) -> str:
     )
 
 
-def place_of(error: BaseException) -> Frame | None:
-    """The innermost frame of the host's code, or else of any; None without a traceback."""
+def place_of(error: BaseException, traceback: TracebackType | None = None) -> Frame | None:
+    """The innermost frame of the host's code, or else of any; None without a traceback.
+
+    Args:
+        error: The exception.
+        traceback: Its traceback, if it does not have it any more.
+    """
     host = innermost = None
-    for trace in _steps(error.__traceback__):
+    for trace in _steps(traceback or error.__traceback__):
         innermost = trace
         if is_host(trace.tb_frame.f_code.co_filename):
             host = trace
@@ -90,14 +95,22 @@ def place_of(error: BaseException) -> Frame | None:
     return None if found is None else _frame(found)
 
 
-def raised(error: BaseException, *, depth: int = 0) -> Raised:
-    """A description of an exception and of those that led to it."""
+def raised(
+    error: BaseException, traceback: TracebackType | None = None, *, depth: int = 0
+) -> Raised:
+    """A description of an exception and of those that led to it.
+
+    Args:
+        error: The exception.
+        traceback: Its traceback, if it does not have it any more.
+        depth: Number of exceptions that it led to.
+    """
     on_purpose = error.__cause__ is not None
     # As Python prints it: `raise … from None` hides the context.
     cause = error.__cause__ if on_purpose or error.__suppress_context__ else error.__context__
     frames = [
         _frame(trace)
-        for trace in _steps(error.__traceback__)
+        for trace in _steps(traceback or error.__traceback__)
         if is_host(trace.tb_frame.f_code.co_filename)
     ]
     return Raised(

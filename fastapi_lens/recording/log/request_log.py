@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from starlette.types import Scope
 
 from fastapi_lens.config.lens_config import Clients, LensConfig
+from fastapi_lens.recording.calls.handled import Handled
 from fastapi_lens.recording.log.exceptions import (
     Frame,
     Raised,
@@ -48,6 +49,9 @@ errors."""
 MAX_CANDIDATES = 500
 MAX_KINDS = 1_000
 """Most kinds of exceptions in memory; further kinds are counted once these are written."""
+
+MAX_MINUTES = 60
+"""Minutes up to which waiting exceptions of a kind are counted by minute."""
 
 LONGEST_PATH = 2_000
 LONGEST_METHOD = MAX_METHOD_LENGTH
@@ -106,12 +110,24 @@ class ExceptionCount:
 
     Attributes:
         latest: A recent one of them.
+        minutes: Their number by minute since the epoch; after `MAX_MINUTES` minutes, which only an
+            outage of the database lasts, by the first minute of each hour.
     """
 
     calls: int
     first_at: float
     last_at: float
     latest: Raised
+    minutes: dict[int, int] = field(default_factory=dict[int, int])
+
+    def add(self, now: float) -> None:
+        """Count one more."""
+        self.calls += 1
+        self.last_at = now
+        minute = int(now // 60)
+        if minute not in self.minutes and len(self.minutes) >= MAX_MINUTES:
+            minute -= minute % 60
+        self.minutes[minute] = self.minutes.get(minute, 0) + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,15 +213,18 @@ class RequestLog:
         """True if there is anything to write."""
         return bool(self._entries or self._slowest or self._exceptions)
 
-    def take(self, series: "Series", ended: Ended) -> None:
+    def take(self, series: "Series", ended: Ended, handled: Handled | None = None) -> None:
         """Keep a call if it is an error, slow, or in the sample; never raises.
 
         Args:
             series: The series that the call was counted in.
             ended: The call.
+            handled: The exception that its response was made from; None without one.
         """
+        if ended.error is not None:
+            handled = Handled(ended.error, ended.error.__traceback__)
         try:
-            self._take(series, ended)
+            self._take(series, ended, handled)
         except Exception:
             # The request must not fail because of the log.
             now = time.monotonic()
@@ -229,14 +248,14 @@ class RequestLog:
             exceptions, self._exceptions = self._exceptions, {}
         return Harvest(entries, exceptions)
 
-    def _take(self, series: "Series", ended: Ended) -> None:
+    def _take(self, series: "Series", ended: Ended, handled: Handled | None) -> None:
         now = self._clock()
         share = ended.started_ns % SAMPLING_MODULUS < self.share
         if ended.status >= SERVER_ERROR:
             room = self._has_room(now)
             kind = None
-            if ended.error is not None:
-                kind = self._count(series, ended.error, now, detail=room)
+            if handled is not None:
+                kind = self._count(series, handled, now, detail=room)
             if room:
                 self._errors += 1
                 self._keep(self._entry(series, ended, Reason.ERROR, kind), MAX_KEPT)
@@ -257,21 +276,22 @@ class RequestLog:
         return self._errors < self._errors_per_minute
 
     def _count(
-        self, series: "Series", error: BaseException, now: float, *, detail: bool
+        self, series: "Series", handled: Handled, now: float, *, detail: bool
     ) -> ExceptionKey:
-        error = unwrapped(error)
+        error = unwrapped(handled.error)
+        trace = handled.trace if error is handled.error else error.__traceback__
         key = series.key
-        kind = ExceptionKey(key.method, key.path, type_name(error), place_of(error))
+        kind = ExceptionKey(key.method, key.path, type_name(error), place_of(error, trace))
         # Outside the lock, because the host's own code produces the message.
-        latest = raised(error) if detail or kind not in self._exceptions else None
+        latest = raised(error, trace) if detail or kind not in self._exceptions else None
         with self._counting:
             found = self._exceptions.get(kind)
+            if found is None and len(self._exceptions) < MAX_KINDS:
+                found = ExceptionCount(0, now, now, latest or raised(error, trace))
+                self._exceptions[kind] = found
             if found is not None:
-                found.calls += 1
-                found.last_at = now
+                found.add(now)
                 found.latest = latest or found.latest
-            elif len(self._exceptions) < MAX_KINDS:
-                self._exceptions[kind] = ExceptionCount(1, now, now, latest or raised(error))
         return kind
 
     def _propose(self, entry: Entry) -> None:

@@ -4,7 +4,7 @@ import threading
 import weakref
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
@@ -14,9 +14,8 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from fastapi_lens.config.checks import DRIVERS, is_in_memory
+from fastapi_lens.config.checks import DRIVERS, driver_of, is_in_memory
 from fastapi_lens.errors import (
-    ConfigError,
     DamagedFileError,
     DeadlockError,
     RefusedError,
@@ -36,10 +35,6 @@ from fastapi_lens.storage.engine.sqlite_file import (
     OpenFile,
     primary_code,
 )
-
-if TYPE_CHECKING:
-    # Since SQLAlchemy 2.0.42.
-    from sqlalchemy.engine.interfaces import DBAPIModule
 
 
 class Database:
@@ -61,7 +56,7 @@ class Database:
         """
         url = make_url(url)
         self._url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
-        driver = _driver_of(self._url)
+        driver = driver_of(self._url)
         self._driver_error = driver.Error
         # Statements that bypass SQLAlchemy raise the driver's own errors.
         self._refused = (*REFUSED, driver.DataError, driver.IntegrityError)
@@ -212,16 +207,6 @@ class Database:
                     # Nothing closes it earlier, see `rest`.
                     self._disposal = weakref.finalize(self, self._engine.dispose)
             return self._engine
-
-
-def _driver_of(url: URL) -> "DBAPIModule":
-    try:
-        return url.get_dialect().import_dbapi()
-    except ImportError as error:
-        raise ConfigError(
-            "database_url",
-            f"needs a driver ({error}): pip install 'fastapi-lens-admin[{url.get_backend_name()}]'",
-        ) from error
 
 
 def _reason(error: Exception) -> str:

@@ -16,7 +16,15 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.baselines import add_to_baselines
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.models import BASELINE_BUCKET, Tier
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, GONE, REQUEST, STATUS
+from fastapi_lens.storage.schema.tables import (
+    BUCKET,
+    ENDPOINT,
+    EXCEPTION,
+    EXCEPTION_COUNT,
+    GONE,
+    REQUEST,
+    STATUS,
+)
 
 CHUNK_SECONDS = 0.005
 """Target duration of a chunk. The promise is 50 ms, but a machine may suddenly become slower."""
@@ -110,6 +118,16 @@ class RangeDelete:
         return cls(GONE, where, GONE.c.day, GONE.c.endpoint_id, limit)
 
     @classmethod
+    def of_exception_counts(
+        cls, tier: Tier, limit: int, where: sa.ColumnElement[bool] | None = None
+    ) -> "RangeDelete":
+        """The counts of exceptions in one tier, see `of_tier`."""
+        rows = EXCEPTION_COUNT.c.tier == tier.value
+        rows = rows if where is None else rows & where
+        bucket, kind = EXCEPTION_COUNT.c.bucket, EXCEPTION_COUNT.c.failure_id
+        return cls(EXCEPTION_COUNT, rows, bucket, kind, limit)
+
+    @classmethod
     def of_requests(cls, where: sa.ColumnElement[bool], limit: int) -> "RangeDelete":
         """The requests of the log, whose ids are ordered by time."""
         return cls(REQUEST, where, REQUEST.c.id, REQUEST.c.id, limit)
@@ -118,6 +136,11 @@ class RangeDelete:
 def ids_of(app: str) -> sa.Select[tuple[int]]:
     """The ids of an app's endpoints, for a condition on tables without a column of the app."""
     return sa.select(ENDPOINT.c.id).where(ENDPOINT.c.app == app)
+
+
+def kinds_of(app: str) -> sa.Select[tuple[int]]:
+    """The ids of an app's kinds of exceptions, for a condition on their counts."""
+    return sa.select(EXCEPTION.c.id).where(EXCEPTION.c.app == app)
 
 
 def is_only_app(database: Database, app: str) -> bool:

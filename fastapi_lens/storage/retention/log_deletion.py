@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.chunks import (
@@ -13,7 +14,7 @@ from fastapi_lens.storage.retention.chunks import (
     range_chunks,
 )
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS
-from fastapi_lens.storage.schema.tables import EXCEPTION, REQUEST
+from fastapi_lens.storage.schema.tables import EXCEPTION, EXCEPTION_COUNT, REQUEST
 
 
 def log_chunks(
@@ -90,7 +91,17 @@ def exception_chunks(
         if not ids:
             return
         # With the condition again: a kind that has just occurred again stays.
-        yield delete_chunk(database, EXCEPTION, EXCEPTION.c.id.in_(ids) & where, batch_size)
+        chosen = EXCEPTION.c.id.in_(ids) & where
+        yield delete_chunk(database, EXCEPTION, chosen, batch_size, before=_delete_counts)
+
+
+def _delete_counts(
+    _database: Database, connection: Connection, kinds: sa.ColumnElement[bool]
+) -> None:
+    """Delete the counts of kinds that are about to be deleted."""
+    # Two statements: MariaDB would scan the counts for one with a subquery.
+    ids = connection.execute(sa.select(EXCEPTION.c.id).where(kinds)).scalars().all()
+    connection.execute(sa.delete(EXCEPTION_COUNT).where(EXCEPTION_COUNT.c.failure_id.in_(ids)))
 
 
 def _first_too_many(

@@ -12,11 +12,20 @@ from sqlalchemy.engine import Connection
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.caller_deletion import first_week
-from fastapi_lens.storage.retention.chunks import ids_of
+from fastapi_lens.storage.retention.chunks import ids_of, kinds_of
 from fastapi_lens.storage.retention.log_deletion import request_id_at
 from fastapi_lens.storage.retention.pruner import Retention
 from fastapi_lens.storage.schema.models import BASELINE_BUCKET, REQUEST_ID_BITS, Tier
-from fastapi_lens.storage.schema.tables import BUCKET, EXCEPTION, GONE, REQUEST, STATUS, USE_WEEK
+from fastapi_lens.storage.schema.tables import (
+    BUCKET,
+    EXCEPTION,
+    EXCEPTION_COUNT,
+    GONE,
+    REQUEST,
+    STATUS,
+    USE_WEEK,
+)
+from fastapi_lens.storage.writing.log_writer import COUNTED_TIERS
 
 MOST_COUNTED = 1_000_000
 """Number up to which rows of one kind are counted, because counting takes time."""
@@ -63,7 +72,12 @@ class _Kind:
     def of(self, app: str) -> "_Kind":
         """The rows of an app."""
         table = self.column.table
-        of_app = table.c.app == app if "app" in table.c else table.c.endpoint_id.in_(ids_of(app))
+        if "app" in table.c:
+            of_app = table.c.app == app
+        elif table is EXCEPTION_COUNT:
+            of_app = table.c.failure_id.in_(kinds_of(app))
+        else:
+            of_app = table.c.endpoint_id.in_(ids_of(app))
         return replace(self, where=self.where & of_app)
 
 
@@ -102,6 +116,10 @@ def _kinds(now_kept: Retention, then: Retention, now: float) -> Iterator[_Kind]:
         of_tier = BUCKET.c.tier == tier.value
         buckets = of_tier & _between(BUCKET.c.bucket, first, end)
         yield _Kind(BUCKET.c.bucket, buckets, times=tier.value)
+        if tier in COUNTED_TIERS:
+            counted = EXCEPTION_COUNT.c.tier == tier.value
+            bucket = EXCEPTION_COUNT.c.bucket
+            yield _Kind(bucket, counted & _between(bucket, first, end), times=tier.value)
         if tier is Tier.DAY:
             for day in (STATUS.c.day, GONE.c.day):
                 yield _Kind(day, _between(day, first, end), times=tier.value)

@@ -24,6 +24,7 @@ from fastapi_lens.storage.retention.chunks import (
     RangeDelete,
     ids_of,
     is_only_app,
+    kinds_of,
     range_chunks,
 )
 from fastapi_lens.storage.retention.log_deletion import log_chunks, surplus_chunks
@@ -31,7 +32,8 @@ from fastapi_lens.storage.retention.removals import removal_chunks
 from fastapi_lens.storage.retention.vacuum import keeps_its_size, space_chunks
 from fastapi_lens.storage.retention.worker_deletion import worker_chunks
 from fastapi_lens.storage.schema.models import Tier
-from fastapi_lens.storage.schema.tables import BUCKET, USE_WEEK
+from fastapi_lens.storage.schema.tables import BUCKET, EXCEPTION_COUNT, USE_WEEK
+from fastapi_lens.storage.writing.log_writer import COUNTED_TIERS
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -198,10 +200,15 @@ def _tier_chunks(
 ) -> Iterator[Chunk]:
     """Delete a tier's rows before a bucket, of one app or of all.
 
-    With days go status codes, and calls of removed endpoints.
+    With days go status codes, and calls of removed endpoints; with minutes and hours, the counts of
+    exceptions.
     """
     where = None if app is None else BUCKET.c.endpoint_id.in_(ids_of(app))
     yield from range_chunks(database, RangeDelete.of_tier(tier, oldest, where), batch_size)
+    if tier in COUNTED_TIERS:
+        kinds = None if app is None else EXCEPTION_COUNT.c.failure_id.in_(kinds_of(app))
+        counts = RangeDelete.of_exception_counts(tier, oldest, kinds)
+        yield from range_chunks(database, counts, batch_size)
     if tier is Tier.DAY:
         yield from range_chunks(database, RangeDelete.of_statuses(oldest, app), batch_size)
         yield from range_chunks(database, RangeDelete.of_gone(oldest, app), batch_size)

@@ -32,6 +32,7 @@ from fastapi_lens.storage.schema.tables import (
     CALLER,
     ENDPOINT,
     EXCEPTION,
+    EXCEPTION_COUNT,
     GONE,
     META,
     OBSERVED,
@@ -43,6 +44,7 @@ from fastapi_lens.storage.schema.tables import (
     WORKER,
 )
 from fastapi_lens.storage.writing.drain import Drain
+from fastapi_lens.storage.writing.log_writer import COUNTED_TIERS
 
 _END = (1 << 63) - 1
 """Later than every bucket and every request."""
@@ -78,7 +80,7 @@ class Amount:
 
     Attributes:
         endpoints: Endpoints' own rows.
-        buckets: Rows of minutes, hours, days and weeks.
+        buckets: Rows of minutes, hours, days and weeks, of calls and of exceptions.
         statuses: Status codes by day, and calls of removed endpoints by day.
         workers: Workers.
         requests: Requests in the log.
@@ -109,7 +111,7 @@ def amount(database: Database, choice: Choice) -> Amount:
     Raises:
         StorageError: The database cannot be read.
     """
-    found = {BUCKET: 0, STATUS: 0, GONE: 0, REQUEST: 0, USE_WEEK: 0}
+    found = dict.fromkeys((BUCKET, STATUS, GONE, EXCEPTION_COUNT, REQUEST, USE_WEEK), 0)
     with database.read() as connection:
         for range_delete in _ranges(choice):
             rows = sa.select(sa.func.count()).where(
@@ -126,7 +128,9 @@ def amount(database: Database, choice: Choice) -> Amount:
     endpoints = 0 if stay else len(choice.ids)
     statuses = found[STATUS] + found[GONE]
     return Amount(
-        *(endpoints, found[BUCKET], statuses, workers, found[REQUEST], exceptions),
+        *(endpoints, found[BUCKET] + found[EXCEPTION_COUNT], statuses, workers),
+        requests=found[REQUEST],
+        exceptions=exceptions,
         uses=uses + found[USE_WEEK],
         callers=callers,
     )
@@ -268,6 +272,11 @@ def _ranges(choice: Choice) -> Iterator[RangeDelete]:
             else:
                 rows = (BUCKET.c.tier == tier.value) & of_ids
                 yield RangeDelete(BUCKET, rows, BUCKET.c.bucket, BUCKET.c.endpoint_id, _END)
+        for tier in COUNTED_TIERS:
+            limit = _END if choice.before is None else choice.before // tier
+            kinds = sa.select(EXCEPTION.c.id).where(EXCEPTION.c.endpoint_id.in_(ids))
+            of_kinds = EXCEPTION_COUNT.c.failure_id.in_(kinds)
+            yield RangeDelete.of_exception_counts(tier, limit, of_kinds)
         limit = _END if choice.before is None else choice.before // Tier.DAY
         for table in (STATUS, GONE):
             day, endpoint = table.c.day, table.c.endpoint_id

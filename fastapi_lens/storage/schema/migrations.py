@@ -1,6 +1,7 @@
 """Schema version and migration steps; safe when many processes start at once."""
 
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.schema import CreateColumn
 
 from fastapi_lens.errors import SchemaTooNewError, StorageError
+from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.dialects import dialect_of
 from fastapi_lens.storage.schema.identities import shape_id
@@ -16,6 +18,9 @@ from fastapi_lens.storage.schema.models import lens_metadata
 from fastapi_lens.storage.schema.tables import (
     CALLER,
     ENDPOINT,
+    EXCEPTION,
+    EXCEPTION_COUNT,
+    EXCEPTIONS_COUNTED_SINCE,
     GONE,
     INBOX,
     META,
@@ -36,9 +41,12 @@ SESSION_SALT = "session_salt"
 def _create_tables(connection: Connection) -> None:
     lens_metadata.create_all(connection)
     for table in lens_metadata.sorted_tables:
+        existing = _columns_of(connection, table)
         for index in table.indexes:
-            # Of a table that already exists, because the process that created it was killed.
-            index.create(connection, checkfirst=True)
+            # A table of an older release gets some columns, and their indexes, in a later step.
+            if existing.issuperset(column.name for column in index.columns):
+                # Of a table that already exists, because the process that created it was killed.
+                index.create(connection, checkfirst=True)
 
 
 def _add_log_and_settings(connection: Connection) -> None:
@@ -127,6 +135,19 @@ def _add_callers(connection: Connection) -> None:
     _add_column(connection, REQUEST, REQUEST.c.caller_id)
 
 
+def _add_exception_counts(connection: Connection) -> None:
+    """Add the counts of exceptions by minute and hour, which begin now."""
+    dialect_of(connection).allow_long_keys(connection, EXCEPTION)
+    for table in (EXCEPTION, EXCEPTION_COUNT):
+        table.create(connection, checkfirst=True)
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
+    # Not `insert_ignore`, which needs a database: an interrupted step may have written the fact.
+    connection.execute(sa.delete(META).where(META.c.name == EXCEPTIONS_COUNTED_SINCE))
+    since = str(microseconds(time.time()))
+    connection.execute(sa.insert(META).values(name=EXCEPTIONS_COUNTED_SINCE, value=since))
+
+
 def _add_column(connection: Connection, table: sa.Table, column: sa.Column[Any]) -> None:
     """Add a column that may be left out of a row to a table, unless it exists."""
     if column.name not in _columns_of(connection, table):
@@ -151,6 +172,7 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
     _drop_written_at,
     _add_observation,
     _add_callers,
+    _add_exception_counts,
 )
 """Step n migrates the schema from version n to n + 1; steps are only ever appended.
 

@@ -375,6 +375,11 @@ class ExceptionRow(LensModel, table=True):
     """
 
     __tablename__ = "lens_failure"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    __table_args__ = (  # type: ignore[assignment]
+        # Every page shows the number of new ones.
+        Index("ix_lens_failure_first", "app", "first_at"),
+        LensModel.__table_args__,
+    )
     id: int = _key()
     app: str = Field(max_length=200, index=True)
     endpoint_id: int = _count()
@@ -385,6 +390,24 @@ class ExceptionRow(LensModel, table=True):
     calls: int = _count()
     first_at: int = _count()
     last_at: int = _count()
+
+
+class ExceptionCountRow(LensModel, table=True):
+    """The exceptions of one kind in one minute or one hour.
+
+    `failure_id` is the id of the kind. Kinds that occurred before this table existed have rows from
+    `EXCEPTIONS_COUNTED_SINCE` on only.
+    """
+
+    __tablename__ = "lens_failure_count"  # pyright: ignore[reportAssignmentType]  SQLModel takes text.
+    __table_args__ = (  # type: ignore[assignment]
+        Index("ix_lens_failure_count_failure", "failure_id"),
+        {**LensModel.__table_args__, "sqlite_with_rowid": False},
+    )
+    tier: int = _key(Integer)
+    bucket: int = _key()
+    failure_id: int = _key()
+    calls: int = _count()
 
 
 class SettingRow(LensModel, table=True):

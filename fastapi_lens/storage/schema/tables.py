@@ -28,6 +28,7 @@ LEASE = _table(models.LeaseRow)
 META = _table(models.MetaRow)
 REQUEST = _table(models.RequestRow)
 EXCEPTION = _table(models.ExceptionRow)
+EXCEPTION_COUNT = _table(models.ExceptionCountRow)
 SETTING = _table(models.SettingRow)
 AUDIT = _table(models.AuditRow)
 THROTTLE = _table(models.ThrottleRow)
@@ -39,12 +40,17 @@ SCHEMA_VERSION = "schema_version"
 SCHEMA_STEP = "schema_step"
 """The fact in META with the number of completed steps of `migrations.STEPS`."""
 
+EXCEPTIONS_COUNTED_SINCE = "exceptions_counted_since"
+"""The fact in META with the time from which on EXCEPTION_COUNT has all exceptions, in microseconds
+since the epoch."""
+
 
 MOVED: tuple[sa.Table, ...] = (
     *(ENDPOINT, WORKER, BUCKET, STATUS),
     *(RELEASE, OBSERVED, GONE),
     *(CALLER, USE, USE_WEEK),
-    *(EXCEPTION, REQUEST, SETTING, AUDIT),
+    *(EXCEPTION, EXCEPTION_COUNT),
+    *(REQUEST, SETTING, AUDIT),
 )
 """The tables to move, in this order. Leases, the session salt, ended sessions and the clients that
 entered wrong keys are not moved."""

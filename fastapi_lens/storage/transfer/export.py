@@ -15,6 +15,8 @@ from fastapi_lens.storage.schema.identities import dropped_id
 from fastapi_lens.storage.schema.migrations import SESSION_SALT
 from fastapi_lens.storage.schema.tables import (
     ENDPOINT,
+    EXCEPTION,
+    EXCEPTION_COUNT,
     META,
     OBSERVED,
     RELEASE,
@@ -85,6 +87,9 @@ def _belongs(table: sa.Table, apps: Sequence[str]) -> sa.ColumnElement[bool]:
         return OBSERVED.c.release_id.in_(releases) | OBSERVED.c.release_id.in_(
             list(map(dropped_id, apps))
         )
+    if table is EXCEPTION_COUNT:
+        kinds = sa.select(EXCEPTION.c.id).where(EXCEPTION.c.app.in_(apps))
+        return EXCEPTION_COUNT.c.failure_id.in_(kinds)
     endpoints = sa.select(ENDPOINT.c.id).where(ENDPOINT.c.app.in_(apps))
     belongs: sa.ColumnElement[bool] = table.c.endpoint_id.in_(endpoints)
     return belongs

@@ -29,6 +29,7 @@ from fastapi_lens.storage.schema.tables import (
     CALLER,
     ENDPOINT,
     EXCEPTION,
+    EXCEPTION_COUNT,
     GONE,
     META,
     OBSERVED,
@@ -43,7 +44,12 @@ from fastapi_lens.storage.transfer.export import Origins, origins
 from fastapi_lens.storage.writing.batches import BucketSum
 from fastapi_lens.storage.writing.callers import merge_uses, merge_weeks
 from fastapi_lens.storage.writing.increments import UPDATE_BUCKET, UPDATE_STATUS
-from fastapi_lens.storage.writing.log_writer import ADD_EXCEPTION, exception_change
+from fastapi_lens.storage.writing.log_writer import (
+    ADD_EXCEPTION,
+    ADD_EXCEPTION_COUNT,
+    exception_change,
+    exception_count_change,
+)
 from fastapi_lens.storage.writing.rollup import bucket_change, locked_buckets, locked_endpoints
 from fastapi_lens.storage.writing.use_totals import TOTALS, UseTotals
 
@@ -81,6 +87,7 @@ class Importer:
             BUCKET: _add_buckets,
             STATUS: _add_statuses,
             EXCEPTION: _add_exceptions,
+            EXCEPTION_COUNT: _add_exception_counts,
             RELEASE: _add_releases,
             OBSERVED: _add_observed,
             GONE: _add_gone,
@@ -274,6 +281,7 @@ _NO_COUNTS: Mapping[str, Mapping[str, int]] = MappingProxyType(
     {
         STATUS.name: {"calls": 0},
         GONE.name: {"calls": 0},
+        EXCEPTION_COUNT.name: {"calls": 0},
         RELEASE.name: {"first_at": 0, "last_at": 0},
         CALLER.name: {"first_at": 0, "last_at": 0},
         OBSERVED.name: {"minutes": 0},
@@ -358,6 +366,10 @@ def _add_statuses(connection: Connection, rows: Sequence[Row]) -> None:
 def _add_exceptions(connection: Connection, rows: Sequence[Row]) -> None:
     for row in rows:
         connection.execute(ADD_EXCEPTION, exception_change(row))
+
+
+def _add_exception_counts(connection: Connection, rows: Sequence[Row]) -> None:
+    connection.execute(ADD_EXCEPTION_COUNT, list(map(exception_count_change, rows)))
 
 
 def _add_releases(connection: Connection, rows: Sequence[Row]) -> None:

@@ -15,6 +15,7 @@ from fastapi_lens.storage.schema.tables import (
     CALLER,
     ENDPOINT,
     EXCEPTION,
+    EXCEPTION_COUNT,
     REQUEST,
     STATUS,
     USE,
@@ -47,7 +48,10 @@ def contents(database: Database) -> Contents:
         StorageError: The database cannot be read.
     """
     with database.read() as connection:
-        tables = (ENDPOINT, BUCKET, STATUS, WORKER, REQUEST, EXCEPTION, CALLER, USE, USE_WEEK)
+        tables = (
+            *(ENDPOINT, BUCKET, STATUS, WORKER, REQUEST, EXCEPTION, EXCEPTION_COUNT),
+            *(CALLER, USE, USE_WEEK),
+        )
         counts = {table.name: _count(connection, table) for table in tables}
         never = sa.select(ENDPOINT.c.app, sa.func.count()).where(ENDPOINT.c.last_called_at == 0)
         found = connection.execute(never.group_by(ENDPOINT.c.app))

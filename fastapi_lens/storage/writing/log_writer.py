@@ -6,7 +6,8 @@ It has a sequence number of its own, `log_seq` of the worker's row, which works 
 inbox. Rows of requests have unique ids, so that existing ones are skipped.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,10 +19,12 @@ from fastapi_lens.errors import RefusedError
 from fastapi_lens.storage.coordination.sequence import SequenceGuard, retry_on_deadlock
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
+from fastapi_lens.storage.engine.prepared import primary_key
 from fastapi_lens.storage.engine.texts import storable
 from fastapi_lens.storage.schema.data_version import note_change
 from fastapi_lens.storage.schema.identities import identity_of
-from fastapi_lens.storage.schema.tables import EXCEPTION, GONE, REQUEST, WORKER
+from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.tables import EXCEPTION, EXCEPTION_COUNT, GONE, REQUEST, WORKER
 from fastapi_lens.storage.writing.refusals import Refusal, add_one_by_one, log_refusals
 
 
@@ -56,6 +59,7 @@ class CountedException:
     Attributes:
         id: The result of `exception_id`.
         calls: Their number.
+        minutes: The minutes with one of them, since the epoch, each with its number.
     """
 
     id: int
@@ -67,6 +71,16 @@ class CountedException:
     calls: int
     first_at: int
     last_at: int
+    minutes: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Most rows that it changes."""
+        return 1 + len(COUNTED_TIERS) * len(self.minutes)
+
+
+COUNTED_TIERS = (Tier.MINUTE, Tier.HOUR)
+"""The tiers of the counts of exceptions; no coarser one, because no kind is kept for longer."""
 
 
 class CountedGone(NamedTuple):
@@ -137,26 +151,29 @@ class LogWriter:
         # In the order of the primary key, so that two workers cannot deadlock.
         exceptions = sorted(batch.exceptions, key=lambda exception: exception.id)
         gone = sorted(batch.gone)
+        counts = exception_counts(exceptions)
+        empty: dict[sa.Table, list[dict[str, Any]]] = {
+            EXCEPTION: [self._empty(exception) for exception in exceptions],
+            EXCEPTION_COUNT: [{**count, "calls": 0} for count in counts],
+            GONE: [_no_calls(one) for one in gone],
+        }
         # In transactions of their own, so that an INSERT never waits while holding locks.
-        if exceptions:
-            with self._database.write() as connection:
-                empty = [self._empty(exception) for exception in exceptions]
-                add(connection, self._database.insert_ignore(EXCEPTION), empty)
-        if gone:
-            with self._database.write() as connection:
-                add(
-                    connection, self._database.insert_ignore(GONE), [_no_calls(one) for one in gone]
-                )
+        for table, rows in empty.items():
+            if rows:
+                with self._database.write() as connection:
+                    add(connection, self._database.insert_ignore(table), rows)
         with self._database.write() as connection:
             # It was applied before; only the acknowledgement was lost.
             if not self._guard.advance(connection, batch.seq):
                 return
             if batch.requests:
-                rows = self._rows(batch.requests)
-                add(connection, self._database.insert_ignore(REQUEST), rows)
+                insert = self._database.insert_ignore(REQUEST)
+                add(connection, insert, self._rows(batch.requests))
             if exceptions:
                 changes = [exception_change(asdict(exception)) for exception in exceptions]
                 add(connection, ADD_EXCEPTION, changes)
+            if counts:
+                add(connection, ADD_EXCEPTION_COUNT, list(map(exception_count_change, counts)))
             if gone:
                 add(connection, ADD_GONE, [_gone_change(one) for one in gone])
                 note_change(self._database, connection)
@@ -215,7 +232,10 @@ def _add_singly(
     refusals += add_one_by_one(connection, rows, lambda row: connection.execute(statement, row))
 
 
-_NAMES = ("method", "path", "type", "place", "new_message", "day", "key_day")
+_NAMES = (
+    *("method", "path", "type", "place", "new_message"),
+    *("day", "key_day", "bucket", "key_bucket"),
+)
 """Parameters that identify a row: some of a request, of an exception, or of a removed endpoint."""
 
 _FIRST: sa.BindParameter[int] = sa.bindparam("new_first_at", type_=sa.BigInteger())
@@ -251,6 +271,15 @@ ADD_EXCEPTION = (
 )
 
 
+ADD_EXCEPTION_COUNT = (
+    sa.update(EXCEPTION_COUNT)
+    .where(
+        *(column == sa.bindparam(f"key_{column.name}") for column in EXCEPTION_COUNT.primary_key)
+    )
+    .values(calls=EXCEPTION_COUNT.c.calls + sa.bindparam("add_calls"))
+)
+
+
 ADD_GONE = (
     sa.update(GONE)
     .where(
@@ -280,6 +309,24 @@ def _gone_change(counted: CountedGone) -> dict[str, Any]:
         "key_is_noise": int(counted.is_noise),
         "add_calls": counted.calls,
     }
+
+
+def exception_counts(exceptions: Iterable[CountedException]) -> list[dict[str, Any]]:
+    """The rows of `EXCEPTION_COUNT` of some exceptions, in the order of the primary key."""
+    sums: Counter[tuple[int, int, int]] = Counter()
+    for one in exceptions:
+        for minute, calls in one.minutes:
+            for tier in COUNTED_TIERS:
+                bucket = minute * Tier.MINUTE // tier
+                sums[tier.value, bucket, one.id] += calls
+    names = ("tier", "bucket", "failure_id")
+    return [{**dict(zip(names, key, strict=True)), "calls": sums[key]} for key in sorted(sums)]
+
+
+def exception_count_change(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of `ADD_EXCEPTION_COUNT` that add a row's calls to the row of the same key."""
+    keys = primary_key(EXCEPTION_COUNT, [row[one.name] for one in EXCEPTION_COUNT.primary_key])
+    return {**keys, "add_calls": row["calls"]}
 
 
 def exception_change(row: Mapping[str, Any]) -> dict[str, Any]:

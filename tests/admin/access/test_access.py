@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
-from fastapi_lens.admin.access.authenticator import safe_next
+from fastapi_lens.admin.access.authenticator import MAX_NEXT_LENGTH, safe_next
 from fastapi_lens.admin.access.key_store import KeyStore
 from tests.attack.asgi import Caller, Raw
 from tests.recording.probe import lens_of
@@ -309,7 +309,12 @@ def test_the_way_on_after_signing_in_never_leaves_the_admin(target: str) -> None
         "/other/",
         "/lens/\n/x",
         "",
-        "/lens/" + "x" * 3_000,
+        "/lens/\t",
+        "/lens/a b",
+        "/lens/\x7f",
+        "/lens/%2E%2E/x",
+        "/lens/?report_key=of-somebody-else",
+        "/lens/" + "x" * (MAX_NEXT_LENGTH - 5),
     ],
 )
 def test_a_way_on_that_is_not_the_admins_becomes_its_start_page(target: str) -> None:
@@ -317,7 +322,11 @@ def test_a_way_on_that_is_not_the_admins_becomes_its_start_page(target: str) -> 
 
 
 def test_a_way_on_within_the_admin_is_kept() -> None:
-    for target in ("/api/lens/", "/api/lens/endpoints/00ab?days=7", "/api/lens/?q=a%2Fb"):
+    longest = "/api/lens/" + "x" * (MAX_NEXT_LENGTH - 10)
+    for target in (
+        *("/api/lens/", "/api/lens/endpoints/00ab?days=7", "/api/lens/?q=a%2Fb"),
+        *("/api/lens/!", "/api/lens/~", "/api/lens/?q=%2e%2e", "/api/lens/requests/", longest),
+    ):
         assert safe_next(target, "/api/lens") == target
 
 

@@ -37,9 +37,9 @@ def test_who_comes_goes_and_takes_something_along_is_noted(client_with: MakeClie
         ("sign_in", "alice", where, "", ""),
         ("sign_in", "ci", where, "", ""),
         ("export", "ci", where, "endpoints.csv", "?q=orders&days=30"),
-        ("export", "ci", where, "endpoints.json", ""),
-        ("export", "ci", where, "requests.csv", ""),
-        ("export", "ci", where, "requests.json", "?status=5xx"),
+        ("export", "ci", where, "endpoints.json", "?days=7"),
+        ("export", "ci", where, "requests.csv", "?days=all"),
+        ("export", "ci", where, "requests.json", "?status=5xx&days=all"),
         ("sign_out", "alice", where, "", ""),
         ("sign_out_everywhere", "ci", where, "", ""),
     }

@@ -5,9 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
+from fastapi_lens.admin.urls.period import Period, WindowChoice
 from fastapi_lens.admin.urls.requests import REASONS, RequestsQuery
 from fastapi_lens.reporting.model import key_from_id
 from fastapi_lens.reporting.request_log import LogFilter
+from tests.admin.make import NOW
+from tests.admin.urls.make import periods
 
 pytestmark = pytest.mark.unit
 
@@ -21,6 +24,7 @@ QUERIES = st.builds(
     min_ms=st.integers(-10, 10**12),
     reason=st.sampled_from(["", *REASONS, "other"]),
     before=KEYS,
+    window=periods,
 )
 
 
@@ -61,13 +65,22 @@ def test_what_makes_no_sense_is_left_out(text: str) -> None:
 
 def test_a_view_is_the_filter_that_its_address_says() -> None:
     key = key_from_id(7)
-    text = f"?q=a+b&endpoint={key}&status=5xx&method=get&min_ms=500&reason=slow&before={key}"
+    text = f"?q=a+b&endpoint={key}&status=5xx&method=get&min_ms=500&reason=slow&before={key}&days=1"
     query = RequestsQuery.parse(text)
 
-    assert query.wanted == LogFilter(
-        endpoint=key, statuses=(500, 599), method="GET", min_ms=500, text="a b", reason="slow"
+    assert query.wanted(NOW) == LogFilter(
+        endpoint=key,
+        statuses=(500, 599),
+        method="GET",
+        min_ms=500,
+        text="a b",
+        reason="slow",
+        since=int(NOW) - 86_400,
     )
-    assert RequestsQuery(status="404").wanted.statuses == (404, 404)
+    assert RequestsQuery(status="404").wanted(NOW).statuses == (404, 404)
+    part = RequestsQuery(window=Period(part=(0, 60))).wanted(NOW)
+    assert (part.since, part.until) == (0, 60)
+    assert query.with_window(Period(WindowChoice.ALL)).wanted(NOW).since is None
     assert query.is_filtered
     assert not RequestsQuery(before=key).is_filtered
     assert query.newest().older(key) == query
@@ -76,8 +89,8 @@ def test_a_view_is_the_filter_that_its_address_says() -> None:
 def test_a_caller_is_in_the_address_after_the_endpoint() -> None:
     key = "00000000000000ff"
     query = RequestsQuery.parse(f"?caller={key}&q=a&endpoint={key}")
-    assert query.url() == f"?q=a&endpoint={key}&caller={key}"
-    assert query.wanted.caller == key
+    assert query.url() == f"?q=a&endpoint={key}&caller={key}&days=7"
+    assert query.wanted(NOW).caller == key
     assert query.is_filtered
     # The id of all callers beyond the limit, which is also that of requests without one.
     assert RequestsQuery.parse("?caller=0000000000000000").caller == ""

@@ -7,9 +7,10 @@ from benchmarks.support.writing import Writer
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import LOG_KEPT_SECONDS, Retention, prune
 from fastapi_lens.storage.retention.purge import Choice, amount, purge
-from fastapi_lens.storage.schema.tables import EXCEPTION, REQUEST
+from fastapi_lens.storage.schema.models import Tier
+from fastapi_lens.storage.schema.tables import EXCEPTION, EXCEPTION_COUNT, REQUEST
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
-from tests.storage.writing.test_log_writer import AT, exception, request
+from tests.storage.writing.test_log_writer import AT, MINUTE, exception, request
 
 DAY = 86_400
 
@@ -85,3 +86,40 @@ def test_a_purge_takes_the_log_of_its_endpoints_and_says_how_much(database: Data
     assert amount(database, everything).rows == 20 + 20 + 2
     sum(purge(database, everything, now=1.0))
     assert left(database) == {}
+
+
+def test_the_counts_of_exceptions_are_kept_as_long_as_their_kinds(database: Database) -> None:
+    fill(database, "one", range(40))
+    fill(database, "two", range(40))
+    delete(database, Retention(7, app="two"), day=40)
+    kinds = {row.id for row in table_rows(database, EXCEPTION)}
+    hours = [row for row in table_rows(database, EXCEPTION_COUNT) if row.tier == Tier.HOUR]
+    assert {row.failure_id for row in hours} == kinds
+    assert len(hours) == len(kinds)
+    assert {row.tier for row in table_rows(database, EXCEPTION_COUNT)} == {Tier.HOUR}
+
+
+def test_with_a_kind_go_its_counts(database: Database) -> None:
+    fill(database, "one", range(30))
+    prune(database, Retention(app="one", log_max_rows=10), now=AT / 1e6 + 30 * DAY)
+    kinds = {row.id for row in table_rows(database, EXCEPTION)}
+    assert len(kinds) == 10
+    assert {row.failure_id for row in table_rows(database, EXCEPTION_COUNT)} == kinds
+
+
+def test_the_counts_before_a_time_are_deleted_by_choice(database: Database) -> None:
+    fill(database, "one", range(2))
+    facts = worker("again", "one")
+    Writer(database, facts).register([], applied=0, now_us=AT)
+    kind = exception(DAY, minutes=((MINUTE, 3), (MINUTE + DAY // 60, 1)))
+    LogWriter(database, facts).write(LogBatch(1, (), (kind,)))
+    before = Choice("one", [7], before=AT // 1_000_000 + DAY)
+    found = amount(database, before)
+    # Two rows of each of two kinds, one of which goes itself.
+    assert (found.buckets, found.exceptions) == (4, 1)
+    assert sum(purge(database, before, now=AT / 1e6 + 2 * DAY)) >= 4
+    first = {row.bucket * row.tier for row in table_rows(database, EXCEPTION_COUNT)}
+    assert first == {AT // 1_000_000 + DAY}
+    for _ in purge(database, Choice("one", [7], whole_app=True), now=AT / 1e6 + 2 * DAY):
+        pass
+    assert table_rows(database, EXCEPTION_COUNT) == []

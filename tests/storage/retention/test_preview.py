@@ -13,7 +13,14 @@ from fastapi_lens.storage.retention.log_deletion import request_id_at
 from fastapi_lens.storage.retention.preview import Expired, expired
 from fastapi_lens.storage.retention.pruner import Retention, prune
 from fastapi_lens.storage.schema.models import Tier
-from fastapi_lens.storage.schema.tables import BUCKET, EXCEPTION, GONE, REQUEST, STATUS
+from fastapi_lens.storage.schema.tables import (
+    BUCKET,
+    EXCEPTION,
+    EXCEPTION_COUNT,
+    GONE,
+    REQUEST,
+    STATUS,
+)
 
 NOW = 1_775_243_992.5
 DAY = 86_400
@@ -45,6 +52,16 @@ def fill(database: Database, chance: random.Random) -> None:
             for day in {int(at) // DAY for at in times}
         ],
         REQUEST: [{**request, "id": request_id_at(round(at * 1e6))} for at in times],
+        EXCEPTION_COUNT: [
+            {
+                "tier": tier.value,
+                "bucket": int(at) // tier,
+                "failure_id": number,
+                "calls": 1,
+            }
+            for number, at in enumerate(times)
+            for tier in (Tier.MINUTE, Tier.HOUR)
+        ],
         EXCEPTION: [
             {**exception, "id": number, "last_at": round(at * 1e6)}
             for number, at in enumerate(times)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 
 import pytest
@@ -20,7 +21,13 @@ from fastapi_lens.storage.writing.batches import Batch, Delta
 from fastapi_lens.storage.writing.drain import Drain, drain_all
 from fastapi_lens.storage.writing.inbox import Inbox
 from fastapi_lens.storage.writing.registrar import Registrar
-from tests.storage.first_edition import VERSION, FirstWorker, make_tables, version_in
+from tests.storage.first_edition import (
+    VERSION,
+    FirstWorker,
+    make_tables,
+    until_alone,
+    version_in,
+)
 
 BATCHES = 12
 FACTS = [replace(facts(f"/{number}"), id=number) for number in range(1, ENDPOINTS + 1)]
@@ -107,12 +114,12 @@ def test_old_and_new_workers_add_up_exactly_while_the_database_is_migrated(
 
     def write_new(name: str) -> None:
         begin.wait(30)
-        migrate(old)
-        Registrar(old, worker(name)).register(FACTS, applied=0, now_us=1)
-        inbox, drain = Inbox(old, worker(name)), Drain(old)
+        registrar, inbox, drain = Registrar(old, worker(name)), Inbox(old, worker(name)), Drain(old)
+        until_alone(lambda: migrate(old))
+        until_alone(lambda: registrar.register(FACTS, applied=0, now_us=1))
         for batch in streams[name]:
-            inbox.put(batch, Progress())
-            drain.run(seconds=5)
+            until_alone(partial(inbox.put, batch, Progress()))
+            until_alone(lambda: drain.run(seconds=5))
 
     with ThreadPoolExecutor(len(streams)) as pool:
         writing = {name: write_old if "old" in name else write_new for name in streams}

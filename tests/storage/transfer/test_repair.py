@@ -10,7 +10,15 @@ from benchmarks.support.writing import Writer
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.records.import_notes import import_note
 from fastapi_lens.storage.schema.row_checks import sound_values
-from fastapi_lens.storage.schema.tables import BUCKET, ENDPOINT, EXCEPTION, REQUEST, STATUS, WORKER
+from fastapi_lens.storage.schema.tables import (
+    BUCKET,
+    ENDPOINT,
+    EXCEPTION,
+    EXCEPTION_COUNT,
+    REQUEST,
+    STATUS,
+    WORKER,
+)
 from fastapi_lens.storage.transfer.repair import repair, wrong_rows
 from fastapi_lens.storage.writing.batches import Batch
 from fastapi_lens.storage.writing.log_writer import LogBatch, LogWriter
@@ -38,6 +46,7 @@ POISON: dict[sa.Table, dict[str, Any]] = {
     BUCKET: {"calls": -5, "duration_us": TOO_MANY, "histogram": b"\x0f\xff\xff"},
     STATUS: {"calls": TOO_MANY},
     EXCEPTION: {"calls": -1, "first_at": TOO_MANY},
+    EXCEPTION_COUNT: {"calls": -1},
     REQUEST: {"duration_us": -1, "reason": "odd"},
 }
 

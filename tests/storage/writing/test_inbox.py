@@ -28,7 +28,13 @@ from fastapi_lens.storage.schema.models import CallerKind
 from fastapi_lens.storage.schema.tables import INBOX, WORKER
 from fastapi_lens.storage.writing.batches import Batch, CallerCalls, CallerFacts, Delta, Use
 from fastapi_lens.storage.writing.drain import backlog
-from fastapi_lens.storage.writing.inbox import Inbox, UnreadableError, pack, unpack
+from fastapi_lens.storage.writing.inbox import (
+    Inbox,
+    UnreadableError,
+    is_newer,
+    pack,
+    unpack,
+)
 from fastapi_lens.storage.writing.open_calls import as_text
 from fastapi_lens.storage.writing.registrar import Registrar
 
@@ -127,15 +133,26 @@ def test_what_is_wrong_with_a_body_is_said() -> None:
     plain = zlib.decompress(pack(BATCH)[1:])
     many = struct.pack("<IIq", 2**32 - 1, 2**32 - 1, 0)
     for body, problem in {
-        b"": "unknown format of no bytes",
-        b"\3abc": "unknown format 03",
+        b"": "^unknown format of no bytes$",
+        b"\3abc": "^unknown format 03$",
         b"\1abc": "while decompressing",
         compressed(many): "requires a buffer",
-        compressed(plain + b"x"): "it has another length than it says",
-        compressed(plain[:-1]): "it has another length than it says",
+        compressed(plain + b"x"): "^it has another length than it says$",
+        compressed(plain[:-1]): "^it has another length than it says$",
     }.items():
         with pytest.raises(UnreadableError, match=problem):
             unpack(body)
+
+
+@given(BATCHES)
+def test_what_this_release_packs_is_not_newer(batch: Batch) -> None:
+    assert not is_newer(pack(batch))
+
+
+def test_a_later_format_is_newer_and_no_bytes_are_not() -> None:
+    assert is_newer(b"\3")
+    assert is_newer(b"\3abc")
+    assert not is_newer(b"")
 
 
 def test_a_batch_without_callers_is_packed_as_before_there_were_any() -> None:
@@ -229,7 +246,9 @@ def test_what_waits_is_counted_and_since_the_oldest_of_it(database: Database) ->
     for name, app, since in (("w1", APP, 30), ("w2", APP, 20), ("w3", "other", 10)):
         inbox = inbox_of(database, name, app)
         for seq in (1, 2):
-            inbox.put(Batch(seq, (delta(1),), since_us=since * seq), Progress())
+            # In both formats.
+            batch = Batch(seq, (delta(1),), since_us=since * seq, is_attributed=seq == 1)
+            inbox.put(batch, Progress())
     assert waits(database) == (6, 10, 0)
     with database.write() as connection:
         connection.execute(sa.update(INBOX).where(INBOX.c.seq == 2).values(body=b"\3newer"))
@@ -245,3 +264,22 @@ def test_uses_wait_like_calls_and_open_calls_are_told_at_once(local: FlakyDataba
     assert seq_of(local) == 2
     (row,) = (one for one in table_rows(local, WORKER) if one.id == "w1")
     assert row.open_calls is None
+
+
+def test_open_calls_are_those_of_the_worker_that_tells_them(local: FlakyDatabase) -> None:
+    def open_calls() -> dict[str, str | None]:
+        rows = (row for row in table_rows(local, WORKER) if row.id != "setup")
+        return {row.id: row.open_calls for row in rows}
+
+    mine, other, uses = inbox_of(local), inbox_of(local, "w2"), (Use(1, 2, 3, 4),)
+    other.put(Batch(1, open_calls="other"), Progress())
+    assert mine.put(Batch(1, (), uses, as_text(uses)), Progress()) == 1
+    assert open_calls() == {"w1": as_text(uses), "w2": "other"}
+    # None says that nothing has changed.
+    mine.put(Batch(2, (), uses), Progress())
+    assert open_calls() == {"w1": as_text(uses), "w2": "other"}
+    mine.put(Batch(3, open_calls=""), Progress())
+    assert open_calls() == {"w1": None, "w2": "other"}
+    # Told together with what is there already, they are not noted once more.
+    mine.put(Batch(3, open_calls="late"), Progress())
+    assert open_calls() == {"w1": None, "w2": "other"}

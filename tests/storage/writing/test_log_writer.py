@@ -15,7 +15,7 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.data_version import data_version
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.schema.models import REQUEST_ID_BITS
-from fastapi_lens.storage.schema.tables import EXCEPTION, GONE, META, REQUEST
+from fastapi_lens.storage.schema.tables import EXCEPTION, EXCEPTION_COUNT, GONE, META, REQUEST
 from fastapi_lens.storage.writing.log_writer import (
     CountedException,
     CountedGone,
@@ -27,6 +27,7 @@ from fastapi_lens.storage.writing.log_writer import (
 from tests.support.statements import listening
 
 AT = 1_773_014_400_000_000
+MINUTE = AT // 60_000_000
 
 
 def request(second: int = 0, **facts: Any) -> LoggedRequest:
@@ -58,7 +59,14 @@ def exception(second: int = 0, **facts: Any) -> CountedException:
         "first_at": AT + second * 1_000_000,
         "last_at": AT + second * 1_000_000,
     }
-    return CountedException(**{**values, **facts})
+    values |= facts
+    return CountedException(**{"minutes": ((MINUTE + second // 60, values["calls"]),), **values})
+
+
+def counted(database: Database) -> dict[tuple[int, int], int]:
+    """Exceptions by tier and begin in seconds after the first."""
+    rows = table_rows(database, EXCEPTION_COUNT)
+    return {(row.tier, row.bucket * row.tier - AT // 1_000_000): row.calls for row in rows}
 
 
 def writer_of(database: Database, name: str = "w1") -> LogWriter:
@@ -77,6 +85,21 @@ def test_a_batch_is_applied_once_however_often_it_is_written(database: Database)
     (row,) = table_rows(database, EXCEPTION)
     assert (row.calls, row.message, row.traceback) == (5, "at 9", "trace 9")
     assert (row.first_at, row.last_at) == (AT + 1_000_000, AT + 9_000_000)
+    assert counted(database) == {(60, 0): 5, (3_600, 0): 5}
+
+
+def test_exceptions_are_counted_by_minute_and_hour(database: Database) -> None:
+    minutes = ((MINUTE, 1), (MINUTE + 59, 2), (MINUTE + 60, 4))
+    writer_of(database).write(LogBatch(1, (), (exception(calls=7, minutes=minutes),)))
+    other = writer_of(database, "w2")
+    other.write(LogBatch(1, (), (exception(60, calls=8, minutes=((MINUTE + 60, 8),)),)))
+    assert counted(database) == {
+        (60, 0): 1,
+        (60, 59 * 60): 2,
+        (60, 3_600): 12,
+        (3_600, 0): 3,
+        (3_600, 3_600): 12,
+    }
 
 
 def test_calls_of_removed_endpoints_of_several_workers_are_added_once_each(
@@ -205,7 +228,8 @@ def write_with_refused_rows(database: Database, caplog: pytest.LogCaptureFixture
     assert sorted(row.calls for row in table_rows(database, EXCEPTION)) == [0, 1, 1]
     (record,) = (one for one in caplog.records if one.name == "fastapi_lens")
     assert sorted(row.calls for row in table_rows(database, GONE)) == [0, 1, 1]
-    assert "skipped 3 rows of the request log" in record.getMessage()
+    # With the two counts of the refused exception.
+    assert "skipped 5 rows of the request log" in record.getMessage()
     assert r"GET /odd\n: " in record.getMessage()
 
 

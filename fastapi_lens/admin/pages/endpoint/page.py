@@ -1,7 +1,7 @@
 """One endpoint: whether it is alive and why, how often it is called, how slow and how faulty."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from starlette.responses import Response
 
@@ -12,38 +12,19 @@ from fastapi_lens.admin.display.charts import OverTime, by_hour, over_time
 from fastapi_lens.admin.display.comparison import comparison, figures, is_seen
 from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words
 from fastapi_lens.admin.display.links import Link, new_rule_href, rule_href
+from fastapi_lens.admin.display.periods import periods_of
 from fastapi_lens.admin.display.request_log import of_endpoint
+from fastapi_lens.admin.display.source_links import SourceLinks
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.pages.endpoint.callers import callers_section
 from fastapi_lens.admin.pages.endpoint.evidence import evidence_box
 from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
-from fastapi_lens.admin.urls.window import WindowChoice
+from fastapi_lens.admin.urls.period import Period, WindowChoice
 from fastapi_lens.reporting.model import Detail, Endpoint, Window
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import SECONDS_PER_DAY, Status, Thresholds
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """The shown window, and links to others.
-
-    Attributes:
-        words: Completes a sentence: ``calls in …``.
-        exact: From when to when, to the minute.
-        widened: True if only less precise rows than requested are kept.
-        back: The window that a part of time was narrowed from; None where none was.
-        earlier: The part of time before it.
-        later: The part of time after it, where it has begun.
-    """
-
-    words: str
-    exact: str
-    widened: bool = False
-    back: Link | None = None
-    earlier: Link | None = None
-    later: Link | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +41,6 @@ def endpoint_page(context: Context) -> Response:
     """``GET /endpoints/{key}``: the page, its fragment, or 304 if nothing has changed."""
     key = context.request.path_params["key"]
     query = EndpointQuery.parse(f"?{context.request.url.query}")
-    if query.part is not None and query.part[0] > context.now:
-        query = replace(query, part=None)
     state = context.lens.reader.state(context.now)
     # The version of the log, because the page also shows logged requests.
     tag = templates.entity_tag(context, state.log_version, key, query.url())
@@ -78,7 +57,7 @@ def endpoint_page(context: Context) -> Response:
 
 def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Response:
     """The page of an endpoint, or a page that says that it does not exist."""
-    now, window = context.now, query.shown
+    now, window = context.now, query.window.window
     detail = context.lens.reader.detail(key, window=window, now=now, with_ignored=True, state=state)
     if detail is None:
         return templates.not_found_page(
@@ -93,25 +72,33 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
         "current": "Endpoints",
         "heading": f"{endpoint.method} {endpoint.path}",
         "address": query.url(base),
-        "back": context.url("/endpoints"),
+        "back": EndpointsQuery(window=query.window).url(context.url("/endpoints")),
         "query": query,
-        "period": _period(context, endpoint, query, base),
+        "periods": periods_of(
+            context,
+            query.window,
+            lambda period: query.with_window(period).url(base),
+            bounds=context.lens.reader.bounds(window, now=now),
+            since=endpoint.first_called_at,
+        ),
         "endpoint": endpoint,
         "usage": endpoint.usage,
         "figures": figures(endpoint.usage, comparable, slow=is_slow),
-        "comparison": comparison(endpoint, before, everything=window.seconds is None),
+        "comparison": comparison(
+            endpoint, before, everything=window.seconds is None, times=context.times
+        ),
         "status": STATUS_LABELS[endpoint.status],
+        "source_href": SourceLinks.of(context).href(endpoint.source),
         "open": open_words(endpoint, now=now),
         "reason": status_reason(endpoint, thresholds=settings.thresholds, now=now),
         "slow_ms": settings.slow_threshold_ms,
         "tags": _tags(context, endpoint, query),
-        "windows": _windows(query, base),
-        "whole": EndpointQuery(window=WindowChoice.ALL).url(base),
+        "whole": EndpointQuery(window=Period(WindowChoice.ALL)).url(base),
         "over_time": _over_time(context, detail, query),
         "by_hour": by_hour(detail.week),
         "codes": _codes(detail.codes),
         "code_days": _code_days(context, endpoint, window),
-        "log": of_endpoint(context, endpoint),
+        "log": of_endpoint(context, endpoint, query.window),
         "ignored_by": _ignored_by(context, endpoint),
         "ignore_href": new_rule_href(context, endpoint),
         "delete_href": context.url(f"/settings/danger?endpoint={endpoint.key}"),
@@ -132,36 +119,9 @@ def _over_time(context: Context, detail: Detail, query: EndpointQuery) -> OverTi
     return over_time(
         detail.series,
         # Without a path, to save bytes: charts have very many of these links to the same page.
-        narrow=lambda start, end: query.with_part(start, end).url(""),
-        ends_now=context.lens.reader.bounds(query.shown, now=context.now).end is None,
-    )
-
-
-def _period(context: Context, endpoint: Endpoint, query: EndpointQuery, base: str) -> Period:
-    bounds = context.lens.reader.bounds(query.shown, now=context.now)
-    start = endpoint.first_called_at if bounds.start is None else bounds.start
-    if start is None:
-        return Period(query.window.words, "no calls yet")
-    exact = (
-        formats.between(start, bounds.end) if bounds.end else f"{formats.minute(start)} UTC – now"
-    )
-    if query.part is None:
-        return Period(query.window.words, exact)
-    first, last = query.part
-    length = last - first
-    widened = bounds.start != first or bounds.end not in (last, None)
-    # A part before the epoch or after 2100 becomes None, and then has no link.
-    earlier = query.with_part(first - length, first)
-    later = query.with_part(last, last + length)
-    return Period(
-        formats.between(*query.part),
-        exact,
-        widened,
-        Link(query.window.words, replace(query, part=None).url(base), current=False),
-        Link("Earlier", earlier.url(base), current=False) if earlier.part else None,
-        Link("Later", later.url(base), current=False)
-        if later.part and last <= context.now
-        else None,
+        narrow=lambda start, end: query.with_window(query.window.between(start, end)).url(""),
+        ends_now=context.lens.reader.bounds(query.window.window, now=context.now).end is None,
+        times=context.times,
     )
 
 
@@ -217,15 +177,4 @@ def _ignored_by(context: Context, endpoint: Endpoint) -> list[Link]:
     return [
         Link(rule.pattern, rule_href(context, rule), current=True)
         for rule in context.lens.settings.rules.ignoring(endpoint.method, endpoint.path)
-    ]
-
-
-def _windows(query: EndpointQuery, base: str) -> list[Link]:
-    return [
-        Link(
-            choice.label,
-            EndpointQuery(window=choice).url(base),
-            choice is query.window and query.part is None,
-        )
-        for choice in WindowChoice
     ]

@@ -8,18 +8,19 @@ from starlette.responses import StreamingResponse
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display.callers import called_ids
 from fastapi_lens.admin.display.filter_and_sort import filter_and_sort
+from fastapi_lens.admin.pages.endpoints.earlier import Earlier
 from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
 from fastapi_lens.reporting.csv_table import csv_rows
-from fastapi_lens.reporting.report import EndpointStats
+from fastapi_lens.reporting.listed import ListedEndpoint
 from fastapi_lens.text.escaping import visible_json
 
 
 def as_csv(context: Context) -> StreamingResponse:
-    """``GET /endpoints.csv``: a header, then rows of endpoints, named like the JSON report."""
+    """``GET /endpoints.csv``: a header, then rows of endpoints, named like the JSON."""
     return file_response(
         context,
-        csv_rows(_matching(context)),
+        csv_rows(_matching(context), tuple(ListedEndpoint.model_fields)),
         "endpoints.csv",
         "text/csv; charset=utf-8; header=present",
         view=_query(context).url(),
@@ -47,12 +48,15 @@ def _json(context: Context) -> Iterator[str]:
     yield "\n]}\n"
 
 
-def _matching(context: Context) -> Iterator[EndpointStats]:
+def _matching(context: Context) -> Iterator[ListedEndpoint]:
     query = _query(context)
     endpoints = context.lens.reader.endpoints(
         window=query.window.window, now=context.now, with_ignored=query.ignored
     )
     judged = context.lens.reader.evidence(context.now).by_id()
     called = called_ids(context, query.caller)
-    for endpoint in filter_and_sort(endpoints, query, called=called).matching:
-        yield EndpointStats.of(endpoint, now=context.now, judged=judged.get(endpoint.id))
+    # All members are written, whatever columns the page shows.
+    earlier = Earlier().read(context, query.window.window).comparable(context, endpoints)
+    listing = filter_and_sort(earlier.joined(endpoints), query, called=called)
+    for endpoint in listing.matching:
+        yield ListedEndpoint.of(endpoint, now=context.now, judged=judged.get(endpoint.id))

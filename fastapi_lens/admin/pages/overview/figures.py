@@ -7,11 +7,8 @@ from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.comparison import Figure, change_of, points_of
 from fastapi_lens.changes.change import Change, Kind
 from fastapi_lens.reporting.changes import EndpointChange
-from fastapi_lens.reporting.model import Before, Usage
+from fastapi_lens.reporting.model import FEWEST_CALLS, Before, Usage
 from fastapi_lens.settings.status import Status
-
-FEWEST_CALLS = 100
-"""Calls that both periods must have for a change to be shown."""
 
 ABOUT_EQUAL = 0.05
 """A change of traffic below this share is about none."""
@@ -34,14 +31,14 @@ class Numbers:
         timed: Of all endpoints but WebSockets.
         before: The period before, scaled; None if it is not known or has too few calls.
         timed_before: The same of `timed`, not scaled; None if it is not known.
-        exceptions: Kinds of exceptions with one in the period, and those new in it.
+        exceptions: Number of exceptions in the period, of their types, and of types new in it.
         counts: Endpoints by status.
     """
 
     usage: Usage
     timed: Usage
     before: Before | None
-    exceptions: tuple[int, int]
+    exceptions: tuple[int, int, int]
     counts: Sequence[tuple[Status, int]]
     timed_before: Usage | None = None
 
@@ -52,14 +49,21 @@ def figures(numbers: Numbers, *, slow_ms: float) -> list[Figure]:
     if not usage.calls:
         names = ("Server errors", "Client errors", "p95")
         return [Figure("Calls", "0"), *(Figure(name, formats.NOTHING) for name in names)]
-    kinds, new = numbers.exceptions
     return [
         _calls(usage, before),
         _errors("Server errors", usage.errors_5xx, "5xx", numbers),
         _errors("Client errors", usage.errors_4xx, "4xx", numbers),
         _p95(numbers, slow_ms),
-        Figure("Exceptions", formats.number(kinds), formats.plural(new, "new type")),
+        _exceptions(*numbers.exceptions),
     ]
+
+
+def _exceptions(count: int, types: int, new: int) -> Figure:
+    """The number of exceptions; that of their types, and how many of these are new."""
+    if not types:
+        return Figure("Exceptions", "0")
+    change = "all new" if new == types else f"{formats.number(new)} new" if new else ""
+    return Figure("Exceptions", formats.number(count), formats.plural(types, "type"), change)
 
 
 def _calls(usage: Usage, before: Before | None) -> Figure:

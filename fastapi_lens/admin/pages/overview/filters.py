@@ -1,19 +1,12 @@
 """Parts of the application that the overview can be of: its tags, path prefixes and files. Pure."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.urls.overview import OverviewQuery
 from fastapi_lens.reporting.model import Endpoint
-from fastapi_lens.text.sources import file_and_line
-
-DEPTH = 2
-"""Segments of the longest prefix that is offered."""
-
-FEWEST = 2
-"""Endpoints that a prefix must have to be offered."""
+from fastapi_lens.reporting.parts import file_of, shared_prefixes
 
 
 class Choice(NamedTuple):
@@ -41,13 +34,14 @@ def choices(endpoints: Iterable[Endpoint], query: OverviewQuery) -> list[Choice]
     """
     every = list(endpoints)
     tags = {tag for one in every for tag in one.tags}
-    files = {file_and_line(one.source)[0] for one in every} - {""}
+    files = {file_of(one) for one in every} - {""}
     found = [
         _choice("tag", "Any tag", tags, query.tag),
-        _choice("prefix", "Any path", _prefixes(every), query.prefix),
+        _choice("prefix", "Any path", shared_prefixes(every), query.prefix),
         _choice("file", "Any file", files, query.file),
     ]
-    return [one for one in found if len(one.options) > 1 or one.current]
+    # The only tag or file may be that of all endpoints; a prefix never is.
+    return [one for one in found if len(one.options) > (one.name != "prefix") or one.current]
 
 
 def _choice(name: str, everything: str, values: Iterable[str], current: str) -> Choice:
@@ -55,19 +49,3 @@ def _choice(name: str, everything: str, values: Iterable[str], current: str) -> 
     every: list[str] = sorted({*values, current} - {""})
     text = formats.last_parts if name == "file" else str
     return Choice(name, everything, [(value, text(value)) for value in every], current)
-
-
-def _prefixes(endpoints: Sequence[Endpoint]) -> list[str]:
-    """The beginnings of paths that some endpoints share, but not all."""
-    counts = Counter(prefix for one in endpoints for prefix in _beginnings(one.path))
-    return [prefix for prefix, count in counts.items() if FEWEST <= count < len(endpoints)]
-
-
-def _beginnings(path: str) -> Iterator[str]:
-    """The first segments of a path, as far as they have no parameter: ``/v2``, ``/v2/orders``."""
-    prefix = ""
-    for segment in path.split("/")[1 : DEPTH + 1]:
-        if not segment or "{" in segment:
-            return
-        prefix += f"/{segment}"
-        yield prefix

@@ -1,7 +1,7 @@
 """The overview: the state of the application, and what changed."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -9,20 +9,22 @@ from starlette.responses import Response
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.display.app_charts import app_charts
+from fastapi_lens.admin.display.first_call import first_call_of
 from fastapi_lens.admin.display.labels import STATUS_LABELS
-from fastapi_lens.admin.display.links import Link
-from fastapi_lens.admin.display.request_log import exception_row
+from fastapi_lens.admin.display.periods import periods_of
+from fastapi_lens.admin.display.request_log import exception_rows
 from fastapi_lens.admin.http.history import history_headers, is_live_update
 from fastapi_lens.admin.pages.overview import sections
-from fastapi_lens.admin.pages.overview.charts import app_charts
 from fastapi_lens.admin.pages.overview.figures import Numbers, Part, figures, sentence
 from fastapi_lens.admin.pages.overview.filters import choices
+from fastapi_lens.admin.pages.overview.first_day import first_day
 from fastapi_lens.admin.pages.overview.reading import Found, read
 from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.urls.cleanup import MAX_CHOSEN, CleanupQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
+from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
 from fastapi_lens.admin.urls.overview import OverviewQuery
-from fastapi_lens.admin.urls.window import WindowChoice
 from fastapi_lens.changes.usual import FEWEST_DAYS
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import SECONDS_PER_DAY, Status
@@ -67,6 +69,7 @@ def _made(context: Context, query: OverviewQuery, state: State, *, with_changes:
         "heading": "Overview",
         "slow_ms": context.lens.settings.slow_threshold_ms,
         **_head(context, query, found),
+        **_first_day(context, query, found),
         **_changes(context, query, found),
         **_lists(context, query, found),
         **_unused(context, query, found),
@@ -83,10 +86,15 @@ def _head(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, 
         "query": query,
         "choices": choices(found.everything, query),
         "clear": OverviewQuery(window=query.window).url(base),
-        "windows": [
-            Link(choice.label, replace(query, window=choice).url(base), choice is query.window)
-            for choice in WindowChoice
-        ],
+        "periods": periods_of(
+            context,
+            query.window,
+            lambda period: query.with_window(period).url(base),
+            bounds=context.lens.reader.bounds(query.window.window, now=context.now),
+            since=min(
+                (e.first_called_at for e in found.endpoints if e.first_called_at), default=None
+            ),
+        ),
         "sentence": _sentence(context, query, found, numbers),
         "figures": figures(numbers, slow_ms=context.lens.settings.slow_threshold_ms),
         "statuses": [
@@ -96,12 +104,18 @@ def _head(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, 
     }
 
 
+def _first_day(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, Any]:
+    is_called = found.is_called
+    return {
+        "is_called": is_called,
+        "first_call": None if is_called else first_call_of(context),
+        "first_day": first_day(context, query, found.evidence, is_called=is_called),
+    }
+
+
 def _sentence(context: Context, query: OverviewQuery, found: Found, numbers: Numbers) -> list[Part]:
-    if not any(one.total_calls for one in found.endpoints):
-        return [
-            Part("No calls recorded yet. "),
-            Part("How to make the first one", context.url("/endpoints")),
-        ]
+    if not found.is_called:
+        return [Part("Nobody has called this application since recording began.")]
     before, changes = numbers.before, found.changes or ()
     unused = sections.unused(found.endpoints, found.judged)
     candidates = sum(one.verdict.level in sections.CANDIDATES for one in unused)
@@ -115,7 +129,8 @@ def _sentence(context: Context, query: OverviewQuery, found: Found, numbers: Num
 
 
 def _changes(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, Any]:
-    changes, since = found.changes, found.observation.since_day
+    changes, observation = found.changes, found.evidence.observation
+    since = observation.since_day
     return {
         "changes": None if changes is None else sections.change_groups(context, query, changes),
         "changes_href": query.url(context.url(CHANGES)),
@@ -123,28 +138,27 @@ def _changes(context: Context, query: OverviewQuery, found: Found) -> Mapping[st
         "needed_days": FEWEST_DAYS,
         "recorded_since": "" if since is None else formats.day(since * SECONDS_PER_DAY),
         # The first day was not recorded as a whole.
-        "is_new": since is None or found.observation.today - since <= FEWEST_DAYS,
+        "is_new": since is None or observation.today - since <= FEWEST_DAYS,
     }
 
 
 def _lists(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, Any]:
-    before, slowest = found.before, found.slowest
-    trends = context.lens.reader.trends(
-        [one.id for one in slowest], window=query.window.window, now=context.now
-    )
+    before, slowest, failing = found.before, found.slowest, sections.failing(found.endpoints)
+    trends = partial(context.lens.reader.trends, window=query.window.window, now=context.now)
+    calls = trends([one.id for one in slowest])
+    failed = trends([one.id for one in failing], counter="errors_5xx")
     return {
         "failing": [
-            sections.failing_row(context, query, one, before)
-            for one in sections.failing(found.endpoints)
+            sections.failing_row(context, query, one, before, failed[one.id]) for one in failing
         ],
         "slowest": [
-            sections.slow_row(context, query, one, before, list(trends[one.id])) for one in slowest
+            sections.slow_row(context, query, one, before, calls[one.id]) for one in slowest
         ],
-        "failing_href": _list_href(context, query, "errors"),
+        "failing_href": _list_href(context, query, "errors_5xx"),
         "slowest_href": _list_href(context, query, "p95"),
-        "exceptions": [exception_row(context, one) for one in found.exceptions[:MOST_EXCEPTIONS]],
+        "exceptions": exception_rows(context, found.exceptions[:MOST_EXCEPTIONS], query.window),
         "exceptions_count": len(found.exceptions),
-        "exceptions_href": context.url("/exceptions"),
+        "exceptions_href": ExceptionsQuery(window=query.window).url(context.url("/exceptions")),
     }
 
 
@@ -167,6 +181,7 @@ def _charts(context: Context, query: OverviewQuery, found: Found) -> Mapping[str
         reader.releases(),
         ends_now=reader.bounds(window, now=context.now).end is None,
         before=f"{formats.lasting(window.seconds or 0)} before",
+        times=context.times,
     )
     return {"over_time": over_time, "marks": marks}
 
@@ -174,8 +189,14 @@ def _charts(context: Context, query: OverviewQuery, found: Found) -> Mapping[str
 def _list_href(
     context: Context, query: OverviewQuery, column: str = "", *, status: Status | None = None
 ) -> str:
-    """The list of endpoints, with the filters that it has as well."""
-    listed = EndpointsQuery(window=query.window, status=status, tag=query.tag, q=query.prefix)
+    """The list of the same endpoints."""
+    listed = EndpointsQuery(
+        window=query.window,
+        status=status,
+        tag=query.tag,
+        prefix=query.prefix,
+        file=query.file,
+    )
     if column:
         listed = listed.with_sort(Sort.first_of(column))
     return listed.url(context.url("/endpoints"))

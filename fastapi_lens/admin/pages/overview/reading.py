@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.pages.overview import sections
-from fastapi_lens.admin.pages.overview.figures import FEWEST_CALLS, Numbers
+from fastapi_lens.admin.pages.overview.figures import Numbers
 from fastapi_lens.admin.urls.overview import OverviewQuery
 from fastapi_lens.reporting.app_series import AppSeries
 from fastapi_lens.reporting.changes import EndpointChange
-from fastapi_lens.reporting.evidence import Judged
-from fastapi_lens.reporting.model import AppBefore, Before, Endpoint, Usage
-from fastapi_lens.reporting.observation import Observation
+from fastapi_lens.reporting.evidence import AppEvidence, Judged
+from fastapi_lens.reporting.model import FEWEST_CALLS, AppBefore, Before, Endpoint, Usage
 from fastapi_lens.reporting.request_log import ExceptionKind
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import Status
@@ -27,10 +26,8 @@ class Found:
         slowest: The slowest of them, see `sections.slowest`.
         before: All endpoints in the period before; None if it is not known.
         changes: None while they are not known.
-        judged: The verdicts, by id.
-        observation: The recorded time.
+        evidence: The recorded time, and the verdicts.
         exceptions: Kinds of exceptions with one in the period, the latest first.
-        begin: Epoch seconds of the begin of the period; 0 for all time.
         series: The calls of the shown endpoints over time.
     """
 
@@ -39,11 +36,19 @@ class Found:
     slowest: Sequence[Endpoint]
     before: AppBefore | None
     changes: Sequence[EndpointChange] | None
-    judged: Mapping[int, Judged]
-    observation: Observation
+    evidence: AppEvidence
     exceptions: Sequence[ExceptionKind]
-    begin: float
     series: AppSeries
+
+    @property
+    def judged(self) -> Mapping[int, Judged]:
+        """The verdicts, by id."""
+        return self.evidence.by_id()
+
+    @property
+    def is_called(self) -> bool:
+        """True if any endpoint of the application was ever called."""
+        return any(one.last_called_at is not None for one in self.everything)
 
     @property
     def numbers(self) -> Numbers:
@@ -54,8 +59,9 @@ class Found:
             timed=Usage.total([one.usage for one in self.endpoints if one.kind != "websocket"]),
             before=self._comparable(usage),
             exceptions=(
+                sum(one.in_period for one in self.exceptions),
                 len(self.exceptions),
-                sum(one.first_at >= self.begin for one in self.exceptions),
+                sum(one.is_new for one in self.exceptions),
             ),
             counts=[(each, sum(one.status is each for one in self.endpoints)) for each in Status],
             timed_before=self.series.durations_before,
@@ -87,8 +93,6 @@ def read(context: Context, query: OverviewQuery, state: State, *, with_changes: 
     everything = reader.endpoints(window=window, now=now, state=state)
     endpoints = [one for one in everything if query.holds(one)]
     slowest = sections.slowest(endpoints)
-    evidence = reader.recent_evidence(now, everything)
-    begin = window.begin(now) or 0.0
     keys = {one.key for one in endpoints}
     return Found(
         everything=everything,
@@ -100,14 +104,12 @@ def read(context: Context, query: OverviewQuery, state: State, *, with_changes: 
             if with_changes
             else reader.known_changes(endpoints, window=window)
         ),
-        judged=evidence.by_id(),
-        observation=evidence.observation,
+        evidence=reader.recent_evidence(now, everything),
         exceptions=[
             one
-            for one in reader.log.exception_kinds()
-            if one.last_at >= begin and (one.endpoint_key in keys or not query.is_filtered)
+            for one in reader.exceptions(window=window, now=now)
+            if one.endpoint_key in keys or not query.is_filtered
         ],
-        begin=begin,
         series=reader.app_series(
             [one.id for one in endpoints],
             [one.id for one in endpoints if one.kind != "websocket"],

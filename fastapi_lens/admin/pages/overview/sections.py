@@ -8,7 +8,6 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.comparison import change_of, points_of
 from fastapi_lens.admin.display.verdicts import LEVEL_LABELS, css_of
-from fastapi_lens.admin.pages.overview.figures import FEWEST_CALLS
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.overview import OverviewQuery
 from fastapi_lens.changes.change import Kind
@@ -21,7 +20,7 @@ from fastapi_lens.changes.sentences import (
 )
 from fastapi_lens.reporting.changes import MOST_DAYS, MOST_READ, EndpointChange
 from fastapi_lens.reporting.evidence import Judged
-from fastapi_lens.reporting.model import AppBefore, Endpoint, Usage
+from fastapi_lens.reporting.model import FEWEST_CALLS, AppBefore, Endpoint, Usage
 from fastapi_lens.settings.status import UNUSED
 from fastapi_lens.text.sources import file_and_line
 from fastapi_lens.verdict.level import Level
@@ -136,7 +135,11 @@ def slowest(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
 
 
 def failing_row(
-    context: Context, query: OverviewQuery, endpoint: Endpoint, before: AppBefore | None
+    context: Context,
+    query: OverviewQuery,
+    endpoint: Endpoint,
+    before: AppBefore | None,
+    trend: Sequence[int],
 ) -> Row:
     """A row of the list of failing endpoints."""
     usage, earlier = endpoint.usage, _comparable(endpoint, before)
@@ -151,6 +154,7 @@ def failing_row(
         formats.percent(share),
         change,
         kind,
+        trend,
     )
 
 
@@ -249,7 +253,8 @@ def _endpoints(changes: Iterable[EndpointChange]) -> int:
 
 
 def _change_line(context: Context, query: OverviewQuery, one: EndpointChange) -> ChangeLine:
-    return ChangeLine(one.endpoint, href_of(context, query, one.endpoint), sentence(one.change))
+    text = sentence(one.change, context.times.zone)
+    return ChangeLine(one.endpoint, href_of(context, query, one.endpoint), text)
 
 
 def _comparable(endpoint: Endpoint, before: AppBefore | None) -> Usage | None:

@@ -8,6 +8,8 @@ from starlette.responses import StreamingResponse
 
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.reports.download import file_response
+from fastapi_lens.admin.urls.period import Period, WindowChoice, is_named
+from fastapi_lens.admin.urls.query_string import fields_of
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.reporting.csv_table import csv_line
 from fastapi_lens.reporting.request_log import LoggedCall
@@ -49,11 +51,15 @@ def as_json(context: Context) -> StreamingResponse:
 
 
 def _query(context: Context) -> RequestsQuery:
-    return RequestsQuery.parse(f"?{context.request.url.query}").newest()
+    url = f"?{context.request.url.query}"
+    query = RequestsQuery.parse(url).newest()
+    # An address of a script without a period means all that is kept, as in earlier releases.
+    return query if is_named(fields_of(url)) else query.with_window(Period(WindowChoice.ALL))
 
 
 def _records(context: Context) -> Iterator[dict[str, object]]:
-    log, wanted, before = context.lens.reader.log, _query(context).wanted, None
+    log, before = context.lens.reader.log, None
+    wanted = _query(context).wanted(context.now)
     # Continues after the last row, not at an offset: new rows would shift it.
     while found := log.requests(wanted, before=before, limit=READ_AT_ONCE):
         names = context.lens.reader.callers.names({call.caller_id for call in found} - {OTHERS_ID})

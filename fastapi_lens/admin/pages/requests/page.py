@@ -9,19 +9,23 @@ from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display.callers import called_by
 from fastapi_lens.admin.display.links import Link
+from fastapi_lens.admin.display.periods import periods_of
 from fastapi_lens.admin.display.request_log import (
     REASONS,
     endpoint_filter,
     kept_words,
-    log_tabs,
     rows_of,
 )
+from fastapi_lens.admin.display.source_links import SourceLinks
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.tables.column import heads
 from fastapi_lens.admin.tables.requests import columns
+from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
+from fastapi_lens.admin.urls.period import Period, WindowChoice
 from fastapi_lens.admin.urls.requests import RequestsQuery
-from fastapi_lens.reporting.request_log import MOST_NEWER
+from fastapi_lens.reporting.model import Bounds
+from fastapi_lens.reporting.request_log import MOST_NEWER, LogFilter
 
 PAGE_SIZE = 50
 
@@ -46,7 +50,8 @@ def requests_page(context: Context) -> Response:
     before = int(query.before, 16) if query.before else None
     state = context.lens.reader.state(context.now)
     # One more than a page tells if there are older ones.
-    found = log.requests(query.wanted, before=before, limit=PAGE_SIZE + 1)
+    wanted = query.wanted(context.now)
+    found = log.requests(wanted, before=before, limit=PAGE_SIZE + 1)
     calls = found[:PAGE_SIZE]
     rows = rows_of(context, calls)
     newest = calls[0].key if calls and not query.before else ""
@@ -56,7 +61,6 @@ def requests_page(context: Context) -> Response:
         "path": base,
         "address": query.url(base),
         "query": query,
-        "tabs": log_tabs(context, endpoint=query.endpoint),
         "only": endpoint_filter(
             context, query.endpoint, replace(query, endpoint="").newest().url(base), state
         ),
@@ -71,7 +75,19 @@ def requests_page(context: Context) -> Response:
         ),
         "older": query.older(calls[-1].key).url(base) if len(found) > PAGE_SIZE else "",
         "newest": query.newest().url(base),
-        "clear": base,
+        "clear": RequestsQuery(window=query.window).url(base),
+        "periods": periods_of(
+            context,
+            query.window,
+            lambda period: query.with_window(period).url(base),
+            bounds=Bounds(wanted.since, wanted.until),
+            nothing="all that is kept",
+        ),
+        "any_at_all": bool(calls) or bool(log.requests(LogFilter(), limit=1)),
+        "everything": query.with_window(Period(WindowChoice.ALL)).url(base),
+        "exceptions_href": ExceptionsQuery(endpoint=query.endpoint, window=query.window).url(
+            context.url("/exceptions")
+        ),
         "waits": "" if query.before else _waits(context, query, newest),
         "exports": [
             Link(kind.upper(), query.newest().url(f"{base}.{kind}"), current=False)
@@ -94,7 +110,7 @@ def new_requests(context: Context) -> Response:
     if not wants_fragment(context.request):
         return RedirectResponse(newest, 303)
     after = int(query.before, 16) if query.before else 0
-    count = context.lens.reader.log.newer(query.wanted, after=after)
+    count = context.lens.reader.log.newer(query.wanted(context.now), after=after)
     # Of the count alone: the version of the data changes with every flush.
     tag = f'W/"{hashlib.sha256(f"{query.url()} {count}".encode()).hexdigest()[:20]}"'
     if templates.is_unchanged(context.request, tag):
@@ -115,6 +131,8 @@ def request_page(context: Context) -> Response:
             context.base,
             message="This request is not in the log, or it has expired.",
         )
+    exception = log.exception_kind(call.exception_key) if call.exception_key else None
+    trace = "" if exception is None else exception.traceback or exception.message
     values = {
         "current": "Requests",
         "heading": f"{call.method} {call.path}",
@@ -123,7 +141,8 @@ def request_page(context: Context) -> Response:
         "back": context.url("/requests"),
         "endpoint_href": context.url(f"/endpoints/{call.endpoint_key}"),
         "same_href": RequestsQuery(endpoint=call.endpoint_key).url(context.url("/requests")),
-        "exception": log.exception_kind(call.exception_key) if call.exception_key else None,
+        "exception": exception,
+        "traceback": SourceLinks.of(context).lines(trace),
         "exception_href": context.url(f"/exceptions/{call.exception_key}"),
     }
     return templates.page(context, "requests/request.html", values)

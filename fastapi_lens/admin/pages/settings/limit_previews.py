@@ -5,7 +5,7 @@ from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.labels import STATUS_LABELS
 from fastapi_lens.admin.pages.settings.reply import Group, Item, Preview
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
-from fastapi_lens.admin.urls.window import DEFAULT_WINDOW
+from fastapi_lens.admin.urls.period import DEFAULT_WINDOW
 from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.config.setting import Section
 from fastapi_lens.reporting.change_preview import Limits, StatusChange, preview_limits

@@ -50,6 +50,7 @@ class RowBytes:
         endpoint: An endpoint's own row.
         request: A request in the log, with a path of typical length.
         exception: A kind of exception, without its message and traceback.
+        exception_count: Its number in a minute or hour; on a server an estimate.
         audit: An entry of the audit log for a change of settings.
         use: A caller of an endpoint.
         use_week: Its calls in a week.
@@ -61,6 +62,7 @@ class RowBytes:
     endpoint: float
     request: float
     exception: float
+    exception_count: float
     audit: float
     use: float
     use_week: float

@@ -73,7 +73,16 @@ class MariadbDialect(Dialect):
 
     name = "mysql"
     row_bytes = RowBytes(
-        140, 260, 660, request=130, exception=400, audit=290, use=400, use_week=130, caller=165
+        140,
+        260,
+        660,
+        request=130,
+        exception=400,
+        exception_count=300,
+        audit=290,
+        use=400,
+        use_week=130,
+        caller=165,
     )
     # Whole seconds, but correct in the hour that the end of daylight saving time repeats.
     clock_us = sa.literal_column("unix_timestamp() * 1000000 + 500000", sa.BigInteger())

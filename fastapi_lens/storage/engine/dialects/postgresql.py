@@ -68,7 +68,16 @@ class PostgresqlDialect(Dialect):
 
     name = "postgresql"
     row_bytes = RowBytes(
-        250, 140, 2_000, request=170, exception=400, audit=290, use=345, use_week=105, caller=490
+        250,
+        140,
+        2_000,
+        request=170,
+        exception=400,
+        exception_count=180,
+        audit=290,
+        use=345,
+        use_week=105,
+        caller=490,
     )
     clock_us = sa.literal_column(
         "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint", sa.BigInteger()

@@ -46,7 +46,16 @@ class SqliteDialect(Dialect):
     follows_bounds = False
     bytes_of = "CAST({} AS BLOB)"
     row_bytes = RowBytes(
-        43, 25, 330, request=110, exception=240, audit=260, use=85, use_week=32, caller=120
+        43,
+        25,
+        330,
+        request=110,
+        exception=240,
+        exception_count=48,
+        audit=260,
+        use=85,
+        use_week=32,
+        caller=120,
     )
     clock_us = sa.literal_column("NULL", sa.BigInteger())
 

@@ -29,7 +29,7 @@ def label(site: Site, text: str, **headers: str) -> Any:
 
 def test_the_page_of_a_caller_lists_what_it_uses(called: Site) -> None:
     text = called.get(page_of(BILLING)).text
-    assert title(text).startswith("billing-service · ")
+    assert title(text).startswith("Caller billing-service · ")
     found = rows(text)
     assert found.names == ["POST /users", "GET /users/{user_id}"]
     users = found["POST /users"]
@@ -37,7 +37,7 @@ def test_the_page_of_a_caller_lists_what_it_uses(called: Site) -> None:
     assert (users["Refused"], users["Failed"], users["Longest gap"]) == ("20.0%", "20.0%", "–")
     assert users["Status"] == "Active"
     assert users["Verdict"] == "In use"
-    assert users.links[0].href == f"/lens/endpoints/{key_of(called, '/users')}"
+    assert users.links[0].href == f"/lens/endpoints/{key_of(called, '/users')}?days=7"
     assert found["GET /users/{user_id}"]["Longest gap"] == "31 days"
     assert "It has called 2 endpoints, 2 of them in the last 30 days." in page_text(text)
     assert figures(text)["Known by"] == "application"
@@ -112,7 +112,7 @@ def test_a_label_is_shown_in_place_of_the_name_and_is_audited(called: Site) -> N
     assert answer.status_code == 303
     text = called.get(answer.headers["location"]).text
     assert "Saved." in page_text(text)
-    assert title(text).startswith("Billing of 2026 · ")
+    assert title(text).startswith("Caller Billing of 2026 · ")
     assert figures(text)["Own name"] == "billing-service"
     assert field(text, "label").value == "Billing of 2026"
     listed = table(called.get("/lens/callers?q=billing-service").text, "Callers with")
@@ -123,7 +123,7 @@ def test_a_label_is_shown_in_place_of_the_name_and_is_audited(called: Site) -> N
     audit = page_text(called.get("/lens/settings/audit").text)
     assert f"labelled the caller {BILLING.id:016x} – → Billing of 2026" in audit
     assert label(called, "").status_code == 303
-    assert title(called.get(page_of(BILLING)).text).startswith("billing-service · ")
+    assert title(called.get(page_of(BILLING)).text).startswith("Caller billing-service · ")
 
 
 def test_the_same_label_again_is_no_change(called: Site) -> None:
@@ -198,7 +198,7 @@ def test_whoever_may_only_read_can_neither_label_nor_forget(make_site: Callable[
 
 def test_a_key_is_shown_by_its_last_digits(called: Site) -> None:
     text = called.get(page_of(KEY)).text
-    assert title(text).startswith("key …a3f9 · ")
+    assert title(text).startswith("Caller key …a3f9 · ")
     assert KEY.name not in text
     assert figures(text)["Known by"] == "API key"
     assert rows(called.get(page_of(WEB)).text).names == ["GET /users/{user_id}"]

@@ -86,7 +86,7 @@ def test_the_files_of_endpoints_respect_the_caller(called: Site) -> None:
     assert sorted(row["path"] for row in rows) == ["/users", "/users/{user_id}"]
     found = json.loads(called.get(f"/lens/endpoints.json?{BY_BILLING}").text)
     assert len(found["endpoints"]) == 2
-    assert found["view"] == f"?{BY_BILLING}"
+    assert found["view"] == f"?{BY_BILLING}&days=7"
 
 
 def test_the_request_log_names_callers_and_is_filtered_by_one(logged: Site) -> None:
@@ -98,8 +98,8 @@ def test_the_request_log_names_callers_and_is_filtered_by_one(logged: Site) -> N
     ]
     text = logged.get(f"/lens/requests?caller={key('web')}&q=a").text
     assert table(text, "Logged requests").column("Caller") == ["web"]
-    assert link(text, "called by web : show all callers").href == "/lens/requests?q=a"
-    assert link(text, "CSV").href == f"/lens/requests.csv?q=a&caller={key('web')}"
+    assert link(text, "called by web : show all callers").href == "/lens/requests?q=a&days=7"
+    assert link(text, "CSV").href == f"/lens/requests.csv?q=a&caller={key('web')}&days=7"
     rows = csv.DictReader(io.StringIO(logged.get(link(text, "CSV").href).text, newline=""))
     assert [row["caller"] for row in rows] == ["web"]
     everything = json.loads(logged.get("/lens/requests.json").text)["requests"]
@@ -124,10 +124,11 @@ def test_the_page_of_a_request_names_its_caller(logged: Site) -> None:
 
 
 def test_the_page_of_an_exception_names_who_met_it(logged: Site) -> None:
-    (row,) = table(logged.get("/lens/exceptions").text, "Unhandled exceptions").rows
+    (row,) = table(logged.get("/lens/exceptions").text, "Exceptions by type").rows
     text = logged.get(row.links[0].href).text
     assert figures(text)["Callers"] == "billing-service 2 web 1 of the logged requests"
-    assert link(text, "web").href == f"/lens/callers/{key('web')}"
+    # In the facts, and in each of the requests around it.
+    assert {one.href for one in links(text) if one.name == "web"} == {f"/lens/callers/{key('web')}"}
 
 
 def test_an_exception_that_nobody_with_a_name_met_has_no_callers(make_site: MakeSite) -> None:
@@ -141,7 +142,7 @@ def test_an_exception_that_nobody_with_a_name_met_has_no_callers(make_site: Make
     with pytest.raises(LookupError):
         site.client.get("/broken")
     assert site.lens.flusher.flush()
-    (row,) = table(site.get("/lens/exceptions").text, "Unhandled exceptions").rows
+    (row,) = table(site.get("/lens/exceptions").text, "Exceptions by type").rows
     assert "Callers" not in figures(site.get(row.links[0].href).text)
 
 

@@ -43,7 +43,7 @@ def test_each_endpoint_has_a_verdict_with_what_it_is_made_of(shop_site: Site) ->
     assert any("; safe to remove from " in one for one in merge.titles)
     assert any(one.startswith("Yearly use is open until ") for one in merge.titles)
     (own,) = merge.links
-    assert own.href == f"/lens/endpoints/{key_of(shop_site, '/merge')}#evidence"
+    assert own.href == f"/lens/endpoints/{key_of(shop_site, '/merge')}?days=7#evidence"
 
 
 def test_the_observed_time_is_shown_with_its_holes(shop_site: Site) -> None:

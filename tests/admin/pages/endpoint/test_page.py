@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from fastapi_lens import KeyConfig
-from fastapi_lens.admin.display.formats import day, minute, timestamp
+from fastapi_lens.admin.display.formats import day, timestamp
+from fastapi_lens.admin.display.times import IN_UTC
 from fastapi_lens.admin.pages.endpoint.page import status_reason
 from fastapi_lens.settings.status import Status, Thresholds
 from tests.admin.conftest import Site
@@ -17,7 +18,7 @@ HOUR = 3_600
 
 def key_of(site: Site, path: str) -> str:
     (row,) = table(site.get("/lens/endpoints?q=" + path).text, "Endpoints").rows
-    return row.links[0].href.removeprefix("/lens/endpoints/")
+    return row.links[0].href.removeprefix("/lens/endpoints/").partition("?")[0]
 
 
 def test_the_page_says_what_is_known_of_an_endpoint(site: Site) -> None:
@@ -32,7 +33,7 @@ def test_the_page_says_what_is_known_of_an_endpoint(site: Site) -> None:
     assert re.search(r"conftest\.py:\d+", text)
     shown = figures(answer.text)
     assert shown["Errors"].startswith("10.0% 0 × 5xx, 1 × 4xx")
-    assert link(answer.text, "users").href == "/lens/endpoints?tag=users"
+    assert link(answer.text, "users").href == "/lens/endpoints?tag=users&days=7"
     assert re.match(r"[67]\d\d ms slow", shown["p95"])
     assert shown["All-time calls"] == "10"
     codes = table(answer.text, "Status, Calls")
@@ -147,15 +148,20 @@ def past(site: Site, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"/lens/endpoints/{key_of(site, 'health')}"
 
 
+def clock(epoch: float) -> str:
+    """A time without its zone."""
+    return IN_UTC.minute(epoch).removesuffix(" UTC")
+
+
 def steps(page: str) -> list[str]:
     """Where the steps of the table of numbers lead to."""
     return [one.href for row in table(page, "As a table, per").rows for one in row.links]
 
 
 def test_the_page_says_which_window_it_shows(site: Site, past: str) -> None:
-    assert f"{minute(AFTERNOON - 7 * DAY)} UTC – now" in page_text(site.get(past).text)
+    assert f"{IN_UTC.minute(AFTERNOON - 7 * DAY)} – now" in page_text(site.get(past).text)
     everything = page_text(site.get(f"{past}?days=all").text)
-    assert f"{minute(AFTERNOON - 20 * DAY)} UTC – now" in everything
+    assert f"{IN_UTC.minute(AFTERNOON - 20 * DAY)} – now" in everything
 
 
 def test_a_step_narrows_the_window_and_the_page_leads_back(site: Site, past: str) -> None:
@@ -168,7 +174,7 @@ def test_a_step_narrows_the_window_and_the_page_leads_back(site: Site, past: str
     hour = f"?days=30&from={stand()}&to={stand(1 / 24)}"
     assert addresses(narrowed).count(hour) == 2
     assert hour in steps(narrowed)
-    assert f"{minute(AFTERNOON - 14 * HOUR)} UTC – now" in page_text(narrowed)
+    assert f"{IN_UTC.minute(AFTERNOON - 14 * HOUR)} – now" in page_text(narrowed)
     minutes = site.get(past + hour).text
     assert figures(minutes)["Calls"].split()[0] == "5"
     assert figures(minutes)["Errors"].startswith("100%")
@@ -177,9 +183,9 @@ def test_a_step_narrows_the_window_and_the_page_leads_back(site: Site, past: str
     before = link(minutes, "Earlier").href
     assert before.startswith(f"{past}?days=30&from={stand(-1 / 24)}")
     assert "Later" not in [one.name for one in links(minutes)]
-    earlier = site.get(f"{past}?from={stand(-1 / 24)}&to={stand()}").text
-    assert f"{minute(AFTERNOON - HOUR)} – 14:00 UTC" in page_text(earlier)
-    assert link(earlier, "Later").href.startswith(f"{past}?from={stand()}")
+    earlier = site.get(f"{past}?days=30&from={stand(-1 / 24)}&to={stand()}").text
+    assert f"{clock(AFTERNOON - HOUR)} – 14:00 UTC" in page_text(earlier)
+    assert link(earlier, "Later").href.startswith(f"{past}?days=30&from={stand()}")
     assert figures(earlier)["Calls"].split()[0] == "0"
 
 
@@ -188,16 +194,18 @@ def test_a_part_of_time_of_which_less_is_kept_says_so(site: Site, past: str) -> 
     page = site.get(f"{past}?{question}").text
     text = page_text(page)
     began = AFTERNOON - 14 * DAY - HOUR
-    assert f"{minute(began)} – 15:00 UTC finest data available" in text
+    assert f"{clock(began)} – 15:00 UTC finest data available" in text
     assert figures(page)["Calls"].split()[0] == "2"
     assert f"Whole days (UTC): {day(began)}." in text
 
 
 def test_a_time_that_has_not_come_or_makes_no_sense_falls_back(site: Site, past: str) -> None:
-    for garbage in (f"from={stand(1)}&to={stand(2)}", "from=x&to=y", "from=1"):
+    future = site.fragment(f"{past}?from={stand(1)}&to={stand(2)}")
+    assert (future.status_code, future.headers["location"]) == (303, f"{past}?days=7")
+    for garbage in ("from=x&to=y", "from=1"):
         answer = site.fragment(f"{past}?{garbage}")
-        assert answer.headers["hx-push-url"] == past
-        assert f"{minute(AFTERNOON - 7 * DAY)} UTC – now" in page_text(answer.text)
+        assert answer.headers["hx-push-url"] == f"{past}?days=7"
+        assert f"{IN_UTC.minute(AFTERNOON - 7 * DAY)} – now" in page_text(answer.text)
 
 
 def test_the_first_of_all_times_has_nothing_earlier(site: Site, past: str) -> None:
@@ -210,7 +218,7 @@ def test_figures_stand_beside_those_of_the_period_before(site: Site, past: str) 
     assert figures(page)["Calls"] == "26 +85% was 14"
     assert figures(page)["Errors"] == "19.2% 5 × 5xx, 0 × 4xx +19.2 points, worse was 0%"
     assert (
-        f"before: {minute(AFTERNOON - 14 * DAY)} – {minute(AFTERNOON - 7 * DAY)} UTC."
+        f"before: {clock(AFTERNOON - 14 * DAY)} – {IN_UTC.minute(AFTERNOON - 7 * DAY)}."
         in page_text(page)
     )
     assert "All time: no earlier period" in page_text(site.get(f"{past}?days=all").text)

@@ -15,7 +15,7 @@ DAY = 86_400
 
 
 def numbers(
-    used: Usage, before: Usage | None = None, *, exceptions: tuple[int, int] = (0, 0)
+    used: Usage, before: Usage | None = None, *, exceptions: tuple[int, int, int] = (0, 0, 0)
 ) -> Numbers:
     end = int(NOW) - 7 * DAY
     past = None if before is None else Before(end - 7 * DAY, end, 7 * DAY, before)
@@ -67,10 +67,15 @@ def test_each_figure_has_its_change_and_its_former_value() -> None:
 
 
 def test_a_period_with_nothing_before_it_has_no_changes() -> None:
-    found = figures(numbers(usage(50, errors_5xx=1), exceptions=(3, 1)), slow_ms=5)
-    assert [one.change for one in found] == [""] * 5
+    found = figures(numbers(usage(50, errors_5xx=1), exceptions=(9, 3, 1)), slow_ms=5)
+    assert [one.change for one in found] == ["", "", "", "", "1 new"]
     assert found[3].slow
-    assert (found[4].value, found[4].detail) == ("3", "1 new type")
+    assert (found[4].value, found[4].detail) == ("9", "3 types")
+    without, old = (
+        figures(numbers(usage(50), exceptions=counts), slow_ms=5)[4]
+        for counts in ((0, 0, 0), (2, 1, 0))
+    )
+    assert (without.value, without.detail, old.change) == ("0", "", "")
 
 
 def test_a_period_without_calls_has_nothing_but_a_zero() -> None:
@@ -92,7 +97,7 @@ def test_too_few_calls_before_say_nothing_of_p95() -> None:
 
 
 def test_websockets_alone_have_no_p95() -> None:
-    found = Numbers(replace(usage(200), histogram=None), Usage(), None, (0, 0), ())
+    found = Numbers(replace(usage(200), histogram=None), Usage(), None, (0, 0, 0), ())
     assert figures(found, slow_ms=5)[3].value == "–"
 
 

@@ -118,13 +118,16 @@ def with_changes(monkeypatch: pytest.MonkeyPatch) -> Callable[[Site, list[Endpoi
     return let
 
 
-def test_before_the_first_call_it_says_where_to_make_one(site: Site) -> None:
+def test_before_the_first_call_it_has_figures_of_nothing(site: Site) -> None:
     text = overview(site)
-    lead = link(text, "How to make the first one")
-    assert lead.href == "/lens/endpoints"
-    assert "No calls recorded yet." in page_text(text)
+    assert "Nobody has called this application since recording began." in page_text(text)
     assert figures(text)["Calls"] == "0"
     assert figures(text)["Server errors"] == "–"
+
+
+def test_a_section_without_rows_says_so(site: Site) -> None:
+    site.count("GET", "/health")
+    text = overview(site)
     assert "No server errors in this period." in page_text(text)
     assert "No unhandled exceptions in this period." in page_text(text)
     assert "Comparing with the eight weeks before" in page_text(text)
@@ -143,6 +146,7 @@ def test_on_the_first_day_it_says_from_when_on_changes_are_found(site: Site) -> 
 def test_an_application_that_nobody_has_watched_yet_needs_days(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    site.count("GET", "/health")
     known = Reader.recent_evidence
 
     def unwatched(self: Reader, *args: Any) -> Any:
@@ -201,10 +205,10 @@ def test_the_lists_have_what_fails_most_and_what_is_slowest(shop_site: Site) -> 
     assert slowest.rows[0].titles == ("Peak 200",)
     health = failing.rows[1].links[0].href
     assert health.startswith("/lens/endpoints/")
-    assert link(text, "All with 5xx").href == "/lens/endpoints?sort=-errors"
-    assert link(text, "All by p95").href == "/lens/endpoints?sort=-p95"
+    assert link(text, "All with 5xx").href == "/lens/endpoints?days=7&sort=-errors_5xx"
+    assert link(text, "All by p95").href == "/lens/endpoints?days=7&sort=-p95"
     longer = section(overview(shop_site, "?days=30"), "Failing")
-    assert longer.rows[1].links[0].href == f"{health}?days=30"
+    assert longer.rows[1].links[0].href == health.replace("days=7", "days=30")
     assert longer.column("Points") == ["–", "–"]
 
 
@@ -233,7 +237,7 @@ def test_it_can_be_of_a_part_of_the_application(shop_site: Site, query: str, cal
     shop_site.count("GET", "/v1/carts", 5)
     text = overview(shop_site, query)
     assert figures(text)["Calls"] == calls
-    assert link(text, "Clear filters").href == "/lens/"
+    assert link(text, "Clear filters").href == "/lens/?days=7"
 
 
 def test_the_form_offers_tags_and_paths_and_keeps_the_window(shop_site: Site) -> None:
@@ -322,10 +326,10 @@ def test_exceptions_have_their_endpoint_and_their_first_and_last_time(make_site:
     text = overview(site)
     (row,) = section(text, "Exceptions").rows
     assert row["Exception"] == "ZeroDivisionErrorGET /v2/fails/{number}"
-    assert (row["Count"], row["First"] != "", row["Last"] != "") == ("3", True, True)
+    assert (row["Times"], row["First"] != "", row["Last"] != "") == ("3", True, True)
     assert row.links[0].href.startswith("/lens/exceptions/")
-    assert figures(text)["Exceptions"] == "1 1 new type"
-    assert link(text, "All 1 type").href == "/lens/exceptions"
+    assert figures(text)["Exceptions"] == "3 1 type all new"
+    assert link(text, "All 1 type").href == "/lens/exceptions?days=7"
     assert "No unhandled exceptions" in page_text(overview(site, "?tag=good"))
 
 
@@ -380,6 +384,7 @@ def test_changes_are_said_by_kind_with_their_numbers(
 
 
 def test_the_rule_of_changes_is_on_the_page(site: Site) -> None:
+    site.count("GET", "/health")
     said = page_text(overview(site))
     for rule in sections.RULES:
         assert rule in said
@@ -448,3 +453,13 @@ def test_the_address_follows_explicit_choices(
 ) -> None:
     answer = site.fragment("/lens/?tag=users&days=30&prefix=&file=", source=source)
     assert {name: value for name, value in answer.headers.items() if "-url" in name} == headers
+
+
+def test_failing_endpoints_show_when_they_failed(shop_site: Site) -> None:
+    shop_site.count_at(ago(shop_site, 2), "GET", "/health", 70)
+    for days, failed in ((2, 3), (1, 9)):
+        shop_site.count_at(ago(shop_site, days), "GET", "/health", failed, status=500)
+    text = overview(shop_site)
+    # The calls that did not fail are in the trend of the slowest ones alone.
+    assert section(text, "Failing")["GET /health"].titles == ("Peak 9",)
+    assert section(text, "Slowest")["GET /health"].titles == ("Peak 73",)

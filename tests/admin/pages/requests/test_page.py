@@ -79,7 +79,7 @@ def paths(text: str) -> list[str]:
 
 
 def exceptions(text: str) -> Table:
-    return table(text, "Unhandled exceptions")
+    return table(text, "Exceptions by type")
 
 
 def keys(text: str) -> list[str]:
@@ -133,7 +133,7 @@ def test_what_the_address_filters_by_is_chosen_in_the_form(logged: Logged) -> No
     assert field(text, "q").value == "a"
     assert "No request matches" in text
     clear = {one.href for one in links(text) if one.name == "Clear filters"}
-    assert clear == {"/lens/requests"}
+    assert clear == {"/lens/requests?days=7"}
 
 
 def test_pages_lead_to_what_is_older_and_back_to_the_newest(logged: Logged) -> None:
@@ -143,7 +143,7 @@ def test_pages_lead_to_what_is_older_and_back_to_the_newest(logged: Logged) -> N
 
     assert len(paths(first)) == 50
     assert paths(first) + paths(second) == [f"/users/{number}" for number in range(59, -1, -1)]
-    assert link(second, "Newest").href == "/lens/requests?method=GET"
+    assert link(second, "Newest").href == "/lens/requests?method=GET&days=7"
     assert "Older" not in [one.name for one in links(second)]
     assert "lens-live" not in second
     assert "Nothing older" in logged.page("?before=0000000000000001")
@@ -161,9 +161,9 @@ def test_what_is_new_is_counted_and_never_inserted(logged: Logged) -> None:
 
     logged.ask("/users/2", "/users/3", "/health")
     some = logged.site.fragment(address, **{"If-None-Match": nothing.headers["ETag"]})
-    assert link(some.text, "2 new").href == "/lens/requests?q=user"
+    assert link(some.text, "2 new").href == "/lens/requests?q=user&days=7"
     assert some.headers["HX-Push-Url"] == "false"
-    assert logged.site.get(address).headers["location"] == "/lens/requests?q=user"
+    assert logged.site.get(address).headers["location"] == "/lens/requests?q=user&days=7"
 
 
 def test_very_many_new_ones_are_not_counted_to_the_end(
@@ -171,7 +171,7 @@ def test_very_many_new_ones_are_not_counted_to_the_end(
 ) -> None:
     monkeypatch.setattr(type(logged.site.lens.reader.log), "newer", lambda *_, **__: 1_000)
     new = logged.site.fragment("/lens/requests/new").text
-    assert link(new, "1,000+ new").href == "/lens/requests"
+    assert link(new, "1,000+ new").href == "/lens/requests?days=7"
 
 
 def test_a_request_has_a_page_with_its_exception_and_the_hosts_lines(logged: Logged) -> None:
@@ -206,12 +206,13 @@ def test_exceptions_are_listed_by_kind_and_each_has_a_page(logged: Logged) -> No
     logged.ask("/crash/x", "/crash/y")
     listed = logged.site.get("/lens/exceptions").text
     (kind,) = exceptions(listed).rows
-    assert (kind["Count"], kind["Message"]) == ("2", "no y")
-    assert "1 exception type, latest first" in listed
+    assert (kind["Times"], kind["Message"]) == ("2", "no y")
+    assert "1 exception type, 1 new in the last 7 days" in page_text(listed)
 
     page = logged.site.get(kind.links[0].href).text
     facts = figures(page)
-    assert (facts["Count"], facts["Endpoint"]) == ("2", "GET /crash/{name}")
+    assert facts["Times"] == "2 in the last 7 days; 2 in all"
+    assert facts["Endpoint"] == "GET /crash/{name}"
     for told in ("LookupError", "no y", "in Logged"):
         assert told in page_text(page)
     assert logged.site.get("/lens/exceptions/0000000000000001").status_code == 404
@@ -226,11 +227,11 @@ def test_an_endpoint_shows_its_latest_requests_and_its_exceptions(logged: Logged
 
     users = logged.site.get(f"/lens/endpoints/{listed['/users/{user_id}']}").text
     assert len(paths(users)) == 10
-    of_users = f"/lens/requests?endpoint={listed['/users/{user_id}']}"
+    of_users = f"/lens/requests?endpoint={listed['/users/{user_id}']}&days=7"
     assert link(users, "Show all requests").href == of_users
     crash = logged.site.get(f"/lens/endpoints/{listed['/crash/{name}']}").text
     assert exceptions(crash).rows[0].name.startswith("LookupError")
-    of_crash = f"/lens/exceptions?endpoint={listed['/crash/{name}']}"
+    of_crash = f"/lens/exceptions?endpoint={listed['/crash/{name}']}&days=7"
     assert link(crash, "Show all exceptions").href == of_crash
     health = logged.site.get(f"/lens/endpoints/{listed['/health']}").text
     assert "No logged requests. Each worker keeps" in health
@@ -243,14 +244,16 @@ def test_one_endpoint_alone_is_shown_and_left_again_in_both_lists(logged: Logged
 
     assert paths(text) == ["/crash/x"]
     only = link(text, "Only GET /crash/{name} : show all endpoints")
-    assert only.href == "/lens/requests?status=5xx"
+    assert only.href == "/lens/requests?status=5xx&days=7"
     assert field(text, "endpoint").value == key
-    assert f"/lens/exceptions?endpoint={key}" in addresses(text)
+    assert link(text, "Exceptions of this endpoint").href == (
+        f"/lens/exceptions?endpoint={key}&days=7"
+    )
 
 
 def test_without_anything_in_it_the_log_says_what_it_will_keep(logged: Logged) -> None:
     assert "No requests logged yet" in logged.page()
-    assert "No unhandled exception" in logged.site.get("/lens/exceptions").text
+    assert "No exceptions recorded in the last 7 days" in logged.site.get("/lens/exceptions").text
 
 
 def test_a_log_that_is_off_says_so(make_site: MakeSite) -> None:
@@ -287,7 +290,7 @@ def test_the_files_have_what_the_list_has_on_all_its_pages(logged: Logged) -> No
 
     assert len(rows) == 60
     assert (rows[0]["path"], rows[0]["endpoint_path"]) == ("/users/59", "/users/{user_id}")
-    assert document["view"] == "?status=5xx"
+    assert document["view"] == "?status=5xx&days=all"
     assert [(one["path"], one["exception"]) for one in document["requests"]] == [
         ("/crash/x", "LookupError")
     ]
@@ -328,10 +331,12 @@ def test_what_htmx_pushes_is_the_address_of_the_view(logged: Logged) -> None:
         return {name: value for name, value in headers.items() if name.endswith("-url")}
 
     chosen = "/lens/requests?status=5xx&method=&q="
-    assert pushed(chosen) == {"hx-push-url": "/lens/requests?status=5xx"}
+    assert pushed(chosen) == {"hx-push-url": "/lens/requests?status=5xx&days=7"}
     typed = {"source": "input#lens-q", "shown": "http://x/lens/requests?q=a"}
-    assert pushed("/lens/requests?q=ab", **typed) == {"hx-replace-url": "/lens/requests?q=ab"}
-    same = "http://x/lens/requests?q=a"
+    assert pushed("/lens/requests?q=ab", **typed) == {
+        "hx-replace-url": "/lens/requests?q=ab&days=7"
+    }
+    same = "http://x/lens/requests?q=a&days=7"
     assert pushed("/lens/requests?q=a", shown=same) == {"hx-push-url": "false"}
     assert pushed("/lens/exceptions?q=a") == {"hx-push-url": "/lens/exceptions?q=a"}
 
@@ -353,7 +358,7 @@ def test_exceptions_are_not_sent_again_while_nothing_changes(
     assert (again.status_code, again.text) == (304, "")
     logged.ask("/crash/y")
     more = logged.site.fragment("/lens/exceptions", **{"If-None-Match": tag})
-    assert (more.status_code, exceptions(more.text).column("Count")) == (200, ["2"])
+    assert (more.status_code, exceptions(more.text).column("Times")) == (200, ["2"])
 
 
 def test_a_websocket_has_the_time_that_it_was_open(make_site: MakeSite) -> None:

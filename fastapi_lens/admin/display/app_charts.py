@@ -1,6 +1,7 @@
-"""The charts of the overview: calls, errors and latency of all endpoints. No I/O."""
+"""Charts of many endpoints together over time: calls, errors and latency. No I/O."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from markupsafe import Markup
 
@@ -16,6 +17,7 @@ from fastapi_lens.admin.display.charts import (
     classes_of,
     latency_chart,
 )
+from fastapi_lens.admin.display.times import IN_UTC, Times
 from fastapi_lens.reporting.app_series import AppSeries
 from fastapi_lens.reporting.model import Series, Usage
 from fastapi_lens.reporting.observation import Release
@@ -28,7 +30,12 @@ FEWEST_CALLS = 20
 
 
 def app_charts(
-    series: AppSeries, releases: Sequence[Release], *, ends_now: bool, before: str
+    series: AppSeries,
+    releases: Sequence[Release],
+    *,
+    ends_now: bool,
+    before: str,
+    times: Times = IN_UTC,
 ) -> tuple[OverTime, Markup]:
     """The charts over one axis, and the marks of releases over them.
 
@@ -37,23 +44,51 @@ def app_charts(
         releases: Of the app, in any order.
         ends_now: True if the last step is not over.
         before: Name of the period before: ``7 days before``.
+        times: The zone of the labels.
     """
+    calls, durations = series.calls, series.durations
+    step = formats.step_length(calls.step_seconds)
+    charts = (
+        _calls(series, step, before),
+        _errors(calls, step),
+        latency_chart(durations, formats.step_length(durations.step_seconds)),
+    )
+    lines = _with_durations(_calls_lines(calls, times), series)
+    table = _table(calls, lines, times, [f"{name} ms" for name in PERCENTILES])
+    return _over_time(calls, charts, table, ends_now=ends_now, times=times), _marks(calls, releases)
+
+
+def calls_over_time(
+    series: AppSeries,
+    releases: Sequence[Release],
+    *,
+    ends_now: bool,
+    before: str,
+    times: Times = IN_UTC,
+) -> tuple[OverTime, Markup]:
+    """The chart of calls alone, and the marks of releases over it; see `app_charts`."""
     calls = series.calls
-    size = calls.step_seconds
-    step = formats.step_length(size)
-    labels = [formats.step_label(point.start, size) for point in calls.points]
+    charts = (_calls(series, formats.step_length(calls.step_seconds), before),)
+    table = _table(calls, _calls_lines(calls, times), times)
+    return _over_time(calls, charts, table, ends_now=ends_now, times=times), _marks(calls, releases)
+
+
+def _over_time(
+    calls: Series, charts: Sequence[Chart], table: Table, *, ends_now: bool, times: Times
+) -> OverTime:
+    labels = _labels(calls, times)
     few = len(labels) < TICKS
     return OverTime(
-        charts=(
-            _calls(series, step, before),
-            _errors(calls, step),
-            latency_chart(series.durations, formats.step_length(series.durations.step_seconds)),
-        ),
+        charts=charts,
         columns=svg.columns_of([""] * len(labels)),
         ticks=labels if few else [labels[len(labels) * tick // TICKS] for tick in range(TICKS)],
-        last="now" if ends_now else formats.step_label(calls.points[-1].end, size),
-        table=_table(series, step, labels),
-    ), _marks(calls, releases)
+        last="now" if ends_now else times.step_label(calls.points[-1].end, calls.step_seconds),
+        table=table,
+    )
+
+
+def _labels(calls: Series, times: Times) -> list[str]:
+    return [times.step_label(point.start, calls.step_seconds) for point in calls.points]
 
 
 def _calls(series: AppSeries, step: str, before: str) -> Chart:
@@ -100,19 +135,32 @@ def _shares(usage: Usage) -> tuple[float | None, float | None]:
     return usage.errors_5xx / usage.calls, usage.errors_4xx / usage.calls
 
 
-def _table(series: AppSeries, step: str, labels: Sequence[str]) -> Table:
+def _calls_lines(calls: Series, times: Times) -> list[Line]:
+    """The calls of each step by status class, oldest first."""
+    return [
+        Line(label, "", [*map(formats.number, (point.usage.calls, *classes_of(point.usage)))])
+        for label, point in zip(_labels(calls, times), calls.points, strict=True)
+    ]
+
+
+def _with_durations(lines: Sequence[Line], series: AppSeries) -> list[Line]:
+    """The same lines with percentiles, in those where a step of durations begins."""
     durations = {point.start: point.usage for point in series.durations.points}
-    lines: list[Line] = []
-    for label, point in zip(labels, series.calls.points, strict=True):
+    found: list[Line] = []
+    for line, point in zip(lines, series.calls.points, strict=True):
         timed = durations.get(point.start, Usage())
-        times = timed.percentiles_ms if timed.calls else (None, None, None)
-        cells = (
-            *map(formats.number, (point.usage.calls, *classes_of(point.usage))),
-            *(formats.NOTHING if each is None else formats.milliseconds(each) for each in times),
-        )
-        lines.append(Line(label, "", cells))
-    head = ("From (UTC)", "Calls", *CLASSES, *(f"{name} ms" for name in PERCENTILES))
-    return Table("numbers", f"As a table, per {step}", head, lines[::-1])
+        shown = timed.percentiles_ms if timed.calls else (None, None, None)
+        cells = (formats.NOTHING if each is None else formats.milliseconds(each) for each in shown)
+        found.append(replace(line, cells=(*line.cells, *cells)))
+    return found
+
+
+def _table(
+    calls: Series, lines: Sequence[Line], times: Times, further: Sequence[str] = ()
+) -> Table:
+    size = calls.step_seconds
+    head = (times.step_head(size), "Calls", *CLASSES, *further)
+    return Table("numbers", f"As a table, per {formats.step_length(size)}", head, lines[::-1])
 
 
 def _marks(series: Series, releases: Sequence[Release]) -> Markup:

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from fastapi_lens.admin.pages.overview.charts import MOST_MARKS, app_charts
+from fastapi_lens.admin.display.app_charts import MOST_MARKS, app_charts
 from fastapi_lens.reporting.app_series import AppSeries
 from fastapi_lens.reporting.model import Point, Series, Usage
 from fastapi_lens.reporting.observation import Release
