@@ -39,11 +39,11 @@ def test_the_document_names_the_versions_that_are_tested() -> None:
 def test_a_recipe_holds_what_it_says(recipe: Path) -> None:
     python = frameworks.find()
     assert python is not None, frameworks.LEFT_OUT
-    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
     # Sockets and event loops that the packages leave open are theirs.
     command += ["-p", "no:unraisableexception"]
     # Without the suite's own conftest, whose needs that environment does not have.
-    command += [f"--confcutdir={recipe.parent}", recipe]
+    command += [f"--confcutdir={recipe.parent}", str(recipe)]
     environment = {
         name: value
         for name, value in os.environ.items()

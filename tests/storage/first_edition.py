@@ -16,6 +16,7 @@ from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.storage.coordination.worker import WorkerFacts
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
+from fastapi_lens.storage.schema.models import lens_metadata
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
     ENDPOINT,
@@ -43,36 +44,48 @@ _NARROW = {
     "mysql": "ALTER TABLE {} MODIFY method VARCHAR(16) NOT NULL",
 }
 
-
-LATER_TABLES = (
-    *("caller", "ended_session", "gone", "inbox", "observed", "release", "use", "use_week"),
-)
-LATER_COLUMNS = {
-    "lens_endpoint": (
-        *("shape_id", "present_since", "evidence_since", "removed_at", "last_used_at"),
-        *("first_release_id", "last_release_id", "overrides"),
-        *("first_called_release_id", "last_called_release_id"),
-        *("callers", "attributed_until", "unattributed_at"),
+COLUMNS = {
+    "audit": "id app actor client action target before after",
+    "bucket": (
+        "tier bucket endpoint_id calls redirects errors_4xx errors_5xx duration_us max_us histogram"
     ),
-    "lens_request": ("caller_id",),
-    "lens_worker": ("open_calls", "core_ppm"),
+    "endpoint": (
+        "id app method path kind name source summary tags deprecated first_seen_at "
+        "last_seen_at first_called_at last_called_at total_calls"
+    ),
+    "failure": "id app endpoint_id type message place traceback calls first_at last_at",
+    "lease": "name owner expires_at",
+    "meta": "name value",
+    "request": (
+        "id app endpoint_id method path query status duration_us reason client agent failure_id"
+    ),
+    "setting": "app name value version",
+    "status": "day endpoint_id status calls",
+    "throttle": "client failures first_at last_at blocked_until",
+    "worker": (
+        "id app host pid release interval_ms started_at seen_at ended_at killed "
+        "complete_to seq dropped pending flush_us cost_ns clock_ahead_us log_seq"
+    ),
 }
-LATER_INDEXES = ("ix_lens_endpoint_shape_id", "ix_lens_worker_dropped", "ix_lens_worker_seen")
+"""Its tables with their columns, by their names without ``lens_``."""
+
+INDEXES = frozenset({"ix_lens_endpoint_app", "ix_lens_failure_app"})
 
 
 def make_tables(database: Database) -> None:
     """Make its tables, in an empty database."""
     migrate(database)
     with database.write() as connection:
-        for name in LATER_TABLES:
-            connection.exec_driver_sql(f"DROP TABLE lens_{name}")
-        for table in (ENDPOINT, WORKER):
+        for table in lens_metadata.sorted_tables:
+            columns = COLUMNS.get(table.name.removeprefix("lens_"))
+            if columns is None:
+                table.drop(connection)
+                continue
             for index in table.indexes:
-                if index.name in LATER_INDEXES:
+                if index.name not in INDEXES:
                     index.drop(connection)
-        for table_name, columns in LATER_COLUMNS.items():
-            for name in columns:
-                connection.exec_driver_sql(f"ALTER TABLE {table_name} DROP COLUMN {name}")
+            for name in set(table.columns.keys()) - set(columns.split()):
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} DROP COLUMN {name}")
         narrow = _NARROW.get(database.dialect.name)
         for table_name in ("lens_endpoint", "lens_request") if narrow else ():
             connection.exec_driver_sql(str(narrow).format(table_name))

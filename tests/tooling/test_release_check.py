@@ -55,6 +55,8 @@ def test_a_changelog_that_does_not_fit_is_refused(
 def test_the_changelog_of_this_checkout_has_its_sections_in_order() -> None:
     text = (release_check.ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert release_check.check_changelog(text, "999", None)
+    # Merges keep the lines of both sides, and could add those of a new entry below this heading.
+    assert "\n- " not in text.partition("## [0.1.0]")[2]
 
 
 WHEEL, SDIST = "fastapi_lens_admin-0.2.0-py3-none-any.whl", "fastapi_lens_admin-0.2.0.tar.gz"
