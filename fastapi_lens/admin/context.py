@@ -7,7 +7,6 @@ from starlette.requests import Request
 
 from fastapi_lens.admin.access.sessions import Session
 from fastapi_lens.admin.audit import Action, Author
-from fastapi_lens.admin.display.times import Times
 from fastapi_lens.admin.http.requests import address_of
 from fastapi_lens.config.keys import Scope
 from fastapi_lens.runtime.lens import Lens
@@ -70,9 +69,9 @@ class Context:
         return self.scope is Scope.ADMIN
 
     @property
-    def times(self) -> Times:
-        """Times as the visitor wants to read them: UTC, or the zone that the browser named."""
-        return Times.of(self.request.cookies.get(ZONE_COOKIE, ""))
+    def zone(self) -> str:
+        """The zone of times that the browser named; empty for UTC. It may be any text."""
+        return self.request.cookies.get(ZONE_COOKIE, "")
 
     @property
     def author(self) -> Author:

@@ -24,7 +24,6 @@ from fastapi_lens.admin.compression import sent
 from fastapi_lens.admin.context import Context, Place
 from fastapi_lens.admin.error_pages import error_page, error_sentence
 from fastapi_lens.admin.http.forms import read_form
-from fastapi_lens.admin.http.remembered_period import with_period
 from fastapi_lens.admin.http.requests import (
     add_security_headers,
     base_of,
@@ -61,6 +60,7 @@ from fastapi_lens.admin.pages.settings import notifications as notifications_vie
 from fastapi_lens.admin.pages.settings import page as settings_view
 from fastapi_lens.admin.pages.settings import rules as rules_view
 from fastapi_lens.admin.refusals import refused_page
+from fastapi_lens.admin.remembered_period import with_period
 from fastapi_lens.admin.reports import json as json_reports
 from fastapi_lens.admin.reports.metrics import metrics
 from fastapi_lens.admin.reports.uses_csv import uses_csv

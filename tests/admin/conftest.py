@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from benchmarks.support.rows import caller_calls, delta, worker
 from benchmarks.support.writing import Writer
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
-from fastapi_lens.admin.http.remembered_period import COOKIE, PART_COOKIE
+from fastapi_lens.admin.remembered_period import COOKIE, PART_COOKIE
 from fastapi_lens.recording.flush.processes import new_id
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.schema.identities import endpoint_id

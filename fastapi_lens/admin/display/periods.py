@@ -71,7 +71,7 @@ def periods_of(
         since: Epoch seconds of the start of all time; None if there is none.
         nothing: Stands for all time where it has no start.
     """
-    now, times = context.now, context.times
+    now, times = context.now, Times.of(context.zone)
     path, _, view = link(period).partition("?")
     earlier, later = period.earlier(now), period.later(now)
     start, end = _typed(period, bounds, times, now=now)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fastapi_lens.admin.http.remembered_period import COOKIE, PART_COOKIE
+from fastapi_lens.admin.remembered_period import COOKIE, PART_COOKIE
 from tests.admin.conftest import Site
 from tests.support.pages import field, figures, link, links, page_text
 

@@ -15,6 +15,7 @@ from fastapi_lens.admin.display.links import Link, new_rule_href, rule_href
 from fastapi_lens.admin.display.periods import periods_of
 from fastapi_lens.admin.display.request_log import of_endpoint
 from fastapi_lens.admin.display.source_links import SourceLinks
+from fastapi_lens.admin.display.times import Times
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.pages.endpoint.callers import callers_section
 from fastapi_lens.admin.pages.endpoint.evidence import evidence_box
@@ -85,7 +86,7 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
         "usage": endpoint.usage,
         "figures": figures(endpoint.usage, comparable, slow=is_slow),
         "comparison": comparison(
-            endpoint, before, everything=window.seconds is None, times=context.times
+            endpoint, before, everything=window.seconds is None, times=Times.of(context.zone)
         ),
         "status": STATUS_LABELS[endpoint.status],
         "source_href": SourceLinks.of(context).href(endpoint.source),
@@ -121,7 +122,7 @@ def _over_time(context: Context, detail: Detail, query: EndpointQuery) -> OverTi
         # Without a path, to save bytes: charts have very many of these links to the same page.
         narrow=lambda start, end: query.with_window(query.window.between(start, end)).url(""),
         ends_now=context.lens.reader.bounds(query.window.window, now=context.now).end is None,
-        times=context.times,
+        times=Times.of(context.zone),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.app_charts import calls_over_time
+from fastapi_lens.admin.display.times import Times
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
 from fastapi_lens.reporting.model import Endpoint
 
@@ -32,6 +33,6 @@ def chart_values(
         reader.releases(),
         ends_now=reader.bounds(window, now=context.now).end is None,
         before=f"{formats.lasting(window.seconds or 0)} before",
-        times=context.times,
+        times=Times.of(context.zone),
     )
     return {"over_time": over_time, "marks": marks, "chart_href": href}

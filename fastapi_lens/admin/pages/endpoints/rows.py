@@ -79,7 +79,7 @@ def row_of(context: Context, query: EndpointsQuery, endpoint: Endpoint, found: F
     """The row of an endpoint."""
     usage, judged = endpoint.usage, found.judged.get(endpoint.id)
     p50, p95, p99 = usage.percentiles_ms
-    calls_changed, p95_changed = _changes(query, endpoint, found, context.times)
+    calls_changed, p95_changed = _changes(query, endpoint, found, Times.of(context.zone))
     return Row(
         endpoint=endpoint,
         href=EndpointQuery(window=query.window).url(context.url(f"/endpoints/{endpoint.key}")),

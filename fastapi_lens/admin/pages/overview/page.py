@@ -14,6 +14,7 @@ from fastapi_lens.admin.display.first_call import first_call_of
 from fastapi_lens.admin.display.labels import STATUS_LABELS
 from fastapi_lens.admin.display.periods import periods_of
 from fastapi_lens.admin.display.request_log import exception_rows
+from fastapi_lens.admin.display.times import Times
 from fastapi_lens.admin.http.history import history_headers, is_live_update
 from fastapi_lens.admin.pages.overview import sections
 from fastapi_lens.admin.pages.overview.figures import Numbers, Part, figures, sentence
@@ -181,7 +182,7 @@ def _charts(context: Context, query: OverviewQuery, found: Found) -> Mapping[str
         reader.releases(),
         ends_now=reader.bounds(window, now=context.now).end is None,
         before=f"{formats.lasting(window.seconds or 0)} before",
-        times=context.times,
+        times=Times.of(context.zone),
     )
     return {"over_time": over_time, "marks": marks}
 

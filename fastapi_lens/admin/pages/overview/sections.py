@@ -7,6 +7,7 @@ from typing import NamedTuple
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.comparison import change_of, points_of
+from fastapi_lens.admin.display.times import Times
 from fastapi_lens.admin.display.verdicts import LEVEL_LABELS, css_of
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.overview import OverviewQuery
@@ -253,7 +254,7 @@ def _endpoints(changes: Iterable[EndpointChange]) -> int:
 
 
 def _change_line(context: Context, query: OverviewQuery, one: EndpointChange) -> ChangeLine:
-    text = sentence(one.change, context.times.zone)
+    text = sentence(one.change, Times.of(context.zone).zone)
     return ChangeLine(one.endpoint, href_of(context, query, one.endpoint), text)
 
 

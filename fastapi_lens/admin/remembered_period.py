@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from fastapi_lens.admin.access.cookies import path_of
 from fastapi_lens.admin.context import Context
+from fastapi_lens.admin.display.times import Times
 from fastapi_lens.admin.http.history import is_live_update
 from fastapi_lens.admin.http.requests import client_path
 from fastapi_lens.admin.urls.period import DEFAULT_PERIOD, NAMES, SHOWN, Period, is_named
@@ -65,7 +66,7 @@ def _wanted(context: Context, fields: Fields, known: Period) -> Period | None:
 
 def _typed(context: Context, period: Period) -> Period:
     """The period that was typed in the picker; the same if it makes none."""
-    start, end = map(context.times.typed, period.typed)
+    start, end = map(Times.of(context.zone).typed, period.typed)
     if start is None or end is None:
         return period
     found = _begun(period.between(start, end), context.now)
