@@ -59,7 +59,7 @@ class Durations:
             return min(last, bisect_left(ranks, max(1.0, min(1.0, share) * calls)))
 
         # The logarithms ascend, so those of the tails are at both ends.
-        logs = [_BUCKET_LOGS[min(index, BUCKETS - 1)] for index in indices]
+        logs: list[float] = [_BUCKET_LOGS[min(index, BUCKETS - 1)] for index in indices]
         low, high = place(TAIL), place(1 - TAIL)
         logs[:low] = [logs[low]] * low
         p95, high_log = logs[place(_SLOW)], logs[high]
@@ -67,7 +67,7 @@ class Durations:
         p95_error = (logs[place(_SLOW + step)] - logs[place(_SLOW - step)]) / 2
         logs[high:] = [high_log] * (last + 1 - high)
         mean = sum(map(mul, logs, counts)) / calls
-        squares = [(value - mean) ** 2 for value in logs]
+        squares: list[float] = [(value - mean) ** 2 for value in logs]
         return cls(
             typical=mean,
             typical_error=sqrt(sum(map(mul, squares, counts))) / calls,
