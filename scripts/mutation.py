@@ -320,12 +320,13 @@ def main(arguments: Sequence[str]) -> int:
     unknown = set(options.modules) - MODULES.keys()
     if unknown:
         parser.error(f"no module {', '.join(sorted(unknown))}")
-    reasons = reasons_in(REASONS.read_text(encoding="utf-8"))
     left: list[str] = []
     for name in options.modules or MODULES:
         run = tried(
             name, MODULES[name], jobs=options.jobs, is_whole=options.all, is_again=options.again
         )
+        # Only now, because people write them while it runs.
+        reasons = reasons_in(REASONS.read_text(encoding="utf-8"))
         write_section(RESULTS, name, section(name, run, reasons, datetime.now(UTC).date()))
         left += faults(name, run, reasons)
         print(f"mutation: {name}: {run.killed} of {run.statuses.total()} killed", flush=True)

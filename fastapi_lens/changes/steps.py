@@ -88,7 +88,7 @@ def _step_at(samples: Sequence[Sample], index: int, measure: Measure) -> Step | 
         return None
     return Step(
         since=after[0].begin,
-        before=fmean(usual.expected(each.begin) for each in after),
+        before=fmean(usual.expected(each) for each in after),
         after=fmean(each.value for each in after),
     )
 

@@ -105,16 +105,21 @@ class Usual:
         certain = deviation * (1 + _UNCERTAINTY / len(samples))
         return cls(centre, effects, certain, noise.carried, most)
 
-    def expected(self, begin: int) -> float:
-        """The usual number of the 24 hours from a moment on."""
-        part = begin % DAY / DAY
-        day = _weekday(begin)
-        following = self.effects[(day + 1) % _WEEKDAYS]
-        return self.centre + (1 - part) * self.effects[day] + part * following
+    def expected(self, sample: Sample) -> float:
+        """The usual number of the 24 hours of a sample.
+
+        Hours of two days have shares of both that depend on the hour: all between them is usual.
+        """
+        day = _weekday(sample.begin)
+        effects = {self.effects[day]}
+        if sample.begin % DAY:
+            effects.add(self.effects[(day + 1) % _WEEKDAYS])
+        level = sample.value - self.centre
+        return self.centre + max(min(effects), min(max(effects), level))
 
     def excess(self, sample: Sample) -> float:
         """Distance of a day above the usual, on the scale of the number."""
-        return sample.value - self.expected(sample.begin)
+        return sample.value - self.expected(sample)
 
     def deviations(self, sample: Sample, before: Sample) -> float:
         """The same in standard deviations of noise and chance.

@@ -9,7 +9,7 @@ const remember = (name, value) => {
   document.cookie = `lens_${name}=${value};path=${path};max-age=${YEAR};samesite=lax`;
 };
 // The zone of the times that the server has written.
-const timeZone = document.documentElement.dataset.zone;
+const timeZone = $("zone")?.dataset.zone;
 const clock = (time) => time.toLocaleTimeString("en-GB", { timeZone });
 const isOn = (name) => $(name)?.ariaPressed === "true";
 const say = (text) => ($("announce").textContent = text);

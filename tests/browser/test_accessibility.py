@@ -59,6 +59,8 @@ def test_axe_finds_nothing_to_complain_about(
         judge(f"overview {query}")
     page.goto(f"{shop.url}/lens/endpoints?method=GET&tag=orders")
     judge("endpoints, filtered")
+    page.goto(f"{shop.url}/lens/endpoints?group=prefix&chart=1")
+    judge("endpoints in groups, with their chart")
     page.goto(f"{shop.url}/lens/endpoints?page=2")
     judge("endpoints, second page")
     page.locator("#lens-rows a").first.click()

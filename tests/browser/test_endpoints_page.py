@@ -22,7 +22,7 @@ def test_the_whole_story_from_login_to_logout(
     expect(page.get_by_role("alert")).to_be_visible()
     page.get_by_label("Key").fill(KEY)
     page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_url(f"{shop.url}/lens/endpoints?days=7&sort=-p95")
+    expect(page).to_have_url(f"{shop.url}/lens/endpoints?sort=-p95&days=7")
     assert paths(page)[0] == "/orders/{order_id}"
     mark(page)
 
@@ -304,3 +304,26 @@ def test_groups_and_the_chart_need_no_script(
     expect(page.locator("#lens-chart svg.plot")).to_be_visible()
     page.get_by_role("link", name="path /shelves").click()
     expect(page).to_have_url(re.compile(r"/endpoints\?days=7&chart=1$"))
+
+
+def test_chosen_columns_are_shown_at_once_and_the_next_time(shop: Server, signed_in: Page) -> None:
+    page = signed_in
+    mark(page)
+    page.locator("#lens-d-columns > summary").click()
+    page.get_by_role("checkbox", name="Trend").uncheck()
+    page.get_by_role("checkbox", name="First seen").check()
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.get_by_role("columnheader", name="Trend")).to_have_count(0)
+    expect(page).to_have_url(re.compile(r"cols=status\.calls\.calls_change\.errors_5xx"))
+    assert is_still_here(page)
+
+    page.goto(f"{shop.url}/lens/endpoints")
+    expect(page).to_have_url(re.compile("cols=status"))
+    expect(page.get_by_role("columnheader", name="Trend")).to_have_count(0)
+    page.locator("#lens-d-columns > summary").click()
+    expect(page.get_by_role("checkbox", name="First seen")).to_be_checked()
+    page.get_by_role("link", name="Default", exact=True).click()
+    expect(page.get_by_role("columnheader", name="Trend")).to_have_count(1)
+    # A link resets the form, which a morph would leave as it was.
+    expect(page.get_by_role("checkbox", name="First seen")).not_to_be_checked()
+    expect(page).not_to_have_url(re.compile("cols="))

@@ -16,7 +16,10 @@ from tests.support.browser import PageWatch
 
 WIDTHS = (1440, 1024, 390)
 LISTS = ("endpoints", "cleanup", "callers", "requests", "exceptions", "settings/audit")
-PAGES = ("", *LISTS, "endpoints?page=2", "settings", "settings/danger", "settings/danger/callers")
+PAGES = (
+    *("", *LISTS, "endpoints?page=2", "endpoints?group=prefix&chart=1"),
+    *("settings", "settings/danger", "settings/danger/callers"),
+)
 DETAILS = ("endpoints", "callers", "requests", "exceptions")
 
 BROKEN = r"""() => {
@@ -107,7 +110,7 @@ def addresses(shop: Server, session_cookie: Any) -> Mapping[str, str]:
     call(shop, f"/orders/{UNLUCKY}")
     cookies = {session_cookie["name"]: session_cookie["value"]}
     found = {page or "overview": f"{shop.url}/lens/{page}" for page in PAGES}
-    with httpx.Client(base_url=shop.url, cookies=cookies) as client:
+    with httpx.Client(base_url=shop.url, cookies=cookies, timeout=60) as client:
         for kind in DETAILS:
             for _ in range(20):
                 text = client.get(f"/lens/{kind}").text

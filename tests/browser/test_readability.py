@@ -83,7 +83,7 @@ ONCE = pytest.mark.parametrize("context_options", [LOOKS["light"]], ids=["light"
 def test_no_header_or_control_is_cut_off_at_any_width(shop: Server, signed_in: Page) -> None:
     for width in WIDTHS:
         signed_in.set_viewport_size({"width": width, "height": 900})
-        for sort in ("-calls", "-p95", "-last", "-errors"):
+        for sort in ("-calls", "-p95_change", "-calls_change", "-last", "-errors"):
             signed_in.goto(f"{shop.url}/lens/endpoints?sort={sort}")
             assert signed_in.evaluate(CLIPPED) == []
         signed_in.goto(f"{shop.url}/lens/")

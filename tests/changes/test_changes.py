@@ -133,6 +133,21 @@ def test_the_latest_24_hours_show_a_change_before_the_day_is_over() -> None:
     assert (change.kind, change.since, change.calls_after) == (Kind.SLOWER, end - DAY, 800)
 
 
+@pytest.mark.parametrize("hours", [1, 8, 12, 18, 23])
+def test_a_monday_after_a_quiet_weekend_is_no_more_traffic(hours: int) -> None:
+    weekend = {2, 3}
+    days = [
+        row(day, calls=(40 if day % 7 in weekend else 700) + day % 5, durations=None)
+        for day in range(COUNT)
+    ]
+    end = END + hours * HOUR
+    # Most calls come in the hours from 8 to 18.
+    morning = 700 * max(0, min(10, hours - 8)) // 10
+    latest = type(days[0])(end - DAY, end, 40 * (24 - hours) // 24 + morning, 0, None)
+
+    assert found(days, period=Period(end - 7 * DAY, end), latest=latest) == []
+
+
 def test_a_change_before_the_period_is_not_of_the_period() -> None:
     assert found(week(lambda _: {"durations": durations(4.5)}, since=COUNT - 20)) == []
 

@@ -35,15 +35,26 @@ def test_the_document_names_the_versions_that_are_tested() -> None:
 
 
 @pytest.mark.frameworks
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda one: one.stem)
 def test_a_recipe_holds_what_it_says(recipe: Path) -> None:
     python = frameworks.find()
     assert python is not None, frameworks.LEFT_OUT
-    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    command = [
+        str(python),
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:randomly",
+        "--timeout=600",
+    ]
     # Sockets and event loops that the packages leave open are theirs.
     command += ["-p", "no:unraisableexception"]
     # Without the suite's own conftest, whose needs that environment does not have.
-    command += [f"--confcutdir={recipe.parent}", recipe]
+    command += [f"--confcutdir={recipe.parent}", str(recipe)]
     environment = {
         name: value
         for name, value in os.environ.items()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
 from fastapi_lens.reporting.groups import Group, groups_of
 from fastapi_lens.reporting.model import Endpoint
-from fastapi_lens.reporting.parts import PartKind, is_below, shared_prefixes
+from fastapi_lens.reporting.parts import PartKind, has_part, is_below, shared_prefixes
 from fastapi_lens.settings.status import Status
 from tests.admin.make import NOW, endpoint, usage
 
@@ -101,3 +101,9 @@ def test_a_prefix_ends_with_a_segment() -> None:
 def test_no_endpoints_share_no_prefix() -> None:
     assert shared_prefixes([]) == []
     assert groups_of([], PartKind.PREFIX) == []
+
+
+def test_each_endpoint_has_a_path_but_not_each_has_a_tag_or_a_known_file() -> None:
+    bare, whole = of("/a"), of("/a", "x", source="a.py:1")
+    assert [has_part(replace(bare, source=""), kind) for kind in PartKind] == [False, True, False]
+    assert [has_part(whole, kind) for kind in PartKind] == [True, True, True]

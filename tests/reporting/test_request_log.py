@@ -1,6 +1,7 @@
 """The reader of the request log, on each database."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -151,7 +152,10 @@ def test_kinds_of_exceptions_are_found_by_endpoint_and_text(reader: LogReader) -
     assert (one.method, one.path, one.endpoint_key) == ("GET", "/orders/{order_id}", KEY)
     assert reader.exception_kinds(endpoint=KEY) == reader.exception_kinds(text="WRONG") == [one]
     assert reader.exception_kinds(endpoint=key_from_id(9)) == reader.exception_kinds(text="%") == []
-    assert reader.exception_kind(one.key) == one
+    found = reader.exception_kind(one.key)
+    assert found is not None
+    # A list has no tracebacks, which may be long.
+    assert (found.traceback[:5], replace(found, traceback="")) == ("trace", one)
 
 
 @given(st.integers(0, (1 << 63) - 1))

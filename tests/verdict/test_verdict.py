@@ -191,6 +191,40 @@ def test_holes_after_the_tolerated_year_are_seen_as_ever() -> None:
     assert delays(replace(history, holes=runs((401, 800)))) == delays(tolerated)
 
 
+def test_a_hole_after_the_tolerated_year_counts_only_if_nothing_was_seen_a_year_before() -> None:
+    history = used(LAST - 40, LAST, silent=600, holes=runs((50, 50), (500, 500)))
+
+    assert delays(history) == (431, 831)
+    assert delays(daily(600, holes=runs((100, 104), (420, 420))))[1] == 104 + 365 + 35 + 1
+
+
+def test_the_holes_of_a_declared_cadence_are_seen_a_fifth_of_a_period_early_or_late() -> None:
+    found = delays(daily(150, cadence=Cadence.QUARTERLY, holes=runs((100, 100))))
+
+    # 18.4 days early would be before the silence, so the hole is seen 92 and 18.4 days later.
+    assert found[0] == 100 + 92 + 18 + 1
+
+
+def test_the_holes_of_each_cadence_are_seen_a_period_before_or_later() -> None:
+    found = verdict_of(daily(50, holes=runs((9, 9))))
+
+    assert [each.from_day - LAST for each in found.exclusions] == [4, 10, 45, 112, 213, 401]
+
+
+def test_what_is_known_of_the_uses_before_is_said_without_the_gaps_that_holes_explain() -> None:
+    unobserved = range(LAST - 60, LAST - 50)
+    days = [day for day in every(1, 100) if day not in unobserved]
+    found = verdict_of(used(*days, silent=10, holes=runs((-60, -51))))
+
+    assert numbers(found, Code.USED_BEFORE) == {
+        "days": 90,
+        "weeks": 0,
+        "span": 100,
+        "longest_gap": 1,
+        "gaps_left_out": 1,
+    }
+
+
 def test_no_hole_day_is_tolerated_in_a_callers_own_year() -> None:
     rare = web(name="audit", days=2, first_day=LAST - 40, last_day=LAST - 10, longest_gap=30)
     ledger = Ledger(BORN, (web(), rare))

@@ -52,8 +52,8 @@ _TERMS = {
     "bars": (
         "Bars",
         (
-            "Trend: calls over time; the last bar is still filling. 5xx and 4xx: share of the "
-            "calls; a cut bar exceeds the scale in its column header."
+            "Trend: calls over time; the last bar is still filling. 5xx (solid) and 4xx (dashed): "
+            "share of the calls; a cut bar exceeds the scale in its column header."
         ),
     ),
     "weeks": (

@@ -10,6 +10,7 @@ RowT = TypeVar("RowT")
 
 WindowWidth = Literal[640, 800, 1040, 1240, 1400, 1600, 1800]
 
+_WIDEST: WindowWidth = 1800
 _PHONE_ROOM = 190
 _ROOM: Mapping[WindowWidth, int] = MappingProxyType(
     {640: 380, 800: 500, 1040: 690, 1240: 915, 1400: 1100, 1600: 1250, 1800: 1450}
@@ -156,7 +157,8 @@ def _least_window(pixels: int) -> WindowWidth | None:
     """The narrowest window with room for these pixels; None if a phone has it."""
     if pixels <= _PHONE_ROOM:
         return None
-    return next((width for width, room in _ROOM.items() if pixels <= room), 1800)
+    wide_enough: list[WindowWidth] = [width for width, room in _ROOM.items() if pixels <= room]
+    return wide_enough[0] if wide_enough else _WIDEST
 
 
 def heads(columns: Iterable[Column[Any]]) -> list[Head]:

@@ -69,7 +69,7 @@ COLUMNS: tuple[Column[Endpoint], ...] = (
         name="trend",
         header="Trend",
         title="Calls over the period; the last bar is still filling.",
-        width=158,
+        width=150,
         css="left trend",
     ),
     Column(
@@ -112,7 +112,7 @@ COLUMNS: tuple[Column[Endpoint], ...] = (
         name="p95_change",
         header="Δ p95",
         title="p95 compared with the period before.",
-        width=72,
+        width=64,
         order=Order(
             key=lambda one: one.p95_ratio,
             is_comparable=lambda one: one.is_timed_comparable,

@@ -43,7 +43,7 @@ _OTHERS: tuple[Column[Group], ...] = (
         name="endpoints",
         header="Endpoints",
         title="Endpoints of the group, of all statuses.",
-        width=92,
+        width=116,
         order=Order(key=lambda one: len(one.endpoints)),
     ),
     Column(

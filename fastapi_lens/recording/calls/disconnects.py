@@ -27,7 +27,7 @@ _MAX_WRAPPERS = 8
 _RECEIVE = "receive"
 
 
-def server_of(receive: Receive) -> object:
+def server_of(receive: Receive) -> Any:
     """The object that a `receive` is a method of; None if there is none.
 
     Args:

@@ -188,3 +188,9 @@ def test_a_length_of_time_is_told_in_the_largest_unit_that_is_near(seconds: int,
 )
 def test_a_websocket_has_no_duration_but_was_open_for_a_time(value_ms: float, text: str) -> None:
     assert formats.open_for(value_ms) == text
+
+
+def test_a_day_of_another_year_has_its_year() -> None:
+    third_of_april = 1_775_224_800.0
+    assert formats.short_day(third_of_april, third_of_april + DAY) == "3 Apr"
+    assert formats.short_day(third_of_april, third_of_april + 365 * DAY) == "3 Apr 2026"

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
+from fastapi_lens.runtime.lens import Lens
 from fastapi_lens.storage.writing.drain import drain_all
 from tests.recording.probe import lens_of
 
@@ -58,7 +59,7 @@ class Recipe:
 
     def rows(self, statement: str) -> list[Any]:
         """Rows of the lens's database, with all that is written."""
-        database = lens_of(self.app).database
+        database = flushed(self.app).database
         drain_all(database)
         with database.read() as connection:
             return list(connection.execute(sa.text(statement)))
@@ -68,6 +69,13 @@ class Recipe:
             return {}
         rows = self.rows(_COUNTS)
         return {(f"{method} {path}", code): calls for method, path, code, calls in rows}
+
+
+def flushed(app: Any) -> Lens:
+    """The lens of an application, with all counts written: on a busy machine, its end gives up."""
+    lens = lens_of(app)
+    assert lens.flusher.flush()
+    return lens
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,8 @@ def test_each_call_is_written_before_the_function_returns(recipe: Recipe) -> Non
     counted = []
     for order in ("1", "2", "none"):
         recipe.module.handler(event(f"/orders/{order}"), None)
+        lens = lens_of(recipe.app)
+        assert (lens.flusher.pending_calls, lens.recorder.waiting_calls) == (0, 0)
         counted.append(recipe.counted())
 
     name = "GET /orders/{order_id}"

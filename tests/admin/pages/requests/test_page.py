@@ -338,7 +338,7 @@ def test_what_htmx_pushes_is_the_address_of_the_view(logged: Logged) -> None:
     }
     same = "http://x/lens/requests?q=a&days=7"
     assert pushed("/lens/requests?q=a", shown=same) == {"hx-push-url": "false"}
-    assert pushed("/lens/exceptions?q=a") == {"hx-push-url": "/lens/exceptions?q=a"}
+    assert pushed("/lens/exceptions?q=a") == {"hx-push-url": "/lens/exceptions?q=a&days=7"}
 
 
 def _endpoints(site: Site) -> list[Any]:
