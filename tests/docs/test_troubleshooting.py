@@ -20,6 +20,7 @@ HANDED_ON = {
     "cli/removal/download.py: _key_header": "problem_with",
     "cli/removal/sources.py: _made": "of the file or server",
     "config/environment.py: init_from_environment": "REMOVED",
+    "config/lens_config.py: _check_source_link": "of the template, see source_link",
     "config/lens_config.py: _check_webhook": "of the address, see webhook_url",
     "middleware.py: _say_findings": "findings",
     "notifications/http_post.py: post": "of the system",
