@@ -16,7 +16,8 @@ from scripts import frameworks
 from scripts.constraints import pins_of
 
 ROOT = Path(__file__).parents[2]
-RECIPES = sorted(Path(__file__).parent.joinpath("recipes").glob("[!c_]*.py"))
+FOLDER = Path(__file__).parent / "recipes"
+RECIPES = sorted(each for each in FOLDER.glob("*.py") if each.name != "conftest.py")
 DOCUMENT = (ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
 
 
