@@ -13,7 +13,7 @@ from fastapi_lens.middleware import LensMiddleware
 from fastapi_lens.reporting.report import DeadReport, EndpointStats, Report, TopReport
 from fastapi_lens.text.log_filter import OneLineEach
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Before the first record: text from a request must not start a line of the host's log.
 logging.getLogger("fastapi_lens").addFilter(OneLineEach())
