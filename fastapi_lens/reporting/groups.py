@@ -57,7 +57,7 @@ def groups_of(endpoints: Collection[Endpoint], kind: PartKind, *, tag: str = "")
 
     Args:
         endpoints: With their histograms.
-        kind: What they have in common.
+        kind: Part that they have in common.
         tag: The only tag whose group is returned; empty for all.
     """
     prefixes = prefixes_by_path(endpoints) if kind is PartKind.PREFIX else {}

@@ -491,7 +491,7 @@ class Reader:
         """The calls of the period before, with the histograms of some endpoints added.
 
         Args:
-            before: What `before` returned.
+            before: As `before` returned it.
             ids: Endpoints; those without calls in that period are left out.
             now: Epoch seconds.
 

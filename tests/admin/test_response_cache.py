@@ -217,7 +217,8 @@ def test_readers_who_ask_for_a_page_at_once_make_it_once(
         ("/lens/endpoints/{key}", 18),
         ("/lens/endpoints/{key}?days=all", 18),
         ("/lens/requests", 5),
-        ("/lens/requests?endpoint={key}", 5),
+        # One of these tells an empty period from an empty log.
+        ("/lens/requests?endpoint={key}", 6),
         ("/lens/exceptions", 5),
         ("/lens/exceptions?endpoint={key}", 5),
         ("/lens/settings/audit", 5),

@@ -201,7 +201,7 @@ def chosen_columns(names: Iterable[str], status: Status | None) -> tuple[str, ..
     """A choice of columns from left to right, without unknown ones; empty for the default.
 
     Args:
-        names: What was chosen.
+        names: Of the chosen columns.
         status: The tab, which has its own default.
     """
     wanted = set(names).intersection(CHOICES)

@@ -93,7 +93,7 @@ class EndpointsQuery:
         file: Only endpoints whose handler is in this file; empty for all.
         without: Only endpoints without a tag, or of an unknown file; ``None`` for all.
         caller: Key of a caller, whose endpoints alone are shown; empty for all.
-        group: What the rows are groups by; ``None`` for a row per endpoint.
+        group: Part that the rows are groups by; ``None`` for a row per endpoint.
         window: The period whose calls are counted.
         sort: The order of the rows.
         page: Number of the page, from 1.

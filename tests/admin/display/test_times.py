@@ -1,3 +1,5 @@
+import sys
+import zoneinfo
 from datetime import UTC, datetime
 from zoneinfo import available_timezones
 
@@ -59,10 +61,12 @@ def test_a_zone_that_is_not_known_is_utc(name: str) -> None:
 
 
 def test_a_system_without_a_database_of_zones_has_utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoneinfo.TZPATH", ())
-    monkeypatch.setattr("zoneinfo._tzpath.TZPATH", ())
-    monkeypatch.setitem(__import__("sys").modules, "tzdata", None)
-    assert Times.of("Antarctica/Troll") == IN_UTC
+    monkeypatch.setitem(sys.modules, "tzdata", None)
+    zoneinfo.reset_tzpath(to=())
+    try:
+        assert Times.of("Antarctica/Troll") == IN_UTC
+    finally:
+        zoneinfo.reset_tzpath()
 
 
 @given(

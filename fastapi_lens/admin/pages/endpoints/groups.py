@@ -70,7 +70,7 @@ def group_list(query: EndpointsQuery, kind: PartKind, endpoints: Sequence[Endpoi
 
     Args:
         query: The state of the page.
-        kind: What the groups have in common.
+        kind: Part that the groups have in common.
         endpoints: All that match, with their histograms.
     """
     groups = groups_of(endpoints, kind, tag=query.tag)

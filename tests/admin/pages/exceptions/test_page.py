@@ -228,7 +228,7 @@ def test_a_trend_has_as_many_exceptions_as_the_period(raising: Raising) -> None:
         assert sum(trend) == one.in_period
     assert reader.exception_trends([], window=Window(), now=raising.now) == {}
     with raising.site.lens.database.write() as connection:
-        ahead = {"tier": Tier.HOUR.value, "bucket": int(raising.now // 3_600) + 2, "calls": 1}
+        ahead = {"tier": Tier.HOUR.value, "bucket": int(raising.now // 3_600) + 6, "calls": 1}
         connection.execute(sa.insert(EXCEPTION_COUNT), {**ahead, "failure_id": int(key, 16)})
     (ahead_of_ours,) = reader.exceptions(window=Window.of_days(7), now=raising.now)
     trends = reader.exception_trends([ahead_of_ours.id], window=Window.of_days(7), now=raising.now)
