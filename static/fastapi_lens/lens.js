@@ -30,6 +30,7 @@ const age = () => {
 };
 const arrived = () => {
   choose();
+  show(shown);
   if ($("up")) $("up").href = left($("up").pathname).href || $("up").href;
   const live = $("live");
   // Ages go by the server's clock, because that of a browser may be wrong.
@@ -197,15 +198,27 @@ on("click", (event) => {
   if (button.dataset.copy) copy(document.getElementById(button.dataset.copy));
 });
 
-// What a column over the charts says stands in its row of the table.
-on("mouseover", ({ target }) => {
-  if (!target.matches(".hits rect") || target.firstChild) return;
-  const [head, ...rows] = $("d-numbers").querySelectorAll("tr");
-  const row = rows.at(-1 - [...document.querySelectorAll(".hits rect")].indexOf(target));
-  const cells = [...row.cells].slice(0, 9).map((cell, at) => `${at ? head.cells[at].textContent : ""} ${cell.textContent}`);
-  const title = document.createElementNS(target.namespaceURI, "title");
-  title.textContent = cells.join("\n").trim();
-  target.append(title);
+// The numbers of one step of the charts, which stand in its row of the table: the last step at first.
+const steps = () => [...document.querySelectorAll(".hits rect")];
+let shown = Infinity;
+const show = (step) => {
+  const all = steps(), box = $("step");
+  if (!box || !all.length) return;
+  shown = Math.max(1, step);
+  const at = Math.min(shown, all.length), [head, ...rows] = $("d-numbers").querySelectorAll("tr");
+  const cells = [...rows.at(-at).cells].slice(0, 9);
+  box.textContent = cells.map((cell, at) => (at ? head.cells[at].textContent + " " : "") + cell.textContent).join(" · ");
+  box.ariaValueNow = at;
+  box.ariaValueText = box.textContent;
+  all.forEach((rect, index) => rect.toggleAttribute("data-shown", index === at - 1 && shown <= all.length));
+};
+for (const type of ["pointerover", "pointerdown"])
+  on(type, ({ target }) => target.matches?.(".hits rect") && show(steps().indexOf(target) + 1));
+on("keydown", (event) => {
+  const moves = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, Home: -Infinity, End: Infinity };
+  if (event.target !== $("step") || !moves[event.key]) return;
+  event.preventDefault();
+  show(Math.min(steps().length, Number(event.target.ariaValueNow) + moves[event.key]));
 });
 
 // A list as it was left, by its path: address, row, and how far it was scrolled.

@@ -212,10 +212,10 @@ def test_readers_who_ask_for_a_page_at_once_make_it_once(
         # Six of these are for the charts, two for the period before, one for the exceptions.
         ("/lens/", 16),
         ("/lens/?days=all", 16),
-        # Nine of these are for the verdict, which is kept for a minute, three for callers, and two
-        # for exceptions.
-        ("/lens/endpoints/{key}", 18),
-        ("/lens/endpoints/{key}?days=all", 18),
+        # Nine of these are for the verdict, which is kept for a minute, three for callers, two for
+        # exceptions, and one for releases.
+        ("/lens/endpoints/{key}", 19),
+        ("/lens/endpoints/{key}?days=all", 19),
         ("/lens/requests", 5),
         # One of these tells an empty period from an empty log.
         ("/lens/requests?endpoint={key}", 6),

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from benchmarks.support.servers import Server
-from tests.browser.steps import call, is_still_here, mark, tick_until
+from tests.browser.steps import call, is_still_here, mark, tick, tick_until
 
 BROKEN = r"""() => {
   const isBroken = (path) => {
@@ -77,10 +77,21 @@ def test_figures_follow_calls_while_the_page_is_open(shop: Server, overview: Pag
     expect(page.locator(".changed")).not_to_contain_text("Comparing")
 
 
-def test_a_step_of_the_charts_says_its_numbers(overview: Page) -> None:
-    overview.locator(".hits rect").last.hover()
-    said = overview.locator(".hits rect").last.text_content() or ""
-    assert re.search(r"Calls \d", said)
+def test_a_step_of_the_charts_says_its_numbers_to_pointer_and_keyboard(overview: Page) -> None:
+    step, columns = overview.get_by_role("slider", name="Step of the charts"), ".hits rect"
+    latest = step.inner_text()
+    assert re.search(r"Calls \d.* · 5xx \d.* · p95 ms", latest)
+    overview.locator(columns).nth(3).hover()
+    hovered = step.inner_text()
+    assert (hovered != latest, step.get_attribute("aria-valuenow")) == (True, "4")
+    step.press("ArrowLeft")
+    assert step.get_attribute("aria-valuenow") == "3"
+    assert step.inner_text() == step.get_attribute("aria-valuetext") != hovered
+    tick(overview)
+    overview.wait_for_timeout(300)
+    assert step.get_attribute("aria-valuenow") == "3"
+    step.press("End")
+    assert step.inner_text().partition(" · ")[0] == latest.partition(" · ")[0]
 
 
 def test_no_word_of_a_path_is_divided_on_a_phone(overview: Page) -> None:

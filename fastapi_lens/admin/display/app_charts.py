@@ -55,7 +55,8 @@ def app_charts(
     )
     lines = _with_durations(_calls_lines(calls, times), series)
     table = _table(calls, lines, times, [f"{name} ms" for name in PERCENTILES])
-    return _over_time(calls, charts, table, ends_now=ends_now, times=times), _marks(calls, releases)
+    shown = _over_time(calls, charts, table, ends_now=ends_now, times=times)
+    return shown, release_marks(calls, releases)
 
 
 def calls_over_time(
@@ -70,7 +71,8 @@ def calls_over_time(
     calls = series.calls
     charts = (_calls(series, formats.step_length(calls.step_seconds), before),)
     table = _table(calls, _calls_lines(calls, times), times)
-    return _over_time(calls, charts, table, ends_now=ends_now, times=times), _marks(calls, releases)
+    shown = _over_time(calls, charts, table, ends_now=ends_now, times=times)
+    return shown, release_marks(calls, releases)
 
 
 def _over_time(
@@ -163,7 +165,8 @@ def _table(
     return Table("numbers", f"As a table, per {formats.step_length(size)}", head, lines[::-1])
 
 
-def _marks(series: Series, releases: Sequence[Release]) -> Markup:
+def release_marks(series: Series, releases: Sequence[Release]) -> Markup:
+    """Lines with the names of the latest releases that began within a series; empty for none."""
     begin, end = series.points[0].start, series.points[-1].end
     inside = [one for one in releases if one.name and begin < one.first_at < end]
     latest = sorted(inside, key=lambda one: one.first_at)[-MOST_MARKS:]

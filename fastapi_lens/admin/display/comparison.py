@@ -1,6 +1,8 @@
 """Figures of a window beside those of the period before it. Pure; no I/O, no HTML."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.times import IN_UTC, Times
@@ -8,6 +10,9 @@ from fastapi_lens.reporting.model import FEWEST_CALLS, AppBefore, Before, Endpoi
 
 UNCHANGED = 0.005
 """A change by less than half a percent, or half a tenth of a percentage point, is none."""
+
+ERRORS: Mapping[str, str] = MappingProxyType({"Server errors": "5xx", "Client errors": "4xx"})
+"""The figures of errors, each with its class of status codes."""
 
 _FEW = f"fewer than {FEWEST_CALLS} calls in one of the two"
 _POINT_DIGIT = 0.0005
@@ -23,7 +28,7 @@ class Figure:
         detail: More of the number itself.
         change: ``+12%``; empty where there is nothing to compare with.
         before: The former value, with its unit.
-        kind: ``better``, ``worse``, or empty for what is neither.
+        kind: ``better``, ``worse``, ``few`` if either period has too few calls to tell, or empty.
         slow: True if it is above the configured limit.
     """
 
@@ -60,17 +65,21 @@ def figures(usage: Usage, before: Before | None, *, slow: bool) -> list[Figure]:
         slow: True if the p95 is above the configured limit.
     """
     if not usage.calls:
-        names = ("Errors", "p50", "p95", "p99", "Mean", "Longest")
+        names = (*ERRORS, "p50", "p95", "p99", "Mean", "Longest")
         return [_calls(usage, before), *(Figure(name, formats.NOTHING) for name in names)]
     times = [("p50", 0), ("p95", 1)]
-    return [
+    earlier = None if before is None else before.usage
+    found = [
         _calls(usage, before),
-        _errors(usage, before),
+        *(errors_of(name, unit, usage, earlier) for name, unit in ERRORS.items()),
         *(_latency(name, at, usage, before, slow=slow and name == "p95") for name, at in times),
         Figure("p99", formats.duration(usage.percentiles_ms[2])),
         Figure("Mean", formats.duration(usage.avg_ms)),
         Figure("Longest", formats.duration(usage.max_ms)),
     ]
+    if earlier is None or min(usage.calls, earlier.calls) >= FEWEST_CALLS:
+        return found
+    return [replace(each, kind="few" if each.change else "") for each in found]
 
 
 def comparison(
@@ -175,23 +184,27 @@ def _calls(usage: Usage, before: Before | None) -> Figure:
     return Figure("Calls", value, change=_change(usage.calls, before.calls), before=was)
 
 
-def _errors(usage: Usage, before: Before | None) -> Figure:
-    value = formats.percent(usage.error_share)
-    detail = f"{usage.errors_5xx:,} × 5xx, {usage.errors_4xx:,} × 4xx"
-    if before is None or not before.usage.calls:
-        return Figure("Errors", value, detail)
-    was = before.usage.error_share
-    change = usage.error_share - was
-    if abs(change) < _POINT_DIGIT:
-        return Figure("Errors", value, detail, "±0 points", formats.percent(was))
-    return Figure(
-        "Errors",
-        value,
-        detail,
-        f"{_signed(change * 100, '.1f')} points",
-        formats.percent(was),
-        "worse" if change > 0 else "better",
-    )
+def errors_of(name: str, unit: str, usage: Usage, before: Usage | None) -> Figure:
+    """The share of server errors or of client errors, which are never added up.
+
+    Args:
+        name: Of the figure.
+        unit: ``5xx`` or ``4xx``.
+        usage: Of the window, with a call at least.
+        before: Of the period before; None where there is nothing to compare with.
+    """
+    count = _count(usage, unit)
+    share = count / usage.calls
+    value, detail = formats.percent(share), f"{count:,} × {unit}"
+    if before is None or not before.calls:
+        return Figure(name, value, detail)
+    was = _count(before, unit) / before.calls
+    change, kind = points_of(share, was)
+    return Figure(name, value, detail, f"{change} points", formats.percent(was), kind)
+
+
+def _count(usage: Usage, unit: str) -> int:
+    return usage.errors_5xx if unit == "5xx" else usage.errors_4xx
 
 
 def _latency(name: str, at: int, usage: Usage, before: Before | None, *, slow: bool) -> Figure:

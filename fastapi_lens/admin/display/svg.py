@@ -328,7 +328,7 @@ def columns_of(links: Sequence[str]) -> Markup:
     """Columns over charts for the pointer, one for each step, most of them links.
 
     Not for the keyboard and not read aloud, because the table of the charts has the same links
-    and all numbers; `lens.js` takes from it what a column says.
+    and all numbers; `lens.js` shows those of one step below the charts.
 
     Args:
         links: Address of each step; empty where it leads nowhere.

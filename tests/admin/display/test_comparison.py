@@ -1,7 +1,9 @@
+import re
+
 import pytest
 
 from fastapi_lens.admin.display.comparison import Figure, comparison, figures
-from fastapi_lens.reporting.model import Before, Usage
+from fastapi_lens.reporting.model import FEWEST_CALLS, Before, Usage
 from tests.admin.make import DAY, NOW, endpoint, usage
 
 pytestmark = pytest.mark.unit
@@ -28,14 +30,15 @@ def of(now: Usage, then: Usage | None, *, slow: bool = False) -> dict[str, Figur
 )
 def test_calls_change_by_percent_or_by_a_factor(now: int, then: int, change: str) -> None:
     calls = of(usage(now), usage(then))["Calls"]
-    assert (calls.change, calls.before, calls.kind) == (change, f"{then:,}", "")
+    assert (calls.change, calls.before) == (change, f"{then:,}")
+    assert calls.kind == ("few" if min(now, then) < FEWEST_CALLS else "")
 
 
 def test_without_calls_in_both_periods_nothing_has_changed() -> None:
     found = of(usage(), usage())
     assert found["Calls"].change == ""
     assert (found["p95"].value, found["p95"].change) == ("–", "")
-    assert of(usage(3), usage())["Errors"].change == ""
+    assert of(usage(3), usage())["Server errors"].change == ""
     assert of(usage(3), usage())["p50"].change == ""
 
 
@@ -48,19 +51,32 @@ def test_calls_are_compared_as_if_both_periods_were_as_long() -> None:
 
 def test_errors_change_by_points_and_slower_is_worse() -> None:
     worse = of(usage(100, errors_5xx=5, ms=20), usage(100, errors_5xx=1, ms=10))
-    assert (worse["Errors"].change, worse["Errors"].kind) == ("+4.0 points", "worse")
+    server = worse["Server errors"]
+    assert (server.value, server.detail) == ("5.0%", "5 × 5xx")
+    assert (server.change, server.kind, server.before) == ("+4.0 points", "worse", "1.0%")
+    assert (worse["Client errors"].value, worse["Client errors"].change) == ("0%", "±0 points")
     assert (worse["p95"].change, worse["p95"].kind, worse["p95"].before) == (
         "+100%",
         "worse",
         "9.9 ms",
     )
     better = of(usage(100, ms=10), usage(100, errors_4xx=1, ms=20), slow=True)
-    assert (better["Errors"].change, better["Errors"].kind) == ("−1.0 points", "better")
+    client = better["Client errors"]
+    assert (client.change, client.kind) == ("−1.0 points", "better")
     assert (better["p50"].change, better["p50"].kind) == ("−50%", "better")
     assert better["p95"].slow
     same = of(usage(100, errors_5xx=1), usage(100, errors_5xx=1))
-    assert same["Errors"].change == "±0 points"
+    assert same["Server errors"].change == "±0 points"
     assert same["p95"].kind == ""
+
+
+@pytest.mark.parametrize(("now", "then"), [(99, 100), (100, 99), (1, 1)])
+def test_few_calls_in_one_of_the_periods_are_neither_better_nor_worse(now: int, then: int) -> None:
+    found = of(usage(now, errors_5xx=1, ms=90), usage(then, ms=10))
+    assert found["Server errors"].change.startswith("+")
+    assert re.fullmatch(r"\+80\d%", found["p95"].change)
+    assert {figure.kind for figure in found.values() if figure.change} == {"few"}
+    assert found["Mean"].kind == ""
 
 
 def test_without_a_period_before_there_is_no_change() -> None:

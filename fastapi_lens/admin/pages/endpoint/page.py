@@ -8,6 +8,7 @@ from starlette.responses import Response
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
+from fastapi_lens.admin.display.app_charts import release_marks
 from fastapi_lens.admin.display.charts import OverTime, by_hour, over_time
 from fastapi_lens.admin.display.comparison import comparison, figures, is_seen
 from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words
@@ -96,6 +97,7 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
         "tags": _tags(context, endpoint, query),
         "whole": EndpointQuery(window=Period(WindowChoice.ALL)).url(base),
         "over_time": _over_time(context, detail, query),
+        "marks": release_marks(detail.series, context.lens.reader.releases()),
         "by_hour": by_hour(detail.week),
         "codes": _codes(detail.codes),
         "code_days": _code_days(context, endpoint, window),

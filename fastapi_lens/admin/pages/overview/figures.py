@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fastapi_lens.admin.display import formats
-from fastapi_lens.admin.display.comparison import Figure, change_of, points_of
+from fastapi_lens.admin.display.comparison import (
+    ERRORS,
+    Figure,
+    change_of,
+    errors_of,
+)
 from fastapi_lens.changes.change import Change, Kind
 from fastapi_lens.reporting.changes import EndpointChange
 from fastapi_lens.reporting.model import FEWEST_CALLS, Before, Usage
@@ -47,12 +52,12 @@ def figures(numbers: Numbers, *, slow_ms: float) -> list[Figure]:
     """Calls, server errors, client errors, p95 and exceptions."""
     usage, before = numbers.usage, numbers.before
     if not usage.calls:
-        names = ("Server errors", "Client errors", "p95")
+        names = (*ERRORS, "p95")
         return [Figure("Calls", "0"), *(Figure(name, formats.NOTHING) for name in names)]
+    earlier = None if before is None else before.usage
     return [
         _calls(usage, before),
-        _errors("Server errors", usage.errors_5xx, "5xx", numbers),
-        _errors("Client errors", usage.errors_4xx, "4xx", numbers),
+        *(errors_of(name, unit, usage, earlier) for name, unit in ERRORS.items()),
         _p95(numbers, slow_ms),
         _exceptions(*numbers.exceptions),
     ]
@@ -73,17 +78,6 @@ def _calls(usage: Usage, before: Before | None) -> Figure:
     # More or fewer calls are neither better nor worse.
     change, _ = change_of(usage.calls, before.calls, is_better=True)
     return Figure("Calls", value, change=change, before=formats.number(round(before.calls)))
-
-
-def _errors(name: str, count: int, unit: str, numbers: Numbers) -> Figure:
-    share = count / numbers.usage.calls
-    value, detail = formats.percent(share), f"{count:,} × {unit}"
-    if numbers.before is None:
-        return Figure(name, value, detail)
-    earlier = numbers.before.usage
-    was = (earlier.errors_5xx if unit == "5xx" else earlier.errors_4xx) / earlier.calls
-    change, kind = points_of(share, was)
-    return Figure(name, value, detail, f"{change} points", formats.percent(was), kind)
 
 
 def _p95(numbers: Numbers, slow_ms: float) -> Figure:

@@ -32,7 +32,8 @@ def test_the_page_says_what_is_known_of_an_endpoint(site: Site) -> None:
     assert "read_user" in text
     assert re.search(r"conftest\.py:\d+", text)
     shown = figures(answer.text)
-    assert shown["Errors"].startswith("10.0% 0 × 5xx, 1 × 4xx")
+    assert shown["Server errors"].startswith("0% 0 × 5xx")
+    assert shown["Client errors"].startswith("10.0% 1 × 4xx")
     assert link(answer.text, "users").href == "/lens/endpoints?tag=users&days=7"
     assert re.match(r"[67]\d\d ms slow", shown["p95"])
     assert shown["All-time calls"] == "10"
@@ -177,7 +178,7 @@ def test_a_step_narrows_the_window_and_the_page_leads_back(site: Site, past: str
     assert f"{IN_UTC.minute(AFTERNOON - 14 * HOUR)} – now" in page_text(narrowed)
     minutes = site.get(past + hour).text
     assert figures(minutes)["Calls"].split()[0] == "5"
-    assert figures(minutes)["Errors"].startswith("100%")
+    assert figures(minutes)["Server errors"].startswith("100%")
     assert [one for one in addresses(minutes) if one.startswith("?")] == []
     assert link(minutes, "Back to the last 30 days").href == f"{past}?days=30"
     before = link(minutes, "Earlier").href
@@ -216,7 +217,8 @@ def test_the_first_of_all_times_has_nothing_earlier(site: Site, past: str) -> No
 def test_figures_stand_beside_those_of_the_period_before(site: Site, past: str) -> None:
     page = site.get(past).text
     assert figures(page)["Calls"] == "26 +85% was 14"
-    assert figures(page)["Errors"] == "19.2% 5 × 5xx, 0 × 4xx +19.2 points, worse was 0%"
+    assert figures(page)["Server errors"] == "19.2% 5 × 5xx +19.2 points was 0%"
+    assert figures(page)["Client errors"] == "0% 0 × 4xx ±0 points was 0%"
     assert (
         f"before: {clock(AFTERNOON - 14 * DAY)} – {IN_UTC.minute(AFTERNOON - 7 * DAY)}."
         in page_text(page)
