@@ -206,8 +206,12 @@ const show = (step) => {
   if (!box || !all.length) return;
   shown = Math.max(1, step);
   const at = Math.min(shown, all.length), [head, ...rows] = $("d-numbers").querySelectorAll("tr");
-  const cells = [...rows.at(-at).cells].slice(0, 9);
-  box.textContent = cells.map((cell, at) => (at ? head.cells[at].textContent + " " : "") + cell.textContent).join(" · ");
+  const [first, ...cells] = [...rows.at(-at).cells].slice(0, 9).map((cell) => cell.textContent.trim());
+  const named = cells.map((text, index) => {
+    const [name, unit = ""] = head.cells[index + 1].textContent.trim().split(" ");
+    return `${name} ${text}${text === "–" || !unit ? "" : ` ${unit}`}`;
+  });
+  box.textContent = [first, ...named].join(" · ");
   box.ariaValueNow = at;
   box.ariaValueText = box.textContent;
   all.forEach((rect, index) => rect.toggleAttribute("data-shown", index === at - 1 && shown <= all.length));

@@ -19,7 +19,7 @@ def test_the_number_of_new_ones_leads_to_the_line_that_raised(
         history=False,
         app="tests.browser.crashing:app",
         LENS_APP_NAME="crashing",
-        LENS_SOURCE_LINK="https://code.example/{file}#L{line}",
+        LENS_SOURCE_LINK="http://127.0.0.1:9/{file}#L{line}",
     )
     page.context.add_cookies([sign_in(server)])
     page.goto(f"{server.url}/lens/exceptions")
@@ -37,9 +37,9 @@ def test_the_number_of_new_ones_leads_to_the_line_that_raised(
     expect(page).to_have_url(re.compile(r"/exceptions/[0-9a-f]{16}\?days=1h"))
     expect(page.get_by_role("heading", name="Requests around the latest one")).to_be_visible()
     assert axe_violations(page) == []
-    page.route("https://code.example/**", lambda route: route.fulfill(body="the code"))
+    page.route("http://127.0.0.1:9/**", lambda route: route.fulfill(body="the code"))
     page.locator("#lens-traceback a").first.click()
     # The content security policy has no say in where a link leads.
-    expect(page).to_have_url(re.compile(r"https://code\.example/tests/browser/crashing\.py#L\d+"))
+    expect(page).to_have_url(re.compile(r"http://127\.0\.0\.1:9/tests/browser/crashing\.py#L\d+"))
     page.go_back()
     expect(page.locator("#lens-traceback")).to_be_visible()

@@ -98,6 +98,9 @@ class Visitor:
         self.apply()
         self.is_at(r"~/\?.*tag=orders.*")
         self.page.go_back()
+        # A morph comes after the address; without scripts, a browser restores what was chosen.
+        if self.scripts:
+            expect(self.page.get_by_label("Tag")).to_have_value("")
         self.page.get_by_role("link", name="All by p95").click()
         self.is_at("/endpoints?days=30&sort=-p95")
 
@@ -116,7 +119,7 @@ class Visitor:
         self.has_rows(1)
         self.link("Clear filters").click()
         self.is_at("/endpoints?days=30")
-        self.page.get_by_role("link", name="p95").click()
+        self.link("p95 ms").click()
         self.is_at("/endpoints?days=30&sort=-p95")
         expect(self.page.locator("th[aria-sort=descending]")).to_have_text(re.compile("p95"))
         self.link("Page 2").click()
@@ -156,7 +159,7 @@ class Visitor:
         expect(self.page.locator("#lens-traceback")).to_contain_text("raise LookupError")
         self.link("All requests").click()
         self.link("Exceptions").click()
-        self.is_at("/exceptions")
+        self.is_at(r"~/exceptions\?days=all")
         self.page.locator("#lens-rows a").click()
         expect(self.page.get_by_role("heading", level=1)).to_have_text("LookupError")
 

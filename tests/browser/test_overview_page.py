@@ -80,7 +80,7 @@ def test_figures_follow_calls_while_the_page_is_open(shop: Server, overview: Pag
 def test_a_step_of_the_charts_says_its_numbers_to_pointer_and_keyboard(overview: Page) -> None:
     step, columns = overview.get_by_role("slider", name="Step of the charts"), ".hits rect"
     latest = step.inner_text()
-    assert re.search(r"Calls \d.* · 5xx \d.* · p95 ms", latest)
+    assert re.search(r"Calls \d.* · 5xx \d.* · p95 [\d–]", latest)
     overview.locator(columns).nth(3).hover()
     hovered = step.inner_text()
     assert (hovered != latest, step.get_attribute("aria-valuenow")) == (True, "4")

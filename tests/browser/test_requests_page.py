@@ -49,7 +49,7 @@ def test_the_log_is_read_while_it_grows(crashing: Server, page: Page) -> None:
 
     ask(crashing, 8)
     page.evaluate("htmx.trigger(document.body, 'lens:tick')")
-    pill = page.get_by_role("link", name="1 new")
+    pill = page.get_by_role("link", name="1 new", exact=True)
     expect(pill).to_be_visible()
     expect(rows).to_have_count(6)
     pill.click()

@@ -97,7 +97,7 @@ def test_a_session_that_ends_leads_from_a_live_page_to_the_login_and_back(
         "/lens/endpoints?days=30&sort=-p95",
         endpoint,
         "/lens/requests?days=7",
-        "/lens/exceptions?q=lookup",
+        "/lens/exceptions?q=lookup&days=7",
         "/lens/settings",
     ):
         page.goto(shop.url + address)

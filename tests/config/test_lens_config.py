@@ -70,6 +70,7 @@ EXAMPLES = [
     ("idle", "silent", "silent", "unobserved"),
     ("webhook_url", "https://a.example/1", "https://a.example/1", "https://b.example/2"),
     ("webhook_allow_private", "yes", True, False),
+    ("source_link", "zed://file/{path}", "zed://file/{path}", "https://a.example/{file}"),
     ("public_url", "https://a.example/lens", "https://a.example/lens", "http://b.example"),
     ("alert_error_share", "0.5", 0.5, None),
     ("alert_slow", "off", False, True),

@@ -1,4 +1,5 @@
 import signal
+import time
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fastapi_lens.storage.schema.models import lens_metadata
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
     ENDED_SESSION,
+    EXCEPTIONS_COUNTED_SINCE,
     INBOX,
     META,
     SCHEMA_STEP,
@@ -32,7 +34,7 @@ TABLES = {
         *("endpoint", "bucket", "status", "worker", "inbox", "lease", "meta"),
         *("request", "failure", "setting", "audit", "throttle"),
         *("ended_session", "release", "observed", "gone"),
-        *("caller", "use", "use_week"),
+        *("caller", "use", "use_week", "failure_count"),
     )
 }
 
@@ -53,10 +55,13 @@ def set_version(database: Database, version: int) -> None:
 def test_an_empty_database_gets_the_tables_of_the_lens_and_no_others(database: Database) -> None:
     assert tables_in(database) == TABLES
     facts = table_rows(database, META)
-    assert {(row.name, row.value) for row in facts} == {
-        ("schema_version", str(WRITTEN_AS)),
-        ("schema_step", str(len(STEPS))),
-        ("session_salt", session_salt(database).hex()),
+    found = {row.name: row.value for row in facts}
+    since = int(found.pop(EXCEPTIONS_COUNTED_SINCE)) / 1e6
+    assert time.time() - 60 < since <= time.time()
+    assert found == {
+        "schema_version": str(WRITTEN_AS),
+        "schema_step": str(len(STEPS)),
+        "session_salt": session_salt(database).hex(),
     }
     migrate(database)
     assert table_rows(database, META) == facts
@@ -66,7 +71,7 @@ def test_twelve_processes_may_start_at_once(database_url: str, together: Togethe
     together(make_tables, [(database_url,)] * 12)
     database = Database(database_url)
     assert tables_in(database) == TABLES
-    assert len(table_rows(database, META)) == 3
+    assert len(table_rows(database, META)) == 4
     database.close()
 
 
@@ -296,7 +301,8 @@ def test_every_whole_number_is_wide_enough_for_microseconds_and_big_sums() -> No
         for column in table.columns
         if isinstance(column.type, sa.Integer) and not isinstance(column.type, sa.BigInteger)
     }
-    assert narrow == {"lens_bucket.tier", "lens_status.status", "lens_request.status"}
+    tiers = {"lens_bucket.tier", "lens_failure_count.tier"}
+    assert narrow == tiers | {"lens_status.status", "lens_request.status"}
 
 
 def test_the_buckets_of_sqlite_lie_in_their_primary_key_alone(tmp_path: object) -> None:
