@@ -113,7 +113,17 @@ MODULES: Mapping[str, Module] = {
     "aggregate": Module(("reporting/aggregate.py",), ("reporting/test_aggregate.py",)),
     "drain": Module(
         ("storage/writing/drain.py",),
-        ("storage/writing/test_drain.py", "storage/writing/test_refused_values.py"),
+        (
+            "storage/writing/test_drain.py",
+            "storage/writing/test_refused_values.py",
+            "storage/writing/test_callers.py",
+            "storage/writing/test_caller_times.py",
+            "storage/writing/test_endpoint_changes.py",
+            "reporting/test_waiting_counts.py",
+            "reporting/test_open_calls.py",
+            "recording/flush/test_draining.py",
+            "storage/coordination/test_observed.py",
+        ),
         sample=60,
     ),
 }

@@ -15,7 +15,7 @@ from fastapi_lens.admin.access.key_store import KeyStore
 from tests.attack.asgi import Caller, Raw
 from tests.recording.probe import lens_of
 from tests.support.addresses import ClientAt
-from tests.support.pages import csrf_token
+from tests.support.pages import csrf_token, form_actions
 
 KEY = "clé-très-secrète"
 ORIGIN = {"origin": "http://testserver"}
@@ -212,6 +212,17 @@ def test_without_a_key_the_lens_answers_its_own_machine(client_of: MakeClient) -
         assert client.get(led).headers["location"] == "/lens/?q=x"
 
 
+def test_without_a_key_its_own_machine_may_change_things_from_pages_of_the_lens(
+    client_of: MakeClient,
+) -> None:
+    client = client_of(**LOCAL)
+    action = form_actions(client.get("/lens/settings").text)[0]
+    foreign = {"Origin": "https://evil.example"}
+    assert client.post(action, data={}, headers=foreign).status_code == 403
+    own = {"Origin": LOCAL["base_url"]}
+    assert client.post(action, data={}, headers=own).status_code != 403
+
+
 @pytest.mark.parametrize(
     ("place", "headers"),
     [
@@ -305,6 +316,7 @@ def test_the_way_on_after_signing_in_never_leaves_the_admin(target: str) -> None
         "/lens/../../evil",
         "/lens/%2e%2e/x",
         "/lens//evil.example",
+        "/lens/\\evil.example",
         "/lensx/",
         "/other/",
         "/lens/\n/x",
