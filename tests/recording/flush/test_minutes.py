@@ -135,12 +135,15 @@ def test_each_flush_of_an_outage_holds_the_minutes_that_were_counted(rig: Rig) -
 def test_an_endpoint_whose_first_call_is_collected_during_a_flush_is_registered_with_it(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    renew = Registration.renew
+    called, renew = list[str](), Registration.renew
 
     def renew_before_the_other_thread_collects(self: Registration, **options: int) -> None:
         renew(self, **options)
-        rig.call("/v2/new")
-        rig.flusher.collect()
+        # On a slow machine, a flush renews more than once.
+        if not called:
+            called.append("/v2/new")
+            rig.call("/v2/new")
+            rig.flusher.collect()
 
     monkeypatch.setattr(Registration, "renew", renew_before_the_other_thread_collects)
     rig.endpoints = []
