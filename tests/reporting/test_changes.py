@@ -197,3 +197,13 @@ def test_an_app_that_nobody_watched_has_no_changes(database: Database) -> None:
     search = called(past, "/search")
     buckets(past, search, range(TODAY - 70, TODAY), slower(TODAY - 3))
     assert found(past.reader()) == []
+
+
+def test_of_endpoints_beyond_the_limit_only_the_last_call_and_marks_tell(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastapi_lens.reporting.changes.MOST_READ", 1)
+    called(past, "/busy", total_calls=99)
+    old = called(past, "/old", deprecated=True)
+    history(past, old, lambda _day: (5, 0, 80.0), since=20)
+    assert {kind for _, kind in kinds(found(past.reader()))} <= {Kind.DEPRECATED_BUT_CALLED}

@@ -6,7 +6,14 @@ import pytest
 
 from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.recording.log import request_log
-from fastapi_lens.recording.log.request_log import Ended, Entry, Reason
+from fastapi_lens.recording.log.exceptions import raised
+from fastapi_lens.recording.log.request_log import (
+    MAX_MINUTES,
+    Ended,
+    Entry,
+    ExceptionCount,
+    Reason,
+)
 from fastapi_lens.recording.recorder import Recorder
 
 pytestmark = pytest.mark.unit
@@ -129,3 +136,11 @@ def test_the_log_is_empty_until_there_is_something_to_write() -> None:
     assert not log.recorder.log
     log.call(status=500)
     assert log.recorder.log
+
+
+def test_after_an_hour_of_an_outage_exceptions_are_counted_by_hour() -> None:
+    found = ExceptionCount(0, 0.0, 0.0, raised(LookupError("x")))
+    for minute in range(MAX_MINUTES + 30):
+        found.add(minute * 60.0)
+    assert sum(found.minutes.values()) == found.calls == MAX_MINUTES + 30
+    assert len(found.minutes) <= MAX_MINUTES + 1
