@@ -9,13 +9,14 @@ from fastapi_lens.admin.display import formats, svg
 from fastapi_lens.admin.display.charts import (
     CLASSES,
     PERCENTILES,
-    TICKS,
     Chart,
     Line,
     OverTime,
     Table,
+    calls_chart,
     classes_of,
     latency_chart,
+    ticks_of,
 )
 from fastapi_lens.admin.display.times import IN_UTC, Times
 from fastapi_lens.reporting.app_series import AppSeries
@@ -79,11 +80,10 @@ def _over_time(
     calls: Series, charts: Sequence[Chart], table: Table, *, ends_now: bool, times: Times
 ) -> OverTime:
     labels = _labels(calls, times)
-    few = len(labels) < TICKS
     return OverTime(
         charts=charts,
         columns=svg.columns_of([""] * len(labels)),
-        ticks=labels if few else [labels[len(labels) * tick // TICKS] for tick in range(TICKS)],
+        ticks=ticks_of(labels),
         last="now" if ends_now else times.step_label(calls.points[-1].end, calls.step_seconds),
         table=table,
     )
@@ -94,22 +94,8 @@ def _labels(calls: Series, times: Times) -> list[str]:
 
 
 def _calls(series: AppSeries, step: str, before: str) -> Chart:
-    columns = [classes_of(point.usage) for point in series.calls.points]
-    most = max((sum(column) for column in columns), default=0)
-    peak = svg.nice_ceiling(max(most, max(series.before, default=0)))
-    legend = [(name, f"c{name[0]}") for name in CLASSES]
-    return Chart(
-        name="calls",
-        heading="Calls",
-        svg=svg.stacked_bars(
-            columns,
-            classes=[css for _, css in legend],
-            peak=peak,
-            title=f"Calls per {step} by status class, {sum(map(sum, columns)):,} in all",
-            line=series.before,
-        ),
-        legend=[*legend, *([(before, "prev")] if series.before else [])],
-        scale=(f"{peak:,.0f}", "0"),
+    return calls_chart(
+        series.calls, step, heading="Calls", before=series.before, before_name=before
     )
 
 

@@ -116,11 +116,10 @@ def over_time(series: Series, *, narrow: Narrow, ends_now: bool, times: Times = 
     labels = [times.step_label(point.start, size) for point in series.points]
     links = [narrow(point.start, point.end) if point.divides else "" for point in series.points]
     heat = heat_of(series)
-    few = len(labels) < TICKS
     return OverTime(
         charts=(calls_chart(series, step), latency_chart(series, step), heat_chart(heat, step)),
         columns=svg.columns_of(links),
-        ticks=labels if few else [labels[len(labels) * tick // TICKS] for tick in range(TICKS)],
+        ticks=ticks_of(labels),
         last="now" if ends_now else times.step_label(series.points[-1].end, size),
         table=_numbers(
             series,
@@ -131,20 +130,44 @@ def over_time(series: Series, *, narrow: Narrow, ends_now: bool, times: Times = 
     )
 
 
-def calls_chart(series: Series, step: str) -> Chart:
-    """Calls per step, stacked by status class."""
+def ticks_of(labels: Sequence[str]) -> list[str]:
+    """The labels below a chart: all of a few steps, otherwise `TICKS` at equal distances."""
+    few = len(labels) < TICKS
+    return [*labels] if few else [labels[len(labels) * tick // TICKS] for tick in range(TICKS)]
+
+
+def calls_chart(
+    series: Series,
+    step: str,
+    *,
+    heading: str = "Calls by status class",
+    before: Sequence[int] = (),
+    before_name: str = "",
+) -> Chart:
+    """Calls per step, stacked by status class.
+
+    Args:
+        series: With one step at least.
+        step: Length of a step in words.
+        heading: Of the chart.
+        before: Calls of the period before, which are a line; empty if they are not known.
+        before_name: Name of that line.
+    """
     columns = [classes_of(point.usage) for point in series.points]
-    peak = svg.nice_ceiling(max((sum(column) for column in columns), default=0))
+    most = max((sum(column) for column in columns), default=0)
+    peak = svg.nice_ceiling(max(most, max(before, default=0)))
+    legend = [(name, f"c{name[0]}") for name in CLASSES]
     return Chart(
         name="calls",
-        heading="Calls by status class",
+        heading=heading,
         svg=svg.stacked_bars(
             columns,
-            classes=[f"c{name[0]}" for name in CLASSES],
+            classes=[css for _, css in legend],
             peak=peak,
             title=f"Calls per {step} by status class, {sum(map(sum, columns)):,} in all",
+            line=before,
         ),
-        legend=[(name, f"c{name[0]}") for name in CLASSES],
+        legend=[*legend, *([(before_name, "prev")] if before else [])],
         scale=(f"{peak:,.0f}", "0"),
     )
 
