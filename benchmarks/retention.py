@@ -40,7 +40,7 @@ FLUSHED = "flushed"
 TURN_SECONDS = 2.0
 PATHS = tuple(f"/things-{number}/7" for number in range(ENDPOINTS))
 PATIENCE_TURNS = 300
-TOLD = re.compile(r"deleted (\d+) rows .* longest of (\d+) slices took ([\d.]+) ms")
+TOLD = re.compile(r"deleted (\d+) rows .* longest of (\d+) chunks took ([\d.]+) ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Outcome:
 
     Attributes:
         rows: That were deleted.
-        slices: In which it was done.
+        chunks: In which it was done.
         longest_ms: Of them.
         file_bytes: The size before the deletion and after it, of the first round.
         log_bytes: The longest log of SQLite's.
@@ -139,7 +139,7 @@ class Workers:
         phase.spans.append((begun, time.time()))
 
     def told(self) -> list[tuple[int, int, float]]:
-        """Logged deletions: rows, slices, the longest in milliseconds."""
+        """Logged deletions: rows, chunks, the longest in milliseconds."""
         return [
             (int(found[1]), int(found[2]), float(found[3]))
             for server in self.servers
@@ -208,6 +208,8 @@ def one_round(workers: Workers, old: Old, outcome: Outcome, lengths: Lengths) ->
             workers.ask(outcome.deleting)
             if len(workers.told()) > told:
                 break
+        else:
+            raise SystemExit("retention: no worker logged the end of its deletion")
     old.keep_lease(seconds=1_000)
     outcome.file_bytes.append((before, old.size()))
 
@@ -253,7 +255,7 @@ milliseconds, while nothing is deleted / while something is:
 |---|---|---|---|---|---|---|---|
 {requests}
 
-| database | rows deleted | in | slices | longest slice | size in the first part | longest WAL |
+| database | rows deleted | in | chunks | longest chunk | size in the first part | longest WAL |
 |---|---|---|---|---|---|---|
 {work}
 """

@@ -130,11 +130,12 @@ def test_a_file_that_cannot_be_written_any_more_is_waited_for(
     with probe.client:
         probe.get("/orders")
         assert probe.lens.flusher.flush()
-        probe.lens.database.close()
         file.chmod(0o444)
         folder.chmod(0o555)
-        probe.get("/orders")
         with unprivileged():
+            # Not before: the worker would open it again with rights that outlast the change.
+            probe.lens.database.close()
+            probe.get("/orders")
             assert not probe.lens.flusher.flush()
         assert f"{file}; its folder must exist, and both must be writable" in caplog.text
         folder.chmod(0o755)
