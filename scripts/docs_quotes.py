@@ -77,8 +77,24 @@ def fleet_budgets(results: str) -> Rows:
     return _budgets(results, "fleet")
 
 
+def false_alarms(results: str) -> Rows:
+    """False alarms in quiet weeks, by noise."""
+    head, *rows = tables_of(results, "changes")[0]
+    chosen = [head.index(name) for name in ("noise", "slower", "failing", "a week, of 50")]
+    return [
+        ["noise", "slower", "failing more", "a week, of 50 endpoints"],
+        *([row[i] for i in chosen] for row in rows),
+    ]
+
+
+def planted(results: str) -> Rows:
+    """Planted changes and how soon they are found."""
+    return tables_of(results, "changes")[1]
+
+
 QUOTES: Mapping[str, Mapping[str, Callable[[str], Rows]]] = {
     "docs/costs.md": {"recording": recording},
+    "docs/what-changed.md": {"changes-alarms": false_alarms, "changes-found": planted},
     "docs/scaling.md": {"fleet": fleet, "fleet-budgets": fleet_budgets},
 }
 """The quotes of each document, by the names of their marks."""
