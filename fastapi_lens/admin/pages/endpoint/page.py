@@ -85,14 +85,21 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
         ),
         "endpoint": endpoint,
         "usage": endpoint.usage,
-        "figures": figures(endpoint.usage, comparable, slow=is_slow),
+        "figures": figures(
+            endpoint.usage, comparable, slow=is_slow, is_timed=endpoint.kind != "websocket"
+        ),
         "comparison": comparison(
             endpoint, before, everything=window.seconds is None, times=Times.of(context.zone)
         ),
         "status": STATUS_LABELS[endpoint.status],
         "source_href": SourceLinks.of(context).href(endpoint.source),
         "open": open_words(endpoint, now=now),
-        "reason": status_reason(endpoint, thresholds=settings.thresholds, now=now),
+        "reason": status_reason(
+            endpoint,
+            thresholds=settings.thresholds,
+            now=now,
+            removed_at=None if judged is None else judged.removed_at,
+        ),
         "slow_ms": settings.slow_threshold_ms,
         "tags": _tags(context, endpoint, query),
         "whole": EndpointQuery(window=Period(WindowChoice.ALL)).url(base),
@@ -128,8 +135,17 @@ def _over_time(context: Context, detail: Detail, query: EndpointQuery) -> OverTi
     )
 
 
-def status_reason(endpoint: Endpoint, *, thresholds: Thresholds, now: float) -> str:
-    """The reason for the status of an endpoint: ``no calls for 33 days; dead after 30 days``."""
+def status_reason(
+    endpoint: Endpoint, *, thresholds: Thresholds, now: float, removed_at: float | None = None
+) -> str:
+    """The reason for the status of an endpoint: ``no calls for 33 days; dead after 30 days``.
+
+    Args:
+        endpoint: The endpoint.
+        thresholds: The days after which it is cold or dead.
+        now: Epoch seconds.
+        removed_at: Time at which it was found to be no longer in the routes; None if it is there.
+    """
     cold, dead = formats.days(thresholds.cold_days), formats.days(thresholds.dead_days)
     if endpoint.last_called_at is None:
         seen = formats.span(now - endpoint.first_seen_at)
@@ -137,6 +153,9 @@ def status_reason(endpoint: Endpoint, *, thresholds: Thresholds, now: float) -> 
     if words := open_words(endpoint, now=now):
         return f"{words}; cold after {cold} without a call"
     idle = formats.span(now - endpoint.last_called_at)
+    if removed_at is not None:
+        removed = formats.day(removed_at)
+        return f"removed from the routes on {removed}; no call reached it for {idle}"
     if endpoint.status is Status.DEAD:
         return f"no calls for {idle}; dead after {dead}"
     if endpoint.status is Status.COLD:
