@@ -74,7 +74,12 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
         "endpoint": endpoint,
         "status": STATUS_LABELS[endpoint.status],
         "open": open_words(endpoint, now=now),
-        "reason": status_reason(endpoint, thresholds=settings.thresholds, now=now),
+        "reason": status_reason(
+            endpoint,
+            thresholds=settings.thresholds,
+            now=now,
+            removed_at=None if judged is None else judged.removed_at,
+        ),
         "tags": _tags(context, endpoint, query),
         "log": of_endpoint(context, endpoint, query.window),
         "ignored_by": _ignored_by(context, endpoint),
@@ -98,7 +103,9 @@ def _calls(context: Context, detail: Detail, query: EndpointQuery) -> dict[str, 
     is_slow = endpoint.is_slow(limit_ms=slow_ms)
     return {
         "usage": endpoint.usage,
-        "figures": figures(endpoint.usage, comparable, slow=is_slow),
+        "figures": figures(
+            endpoint.usage, comparable, slow=is_slow, is_timed=endpoint.kind != "websocket"
+        ),
         "comparison": comparison(
             endpoint, before, everything=is_whole, times=Times.of(context.zone)
         ),
@@ -144,8 +151,17 @@ def _over_time(context: Context, detail: Detail, query: EndpointQuery) -> OverTi
     )
 
 
-def status_reason(endpoint: Endpoint, *, thresholds: Thresholds, now: float) -> str:
-    """The reason for the status of an endpoint: ``no calls for 33 days; dead after 30 days``."""
+def status_reason(
+    endpoint: Endpoint, *, thresholds: Thresholds, now: float, removed_at: float | None = None
+) -> str:
+    """The reason for the status of an endpoint: ``no calls for 33 days; dead after 30 days``.
+
+    Args:
+        endpoint: The endpoint.
+        thresholds: The days after which it is cold or dead.
+        now: Epoch seconds.
+        removed_at: Time at which it was found to be no longer in the routes; None if it is there.
+    """
     cold, dead = formats.days(thresholds.cold_days), formats.days(thresholds.dead_days)
     if endpoint.last_called_at is None:
         seen = formats.span(now - endpoint.first_seen_at)
@@ -153,6 +169,9 @@ def status_reason(endpoint: Endpoint, *, thresholds: Thresholds, now: float) -> 
     if words := open_words(endpoint, now=now):
         return f"{words}; cold after {cold} without a call"
     idle = formats.span(now - endpoint.last_called_at)
+    if removed_at is not None:
+        removed = formats.day(removed_at)
+        return f"removed from the routes on {removed}; no call reached it for {idle}"
     if endpoint.status is Status.DEAD:
         return f"no calls for {idle}; dead after {dead}"
     if endpoint.status is Status.COLD:
