@@ -202,11 +202,14 @@ const go = () => {
 };
 on("keydown", (event) => {
   const { key, target } = event, results = [...document.querySelectorAll("#lens-go-results a")];
-  if (event.altKey || event.shiftKey || !$("go-q")) return;
+  // While a letter is composed, these keys belong to the input method.
+  if (event.altKey || event.shiftKey || event.isComposing || !$("go-q")) return;
   if (event.ctrlKey || event.metaKey) return key.toLowerCase() === "k" ? event.preventDefault(go()) : undefined;
   const at = results.indexOf(target), step = { ArrowDown: 1, ArrowUp: -1 }[key];
   if (at < 0 && target !== $("go-q")) return;
-  if (step) event.preventDefault((results[Math.min(at + step, results.length - 1)] ?? $("go-q")).focus());
+  // Browsers only clear a search box at first.
+  if (key === "Escape" && $("go")) event.preventDefault($("go").close());
+  else if (step) event.preventDefault((results[Math.min(at + step, results.length - 1)] ?? $("go-q")).focus());
   // The letter itself goes into the box, which has the focus by then.
   else if (key.length === 1) $("go-q").focus();
 });

@@ -17,8 +17,7 @@ MakeSite = Callable[..., Site]
 def found(site: Site, q: str, **headers: str) -> dict[str, str]:
     """The results of a search: the addresses by name, in their order."""
     text = site.fragment(f"/lens/go?q={quote(q)}", **headers).text
-    # The footer comes after them, as a fragment of its own.
-    return {one.name: one.href for one in links(text) if one.href != "/lens/settings#workers-of"}
+    return {one.name: one.href for one in links(text)}
 
 
 def test_without_a_search_the_pages_come_first(site: Site) -> None:
