@@ -77,8 +77,18 @@ def fleet_budgets(results: str) -> Rows:
     return _budgets(results, "fleet")
 
 
+def admin_load(results: str) -> Rows:
+    """The latency of the application's own requests while fifty ask for reports."""
+    head, *rows = tables_of(results, "admin-load")[0]
+    names = ["p50 idle", "p50 then", "p99 idle", "p99 then"]
+    chosen = [head.index(name) for name in names]
+    quoted = [[row[0], *(f"{row[i]} ms" for i in chosen)] for row in rows]
+    return [[head[0], *names], *quoted]
+
+
 QUOTES: Mapping[str, Mapping[str, Callable[[str], Rows]]] = {
     "docs/costs.md": {"recording": recording},
+    "docs/security.md": {"admin-load": admin_load},
     "docs/scaling.md": {"fleet": fleet, "fleet-budgets": fleet_budgets},
 }
 """The quotes of each document, by the names of their marks."""
