@@ -34,6 +34,7 @@ from fastapi_lens.reporting.callers import (
 from fastapi_lens.reporting.evidence import WEEKS, Judged
 from fastapi_lens.reporting.ledgers import merged
 from fastapi_lens.reporting.model import id_from_key, key_from_id
+from fastapi_lens.reporting.shown_endpoints import read_hidden
 from fastapi_lens.settings.settings import Settings
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.engine.yield_gil import yield_gil
@@ -173,7 +174,7 @@ class CallerReader:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            hidden = self._hidden(connection)
+            hidden = read_hidden(connection, self._app(), self._settings().is_recorded)
             rows = fetched(connection, _totals(self._app(), hidden))
             callers = self._names(connection).callers((row[0], row[6:]) for row in rows)
         return [
@@ -260,17 +261,6 @@ class CallerReader:
             for row in yield_gil(connection.execute(rows).all())
             if settings.is_recorded(str(row.method), str(row.path))
         }
-
-    def _hidden(self, connection: Connection) -> list[int]:
-        """The ids of the app's endpoints that are not recorded."""
-        settings = self._settings()
-        facts = sa.select(ENDPOINT.c.id, ENDPOINT.c.method, ENDPOINT.c.path)
-        rows = fetched(connection, facts.where(ENDPOINT.c.app == self._app()))
-        return [
-            identity
-            for identity, method, path in yield_gil(rows)
-            if not settings.is_recorded(method, path)
-        ]
 
     def _uses(
         self,

@@ -40,6 +40,7 @@ from fastapi_lens.reporting.endpoint_rows import (
 from fastapi_lens.reporting.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.evidence_reader import Scope, read_evidence, read_judged, with_weeks
 from fastapi_lens.reporting.evidence_rows import KnownCalls
+from fastapi_lens.reporting.exception_reader import ExceptionKind, ExceptionReader
 from fastapi_lens.reporting.model import (
     AppBefore,
     Before,
@@ -53,7 +54,7 @@ from fastapi_lens.reporting.model import (
     id_from_key,
 )
 from fastapi_lens.reporting.observation import Release, read_observation, release_names
-from fastapi_lens.reporting.request_log import ExceptionKind, LogReader
+from fastapi_lens.reporting.request_log import LogReader
 from fastapi_lens.reporting.time_series import (
     Times,
     first_call,
@@ -112,7 +113,8 @@ class Reader:
 
     Attributes:
         callers: Answers queries about callers.
-        log: Answers queries about single requests and exceptions.
+        exception_log: Answers queries about kinds of exceptions; see also `exceptions`.
+        log: Answers queries about single requests.
         results: Cache of recent results, see `version`.
     """
 
@@ -130,6 +132,7 @@ class Reader:
         self._settings = settings
         self._retention = retention
         self.log = LogReader(database, app=app, is_recorded=self._is_recorded)
+        self.exception_log = ExceptionReader(database, app=app, is_recorded=self._is_recorded)
         self.callers = CallerReader(database, app=app, settings=settings)
         self.results = TTLCache()
         self._recent = TTLCache(max_age_seconds=EVIDENCE_SECONDS)
@@ -544,13 +547,13 @@ class Reader:
     def exceptions(
         self, *, window: Window, now: float, endpoint: str = "", text: str = ""
     ) -> list[ExceptionKind]:
-        """Kinds of exceptions with one in a window, see `LogReader.exception_kinds`.
+        """Kinds of exceptions with one in a window, see `ExceptionReader.kinds`.
 
         Raises:
             StorageError: The database cannot be read.
         """
         during = Times(window, now, self._kept)
-        return self.log.exception_kinds(during=during, endpoint=endpoint, text=text)
+        return self.exception_log.kinds(during=during, endpoint=endpoint, text=text)
 
     def exception(self, key: str, *, window: Window, now: float) -> ExceptionKind | None:
         """One kind of exceptions, with its number in a window; None if it does not exist.
@@ -558,7 +561,7 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
-        return self.log.exception_kind(key, during=Times(window, now, self._kept))
+        return self.exception_log.kind(key, during=Times(window, now, self._kept))
 
     def exception_trends(
         self, ids: Sequence[int], *, window: Window, now: float
@@ -568,7 +571,7 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
-        return self.log.exception_trends(ids, Times(window, now, self._kept))
+        return self.exception_log.trends(ids, Times(window, now, self._kept))
 
     def new_exceptions(self, state: State, now: float) -> int:
         """The number of kinds of exceptions whose first was in the last `NEW_SECONDS`.
@@ -585,7 +588,7 @@ class Reader:
         if not state.new_exceptions:
             return 0
         key = ("new exceptions", self._app(), self._settings(), state.log_version)
-        return self.results.get(key, lambda: self.log.new_exceptions(since=now - NEW_SECONDS))
+        return self.results.get(key, lambda: self.exception_log.new(since=now - NEW_SECONDS))
 
     def code_days(self, window: Window, *, now: float) -> tuple[int, int]:
         """The first and the last day of a window's status codes, counted from the epoch."""
