@@ -100,9 +100,9 @@ def read(context: Context, query: OverviewQuery, state: State, *, with_changes: 
         slowest=slowest,
         before=reader.before(window=window, now=now, timed=[one.id for one in slowest]),
         changes=(
-            reader.changes(endpoints, window=window, now=now)
+            reader.changes.found(endpoints, window=window, now=now)
             if with_changes
-            else reader.known_changes(endpoints, window=window)
+            else reader.changes.known(endpoints, window=window)
         ),
         evidence=reader.recent_evidence(now, everything),
         exceptions=[
