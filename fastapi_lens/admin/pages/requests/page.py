@@ -96,15 +96,16 @@ def new_requests(context: Context) -> Response:
 
 def request_page(context: Context) -> Response:
     """``GET /requests/{key}``: everything that is kept of one request."""
-    log = context.lens.reader.log
-    call = log.request(context.request.path_params["key"])
+    reader = context.lens.reader
+    call = reader.log.request(context.request.path_params["key"])
     if call is None:
         return templates.not_found_page(
             context.request,
             context.base,
             message="This request is not in the log, or it has expired.",
         )
-    exception = log.exception_kind(call.exception_key) if call.exception_key else None
+    key = call.exception_key
+    exception = reader.exception_log.kind(key) if key else None
     trace = "" if exception is None else exception.traceback or exception.message
     values = {
         "current": "Requests",
@@ -116,7 +117,7 @@ def request_page(context: Context) -> Response:
         "same_href": RequestsQuery(endpoint=call.endpoint_key).url(context.url("/requests")),
         "exception": exception,
         "traceback": SourceLinks.of(context).lines(trace),
-        "exception_href": context.url(f"/exceptions/{call.exception_key}"),
+        "exception_href": context.url(f"/exceptions/{key}"),
     }
     return templates.page(context, "requests/request.html", values)
 

@@ -113,7 +113,7 @@ def with_changes(monkeypatch: pytest.MonkeyPatch) -> Callable[[Site, list[Endpoi
     """Lets a site have changes, which its rows do not have."""
 
     def let(site: Site, found: list[EndpointChange]) -> None:
-        monkeypatch.setattr(site.lens.reader, "known_changes", lambda *_, **__: tuple(found))
+        monkeypatch.setattr(site.lens.reader.changes, "known", lambda *_, **__: tuple(found))
 
     return let
 
