@@ -103,7 +103,7 @@ def test_every_folder_of_tests_that_is_run_is_there() -> None:
 
 
 def test_a_run_that_pytest_could_not_begin_is_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    no_such_folder = subprocess.CompletedProcess([], 4)
+    no_such_folder: subprocess.CompletedProcess[str] = subprocess.CompletedProcess([], 4)
     versions = dict.fromkeys((*compat.SHOWN, "python"), "1.0")
     monkeypatch.setattr(compat, "versions_in", lambda *_: versions)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: no_such_folder)
