@@ -70,7 +70,7 @@ def test_axe_finds_nothing_to_complain_about(
     judge("endpoint")
     page.goto(f"{shop.url}/lens/endpoints?q=none-of-them")
     judge("no match")
-    page.evaluate("document.querySelector('#lens-help-open').click()")
+    page.get_by_role("button", name="Help").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     judge("help")
     page.keyboard.press("Escape")

@@ -1,6 +1,6 @@
 """Requests and exceptions of the log as tables show them, and the links between their lists."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi_lens.admin.context import Context
@@ -117,6 +117,14 @@ def _row(context: Context, call: LoggedCall, name: str | None) -> Row:
         # A WebSocket is open for as long as it is used, so none is slow.
         is_slow=call.duration_ms > context.lens.settings.slow_threshold_ms and not is_websocket,
     )
+
+
+def message_values(context: Context) -> Mapping[str, object]:
+    """The variables of the sentence that messages of exceptions are switched off."""
+    return {
+        "has_messages": context.lens.settings.config.log_exception_messages,
+        "settings_href": context.url("/settings#recording"),
+    }
 
 
 def exception_rows(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, WebSocket
+from fastapi import FastAPI, HTTPException, WebSocket
 from fastapi.responses import JSONResponse
 
 from benchmarks.support.waiting import wait_until
@@ -39,6 +39,13 @@ def an_app() -> FastAPI:
     @app.get("/teapot")
     def teapot(status: int) -> JSONResponse:
         return JSONResponse(None, status)
+
+    @app.get("/teapot/{reason}")
+    def refuse(reason: str) -> None:
+        try:
+            int(reason)
+        except ValueError as error:
+            raise HTTPException(503, f"{reason} pot, not a number") from error
 
     @app.websocket("/ws")
     async def ws(socket: WebSocket) -> None:
@@ -143,6 +150,39 @@ def test_an_unhandled_exception_is_kept_with_type_message_and_the_hosts_lines(
         '    raise OrderError(f"no order {order_id}")',
         f"{__name__}.OrderError: no order broken",
     ]
+
+
+def test_switched_off_messages_are_not_stored_and_everything_else_is(probe: MakeProbe) -> None:
+    made = probe(log_exception_messages=False, **QUIET)
+    made.get("/orders/broken", "/orders/lost", "/teapot/broken")
+    by_path = {one.path: one for one in exceptions(made)}
+    for path, kind in (
+        ("/orders/{order_id}", "OrderError"),
+        ("/teapot/{reason}", "HTTPException"),
+    ):
+        one = by_path[path]
+        assert one.type.endswith(kind)
+        assert one.message == ""
+        assert one.place.startswith("tests/recording/log/test_logged_requests.py:")
+        assert one.traceback.splitlines()[-1] == one.type
+        for secret in ("order broken", "no order lost", "broken pot", "base 10"):
+            assert secret not in one.traceback
+    assert by_path["/orders/{order_id}"].calls == 2
+    assert "direct cause" in by_path["/teapot/{reason}"].traceback
+
+
+def test_messages_are_switched_off_for_waiting_exceptions_too_and_the_groups_stay(
+    probe: MakeProbe,
+) -> None:
+    made = probe(**QUIET)
+    made.get("/orders/broken")
+    (before,) = exceptions(made)
+    assert before.message == "no order broken"
+    made.get("/orders/broken")
+    made.lens.recorder.log.apply(probe(log_exception_messages=False).lens.settings.config)
+    (after,) = exceptions(made)
+    assert (after.key, after.calls, after.message) == (before.key, 2, "")
+    assert "no order broken" not in after.traceback
 
 
 def test_every_exception_is_counted_whether_its_request_is_kept_or_not(probe: MakeProbe) -> None:

@@ -15,6 +15,7 @@ from fastapi_lens.admin.display.request_log import (
     REASONS,
     endpoint_filter,
     kept_words,
+    message_values,
     rows_of,
 )
 from fastapi_lens.admin.display.source_links import SourceLinks
@@ -118,6 +119,7 @@ def request_page(context: Context) -> Response:
         "exception": exception,
         "traceback": SourceLinks.of(context).lines(trace),
         "exception_href": context.url(f"/exceptions/{key}"),
+        **message_values(context),
     }
     return templates.page(context, "requests/request.html", values)
 
