@@ -61,8 +61,9 @@ class Results:
     @property
     def first(self) -> str:
         """The address of the first result; empty without any."""
-        hrefs = [one.href for one in (*self.places, *self.hits)]
-        return hrefs[0] if hrefs else ""
+        if self.places:
+            return self.places[0].href
+        return self.hits[0].href if self.hits else ""
 
     @property
     def more(self) -> int:
@@ -92,7 +93,7 @@ def go_page(context: Context) -> Response:
 def _results(context: Context, query: GoQuery, state: State) -> Results:
     period = remembered(context.request, now=context.now)
     wanted = EndpointsQuery(q=query.q, window=period)
-    matching = _matching(context, wanted, state) if query.q else []
+    matching = _matching(context, wanted, state)
     words = query.q.casefold().split()
     places = [one for one in places_of(context, period) if one.matches(words)]
     places = places[: max(MOST_PLACES, MOST - len(matching))]
@@ -105,7 +106,9 @@ def _results(context: Context, query: GoQuery, state: State) -> Results:
 
 
 def _matching(context: Context, query: EndpointsQuery, state: State) -> Sequence[Endpoint]:
-    """The endpoints that the list finds with the same words, in its order."""
+    """The endpoints that the list finds with the same words, in its order; none without words."""
+    if not query.q:
+        return ()
     endpoints = context.lens.reader.endpoints(
         window=query.window.window, now=context.now, with_histograms=False, state=state
     )

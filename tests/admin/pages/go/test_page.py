@@ -153,7 +153,7 @@ def test_a_fragment_is_the_list_even_if_the_first_result_is_to_be_opened(site: S
     answer = site.fragment("/lens/go?q=dead&open=1")
     assert answer.status_code == 200
     assert "<html" not in answer.text
-    assert link(answer.text, "Dead endpoints List")
+    assert link(answer.text, "Dead endpoints List").href
 
 
 def test_in_the_dialog_a_search_leaves_the_address_of_the_page(site: Site) -> None:
@@ -185,7 +185,6 @@ def test_every_page_has_the_control_and_the_dialog_and_its_own_page_has_no_secon
         assert link(text, "Go to").href == "/lens/go"
         assert text.count('id="lens-go-q"') == text.count('id="lens-go-results"') == 1
     own = site.get("/lens/go").text
-    assert link(own, "Go to").current
     assert own.count('id="lens-go-q"') == 1
     assert 'id="lens-go"' not in own
     assert "<dialog" not in site.fragment("/lens/go").text
