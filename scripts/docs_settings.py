@@ -59,6 +59,8 @@ NOTES: Mapping[str, str] = {
     "flush_interval": "See [from a call to a row](storage.md#from-a-call-to-a-row).",
     "source_link": "See [exceptions](request-log.md#exceptions) for the placeholders.",
     "log_query_values": "See [privacy](request-log.md#privacy) for values that are never kept.",
+    "log_exception_messages": "See [privacy](privacy.md#exception-messages) for those that are "
+    "stored already.",
     "consumer": "See [callers.md](callers.md#the-function).",
     "callers": "See [callers.md](callers.md#which-setting).",
     "caller_header": "See [privacy.md](privacy.md#how-it-is-hashed).",

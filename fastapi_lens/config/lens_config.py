@@ -99,6 +99,7 @@ class LensConfig:
         log_query_values: Keep the values of a query, not its parameter names alone.
         log_clients: The part of a client's address that is kept: ``off`` none, ``masked`` its
             network, ``hashed`` a keyed hash.
+        log_exception_messages: Keep the messages of exceptions, in their tracebacks as well.
         consumer: Names the caller of a request; a callable on the ASGI scope, or ``module:name`` of
             one. See `fastapi_lens.config.callers`.
         callers: The source of the names of callers: ``off`` none, ``hook`` `consumer`, ``key`` also
@@ -222,6 +223,14 @@ class LensConfig:
                 "masked": "Network only, /24 or /48",
                 "hashed": "Keyed hash",
             },
+        ).as_metadata,
+    )
+    log_exception_messages: bool = field(
+        default=True,
+        metadata=_log(
+            "Exception messages",
+            hint="Off: type, location, source lines and counts are kept, messages are not.",
+            choices=_SWITCH,
         ).as_metadata,
     )
     # Like `authorize`, a function may have no hash.

@@ -70,7 +70,7 @@ def test_axe_finds_nothing_to_complain_about(
     judge("endpoint")
     page.goto(f"{shop.url}/lens/endpoints?q=none-of-them")
     judge("no match")
-    page.evaluate("document.querySelector('#lens-help-open').click()")
+    page.get_by_role("button", name="Help").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     judge("help")
     page.keyboard.press("Escape")
@@ -114,6 +114,26 @@ def test_axe_finds_nothing_on_the_pages_of_callers(
     judge("forget a caller")
     page.goto(f"{shop.url}/lens/settings/danger/callers")
     judge("forget all callers")
+    assert judge.found == []
+
+
+def test_axe_finds_nothing_on_the_search_for_pages_and_endpoints(
+    shop: Server, signed_in: Page, context_options: dict[str, Any]
+) -> None:
+    page, judge = signed_in, Judge(signed_in, context_options)
+    page.keyboard.press("Control+k")
+    results = page.get_by_role("dialog").get_by_role("listitem")
+    expect(results).to_have_count(12)
+    judge("the dialog")
+    page.keyboard.type("order")
+    expect(results.filter(has_text="DELETE")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    judge("the dialog with endpoints")
+    page.keyboard.type("-nothing")
+    expect(page.get_by_text("Nothing matches")).to_be_visible()
+    judge("the dialog without a result")
+    page.goto(f"{shop.url}/lens/go?q=e")
+    judge("the page")
     assert judge.found == []
 
 

@@ -18,7 +18,7 @@ WIDTHS = (1440, 1024, 390)
 LISTS = ("endpoints", "cleanup", "callers", "requests", "exceptions", "settings/audit")
 PAGES = (
     *("", *LISTS, "endpoints?page=2", "endpoints?group=prefix&chart=1"),
-    *("settings", "settings/danger", "settings/danger/callers"),
+    *("settings", "settings/danger", "settings/danger/callers", "go?q=s"),
 )
 DETAILS = ("endpoints", "callers", "requests", "exceptions")
 

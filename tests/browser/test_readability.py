@@ -112,6 +112,26 @@ def test_the_environment_is_named_at_every_width(shop: Server, signed_in: Page) 
         assert box["width"] > 20
 
 
+def test_a_phone_shows_the_words_of_the_page_in_its_help(shop: Server, signed_in: Page) -> None:
+    signed_in.set_viewport_size({"width": 390, "height": 844})
+    signed_in.goto(f"{shop.url}/lens/cleanup")
+    button, dialog = signed_in.get_by_role("button", name="Help"), signed_in.get_by_role("dialog")
+    size = button.bounding_box()
+    assert size is not None
+    assert min(size["width"], size["height"]) >= 44
+    button.click()
+    word = dialog.get_by_text("Safe to remove", exact=True)
+    expect(word).to_be_in_viewport()
+    expect(dialog.get_by_text("Keyboard")).not_to_be_in_viewport()
+    assert dialog.evaluate("one => one.scrollWidth <= one.clientWidth")
+    frame = dialog.bounding_box()
+    assert frame is not None
+    assert frame["x"] >= 0
+    assert frame["x"] + frame["width"] <= 390
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_be_hidden()
+
+
 @ONCE
 def test_the_form_stays_where_it_is_after_a_wrong_name(
     shop: Server, signed_in: Page, page_watch: PageWatch

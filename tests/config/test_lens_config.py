@@ -54,6 +54,7 @@ EXAMPLES = [
     ("log_max_rows", "500", 500, 1_000_000),
     ("log_query_values", "yes", True, False),
     ("log_clients", "hashed", "hashed", "masked"),
+    ("log_exception_messages", "no", False, True),
     ("consumer", "os.path:basename", basename, print),
     ("callers", "agent", "agent", "key"),
     ("caller_header", "X-Client-Id", "X-Client-Id", "authorization"),

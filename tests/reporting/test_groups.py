@@ -44,7 +44,7 @@ def test_the_list_of_a_group_has_its_endpoints_and_each_is_in_one(
         listed = EndpointsQuery().of_part(kind, group.name)
         # The page links no name that an address cannot hold: a prefix that ends with a slash.
         if getattr(listed, kind) == group.name:
-            assert [one for one in every if listed.has(one)] == list(group.endpoints)
+            assert [one for one in every if listed.holds(one)] == list(group.endpoints)
     assert {one.id for one in every} == {one.id for group in groups for one in group.endpoints}
 
 

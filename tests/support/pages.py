@@ -251,11 +251,13 @@ class Field:
 
 
 def fields(html: str, name: str) -> list[Field]:
-    """All fields of a name, in their order."""
+    """All fields of a name, in their order; those in a closed dialog are not seen."""
+    tree = _tree(html)
+    unseen = [one for dialog in tree.iter("dialog") for one in dialog.iter()]
     return [
         _field(element)
-        for element in _having(_tree(html), "name", name)
-        if element.tag in ("input", "select", "textarea", "button")
+        for element in _having(tree, "name", name)
+        if element.tag in ("input", "select", "textarea", "button") and element not in unseen
     ]
 
 

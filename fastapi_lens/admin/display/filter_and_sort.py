@@ -114,7 +114,7 @@ def _matches(endpoint: Endpoint, query: EndpointsQuery) -> bool:
     """True if an endpoint passes the filters by method, tag and text."""
     if query.methods and endpoint.method not in query.methods:
         return False
-    if not query.has(endpoint):
+    if not query.holds(endpoint):
         return False
     if not query.q:
         return True

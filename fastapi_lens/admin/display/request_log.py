@@ -1,6 +1,6 @@
 """Requests and exceptions of the log as tables show them, and the links between their lists."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi_lens.admin.context import Context
@@ -13,8 +13,9 @@ from fastapi_lens.admin.urls.exceptions import ExceptionQuery, ExceptionsQuery
 from fastapi_lens.admin.urls.period import Period
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.config.lens_config import LensConfig
+from fastapi_lens.reporting.exception_reader import ExceptionKind
 from fastapi_lens.reporting.model import Endpoint, Window, key_from_id
-from fastapi_lens.reporting.request_log import ExceptionKind, LoggedCall
+from fastapi_lens.reporting.request_log import LoggedCall
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.storage.schema.models import OTHERS_ID
 
@@ -116,6 +117,14 @@ def _row(context: Context, call: LoggedCall, name: str | None) -> Row:
         # A WebSocket is open for as long as it is used, so none is slow.
         is_slow=call.duration_ms > context.lens.settings.slow_threshold_ms and not is_websocket,
     )
+
+
+def message_values(context: Context) -> Mapping[str, object]:
+    """The variables of the sentence that messages of exceptions are switched off."""
+    return {
+        "has_messages": context.lens.settings.config.log_exception_messages,
+        "settings_href": context.url("/settings#recording"),
+    }
 
 
 def exception_rows(

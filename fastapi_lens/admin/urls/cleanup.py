@@ -11,6 +11,7 @@ from typing import Self
 
 from fastapi_lens.admin.tables.cleanup import LEVEL_ORDER, ORDERS
 from fastapi_lens.admin.urls.endpoints import MAX_PAGE, Sort
+from fastapi_lens.admin.urls.part import PartQuery, part_of
 from fastapi_lens.admin.urls.query_string import address, clean_key, clean_text, fields_of
 
 REMOVED = "removed"
@@ -27,13 +28,12 @@ DEFAULT_SORT = Sort("verdict", descending=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CleanupQuery:
+class CleanupQuery(PartQuery):
     """State of the cleanup page. Equivalent values are normalized when it is created.
 
     Attributes:
         q: Words to search for, divided by single spaces.
         tab: A level of verdicts, or `REMOVED`; empty for all endpoints of the routes.
-        tag: Only endpoints with this tag; empty for all.
         sort: The order of the rows.
         page: Number of the page, from 1.
         chosen: Keys of the chosen rows, in order, each once.
@@ -41,18 +41,17 @@ class CleanupQuery:
 
     q: str = ""
     tab: str = ""
-    tag: str = ""
     sort: Sort = DEFAULT_SORT
     page: int = 1
     chosen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Normalize the values, so that equal views have equal addresses."""
+        PartQuery.__post_init__(self)
         keys = {key for key in map(clean_key, self.chosen) if key}
         values = {
             "q": clean_text(" ".join(self.q.split())),
             "tab": self.tab if self.tab in TABS else "",
-            "tag": clean_text(self.tag),
             "sort": self.sort if self.sort.key in ORDERS else DEFAULT_SORT,
             "page": min(max(1, self.page), MAX_PAGE),
             "chosen": tuple(sorted(keys)[:MAX_CHOSEN]),
@@ -69,7 +68,7 @@ class CleanupQuery:
         return cls(
             q=fields.get("q", ""),
             tab=fields.get("verdict", ""),
-            tag=fields.get("tag", ""),
+            **part_of(found),
             sort=Sort(sort.removeprefix("-"), sort.startswith("-")) if sort else DEFAULT_SORT,
             page=int(page) if re.fullmatch("[0-9]{1,9}", page) else 1,
             chosen=tuple(found.get(CHOSEN, ())),
@@ -80,7 +79,7 @@ class CleanupQuery:
         pairs = [
             ("q", self.q),
             ("verdict", self.tab),
-            ("tag", self.tag),
+            *self.part_pairs,
             ("sort", "" if self.sort == DEFAULT_SORT else str(self.sort)),
             ("page", "" if self.page == 1 else str(self.page)),
             *((CHOSEN, key) for key in self.chosen),
@@ -111,9 +110,14 @@ class CleanupQuery:
 
     def without_filters(self) -> Self:
         """The first page of all endpoints, in the same order."""
-        return replace(self, q="", tab="", tag="", page=1, chosen=())
+        return type(self)(sort=self.sort)
 
     @property
     def is_filtered(self) -> bool:
         """True if anything restricts the list."""
-        return bool(self.q or self.tab or self.tag)
+        return bool(self.tab or self.is_narrowed)
+
+    @property
+    def is_narrowed(self) -> bool:
+        """True if anything but the tab restricts the list."""
+        return bool(self.q or self.tag or self.prefix or self.file)

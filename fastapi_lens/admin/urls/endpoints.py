@@ -12,16 +12,16 @@ from typing import Any, Self
 from fastapi_lens.admin.tables.column import Column, Order
 from fastapi_lens.admin.tables.endpoints import ORDERS, chosen_columns, view_columns
 from fastapi_lens.admin.tables.groups import ORDERS as GROUP_ORDERS
+from fastapi_lens.admin.urls.part import PartQuery, part_of
 from fastapi_lens.admin.urls.period import DEFAULT_PERIOD, Period
 from fastapi_lens.admin.urls.query_string import (
     address,
     clean_caller,
-    clean_prefix,
     clean_text,
     fields_of,
 )
 from fastapi_lens.reporting.model import Endpoint
-from fastapi_lens.reporting.parts import PartKind, has_part, is_in_part
+from fastapi_lens.reporting.parts import PartKind, has_part
 from fastapi_lens.settings.status import Status
 from fastapi_lens.text.methods import is_method_name
 
@@ -81,16 +81,13 @@ DEFAULT_SORT = Sort("calls", descending=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointsQuery:
+class EndpointsQuery(PartQuery):
     """State of the endpoints page. Equivalent values are normalized when it is created.
 
     Attributes:
         q: Words to search for, divided by single spaces.
         status: Only endpoints of this status; ``None`` for all.
         methods: Only these methods, in capitals, sorted; empty for all.
-        tag: Only endpoints with this tag; empty for all.
-        prefix: Only endpoints whose path is this or below it; empty for all.
-        file: Only endpoints whose handler is in this file; empty for all.
         without: Only endpoints without a tag, or of an unknown file; ``None`` for all.
         caller: Key of a caller, whose endpoints alone are shown; empty for all.
         group: Part that the rows are groups by; ``None`` for a row per endpoint.
@@ -106,9 +103,6 @@ class EndpointsQuery:
     q: str = ""
     status: Status | None = None
     methods: tuple[str, ...] = ()
-    tag: str = ""
-    prefix: str = ""
-    file: str = ""
     without: PartKind | None = None
     caller: str = ""
     group: PartKind | None = None
@@ -122,12 +116,10 @@ class EndpointsQuery:
 
     def __post_init__(self) -> None:
         """Normalize the values, so that equal views have equal addresses."""
+        PartQuery.__post_init__(self)
         methods = {method.upper() for method in self.methods}
         known = sorted(method for method in methods if is_method_name(method))
         object.__setattr__(self, "q", clean_text(" ".join(self.q.split())))
-        object.__setattr__(self, "tag", clean_text(self.tag))
-        object.__setattr__(self, "prefix", clean_prefix(self.prefix))
-        object.__setattr__(self, "file", clean_text(self.file))
         # Each endpoint has a path.
         without = None if self.without is PartKind.PREFIX else self.without
         object.__setattr__(self, "without", without)
@@ -150,9 +142,7 @@ class EndpointsQuery:
             q=last("q"),
             status=Status(status) if status in list(Status) else None,
             methods=tuple(fields.get("method", [])),
-            tag=last("tag"),
-            prefix=last("prefix"),
-            file=last("file"),
+            **part_of(fields),
             without=PartKind(without) if without in list(PartKind) else None,
             caller=last("caller"),
             group=PartKind(group) if group in list(PartKind) else None,
@@ -180,9 +170,7 @@ class EndpointsQuery:
         pairs = [("q", self.q), ("status", self.status or "")]
         pairs += [("method", method) for method in self.methods]
         pairs += [
-            ("tag", self.tag),
-            ("prefix", self.prefix),
-            ("file", self.file),
+            *self.part_pairs,
             ("without", self.without or ""),
             ("caller", self.caller),
             ("group", self.group or ""),
@@ -266,10 +254,10 @@ class EndpointsQuery:
         """True if only a part of the application is shown."""
         return bool(self.tag or self.prefix or self.file or self.without)
 
-    def has(self, endpoint: Endpoint) -> bool:
+    def holds(self, endpoint: Endpoint) -> bool:
         """True if an endpoint is in the part of the application that is shown."""
         lacks = self.without is None or not has_part(endpoint, self.without)
-        return lacks and is_in_part(endpoint, tag=self.tag, prefix=self.prefix, file=self.file)
+        return lacks and PartQuery.holds(self, endpoint)
 
 
 def chosen_names(url: str) -> tuple[str, ...]:

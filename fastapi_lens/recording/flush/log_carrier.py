@@ -205,13 +205,15 @@ class LogCarrier:
     def _exception(self, kind: ExceptionKey, count: ExceptionCount) -> CountedException:
         # Within a batch, the correction of the clock is the same for all.
         minutes_ahead = int(count.last_at // 60) - int(self._corrected(count.last_at) // 60)
+        has_message = self._recorder.log.exception_messages
+        latest = count.latest if has_message else count.latest.without_messages()
         return CountedException(
             id=self._exception_id(kind),
             endpoint_id=endpoint_id(self._worker.app, kind.method, kind.path),
             type=kind.type,
-            message=count.latest.message,
+            message=latest.message,
             place=place_text(kind.place),
-            traceback=text_of(count.latest),
+            traceback=text_of(latest),
             calls=count.calls,
             first_at=microseconds(self._corrected(count.first_at)),
             last_at=microseconds(self._corrected(count.last_at)),

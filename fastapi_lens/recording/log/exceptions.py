@@ -7,7 +7,7 @@ thread. No value of a variable is ever read, because it may be a secret.
 import linecache
 import sysconfig
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -53,6 +53,11 @@ class Raised:
     frames: tuple[Frame, ...]
     cause: "Raised | None" = None
     from_cause: bool = False
+
+    def without_messages(self) -> "Raised":
+        """The same without its message and those of the exceptions that led to it."""
+        cause = None if self.cause is None else self.cause.without_messages()
+        return replace(self, message="", cause=cause)
 
 
 def unwrapped(error: BaseException) -> BaseException:

@@ -179,6 +179,7 @@ class RequestLog:
     Attributes:
         clients: The part of a client's address that is kept.
         query_values: True if the values of queries are kept.
+        exception_messages: True if the messages of exceptions are kept.
         share: For the middleware: calls whose start modulo `SAMPLING_MODULUS` is below this are in
             the sample.
         first_slow_ns: Threshold from which on the first call of a series is slow.
@@ -197,7 +198,7 @@ class RequestLog:
         self._warned_at = float("-inf")
         self.share, self.first_slow_ns = 0, NEVER_SLOW
         self.clients: Clients = "off"
-        self.query_values = False
+        self.query_values = self.exception_messages = False
         self._errors_per_minute = self._slowest_per_minute = 0
 
     def apply(self, config: LensConfig) -> None:
@@ -206,6 +207,7 @@ class RequestLog:
         self.first_slow_ns = 0 if config.log_slowest else NEVER_SLOW
         self.clients = config.log_clients
         self.query_values = config.log_query_values
+        self.exception_messages = config.log_exception_messages
         self._errors_per_minute = config.log_errors_per_minute
         self._slowest_per_minute = config.log_slowest
 

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, WebSocket
+from fastapi import FastAPI, HTTPException, WebSocket
 from fastapi.responses import JSONResponse
 
 from benchmarks.support.waiting import wait_until
 from fastapi_lens import lens_admin
 from fastapi_lens.recording.log import request_log
 from fastapi_lens.recording.log.request_log import SAMPLING_MODULUS
-from fastapi_lens.reporting.request_log import ExceptionKind, LogFilter, LoggedCall
+from fastapi_lens.reporting.exception_reader import ExceptionKind
+from fastapi_lens.reporting.request_log import LogFilter, LoggedCall
 from tests.recording.probe import Probe
 from tests.support.addresses import ClientAt
 
@@ -38,6 +39,13 @@ def an_app() -> FastAPI:
     @app.get("/teapot")
     def teapot(status: int) -> JSONResponse:
         return JSONResponse(None, status)
+
+    @app.get("/teapot/{reason}")
+    def refuse(reason: str) -> None:
+        try:
+            int(reason)
+        except ValueError as error:
+            raise HTTPException(503, f"{reason} pot, not a number") from error
 
     @app.websocket("/ws")
     async def ws(socket: WebSocket) -> None:
@@ -67,7 +75,7 @@ def logged(made: Probe) -> list[LoggedCall]:
 
 def exceptions(made: Probe) -> list[ExceptionKind]:
     assert made.lens.flusher.flush()
-    return made.lens.reader.log.exception_kinds()
+    return made.lens.reader.exception_log.kinds()
 
 
 def test_a_request_is_kept_with_what_was_asked_and_not_with_its_values(probe: MakeProbe) -> None:
@@ -130,7 +138,7 @@ def test_an_unhandled_exception_is_kept_with_type_message_and_the_hosts_lines(
     made.get("/orders/broken")
 
     (one,) = logged(made)
-    exception = made.lens.reader.log.exception_kind(one.exception_key)
+    exception = made.lens.reader.exception_log.kind(one.exception_key)
 
     assert (one.status, one.reason, one.message) == (500, "error", "no order broken")
     assert exception is not None
@@ -142,6 +150,39 @@ def test_an_unhandled_exception_is_kept_with_type_message_and_the_hosts_lines(
         '    raise OrderError(f"no order {order_id}")',
         f"{__name__}.OrderError: no order broken",
     ]
+
+
+def test_switched_off_messages_are_not_stored_and_everything_else_is(probe: MakeProbe) -> None:
+    made = probe(log_exception_messages=False, **QUIET)
+    made.get("/orders/broken", "/orders/lost", "/teapot/broken")
+    by_path = {one.path: one for one in exceptions(made)}
+    for path, kind in (
+        ("/orders/{order_id}", "OrderError"),
+        ("/teapot/{reason}", "HTTPException"),
+    ):
+        one = by_path[path]
+        assert one.type.endswith(kind)
+        assert one.message == ""
+        assert one.place.startswith("tests/recording/log/test_logged_requests.py:")
+        assert one.traceback.splitlines()[-1] == one.type
+        for secret in ("order broken", "no order lost", "broken pot", "base 10"):
+            assert secret not in one.traceback
+    assert by_path["/orders/{order_id}"].calls == 2
+    assert "direct cause" in by_path["/teapot/{reason}"].traceback
+
+
+def test_messages_are_switched_off_for_waiting_exceptions_too_and_the_groups_stay(
+    probe: MakeProbe,
+) -> None:
+    made = probe(**QUIET)
+    made.get("/orders/broken")
+    (before,) = exceptions(made)
+    assert before.message == "no order broken"
+    made.get("/orders/broken")
+    made.lens.recorder.log.apply(probe(log_exception_messages=False).lens.settings.config)
+    (after,) = exceptions(made)
+    assert (after.key, after.calls, after.message) == (before.key, 2, "")
+    assert "no order broken" not in after.traceback
 
 
 def test_every_exception_is_counted_whether_its_request_is_kept_or_not(probe: MakeProbe) -> None:

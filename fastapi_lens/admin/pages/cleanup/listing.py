@@ -18,7 +18,6 @@ class CleanupList(Paged[Judged]):
         query: The query, with a page that exists.
         matching: All endpoints that match, on whatever page, in order.
         counts: Endpoints per tab that match the other filters; under ``""`` all of the routes.
-        tags: Tags that can be chosen; the chosen one among them.
         total: Number of endpoints of the routes without any filter.
         pages: Number of pages, at least 1.
     """
@@ -26,7 +25,6 @@ class CleanupList(Paged[Judged]):
     query: CleanupQuery
     matching: Sequence[Judged]
     counts: dict[str, int]
-    tags: Sequence[str]
     total: int
     pages: int
 
@@ -52,9 +50,6 @@ def list_of(evidence: AppEvidence, query: CleanupQuery) -> CleanupList:
         query=query.with_existing_page(pages),
         matching=_ordered(shown, query),
         counts=counts,
-        tags=sorted(
-            {tag for one in evidence.endpoints for tag in one.endpoint.tags} | ({query.tag} - {""})
-        ),
         total=len(evidence.endpoints),
         pages=pages,
     )
@@ -77,7 +72,7 @@ def _ordered(judged: Iterable[Judged], query: CleanupQuery) -> list[Judged]:
 def _matches(judged: Judged, query: CleanupQuery) -> bool:
     """True if an endpoint passes all filters except the tab."""
     endpoint = judged.endpoint
-    if query.tag and query.tag not in endpoint.tags:
+    if not query.holds(endpoint):
         return False
     if not query.q:
         return True

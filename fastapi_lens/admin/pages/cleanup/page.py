@@ -18,6 +18,7 @@ from fastapi_lens.admin.display.callers import (
 )
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.paging import PAGE_SIZE, page_links
+from fastapi_lens.admin.display.part_choices import part_choices
 from fastapi_lens.admin.display.verdicts import (
     LEVEL_LABELS,
     LEVEL_MEANINGS,
@@ -47,6 +48,8 @@ from fastapi_lens.reporting.gone import Gone
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.verdict.evidence import UNUSED
+
+ALL_IN_JSON = "The evidence of all endpoints, whatever is filtered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ def _made(context: Context, query: CleanupQuery, state: State) -> tuple[Response
     ]
     values = {
         **_list_values(context, listing, rows),
+        "choices": part_choices((one.endpoint for one in evidence.endpoints), query),
         **_observation_values(evidence),
         **_caller_values(context),
         "current": "Cleanup",
@@ -163,12 +167,10 @@ def _list_values(context: Context, listing: CleanupList, rows: list[Row]) -> dic
         ),
         "page_size": PAGE_SIZE,
         "exports": [
-            Link(label, href, current=False)
-            for label, href in (
-                ("CSV", query.with_page(1).url(context.url("/cleanup.csv"))),
-                ("Markdown", query.with_page(1).url(context.url("/cleanup.md"))),
-                ("JSON", context.url("/cleanup.json")),
-            )
+            Link("CSV", query.with_page(1).url(context.url("/cleanup.csv")), current=False),
+            Link("Markdown", query.with_page(1).url(context.url("/cleanup.md")), current=False),
+            # Without the filters: `check` would let pass the removal of an endpoint that it lacks.
+            Link("JSON", context.url("/cleanup.json"), current=False, title=ALL_IN_JSON),
         ],
     }
 

@@ -36,7 +36,7 @@ def part_values(context: Context, query: EndpointsQuery) -> Mapping[str, Any]:
     if query.without:
         label, href = NAMELESS[query.without], _less(query, without=None).url(base)
         parts.append(Link(label, href, current=True, name="without"))
-    seen = OverviewQuery(window=query.window, tag=query.tag, prefix=query.prefix, file=query.file)
+    seen = OverviewQuery(window=query.window, **query.part)
     return {
         "parts": [one for one in parts if one.label],
         "overview_href": seen.url(context.url("/")) if seen.is_filtered else "",

@@ -13,6 +13,7 @@ from fastapi_lens.admin.display.periods import Periods, periods_of
 from fastapi_lens.admin.display.request_log import (
     endpoint_filter,
     exception_rows,
+    message_values,
     rows_of,
     who_link,
 )
@@ -26,7 +27,7 @@ from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.exceptions import ExceptionQuery, ExceptionsQuery
 from fastapi_lens.admin.urls.period import Period
 from fastapi_lens.admin.urls.requests import RequestsQuery
-from fastapi_lens.reporting.request_log import MOST_EXCEPTIONS, ExceptionKind
+from fastapi_lens.reporting.exception_reader import MOST_EXCEPTIONS, ExceptionKind
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 
 AROUND_SECONDS = 60
@@ -70,6 +71,7 @@ def exceptions_page(context: Context) -> Response:
         "periods": _periods(context, query.window, lambda it: replace(query, window=it).url(base)),
         **_list_links(query, listing, base),
         **_limits(context, query, listing),
+        **message_values(context),
     }
     headers = {"ETag": tag, **history_headers(context.request, query.url(base))}
     return templates.page(context, "exceptions/page.html", values, headers=headers, state=state)
@@ -140,6 +142,7 @@ def exception_page(context: Context) -> Response:
         "traceback": links.lines(exception.traceback or exception.message),
         "requests_href": requests.url(context.url("/requests")),
         "around": _around(context, exception),
+        **message_values(context),
     }
     return templates.page(context, "exceptions/exception.html", values)
 
@@ -147,7 +150,7 @@ def exception_page(context: Context) -> Response:
 def _callers(context: Context, exception: ExceptionKind) -> list[Link]:
     """The callers of its logged requests, those with the most requests first."""
     reader = context.lens.reader
-    counts = reader.log.callers_of_exception(exception.key)
+    counts = reader.exception_log.callers_of(exception.key)
     names = reader.callers.names(counts.keys())
     return [
         replace(who_link(context, identity, names[identity]), count=count)

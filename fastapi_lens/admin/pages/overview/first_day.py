@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.callers import is_off
+from fastapi_lens.admin.urls.cleanup import CleanupQuery
 from fastapi_lens.admin.urls.overview import OverviewQuery
 from fastapi_lens.changes.usual import FEWEST_DAYS
 from fastapi_lens.reporting.evidence import AppEvidence
@@ -57,7 +58,7 @@ def first_day(
             _from(since, FEWEST_DAYS + 1),
         ),
         _statuses(context, since),
-        _verdicts(context, since),
+        _verdicts(context, query, since),
         _callers(context, is_called=is_called),
     )
 
@@ -93,12 +94,12 @@ def _statuses(context: Context, since: int | None) -> Step:
     return Step("Cold and Dead", needs, _from(since, limits.cold_days), link=link)
 
 
-def _verdicts(context: Context, since: int | None) -> Step:
+def _verdicts(context: Context, query: OverviewQuery, since: int | None) -> Step:
     needs = (
         f"An endpoint without any use is “probably unused” after {QUARTER:g} observed days, and "
         f"“safe to remove” after {YEAR:g}; one that was used, depending on how often."
     )
-    link = ("Cleanup", context.url("/cleanup"))
+    link = ("Cleanup", CleanupQuery(**query.part).url(context.url("/cleanup")))
     return Step("May I delete it?", needs, _from(since, QUARTER), link=link)
 
 

@@ -12,13 +12,13 @@ from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.app_charts import app_charts
 from fastapi_lens.admin.display.first_call import first_call_of
 from fastapi_lens.admin.display.labels import STATUS_LABELS
+from fastapi_lens.admin.display.part_choices import part_choices
 from fastapi_lens.admin.display.periods import periods_of
 from fastapi_lens.admin.display.request_log import exception_rows
 from fastapi_lens.admin.display.times import Times
 from fastapi_lens.admin.http.history import history_headers, is_live_update
 from fastapi_lens.admin.pages.overview import sections
 from fastapi_lens.admin.pages.overview.figures import Numbers, Part, figures, sentence
-from fastapi_lens.admin.pages.overview.filters import choices
 from fastapi_lens.admin.pages.overview.first_day import first_day
 from fastapi_lens.admin.pages.overview.reading import Found, read
 from fastapi_lens.admin.response_cache import again, cached_page
@@ -85,7 +85,7 @@ def _head(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, 
         "address": query.url(base),
         "path": base,
         "query": query,
-        "choices": choices(found.everything, query),
+        "choices": part_choices(found.everything, query),
         "clear": OverviewQuery(window=query.window).url(base),
         "periods": periods_of(
             context,
@@ -197,9 +197,7 @@ def _list_href(
     listed = EndpointsQuery(
         window=query.window,
         status=status,
-        tag=query.tag,
-        prefix=query.prefix,
-        file=query.file,
+        **query.part,
     )
     if column:
         listed = listed.with_sort(Sort.first_of(column))
@@ -207,4 +205,4 @@ def _list_href(
 
 
 def _cleanup_href(context: Context, query: OverviewQuery) -> str:
-    return CleanupQuery(tag=query.tag, q=query.prefix).url(context.url("/cleanup"))
+    return CleanupQuery(**query.part).url(context.url("/cleanup"))

@@ -40,6 +40,27 @@ def test_what_is_not_known_is_empty(shop_site: Site) -> None:
     assert rows["/dump"]["last_used_at"] == rows["/dump"]["removed_at"] == ""
 
 
+def test_each_file_is_of_the_part_that_the_page_shows(past: tuple[Site, Past]) -> None:
+    site, added = past
+    added.remove("GET", "/v0/orders", since=30, calls={2: 3})
+    for query, path in {
+        "?tag=carts": "/merge",
+        "?prefix=/orders": "/orders/{order_id}",
+        "?q=post&verdict=wait": "/exports",
+        "?verdict=removed&prefix=/v0": "/v0/orders",
+        f"?tag=carts&e={key_of(site, '/dump')}": "/dump",
+    }.items():
+        (row,) = read(site.get(f"/lens/cleanup.csv{query}").text)
+        assert row["path"] == path
+        assert site.get(f"/lens/cleanup.md{query}").text.count("- [ ] ") == 1
+    assert read(site.get("/lens/cleanup.csv?verdict=removed&prefix=/v1").text) == []
+
+
+def test_the_json_has_all_endpoints_whatever_is_filtered(shop_site: Site) -> None:
+    found = shop_site.get("/lens/cleanup.json?tag=carts&prefix=/merge").json()
+    assert len(found["endpoints"]) == 6
+
+
 def test_removed_endpoints_are_in_the_file_of_their_tab(past: tuple[Site, Past]) -> None:
     site, added = past
     added.remove("GET", "/v0/orders", since=30, calls={2: 3})

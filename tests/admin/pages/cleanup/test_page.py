@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from enum import Enum
+from urllib.parse import urlencode
 
 import pytest
 from fastapi import FastAPI
@@ -82,6 +84,73 @@ def test_tabs_and_filters_say_how_many_there_are(shop_site: Site) -> None:
         "/lens/cleanup?q=get+cleanup%2Fconftest.py&verdict=safe_to_remove"
     )
     assert link(searched, "Clear filters").href == "/lens/cleanup"
+
+
+def parts_site(make_site: MakeSite) -> Site:
+    """Endpoints below two paths, with two tags; watched for 800 days."""
+    app = FastAPI()
+    for path, tags in {
+        "/v1/carts": ["carts"],
+        "/v1/orders": ["orders"],
+        "/v2/carts": ["carts"],
+        "/v2/carts/{cart_id}": ["carts"],
+        "/v2/orders": ["orders"],
+        "/v20/orders": ["orders"],
+    }.items():
+        app.add_api_route(path, lambda: None, tags=list[str | Enum](tags))
+    site = make_site(app)
+    past = Past(site.lens.database, "site", now=site.lens.clock())
+    past.observe(800)
+    past.use("GET", "/v2/orders", range(400))
+    return site
+
+
+def file_of(site: Site) -> str:
+    """The file of the handlers, as the page offers it."""
+    evidence = site.lens.reader.evidence(site.lens.clock())
+    return evidence.endpoints[0].endpoint.source.rpartition(":")[0]
+
+
+def test_the_list_is_of_one_part_as_on_the_other_pages(make_site: MakeSite) -> None:
+    site = parts_site(make_site)
+    text = site.get("/lens/cleanup?prefix=/v2/").text
+    assert set(rows(text).names) == {"GET /v2/carts", "GET /v2/carts/{cart_id}", "GET /v2/orders"}
+    assert link(text, "All 3").current
+    assert link(text, "In use 1").href == "/lens/cleanup?verdict=in_use&prefix=%2Fv2"
+    assert "3 endpoints of 6" in page_text(text)
+    carts = rows(site.get("/lens/cleanup?prefix=/v2&tag=carts").text)
+    assert set(carts.names) == {"GET /v2/carts", "GET /v2/carts/{cart_id}"}
+    file = file_of(site)
+    assert len(rows(site.get(f"/lens/cleanup?file={file}").text).names) == 6
+    none = site.get(f"/lens/cleanup?file=elsewhere/{file}").text
+    assert "None of the 6 endpoints matches these filters." in page_text(none)
+
+
+def test_the_part_is_chosen_and_left_as_on_the_overview(make_site: MakeSite) -> None:
+    site = parts_site(make_site)
+    query = urlencode({"tag": "carts", "prefix": "/v2", "file": file_of(site)})
+    overview, text = (site.get(f"/lens/{path}?{query}").text for path in ("", "cleanup"))
+    for name in ("tag", "prefix", "file"):
+        # The second one is hidden, in the form of the chosen rows.
+        shown, sent = fields(text, name)
+        assert shown == field(overview, name)
+        assert shown.choice
+        assert sent.value == shown.value
+    everything = site.get("/lens/cleanup").text
+    assert [field(everything, name).value for name in ("tag", "prefix")] == ["", ""]
+    # All handlers are in the same file.
+    assert fields(everything, "file") == []
+    assert link(text, "Clear filters").href == "/lens/cleanup"
+
+
+def test_every_link_of_the_list_keeps_the_part(make_site: MakeSite) -> None:
+    site = parts_site(make_site)
+    query = urlencode({"tag": "carts", "prefix": "/v2", "file": file_of(site)})
+    text = site.get(f"/lens/cleanup?{query}").text
+    for name in ("Kept 0", "Endpoint", "CSV", "Markdown"):
+        assert query in link(text, name).href, name
+    # `check` would let pass the removal of an endpoint that a filter left out.
+    assert link(text, "JSON").href == "/lens/cleanup.json"
 
 
 @pytest.mark.parametrize(

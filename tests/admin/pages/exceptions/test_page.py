@@ -130,16 +130,31 @@ def test_the_list_says_what_it_does_not_have(
     assert "Exceptions are kept for 35 days after their last time." in text
     counted_always(raising)
     assert "Not counted by time before" not in raising.page()
-    monkeypatch.setattr("fastapi_lens.reporting.request_log.MOST_EXCEPTIONS", 1)
+    monkeypatch.setattr("fastapi_lens.reporting.exception_reader.MOST_EXCEPTIONS", 1)
     monkeypatch.setattr("fastapi_lens.admin.pages.exceptions.page.MOST_EXCEPTIONS", 2)
     assert "Only the latest 2 types are listed." in page_text(raising.page())
+
+
+def test_the_pages_say_that_messages_are_switched_off(make_site: Any) -> None:
+    raising = Raising(make_site, log_exception_messages=False)
+    kind = raising.raise_at(60, message="")
+    stored = raising.raise_at(70, type="KeyError", message="of earlier")
+    text = raising.page()
+    assert "Messages are switched off: none is stored any more." in page_text(text)
+    assert link(text, "switched off").href == "/lens/settings#recording"
+    page = page_text(raising.site.get(f"/lens/exceptions/{kind}").text)
+    assert "ValueError Messages are switched off." in page
+    assert "The message is the application's" not in page
+    # What is stored stays until it expires.
+    assert "KeyError of earlier" in page_text(raising.site.get(f"/lens/exceptions/{stored}").text)
+    assert "switched off" not in page_text(Raising(make_site, app_name="other").page())
 
 
 def test_an_exception_of_an_older_worker_is_listed_with_what_is_known(raising: Raising) -> None:
     counted_always(raising)
     raising.raise_at(60, 3 * DAY, 3 * DAY, counted=False)
     assert listed(raising.page("?days=1")).rows[0]["Times"] == "1"
-    found = raising.site.lens.reader.log.exception_kinds()
+    found = raising.site.lens.reader.exception_log.kinds()
     assert [(one.calls, one.in_period, one.is_new) for one in found] == [(3, 3, False)]
 
 

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from fastapi_lens.admin.display import formats
 from tests.admin.conftest import Site
-from tests.support.pages import link, links, page_text, part, tables
+from tests.support.pages import addresses, link, links, page_text, part, tables
 from tests.support.past import Past
 
 MakeSite = Callable[..., Site]
@@ -43,6 +43,10 @@ def test_before_the_first_call_there_is_a_command_and_nothing_that_is_empty(site
     assert "The first days" in page_text(text)
     assert part(text, "lens-curl") is None
     assert "Comparing with the eight weeks before" in page_text(text)
+
+
+def test_the_way_to_the_verdicts_leads_to_those_of_the_same_part(site: Site) -> None:
+    assert "/lens/cleanup?prefix=%2Fusers" in addresses(overview(site, "?prefix=/users"))
 
 
 def test_without_an_endpoint_that_a_command_can_call_one_is_named(make_site: MakeSite) -> None:

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from fastapi import FastAPI, WebSocket
@@ -113,7 +114,7 @@ def with_changes(monkeypatch: pytest.MonkeyPatch) -> Callable[[Site, list[Endpoi
     """Lets a site have changes, which its rows do not have."""
 
     def let(site: Site, found: list[EndpointChange]) -> None:
-        monkeypatch.setattr(site.lens.reader, "known_changes", lambda *_, **__: tuple(found))
+        monkeypatch.setattr(site.lens.reader.changes, "known", lambda *_, **__: tuple(found))
 
     return let
 
@@ -289,9 +290,13 @@ def test_unused_endpoints_say_since_when_and_can_be_copied(make_site: MakeSite) 
     assert len(keys) > len(sure) > 0
     assert f"{len(sure)} of {len(keys)} unused endpoints can be looked at" in page_text(text)
     assert link(text, f"Review {len(keys)}").href == "/lens/cleanup"
-    filtered = overview(site, "?tag=orders&prefix=/v2")
-    review = next(one for one in links(filtered) if one.name.startswith("Review"))
-    assert review.href == "/lens/cleanup?q=%2Fv2&tag=orders"
+    evidence = site.lens.reader.evidence(site.lens.clock())
+    file = evidence.endpoints[0].endpoint.source.rpartition(":")[0]
+    query = urlencode({"tag": "orders", "prefix": "/v2", "file": file})
+    review = next(
+        one for one in links(overview(site, f"?{query}")) if one.name.startswith("Review")
+    )
+    assert review.href == f"/lens/cleanup?{query}"
 
 
 def test_an_endpoint_without_a_verdict_is_no_candidate(shop_site: Site) -> None:

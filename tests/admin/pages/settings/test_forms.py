@@ -58,12 +58,17 @@ def test_what_the_request_log_keeps_can_be_changed(site: Site) -> None:
     answer = post(
         site,
         Section.RECORDING,
-        **recording(log_query_values="on", log_clients="hashed", log_slowest="0"),
+        **recording(
+            log_query_values="on",
+            log_clients="hashed",
+            log_exception_messages="off",
+            log_slowest="0",
+        ),
     )
     assert answer.status_code == 303
     config, log = site.lens.settings.config, site.lens.recorder.log
     assert (config.log_query_values, config.log_clients, config.log_slowest) == (True, "hashed", 0)
-    assert (log.query_values, log.clients) == (True, "hashed")
+    assert (log.query_values, log.clients, log.exception_messages) == (True, "hashed", False)
     page = site.get("/lens/settings").text
     assert field(page, "log_clients").choice == "Keyed hash"
     assert "Query values: reset to default" in page
