@@ -294,6 +294,9 @@ def _text(element: Element, *, without: frozenset[str] = _SILENT) -> str:
 def _pieces(element: Element, without: frozenset[str]) -> Iterator[str]:
     if element.tag in without or element.get("aria-hidden") == "true":
         return
+    # Only narrow windows show it, in place of a column.
+    if element.get("class") == "to-640":
+        return
     around = "" if element.tag in _INLINE else " "
     yield around
     yield element.text or ""

@@ -163,15 +163,14 @@ def status_reason(
         removed_at: Time at which it was found to be no longer in the routes; None if it is there.
     """
     cold, dead = formats.days(thresholds.cold_days), formats.days(thresholds.dead_days)
+    if removed_at is not None:
+        return f"removed from the routes on {formats.day(removed_at)}"
     if endpoint.last_called_at is None:
         seen = formats.span(now - endpoint.first_seen_at)
         return f"no calls since first seen {seen} ago"
     if words := open_words(endpoint, now=now):
         return f"{words}; cold after {cold} without a call"
     idle = formats.span(now - endpoint.last_called_at)
-    if removed_at is not None:
-        removed = formats.day(removed_at)
-        return f"removed from the routes on {removed}; no call reached it for {idle}"
     if endpoint.status is Status.DEAD:
         return f"no calls for {idle}; dead after {dead}"
     if endpoint.status is Status.COLD:

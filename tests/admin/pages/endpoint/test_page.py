@@ -117,9 +117,7 @@ def test_the_entity_tag_depends_on_who_looks(
 def test_a_removed_endpoint_is_said_to_be_removed() -> None:
     found = endpoint(status=Status.DEAD, last_called_at=NOW - 40 * DAY)
     said = status_reason(found, thresholds=Thresholds(7, 30), now=NOW, removed_at=NOW - 32 * DAY)
-    assert re.fullmatch(
-        r"removed from the routes on \d+ \w+ \d{4}; no call reached it for 40 days", said
-    )
+    assert re.fullmatch(r"removed from the routes on \d+ \w+ \d{4}", said)
 
 
 @pytest.mark.parametrize(

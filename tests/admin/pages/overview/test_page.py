@@ -397,7 +397,8 @@ def test_calls_of_a_deprecated_endpoint_are_those_of_the_list(
         shop_site, "/v1/carts", Kind.DEPRECATED_BUT_CALLED, measured=Measured.CALLS, before=9.0
     )
     with_changes(shop_site, [change])
-    assert "GET /v1/carts deprecated 3 calls" in page_text(overview(shop_site))
+    changed = page_text(overview(shop_site)).split("What changed")[-1]
+    assert "3 calls" in changed.split("What counts as a change", maxsplit=1)[0]
 
 
 def test_the_rule_of_changes_is_on_the_page(site: Site) -> None:
