@@ -52,6 +52,8 @@ def command_of(python: Path, recipe: Path) -> list[str]:
     command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
     # Sockets and event loops that the packages leave open are theirs.
     command += ["-p", "no:unraisableexception", "--timeout=600"]
+    # What a newer Python deprecates, they may still call: gradio then answers with an error.
+    command += ["-Wdefault::DeprecationWarning", "-Wdefault::PendingDeprecationWarning"]
     # Without the suite's own conftest, whose needs that environment does not have.
     return [*command, f"--confcutdir={recipe.parent}", str(recipe)]
 
