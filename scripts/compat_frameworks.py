@@ -58,7 +58,7 @@ def section(results: Mapping[str, Outcomes], missing: Sequence[str], today: date
     """The table, and the versions that could not be tried, as Markdown.
 
     Args:
-        results: What passes, by the version of Python.
+        results: Names of what passes, by the version of Python.
         missing: A line for each version that could not be tried.
         today: Date of the run.
     """
