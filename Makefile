@@ -27,7 +27,7 @@ PY := $(VENV)/bin/python
         bench-hosts bench-log bench-outages bench-pages bench-retention bench-sizing bench-storage \
         bench-tabs \
         bench-verdict \
-        compat compat-python build smoke release-check clean
+        compat compat-frameworks compat-python build smoke release-check clean
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -165,6 +165,9 @@ compat: setup ## the recording tests with FastAPI from its minimum to today's: d
 
 compat-python: setup ## the tests on every supported Python, with the oldest and today's FastAPI
 	@$(PY) -m scripts.compat_python $(ARGS)
+
+compat-frameworks: setup ## the recipes of docs/frameworks.md on every supported Python
+	@$(PY) -m scripts.compat_frameworks $(ARGS)
 
 build: setup ## wheel and sdist into dist/
 	@rm -rf dist

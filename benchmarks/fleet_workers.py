@@ -191,12 +191,14 @@ class FirstEditionWorker(SimulatedWorker):
         self._writer = FirstEditionWriter(database, facts_of(crew, number, self._worker.id))
 
     def _put_all(self, uses: Sequence[Use], complete_us: int, *, ending: bool) -> None:
-        del uses, complete_us, ending
-        deltas = self._pending.take(len(self._pending))
-        for start in range(0, len(deltas), MAX_SUMS):
-            self._writer.write(Batch(self._applied + 1, deltas[start : start + MAX_SUMS]))
-            self._applied += 1
-            time.sleep(PAUSE_SECONDS)
+        del uses, ending
+        outbox = self._outbox
+        while waiting := self._collector.batch(outbox.applied + 1, (), None, since_us=complete_us):
+            for start in range(0, len(waiting.deltas), MAX_SUMS):
+                deltas = waiting.deltas[start : start + MAX_SUMS]
+                self._writer.write(Batch(outbox.applied + 1, deltas))
+                outbox.applied += 1
+                time.sleep(PAUSE_SECONDS)
         # It says how far it has written in a transaction of its own, after each flush.
         self._heartbeat_at = float("-inf")
 

@@ -20,7 +20,10 @@ MARKS = (
     "<!-- make compat-python writes from here -->",
     "<!-- make compat-python writes up to here -->",
 )
-TESTS = (*compat.TESTS, *compat.OF_BOUNDS)
+OF_PYTHON = ("changes", "config", "histogram", "notifications", "text", "verdict")
+"""Run beside these, in folders of tests/: they need no FastAPI, but a Python."""
+
+TESTS = (*compat.TESTS, *compat.OF_BOUNDS, *(f"tests/{name}" for name in OF_PYTHON))
 SELECTED = "not program and not unmeasured"
 COLUMNS = ("Python", "FastAPI", "Starlette", "Pydantic", "SQLAlchemy")
 SHOWN = ("python", "fastapi", "starlette", "pydantic", "sqlalchemy")

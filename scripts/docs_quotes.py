@@ -77,8 +77,34 @@ def fleet_budgets(results: str) -> Rows:
     return _budgets(results, "fleet")
 
 
+def false_alarms(results: str) -> Rows:
+    """False alarms in quiet weeks, by noise."""
+    head, *rows = tables_of(results, "changes")[0]
+    chosen = [head.index(name) for name in ("noise", "slower", "failing", "a week, of 50")]
+    return [
+        ["noise", "slower", "failing more", "a week, of 50 endpoints"],
+        *([row[i] for i in chosen] for row in rows),
+    ]
+
+
+def planted(results: str) -> Rows:
+    """Planted changes and how soon they are found."""
+    return tables_of(results, "changes")[1]
+
+
+def admin_load(results: str) -> Rows:
+    """The latency of the application's own requests while fifty ask for reports."""
+    head, *rows = tables_of(results, "admin-load")[0]
+    names = ["p50 idle", "p50 then", "p99 idle", "p99 then"]
+    chosen = [head.index(name) for name in names]
+    quoted = [[row[0], *(f"{row[i]} ms" for i in chosen)] for row in rows]
+    return [[head[0], *names], *quoted]
+
+
 QUOTES: Mapping[str, Mapping[str, Callable[[str], Rows]]] = {
     "docs/costs.md": {"recording": recording},
+    "docs/what-changed.md": {"changes-alarms": false_alarms, "changes-found": planted},
+    "docs/security.md": {"admin-load": admin_load},
     "docs/scaling.md": {"fleet": fleet, "fleet-budgets": fleet_budgets},
 }
 """The quotes of each document, by the names of their marks."""

@@ -21,6 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = ROOT / "pyproject.toml"
 CONSTRAINTS = ROOT / "tests" / "frameworks" / "constraints.txt"
+RECIPES = ROOT / "tests" / "frameworks" / "recipes"
 FOLDER = ROOT / ".frameworks"
 GROUP = "frameworks"
 LEFT_OUT = (
@@ -34,6 +35,32 @@ def requirements() -> list[str]:
     declared: dict[str, Any] = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))
     found: list[str] = [*declared["project"]["dependencies"], *declared["dependency-groups"][GROUP]]
     return found
+
+
+def recipes() -> list[Path]:
+    """The files of tests, one for each recipe of the page."""
+    return sorted(each for each in RECIPES.glob("*.py") if each.name != "conftest.py")
+
+
+def command_of(python: Path, recipe: Path) -> list[str]:
+    """The command that runs the tests of a recipe, in the root of the checkout.
+
+    Args:
+        python: The interpreter of an environment with the recipes' packages.
+        recipe: One of `recipes`.
+    """
+    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    # Sockets and event loops that the packages leave open are theirs.
+    command += ["-p", "no:unraisableexception", "--timeout=600"]
+    # What a newer Python deprecates, they may still call: gradio then answers with an error.
+    command += ["-Wdefault::DeprecationWarning", "-Wdefault::PendingDeprecationWarning"]
+    # Without the suite's own conftest, whose needs that environment does not have.
+    return [*command, f"--confcutdir={recipe.parent}", str(recipe)]
+
+
+def install_options() -> list[str]:
+    """The options of ``pip install`` for such an environment."""
+    return ["-qq", "--disable-pip-version-check", "--constraint", str(CONSTRAINTS), *requirements()]
 
 
 def fingerprint() -> str:
@@ -83,9 +110,8 @@ def _make() -> None:
     print(f"frameworks: making {FOLDER.relative_to(ROOT)}", flush=True)
     venv.create(FOLDER, clear=True, symlinks=True)
     python = FOLDER / "bin" / "python"
-    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "-qq"]
-    command += ["--disable-pip-version-check", "--constraint", str(CONSTRAINTS), *requirements()]
-    subprocess.run(command, check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install"]
+    subprocess.run([*pip, *install_options()], check=True)
     (FOLDER / "asked-for").write_text(fingerprint(), encoding="utf-8")
 
 

@@ -115,6 +115,8 @@ MODULES: Mapping[str, Module] = {
         ("storage/writing/drain.py",),
         (
             "storage/writing/test_drain.py",
+            # Its tests of the numbers that wait.
+            "storage/writing/test_inbox.py",
             "storage/writing/test_refused_values.py",
             "storage/writing/test_callers.py",
             "storage/writing/test_caller_times.py",

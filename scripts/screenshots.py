@@ -130,6 +130,8 @@ def picture(browser: Browser, url: str, name: str, options: dict[str, Any]) -> N
     context = browser.new_context(**options)
     page = context.new_page()
     page.goto(url, wait_until="load")
+    # What changed comes after the page.
+    page.locator("[hx-trigger=load]").wait_for(state="detached")
     page.screenshot(path=OUT / f"{name}.png", animations="disabled")
     context.close()
     print(f"docs/screenshots/{name}.png")

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from fastapi_lens.admin.access.cookies import path_of
+from fastapi_lens.admin.access.cookies import Cookie, set_cookie
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display.times import Times
 from fastapi_lens.admin.http.history import is_live_update
@@ -95,22 +95,12 @@ def _address(context: Context, fields: Fields, period: Period) -> str:
 
 def _remember(context: Context, response: Response, period: Period, known: Period) -> None:
     """Set the cookies of a period where they differ from those that the browser has."""
+    request, base = context.request, context.base
     if period.choice != known.choice:
-        _set(context, response, COOKIE, str(period.choice), CHOICE_SECONDS)
+        choice = Cookie(str(period.choice), CHOICE_SECONDS)
+        set_cookie(response, request, base, COOKIE, choice)
     if period.part != known.part:
-        part = dict(period.pairs)
-        text = f"{part['from']}{_BETWEEN}{part['to']}" if period.part else ""
-        _set(context, response, PART_COOKIE, text, PART_SECONDS if text else 0)
-
-
-def _set(context: Context, response: Response, name: str, value: str, seconds: int) -> None:
-    """Set a cookie for the pages of the admin; without a value, delete it."""
-    response.set_cookie(
-        name,
-        value,
-        max_age=seconds,
-        path=path_of(context.base),
-        secure=context.request.url.scheme == "https",
-        httponly=True,
-        samesite="lax",
-    )
+        pairs = dict(period.pairs)
+        text = f"{pairs['from']}{_BETWEEN}{pairs['to']}" if period.part else ""
+        part = Cookie(text, PART_SECONDS if text else 0)
+        set_cookie(response, request, base, PART_COOKIE, part)

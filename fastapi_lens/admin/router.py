@@ -47,6 +47,7 @@ from fastapi_lens.admin.pages.endpoints import export as endpoints_export
 from fastapi_lens.admin.pages.endpoints import page as endpoints_view
 from fastapi_lens.admin.pages.exceptions import export as exceptions_export
 from fastapi_lens.admin.pages.exceptions import page as exceptions_view
+from fastapi_lens.admin.pages.go import page as go_view
 from fastapi_lens.admin.pages.login import page as login_view
 from fastapi_lens.admin.pages.login import sign_out
 from fastapi_lens.admin.pages.overview import page as overview_view
@@ -407,6 +408,7 @@ PAGES = (
     page("/exceptions", with_period(exceptions_view.exceptions_page), label="Exceptions"),
     page("/exceptions.csv", exceptions_export.as_csv),
     page("/exceptions/{key}", with_period(exceptions_view.exception_page)),
+    page("/go", go_view.go_page),
     page("/requests", with_period(requests_view.requests_page), label="Requests"),
     page("/requests.csv", requests_export.as_csv),
     page("/requests.json", requests_export.as_json),

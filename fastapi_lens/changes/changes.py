@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import exp
+from math import exp, inf
 from statistics import fmean
 
 from fastapi_lens.changes.change import Change, Kind, Measured
@@ -208,17 +208,16 @@ def _deprecated(days: Days, period: Period, facts: Facts) -> Iterator[Change]:
 
 
 def _around(days: Days, period: Period) -> tuple[int, int]:
-    """Calls of the days as long before the period as it is, and of those of the period."""
-    first = 2 * period.begin - period.end
-    before = [row for row in days.days if first <= row.begin and row.end <= period.begin]
-    return sum(row.calls for row in before), _calls_from(days, period.begin)
+    """Calls as long before the period as it is, and those of the period."""
+    before = _calls_between(days, 2 * period.begin - period.end, period.begin)
+    return before, _calls_between(days, period.begin)
 
 
-def _calls_from(days: Days, moment: int) -> int:
-    """Calls from a moment on, of each row as much as lies after it and before the next row."""
-    calls, following = 0.0, float("inf")
+def _calls_between(days: Days, begin: int, end: float = inf) -> int:
+    """Calls between two moments, of each row as much as lies there and before the next row."""
+    calls, following = 0.0, end
     for row in reversed(days.all()):
-        counted = max(0, min(row.end, following) - max(row.begin, moment))
+        counted = max(0, min(row.end, following, end) - max(row.begin, begin))
         calls += row.calls * counted / (row.end - row.begin)
         following = row.begin
     return round(calls)
@@ -240,7 +239,7 @@ def _change(
         before=numbers[0],
         after=numbers[1],
         calls_before=sum(row.calls for row in days.days if earliest <= row.begin < step.since),
-        calls_after=_calls_from(days, step.since),
+        calls_after=_calls_between(days, step.since),
     )
     return _with_release(change, period)
 

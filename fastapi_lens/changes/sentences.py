@@ -95,7 +95,8 @@ def _deprecated(change: Change) -> str:
     last = "" if change.last_call is None else f"last call {_date(change.last_call)}"
     if not change.calls_after:
         return last
-    calls = f"{change.before:,.0f} → {change.after:,.0f} calls{_by(change)}"
+    earlier = f"{change.before:,.0f} → " if change.before else ""
+    calls = f"{earlier}{_calls(round(change.after))}{_by(change)}"
     return "; ".join(part for part in (calls, last) if part)
 
 

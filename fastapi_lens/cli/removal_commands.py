@@ -80,7 +80,10 @@ def check_command(
     """Refuse a branch that removes endpoints that are in use; exits with 1 if it does."""
     with errors_shown():
         if not evidence:
-            raise CommandError(Exit.USAGE, "name the evidence with --evidence: without it, no pass")
+            raise CommandError(
+                Exit.USAGE,
+                "name the evidence with --evidence FILE, URL or database: without it, no pass",
+            )
         if (application is None) == (routes is None):
             raise CommandError(Exit.USAGE, "name either the application as MODULE:APP, or --routes")
         now = time.time()

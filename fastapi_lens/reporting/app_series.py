@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -17,7 +16,7 @@ from fastapi_lens.reporting.bucket_rows import (
 )
 from fastapi_lens.reporting.model import Point, Series, Usage, Window
 from fastapi_lens.reporting.time_series import Steps, Times, steps_of
-from fastapi_lens.reporting.windows import finest
+from fastapi_lens.reporting.windows import Span, finest
 from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.counters import COUNTERS
 from fastapi_lens.storage.schema.models import Tier
@@ -77,7 +76,9 @@ def read_app_series(
     merged = _whole(_steps(times, first_called_at, len(timed), MOST_MERGED))
     counted = _counted(connection, ids, summed, times.now)
     found = AppSeries(
-        calls=_series(summed, times, {at: Usage.of(row, None) for at, row in counted.items()}),
+        calls=_series(
+            summed, times, {at: Usage.of((*row, 0), None) for at, row in counted.items()}
+        ),
         durations=_series(merged, times, _merged(connection, timed, merged, times.now)),
     )
     if before is None:
@@ -95,8 +96,8 @@ def _calls_before(
 ) -> tuple[int, ...]:
     """The calls of the period before in steps as long as the shown ones, and as many."""
     steps = _steps(past, None, len(ids), MOST_SUMMED, shown.size)
-    found = _counted(connection, ids, steps, past.now)
-    calls = (found.get(number, _NONE)[0] for number in steps.numbers(past.now))
+    found = _counted(connection, ids, steps, past.now, ("calls",))
+    calls = (found.get(number, (0,))[0] for number in steps.numbers(past.now))
     return tuple(calls)[: len(shown.numbers(past.now))]
 
 
@@ -111,9 +112,6 @@ def _durations_before(
     if _rows(whole_rows, past.now) * len(ids) > MOST_BEFORE:
         return None
     return Usage.total([*_merged(connection, ids, whole_rows, past.now).values()])
-
-
-_NONE = (0,) * (len(COUNTERS) + 1)
 
 
 def _steps(
@@ -154,18 +152,24 @@ def _series(steps: Steps, times: Times, usages: dict[int, Usage]) -> Series:
 
 
 def _counted(
-    connection: Connection, ids: Sequence[int], steps: Steps, now: float
+    connection: Connection,
+    ids: Sequence[int],
+    steps: Steps,
+    now: float,
+    names: Sequence[str] = COUNTERS,
 ) -> dict[int, tuple[int, ...]]:
-    """The counters of each step by its number, and 0 as the maximum."""
+    """The counters of each step by its number, in the order of their names."""
     found: dict[int, tuple[int, ...]] = {}
     # The sum of big integers is a decimal number on PostgreSQL.
-    added = [sa.cast(sa.func.sum(BUCKET.c[name]), sa.BigInteger) for name in COUNTERS]
-    for number, where in _parts(steps, ids, now):
-        rows = sa.select(number, *added).where(*where).group_by(number)
-        for at, *counters in fetched(connection, rows):
-            before = found.get(int(at), _NONE)
-            sums = (one + whole(more) for one, more in zip(before, counters, strict=False))
-            found[int(at)] = (*sums, 0)
+    added = [sa.cast(sa.func.sum(BUCKET.c[name]), sa.BigInteger) for name in names]
+    for span, where in _parts(steps, ids, now):
+        # By bucket, which is the order of the rows, because the database would sort them by step.
+        rows = sa.select(BUCKET.c.bucket, *added).where(*where).group_by(BUCKET.c.bucket)
+        for bucket, *counters in fetched(connection, rows):
+            at = int(bucket) * span.tier // steps.size
+            before = found.get(at, (0,) * len(names))
+            sums = (one + whole(more) for one, more in zip(before, counters, strict=True))
+            found[at] = tuple(sums)
     return found
 
 
@@ -174,7 +178,8 @@ def _merged(
 ) -> dict[int, Usage]:
     """Calls, longest call and histogram of each step by its number."""
     found: dict[int, Usage] = {}
-    for number, where in _parts(steps, ids, now):
+    for span, where in _parts(steps, ids, now):
+        number = BUCKET.c.bucket * span.tier.value // steps.size
         rows = sa.select(number, BUCKET.c.max_us, HISTOGRAM).where(*where)
         for part in fetched_in_parts(connection, rows, AT_ONCE):
             by_step: dict[int, list[tuple[int, bytes]]] = {}
@@ -194,11 +199,10 @@ def _merged_usage(rows: Sequence[tuple[int, bytes]]) -> Usage:
 
 def _parts(
     steps: Steps, ids: Sequence[int], now: float
-) -> Iterator[tuple[Any, list[sa.ColumnElement[bool]]]]:
-    """The number of the step, and the conditions, of each part of the rows."""
+) -> Iterator[tuple[Span, list[sa.ColumnElement[bool]]]]:
+    """The parts of the rows, and their conditions."""
     if not ids:
         return
     for span in steps.spans():
-        number = BUCKET.c.bucket * span.tier.value // steps.size
         for part in parted(span, now):
-            yield number, [*within(part), BUCKET.c.endpoint_id.in_(sorted(ids))]
+            yield part, [*within(part), BUCKET.c.endpoint_id.in_(sorted(ids))]

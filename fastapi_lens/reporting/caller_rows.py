@@ -132,8 +132,8 @@ class CallerNames:
             own_name=own_name,
             label=label,
             is_noise=kind in _NOISY and is_noise(name, self._noise),
-            first_at=_seconds(row[3]),
-            last_at=_seconds(row[4]),
+            first_at=seconds_of(row[3]),
+            last_at=seconds_of(row[4]),
         )
 
 
@@ -327,6 +327,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _seconds(value: object) -> float | None:
+def seconds_of(value: object) -> float | None:
+    """A stored time in epoch seconds; None for none, and for what is no time."""
     at_us = whole(value, MAX_TIME_US)
     return at_us / 1_000_000 if at_us else None

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 
 from fastapi_lens.reporting.report import EndpointStats
 from fastapi_lens.text.escaping import visible
@@ -53,3 +54,8 @@ def csv_line(values: Iterable[object]) -> str:
         harmless(visible(value)) if isinstance(value, str) else value for value in values
     )
     return line.getvalue()
+
+
+def iso_time(epoch: float | None) -> str | None:
+    """A time in ISO 8601 (UTC, with its fraction of a second); None for none."""
+    return None if epoch is None else datetime.fromtimestamp(epoch, UTC).isoformat()

@@ -1,13 +1,10 @@
 """Reader: windows, sums, series and health, read from the roll-up rows. Knows no HTML."""
 
-import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
 
-from fastapi_lens.changes.changes import Period
-from fastapi_lens.changes.changes import Release as Begun
 from fastapi_lens.histogram.histogram import Histogram
 from fastapi_lens.reporting.aggregate import (
     read_histograms,
@@ -20,13 +17,7 @@ from fastapi_lens.reporting.app_series import AppSeries, read_app_series
 from fastapi_lens.reporting.bucket_rows import Row, fetched
 from fastapi_lens.reporting.cache import TTLCache
 from fastapi_lens.reporting.caller_reader import CallerReader
-from fastapi_lens.reporting.changes import (
-    EndpointChange,
-    KnownDays,
-    Watched,
-    period_of,
-    read_changes,
-)
+from fastapi_lens.reporting.changes_reader import ChangesReader
 from fastapi_lens.reporting.endpoint_rows import (
     FIRST_CALLED,
     FIRST_SEEN,
@@ -40,6 +31,7 @@ from fastapi_lens.reporting.endpoint_rows import (
 from fastapi_lens.reporting.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.evidence_reader import Scope, read_evidence, read_judged, with_weeks
 from fastapi_lens.reporting.evidence_rows import KnownCalls
+from fastapi_lens.reporting.exception_reader import ExceptionKind, ExceptionReader
 from fastapi_lens.reporting.model import (
     AppBefore,
     Before,
@@ -52,8 +44,8 @@ from fastapi_lens.reporting.model import (
     Worker,
     id_from_key,
 )
-from fastapi_lens.reporting.observation import Release, read_observation, release_names
-from fastapi_lens.reporting.request_log import ExceptionKind, LogReader
+from fastapi_lens.reporting.observation import Release, release_names
+from fastapi_lens.reporting.request_log import LogReader
 from fastapi_lens.reporting.time_series import (
     Times,
     first_call,
@@ -85,12 +77,6 @@ EVIDENCE_SECONDS = 60.0
 and with a call.
 """
 
-KNOWN_DAYS_SECONDS = 3_600.0
-"""Time for which the days that changes are found in stay in memory."""
-
-CHANGES_SECONDS = 300.0
-"""Longest age of what has changed: it is a matter of days, and takes a while to find."""
-
 KNOWN_SECONDS = 600.0
 """Time after which the days of all silent endpoints, and all earlier weeks, are read anew, so that
 those of endpoints that were removed meanwhile, and rows that nothing but a person has changed, do
@@ -112,7 +98,9 @@ class Reader:
 
     Attributes:
         callers: Answers queries about callers.
-        log: Answers queries about single requests and exceptions.
+        changes: Answers queries about what has changed.
+        exception_log: Answers queries about kinds of exceptions; see also `exceptions`.
+        log: Answers queries about single requests.
         results: Cache of recent results, see `version`.
     """
 
@@ -130,13 +118,12 @@ class Reader:
         self._settings = settings
         self._retention = retention
         self.log = LogReader(database, app=app, is_recorded=self._is_recorded)
+        self.exception_log = ExceptionReader(database, app=app, is_recorded=self._is_recorded)
         self.callers = CallerReader(database, app=app, settings=settings)
+        self.changes = ChangesReader(database, app=app, settings=settings, retention=retention)
         self.results = TTLCache()
         self._recent = TTLCache(max_age_seconds=EVIDENCE_SECONDS)
         self._known = TTLCache(max_age_seconds=KNOWN_SECONDS, max_values=1)
-        self._changes = TTLCache(max_age_seconds=CHANGES_SECONDS)
-        self._known_days = TTLCache(max_age_seconds=KNOWN_DAYS_SECONDS, max_values=1)
-        self._finding = threading.Lock()
         self._earlier_weeks = TTLCache(max_age_seconds=KNOWN_SECONDS, max_values=1)
         self._sizes = TTLCache(max_age_seconds=SIZE_SECONDS, max_values=1)
 
@@ -381,54 +368,6 @@ class Reader:
         day = int(now) // SECONDS_PER_DAY
         return (key, scope.app, scope.settings, day)
 
-    def changes(
-        self, endpoints: Sequence[Endpoint], *, window: Window, now: float
-    ) -> tuple[EndpointChange, ...]:
-        """The changes of endpoints in a window, at most `CHANGES_SECONDS` old; see `read_changes`.
-
-        Of a window of more than `MOST_DAYS` days, its last ones count.
-
-        Args:
-            endpoints: All that a page shows, as `endpoints` returned them for this window.
-            window: In which to look.
-            now: Epoch seconds.
-
-        Raises:
-            StorageError: The database cannot be read.
-        """
-        app, settings = self._app(), self._settings()
-        known = self._known_days.get((app, settings), KnownDays)
-
-        def find() -> tuple[EndpointChange, ...]:
-            # One at a time, because all windows share the days that are known.
-            with self._finding, self._database.read() as connection:
-                watched = Watched(
-                    read_observation(connection, app, now=now), now, self._kept(Tier.HOUR)
-                )
-                period = Period(
-                    *period_of(window.begin(now), window.end, now=now),
-                    _begun(release_names(connection, app)),
-                    settings.thresholds.cold_days,
-                    settings.thresholds.dead_days,
-                )
-                return read_changes(connection, endpoints, period, watched, known)
-
-        return self._changes.get(self._changes_key(endpoints, window), find)
-
-    def known_changes(
-        self, endpoints: Sequence[Endpoint], *, window: Window
-    ) -> tuple[EndpointChange, ...] | None:
-        """The same if they were found lately; None otherwise. Reads nothing."""
-        found: tuple[EndpointChange, ...] | None = self._changes.known(
-            self._changes_key(endpoints, window)
-        )
-        return found
-
-    def _changes_key(self, endpoints: Iterable[Endpoint], window: Window) -> Hashable:
-        # A change of the status is one of these changes.
-        shown = frozenset((one.id, one.status) for one in endpoints)
-        return (self._app(), self._settings(), window, shown)
-
     def bounds(self, window: Window, *, now: float) -> Bounds:
         """Start and end of a window, to the precision of the rows that are kept."""
         return bounds_of(window, now=now, kept=self._kept)
@@ -544,13 +483,13 @@ class Reader:
     def exceptions(
         self, *, window: Window, now: float, endpoint: str = "", text: str = ""
     ) -> list[ExceptionKind]:
-        """Kinds of exceptions with one in a window, see `LogReader.exception_kinds`.
+        """Kinds of exceptions with one in a window, see `ExceptionReader.kinds`.
 
         Raises:
             StorageError: The database cannot be read.
         """
         during = Times(window, now, self._kept)
-        return self.log.exception_kinds(during=during, endpoint=endpoint, text=text)
+        return self.exception_log.kinds(during=during, endpoint=endpoint, text=text)
 
     def exception(self, key: str, *, window: Window, now: float) -> ExceptionKind | None:
         """One kind of exceptions, with its number in a window; None if it does not exist.
@@ -558,7 +497,7 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
-        return self.log.exception_kind(key, during=Times(window, now, self._kept))
+        return self.exception_log.kind(key, during=Times(window, now, self._kept))
 
     def exception_trends(
         self, ids: Sequence[int], *, window: Window, now: float
@@ -568,7 +507,7 @@ class Reader:
         Raises:
             StorageError: The database cannot be read.
         """
-        return self.log.exception_trends(ids, Times(window, now, self._kept))
+        return self.exception_log.trends(ids, Times(window, now, self._kept))
 
     def new_exceptions(self, state: State, now: float) -> int:
         """The number of kinds of exceptions whose first was in the last `NEW_SECONDS`.
@@ -585,7 +524,7 @@ class Reader:
         if not state.new_exceptions:
             return 0
         key = ("new exceptions", self._app(), self._settings(), state.log_version)
-        return self.results.get(key, lambda: self.log.new_exceptions(since=now - NEW_SECONDS))
+        return self.results.get(key, lambda: self.exception_log.new(since=now - NEW_SECONDS))
 
     def code_days(self, window: Window, *, now: float) -> tuple[int, int]:
         """The first and the last day of a window's status codes, counted from the epoch."""
@@ -663,8 +602,3 @@ class Reader:
 def _few(ids: Sequence[int] | None) -> list[int] | None:
     """Ids that a query names; None for all, and for so many that reading all is faster."""
     return sorted(ids) if ids is not None and len(ids) <= NAMED else None
-
-
-def _begun(releases: Iterable[Release]) -> tuple[Begun, ...]:
-    """Releases with a name, as changes name them."""
-    return tuple(Begun(one.name, int(one.first_at)) for one in releases if one.name)

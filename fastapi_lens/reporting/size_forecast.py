@@ -86,15 +86,17 @@ class LogForecast:
 
     Attributes:
         name: The kind of a row.
-        rows: The limit.
+        rows: The limit, or the present number where the limit is far above it.
         row_bytes: Average bytes of a row on disk.
         kept_seconds: Longest retention in seconds.
+        is_limited: True if `rows` is the limit.
     """
 
     name: str
     rows: int
     row_bytes: float
     kept_seconds: int
+    is_limited: bool = True
 
     @property
     def most_bytes(self) -> int:
@@ -233,6 +235,7 @@ def _logs(connection: Connection, retention: Retention, sizes: RowBytes) -> tupl
             kinds,
             sizes.exception + float(length or 0) + counts * sizes.exception_count,
             kept,
+            is_limited=False,
         ),
         LogForecast("audit entry", actions * AUDIT_KEPT_EACH, sizes.audit, AUDIT_KEPT_SECONDS),
     )

@@ -78,6 +78,7 @@ const hold = (fragment) => {
   etag = "";
 };
 const isLive = (ctx) => ctx?.sourceElement?.id === "lens-live";
+const isGo = (ctx) => ctx.sourceElement?.id === "lens-go-q";
 const isByHand = (ctx) => ctx.sourceElement.matches("#lens-filters, #lens-q, #lens-live");
 
 on("htmx:config:request", ({ detail: { ctx } }) => {
@@ -86,6 +87,8 @@ on("htmx:config:request", ({ detail: { ctx } }) => {
 });
 on("htmx:before:swap", (event) => {
   const { ctx, tasks } = event.detail, { status, headers } = ctx.response;
+  // The results are no part of the page; a toast would be behind their dialog.
+  if (isGo(ctx)) return status >= 400 && $("go")?.close();
   const active = document.activeElement;
   focused = (active.closest("tbody tr") || active).id;
   if (status >= 400) {
@@ -104,6 +107,7 @@ on("htmx:before:swap", (event) => {
   forced = false;
 });
 on("htmx:after:swap", ({ detail: { ctx } }) => {
+  if (isGo(ctx)) return;
   // Browsers without moveBefore lose the focus of a row that moves.
   const lost = document.activeElement === document.body && focused && document.getElementById(focused);
   if (lost) (lost.querySelector("a") || lost).focus({ preventScroll: true });
@@ -116,8 +120,10 @@ on("htmx:after:swap", ({ detail: { ctx } }) => {
   if (!isByHand(ctx)) for (const form of ["filters", "columns"]) $(form)?.reset();
 });
 on("htmx:error", ({ detail: { ctx } }) => {
-  if (isLive(ctx)) failed();
-  else if (ctx) toast("The server could not be reached.", "error");
+  if (isLive(ctx)) return failed();
+  if (!ctx) return;
+  if (isGo(ctx)) $("go")?.close();
+  toast("The server could not be reached.", "error");
 });
 
 const toast = (text, kind) => {
@@ -155,6 +161,7 @@ on("change", ({ target }) => {
 addEventListener("pageshow", choose);
 on("submit", (event) => {
   const { target, submitter } = event;
+  if (target === $("go-form")) $("go")?.close();
   // Without https there is no clipboard: then the text is shown.
   if (!("copyText" in (submitter?.dataset ?? {})) || !navigator.clipboard?.write) return;
   event.preventDefault();
@@ -182,12 +189,39 @@ const actions = {
     $("theme").title = $("theme").ariaLabel = "Theme: " + next;
   },
 };
+// The search for pages, lists and endpoints: in a dialog, or on its own page.
+const go = () => {
+  const box = $("go-q");
+  if ($("go") && !$("go").open) {
+    box.value = "";
+    $("go").showModal();
+    htmx.trigger(box, "lens:go");
+  }
+  box.focus();
+  box.select();
+};
+on("keydown", (event) => {
+  const { key, target } = event, results = [...document.querySelectorAll("#lens-go-results a")];
+  // While a letter is composed, these keys belong to the input method.
+  if (event.altKey || event.shiftKey || event.isComposing || !$("go-q")) return;
+  if (event.ctrlKey || event.metaKey) return key.toLowerCase() === "k" ? event.preventDefault(go()) : undefined;
+  const at = results.indexOf(target), step = { ArrowDown: 1, ArrowUp: -1 }[key];
+  if (at < 0 && target !== $("go-q")) return;
+  // Browsers only clear a search box at first.
+  if (key === "Escape" && $("go")) event.preventDefault($("go").close());
+  else if (step) event.preventDefault((results[Math.min(at + step, results.length - 1)] ?? $("go-q")).focus());
+  // The letter itself goes into the box, which has the focus by then.
+  else if (key.length === 1) $("go-q").focus();
+});
 on("click", (event) => {
-  const { target } = event, step = target.closest(".hits a");
+  const { target } = event, step = target.closest(".hits a"), isPlain = !event.ctrlKey && !event.metaKey && !event.shiftKey;
+  if (isPlain && target.closest("#lens-go-open") && $("go")) return event.preventDefault(go());
+  // A file or a section of the same page leaves the page where it is.
+  if (isPlain && target.closest("#lens-go-results a")) $("go")?.close();
   opened = target.closest("tbody tr")?.id;
   // htmx boosts no links of an SVG; the table has the same ones.
   const same = step && document.querySelector(`th a[href="${step.getAttribute("href")}"]`);
-  if (same && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+  if (same && isPlain) {
     event.preventDefault();
     return same.click();
   }

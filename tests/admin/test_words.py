@@ -13,7 +13,7 @@ MakeSite = Callable[..., Site]
 PAGES = (
     *("/lens/", "/lens/endpoints", "/lens/cleanup", "/lens/callers", "/lens/exceptions"),
     *("/lens/requests", "/lens/settings", "/lens/settings/audit", "/lens/settings/danger"),
-    "/lens/settings/danger/callers",
+    *("/lens/settings/danger/callers", "/lens/go"),
 )
 
 

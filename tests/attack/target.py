@@ -102,9 +102,9 @@ def build(folder: Path, *, key: str = KEY, **settings: Any) -> Target:
 
 def ids_of(lens: Lens) -> list[str]:
     """Identifiers that a page can be requested with."""
-    log, endpoints = lens.reader.log, lens.reader.endpoints
+    reader, endpoints = lens.reader, lens.reader.endpoints
     found = [one.key for one in endpoints(window=Window(), now=lens.clock())]
-    calls, exceptions = log.requests(LogFilter()), log.exception_kinds()
+    calls, exceptions = reader.log.requests(LogFilter()), reader.exception_log.kinds()
     assert calls
     assert exceptions
     return [*found, *(one.key for one in calls), *(one.key for one in exceptions)]

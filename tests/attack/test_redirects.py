@@ -64,7 +64,10 @@ def test_a_page_that_is_asked_for_is_no_way_out_either(target: Target) -> None:
             assert answer.status == 404 or stays(answer), path
 
 
-@pytest.mark.parametrize("path", ["//evil.example/lens", "///evil.example/lens/login"])
+@pytest.mark.parametrize(
+    "path",
+    ["//evil.example/lens", "///evil.example/lens/login", "//evil.example/lens/go?open=1"],
+)
 def test_a_prefix_that_takes_any_path_names_no_host(tmp_path: Path, path: str) -> None:
     app = FastAPI()
     app.add_middleware(LensMiddleware, config=LensConfig(db_path=str(tmp_path / "lens.db")))

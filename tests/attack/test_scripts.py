@@ -97,8 +97,9 @@ def addresses(client: httpx.Client) -> list[str]:
     """Every page, with the worst of what is there in place of its parameters."""
     found = ["/lens/", "/lens/requests", "/lens/exceptions", "/lens/settings", "/lens/login"]
     found += ["/lens/callers", "/lens/cleanup", "/lens/endpoints", "/lens/changes"]
-    for kind in ("endpoints", "requests", "exceptions"):
-        for words in ("srcdoc", "onfocus", "hx-get"):
+    for words in ("srcdoc", "onfocus", "hx-get"):
+        found.append(f"/lens/go?q={words}")
+        for kind in ("endpoints", "requests", "exceptions"):
             text = client.get(f"/lens/{kind}", params={"q": words}).text
             found += [one.href for one in links(text) if f"/lens/{kind}/" in one.href][:2]
     callers = [one.href for one in links(client.get("/lens/callers").text)]
@@ -106,7 +107,7 @@ def addresses(client: httpx.Client) -> list[str]:
         found += [own, f"{own}/forget", f"/lens/endpoints?caller={own[-16:]}"]
     for script in (SCRIPTS[1], SCRIPTS[5], WHOLE[:190]):
         typed = urlencode({"q": script, "tag": script, "pattern": f"/{script}"})
-        pages = ("", "requests", "exceptions", "callers", "settings/rules/preview")
+        pages = ("", "requests", "exceptions", "callers", "go", "settings/rules/preview")
         found += [f"/lens/{page}?{typed}" for page in pages]
         found += [f"/lens/{page}{quote(script, safe='')}" for page in ("", "endpoints/")]
     return list(dict.fromkeys(found))

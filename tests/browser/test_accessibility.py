@@ -117,6 +117,26 @@ def test_axe_finds_nothing_on_the_pages_of_callers(
     assert judge.found == []
 
 
+def test_axe_finds_nothing_on_the_search_for_pages_and_endpoints(
+    shop: Server, signed_in: Page, context_options: dict[str, Any]
+) -> None:
+    page, judge = signed_in, Judge(signed_in, context_options)
+    page.keyboard.press("Control+k")
+    results = page.get_by_role("dialog").get_by_role("listitem")
+    expect(results).to_have_count(12)
+    judge("the dialog")
+    page.keyboard.type("order")
+    expect(results.filter(has_text="DELETE")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    judge("the dialog with endpoints")
+    page.keyboard.type("-nothing")
+    expect(page.get_by_text("Nothing matches")).to_be_visible()
+    judge("the dialog without a result")
+    page.goto(f"{shop.url}/lens/go?q=e")
+    judge("the page")
+    assert judge.found == []
+
+
 def test_controls_are_large_enough_to_hit(signed_in: Page) -> None:
     page = signed_in
     width = page.evaluate("innerWidth")

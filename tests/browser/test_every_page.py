@@ -18,7 +18,7 @@ WIDTHS = (1440, 1024, 390)
 LISTS = ("endpoints", "cleanup", "callers", "requests", "exceptions", "settings/audit")
 PAGES = (
     *("", *LISTS, "endpoints?page=2", "endpoints?group=prefix&chart=1"),
-    *("settings", "settings/danger", "settings/danger/callers"),
+    *("settings", "settings/danger", "settings/danger/callers", "go?q=s"),
 )
 DETAILS = ("endpoints", "callers", "requests", "exceptions")
 
@@ -42,6 +42,21 @@ EMPTY = """() => [...document.querySelectorAll("main .card")]
   .filter((one) => one.checkVisibility() && one.innerText.trim().length < 3)
   .map((one) => one.outerHTML.slice(0, 80))"""
 """Cards without any text."""
+
+TOO_WIDE = """() => {
+  for (const one of document.querySelectorAll(".figures dd > small, .summary dd > small"))
+    one.textContent = one.textContent.replace(/^[0-9,]+(?= ×|$)/, "123,456");
+  // Between two figures there are 16 pixels.
+  return [...document.querySelectorAll(".figures dd, .summary dd")]
+    .filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth + 12)
+    .map((one) => one.innerText);
+}"""
+"""Figures that reach over the next one with large numbers."""
+
+HIDDEN_TABS = """() => [...document.querySelectorAll(".tabs a")]
+  .filter((one) => one.getBoundingClientRect().right > innerWidth)
+  .map((one) => one.innerText)"""
+"""Tabs that are out of sight."""
 
 INVISIBLE = """() => {
   const colours = (one) => [getComputedStyle(one).fill, getComputedStyle(one).stroke];
@@ -143,11 +158,24 @@ def test_nothing_is_cut_off_broken_or_empty(addresses: Mapping[str, str], visite
         visited.goto(address)
         for width in WIDTHS:
             visited.set_viewport_size({"width": width, "height": 900})
-            for what, script in (("cut", CLIPPED), ("broken", BROKEN), ("empty", EMPTY)):
+            for what, script in (
+                *(("cut", CLIPPED), ("broken", BROKEN), ("empty", EMPTY)),
+                *(("out of sight", HIDDEN_TABS), ("too wide", TOO_WIDE)),
+            ):
                 wrong += [f"{name}, {width}, {what}: {one}" for one in visited.evaluate(script)]
             if visited.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 wrong.append(f"{name}, {width}: wider than the screen")
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_phone_shows_the_time_of_each_request_and_exception(
+    addresses: Mapping[str, str], visited: Page
+) -> None:
+    visited.set_viewport_size({"width": 390, "height": 844})
+    for name in ("requests", "exceptions"):
+        visited.goto(addresses[name])
+        rows, times = (visited.locator(f"#lens-rows {one}") for one in ("tr", "time"))
+        assert times.locator("visible=true").count() == rows.count() > 0
 
 
 def test_wide_spacing_of_text_cuts_nothing_off(addresses: Mapping[str, str], visited: Page) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from fastapi_lens.changes.change import Change, Kind, Measured
 from fastapi_lens.changes.changes import Facts, Period, Release
-from fastapi_lens.changes.rows import DAY
+from fastapi_lens.changes.rows import DAY, Row
 from tests.changes.helpers import (
     BEGIN,
     COUNT,
@@ -277,6 +277,17 @@ def test_a_deprecated_endpoint_that_is_called_is_listed_with_its_calls() -> None
 
     assert (change.kind, change.before, change.after) == (Kind.DEPRECATED_BUT_CALLED, 70, 56)
     assert change.last_call == END - 9
+
+
+def test_calls_before_and_in_a_period_that_begins_at_noon_are_of_as_many_days() -> None:
+    noon = Period(BEGIN + DAY // 2, END + DAY // 2)
+    days = [row(day, calls=10, failures=0) for day in range(COUNT)]
+    latest = Row(END - DAY // 2, END + DAY // 2, 10)
+    facts = Facts(last_call=END, is_deprecated=True)
+
+    change = only(found(days, period=noon, facts=facts, latest=latest))
+
+    assert (change.before, change.after) == (70, 70)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ CASES = (
         replace(DEPRECATED, before=413, last_call=NOVEMBER_25),
         "413 → 413 calls, ±0%; last call 25 Nov",
     ),
+    (replace(DEPRECATED, before=0, after=1, last_call=NOVEMBER_25), "1 call; last call 25 Nov"),
     (replace(DEPRECATED, calls_after=0, last_call=NOVEMBER_25), "last call 25 Nov"),
     (
         Change(Kind.MORE_TRAFFIC, Measured.CALLS_A_DAY, NOVEMBER_25, 0, 1_200.4, 0, 2_400),

@@ -35,7 +35,7 @@ HANDED_ON = {
     "storage/engine/sqlite_file.py: make_ready": "ForeignFileError",
     "storage/schema/migrations.py: _done": "SchemaTooNewError",
     "storage/writing/inbox.py: unpack": "of zlib and json",
-    "storage/writing/rollup.py: _try": "no text, but endpoints",
+    "storage/writing/rollup.py: of": "no text, but endpoints",
 }
 """Functions that log or raise what others have worded, and where it comes from."""
 

@@ -16,8 +16,7 @@ from scripts import frameworks
 from scripts.constraints import pins_of
 
 ROOT = Path(__file__).parents[2]
-FOLDER = Path(__file__).parent / "recipes"
-RECIPES = sorted(each for each in FOLDER.glob("*.py") if each.name != "conftest.py")
+RECIPES = frameworks.recipes()
 DOCUMENT = (ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
 
 
@@ -41,27 +40,17 @@ def test_the_document_names_the_versions_that_are_tested() -> None:
 def test_a_recipe_holds_what_it_says(recipe: Path) -> None:
     python = frameworks.find()
     assert python is not None, frameworks.LEFT_OUT
-    command = [
-        str(python),
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:randomly",
-        "--timeout=600",
-    ]
-    # Sockets and event loops that the packages leave open are theirs.
-    command += ["-p", "no:unraisableexception"]
-    # Without the suite's own conftest, whose needs that environment does not have.
-    command += [f"--confcutdir={recipe.parent}", str(recipe)]
     environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("LENS_", "COVERAGE_", "PYTEST_"))
     }
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        frameworks.command_of(python, recipe),
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

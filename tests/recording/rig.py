@@ -20,8 +20,8 @@ from benchmarks.support.rows import (
     worker,
 )
 from fastapi_lens.histogram.histogram import Histogram, bucket_index
+from fastapi_lens.recording.flush import collector, registration
 from fastapi_lens.recording.flush import flusher as flusher_module
-from fastapi_lens.recording.flush import registration
 from fastapi_lens.recording.flush.flusher import NO_HOOKS, Flusher, FlushHooks, FlushSettings
 from fastapi_lens.recording.recorder import MAX_SERIES, Recorder
 from fastapi_lens.storage.coordination.worker import WorkerFacts
@@ -149,6 +149,7 @@ def simulated_monotonic(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         monotonic = staticmethod(lambda: seconds[0])
 
     monkeypatch.setattr(flusher_module, "time", Time)
+    monkeypatch.setattr(collector, "time", Time)
     monkeypatch.setattr(registration, "time", Time)
     return seconds
 

@@ -17,7 +17,7 @@ from sqlalchemy import event
 from benchmarks.support.postgres import PostgresServer
 from benchmarks.support.waiting import wait_until
 from fastapi_lens.errors import DamagedFileError
-from fastapi_lens.recording.flush import flusher as flusher_module
+from fastapi_lens.recording.flush import collector
 from fastapi_lens.reporting.model import Window
 from fastapi_lens.storage.engine.dialects import sqlite as sqlite_module
 from fastapi_lens.storage.schema.models import lens_metadata
@@ -184,7 +184,7 @@ def test_counts_wait_while_nothing_can_be_written(
 def test_what_memory_cannot_hold_is_lost_counted_and_shown(
     shop: Shop, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flusher_module, "MAX_PENDING", 1)
+    monkeypatch.setattr(collector, "MAX_PENDING", 1)
     shop.app.add_api_route("/more", lambda: 1)
     with contextlib.closing(sqlite3.connect(file)) as other:
         other.execute("BEGIN EXCLUSIVE")

@@ -90,7 +90,7 @@ def slower(since: int) -> Callable[[int], tuple[int, int, float]]:
 
 def found(reader: Reader, window: Window = WEEK, now: float = NOW) -> list[EndpointChange]:
     endpoints = reader.endpoints(window=window, now=now, with_histograms=False)
-    return list(reader.changes(endpoints, window=window, now=now))
+    return list(reader.changes.found(endpoints, window=window, now=now))
 
 
 def kinds(changes: list[EndpointChange]) -> list[tuple[str, Kind]]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks.support.rows import APP, worker
 from benchmarks.support.writing import Writer
+from fastapi_lens.reporting.exception_reader import ExceptionReader
 from fastapi_lens.reporting.model import id_from_key, key_from_id
 from fastapi_lens.reporting.request_log import LogFilter, LogReader
 from fastapi_lens.storage.engine.database import Database
@@ -52,7 +53,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def reader(database: Database) -> LogReader:
+def logged(database: Database) -> Database:
     """Ten requests: one a second, of three endpoints, one of them hidden, one forgotten."""
     facts = [
         EndpointFacts(7, APP, "GET", "/orders/{order_id}"),
@@ -76,9 +77,21 @@ def reader(database: Database) -> LogReader:
     other = worker("w2", "another app")
     Writer(database, other).register([], applied=0, now_us=AT)
     LogWriter(database, other).write(LogBatch(1, (request(50),), (exception(50, id=4),)))
-    return LogReader(
-        database, app=lambda: APP, is_recorded=lambda method, path: (method, path) != HIDDEN
-    )
+    return database
+
+
+def is_recorded(method: str, path: str) -> bool:
+    return (method, path) != HIDDEN
+
+
+@pytest.fixture
+def reader(logged: Database) -> LogReader:
+    return LogReader(logged, app=lambda: APP, is_recorded=is_recorded)
+
+
+@pytest.fixture
+def exceptions(logged: Database) -> ExceptionReader:
+    return ExceptionReader(logged, app=lambda: APP, is_recorded=is_recorded)
 
 
 def seconds(reader: LogReader, **wanted: Any) -> list[int]:
@@ -116,26 +129,30 @@ def test_a_request_is_found_by_its_key_with_its_endpoint_and_its_exception(
     assert (one.exception_key, one.message) == (key_from_id(WRONG), "No Order")
 
 
-def test_a_request_of_a_hidden_endpoint_or_of_another_app_is_not_found(reader: LogReader) -> None:
+def test_what_is_logged_of_a_hidden_endpoint_or_of_another_app_is_not_found(
+    reader: LogReader, exceptions: ExceptionReader
+) -> None:
     hidden = request(5).id
     assert [reader.request(key_from_id(one)) for one in (hidden, request(50).id)] == [None, None]
     assert reader.request("nonsense") is None
-    assert [reader.exception_kind(key_from_id(one)) for one in (3, 4)] == [None, None]
+    assert [exceptions.kind(key_from_id(one)) for one in (3, 4)] == [None, None]
 
 
 def test_an_endpoint_that_is_hidden_from_now_on_is_so_in_the_next_answer(
-    database: Database, reader: LogReader
+    logged: Database, reader: LogReader
 ) -> None:
     hidden = {HIDDEN}
-    asked = LogReader(database, app=lambda: APP, is_recorded=lambda *one: one not in hidden)
+    shown = lambda *one: one not in hidden  # noqa: E731  Two readers share it.
+    asked = LogReader(logged, app=lambda: APP, is_recorded=shown)
+    exceptions = ExceptionReader(logged, app=lambda: APP, is_recorded=shown)
     assert len(seconds(asked)) == 6
     hidden.add(("GET", "/orders/{order_id}"))
     assert seconds(asked) == [6]
     assert seconds(asked, endpoint=KEY) == []
-    assert asked.exception_kinds(endpoint=KEY) == []
+    assert exceptions.kinds(endpoint=KEY) == []
     late = EndpointFacts(9, APP, "GET", "/late", seen_at_us=AT + 1)
     hidden.add(("GET", "/late"))
-    Writer(database, worker("w3")).register([late], applied=0, now_us=AT)
+    Writer(logged, worker("w3")).register([late], applied=0, now_us=AT)
     assert seconds(asked) == []
     assert seconds(reader) == [6, 4, 3, 2, 1, 0]
 
@@ -145,14 +162,16 @@ def test_an_endpoint_that_is_forgotten_leaves_its_requests(reader: LogReader) ->
     assert (one.endpoint_method, one.template, one.exception_key) == ("", "", "")
 
 
-def test_kinds_of_exceptions_are_found_by_endpoint_and_text(reader: LogReader) -> None:
-    (one,) = reader.exception_kinds()
+def test_kinds_of_exceptions_are_found_by_endpoint_and_text(
+    exceptions: ExceptionReader,
+) -> None:
+    (one,) = exceptions.kinds()
 
     assert (one.type, one.message, one.calls) == ("shop.WrongError", "No Order", 3)
     assert (one.method, one.path, one.endpoint_key) == ("GET", "/orders/{order_id}", KEY)
-    assert reader.exception_kinds(endpoint=KEY) == reader.exception_kinds(text="WRONG") == [one]
-    assert reader.exception_kinds(endpoint=key_from_id(9)) == reader.exception_kinds(text="%") == []
-    found = reader.exception_kind(one.key)
+    assert exceptions.kinds(endpoint=KEY) == exceptions.kinds(text="WRONG") == [one]
+    assert exceptions.kinds(endpoint=key_from_id(9)) == exceptions.kinds(text="%") == []
+    found = exceptions.kind(one.key)
     assert found is not None
     # A list has no tracebacks, which may be long.
     assert (found.traceback[:5], replace(found, traceback="")) == ("trace", one)

@@ -251,11 +251,13 @@ class Field:
 
 
 def fields(html: str, name: str) -> list[Field]:
-    """All fields of a name, in their order."""
+    """All fields of a name, in their order; those in a closed dialog are not seen."""
+    tree = _tree(html)
+    unseen = [one for dialog in tree.iter("dialog") for one in dialog.iter()]
     return [
         _field(element)
-        for element in _having(_tree(html), "name", name)
-        if element.tag in ("input", "select", "textarea", "button")
+        for element in _having(tree, "name", name)
+        if element.tag in ("input", "select", "textarea", "button") and element not in unseen
     ]
 
 
@@ -291,6 +293,9 @@ def _text(element: Element, *, without: frozenset[str] = _SILENT) -> str:
 
 def _pieces(element: Element, without: frozenset[str]) -> Iterator[str]:
     if element.tag in without or element.get("aria-hidden") == "true":
+        return
+    # Only narrow windows show it, in place of a column.
+    if element.get("class") == "to-640":
         return
     around = "" if element.tag in _INLINE else " "
     yield around

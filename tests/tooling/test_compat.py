@@ -1,4 +1,5 @@
 import re
+import subprocess
 import tomllib
 from collections import Counter
 from datetime import date
@@ -6,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import compat
+from scripts import compat, compat_python
 
 pytestmark = pytest.mark.unit
 
@@ -94,6 +95,20 @@ def test_an_environment_is_made_again_when_something_else_is_asked_for() -> None
     assert compat.fingerprint(newest, declared, TODAY) != compat.fingerprint(
         newest, declared, tomorrow
     )
+
+
+def test_every_folder_of_tests_that_is_run_is_there() -> None:
+    for folder in (*compat.TESTS, *compat.OF_BOUNDS, *compat_python.TESTS):
+        assert list((ROOT / folder).rglob("test_*.py")), folder
+
+
+def test_a_run_that_pytest_could_not_begin_is_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_such_folder: subprocess.CompletedProcess[str] = subprocess.CompletedProcess([], 4)
+    versions = dict.fromkeys((*compat.SHOWN, "python"), "1.0")
+    monkeypatch.setattr(compat, "versions_in", lambda *_: versions)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: no_such_folder)
+    with pytest.raises(SystemExit, match="could not run the tests"):
+        compat.outcome_with(compat.Release("a", ()), Path("python"))
 
 
 def test_unknown_releases_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

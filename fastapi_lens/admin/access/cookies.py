@@ -1,6 +1,6 @@
-"""The session cookie: its name, its path, and all values that a browser has sent.
+"""Cookies of the admin: their attributes and path, and the session cookie's name and values.
 
-Knows no sessions: other modules interpret the values.
+Knows no sessions and no preferences: other modules interpret the values.
 """
 
 import hmac
@@ -25,7 +25,7 @@ _WRITTEN_ONE_WAY = re.compile(r"(?:/[A-Za-z0-9._~-]+(?=/|\Z))*")
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """A cookie's value and its lifetime in seconds."""
+    """A cookie's value and its lifetime in seconds; browsers delete one that has no time left."""
 
     value: str
     seconds: int
@@ -66,17 +66,7 @@ class SessionCookie:
             base: The admin's path as the client sees it, without a trailing slash.
             cookie: The cookie to set.
         """
-        path = path_of(base)
-        response.set_cookie(
-            self._name_for(request, path),
-            cookie.value,
-            max_age=cookie.seconds,
-            path=path,
-            secure=_is_secure(request),
-            httponly=True,
-            # Not strict: whoever follows a link from a mail or a chat would look signed out.
-            samesite="lax",
-        )
+        set_cookie(response, request, base, self._name_for(request, path_of(base)), cookie)
 
     def forget(self, response: Response, request: HTTPConnection, base: str) -> None:
         """Delete the session cookie, and no other; see `set`."""
@@ -113,6 +103,30 @@ def session_cookie_of(lens: Lens) -> SessionCookie:
     """
     return lens.get_or_create(
         SessionCookie, lambda: SessionCookie(lens.session_salt(), lens.app_name)
+    )
+
+
+def set_cookie(
+    response: Response, request: HTTPConnection, base: str, name: str, cookie: Cookie
+) -> None:
+    """Set a cookie for the pages of the admin, which no script can read.
+
+    Args:
+        response: The response to the browser.
+        request: The request of the browser.
+        base: The admin's path as the client sees it, without a trailing slash.
+        name: The name of the cookie.
+        cookie: The cookie to set.
+    """
+    response.set_cookie(
+        name,
+        cookie.value,
+        max_age=cookie.seconds,
+        path=path_of(base),
+        secure=_is_secure(request),
+        httponly=True,
+        # Not strict: whoever follows a link from a mail or a chat would look signed out.
+        samesite="lax",
     )
 
 

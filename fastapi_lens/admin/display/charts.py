@@ -183,7 +183,7 @@ def latency_chart(series: Series, step: str) -> Chart:
             list(zip(*values, strict=True)),
             classes=PERCENTILES,
             peak=peak,
-            title=f"p50, p95 and p99 of the duration per {step}, estimated within 1.4 %",
+            title=f"p50, p95 and p99 of the duration per {step}, estimated within 1.4%",
         ),
         legend=[(name, name) for name in PERCENTILES],
         scale=(_edge(peak), "0"),

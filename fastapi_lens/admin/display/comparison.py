@@ -56,13 +56,16 @@ class Change:
     kind: str = ""
 
 
-def figures(usage: Usage, before: Before | None, *, slow: bool) -> list[Figure]:
+def figures(
+    usage: Usage, before: Before | None, *, slow: bool, is_timed: bool = True
+) -> list[Figure]:
     """The figures of a window.
 
     Args:
         usage: Of the window.
         before: Of the period before; None where there is nothing to compare with.
         slow: True if the p95 is above the configured limit.
+        is_timed: False if a longer duration is not worse: a WebSocket lasts as long as it is open.
     """
     if not usage.calls:
         names = (*ERRORS, "p50", "p95", "p99", "Mean", "Longest")
@@ -77,6 +80,10 @@ def figures(usage: Usage, before: Before | None, *, slow: bool) -> list[Figure]:
         Figure("Mean", formats.duration(usage.avg_ms)),
         Figure("Longest", formats.duration(usage.max_ms)),
     ]
+    if not is_timed:
+        found = [
+            replace(each, kind="" if each.name in dict(times) else each.kind) for each in found
+        ]
     if earlier is None or min(usage.calls, earlier.calls) >= FEWEST_CALLS:
         return found
     return [replace(each, kind="few" if each.change else "") for each in found]

@@ -50,8 +50,13 @@ class Listing(Paged[Endpoint]):
 
     @property
     def total(self) -> Usage:
-        """The usage of all matching endpoints together."""
-        return Usage.total([endpoint.usage for endpoint in self.matching])
+        """The usage of all matching endpoints together; without a histogram."""
+        return Usage.total([replace(one.usage, histogram=None) for one in self.matching])
+
+    @property
+    def timed(self) -> Usage:
+        """The calls whose durations count: WebSockets stay open for long."""
+        return Usage.total([one.usage for one in self.matching if one.kind != "websocket"])
 
 
 def filter_and_sort(

@@ -11,6 +11,7 @@ from fastapi_lens.text.escaping import visible_lines
 FILTERS: Mapping[str, Callable[..., object]] = {
     "actor": actor_label,
     "ago": formats.ago,
+    "code_parts": formats.code_parts,
     "day": formats.day,
     "days": formats.days,
     "duration": formats.duration,

@@ -215,6 +215,14 @@ def name_parts(name: str) -> list[str]:
     return [part for part in _WORDS.split(name) if part]
 
 
+def code_parts(text: str) -> list[tuple[str, bool]]:
+    """Parts of a line of Markdown or reStructuredText; true for those between backticks."""
+    parts = re.split("(`+)(.+?)\\1", text)
+    # Text, backticks and code take turns.
+    found = [(part, at % 3 == 2) for at, part in enumerate(parts) if at % 3 != 1]  # noqa: PLR2004
+    return [one for one in found if one[0]]
+
+
 def path_parts(path: str) -> list[PathPart]:
     """A path template split around its parameters; the joined texts are the path."""
     return [

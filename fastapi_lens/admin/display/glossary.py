@@ -183,8 +183,8 @@ def _terms(thresholds: Thresholds, slow_ms: float) -> dict[str, Term]:
     percentiles = Term(
         "",
         "p50, p95, p99",
-        "50 %, 95 % and 99 % of all calls took at most this long. Estimated from every recorded "
-        f"call, within 1.4 % of the exact value. A p95 above {formats.duration(slow_ms)} is slow.",
+        "50%, 95% and 99% of all calls took at most this long. Estimated from every recorded "
+        f"call, within 1.4% of the exact value. A p95 above {formats.duration(slow_ms)} is slow.",
     )
     others = {name: Term("", *words) for name, words in _TERMS.items()}
     return {**statuses, **verdicts, "percentiles": percentiles, **others}

@@ -188,8 +188,10 @@ def marks(flags: Sequence[tuple[float, str]]) -> Markup:
     """Vertical lines over charts with their names, which are not stretched with them.
 
     Args:
-        flags: Place from the left edge, as a share from 0 to 1, and name of each, ascending.
+        flags: Place from the left edge, as a share from 0 to 1, and name of each, ascending; one
+            at least.
     """
+    lines = _lines_of_marks(flags)
     shapes = Markup("").join(
         Markup(
             '<line x1="{0}%" x2="{0}%" y1="0" y2="100%"/><text x="{0}%" y="{1}" dx="{2}"'
@@ -200,10 +202,10 @@ def marks(flags: Sequence[tuple[float, str]]) -> Markup:
             *((-4, "end") if place > MIDDLE else (4, "start")),
             name,
         )
-        for line, (place, name) in zip(_lines_of_marks(flags), flags, strict=True)
+        for line, (place, name) in zip(lines, flags, strict=True)
     )
-    return Markup('<svg class="marks" role="img"><title>{}</title>{}</svg>').format(
-        ", ".join(name for _, name in flags), shapes
+    return Markup('<svg class="marks marks-{}" role="img"><title>{}</title>{}</svg>').format(
+        max(lines) + 1, ", ".join(name for _, name in flags), shapes
     )
 
 

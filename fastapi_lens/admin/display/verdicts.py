@@ -132,6 +132,23 @@ def _line(reason: Reason) -> Line:
     return Line("open", "?", "Open", text)
 
 
+def judged_headline(judged: Judged) -> str:
+    """The verdict with its date; of a removed endpoint since when it is not in the routes."""
+    if judged.removed_at is None:
+        return headline(judged.verdict)
+    return f"Removed; not in the routes since {formats.day(judged.removed_at)}"
+
+
+def level_label(judged: Judged) -> str:
+    """The verdict in a few words; ``Removed`` for an endpoint that is no longer in the routes."""
+    return LEVEL_LABELS[judged.verdict.level] if judged.removed_at is None else "Removed"
+
+
+def level_css(judged: Judged) -> str:
+    """The class of the same."""
+    return css_of(judged.verdict.level) if judged.removed_at is None else "v-removed"
+
+
 def removed_line(gone: Gone | None) -> Line:
     """The calls of a removed endpoint."""
     if gone is None or not (gone.calls or gone.noise_calls):

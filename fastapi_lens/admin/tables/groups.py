@@ -52,7 +52,7 @@ _OTHERS: tuple[Column[Group], ...] = (
         title="Endpoints of the group by their last call of all time.",
         width=264,
         from_width=1040,
-        css="left statuses",
+        css="left apart statuses",
         # The most to clean up first.
         order=Order(key=lambda one: one.unused),
     ),

@@ -1,9 +1,9 @@
 """The threads that write counts from memory to the database. No request ever waits for them.
 
-Collected counts wait as sums per endpoint, minute and status. A flush puts them into the inbox as a
-numbered batch, and repeats it until the database confirms it; one worker empties the inbox. While
-the database is down, sums take memory, and requests notice nothing. A second thread collects at the
-end of each minute, so that counts keep their minute while the first one waits for the database.
+A flush has the `Collector` collect what was counted, and the `Outbox` put it into the inbox; one
+worker empties the inbox. While the database is down, sums take memory, and requests notice nothing.
+A second thread collects at the end of each minute, so that counts keep their minute while the first
+one waits for the database.
 """
 
 import logging
@@ -17,39 +17,34 @@ from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.errors import (
     DamagedFileError,
     ForeignFileError,
-    RefusedError,
     SchemaTooNewError,
     StorageError,
 )
 from fastapi_lens.recording.calls.open_calls import OpenEndpoint
-from fastapi_lens.recording.flush.caller_sums import CallerSums
 from fastapi_lens.recording.flush.clock_correction import ClockCorrection
+from fastapi_lens.recording.flush.collector import Collector
 from fastapi_lens.recording.flush.core_share import CoreShare
 from fastapi_lens.recording.flush.draining import SELDOM_SECONDS, Draining
 from fastapi_lens.recording.flush.log_carrier import LogCarrier
 from fastapi_lens.recording.flush.observation import Observation
-from fastapi_lens.recording.flush.pending import Pending, as_delta, as_use
+from fastapi_lens.recording.flush.outbox import Outbox
 from fastapi_lens.recording.flush.registration import Endpoints, Registration
 from fastapi_lens.recording.recorder import Recorder
-from fastapi_lens.recording.series import OVERFLOW, SeriesDelta
 from fastapi_lens.storage.coordination.heartbeat import beat
 from fastapi_lens.storage.coordination.idle import idle_minutes
 from fastapi_lens.storage.coordination.observed import ReleaseMarks, mark_minutes
-from fastapi_lens.storage.coordination.worker import Heartbeat, Progress, WorkerFacts
+from fastapi_lens.storage.coordination.worker import Heartbeat, WorkerFacts
 from fastapi_lens.storage.engine.clock_skew import microseconds
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import Pruner, Retention
-from fastapi_lens.storage.writing.batches import Batch, Delta, EndpointFacts, Use
+from fastapi_lens.storage.writing.batches import EndpointFacts, Use
 from fastapi_lens.storage.writing.evidence import ALL_COUNTED, Uncounted
 from fastapi_lens.storage.writing.inbox import Inbox
-from fastapi_lens.storage.writing.open_calls import as_text
 from fastapi_lens.storage.writing.registrar import Registrar
 
 logger = logging.getLogger("fastapi_lens")
 
 MINUTE = 60
-HOUR = 3_600
-MAX_PENDING = 50_000
 VISIT_SECONDS = 1.0
 """Longest time that one flush spends on deletions; at most half the flush interval."""
 
@@ -59,15 +54,6 @@ LONGEST_BACK_OFF_SECONDS = 15.0
 and counts appear soon after it is back."""
 
 QUIET_LOG_SECONDS = 60.0
-MAX_SUMS = 1_000
-"""Most sums of one batch; a flush with more takes several batches."""
-
-MAX_PAIRS = 1_000
-"""Most pairs of an endpoint and a caller beyond which they are written before the sums."""
-
-MAX_TRIES = 3
-"""Attempts for a batch that the database refuses; then its calls are dropped."""
-
 LONGEST_INTERVAL_SECONDS = 60.0
 """Longest interval while the inbox is emptied more slowly than it is filled."""
 
@@ -78,11 +64,6 @@ so short that as many are added during two rests of the drain."""
 BEFORE_MINUTE_SECONDS = 0.02
 """Seconds before the end of a minute at which its calls are collected: calls that are collected
 together count in the minute of the last one."""
-
-DELTAS_AT_ONCE = 32
-BREATH_SECONDS = 0.0001
-"""Pause after each `DELTAS_AT_ONCE` series, so that the event loop's thread gets the interpreter
-lock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,13 +133,6 @@ class Flusher:
         self._database = database
         self._worker = worker
         self._settings = settings
-        self._inbox = Inbox(database, worker)
-        self._pending = Pending()
-        self._unattributed = False
-        self._in_flight: Batch | None = None
-        self._applied = self._tries = 0
-        self._collected_at = recorder.clock()
-        self._complete_us = microseconds(self._collected_at)
         self._marks = ReleaseMarks(database, worker)
         self._longer_interval = 0.0
         # Read through the recorder at each call, because its clock may be replaced.
@@ -172,7 +146,6 @@ class Flusher:
             max_rows=settings.max_batch_size,
             corrected=self._correction.corrected,
         )
-        self._callers = CallerSums(self._log.caller_names)
         self._registration = Registration(
             database,
             Registrar(database, worker),
@@ -181,19 +154,23 @@ class Flusher:
             worker=worker,
             endpoints=Endpoints(discover, hooks.uncounted),
         )
+        self._collector = Collector(
+            recorder,
+            self._registration,
+            self._correction,
+            self._observation,
+            self._log.caller_names,
+        )
+        self._outbox = Outbox(Inbox(database, worker), self._collector)
         shared_clock = self._registration.known_time.shared
         self._draining = Draining(database, owner=worker.id, clock=shared_clock)
         self._heartbeat_at = self._logged_at = float("-inf")
-        # Two locks: minutes are collected while a flush waits for the database.
-        self._work, self._counting = threading.RLock(), threading.Lock()
-        self._starting = threading.Lock()
+        self._work, self._starting = threading.RLock(), threading.Lock()
         self._wake = threading.Event()
         self._pruner = Pruner(database, settings.retention, owner=worker.id, rest=self._rest)
         self._threads: list[threading.Thread] = []
         self._flush_at = self._drain_at = 0.0
         self._core_share = CoreShare()
-        self.dropped = 0
-        self._was_open = False
         self._marks_idle = settings.idle_is_silent
         self.refused: SchemaTooNewError | ForeignFileError | None = None
         self.interval = settings.interval
@@ -246,36 +223,10 @@ class Flusher:
         return self.flush(ending=True)
 
     def collect(self) -> None:
-        """Move the counts from the recorder to the pending sums now."""
-        with self._counting:
-            before, self._collected_at = self._collected_at, self._recorder.clock()
-            moved = self._correction.look(self._pending)
-            if moved is not None:
-                self._observation.void(moved.begin, moved.end)
-                self._callers.rebook(self._correction.corrected)
-            self._observation.follow(self._correction.unbroken_since)
-            try:
-                self._move_counts(self._correction.corrected(before))
-            except BaseException:
-                # The recorder may have no more what was not added.
-                self._observation.lose(before, self._collected_at)
-                raise
-            if len(self._pending) > MAX_PENDING:
-                this_hour = int(self._collected_at // HOUR)
-                dropped = self._pending.shrink(MAX_PENDING, this_hour=this_hour)
-                if dropped:
-                    self._warn(f"lost {self._drop(dropped)} calls")
-
-    def _move_counts(self, since: float) -> None:
-        for number, counted in enumerate(self._recorder.drain(), 1):
-            corrected = self._correction.counted(counted)
-            delta = self._as_delta(corrected)
-            # Before its calls, and under the same lock: no batch has calls without their callers.
-            self._callers.add(delta.endpoint_id, corrected, since)
-            self._pending.add(delta)
-            self._unattributed = self._unattributed or not counted.is_attributed
-            if number % DELTAS_AT_ONCE == 0:
-                time.sleep(BREATH_SECONDS)
+        """Move the counts from the recorder to the sums that wait now."""
+        lost = self._collector.collect()
+        if lost:
+            self._warn(f"lost {lost} calls")
 
     def flush(self, *, ending: bool = False) -> bool:
         """Collect and write everything pending, in the calling thread.
@@ -288,8 +239,9 @@ class Flusher:
         """
         with self._work:
             self.collect()
-            complete_us, uses = microseconds(self._collected_at), self._uses()
-            waiting = self._pending or uses or self._log or self._in_flight is not None
+            complete_us = microseconds(self._collector.collected_at)
+            uses = self._collector.uses(list(self._hooks.open_endpoints()))
+            waiting = self._collector or uses or self._log or self._outbox
             if ending and not waiting and not self._heartbeated:
                 return True  # It has counted nothing and never announced itself.
             if not self._correction.is_open:
@@ -299,7 +251,7 @@ class Flusher:
                 self._write_pending(uses, complete_us, ending=ending)
             except StorageError as error:
                 self._forget_database()
-                self._was_open = True
+                self._outbox.report_open_calls()
                 self.refused = (
                     error if isinstance(error, SchemaTooNewError | ForeignFileError) else None
                 )
@@ -327,14 +279,17 @@ class Flusher:
     @property
     def pending_calls(self) -> int:
         """Calls that are counted and not confirmed as written; never waits for the thread."""
-        batch = self._in_flight
-        return self._pending.calls + (batch.calls if batch else 0)
+        in_flight = self._outbox.calls
+        return in_flight + self._collector.calls
+
+    @property
+    def dropped(self) -> int:
+        """Calls that will never be written."""
+        return self._collector.dropped
 
     def count_dropped(self) -> None:
         """Count a call that could not be counted; any thread may call it."""
-        self.dropped += 1
-        now = self._correction.now()
-        self._observation.lose(now, now)
+        self._collector.count_dropped()
 
     def apply(self, config: LensConfig) -> None:
         """Use these settings from now on; any thread may call this."""
@@ -423,12 +378,12 @@ class Flusher:
 
     def _write_pending(self, uses: Sequence[Use], complete_us: int, *, ending: bool) -> None:
         begun, interval = time.monotonic(), self._delay(0)
-        self._registration.renew(applied=self._applied, log_applied=self._log.applied)
+        self._registration.renew(applied=self._outbox.applied, log_applied=self._log.applied)
         if self._registration.was_forgotten:
             # What was written since its backup is lost.
-            self._observation.restart(self._collected_at)
+            self._observation.restart(self._collector.collected_at)
         self._put_all(uses, complete_us, ending=ending)
-        self._complete_us, took = complete_us, time.monotonic() - begun
+        took = time.monotonic() - begun
         self._let_drain(ending=ending)
         self._registration.correct_times()
         now = self._recorder.clock()
@@ -464,7 +419,9 @@ class Flusher:
             self._worker,
             heartbeat,
             self._recorder.clock,
-            mark=lambda connection: self._marks.mark(connection, observed, applied=self._applied),
+            mark=lambda connection: self._marks.mark(
+                connection, observed, applied=self._outbox.applied
+            ),
         )
         if is_marked:
             self._observation.written(observed)
@@ -489,97 +446,13 @@ class Flusher:
         self._marks.forget()
 
     def _put_all(self, uses: Sequence[Use], complete_us: int, *, ending: bool) -> None:
-        """Put all waiting batches into the inbox."""
-        is_open = bool(uses) and not ending
-        waiting_after = [self._put(complete_us)]
-        # A worker that ends reports no open calls, even if some are still open.
-        open_calls = as_text(() if ending else uses) if self._was_open or uses else None
-        self._was_open = self._was_open or bool(uses)
-        # Before the lock of the counts is taken, which no database may hold up.
-        self._log.caller_names.prepare()
-        while self._next_callers():
-            waiting_after.append(self._put(complete_us))
-        while self._next_batch(uses, open_calls):
-            # The other thread may have collected calls of new endpoints since they were renewed.
-            self._registration.register(applied=self._applied, log_applied=self._log.applied)
-            waiting_after.append(self._put(complete_us))
-            uses, open_calls = (), None
-        self._was_open = is_open
-        waiting = [count for count in waiting_after if count is not None]
-        if waiting:
-            self._stretch(waiting[-1] - len(waiting))
+        """Put everything that waits into the inbox."""
+        left = self._outbox.send(uses, complete_us, ending=ending, register=self._register)
+        if left is not None:
+            self._stretch(left)
 
-    def _next_batch(self, uses: Sequence[Use], open_calls: str | None) -> bool:
-        """Make a batch of what waits; false if nothing waits."""
-        with self._counting:
-            callers = self._callers.take()
-            deltas = self._pending.take(MAX_SUMS)
-            recalled = self._correction.recalled()
-            if not (deltas or uses or recalled or callers.calls) and open_calls is None:
-                return False
-            self._in_flight = Batch(
-                self._applied + 1,
-                deltas,
-                (*uses, *recalled),
-                open_calls,
-                self._correction.limit_us,
-                self._complete_us,
-                # The callers of recalled calls are in the ledger under the wrong day.
-                is_attributed=not (self._unattributed or recalled),
-                callers=callers.calls,
-                names=callers.names,
-            )
-            self._unattributed = self._unattributed and bool(self._pending)
-            return True
-
-    def _next_callers(self) -> bool:
-        """Make a batch of callers alone while they are too many for the batch of their calls."""
-        with self._counting:
-            if len(self._callers) <= MAX_PAIRS:
-                return False
-            callers = self._callers.take(MAX_PAIRS)
-            self._in_flight = Batch(
-                self._applied + 1,
-                ahead_us=self._correction.limit_us,
-                since_us=self._complete_us,
-                is_attributed=True,
-                callers=callers.calls,
-                names=callers.names,
-            )
-            return True
-
-    def _put(self, complete_us: int) -> int | None:
-        """Put the batch that is in flight into the inbox.
-
-        Args:
-            complete_us: Time up to which all calls are written after the last batch.
-
-        Returns:
-            Batches of this worker that now wait there; None if none was in flight.
-        """
-        batch = self._in_flight
-        if batch is None:
-            return None
-        pending = self._pending.calls
-        complete_to = self._complete_us if pending else complete_us
-        try:
-            waiting = self._inbox.put(batch, Progress(complete_to, self.dropped, pending))
-        except RefusedError as error:
-            self._tries += 1
-            if self._tries >= MAX_TRIES:
-                self._in_flight, self._tries = None, 0
-                self._drop(batch.deltas)
-                with self._counting:
-                    # Calls of later batches may have had their callers in this one.
-                    self._unattributed = True
-                # Not through `_warn`: earlier attempts may have used up this minute's warning.
-                logger.warning(
-                    "fastapi_lens drops %d calls, which the database refuses: %s",
-                    *(batch.calls, error),
-                )
-            raise
-        self._applied, self._in_flight, self._tries = batch.seq, None, 0
-        return waiting
+    def _register(self) -> None:
+        self._registration.register(applied=self._outbox.applied, log_applied=self._log.applied)
 
     def _stretch(self, left: int) -> None:
         """Flush less often while the inbox is emptied more slowly than it is filled.
@@ -609,36 +482,6 @@ class Flusher:
         except StorageError as error:
             # The next write will fail, too, and be reported.
             logger.debug("fastapi_lens could not read its settings: %s", error)
-
-    def _as_delta(self, counted: SeriesDelta) -> Delta:
-        key = counted.key
-        if key.path == OVERFLOW:
-            # Their endpoints are unknown, and would look silent.
-            self._observation.lose(counted.first_at, counted.last_at)
-        identity = self._registration.id_of(key.method, key.path, counted.first_at)
-        self._correction.note(identity, counted)
-        return as_delta(counted, identity)
-
-    def _uses(self) -> list[Use]:
-        """The endpoints with open calls; their callers wait with those of counted calls."""
-        opened, now = list(self._hooks.open_endpoints()), self._correction.now()
-        uses: list[Use] = []
-        for one in opened:
-            endpoint = self._registration.id_of(one.method, one.path, now - one.seconds)
-            uses.append(as_use(one, endpoint, now))
-            with self._counting:
-                self._callers.add_open(endpoint, one.callers, now)
-                self._unattributed = self._unattributed or not one.callers
-        return uses
-
-    def _drop(self, deltas: Iterable[Delta]) -> int:
-        """Count calls that will never be written, and note when they were; returns their number."""
-        dropped = 0
-        for delta in deltas:
-            dropped += delta.calls
-            self._observation.lose(delta.first_at_us / 1_000_000, delta.last_at_us / 1_000_000)
-        self.dropped += dropped
-        return dropped
 
     def _warn(self, sentence: str, level: int = logging.WARNING) -> None:
         """Warn, at most once a minute."""

@@ -100,45 +100,35 @@ class Rollup:
             if claim is not None:
                 # First, so that a process that comes too late locks no row.
                 claim(connection)
-            buckets, statuses = changes.buckets, changes.statuses
-            known = locked_buckets(connection, buckets)
-            counted = locked_statuses(connection, statuses)
-            endpoints = sorted(
-                {row["key_id"] for row in changes.endpoints} | changes.callers.endpoints
-            )
-            registered = locked_endpoints(connection, endpoints)
-            if len(registered) < len(endpoints):
-                raise UnregisteredError([one for one in endpoints if one not in registered])
-            missing = _Missing(
-                [key for key in buckets if key not in known],
-                [key for key in statuses if key not in counted],
-            )
+            locked = _Locked.of(connection, changes)
+            missing = locked.missing_of(changes)
             if missing:
                 # This undoes the claim, so the batches wait until the rows exist.
                 connection.rollback()
                 return missing
-            UPDATE_ENDPOINT.run(connection, changes.endpoints)
-            UPDATE_BUCKET.run(
-                connection,
-                [
-                    bucket_change(key, buckets[key], known[key])
-                    # Merging many histograms would keep the interpreter lock from requests.
-                    for key in yield_gil(sorted(buckets))
-                ],
-            )
-            UPDATE_STATUS.run(
-                connection,
-                [
-                    {**primary_key(STATUS, key), "add_calls": statuses[key]}
-                    for key in sorted(statuses)
-                ],
-            )
-            add_callers(self._database, connection, changes.callers, registered)
+            self._update(connection, changes, locked)
             if claim is None:
                 connection.rollback()
             else:
                 note_change(self._database, connection)
             return None
+
+    def _update(self, connection: Connection, changes: "_Changes", locked: "_Locked") -> None:
+        buckets, statuses = changes.buckets, changes.statuses
+        UPDATE_ENDPOINT.run(connection, changes.endpoints)
+        UPDATE_BUCKET.run(
+            connection,
+            [
+                bucket_change(key, buckets[key], locked.buckets[key])
+                # Merging many histograms would keep the interpreter lock from requests.
+                for key in yield_gil(sorted(buckets))
+            ],
+        )
+        UPDATE_STATUS.run(
+            connection,
+            [{**primary_key(STATUS, key), "add_calls": statuses[key]} for key in sorted(statuses)],
+        )
+        add_callers(self._database, connection, changes.callers, locked.endpoints)
 
     def _insert_empty(self, missing: "_Missing") -> None:
         with self._database.write() as connection:
@@ -182,6 +172,37 @@ class _Missing:
 
     def __bool__(self) -> bool:
         return bool(self.buckets or self.statuses)
+
+
+@dataclass(frozen=True, slots=True)
+class _Locked:
+    """The locked rows that are there."""
+
+    buckets: dict[BucketKey, tuple[int, bytes]]
+    statuses: set[StatusKey]
+    endpoints: dict[int, EndpointState]
+
+    @classmethod
+    def of(cls, connection: Connection, changes: _Changes) -> "_Locked":
+        """Lock the rows of all changes.
+
+        Raises:
+            UnregisteredError: Some endpoints have no row.
+        """
+        buckets = locked_buckets(connection, changes.buckets)
+        statuses = locked_statuses(connection, changes.statuses)
+        ids = sorted({row["key_id"] for row in changes.endpoints} | changes.callers.endpoints)
+        endpoints = locked_endpoints(connection, ids)
+        if len(endpoints) < len(ids):
+            raise UnregisteredError([one for one in ids if one not in endpoints])
+        return cls(buckets, statuses, endpoints)
+
+    def missing_of(self, changes: _Changes) -> _Missing:
+        """The buckets and statuses of the changes that have no row."""
+        return _Missing(
+            [key for key in changes.buckets if key not in self.buckets],
+            [key for key in changes.statuses if key not in self.statuses],
+        )
 
 
 def locked_buckets(

@@ -70,6 +70,13 @@ def test_errors_change_by_points_and_slower_is_worse() -> None:
     assert same["p95"].kind == ""
 
 
+def test_a_websocket_that_is_open_for_longer_is_not_worse() -> None:
+    now, then = usage(100, errors_5xx=1, ms=90), before(usage(100, ms=10))
+    found = {one.name: one for one in figures(now, then, slow=False, is_timed=False)}
+    assert [found[name].kind for name in ("p50", "p95", "Server errors")] == ["", "", "worse"]
+    assert found["p95"].change.startswith("+")
+
+
 @pytest.mark.parametrize(("now", "then"), [(99, 100), (100, 99), (1, 1)])
 def test_few_calls_in_one_of_the_periods_are_neither_better_nor_worse(now: int, then: int) -> None:
     found = of(usage(now, errors_5xx=1, ms=90), usage(then, ms=10))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -165,6 +166,14 @@ def test_the_total_is_of_all_pages() -> None:
     assert len(listing.rows) == PAGE_SIZE
     assert (listing.total.calls, listing.total.errors_5xx) == (110, 55)
     assert (listing.first, listing.last, listing.pages) == (1, 50, 2)
+
+
+def test_the_p95_of_all_is_without_websockets_that_stay_open_for_long() -> None:
+    timed = endpoint("/a", used=usage(3, ms=10))
+    open_for_long = replace(endpoint("/w", used=usage(5, ms=60_000)), kind="websocket")
+    listing = filter_and_sort([timed, open_for_long], EndpointsQuery())
+    assert (listing.total.calls, listing.timed.calls) == (8, 3)
+    assert listing.timed.percentiles_ms[1] == pytest.approx(10, rel=0.02)
 
 
 @pytest.mark.parametrize(

@@ -194,3 +194,21 @@ def test_a_day_of_another_year_has_its_year() -> None:
     third_of_april = 1_775_224_800.0
     assert formats.short_day(third_of_april, third_of_april + DAY) == "3 Apr"
     assert formats.short_day(third_of_april, third_of_april + 365 * DAY) == "3 Apr 2026"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("", []),
+        ("Show a product.", [("Show a product.", False)]),
+        (
+            "``only`` leaves `x` out",
+            [("only", True), (" leaves ", False), ("x", True), (" out", False)],
+        ),
+        ("a ` alone", [("a ` alone", False)]),
+    ],
+)
+def test_code_in_a_line_is_found_between_backticks(
+    text: str, parts: list[tuple[str, bool]]
+) -> None:
+    assert formats.code_parts(text) == parts

@@ -215,6 +215,12 @@ def test_names_of_marks_that_are_near_each_other_are_on_lines_of_their_own() -> 
     assert [one.attrib["y"] for one in found] == ["11", "23", "35", "11", "11", "11"]
 
 
+@pytest.mark.parametrize(("places", "lines"), [([0.5], 1), ([0.1, 0.2], 2), ([0.1, 0.2, 0.3], 3)])
+def test_marks_say_how_many_lines_their_names_need(places: list[float], lines: int) -> None:
+    drawn = svg.marks([(place, "x") for place in places])
+    assert parsed(drawn).attrib["class"] == f"marks marks-{lines}"
+
+
 def test_a_line_over_bars_has_its_own_class() -> None:
     drawn = svg.stacked_bars([(1,), (2,)], classes=["c2"], peak=4, title="t", line=[2, 4])
     assert 'class="prev"' in drawn

@@ -48,7 +48,7 @@ async def leaks_from_a_gathering() -> None:
 
 def kinds(probed: Probe) -> list[str]:
     assert probed.lens.flusher.flush()
-    return [one.type.rpartition(".")[2] for one in probed.lens.reader.log.exception_kinds()]
+    return [one.type.rpartition(".")[2] for one in probed.lens.reader.exception_log.kinds()]
 
 
 async def ask(probed: Probe, path: str = "/x") -> BaseException:

@@ -118,7 +118,7 @@ async def test_a_client_that_goes_while_it_is_read_from_is_a_499_whatever_is_mad
         # Of the middleware of Starlette before 0.42, which asks for a response to nobody.
         assert str(error) == "No response returned."  # noqa: PT017  Or none.
     assert probed.counts() == {("POST", "/x"): {499: 1}}
-    assert probed.lens.reader.log.exception_kinds() == []
+    assert probed.lens.reader.exception_log.kinds() == []
 
 
 @pytest.mark.anyio
@@ -181,7 +181,7 @@ async def test_a_middleware_that_misses_an_answer_is_at_fault_only_while_the_cli
     with pytest.raises(RuntimeError, match="No response returned"):
         await call(probed.app, http_scope("/own/x"), received)
     assert probed.counts() == {("ANY", "/own/{path}"): {status: 1}}
-    assert len(probed.lens.reader.log.exception_kinds()) == (status == 500)
+    assert len(probed.lens.reader.exception_log.kinds()) == (status == 500)
 
 
 class Uvicorn:

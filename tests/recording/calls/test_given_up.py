@@ -178,7 +178,7 @@ def test_what_the_client_got_of_an_exception_that_is_none_is_what_is_counted(
         got = httpx2.get(running.server.url + path).status_code
         assert got == 500
     assert running.counted(len(paths)) == {path: {500: 1} for path in paths}
-    assert len(running.lens.reader.log.exception_kinds()) == len(paths)
+    assert len(running.lens.reader.exception_log.kinds()) == len(paths)
 
 
 UVICORN_PATHS = ["/echo", "/push"]
@@ -212,7 +212,7 @@ def test_websockets_that_end_in_any_way_are_no_faults(
             stack.enter_context(connect(url + "/echo"))
         counted = running.counted(4 * len(paths))
     assert counted == {path: {101: 4 + (by is uvicorn and path == "/echo")} for path in paths}
-    assert running.lens.reader.log.exception_kinds() == []
+    assert running.lens.reader.exception_log.kinds() == []
 
 
 CANCELLING_SERVERS = {
@@ -234,4 +234,4 @@ def test_a_request_that_a_deploy_cancels_is_the_500_that_its_client_gets(
     assert all_of(connection).startswith(b"HTTP/1.1 500 ")
     assert running.counted(1) == {"/async": {500: 1}}
     # Nobody raised anything.
-    assert running.lens.reader.log.exception_kinds() == []
+    assert running.lens.reader.exception_log.kinds() == []

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 
-from fastapi_lens.reporting.request_log import ExceptionKind
+from fastapi_lens.reporting.exception_reader import ExceptionKind
 from tests.recording.probe import Probe, call, http_scope
 
 MakeProbe = Callable[..., Probe]
@@ -26,7 +26,7 @@ def fail(message: str) -> None:
 
 def exceptions(made: Probe) -> list[ExceptionKind]:
     assert made.lens.flusher.flush()
-    return made.lens.reader.log.exception_kinds()
+    return made.lens.reader.exception_log.kinds()
 
 
 def failing(**handlers: Any) -> FastAPI:

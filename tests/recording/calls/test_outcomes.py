@@ -56,7 +56,7 @@ def test_a_body_that_fastapi_refuses_because_of_its_size_is_no_fault(
     assert got == [413, 200 if endpoint is never_reads else 413]
     assert sum(probed.counts()["POST", "/x"].values()) == 2
     assert probed.counts()["POST", "/x"] == {status: got.count(status) for status in got}
-    assert probed.lens.reader.log.exception_kinds() == []
+    assert probed.lens.reader.exception_log.kinds() == []
 
 
 async def hands_on(request: Request, call_next: Any) -> Any:

@@ -15,7 +15,7 @@ from fastapi_lens import LensConfig
 from fastapi_lens.errors import RefusedError
 from fastapi_lens.recording.callers import FOLD_CALLERS_THRESHOLD, MAX_PAIRS, MAX_REFUSED_PAIRS
 from fastapi_lens.recording.calls.open_calls import OpenEndpoint
-from fastapi_lens.recording.flush import flusher as flusher_module
+from fastapi_lens.recording.flush import collector, outbox
 from fastapi_lens.recording.flush.caller_sums import MAX_WAITING
 from fastapi_lens.recording.flush.flusher import FlushHooks
 from fastapi_lens.recording.recorder import Recorder
@@ -223,8 +223,8 @@ def test_what_waits_for_a_database_takes_the_memory_of_the_bound(
 def test_many_callers_are_written_before_their_calls(
     rig: Rig, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flusher_module, "MAX_SUMS", 2)
-    monkeypatch.setattr(flusher_module, "MAX_PAIRS", 10)
+    monkeypatch.setattr(collector, "MAX_SUMS", 2)
+    monkeypatch.setattr(collector, "MAX_CALLER_SUMS", 10)
     for status in (200, 201, 301, 404, 500):
         count(rig, *map(str, range(30)), status=status)
     assert rig.flusher.flush()
@@ -243,7 +243,7 @@ def test_many_callers_are_written_before_their_calls(
 def test_calls_without_a_caller_are_not_attributed_until_they_are_written(
     rig: Rig, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flusher_module, "MAX_SUMS", 1)
+    monkeypatch.setattr(collector, "MAX_SUMS", 1)
     count(rig, "billing")
     rig.call(ORDER.path)
     assert rig.flusher.flush()
@@ -258,7 +258,7 @@ def test_after_a_batch_is_dropped_the_next_calls_are_not_attributed(
     count(rig, "billing")
     with monkeypatch.context() as patched:
         patched.setattr(Inbox, "put", refused)
-        for _ in range(flusher_module.MAX_TRIES):
+        for _ in range(outbox.MAX_TRIES):
             assert not rig.flusher.flush()
     count(rig, "billing")
     assert rig.flusher.flush()

@@ -319,7 +319,7 @@ def test_a_flush_of_many_batches_is_no_reason_to_flush_less_often(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     migrate(rig.database)
-    monkeypatch.setattr("fastapi_lens.recording.flush.flusher.MAX_SUMS", 1)
+    monkeypatch.setattr("fastapi_lens.recording.flush.collector.MAX_SUMS", 1)
     for _ in range(4):
         for status in range(200, 210):
             rig.call(status=status)

@@ -16,7 +16,7 @@ from benchmarks.support.rows import (
     worker,
 )
 from benchmarks.support.writing import Writer
-from fastapi_lens.recording.flush import flusher as flusher_module
+from fastapi_lens.recording.flush import collector, outbox
 from fastapi_lens.recording.flush.draining import Draining
 from fastapi_lens.recording.flush.flusher import Flusher, FlushSettings
 from fastapi_lens.recording.flush.processes import new_id
@@ -181,7 +181,7 @@ def test_a_flush_is_one_row_of_the_inbox_in_one_transaction(
 def test_a_flush_of_very_many_sums_takes_several_rows(
     file_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flusher_module, "MAX_SUMS", 7)
+    monkeypatch.setattr(collector, "MAX_SUMS", 7)
     for number in range(40):
         file_rig.call(f"/v1/{number}")
     monkeypatch.setattr(Draining, "turn", lambda _: 1.0)
@@ -355,14 +355,14 @@ def test_a_batch_that_the_inbox_refuses_is_given_up_after_some_tries_counted_and
         )
     for _ in range(3):
         rig.call()
-    for tries in range(1, flusher_module.MAX_TRIES + 1):
+    for tries in range(1, outbox.MAX_TRIES + 1):
         # Errors of the connection are no tries.
         rig.database.down = True
         assert not rig.flusher.flush()
         rig.database.down = False
         assert rig.flusher.pending_calls == 3
         assert not rig.flusher.flush()
-        assert rig.flusher.pending_calls == (0 if tries == flusher_module.MAX_TRIES else 3)
+        assert rig.flusher.pending_calls == (0 if tries == outbox.MAX_TRIES else 3)
     assert rig.flusher.dropped == 3
     assert "drops 3 calls, which the database refuses: IntegrityError: it take" in caplog.text
     rig.sent.clear()

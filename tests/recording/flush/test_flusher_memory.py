@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fastapi_lens.recording.flush import flusher as flusher_module
+from fastapi_lens.recording.flush import collector
 from fastapi_lens.recording.flush.pending import Pending
 from tests.recording.rig import (
     START,
@@ -19,7 +19,7 @@ from tests.recording.rig import (
 def pending(monkeypatch: pytest.MonkeyPatch) -> Pending:
     """The sums that wait in the rig's flusher."""
     made = Pending()
-    monkeypatch.setattr(flusher_module, "Pending", lambda: made)
+    monkeypatch.setattr(collector, "Pending", lambda: made)
     return made
 
 
@@ -37,7 +37,7 @@ def test_memory_stays_bounded_and_what_is_given_up_is_counted(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(flusher_module, "MAX_PENDING", 40)
+    monkeypatch.setattr(collector, "MAX_PENDING", 40)
     file_rig.database.down = True
     chance = random.Random(6)
     for _ in range(12):
@@ -61,7 +61,7 @@ def test_memory_stays_bounded_and_what_is_given_up_is_counted(
 def test_minutes_are_given_up_before_a_call_is_lost(
     file_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flusher_module, "MAX_PENDING", 150)
+    monkeypatch.setattr(collector, "MAX_PENDING", 150)
     file_rig.database.down = True
     file_rig.work_for(range(150), random.Random(7))
     file_rig.database.down = False
@@ -84,7 +84,7 @@ def test_minutes_are_given_up_before_a_call_is_lost(
 def test_one_hour_of_many_series_gives_up_its_minutes_too(
     file_rig: Rig, pending: Pending, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flusher_module, "MAX_PENDING", 20)
+    monkeypatch.setattr(collector, "MAX_PENDING", 20)
     file_rig.database.down = True
     file_rig.work_for(range(59), random.Random(8))
     assert len(pending) <= 20

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from benchmarks.support.rows import APP, table_rows, worker
 from fastapi_lens.errors import RefusedError
-from fastapi_lens.recording.flush import flusher as flusher_module
+from fastapi_lens.recording.flush import collector, outbox
 from fastapi_lens.recording.flush.clock_jumps import (
     CERTAIN_SECONDS,
     LONGEST_PAUSE_SECONDS,
@@ -156,7 +156,7 @@ def test_nothing_is_marked_while_a_batch_is_not_written(
 
     with monkeypatch.context() as patched:
         patched.setattr(Inbox, "put", refuse)
-        patched.setattr(flusher_module, "MAX_TRIES", 100)
+        patched.setattr(outbox, "MAX_TRIES", 100)
         watch.run(180)
         assert marked(watch.rig.database) == before
     watch.run(30)
@@ -284,7 +284,7 @@ def test_rows_of_hours_that_were_deleted_are_made_again(watch: Watch) -> None:
 def test_hours_of_calls_that_no_memory_is_left_for_are_lost(
     every: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flusher_module, "MAX_PENDING", 3)
+    monkeypatch.setattr(collector, "MAX_PENDING", 3)
     every.run(30)
     every.rig.database.down = True
     every.run(5 * 3_600 - 60, flushes=False, step=30)
@@ -307,7 +307,7 @@ def test_hours_of_a_batch_that_the_database_refuses_are_lost(
 
     with monkeypatch.context() as patched:
         patched.setattr(Inbox, "put", refuse)
-        for _ in range(flusher_module.MAX_TRIES):
+        for _ in range(outbox.MAX_TRIES):
             assert not watch.rig.flusher.flush()
     assert watch.rig.flusher.flush()
     # The time of the first call of a batch is that of the last one before it.
@@ -338,7 +338,7 @@ def test_the_hour_of_calls_that_cannot_be_collected_is_lost(
         raise MemoryError
 
     with monkeypatch.context() as broken:
-        broken.setattr(flusher_module, "as_delta", fail)
+        broken.setattr(collector, "as_delta", fail)
         watch.rig.call()
         with pytest.raises(MemoryError):
             watch.rig.flusher.collect()

@@ -13,7 +13,8 @@ from benchmarks.support.waiting import wait_until
 from fastapi_lens import lens_admin
 from fastapi_lens.recording.log import request_log
 from fastapi_lens.recording.log.request_log import SAMPLING_MODULUS
-from fastapi_lens.reporting.request_log import ExceptionKind, LogFilter, LoggedCall
+from fastapi_lens.reporting.exception_reader import ExceptionKind
+from fastapi_lens.reporting.request_log import LogFilter, LoggedCall
 from tests.recording.probe import Probe
 from tests.support.addresses import ClientAt
 
@@ -74,7 +75,7 @@ def logged(made: Probe) -> list[LoggedCall]:
 
 def exceptions(made: Probe) -> list[ExceptionKind]:
     assert made.lens.flusher.flush()
-    return made.lens.reader.log.exception_kinds()
+    return made.lens.reader.exception_log.kinds()
 
 
 def whole(made: Probe, kind: ExceptionKind) -> ExceptionKind:
@@ -144,7 +145,7 @@ def test_an_unhandled_exception_is_kept_with_type_message_and_the_hosts_lines(
     made.get("/orders/broken")
 
     (one,) = logged(made)
-    exception = made.lens.reader.log.exception_kind(one.exception_key)
+    exception = made.lens.reader.exception_log.kind(one.exception_key)
 
     assert (one.status, one.reason, one.message) == (500, "error", "no order broken")
     assert exception is not None

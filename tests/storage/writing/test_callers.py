@@ -20,7 +20,7 @@ from benchmarks.support.rows import (
 from benchmarks.support.writing import Writer
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind
-from fastapi_lens.storage.schema.tables import CALLER, ENDPOINT, USE, USE_WEEK
+from fastapi_lens.storage.schema.tables import CALLER, ENDPOINT, OBSERVED, USE, USE_WEEK
 from fastapi_lens.storage.writing.batches import Batch, Use
 from fastapi_lens.storage.writing.callers import MOST_CALLERS, MOST_IN_WEEKS
 from tests.storage import first_edition
@@ -199,6 +199,8 @@ def test_calls_whose_callers_the_database_refuses_are_counted_without(
     assert row.total_calls == 2
     assert row.unattributed_at == row.last_called_at
     assert totals(database) == {(1, billing.id): (1, 0, 1, 0)}
+    # No call is lost, so the time counts as observed.
+    assert table_rows(database, OBSERVED) == []
     (record,) = caplog.records
     assert record.getMessage() == (
         "fastapi_lens adds 1 calls of worker w1 (orders) without their callers, which the "

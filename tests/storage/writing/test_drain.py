@@ -18,6 +18,8 @@ from benchmarks.support.ordeal import stream
 from benchmarks.support.rows import (
     MINUTE,
     FlakyDatabase,
+    caller,
+    caller_calls,
     delta,
     facts,
     make_endpoints,
@@ -35,6 +37,7 @@ from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.data_version import data_version
 from fastapi_lens.storage.schema.identities import dropped_id
 from fastapi_lens.storage.schema.migrations import known_version, migrate
+from fastapi_lens.storage.schema.models import CallerKind
 from fastapi_lens.storage.schema.tables import (
     BUCKET,
     ENDPOINT,
@@ -43,6 +46,7 @@ from fastapi_lens.storage.schema.tables import (
     OBSERVED,
     SCHEMA_VERSION,
     STATUS,
+    USE,
 )
 from fastapi_lens.storage.writing import drain as drain_module
 from fastapi_lens.storage.writing.batches import Batch, Delta, Use
@@ -448,6 +452,8 @@ def test_a_batch_that_is_refused_whatever_is_taken_out_of_it_is_given_up(
     assert Drain(refusing).run(seconds=60)
     assert "drops 0 calls of worker w1 (orders), which cannot be added" in caplog.text
     assert [row.last_called_at for row in table_rows(refusing, ENDPOINT)] == [0, 4, 0, 0]
+    # No call is lost, so the time counts as observed.
+    assert (lost_in(refusing), table_rows(refusing, OBSERVED)) == (0, [])
 
 
 def test_a_body_that_nobody_can_read_is_given_up_and_counted(
@@ -499,6 +505,19 @@ def test_batches_of_a_newer_release_wait_for_its_workers_and_hold_up_nobody(
     assert lost_in(flaky) == 0
     (record,) = caplog.records
     assert "batches to the newer release that wrote them" in record.message
+
+
+def test_the_log_counts_the_batches_of_a_newer_release_apart_from_those_that_are_added(
+    local: FlakyDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(local, "a", [Batch(seq, (delta(1),)) for seq in (1, 2)])
+    with local.write() as connection:
+        connection.execute(sa.update(INBOX).values(body=b"\3of a newer release"))
+    put_some(local)
+    assert Drain(local).run(seconds=60)
+    assert [record.message for record in caplog.records] == [
+        "fastapi_lens leaves 2 batches to the newer release that wrote them"
+    ]
 
 
 @pytest.fixture
@@ -661,6 +680,38 @@ def test_more_is_added_at_once_while_much_waits_and_less_when_it_takes_long(
     assert len(taken_by_a_turn(drain, local)) == LEAST_AT_ONCE
 
 
+@pytest.mark.parametrize(
+    ("size", "seconds", "waiting", "sizes"),
+    [
+        pytest.param(40, 0.5, 10, [20, 40], id="few took too long"),
+        pytest.param(37, 0.5, 10, [18, 36], id="half of an odd size"),
+        pytest.param(40, 0.5, 20, [20, 40], id="half of the size waited"),
+        pytest.param(40, 0.5, 21, [40, 80], id="more than that waited"),
+        pytest.param(40, 0.25, 10, [40, 80], id="as long as it should take"),
+        pytest.param(20, 0.5, 2, [LEAST_AT_ONCE, 2 * LEAST_AT_ONCE], id="not below the least"),
+    ],
+)
+def test_a_transaction_that_takes_too_long_halves_the_next_one_unless_as_much_waits(
+    local: FlakyDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    seconds: float,
+    waiting: int,
+    sizes: list[int],
+) -> None:
+    # A number that a binary fraction holds exactly, and so does the time.
+    monkeypatch.setattr(drain_module, "AIM_SECONDS", 0.25)
+    monkeypatch.setattr(drain_module, "FIRST_AT_ONCE", size)
+    time = Time(step=seconds)
+    drain = drain_of(local, time)
+    written = [Batch(seq, (), (Use(1, 1, 1, 1),)) for seq in range(1, waiting + 125)]
+    put(local, "w1", written[:waiting])
+    assert len(taken_by_a_turn(drain, local)) == waiting
+    time.step = 0.0
+    put(local, "w1", written[waiting:])
+    assert [len(taken_by_a_turn(drain, local)) for _ in sizes] == sizes
+
+
 def note_transactions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The number of sums of each transaction that adds any."""
     found: list[int] = []
@@ -724,10 +775,11 @@ def test_what_is_too_much_at_once_for_the_database_is_added_in_smaller_parts(
 ) -> None:
     held = [delta(1 + n % 4, minute=MINUTE + n) for n in range(40)]
     put(local, "w1", [Batch(seq, (one,)) for seq, one in enumerate(held, 1)])
-    drain, add = drain_of(local), Rollup.add
+    drain, add, sizes = drain_of(local), Rollup.add, list[int]()
 
     def fail_if_large(self: Rollup, batches: Sequence[Batch], claim: Claim) -> None:
-        if sum(len(batch.deltas) for batch in batches) > 3:
+        sizes.append(sum(len(batch.deltas) for batch in batches))
+        if sizes[-1] > 3:
             raise StorageError("canceling statement due to statement timeout")
         add(self, batches, claim)
 
@@ -742,6 +794,7 @@ def test_what_is_too_much_at_once_for_the_database_is_added_in_smaller_parts(
     assert waiting_in(local) == []
     assert rows_in(local) == rows_of(held)
     assert failures < 20
+    assert sizes[:5] == [40, 20, 10, 5, 2]
     # Without such errors it soon takes as much at once as before.
     monkeypatch.undo()
     put(local, "w1", [Batch(seq, (), (Use(1, 1, 1, 1),)) for seq in range(41, 300)])
@@ -856,6 +909,22 @@ def test_many_batches_are_folded_while_they_are_read(
     Drain(sqlite_database, clock=lambda: 1_790_000_000.0).run(seconds=10)
 
     assert rows_in(sqlite_database).latencies == rows_of(deltas * 5).latencies
+
+
+def test_the_same_callers_of_many_batches_are_folded_and_fit_in_one_transaction(
+    local: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain_module, "FOLD_EVERY", 2)
+    # Those of two batches fit, those of three would not.
+    monkeypatch.setattr(drain_module, "MOST_SUMS", 25)
+    callers = tuple(caller(f"key {number}", CallerKind.KEY) for number in range(40))
+    calls = tuple(caller_calls(1, one) for one in callers)
+    one = Batch(1, (delta(1, [1] * 40),), is_attributed=True, callers=calls, names=callers)
+    put(local, "w1", [replace(one, seq=seq) for seq in range(1, 9)])
+    sizes = note_transactions(monkeypatch)
+    assert Drain(local).run(seconds=60)
+    assert len(sizes) == 1
+    assert {row.calls for row in table_rows(local, USE)} == {8}
 
 
 def test_rows_of_more_endpoints_than_one_statement_locks_are_added_to(

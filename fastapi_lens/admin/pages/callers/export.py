@@ -1,7 +1,6 @@
 """The list of callers, and the endpoints of one, as files: on all pages, with the same filters."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 
 from starlette.responses import Response
 
@@ -11,7 +10,7 @@ from fastapi_lens.admin.pages.callers.listing import callers_of, uses_of
 from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.callers import CallerQuery, CallersQuery
 from fastapi_lens.reporting.callers import CallerTotals, CallerUse
-from fastapi_lens.reporting.csv_table import csv_line
+from fastapi_lens.reporting.csv_table import csv_line, iso_time
 from fastapi_lens.reporting.evidence import Judged
 from fastapi_lens.reporting.model import id_from_key
 
@@ -60,8 +59,8 @@ def _cells(totals: CallerTotals) -> tuple[object, ...]:
         caller.own_name,
         caller.kind.value,
         caller.is_noise,
-        _time(caller.first_at),
-        _time(caller.last_at),
+        iso_time(caller.first_at),
+        iso_time(caller.last_at),
         totals.endpoints,
         totals.calls,
     )
@@ -80,14 +79,9 @@ def _use_lines(uses: Sequence[CallerUse], judged: Mapping[int, Judged]) -> Itera
                 use.calls,
                 use.refused,
                 use.errors_5xx,
-                _time(use.first_at),
-                _time(use.last_at),
+                iso_time(use.first_at),
+                iso_time(use.last_at),
                 use.days,
                 use.longest_gap_days,
             )
         )
-
-
-def _time(epoch: float | None) -> str | None:
-    """A time in ISO 8601; None for none."""
-    return None if epoch is None else datetime.fromtimestamp(epoch, UTC).isoformat()

@@ -1,7 +1,6 @@
 """The cleanup page as a file: all endpoints of its filter, or the chosen ones alone."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 
 from starlette.responses import StreamingResponse
 
@@ -10,7 +9,7 @@ from fastapi_lens.admin.display.callers import callers_by_shape, user_names
 from fastapi_lens.admin.pages.cleanup.listing import chosen_of, list_of
 from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.cleanup import CleanupQuery
-from fastapi_lens.reporting.csv_table import csv_line
+from fastapi_lens.reporting.csv_table import csv_line, iso_time
 from fastapi_lens.reporting.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.evidence_markdown import markdown
 from fastapi_lens.verdict.days import date_of
@@ -92,15 +91,15 @@ def _cells(judged: Judged, callers: Sequence[str]) -> tuple[object, ...]:
         verdict.level.value,
         _day(verdict.probably_from) if judged.is_read else None,
         _day(verdict.safe_from) if judged.is_read else None,
-        _time(judged.last_used_at),
-        _time(judged.present_since),
+        iso_time(judged.last_used_at),
+        iso_time(judged.present_since),
         verdict.silence_days,
         verdict.hole_days,
         verdict.pattern.value if judged.is_read else None,
         " ".join(str(one.cadence) for one in verdict.exclusions if one.is_excluded),
         judged.introduced,
         judged.last_called,
-        _time(judged.removed_at),
+        iso_time(judged.removed_at),
         " ".join(endpoint.tags),
         " ".join(map(sentence, verdict.reasons)),
         ", ".join(callers),
@@ -109,8 +108,3 @@ def _cells(judged: Judged, callers: Sequence[str]) -> tuple[object, ...]:
 
 def _day(day: int | None) -> str | None:
     return None if day is None else date_of(day).isoformat()
-
-
-def _time(epoch: float | None) -> str | None:
-    """A time in ISO 8601; None for none."""
-    return None if epoch is None else datetime.fromtimestamp(epoch, UTC).isoformat()

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from fastapi_lens.admin.context import Context
-from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.verdicts import (
     Chip,
     Line,
     chips_of,
-    css_of,
     exclusion_words,
+    judged_headline,
+    level_css,
     lines_of,
     releases_words,
     removed_line,
@@ -21,7 +21,6 @@ from fastapi_lens.admin.display.verdicts import (
 from fastapi_lens.admin.urls.cleanup import REMOVED, CleanupQuery
 from fastapi_lens.reporting.evidence import Judged
 from fastapi_lens.settings.settings import KEEPS
-from fastapi_lens.verdict.sentences import headline
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +63,8 @@ def evidence_box(context: Context, judged: Judged) -> EvidenceBox:
     keep = CleanupQuery(chosen=(endpoint.key,)).url(context.url("/cleanup/keep"))
     tab = REMOVED if is_removed else verdict.level.value
     return EvidenceBox(
-        css=f"v-{REMOVED}" if is_removed else css_of(verdict.level),
-        headline=_headline(judged),
+        css=level_css(judged),
+        headline=judged_headline(judged),
         lines=[removed_line(judged.gone)] if is_removed else lines_of(verdict),
         chips=[] if is_removed else chips_of(judged),
         excluded="" if is_removed else exclusion_words(judged),
@@ -77,9 +76,3 @@ def evidence_box(context: Context, judged: Judged) -> EvidenceBox:
         keep_href=f"{keep}&back=endpoint",
         cleanup_href=CleanupQuery(tab=tab).url(context.url("/cleanup")),
     )
-
-
-def _headline(judged: Judged) -> str:
-    if judged.removed_at is None:
-        return headline(judged.verdict)
-    return f"Removed; not in the routes since {formats.day(judged.removed_at)}"

@@ -65,57 +65,80 @@ def _made(context: Context, key: str, query: EndpointQuery, state: State) -> Res
         return templates.not_found_page(
             context.request, context.base, message="No such endpoint in this application."
         )
-    base, settings = context.url(f"/endpoints/{key}"), context.lens.settings
-    endpoint, before = detail.endpoint, detail.before
-    comparable = before if before is not None and is_seen(endpoint, before) else None
-    is_slow = endpoint.is_slow(limit_ms=settings.slow_threshold_ms)
+    endpoint, settings = detail.endpoint, context.lens.settings
     judged = context.lens.reader.recent_judged(endpoint, now=now)
     values = {
         "current": "Endpoints",
         "heading": f"{endpoint.method} {endpoint.path}",
-        "address": query.url(base),
-        "back": EndpointsQuery(window=query.window).url(context.url("/endpoints")),
         "query": query,
-        "periods": periods_of(
-            context,
-            query.window,
-            lambda period: query.with_window(period).url(base),
-            bounds=context.lens.reader.bounds(window, now=now),
-            since=endpoint.first_called_at,
-        ),
         "endpoint": endpoint,
-        "usage": endpoint.usage,
-        "figures": figures(endpoint.usage, comparable, slow=is_slow),
-        "comparison": comparison(
-            endpoint, before, everything=window.seconds is None, times=Times.of(context.zone)
-        ),
         "status": STATUS_LABELS[endpoint.status],
-        "source_href": SourceLinks.of(context).href(endpoint.source),
         "open": open_words(endpoint, now=now),
-        "reason": status_reason(endpoint, thresholds=settings.thresholds, now=now),
-        "slow_ms": settings.slow_threshold_ms,
+        "reason": status_reason(
+            endpoint,
+            thresholds=settings.thresholds,
+            now=now,
+            removed_at=None if judged is None else judged.removed_at,
+        ),
         "tags": _tags(context, endpoint, query),
-        "whole": EndpointQuery(window=Period(WindowChoice.ALL)).url(base),
-        "over_time": _over_time(context, detail, query),
-        "marks": release_marks(detail.series, context.lens.reader.releases()),
-        "by_hour": by_hour(detail.week),
-        "codes": _codes(detail.codes),
-        "code_days": _code_days(context, endpoint, window),
         "log": of_endpoint(context, endpoint, query.window),
         "ignored_by": _ignored_by(context, endpoint),
-        "ignore_href": new_rule_href(context, endpoint),
-        "delete_href": context.url(f"/settings/danger?endpoint={endpoint.key}"),
         "may_change": context.may_change,
         "csrf_token": context.csrf_token,
         "evidence": None if judged is None else evidence_box(context, judged),
         "flush_interval": context.lens.config.flush_interval,
         "callers": callers_section(context, endpoint),
-        "whole_time": window.seconds is None,
-        "callers_href": context.url("/callers"),
-        "settings_href": context.url("/settings#callers"),
         "keep_saved": context.request.query_params.get("saved") == "keeps",
+        **_calls(context, detail, query),
+        **_links(context, endpoint, query),
     }
     return templates.page(context, "endpoint/page.html", values, state=state)
+
+
+def _calls(context: Context, detail: Detail, query: EndpointQuery) -> dict[str, object]:
+    """Figures, charts and status codes of the calls in the period."""
+    endpoint, before, window = detail.endpoint, detail.before, query.window.window
+    comparable = before if before is not None and is_seen(endpoint, before) else None
+    slow_ms, is_whole = context.lens.settings.slow_threshold_ms, window.seconds is None
+    is_slow = endpoint.is_slow(limit_ms=slow_ms)
+    return {
+        "usage": endpoint.usage,
+        "figures": figures(
+            endpoint.usage, comparable, slow=is_slow, is_timed=endpoint.kind != "websocket"
+        ),
+        "comparison": comparison(
+            endpoint, before, everything=is_whole, times=Times.of(context.zone)
+        ),
+        "slow_ms": slow_ms,
+        "whole_time": is_whole,
+        "over_time": _over_time(context, detail, query),
+        "marks": release_marks(detail.series, context.lens.reader.releases()),
+        "by_hour": by_hour(detail.week),
+        "codes": _codes(detail.codes),
+        "code_days": _code_days(context, endpoint, window),
+    }
+
+
+def _links(context: Context, endpoint: Endpoint, query: EndpointQuery) -> dict[str, object]:
+    """The addresses that the page links to, and its choice of periods."""
+    base, window = context.url(f"/endpoints/{endpoint.key}"), query.window.window
+    return {
+        "address": query.url(base),
+        "back": EndpointsQuery(window=query.window).url(context.url("/endpoints")),
+        "whole": EndpointQuery(window=Period(WindowChoice.ALL)).url(base),
+        "periods": periods_of(
+            context,
+            query.window,
+            lambda period: query.with_window(period).url(base),
+            bounds=context.lens.reader.bounds(window, now=context.now),
+            since=endpoint.first_called_at,
+        ),
+        "source_href": SourceLinks.of(context).href(endpoint.source),
+        "ignore_href": new_rule_href(context, endpoint),
+        "delete_href": context.url(f"/settings/danger?endpoint={endpoint.key}"),
+        "callers_href": context.url("/callers"),
+        "settings_href": context.url("/settings#callers"),
+    }
 
 
 def _over_time(context: Context, detail: Detail, query: EndpointQuery) -> OverTime:
@@ -128,9 +151,20 @@ def _over_time(context: Context, detail: Detail, query: EndpointQuery) -> OverTi
     )
 
 
-def status_reason(endpoint: Endpoint, *, thresholds: Thresholds, now: float) -> str:
-    """The reason for the status of an endpoint: ``no calls for 33 days; dead after 30 days``."""
+def status_reason(
+    endpoint: Endpoint, *, thresholds: Thresholds, now: float, removed_at: float | None = None
+) -> str:
+    """The reason for the status of an endpoint: ``no calls for 33 days; dead after 30 days``.
+
+    Args:
+        endpoint: The endpoint.
+        thresholds: The days after which it is cold or dead.
+        now: Epoch seconds.
+        removed_at: Time at which it was found to be no longer in the routes; None if it is there.
+    """
     cold, dead = formats.days(thresholds.cold_days), formats.days(thresholds.dead_days)
+    if removed_at is not None:
+        return f"removed from the routes on {formats.day(removed_at)}"
     if endpoint.last_called_at is None:
         seen = formats.span(now - endpoint.first_seen_at)
         return f"no calls since first seen {seen} ago"

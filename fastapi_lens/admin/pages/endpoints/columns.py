@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from starlette.responses import RedirectResponse, Response
 
-from fastapi_lens.admin.access.cookies import path_of
+from fastapi_lens.admin.access.cookies import Cookie, set_cookie
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.tables.endpoints import COLUMNS
@@ -86,19 +86,8 @@ def remembered(context: Context, query: EndpointsQuery, response: Response) -> R
     """The response, with a cookie if the reader has just chosen columns."""
     if _view_of(context) is None:
         return response
-    path = path_of(context.base)
-    if query.columns:
-        response.set_cookie(
-            COOKIE,
-            ".".join(query.columns),
-            max_age=COOKIE_SECONDS,
-            path=path,
-            secure=context.request.url.scheme == "https",
-            httponly=True,
-            samesite="lax",
-        )
-    else:
-        response.delete_cookie(COOKIE, path=path, samesite="lax")
+    cookie = Cookie(".".join(query.columns), COOKIE_SECONDS if query.columns else 0)
+    set_cookie(response, context.request, context.base, COOKIE, cookie)
     return response
 
 

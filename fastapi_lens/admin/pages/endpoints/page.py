@@ -118,7 +118,7 @@ def _rows(
         trends=reader.trends([row.id for row in listing.rows], window=window, now=now)
         if has_trend
         else {},
-        judged=reader.recent_evidence(now, everything).by_id(),
+        judged={one.endpoint.id: one for one in reader.recent_evidence(now, everything).every},
         earlier=earlier.read(context, window, listing.rows).timed(context, listing.rows),
         sources=SourceLinks.of(context),
     )
@@ -148,6 +148,7 @@ def _context(context: Context, listing: Listing, rows: Sequence[Row]) -> dict[st
         "listing": listing,
         "rows": rows,
         "total": listing.total,
+        "timed": listing.timed,
         "heads": [_head(query, base, column) for column in query.view_columns()],
         "chooser": columns.chooser(query, base),
         "tabs": _tabs(listing, base, context.lens.settings.thresholds),

@@ -9,13 +9,12 @@ from fastapi_lens.admin.display.comparison import Change, calls_change, no_perio
 from fastapi_lens.admin.display.labels import STATUS_LABELS, open_words
 from fastapi_lens.admin.display.source_links import SourceLinks
 from fastapi_lens.admin.display.times import Times
-from fastapi_lens.admin.display.verdicts import LEVEL_LABELS, css_of
+from fastapi_lens.admin.display.verdicts import judged_headline, level_css, level_label
 from fastapi_lens.admin.pages.endpoints.earlier import Earlier
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
 from fastapi_lens.reporting.evidence import Judged
 from fastapi_lens.reporting.model import Endpoint
-from fastapi_lens.verdict.sentences import headline
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +86,9 @@ def row_of(context: Context, query: EndpointsQuery, endpoint: Endpoint, found: F
         handler=formats.last_parts(endpoint.source),
         source_href=found.sources.href(endpoint.source),
         status=STATUS_LABELS[endpoint.status],
-        verdict="" if judged is None else headline(judged.verdict),
-        level="" if judged is None else LEVEL_LABELS[judged.verdict.level],
-        level_css="" if judged is None else css_of(judged.verdict.level),
+        verdict="" if judged is None else judged_headline(judged),
+        level="" if judged is None else level_label(judged),
+        level_css="" if judged is None else level_css(judged),
         trend=found.trends.get(endpoint.id, ()),
         open=open_words(endpoint, now=context.now),
         percentiles_ms=(p50, p95, p99),

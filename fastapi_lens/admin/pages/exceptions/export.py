@@ -1,7 +1,6 @@
 """The list of exceptions as a file: on all pages, with the same period, filters and order."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from starlette.responses import Response
 
@@ -9,7 +8,7 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.pages.exceptions.listing import listed
 from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
-from fastapi_lens.reporting.csv_table import csv_line
+from fastapi_lens.reporting.csv_table import csv_line, iso_time
 
 COLUMNS = (
     *("id", "type", "message", "location", "method", "path"),
@@ -34,10 +33,7 @@ def _lines(context: Context, query: ExceptionsQuery) -> Iterator[str]:
         yield csv_line(
             (
                 *(one.key, one.type, one.message, one.place, one.method, one.path),
-                *(one.in_period, one.is_new, _time(one.first_at), _time(one.last_at), one.calls),
+                *(one.in_period, one.is_new),
+                *(iso_time(one.first_at), iso_time(one.last_at), one.calls),
             )
         )
-
-
-def _time(epoch: float) -> str:
-    return datetime.fromtimestamp(epoch, UTC).isoformat()

@@ -27,7 +27,7 @@ from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.exceptions import ExceptionQuery, ExceptionsQuery
 from fastapi_lens.admin.urls.period import Period
 from fastapi_lens.admin.urls.requests import RequestsQuery
-from fastapi_lens.reporting.request_log import MOST_EXCEPTIONS, ExceptionKind
+from fastapi_lens.reporting.exception_reader import MOST_EXCEPTIONS, ExceptionKind
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 
 AROUND_SECONDS = 60
@@ -150,7 +150,7 @@ def exception_page(context: Context) -> Response:
 def _callers(context: Context, exception: ExceptionKind) -> list[Link]:
     """The callers of its logged requests, those with the most requests first."""
     reader = context.lens.reader
-    counts = reader.log.callers_of_exception(exception.key)
+    counts = reader.exception_log.callers_of(exception.key)
     names = reader.callers.names(counts.keys())
     return [
         replace(who_link(context, identity, names[identity]), count=count)

@@ -100,7 +100,7 @@ def sentence(
     changes: Sequence[EndpointChange] | None,
     *,
     hrefs: Sequence[str],
-    candidates: tuple[int, str],
+    candidates: tuple[int, int, str],
     length: str,
 ) -> list[Part]:
     """One sentence on traffic, one on the largest change, one on what may be deleted.
@@ -109,7 +109,8 @@ def sentence(
         numbers: The sums.
         changes: The changes, the largest first; None while they are not known.
         hrefs: Addresses of the endpoints of `changes`.
-        candidates: Number of endpoints that can be looked at for deletion, and their address.
+        candidates: Number of endpoints that can be looked at for deletion, number of all that are
+            unused, and their address.
         length: The period before in words: ``the 7 days before``.
     """
     parts = [Part(_traffic(numbers, length))]
@@ -132,9 +133,10 @@ def sentence(
     cold = sum(one.change.kind in (Kind.WENT_COLD, Kind.WENT_DEAD) for one in changes or ())
     if cold:
         parts.append(Part(f" {formats.plural(cold, 'endpoint')} went cold or dead."))
-    count, address = candidates
+    count, unused, address = candidates
     if count:
-        words = f"{formats.number(count)} can be looked at for deletion"
+        of = "" if count == unused else f"{formats.number(count)} of "
+        words = f"{of}{formats.plural(unused, 'unused endpoint')} can be looked at for deletion"
         parts += [Part(" "), Part(words, address), Part(".")]
     return parts
 

@@ -76,12 +76,13 @@ def _calls(context: Context, *, is_called: bool) -> Step:
 
 def _before(query: OverviewQuery, since: int | None, today: int) -> Step:
     seconds = query.window.window.seconds
-    name, enough = "Comparison", f"{FEWEST_CALLS} calls in each of two periods"
+    name = "Comparison"
     if seconds is None:
-        return Step(name, f"Needs {enough}; choose a period.")
+        return Step(name, f"Needs {FEWEST_CALLS} calls in each of two periods; choose a period.")
     days = -(-2 * seconds // SECONDS_PER_DAY)
     is_here = since is not None and today - since >= days
-    needs = f"Needs {enough}: {formats.lasting(seconds)}, and as long before."
+    length = formats.lasting(seconds)
+    needs = f"Needs {FEWEST_CALLS} calls in {length}, and as many in the {length} before."
     return Step(name, needs, "" if is_here else _from(since, days), is_here)
 
 

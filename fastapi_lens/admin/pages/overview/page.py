@@ -124,16 +124,19 @@ def _sentence(context: Context, query: OverviewQuery, found: Found, numbers: Num
         numbers,
         changes,
         hrefs=[sections.href_of(context, query, one.endpoint) for one in changes],
-        candidates=(candidates, _cleanup_href(context, query)),
+        candidates=(candidates, len(unused), _cleanup_href(context, query)),
         length="" if before is None else f"the {formats.lasting(before.seconds)} before",
     )
 
 
 def _changes(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, Any]:
-    changes, observation = found.changes, found.evidence.observation
+    observation = found.evidence.observation
     since = observation.since_day
+    groups = None
+    if found.changes is not None:
+        groups = sections.change_groups(context, query, found.changes, found.before)
     return {
-        "changes": None if changes is None else sections.change_groups(context, query, changes),
+        "changes": groups,
         "changes_href": query.url(context.url(CHANGES)),
         "rules": sections.RULES,
         "needed_days": FEWEST_DAYS,

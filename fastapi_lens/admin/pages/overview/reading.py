@@ -10,8 +10,8 @@ from fastapi_lens.admin.urls.overview import OverviewQuery
 from fastapi_lens.reporting.app_series import AppSeries
 from fastapi_lens.reporting.changes import EndpointChange
 from fastapi_lens.reporting.evidence import AppEvidence, Judged
+from fastapi_lens.reporting.exception_reader import ExceptionKind
 from fastapi_lens.reporting.model import FEWEST_CALLS, AppBefore, Before, Endpoint, Usage
-from fastapi_lens.reporting.request_log import ExceptionKind
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import Status
 
@@ -100,9 +100,9 @@ def read(context: Context, query: OverviewQuery, state: State, *, with_changes: 
         slowest=slowest,
         before=reader.before(window=window, now=now, timed=[one.id for one in slowest]),
         changes=(
-            reader.changes(endpoints, window=window, now=now)
+            reader.changes.found(endpoints, window=window, now=now)
             if with_changes
-            else reader.known_changes(endpoints, window=window)
+            else reader.changes.known(endpoints, window=window)
         ),
         evidence=reader.recent_evidence(now, everything),
         exceptions=[

@@ -224,13 +224,32 @@ def unused_row(context: Context, query: OverviewQuery, judged: Judged) -> Unused
 
 
 def change_groups(
-    context: Context, query: OverviewQuery, changes: Iterable[EndpointChange]
+    context: Context,
+    query: OverviewQuery,
+    changes: Iterable[EndpointChange],
+    before: AppBefore | None,
 ) -> list[ChangeGroup]:
-    """Changes by kind, in the order of the kinds."""
+    """Changes by kind, in the order of the kinds.
+
+    Args:
+        context: The request.
+        query: The state of the page.
+        changes: The changes, those of one kind in their order.
+        before: All endpoints in the period before; None if it is not known.
+    """
     by_kind: dict[Kind, list[EndpointChange]] = {}
     for one in changes:
-        by_kind.setdefault(one.change.kind, []).append(one)
+        counted = _counted(one, before) if one.change.kind is Kind.DEPRECATED_BUT_CALLED else one
+        by_kind.setdefault(one.change.kind, []).append(counted)
     return [_group(context, query, kind, found) for kind, found in by_kind.items()]
+
+
+def _counted(found: EndpointChange, before: AppBefore | None) -> EndpointChange:
+    """The change with the calls that other lists show of the period, not those of whole days."""
+    endpoint, change = found
+    earlier = None if before is None else before.of_one(endpoint)
+    was = 0.0 if earlier is None else earlier.calls
+    return EndpointChange(endpoint, replace(change, before=was, after=endpoint.usage.calls))
 
 
 def _group(

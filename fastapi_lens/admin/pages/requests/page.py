@@ -1,6 +1,7 @@
 """The request log: single requests, newest first, and each of them on a page of its own."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from starlette.responses import RedirectResponse, Response
@@ -26,7 +27,8 @@ from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
 from fastapi_lens.admin.urls.period import Period, WindowChoice
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.reporting.model import Bounds
-from fastapi_lens.reporting.request_log import MOST_NEWER, LogFilter
+from fastapi_lens.reporting.request_log import MOST_NEWER, LogFilter, LoggedCall
+from fastapi_lens.reporting.workers import State
 
 PAGE_SIZE = 50
 
@@ -51,50 +53,21 @@ def requests_page(context: Context) -> Response:
     before = int(query.before, 16) if query.before else None
     state = context.lens.reader.state(context.now)
     # One more than a page tells if there are older ones.
-    wanted = query.wanted(context.now)
-    found = log.requests(wanted, before=before, limit=PAGE_SIZE + 1)
+    found = log.requests(query.wanted(context.now), before=before, limit=PAGE_SIZE + 1)
     calls = found[:PAGE_SIZE]
-    rows = rows_of(context, calls)
     newest = calls[0].key if calls and not query.before else ""
     values = {
         "current": "Requests",
         "heading": "Requests",
         "path": base,
-        "address": query.url(base),
         "query": query,
-        "only": endpoint_filter(
-            context, query.endpoint, replace(query, endpoint="").newest().url(base), state
-        ),
-        "selects": _selects(query, context.lens.methods),
-        "called_by": called_by(context, query.caller, replace(query, caller="").newest().url(base)),
-        "rows": rows,
-        "heads": heads(
-            columns(
-                with_callers=any(row.who for row in rows),
-                with_clients=any(call.client for call in calls),
-            )
-        ),
-        "older": query.older(calls[-1].key).url(base) if len(found) > PAGE_SIZE else "",
-        "newest": query.newest().url(base),
-        "clear": RequestsQuery(window=query.window).url(base),
-        "periods": periods_of(
-            context,
-            query.window,
-            lambda period: query.with_window(period).url(base),
-            bounds=Bounds(wanted.since, wanted.until),
-            nothing="all that is kept",
-        ),
         "any_at_all": bool(calls) or bool(log.requests(LogFilter(), limit=1)),
-        "everything": query.with_window(Period(WindowChoice.ALL)).url(base),
-        "exceptions_href": ExceptionsQuery(endpoint=query.endpoint, window=query.window).url(
-            context.url("/exceptions")
-        ),
-        "waits": "" if query.before else _waits(context, query, newest),
-        "exports": [
-            Link(kind.upper(), query.newest().url(f"{base}.{kind}"), current=False)
-            for kind in ("csv", "json")
-        ],
         "kept": kept_words(context.lens.settings.config),
+        "older": query.older(calls[-1].key).url(base) if len(found) > PAGE_SIZE else "",
+        "waits": "" if query.before else _waits(context, query, newest),
+        **_table(context, calls),
+        **_filters(context, query, state),
+        **_links(context, query),
     }
     headers = history_headers(context.request, query.url(base))
     return templates.page(context, "requests/page.html", values, headers=headers, state=state)
@@ -124,15 +97,16 @@ def new_requests(context: Context) -> Response:
 
 def request_page(context: Context) -> Response:
     """``GET /requests/{key}``: everything that is kept of one request."""
-    log = context.lens.reader.log
-    call = log.request(context.request.path_params["key"])
+    reader = context.lens.reader
+    call = reader.log.request(context.request.path_params["key"])
     if call is None:
         return templates.not_found_page(
             context.request,
             context.base,
             message="This request is not in the log, or it has expired.",
         )
-    exception = log.exception_kind(call.exception_key) if call.exception_key else None
+    key = call.exception_key
+    exception = reader.exception_log.kind(key) if key else None
     trace = "" if exception is None else exception.traceback or exception.message
     values = {
         "current": "Requests",
@@ -144,10 +118,55 @@ def request_page(context: Context) -> Response:
         "same_href": RequestsQuery(endpoint=call.endpoint_key).url(context.url("/requests")),
         "exception": exception,
         "traceback": SourceLinks.of(context).lines(trace),
-        "exception_href": context.url(f"/exceptions/{call.exception_key}"),
+        "exception_href": context.url(f"/exceptions/{key}"),
         **message_values(context),
     }
     return templates.page(context, "requests/request.html", values)
+
+
+def _table(context: Context, calls: Sequence[LoggedCall]) -> dict[str, object]:
+    """The rows, and the heads of the columns that they need."""
+    rows = rows_of(context, calls)
+    shown = columns(
+        with_callers=any(row.who for row in rows),
+        with_clients=any(call.client for call in calls),
+    )
+    return {"rows": rows, "heads": heads(shown)}
+
+
+def _filters(context: Context, query: RequestsQuery, state: State) -> dict[str, object]:
+    """The filters of the list, with the addresses that remove them."""
+    base, wanted = context.url("/requests"), query.wanted(context.now)
+    of_all, of_everybody = replace(query, endpoint=""), replace(query, caller="")
+    return {
+        "only": endpoint_filter(context, query.endpoint, of_all.newest().url(base), state),
+        "called_by": called_by(context, query.caller, of_everybody.newest().url(base)),
+        "selects": _selects(query, context.lens.methods),
+        "periods": periods_of(
+            context,
+            query.window,
+            lambda period: query.with_window(period).url(base),
+            bounds=Bounds(wanted.since, wanted.until),
+            nothing="all that is kept",
+        ),
+        "clear": RequestsQuery(window=query.window).url(base),
+    }
+
+
+def _links(context: Context, query: RequestsQuery) -> dict[str, object]:
+    """The addresses of other views of the list, and of its files."""
+    base = context.url("/requests")
+    exceptions = ExceptionsQuery(endpoint=query.endpoint, window=query.window)
+    return {
+        "address": query.url(base),
+        "newest": query.newest().url(base),
+        "everything": query.with_window(Period(WindowChoice.ALL)).url(base),
+        "exceptions_href": exceptions.url(context.url("/exceptions")),
+        "exports": [
+            Link(kind.upper(), query.newest().url(f"{base}.{kind}"), current=False)
+            for kind in ("csv", "json")
+        ],
+    }
 
 
 def _waits(context: Context, query: RequestsQuery, newest: str) -> str:

@@ -9,7 +9,7 @@ from fastapi_lens.settings.ignore_rules import Rule
 from fastapi_lens.storage.schema.identities import release_id
 from tests.admin.conftest import Site
 from tests.admin.test_ignored import save_rules
-from tests.support.pages import field, form_actions, link, page_text, part
+from tests.support.pages import field, form_actions, link, page_text, part, table
 from tests.support.past import Past
 
 MakeSite = Callable[..., Site]
@@ -88,6 +88,9 @@ def test_a_removed_endpoint_says_who_still_calls_it(site: Site) -> None:
     assert "Still called, and answered 404: 7 calls on 2 days, the last on " in box
     assert "Keep on purpose" not in box
     assert "/lens/cleanup?verdict=removed" in page
+    assert "removed from the routes on " in page_text(page)
+    listed = table(site.get("/lens/endpoints?cols=verdict").text, "Endpoints")
+    assert listed["GET /v0/orders"]["Verdict"] == "Removed"
 
 
 def test_all_of_it_is_readable(site: Site) -> None:

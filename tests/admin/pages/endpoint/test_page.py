@@ -81,7 +81,7 @@ def test_its_window_is_in_its_address(site: Site) -> None:
 def test_it_is_not_sent_again_while_nothing_changes(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = site.lens.clock() // 60 * 60 + 30
+    now = site.lens.clock()
     monkeypatch.setattr(site.lens, "clock", lambda: now)
     address = f"/lens/endpoints/{key_of(site, 'health')}"
     tag = site.fragment(address).headers["etag"]
@@ -97,7 +97,7 @@ def test_the_entity_tag_depends_on_who_looks(
     site = make_site(
         report_keys={"root": "key-a", "too": "key-b", "ci": KeyConfig("key-c", scope="read")}
     )
-    now = site.lens.clock() // 60 * 60 + 30
+    now = site.lens.clock()
     monkeypatch.setattr(site.lens, "clock", lambda: now)
     site.client.headers["X-Lens-Key"] = "key-a"
     address = f"/lens{page.format(key=key_of(site, 'health'))}"
@@ -112,6 +112,12 @@ def test_the_entity_tag_depends_on_who_looks(
         changed = site.fragment(address, **keys[2], **{"If-None-Match": other})
         assert changed.status_code == 200
     assert site.fragment(address, **keys[2], **{"If-None-Match": tag(**keys[2])}).status_code == 304
+
+
+def test_a_removed_endpoint_is_said_to_be_removed() -> None:
+    found = endpoint(status=Status.DEAD, last_called_at=NOW - 40 * DAY)
+    said = status_reason(found, thresholds=Thresholds(7, 30), now=NOW, removed_at=NOW - 32 * DAY)
+    assert re.fullmatch(r"removed from the routes on \d+ \w+ \d{4}", said)
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_the_list_says_what_it_does_not_have(
     assert "Exceptions are kept for 35 days after their last time." in text
     counted_always(raising)
     assert "Not counted by time before" not in raising.page()
-    monkeypatch.setattr("fastapi_lens.reporting.request_log.MOST_EXCEPTIONS", 1)
+    monkeypatch.setattr("fastapi_lens.reporting.exception_reader.MOST_EXCEPTIONS", 1)
     monkeypatch.setattr("fastapi_lens.admin.pages.exceptions.page.MOST_EXCEPTIONS", 2)
     assert "Only the latest 2 types are listed." in page_text(raising.page())
 
@@ -154,7 +154,7 @@ def test_an_exception_of_an_older_worker_is_listed_with_what_is_known(raising: R
     counted_always(raising)
     raising.raise_at(60, 3 * DAY, 3 * DAY, counted=False)
     assert listed(raising.page("?days=1")).rows[0]["Times"] == "1"
-    found = raising.site.lens.reader.log.exception_kinds()
+    found = raising.site.lens.reader.exception_log.kinds()
     assert [(one.calls, one.in_period, one.is_new) for one in found] == [(3, 3, False)]
 
 

@@ -36,14 +36,17 @@ def change(kind: Kind, **facts: Any) -> Change:
 
 
 def told(
-    found: Numbers, changes: list[EndpointChange] | None = None, candidates: int = 0
+    found: Numbers,
+    changes: list[EndpointChange] | None = None,
+    candidates: int = 0,
+    unused: int = 0,
 ) -> list[Part]:
     hrefs = [f"/{one.endpoint.key}" for one in changes or ()]
     return sentence(
         found,
         changes,
         hrefs=hrefs,
-        candidates=(candidates, "/cleanup"),
+        candidates=(candidates, unused, "/cleanup"),
         length="the 7 days before",
     )
 
@@ -137,8 +140,11 @@ def test_a_rise_from_nothing_has_no_percentage() -> None:
 def test_what_went_cold_and_what_can_be_deleted_is_counted() -> None:
     kinds = (Kind.WENT_COLD, Kind.WENT_DEAD, Kind.FASTER)
     changes = [EndpointChange(endpoint(f"/{kind}"), change(kind)) for kind in kinds]
-    parts = told(numbers(usage(500)), changes, candidates=1_200)
+    parts = told(numbers(usage(500)), changes, candidates=1_200, unused=1_300)
     assert text(parts).endswith(
-        "2 endpoints went cold or dead. 1,200 can be looked at for deletion."
+        "2 endpoints went cold or dead. "
+        "1,200 of 1,300 unused endpoints can be looked at for deletion."
     )
     assert parts[-2].href == "/cleanup"
+    every = told(numbers(usage(500)), candidates=1, unused=1)
+    assert text(every).endswith(" 1 unused endpoint can be looked at for deletion.")

@@ -76,7 +76,7 @@ def test_days_are_named_as_soon_as_the_recording_has_begun(site: Site) -> None:
     said = page_text(overview(site, "?days=1"))
     assert f"Needs 7 full days. from {day(site, 7)}" in said
     assert f"from {day(site, 99)}" in said
-    assert f"1 day, and as long before. from {day(site, 1)}" in said
+    assert f"100 calls in 1 day, and as many in the 1 day before. from {day(site, 1)}" in said
     assert "Appear within 3601 seconds of a call. A p95 above 500 ms is slow. here" in said
 
 
@@ -87,7 +87,7 @@ def test_a_period_without_an_end_is_compared_with_none(site: Site) -> None:
 def test_two_short_periods_are_soon_over(site: Site) -> None:
     observed(site, 2)
     site.count("GET", "/health")
-    assert "1 day, and as long before. here" in page_text(overview(site, "?days=1"))
+    assert "and as many in the 1 day before. here" in page_text(overview(site, "?days=1"))
 
 
 def test_callers_are_there_where_they_are_recorded(make_site: MakeSite) -> None:

@@ -114,7 +114,7 @@ def with_changes(monkeypatch: pytest.MonkeyPatch) -> Callable[[Site, list[Endpoi
     """Lets a site have changes, which its rows do not have."""
 
     def let(site: Site, found: list[EndpointChange]) -> None:
-        monkeypatch.setattr(site.lens.reader, "known_changes", lambda *_, **__: tuple(found))
+        monkeypatch.setattr(site.lens.reader.changes, "known", lambda *_, **__: tuple(found))
 
     return let
 
@@ -288,7 +288,7 @@ def test_unused_endpoints_say_since_when_and_can_be_copied(make_site: MakeSite) 
     assert "/v2/orders" in copied
     sure = [row for row in unused.rows if row["Verdict"] in ("Safe to remove", "Probably unused")]
     assert len(keys) > len(sure) > 0
-    assert f"{len(sure)} can be looked at for deletion" in page_text(text)
+    assert f"{len(sure)} of {len(keys)} unused endpoints can be looked at" in page_text(text)
     assert link(text, f"Review {len(keys)}").href == "/lens/cleanup"
     evidence = site.lens.reader.evidence(site.lens.clock())
     file = evidence.endpoints[0].endpoint.source.rpartition(":")[0]
@@ -386,6 +386,19 @@ def test_changes_are_said_by_kind_with_their_numbers(
     assert "calls a day 100 → 157" in said
     assert "1 endpoint failed more, and no longer" in said
     assert "GET /v2/orders/{order_id} is 57% slower since release 2.14.0." in said
+
+
+def test_calls_of_a_deprecated_endpoint_are_those_of_the_list(
+    shop_site: Site, with_changes: Callable[..., None]
+) -> None:
+    shop_site.count("GET", "/v1/carts", 3)
+    shop_site.count("GET", "/health", 2)
+    change = change_of(
+        shop_site, "/v1/carts", Kind.DEPRECATED_BUT_CALLED, measured=Measured.CALLS, before=9.0
+    )
+    with_changes(shop_site, [change])
+    changed = page_text(overview(shop_site)).split("What changed")[-1]
+    assert "3 calls" in changed.split("What counts as a change", maxsplit=1)[0]
 
 
 def test_the_rule_of_changes_is_on_the_page(site: Site) -> None:

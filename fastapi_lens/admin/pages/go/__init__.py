@@ -1,0 +1,1 @@
+"""The search for pages, actions and endpoints."""
