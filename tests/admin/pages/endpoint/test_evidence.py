@@ -81,6 +81,7 @@ def test_an_ignored_endpoint_has_no_verdict(site: Site) -> None:
 def test_a_removed_endpoint_says_who_still_calls_it(site: Site) -> None:
     past = with_past(site)
     past.remove("GET", "/v0/orders", since=30, calls={2: 3, 5: 4})
+    past.use("GET", "/v0/orders", [40])
     (gone,) = site.lens.reader.evidence(site.lens.clock()).removed
     page = site.get(f"/lens/endpoints/{gone.endpoint.key}").text
     box = part(page, "evidence") or ""
