@@ -80,7 +80,7 @@ def exceptions(made: Probe) -> list[ExceptionKind]:
 
 def whole(made: Probe, kind: ExceptionKind) -> ExceptionKind:
     """A kind of exceptions with its traceback, which lists leave out."""
-    found = made.lens.reader.log.exception_kind(kind.key)
+    found = made.lens.reader.exception_log.kind(kind.key)
     assert found is not None
     return found
 
