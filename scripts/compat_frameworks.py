@@ -67,11 +67,7 @@ def section(results: Mapping[str, Outcomes], missing: Sequence[str], today: date
     for name in names:
         passes = (outcomes[name] for outcomes in results.values())
         rows.append([name, *("passes" if each else "**fails**" for each in passes)])
-    lines = [f"Last run: {today.isoformat()}.", ""]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    if missing:
-        lines += ["", *(f"- Not tried: {each}" for each in missing)]
-    return "\n".join(lines)
+    return compat_python.dated_table(rows, missing, today)
 
 
 def main(names: Sequence[str]) -> int:

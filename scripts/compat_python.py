@@ -50,6 +50,11 @@ def section(results: Sequence[Result], missing: Sequence[str], today: date) -> s
         outcome = result.outcome
         counts = (outcome.passed, outcome.failed, outcome.left_out.total())
         rows.append([*(result.versions[name] for name in SHOWN), *map(str, counts)])
+    return dated_table(rows, missing, today)
+
+
+def dated_table(rows: Sequence[Sequence[str]], missing: Sequence[str], today: date) -> str:
+    """Rows of a table, its head and rule first, below their date and above what was not tried."""
     lines = [f"Last run: {today.isoformat()}.", ""]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     if missing:
