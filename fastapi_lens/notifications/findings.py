@@ -63,8 +63,7 @@ def read_load(reader: Reader, config: LensConfig, *, now: float) -> Findings:
         if config.alert_error_share is not None:
             holds = fails(*loads, limit=config.alert_error_share)
             found.append(Finding(Subject(Rule.ERRORS, one.key), holds))
-        # A WebSocket lasts as long as it is open.
-        if config.alert_slow and one.kind != "websocket":
+        if config.alert_slow and one.is_timed:
             holds = is_slow(*loads, limit_ms=config.slow_threshold_ms)
             found.append(Finding(Subject(Rule.SLOW, one.key), holds))
     return Findings(LOAD_RULES, tuple(found), {one.key: one for one in hour})

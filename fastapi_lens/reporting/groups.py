@@ -2,11 +2,12 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from fastapi_lens.reporting.model import Endpoint, Usage
 from fastapi_lens.reporting.parts import PartKind, file_of, prefixes_by_path
+from fastapi_lens.reporting.usages import counted_usage, timed_usage
 from fastapi_lens.settings.status import UNUSED, Status
 
 
@@ -26,12 +27,12 @@ class Group:
     @cached_property
     def usage(self) -> Usage:
         """The calls of all; without a histogram."""
-        return Usage.total([replace(one.usage, histogram=None) for one in self.endpoints])
+        return counted_usage(self.endpoints)
 
     @cached_property
     def timed(self) -> Usage:
-        """The calls whose durations count: WebSockets stay open for long."""
-        return Usage.total([one.usage for one in self.endpoints if one.kind != "websocket"])
+        """The calls whose durations count."""
+        return timed_usage(self.endpoints)
 
     @cached_property
     def statuses(self) -> Mapping[Status, int]:

@@ -203,6 +203,11 @@ class Endpoint:
         return key_from_id(self.id)
 
     @property
+    def is_timed(self) -> bool:
+        """False if its durations say nothing: a WebSocket lasts as long as it is open."""
+        return self.kind != "websocket"
+
+    @property
     def is_comparable(self) -> bool:
         """True if the window and the period before have enough calls for a comparison."""
         found = self.before
@@ -210,8 +215,8 @@ class Endpoint:
 
     @property
     def is_timed_comparable(self) -> bool:
-        """The same of durations; WebSockets last as long as they are open."""
-        return self.is_comparable and self.kind != "websocket"
+        """The same of durations."""
+        return self.is_comparable and self.is_timed
 
     @property
     def calls_ratio(self) -> float:
@@ -230,8 +235,8 @@ class Endpoint:
         return self.usage.percentiles_ms[1] / was if was else 0.0
 
     def is_slow(self, *, limit_ms: float) -> bool:
-        """True if the p95 exceeds a limit; WebSockets stay open for long, and are never slow."""
-        return self.kind != "websocket" and self.usage.percentiles_ms[1] > limit_ms
+        """True if the p95 exceeds a limit; a WebSocket is never slow."""
+        return self.is_timed and self.usage.percentiles_ms[1] > limit_ms
 
 
 @dataclass(frozen=True, slots=True)

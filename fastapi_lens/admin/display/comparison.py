@@ -139,7 +139,7 @@ def calls_change(endpoint: Endpoint, before: AppBefore, times: Times = IN_UTC) -
 def p95_change(endpoint: Endpoint, before: AppBefore, times: Times = IN_UTC) -> Change:
     """The change of an endpoint's p95; see `calls_change`. Both histograms must have been read."""
     found = endpoint.before
-    if endpoint.kind == "websocket":
+    if not endpoint.is_timed:
         return Change(title="A WebSocket lasts as long as it is open.")
     if found is None:
         return Change(title=_new(endpoint, times))

@@ -8,6 +8,7 @@ from fastapi_lens.admin.display.paging import Paged, pages_of
 from fastapi_lens.admin.tables.endpoints import STATUS_ORDER
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
 from fastapi_lens.reporting.model import Endpoint, Usage
+from fastapi_lens.reporting.usages import counted_usage, timed_usage
 from fastapi_lens.settings.status import Status
 
 METHOD_ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "WEBSOCKET")
@@ -51,12 +52,12 @@ class Listing(Paged[Endpoint]):
     @property
     def total(self) -> Usage:
         """The usage of all matching endpoints together; without a histogram."""
-        return Usage.total([replace(one.usage, histogram=None) for one in self.matching])
+        return counted_usage(self.matching)
 
     @property
     def timed(self) -> Usage:
-        """The calls whose durations count: WebSockets stay open for long."""
-        return Usage.total([one.usage for one in self.matching if one.kind != "websocket"])
+        """The calls whose durations count."""
+        return timed_usage(self.matching)
 
 
 def filter_and_sort(

@@ -94,14 +94,7 @@ def _bucket_sum(row: Row) -> BucketSum:
 
 
 def _add_statuses(connection: Connection, rows: Sequence[Row]) -> None:
-    names = [column.name for column in STATUS.primary_key]
-    UPDATE_STATUS.run(
-        connection,
-        [
-            {**primary_key(STATUS, [row[name] for name in names]), "add_calls": row["calls"]}
-            for row in rows
-        ],
-    )
+    UPDATE_STATUS.run(connection, _added_calls(STATUS, rows))
 
 
 def _add_exceptions(connection: Connection, rows: Sequence[Row]) -> None:
@@ -124,16 +117,20 @@ def _add_observed(connection: Connection, rows: Sequence[Row]) -> None:
 
 
 def _add_gone(connection: Connection, rows: Sequence[Row]) -> None:
-    names = [column.name for column in GONE.primary_key]
     is_row = [column == sa.bindparam(f"key_{column.name}") for column in GONE.primary_key]
     update = sa.update(GONE).where(*is_row)
     connection.execute(
-        update.values(calls=GONE.c.calls + sa.bindparam("add_calls")),
-        [
-            {**primary_key(GONE, [row[name] for name in names]), "add_calls": row["calls"]}
-            for row in rows
-        ],
+        update.values(calls=GONE.c.calls + sa.bindparam("add_calls")), _added_calls(GONE, rows)
     )
+
+
+def _added_calls(table: sa.Table, rows: Sequence[Row]) -> list[Row]:
+    """The keys of rows that have only calls, and the calls to add."""
+    names = [column.name for column in table.primary_key]
+    return [
+        {**primary_key(table, [row[name] for name in names]), "add_calls": row["calls"]}
+        for row in rows
+    ]
 
 
 def _add_callers(connection: Connection, rows: Sequence[Row]) -> None:

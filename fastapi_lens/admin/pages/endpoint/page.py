@@ -103,9 +103,7 @@ def _calls(context: Context, detail: Detail, query: EndpointQuery) -> dict[str, 
     is_slow = endpoint.is_slow(limit_ms=slow_ms)
     return {
         "usage": endpoint.usage,
-        "figures": figures(
-            endpoint.usage, comparable, slow=is_slow, is_timed=endpoint.kind != "websocket"
-        ),
+        "figures": figures(endpoint.usage, comparable, slow=is_slow, is_timed=endpoint.is_timed),
         "comparison": comparison(
             endpoint, before, everything=is_whole, times=Times.of(context.zone)
         ),

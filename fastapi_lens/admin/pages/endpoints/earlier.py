@@ -60,7 +60,7 @@ class Earlier:
         wanted = [
             one.id
             for one in endpoints
-            if one.kind != "websocket"
+            if one.is_timed
             and one.usage.calls >= fewest
             and (found := before.usages.get(one.id)) is not None
             and found.histogram is None

@@ -1,7 +1,7 @@
 """Everything that the overview shows, read from the database. No HTML."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.pages.overview import sections
@@ -12,6 +12,7 @@ from fastapi_lens.reporting.changes import EndpointChange
 from fastapi_lens.reporting.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.exception_reader import ExceptionKind
 from fastapi_lens.reporting.model import FEWEST_CALLS, AppBefore, Before, Endpoint, Usage
+from fastapi_lens.reporting.usages import counted_usage, timed_usage
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import Status
 
@@ -53,10 +54,10 @@ class Found:
     @property
     def numbers(self) -> Numbers:
         """The sums of the shown endpoints."""
-        usage = Usage.total([replace(one.usage, histogram=None) for one in self.endpoints])
+        usage = counted_usage(self.endpoints)
         return Numbers(
             usage=usage,
-            timed=Usage.total([one.usage for one in self.endpoints if one.kind != "websocket"]),
+            timed=timed_usage(self.endpoints),
             before=self._comparable(usage),
             exceptions=(
                 sum(one.in_period for one in self.exceptions),
@@ -112,7 +113,7 @@ def read(context: Context, query: OverviewQuery, state: State, *, with_changes: 
         ],
         series=reader.app_series(
             [one.id for one in endpoints],
-            [one.id for one in endpoints if one.kind != "websocket"],
+            [one.id for one in endpoints if one.is_timed],
             window=window,
             now=now,
         ),

@@ -131,7 +131,7 @@ def failing(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
 
 def slowest(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
     """The endpoints with the highest p95; WebSockets have none."""
-    found = [one for one in endpoints if one.usage.calls and one.kind != "websocket"]
+    found = [one for one in endpoints if one.usage.calls and one.is_timed]
     return sorted(found, key=lambda one: (-one.usage.percentiles_ms[1], one.path))[:ROWS]
 
 
