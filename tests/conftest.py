@@ -6,6 +6,7 @@ FastAPI's neighbours, the tests that need it are left out, and the run says so.
 """
 
 import os
+import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,9 @@ MAY_BE_MISSING = {
 
 UNMEASURED_FOLDERS = {"attack", "benchmarks", "browser", "docs", "end_to_end", "example", "tooling"}
 """Tests of the whole, of tools and of the example: they show much, but are not to cover lines."""
+
+TURN_SECONDS = 3
+"""As long as all but few tests take; so much of each minute is waited for at most."""
 
 _SERVERS = pytest.StashKey[list[Server]]()
 _BROWSER = pytest.StashKey[SharedBrowser]()
@@ -185,6 +189,17 @@ def no_settings_from_outside(
             monkeypatch.delenv(name)
     # Else nothing that sets no database had the default of an application that runs.
     monkeypatch.delenv(TEST_SUITE, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def time_in_the_minute(request: pytest.FixtureRequest) -> None:
+    """Begin no test right before a minute turns: windows, tags and days of pages turn with it.
+
+    What happens at a turn is tested with clocks of the tests' own.
+    """
+    left = 60 - time.time() % 60
+    if left < TURN_SECONDS and not request.node.get_closest_marker("unit"):
+        time.sleep(left)
 
 
 @pytest.fixture

@@ -20,6 +20,11 @@ from fastapi_lens.verdict.history import REFUSED
 from tests.recording.probe import lens_of
 
 
+def minute_before(moment: float) -> int:
+    """The latest minute whose first second was over: its calls were there at that moment."""
+    return int((moment - 1) // 60)
+
+
 class Site:
     """An application, its lens, and a client on this machine.
 
@@ -77,16 +82,16 @@ class Site:
             by: Their caller; None if callers were not recorded.
         """
         durations = [duration_ns // 1_000] * calls
-        counted = delta(
-            endpoint_id("site", method, path), durations, minute=int(moment // 60), status=status
-        )
+        minute = minute_before(moment - duration_ns / 1_000_000_000)
+        identity = endpoint_id("site", method, path)
+        counted = delta(identity, durations, minute=minute, status=status)
         if by is None:
             self._write(moment, Batch(1, (counted,)))
             return
         attributed = caller_calls(
             counted.endpoint_id,
             by,
-            minute=int(moment // 60),
+            minute=minute,
             calls=calls,
             refused=calls if status in REFUSED else 0,
             errors_5xx=calls if status >= 500 else 0,
@@ -98,7 +103,7 @@ class Site:
         self, moment: float, method: str, path: str, callers: Sequence[CallerFacts]
     ) -> None:
         """One call by each of some callers at a past time, in epoch seconds; see `count_at`."""
-        minute, identity = int(moment // 60), endpoint_id("site", method, path)
+        minute, identity = minute_before(moment), endpoint_id("site", method, path)
         calls = tuple(caller_calls(identity, one, minute=minute) for one in callers)
         counted = delta(identity, [1_000] * len(callers), minute=minute)
         batch = Batch(1, (counted,), is_attributed=True, callers=calls, names=tuple(callers))
