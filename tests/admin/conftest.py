@@ -21,8 +21,8 @@ from tests.recording.probe import lens_of
 
 
 def minute_before(moment: float) -> int:
-    """The latest minute whose first second was over: its calls were there at that moment."""
-    return int((moment - 1) // 60)
+    """The latest minute whose first second was over at a moment; a whole minute is that minute."""
+    return int((moment - (moment % 60 > 0)) // 60)
 
 
 class Site:
@@ -82,7 +82,7 @@ class Site:
             by: Their caller; None if callers were not recorded.
         """
         durations = [duration_ns // 1_000] * calls
-        minute = minute_before(moment - duration_ns / 1_000_000_000)
+        minute = minute_before(moment)
         identity = endpoint_id("site", method, path)
         counted = delta(identity, durations, minute=minute, status=status)
         if by is None:
