@@ -366,7 +366,7 @@ def test_a_deprecated_endpoint_that_is_called_again_is_told(
 def test_switched_off_rules_find_nothing(
     notifying: MakeSite, receiver: Receiver, clock: Clock
 ) -> None:
-    site = notifying()
+    site = notifying(digest_day="monday")
     off: dict[str, Any] = {"alert_error_share": None, "alert_slow": False, "alert_dead": False}
     off |= {"alert_deprecated": False, "digest_day": "off"}
     change(site, clock, off)
