@@ -1,4 +1,4 @@
-"""What an admin does to the history on the pages makes no endpoint look unused."""
+"""Deletions, rules and a retention that an admin sets on the pages make no endpoint unused."""
 
 import pytest
 
