@@ -23,7 +23,7 @@ PY := $(VENV)/bin/python
 .PHONY: help setup browser frameworks mariadb nginx pgbouncer programs demo \
         lint lint-format lint-rules lint-mypy lint-pyright lint-imports format \
         test test-quick test-unit mutation audit constraints docs interface fuzz screenshots \
-        bench bench-admin-load bench-changes bench-exactly-once bench-failover bench-fleet \
+        bench bench-admin-load bench-changes bench-cleanup bench-exactly-once bench-failover bench-fleet \
         bench-hosts bench-log bench-outages bench-pages bench-retention bench-sizing bench-storage \
         bench-tabs \
         bench-verdict \
@@ -147,6 +147,9 @@ bench-retention: setup ## what requests and flushes notice of a deletion: benchm
 
 bench-sizing: setup ## how large the database becomes: the tables of docs/storage.md
 	@$(PY) -m benchmarks.sizing $(ARGS)
+
+bench-cleanup: setup ## how quick the cleanup page is with 1,000 endpoints: benchmarks/RESULTS.md
+	@$(PY) -m benchmarks.cleanup $(ARGS)
 
 bench-exactly-once: setup mariadb ## every count once, whatever fails: benchmarks/RESULTS.md in four minutes
 	@$(PY) -m benchmarks.exactly_once $(ARGS)

@@ -75,11 +75,7 @@ def lay_down(url: str, *, endpoints: int, now: float) -> None:
         StorageError: The database cannot be written.
     """
     database = Database(url)
-    migrate(database)
-    began_us = round((now - OLD_DAYS * DAY) * 1_000_000)
-    writer = Writer(database, WorkerFacts("history", APP, "past", 1, "1.0", began_us, 5_000))
-    facts = [_facts(number, path, began_us) for number, path in enumerate(paths(endpoints))]
-    writer.register(facts, applied=0, now_us=began_us)
+    writer, facts = _registered(database, endpoints, now - OLD_DAYS * DAY)
     called = [fact.id for number, fact in enumerate(facts) if number % 10 >= UNUSED_OF_TEN]
     calls = list(_draw(Random(SEED)))
     first = facts[UNUSED_OF_TEN].id
@@ -89,6 +85,29 @@ def lay_down(url: str, *, endpoints: int, now: float) -> None:
         writer.write(Batch(seq, tuple(written)))
     prune(database, Retention(), now=now)
     database.close()
+
+
+def lay_down_endpoints(url: str, *, endpoints: int, since: float) -> None:
+    """Fill an empty database with endpoints that were never called.
+
+    Raises:
+        StorageError: The database cannot be written.
+    """
+    database = Database(url)
+    _registered(database, endpoints, since)
+    database.close()
+
+
+def _registered(
+    database: Database, endpoints: int, since: float
+) -> tuple[Writer, list[EndpointFacts]]:
+    """A worker, and the endpoints that it has registered at a time in epoch seconds."""
+    migrate(database)
+    began_us = round(since * 1_000_000)
+    writer = Writer(database, WorkerFacts("history", APP, "past", 1, "1.0", began_us, 5_000))
+    facts = [_facts(number, path, began_us) for number, path in enumerate(paths(endpoints))]
+    writer.register(facts, applied=0, now_us=began_us)
+    return writer, facts
 
 
 def _facts(number: int, path: str, seen_at_us: int) -> EndpointFacts:

@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from benchmarks.sections import write_section
-from benchmarks.verdict_behaviours import HELD_OUT, MAIN
+from benchmarks.verdict_behaviours import HELD_OUT, MAIN, BehavioursError, load
 from benchmarks.verdict_results import section
 from benchmarks.verdict_world import OBSERVATIONS, Outcome, Run, outcomes_of
 
@@ -53,6 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
     behaviours = [options.behaviours] if options.behaviours else [MAIN, HELD_OUT]
+    try:
+        # Here, because an error in another process comes with the frames of both.
+        for name in behaviours:
+            load(name)
+    except BehavioursError as error:
+        parser.error(str(error))
     observations = QUICK_OBSERVATIONS if options.quick else OBSERVATIONS
     seeds = QUICK_SEEDS if options.quick else SEEDS
     outcomes = simulate(runs_of(behaviours, observations, seeds), processes=options.processes)

@@ -374,11 +374,18 @@ def register_held_out(registry: Registry) -> None:
 MAIN, HELD_OUT = "main", "held out"
 
 
+class BehavioursError(ValueError):
+    """A file of behaviours cannot be used; the message names the behaviour and the fault."""
+
+
 def load(name: str) -> list[Behaviour]:
     """The behaviours of a set.
 
     Args:
         name: `MAIN`, `HELD_OUT`, or the path of a file that registers others.
+
+    Raises:
+        BehavioursError: The file cannot be used.
     """
     registry = Registry()
     if name == MAIN:
@@ -386,6 +393,36 @@ def load(name: str) -> list[Behaviour]:
     elif name == HELD_OUT:
         register_held_out(registry)
     else:
-        given = {"kind": registry.kind, "days_where": days_where, "date_at": date_at}
-        runpy.run_path(str(Path(name)), init_globals=given)
+        _run(name, registry)
     return registry.behaviours
+
+
+def _run(file: str, registry: Registry) -> None:
+    """Let a file register its behaviours, and try each of its generators once."""
+    given = {"kind": registry.kind, "days_where": days_where, "date_at": date_at}
+    try:
+        runpy.run_path(str(Path(file)), init_globals=given)
+    except Exception as error:
+        raise BehavioursError(f"{file} cannot be run: {_words(error)}") from error
+    if not registry.behaviours:
+        raise BehavioursError(f"{file} registers nothing: call kind(name, group, *generators)")
+    for behaviour in registry.behaviours:
+        try:
+            _require_usable(behaviour)
+        except Exception as error:
+            raise BehavioursError(f"{file}: {behaviour.name!r}: {_words(error)}") from error
+
+
+def _require_usable(behaviour: Behaviour) -> None:
+    if behaviour.stops and not behaviour.callers:
+        raise BehavioursError("it has no caller that could stop")
+    for generator in (*behaviour.callers, behaviour.noise, behaviour.refused):
+        days = generator(Random(0), 0, DAYS) if generator else ()
+        wrong = next((day for day in days if type(day) is not int), None)
+        if wrong is not None:
+            raise BehavioursError(f"a generator must give day numbers as int, not {wrong!r}")
+
+
+def _words(error: Exception) -> str:
+    kind = "" if isinstance(error, BehavioursError) else f"{type(error).__name__}: "
+    return f"{kind}{error}"

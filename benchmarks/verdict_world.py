@@ -87,7 +87,7 @@ def _endpoints(behaviours: Sequence[Behaviour], random: Random) -> Iterator[Endp
             if behaviour.stops:
                 callers[0] = _stopped(random, callers[0], behaviour.fade)
             noise, refused = (
-                tuple(each(random, born, DAYS)) if each else ()
+                tuple(sorted(each(random, born, DAYS))) if each else ()
                 for each in (behaviour.noise, behaviour.refused)
             )
             yield Endpoint(behaviour, born, tuple(callers), noise, refused)

@@ -3,7 +3,7 @@
 LensError                      the root; catch this to catch them all
 ├── ConfigError                a setting is invalid; raised by LensConfig before anything starts
 ├── OverrideError              the `x-lens` mapping of a route is invalid; the reader of the routes
-│                              logs it and judges the endpoint without its overrides
+│                              logs it and keeps the endpoint
 └── StorageError               the database cannot be used
     ├── DamagedFileError       the file is no SQLite database, or damaged; counts wait in memory
     ├── ForeignFileError       the file is that of the other package named fastapi-lens; counts wait
@@ -47,7 +47,7 @@ class ConfigError(LensError, ValueError):
 class OverrideError(LensError, ValueError):
     """The ``x-lens`` mapping of a route has a field that cannot work.
 
-    Whoever reads the routes catches it, logs it with the route and goes on without overrides.
+    Whoever reads the routes catches it, logs it with the route and keeps the endpoint.
 
     Attributes:
         field: The field, as ``x-lens.until``.

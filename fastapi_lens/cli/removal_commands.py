@@ -106,6 +106,12 @@ def check_command(
         _show(result, form)
         if comparison.has_failed:
             raise typer.Exit(Exit.WRONG)
+        if comparison.strangers:
+            raise CommandError(
+                Exit.UNREACHABLE,
+                f"{comparison.strangers[0]} is no evidence of this application: "
+                "the branch has none of its endpoints, so nothing can be said",
+            )
 
 
 def routes_command(

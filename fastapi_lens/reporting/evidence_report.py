@@ -32,9 +32,13 @@ def iso_date(day: int | None) -> str | None:
 
 
 class Observed(BaseModel):
-    """The observed time: `since` is None before the first minute; `holes` are pairs of dates."""
+    """The observed time: from a day to the end of a minute, both None before the first minute.
+
+    `holes` are pairs of dates.
+    """
 
     since: float | None
+    until: float | None
     days: int
     hole_days: int
     holes: list[tuple[str | None, str | None]]
@@ -45,6 +49,7 @@ class Observed(BaseModel):
         since, today = observation.since_day, observation.today
         return cls(
             since=None if since is None else float(since * SECONDS_PER_DAY),
+            until=observation.until,
             days=0 if since is None else today - since + 1,
             hole_days=observation.hole_days,
             holes=[(iso_date(first), iso_date(last)) for first, last in observation.holes],

@@ -39,12 +39,14 @@ class Observation:
             day is a hole day if 60 or more minutes in a row, of which it has at least one, were
             not observed.
         hole_days: Number of hole days.
+        until: End of the last observed minute, in epoch seconds; None if there is none.
     """
 
     since_day: int | None
     today: int
     holes: tuple[tuple[int, int], ...] = ()
     hole_days: int = 0
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,9 @@ def read_observation(connection: Connection, app: str, *, now: float) -> Observa
     first = first_hour * _HOUR_MINUTES + _lowest_bit(minutes)
     end = int((now - UNWRITTEN_SECONDS) // _MINUTE)
     holes = Holes.of(_hole_days(hours, end))
-    return Observation(first // _DAY_MINUTES, today, tuple(holes), holes.days())
+    last_hour, last_minutes = hours[-1]
+    until = float((last_hour * _HOUR_MINUTES + last_minutes.bit_length()) * _MINUTE)
+    return Observation(first // _DAY_MINUTES, today, tuple(holes), holes.days(), until)
 
 
 def release_names(connection: Connection, app: str) -> tuple[Release, ...]:

@@ -38,7 +38,7 @@ from fastapi_lens.storage.schema.migrations import migrate, session_salt
 from fastapi_lens.storage.writing.batches import EndpointFacts
 from fastapi_lens.storage.writing.evidence import Uncounted
 from fastapi_lens.text.escaping import visible
-from fastapi_lens.verdict.overrides import as_text, overrides_of
+from fastapi_lens.verdict.overrides import as_text, kept_for, overrides_of
 
 logger = logging.getLogger("fastapi_lens")
 
@@ -362,15 +362,15 @@ class Lens:
         )
 
     def _overrides(self, method: str, leaf: Leaf) -> str | None:
-        """The overrides in a route's code as text; invalid ones are ignored with a warning."""
+        """The overrides in a route's code as text; with invalid ones it is kept, with a warning."""
         try:
             return as_text(overrides_of(leaf.overrides))
         except OverrideError as error:
             logger.warning(
-                "fastapi_lens ignores the overrides of %s %s: %s",
+                "fastapi_lens keeps %s %s, because its overrides are invalid: %s",
                 *(method, visible(leaf.template), error),
             )
-            return None
+            return as_text(kept_for(error))
 
     def _hold_for_fork(self) -> None:
         self.database.hold(timeout_seconds=FORK_SECONDS)

@@ -132,7 +132,9 @@ def dates_of(silence: Silence, holes: Holes) -> Dates:
         pattern = clear_day(start, needs.safe, holes, YEARLY)
         if tolerated:
             begin = _watched_from(silence)
-            pattern = clear_day(begin, needs.safe, holes.after(int(begin + YEAR)), YEARLY)
+            # The holes may be seen a year later, before a silence that begins after them is over.
+            seen = clear_day(begin, needs.safe, holes.after(int(begin + YEAR)), YEARLY)
+            pattern = min(pattern, seen)
     else:
         probably = clear_day(start, needs.probably, holes, needs.clock)
         pattern = clear_day(start, needs.safe, holes, needs.clock)

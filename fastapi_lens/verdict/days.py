@@ -19,6 +19,10 @@ def day_of(day: date) -> int:
     return (day - _EPOCH).days
 
 
+FOREVER = day_of(date.max)
+"""A day that never comes, as the last one of what has no end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holes:
     """Runs of days that were not fully observed: ascending, disjoint, never adjacent.

@@ -13,7 +13,7 @@ from typing import cast
 
 from fastapi_lens.errors import OverrideError
 from fastapi_lens.verdict.cadence import Cadence
-from fastapi_lens.verdict.days import date_of, day_of
+from fastapi_lens.verdict.days import FOREVER, date_of, day_of
 from fastapi_lens.verdict.history import Keep, KeepSource
 
 EXTENSION = "x-lens"
@@ -61,6 +61,12 @@ def overrides_of(value: object) -> Overrides:
             known = ", ".join(FIELDS)
             raise OverrideError(f"{EXTENSION}.{name}", f"is not known; known are {known}")
     return Overrides(_keep_of(fields), _cadence_of(fields.get("cadence")))
+
+
+def kept_for(error: OverrideError) -> Overrides:
+    """The overrides in place of invalid ones, which may have been there to keep an endpoint."""
+    reason = f"the {EXTENSION} of its route is invalid: {error}"
+    return Overrides(Keep(reason[:LONGEST_REASON], FOREVER, KeepSource.CODE))
 
 
 def as_text(overrides: Overrides) -> str | None:

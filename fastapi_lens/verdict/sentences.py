@@ -6,7 +6,7 @@ that end in ``_day`` are day numbers (UTC), all others count days unless they sa
 
 from collections.abc import Callable, Mapping, Sequence
 
-from fastapi_lens.verdict.days import date_of
+from fastapi_lens.verdict.days import FOREVER, date_of
 from fastapi_lens.verdict.gaps import FEWEST_GAPS
 from fastapi_lens.verdict.level import Level
 from fastapi_lens.verdict.reasons import Code, Reason
@@ -119,6 +119,8 @@ def _websocket() -> str:
 
 
 def _kept(why: str, until_day: int, source: str) -> str:
+    if until_day == FOREVER:
+        return f"Kept (set in the {source}): {why}."
     return f"Kept on purpose until {_date(until_day)} (set in the {source}): {why}."
 
 

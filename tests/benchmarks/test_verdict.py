@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.verdict import main
 from benchmarks.verdict_behaviours import HELD_OUT, MAIN, load
 from benchmarks.verdict_results import section
 from benchmarks.verdict_world import NIGHTS_OFF, WHOLE, Outcome, Run, outcomes_of
@@ -64,3 +65,34 @@ def test_the_section_has_a_row_for_each_group_of_the_file(behaviours: str) -> No
 def test_the_simulation_has_as_many_endpoints_as_were_promised() -> None:
     assert sum(each.count for each in load(MAIN)) == 372
     assert not {each.name for each in load(MAIN)} & {each.name for each in load(HELD_OUT)}
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        (None, " cannot be run: FileNotFoundError: "),
+        ("x = (", " cannot be run: SyntaxError: '(' was never closed"),
+        ("kind('a', 'steady', color=3)", " cannot be run: TypeError: "),
+        ("", " registers nothing: call kind(name, group, *generators)"),
+        ("kind('a', 'steady', stops=True)", ": 'a': it has no caller that could stop"),
+        ("kind('a', 'steady', 5)", ": 'a': TypeError: 'int' object is not callable"),
+        ("kind('a', 'steady', lambda *_: 1 / 0)", ": 'a': ZeroDivisionError: division by zero"),
+        ("kind('a', 'steady', lambda *_: None)", ": 'a': TypeError: 'NoneType' object is not iter"),
+        (
+            "kind('a', 'steady', noise=lambda *_: [0.5])",
+            ": 'a': a generator must give day numbers as int, not 0.5",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str | None, problem: str
+) -> None:
+    file = tmp_path / "behaviours.py"
+    if source is not None:
+        file.write_text(source, encoding="utf-8")
+
+    with pytest.raises(SystemExit) as ended:
+        main(["--quick", "--behaviours", str(file)])
+
+    assert ended.value.code == 2
+    assert f"error: {file}{problem}" in capsys.readouterr().err

@@ -56,6 +56,7 @@ def test_the_evidence_is_what_its_contract_says_to_the_letter(past: Past) -> Non
         "releases": ["1.0"],
         "observed": {
             "since": (TODAY - 800) * 86_400.0,
+            "until": NOW,
             "days": 801,
             "hole_days": 2,
             "holes": [["2026-01-27", "2026-01-28"]],
@@ -151,7 +152,14 @@ def test_the_evidence_is_what_its_contract_says_to_the_letter(past: Past) -> Non
 
 def test_nothing_is_known_of_a_new_database(memory: Database) -> None:
     found = as_json(Past(memory, watched=0))
-    assert found["observed"] == {"since": None, "days": 0, "hole_days": 0, "holes": []}
+    nothing: dict[str, object] = {
+        "since": None,
+        "until": None,
+        "days": 0,
+        "hole_days": 0,
+        "holes": [],
+    }
+    assert found["observed"] == nothing
     assert (found["releases"], found["endpoints"]) == ([], [])
 
 

@@ -81,7 +81,8 @@ def recount(minutes: set[int], now_minute: float) -> Observation:
             holes[-1] = holes[-1][0], day
         else:
             holes.append((day, day))
-    return Observation(min(minutes) // DAY_MINUTES, today, tuple(holes), len(days))
+    until = (max(minutes) + 1) * 60.0
+    return Observation(min(minutes) // DAY_MINUTES, today, tuple(holes), len(days), until)
 
 
 def ranges(*spans: tuple[int, int]) -> list[int]:
@@ -102,7 +103,8 @@ def test_nothing_is_observed_before_the_first_mark(tables: Database) -> None:
 def test_59_minutes_are_a_deployment_and_60_are_a_hole(tables: Database) -> None:
     add_release(tables, "1", ranges((100, 200), (259, 300), (360, 400)))
     found = observed(tables, BEGIN + 400)
-    assert found == Observation(FIRST_DAY, FIRST_DAY, ((FIRST_DAY, FIRST_DAY),), 1)
+    until = (BEGIN + 400) * 60.0
+    assert found == Observation(FIRST_DAY, FIRST_DAY, ((FIRST_DAY, FIRST_DAY),), 1, until)
     with tables.write() as connection:
         connection.execute(sa.delete(OBSERVED).where(OBSERVED.c.hour == BEGIN // 60 + 6))
     assert observed(tables, BEGIN + 330).holes == ()
@@ -201,4 +203,5 @@ def test_observation_reads_the_same_on_every_database(database: Database) -> Non
     add_release(database, "2", ranges((150, 151), (300, 2_000)))
     mark(database, dropped_id("shop"), ranges((360, 420)))
     found = observed(database, BEGIN + 2_000)
-    assert found == Observation(FIRST_DAY, FIRST_DAY + 1, ((FIRST_DAY, FIRST_DAY),), 1)
+    until = (BEGIN + 2_000) * 60.0
+    assert found == Observation(FIRST_DAY, FIRST_DAY + 1, ((FIRST_DAY, FIRST_DAY),), 1, until)

@@ -25,6 +25,9 @@ from fastapi_lens.storage.schema.identities import release_id
 from fastapi_lens.storage.schema.tables import ENDPOINT
 from fastapi_lens.storage.writing.batches import Batch
 from fastapi_lens.storage.writing.evidence import MARGIN_SECONDS
+from fastapi_lens.verdict.level import Level
+from fastapi_lens.verdict.reasons import Code
+from fastapi_lens.verdict.sentences import sentence
 from tests.storage.first_edition import FirstWorker, make_tables
 
 T = 1_796_000_000.0
@@ -316,7 +319,7 @@ def test_routes_of_starlette_have_no_overrides(site: Site) -> None:
         (7, "x-lens must be a mapping"),
     ],
 )
-def test_overrides_that_cannot_work_are_ignored_with_one_warning(
+def test_an_endpoint_is_kept_with_one_warning_if_its_overrides_cannot_work(
     site: Site, caplog: pytest.LogCaptureFixture, value: object, problem: str
 ) -> None:
     app = FastAPI()
@@ -325,9 +328,13 @@ def test_overrides_that_cannot_work_are_ignored_with_one_warning(
         lens = site.start(app)
         site.pass_time(lens, 60)
     (record,) = caplog.records
-    assert "ignores the overrides of GET /a: " in record.getMessage()
+    assert "keeps GET /a, because its overrides are invalid: " in record.getMessage()
     assert problem in record.getMessage()
-    assert overrides_in(site) == {"/a": None}
+    (found,) = lens.reader.evidence(site.now + 900 * DAY).endpoints
+    assert found.verdict.level is Level.KEPT
+    (reason,) = [sentence(one) for one in found.verdict.reasons if one.code is Code.KEPT]
+    assert reason.startswith("Kept (set in the code): the x-lens of its route is invalid: x-lens")
+    assert problem in reason
 
 
 def test_a_reason_with_a_lone_surrogate_is_stored_as_text(site: Site) -> None:

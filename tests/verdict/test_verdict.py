@@ -198,6 +198,16 @@ def test_a_hole_after_the_tolerated_year_counts_only_if_nothing_was_seen_a_year_
     assert delays(daily(600, holes=runs((100, 104), (420, 420))))[1] == 104 + 365 + 35 + 1
 
 
+def test_to_tolerate_a_hole_day_makes_nothing_later() -> None:
+    # Few uses, and observation that began in the silence, on a day with a hole.
+    history = used(
+        LAST - 20, LAST, silent=71, observed_since=LAST + 30, holes=runs((27, 27), (30, 30))
+    )
+    further = replace(history, holes=(*history.holes, *runs((58, 71))))
+
+    assert delays(history) == delays(further) == (411, 831)
+
+
 def test_the_holes_of_a_declared_cadence_are_seen_a_fifth_of_a_period_early_or_late() -> None:
     found = delays(daily(150, cadence=Cadence.QUARTERLY, holes=runs((100, 100))))
 

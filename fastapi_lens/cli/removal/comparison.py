@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from fastapi_lens.cli.removal.callers import KnownCallers, callers_of_all
 from fastapi_lens.cli.removal.evidence import EndpointEvidence
-from fastapi_lens.cli.removal.merge_base import MergeBase
+from fastapi_lens.cli.removal.merge_base import FETCH, MergeBase
 from fastapi_lens.cli.removal.policy import Policy, Waiver
 from fastapi_lens.cli.removal.routes import Name, Routes
 from fastapi_lens.cli.removal.sources import Source
@@ -90,10 +90,12 @@ class Comparison:
     Attributes:
         findings: The worst first.
         notes: Sentences about the policy and the evidence.
+        strangers: Names of evidence that has nothing in common with the branch, with its app.
     """
 
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
 
     @property
     def counts(self) -> Mapping[Outcome, int]:
@@ -105,6 +107,11 @@ class Comparison:
     def has_failed(self) -> bool:
         """True if an endpoint is removed that must not be."""
         return any(finding.outcome is Outcome.FAILED for finding in self.findings)
+
+    @property
+    def has_passed(self) -> bool:
+        """True if nothing failed, by evidence of this application."""
+        return not (self.has_failed or self.strangers)
 
 
 def compare(
@@ -135,7 +142,26 @@ def compare(
         replace(finding, callers=callers.get(finding.endpoint.name))
         for finding in sorted(worst.values(), key=lambda finding: finding.order)
     )
-    return Comparison(findings, tuple(_notes(routes, sources, policy, findings, today)))
+    strangers = tuple(
+        f"{source.name} ({source.evidence.app})"
+        for source in sources
+        if not _is_known(routes, source, policy)
+    )
+    asked = (
+        f"No endpoint of {stranger} is in the branch: is it evidence of this application?"
+        for stranger in strangers
+    )
+    notes = (*_notes(sources, policy, findings, today), *asked, *_notes_of_base(base, findings))
+    return Comparison(findings, notes, strangers)
+
+
+def _is_known(routes: Routes, source: Source, policy: Policy) -> bool:
+    """True if the branch has an endpoint of the evidence, or a waiver of one."""
+    return any(
+        routes.has(name) or routes.renamed(name) is not None or endpoint.name in policy.waivers
+        for endpoint in source.evidence.present
+        for name in (Name(endpoint.method, endpoint.path),)
+    )
 
 
 def _findings(
@@ -171,15 +197,11 @@ def _is_newer(endpoint: EndpointEvidence, recorded_since: float, base: MergeBase
     if endpoint.first_seen_at <= base.committed_at or recorded_since > base.committed_at:
         return False
     introduced = endpoint.releases.introduced
-    return not introduced or not base.has_release(introduced)
+    return not introduced or not base.may_have_release(introduced)
 
 
 def _notes(
-    routes: Routes,
-    sources: Sequence[Source],
-    policy: Policy,
-    findings: Sequence[Finding],
-    today: date,
+    sources: Sequence[Source], policy: Policy, findings: Sequence[Finding], today: date
 ) -> Iterator[str]:
     removed = {finding.endpoint.name for finding in findings if finding.is_removal}
     for name, waiver in sorted(policy.waivers.items()):
@@ -191,9 +213,13 @@ def _notes(
     for source in sources:
         if are_known and source.evidence.callers is None:
             yield f"{source.name} has no callers: others may call there."
-        present = source.evidence.present
-        if not any(routes.has(Name(each.method, each.path)) for each in present):
-            yield (
-                f"No endpoint of {source.name} ({source.evidence.app}) is in the branch: "
-                "is it evidence of this application?"
-            )
+
+
+def _notes_of_base(base: MergeBase | None, findings: Sequence[Finding]) -> Iterator[str]:
+    if base is None or not base.is_shallow:
+        return
+    if any(one.is_removal and one.endpoint.first_seen_at > base.committed_at for one in findings):
+        yield (
+            "This clone has only a part of the history, so an endpoint of a later release may be "
+            f"taken for a removed one: {FETCH}."
+        )

@@ -113,9 +113,11 @@ class ObservedEvidence(_Part):
 
     Attributes:
         since: Epoch seconds; None if it never was.
+        until: End of the last observed minute in epoch seconds; None if it is not known.
     """
 
     since: Time | None
+    until: Time | None = None
     days: Annotated[int, Field(ge=0)]
     hole_days: Annotated[int, Field(ge=0)]
 
@@ -184,9 +186,10 @@ def require_fresh(evidence: Evidence, source: str, *, max_age_hours: float, now:
         now: Epoch seconds.
 
     Raises:
-        CommandError: It is older than allowed, from the future, or has no endpoint.
+        CommandError: It is older than allowed, from the future, of a time in which nothing was
+            observed, or has no endpoint.
     """
-    age = (now - evidence.generated_at) / SECONDS_PER_HOUR
+    age, observed_until = (now - evidence.generated_at) / SECONDS_PER_HOUR, evidence.observed.until
     # Written so that an age that is no number is refused, too.
     if not age <= max_age_hours:
         raise CommandError(
@@ -199,6 +202,14 @@ def require_fresh(evidence: Evidence, source: str, *, max_age_hours: float, now:
             Exit.UNREACHABLE,
             f"{source} was written {-age:,.0f} hours in the future: set the clocks of this host "
             "and of production",
+        )
+    unseen = 0.0 if observed_until is None else evidence.generated_at - observed_until
+    if unseen > max_age_hours * SECONDS_PER_HOUR:
+        raise CommandError(
+            Exit.UNREACHABLE,
+            f"{source} is new, but {evidence.app} had recorded nothing for "
+            f"{unseen / SECONDS_PER_HOUR:,.0f} hours, and --max-age-hours allows "
+            f"{max_age_hours:g}: is this the database, and the name, of the application that runs?",
         )
     if not evidence.present:
         raise CommandError(

@@ -80,7 +80,7 @@ def as_json(result: Result) -> str:
     comparison = result.comparison
     document: CheckFields = {
         "fastapi_lens_check": FORMAT,
-        "passed": not comparison.has_failed,
+        "passed": comparison.has_passed,
         "checked_at": result.checked_at,
         "application": result.target,
         "merge_base": result.merge_base or None,

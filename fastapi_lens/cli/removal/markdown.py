@@ -29,7 +29,7 @@ def as_markdown(result: Result) -> str:
 
 def _lines(result: Result) -> Iterator[str]:
     comparison = result.comparison
-    sign = _SIGNS[Outcome.FAILED if comparison.has_failed else Outcome.PASSED]
+    sign = _SIGNS[Outcome.PASSED if comparison.has_passed else Outcome.FAILED]
     yield f"### {sign} {words.headline(comparison)}"
     for source in result.sources:
         yield ""

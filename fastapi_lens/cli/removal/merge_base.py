@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fastapi_lens.cli.exit_codes import CommandError, Exit
 
-_FETCH = "fetch the whole history (actions/checkout: fetch-depth: 0)"
+FETCH = "fetch the whole history (actions/checkout: fetch-depth: 0)"
 _REVISION = re.compile(r"[A-Za-z0-9_@][\w@{}^~./+-]{0,250}", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{7,64}")
 _TAG = re.compile(r"[A-Za-z0-9_][\w./+-]{0,200}", re.ASCII)
@@ -21,13 +21,17 @@ class MergeBase:
     Attributes:
         revision: As it was named.
         committed_at: Epoch seconds.
+        is_shallow: True if the clone has only a part of the history.
     """
 
     revision: str
     committed_at: float
+    is_shallow: bool = False
 
-    def has_release(self, name: str) -> bool:
+    def may_have_release(self, name: str) -> bool:
         """True if git knows a release by its tag or commit, and this commit contains it.
+
+        Also in a shallow clone, where git may know neither the release nor what contains it.
 
         Args:
             name: Such as ``2026.11.3``, of a tag with or without a ``v``, or a commit's hash.
@@ -35,7 +39,7 @@ class MergeBase:
         commits = [name] if _HASH.fullmatch(name) else []
         if _TAG.fullmatch(name):
             commits += [f"refs/tags/{name}", f"refs/tags/v{name}"]
-        return any(
+        return self.is_shallow or any(
             _git(("merge-base", "--is-ancestor", f"{commit}^{{commit}}", self.revision)) is not None
             for commit in commits
         )
@@ -49,7 +53,7 @@ def merge_base(revision: str) -> MergeBase:
     """
     if not _REVISION.fullmatch(revision):
         raise CommandError(
-            Exit.USAGE, f"--merge-base must be a commit, as git merge-base prints it; {_FETCH}"
+            Exit.USAGE, f"--merge-base must be a commit, as git merge-base prints it; {FETCH}"
         )
     text = _git(
         (
@@ -65,8 +69,9 @@ def merge_base(revision: str) -> MergeBase:
         )
     )
     if text is None:
-        raise CommandError(Exit.USAGE, f"git does not know --merge-base {revision}: {_FETCH}")
-    return MergeBase(revision, float(text))
+        raise CommandError(Exit.USAGE, f"git does not know --merge-base {revision}: {FETCH}")
+    is_shallow = _git(("rev-parse", "--is-shallow-repository")) == "true\n"
+    return MergeBase(revision, float(text), is_shallow)
 
 
 def _git(arguments: Sequence[str]) -> str | None:

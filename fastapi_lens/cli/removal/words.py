@@ -39,6 +39,8 @@ def headline(comparison: Comparison) -> str:
     if comparison.has_failed:
         failed = comparison.counts[Outcome.FAILED]
         return f"{failed:,} of {removed:,} removed endpoints cannot be removed yet"
+    if comparison.strangers:
+        return "Nothing can be said by evidence of another application"
     if not removed:
         return "No endpoint is removed"
     unused = (Level.SAFE_TO_REMOVE, Level.PROBABLY_UNUSED)

@@ -126,6 +126,40 @@ def test_evidence_of_another_application_fails_and_says_so(branch: Branch) -> No
     assert "No endpoint of evidence-0.json (Orders) is in the branch" in done.stdout
 
 
+@pytest.mark.parametrize("verdict", [Level.SAFE_TO_REMOVE, Level.PROBABLY_UNUSED])
+@pytest.mark.parametrize("form", ["text", "markdown", "json"])
+def test_evidence_of_another_application_is_no_pass(
+    branch: Branch, verdict: Level, form: str
+) -> None:
+    other = evidence(endpoints=[endpoint(verdict=verdict)], app="Billing")
+    target = branch("GET /users")
+
+    for documents in ([other], [other, evidence(endpoints=[endpoint("GET /users")])]):
+        done = check(target, *documents, options=("--format", form))
+        assert done.exit_code == 3
+        assert "Error: evidence-0.json (Billing) is no evidence of this application" in done.stderr
+        assert '"passed": true' not in done.stdout
+        assert "✅ 1 endpoint" not in done.stdout
+
+
+def test_a_waiver_shows_that_evidence_is_of_this_application(branch: Branch, here: Path) -> None:
+    (here / "pyproject.toml").write_text(
+        "[[tool.fastapi_lens.check.waivers]]\n"
+        'endpoint = "POST /v1/exports"\nreason = "All is new"\nuntil = 2999-12-31\n',
+        encoding="utf-8",
+    )
+
+    done = check(branch("GET /users"), evidence(endpoints=[endpoint()]))
+
+    assert (done.exit_code, "No endpoint of evidence-0.json" in done.stdout) == (0, False)
+
+
+def test_evidence_whose_parameters_are_all_renamed_is_of_this_application(branch: Branch) -> None:
+    done = check(branch("GET /carts/{cart}"), evidence(endpoints=[endpoint("GET /carts/{id}")]))
+
+    assert done.exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "sentence"),
     [
@@ -168,6 +202,22 @@ def test_evidence_of_another_time_is_no_pass(branch: Branch, age: float, sentenc
 
     assert (done.exit_code, done.stdout) == (3, "")
     assert sentence in done.stderr
+
+
+def test_new_evidence_of_a_time_that_nobody_watched_is_no_pass(branch: Branch) -> None:
+    seen = {"since": 1_725_753_600, "days": 803, "hole_days": 9, "holes": []}
+    target = branch("GET /orders")
+
+    def answer(hours: float, *options: object) -> Result:
+        written = time.time() - HOUR
+        observed = {**seen, "until": written - hours * HOUR}
+        return check(target, evidence(observed=observed, generated_at=written), options=options)
+
+    assert answer(47).exit_code == 0
+    assert answer(49, "--max-age-hours", 50).exit_code == 0
+    done = answer(49)
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "evidence-0.json is new, but Orders had recorded nothing for 49 hours" in done.stderr
 
 
 def test_one_bad_source_of_several_is_no_pass(branch: Branch) -> None:

@@ -125,6 +125,28 @@ def test_a_release_that_git_does_not_know_tells_nothing(
     assert outcome(branch("GET /orders"), commit, document) == "newer"
 
 
+def test_a_clone_without_the_whole_history_takes_no_release_for_newer(
+    branch: Branch, commit: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git("tag", "2026.11.3", commit)
+    git("commit", "--quiet", "--allow-empty", "--message", "Go on", at=BEGAN + 60)
+    target, head = branch("GET /orders"), git("rev-parse", "HEAD")
+    git("clone", "--quiet", "--depth", "1", here.as_uri(), "clone")
+    document = evidence(endpoint(first_seen_at=LATER, releases={"introduced": "2026.11.3"}))
+    unnamed = evidence(endpoint(first_seen_at=LATER, releases={"introduced": None}))
+    monkeypatch.chdir(here / "clone")
+    monkeypatch.syspath_prepend(here)
+
+    assert outcome(target, head, document) == "failed"
+    assert outcome(target, head, unnamed) == "newer"
+    done = run("check", target, "--evidence", "evidence-0.json", "--merge-base", head)
+    assert done.exit_code == 0
+    write(Path("evidence.json"), document)
+    done = run("check", target, "--evidence", "evidence.json", "--merge-base", head)
+    assert "Note: This clone has only a part of the history" in done.stdout
+    assert "fetch the whole history (actions/checkout: fetch-depth: 0)" in done.stdout
+
+
 @pytest.mark.parametrize("revision", ["", "--help", "0" * 40, "main..HEAD", "a b", "nobody"])
 def test_a_commit_that_git_does_not_know_is_wrong_usage(
     branch: Branch, commit: str, revision: str

@@ -42,7 +42,8 @@ def test_the_evidence_is_that_of_the_http_interface(
     printed = run("evidence")
 
     assert printed.exit_code == 0
-    timeless = [re.sub(r'"generated_at":[0-9.]+', "", text) for text in (over_http, printed.stdout)]
+    times = r'"(generated_at|until)":[0-9.]+'
+    timeless = [re.sub(times, "", text) for text in (over_http, printed.stdout)]
     assert timeless[0] == timeless[1].removesuffix("\n")
     assert json.loads(printed.stdout)["environment"] == "staging"
 
