@@ -186,7 +186,7 @@ UNSENDABLE = {
     "escape": ("sec\x1bret", "no header can send"),
     "next line": ("sec\x85ret", "no header can send"),
     "delete": ("sec\x7fret", "no header can send"),
-    "bytes that are no UTF-8": ("sec\udce9ret", "no header can send"),
+    "bytes that are not UTF-8": ("sec\udce9ret", "no header can send"),
 }
 
 
