@@ -172,6 +172,7 @@ def _state_of(dialect: Dialect) -> sa.Select[Any]:
         else_=sa.func.coalesce(always.c.database_now, ours_us),
     )
     patience_us = latest.c.interval_ms * (1_000 * SILENT_INTERVALS)
+    # Not the longer of the two: no function for it has the same name in all databases.
     is_heard = sa.or_(
         latest.c.seen_at >= now_us - SILENT_SECONDS * 1_000_000,
         latest.c.seen_at >= now_us - patience_us,

@@ -364,6 +364,7 @@ class RequestRow(LensModel, table=True):
     reason: str = Field(default="", max_length=16)
     client: str = Field(default="", max_length=64)
     agent: str = Field(default="", max_length=64)
+    # Exceptions were called failures; workers of older releases use these names.
     failure_id: int = _count()
     caller_id: int = _added_count()
 
