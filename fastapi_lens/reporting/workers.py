@@ -101,6 +101,7 @@ def read_state(connection: Connection, *, app: str, now: float) -> State:
     version = f"{answer[0].data_version}-{new_exceptions}"
     return State(
         version=version,
+        # With the number of workers, because the sum falls when one of them ends.
         log_version=f"{version}-{len(living)}-{sum(row.log_seq for row in living)}",
         complete_to=_seconds(whole(complete, MAX_TIME_US)),
         workers=len(living),
