@@ -134,8 +134,8 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
         },
         (
             "In the last 90 days bots, health checks or tests called on 1 day; requests were "
-            "refused on 2 days; mobile, whose calls succeeded before, was refused. These calls are "
-            "no use, but somebody makes them: never safe to remove while they go on."
+            "refused on 2 days; mobile, whose calls succeeded before, was refused. These calls do "
+            "not count as use, but somebody makes them: never safe to remove while they go on."
         ),
     ),
     (

@@ -147,9 +147,9 @@ def test_a_configuration_shows_no_key() -> None:
 
 BAD: list[tuple[Any, str]] = [
     (["x"], "keys by name"),
-    ({"": "x"}, "no readable text"),
-    ({7: "x"}, "no readable text"),
-    ({"a\n": "x"}, "no readable text"),
+    ({"": "x"}, "not readable text"),
+    ({7: "x"}, "not readable text"),
+    ({"a\n": "x"}, "not readable text"),
     ({"a" * 65: "x"}, "too long"),
     ({"report_key": "x"}, "taken"),
     ({"a": " "}, "empty"),
