@@ -86,7 +86,7 @@ class DamagedFileError(StorageError):
     def __str__(self) -> str:
         """One sentence with the file and what to do."""
         return (
-            f"{self.path} is no database that can be used ({self.reason}): move it away or set "
+            f"{self.path} is not a usable database ({self.reason}): move it away or set "
             "another db_path"
         )
 

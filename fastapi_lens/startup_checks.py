@@ -56,7 +56,7 @@ def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
         close = get_close_matches(meant, known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ", and is ignored"
         # In ASCII, because a name may have bytes that no log can encode.
-        yield f"the environment variable {name!a} is no setting of the lens{hint}"
+        yield f"the environment variable {name!a} is not a setting of the lens{hint}"
 
 
 def admin_paths(app: Any) -> list[str]:

@@ -216,7 +216,7 @@ def test_a_misspelt_variable_is_named_once_without_its_value(
     monkeypatch.setenv(name, "a-secret")
     (warning,) = started(with_admin())
     assert warning == (
-        f"fastapi_lens: the environment variable {name!r} is no setting of the lens{hint}"
+        f"fastapi_lens: the environment variable {name!r} is not a setting of the lens{hint}"
     )
 
 

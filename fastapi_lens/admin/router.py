@@ -149,7 +149,7 @@ def _not_allowed(request: Request, rest: str, methods: Sequence[str]) -> Respons
     response = Response(status_code=405)
     if wants_json(request, rest):
         response = json_reports.refused(
-            f"{request.method} is not possible here, but {allowed}", status=405
+            f"{request.method} is not allowed here; use {allowed}", status=405
         )
     response.headers["Allow"] = allowed
     return response

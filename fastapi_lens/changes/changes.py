@@ -116,6 +116,7 @@ def _failures(days: Days, period: Period) -> Iterator[Change]:
     hours = [hour for incident in incidents for hour in incident.hours]
     quiet = [row.without(hours) for row in rows]
     yield from (_of_incident(each, days, period) for each in incidents)
+    # It says already that more calls fail.
     if incidents and not incidents[-1].is_over:
         return
     for kind, up in ((Kind.FAILING_MORE, True), (Kind.RECOVERED, False)):

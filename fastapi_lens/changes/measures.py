@@ -58,6 +58,7 @@ def _failed(row: Row) -> Sample | None:
 
 
 def _calls(row: Row) -> Sample:
+    # 0 has no logarithm.
     calls = max(0.5, row.calls)
     return Sample(row.begin, log(calls), 1 / sqrt(calls))
 

@@ -101,7 +101,7 @@ class ExportFile:
             first = next(lines, None)
         found = None if first is None else first.value
         if not isinstance(found, dict) or _KIND not in found:
-            raise CommandError(Exit.BAD_FILE, f"{path} is no export of fastapi_lens")
+            raise CommandError(Exit.BAD_FILE, f"{path} is not an export of fastapi_lens")
         head = cast("dict[str, Any]", found)
         if head.pop(_KIND) != FORMAT:
             raise CommandError(
@@ -149,7 +149,7 @@ class ExportFile:
     def _lines(self) -> Generator[Iterator[_Line]]:
         """The lines with their parsed values."""
         if self._path.exists() and not self._path.is_file():
-            raise CommandError(Exit.BAD_FILE, f"{self._path} is no file")
+            raise CommandError(Exit.BAD_FILE, f"{self._path} is not a file")
         with self._damage(), self._path.open("rb") as raw:
             packed = self._path.suffix == ".gz"
             stream = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if packed else raw
@@ -165,7 +165,7 @@ class ExportFile:
             try:
                 yield _Line(number, data, json.loads(data.decode(), parse_constant=_no_number))
             except (ValueError, RecursionError):
-                raise self._broken(f"line {number} is no JSON") from None
+                raise self._broken(f"line {number} is not JSON") from None
 
     @contextmanager
     def _damage(self) -> Generator[None]:

@@ -189,7 +189,7 @@ class RowChecks:
     def _require_known(self, table: str, row: Mapping[str, Any]) -> None:
         """Refuse a row that would be added to counts that the export does not contain."""
         if "app" in row and row["app"] not in self._apps:
-            raise WrongRowError(f"{table}.app is none of those that the header names")
+            raise WrongRowError(f"{table}.app is not among those that the header names")
         if table in _IDENTITIES and not _has_its_id(table, row):
             raise WrongRowError(f"{table}.id does not match what it stands for")
         self._remember(table, row)

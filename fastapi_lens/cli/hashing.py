@@ -25,7 +25,7 @@ def hashed_key() -> str:
         # With the locale C, undecodable bytes appear as lone surrogates.
         key.encode()
     except UnicodeError:
-        raise CommandError(Exit.USAGE, "the key is no text in this terminal's encoding") from None
+        raise CommandError(Exit.USAGE, "the key is not text in this terminal's encoding") from None
     if not key.strip():
         raise CommandError(Exit.USAGE, EMPTY)
     if problem := problem_with(key):

@@ -61,7 +61,7 @@ def summary(outcome: Outcome, app: str) -> str:
     if outcome.unknown_calls:
         names = (f"{method} {path}" for (method, path), _ in outcome.unknown.most_common(EXAMPLES))
         lines.append(
-            f"Left out: {outcome.unknown_calls:,} calls of paths that are no endpoint of "
+            f"Left out: {outcome.unknown_calls:,} calls of paths that match no endpoint of "
             f"{visible(app)}, for example {visible(', '.join(names))}."
         )
     if outcome.unreadable:

@@ -56,5 +56,5 @@ def access_of(verdict: object) -> Access | None:
     if isinstance(verdict, Scope):
         return Access(verdict)
     raise TypeError(
-        f"authorize has to give a Scope, an Access or None, not {type(verdict).__name__}"
+        f"authorize must return a Scope, an Access or None, not {type(verdict).__name__}"
     )

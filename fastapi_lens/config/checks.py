@@ -49,7 +49,7 @@ def trusted_origin(text: str) -> str:
     origin = normalized_origin(text.removesuffix("/"))
     if origin is not None:
         return origin
-    fix = "must hold origins like https://admin.example.com"
+    fix = "must be origins like https://admin.example.com"
     if not text.isascii():
         fix += ", in the form that browsers send (https://xn--…)"
     elif normalized_origin("/".join(text.split("/", 3)[:3])) is not None:
@@ -136,7 +136,7 @@ def check_file(name: str, path: str) -> None:
     try:
         if not stat.S_ISDIR(file_mode(file.parent)):
             raise ConfigError(
-                name, f"lies in {str(file.parent)!r}, which is no directory; create it"
+                name, f"lies in {str(file.parent)!r}, which is not a directory; create it"
             )
         mode = file_mode(file)
         if stat.S_ISDIR(mode):
@@ -169,7 +169,7 @@ def check_directory(name: str, path: str) -> None:
             name, f"names {path!r}, which cannot be entered; let this process's user read there"
         ) from error
     if not found:
-        raise ConfigError(name, f"names {path!r}, which is no directory; create it")
+        raise ConfigError(name, f"names {path!r}, which is not a directory; create it")
 
 
 def file_mode(path: Path) -> int:

@@ -139,7 +139,7 @@ def problem_with(key: str) -> str:
         )
     if any(unicodedata.category(character) in _UNSENDABLE for character in key):
         return (
-            "holds a line break, a control character or bytes that are no UTF-8, which no header "
+            "holds a line break, a control character or bytes that are not UTF-8, which no header "
             "can send; use letters, digits and punctuation"
         )
     return ""
@@ -194,7 +194,7 @@ def named_keys(value: Any) -> dict[str, KeyConfig]:
 
 def _check_name(name: Any) -> None:
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
-        raise ConfigError(SETTING, f"has a name that is no readable text: {name!r}")
+        raise ConfigError(SETTING, f"has a name that is not readable text: {name!r}")
     if len(name) > MAX_NAME or name == SINGLE_KEY:
         problem = f"has a name that is too long ({MAX_NAME}) or taken: {name!r}"
         raise ConfigError(SETTING, problem)

@@ -164,7 +164,7 @@ class LensConfig:
         default=None,
         hash=False,
         metadata=Setting(
-            noun="something to call with the request that gives a Scope or None",
+            noun="a function of the request that returns a Scope or None",
             example="myapp.security:may_look",
         ).as_metadata,
     )
@@ -238,7 +238,7 @@ class LensConfig:
         default=None,
         hash=False,
         metadata=Setting(
-            noun="something to call with the ASGI scope that gives text or None",
+            noun="a function of the ASGI scope that returns text or None",
             example="myapp.callers:name_of",
         ).as_metadata,
     )
@@ -457,7 +457,7 @@ def _check_exclusions(config: LensConfig) -> None:
     for pattern in config.exclude_paths:
         if not pattern.startswith("/") and not pattern.startswith("**"):
             raise ConfigError(
-                "exclude_paths", f"must hold globs that start with a slash, not {pattern!r}"
+                "exclude_paths", f"must be globs that start with a slash, not {pattern!r}"
             )
     # The names under which calls are counted, with which they are compared.
     methods = tuple(method_name(method.upper()) for method in config.exclude_methods)

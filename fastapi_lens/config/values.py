@@ -57,7 +57,7 @@ def _as_strings(setting: Setting, value: Any, _kind: Any) -> tuple[str, ...]:
     for item in cast("Iterable[object]", value):
         text = _text(item)
         if not text:
-            raise ConfigError(setting.name, f"must hold text only, not {item!r}")
+            raise ConfigError(setting.name, f"must contain text only, not {item!r}")
         items.append(text)
     return tuple(items)
 

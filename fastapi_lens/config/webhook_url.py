@@ -45,7 +45,7 @@ class WebhookUrl:
             # Without its cause, which may repeat the address.
             raise ValueError(f"cannot be read; {_LIKE}") from None
         if parts.scheme not in _PORTS or not host:
-            raise ValueError(f"is no address of a web server; {_LIKE}")
+            raise ValueError(f"is not the address of a web server; {_LIKE}")
         if "@" in parts.netloc:
             raise ValueError("has a user name or password, which are not sent; remove them")
         return cls(

@@ -109,6 +109,7 @@ def _lists(
 ) -> dict[Listed, list[Endpoint]]:
     used = {one.key: one for one in endpoints if one.path.startswith("/")}
     busy = [one for one in used.values() if one.usage.calls >= FEWEST_CALLS]
+    # Evidence comes without the calls of the week.
     present = [used.get(one.endpoint.key, one.endpoint) for one in judged]
     return {
         Listed.ERRORS: _most(

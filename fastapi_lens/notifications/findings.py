@@ -59,6 +59,7 @@ def read_load(reader: Reader, config: LensConfig, *, now: float) -> Findings:
     latest = {one.key: one for one in reader.endpoints(window=Window(LATEST), now=now)}
     found: list[Finding] = []
     for one in hour:
+        # Of one that was deleted between the two readings, only the hour is known.
         loads = load_of(one.usage), load_of(latest.get(one.key, one).usage)
         if config.alert_error_share is not None:
             holds = fails(*loads, limit=config.alert_error_share)

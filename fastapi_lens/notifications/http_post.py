@@ -83,11 +83,11 @@ def _problem(error: Exception, timeout_seconds: float) -> str:
         case ssl.SSLCertVerificationError():
             return "the receiver's certificate is not valid"
         case ssl.SSLError():
-            return "the receiver takes no TLS connection"
+            return "the TLS connection to the receiver failed"
         case socket.gaierror() | UnicodeError():
             return "the receiver's name cannot be resolved"
         case _:
-            return "the connection was refused or broke off"
+            return "the connection was refused or lost"
 
 
 class Deadline:
@@ -203,4 +203,4 @@ def _status(connection: socket.socket, deadline: Deadline) -> int:
             head = head.partition(_END)[2]
         elif not part:
             break
-    raise DeliveryError("the response is no HTTP")
+    raise DeliveryError("the response is not HTTP")

@@ -266,6 +266,7 @@ class RecordingMiddleware:
             self._count(
                 Ended(scope, status, started_ns, duration_ns, exception, watch.opened), outer_root
             )
+            # Its traceback has this frame, which has the error: each would keep the other alive.
             ended = exception = None
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:

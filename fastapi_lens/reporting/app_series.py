@@ -98,6 +98,7 @@ def _calls_before(
     steps = _steps(past, None, len(ids), MOST_SUMMED, shown.size)
     found = _counted(connection, ids, steps, past.now, ("calls",))
     calls = (found.get(number, (0,))[0] for number in steps.numbers(past.now))
+    # A period that begins within a step touches one step more than it is long.
     return tuple(calls)[: len(shown.numbers(past.now))]
 
 

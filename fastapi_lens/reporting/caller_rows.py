@@ -32,6 +32,8 @@ IDS_AT_ONCE = 500
 NO_NAME, OTHERS = "no name", "others"
 
 _HASH_DIGITS = 16
+"""Digits of a key's hash, see `models.CallerRow`."""
+
 _KINDS = {str(kind): kind for kind in CallerKind}
 NAMELESS = frozenset({CallerKind.NONE, CallerKind.OTHERS})
 """Kinds that stand for several callers."""

@@ -49,6 +49,7 @@ def _totals(app: str, hidden: Sequence[int], most: int) -> sa.Select[Any]:
     calls, refused = (
         sa.cast(sa.func.sum(USE.c[name]), sa.BigInteger) for name in ("calls", "refused")
     )
+    # 0 is no time: all calls of that endpoint were refused.
     first_at = sa.func.min(sa.case((USE.c.first_at > 0, USE.c.first_at)))
     last_at = sa.func.max(USE.c.last_at).label("latest")
     sums = (

@@ -193,6 +193,7 @@ class _Reading:
     def _read_days(self, known: KnownDays) -> Mapping[int, Mapping[int, Row]]:
         """Rows of days by endpoint, of all days of the period and before it."""
         first = self._first_day
+        # The known days must have no gap before the ones that are read now.
         if known.ids != self._ids or not known.since <= first <= known.until:
             known.forget(self._ids, first)
         since = max(first, min(known.until, self._today - _REREAD_DAYS + 1))

@@ -97,6 +97,7 @@ def read_evidence(
         row
         for row in rows
         if scope.settings.is_recorded(row.method, row.path)
+        # Pseudo endpoints, such as `<unmapped>`, are in no code.
         and row.path.startswith("/")
         and (
             shapes[row.shape_id].is_in_routes(row)
@@ -106,6 +107,7 @@ def read_evidence(
     ]
     of_judged = {row.shape_id: shapes[row.shape_id] for row in judged}
     shapes |= reading.with_callers(rows, reading.silent(rows, of_judged))
+    # Anew: only with its callers a shape shows that nothing but noise has used it lately.
     silent = {row.shape_id for row in judged if not shapes[row.shape_id].is_recent}
     calls = reading.calls(rows, [shapes[shape] for shape in silent], known)
     found = [reading.judged(row, shapes[row.shape_id], calls, gone) for row in yield_gil(judged)]

@@ -1,6 +1,6 @@
 """ExceptionReader: queries of the kinds of exceptions in the request log. Knows no HTML."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -77,17 +77,13 @@ class ExceptionReader:
 
     Args:
         database: The database with the rows.
-        app: Returns the app's name.
-        is_recorded: Returns true if an endpoint (method, path) is recorded, and so is shown.
+        shown: The endpoints of the app that are shown.
     """
 
-    def __init__(
-        self, database: Database, *, app: Callable[[], str], is_recorded: Callable[[str, str], bool]
-    ) -> None:
+    def __init__(self, database: Database, shown: ShownEndpoints) -> None:
         """Read nothing yet."""
         self._database = database
-        self._app = app
-        self._shown = ShownEndpoints(app, is_recorded)
+        self._shown = shown
 
     def kinds(
         self,
@@ -111,6 +107,7 @@ class ExceptionReader:
         with self._database.read() as connection:
             shown = self._shown.conditions(connection, EXCEPTION, endpoint)
             period = _Period() if during is None else _read_period(connection, during)
+            # A row begins without calls.
             rows = _kinds(traceback=False).where(*shown, *period.conditions, EXCEPTION.c.calls > 0)
             if text:
                 rows = rows.where(
@@ -135,10 +132,8 @@ class ExceptionReader:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            ours = EXCEPTION.c.app == self._app()
-            rows = connection.execute(
-                _kinds(traceback=True).where(EXCEPTION.c.id == id_from_key(key), ours)
-            ).all()
+            one = EXCEPTION.c.id == id_from_key(key), self._shown.ours(EXCEPTION)
+            rows = connection.execute(_kinds(traceback=True).where(*one)).all()
             period = _Period() if during is None else _read_period(connection, during)
         row = next(iter(sound_rows(rows, EXCEPTION, _OF_KIND)), None)
         if row is None or not self._shown.holds(row.method, row.path):
@@ -155,7 +150,7 @@ class ExceptionReader:
             sa.select(*_OF_KIND.values())
             .select_from(EXCEPTION)
             .outerjoin(ENDPOINT, ENDPOINT.c.id == EXCEPTION.c.endpoint_id)
-            .where(EXCEPTION.c.app == self._app(), EXCEPTION.c.first_at >= microseconds(since))
+            .where(self._shown.ours(EXCEPTION), EXCEPTION.c.first_at >= microseconds(since))
         )
         with self._database.read() as connection:
             found = connection.execute(rows)
@@ -186,7 +181,7 @@ class ExceptionReader:
         rows = (
             sa.select(REQUEST.c.caller_id, calls)
             .where(
-                REQUEST.c.app == self._app(),
+                self._shown.ours(REQUEST),
                 REQUEST.c.failure_id == id_from_key(key),
                 REQUEST.c.caller_id > OTHERS_ID,
             )

@@ -37,6 +37,7 @@ def heat_of(series: Series) -> Heat:
     found = [_bands(point.usage.measured) for point in series.points]
     used = {band for bands in found for band in bands} or {0}
     width = 1 if max(used) - min(used) < MAX_FINE_BANDS else 2
+    # Rounded up, so that band 0, which is no half octave, stays a band of its own.
     first, last = ((band + width - 1) // width for band in (min(used), max(used)))
     # Empty bands around, because a single band would fill the whole height of the chart.
     missing = max(0, MIN_BANDS - (last - first + 1))

@@ -189,6 +189,7 @@ class Shape:
         since = _arrival(row)
         if len(self._rows) == 1:
             return max(since, row.evidence_since)
+        # The latest first, because each may follow on one that came before it.
         for each in sorted(self._rows, key=_arrival, reverse=True):
             left = each.removed_at or self._last_known_us(each)
             if left + BREAK_US >= since:

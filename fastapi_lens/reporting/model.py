@@ -73,6 +73,7 @@ class Bounds:
     end: int | None = None
 
 
+# Without slots, because `cached_property` needs a `__dict__`.
 @dataclass(frozen=True)
 class Usage:
     """Sums of the calls of one endpoint in a window.

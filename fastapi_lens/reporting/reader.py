@@ -46,6 +46,7 @@ from fastapi_lens.reporting.model import (
 )
 from fastapi_lens.reporting.observation import Release, release_names
 from fastapi_lens.reporting.request_log import LogReader
+from fastapi_lens.reporting.shown_endpoints import ShownEndpoints
 from fastapi_lens.reporting.time_series import (
     Times,
     first_call,
@@ -117,8 +118,9 @@ class Reader:
         self._app = app
         self._settings = settings
         self._retention = retention
-        self.log = LogReader(database, app=app, is_recorded=self._is_recorded)
-        self.exception_log = ExceptionReader(database, app=app, is_recorded=self._is_recorded)
+        shown = ShownEndpoints(app, self._is_recorded)
+        self.log = LogReader(database, shown)
+        self.exception_log = ExceptionReader(database, shown)
         self.callers = CallerReader(database, app=app, settings=settings)
         self.changes = ChangesReader(database, app=app, settings=settings, retention=retention)
         self.results = TTLCache()

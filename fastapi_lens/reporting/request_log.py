@@ -1,6 +1,6 @@
 """LogReader: queries of the single requests in the log. Knows no HTML."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -91,17 +91,13 @@ class LogReader:
 
     Args:
         database: The database with the rows.
-        app: Returns the app's name.
-        is_recorded: Returns true if an endpoint (method, path) is recorded, and so is shown.
+        shown: The endpoints of the app that are shown.
     """
 
-    def __init__(
-        self, database: Database, *, app: Callable[[], str], is_recorded: Callable[[str, str], bool]
-    ) -> None:
+    def __init__(self, database: Database, shown: ShownEndpoints) -> None:
         """Read nothing yet."""
         self._database = database
-        self._app = app
-        self._shown = ShownEndpoints(app, is_recorded)
+        self._shown = shown
 
     def requests(
         self, wanted: LogFilter, *, before: int | None = None, limit: int = 50
@@ -151,8 +147,8 @@ class LogReader:
             StorageError: The database cannot be read.
         """
         with self._database.read() as connection:
-            ours = REQUEST.c.app == self._app()
-            rows = connection.execute(_joined().where(REQUEST.c.id == id_from_key(key), ours)).all()
+            one = REQUEST.c.id == id_from_key(key)
+            rows = connection.execute(_joined().where(one, self._shown.ours(REQUEST))).all()
         row = next(iter(sound_rows(rows, REQUEST, _OF_REQUEST)), None)
         if row is None or not self._shown.holds(row.endpoint_method, row.template):
             return None

@@ -30,6 +30,10 @@ class ShownEndpoints:
         is_known = isinstance(method, str) and isinstance(path, str)
         return not is_known or self._recorded(method, path)
 
+    def ours(self, table: sa.Table) -> sa.ColumnElement[bool]:
+        """A condition: a row belongs to the app."""
+        return table.c.app == self._app()
+
     def conditions(
         self, connection: Connection, table: sa.Table, endpoint: str
     ) -> list[sa.ColumnElement[bool]]:
@@ -40,7 +44,7 @@ class ShownEndpoints:
             table: The table of the rows.
             endpoint: Key of the endpoint, which the caller checks in the rows; empty for all.
         """
-        ours = table.c.app == self._app()
+        ours = self.ours(table)
         if endpoint:
             return [ours, table.c.endpoint_id == id_from_key(endpoint)]
         hidden = self.hidden(connection)

@@ -101,6 +101,7 @@ def read_state(connection: Connection, *, app: str, now: float) -> State:
     version = f"{answer[0].data_version}-{new_exceptions}"
     return State(
         version=version,
+        # With the number of workers, because the sum falls when one of them ends.
         log_version=f"{version}-{len(living)}-{sum(row.log_seq for row in living)}",
         complete_to=_seconds(whole(complete, MAX_TIME_US)),
         workers=len(living),
@@ -172,6 +173,7 @@ def _state_of(dialect: Dialect) -> sa.Select[Any]:
         else_=sa.func.coalesce(always.c.database_now, ours_us),
     )
     patience_us = latest.c.interval_ms * (1_000 * SILENT_INTERVALS)
+    # Not the longer of the two: no function for it has the same name in all databases.
     is_heard = sa.or_(
         latest.c.seen_at >= now_us - SILENT_SECONDS * 1_000_000,
         latest.c.seen_at >= now_us - patience_us,

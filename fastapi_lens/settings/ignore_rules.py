@@ -66,7 +66,7 @@ class Rule:
             and isinstance(pattern, str)
             and isinstance(paused, bool)
         ):
-            raise ConfigError("rules", "holds what is no rule")
+            raise ConfigError("rules", "contains an entry that is not a rule")
         return cls(
             id=identity,
             pattern=pattern,
@@ -152,7 +152,7 @@ def read_rules(values: Mapping[str, Any]) -> tuple[Rules, list[str]]:
     """The rules of a stored section, and the faults of unusable ones."""
     stored: Any = values.get("rules", [])
     if not isinstance(stored, list):
-        return Rules(), ["rules is no list"]
+        return Rules(), ["rules is not a list"]
     found: dict[str, Rule] = {}
     wrong: list[str] = []
     # Another program may have stored more, and each one slows down matching.
@@ -171,7 +171,7 @@ def _all(kind: type[_Kind], values: object) -> list[_Kind]:
     # A bool is an int in Python.
     right = [one for one in found if isinstance(one, kind) and not isinstance(one, bool)]
     if len(right) != len(found):
-        raise ConfigError("rules", "holds what is no rule")
+        raise ConfigError("rules", "contains an entry that is not a rule")
     return right
 
 

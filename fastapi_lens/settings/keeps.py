@@ -71,7 +71,7 @@ class KeptEndpoint:
             and isinstance(path, str)
             and isinstance(reason, str)
         ):
-            raise ConfigError("endpoints", "holds what is no kept endpoint")
+            raise ConfigError("endpoints", "contains an entry that is not a kept endpoint")
         return cls(endpoint=endpoint, method=method, path=path, reason=reason, until=until)
 
     def as_stored(self) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def read_keeps(values: Mapping[str, Any]) -> tuple[KeptEndpoints, list[str]]:
     """The entries of a stored section, and the faults of unusable ones."""
     stored: Any = values.get("endpoints", [])
     if not isinstance(stored, list):
-        return KeptEndpoints(), ["keeps: endpoints is no list"]
+        return KeptEndpoints(), ["keeps: endpoints is not a list"]
     found: dict[int, KeptEndpoint] = {}
     wrong: list[str] = []
     for number, one in enumerate(cast("list[object]", stored)[:MAX_KEPT], 1):

@@ -93,6 +93,7 @@ def _days_of_several(gap: int, start: int, holes: Holes) -> tuple[int, int]:
     return (
         max(
             clear_day(start, rare_probably, holes, QUARTERLY),
+            # Without a clock for a year at most: whoever needs more is judged with one.
             clear_day(start, min(probably, YEAR), holes),
         ),
         max(clear_day(start, rare_safe, holes, YEARLY), clear_day(start, min(safe, YEAR), holes)),

@@ -176,6 +176,7 @@ def _declared_day(silence: Silence, holes: Holes) -> int:
     if cadence is None:
         return silence.start + 1
     period = CADENCE_DAYS[cadence]
+    # As much slack as that of a learned period, see `needs`.
     clock = Clock(period, max(TOLERANCE, 0.2 * period))
     return clear_day(silence.start, LEFT_OUT * period, holes, clock)
 

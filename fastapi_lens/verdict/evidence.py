@@ -72,6 +72,7 @@ def _of_uses(silence: Silence) -> Iterator[Reason]:
             Code.USED_BEFORE,
             days=len(uses.days),
             weeks=len(uses.weeks),
+            # With both ends: a use was possible on each of these days.
             span=uses.span + 1,
             longest_gap=silence.gaps.longest,
             gaps_left_out=silence.gaps.explained,

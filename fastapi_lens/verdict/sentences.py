@@ -80,12 +80,12 @@ def _callers_gone(names: Sequence[str], last_days: Sequence[int], rare: int) -> 
     subject = {1: "Its only known caller is", 2: "Both known callers are"}
     text = f"{subject.get(count, f'All {count} known callers are')} gone: {_list(gone)}."
     if rare:
-        return f"{text} {_count(rare, 'caller')} came too seldom to know how often."
-    return f"{text} Nobody came on fewer than four days."
+        return f"{text} {_count(rare, 'caller')} called too rarely to show a pattern."
+    return f"{text} {'It' if count == 1 else 'Each of them'} called on four days or more."
 
 
 def _no_noise(window: int, are_bots_known: int) -> str:
-    who = "No bot came and no request was refused" if are_bots_known else "No request was refused"
+    who = "No bot called and no request was refused" if are_bots_known else "No request was refused"
     return f"{who} in the last {window} days."
 
 
@@ -106,8 +106,8 @@ def _only_noise(
         verb = _was(len(refused_users))
         parts.append(f"{_list(refused_users)}, whose calls succeeded before, {verb} refused")
     return (
-        f"In the last {window} days {'; '.join(parts)}. These calls are no use, but somebody makes "
-        "them: never safe to remove while they go on."
+        f"In the last {window} days {'; '.join(parts)}. These calls do not count as use, but "
+        "somebody makes them: never safe to remove while they go on."
     )
 
 
@@ -172,9 +172,9 @@ def _caller_not_excluded(
     caller: str, last_day: int, days: int, longest_gap: int, from_day: int, others: int
 ) -> str:
     gap = f", with gaps of up to {_days(longest_gap)}" if longest_gap else ""
-    more = f" {_count(others, 'more caller')} may come again, too." if others else ""
+    more = f" {_count(others, 'more caller')} may call again, too." if others else ""
     return (
-        f"{caller} came on {_days(days)}{gap}, last on {_date(last_day)}, and may come again "
+        f"{caller} called on {_days(days)}{gap}, last on {_date(last_day)}, and may call again "
         f"until {_date(from_day)}.{more}"
     )
 

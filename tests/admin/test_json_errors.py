@@ -61,7 +61,7 @@ def test_a_stranger_learns_nothing_of_what_is_there(client: TestClient, path: st
 def test_a_method_that_is_not_possible_is_told_as_json(client: TestClient, path: str) -> None:
     answer = client.post(f"/lens{path}", headers=KEY | JSON)
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
-    assert answer.json() == {"detail": "POST is not possible here, but GET"}
+    assert answer.json() == {"detail": "POST is not allowed here; use GET"}
     # The router knows no other methods: the application refuses them.
     assert "detail" in client.delete(f"/lens{path}", headers=KEY | JSON).json()
 

@@ -114,7 +114,12 @@ def test_doctor_names_what_is_wrong_and_repairs_it(site: Site, tmp_path: Path) -
     again = run("doctor", "--repair", "--database", file)
 
     assert found.exit_code == 1
-    for told in ("tags of", "is no list of texts", "is no histogram", "is no note of an import"):
+    for told in (
+        "tags of",
+        "is not a list of texts",
+        "is not a histogram",
+        "is not a note of an import",
+    ):
         assert told in found.output
     assert f"Repaired {poisoned + 1} rows." in repaired.output
     assert "rows: all values are valid" in again.output

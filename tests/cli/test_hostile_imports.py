@@ -227,11 +227,11 @@ def test_a_header_that_no_export_has_is_refused(
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (b"[" * 200_000 + b"\n", "line 2 is no JSON"),
-        (b"1" * 5_000 + b"\n", "line 2 is no JSON"),
-        (b"\xff\xfe\n", "line 2 is no JSON"),
-        (b"[NaN]\n", "line 2 is no JSON"),
-        (b"\n", "line 2 is no JSON"),
+        (b"[" * 200_000 + b"\n", "line 2 is not JSON"),
+        (b"1" * 5_000 + b"\n", "line 2 is not JSON"),
+        (b"\xff\xfe\n", "line 2 is not JSON"),
+        (b"[NaN]\n", "line 2 is not JSON"),
+        (b"\n", "line 2 is not JSON"),
         (b"7\n", "it is neither a row nor the beginning of a table"),
         (b"{}\n", "it is neither a row nor the beginning of a table"),
         (b"[1]\n", "it is a row before its table"),
@@ -332,7 +332,7 @@ def test_a_line_without_an_end_is_not_unpacked_to_its_end(
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     result = run("import", tmp_path, "--database", tmp_path / "l.db")
-    assert (result.exit_code, result.stderr) == (4, f"Error: {tmp_path} is no file\n")
+    assert (result.exit_code, result.stderr) == (4, f"Error: {tmp_path} is not a file\n")
 
 
 ANYTHING = st.one_of(

@@ -133,7 +133,7 @@ def test_a_path_of_no_endpoint_becomes_none_and_is_named(tmp_path: Path, ours: P
     done = take_over(theirs, ours)
     assert done.exit_code == 0
     assert "No call was imported." in done.stderr
-    assert "Left out: 4,000 calls of paths that are no endpoint of orders" in done.stderr
+    assert "Left out: 4,000 calls of paths that match no endpoint of orders" in done.stderr
     assert "GET /v1/users/7/photos/1, " in done.stderr
     assert len(rows(ours, ENDPOINT)) == 4
 
@@ -279,7 +279,7 @@ def test_a_file_that_is_none_of_theirs_is_refused(tmp_path: Path, ours: Path) ->
         (numbers, "are not numbered"),
         (missing, "there is no file"),
         (text, "cannot be read"),
-        (other, "is no database of fastapi-lens 0.3"),
+        (other, "is not a database of fastapi-lens 0.3"),
     ):
         done = take_over(path, ours)
         assert done.exit_code == 4

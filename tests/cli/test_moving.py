@@ -472,7 +472,7 @@ def test_a_file_that_is_missing_or_something_else_is_named(tmp_path: Path) -> No
 
     assert (missing.exit_code, other.exit_code) == (4, 4)
     assert "there is no file" in missing.stderr
-    assert "is no export of fastapi_lens" in other.stderr
+    assert "is not an export of fastapi_lens" in other.stderr
 
 
 def test_a_file_is_replaced_only_when_asked_and_only_by_a_whole_one(tmp_path: Path) -> None:

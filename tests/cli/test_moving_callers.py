@@ -58,7 +58,7 @@ def test_callers_are_moved_without_the_key_that_hashes_keys(source: str, tmp_pat
         ("lens_caller", "name", "somebody else", "lens_caller.id does not match"),
         ("lens_caller", "kind", "god", "lens_caller.kind is none of"),
         ("lens_use", "endpoint_id", 5, "lens_use.endpoint_id is of no endpoint"),
-        ("lens_use", "max_gap", -1, "lens_use.max_gap is no whole number"),
+        ("lens_use", "max_gap", -1, "lens_use.max_gap is not a whole number"),
         ("lens_use_week", "endpoint_id", 5, "lens_use_week.endpoint_id is of no endpoint"),
     ],
 )

@@ -104,7 +104,7 @@ def test_an_absolute_uri_stays_as_it_is(begin: str, tmp_path: Path) -> None:
 
 
 def test_an_absolute_uri_in_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no directory"):
+    with pytest.raises(ConfigError, match="not a directory"):
         LensConfig(database_url=f"sqlite:///file:{tmp_path}/missing/x.db?uri=true")
 
 

@@ -102,8 +102,8 @@ def test_a_body_without_an_end_is_not_read(receiver: Receiver) -> None:
 def test_what_is_no_http_is_no_delivery(receiver: Receiver, behaviour: Behaviour) -> None:
     receiver.behaviours = [behaviour]
     assert problem_of(receiver) in (
-        "the response is no HTTP",
-        "the connection was refused or broke off",
+        "the response is not HTTP",
+        "the connection was refused or lost",
     )
 
 
@@ -116,7 +116,7 @@ def test_interim_responses_are_skipped(receiver: Receiver) -> None:
 def test_a_receiver_that_is_not_there_is_told(receiver: Receiver) -> None:
     gone = Receiver()
     gone.stop()
-    assert problem_of(gone) == "the connection was refused or broke off"
+    assert problem_of(gone) == "the connection was refused or lost"
 
 
 def test_private_networks_are_refused_before_any_connection(receiver: Receiver) -> None:
@@ -253,7 +253,7 @@ def test_a_certificate_that_is_trusted_is_accepted(
 def test_a_receiver_without_tls_is_told(receiver: Receiver) -> None:
     receiver.greeting = b"HTTP/1.1 400 Bad Request\r\n\r\n"
     url = WebhookUrl.parse(receiver.url.replace("http:", "https:"))
-    with pytest.raises(DeliveryError, match=r"^the receiver takes no TLS connection$"):
+    with pytest.raises(DeliveryError, match=r"^the TLS connection to the receiver failed$"):
         post(url, BODY, allow_private=True, timeout_seconds=2)
 
 

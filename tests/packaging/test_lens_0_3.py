@@ -74,7 +74,7 @@ def test_its_calls_are_taken_over_under_the_templates_of_the_application(
 
     assert done.exit_code == 0, done.output
     assert "Imported 6 calls of 3 endpoints into shop." in done.stderr
-    assert "Left out: 1 calls of paths that are no endpoint of shop, for example GET /sub." in (
+    assert "Left out: 1 calls of paths that match no endpoint of shop, for example GET /sub." in (
         done.stderr
     )
     shown = run("report", "--database", ours, "--format", "json").stdout

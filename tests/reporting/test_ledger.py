@@ -47,7 +47,7 @@ def test_a_quarterly_caller_behind_a_daily_one_has_a_silence_of_its_own(past: Pa
     found = past.judged("/both")
     assert found.verdict.level is Level.WAIT
     said = [sentence(one) for one in found.verdict.reasons if one.code is Code.CALLER_NOT_EXCLUDED]
-    assert said[0].startswith("quarterly-batch came on 6 days, with gaps of up to 92 days")
+    assert said[0].startswith("quarterly-batch called on 6 days, with gaps of up to 92 days")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from benchmarks.support.writing import Writer
 from fastapi_lens.reporting.exception_reader import ExceptionReader
 from fastapi_lens.reporting.model import id_from_key, key_from_id
 from fastapi_lens.reporting.request_log import LogFilter, LogReader
+from fastapi_lens.reporting.shown_endpoints import ShownEndpoints
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.migrations import migrate
 from fastapi_lens.storage.writing.batches import EndpointFacts
@@ -86,12 +87,12 @@ def is_recorded(method: str, path: str) -> bool:
 
 @pytest.fixture
 def reader(logged: Database) -> LogReader:
-    return LogReader(logged, app=lambda: APP, is_recorded=is_recorded)
+    return LogReader(logged, ShownEndpoints(lambda: APP, is_recorded))
 
 
 @pytest.fixture
 def exceptions(logged: Database) -> ExceptionReader:
-    return ExceptionReader(logged, app=lambda: APP, is_recorded=is_recorded)
+    return ExceptionReader(logged, ShownEndpoints(lambda: APP, is_recorded))
 
 
 def seconds(reader: LogReader, **wanted: Any) -> list[int]:
@@ -142,9 +143,8 @@ def test_an_endpoint_that_is_hidden_from_now_on_is_so_in_the_next_answer(
     logged: Database, reader: LogReader
 ) -> None:
     hidden = {HIDDEN}
-    shown = lambda *one: one not in hidden  # noqa: E731  Two readers share it.
-    asked = LogReader(logged, app=lambda: APP, is_recorded=shown)
-    exceptions = ExceptionReader(logged, app=lambda: APP, is_recorded=shown)
+    shown = ShownEndpoints(lambda: APP, lambda *one: one not in hidden)
+    asked, exceptions = LogReader(logged, shown), ExceptionReader(logged, shown)
     assert len(seconds(asked)) == 6
     hidden.add(("GET", "/orders/{order_id}"))
     assert seconds(asked) == [6]

@@ -71,7 +71,7 @@ def test_what_is_no_rule_is_told_and_the_others_hold(wrong: Any) -> None:
 
 
 def test_rules_that_are_no_list_are_told() -> None:
-    assert read_rules({"rules": 5}) == (Rules(), ["rules is no list"])
+    assert read_rules({"rules": 5}) == (Rules(), ["rules is not a list"])
 
 
 def test_a_pattern_that_cannot_be_used_is_refused_by_name() -> None:

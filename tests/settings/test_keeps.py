@@ -33,7 +33,9 @@ def test_verdicts_read_the_entries_of_the_settings_by_endpoint() -> None:
     stored = {"keeps": Stored({"endpoints": [GOOD, "text"]}, 3)}
     settings = Settings.of(LensConfig(db_path=":memory:"), stored)
     assert settings.keeps == {7: Keep("audit", TODAY + 9, KeepSource.ADMIN)}
-    assert settings.unusable == ("keeps: entry 2: endpoints holds what is no kept endpoint",)
+    assert settings.unusable == (
+        "keeps: entry 2: endpoints contains an entry that is not a kept endpoint",
+    )
     assert settings.versions == {"keeps": 3}
 
 
@@ -62,7 +64,7 @@ def test_what_is_no_entry_is_told_and_the_others_hold(wrong: Any) -> None:
 
 
 def test_entries_that_are_no_list_are_told() -> None:
-    assert read_keeps({"endpoints": 5}) == (KeptEndpoints(), ["keeps: endpoints is no list"])
+    assert read_keeps({"endpoints": 5}) == (KeptEndpoints(), ["keeps: endpoints is not a list"])
 
 
 def test_a_further_entry_replaces_that_of_the_same_endpoint() -> None:

@@ -44,7 +44,7 @@ def error_at_start() -> ConfigError:
         ("lens.db", 0o555, "needs to write to '{folder}' and may not; let this process's user"),
         ("kept.db", 0o777, "needs to write to '{folder}/kept.db' and may not; let this process's"),
         ("in/it/lens.db", 0o000, "which cannot be entered; let this process's user write there"),
-        ("missing/lens.db", 0o755, "'{folder}/missing', which is no directory; create it"),
+        ("missing/lens.db", 0o755, "'{folder}/missing', which is not a directory; create it"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_told_with_its_setting(  # noqa: PLR0917
@@ -81,7 +81,7 @@ def test_a_place_that_no_file_can_have_is_told_or_waited_for(folder: Path, name:
     if directory == str(folder):
         LensConfig(db_path=str(folder / name))
     else:
-        with pytest.raises(ConfigError, match="which is no directory; create it"):
+        with pytest.raises(ConfigError, match="which is not a directory; create it"):
             LensConfig(db_path=str(folder / name))
 
 

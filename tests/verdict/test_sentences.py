@@ -64,8 +64,8 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
         Code.CALLERS_GONE,
         {"names": ("web",), "last_days": (MAY,), "rare": 0},
         (
-            "Its only known caller is gone: web (last on 4 May 2026). Nobody came on fewer than "
-            "four days."
+            "Its only known caller is gone: web (last on 4 May 2026). It called on four days or "
+            "more."
         ),
     ),
     (
@@ -73,7 +73,7 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
         {"names": ("web", "app"), "last_days": (MAY, MAY - 1), "rare": 0},
         (
             "Both known callers are gone: web (last on 4 May 2026) and app (last on 3 May 2026). "
-            "Nobody came on fewer than four days."
+            "Each of them called on four days or more."
         ),
     ),
     (
@@ -81,13 +81,13 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
         {"names": ("a", "b", "c", "d", "e"), "last_days": (MAY,) * 5, "rare": 1},
         (
             "All 5 known callers are gone: a (last on 4 May 2026), b (last on 4 May 2026), c (last "
-            "on 4 May 2026) and 2 more. 1 caller came too seldom to know how often."
+            "on 4 May 2026) and 2 more. 1 caller called too rarely to show a pattern."
         ),
     ),
     (
         Code.NO_NOISE,
         {"window": 90, "are_bots_known": 1},
-        "No bot came and no request was refused in the last 90 days.",
+        "No bot called and no request was refused in the last 90 days.",
     ),
     (
         Code.NO_NOISE,
@@ -104,8 +104,8 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
             "refused_users": (),
         },
         (
-            "In the last 90 days requests were refused on 3 days. These calls are no use, but "
-            "somebody makes them: never safe to remove while they go on."
+            "In the last 90 days requests were refused on 3 days. These calls do not count as use, "
+            "but somebody makes them: never safe to remove while they go on."
         ),
     ),
     (
@@ -119,8 +119,8 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
         },
         (
             "In the last 90 days bots, health checks or tests called on 45 days (Googlebot and "
-            "bingbot). These calls are no use, but somebody makes them: never safe to remove while "
-            "they go on."
+            "bingbot). These calls do not count as use, but somebody makes them: never safe to "
+            "remove while they go on."
         ),
     ),
     (
@@ -134,8 +134,8 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
         },
         (
             "In the last 90 days bots, health checks or tests called on 1 day; requests were "
-            "refused on 2 days; mobile, whose calls succeeded before, was refused. These calls are "
-            "no use, but somebody makes them: never safe to remove while they go on."
+            "refused on 2 days; mobile, whose calls succeeded before, was refused. These calls do "
+            "not count as use, but somebody makes them: never safe to remove while they go on."
         ),
     ),
     (
@@ -218,8 +218,8 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
             "others": 1,
         },
         (
-            "audit came on 2 days, with gaps of up to 30 days, last on 4 May 2026, and may come "
-            "again until 8 June 2027. 1 more caller may come again, too."
+            "audit called on 2 days, with gaps of up to 30 days, last on 4 May 2026, and may call "
+            "again until 8 June 2027. 1 more caller may call again, too."
         ),
     ),
     (
@@ -232,7 +232,7 @@ CASES: tuple[tuple[Code, Mapping[str, Number], str], ...] = (
             "from_day": MAY + 400,
             "others": 0,
         },
-        "audit came on 1 day, last on 4 May 2026, and may come again until 8 June 2027.",
+        "audit called on 1 day, last on 4 May 2026, and may call again until 8 June 2027.",
     ),
     (
         Code.YEARLY_NOT_EXCLUDED,
@@ -313,9 +313,9 @@ def test_a_safe_endpoint_says_what_was_seen_and_what_watching_cannot_tell() -> N
         "Before that it was used on 400 of 400 days, never with more than 1 day between two uses.",
         (
             "Both known callers are gone: web (last on 8 January 2022) and app-ios (last on 24 "
-            "December 2021). Nobody came on fewer than four days."
+            "December 2021). Each of them called on four days or more."
         ),
-        "No bot came and no request was refused in the last 90 days.",
+        "No bot called and no request was refused in the last 90 days.",
         "Watching cannot tell: a use in an emergency, in an audit, or less often than once a year.",
     ]
 

@@ -20,8 +20,8 @@ QUIET_LOG_SECONDS = 60.0
 _REFUSED = 403
 _REDIRECTS, _ERRORS = range(300, 400), range(400, 600)
 
-NOT_LET_IN = "this application does not let you look here: sign in to it as somebody who may"
-FAILED = "this application could not check whether you may look here: its log says why"
+NOT_LET_IN = "this application does not grant you access: sign in as a user who has it"
+FAILED = "this application could not check your access: its log says why"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ _TERMS = {
         "Silent, use",
         (
             "A use is a call that was answered, not refused, and not by a health check, "
-            "monitor or bot. An endpoint is silent since its last use."
+            "monitor or bot. An endpoint has been silent since its last use."
         ),
     ),
     "excluded": (
@@ -90,7 +90,7 @@ _TERMS = {
     ),
     "noise": (
         "Health check or bot",
-        "A caller whose calls are counted, but are no use: monitors, crawlers, scanners, tests.",
+        "A caller whose calls are counted, but not as use: monitors, crawlers, scanners, tests.",
     ),
     "release": (
         "Release",
@@ -115,7 +115,7 @@ _TERMS = {
         "Worker",
         (
             "A process of the application. A silent one has not reported for a minute, a "
-            "killed one never said its end."
+            "killed one never reported its end."
         ),
     ),
     "lost": (

@@ -123,7 +123,8 @@ def client_path(request: Request) -> str:
     path, root = request.scope["path"], request.scope.get("root_path", "").rstrip("/")
     if not path.startswith(root + "/"):
         path = root + path  # A proxy has stripped the root path.
-        # Two slashes at the beginning would name a host.
+    # Two slashes at the beginning would name a host. The letters are those that a path may have
+    # unquoted, see RFC 3986.
     return "/" + quote(path, safe="/:@!$&'()*+,;=~").lstrip("/")
 
 

@@ -60,7 +60,7 @@ CALLER_COLUMNS: tuple[Column[CallerTotals], ...] = (
     Column(
         name="calls",
         header="Calls",
-        title="All of its calls since callers are recorded.",
+        title="All of its calls since callers were first recorded.",
         width=116,
         from_width=640,
         order=Order(key=lambda one: one.calls),
@@ -81,7 +81,7 @@ _USE_FIGURES: tuple[Column[CallerUse], ...] = (
     Column(
         name="calls",
         header="Calls",
-        title="Calls since callers are recorded.",
+        title="Calls since callers were first recorded.",
         width=92,
         order=Order(key=lambda one: one.calls),
     ),

@@ -48,7 +48,7 @@ class Column(Generic[RowT]):
         name: In addresses (``sort=-p95``), of the macro, and in the ``id`` of its header.
         header: Its text.
         unit: After the header; may be empty.
-        title: Explains the header; may be empty.
+        title: Explains the header in a sentence: its tooltip, and its entry in the help.
         width: Pixels, or a share such as ``"26p"`` (26 %): the class ``w-…`` of lens.css. None for
             the column that takes what the others leave.
         from_width: The column is hidden on windows narrower than these pixels: the class
@@ -58,7 +58,6 @@ class Column(Generic[RowT]):
         order: None where rows cannot be sorted by it.
         is_row_header: True if its cells are the headers of their rows.
         has_scale: True if its header shows the meaning of a full bar.
-        title: Explains the header in a sentence: its tooltip, and its entry in the help.
     """
 
     name: str

@@ -7,7 +7,7 @@ COLUMNS: tuple[Column[LoggedCall], ...] = (
     Column(
         name="at",
         header="When",
-        title="When the response ended.",
+        title="When the request arrived.",
         width=96,
         from_width=640,
         css="dim",

@@ -165,7 +165,7 @@ def parsed(text: bytes, source: str) -> Evidence:
     if _SIGN in faults:
         raise CommandError(
             Exit.BAD_FILE,
-            f"{source} is no evidence of format {FORMAT}: write it with 'python -m fastapi_lens "
+            f"{source} is not evidence of format {FORMAT}: write it with 'python -m fastapi_lens "
             "evidence', of the same release as here",
         )
     # The faulty value itself may be anything, and is not shown.

@@ -99,7 +99,7 @@ class OpenCalls:
 
         Args:
             match: Returns the endpoint of a call, None if it is unknown. A certain match is kept
-                            until the call ends; otherwise the next look matches again.
+                until the call ends; otherwise the next look matches again.
         """
         # Built anew each time, which forgets the calls that have ended.
         known, self._matches = self._matches, {}

@@ -48,6 +48,7 @@ MINUTE = 60
 VISIT_SECONDS = 1.0
 """Longest time that one flush spends on deletions; at most half the flush interval."""
 
+# Readers wait for two, see `reporting.observation.UNWRITTEN_SECONDS`.
 HEARTBEAT_SECONDS = 15.0
 LONGEST_BACK_OFF_SECONDS = 15.0
 """Longest pause after failures. Short, because a failed attempt costs a database next to nothing,

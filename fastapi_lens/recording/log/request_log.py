@@ -263,6 +263,7 @@ class RequestLog:
                 self._keep(self._entry(series, ended, Reason.ERROR, kind), MAX_KEPT)
             elif share:
                 self._keep(self._entry(series, ended, Reason.SAMPLE, kind), MAX_KEPT // 2)
+        # A WebSocket lasts as long as it is open.
         elif ended.duration_ns > series.slow_ns and ended.scope["type"] != "websocket":
             # Until the threshold decays, only slower calls of this series are worth a look.
             series.slow_ns = ended.duration_ns
@@ -289,6 +290,7 @@ class RequestLog:
         with self._counting:
             found = self._exceptions.get(kind)
             if found is None and len(self._exceptions) < MAX_KINDS:
+                # Nothing was made above if the kind was known then, and has been harvested since.
                 found = ExceptionCount(0, now, now, latest or raised(error, trace))
                 self._exceptions[kind] = found
             if found is not None:

@@ -84,6 +84,7 @@ def first_call(app: Any, is_counted: Callable[[str, str], bool]) -> Call | None:
     for leaf in gets[:MOST_TRIED]:
         path, query = _filled(leaf)
         if _answering(app, path) is leaf.endpoint:
+            # All characters that a path may have unquoted, see RFC 3986.
             return Call("GET", leaf.template, quote(path, safe="/:@!$&'()*+,;=~") + query)
     others = [Call(method, leaf.template) for method, leaf in counted]
     return min(others, key=lambda call: (call.method == "GET", len(call.template)), default=None)

@@ -113,6 +113,7 @@ class DatabaseFile:
         elif found != self._not_namesakes and _is_namesakes(self.path):
             raise ForeignFileError(str(self.path))
         self._not_namesakes = found
+        # Removed again at once. No file is this one, so the connection is replaced before its use.
         return found or (0, 0)
 
     def held(self, file: Identity) -> OpenFile:

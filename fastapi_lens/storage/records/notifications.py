@@ -1,4 +1,4 @@
-"""The state of an app's notifications, as one row of facts. Knows not what it says.
+"""The state of an app's notifications, as one row of facts. Does not read it.
 
 No export contains it: another database sends its own.
 """

@@ -1,4 +1,4 @@
-"""Deletion of callers: those that were not heard of for long, and those that an admin forgets.
+"""Deletion of callers: those that have not called for long, and those that an admin forgets.
 
 Rows of an endpoint in `lens_use` are changed under the lock of the endpoint's own row, which counts
 them.

@@ -50,6 +50,7 @@ _END = (1 << 63) - 1
 """Later than every bucket and every request."""
 
 _IDS = 500
+"""Ids of one statement; databases limit its parameters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ def _add_observation(connection: Connection) -> None:
 
 
 def _add_callers(connection: Connection) -> None:
-    """Add the ledger of callers. What was called before was called by nobody knows whom."""
+    """Add the ledger of callers, which does not know the callers of earlier calls."""
     for table in (CALLER, USE, USE_WEEK):
         table.create(connection, checkfirst=True)
         for index in table.indexes:

@@ -77,6 +77,7 @@ class LensModel(SQLModel, registry=registry(metadata=lens_metadata)):
         "mysql_collate": "utf8mb4_bin",
         # Other formats limit keys to 767 bytes, fewer than the name of an app may need.
         "mysql_row_format": "DYNAMIC",
+        # False where rows lie in their primary key alone, without an index beside the table.
         "sqlite_with_rowid": True,
     }
 
@@ -364,6 +365,7 @@ class RequestRow(LensModel, table=True):
     reason: str = Field(default="", max_length=16)
     client: str = Field(default="", max_length=64)
     agent: str = Field(default="", max_length=64)
+    # Exceptions were called failures; workers of older releases use these names.
     failure_id: int = _count()
     caller_id: int = _added_count()
 

@@ -122,7 +122,7 @@ def _number(least: int, most: int, *, is_time: bool = False) -> Rule:
             return now_us
         return int(max(least, min(most, value)))
 
-    return Rule(f"no whole number from {least} to {most}", holds, instead)
+    return Rule(f"not a whole number from {least} to {most}", holds, instead)
 
 
 def _text(longest: int) -> Rule:
@@ -132,7 +132,7 @@ def _text(longest: int) -> Rule:
     def instead(value: Any, _now_us: int) -> str:
         return storable(value)[:longest] if isinstance(value, str) else ""
 
-    return Rule(f"no text of at most {longest:,} letters that a database takes", holds, instead)
+    return Rule(f"not a text of at most {longest:,} letters that a database takes", holds, instead)
 
 
 def _one_of(*values: Any) -> Rule:
@@ -177,8 +177,8 @@ _TIME = _number(0, MAX_TIME_US, is_time=True)
 _TEXTS: Mapping[str, Rule] = MappingProxyType(
     {
         "reason": _one_of(*_REASONS),
-        "overrides": Rule("no overrides", _is_overrides, lambda _value, _now_us: None),
-        "tags": Rule("no list of texts", _is_list_of_texts, lambda _value, _now_us: "[]"),
+        "overrides": Rule("not valid overrides", _is_overrides, lambda _value, _now_us: None),
+        "tags": Rule("not a list of texts", _is_list_of_texts, lambda _value, _now_us: "[]"),
     }
 )
 _DAY = _number(0, _LAST_SECOND // Tier.DAY)
@@ -220,7 +220,7 @@ _OTHERS: Mapping[str, Rule] = MappingProxyType(
         "is_noise": _number(0, 1),
         # What cannot be read was not observed.
         "minutes": replace(_number(0, (1 << 60) - 1), instead=_zero),
-        "histogram": Rule("no histogram", _is_histogram, lambda _value, _now_us: b""),
+        "histogram": Rule("not a histogram", _is_histogram, lambda _value, _now_us: b""),
         "status": _number(_FIRST_STATUS, _LAST_STATUS),
         "tier": _one_of(*(tier.value for tier in Tier)),
         "week": _number(0, _LAST_SECOND // Tier.WEEK),

@@ -64,6 +64,7 @@ def _sound(row: Any, rules: Mapping[str, Rule]) -> Any:
     mapping = row._mapping  # noqa: SLF001  Documented, so named for clashes.
     if all(rules[name].holds(value) for name, value in mapping.items() if name in rules):
         return row
+    # The latest time in place of the present: what cannot be read must not look silent.
     return SimpleNamespace(
         **{
             name: value

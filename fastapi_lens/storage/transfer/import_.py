@@ -198,7 +198,7 @@ _OLDER_ENDPOINT: Mapping[str, Any] = MappingProxyType(
         **dict.fromkeys(("present_since", "removed_at", "last_used_at"), 0),
         **dict.fromkeys(("first_release_id", "last_release_id"), 0),
         **dict.fromkeys(("first_called_release_id", "last_called_release_id"), 0),
-        # So its last call was made by nobody knows whom.
+        # So the caller of its last call is unknown.
         **dict.fromkeys(("attributed_until", "unattributed_at"), 0),
         "overrides": None,
     }

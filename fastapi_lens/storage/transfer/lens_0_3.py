@@ -119,7 +119,7 @@ def recorded_calls(path: Path) -> Generator[RecordedCalls]:
             connection.text_factory = _decoded
             columns = {row[1] for row in connection.execute(f"PRAGMA table_info({NAMESAKE_TABLE})")}
             if not columns.issuperset(_COLUMNS):
-                raise NoSourceError(f"{path} is no database of {_SOURCE}")
+                raise NoSourceError(f"{path} is not a database of {_SOURCE}")
             yield RecordedCalls(connection)
     except sqlite3.Error as error:
         raise NoSourceError(f"{path} cannot be read: {error}") from error

@@ -56,7 +56,7 @@ def wrong_rows(database: Database) -> Iterator[WrongRow]:
         notes = sa.select(META.c.name, META.c.value).where(META.c.name.startswith(IMPORT_NOTE))
         for name, value in connection.execute(notes):
             if import_note(value) is None:
-                wrong = (Wrong("value", "no note of an import"),)
+                wrong = (Wrong("value", "not a note of an import"),)
                 yield WrongRow(META, {"name": name, "value": value}, wrong)
 
 

@@ -133,6 +133,7 @@ class Drain:
         end = self._timer() + seconds
         while True:
             for took, is_empty in self._transactions():
+                # The next one takes about as long as this one.
                 if is_empty or self._timer() + took >= end:
                     return is_empty
                 self._pause(took)
@@ -154,6 +155,7 @@ class Drain:
         Yields:
             True if the inbox is empty, as far as is known after that transaction.
         """
+        # A batch that fails unexpectedly stays; after so many turns it is added or given up.
         for _ in range(MAX_TRIES):
             self._after, is_empty = _FIRST, False
             # Of what others have taken meanwhile some may still be there.
@@ -346,6 +348,7 @@ class Drain:
         Returns:
             All accepted sums, including `taken`, and the refused ones.
         """
+        # Together with the accepted ones: some sums are too large only when they are added up.
         both = (*taken, *deltas)
         if not deltas or self._rollup.takes(self._added_up([Batch(0, both)])):
             return both, ()

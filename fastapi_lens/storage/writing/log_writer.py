@@ -190,6 +190,7 @@ class LogWriter:
                 "status": request.status,
                 "duration_us": request.duration_us,
                 "reason": request.reason,
+                # These two are made here, of letters that every database takes.
                 "client": request.client,
                 "agent": request.agent,
                 # The column keeps its name: workers of older releases write to it.

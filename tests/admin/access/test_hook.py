@@ -162,7 +162,7 @@ def test_what_a_hook_raises_for_the_client_is_the_answer(hooked: Any) -> None:
         assert "ay who you are" in told.text
         down = ask("down", path)
         assert (down.status_code, down.headers["retry-after"]) == (503, "7")
-        assert "does not let you look" in down.text
+        assert "does not grant you access" in down.text
         assert down.headers["content-type"].startswith(("text/html", "application/json"))
         assert ask("success", path).status_code == 403
         assert ask("nowhere", path).status_code == 403

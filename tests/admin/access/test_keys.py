@@ -147,9 +147,9 @@ def test_a_configuration_shows_no_key() -> None:
 
 BAD: list[tuple[Any, str]] = [
     (["x"], "keys by name"),
-    ({"": "x"}, "no readable text"),
-    ({7: "x"}, "no readable text"),
-    ({"a\n": "x"}, "no readable text"),
+    ({"": "x"}, "not readable text"),
+    ({7: "x"}, "not readable text"),
+    ({"a\n": "x"}, "not readable text"),
     ({"a" * 65: "x"}, "too long"),
     ({"report_key": "x"}, "taken"),
     ({"a": " "}, "empty"),
@@ -186,7 +186,7 @@ UNSENDABLE = {
     "escape": ("sec\x1bret", "no header can send"),
     "next line": ("sec\x85ret", "no header can send"),
     "delete": ("sec\x7fret", "no header can send"),
-    "bytes that are no UTF-8": ("sec\udce9ret", "no header can send"),
+    "bytes that are not UTF-8": ("sec\udce9ret", "no header can send"),
 }
 
 

@@ -165,8 +165,8 @@ def test_evidence_whose_parameters_are_all_renamed_is_of_this_application(branch
     [
         ({"endpoints": []}, 3, "evidence-0.json has no endpoint"),
         ({"endpoints": [endpoint(removed_at=1.0)]}, 3, "evidence-0.json has no endpoint"),
-        ({"fastapi_lens_evidence": 2}, 4, "is no evidence of format 1"),
-        ({"fastapi_lens_evidence": MISSING}, 4, "is no evidence of format 1"),
+        ({"fastapi_lens_evidence": 2}, 4, "is not evidence of format 1"),
+        ({"fastapi_lens_evidence": MISSING}, 4, "is not evidence of format 1"),
         ({"generated_at": "today"}, 4, "damaged at generated_at"),
         ({"generated_at": float("nan")}, 4, "damaged"),
         ({"generated_at": -1}, 4, "damaged at generated_at"),

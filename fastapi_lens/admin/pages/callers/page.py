@@ -76,7 +76,7 @@ def _head(query: CallersQuery, base: str, column: Column[CallerTotals]) -> Head:
 def _tabs(listing: CallerList, base: str) -> list[Link]:
     query = listing.query
     choices = (
-        (False, "Callers", "callers", listing.others, "Everybody who is no health check or bot."),
+        (False, "Callers", "callers", listing.others, "All callers but health checks and bots."),
         (
             True,
             "Health checks and bots",

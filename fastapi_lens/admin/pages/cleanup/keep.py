@@ -80,6 +80,7 @@ class KeepForm:
 
 def keep_page(context: Context) -> Response:
     """``GET /cleanup/keep``: the form for the chosen rows; ``POST`` saves it, or ends a keep."""
+    # Checked here, because the router asks for the scope of POSTs only.
     if not context.may_change:
         return refused_page(context.request, Place(context.base, context.lens), Refusal.READ_ONLY)
     form = _form(context)

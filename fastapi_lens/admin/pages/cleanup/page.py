@@ -138,6 +138,7 @@ def _observation_values(evidence: AppEvidence) -> dict[str, object]:
 
 def _caller_values(context: Context) -> dict[str, object]:
     off = is_off(context.lens.settings.config.caller_source)
+    # Of no endpoint: only the time since when callers are known is shown.
     found = context.lens.reader.callers.of_judged(())
     return {
         "callers_known": known_since(found, records=not off, now=context.now),

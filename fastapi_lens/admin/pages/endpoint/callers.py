@@ -110,9 +110,9 @@ def _burn_down(uses: Sequence[CallerUse], *, now: float) -> BurnDown | None:
     )
     if not weekly:
         return None
-    # From the first week with a call on, one before it so that the beginning can be seen.
     steps = len(weekly[0].weeks)
     first = next((at for at in range(steps) if any(use.weeks[at] for use in weekly)), steps)
+    # Two weeks at least: a single bar shows no course.
     first = max(0, min(first, steps - 2))
     named, rest = weekly[:MOST_COLOURS], weekly[MOST_COLOURS:]
     names = [use.caller.name for use in named] + ([MORE] if rest else [])

@@ -63,7 +63,7 @@ def _checked(context: Context, form: RuleForm) -> Rule:
     """The submitted rule.
 
     Raises:
-        ConfigError: It cannot work, or there is such a one.
+        ConfigError: It cannot work, another rule is the same, or there are too many.
     """
     rule, others = form.rule(form.id or _NEW), without_rule(context.lens.settings.rules, form.id)
     meant = (rule.pattern, rule.methods, rule.statuses)

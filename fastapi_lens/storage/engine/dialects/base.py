@@ -1,6 +1,7 @@
 """The interface of a kind of database: everything that differs between them. Knows no table.
 
-Each kind has one object without state. No other module depends on a database's name.
+Each kind has one object without state. Beside the schemes of URLs and the definitions of tables,
+no other module depends on a database's name.
 """
 
 from abc import ABC, abstractmethod
