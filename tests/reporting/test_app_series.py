@@ -119,6 +119,21 @@ def test_the_durations_of_the_period_before_are_those_of_its_whole_days(past: Pa
     assert found.percentiles_ms == pytest.approx((100, 100, 100), rel=0.02)
 
 
+def test_many_endpoints_have_the_durations_of_the_days_before_instead_of_the_hours(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = past.endpoint("/one")
+    rows(past, one, Tier.DAY, range(TODAY - 20, TODAY))
+    # Fewer than the hours of a week.
+    monkeypatch.setattr(app_series, "MOST_BEFORE", 100)
+    found = asked(past, [one], Window.of_days(7)).durations_before
+    assert found is not None
+    assert found.calls == 70
+    # Whole days would be another period than the day before.
+    monkeypatch.setattr(app_series, "MOST_BEFORE", 10)
+    assert asked(past, [one], Window.of_days(1)).durations_before is None
+
+
 def test_too_many_rows_of_the_period_before_are_not_read(
     past: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:
