@@ -45,12 +45,14 @@ class AppSeries:
         before: Calls of the period before, of as many steps as `calls`; empty if it is not known.
         durations_before: Histogram of the period before, moved to whole rows; None if it is not
             known, or has more than `MOST_BEFORE` rows.
+        before_seconds: Length of the period before, as comparisons name it; 0 if it is not known.
     """
 
     calls: Series
     durations: Series
     before: tuple[int, ...] = ()
     durations_before: Usage | None = None
+    before_seconds: int = 0
 
 
 def read_app_series(

@@ -186,7 +186,7 @@ def _charts(context: Context, query: OverviewQuery, found: Found) -> Mapping[str
         found.series,
         reader.releases(),
         ends_now=reader.bounds(window, now=context.now).end is None,
-        before=f"{formats.lasting(window.seconds or 0)} before",
+        before=f"{formats.lasting(found.series.before_seconds)} before",
         times=Times.of(context.zone),
     )
     return {"over_time": over_time, "marks": marks}
