@@ -288,7 +288,13 @@ def login_page(
         status: Another status than 200 for an error.
     """
     wrong = status != HTTPStatus.OK
-    values = {"next": target, "said": said, "wrong": wrong, "app_title": lens.title}
+    values = {
+        "next": target,
+        "said": said,
+        "wrong": wrong,
+        "app_title": lens.title,
+        "environment": lens.config.environment,
+    }
     return _outside(
         request, lens, "login/page.html", values | _common(request, base), status=status
     )

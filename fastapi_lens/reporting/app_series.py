@@ -45,12 +45,14 @@ class AppSeries:
         before: Calls of the period before, of as many steps as `calls`; empty if it is not known.
         durations_before: Histogram of the period before, moved to whole rows; None if it is not
             known, or has more than `MOST_BEFORE` rows.
+        before_seconds: Length of the period before, as comparisons name it; 0 if it is not known.
     """
 
     calls: Series
     durations: Series
     before: tuple[int, ...] = ()
     durations_before: Usage | None = None
+    before_seconds: int = 0
 
 
 def read_app_series(
@@ -106,13 +108,24 @@ def _durations_before(
     connection: Connection, ids: Sequence[int], past: Times, shown: Steps
 ) -> Usage | None:
     """The durations of the period before, which begins and ends with whole rows."""
-    steps = _steps(past, None, len(ids), MOST_MERGED, shown.size)
-    begin = steps.begin // steps.tier * steps.tier
-    end = None if steps.end is None else max(steps.end // steps.tier * steps.tier, begin)
-    whole_rows = replace(steps, begin=begin, end=end)
-    if _rows(whole_rows, past.now) * len(ids) > MOST_BEFORE:
+    whole_rows = _moved(_steps(past, None, len(ids), MOST_MERGED, shown.size))
+    # Days are moved by so little that a week of them is still the week before.
+    if _is_too_much(whole_rows, ids, past) and (past.window.seconds or 0) >= Tier.WEEK:
+        whole_rows = _moved(steps_of(past, None, least_seconds=max(shown.size, Tier.DAY)))
+    if _is_too_much(whole_rows, ids, past):
         return None
     return Usage.total([*_merged(connection, ids, whole_rows, past.now).values()])
+
+
+def _moved(steps: Steps) -> Steps:
+    """The steps, moved back to whole rows of their tier."""
+    begin = steps.begin // steps.tier * steps.tier
+    end = None if steps.end is None else max(steps.end // steps.tier * steps.tier, begin)
+    return replace(steps, begin=begin, end=end)
+
+
+def _is_too_much(steps: Steps, ids: Sequence[int], times: Times) -> bool:
+    return _rows(steps, times.now) * len(ids) > MOST_BEFORE
 
 
 def _steps(

@@ -478,9 +478,11 @@ class Reader:
         with self._database.read() as connection:
             first = first_call(connection, ids, times) if ids else None
             earlier = None if before is None else Window.between(before.start, before.end)
-            return read_app_series(
+            found = read_app_series(
                 connection, ids, timed, times, first_called_at=first, before=earlier
             )
+        # That of the window in whole rows: 91 days, where only days are kept of 90.
+        return found if before is None else replace(found, before_seconds=before.seconds)
 
     def exceptions(
         self, *, window: Window, now: float, endpoint: str = "", text: str = ""

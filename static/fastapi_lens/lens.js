@@ -28,8 +28,14 @@ const age = () => {
     if (time.textContent !== text) time.firstChild.data = text;
   }
 };
+// A preview brings the fault of a field, but not the field, in which somebody types.
+const mark = (wrong) => {
+  const field = document.querySelector(`:is(input, textarea, select)[aria-describedby~="${wrong.id}"]`);
+  if (field) field.ariaInvalid = wrong.textContent ? "true" : null;
+};
 const arrived = () => {
   choose();
+  document.querySelectorAll(".wrong[id]").forEach(mark);
   show(shown);
   if ($("up")) $("up").href = left($("up").pathname).href || $("up").href;
   const live = $("live");

@@ -171,6 +171,15 @@ def test_on_paper_there_are_no_controls(shop: Server, signed_in: Page) -> None:
 
 
 @ONCE
+def test_a_searched_list_says_on_paper_what_was_searched(shop: Server, signed_in: Page) -> None:
+    signed_in.goto(f"{shop.url}/lens/endpoints?q=orders&method=GET")
+    line = signed_in.get_by_text("Search: “orders” · Methods: GET")
+    expect(line).to_be_hidden()
+    signed_in.emulate_media(media="print")
+    expect(line).to_be_visible()
+
+
+@ONCE
 def test_forced_colours_keep_marks_and_the_chosen_period(shop: Server, signed_in: Page) -> None:
     signed_in.emulate_media(forced_colors="active")
     mark = signed_in.locator("td .active").first

@@ -71,6 +71,31 @@ def test_rules_and_values_are_changed_without_leaving_the_page(
     assert is_still_here(page)
 
 
+def test_what_is_wrong_stands_at_its_field_while_one_types_and_has_the_focus_afterwards(
+    own_shop: Server, page: Page, page_watch: PageWatch
+) -> None:
+    page.context.add_cookies([sign_in(own_shop)])
+    page.goto(f"{own_shop.url}/lens/settings")
+    path, wrong = page.get_by_label("Path"), page.locator("#lens-pattern-error")
+    sentence = "The pattern must start with a slash, like /internal/**."
+    path.press_sequentially("orders")
+    expect(wrong).to_have_text(sentence)
+    expect(path).to_have_attribute("aria-invalid", "true")
+    expect(path).to_be_focused()
+    expect(page.locator("#lens-announce")).to_have_text(sentence)
+    assert axe_violations(page) == []
+    page_watch.expect("422")
+    page.get_by_role("button", name="Add rule").click()
+    expect(page.get_by_role("alert").filter(has_text=sentence)).to_be_visible()
+    expect(path).to_be_focused()
+    expect(path).to_have_value("orders")
+    assert axe_violations(page) == []
+    path.fill("/orders/**")
+    expect(page.locator("#lens-rules-preview")).to_contain_text("Hides 4 of ")
+    expect(wrong).to_be_empty()
+    expect(path).not_to_have_attribute("aria-invalid", "true")
+
+
 class TestOnAPhoneInTheDark:
     @pytest.fixture
     def context_options(self) -> dict[str, Any]:

@@ -91,6 +91,7 @@ def test_the_period_before_has_the_same_steps(past: Past) -> None:
     rows(past, one, Tier.HOUR, [noon - 200, noon - 3])
     found = asked(past, [one], Window.of_days(7))
     assert sum(found.before) == 10
+    assert found.before_seconds == 7 * DAY
     # 200 hours ago is 32 hours before the end of the period before.
     at = found.before.index(10)
     assert found.calls.points[at].start <= NOW - 32 * HOUR < found.calls.points[at].end
@@ -102,7 +103,7 @@ def test_all_time_begins_with_the_first_call_and_has_no_period_before(past: Past
     rows(past, one, Tier.DAY, [TODAY - 300])
     found = asked(past, [one], Window())
     assert sum(point.usage.calls for point in found.calls.points) == 10
-    assert found.before == ()
+    assert (found.before, found.before_seconds) == ((), 0)
 
 
 def test_no_endpoints_have_no_calls(past: Past) -> None:
@@ -117,6 +118,21 @@ def test_the_durations_of_the_period_before_are_those_of_its_whole_days(past: Pa
     found = asked(past, [one], Window.of_days(7)).durations_before
     assert found is not None
     assert found.percentiles_ms == pytest.approx((100, 100, 100), rel=0.02)
+
+
+def test_many_endpoints_have_the_durations_of_the_days_before_instead_of_the_hours(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = past.endpoint("/one")
+    rows(past, one, Tier.DAY, range(TODAY - 20, TODAY))
+    # Fewer than the hours of a week.
+    monkeypatch.setattr(app_series, "MOST_BEFORE", 100)
+    found = asked(past, [one], Window.of_days(7)).durations_before
+    assert found is not None
+    assert found.calls == 70
+    # Whole days would be another period than the day before.
+    monkeypatch.setattr(app_series, "MOST_BEFORE", 10)
+    assert asked(past, [one], Window.of_days(1)).durations_before is None
 
 
 def test_too_many_rows_of_the_period_before_are_not_read(

@@ -86,6 +86,7 @@ def _over_time(
         ticks=ticks_of(labels),
         last="now" if ends_now else times.step_label(calls.points[-1].end, calls.step_seconds),
         table=table,
+        note=times.step_note(calls.step_seconds),
     )
 
 

@@ -84,6 +84,7 @@ class OverTime:
         ticks: Times below them, evenly spaced, each at the beginning of its part.
         last: Text at their right end.
         table: The numbers of all, newest first; its first column narrows the window.
+        note: A sentence about the times; empty where none is needed.
     """
 
     charts: Sequence[Chart]
@@ -91,6 +92,7 @@ class OverTime:
     ticks: Sequence[str]
     last: str
     table: Table
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,14 @@ class ByHour:
     table: Table
 
 
-def over_time(series: Series, *, narrow: Narrow, ends_now: bool, times: Times = IN_UTC) -> OverTime:
+def over_time(
+    series: Series,
+    *,
+    narrow: Narrow,
+    ends_now: bool,
+    times: Times = IN_UTC,
+    of_connections: bool = False,
+) -> OverTime:
     """Calls, percentiles and all latencies of a series.
 
     Args:
@@ -110,6 +119,7 @@ def over_time(series: Series, *, narrow: Narrow, ends_now: bool, times: Times = 
         narrow: Where a step leads to.
         ends_now: True if the last step is not over.
         times: The zone of the labels.
+        of_connections: True for a WebSocket, whose duration is the time that it was open.
     """
     size = series.step_seconds
     step = formats.step_length(size)
@@ -117,7 +127,11 @@ def over_time(series: Series, *, narrow: Narrow, ends_now: bool, times: Times = 
     links = [narrow(point.start, point.end) if point.divides else "" for point in series.points]
     heat = heat_of(series)
     return OverTime(
-        charts=(calls_chart(series, step), latency_chart(series, step), heat_chart(heat, step)),
+        charts=(
+            calls_chart(series, step),
+            latency_chart(series, step, of_connections=of_connections),
+            heat_chart(heat, step, of_connections=of_connections),
+        ),
         columns=svg.columns_of(links),
         ticks=ticks_of(labels),
         last="now" if ends_now else times.step_label(series.points[-1].end, size),
@@ -126,7 +140,9 @@ def over_time(series: Series, *, narrow: Narrow, ends_now: bool, times: Times = 
             heat,
             [Line(*pair, ()) for pair in zip(labels, links, strict=True)],
             times.step_head(size),
+            more=", with the duration of connections" if of_connections else "",
         ),
+        note=times.step_note(size),
     )
 
 
@@ -172,33 +188,36 @@ def calls_chart(
     )
 
 
-def latency_chart(series: Series, step: str) -> Chart:
+def latency_chart(series: Series, step: str, *, of_connections: bool = False) -> Chart:
     """p50, p95 and p99 per step; a gap where there was no call."""
+    what = "time that connections were open" if of_connections else "duration"
     values = [_percentiles(point.usage) for point in series.points]
     peak = svg.nice_ceiling(max((v for row in values for v in row if v is not None), default=0))
     return Chart(
         name="latency",
-        heading="Latency",
+        heading="Duration of connections" if of_connections else "Latency",
         svg=svg.lines(
             list(zip(*values, strict=True)),
             classes=PERCENTILES,
             peak=peak,
-            title=f"p50, p95 and p99 of the duration per {step}, estimated within 1.4%",
+            title=f"p50, p95 and p99 of the {what} per {step}, estimated within 1.4%",
         ),
         legend=[(name, name) for name in PERCENTILES],
         scale=(_edge(peak), "0"),
     )
 
 
-def heat_chart(heat: Heat, step: str) -> Chart:
+def heat_chart(heat: Heat, step: str, *, of_connections: bool = False) -> Chart:
     """Calls by step and duration."""
+    what = "connections" if of_connections else "calls"
+    how = "the time that they were open" if of_connections else "duration"
     limits = svg.heat_limits([calls for column in heat.columns for calls in column])
-    title = f"Calls by duration, per {step}: darker means more calls"
+    title = f"{what.capitalize()} by {how}, per {step}: darker means more {what}"
     return Chart(
         name="heat",
-        heading="Duration distribution",
+        heading="Connections by duration" if of_connections else "Duration distribution",
         svg=svg.heat_map(heat.columns, limits=limits, title=title),
-        legend=_heat_legend(limits, "calls"),
+        legend=_heat_legend(limits, what),
         scale=_scale(heat),
     )
 
@@ -226,7 +245,7 @@ def by_hour(found: WeekHours) -> ByHour:
     return ByHour(chart, names[:: HOURS // TICKS], table)
 
 
-def _numbers(series: Series, heat: Heat, lines: Sequence[Line], first: str) -> Table:
+def _numbers(series: Series, heat: Heat, lines: Sequence[Line], first: str, *, more: str) -> Table:
     """The numbers of each step: calls, classes, percentiles, and the calls of each band."""
     filled = [
         replace(
@@ -247,7 +266,7 @@ def _numbers(series: Series, heat: Heat, lines: Sequence[Line], first: str) -> T
         *(f"{name} ms" for name in PERCENTILES),
         *(_band(*edges) for edges in heat.bands_ms),
     )
-    summary = f"As a table, per {formats.step_length(series.step_seconds)}"
+    summary = f"As a table, per {formats.step_length(series.step_seconds)}{more}"
     return Table("numbers", summary, head, filled[::-1])
 
 

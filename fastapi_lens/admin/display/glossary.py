@@ -98,7 +98,10 @@ _TERMS = {
     ),
     "ignored": ("Ignored", "A rule of the settings covers it: its calls are not counted."),
     "deprecated": ("Deprecated", "Marked with deprecated=True in the application's code."),
-    "heat": ("Latency heat map", "Time from left to right, duration from below; darker: more."),
+    "heat": (
+        "Duration distribution",
+        "Time from left to right, duration from below; darker: more.",
+    ),
     "kept": (
         "Kept because",
         "The log keeps each server error, the slowest requests, and a share of all others.",

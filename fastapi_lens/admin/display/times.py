@@ -87,6 +87,11 @@ class Times:
         is_utc = step_seconds >= formats.SECONDS_PER_DAY
         return f"From ({'UTC' if is_utc else self.zone_words})"
 
+    def step_note(self, step_seconds: int) -> str:
+        """A sentence where local times are shown and days are not local; otherwise empty."""
+        is_day = step_seconds >= formats.SECONDS_PER_DAY
+        return "Days begin at midnight UTC." if is_day and self.is_local else ""
+
     def field(self, epoch: float) -> str:
         """A time as the field of a form has it: ``2026-04-03T14:00``."""
         return self._at(epoch).strftime("%Y-%m-%dT%H:%M")

@@ -274,6 +274,13 @@ def observed_words(evidence: AppEvidence) -> Observed:
     )
 
 
+def unused_from(evidence: AppEvidence) -> int | None:
+    """The first day on which an endpoint can be probably unused; None where all are in use."""
+    return min(
+        (one.verdict.probably_from for one in evidence.endpoints if one.is_read), default=None
+    )
+
+
 def _not_before(evidence: AppEvidence, observation: Observation) -> str:
     """The days before which nothing can be unused, while that is so for want of observation."""
     read = [one.verdict for one in evidence.endpoints if one.is_read]

@@ -15,7 +15,7 @@ from fastapi_lens.admin.access.key_store import KeyStore
 from tests.attack.asgi import Caller, Raw
 from tests.recording.probe import lens_of
 from tests.support.addresses import ClientAt
-from tests.support.pages import csrf_token, form_actions
+from tests.support.pages import csrf_token, form_actions, page_text, title
 
 KEY = "clé-très-secrète"
 ORIGIN = {"origin": "http://testserver"}
@@ -95,6 +95,17 @@ def test_bytes_that_are_no_text_are_no_key() -> None:
     keys = KeyStore(LensConfig(report_key=KEY).keys)
     assert keys.name_of(KEY.encode()) == "report_key"
     assert keys.name_of(b"\xff\xfe") is None
+
+
+def test_the_login_names_the_application_and_its_environment(client_of: MakeClient) -> None:
+    login_page = client_of(report_key=KEY, app_name="shop", environment="staging").get(
+        "/lens/login"
+    )
+    assert "Sign in to shop (staging)" in page_text(login_page.text)
+    assert title(login_page.text) == "Sign in · shop (staging)"
+    bare = client_of(report_key=KEY, app_name="shop").get("/lens/login")
+    assert title(bare.text) == "Sign in · shop"
+    assert "Sign in to shop Key" in page_text(bare.text)
 
 
 def test_signing_in_opens_pages_and_reports_until_signing_out(client_of: MakeClient) -> None:

@@ -35,6 +35,11 @@ def test_a_part_of_time_names_a_day_once() -> None:
     assert BERLIN.between(late, late + 3_600) == "3 Apr 2026 23:30 – 4 Apr 2026 00:30 CEST"
 
 
+def test_only_beside_local_times_a_step_of_days_says_that_it_is_utc() -> None:
+    assert BERLIN.step_note(DAY) == "Days begin at midnight UTC."
+    assert (BERLIN.step_note(3_600), IN_UTC.step_note(DAY)) == ("", "")
+
+
 def test_a_part_of_time_over_the_end_of_summer_time_names_both_zones() -> None:
     end = datetime(2026, 10, 25, 1, 0, tzinfo=UTC).timestamp()
     shown = BERLIN.between(end - 3_600, end + 3_600)

@@ -9,6 +9,7 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display.callers import Who, is_off, who_of
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.paging import PAGE_SIZE, page_links
+from fastapi_lens.admin.display.printed_filters import printed_filters, searched
 from fastapi_lens.admin.http.history import history_headers
 from fastapi_lens.admin.pages.callers.listing import CallerList, callers_of
 from fastapi_lens.admin.response_cache import again, cached_page
@@ -17,6 +18,8 @@ from fastapi_lens.admin.tables.column import Column, Head, head_of
 from fastapi_lens.admin.urls.callers import CallersQuery
 from fastapi_lens.reporting.callers import CallerTotals
 from fastapi_lens.reporting.workers import State
+
+NOISE_LABEL = "Health checks and bots"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ def _made(context: Context, query: CallersQuery, state: State) -> tuple[Response
         "rows": [Row(one, who_of(context, one.caller), one.caller.key) for one in listing.rows],
         "heads": [_head(query, base, column) for column in CALLER_COLUMNS],
         "tabs": _tabs(listing, base),
+        **printed_filters([searched(query.q), ("Only", NOISE_LABEL if query.noise else "")]),
         "pages": page_links(
             query.page, listing.pages, lambda page: query.with_page(page).url(base)
         ),
@@ -79,7 +83,7 @@ def _tabs(listing: CallerList, base: str) -> list[Link]:
         (False, "Callers", "callers", listing.others, "All callers but health checks and bots."),
         (
             True,
-            "Health checks and bots",
+            NOISE_LABEL,
             "noise",
             listing.noisy,
             "Their calls do not count as use. Settings say which names these are.",

@@ -19,6 +19,7 @@ from fastapi_lens.admin.display.callers import (
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.paging import PAGE_SIZE, page_links
 from fastapi_lens.admin.display.part_choices import part_choices
+from fastapi_lens.admin.display.printed_filters import part_filters, printed_filters, searched
 from fastapi_lens.admin.display.verdicts import (
     LEVEL_LABELS,
     LEVEL_MEANINGS,
@@ -151,6 +152,8 @@ def _caller_values(context: Context) -> dict[str, object]:
 def _list_values(context: Context, listing: CleanupList, rows: list[Row]) -> dict[str, object]:
     query, base = listing.query, context.url("/cleanup")
     columns = REMOVED_COLUMNS if query.tab == REMOVED else COLUMNS
+    tabs = _tabs(listing, base)
+    verdict = next((one.label for one in tabs if one.current), "") if query.tab else ""
     return {
         "path": base,
         "address": query.url(base),
@@ -162,7 +165,8 @@ def _list_values(context: Context, listing: CleanupList, rows: list[Row]) -> dic
         "is_removed": query.tab == REMOVED,
         "some_unused": query.tab != REMOVED
         and any(one.judged.verdict.level in UNUSED for one in rows),
-        "tabs": _tabs(listing, base),
+        "tabs": tabs,
+        **printed_filters([searched(query.q), *part_filters(query), ("Verdict", verdict)]),
         "pages": page_links(
             query.page, listing.pages, lambda page: query.with_page(page).url(base)
         ),

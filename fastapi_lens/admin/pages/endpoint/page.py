@@ -28,6 +28,8 @@ from fastapi_lens.reporting.model import Detail, Endpoint, Window
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import SECONDS_PER_DAY, Status, Thresholds
 
+OF_CONNECTIONS = "Durations are the time that connections were open."
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -107,6 +109,7 @@ def _calls(context: Context, detail: Detail, query: EndpointQuery) -> dict[str, 
         "comparison": comparison(
             endpoint, before, everything=is_whole, times=Times.of(context.zone)
         ),
+        "durations": "" if endpoint.is_timed else OF_CONNECTIONS,
         "slow_ms": slow_ms,
         "whole_time": is_whole,
         "over_time": _over_time(context, detail, query),
@@ -146,6 +149,7 @@ def _over_time(context: Context, detail: Detail, query: EndpointQuery) -> OverTi
         narrow=lambda start, end: query.with_window(query.window.between(start, end)).url(""),
         ends_now=context.lens.reader.bounds(query.window.window, now=context.now).end is None,
         times=Times.of(context.zone),
+        of_connections=not detail.endpoint.is_timed,
     )
 
 

@@ -28,11 +28,12 @@ def chart_values(
     if not (query.chart or context.request.cookies.get(COOKIE) == "on"):
         return {"over_time": None, "chart_href": href}
     reader, window = context.lens.reader, query.window.window
+    series = reader.app_series([one.id for one in endpoints], [], window=window, now=context.now)
     over_time, marks = calls_over_time(
-        reader.app_series([one.id for one in endpoints], [], window=window, now=context.now),
+        series,
         reader.releases(),
         ends_now=reader.bounds(window, now=context.now).end is None,
-        before=f"{formats.lasting(window.seconds or 0)} before",
+        before=f"{formats.lasting(series.before_seconds)} before",
         times=Times.of(context.zone),
     )
     return {"over_time": over_time, "marks": marks, "chart_href": href}

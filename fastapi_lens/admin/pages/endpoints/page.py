@@ -24,7 +24,7 @@ from fastapi_lens.admin.pages.endpoints import columns
 from fastapi_lens.admin.pages.endpoints.chart import chart_values
 from fastapi_lens.admin.pages.endpoints.earlier import Earlier
 from fastapi_lens.admin.pages.endpoints.groups import group_list, group_values
-from fastapi_lens.admin.pages.endpoints.parts import part_values
+from fastapi_lens.admin.pages.endpoints.parts import filters_on_paper, part_values
 from fastapi_lens.admin.pages.endpoints.rows import Found, Row, row_of
 from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.tables.column import Column, Head, head_of
@@ -77,7 +77,8 @@ def _made(context: Context, query: EndpointsQuery, state: State) -> tuple[Respon
     values |= chart_values(context, listing.query, listing.matching)
     values["ignored"] = len(ignored)
     everybody = listing.query.with_caller("").url(context.url("/endpoints"))
-    values["called_by"] = called_by(context, query.caller, everybody)
+    caller = called_by(context, query.caller, everybody)
+    values |= {"called_by": caller, **filters_on_paper(listing.query, caller)}
     return templates.page(context, "endpoints/page.html", values, state=state), listing.query
 
 

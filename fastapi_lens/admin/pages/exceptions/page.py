@@ -10,6 +10,7 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.paging import PAGE_SIZE, page_links
 from fastapi_lens.admin.display.periods import Periods, periods_of
+from fastapi_lens.admin.display.printed_filters import printed_filters, searched
 from fastapi_lens.admin.display.request_log import (
     endpoint_filter,
     exception_rows,
@@ -49,6 +50,8 @@ def exceptions_page(context: Context) -> Response:
     )
     listing = listed(found, query)
     query, base = listing.query, context.url("/exceptions")
+    of_all = replace(query, endpoint="", page=1).url(base)
+    only = endpoint_filter(context, query.endpoint, of_all, state)
     values = {
         "current": "Exceptions",
         "heading": "Exceptions",
@@ -56,9 +59,8 @@ def exceptions_page(context: Context) -> Response:
         "address": query.url(base),
         "query": query,
         "listing": listing,
-        "only": endpoint_filter(
-            context, query.endpoint, replace(query, endpoint="", page=1).url(base), state
-        ),
+        "only": only,
+        **printed_filters([searched(query.q), ("Endpoint", only.label if only else "")]),
         "rows": exception_rows(context, listing.rows, query.window),
         "heads": [
             head_of(column, query.sort, lambda name: query.with_sort(name).url(base))

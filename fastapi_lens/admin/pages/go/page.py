@@ -18,6 +18,7 @@ from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
 from fastapi_lens.admin.urls.go import GoQuery
 from fastapi_lens.admin.urls.period import Period
+from fastapi_lens.reporting.cache import TTLCache
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.reporting.workers import State
 
@@ -26,6 +27,17 @@ MOST = 12
 
 MOST_PLACES = 6
 """Most places among the results where endpoints match, too."""
+
+
+LIST_SECONDS = 5.0
+"""Age up to which a list of the endpoints is searched again: one read a word, not one a letter."""
+
+MOST_LISTS = 2
+"""Lists that are kept, one for each period; one of thousands of endpoints takes some megabytes."""
+
+
+class Lists(TTLCache):
+    """The endpoints of some periods; letters that arrive while one is read wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +121,16 @@ def _matching(context: Context, query: EndpointsQuery, state: State) -> Sequence
     """The endpoints that the list finds with the same words, in its order; none without words."""
     if not query.q:
         return ()
-    endpoints = context.lens.reader.endpoints(
-        window=query.window.window, now=context.now, with_histograms=False, state=state
+    lens, window = context.lens, query.window.window
+    lists = lens.get_or_create(
+        Lists, lambda: Lists(max_age_seconds=LIST_SECONDS, max_values=MOST_LISTS)
+    )
+    endpoints = lists.get(
+        # Settings decide on statuses, and on the endpoints that are ignored.
+        (window, lens.config, lens.settings),
+        lambda: lens.reader.endpoints(
+            window=window, now=context.now, with_histograms=False, state=state
+        ),
     )
     return filter_and_sort(endpoints, query).matching
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.callers import is_off
+from fastapi_lens.admin.display.verdicts import unused_from
 from fastapi_lens.admin.urls.cleanup import CleanupQuery
 from fastapi_lens.admin.urls.overview import OverviewQuery
 from fastapi_lens.changes.usual import FEWEST_DAYS
@@ -58,7 +59,7 @@ def first_day(
             _from(since, FEWEST_DAYS + 1),
         ),
         _statuses(context, since),
-        _verdicts(context, query, since),
+        _verdicts(context, query, since, unused_from(evidence)),
         _callers(context, is_called=is_called),
     )
 
@@ -94,13 +95,16 @@ def _statuses(context: Context, since: int | None) -> Step:
     return Step("Cold and Dead", needs, _from(since, limits.cold_days), link=link)
 
 
-def _verdicts(context: Context, query: OverviewQuery, since: int | None) -> Step:
+def _verdicts(context: Context, query: OverviewQuery, since: int | None, first: int | None) -> Step:
     needs = (
         f"An endpoint without any use is “probably unused” after {QUARTER:g} observed days, and "
         f"“safe to remove” after {YEAR:g}; one that was used, depending on how often."
     )
     link = ("Cleanup", CleanupQuery(**query.part).url(context.url("/cleanup")))
-    return Step("May I delete it?", needs, _from(since, QUARTER), link=link)
+    if since is None or first is None:
+        return Step("May I delete it?", needs, _from(since, QUARTER + 1), link=link)
+    # The day of the verdicts, which the cleanup page names, too.
+    return Step("May I delete it?", needs, _from(first, 0), link=link)
 
 
 def _callers(context: Context, *, is_called: bool) -> Step:

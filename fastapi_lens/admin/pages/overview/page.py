@@ -14,6 +14,7 @@ from fastapi_lens.admin.display.first_call import first_call_of
 from fastapi_lens.admin.display.labels import STATUS_LABELS
 from fastapi_lens.admin.display.part_choices import part_choices
 from fastapi_lens.admin.display.periods import periods_of
+from fastapi_lens.admin.display.printed_filters import part_filters, printed_filters
 from fastapi_lens.admin.display.request_log import exception_rows
 from fastapi_lens.admin.display.times import Times
 from fastapi_lens.admin.http.history import history_headers, is_live_update
@@ -86,6 +87,7 @@ def _head(context: Context, query: OverviewQuery, found: Found) -> Mapping[str, 
         "path": base,
         "query": query,
         "choices": part_choices(found.everything, query),
+        **printed_filters(part_filters(query)),
         "clear": OverviewQuery(window=query.window).url(base),
         "periods": periods_of(
             context,
@@ -184,7 +186,7 @@ def _charts(context: Context, query: OverviewQuery, found: Found) -> Mapping[str
         found.series,
         reader.releases(),
         ends_now=reader.bounds(window, now=context.now).end is None,
-        before=f"{formats.lasting(window.seconds or 0)} before",
+        before=f"{formats.lasting(found.series.before_seconds)} before",
         times=Times.of(context.zone),
     )
     return {"over_time": over_time, "marks": marks}

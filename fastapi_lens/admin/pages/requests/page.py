@@ -11,6 +11,7 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display.callers import called_by
 from fastapi_lens.admin.display.links import Link
 from fastapi_lens.admin.display.periods import periods_of
+from fastapi_lens.admin.display.printed_filters import Filters, printed_filters, searched
 from fastapi_lens.admin.display.request_log import (
     REASONS,
     endpoint_filter,
@@ -138,10 +139,14 @@ def _filters(context: Context, query: RequestsQuery, state: State) -> dict[str, 
     """The filters of the list, with the addresses that remove them."""
     base, wanted = context.url("/requests"), query.wanted(context.now)
     of_all, of_everybody = replace(query, endpoint=""), replace(query, caller="")
+    only = endpoint_filter(context, query.endpoint, of_all.newest().url(base), state)
+    caller = called_by(context, query.caller, of_everybody.newest().url(base))
+    selects = _selects(query, context.lens.methods)
     return {
-        "only": endpoint_filter(context, query.endpoint, of_all.newest().url(base), state),
-        "called_by": called_by(context, query.caller, of_everybody.newest().url(base)),
-        "selects": _selects(query, context.lens.methods),
+        "only": only,
+        "called_by": caller,
+        "selects": selects,
+        **_printed(query, only, caller, selects),
         "periods": periods_of(
             context,
             query.window,
@@ -151,6 +156,24 @@ def _filters(context: Context, query: RequestsQuery, state: State) -> dict[str, 
         ),
         "clear": RequestsQuery(window=query.window).url(base),
     }
+
+
+def _printed(
+    query: RequestsQuery,
+    only: Link | None,
+    caller: Link | None,
+    selects: Sequence[tuple[str, str, list[Choice]]],
+) -> Filters:
+    """The variable that prints search and filters."""
+    chosen = [
+        (everything.removeprefix("Any ").capitalize(), choice.label)
+        for _, everything, choices in selects
+        for choice in choices
+        if choice.chosen
+    ]
+    links = [("Endpoint", only), ("Called by", caller)]
+    named = [(name, link.label) for name, link in links if link]
+    return printed_filters([searched(query.q), *named, *chosen])
 
 
 def _links(context: Context, query: RequestsQuery) -> dict[str, object]:

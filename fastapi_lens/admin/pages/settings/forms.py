@@ -14,9 +14,8 @@ from fastapi_lens.admin.pages.settings.page import (
     preview_page,
     section_page,
 )
-from fastapi_lens.admin.pages.settings.reply import Preview, Reply
+from fastapi_lens.admin.pages.settings.reply import Reply
 from fastapi_lens.admin.section_changes import latest_change, save_values
-from fastapi_lens.config.lens_config import SETTINGS
 from fastapi_lens.errors import ConfigError
 from fastapi_lens.settings.fields import (
     changes,
@@ -39,7 +38,8 @@ def save_section(context: Context) -> Response:
         return no_section(context)
     # Without JavaScript, the preview is a button of the same form.
     if context.form.get("do") == "preview":
-        return section_page(context, _previewed(context, section, typed_in(section, context.form)))
+        reply = _previewed(context, section, typed_in(section, context.form))
+        return section_page(context, reply, 422 if reply.field else 200)
     names = [setting.name for setting in SECTIONS[section]]
     resets = context.form.get("reset") in names
     return _reset(context, section) if resets else _save(context, section)
@@ -58,7 +58,7 @@ def _previewed(context: Context, section: str, typed: dict[str, str]) -> Reply:
     try:
         preview = preview_of(context, section, chosen(context.lens.config, typed))
     except ConfigError as error:
-        preview = Preview(error=f"{SETTINGS[error.field].label}: {sentence_of(error)}")
+        return _wrong(section, typed, error)
     return Reply(section=section, typed=typed, preview=preview)
 
 
@@ -67,7 +67,7 @@ def _save(context: Context, section: str) -> Response:
     try:
         values = changes(code, chosen(code, typed), section)
     except ConfigError as error:
-        return _wrong(context, section, typed, error)
+        return section_page(context, _wrong(section, typed, error), 422)
     before, after = _texts(context, section, values)
     # An entry of the audit log without a change would mislead.
     if before == after:
@@ -87,7 +87,7 @@ def _reset(context: Context, section: str) -> Response:
     try:
         code.with_values(values)
     except ConfigError as error:
-        return _wrong(context, section, typed, error)
+        return section_page(context, _wrong(section, typed, error), 422)
     if not write(context, section, values, *_texts(context, section, values)):
         return _conflict(context, section, typed)
     typed = {n: text for n, text in typed.items() if n != name and text != text_of(active[n])}
@@ -95,9 +95,8 @@ def _reset(context: Context, section: str) -> Response:
     return section_page(context, reply) if typed else saved(context, reply)
 
 
-def _wrong(context: Context, section: str, typed: dict[str, str], error: ConfigError) -> Response:
-    reply = Reply(section=section, typed=typed, field=error.field, sentence=sentence_of(error))
-    return section_page(context, reply, 422)
+def _wrong(section: str, typed: dict[str, str], error: ConfigError) -> Reply:
+    return Reply(section=section, typed=typed, field=error.field, sentence=sentence_of(error))
 
 
 def _conflict(context: Context, section: str, typed: dict[str, str]) -> Response:

@@ -15,9 +15,11 @@ from fastapi_lens.admin.http.requests import wants_fragment
 from fastapi_lens.admin.pages.settings.limit_previews import PREVIEWED
 from fastapi_lens.admin.pages.settings.reply import Preview, Reply
 from fastapi_lens.admin.pages.settings.rules_section import edited, rules_section
+from fastapi_lens.config.lens_config import SETTINGS
 from fastapi_lens.config.setting import Section
 from fastapi_lens.reporting.model import WorkerState
 from fastapi_lens.settings.fields import Field, fields
+from fastapi_lens.settings.ignore_rules import METHODS, PATTERN, STATUSES
 from fastapi_lens.settings.settings import RULES, SECTIONS
 from fastapi_lens.storage.records.audit import read_audit
 
@@ -28,6 +30,9 @@ STATE_CLASSES = {
     WorkerState.KILLED: "dead",
 }
 """The dots of the endpoints' statuses mean the same here."""
+
+RULE_FIELDS = (PATTERN, METHODS, STATUSES)
+"""The fields of the form of a rule that something can be wrong with."""
 
 LATEST = 5
 """Entries of the audit log at the foot of the settings."""
@@ -119,8 +124,14 @@ def preview_page(context: Context, reply: Reply) -> Response:
     """The preview of a change: the whole page, or for htmx the preview only."""
     if not wants_fragment(context.request):
         return settings_page(context, reply)
-    values = {"preview": reply.preview}
-    return templates.page(context, "settings/preview.html", values, headers=_headers(context))
+    names = [one.name for one in SECTIONS.get(reply.section, ())] or RULE_FIELDS
+    label = f"{SETTINGS[reply.field].label}: " if reply.field in SETTINGS else ""
+    values = {
+        "preview": reply.preview,
+        "wrong": {name: reply.sentence if name == reply.field else "" for name in names},
+        "told": f"{label}{reply.sentence}",
+    }
+    return templates.page(context, "settings/previewed.html", values, headers=_headers(context))
 
 
 def settings_tabs(context: Context, current: str) -> list[Link]:

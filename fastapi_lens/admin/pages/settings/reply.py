@@ -52,16 +52,14 @@ class Preview:
 
     Attributes:
         groups: The most important one first.
-        error: Reason why the change is impossible; empty if it is possible.
     """
 
     groups: Sequence[Group] = ()
-    error: str = ""
 
     @property
     def sentence(self) -> str:
         """Its first sentence."""
-        return self.error or " ".join(group.sentence for group in self.groups[:1])
+        return " ".join(group.sentence for group in self.groups[:1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

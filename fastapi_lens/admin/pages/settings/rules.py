@@ -9,7 +9,7 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display.formats import plural
 from fastapi_lens.admin.pages.settings.forms import STAYS, saved, who_changed, write
 from fastapi_lens.admin.pages.settings.page import preview_page, section_page
-from fastapi_lens.admin.pages.settings.reply import Preview, Reply
+from fastapi_lens.admin.pages.settings.reply import Reply
 from fastapi_lens.admin.pages.settings.rules_section import preview_of, with_rule, without_rule
 from fastapi_lens.admin.urls.rules import RuleForm
 from fastapi_lens.errors import ConfigError
@@ -55,7 +55,7 @@ def preview_rule(context: Context) -> Response:
     try:
         preview = preview_of(context, _checked(context, form))
     except ConfigError as error:
-        preview = Preview(error=_sentence(error))
+        return preview_page(context, _wrong(form, error))
     return preview_page(context, Reply(section=RULES, rule=form, preview=preview))
 
 
@@ -103,7 +103,7 @@ def _conflict(context: Context, form: RuleForm | None) -> Response:
 
 
 def _wrong(form: RuleForm, error: ConfigError) -> Reply:
-    return Reply(section=RULES, rule=form, field=error.field, sentence=error.problem)
+    return Reply(section=RULES, rule=form, field=error.field, sentence=_sentence(error))
 
 
 def _sentence(error: ConfigError) -> str:

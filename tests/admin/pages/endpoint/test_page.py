@@ -9,7 +9,7 @@ from fastapi_lens.admin.display.formats import day, timestamp
 from fastapi_lens.admin.display.times import IN_UTC
 from fastapi_lens.admin.pages.endpoint.page import status_reason
 from fastapi_lens.settings.status import Status, Thresholds
-from tests.admin.conftest import Site
+from tests.admin.conftest import Site, an_app
 from tests.admin.make import DAY, NOW, endpoint
 from tests.support.pages import addresses, figures, link, links, page_text, table, title
 
@@ -251,3 +251,45 @@ def test_a_duration_of_minutes_is_told_in_seconds(site: Site) -> None:
     site.count("GET", "/health", duration_ns=600 * 10**9)
     row = table(site.get("/lens/endpoints?q=health").text, "Endpoints")["GET /health"]
     assert re.fullmatch(r"\d\d\d s( slow)?", row["p95"])
+
+
+def test_the_charts_of_a_websocket_say_that_they_show_the_duration_of_connections(
+    make_site: Callable[..., Site],
+) -> None:
+    app = an_app()
+
+    @app.websocket("/live")
+    async def live() -> None:
+        """Open for a while."""
+
+    site = make_site(app)
+    site.count("WEBSOCKET", "/live", 3, status=101, duration_ns=48_000_000_000)
+    page = site.get(f"/lens/endpoints/{key_of(site, 'live')}").text
+    text = page_text(page)
+    assert "Duration of connections" in text
+    assert "Connections by duration" in text
+    assert "Durations are the time that connections were open." in text
+    assert re.search(r"As a table, per \w+( \w+)?, with the duration of connections", text)
+    assert "p50, p95 and p99 of the time that connections were open per" in page
+    assert "Connections by the time that they were open, per" in page
+    assert "Latency" not in text.partition("Words on this page")[0]
+
+
+def test_the_charts_of_other_endpoints_speak_of_calls(site: Site) -> None:
+    site.count("GET", "/health", 3)
+    page = site.get(f"/lens/endpoints/{key_of(site, 'health')}").text
+    assert "Latency" in page_text(page)
+    assert "Duration distribution" in page_text(page)
+    assert "onnections" not in page_text(page).partition("Words on this page")[0]
+
+
+def test_a_reader_of_local_times_is_told_that_days_are_utc(site: Site, past: str) -> None:
+    note = "Days begin at midnight UTC."
+    footer = "times are local, days are UTC"
+    assert note not in (page := page_text(site.get(f"{past}?days=30").text))
+    assert footer not in page
+    site.client.cookies.set("lens_zone", "Europe/Berlin")
+    assert note in (page := page_text(site.get(f"{past}?days=30").text))
+    assert footer in page
+    # Hours are local ones.
+    assert note not in page_text(site.get(f"{past}?days=1").text)

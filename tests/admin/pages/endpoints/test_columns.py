@@ -143,6 +143,18 @@ def test_where_there_is_nothing_to_compare_the_cell_says_why(
         assert any(title in one for one in row.titles), row.titles
 
 
+def test_the_p95_of_a_websocket_says_that_it_is_the_time_that_connections_were_open(
+    shop_site: Site,
+) -> None:
+    for path in ("/busy", "/talk"):
+        past_calls(shop_site, path, before=0, after=9)
+    talk, busy = (
+        endpoints(shop_site.get().text)[name] for name in ("WEBSOCKET /talk", "GET /busy")
+    )
+    assert "Time that connections were open" in talk.titles
+    assert "Time that connections were open" not in busy.titles
+
+
 def test_no_period_is_read_for_columns_that_are_not_shown(
     shop_site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,14 +1,19 @@
 """The search for pages, actions and endpoints, through HTTP."""
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from fastapi import FastAPI
 
 from fastapi_lens import KeyConfig
+from fastapi_lens.admin.pages.go import page as go_page
 from fastapi_lens.admin.router import NAVIGATION
+from fastapi_lens.reporting.model import Endpoint
+from fastapi_lens.settings.ignore_rules import Rule
 from tests.admin.conftest import Site
+from tests.admin.test_ignored import save_rules
 from tests.support.pages import field, link, links, page_text, part, table
 
 MakeSite = Callable[..., Site]
@@ -206,3 +211,41 @@ def test_no_search_reads_no_endpoint(site: Site, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(site.lens.reader, "endpoints", fail)
     assert len(found(site, "")) == 12
+
+
+def count_reads(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """A list that grows with each time that the endpoints are read."""
+    reads: list[object] = []
+    read = site.lens.reader.endpoints
+
+    def counted(**of: Any) -> list[Endpoint]:
+        reads.append(of["window"])
+        return read(**of)
+
+    monkeypatch.setattr(site.lens.reader, "endpoints", counted)
+    return reads
+
+
+def test_the_letters_of_a_word_read_the_endpoints_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(go_page, "LIST_SECONDS", 3_600.0)
+    reads = count_reads(site, monkeypatch)
+    for word in ("/h", "/he", "/hea"):
+        assert "GET /health Never called" in found(site, word)
+    assert len(reads) == 1
+    # A rule has its effect at once.
+    save_rules(site, Rule(id="a", pattern="/health"))
+    assert "GET /health Never called" not in found(site, "/hea")
+    assert len(reads) == 2
+
+
+def test_a_later_search_reads_the_endpoints_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(go_page, "LIST_SECONDS", 0.0)
+    reads = count_reads(site, monkeypatch)
+    found(site, "/h")
+    site.count("GET", "/health")
+    assert "GET /health Active" in found(site, "/h")
+    assert len(reads) == 2

@@ -1,5 +1,6 @@
 """The first days: what to call, and what will appear when."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -75,9 +76,28 @@ def test_days_are_named_as_soon_as_the_recording_has_begun(site: Site) -> None:
     site.count("GET", "/health")
     said = page_text(overview(site, "?days=1"))
     assert f"Needs 7 full days. from {day(site, 7)}" in said
-    assert f"from {day(site, 99)}" in said
     assert f"100 calls in 1 day, and as many in the 1 day before. from {day(site, 1)}" in said
     assert "Appear within 3601 seconds of a call. A p95 above 500 ms is slow. here" in said
+
+
+def test_the_first_day_of_a_verdict_is_that_of_the_cleanup_page(site: Site) -> None:
+    observed(site, 1)
+    named = re.search(
+        r"probably unused before (\d+ \w+ \d+)", page_text(site.get("/lens/cleanup").text)
+    )
+    assert named is not None
+    assert f"depending on how often. Cleanup from {named[1]}" in page_text(overview(site))
+
+
+def test_where_all_endpoints_are_in_use_the_first_day_is_that_of_a_new_one(
+    make_site: MakeSite,
+) -> None:
+    app = FastAPI(openapi_url=None)
+    app.add_api_route("/only", lambda: None)
+    site = make_site(app)
+    observed(site, 1)
+    site.count("GET", "/only")
+    assert f"Cleanup from {day(site, 100)}" in page_text(overview(site))
 
 
 def test_a_period_without_an_end_is_compared_with_none(site: Site) -> None:

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -178,6 +179,20 @@ def test_the_figures_are_compared_with_the_period_before(shop_site: Site) -> Non
     # Too few calls before, or nothing before at all.
     assert "was" not in figures(overview(shop_site, "?days=1"))["Calls"]
     assert "was" not in figures(overview(shop_site, "?days=all"))["Calls"]
+
+
+def test_the_sentence_and_the_chart_name_the_same_period_before(make_site: MakeSite) -> None:
+    site = make_site(shop())
+    past = Past(site.lens.database, "site", now=site.lens.clock())
+    past.observe(400)
+    past.be_there("GET", "/health", since=399)
+    site.count_at(ago(site, 120), "GET", "/health", 100)
+    site.count_at(ago(site, 2), "GET", "/health", 150)
+    # Days are kept of it, so its length is one of whole days.
+    text = page_text(overview(site, "?days=90"))
+    named = re.search(r"Traffic is up 50% on the (\d+ days before);", text)
+    assert named is not None
+    assert text.count(named[1]) == 2
 
 
 def test_a_new_application_is_not_compared(make_site: MakeSite) -> None:

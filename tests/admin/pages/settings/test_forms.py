@@ -107,7 +107,9 @@ def test_what_is_wrong_is_told_beside_the_field_and_nothing_typed_is_lost(site: 
     assert answer.status_code == 422
     assert "Enter more than 7 days, after which an endpoint is cold." in answer.text
     assert 'aria-describedby="lens-dead_threshold_days-error ' in answer.text
+    assert 'id="lens-dead_threshold_days-error" role="alert"' in answer.text
     assert field(answer.text, "dead_threshold_days").invalid
+    assert not field(answer.text, "slow_threshold_ms").invalid
     assert field(answer.text, "slow_threshold_ms").value == "77"
     assert site.lens.settings.slow_threshold_ms == 500
 

@@ -10,7 +10,7 @@ from fastapi_lens.storage.retention.pruner import prune
 from tests.admin.conftest import Site
 from tests.admin.pages.settings.test_forms import post, recording, thresholds
 from tests.admin.pages.settings.test_rules import listed
-from tests.support.pages import field, page_text
+from tests.support.pages import field, page_text, part
 
 DAY = 86_400
 
@@ -77,10 +77,26 @@ def test_other_thresholds_list_who_would_change_and_those_change(site: Site) -> 
 
 
 def test_what_cannot_be_saved_is_told_instead_of_a_preview(site: Site) -> None:
-    told = page_text(preview(site, "thresholds", **thresholds(dead_threshold_days=1)))
-    assert told == (
-        "Dead after … days without a call: Enter more than 7 days, after which an endpoint is cold."
-    )
+    typed = thresholds(dead_threshold_days=1, slow_threshold_ms=77)
+    told, sentence = preview(site, "thresholds", **typed), "Enter more than 7 days, after which"
+    assert sentence in str(part(told, "lens-dead_threshold_days-error"))
+    assert part(told, "lens-slow_threshold_ms-error") == ""
+    assert f'data-announce="Dead after … days without a call: {sentence}' in told
+    # Nothing stands below the button.
+    assert page_text(told).startswith(sentence)
+
+    page = post(site, "thresholds", do="preview", **typed)
+    assert page.status_code == 422
+    assert part(page.text, "lens-thresholds-preview") == ""
+    assert sentence in str(part(page.text, "lens-dead_threshold_days-error"))
+    assert field(page.text, "dead_threshold_days").invalid
+    assert field(page.text, "slow_threshold_ms").value == "77"
+
+
+def test_a_preview_of_what_can_be_saved_takes_the_reasons_from_the_fields(site: Site) -> None:
+    told = preview(site, "thresholds", **thresholds(dead_threshold_days=99))
+    for name in ("cold_threshold_days", "dead_threshold_days", "slow_threshold_ms"):
+        assert part(told, f"lens-{name}-error") == ""
 
 
 def test_a_section_without_consequences_for_what_is_kept_has_no_preview(site: Site) -> None:

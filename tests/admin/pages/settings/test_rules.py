@@ -91,6 +91,10 @@ def test_a_pattern_that_cannot_work_is_told_beside_its_field_and_kept(
     assert answer.status_code == 422
     assert told in page_text(answer.text)
     assert 'aria-describedby="lens-pattern-error lens-pattern-told" aria-invalid' in answer.text
+    # Where the focus goes, with a script and without.
+    assert answer.text.count('aria-invalid="true" autofocus>') == 1
+    assert told in (part(answer.text, "lens-pattern-error") or "")
+    assert 'id="lens-pattern-error" role="alert"' in answer.text
     assert (field(answer.text, "pattern").value, field(answer.text, "pattern").invalid) == (
         pattern,
         True,
@@ -102,7 +106,9 @@ def test_a_pattern_that_cannot_work_is_told_beside_its_field_and_kept(
 def test_a_method_that_is_none_is_refused_by_name(site: Site) -> None:
     answer = post(site, "rules", version=0, pattern="/a", **{"method.<b>": "on"})
     assert answer.status_code == 422
-    assert "The methods must be names of HTTP methods, such as GET." in answer.text
+    sentence = "The methods must be names of HTTP methods, such as GET."
+    assert part(answer.text, "lens-methods-error") == sentence
+    assert part(answer.text, "lens-pattern-error") == ""
     assert "<b>GET" not in answer.text
 
 
@@ -158,7 +164,11 @@ def test_a_preview_lists_what_the_rule_hides_as_one_types_and_without_scripts(si
     )
     bad = site.fragment(f"{PREVIEW}?pattern=user")
     assert bad.status_code == 200
-    assert page_text(bad.text) == "The pattern must start with a slash, like /internal/**."
+    sentence = "The pattern must start with a slash, like /internal/**."
+    # At its field, and nowhere else.
+    assert part(bad.text, "lens-pattern-error") == page_text(bad.text) == sentence
+    assert f'data-announce="{sentence}"' in bad.text
+    assert part(typed, "lens-pattern-error") == ""
     assert page_text(site.fragment(f"{PREVIEW}?pattern=").text) == ""
 
     page = post(site, "rules", version=0, do="preview", pattern="/users/**")
