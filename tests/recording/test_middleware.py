@@ -484,7 +484,7 @@ class _Broken:
         await self.inner(scope, receive, send)
 
 
-def test_a_middleware_that_cannot_be_looked_into_is_none_of_our_business(probe: MakeProbe) -> None:
+def test_a_middleware_that_hides_its_application_prevents_no_recording(probe: MakeProbe) -> None:
     app = FastAPI()
     app.add_api_route("/x", lambda: 1)
     probed = probe(_Broken(app))
