@@ -6,7 +6,7 @@ Inspects routes and environment variables. Changes and records nothing.
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -53,10 +53,21 @@ def misspelt(environment: Mapping[str, str]) -> Iterator[str]:
         if meant in removed:
             yield f"the environment variable {name!a} is ignored: the setting {removed[meant]}"
             continue
-        close = get_close_matches(meant, known, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ", and is ignored"
+        close = _close_to(meant, known)
+        hint = f"; did you mean {close}?" if close else ", and is ignored"
         # In ASCII, because a name may have bytes that no log can encode.
         yield f"the environment variable {name!a} is not a setting of the lens{hint}"
+
+
+def _close_to(name: str, known: Sequence[str]) -> str:
+    """The known variable that a name most likely means; empty if none is close."""
+    # Without the prefix, which makes any two short names look alike.
+    rest = name.removeprefix(ENV_PREFIX)
+    others = [one.removeprefix(ENV_PREFIX) for one in known]
+    # A part of one: LENS_KEY for LENS_REPORT_KEY.
+    parts = [one for one in others if one.endswith(f"_{rest}")]
+    close = get_close_matches(rest, others, n=1) or parts
+    return ENV_PREFIX + close[0] if close else ""
 
 
 def admin_paths(app: Any) -> list[str]:

@@ -207,7 +207,11 @@ def test_the_middleware_alone_opens_no_default_path() -> None:
         ("LENS_FLUSH_INTERVALL", "; did you mean LENS_FLUSH_INTERVAL?"),
         ("lens_db_path", "; did you mean LENS_DB_PATH?"),
         ("FASTAPI_LENS_APP_NAME", "; did you mean LENS_APP_NAME?"),
+        ("LENS_KEY", "; did you mean LENS_REPORT_KEY?"),
+        ("FASTAPI_LENS_URL", "; did you mean LENS_DATABASE_URL?"),
+        ("LENS_ORIGINS", "; did you mean LENS_TRUSTED_ORIGINS?"),
         ("LENS_XYZ_99", ", and is ignored"),
+        ("LENS_", ", and is ignored"),
     ],
 )
 def test_a_misspelt_variable_is_named_once_without_its_value(

@@ -11,6 +11,8 @@ from time import perf_counter_ns
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from starlette.applications import Starlette
+
 from fastapi_lens.recording.calls.disconnects import (
     CLIENT_CLOSED_REQUEST,
     is_gone,
@@ -31,6 +33,7 @@ from fastapi_lens.recording.routes.route_match import (
     identity,
     path_below,
 )
+from fastapi_lens.recording.routes.route_tree import unwrapped_app
 from fastapi_lens.recording.series import (
     KNOWN_METHODS,
     SERVER_ERROR,
@@ -120,7 +123,7 @@ class RecordingMiddleware:
         """Start nothing yet."""
         self.app = app
         self.lens = lens
-        self._host = app if hasattr(app, "routes") else None
+        self._host = _application_in(app)
         self._hints = iter(range(MAX_HINTS))
         self._is_doubled = False
 
@@ -375,6 +378,20 @@ class RecordingMiddleware:
 
 
 _CALL = RecordingMiddleware.__call__.__code__
+
+
+def _application_in(app: ASGIApp) -> Any:
+    """The application that a lens lies around, perhaps with middlewares in between; else None.
+
+    Inside of an application, where `add_middleware` puts the lens, there is only its router.
+    """
+    if hasattr(app, "routes"):
+        return app
+    try:
+        inner = unwrapped_app(app)
+    except Exception:  # noqa: BLE001  A middleware of the host may define `app` as anything.
+        return None
+    return inner if isinstance(inner, Starlette) else None
 
 
 def _take_handled(seen: list[Any]) -> Handled | None:

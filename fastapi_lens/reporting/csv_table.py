@@ -12,8 +12,11 @@ from fastapi_lens.text.json_values import is_list
 
 COLUMNS = tuple(EndpointStats.model_fields)
 
-_CELL_STARTS = re.compile(r"(^|[;\t\r\n])(?=[ \"]*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n])")
-"""Positions where a spreadsheet might see the start of a formula, also in full-width characters.
+_SPACES = " \xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
+_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
+_CELL_STARTS = re.compile(rf"(^|[;\t\r\n])(?=[{_SPACES}\"]*[{_SIGNS}\t\r\n])")
+"""Positions where a spreadsheet might see the start of a formula, also in full-width and small
+characters, and after any kind of space: some programs normalize both before they look.
 
 In locales with a decimal comma, spreadsheets separate cells by semicolons, even quoted ones.
 """

@@ -22,7 +22,18 @@ _SECRETS = frozenset(
             "connstr",
             "cookie",
         ),
-        *("cred", "credential", "csrf", "cvc", "cvn", "cvv", "dsn", "geheim", "geslo", "hash"),
+        *(
+            "cred",
+            "credential",
+            "csrf",
+            "cvc",
+            "cvn",
+            "cvv",
+            "dsn",
+            "geheim",
+            "geslo",
+            "hash",
+        ),
         *("haslo", "heslo", "hmac", "hotp", "jelszo", "jwt", "key", "keyphrase", "klucz", "llave"),
         *(
             "losenord",
@@ -30,17 +41,54 @@ _SECRETS = frozenset(
             "mdp",
             "mfa",
             "mnemonic",
+            "mtan",
             "nonce",
             "oauth",
             "otp",
+            "ott",
             "parola",
             "pass",
         ),
         *("passcode", "passe", "passkey", "passord", "passphrase", "passw", "passwd", "password"),
         *("passwort", "passwrd", "pat", "pem", "pgt", "pin", "psk", "psswd", "psswrd", "pswd"),
-        *("psw", "pw", "pwd", "pword", "pwrd", "salasana", "saml", "schluessel", "schlussel"),
-        *("secret", "senha", "sess", "session", "sid", "sifre", "sig", "sign", "signature", "sk"),
-        *("slaptazodis", "tfa", "ticket", "tkn", "tok", "token", "totp", "twofa", "upass"),
+        *(
+            "presigned",
+            "psw",
+            "puk",
+            "pw",
+            "pwd",
+            "pword",
+            "pwrd",
+            "salasana",
+            "saml",
+            "schluessel",
+            "schlussel",
+        ),
+        *(
+            "secret",
+            "senha",
+            "sess",
+            "session",
+            "sid",
+            "sifre",
+            "sig",
+            "sign",
+            "signature",
+            "signed",
+        ),
+        *(
+            "sk",
+            "slaptazodis",
+            "tan",
+            "tfa",
+            "ticket",
+            "tkn",
+            "tok",
+            "token",
+            "totp",
+            "twofa",
+            "upass",
+        ),
         *("verifier", "wresult", "xsrf"),
     )
 )
@@ -49,38 +97,93 @@ _SECRETS = frozenset(
 _QUALIFIERS = frozenset(
     (
         *("access", "account", "activation", "admin", "amz", "api", "app", "asp", "aws", "azure"),
-        *("backup", "basic", "bot", "card", "check", "client", "confirm", "confirmation"),
-        *("consumer", "current", "db", "decryption", "device", "download", "email", "encryption"),
-        *("fa", "factor", "ftp", "g", "gcp", "github", "gitlab", "google", "gpg", "hook", "http"),
+        *("backup", "basic", "bind", "bot", "card", "check", "client", "confirm", "confirmation"),
+        *("consumer", "current", "db", "decryption", "device", "door", "download", "email"),
+        *(
+            "encryption",
+            "entry",
+            "factor",
+            "ftp",
+            "g",
+            "gcp",
+            "github",
+            "gitlab",
+            "google",
+            "gpg",
+            "hook",
+            "http",
+        ),
         *("id", "invitation", "invite", "j", "jsp", "license", "licence", "login", "magic"),
-        *("master", "merchant", "mfa", "my", "net", "new", "old", "pay", "payment", "pgp", "php"),
+        *("master", "merchant", "mfa", "my", "net", "new", "number", "old", "one", "pairing"),
+        *("pay", "payment", "pgp", "php"),
         *("phone", "private", "proxy", "public", "recovery", "refresh", "registration", "report"),
         *("request", "reset", "response", "rest", "root", "sas", "secure", "security", "server"),
         *("service", "share", "shared", "signing", "sms", "smtp", "ssh", "sso", "storage"),
-        *("stripe", "system", "temp", "transaction", "two", "unlock", "user", "usr", "v"),
-        *("verification", "verify", "web", "webhook", "wp", "x"),
+        *("store", "stripe", "system", "temp", "time", "transaction", "trust", "two", "unlock"),
+        *("user", "usr", "v", "value", "verification", "verify", "web", "webhook", "wp", "x"),
     )
 )
 """Words that stand before or after secret words in names without separators: ``secretaccesskey``.
 Next to other letters, as in ``compass`` and ``passenger``, a secret word is none."""
 
-_NO_KEYS = frozenset(
+_ENDINGS = (
+    *("key", "auth", "cred", "hash", "nonce", "otp", "pass", "psk", "psw", "pw", "pwd", "sid"),
+    "tkn",
+)
+"""Ends of words that indicate a secret after any other letters: ``streamkey``, ``smtppass``."""
+
+_NO_SECRETS = frozenset(
     (
         *("crikey", "dickey", "donkey", "flunkey", "hickey", "hockey"),
         *("hokey", "hotkey", "jockey", "jokey", "lackey", "latchkey", "malarkey", "mickey"),
         *("monkey", "okey", "pokey", "rickey", "smokey", "turkey", "turnkey", "whiskey"),
+        *("backpass", "bandpass", "bypass", "compass", "encompass", "highpass", "lowpass"),
+        *("outpass", "overpass", "surpass", "trespass", "underpass", "rehash", "sacred"),
     )
 )
-"""Words that end like ``key`` and indicate no secret; any other, as ``streamkey``, does."""
+"""Words with such an end that indicate no secret."""
 
 _ANYWHERE = re.compile(
     "passphrase|passw(?:or|ord|ort|d)|passcode|passkey|secret(?!ar)|token(?!i[sz])|credential"
     "|apikey|accesskey|sessi(?:d|on)|cookie|signature|assertion|authori[sz]ation"
     "|bearer|csrf|xsrf|jwt|hmac|oauth|saml|seedphrase"
-    "|contrasena|kennwort|motdepasse|wachtwoord|katasandi|matkhau|connectionstring"
+    "|contraseni?a|kennwort|motdepasse|wachtwoord|katasandi|matkhau|connectionstring"
+    "|captcha|magiclink|cardnumber|creditcard"
 )
 """Letters long enough to indicate a secret inside any run of letters. ``tokenize`` and
 ``secretary`` are the common words that are exceptions."""
+
+_STROKES = str.maketrans("\u0142\u0141\u00f8\u00d8\u0111\u0110\u0131", "lLoOdDi")
+"""Letters with marks that Unicode does not take apart."""
+
+
+def _without_marks(text: str) -> str:
+    """The text with full-width letters narrowed, and without accents and invisible characters."""
+    return "".join(
+        letter
+        for letter in unicodedata.normalize("NFKD", text.translate(_STROKES))
+        if unicodedata.category(letter) not in ("Mn", "Cf")
+    )
+
+
+_AS_WRITTEN = tuple(
+    _without_marks(
+        "2fa "
+        # Cyrillic, Greek, Hebrew.
+        "\u043f\u0430\u0440\u043e\u043b \u0442\u043e\u043a\u0435\u043d "
+        "\u0441\u0435\u043a\u0440\u0435\u0442 \u043a\u043b\u044e\u0447 "
+        "\u03ba\u03c9\u03b4\u03b9\u03ba \u05e1\u05d9\u05e1\u05de "
+        # Arabic script, Hindi, Thai.
+        "\u0627\u0644\u0633\u0631 \u0627\u0644\u0645\u0631\u0648\u0631 \u0631\u0645\u0632 "
+        "\u092a\u093e\u0938\u0935\u0930\u094d\u0921 \u0e23\u0e2b\u0e31\u0e2a "
+        # Chinese, Japanese, Korean.
+        "\u5bc6\u7801 \u5bc6\u78bc \u53e3\u4ee4 \u4ee4\u724c \u5bc6\u94a5 \u5bc6\u9470 "
+        "\u9a8c\u8bc1\u7801 \u9a57\u8b49\u78bc \u6697\u8a3c "
+        "\u30d1\u30b9\u30ef\u30fc\u30c9 \u30c8\u30fc\u30af\u30f3 "
+        "\ube44\ubc00\ubc88\ud638 \uc554\ud638 \ud1a0\ud070"
+    ).split()
+)
+"""Words for password, token, key, secret and code in other scripts, and one with a digit."""
 
 _CAMEL_WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 """A word of a camel-case name: ``AWSSecretKey`` is AWS, Secret and Key. Digits and other
@@ -136,19 +239,11 @@ def _says_secret(name: str) -> bool:
     camel = {word.lower() for word in _CAMEL_WORD.findall(plain)}
     runs = _LETTERS.findall(plain.lower())
     # Without separators, because `pass_word` means the same as `password`.
-    if _ANYWHERE.search("".join(runs)):
+    if _ANYWHERE.search("".join(runs)) or any(word in plain.lower() for word in _AS_WRITTEN):
         return True
     return any(
-        _is_secret(word) or _is_key(word) or _is_run_together(word) for word in camel.union(runs)
-    )
-
-
-def _without_marks(text: str) -> str:
-    """The text with full-width letters narrowed, and without accents and invisible characters."""
-    return "".join(
-        letter
-        for letter in unicodedata.normalize("NFKD", text)
-        if unicodedata.category(letter) not in ("Mn", "Cf")
+        _is_secret(word) or _ends_secret(word) or _is_run_together(word)
+        for word in camel.union(runs)
     )
 
 
@@ -156,10 +251,11 @@ def _is_secret(word: str) -> bool:
     return word in _SECRETS or word.removesuffix("s") in _SECRETS
 
 
-def _is_key(word: str) -> bool:
-    """True if a word ends like the name of a key, and is no common word that does."""
-    one = word.removesuffix("s")
-    return one.endswith("key") and one not in _NO_KEYS
+def _ends_secret(word: str) -> bool:
+    """True if a word ends like the name of a secret, and is no common word that does."""
+    return any(
+        one.endswith(_ENDINGS) and one not in _NO_SECRETS for one in (word, word.removesuffix("s"))
+    )
 
 
 def _is_run_together(word: str) -> bool:

@@ -16,8 +16,8 @@ from fastapi_lens.reporting.csv_table import csv_line, harmless
 from tests.admin.conftest import Site
 from tests.attack.corpus import FORMULAS
 
-STARTS = "=+-@\uff1d\uff0b\uff0d\uff20"
-ALPHABET = st.sampled_from(STARTS + "\t\r\n;,\"'| ax1/")
+STARTS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
+ALPHABET = st.sampled_from(STARTS + "\t\r\n;,\"'| ax1/\xa0\u3000\u2003\u202f")
 
 
 class FormulaError(Exception):

@@ -29,7 +29,18 @@ PROXIES = (
     *(b"x-envoy-external-address", b"x-appengine-user-ip", b"x-azure-clientip", b"cdn-loop"),
     *(b"x-amz-cf-id", b"x-host", b"x-remote-ip", b"x-remote-addr", b"x-arr-ssl", b"fly-client-ip"),
     *(b"cf-ray", b"x-originating-ip", b"x-varnish", b"tailscale-user-login"),
-    *(b"x-nf-client-connection-ip", b"x-vercel-id"),
+    *(b"x-nf-client-connection-ip", b"x-vercel-id", b"x_forwarded_for", b"x-forwarded_proto"),
+    *(b"x-url-scheme", b"front-end-https", b"fly-forwarded-port", b"remote-addr", b"remote-user"),
+    *(b"x-nginx-proxy", b"x-traefik-router", b"x-haproxy-server-state", b"x-script-name"),
+    *(b"x-rewrite-url", b"x-remote-user", b"x-auth-request-email", b"x-webauth-user"),
+    *(b"x-ssl-client-cert", b"ssl-client-verify", b"x-amzn-trace-id", b"surrogate-capability"),
+    *(
+        b"akamai-origin-hop",
+        b"x-akamai-edgescape",
+        b"x-authentik-username",
+        b"x-pomerium-claim-sub",
+    ),
+    *(b"x-tls-client-auth-cert", b"remote_addr"),
 )
 
 MACHINE = ("127.0.0.1", "127.0.0.9", "::1", "::ffff:127.0.0.1", "::ffff:127.0.0.9", "::FFFF:7F00:1")

@@ -11,6 +11,8 @@ import pytest
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, WebSocket, WebSocketException
 from fastapi.testclient import TestClient
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.websockets import WebSocketDisconnect
@@ -441,6 +443,53 @@ def test_a_lens_around_the_application_records_as_one_inside(probe: MakeProbe) -
     probed = probe(_Around(app))
     probed.get("/x/1")
     assert probed.counts() == {("GET", "/x/{y}"): {200: 1}}
+
+
+def test_a_lens_around_middlewares_knows_the_application_inside(probe: MakeProbe) -> None:
+    app = FastAPI(title="wrapped")
+    app.add_api_route("/x/{y}", lambda y: y)
+    app.add_api_route("/never", lambda: 1)
+    probed = probe(GZipMiddleware(CORSMiddleware(app)))
+    probed.get("/x/1")
+    assert probed.lens.app_name == "wrapped"
+    assert probed.discovered() == {("GET", "/x/{y}"), ("GET", "/never")}
+    assert probed.counts() == {("GET", "/x/{y}"): {200: 1}}
+
+
+def test_a_mounted_lens_around_middlewares_records_what_is_inside_alone(probe: MakeProbe) -> None:
+    inner, outer = FastAPI(title="inner"), FastAPI(title="outer")
+    inner.add_api_route("/x", lambda: 1)
+    outer.add_api_route("/y", lambda: 1)
+    probed = probe(CORSMiddleware(inner))
+    outer.mount("/inner", probed.app)
+    with TestClient(outer) as client:
+        client.get("/inner/x")
+        client.get("/y")
+    assert probed.lens.app_name == "inner"
+    assert probed.discovered() == {("GET", "/x")}
+    assert probed.counts() == {("GET", "/x"): {200: 1}}
+
+
+class _Broken:
+    """A middleware that does not tell what is below it."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.inner = app
+
+    @property
+    def app(self) -> FastAPI:
+        raise RuntimeError("outside of a request")
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.inner(scope, receive, send)
+
+
+def test_a_middleware_that_hides_its_application_prevents_no_recording(probe: MakeProbe) -> None:
+    app = FastAPI()
+    app.add_api_route("/x", lambda: 1)
+    probed = probe(_Broken(app))
+    probed.get("/x")
+    assert probed.counts() == {("GET", "/x"): {200: 1}}
 
 
 class _Around:

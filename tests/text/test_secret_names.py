@@ -31,7 +31,35 @@ NAMES = (
         "\u015fifre",
     ),
     *("seed_phrase", "pass_wd", "kata_sandi", "mat_khau", "connection_string", "dsn", "mfa", "tok"),
-    *("code_verifier", "upass", "lozinka", "klucz"),
+    *("code_verifier", "upass", "lozinka", "klucz", "smtppass", "storepass", "MYSQLPASS", "bindpw"),
+    *("dbauth", "pwhash", "smsotp", "cnonce", "awscreds", "usersid", "wifipsk", "apptkn", "xpwd"),
+    *(
+        "2fa",
+        "pinNumber",
+        "pinnumber",
+        "pairingcode",
+        "magiclink",
+        "signedRequest",
+        "presigned_url",
+    ),
+    *("captcha", "g-recaptcha-response", "cardNumber", "creditcard", "ott", "TAN", "puk"),
+    *("has\u0142o", "HAS\u0141O", "contrase\u00f1a", "contrasenia"),
+    *(
+        "\u043f\u0430\u0440\u043e\u043b\u044c",
+        "\u5bc6\u7801",
+        "\u5bc6\u78bc",
+        "\ube44\ubc00\ubc88\ud638",
+    ),
+    *(
+        "\u30d1\u30b9\u30ef\u30fc\u30c9",
+        "\u03ba\u03c9\u03b4\u03b9\u03ba\u03cc\u03c2",
+        "my_\u0442\u043e\u043a\u0435\u043d",
+    ),
+    *("\u0e23\u0e2b\u0e31\u0e2a\u0e1c\u0e48\u0e32\u0e19", "\u05e1\u05d9\u05e1\u05de\u05d4"),
+    *(
+        "\u0643\u0644\u0645\u0629_\u0627\u0644\u0633\u0631",
+        "\u092a\u093e\u0938\u0935\u0930\u094d\u0921",
+    ),
 )
 HARMLESS = (
     *("keyword", "monkey", "compass", "passenger", "tokenizer", "author", "keyboard", "turkey"),
@@ -49,7 +77,8 @@ HARMLESS = (
         "lackey",
         "keyless",
     ),
-    *("enclave", "obelisk", "authored", "parolee", "desk", "whisk"),
+    *("enclave", "obelisk", "authored", "parolee", "desk", "whisk", "bypass", "surpass", "sacred"),
+    *("rehash", "compasses", "overpass", "number", "time", "store", "entry", "sofa", "captain"),
 )
 
 

@@ -49,11 +49,13 @@ _LOCAL_HOST = re.compile(
 )
 _TEST_CLIENT = ("testclient", "testserver")
 _FORWARDING = re.compile(
-    r"(x-)?forwarded(-.*)?|x-(original|envoy|appengine|azure|amz|arr|vercel|proxyuser|nf)-.*|via|"
+    r"(x-)?forwarded(-.*)?|x-(original|envoy|appengine|azure|amzn?|arr|vercel|proxyuser|nf)-.*|via|"
     r"(.*-)?(client|real|connecting|user|remote|cluster|originating)-?ip(v6)?|cf-.*|tailscale-.*|"
-    r"x-(host|remote-addr|scheme|varnish)|cdn-loop"
+    r"x-(host|scheme|url-scheme|script-name|rewrite-url|varnish)|cdn-loop|surrogate-capability|"
+    r"(x-)?(remote|akamai|fly|ssl|tls|mtls)-.*|front-end-https|"
+    r"x-(nginx|traefik|haproxy|auth-request|webauth|authentik|pomerium)-.*"
 )
-"""Headers that only proxies add. A proxy that adds none looks like a local client."""
+"""Headers that only proxies add, with hyphens. A proxy that adds none looks like a local client."""
 
 _HTTP_VERSIONS = ("1.1", "2", "2.0", "3", "3.0")
 """Versions that browsers use. HTTP/1.0 (granian: 1) is the default of nginx before 1.29.7."""
@@ -310,7 +312,8 @@ def is_local(request: HTTPConnection) -> bool:
     """
     if request.scope.get("http_version") not in _HTTP_VERSIONS:
         return False
-    if any(map(_FORWARDING.fullmatch, request.headers)):
+    # Some proxies and gateways write them as variables are named in CGI.
+    if any(_FORWARDING.fullmatch(name.replace("_", "-")) for name in request.headers):
         return False
     client = address_of(request)
     # No browser sends two different Host headers.

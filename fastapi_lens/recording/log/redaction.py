@@ -30,8 +30,12 @@ _TAG = re.compile(r"<\s*([^\s<>/]+)")
 _SECRET_VALUE = re.compile(
     r"\beyJ[\w-]|\b(?i:bearer|basic)\s+\S|^\s*(?i:token|api-?key|digest|negotiate|ntlm)\s+\S"
     r"|//[^/?#\s]*@|^[^\s/?#@:]+:[^\s/?#@]+@"
+    r"|\b(?:(?:[srp]k_(?:live|test)|gh[opsru]|github_pat|whsec)_|glpat-|xox[a-z]-)[\w-]{8}"
+    r"|\bsk-(?:ant|or|proj|svcacct)-|\bnpm_\w{20}|\bpypi-AgE|\bA[KS]IA[0-9A-Z]{16}\b"
+    r"|\bAIza[\w-]{30}|-----BEGIN\b"
 )
-"""Start of a JSON Web Token, content of an Authorization header, or user info of a URL."""
+"""Start of a JSON Web Token, content of an Authorization header, user info of a URL, and the start
+of keys that services mark as such, to be found where nobody should have put them."""
 
 _MASK_BITS = {4: 24, 6: 48}
 _HASH_BYTES = 8

@@ -194,6 +194,30 @@ async def test_a_fault_of_the_handler_is_a_server_error(
     assert kinds(probed) == [kind]
 
 
+async def speaks_after_its_own_close(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.close(4000)
+    await socket.send_text("x")
+
+
+async def closes_twice(socket: WebSocket) -> None:
+    await socket.accept()
+    try:
+        await socket.close()
+    finally:
+        await socket.close()
+
+
+@pytest.mark.parametrize("handler", [speaks_after_its_own_close, closes_twice])
+@pytest.mark.anyio
+async def test_a_handler_that_goes_on_after_its_own_close_is_at_fault(
+    probe: MakeProbe, handler: Handler
+) -> None:
+    probed = probe(app_with(handler))
+    assert await counted(probed, [CONNECT, TEXT, closed()]) == {500: 1}
+    assert len(kinds(probed)) == 1  # Its class depends on the release of Starlette.
+
+
 class ClientDisconnected(OSError):  # noqa: N818  Its name.
     """As uvicorn's own."""
 
