@@ -10,7 +10,7 @@ from fastapi_lens.config.lens_config import LensConfig
 from fastapi_lens.distributions import warn_of_conflict
 from fastapi_lens.errors import ConfigError, LensError, SchemaTooNewError, StorageError
 from fastapi_lens.middleware import LensMiddleware
-from fastapi_lens.reporting.report import DeadReport, EndpointStats, Report, TopReport
+from fastapi_lens.reporting.documents.report import DeadReport, EndpointStats, Report, TopReport
 from fastapi_lens.text.log_filter import OneLineEach
 
 __version__ = "0.2.0"

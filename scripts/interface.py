@@ -33,8 +33,8 @@ from fastapi_lens.cli.removal.download import KEY_VARIABLE
 from fastapi_lens.cli.removal.evidence import CallerEvidence
 from fastapi_lens.config.environment import env_name
 from fastapi_lens.config.lens_config import SETTINGS
-from fastapi_lens.reporting import callers_report, csv_table
-from fastapi_lens.reporting.exposition import Format, exposition
+from fastapi_lens.reporting.documents import callers_report, csv_table
+from fastapi_lens.reporting.documents.exposition import Format, exposition
 from fastapi_lens.verdict import overrides
 from fastapi_lens.verdict.cadence import Cadence
 from scripts import report_schema

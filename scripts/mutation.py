@@ -110,7 +110,9 @@ MODULES: Mapping[str, Module] = {
         ("storage/coordination/test_sequence.py", "storage/writing/test_inbox.py"),
         sample=60,
     ),
-    "aggregate": Module(("reporting/aggregate.py",), ("reporting/test_aggregate.py",)),
+    "aggregate": Module(
+        ("reporting/totals/aggregate.py",), ("reporting/totals/test_aggregate.py",)
+    ),
     "drain": Module(
         ("storage/writing/drain.py",),
         (

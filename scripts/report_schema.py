@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from fastapi_lens.reporting.callers_report import CallersReport
-from fastapi_lens.reporting.evidence_report import Evidence
-from fastapi_lens.reporting.listed import ListedEndpoint
-from fastapi_lens.reporting.report import DeadReport, Report, TopReport
+from fastapi_lens.reporting.documents.callers_report import CallersReport
+from fastapi_lens.reporting.documents.evidence_report import Evidence
+from fastapi_lens.reporting.documents.listed import ListedEndpoint
+from fastapi_lens.reporting.documents.report import DeadReport, Report, TopReport
 
 FILE = Path(__file__).resolve().parent.parent / "docs" / "report.schema.json"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

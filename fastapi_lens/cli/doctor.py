@@ -10,8 +10,8 @@ from pathlib import Path
 
 from fastapi_lens.cli.target import Place
 from fastapi_lens.config.lens_config import LensConfig
+from fastapi_lens.reporting.evidence.observation import read_observation
 from fastapi_lens.reporting.model import CLOCK_TOLERANCE_SECONDS, Worker, WorkerState
-from fastapi_lens.reporting.observation import read_observation
 from fastapi_lens.reporting.workers import read_workers
 from fastapi_lens.storage.engine.clock_skew import clock_ahead_us
 from fastapi_lens.storage.engine.database import Database

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from fastapi_lens.cli.reading import reader_of
 from fastapi_lens.config.lens_config import LensConfig
-from fastapi_lens.reporting.csv_table import csv_rows
+from fastapi_lens.reporting.documents.csv_table import csv_rows
+from fastapi_lens.reporting.documents.report import EndpointStats, Report
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.reporting.report import EndpointStats, Report
 from fastapi_lens.settings.status import Status
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.text.escaping import visible, visible_json

@@ -8,7 +8,7 @@ from fastapi_lens.notifications.alerts import DAY
 from fastapi_lens.notifications.findings import is_dead, note_of, silent_days
 from fastapi_lens.notifications.notice import EndpointNote, Listed, Totals, Week
 from fastapi_lens.notifications.rules import FEWEST_CALLS
-from fastapi_lens.reporting.evidence import AppEvidence, Judged
+from fastapi_lens.reporting.evidence.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.model import Endpoint, Usage, Window
 from fastapi_lens.reporting.reader import Reader
 from fastapi_lens.settings.status import Status

@@ -15,7 +15,7 @@ from fastapi_lens.notifications.rules import (
     is_called,
     is_slow,
 )
-from fastapi_lens.reporting.evidence import Judged
+from fastapi_lens.reporting.evidence.evidence import Judged
 from fastapi_lens.reporting.model import Endpoint, Usage, Window
 from fastapi_lens.reporting.reader import Reader
 from fastapi_lens.settings.status import Status

@@ -18,9 +18,9 @@ from fastapi_lens.changes.measures import FEWEST_CALLS
 from fastapi_lens.changes.rows import DAY, Days, Durations, Row
 from fastapi_lens.changes.usual import BASELINE_DAYS
 from fastapi_lens.histogram.histogram import Histogram
-from fastapi_lens.reporting.bucket_rows import HISTOGRAM, fetched, fetched_in_parts
+from fastapi_lens.reporting.evidence.observation import Observation
 from fastapi_lens.reporting.model import Endpoint
-from fastapi_lens.reporting.observation import Observation
+from fastapi_lens.reporting.totals.bucket_rows import HISTOGRAM, fetched, fetched_in_parts
 from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.sanitized_rows import whole

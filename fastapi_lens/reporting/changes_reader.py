@@ -13,8 +13,8 @@ from fastapi_lens.reporting.changes import (
     period_of,
     read_changes,
 )
+from fastapi_lens.reporting.evidence.observation import Release, read_observation, release_names
 from fastapi_lens.reporting.model import Endpoint, Window
-from fastapi_lens.reporting.observation import Release, read_observation, release_names
 from fastapi_lens.settings.settings import Settings
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.retention.pruner import Retention

@@ -6,32 +6,21 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from fastapi_lens.histogram.histogram import Histogram
-from fastapi_lens.reporting.aggregate import (
-    read_histograms,
-    read_rows,
-    summed,
-    usage_of,
-    usage_of_sums,
-)
-from fastapi_lens.reporting.app_series import AppSeries, read_app_series
-from fastapi_lens.reporting.bucket_rows import Row, fetched
 from fastapi_lens.reporting.cache import TTLCache
-from fastapi_lens.reporting.caller_reader import CallerReader
+from fastapi_lens.reporting.callers.caller_reader import CallerReader
 from fastapi_lens.reporting.changes_reader import ChangesReader
-from fastapi_lens.reporting.endpoint_rows import (
-    FIRST_CALLED,
-    FIRST_SEEN,
-    METHOD,
-    PATH,
-    endpoint_of,
-    read_one,
-    read_used,
-    with_open,
+from fastapi_lens.reporting.evidence.evidence import AppEvidence, Judged
+from fastapi_lens.reporting.evidence.evidence_reader import (
+    Scope,
+    read_evidence,
+    read_judged,
+    with_weeks,
 )
-from fastapi_lens.reporting.evidence import AppEvidence, Judged
-from fastapi_lens.reporting.evidence_reader import Scope, read_evidence, read_judged, with_weeks
-from fastapi_lens.reporting.evidence_rows import KnownCalls
-from fastapi_lens.reporting.exception_reader import ExceptionKind, ExceptionReader
+from fastapi_lens.reporting.evidence.evidence_rows import KnownCalls
+from fastapi_lens.reporting.evidence.observation import Release, release_names
+from fastapi_lens.reporting.log.exception_reader import ExceptionKind, ExceptionReader
+from fastapi_lens.reporting.log.request_log import LogReader
+from fastapi_lens.reporting.log.shown_endpoints import ShownEndpoints
 from fastapi_lens.reporting.model import (
     AppBefore,
     Before,
@@ -44,10 +33,8 @@ from fastapi_lens.reporting.model import (
     Worker,
     id_from_key,
 )
-from fastapi_lens.reporting.observation import Release, release_names
-from fastapi_lens.reporting.request_log import LogReader
-from fastapi_lens.reporting.shown_endpoints import ShownEndpoints
-from fastapi_lens.reporting.time_series import (
+from fastapi_lens.reporting.series.app_series import AppSeries, read_app_series
+from fastapi_lens.reporting.series.time_series import (
     Times,
     first_call,
     hours_of_week,
@@ -56,7 +43,25 @@ from fastapi_lens.reporting.time_series import (
     series_of,
     steps_of,
 )
-from fastapi_lens.reporting.totals import EarlierWeeks, read_totals
+from fastapi_lens.reporting.totals.aggregate import (
+    read_histograms,
+    read_rows,
+    summed,
+    usage_of,
+    usage_of_sums,
+)
+from fastapi_lens.reporting.totals.bucket_rows import Row, fetched
+from fastapi_lens.reporting.totals.endpoint_rows import (
+    FIRST_CALLED,
+    FIRST_SEEN,
+    METHOD,
+    PATH,
+    endpoint_of,
+    read_one,
+    read_used,
+    with_open,
+)
+from fastapi_lens.reporting.totals.totals import EarlierWeeks, read_totals
 from fastapi_lens.reporting.windows import Span, bounds_of, code_days, cover, period_before
 from fastapi_lens.reporting.workers import NEW_SECONDS, State, read_state, read_workers
 from fastapi_lens.settings.settings import Settings

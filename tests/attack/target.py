@@ -8,8 +8,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from fastapi_lens import KeyConfig, LensConfig, LensMiddleware, lens_admin
+from fastapi_lens.reporting.log.request_log import LogFilter
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.reporting.request_log import LogFilter
 from fastapi_lens.runtime.lens import Lens
 from tests.attack.asgi import Caller, Header
 from tests.recording.probe import lens_of

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastapi_lens.cli.report import Format, as_text, read_report
-from fastapi_lens.reporting.csv_table import csv_line, harmless
+from fastapi_lens.reporting.documents.csv_table import csv_line, harmless
 from tests.admin.conftest import Site
 from tests.attack.corpus import FORMULAS
 

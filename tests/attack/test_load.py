@@ -8,7 +8,7 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
-from fastapi_lens.reporting.report import Report
+from fastapi_lens.reporting.documents.report import Report
 from fastapi_lens.storage.engine.database import Database
 from tests.attack.asgi import Answer, Raw, answer_of
 from tests.attack.target import Target, build

@@ -18,7 +18,7 @@ from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.config.path_globs import matches
 from fastapi_lens.recording.log.redaction import query_text
-from fastapi_lens.reporting.csv_table import harmless
+from fastapi_lens.reporting.documents.csv_table import harmless
 from fastapi_lens.text.user_agents import family
 from tests.admin.make import endpoint
 from tests.support.counting import CountedPath, CountedSegment

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from fastapi_lens.reporting.callers_report import CallersReport, CallerStats
-from fastapi_lens.reporting.evidence_report import (
+from fastapi_lens.reporting.documents.callers_report import CallersReport, CallerStats
+from fastapi_lens.reporting.documents.evidence_report import (
     CallersSince,
     CallsSinceRemoval,
     EndpointEvidence,

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from fastapi_lens import LensConfig, LensMiddleware, lens_admin
 from fastapi_lens.histogram.histogram import RELATIVE_ERROR
-from fastapi_lens.reporting.exposition import BOUNDARIES
+from fastapi_lens.reporting.documents.exposition import BOUNDARIES
 from tests.recording.probe import lens_of
 from tests.support.prometheus import open_metrics
 

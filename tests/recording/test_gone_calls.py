@@ -15,7 +15,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from fastapi_lens import lens_admin
 from fastapi_lens.recording.log.unrouted_calls import MOST_CALLS
-from fastapi_lens.reporting.gone import Gone, read_gone
+from fastapi_lens.reporting.evidence.gone import Gone, read_gone
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.schema.tables import ENDPOINT

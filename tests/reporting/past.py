@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from fastapi_lens.reporting.evidence import AppEvidence, Judged
+from fastapi_lens.reporting.evidence.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.reader import Reader
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.storage.schema.identities import caller_id, endpoint_id, release_id, shape_id

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fastapi_lens.reporting.model import Bounds, Usage, Window
 from fastapi_lens.reporting.reader import Reader
-from fastapi_lens.reporting.time_series import Times, hours_of_week, hours_until_now
+from fastapi_lens.reporting.series.time_series import Times, hours_of_week, hours_until_now
 from fastapi_lens.storage.engine.database import Database
 from tests.reporting.recount import (
     DAY,

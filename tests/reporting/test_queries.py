@@ -12,7 +12,7 @@ from fastapi_lens.errors import StorageError
 from fastapi_lens.histogram.histogram import ABSOLUTE_ERROR_MS, RELATIVE_ERROR
 from fastapi_lens.reporting.model import Endpoint, Usage, Window
 from fastapi_lens.reporting.reader import Reader
-from fastapi_lens.reporting.time_series import MAX_STEPS
+from fastapi_lens.reporting.series.time_series import MAX_STEPS
 from fastapi_lens.settings.status import Status
 from fastapi_lens.storage.coordination.heartbeat import beat
 from fastapi_lens.storage.coordination.worker import Heartbeat

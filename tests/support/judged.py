@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi_lens.reporting.evidence import Judged
+from fastapi_lens.reporting.evidence.evidence import Judged
 from fastapi_lens.reporting.model import Endpoint, Usage
 from fastapi_lens.settings.status import Status
 from fastapi_lens.verdict.history import History

@@ -19,9 +19,9 @@ from fastapi_lens.admin.display.charts import (
     ticks_of,
 )
 from fastapi_lens.admin.display.times import IN_UTC, Times
-from fastapi_lens.reporting.app_series import AppSeries
+from fastapi_lens.reporting.evidence.observation import Release
 from fastapi_lens.reporting.model import Series, Usage
-from fastapi_lens.reporting.observation import Release
+from fastapi_lens.reporting.series.app_series import AppSeries
 
 MOST_MARKS = 6
 """Releases that a chart names; the latest ones."""

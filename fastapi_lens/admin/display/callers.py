@@ -8,8 +8,8 @@ from markupsafe import Markup
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.display import formats, svg
 from fastapi_lens.admin.display.links import Link
-from fastapi_lens.reporting.callers import AppCallers, Caller, CallerUse, EndpointCallers
-from fastapi_lens.reporting.evidence import Judged
+from fastapi_lens.reporting.evidence.evidence import Judged
+from fastapi_lens.reporting.ledger.callers import AppCallers, Caller, CallerUse, EndpointCallers
 from fastapi_lens.reporting.model import id_from_key
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.storage.schema.models import OTHERS_ID, CallerKind

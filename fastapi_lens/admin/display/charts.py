@@ -7,8 +7,8 @@ from markupsafe import Markup
 
 from fastapi_lens.admin.display import formats, svg
 from fastapi_lens.admin.display.times import IN_UTC, Times
-from fastapi_lens.reporting.heat_map import Heat, heat_of
 from fastapi_lens.reporting.model import Series, Usage, WeekHours
+from fastapi_lens.reporting.series.heat_map import Heat, heat_of
 
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
 PERCENTILES = ("p50", "p95", "p99")

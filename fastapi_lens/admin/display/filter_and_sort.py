@@ -8,7 +8,7 @@ from fastapi_lens.admin.display.paging import Paged, pages_of
 from fastapi_lens.admin.tables.endpoints import STATUS_ORDER
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
 from fastapi_lens.reporting.model import Endpoint, Usage
-from fastapi_lens.reporting.usages import counted_usage, timed_usage
+from fastapi_lens.reporting.totals.usages import counted_usage, timed_usage
 from fastapi_lens.settings.status import Status
 
 METHOD_ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "WEBSOCKET")

@@ -13,9 +13,9 @@ from fastapi_lens.admin.urls.exceptions import ExceptionQuery, ExceptionsQuery
 from fastapi_lens.admin.urls.period import Period
 from fastapi_lens.admin.urls.requests import RequestsQuery
 from fastapi_lens.config.lens_config import LensConfig
-from fastapi_lens.reporting.exception_reader import ExceptionKind
+from fastapi_lens.reporting.log.exception_reader import ExceptionKind
+from fastapi_lens.reporting.log.request_log import LoggedCall
 from fastapi_lens.reporting.model import Endpoint, Window, key_from_id
-from fastapi_lens.reporting.request_log import LoggedCall
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.storage.schema.models import OTHERS_ID
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from fastapi_lens.admin.display import formats, svg
-from fastapi_lens.reporting.evidence import AppEvidence, Judged, Week, WeekState
-from fastapi_lens.reporting.gone import Gone
-from fastapi_lens.reporting.observation import Observation
+from fastapi_lens.reporting.evidence.evidence import AppEvidence, Judged, Week, WeekState
+from fastapi_lens.reporting.evidence.gone import Gone
+from fastapi_lens.reporting.evidence.observation import Observation
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.verdict.cadence import Cadence
 from fastapi_lens.verdict.days import date_of

@@ -8,10 +8,10 @@ from starlette.responses import JSONResponse, Response
 
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.response_cache import Question
-from fastapi_lens.reporting.callers_report import CallersReport
-from fastapi_lens.reporting.evidence_report import Evidence
+from fastapi_lens.reporting.documents.callers_report import CallersReport
+from fastapi_lens.reporting.documents.evidence_report import Evidence
+from fastapi_lens.reporting.documents.report import DeadReport, Report, TopReport, Verdicts
 from fastapi_lens.reporting.model import KEY_DIGITS, Endpoint, Window, id_from_key
-from fastapi_lens.reporting.report import DeadReport, Report, TopReport, Verdicts
 from fastapi_lens.settings.status import Status
 from fastapi_lens.text.escaping import visible_json
 

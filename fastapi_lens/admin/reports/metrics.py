@@ -2,7 +2,7 @@
 
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.response_cache import Question
-from fastapi_lens.reporting.exposition import Format, exposition
+from fastapi_lens.reporting.documents.exposition import Format, exposition
 
 _VERSION = {"application/openmetrics-text": "1.0.0", "text/plain": "0.0.4"}
 _PLAIN = ("text/plain", "text/*", "*/*")

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from fastapi_lens.admin import templates
 from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.reports.download import file_response
-from fastapi_lens.reporting.callers_report import csv_rows
+from fastapi_lens.reporting.documents.callers_report import csv_rows
 
 
 def uses_csv(context: Context) -> Response:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from fastapi_lens.admin.tables.column import Column, Order
-from fastapi_lens.reporting.callers import CallerTotals, CallerUse
+from fastapi_lens.reporting.ledger.callers import CallerTotals, CallerUse
 
 _NEVER = float("-inf")
 """Never used is longer ago than any use."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from fastapi_lens.admin.tables.column import Column, Order
-from fastapi_lens.reporting.evidence import Judged
+from fastapi_lens.reporting.evidence.evidence import Judged
 from fastapi_lens.verdict.level import Level
 
 LEVEL_ORDER = (

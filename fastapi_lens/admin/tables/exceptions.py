@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from fastapi_lens.admin.tables.column import Column, Order
-from fastapi_lens.reporting.exception_reader import ExceptionKind
+from fastapi_lens.reporting.log.exception_reader import ExceptionKind
 
 COLUMNS: tuple[Column[ExceptionKind], ...] = (
     Column(

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from fastapi_lens.admin.tables.column import Column, Order
-from fastapi_lens.reporting.groups import Group
 from fastapi_lens.reporting.parts import PartKind
+from fastapi_lens.reporting.totals.groups import Group
 
 NAMES: Mapping[PartKind, str] = MappingProxyType(
     {PartKind.TAG: "Tag", PartKind.PREFIX: "Path", PartKind.FILE: "File"}

@@ -1,7 +1,7 @@
 """The columns of the table of logged requests; cells: `_requests_cells.html`."""
 
 from fastapi_lens.admin.tables.column import Column
-from fastapi_lens.reporting.request_log import LoggedCall
+from fastapi_lens.reporting.log.request_log import LoggedCall
 
 COLUMNS: tuple[Column[LoggedCall], ...] = (
     Column(

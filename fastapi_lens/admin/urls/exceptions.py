@@ -13,7 +13,7 @@ from fastapi_lens.admin.tables.exceptions import ORDERS
 from fastapi_lens.admin.urls.endpoints import MAX_PAGE, Sort
 from fastapi_lens.admin.urls.period import DEFAULT_PERIOD, Period
 from fastapi_lens.admin.urls.query_string import address, clean_key, clean_text, fields_of
-from fastapi_lens.reporting.exception_reader import ExceptionKind
+from fastapi_lens.reporting.log.exception_reader import ExceptionKind
 
 LATEST_FIRST = Sort("last", descending=True)
 

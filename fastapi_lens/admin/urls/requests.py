@@ -15,7 +15,7 @@ from fastapi_lens.admin.urls.query_string import (
     clean_text,
     fields_of,
 )
-from fastapi_lens.reporting.request_log import LogFilter
+from fastapi_lens.reporting.log.request_log import LogFilter
 from fastapi_lens.text.methods import is_method_name
 
 REASONS = ("error", "slow", "sample")

@@ -2,7 +2,7 @@
 
 from fastapi_lens.cli.reading import reader_of
 from fastapi_lens.config.lens_config import LensConfig
-from fastapi_lens.reporting.evidence_report import Evidence
+from fastapi_lens.reporting.documents.evidence_report import Evidence
 from fastapi_lens.storage.engine.database import Database
 from fastapi_lens.text.escaping import visible_json
 

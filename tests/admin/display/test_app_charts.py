@@ -3,9 +3,9 @@ from collections.abc import Sequence
 import pytest
 
 from fastapi_lens.admin.display.app_charts import MOST_MARKS, app_charts
-from fastapi_lens.reporting.app_series import AppSeries
+from fastapi_lens.reporting.evidence.observation import Release
 from fastapi_lens.reporting.model import Point, Series, Usage
-from fastapi_lens.reporting.observation import Release
+from fastapi_lens.reporting.series.app_series import AppSeries
 from tests.admin.make import usage
 
 pytestmark = pytest.mark.unit

@@ -17,9 +17,9 @@ from fastapi_lens.admin.display.verdicts import (
     weeks_words,
     words_of,
 )
-from fastapi_lens.reporting.evidence import AppEvidence, Judged, Week, WeekState
-from fastapi_lens.reporting.gone import Gone
-from fastapi_lens.reporting.observation import Observation
+from fastapi_lens.reporting.evidence.evidence import AppEvidence, Judged, Week, WeekState
+from fastapi_lens.reporting.evidence.gone import Gone
+from fastapi_lens.reporting.evidence.observation import Observation
 from fastapi_lens.verdict.days import day_of
 from fastapi_lens.verdict.history import History, Keep
 from tests.support.judged import judge

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
 from fastapi_lens.admin.urls.period import Period, WindowChoice
 from fastapi_lens.admin.urls.requests import REASONS, RequestsQuery
+from fastapi_lens.reporting.log.request_log import LogFilter
 from fastapi_lens.reporting.model import key_from_id
-from fastapi_lens.reporting.request_log import LogFilter
 from tests.admin.make import NOW
 from tests.admin.urls.make import periods
 

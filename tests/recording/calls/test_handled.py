@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 
-from fastapi_lens.reporting.exception_reader import ExceptionKind
+from fastapi_lens.reporting.log.exception_reader import ExceptionKind
 from tests.recording.probe import Probe, call, http_scope
 
 MakeProbe = Callable[..., Probe]

@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from fastapi_lens.recording.calls import websocket
-from fastapi_lens.reporting.request_log import LogFilter
+from fastapi_lens.reporting.log.request_log import LogFilter
 from tests.recording.calls.test_base_exceptions import PanicException, kinds, leaks
 from tests.recording.probe import Probe, call, websocket_scope
 

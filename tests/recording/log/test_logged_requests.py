@@ -14,8 +14,8 @@ from benchmarks.support.waiting import wait_until
 from fastapi_lens import lens_admin
 from fastapi_lens.recording.log import request_log
 from fastapi_lens.recording.log.request_log import SAMPLING_MODULUS
-from fastapi_lens.reporting.exception_reader import ExceptionKind
-from fastapi_lens.reporting.request_log import LogFilter, LoggedCall
+from fastapi_lens.reporting.log.exception_reader import ExceptionKind
+from fastapi_lens.reporting.log.request_log import LogFilter, LoggedCall
 from tests.recording.probe import Probe
 from tests.support.addresses import ClientAt
 

@@ -22,8 +22,8 @@ from fastapi_lens.admin.urls.callers import CallerQuery
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
 from fastapi_lens.admin.urls.requests import RequestsQuery
-from fastapi_lens.reporting.callers import CallerDetail, CallerUse
-from fastapi_lens.reporting.evidence import Judged
+from fastapi_lens.reporting.evidence.evidence import Judged
+from fastapi_lens.reporting.ledger.callers import CallerDetail, CallerUse
 from fastapi_lens.reporting.model import Endpoint, Window, id_from_key
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import SECONDS_PER_DAY

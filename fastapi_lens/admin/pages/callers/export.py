@@ -9,9 +9,9 @@ from fastapi_lens.admin.pages.callers.caller import found_caller, no_caller
 from fastapi_lens.admin.pages.callers.listing import callers_of, uses_of
 from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.callers import CallerQuery, CallersQuery
-from fastapi_lens.reporting.callers import CallerTotals, CallerUse
-from fastapi_lens.reporting.csv_table import csv_line, iso_time
-from fastapi_lens.reporting.evidence import Judged
+from fastapi_lens.reporting.documents.csv_table import csv_line, iso_time
+from fastapi_lens.reporting.evidence.evidence import Judged
+from fastapi_lens.reporting.ledger.callers import CallerTotals, CallerUse
 from fastapi_lens.reporting.model import id_from_key
 
 CALLER_COLUMNS = (

@@ -12,7 +12,7 @@ from fastapi_lens.admin.display import formats
 from fastapi_lens.admin.display.callers import who_of
 from fastapi_lens.admin.pages.callers.caller import found_caller, no_caller
 from fastapi_lens.admin.refusals import refused_page
-from fastapi_lens.reporting.callers import CallerUse
+from fastapi_lens.reporting.ledger.callers import CallerUse
 from fastapi_lens.storage.records.audit import add_audit_entry
 from fastapi_lens.storage.retention.caller_deletion import forget_caller
 

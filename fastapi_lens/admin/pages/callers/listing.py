@@ -10,7 +10,7 @@ from fastapi_lens.admin.tables.callers import CALLER_ORDERS, USE_ORDERS
 from fastapi_lens.admin.tables.column import Order
 from fastapi_lens.admin.urls.callers import CallerQuery, CallersQuery
 from fastapi_lens.admin.urls.endpoints import Sort
-from fastapi_lens.reporting.callers import CallerTotals, CallerUse
+from fastapi_lens.reporting.ledger.callers import CallerTotals, CallerUse
 
 RowT = TypeVar("RowT")
 

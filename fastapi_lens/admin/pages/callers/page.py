@@ -16,7 +16,7 @@ from fastapi_lens.admin.response_cache import again, cached_page
 from fastapi_lens.admin.tables.callers import CALLER_COLUMNS
 from fastapi_lens.admin.tables.column import Column, Head, head_of
 from fastapi_lens.admin.urls.callers import CallersQuery
-from fastapi_lens.reporting.callers import CallerTotals
+from fastapi_lens.reporting.ledger.callers import CallerTotals
 from fastapi_lens.reporting.workers import State
 
 NOISE_LABEL = "Health checks and bots"

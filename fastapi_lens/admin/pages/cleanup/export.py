@@ -9,9 +9,9 @@ from fastapi_lens.admin.display.callers import callers_by_shape, user_names
 from fastapi_lens.admin.pages.cleanup.listing import chosen_of, list_of
 from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.cleanup import CleanupQuery
-from fastapi_lens.reporting.csv_table import csv_line, iso_time
-from fastapi_lens.reporting.evidence import AppEvidence, Judged
-from fastapi_lens.reporting.evidence_markdown import markdown
+from fastapi_lens.reporting.documents.csv_table import csv_line, iso_time
+from fastapi_lens.reporting.documents.evidence_markdown import markdown
+from fastapi_lens.reporting.evidence.evidence import AppEvidence, Judged
 from fastapi_lens.verdict.days import date_of
 from fastapi_lens.verdict.sentences import sentence
 

@@ -16,7 +16,7 @@ from fastapi_lens.admin.refusals import refused_page
 from fastapi_lens.admin.section_changes import latest_change, save_values
 from fastapi_lens.admin.urls.cleanup import CleanupQuery
 from fastapi_lens.errors import ConfigError
-from fastapi_lens.reporting.evidence import Judged
+from fastapi_lens.reporting.evidence.evidence import Judged
 from fastapi_lens.settings.keeps import MAX_YEARS, REASON, UNTIL, KeptEndpoint
 from fastapi_lens.settings.settings import KEEPS
 from fastapi_lens.settings.status import SECONDS_PER_DAY

@@ -7,7 +7,7 @@ from operator import attrgetter
 from fastapi_lens.admin.display.paging import Paged, pages_of
 from fastapi_lens.admin.tables.cleanup import ORDERS
 from fastapi_lens.admin.urls.cleanup import REMOVED, TABS, CleanupQuery
-from fastapi_lens.reporting.evidence import AppEvidence, Judged
+from fastapi_lens.reporting.evidence.evidence import AppEvidence, Judged
 
 
 @dataclass(frozen=True, slots=True)

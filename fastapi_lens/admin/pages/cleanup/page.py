@@ -43,9 +43,9 @@ from fastapi_lens.admin.tables.cleanup import (
 from fastapi_lens.admin.tables.column import Column, Head, head_of
 from fastapi_lens.admin.urls.cleanup import REMOVED, CleanupQuery
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
-from fastapi_lens.reporting.callers import CallerUse
-from fastapi_lens.reporting.evidence import AppEvidence, Judged
-from fastapi_lens.reporting.gone import Gone
+from fastapi_lens.reporting.evidence.evidence import AppEvidence, Judged
+from fastapi_lens.reporting.evidence.gone import Gone
+from fastapi_lens.reporting.ledger.callers import CallerUse
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.verdict.evidence import UNUSED

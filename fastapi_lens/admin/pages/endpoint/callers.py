@@ -17,7 +17,7 @@ from fastapi_lens.admin.display.callers import (
 from fastapi_lens.admin.display.charts import Chart, Line, Table
 from fastapi_lens.admin.tables.callers import ENDPOINT_COLUMNS
 from fastapi_lens.admin.tables.column import Head, heads
-from fastapi_lens.reporting.callers import CallerUse
+from fastapi_lens.reporting.ledger.callers import CallerUse
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.storage.schema.models import Tier
 from fastapi_lens.storage.writing.callers import MOST_CALLERS

@@ -19,7 +19,7 @@ from fastapi_lens.admin.display.verdicts import (
     weeks_strip,
 )
 from fastapi_lens.admin.urls.cleanup import REMOVED, CleanupQuery
-from fastapi_lens.reporting.evidence import Judged
+from fastapi_lens.reporting.evidence.evidence import Judged
 from fastapi_lens.settings.settings import KEEPS
 
 

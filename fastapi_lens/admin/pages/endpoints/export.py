@@ -11,8 +11,8 @@ from fastapi_lens.admin.display.filter_and_sort import filter_and_sort
 from fastapi_lens.admin.pages.endpoints.earlier import Earlier
 from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
-from fastapi_lens.reporting.csv_table import csv_rows
-from fastapi_lens.reporting.listed import ListedEndpoint
+from fastapi_lens.reporting.documents.csv_table import csv_rows
+from fastapi_lens.reporting.documents.listed import ListedEndpoint
 from fastapi_lens.text.escaping import visible_json
 
 

@@ -12,9 +12,9 @@ from fastapi_lens.admin.tables.column import head_of
 from fastapi_lens.admin.tables.endpoints import STATUS_ORDER
 from fastapi_lens.admin.tables.groups import columns_of
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery, Sort
-from fastapi_lens.reporting.groups import Group, groups_of
 from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.reporting.parts import PartKind
+from fastapi_lens.reporting.totals.groups import Group, groups_of
 
 NAMELESS: Mapping[PartKind, str] = {PartKind.TAG: "No tag", PartKind.FILE: "Unknown file"}
 """The names of the groups of endpoints that have none."""

@@ -13,7 +13,7 @@ from fastapi_lens.admin.display.verdicts import judged_headline, level_css, leve
 from fastapi_lens.admin.pages.endpoints.earlier import Earlier
 from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.endpoints import EndpointsQuery
-from fastapi_lens.reporting.evidence import Judged
+from fastapi_lens.reporting.evidence.evidence import Judged
 from fastapi_lens.reporting.model import Endpoint
 
 

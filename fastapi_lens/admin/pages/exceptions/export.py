@@ -8,7 +8,7 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.pages.exceptions.listing import listed
 from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
-from fastapi_lens.reporting.csv_table import csv_line, iso_time
+from fastapi_lens.reporting.documents.csv_table import csv_line, iso_time
 
 COLUMNS = (
     *("id", "type", "message", "location", "method", "path"),

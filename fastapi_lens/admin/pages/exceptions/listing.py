@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from fastapi_lens.admin.display.paging import Paged, pages_of
 from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
-from fastapi_lens.reporting.exception_reader import ExceptionKind
+from fastapi_lens.reporting.log.exception_reader import ExceptionKind
 
 
 @dataclass(frozen=True, slots=True)

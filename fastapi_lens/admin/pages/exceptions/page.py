@@ -28,7 +28,7 @@ from fastapi_lens.admin.urls.endpoint import EndpointQuery
 from fastapi_lens.admin.urls.exceptions import ExceptionQuery, ExceptionsQuery
 from fastapi_lens.admin.urls.period import Period
 from fastapi_lens.admin.urls.requests import RequestsQuery
-from fastapi_lens.reporting.exception_reader import MOST_EXCEPTIONS, ExceptionKind
+from fastapi_lens.reporting.log.exception_reader import MOST_EXCEPTIONS, ExceptionKind
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 
 AROUND_SECONDS = 60

@@ -10,7 +10,7 @@ from fastapi_lens.admin.display.verdicts import unused_from
 from fastapi_lens.admin.urls.cleanup import CleanupQuery
 from fastapi_lens.admin.urls.overview import OverviewQuery
 from fastapi_lens.changes.usual import FEWEST_DAYS
-from fastapi_lens.reporting.evidence import AppEvidence
+from fastapi_lens.reporting.evidence.evidence import AppEvidence
 from fastapi_lens.reporting.model import FEWEST_CALLS
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.verdict.needs import QUARTER, YEAR

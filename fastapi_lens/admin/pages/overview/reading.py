@@ -7,12 +7,12 @@ from fastapi_lens.admin.context import Context
 from fastapi_lens.admin.pages.overview import sections
 from fastapi_lens.admin.pages.overview.figures import Numbers
 from fastapi_lens.admin.urls.overview import OverviewQuery
-from fastapi_lens.reporting.app_series import AppSeries
 from fastapi_lens.reporting.changes import EndpointChange
-from fastapi_lens.reporting.evidence import AppEvidence, Judged
-from fastapi_lens.reporting.exception_reader import ExceptionKind
+from fastapi_lens.reporting.evidence.evidence import AppEvidence, Judged
+from fastapi_lens.reporting.log.exception_reader import ExceptionKind
 from fastapi_lens.reporting.model import FEWEST_CALLS, AppBefore, Before, Endpoint, Usage
-from fastapi_lens.reporting.usages import counted_usage, timed_usage
+from fastapi_lens.reporting.series.app_series import AppSeries
+from fastapi_lens.reporting.totals.usages import counted_usage, timed_usage
 from fastapi_lens.reporting.workers import State
 from fastapi_lens.settings.status import Status
 

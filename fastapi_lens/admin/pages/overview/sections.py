@@ -20,7 +20,7 @@ from fastapi_lens.changes.sentences import (
     title,
 )
 from fastapi_lens.reporting.changes import MOST_DAYS, MOST_READ, EndpointChange
-from fastapi_lens.reporting.evidence import Judged
+from fastapi_lens.reporting.evidence.evidence import Judged
 from fastapi_lens.reporting.model import FEWEST_CALLS, AppBefore, Endpoint, Usage
 from fastapi_lens.settings.status import UNUSED
 from fastapi_lens.text.sources import file_and_line

@@ -11,8 +11,8 @@ from fastapi_lens.admin.reports.download import file_response
 from fastapi_lens.admin.urls.period import Period, WindowChoice, is_named
 from fastapi_lens.admin.urls.query_string import fields_of
 from fastapi_lens.admin.urls.requests import RequestsQuery
-from fastapi_lens.reporting.csv_table import csv_line
-from fastapi_lens.reporting.request_log import LoggedCall
+from fastapi_lens.reporting.documents.csv_table import csv_line
+from fastapi_lens.reporting.log.request_log import LoggedCall
 from fastapi_lens.storage.schema.models import OTHERS_ID
 
 READ_AT_ONCE = 500

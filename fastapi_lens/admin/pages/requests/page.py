@@ -27,8 +27,8 @@ from fastapi_lens.admin.tables.requests import columns
 from fastapi_lens.admin.urls.exceptions import ExceptionsQuery
 from fastapi_lens.admin.urls.period import Period, WindowChoice
 from fastapi_lens.admin.urls.requests import RequestsQuery
+from fastapi_lens.reporting.log.request_log import MOST_NEWER, LogFilter, LoggedCall
 from fastapi_lens.reporting.model import Bounds
-from fastapi_lens.reporting.request_log import MOST_NEWER, LogFilter, LoggedCall
 from fastapi_lens.reporting.workers import State
 
 PAGE_SIZE = 50

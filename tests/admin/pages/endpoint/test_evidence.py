@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fastapi_lens.reporting.evidence import Judged
+from fastapi_lens.reporting.evidence.evidence import Judged
 from fastapi_lens.settings.ignore_rules import Rule
 from fastapi_lens.storage.schema.identities import release_id
 from tests.admin.conftest import Site

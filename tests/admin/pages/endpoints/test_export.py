@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from fastapi_lens.reporting.csv_table import COLUMNS, csv_rows, harmless
-from fastapi_lens.reporting.report import EndpointStats
+from fastapi_lens.reporting.documents.csv_table import COLUMNS, csv_rows, harmless
+from fastapi_lens.reporting.documents.report import EndpointStats
 from tests.admin.conftest import Site
 
 MakeSite = Callable[..., Site]

@@ -130,7 +130,7 @@ def test_the_list_says_what_it_does_not_have(
     assert "Exceptions are kept for 35 days after their last time." in text
     counted_always(raising)
     assert "Not counted by time before" not in raising.page()
-    monkeypatch.setattr("fastapi_lens.reporting.exception_reader.MOST_EXCEPTIONS", 1)
+    monkeypatch.setattr("fastapi_lens.reporting.log.exception_reader.MOST_EXCEPTIONS", 1)
     monkeypatch.setattr("fastapi_lens.admin.pages.exceptions.page.MOST_EXCEPTIONS", 2)
     assert "Only the latest 2 types are listed." in page_text(raising.page())
 

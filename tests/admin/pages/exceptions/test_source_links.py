@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from fastapi_lens.reporting.request_log import LogFilter
+from fastapi_lens.reporting.log.request_log import LogFilter
 from tests.admin.conftest import Site, an_app
 from tests.admin.pages.exceptions.conftest import Raising
 from tests.support.pages import Link, addresses, link, links, page_text, part

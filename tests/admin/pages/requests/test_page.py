@@ -11,8 +11,8 @@ from fastapi import FastAPI, Response, WebSocket
 from fastapi.testclient import TestClient
 
 from fastapi_lens.admin.display.request_log import kept_words
+from fastapi_lens.reporting.log.request_log import LogFilter
 from fastapi_lens.reporting.model import Window
-from fastapi_lens.reporting.request_log import LogFilter
 from fastapi_lens.storage.schema.tables import ENDPOINT
 from fastapi_lens.storage.writing.drain import drain_all
 from tests.admin.conftest import Site, an_app

@@ -1,0 +1,1 @@
+"""Callers with all that they use."""

@@ -1,0 +1,1 @@
+"""Histories of endpoints as verdicts need them, and the verdicts on them."""

@@ -1,0 +1,1 @@
+"""Rows of the ledger of callers: who called which endpoint, how often, and when."""

@@ -1,0 +1,1 @@
+"""Logged requests, and exceptions with their counts."""

@@ -1,0 +1,1 @@
+"""Calls and durations over time, as charts show them."""
