@@ -66,7 +66,7 @@ def callers_of_all(sources: Sequence[Source]) -> Mapping[str, KnownCallers]:
     for source in sources:
         evidence = source.evidence
         if evidence.callers is not None:
-            for endpoint in evidence.present:
+            for endpoint in evidence.recorded:
                 known = found.setdefault(endpoint.name, KnownCallers())
                 known.add(endpoint, evidence.generated_at)
     return found

@@ -5,7 +5,7 @@ a document that could be misunderstood is damaged, never a pass.
 """
 
 from math import inf
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,10 +20,15 @@ SECONDS_PER_HOUR = 3_600
 CLOCK_TOLERANCE_HOURS = 1.0
 """Hours by which the clock that wrote the evidence may be ahead of this one."""
 
+IGNORED: Final = "A rule of the settings ignores it, so nothing is known of its use."
+"""The reason why too little is known of an ignored endpoint."""
+
 _LATEST_TIME = 253_402_300_799
 """The end of the year 9999 in epoch seconds."""
 
 Time = Annotated[float, Field(ge=0, le=_LATEST_TIME)]
+Key = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+Method = Annotated[str, Field(min_length=1, max_length=MAX_METHOD_LENGTH)]
 Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 
 
@@ -69,10 +74,13 @@ class EndpointEvidence(_Part):
         sentences: The reasons of the verdict.
         callers: Those that used it, the latest first, and some that were only refused.
         more_callers: Number of those that used it and are left out.
+        is_recorded: False where a rule of the settings ignores it.
     """
 
-    key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-    method: Annotated[str, Field(min_length=1, max_length=MAX_METHOD_LENGTH)]
+    is_recorded: ClassVar[bool] = True
+
+    key: Key
+    method: Method
     path: str
     source: str = ""
     verdict: Level
@@ -96,6 +104,39 @@ class EndpointEvidence(_Part):
     def file(self) -> str:
         """The file of its handler in production; empty where it is not known."""
         return file_and_line(self.source)[0]
+
+
+class UnrecordedEndpoint(EndpointEvidence):
+    """One endpoint of production of whose use nothing is known."""
+
+    is_recorded: ClassVar[bool] = False
+
+
+class IgnoredEvidence(_Part):
+    """One endpoint of production that a rule of its settings ignores."""
+
+    key: Key
+    method: Method
+    path: str
+    source: str = ""
+    first_seen_at: Time
+
+    @property
+    def judged(self) -> EndpointEvidence:
+        """The endpoint as one of which too little was observed: not even its calls."""
+        return UnrecordedEndpoint(
+            key=self.key,
+            method=self.method,
+            path=self.path,
+            source=self.source,
+            verdict=Level.NOT_ENOUGH_OBSERVATION,
+            probably_from=None,
+            safe_from=None,
+            last_used_at=None,
+            first_seen_at=self.first_seen_at,
+            removed_at=None,
+            sentences=(IGNORED,),
+        )
 
 
 class CallersEvidence(_Part):
@@ -127,6 +168,7 @@ class Evidence(_Part):
 
     Attributes:
         callers: None where callers are not recorded.
+        ignored: Endpoints in its routes that are not recorded.
     """
 
     fastapi_lens_evidence: Literal[1]
@@ -136,11 +178,17 @@ class Evidence(_Part):
     observed: ObservedEvidence
     callers: CallersEvidence | None = None
     endpoints: tuple[EndpointEvidence, ...]
+    ignored: tuple[IgnoredEvidence, ...] = ()
+
+    @property
+    def recorded(self) -> list[EndpointEvidence]:
+        """Those that production has in its routes, and records."""
+        return [endpoint for endpoint in self.endpoints if endpoint.removed_at is None]
 
     @property
     def present(self) -> list[EndpointEvidence]:
         """Those that production has in its routes."""
-        return [endpoint for endpoint in self.endpoints if endpoint.removed_at is None]
+        return self.recorded + [endpoint.judged for endpoint in self.ignored]
 
     @property
     def recorded_since(self) -> float:

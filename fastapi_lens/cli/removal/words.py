@@ -85,6 +85,8 @@ def level(endpoint: EndpointEvidence) -> str:
 
 def last_use(endpoint: EndpointEvidence) -> str:
     """The day of the last use, or never."""
+    if not endpoint.is_recorded:
+        return "not known"
     return "never" if endpoint.last_used_at is None else day(endpoint.last_used_at)
 
 

@@ -9,6 +9,7 @@ from fastapi_lens.reporting.evidence.evidence import AppEvidence, Judged
 from fastapi_lens.reporting.evidence.gone import Gone
 from fastapi_lens.reporting.evidence.observation import Observation
 from fastapi_lens.reporting.ledger.callers import AppCallers, CallerUse, ListedCallers
+from fastapi_lens.reporting.model import Endpoint
 from fastapi_lens.settings.status import SECONDS_PER_DAY
 from fastapi_lens.storage.engine.yield_gil import yield_gil
 from fastapi_lens.storage.schema.models import CallerKind
@@ -241,6 +242,27 @@ class EndpointEvidence(BaseModel):
         )
 
 
+class IgnoredEndpoint(BaseModel):
+    """An endpoint that a rule of the settings ignores, so that nothing is known of its use."""
+
+    key: str
+    method: str
+    path: str
+    source: str
+    first_seen_at: float
+
+    @classmethod
+    def of(cls, endpoint: Endpoint) -> Self:
+        """The same as JSON."""
+        return cls(
+            key=endpoint.key,
+            method=endpoint.method,
+            path=endpoint.path,
+            source=endpoint.source,
+            first_seen_at=endpoint.first_seen_at,
+        )
+
+
 class Evidence(BaseModel):
     """``GET /lens/report/evidence``: all endpoints, by path and method, with their verdicts."""
 
@@ -253,6 +275,7 @@ class Evidence(BaseModel):
     callers: CallersSince | None
     twins: list[str]
     endpoints: list[EndpointEvidence]
+    ignored: list[IgnoredEndpoint]
 
     @classmethod
     def of(
@@ -287,6 +310,7 @@ class Evidence(BaseModel):
                 EndpointEvidence.of(one, listed.get(one.endpoint.id, _NOBODY))
                 for one in yield_gil(evidence.every)
             ],
+            ignored=[IgnoredEndpoint.of(one) for one in evidence.ignored],
         )
 
 

@@ -99,6 +99,7 @@ class AppEvidence:
         releases: Names of its releases, the latest first, without empty ones.
         endpoints: Those that are in the routes, by path and method.
         removed: Those that are not, and were still called; by path and method.
+        ignored: Those that are in the routes, and of which a rule lets nothing be recorded.
         twins: Other apps in this database with the same endpoints and no living worker: a title
             that was changed.
     """
@@ -107,6 +108,7 @@ class AppEvidence:
     releases: tuple[str, ...]
     endpoints: tuple[Judged, ...]
     removed: tuple[Judged, ...] = ()
+    ignored: tuple[Endpoint, ...] = ()
     twins: tuple[str, ...] = ()
 
     @property

@@ -1,7 +1,7 @@
 """EvidenceReader: all endpoints of one app with their verdicts. Knows no HTML."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -31,7 +31,7 @@ from fastapi_lens.reporting.ledger.caller_rows import (
     read_noisy,
     read_uses_of_endpoints,
 )
-from fastapi_lens.reporting.model import Usage
+from fastapi_lens.reporting.model import Endpoint, Usage
 from fastapi_lens.reporting.totals.endpoint_rows import (
     FIRST_CALLED,
     LAST_CALLED,
@@ -123,6 +123,7 @@ def read_evidence(
         releases=tuple(name for name in reversed(reading.releases.values()) if name),
         endpoints=tuple(present),
         removed=tuple(one for one in found if one.removed_at is not None),
+        ignored=tuple(reading.ignored(rows, shapes)),
         twins=read_twins(connection, scope.app, names, now=now),
     )
 
@@ -227,6 +228,14 @@ class _Reading:
             grouped.setdefault(row.shape_id, []).append(row)
         return {shape: Shape(group, self._present) for shape, group in grouped.items()}
 
+    def ignored(self, rows: Iterable[Stored], shapes: Mapping[int, Shape]) -> Iterator[Endpoint]:
+        """Those of some rows that are in the routes, and that a rule ignores."""
+        for row in rows:
+            is_recorded = self._scope.settings.is_recorded(row.method, row.path)
+            is_own = row.path.startswith("/")  # Unlike `<unmapped>`, which is in no code.
+            if is_own and not is_recorded and shapes[row.shape_id].is_in_routes(row):
+                yield self._endpoint(row)
+
     def silent(self, rows: Sequence[Stored], shapes: Mapping[int, Shape]) -> dict[int, Shape]:
         """Shapes that were not used lately, or perhaps by noise alone.
 
@@ -299,7 +308,7 @@ class _Reading:
     ) -> Judged:
         """One endpoint with its verdict."""
         history = shape.history(row, calls)
-        endpoint = endpoint_of(row.facts, _NO_USAGE, self._scope.settings.thresholds, now=self._now)
+        endpoint = self._endpoint(row)
         last = history.last_used
         is_read = all(identity in calls for identity in shape.ids)
         # The pruner notes removals only once a minute.
@@ -320,6 +329,9 @@ class _Reading:
             removed_at=removed_us / 1_000_000 if removed_us else None,
             gone=gone.get(row.id),
         )
+
+    def _endpoint(self, row: Stored) -> Endpoint:
+        return endpoint_of(row.facts, _NO_USAGE, self._scope.settings.thresholds, now=self._now)
 
 
 def _waits_since(state: State, now: float) -> float | None:

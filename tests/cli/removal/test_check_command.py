@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
+from fastapi_lens.cli.removal.evidence import IGNORED
 from fastapi_lens.verdict.level import Level
 from tests.cli.helpers import run
 from tests.cli.removal.conftest import Branch
@@ -295,3 +296,28 @@ def test_a_summary_that_cannot_be_written_changes_no_result(
 
     assert (failed.exit_code, passed.exit_code) == (1, 0)
     assert failed.stderr.startswith("Note: GITHUB_STEP_SUMMARY cannot be written: ")
+
+
+def ignored(name: str) -> dict[str, Any]:
+    """One endpoint that a rule ignores, as evidence names it."""
+    method, path = name.split(" ", 1)
+    place = {"key": "00000000000000a2", "method": method, "path": path}
+    return {**place, "source": "shop/exports.py:9", "first_seen_at": 1_725_753_600.0}
+
+
+def test_an_endpoint_that_a_rule_ignores_is_not_removed_by_chance(branch: Branch) -> None:
+    document = evidence(ignored=[ignored("GET /internal/jobs")], callers={"since": 1_725_753_600})
+
+    (finding,) = found(branch("GET /orders"), document)["endpoints"]
+
+    assert (finding["path"], finding["outcome"]) == ("/internal/jobs", "failed")
+    assert finding["verdict"] == Level.NOT_ENOUGH_OBSERVATION
+    assert finding["sentences"] == [IGNORED]
+    assert found(branch("GET /orders", "GET /internal/jobs"), document)["endpoints"] == []
+
+
+def test_an_ignored_endpoint_is_not_called_never_used(branch: Branch) -> None:
+    document = evidence(ignored=[ignored("GET /internal/jobs")], callers={"since": 1_725_753_600})
+    text = check(branch("GET /orders"), document).stdout
+    assert IGNORED in text
+    assert "last use: not known; callers are not recorded" in text

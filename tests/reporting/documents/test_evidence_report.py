@@ -142,6 +142,7 @@ def test_the_evidence_is_what_its_contract_says_to_the_letter(past: Past) -> Non
                 "gone": None,
             }
         ],
+        "ignored": [],
     }
     found = as_json(past)
     assert found == expected

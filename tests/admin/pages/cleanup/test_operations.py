@@ -24,6 +24,12 @@ def verdicts(site: Site) -> dict[str, str]:
     return {one["path"]: one["verdict"] for one in found}
 
 
+def ignored_in(site: Site) -> list[str]:
+    """The endpoints that the evidence names as ignored."""
+    found = site.get("/lens/cleanup.json").json()["ignored"]
+    return [f"{one['method']} {one['path']}" for one in found]
+
+
 def safe_before(site: Site) -> dict[str, str]:
     before = verdicts(site)
     assert before["/dump"] == before["/restore"] == Level.SAFE_TO_REMOVE
@@ -53,12 +59,15 @@ def test_what_a_rule_ignored_is_not_unused_when_the_rule_is_gone(
     before = safe_before(shop_site)
     post(shop_site, "rules", version=0, pattern="/dump", **ignored)
     assert shop_site.lens.flusher.flush()
-    hidden = verdicts(shop_site)
+    hidden, left_out = verdicts(shop_site), ignored_in(shop_site)
     (rule,) = shop_site.lens.settings.rules.all
     post(shop_site, "rules", version=1, do="delete", rule=rule.id)
     assert shop_site.lens.flusher.flush()
 
+    # An endpoint that is ignored as a whole has no verdict, and is named all the same.
     assert hidden.get("/dump") == (Level.NOT_ENOUGH_OBSERVATION if ignored else None)
+    assert left_out == ([] if ignored else ["GET /dump"])
+    assert ignored_in(shop_site) == []
     assert verdicts(shop_site) == {**before, "/dump": Level.NOT_ENOUGH_OBSERVATION}
 
 
