@@ -45,5 +45,5 @@ def test_a_key_that_cannot_be_read_is_refused(monkeypatch: pytest.MonkeyPatch) -
         hashed_key()
     no_text = io.TextIOWrapper(io.BytesIO(b"caf\xe9\n"), "ascii", errors="surrogateescape")
     monkeypatch.setattr(sys, "stdin", no_text)
-    with pytest.raises(CommandError, match="no text"):
+    with pytest.raises(CommandError, match="not text"):
         hashed_key()
