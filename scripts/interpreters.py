@@ -113,7 +113,8 @@ def _unpack(version: str) -> None:
     system = SYSTEMS / SUITES[version]
     print(f"interpreters: unpacking Debian's {system.name} for Python {version}", flush=True)
     system.parent.mkdir(parents=True, exist_ok=True)
-    command = ["debootstrap", "--variant=minbase", "--include=python3-venv,ca-certificates"]
+    # Tests of `check` ask git for merge bases.
+    command = ["debootstrap", "--variant=minbase", "--include=python3-venv,ca-certificates,git"]
     try:
         done = subprocess.run([*command, system.name, str(system), _mirror()], check=False)
     except subprocess.CalledProcessError as error:

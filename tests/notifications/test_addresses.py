@@ -46,6 +46,9 @@ def test_public_addresses_are_allowed(address: str) -> None:
 def test_nothing_that_the_standard_library_calls_private_is_allowed(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> None:
+    if isinstance(address, ipaddress.IPv6Address):
+        # Newer Pythons call all of 6to4 private, whatever address is inside.
+        address = address.sixtofour or address
     if may_be_sent_to(str(address), allow_private=False):
         assert not any((address.is_private, address.is_loopback, address.is_link_local))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,10 @@ class Shop:
 
     def remove(self, *paths: str, method: str = "GET", at: int = REMOVED_AT) -> None:
         """Mark endpoints as removed, as the worker does that finds no other one with them."""
-        with Database(f"sqlite:///{self.file}").write() as connection:
+        with (
+            closing(Database(f"sqlite:///{self.file}")) as database,
+            database.write() as connection,
+        ):
             removed = sa.update(ENDPOINT).where(
                 ENDPOINT.c.path.in_(paths), ENDPOINT.c.method == method
             )

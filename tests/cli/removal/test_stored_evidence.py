@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ def test_what_an_admin_keeps_on_purpose_is_kept_on_the_command_line(filled: str)
     )
     section = Stored(KeptEndpoints((kept,)).as_stored(), 0)
     entry = Author("ada", "", 1.0).did(SAVE)
-    assert write_section(Database(filled), "orders", "keeps", section, entry)
+    with closing(Database(filled)) as database:
+        assert write_section(database, "orders", "keeps", section, entry)
 
     found = json.loads(run("evidence").stdout)["endpoints"]
     assert [one["key"] for one in found if one["verdict"] == "kept"] == [first["key"]]
