@@ -19,6 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from benchmarks.budgets import budget_row
 from benchmarks.machine import machine, versions
 from benchmarks.pages_app import APP, lay_down_endpoints, paths, serving
 from benchmarks.sections import write_section
@@ -226,15 +227,15 @@ def section(found: dict[str, Times], *, command: str) -> str:
         + f" | {times.bytes:,} |"
         for what, times in found.items()
     )
-    budgets = [
-        ("cold, p50", max(percentile(one.cold, 50) for one in found.values()), COLD_MS, "ms"),
-        ("warm, p50", max(percentile(one.warm, 50) for one in found.values()), WARM_MS, "ms"),
-        ("transferred", max(one.bytes for one in found.values()), PAGE_BYTES, "bytes"),
-    ]
-    verdicts = "\n".join(
-        f"| {what} | {limit:,.0f} {unit} | {measured:,.0f} {unit} | "
-        f"{'within' if measured <= limit else '**above**'} |"
-        for what, measured, limit, unit in budgets
+    cold = max(percentile(one.cold, 50) for one in found.values())
+    warm = max(percentile(one.warm, 50) for one in found.values())
+    most = max(one.bytes for one in found.values())
+    budgets = "\n".join(
+        (
+            budget_row("cold, p50", cold, COLD_MS, "ms"),
+            budget_row("warm, p50", warm, WARM_MS, "ms"),
+            budget_row("transferred", most, PAGE_BYTES, "bytes"),
+        )
     )
     return f"""## The cleanup page with {ENDPOINTS:,} endpoints
 
@@ -250,7 +251,7 @@ byte, p50 / most. *Cold* is the first answer with verdicts of a process.
 
 | what | budget | measured |  |
 |---|---|---|---|
-{verdicts}
+{budgets}
 """
 
 

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Browser, Request, sync_playwright
 
+from benchmarks.budgets import budget_row
 from benchmarks.machine import machine, versions
 from benchmarks.pages_app import APP, OLD_DAYS, UNUSED_OF_TEN, lay_down, paths, serving
 from benchmarks.sections import write_section
@@ -218,16 +219,11 @@ def _budgets(asked: dict[int, dict[str, Question]], rows: list[float], loaded: i
     slowest = max(percentile(asked[most][name].times, 50) for name in LISTS)
     return "\n".join(
         (
-            _line(f"{most:,} endpoints: slowest list, p50", slowest, LIST_MS, "ms"),
-            _line("first row in a browser, p95", percentile(rows, 95), FIRST_ROW_MS, "ms"),
-            _line("first load of the list, transferred", loaded, LOAD_BYTES, "bytes"),
+            budget_row(f"{most:,} endpoints: slowest list, p50", slowest, LIST_MS, "ms"),
+            budget_row("first row in a browser, p95", percentile(rows, 95), FIRST_ROW_MS, "ms"),
+            budget_row("first load of the list, transferred", loaded, LOAD_BYTES, "bytes"),
         )
     )
-
-
-def _line(what: str, found: float, limit: float, unit: str) -> str:
-    verdict = "within" if found <= limit else "**above**"
-    return f"| {what} | {limit:,.0f} {unit} | {found:,.0f} {unit} | {verdict} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

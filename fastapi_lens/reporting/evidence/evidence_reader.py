@@ -1,7 +1,7 @@
 """EvidenceReader: all endpoints of one app with their verdicts. Knows no HTML."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -77,6 +77,10 @@ class Scope:
     settings: Settings
     retention: Retention
 
+    def records(self, row: Stored) -> bool:
+        """True if an endpoint is recorded: neither the code nor a rule leaves it out."""
+        return self.settings.is_recorded(row.method, row.path)
+
     @property
     def noise(self) -> Sequence[str]:
         """Names of callers that are noise."""
@@ -98,18 +102,17 @@ def read_evidence(
     rows = read_endpoints(connection, scope.app)
     gone = reading.gone()
     shapes = reading.shapes(rows)
+    own = [row for row in rows if _is_own(row)]
+    recorded = [row for row in own if scope.records(row)]
     judged = [
         row
-        for row in rows
-        if scope.settings.is_recorded(row.method, row.path)
-        # Pseudo endpoints, such as `<unmapped>`, are in no code.
-        and row.path.startswith("/")
-        and (
-            shapes[row.shape_id].is_in_routes(row)
-            # What is left of a renamed parameter is not missing.
-            or (row.id in gone and not shapes[row.shape_id].has_route)
-        )
+        for row in recorded
+        if shapes[row.shape_id].is_in_routes(row)
+        # What is left of a renamed parameter is not missing.
+        or (row.id in gone and not shapes[row.shape_id].has_route)
     ]
+    ids = {row.id for row in recorded}
+    ignored = [row for row in own if row.id not in ids and shapes[row.shape_id].is_in_routes(row)]
     of_judged = {row.shape_id: shapes[row.shape_id] for row in judged}
     shapes |= reading.with_callers(rows, reading.silent(rows, of_judged))
     # Anew: only with its callers a shape shows that nothing but noise has used it lately.
@@ -123,7 +126,7 @@ def read_evidence(
         releases=tuple(name for name in reversed(reading.releases.values()) if name),
         endpoints=tuple(present),
         removed=tuple(one for one in found if one.removed_at is not None),
-        ignored=tuple(reading.ignored(rows, shapes)),
+        ignored=tuple(map(reading.endpoint, ignored)),
         twins=read_twins(connection, scope.app, names, now=now),
     )
 
@@ -141,11 +144,7 @@ def read_judged(
     """
     rows = read_shape(connection, scope.app, identity)
     row = next((one for one in rows if one.id == identity), None)
-    if (
-        row is None
-        or not row.path.startswith("/")
-        or not scope.settings.is_recorded(row.method, row.path)
-    ):
+    if row is None or not _is_own(row) or not scope.records(row):
         return None
     reading = _Reading(connection, scope, now)
     shapes = reading.with_callers(rows, reading.shapes(rows))
@@ -228,14 +227,6 @@ class _Reading:
             grouped.setdefault(row.shape_id, []).append(row)
         return {shape: Shape(group, self._present) for shape, group in grouped.items()}
 
-    def ignored(self, rows: Iterable[Stored], shapes: Mapping[int, Shape]) -> Iterator[Endpoint]:
-        """Those of some rows that are in the routes, and that a rule ignores."""
-        for row in rows:
-            is_recorded = self._scope.settings.is_recorded(row.method, row.path)
-            is_own = row.path.startswith("/")  # Unlike `<unmapped>`, which is in no code.
-            if is_own and not is_recorded and shapes[row.shape_id].is_in_routes(row):
-                yield self._endpoint(row)
-
     def silent(self, rows: Sequence[Stored], shapes: Mapping[int, Shape]) -> dict[int, Shape]:
         """Shapes that were not used lately, or perhaps by noise alone.
 
@@ -308,7 +299,7 @@ class _Reading:
     ) -> Judged:
         """One endpoint with its verdict."""
         history = shape.history(row, calls)
-        endpoint = self._endpoint(row)
+        endpoint = self.endpoint(row)
         last = history.last_used
         is_read = all(identity in calls for identity in shape.ids)
         # The pruner notes removals only once a minute.
@@ -330,8 +321,14 @@ class _Reading:
             gone=gone.get(row.id),
         )
 
-    def _endpoint(self, row: Stored) -> Endpoint:
+    def endpoint(self, row: Stored) -> Endpoint:
+        """The endpoint of a row, without its usage."""
         return endpoint_of(row.facts, _NO_USAGE, self._scope.settings.thresholds, now=self._now)
+
+
+def _is_own(row: Stored) -> bool:
+    """True for an endpoint of the code; pseudo endpoints, such as `<unmapped>`, are in none."""
+    return row.path.startswith("/")
 
 
 def _waits_since(state: State, now: float) -> float | None:

@@ -101,10 +101,10 @@ def _verdicts(context: Context, query: OverviewQuery, since: int | None, first: 
         f"“safe to remove” after {YEAR:g}; one that was used, depending on how often."
     )
     link = ("Cleanup", CleanupQuery(**query.part).url(context.url("/cleanup")))
-    if since is None or first is None:
-        return Step("May I delete it?", needs, _from(since, QUARTER + 1), link=link)
+    is_judged = since is not None and first is not None
     # The day of the verdicts, which the cleanup page names, too.
-    return Step("May I delete it?", needs, _from(first, 0), link=link)
+    begin = _from(first, 0) if is_judged else _from(since, QUARTER + 1)
+    return Step("May I delete it?", needs, begin, link=link)
 
 
 def _callers(context: Context, *, is_called: bool) -> Step:
