@@ -125,7 +125,7 @@ CATALOG: Mapping[Key, Profile] = {
         ok=204,
         errors={404: 0.08},
         rhythm=Rhythm.OFFICE,
-        last_days_ago=12.4,
+        last_days_ago=19.4,
     ),
     ("PUT", "/v2/products/{sku}/inventory"): Profile(
         share=100, median_ms=14.5, errors={422: 0.01}, rhythm=Rhythm.OFFICE
