@@ -109,6 +109,19 @@ def working_days(_: Random, first: int, last: int) -> Iterable[int]:
     )
 
 
+def closed_at_christmas(_: Random, first: int, last: int) -> Iterable[int]:
+    """Working days but for those from 23 December to 2 January."""
+    return days_where(
+        lambda at, _: (
+            at.weekday() < 5
+            and not (at.month == 12 and at.day >= 23)
+            and not (at.month == 1 and at.day <= 2)
+        ),
+        first,
+        last,
+    )
+
+
 def every(period: int) -> Generator:
     """One day of each period, which day by chance."""
 
@@ -234,7 +247,7 @@ def poisson(mean: int) -> Generator:
 
 
 def register_main(registry: Registry) -> None:
-    """The behaviours that the rules were made for: 372 endpoints."""
+    """The behaviours that the rules were made for: 428 endpoints."""
     kind = registry.kind
     steady = {
         "daily": daily,
@@ -294,6 +307,14 @@ def register_main(registry: Registry) -> None:
     kind("refused only", NOISE, refused=most_days, n=6)
     kind("bots; last of the quarter", STEADY, quarter_end, noise=most_days, n=6)
     kind("refused; last of the month", STEADY, month_end, refused=most_days, n=6)
+    for name, generator in (
+        ("working days, closed at Christmas", closed_at_christmas),
+        ("by chance, 1 in 3 days", poisson(3)),
+    ):
+        kind(name, STEADY, generator)
+        kind(f"{name}, stops", STOPPED, generator, stops=True)
+        kind(f"{name}, stops; last of the quarter", HIDDEN, generator, quarter_end, stops=True, n=6)
+        kind(f"{name}, stops; once a year", HIDDEN_YEARLY, generator, once_a_year, stops=True, n=6)
 
 
 def without_months(generator: Generator, months: Sequence[int]) -> Generator:

@@ -46,6 +46,9 @@ FEWEST_USES = 4
 SHORTEST_SPAN = 14
 """Days from the first to the last use below which they are one attempt."""
 
+LONGEST_HOLIDAY, GAPS_PER_HOLIDAY = 21, 50
+"""Days of the longest pause that is taken as a holiday, and the gaps for each such pause."""
+
 _SAFE_FACTORS = ((1, 3.0), (2, 2.5), (3, 2.25), (7, 2.0), (math.inf, 1.75))
 """Numbers of irregular gaps, each with the factor on the longest gap that a silence must reach."""
 
@@ -80,9 +83,12 @@ def needs_of(uses: Uses, gaps: Gaps, *, is_used: bool) -> Needs:
       days where weeks are among them): 1.5 * top for probably; for safe also 2.1 * top + 3 in all,
       so that one use that was left out is no end.
     * Other gaps: the predictive distribution of the next gap of a Poisson process, a Lomax
-      distribution (the gaps so far with the prior 1 / rate): P(gap > t) = (1 + t / span) ** -m, so
-      t = span * (P ** (-1 / m) - 1) for a chance P. At least 1.5 * top (2 * top for fewer than
-      three gaps), for safe 1.75 to 3 * top, the more the fewer gaps there are or if they grow.
+      distribution (the gaps so far with the prior 1 / rate): P(gap > t) = (1 + t / sum) ** -m, so
+      t = sum * (P ** (-1 / m) - 1) for a chance P and gaps of sum days together; for safe the whole
+      span counts as the sum. At least 1.5 * top (2 * top for fewer than three gaps), for safe 1.75
+      to 3 * top, the more the fewer gaps there are or if they grow.
+    * Holidays (see `LONGEST_HOLIDAY`) need no more than the least of that for probably: one closed
+      week would otherwise make the pauses of a use on working days unknown for a year.
 
     `FLOOR` is added to the longest. Fewer than four used days never need less than a quarter for
     probably; by the distribution they need more than a year for safe.
@@ -103,7 +109,10 @@ def needs_of(uses: Uses, gaps: Gaps, *, is_used: bool) -> Needs:
         found = _regular_needs(ordered, is_blurred=gaps.longest_of_weeks > 0)
         if found is None and ordered:
             chosen = [length for length in gaps.lengths if length >= ordered[0]]
-            found = _irregular_needs(chosen, ordered[-1], uses.span)
+            found = Needs(
+                _irregular_probably(chosen, ordered[-1], among=len(gaps.lengths)),
+                _irregular_safe(chosen, ordered[-1], uses.span),
+            )
         if found is not None:
             probably, safe = max(probably, found.probably), max(safe, found.safe)
             clock = found.clock
@@ -130,24 +139,37 @@ def _regular_needs(ordered: Sequence[int], *, is_blurred: bool) -> Needs | None:
     return Needs(1.5 * longest, safe, Clock(period, max(TOLERANCE, 0.2 * period)))
 
 
-def _irregular_needs(lengths: Sequence[int], longest: int, span: int) -> Needs:
-    """The needs without `FLOOR` by irregular gaps of one scale.
+def _irregular_probably(lengths: Sequence[int], longest: int, *, among: int) -> float:
+    """The days without `FLOOR` that irregular gaps of one scale ask for to be probably unused.
+
+    Args:
+        lengths: Days, at least one.
+        longest: Of them.
+        among: The number of gaps on all scales.
+    """
+    count = len(lengths)
+    least = (1.5 if count >= FEWEST_GAPS else 2.0) * longest
+    if longest <= LONGEST_HOLIDAY and GAPS_PER_HOLIDAY * count <= among:
+        return least
+    by_chance = _lomax_quantile(CHANCE_PROBABLY, sum(lengths), count)
+    return min(max(least, by_chance), MOST_IRREGULAR_PROBABLY)
+
+
+def _irregular_safe(lengths: Sequence[int], longest: int, span: int) -> float:
+    """The same to be safe to remove.
 
     Args:
         lengths: Days, oldest first, at least one.
         longest: Of them.
         span: Days from the first to the last use.
     """
-    count = len(lengths)
-    least = 1.5 if count >= FEWEST_GAPS else 2.0
-    probably = max(least * longest, _lomax_quantile(CHANCE_PROBABLY, span, count))
-    safe = max(_safe_factor(lengths) * longest, _lomax_quantile(CHANCE_SAFE, span, count))
-    return Needs(min(probably, MOST_IRREGULAR_PROBABLY), min(safe, MOST_IRREGULAR_SAFE))
+    by_chance = _lomax_quantile(CHANCE_SAFE, span, len(lengths))
+    return min(max(_safe_factor(lengths) * longest, by_chance), MOST_IRREGULAR_SAFE)
 
 
-def _lomax_quantile(chance: float, span: int, count: int) -> float:
-    """The days that the next gap exceeds with a chance, after `count` gaps in a span of days."""
-    return span * (math.pow(chance, -1 / count) - 1)
+def _lomax_quantile(chance: float, days: int, count: int) -> float:
+    """The days that the next gap exceeds with a chance, after `count` gaps of so many days."""
+    return days * (math.pow(chance, -1 / count) - 1)
 
 
 def _safe_factor(lengths: Sequence[int]) -> float:

@@ -63,7 +63,7 @@ def test_the_section_has_a_row_for_each_group_of_the_file(behaviours: str) -> No
 
 
 def test_the_simulation_has_as_many_endpoints_as_were_promised() -> None:
-    assert sum(each.count for each in load(MAIN)) == 372
+    assert sum(each.count for each in load(MAIN)) == 428
     assert not {each.name for each in load(MAIN)} & {each.name for each in load(HELD_OUT)}
 
 

@@ -32,6 +32,8 @@ RESULTS = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
 USES = {
     "daily": "daily, stops",
     "on working days": "working days, stops",
+    "on working days, closed at Christmas": "working days, closed at Christmas, stops",
+    "by chance, on one of three days": "by chance, 1 in 3 days, stops",
     "weekly": "weekly, stops",
     "monthly": "last of the month, stops",
     "quarterly": "last of the quarter, stops",

@@ -54,6 +54,37 @@ def test_an_irregular_use_needs_what_the_lomax_distribution_gives() -> None:
     assert found.clock is None
 
 
+def test_a_closed_week_in_a_use_on_working_days_asks_for_twice_its_length() -> None:
+    weeks = [1, 1, 1, 1, 3] * 10
+
+    assert needs(days_with_gaps(*weeks, 10)).probably == 2 * 10 + 30
+    assert needs(days_with_gaps(*weeks * 2, 10, *weeks, 12, *weeks, 10)).probably == 1.5 * 12 + 30
+
+
+@pytest.mark.parametrize(
+    ("gaps", "pauses"),
+    [
+        pytest.param(([1, 1, 1, 1, 3] * 10 + [22]) * 2, [22, 22], id="too long for holidays"),
+        pytest.param(([1, 1, 1, 1, 3] * 9 + [10]) * 2, [10, 10], id="too many for holidays"),
+    ],
+)
+def test_other_pauses_ask_for_what_their_own_lengths_let_expect(
+    gaps: list[int], pauses: list[int]
+) -> None:
+    found = needs(days_with_gaps(*gaps))
+
+    expected = sum(pauses) * (0.05 ** (-1 / len(pauses)) - 1)
+    assert found.probably == pytest.approx(expected + 30)
+
+
+def test_to_be_safe_holidays_are_pauses_as_any_others() -> None:
+    span = 50 * 7 // 5 * 2 + 20
+
+    assert needs(days_with_gaps(*([1, 1, 1, 1, 3] * 10 + [10]) * 2)).safe == pytest.approx(
+        min(800, span * (0.001 ** (-1 / 2) - 1)) + 30
+    )
+
+
 def test_few_gaps_ask_for_several_times_the_longest() -> None:
     assert needs(days_with_gaps(300)).probably == 430
     assert needs(days_with_gaps(*[1] * 9, 9, 1, 9, 1, 9, 200, 1)).safe >= 3 * 200 + 30
