@@ -7,14 +7,18 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from benchmarks.support.servers import Server
+from tests.browser.shop import UNLUCKY
 from tests.browser.steps import call, is_still_here, mark, tick, tick_until
 
 BROKEN = r"""() => {
   const isBroken = (path) => {
     const walker = document.createTreeWalker(path, NodeFilter.SHOW_TEXT);
     const range = document.createRange();
-    let before, node;
-    while ((node = walker.nextNode()))
+    let before, node, around;
+    while ((node = walker.nextNode())) {
+      // A word ends with its element, as the exception does before its endpoint.
+      if (node.parentElement !== around) before = undefined;
+      around = node.parentElement;
       for (let at = 0; at < node.length; at++) {
         range.setStart(node, at);
         range.setEnd(node, at + 1);
@@ -23,6 +27,7 @@ BROKEN = r"""() => {
         if (inside && now.top > before.top + 4) return true;
         before = now;
       }
+    }
     return false;
   };
   const paths = [...document.querySelectorAll(".short th a > span, .changed li span")];
@@ -94,7 +99,12 @@ def test_a_step_of_the_charts_says_its_numbers_to_pointer_and_keyboard(overview:
     assert step.inner_text().partition(" · ")[0] == latest.partition(" · ")[0]
 
 
-def test_no_word_of_a_path_is_divided_on_a_phone(overview: Page) -> None:
+def test_no_word_of_a_path_or_an_exception_is_divided_on_a_phone(
+    shop: Server, overview: Page
+) -> None:
+    call(shop, f"/orders/{UNLUCKY}")
+    raised = overview.get_by_role("region", name="Exceptions")
+    tick_until(overview, lambda: "LookupError" in raised.inner_text())
     for width in (1440, 1024, 390):
         overview.set_viewport_size({"width": width, "height": 900})
         assert overview.evaluate(BROKEN) == []
