@@ -311,3 +311,5 @@ if (named && !/[?&](days|from)=/.test(location.search)) {
   history.replaceState(history.state, "", `${location.search || "?"}${location.search && "&"}${named}${location.hash}`);
 }
 restore();
+// It prepares the page in a timer of its own, which a key may precede.
+htmx.process(document.body);

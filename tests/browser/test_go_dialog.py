@@ -216,3 +216,16 @@ def test_on_its_own_page_the_keys_and_the_address_follow(shop: Server, signed_in
     expect(page.get_by_role("heading", level=1)).to_have_text("GET /legacy")
     page.go_back()
     expect(page.get_by_role("link", name="GET /legacy")).to_be_visible()
+
+
+def test_the_dialog_that_is_opened_right_after_the_page_has_its_results(
+    shop: Server, signed_in: Page
+) -> None:
+    # On a busy machine, keys arrive before a timer without a delay.
+    signed_in.add_init_script(
+        "const later = setTimeout;"
+        "window.setTimeout = (run, ms, ...rest) => later(run, ms ?? 5000, ...rest);"
+    )
+    signed_in.goto(f"{shop.url}/lens/endpoints")
+    signed_in.keyboard.press("Control+k")
+    expect(results(signed_in)).to_have_count(12, timeout=3_000)
