@@ -73,6 +73,25 @@ def test_nothing_moves_while_calls_are_counted(
     assert_still(page)
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_further_digit_moves_nothing_in_the_legend_of_a_heat_map(
+    signed_in: Page, width: int
+) -> None:
+    page = signed_in
+    page.set_viewport_size({"width": width, "height": 900})
+    page.locator("#lens-rows a", has_text="/orders").first.click()
+    figure = page.get_by_role("figure", name="Duration distribution")
+    colours = figure.get_by_role("list", name="Lines and colours").get_by_role("listitem")
+    expect(colours.last).to_be_visible()
+
+    def places(text: str) -> list[object]:
+        colours.first.evaluate("(item, text) => (item.textContent = text)", text)
+        colours.last.evaluate("(item, text) => (item.textContent = text)", f"{text} calls")
+        return [colour.bounding_box() for colour in colours.all()]
+
+    assert places("≤ 9") == places("≤ 999")
+
+
 def is_changed(page: Page, before: str) -> bool:
     """True if the page shows other texts than before."""
     return page.locator("#lens-view").inner_text() != before
