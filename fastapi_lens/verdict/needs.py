@@ -47,7 +47,7 @@ SHORTEST_SPAN = 14
 """Days from the first to the last use below which they are one attempt."""
 
 LONGEST_HOLIDAY, GAPS_PER_HOLIDAY = 21, 50
-"""Days of the longest pause that is taken as a holiday, and the gaps for each such pause."""
+"""Days of the longest pause that may be a holiday, and the gaps that there must be for each."""
 
 _SAFE_FACTORS = ((1, 3.0), (2, 2.5), (3, 2.25), (7, 2.0), (math.inf, 1.75))
 """Numbers of irregular gaps, each with the factor on the longest gap that a silence must reach."""

@@ -311,5 +311,5 @@ if (named && !/[?&](days|from)=/.test(location.search)) {
   history.replaceState(history.state, "", `${location.search || "?"}${location.search && "&"}${named}${location.hash}`);
 }
 restore();
-// It prepares the page in a timer of its own, which a key may precede.
+// htmx prepares the page in a timer, and a key may come before that.
 htmx.process(document.body);
