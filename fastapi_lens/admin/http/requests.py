@@ -6,11 +6,12 @@ Knows no pages and no access.
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from urllib.parse import SplitResult, quote, quote_from_bytes, unquote_plus, urlsplit
+from urllib.parse import SplitResult, quote_from_bytes, unquote_plus, urlsplit
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
+from fastapi_lens.text.quoted_paths import quoted_path
 from fastapi_lens.text.secret_names import decoded
 
 KEY_PARAMETER = "report_key"
@@ -123,9 +124,8 @@ def client_path(request: Request) -> str:
     path, root = request.scope["path"], request.scope.get("root_path", "").rstrip("/")
     if not path.startswith(root + "/"):
         path = root + path  # A proxy has stripped the root path.
-    # Two slashes at the beginning would name a host. The letters are those that a path may have
-    # unquoted, see RFC 3986.
-    return "/" + quote(path, safe="/:@!$&'()*+,;=~").lstrip("/")
+    # Two slashes at the beginning would name a host.
+    return "/" + quoted_path(path).lstrip("/")
 
 
 def wants_fragment(request: Request) -> bool:

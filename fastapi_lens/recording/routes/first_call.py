@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Literal, get_args, get_origin
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import unquote, urlencode
 from uuid import UUID
 
 from fastapi import params
@@ -23,6 +23,7 @@ from fastapi_lens.recording.routes.route_tree import (
     mounted_app,
     route_contexts,
 )
+from fastapi_lens.text.quoted_paths import quoted_path
 
 MOST_TRIED = 50
 """Endpoints whose route is looked up, which costs as much as routing a request."""
@@ -84,8 +85,7 @@ def first_call(app: Any, is_counted: Callable[[str, str], bool]) -> Call | None:
     for leaf in gets[:MOST_TRIED]:
         path, query = _filled(leaf)
         if _answering(app, path) is leaf.endpoint:
-            # All characters that a path may have unquoted, see RFC 3986.
-            return Call("GET", leaf.template, quote(path, safe="/:@!$&'()*+,;=~") + query)
+            return Call("GET", leaf.template, quoted_path(path) + query)
     others = [Call(method, leaf.template) for method, leaf in counted]
     return min(others, key=lambda call: (call.method == "GET", len(call.template)), default=None)
 
